@@ -1,0 +1,1 @@
+"""Every face: HTTP API, console, command line, station. Authorise, call, answer."""

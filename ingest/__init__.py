@@ -1,0 +1,1 @@
+"""The one way in: watch, settle, probe, inspect, seal, deliver, accession, clear."""

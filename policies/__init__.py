@@ -1,0 +1,1 @@
+"""Decisions: pure functions over frozen facts. No input or output, no clock, no database."""

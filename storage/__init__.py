@@ -1,0 +1,1 @@
+"""What is kept: sealed objects, catalogue, custody log, keys, fixity."""

@@ -1,0 +1,1 @@
+"""The catalogue: what stands about recordings, cases and people, in one database."""

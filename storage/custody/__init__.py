@@ -1,0 +1,1 @@
+"""The custody log: C2SP tlog-tiles, proofs, checkpoints; its pure part needs no database."""

@@ -1,0 +1,114 @@
+"""Errors of the lower rooms: each says who acts next and carries facts, not sentences.
+
+The sentences, Chinese and English, and the HTTP status stand in one table, `api/problems.py`,
+keyed by `code`. Nothing here knows about a screen, a status or a language.
+"""
+
+from typing import Any, ClassVar
+
+
+class LiuhenError(Exception):
+    """Root of every error that we raise on purpose.
+
+    `code` is stable and public (it appears in problem+json and in `--json`); `facts` are plain
+    JSON values that the text table fills into its sentences; `retryable` tells a machine whether
+    the same call may succeed later without a person.
+    """
+
+    code: ClassVar[str] = "internal"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, **facts: Any) -> None:
+        """Keep the facts; they are also the whole of `str(error)`."""
+        super().__init__(self.code, facts)
+        self.facts = facts
+
+    def __str__(self) -> str:
+        told = ", ".join(f"{name}={value!r}" for name, value in self.facts.items())
+        return f"{self.code}({told})"
+
+
+class SubmissionError(LiuhenError):
+    """What a source offers cannot be taken now: it stays on the source, uncleared."""
+
+    code = "submission"
+
+
+class FixityError(LiuhenError):
+    """Bytes are not what they were sealed as. Stop and escalate; never retried."""
+
+    code = "fixity"
+
+
+class VaultError(LiuhenError):
+    """The object store did not do what was asked."""
+
+    code = "vault"
+
+
+class ObjectConflictError(VaultError):
+    """The key exists with other bytes: objects are write-once."""
+
+    code = "object-conflict"
+
+
+class ObjectMissingError(VaultError):
+    """No object under this key."""
+
+    code = "object-missing"
+
+
+class RetentionError(VaultError):
+    """The object is locked until a date: nobody deletes it or shortens its lock."""
+
+    code = "retained"
+
+
+class StorageFullError(VaultError):
+    """No space left. Intake pauses; nothing was acknowledged."""
+
+    code = "storage-full"
+    retryable = True
+
+
+class KeyRingError(LiuhenError):
+    """A key is missing, malformed, or not the one that the envelope names."""
+
+    code = "key"
+
+
+class EnvelopeError(LiuhenError):
+    """An envelope is malformed or does not open under this key and context."""
+
+    code = "envelope"
+
+
+class SignatureError(LiuhenError):
+    """A signature does not verify under any trusted key."""
+
+    code = "signature"
+
+
+class CustodyError(LiuhenError):
+    """The custody log would have to contradict itself: refuse, and call the auditor."""
+
+    code = "custody"
+
+
+class CatalogueBusyError(LiuhenError):
+    """The database is locked by another writer for longer than we wait."""
+
+    code = "catalogue-busy"
+    retryable = True
+
+
+class NotFoundError(LiuhenError):
+    """Nothing of that kind under that id (or none that this person may know of)."""
+
+    code = "not-found"
+
+
+class ConflictError(LiuhenError):
+    """The act does not fit the present state of its subject."""
+
+    code = "conflict"

@@ -1,0 +1,140 @@
+r"""Signed documents: canonical JSON under Ed25519 and ML-DSA-44, both required.
+
+A document is `{"body": {...}, "signatures": [...]}`; each signature covers
+`b"liuhen/" + domain + b"\n" + RFC 8785(body)`, so a signed record can never be replayed as a
+receipt. Ed25519 is RFC 8032; ML-DSA-44 is FIPS 204 (empty context). Where a signer's key files
+lie is `storage/vault/keys.py`'s business.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ed25519, mldsa
+
+from storage import canonical
+from storage.errors import KeyRingError, SignatureError
+
+ED25519 = "Ed25519"
+ML_DSA_44 = "ML-DSA-44"
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyKey:
+    """The public half of a signer: raw Ed25519 (32 bytes) and ML-DSA-44 (1312 bytes) keys."""
+
+    name: str
+    ed25519: bytes
+    ml_dsa_44: bytes
+
+    @property
+    def kid(self) -> str:
+        """First 16 hex digits of SHA-256 over both public keys."""
+        return hashlib.sha256(self.ed25519 + self.ml_dsa_44).hexdigest()[:16]
+
+    def to_json(self) -> dict[str, str]:
+        """Return the public key as it stands in bundles and on disk."""
+        return {
+            "name": self.name,
+            "kid": self.kid,
+            ED25519: base64.b64encode(self.ed25519).decode(),
+            ML_DSA_44: base64.b64encode(self.ml_dsa_44).decode(),
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, str]) -> Self:
+        """Read `to_json`. Raises: KeyRingError."""
+        try:
+            key = cls(
+                document["name"],
+                base64.b64decode(document[ED25519], validate=True),
+                base64.b64decode(document[ML_DSA_44], validate=True),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise KeyRingError(problem="malformed public signing key") from error
+        return key
+
+    def verify(self, message: bytes, signatures: Mapping[str, bytes]) -> None:
+        """Check both signatures over the exact bytes. Raises: SignatureError."""
+        try:
+            ed25519.Ed25519PublicKey.from_public_bytes(self.ed25519).verify(
+                signatures[ED25519], message
+            )
+            mldsa.MLDSA44PublicKey.from_public_bytes(self.ml_dsa_44).verify(
+                signatures[ML_DSA_44], message
+            )
+        except (InvalidSignature, KeyError, ValueError) as error:
+            raise SignatureError(signer=self.name, kid=self.kid) from error
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SigningKey:
+    """A signer's private half: two 32-byte seeds. Never logged, never in a `repr`."""
+
+    name: str
+    ed25519_seed: bytes
+    ml_dsa_44_seed: bytes
+
+    @classmethod
+    def from_seeds(cls, name: str, seeds: bytes) -> Self:
+        """Build from 64 random bytes that the caller drew."""
+        if len(seeds) != 64:  # noqa: PLR2004 - two seeds of 32 bytes
+            raise KeyRingError(problem="signing seed length", found=len(seeds))
+        return cls(name, seeds[:32], seeds[32:])
+
+    def verify_key(self) -> VerifyKey:
+        """Return the public half."""
+        classical = ed25519.Ed25519PrivateKey.from_private_bytes(self.ed25519_seed)
+        quantum = mldsa.MLDSA44PrivateKey.from_seed_bytes(self.ml_dsa_44_seed)
+        return VerifyKey(
+            self.name,
+            classical.public_key().public_bytes_raw(),
+            quantum.public_key().public_bytes_raw(),
+        )
+
+    def sign(self, message: bytes) -> dict[str, bytes]:
+        """Sign exact bytes with both keys."""
+        classical = ed25519.Ed25519PrivateKey.from_private_bytes(self.ed25519_seed)
+        quantum = mldsa.MLDSA44PrivateKey.from_seed_bytes(self.ml_dsa_44_seed)
+        return {ED25519: classical.sign(message), ML_DSA_44: quantum.sign(message)}
+
+
+def _message(domain: str, body: Mapping[str, Any]) -> bytes:
+    return b"liuhen/" + domain.encode() + b"\n" + canonical.encode(body)
+
+
+def sign_document(key: SigningKey, domain: str, body: Mapping[str, Any]) -> bytes:
+    """Return the canonical bytes of the signed document."""
+    kid = key.verify_key().kid
+    signatures = [
+        {"alg": name, "kid": kid, "sig": base64.b64encode(value).decode()}
+        for name, value in key.sign(_message(domain, body)).items()
+    ]
+    return canonical.encode({"body": body, "signatures": signatures})
+
+
+def verify_document(data: bytes, domain: str, trusted: Iterable[VerifyKey]) -> dict[str, Any]:
+    """Return the body after both signatures verified under one trusted key.
+
+    Raises: SignatureError when the bytes are not canonical, no trusted key is named, or a
+    signature fails.
+    """
+    untrusted_document = canonical.decode(data)
+    try:
+        untrusted_body = untrusted_document["body"]
+        named = {entry["kid"] for entry in untrusted_document["signatures"]}
+        signatures = {
+            entry["alg"]: base64.b64decode(entry["sig"], validate=True)
+            for entry in untrusted_document["signatures"]
+        }
+        exact = set(untrusted_document) == {"body", "signatures"}
+    except (KeyError, TypeError, ValueError) as error:
+        raise SignatureError(problem="malformed signed document") from error
+    for key in trusted:
+        if named == {key.kid} and exact and isinstance(untrusted_body, dict):
+            key.verify(_message(domain, untrusted_body), signatures)
+            return untrusted_body
+    raise SignatureError(problem="no trusted signer", found=sorted(map(str, named)))

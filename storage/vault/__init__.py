@@ -1,0 +1,1 @@
+"""Sealed objects: payload, envelope, keys, and the stores that keep them."""
