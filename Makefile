@@ -1,0 +1,58 @@
+# Liuhen: every way to run, check and measure it. `make help` lists the targets.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/pip --disable-pip-version-check -q
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo serve test lint types bench faults browser lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+# The environment is built once for each lock file; hashes are checked on every package.
+$(VENV)/ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { rm -rf $(VENV); DEBIAN_FRONTEND=noninteractive $$( [ "$$(id -u)" = 0 ] || echo sudo ) apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); }
+	$(PIP) install --require-hashes -r requirements.lock
+	$(PIP) install --no-build-isolation --no-deps -e .
+	@touch $@
+
+setup: $(VENV)/ready ## install everything that the service needs
+	@deploy/system-packages demo
+
+demo: setup ## run the whole main job on sample footage, then say how to go on
+	$(BIN)/liuhen demo
+
+serve: setup ## run service, console and station on ./var
+	$(BIN)/liuhen serve
+
+test: $(VENV)/ready ## install everything and run all tests
+	@deploy/system-packages test
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -q
+
+lint: $(VENV)/ready ## ruff: style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/ready ## mypy, strict
+	$(BIN)/mypy
+
+bench: $(VENV)/ready ## measure speed and memory as ratios
+	@deploy/system-packages test
+	$(BIN)/python -m bench
+
+faults: $(VENV)/ready ## the fault tests alone: crashes, full disks, hostile input
+	@deploy/system-packages test
+	$(BIN)/python -m pytest -q tests/faults
+
+browser: $(VENV)/ready ## the console in a real Chromium
+	@deploy/system-packages test
+	$(BIN)/python -m pytest -q -m browser
+
+lock: $(VENV)/ready ## renew requirements.lock from pyproject.toml
+	$(BIN)/uv --version >/dev/null 2>&1 || $(PIP) install uv
+	$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11 -o requirements.lock
+
+clean: ## remove the environment and caches (never ./var)
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,35 @@
+"""What every test may ask for: the real clips, a clock, randomness."""
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+FOOTAGE = os.environ.get("LIUHEN_FOOTAGE")
+
+
+@pytest.fixture(scope="session")
+def footage() -> Path:
+    """The folder of real clips; without it these tests say loudly that they did not run."""
+    if not FOOTAGE or not Path(FOOTAGE).is_dir():
+        pytest.skip("LIUHEN_FOOTAGE is not set: REAL FOOTAGE WAS NOT TESTED")
+    return Path(FOOTAGE)
+
+
+@pytest.fixture
+def now() -> datetime:
+    return datetime(2026, 11, 23, 2, 0, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def entropy() -> Callable[[int], bytes]:
+    return os.urandom
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not FOOTAGE:
+        terminalreporter.write_sep(
+            "!", "LIUHEN_FOOTAGE is not set: every test on real footage was SKIPPED", red=True
+        )

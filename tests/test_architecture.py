@@ -1,0 +1,115 @@
+"""The import rules of the house: api -> ingest -> storage -> policies, one module per outside tool."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ROOMS = ("policies", "storage", "ingest", "api")
+
+# An outside library, and the only places that may import it (prefixes of module paths).
+ALLOWED = {
+    "fastapi": ("api",),
+    "starlette": ("api",),
+    "typer": ("api.cli", "api.commands"),
+    "rich": ("api",),
+    "jinja2": ("api.console",),
+    "uvicorn": ("api",),
+    "argon2": ("api.identity",),
+    "pydantic_settings": ("api.settings",),
+    "sqlalchemy": ("storage.catalogue",),
+    "alembic": ("storage.catalogue",),
+    "watchdog": ("ingest.watch",),
+    "ffmpeg": ("ingest.media",),
+    "av": ("ingest.media", "ingest.sandboxed"),
+    "minio": ("storage.vault.minio_objects",),
+    "yaml": ("policies.rulebook", "ingest.sources"),
+}
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    for room in ROOMS:
+        for path in sorted((ROOT / room).rglob("*.py")):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+            yield name, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_rooms_know_only_the_rooms_below() -> None:
+    upward = [
+        f"{name} imports {target}"
+        for name, tree in modules()
+        for target in imports(tree)
+        if target.split(".")[0] in ROOMS
+        and ROOMS.index(target.split(".")[0]) > ROOMS.index(name.split(".")[0])
+    ]
+    assert upward == []
+
+
+@pytest.mark.parametrize("library", sorted(ALLOWED))
+def test_each_outside_tool_has_its_own_modules(library: str) -> None:
+    strangers = [
+        name
+        for name, tree in modules()
+        for target in imports(tree)
+        if target.split(".")[0] == library and not name.startswith(ALLOWED[library])
+    ]
+    assert strangers == []
+
+
+def test_policies_use_the_standard_library_alone() -> None:
+    strangers = [
+        f"{name} imports {target}"
+        for name, tree in modules()
+        if name.startswith("policies")
+        for target in imports(tree)
+        if target.split(".")[0] not in sys.stdlib_module_names | {"policies", "yaml"}
+    ]
+    assert strangers == []
+
+
+def test_only_settings_reads_the_environment() -> None:
+    readers = [
+        name
+        for name, tree in modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and node.attr in {"environ", "getenv"}
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "os"
+        and name != "api.settings"
+    ]
+    assert readers == []
+
+
+def test_only_wiring_knows_the_clock_and_randomness() -> None:
+    calls = {"now", "utcnow", "today", "urandom", "token_bytes", "token_urlsafe"}
+    holders = [
+        f"{name}: {node.attr}"
+        for name, tree in modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and node.attr in calls
+        and isinstance(node.value, ast.Name)
+        and node.value.id in {"datetime", "date", "os", "secrets"}
+        and name != "api.wiring"
+    ]
+    assert holders == []
+
+
+def test_the_verification_core_needs_no_database() -> None:
+    for name, tree in modules():
+        if name.startswith(("storage.custody", "storage.bundle")):
+            for target in imports(tree):
+                assert not target.startswith(("sqlalchemy", "storage.catalogue")), (name, target)
