@@ -1,0 +1,155 @@
+"""Tables of the station's journal: what this station has in hand, in its own small database.
+
+The journal belongs to the station, not to the centre: it survives a crash of either, and holds
+no plaintext and no secret. What the states mean and which may follow which is `ingest/journal.py`;
+here stands only how rows are kept (SQLite, WAL, synchronous=FULL: a step that was written down
+has happened).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, LargeBinary, String, UniqueConstraint, event, select
+from sqlalchemy.engine import Engine, create_engine
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+from storage.errors import CatalogueBusyError, StorageFullError
+
+
+class JournalBase(DeclarativeBase):
+    """Metadata of the station's own database."""
+
+
+class SubmissionRow(JournalBase):
+    """One version of one file that a source offered; a changed file is another row."""
+
+    __tablename__ = "submission"
+    __table_args__ = (UniqueConstraint("source", "path", "size", "mtime_ns"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    source: Mapped[str] = mapped_column(String(200), index=True)
+    path: Mapped[bytes] = mapped_column(LargeBinary(4096))
+    size: Mapped[int] = mapped_column(BigInteger)
+    mtime_ns: Mapped[int] = mapped_column(BigInteger)
+    bay: Mapped[str] = mapped_column(String(100))
+    state: Mapped[str] = mapped_column(String(20), index=True)
+    reason: Mapped[str | None] = mapped_column(String(60))
+    facts: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    recording: Mapped[str | None] = mapped_column(String(36), index=True)
+    sha256: Mapped[str | None] = mapped_column(String(64), index=True)
+    record: Mapped[bytes | None] = mapped_column(LargeBinary)
+    envelope: Mapped[bytes | None] = mapped_column(LargeBinary)
+    receipt: Mapped[bytes | None] = mapped_column(LargeBinary)
+    first_seen: Mapped[str] = mapped_column(String(32))
+    changed: Mapped[str] = mapped_column(String(32))
+
+
+class BayRow(JournalBase):
+    """The last known state of one bay, for screens; never evidence."""
+
+    __tablename__ = "bay"
+
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    state: Mapped[str] = mapped_column(String(20))
+    source: Mapped[str | None] = mapped_column(String(200))
+    files_total: Mapped[int] = mapped_column(default=0)
+    files_done: Mapped[int] = mapped_column(default=0)
+    bytes_total: Mapped[int] = mapped_column(BigInteger, default=0)
+    bytes_done: Mapped[int] = mapped_column(BigInteger, default=0)
+    current: Mapped[str | None] = mapped_column(String(1200))
+    reason: Mapped[str | None] = mapped_column(String(60))
+    facts: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    changed: Mapped[str] = mapped_column(String(32))
+
+
+class JournalStore:
+    """The journal's file, opened; every `write` is one durable transaction."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
+        _configure(self._engine)
+        JournalBase.metadata.create_all(self._engine)
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """Open one transaction; it is on the disk when the block ends.
+
+        Raises: CatalogueBusyError (locked for 30 s), StorageFullError.
+        """
+        try:
+            with Session(self._engine, expire_on_commit=False) as session, session.begin():
+                yield session
+        except OperationalError as error:
+            text = str(error.orig)
+            if "locked" in text or "busy" in text:
+                raise CatalogueBusyError(database="journal") from error
+            if "full" in text:
+                raise StorageFullError(where="journal") from error
+            raise
+
+    def find(self, source: str, path: bytes, size: int, mtime_ns: int) -> SubmissionRow | None:
+        """Return the row under this natural key."""
+        wanted = select(SubmissionRow).where(
+            SubmissionRow.source == source,
+            SubmissionRow.path == path,
+            SubmissionRow.size == size,
+            SubmissionRow.mtime_ns == mtime_ns,
+        )
+        with Session(self._engine, expire_on_commit=False) as session:
+            return session.scalar(wanted)
+
+    def rows(self, **equal: Any) -> list[SubmissionRow]:
+        """Return the rows whose columns equal the given values, oldest first."""
+        wanted = select(SubmissionRow).filter_by(**equal).order_by(SubmissionRow.id)
+        with Session(self._engine, expire_on_commit=False) as session:
+            return list(session.scalars(wanted))
+
+    def add(self, **columns: Any) -> SubmissionRow:
+        """Write a new row; durable on return."""
+        row = SubmissionRow(**columns)
+        with self.write() as session:
+            session.add(row)
+        return row
+
+    def update(self, row_id: int, **columns: Any) -> SubmissionRow:
+        """Change one row; durable on return."""
+        with self.write() as session:
+            row = session.get_one(SubmissionRow, row_id)
+            for name, value in columns.items():
+                setattr(row, name, value)
+        return row
+
+    def set_bay(self, name: str, **columns: Any) -> None:
+        """Write down what a bay shows now."""
+        with self.write() as session:
+            row = session.get(BayRow, name) or BayRow(name=name, facts={})
+            for column, value in columns.items():
+                setattr(row, column, value)
+            session.add(row)
+
+    def bays(self) -> list[BayRow]:
+        """Return the last known state of every bay, by name."""
+        with Session(self._engine, expire_on_commit=False) as session:
+            return list(session.scalars(select(BayRow).order_by(BayRow.name)))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._engine.dispose()
+
+
+def _configure(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def _pragmas(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN")
