@@ -1,0 +1,252 @@
+"""Objects in a local folder: write-once, read back, read-only, immutable where permitted.
+
+Order of a put: temporary file -> fsync -> read back past the page cache -> hard link under the
+final name (fails if it exists: no overwrite) -> fsync the folder -> unlink the temporary name.
+kill -9 after any line leaves a whole object or a temporary that `sweep` removes. Locks stand in
+`<id>/.lock/<part>.json`, written the same way; the immutable flag (ioctl_iflags(2)) is set on
+locked objects where the file system and our rights allow it, as a second fence, not as the lock.
+"""
+
+import errno
+import fcntl
+import itertools
+import json
+import mmap
+import os
+import struct
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from storage import canonical
+from storage.digest import Algorithm, Digest, hasher
+from storage.errors import (
+    FixityError,
+    ObjectConflictError,
+    ObjectMissingError,
+    RetentionError,
+    StorageFullError,
+    VaultError,
+)
+from storage.vault.objects import MODES, Block, LockMode, ObjectFacts, Stored, checked
+
+_TEMPORARY = ".put-"
+_READ = 4 << 20
+_FS_IOC_GETFLAGS = 0x80086601
+_FS_IOC_SETFLAGS = 0x40086602
+_FS_IMMUTABLE = 0x10
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class FolderObjects:
+    """An ObjectStore on one local folder; `immutable` asks for the second fence as well."""
+
+    def __init__(self, root: Path, *, immutable: bool = True) -> None:
+        self._root = root
+        self._immutable = immutable
+        self._count = itertools.count()
+        root.mkdir(parents=True, exist_ok=True)
+
+    def put(self, key: str, blocks: Iterable[Block]) -> Stored:
+        """See ObjectStore.put."""
+        final = self._root / checked(key)
+        self._make_folder(final.parent)
+        temporary = final.parent / f"{_TEMPORARY}{final.name}-{os.getpid()}-{next(self._count)}"
+        try:
+            written = self._write(temporary, blocks)
+            found = self._digest_of(temporary)
+            if found != written.digest:
+                raise FixityError(
+                    part=key, problem="read back", expected=str(written.digest), found=str(found)
+                )
+            self._place(temporary, final, written.digest)
+        except OSError as error:
+            raise _translated(error, key) from error
+        finally:
+            temporary.unlink(missing_ok=True)
+            _sync_folder(final.parent)
+        return Stored(key, written.size, written.digest)
+
+    def lock(self, key: str, until: datetime) -> None:
+        """See ObjectStore.lock."""
+        facts = self.facts(key)
+        if facts.retain_until is not None and facts.retain_until >= until:
+            return
+        note = self._lock_path(key)
+        self._make_folder(note.parent)
+        temporary = note.with_name(f"{_TEMPORARY}{note.name}-{os.getpid()}-{next(self._count)}")
+        mode = MODES[key.rpartition("/")[2]]
+        document = {"mode": mode, "retain_until": until.astimezone(UTC).isoformat()}
+        try:
+            self._write(temporary, [canonical.encode(document)])
+            temporary.replace(note)
+            _sync_folder(note.parent)
+        except OSError as error:
+            raise _translated(error, key) from error
+        if mode is LockMode.COMPLIANCE and self._immutable:
+            set_immutable(self._root / key, immutable=True)
+
+    def facts(self, key: str) -> ObjectFacts:
+        """See ObjectStore.facts."""
+        try:
+            size = (self._root / checked(key)).stat().st_size
+        except OSError as error:
+            raise _translated(error, key) from error
+        try:
+            document = json.loads(self._lock_path(key).read_bytes())
+            mode = LockMode(document["mode"])
+            until = datetime.fromisoformat(document["retain_until"])
+        except FileNotFoundError:
+            return ObjectFacts(key, size, None, None)
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise VaultError(key=key, problem="lock unreadable") from error
+        return ObjectFacts(key, size, mode, until)
+
+    def read(self, key: str, offset: int, length: int) -> bytes:
+        """See ObjectStore.read."""
+        try:
+            with (self._root / checked(key)).open("rb", buffering=0) as file:
+                return os.pread(file.fileno(), length, offset)
+        except OSError as error:
+            raise _translated(error, key) from error
+
+    def digest(self, key: str) -> Digest:
+        """See ObjectStore.digest."""
+        try:
+            return self._digest_of(self._root / checked(key))
+        except OSError as error:
+            raise _translated(error, key) from error
+
+    def keys(self) -> Iterator[str]:
+        """See ObjectStore.keys."""
+        for folder in sorted(self._root.iterdir()):
+            if folder.is_dir():
+                for path in sorted(folder.iterdir()):
+                    if path.is_file() and not path.name.startswith("."):
+                        yield f"{folder.name}/{path.name}"
+
+    def delete(self, key: str, at: datetime) -> None:
+        """See ObjectStore.delete."""
+        try:
+            facts = self.facts(key)
+        except ObjectMissingError:
+            return
+        if facts.retain_until is not None and facts.retain_until > at:
+            raise RetentionError(key=key, until=facts.retain_until.isoformat())
+        path = self._root / key
+        set_immutable(path, immutable=False)
+        try:
+            path.unlink()
+            self._lock_path(key).unlink(missing_ok=True)
+            _sync_folder(path.parent)
+        except OSError as error:
+            raise _translated(error, key) from error
+
+    def sweep(self) -> int:
+        """See ObjectStore.sweep. Only for a store that nobody else is writing to."""
+        left = [*self._root.glob(f"*/{_TEMPORARY}*"), *self._root.glob(f"*/.lock/{_TEMPORARY}*")]
+        for path in left:
+            path.unlink(missing_ok=True)
+        return len(left)
+
+    def _lock_path(self, key: str) -> Path:
+        path = self._root / checked(key)
+        return path.parent / ".lock" / f"{path.name}.json"
+
+    def _make_folder(self, folder: Path) -> None:
+        if not folder.is_dir():
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                _sync_folder(folder.parent)
+            except OSError as error:
+                raise _translated(error, folder.name) from error
+
+    def _write(self, path: Path, blocks: Iterable[Block]) -> Stored:
+        digest = hasher(Algorithm.SHA256)
+        size = 0
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
+        with os.fdopen(handle, "wb", buffering=0) as file:
+            for block in blocks:
+                view = memoryview(block)
+                digest.update(view)
+                size += len(view)
+                while view:
+                    view = view[file.write(view) :]
+            os.fsync(handle)
+        return Stored(path.name, size, Digest(Algorithm.SHA256, digest.digest()))
+
+    def _place(self, temporary: Path, final: Path, written: Digest) -> None:
+        try:
+            os.link(temporary, final)
+        except FileExistsError as error:
+            if self._digest_of(final) != written:
+                raise ObjectConflictError(key=final.name, folder=final.parent.name) from error
+
+    def _digest_of(self, path: Path) -> Digest:
+        digest = hasher(Algorithm.SHA256)
+        for block in _read_past_cache(path):
+            digest.update(block)
+        return Digest(Algorithm.SHA256, digest.digest())
+
+
+def _read_past_cache(path: Path) -> Iterator[memoryview]:
+    """Yield the file from the medium: O_DIRECT where the file system has it, else dropped pages."""
+    buffer = mmap.mmap(-1, _READ)  # page-aligned, as O_DIRECT demands
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        try:
+            fcntl.fcntl(handle, fcntl.F_SETFL, os.O_DIRECT)
+        except OSError:
+            os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+        view = memoryview(buffer)
+        while count := _readv(handle, view):
+            yield view[:count]
+        view.release()
+    finally:
+        os.close(handle)
+
+
+def _readv(handle: int, view: memoryview) -> int:
+    try:
+        return os.readv(handle, [view])
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        # Some file systems accept the flag and refuse the read: go on through the cache.
+        fcntl.fcntl(handle, fcntl.F_SETFL, 0)
+        return os.readv(handle, [view])
+
+
+def set_immutable(path: Path, *, immutable: bool) -> bool:
+    """Set or clear the immutable flag; return whether the system let us."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        packed = fcntl.ioctl(handle, _FS_IOC_GETFLAGS, struct.pack("l", 0))
+        flags = struct.unpack("l", packed)[0]
+        wanted = flags | _FS_IMMUTABLE if immutable else flags & ~_FS_IMMUTABLE
+        if wanted != flags:
+            fcntl.ioctl(handle, _FS_IOC_SETFLAGS, struct.pack("l", wanted))
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _translated(error: OSError, key: str) -> VaultError:
+    if error.errno in _FULL:
+        return StorageFullError(where="objects", key=key)
+    if error.errno == errno.ENOENT:
+        return ObjectMissingError(key=key)
+    return VaultError(key=key, errno=error.errno, problem=error.strerror)

@@ -1,0 +1,114 @@
+"""The object store's seam: what every store promises. The contract suite holds each one to it.
+
+Three objects per recording: `<id>/payload` and `<id>/record.json` under COMPLIANCE, so that
+nobody shortens or deletes, and `<id>/envelope.json` under GOVERNANCE, so that key rotation and
+destruction stay possible as acts of two persons. Objects are written once.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from storage.digest import Digest
+from storage.errors import VaultError
+from storage.recording import RecordingId
+
+Block = bytes | bytearray | memoryview
+
+PAYLOAD = "payload"
+RECORD = "record.json"
+ENVELOPE = "envelope.json"
+PARTS = (PAYLOAD, RECORD, ENVELOPE)
+
+_KEY = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+    r"/(?:payload|record\.json|envelope\.json)"
+)
+
+
+class LockMode(StrEnum):
+    """How firmly an object is locked (the terms of S3 Object Lock)."""
+
+    COMPLIANCE = "COMPLIANCE"
+    GOVERNANCE = "GOVERNANCE"
+
+
+MODES = {
+    PAYLOAD: LockMode.COMPLIANCE,
+    RECORD: LockMode.COMPLIANCE,
+    ENVELOPE: LockMode.GOVERNANCE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A durable object, as read back: its length in bytes and its SHA-256."""
+
+    key: str
+    size: int
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectFacts:
+    """What a store says of an object without reading it whole."""
+
+    key: str
+    size: int
+    mode: LockMode | None
+    retain_until: datetime | None
+
+
+class ObjectStore(Protocol):
+    """Where sealed objects are kept. Every error is a VaultError."""
+
+    def put(self, key: str, blocks: Iterable[Block]) -> Stored:
+        """Store the blocks under the key.
+
+        When put() returns, the object is durable, was read back past the page cache where the
+        system allows, and has the SHA-256 of what was given. The same bytes again succeed; other
+        bytes raise ObjectConflictError. An exception raised by `blocks` leaves nothing behind.
+        Raises: ObjectConflictError, StorageFullError, FixityError, VaultError.
+        """
+
+    def lock(self, key: str, until: datetime) -> None:
+        """Keep the object until then, durably, in its part's mode.
+
+        A lock only ever grows: an earlier date changes nothing. Raises: ObjectMissingError.
+        """
+
+    def facts(self, key: str) -> ObjectFacts:
+        """Return size and lock. Raises: ObjectMissingError."""
+
+    def read(self, key: str, offset: int, length: int) -> bytes:
+        """Return at most `length` bytes from `offset`. Raises: ObjectMissingError."""
+
+    def digest(self, key: str) -> Digest:
+        """Read the whole object past the page cache and hash it. Raises: ObjectMissingError."""
+
+    def keys(self) -> Iterator[str]:
+        """Yield every object's key, sorted."""
+
+    def delete(self, key: str, at: datetime) -> None:
+        """Delete an object that is not locked at that time; absent is deleted.
+
+        Raises: RetentionError while it is locked.
+        """
+
+    def sweep(self) -> int:
+        """Remove what interrupted writes left behind; return how many."""
+
+
+def key_of(recording: RecordingId, part: str) -> str:
+    """Return the key of one part of a recording."""
+    return checked(f"{recording}/{part}")
+
+
+def checked(untrusted_key: str) -> str:
+    """Return the key if it is one of ours. Raises: VaultError: a key never walks a folder."""
+    if not _KEY.fullmatch(untrusted_key):
+        raise VaultError(problem="not an object key", found=untrusted_key[:80])
+    return untrusted_key
