@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from storage.errors import FixityError
 
 CHUNK = 16_384
+KEY = 32
 TAG = 16
 SALT = 24
 HEADER = 56
@@ -53,6 +54,9 @@ class PlainReader:
 
         Raises: FixityError when the key, the context or the header is not this payload's.
         """
+        if len(data_key) != KEY:
+            # HMAC pads a short key with zeros: without this, two keys would open one payload.
+            raise FixityError(part="payload", problem="data key length", found=len(data_key))
         self.size = plain_size(size)
         self._read_at = read_at
         header = read_at(0, HEADER)
