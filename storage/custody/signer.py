@@ -1,0 +1,124 @@
+"""The log's signer: signs a head only if it continues the last head it signed.
+
+It keeps that last checkpoint in a file of its own, apart from the catalogue, so that a catalogue
+put back from an old copy (or rewritten) is refused instead of signed: C2SP tlog-checkpoint, "a
+log MUST NOT sign any checkpoint which is inconsistent with any checkpoint it previously signed".
+The file is the signed checkpoint itself: edited, it no longer verifies. Several processes share
+it under a lock; it is on the disk before a new checkpoint leaves the signer.
+
+For the same reason a missing file is refused: `begin` makes it once, when the keys are made.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from storage.custody.checkpoint import Checkpoint, log_keys, open_checkpoint, sign_checkpoint
+from storage.custody.note import NoteKey
+from storage.custody.tree import EMPTY_ROOT, verify_consistency
+from storage.errors import CustodyError, SignatureError
+from storage.signing import SigningKey
+
+
+class LogSigner:
+    """Signs the heads of one log; `state` names the file that holds the last one signed."""
+
+    def __init__(self, key: SigningKey, origin: str, state: Path) -> None:
+        self._key = key
+        self._state = state
+        self.origin = origin
+        self.keys: tuple[NoteKey, ...] = log_keys(key.verify_key(), origin)
+
+    def begin(self, at: datetime) -> str:
+        """Start the log: sign the empty head and remember it.
+
+        Raises: CustodyError when this signer has begun before.
+        """
+        with self._locked():
+            if self._state.exists():
+                raise CustodyError(problem="the log has begun already", file=self._state.name)
+            return self._sign(Checkpoint(self.origin, 0, EMPTY_ROOT), at)
+
+    @contextmanager
+    def hold(self) -> Iterator["HeldSigner"]:
+        """Hold the signer: nobody else signs until the block ends.
+
+        Raises: CustodyError when the file of the last head is missing or not what was signed.
+        """
+        with self._locked():
+            yield HeldSigner(self, self._last())
+
+    def last(self) -> str:
+        """Return the checkpoint last signed. Raises: CustodyError as `hold`."""
+        with self.hold() as held:
+            return held.last_text
+
+    def _last(self) -> str:
+        try:
+            text = self._state.read_text(encoding="utf-8")
+            open_checkpoint(text, self.keys)
+        except FileNotFoundError as error:
+            raise CustodyError(
+                problem="the signer's last head is missing", file=self._state.name
+            ) from error
+        except (SignatureError, UnicodeDecodeError) as error:
+            raise CustodyError(
+                problem="the signer's last head was changed", file=self._state.name
+            ) from error
+        return text
+
+    def _sign(self, head: Checkpoint, at: datetime) -> str:
+        text = sign_checkpoint(head, self._key, at)
+        _replace(self._state, text.encode())
+        return text
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self._state.parent.mkdir(parents=True, exist_ok=True)
+        lock = os.open(self._state.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
+
+
+class HeldSigner:
+    """A signer under its lock, and the last checkpoint it signed."""
+
+    def __init__(self, signer: LogSigner, last_text: str) -> None:
+        self._signer = signer
+        self.last_text = last_text
+        self.last = open_checkpoint(last_text, signer.keys)
+
+    def sign(self, size: int, root: bytes, consistency: Sequence[bytes], at: datetime) -> str:
+        """Return the signed checkpoint of this head, remembered before it is returned.
+
+        `consistency` leads from `last` to this head. The last head again is answered with the
+        checkpoint that was signed then.
+        Raises: CustodyError when the head is smaller than the last, or rewrites it.
+        """
+        verify_consistency(self.last.size, self.last.root, size, root, consistency)
+        if size == self.last.size:
+            return self.last_text
+        head = Checkpoint(self._signer.origin, size, root)
+        self.last_text, self.last = self._signer._sign(head, at), head  # noqa: SLF001 - same module
+        return self.last_text
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Put `data` at `path`: whole, and on the disk when this returns."""
+    temporary = path.with_suffix(".new")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

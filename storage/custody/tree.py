@@ -1,0 +1,199 @@
+"""The Merkle tree of the custody log: hashes, roots, proofs and their verification. Pure.
+
+RFC 6962 section 2.1 for hashing and proofs, RFC 9162 sections 2.1.3.2 and 2.1.4.2 for their
+verification. Complete nodes are read through a `NodeReader`; who keeps them (catalogue, tiles,
+a bundle) is not known here. `node(level, index)` is the root over the leaves
+`index·2^level … (index+1)·2^level - 1`.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+
+from storage.errors import CustodyError
+
+NodeReader = Callable[[int, int], bytes]
+
+HASH_SIZE = 32
+EMPTY_ROOT = hashlib.sha256(b"").digest()
+
+
+def leaf_hash(leaf: bytes) -> bytes:
+    """Hash one entry (RFC 6962 2.1: prefix 0x00, so that no entry passes for a node)."""
+    return hashlib.sha256(b"\x00" + leaf).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """Hash two subtrees into their parent (RFC 6962 2.1: prefix 0x01)."""
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def append(size: int, leaf: bytes, node: NodeReader) -> list[tuple[int, int, bytes]]:
+    """Return the nodes that become complete when `leaf` becomes entry number `size`.
+
+    Each is (level, index, hash), the leaf's own hash first. Only nodes left of the new leaf are
+    read; a writer stores the answer together with the leaf.
+    """
+    made = [(0, size, leaf_hash(leaf))]
+    index = size
+    while index & 1:
+        level, _, right = made[-1]
+        made.append((level + 1, index >> 1, node_hash(node(level, index - 1), right)))
+        index >>= 1
+    return made
+
+
+def root(size: int, node: NodeReader) -> bytes:
+    """Return the tree head over the first `size` entries."""
+    return EMPTY_ROOT if size == 0 else _subtree(0, size, node)
+
+
+def inclusion_proof(index: int, size: int, node: NodeReader) -> list[bytes]:
+    """Return the path from entry `index` to the root over `size` entries (RFC 6962 2.1.1).
+
+    Raises: CustodyError when the entry is not in a tree of that size.
+    """
+    if not 0 <= index < size:
+        raise CustodyError(problem="no such entry", index=index, size=size)
+    path: list[bytes] = []
+    start, stop = 0, size
+    while stop - start > 1:
+        middle = start + _split(stop - start)
+        if index < middle:
+            path.append(_subtree(middle, stop, node))
+            stop = middle
+        else:
+            path.append(_subtree(start, middle, node))
+            start = middle
+    return path[::-1]
+
+
+def consistency_proof(old: int, new: int, node: NodeReader) -> list[bytes]:
+    """Return the proof that the first `old` of `new` entries are unchanged (RFC 6962 2.1.2).
+
+    Raises: CustodyError when the new tree is smaller.
+    """
+    if not 0 <= old <= new:
+        raise CustodyError(problem="the log is smaller than before", before=old, now=new)
+    if old in {0, new}:
+        return []
+    path: list[bytes] = []
+    start, stop, known = 0, new, True
+    while old - start != stop - start:
+        middle = start + _split(stop - start)
+        if old <= middle:
+            path.append(_subtree(middle, stop, node))
+            stop = middle
+        else:
+            path.append(_subtree(start, middle, node))
+            start, known = middle, False
+    if not known:
+        path.append(_subtree(start, stop, node))
+    return path[::-1]
+
+
+def verify_inclusion(
+    index: int, size: int, leaf: bytes, proof: Sequence[bytes], expected_root: bytes
+) -> None:
+    """Check that the hash `leaf` is entry `index` of the tree with this root.
+
+    Follows RFC 9162 2.1.3.2. Raises: CustodyError.
+    """
+    if not 0 <= index < size:
+        raise CustodyError(problem="no such entry", index=index, size=size)
+    first, last, found = index, size - 1, leaf
+    for sibling in proof:
+        if last == 0 or len(sibling) != HASH_SIZE:
+            raise CustodyError(problem="inclusion proof has the wrong length", index=index)
+        if first & 1 or first == last:
+            found = node_hash(sibling, found)
+            while not first & 1 and first:
+                first, last = first >> 1, last >> 1
+        else:
+            found = node_hash(found, sibling)
+        first, last = first >> 1, last >> 1
+    if last or found != expected_root:
+        raise CustodyError(problem="the entry is not under this head", index=index, size=size)
+
+
+def verify_consistency(
+    old: int, old_root: bytes, new: int, new_root: bytes, proof: Sequence[bytes]
+) -> None:
+    """Check that the tree (new, new_root) only adds entries to (old, old_root).
+
+    Follows RFC 9162 2.1.4.2. Raises: CustodyError, which names both sizes.
+    """
+    if old > new:
+        raise CustodyError(problem="the log is smaller than before", before=old, now=new)
+    if old in {0, new}:
+        expected = EMPTY_ROOT if old == 0 else new_root
+        if old_root != expected or proof or (new == 0 and new_root != EMPTY_ROOT):
+            raise CustodyError(problem="the log was rewritten", before=old, now=new)
+        return
+    if not _consistent(old, old_root, new, new_root, proof):
+        raise CustodyError(problem="the log was rewritten", before=old, now=new)
+
+
+def _consistent(
+    old: int, old_root: bytes, new: int, new_root: bytes, proof: Sequence[bytes]
+) -> bool:
+    path = list(proof)
+    if old & (old - 1) == 0:  # a whole subtree: its root is the first step, and left out
+        path.insert(0, old_root)
+    if not path or any(len(step) != HASH_SIZE for step in path):
+        return False
+    first, last = old - 1, new - 1
+    while first & 1:
+        first, last = first >> 1, last >> 1
+    before = after = path[0]
+    for step in path[1:]:
+        if last == 0:
+            return False
+        if first & 1 or first == last:
+            before, after = node_hash(step, before), node_hash(step, after)
+            while not first & 1 and first:
+                first, last = first >> 1, last >> 1
+        else:
+            after = node_hash(after, step)
+        first, last = first >> 1, last >> 1
+    return last == 0 and before == old_root and after == new_root
+
+
+class Frontier:
+    """A running root over leaf hashes, in memory of one hash per level: for whole-log audits."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._stack: list[bytes] = []
+
+    def add(self, leaf: bytes) -> None:
+        """Take the hash of the next entry."""
+        index, top = self.size, leaf
+        while index & 1:
+            top = node_hash(self._stack.pop(), top)
+            index >>= 1
+        self._stack.append(top)
+        self.size += 1
+
+    def root(self) -> bytes:
+        """Return the head over all entries taken so far."""
+        if not self._stack:
+            return EMPTY_ROOT
+        found = self._stack[-1]
+        for left in reversed(self._stack[:-1]):
+            found = node_hash(left, found)
+        return found
+
+
+def _split(width: int) -> int:
+    """Return the largest power of two smaller than `width` (RFC 6962 2.1)."""
+    return 1 << (width - 1).bit_length() - 1
+
+
+def _subtree(start: int, stop: int, node: NodeReader) -> bytes:
+    """Return the root over entries `start … stop - 1`, where start is aligned to its split."""
+    width = stop - start
+    if width & (width - 1) == 0:
+        level = width.bit_length() - 1
+        return node(level, start >> level)
+    middle = start + _split(width)
+    return node_hash(_subtree(start, middle, node), _subtree(middle, stop, node))

@@ -1,0 +1,56 @@
+"""Is this entry in the log that these keys speak for? Pure: no database, no network, no clock.
+
+The whole verification in one page: the checkpoint is signed by every key that is expected; the
+entry hashes, along its path, to the root that was signed (RFC 9162 2.1.3.2). Receipts, bundles
+and stations all come here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from storage import canonical
+from storage.custody.checkpoint import Checkpoint, open_checkpoint
+from storage.custody.event import details_digest, parse_leaf
+from storage.custody.note import NoteKey
+from storage.custody.proof import Proof
+from storage.custody.tree import leaf_hash, verify_inclusion
+from storage.errors import CustodyError
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedEntry:
+    """An entry that is in the log: its number, its JSON fields, and the head it stands under."""
+
+    index: int
+    entry: Mapping[str, Any]
+    head: Checkpoint
+
+
+def verify_entry(leaf: str, proof_text: str, keys: Sequence[NoteKey]) -> VerifiedEntry:
+    """Return the entry after its proof and its checkpoint verified.
+
+    `leaf` is the entry's exact text, `proof_text` a tlog-proof, `keys` the log's note keys
+    (`checkpoint.log_keys`), all of which must have signed.
+    Raises: SignatureError (checkpoint, or leaf not canonical), CustodyError (not in the log).
+    """
+    proof = Proof.parse(proof_text)
+    head = open_checkpoint(proof.checkpoint, keys)
+    data = leaf.encode()
+    verify_inclusion(proof.index, head.size, leaf_hash(data), proof.path, head.root)
+    return VerifiedEntry(proof.index, parse_leaf(data), head)
+
+
+def verify_details(entry: Mapping[str, Any], details: Mapping[str, Any], salt: bytes) -> None:
+    """Check that these readable details are the ones whose digest the entry carries.
+
+    Raises: CustodyError.
+    """
+    found = details_digest(details, salt)
+    if entry.get("details") != found:
+        raise CustodyError(
+            problem="the details are not those of the entry",
+            expected=entry.get("details"),
+            found=found,
+            bytes=len(canonical.encode(details)),
+        )
