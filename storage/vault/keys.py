@@ -146,10 +146,13 @@ class KeyRing:
     trusted: Mapping[str, VerifyKey]
 
     @classmethod
-    def create(cls, folder: Path, *, station: str, recovery_out: Path, entropy: Entropy) -> Self:
+    def create(
+        cls, folder: Path, *, station: str, origin: str, recovery_out: Path, entropy: Entropy
+    ) -> Self:
         """Make the ring of an embedded office and return it.
 
-        The private recovery key goes to `recovery_out` alone. Nothing is ever overwritten.
+        `origin` names the custody log (C2SP tlog-checkpoint) and with it the log's signer. The
+        private recovery key goes to `recovery_out` alone. Nothing is ever overwritten.
         Raises: KeyRingError when any of the files exists.
         """
         folder.mkdir(parents=True, exist_ok=True)
@@ -163,10 +166,10 @@ class KeyRing:
         vault.save(folder / "vault.key")
         for key in (vault.seal_key(), recovery.seal_key()):
             _write_new(folder / f"{key.use}.pub", key.to_json())
-        for name in ("centre", "log", f"station-{station}"):
+        for file, name in (("centre", "centre"), ("log", origin), (f"station-{station}", station)):
             signer = SigningKey.from_seeds(name, entropy(_SIGNING_SEEDS))
-            _write_new(folder / f"{name}.sign", _signing_json(signer), private=True)
-            _write_new(folder / f"{name}.verify", signer.verify_key().to_json())
+            _write_new(folder / f"{file}.sign", _signing_json(signer), private=True)
+            _write_new(folder / f"{file}.verify", signer.verify_key().to_json())
         return cls.load(folder)
 
     @classmethod
@@ -195,7 +198,10 @@ class KeyRing:
         raise KeyRingError(problem="no private key opens this envelope", wanted=sorted(kids))
 
     def signing(self, name: str) -> SigningKey:
-        """Return a signer by name. Raises: KeyRingError."""
+        """Return a signer by its file's name: `centre`, `log`, `station-<id>`.
+
+        Raises: KeyRingError.
+        """
         try:
             return self.signers[name]
         except KeyError as error:
@@ -207,7 +213,7 @@ class KeyRing:
         return tuple(key for name, key in self.trusted.items() if name.startswith("station-"))
 
     def verifying(self, name: str) -> VerifyKey:
-        """Return a trusted public key by name. Raises: KeyRingError."""
+        """Return a trusted public key by its file's name. Raises: KeyRingError."""
         try:
             return self.trusted[name]
         except KeyError as error:

@@ -116,7 +116,11 @@ def test_an_error_in_the_middle_of_the_file_propagates():
 @pytest.fixture
 def ring(tmp_path, entropy) -> KeyRing:
     return KeyRing.create(
-        tmp_path / "keys", station="s1", recovery_out=tmp_path / "off/recovery", entropy=entropy
+        tmp_path / "keys",
+        station="s1",
+        origin="county.test/log",
+        recovery_out=tmp_path / "off/recovery",
+        entropy=entropy,
     )
 
 
@@ -170,7 +174,11 @@ def test_a_key_file_that_others_can_read_is_refused(ring, tmp_path):
 def test_keys_are_never_overwritten(ring, tmp_path, entropy):
     with pytest.raises(KeyRingError, match="not empty"):
         KeyRing.create(
-            tmp_path / "keys", station="s1", recovery_out=tmp_path / "r2", entropy=entropy
+            tmp_path / "keys",
+            station="s1",
+            origin="county.test/log",
+            recovery_out=tmp_path / "r2",
+            entropy=entropy,
         )
 
 
