@@ -1,0 +1,254 @@
+"""Stations, persons, sources and logins. Password hashes are made above; no plain one comes here.
+
+Each change is an entry in the log, with the row's whole state. Logins that are open (`session`)
+are not evidence and not logged.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from storage.catalogue.tables import AccountRow, PersonRow, SessionRow, SourceRow, StationRow
+from storage.catalogue.unit_of_work import UnitOfWork
+from storage.custody.event import PremisType
+from storage.errors import ConflictError, NotFoundError
+
+_CHANGE = PremisType.METADATA_MODIFICATION
+
+
+def add_station(
+    uow: UnitOfWork,
+    *,
+    id: str,  # noqa: A002 - the column's name
+    name: str,
+    township: str,
+    actor: str,
+) -> StationRow:
+    """Enrol a station. Raises: ConflictError when the id is taken."""
+    if uow.session.get(StationRow, id) is not None:
+        raise ConflictError(problem="station exists", id=id)
+    row = StationRow(id=id, name=name, township=township)
+    uow.session.add(row)
+    uow.record("station.add", _CHANGE, row, actor=actor, subject=f"station:{id}")
+    return row
+
+
+def station(session: Session, station_id: str) -> StationRow:
+    """Return one station. Raises: NotFoundError."""
+    row = session.get(StationRow, station_id)
+    if row is None:
+        raise NotFoundError(what="station", id=station_id)
+    return row
+
+
+def stations(session: Session) -> list[StationRow]:
+    """Return every station, by id."""
+    return list(session.scalars(select(StationRow).order_by(StationRow.id)))
+
+
+def add_person(
+    uow: UnitOfWork,
+    *,
+    name: str,
+    kind: str,
+    unit: str,
+    township: str,
+    actor: str,
+    certificate_no: str | None = None,
+) -> PersonRow:
+    """Add somebody who acts. Raises: ConflictError when the certificate is another person's."""
+    _free_certificate(uow.session, certificate_no)
+    row = PersonRow(
+        id=uow.new_id(),
+        name=name,
+        certificate_no=certificate_no,
+        kind=str(kind),
+        unit=unit,
+        township=township,
+    )
+    uow.session.add(row)
+    uow.record("person.add", _CHANGE, row, actor=actor, subject=f"person:{row.id}")
+    return row
+
+
+def person(session: Session, person_id: str) -> PersonRow:
+    """Return one person. Raises: NotFoundError."""
+    row = session.get(PersonRow, person_id)
+    if row is None:
+        raise NotFoundError(what="person", id=person_id)
+    return row
+
+
+def persons(
+    session: Session, *, township: str | None = None, kind: str | None = None
+) -> list[PersonRow]:
+    """Return persons, by name."""
+    wanted = select(PersonRow).order_by(PersonRow.name, PersonRow.id)
+    if township is not None:
+        wanted = wanted.where(PersonRow.township == township)
+    if kind is not None:
+        wanted = wanted.where(PersonRow.kind == kind)
+    return list(session.scalars(wanted))
+
+
+def officer_by_certificate(session: Session, certificate_no: str) -> PersonRow | None:
+    """Return whose certificate (or officer number on a recorder) this is."""
+    return session.scalar(select(PersonRow).where(PersonRow.certificate_no == certificate_no))
+
+
+def add_source(
+    uow: UnitOfWork,
+    *,
+    serial: str,
+    kind: str,
+    family: str,
+    label: str,
+    township: str,
+    actor: str,
+    assigned_officer_id: str | None = None,
+) -> SourceRow:
+    """Register a recorder, terminal or room camera. Raises: ConflictError, NotFoundError."""
+    if source(uow.session, serial) is not None:
+        raise ConflictError(problem="source exists", serial=serial)
+    if assigned_officer_id is not None:
+        person(uow.session, assigned_officer_id)
+    row = SourceRow(
+        serial=serial,
+        id=uow.new_id(),
+        kind=str(kind),
+        family=family,
+        label=label,
+        township=township,
+        assigned_officer_id=assigned_officer_id,
+    )
+    uow.session.add(row)
+    uow.record("source.add", _CHANGE, row, actor=actor, subject=f"source:{row.id}")
+    return row
+
+
+def assign_source(uow: UnitOfWork, serial: str, officer_id: str | None, *, actor: str) -> SourceRow:
+    """Give a source to an officer, or to nobody. Raises: NotFoundError."""
+    row = source(uow.session, serial)
+    if row is None:
+        raise NotFoundError(what="source", id=serial)
+    if officer_id is not None:
+        person(uow.session, officer_id)
+    row.assigned_officer_id = officer_id
+    uow.record("source.assign", _CHANGE, row, actor=actor, subject=f"source:{row.id}")
+    return row
+
+
+def source(session: Session, serial: str) -> SourceRow | None:
+    """Return a source by its serial; None when nobody registered it."""
+    return session.get(SourceRow, serial)
+
+
+def sources(session: Session, *, township: str | None = None) -> list[SourceRow]:
+    """Return sources, by label."""
+    wanted = select(SourceRow).order_by(SourceRow.label, SourceRow.serial)
+    if township is not None:
+        wanted = wanted.where(SourceRow.township == township)
+    return list(session.scalars(wanted))
+
+
+def create_account(
+    uow: UnitOfWork, *, username: str, password_hash: str, role: str, person_id: str, actor: str
+) -> AccountRow:
+    """Make a login for a person. Raises: ConflictError when the name is taken, NotFoundError."""
+    if account_by_username(uow.session, username) is not None:
+        raise ConflictError(problem="username is taken", username=username)
+    person(uow.session, person_id)
+    row = AccountRow(
+        id=uow.new_id(),
+        username=username,
+        password_hash=password_hash,
+        role=str(role),
+        person_id=person_id,
+        disabled=False,
+    )
+    uow.session.add(row)
+    uow.record("account.add", _CHANGE, row, actor=actor, subject=f"account:{row.id}")
+    return row
+
+
+def set_password(uow: UnitOfWork, account_id: str, password_hash: str, *, actor: str) -> AccountRow:
+    """Replace a password hash; every open login of the account ends. Raises: NotFoundError."""
+    row = account(uow.session, account_id)
+    row.password_hash = password_hash
+    _end_sessions(uow.session, account_id)
+    uow.record("account.password", _CHANGE, row, actor=actor, subject=f"account:{row.id}")
+    return row
+
+
+def set_disabled(uow: UnitOfWork, account_id: str, *, disabled: bool, actor: str) -> AccountRow:
+    """Close or reopen an account; closing ends its open logins. Raises: NotFoundError."""
+    row = account(uow.session, account_id)
+    row.disabled = disabled
+    if disabled:
+        _end_sessions(uow.session, account_id)
+    uow.record("account.disabled", _CHANGE, row, actor=actor, subject=f"account:{row.id}")
+    return row
+
+
+def account(session: Session, account_id: str) -> AccountRow:
+    """Return one account. Raises: NotFoundError."""
+    row = session.get(AccountRow, account_id)
+    if row is None:
+        raise NotFoundError(what="account", id=account_id)
+    return row
+
+
+def account_by_username(session: Session, username: str) -> AccountRow | None:
+    """Return the account of this name, if there is one."""
+    return session.scalar(select(AccountRow).where(AccountRow.username == username))
+
+
+def accounts(session: Session) -> list[AccountRow]:
+    """Return every account, by name."""
+    return list(session.scalars(select(AccountRow).order_by(AccountRow.username)))
+
+
+def open_session(
+    uow: UnitOfWork, *, token_hash: str, account_id: str, expires_at: datetime
+) -> SessionRow:
+    """Open a login; the token itself never comes here. Raises: ConflictError when disabled."""
+    if account(uow.session, account_id).disabled:
+        raise ConflictError(problem="account is disabled", account=account_id)
+    uow.session.execute(delete(SessionRow).where(SessionRow.expires_at <= uow.at))
+    row = SessionRow(
+        token_hash=token_hash, account_id=account_id, created_at=uow.at, expires_at=expires_at
+    )
+    uow.session.add(row)
+    return row
+
+
+def session_account(session: Session, token_hash: str, at: datetime) -> AccountRow | None:
+    """Return the account whose open login this is, if it has not expired or been disabled."""
+    wanted = (
+        select(AccountRow)
+        .join(SessionRow, SessionRow.account_id == AccountRow.id)
+        .where(
+            SessionRow.token_hash == token_hash,
+            SessionRow.expires_at > at,
+            ~AccountRow.disabled,
+        )
+    )
+    return session.scalar(wanted)
+
+
+def close_session(uow: UnitOfWork, token_hash: str) -> None:
+    """End one login; ending it twice is no error."""
+    uow.session.execute(delete(SessionRow).where(SessionRow.token_hash == token_hash))
+
+
+def _end_sessions(session: Session, account_id: str) -> None:
+    session.execute(delete(SessionRow).where(SessionRow.account_id == account_id))
+
+
+def _free_certificate(session: Session, certificate_no: str | None) -> None:
+    if certificate_no is None:
+        return
+    holder = officer_by_certificate(session, certificate_no)
+    if holder is not None:
+        raise ConflictError(problem="certificate is another person's", person=holder.id)

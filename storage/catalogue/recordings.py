@@ -1,0 +1,320 @@
+"""Recordings in the catalogue: accession, receipt, search, answers to open questions, access.
+
+A recording is one original of one source: the same bytes of the same source are never accessioned
+twice. What the sealed record says never changes; attribution (whose, when) is the catalogue's,
+and every change of it is an entry in the log.
+"""
+
+from dataclasses import dataclass, field, fields
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, func, or_, select
+from sqlalchemy.orm import Session
+
+from storage.catalogue.tables import ActionRow, ExhibitRow, RecordingRow
+from storage.catalogue.unit_of_work import UnitOfWork
+from storage.custody.event import Outcome, PremisType
+from storage.digest import Digest
+from storage.errors import ConflictError, NotFoundError
+from storage.recording import MediaKind, RecordingId
+
+MAX_PAGE = 500
+
+
+class DuplicateRecordingError(ConflictError):
+    """These bytes of this source are accessioned already, as `facts["existing"]`."""
+
+    code = "duplicate-recording"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRecording:
+    """Everything that the catalogue keeps of a recording when it is accessioned.
+
+    `start_at` and `end_at` are true time; gaps are seconds from the file's start; the three texts
+    are the exact signed documents.
+    """
+
+    id: RecordingId
+    source_serial: str
+    sha256: Digest
+    size: int
+    name: str
+    path: str
+    kind: MediaKind
+    playable: bool
+    township: str
+    station: str
+    profile: str
+    record_text: str
+    envelope_text: str
+    retain_until: datetime
+    unplayable_reason: str | None = None
+    container: str | None = None
+    duration_s: float | None = None
+    start_at: datetime | None = None
+    end_at: datetime | None = None
+    clock_offset_s: float | None = None
+    clock_uncertainty_s: float | None = None
+    has_video: bool = False
+    has_audio: bool = False
+    video_gaps: tuple[tuple[float, float], ...] = ()
+    audio_gaps: tuple[tuple[float, float], ...] = ()
+    officer_no: str | None = None
+    officer_id: str | None = None
+    sequence: str | None = None
+    marked: bool | None = None
+    questions: tuple[str, ...] = ()
+    media: dict[str, Any] = field(default_factory=dict)
+    inspection: list[Any] = field(default_factory=list)
+
+    def columns(self) -> dict[str, Any]:
+        """Return the values as the row keeps them."""
+        values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        return values | {
+            "id": str(self.id),
+            "sha256": self.sha256.hex,
+            "kind": self.kind.value,
+            "video_gaps": [list(gap) for gap in self.video_gaps],
+            "audio_gaps": [list(gap) for gap in self.audio_gaps],
+            "questions": list(self.questions),
+        }
+
+
+def accession(uow: UnitOfWork, new: NewRecording, *, actor: str | None = None) -> RecordingRow:
+    """Take responsibility for a recording: its row and its entry, in one transaction.
+
+    The caller has made the object durable and verified it. The entry's index is `leaf_index`.
+    `actor` is the station unless somebody else is named.
+    Raises: DuplicateRecordingError when this source gave these bytes before.
+    """
+    existing = by_digest(uow.session, new.source_serial, new.sha256)
+    if existing is not None:
+        raise DuplicateRecordingError(existing=existing.id, sha256=new.sha256.hex)
+    row = RecordingRow(
+        **new.columns(), receipt_text=None, leaf_index=uow.next_index, accessioned_at=uow.at
+    )
+    uow.session.add(row)
+    uow.record(
+        "recording.accession",
+        PremisType.ACCESSION,
+        row,
+        actor=actor or f"station:{new.station}",
+        subject=subject_of(row.id),
+    )
+    return row
+
+
+def set_receipt(
+    uow: UnitOfWork, recording: UUID | str, receipt_text: str, *, actor: str = "system"
+) -> RecordingRow:
+    """Keep the receipt that the centre signed. The same receipt again changes nothing.
+
+    Raises: NotFoundError, ConflictError when another receipt was given before.
+    """
+    row = by_id(uow.session, recording)
+    if row.receipt_text == receipt_text:
+        return row
+    if row.receipt_text is not None:
+        raise ConflictError(problem="another receipt was given before", recording=row.id)
+    row.receipt_text = receipt_text
+    uow.record(
+        "recording.receipt",
+        PremisType.DIGITAL_SIGNATURE_GENERATION,
+        row,
+        actor=actor,
+        subject=subject_of(row.id),
+    )
+    return row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """What a person found out about a recording; None leaves a fact as it is.
+
+    `start_at` is true time, `clock_offset_s` true minus recorder time, ± `clock_uncertainty_s`.
+    """
+
+    start_at: datetime | None = None
+    clock_offset_s: float | None = None
+    clock_uncertainty_s: float | None = None
+    officer_no: str | None = None
+    officer_id: str | None = None
+    sequence: str | None = None
+
+
+_QUESTIONS = {
+    "start_at": "start",
+    "officer_no": "officer",
+    "officer_id": "officer",
+    "clock_offset_s": "clock",
+    "sequence": "sequence",
+}
+
+
+def answer_questions(
+    uow: UnitOfWork, recording: UUID | str, answers: Answers, *, actor: str
+) -> RecordingRow:
+    """Write down what a person found out; the sealed record never changes.
+
+    Raises: NotFoundError, ConflictError when nothing is answered.
+    """
+    row = by_id(uow.session, recording)
+    given = {
+        entry.name: getattr(answers, entry.name)
+        for entry in fields(answers)
+        if getattr(answers, entry.name) is not None
+    }
+    if not given:
+        raise ConflictError(problem="nothing was answered", recording=row.id)
+    for name, value in given.items():
+        setattr(row, name, value)
+    if row.start_at is not None and row.duration_s is not None:
+        row.end_at = row.start_at + timedelta(seconds=row.duration_s)
+    answered = {_QUESTIONS.get(name) for name in given}
+    row.questions = [question for question in row.questions if question not in answered]
+    uow.record(
+        "recording.answer",
+        PremisType.METADATA_MODIFICATION,
+        row,
+        actor=actor,
+        subject=subject_of(row.id),
+        answered=sorted(given),
+    )
+    return row
+
+
+def log_access(
+    uow: UnitOfWork,
+    recording: UUID | str,
+    *,
+    actor: str,
+    purpose: str,
+    outcome: Outcome,
+    reason: str | None = None,
+) -> int:
+    """Log that somebody was given, or refused, the plaintext. Commit it before the first byte.
+
+    Returns the entry's index. Raises: NotFoundError.
+    """
+    row = by_id(uow.session, recording)
+    return uow.record(
+        "recording.access",
+        PremisType.DISSEMINATION,
+        actor=actor,
+        subject=subject_of(row.id),
+        outcome=outcome,
+        purpose=purpose,
+        reason=reason,
+    )
+
+
+def subject_of(recording: UUID | str) -> str:
+    """Return a recording's name in the log."""
+    return f"recording:{recording}"
+
+
+def by_id(session: Session, recording: UUID | str) -> RecordingRow:
+    """Return one recording. Raises: NotFoundError."""
+    row = session.get(RecordingRow, str(recording))
+    if row is None:
+        raise NotFoundError(what="recording", id=str(recording))
+    return row
+
+
+def by_digest(session: Session, source_serial: str, sha256: Digest | str) -> RecordingRow | None:
+    """Return the recording of these bytes from this source, if there is one."""
+    digits = sha256.hex if isinstance(sha256, Digest) else sha256
+    wanted = select(RecordingRow).where(
+        RecordingRow.source_serial == source_serial, RecordingRow.sha256 == digits
+    )
+    return session.scalar(wanted)
+
+
+def same_size(session: Session, source_serial: str, size: int) -> bool:
+    """Tell whether this source gave a recording of this size: if not, no digest need be read."""
+    wanted = select(RecordingRow.id).where(
+        RecordingRow.source_serial == source_serial, RecordingRow.size == size
+    )
+    return session.scalar(wanted.limit(1)) is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingFilter:
+    """What to look for; None asks for nothing. `text` looks in names, paths, serials, officers.
+
+    `since` (inclusive) and `until` (exclusive) are about the time shown, or where that is not
+    known, about the time of accession.
+    """
+
+    township: str | None = None
+    case: str | None = None
+    officer: str | None = None
+    source: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str | None = None
+    kind: MediaKind | None = None
+    unanswered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some rows, newest first, and the cursor of the next ones."""
+
+    rows: tuple[RecordingRow, ...]
+    next_cursor: str | None
+
+
+def search(
+    session: Session,
+    wanted: RecordingFilter | None = None,
+    cursor: str | None = None,
+    limit: int = 50,
+) -> Page:
+    """Return the recordings that fit, newest id first; `cursor` goes on where a page ended."""
+    limit = max(1, min(limit, MAX_PAGE))
+    query = _where(select(RecordingRow), wanted or RecordingFilter())
+    if cursor:
+        query = query.where(RecordingRow.id < cursor)
+    rows = session.scalars(query.order_by(RecordingRow.id.desc()).limit(limit + 1)).all()
+    more = len(rows) > limit
+    return Page(tuple(rows[:limit]), rows[limit - 1].id if more else None)
+
+
+def _where(query: Select[tuple[RecordingRow]], wanted: RecordingFilter) -> Select[Any]:
+    row = RecordingRow
+    if wanted.township is not None:
+        query = query.where(row.township == wanted.township)
+    if wanted.source is not None:
+        query = query.where(row.source_serial == wanted.source)
+    if wanted.kind is not None:
+        query = query.where(row.kind == wanted.kind.value)
+    if wanted.officer is not None:
+        query = query.where(or_(row.officer_id == wanted.officer, row.officer_no == wanted.officer))
+    if wanted.unanswered:
+        query = query.where(row.questions != [])
+    if wanted.since is not None:
+        query = query.where(
+            func.coalesce(row.end_at, row.start_at, row.accessioned_at) >= wanted.since
+        )
+    if wanted.until is not None:
+        query = query.where(func.coalesce(row.start_at, row.accessioned_at) < wanted.until)
+    if wanted.case is not None:
+        query = query.where(row.id.in_(_linked_to(wanted.case)))
+    if wanted.text:
+        columns = (row.name, row.path, row.source_serial, row.officer_no, row.id)
+        query = query.where(
+            or_(*(column.icontains(wanted.text, autoescape=True) for column in columns))
+        )
+    return query
+
+
+def _linked_to(case_id: str) -> Select[Any]:
+    return (
+        select(ExhibitRow.recording_id)
+        .join(ActionRow, ActionRow.id == ExhibitRow.action_id)
+        .where(ActionRow.case_id == case_id, ExhibitRow.state != "rejected")
+    )

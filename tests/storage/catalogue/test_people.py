@@ -1,0 +1,170 @@
+"""Who is known, who may log in, whose recorder it is."""
+
+# ruff: noqa: PT012 - what is refused is the whole unit of work
+
+from datetime import timedelta
+
+import pytest
+
+from storage.catalogue import people
+from storage.catalogue.custody_log import LogReader
+from storage.errors import ConflictError, NotFoundError
+
+ADMIN = "person:admin"
+
+
+@pytest.fixture
+def account(catalogue, office):
+    with catalogue.write() as uow:
+        return people.create_account(
+            uow,
+            username="zhang",
+            password_hash="$argon2id$one",
+            role="officer",
+            person_id=office.first.id,
+            actor=ADMIN,
+        )
+
+
+def test_officers_are_found_by_certificate_and_place(catalogue, office):
+    with catalogue.read() as session:
+        assert people.officer_by_certificate(session, "002").id == office.second.id
+        assert people.officer_by_certificate(session, "009") is None
+        assert [p.id for p in people.persons(session, kind="auxiliary")] == [office.helper.id]
+        assert len(people.persons(session, township=office.township)) == 3
+        assert people.persons(session, township="别处") == []
+        assert people.station(session, "s1").township == office.township
+        assert [s.id for s in people.stations(session)] == ["s1"]
+
+
+def test_one_certificate_belongs_to_one_person(catalogue, office):
+    with pytest.raises(ConflictError), catalogue.write() as uow:
+        people.add_person(
+            uow,
+            name="赵六",
+            kind="officer",
+            unit="u",
+            township="t",
+            certificate_no="001",
+            actor=ADMIN,
+        )
+
+
+def test_a_station_is_enrolled_once(catalogue, office):
+    with pytest.raises(ConflictError), catalogue.write() as uow:
+        people.add_station(uow, id="s1", name="again", township="t", actor=ADMIN)
+
+
+def test_a_source_goes_from_hand_to_hand_and_the_log_knows(catalogue, office):
+    with catalogue.write() as uow:
+        source = people.add_source(
+            uow,
+            serial="R1",
+            kind="recorder",
+            family="generic",
+            label="一号",
+            township=office.township,
+            actor=ADMIN,
+        )
+        people.assign_source(uow, "R1", office.first.id, actor=ADMIN)
+        people.assign_source(uow, "R1", None, actor=ADMIN)
+    with catalogue.read() as session:
+        assert people.source(session, "R1").assigned_officer_id is None
+        assert [s.serial for s in people.sources(session, township=office.township)] == ["R1"]
+        events = LogReader(session).events_of(f"source:{source.id}")
+        assert [e.details["rows"][0]["state"]["assigned_officer_id"] for e in events] == [
+            None,
+            office.first.id,
+            None,
+        ]
+        assert "R1" not in LogReader(session).leaf(events[0].index)
+
+
+def test_an_unknown_source_or_officer_is_not_found(catalogue, office):
+    with pytest.raises(NotFoundError), catalogue.write() as uow:
+        people.assign_source(uow, "R9", office.first.id, actor=ADMIN)
+    with pytest.raises(NotFoundError), catalogue.write() as uow:
+        people.add_source(
+            uow,
+            serial="R1",
+            kind="recorder",
+            family="f",
+            label="l",
+            township="t",
+            actor=ADMIN,
+            assigned_officer_id="nobody",
+        )
+
+
+def test_a_source_is_registered_once(catalogue, office):
+    facts = {"kind": "recorder", "family": "f", "label": "l", "township": "t", "actor": ADMIN}
+    with pytest.raises(ConflictError), catalogue.write() as uow:
+        people.add_source(uow, serial="R1", **facts)
+        people.add_source(uow, serial="R1", **facts)
+
+
+def test_a_username_is_taken_once(catalogue, office, account):
+    with pytest.raises(ConflictError), catalogue.write() as uow:
+        people.create_account(
+            uow,
+            username="zhang",
+            password_hash="x",
+            role="admin",
+            person_id=office.second.id,
+            actor=ADMIN,
+        )
+
+
+def test_the_log_holds_no_password_hash(catalogue, account):
+    with catalogue.read() as session:
+        (event,) = LogReader(session).events_of(f"account:{account.id}")
+        state = event.details["rows"][0]["state"]
+        assert state["password_hash"].startswith("sha-256:")
+        assert people.account_by_username(session, "zhang").password_hash == "$argon2id$one"
+        assert [a.id for a in people.accounts(session)] == [account.id]
+
+
+@pytest.fixture
+def login(catalogue, account, now):
+    with catalogue.write() as uow:
+        people.open_session(
+            uow, token_hash="t" * 64, account_id=account.id, expires_at=now + timedelta(hours=8)
+        )
+    return "t" * 64
+
+
+def who(catalogue, login, at):
+    with catalogue.read() as session:
+        found = people.session_account(session, login, at)
+        return found and found.username
+
+
+def test_a_login_lasts_until_it_expires_or_ends(catalogue, login, now):
+    assert who(catalogue, login, now) == "zhang"
+    assert who(catalogue, login, now + timedelta(hours=8)) is None
+    assert who(catalogue, "x" * 64, now) is None
+    for _ in range(2):
+        with catalogue.write() as uow:
+            people.close_session(uow, login)
+    assert who(catalogue, login, now) is None
+
+
+def test_a_new_password_ends_every_open_login(catalogue, account, login, now):
+    with catalogue.write() as uow:
+        people.set_password(uow, account.id, "$argon2id$two", actor=ADMIN)
+    assert who(catalogue, login, now) is None
+
+
+def test_a_disabled_account_is_out_at_once_and_cannot_come_back(catalogue, account, login, now):
+    with catalogue.write() as uow:
+        people.set_disabled(uow, account.id, disabled=True, actor=ADMIN)
+    assert who(catalogue, login, now) is None
+    with pytest.raises(ConflictError), catalogue.write() as uow:
+        people.open_session(uow, token_hash="u" * 64, account_id=account.id, expires_at=now)
+
+
+def test_unknown_people_are_not_found(catalogue):
+    with catalogue.read() as session:
+        for look in (people.person, people.account, people.station):
+            with pytest.raises(NotFoundError):
+                look(session, "nobody")

@@ -1,0 +1,188 @@
+"""What is accessioned once, and what may change about it."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from storage.catalogue import recordings
+from storage.catalogue.custody_log import LogReader
+from storage.catalogue.recordings import Answers, DuplicateRecordingError, RecordingFilter
+from storage.custody.event import Outcome
+from storage.digest import Digest
+from storage.errors import ConflictError, NotFoundError
+from storage.recording import MediaKind
+
+
+@pytest.fixture
+def one(catalogue, new):
+    with catalogue.write() as uow:
+        return recordings.accession(uow, new())
+
+
+def events_of(catalogue, row):
+    with catalogue.read() as session:
+        return LogReader(session).events_of(recordings.subject_of(row.id))
+
+
+def test_an_accessioned_recording_knows_its_entry(catalogue, one):
+    (event,) = events_of(catalogue, one)
+    assert event.index == one.leaf_index
+    assert (event.act, event.event, event.actor) == (
+        "recording.accession",
+        "accession",
+        "station:s1",
+    )
+    with catalogue.read() as session:
+        row = recordings.by_id(session, one.id)
+        assert row.snapshot() == event.details["rows"][0]["state"]
+        assert row.start_at.tzinfo is not None
+        assert "张三" not in LogReader(session).leaf(event.index)
+
+
+def test_signed_texts_stand_in_the_log_as_digests(one):
+    assert one.snapshot()["record_text"] == str(Digest.of(one.record_text.encode()))
+    assert one.snapshot()["receipt_text"] is None
+
+
+def test_the_same_bytes_of_the_same_source_are_refused_once_more(catalogue, new, one):
+    with pytest.raises(DuplicateRecordingError) as refusal, catalogue.write() as uow:
+        recordings.accession(uow, new(name="renamed.mp4"))
+    assert refusal.value.facts["existing"] == one.id
+    assert len(events_of(catalogue, one)) == 1
+
+
+def test_the_same_bytes_of_another_source_are_another_recording(catalogue, new, one):
+    with catalogue.write() as uow:
+        other = recordings.accession(uow, new(serial="R2"))
+    assert other.id != one.id
+
+
+def test_the_same_name_with_other_bytes_is_another_recording(catalogue, new, one):
+    with catalogue.write() as uow:
+        other = recordings.accession(uow, new(b"other footage"))
+    assert (other.name, other.id != one.id) == (one.name, True)
+
+
+def test_a_size_never_seen_needs_no_digest(catalogue, one):
+    with catalogue.read() as session:
+        assert recordings.same_size(session, "R1", one.size)
+        assert not recordings.same_size(session, "R1", one.size + 1)
+        assert not recordings.same_size(session, "R2", one.size)
+        assert recordings.by_digest(session, "R1", one.sha256).id == one.id
+        assert recordings.by_digest(session, "R2", Digest.of(b"footage")) is None
+
+
+def test_a_receipt_is_kept_and_logged_once(catalogue, one):
+    for _ in range(2):
+        with catalogue.write() as uow:
+            recordings.set_receipt(uow, one.id, "receipt")
+    assert [event.act for event in events_of(catalogue, one)] == [
+        "recording.accession",
+        "recording.receipt",
+    ]
+
+
+def test_another_receipt_is_refused(catalogue, one):
+    with catalogue.write() as uow:
+        recordings.set_receipt(uow, one.id, "receipt")
+    with pytest.raises(ConflictError), catalogue.write() as uow:
+        recordings.set_receipt(uow, one.id, "another")
+
+
+def test_an_answer_moves_the_interval_and_closes_the_question(catalogue, new, now, office):
+    with catalogue.write() as uow:
+        row = recordings.accession(
+            uow, new(start_at=None, officer_no=None, questions=("start", "officer", "clock"))
+        )
+        assert row.end_at is None
+    with catalogue.write() as uow:
+        answers = Answers(start_at=now, officer_id=office.first.id)
+        row = recordings.answer_questions(uow, row.id, answers, actor="person:p1")
+    assert row.end_at == now + timedelta(seconds=60)
+    assert row.questions == ["clock"]
+    event = events_of(catalogue, row)[-1]
+    assert event.details["answered"] == ["officer_id", "start_at"]
+    assert event.details["rows"][0]["state"]["record_text"] == row.snapshot()["record_text"]
+
+
+def test_an_answer_to_nothing_is_refused(catalogue, one):
+    with pytest.raises(ConflictError), catalogue.write() as uow:
+        recordings.answer_questions(uow, one.id, Answers(), actor="person:p1")
+
+
+def test_a_refused_look_is_logged(catalogue, one):
+    with catalogue.write() as uow:
+        recordings.log_access(
+            uow,
+            one.id,
+            actor="person:p1",
+            purpose="办案",
+            outcome=Outcome.REFUSED,
+            reason="another township",
+        )
+    event = events_of(catalogue, one)[-1]
+    assert (event.outcome, event.event) == ("refused", "dissemination")
+    assert event.details == {"purpose": "办案", "reason": "another township"}
+
+
+def test_an_unknown_recording_is_not_found(catalogue):
+    with catalogue.read() as session, pytest.raises(NotFoundError):
+        recordings.by_id(session, uuid4())
+
+
+@pytest.fixture
+def many(catalogue, new, now):
+    with catalogue.write() as uow:
+        return [
+            recordings.accession(
+                uow,
+                new(
+                    b"footage %d" % n,
+                    serial=f"R{n % 2}",
+                    name=f"clip_100%_{n}.mp4",
+                    start_at=now + timedelta(minutes=n) if n else None,
+                    township="三道河镇" if n == 3 else "半壁山镇",
+                    kind=MediaKind.PHOTO if n == 4 else MediaKind.VIDEO,
+                    questions=("start",) if n == 0 else (),
+                ),
+            ).id
+            for n in range(6)
+        ]
+
+
+def found(catalogue, **wanted):
+    with catalogue.read() as session:
+        rows = recordings.search(session, RecordingFilter(**wanted)).rows
+        return sorted(int(row.name.split("_")[2][0]) for row in rows)
+
+
+def test_search_finds_what_was_asked(catalogue, many, now):
+    assert found(catalogue) == [0, 1, 2, 3, 4, 5]
+    assert found(catalogue, township="三道河镇") == [3]
+    assert found(catalogue, source="R1") == [1, 3, 5]
+    assert found(catalogue, kind=MediaKind.PHOTO) == [4]
+    assert found(catalogue, officer="001") == [0, 1, 2, 3, 4, 5]
+    assert found(catalogue, officer="002") == []
+    assert found(catalogue, unanswered=True) == [0]
+    assert found(catalogue, since=now + timedelta(minutes=4, seconds=30)) == [4, 5]
+    assert found(catalogue, until=now + timedelta(seconds=61)) == [0, 1]
+    assert found(catalogue, case="none") == []
+
+
+def test_search_takes_wildcards_literally(catalogue, many):
+    assert found(catalogue, text="100%_2") == [2]
+    assert found(catalogue, text="1_0") == []
+    assert found(catalogue, text="CLIP") == [0, 1, 2, 3, 4, 5]
+
+
+def test_pages_follow_each_other_without_gap_or_overlap(catalogue, many):
+    seen, cursor = [], None
+    with catalogue.read() as session:
+        for _ in range(10):
+            page = recordings.search(session, cursor=cursor, limit=4)
+            seen += [row.id for row in page.rows]
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+    assert seen == sorted(many, reverse=True)

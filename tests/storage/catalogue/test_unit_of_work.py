@@ -1,0 +1,210 @@
+"""Rows and entries together or not at all; several writers; an honest answer when it is locked."""
+
+# ruff: noqa: PT012 - what is refused is the whole unit of work
+
+import sqlite3
+import threading
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import func, select
+
+from storage.catalogue.columns import Base
+from storage.catalogue.custody_log import LogReader
+from storage.catalogue.log_tables import CustodyEventRow, LogLeafRow, LogNodeRow
+from storage.catalogue.tables import StationRow
+from storage.catalogue.unit_of_work import Catalogue
+from storage.custody import tree
+from storage.custody.event import Event, PremisType, details_digest, parse_leaf
+from storage.errors import CatalogueBusyError, CustodyError, StorageFullError
+
+
+def add_station(uow, number):
+    row = StationRow(id=f"s{number}", name=f"站{number}", township="半壁山镇")
+    uow.session.add(row)
+    return uow.record(
+        "station.add",
+        PremisType.METADATA_MODIFICATION,
+        row,
+        actor="system",
+        subject=f"station:s{number}",
+    )
+
+
+def count(catalogue, *tables):
+    with catalogue.read() as session:
+        return [session.scalar(select(func.count()).select_from(table)) for table in tables]
+
+
+def test_migrated_tables_are_those_of_the_code(catalogue):
+    with catalogue._engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+
+
+def test_migrating_twice_changes_nothing(catalogue):
+    catalogue.migrate()
+    assert count(catalogue, StationRow) == [0]
+
+
+def test_what_is_committed_has_happened(catalogue):
+    with catalogue._engine.connect() as connection:
+        settings = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("synchronous", "journal_mode", "foreign_keys")
+        }
+    assert settings == {"synchronous": 2, "journal_mode": "wal", "foreign_keys": 1}
+
+
+def test_row_and_entry_are_committed_together(catalogue):
+    with catalogue.write() as uow:
+        index = add_station(uow, 1)
+    with catalogue.read() as session:
+        log = LogReader(session)
+        assert (index, log.size) == (0, 1)
+        row = session.get(StationRow, "s1")
+        event = log.event(0)
+        assert event.details["rows"] == [{"table": "station", "key": "s1", "state": row.snapshot()}]
+        entry = parse_leaf(log.leaf(0).encode())
+        assert entry["details"] == details_digest(event.details, event.salt)
+        assert log.root(1) == tree.leaf_hash(log.leaf(0).encode())
+
+
+def test_a_failed_act_leaves_neither_row_nor_entry(catalogue):
+    with pytest.raises(ZeroDivisionError), catalogue.write() as uow:
+        add_station(uow, 1)
+        raise ZeroDivisionError
+    assert count(catalogue, StationRow, LogLeafRow, LogNodeRow, CustodyEventRow) == [0, 0, 0, 0]
+
+
+def test_a_new_row_without_an_entry_is_refused(catalogue):
+    with pytest.raises(CustodyError) as refusal, catalogue.write() as uow:
+        uow.session.add(StationRow(id="s1", name="a", township="b"))
+    assert refusal.value.facts["table"] == "station"
+    assert count(catalogue, StationRow) == [0]
+
+
+def test_a_change_without_an_entry_is_refused(catalogue):
+    with catalogue.write() as uow:
+        add_station(uow, 1)
+    with pytest.raises(CustodyError), catalogue.write() as uow:
+        uow.session.get(StationRow, "s1").name = "别处"
+    with catalogue.read() as session:
+        assert session.get(StationRow, "s1").name == "站1"
+
+
+def test_a_change_after_its_entry_is_refused(catalogue):
+    with pytest.raises(CustodyError), catalogue.write() as uow:
+        add_station(uow, 1)
+        uow.session.get(StationRow, "s1").name = "别处"
+
+
+def test_a_deletion_without_an_entry_is_refused(catalogue):
+    with catalogue.write() as uow:
+        add_station(uow, 1)
+    with pytest.raises(CustodyError), catalogue.write() as uow:
+        uow.session.delete(uow.session.get(StationRow, "s1"))
+    assert count(catalogue, StationRow) == [1]
+
+
+def test_a_logged_deletion_goes_through(catalogue):
+    with catalogue.write() as uow:
+        add_station(uow, 1)
+    with catalogue.write() as uow:
+        row = uow.session.get(StationRow, "s1")
+        uow.session.delete(row)
+        uow.record("station.remove", PremisType.DELETION, row, actor="system", subject="station:s1")
+    with catalogue.read() as session:
+        assert LogReader(session).event(1).details["rows"][0]["state"] is None
+
+
+def test_two_acts_of_one_transaction_get_two_entries(catalogue):
+    with catalogue.write() as uow:
+        assert [add_station(uow, n) for n in range(5)] == [0, 1, 2, 3, 4]
+        assert uow.next_index == 5
+    assert count(catalogue, LogLeafRow, LogNodeRow) == [5, 5 + 2 + 1]
+
+
+def test_a_reader_sees_no_half_written_act(catalogue):
+    with catalogue.write() as uow:
+        add_station(uow, 1)
+        assert count(catalogue, StationRow, LogLeafRow) == [0, 0]
+    assert count(catalogue, StationRow, LogLeafRow) == [1, 1]
+
+
+def test_many_writers_make_one_log(url, catalogue, clock, random_bytes):
+    """Each has an engine of its own, as processes have."""
+    failures = []
+
+    def work(first):
+        mine = Catalogue(url, clock, random_bytes, busy_timeout_s=30)
+        try:
+            for number in range(first, first + 10):
+                with mine.write() as uow:
+                    add_station(uow, number)
+        except Exception as error:  # noqa: BLE001 - a thread hands every failure over
+            failures.append(error)
+        finally:
+            mine.close()
+
+    threads = [threading.Thread(target=work, args=(n * 100,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    with catalogue.read() as session:
+        log = LogReader(session)
+        frontier = tree.Frontier()
+        for leaf in log.leaves(0, 40):
+            frontier.add(tree.leaf_hash(leaf.encode()))
+        assert log.size == 40
+        assert frontier.root() == log.root(40)
+
+
+def test_a_locked_database_is_told_as_busy(url, catalogue, clock, random_bytes, tmp_path):
+    hasty = Catalogue(url, clock, random_bytes, busy_timeout_s=0.05)
+    other = sqlite3.connect(tmp_path / "catalogue.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(CatalogueBusyError) as refusal, hasty.write():
+        pass
+    assert refusal.value.retryable
+    other.close()
+    with hasty.write() as uow:
+        add_station(uow, 1)
+    hasty.close()
+
+
+def test_a_full_disk_is_told_and_nothing_is_kept(catalogue):
+    with catalogue._engine.connect() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+        raw = connection.connection.dbapi_connection
+    with pytest.raises(StorageFullError), catalogue.write() as uow:
+        assert uow.session.connection().connection.dbapi_connection is raw
+        row = StationRow(id="s1", name="x" * 200_000, township="b")
+        uow.session.add(row)
+        uow.record("station.add", PremisType.CREATION, row, actor="system", subject="system")
+    assert count(catalogue, StationRow, LogLeafRow) == [0, 0]
+
+
+def test_the_time_of_an_act_is_taken_under_the_lock(catalogue):
+    with catalogue.write() as uow:
+        first = uow.at
+        uow.log(Event("a.b", PremisType.VALIDATION, uow.at, "system", "system"))
+    with catalogue.write() as uow:
+        assert uow.at > first
+
+
+def test_ids_sort_by_time(catalogue):
+    with catalogue.write() as uow:
+        early = uow.new_id()
+    with catalogue.write() as uow:
+        assert early < uow.new_id()
+
+
+def test_a_naive_time_never_reaches_the_database(catalogue, now):
+    from storage.catalogue.columns import UtcTime
+
+    with pytest.raises(ValueError, match="naive"):
+        UtcTime().process_bind_param(now.replace(tzinfo=None), catalogue._engine.dialect)
