@@ -1,0 +1,87 @@
+"""Who may do what: denied unless a line here allows it.
+
+Operators run a station and see no footage; officers see their own township; reviewers see the
+county and change nothing; administrators keep accounts and see no footage (三员分离: whoever
+rules the system does not read the evidence).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What an account is for."""
+
+    OPERATOR = "operator"
+    OFFICER = "officer"
+    REVIEWER = "reviewer"
+    ADMIN = "admin"
+
+
+class Act(StrEnum):
+    """What can be asked for; also the word in the custody log."""
+
+    SEE_BAYS = "bay.see"
+    LIST_RECORDINGS = "recording.list"
+    PLAY = "recording.play"
+    COPY = "recording.copy"
+    ANSWER = "recording.answer"
+    SEE_CASE = "case.see"
+    KEEP_CASE = "case.keep"
+    LINK = "exhibit.link"
+    CLOSE = "action.close"
+    EXPORT = "bundle.export"
+    VERIFY = "custody.verify"
+    KEEP_ACCOUNTS = "account.keep"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who asks. `township` is None for county-wide people."""
+
+    id: str
+    role: Role
+    township: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer and the reason, in a stable word."""
+
+    allowed: bool
+    reason: str
+
+
+_COUNTY = frozenset({Role.REVIEWER})
+_GRANTS: dict[Role, frozenset[Act]] = {
+    Role.OPERATOR: frozenset({Act.SEE_BAYS, Act.LIST_RECORDINGS, Act.ANSWER}),
+    Role.OFFICER: frozenset(
+        {
+            Act.SEE_BAYS,
+            Act.LIST_RECORDINGS,
+            Act.PLAY,
+            Act.COPY,
+            Act.ANSWER,
+            Act.SEE_CASE,
+            Act.KEEP_CASE,
+            Act.LINK,
+            Act.CLOSE,
+            Act.EXPORT,
+        }
+    ),
+    Role.REVIEWER: frozenset(
+        {Act.LIST_RECORDINGS, Act.PLAY, Act.SEE_CASE, Act.EXPORT, Act.VERIFY, Act.SEE_BAYS}
+    ),
+    Role.ADMIN: frozenset({Act.SEE_BAYS, Act.KEEP_ACCOUNTS, Act.VERIFY}),
+}
+
+
+def decide(person: Person, act: Act, township: str | None = None) -> Decision:
+    """Decide one act upon something of a township (None: nothing of a township is touched)."""
+    if act not in _GRANTS[person.role]:
+        return Decision(allowed=False, reason="role")
+    if township is None or person.role in _COUNTY:
+        return Decision(allowed=True, reason="granted")
+    if person.township is None or person.township != township:
+        return Decision(allowed=False, reason="township")
+    return Decision(allowed=True, reason="granted")

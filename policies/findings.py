@@ -1,0 +1,109 @@
+"""What a rule says about one case: a value with its reason, never an exception."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from policies.intervals import Span
+
+
+class Severity(StrEnum):
+    """What an unmet duty does: stop the case, warn, or only tell."""
+
+    BLOCKS = "blocks"
+    WARNS = "warns"
+    INFORMS = "informs"
+
+
+class Cause(StrEnum):
+    """Why a part of an action is not shown."""
+
+    NO_FOOTAGE = "no-footage"
+    NO_PICTURE = "no-picture"
+    NO_SOUND = "no-sound"
+    DOUBTFUL = "doubtful"
+    CLOCK = "clock-uncertain"
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """The article a rule comes from, with the quoted duty.
+
+    `confirmed` is False where nobody has yet compared the figure with the text of the law.
+    """
+
+    document: str
+    article: str
+    quote: str
+    confirmed: bool = True
+
+    @property
+    def zh(self) -> str:
+        """How it is cited on a screen."""
+        return f"《{self.document}》{self.article}" + ("" if self.confirmed else "(条文待核)")
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A part of the action that qualifying footage does not show."""
+
+    span: Span
+    cause: Cause
+    nearest: str | None = None  # a recording that might fill it
+    nearest_distance_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One rule, applied to one action."""
+
+    rule: str
+    version: str
+    title_zh: str
+    title_en: str
+    basis: Basis
+    severity: Severity
+    passed: bool
+    message_zh: str
+    message_en: str
+    mend_zh: str = ""
+    mend_en: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    gaps: tuple[Gap, ...] = ()
+
+    @property
+    def blocks(self) -> bool:
+        """Whether the case stops here."""
+        return not self.passed and self.severity is Severity.BLOCKS
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values, times in ISO 8601."""
+        return {name: _json(value) for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """All findings on one action under the rules in force."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def allowed(self) -> bool:
+        """Whether no blocking rule failed."""
+        return not any(finding.blocks for finding in self.findings)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {"allowed": self.allowed, "findings": [f.to_json() for f in self.findings]}
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, dict):
+        return {name: _json(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json(inner) for inner in value]
+    return value

@@ -1,0 +1,1 @@
+"""One module per requirement: each a pure function from facts to an outcome."""

@@ -1,0 +1,37 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from policies.facts import ActionFacts, Footage, OfficerFact
+from policies.stages import ActionKind, Stage
+
+T0 = datetime(2026, 1, 21, 1, 43, tzinfo=UTC)
+
+
+def at(seconds: float) -> datetime:
+    return T0 + timedelta(seconds=seconds)
+
+
+def clip(start: float, end: float, source: str = "A", **more) -> Footage:
+    facts = {"uncertainty_s": 0.0, "has_video": True, "has_audio": True, "officer": "o1"} | more
+    name = facts.pop("recording", f"{source}-{start:g}")
+    return Footage(recording=name, source=source, start=at(start), end=at(end), **facts)
+
+
+@pytest.fixture
+def seizure():
+    def build(*footage: Footage, nearby=(), end=100.0, kind=ActionKind.SEIZURE, officers=2):
+        return ActionFacts(
+            action="a",
+            case="c",
+            kind=kind,
+            stage=Stage.INVESTIGATION,
+            start=at(0),
+            end=None if end is None else at(end),
+            township="x",
+            officers=tuple(OfficerFact(f"o{n}", certified=True) for n in range(1, officers + 1)),
+            footage=footage,
+            nearby=tuple(nearby),
+        )
+
+    return build
