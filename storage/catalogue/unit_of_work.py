@@ -160,6 +160,10 @@ class Catalogue:
         with _told(), Session(self._engine, expire_on_commit=False, autoflush=False) as session:
             yield session
 
+    def now(self) -> datetime:
+        """Return the time of the clock that was handed in."""
+        return self._clock()
+
     def close(self) -> None:
         """Let go of the database."""
         self._engine.dispose()

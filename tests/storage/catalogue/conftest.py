@@ -1,6 +1,7 @@
 """A migrated catalogue on the disk, a clock that moves on, and an office to begin with."""
 
 import hashlib
+import sqlite3
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -129,3 +130,29 @@ def signer(tmp_path, now):
     signer = LogSigner(key, "liuhen.test/log", tmp_path / "signer" / "head")
     signer.begin(now)
     return signer
+
+
+@pytest.fixture
+def another(tmp_path, clock, random_bytes):
+    """Open the database once more, as another process does; or a copy of it."""
+    opened = []
+
+    def make(name="catalogue.sqlite"):
+        opened.append(Catalogue(f"sqlite:///{tmp_path}/{name}", clock, random_bytes))
+        return opened[-1]
+
+    yield make
+    for catalogue in opened:
+        catalogue.close()
+
+
+@pytest.fixture
+def backup(tmp_path):
+    """Copy the database as it is now under another name."""
+
+    def make(name):
+        connection = sqlite3.connect(tmp_path / "catalogue.sqlite")
+        connection.execute("VACUUM INTO ?", (str(tmp_path / name),))
+        connection.close()
+
+    return make

@@ -132,20 +132,18 @@ def test_a_reader_sees_no_half_written_act(catalogue):
     assert count(catalogue, StationRow, LogLeafRow) == [1, 1]
 
 
-def test_many_writers_make_one_log(url, catalogue, clock, random_bytes):
+def test_many_writers_make_one_log(catalogue, another):
     """Each has an engine of its own, as processes have."""
     failures = []
 
     def work(first):
-        mine = Catalogue(url, clock, random_bytes, busy_timeout_s=30)
+        mine = another()
         try:
             for number in range(first, first + 10):
                 with mine.write() as uow:
                     add_station(uow, number)
         except Exception as error:  # noqa: BLE001 - a thread hands every failure over
             failures.append(error)
-        finally:
-            mine.close()
 
     threads = [threading.Thread(target=work, args=(n * 100,)) for n in range(4)]
     for thread in threads:
