@@ -1,0 +1,50 @@
+"""The seam between station and centre: what a station may ask of the centre, and what it gets.
+
+In an embedded office both are one process and `accession.LocalCentre` is called directly; a
+remote carrier (tus over HTTPS) stands behind the same five calls. Every call is repeatable: a
+station that does not know whether the last one arrived asks again.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+from storage.digest import Digest
+from storage.recording import RecordingId
+from storage.vault.objects import Block, Stored
+
+
+class Centre(Protocol):
+    """The county's side, as a station sees it."""
+
+    def holds_size(self, source: str, size: int) -> bool:
+        """Tell whether the centre holds a recording of this source with this many bytes.
+
+        A cheap hint: only when it is true does the station read a file once before sealing it.
+        """
+
+    def receipt_for(self, source: str, original: Digest) -> bytes | None:
+        """Return the receipt of exactly these bytes from this source, if it was ever given."""
+
+    def put_payload(self, recording: RecordingId, blocks: Iterable[Block]) -> Stored:
+        """Take the ciphertext. When it returns, the payload is durable and was read back.
+
+        An exception raised by `blocks` leaves nothing behind.
+        Raises: VaultError, StorageFullError.
+        """
+
+    def accession(self, record: bytes, envelope: bytes) -> bytes:
+        """Take responsibility: verify, catalogue, log; return the signed receipt.
+
+        The same record again returns the same receipt. If the centre already holds the same
+        bytes of the same source, it returns the receipt of that first recording.
+        Raises: SignatureError, FixityError, VaultError, CatalogueBusyError.
+        """
+
+    def discard(self, recording: RecordingId) -> None:
+        """Forget an attempt that was never accessioned; refuse if it was.
+
+        Raises: ConflictError when the recording is accessioned.
+        """
+
+    def note(self, act: str, *, subject: str, outcome: str, details: Mapping[str, Any]) -> None:
+        """Write a station's act (a refusal, a failure, a clearing) into the custody log."""

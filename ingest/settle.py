@@ -1,0 +1,95 @@
+"""When is a file whole? Decided from looks at it, with the clock passed in.
+
+A close event proves nothing (recorders close, reopen and append) and a modification time alone
+proves nothing (FAT counts in two seconds). A file is whole when two looks, far enough apart, saw
+the same size and time, nobody is known to hold it open for writing, and its name does not say
+that it is still being written.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+_TEMPORARY = re.compile(r"(?i)(.*\.(part|partial|tmp|filepart|crdownload|download)|.*~|\.~.*)")
+
+
+class Settled(StrEnum):
+    """What to do with a file now."""
+
+    WHOLE = "whole"
+    WAIT = "wait"
+    GROWING = "growing"  # for longer than is plausible: a person is told, and it still waits
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look saw."""
+
+    size: int
+    mtime_ns: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds: unchanged for `quiet_s` is whole, changing for `growing_s` is reported."""
+
+    quiet_s: float = 3.0
+    growing_s: float = 6 * 3600.0
+
+
+def settle(
+    looks: Sequence[Look], name: str, patience: Patience, *, held_open: bool | None
+) -> Settled:
+    """Decide from all looks at one path, oldest first. `held_open` is None where unknowable."""
+    if not looks:
+        return Settled.WAIT
+    last = looks[-1]
+    if (last.at - looks[0].at).total_seconds() > patience.growing_s and changed(looks):
+        return Settled.GROWING
+    if held_open or _TEMPORARY.fullmatch(name):
+        return Settled.WAIT
+    same = [look for look in looks if (look.size, look.mtime_ns) == (last.size, last.mtime_ns)]
+    quiet = (last.at - same[0].at).total_seconds()
+    return Settled.WHOLE if len(same) >= 2 and quiet >= patience.quiet_s else Settled.WAIT  # noqa: PLR2004 - two looks
+
+
+def changed(looks: Sequence[Look]) -> bool:
+    """Tell whether the last two looks differ."""
+    return len(looks) > 1 and (looks[-1].size, looks[-1].mtime_ns) != (
+        looks[-2].size,
+        looks[-2].mtime_ns,
+    )
+
+
+def written_now() -> frozenset[tuple[int, int]] | None:
+    """Return (device, inode) of every file that a process here holds open for writing.
+
+    None where that cannot be known (no /proc). A writer on another machine is never seen: the
+    two looks are what decides.
+    """
+    proc = Path("/proc")
+    if not (proc / "self" / "fdinfo").is_dir():
+        return None
+    found = set()
+    for process in proc.iterdir():
+        if not process.name.isdigit() or process.name == str(os.getpid()):
+            continue
+        try:
+            handles = list((process / "fd").iterdir())
+        except OSError:
+            continue
+        for handle in handles:
+            try:
+                info = (process / "fdinfo" / handle.name).read_text()
+                flags = int(info.split("flags:")[1].split()[0], 8)
+                if flags & os.O_ACCMODE:
+                    status = handle.stat()
+                    found.add((status.st_dev, status.st_ino))
+            except (OSError, IndexError, ValueError):
+                continue
+    return frozenset(found)

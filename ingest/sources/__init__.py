@@ -1,0 +1,1 @@
+"""Recorder families as data: what names, folders and sidecars say about a file."""

@@ -1,0 +1,18 @@
+"""Names from a source are hostile: raw bytes are kept, and what is shown is made safe."""
+
+import unicodedata
+
+_LIMIT = 255
+
+
+def display(raw: bytes) -> str:
+    r"""Return a text that is safe to show, log and print on one line.
+
+    Bytes that are not UTF-8 become `\xNN`; control, format (bidi, zero-width) and unassigned
+    characters become `\uNNNN`; the rest stays. Longer than 255 characters is cut with `…`.
+    """
+    text = raw.decode("utf-8", errors="backslashreplace")
+    safe = "".join(
+        char if unicodedata.category(char)[0] != "C" else f"\\u{ord(char):04x}" for char in text
+    )
+    return safe if len(safe) <= _LIMIT else f"{safe[: _LIMIT - 1]}…"

@@ -1,0 +1,218 @@
+"""Source profiles: what a file's name, folder and neighbours say, by recorder family.
+
+Profiles are YAML data in `profiles/`; the first one whose pattern matches wins, `generic` last.
+A pattern is a regular expression over the shown name with named groups: `serial`, `officer`,
+`start` (and `end`), `seq`, `mark`. What a profile cannot tell stays None and becomes a question;
+nothing is guessed. An unset clock (1904, 1970, 1980, 2000 or 2010, or tomorrow) gives no start.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import yaml
+
+from ingest.sources.names import display
+from storage.errors import LiuhenError
+
+SHIPPED = Path(__file__).parent / "profiles"
+_UNSET_YEARS = frozenset({1904, 1970, 1980, 2000, 2010})
+_FIELDS = {
+    "family",
+    "order",
+    "names",
+    "start_format",
+    "zone",
+    "kind",
+    "rollover_s",
+    "sidecars",
+    "marked_when",
+    "folders",
+    "serial_files",
+}
+
+
+class ProfileError(LiuhenError):
+    """A profile file is not as documented: refuse to start, with file and reason."""
+
+    code = "profile"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One recorder family, as data."""
+
+    family: str
+    order: int
+    names: tuple[re.Pattern[str], ...]
+    folders: tuple[re.Pattern[str], ...]
+    start_format: str
+    zone: str
+    kind: str
+    rollover_s: float
+    sidecars: tuple[str, ...]
+    marked_when: re.Pattern[str] | None
+    serial_files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFacts:
+    """What name, folders and neighbours tell of one file."""
+
+    profile: str
+    kind: str
+    serial: str | None = None
+    officer_no: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    zone: str | None = None
+    sequence: int | None = None
+    marked: bool | None = None
+    rollover_s: float = 2.0
+    sidecars: tuple[str, ...] = ()
+    ignore: bool = False
+    questions: tuple[str, ...] = ()
+
+
+# What recorders and computers write for themselves: never evidence, never cleared.
+_IGNORED = re.compile(
+    r"(?i)(.*\.(thm|lrv|tmp|db|ini|lnk)|\._.*|\.ds_store|desktop\.ini|thumbs\.db|liuhen-source\.json"
+    r"|deviceid\.txt|wpsettings\.dat|indexervolumeguid)"
+)
+_IGNORED_FOLDERS = {
+    "system volume information",
+    ".trashes",
+    ".spotlight-v100",
+    "$recycle.bin",
+    ".fseventsd",
+    "lost+found",
+    "misc",
+}
+
+
+def read(
+    parts: Sequence[bytes],
+    siblings: Sequence[bytes],
+    now: datetime,
+    folder: Path = SHIPPED,
+) -> SourceFacts:
+    """Return what a file's path (raw parts, last is the name) says of it. Never raises."""
+    shown = [display(part) for part in parts]
+    name = shown[-1]
+    ignore = bool(_IGNORED.fullmatch(name)) or any(
+        part.lower() in _IGNORED_FOLDERS for part in shown[:-1]
+    )
+    for profile in profiles(folder):
+        for pattern in profile.names:
+            if match := pattern.fullmatch(name):
+                return _facts(profile, match, shown, siblings, now, ignore=ignore)
+    raise AssertionError  # the generic profile matches every name
+
+
+def _facts(
+    profile: Profile,
+    match: re.Match[str],
+    shown: Sequence[str],
+    siblings: Sequence[bytes],
+    now: datetime,
+    *,
+    ignore: bool,
+) -> SourceFacts:
+    told = {key: value for key, value in match.groupdict().items() if value}
+    for pattern in profile.folders:
+        if inside := pattern.search("/".join(shown[:-1])):
+            told = {k: v for k, v in inside.groupdict().items() if v} | told
+    start = _time(told.get("date", "") + told.get("start", ""), profile, now)
+    end = _time(told["end"], profile, now) if "end" in told else None
+    serial = told.get("serial")
+    officer = told.get("officer")
+    officer = officer if officer and officer.strip("0") else None
+    marked = None
+    if profile.marked_when is not None:
+        marked = bool(profile.marked_when.search(match.string))
+    asked = [
+        question
+        for question, known in (("start", start), ("serial", serial), ("officer", officer))
+        if known is None
+    ]
+    stem = match.string.rpartition(".")[0]
+    near = tuple(
+        sibling
+        for raw in siblings
+        if (sibling := display(raw)) != match.string
+        and sibling.rpartition(".")[0] == stem
+        and sibling.rpartition(".")[2].lower() in profile.sidecars
+    )
+    return SourceFacts(
+        profile=profile.family,
+        kind=profile.kind,
+        serial=serial,
+        officer_no=officer,
+        start=start,
+        end=end,
+        zone=profile.zone if start else None,
+        sequence=int(told["seq"]) if "seq" in told else None,
+        marked=marked,
+        rollover_s=profile.rollover_s,
+        sidecars=near,
+        ignore=ignore,
+        questions=tuple(asked),
+    )
+
+
+def _time(digits: str, profile: Profile, now: datetime) -> datetime | None:
+    digits = re.sub(r"[^0-9]", "", digits)
+    try:
+        found = datetime.strptime(digits, profile.start_format).replace(
+            tzinfo=ZoneInfo(profile.zone)
+        )
+    except ValueError:
+        return None
+    if found.year in _UNSET_YEARS or found > now + timedelta(days=1):
+        return None
+    return found
+
+
+@cache
+def profiles(folder: Path = SHIPPED) -> tuple[Profile, ...]:
+    """Load every profile, in matching order. Raises: ProfileError."""
+    found = [_load(path) for path in sorted(folder.glob("*.yaml"))]
+    if not found:
+        raise ProfileError(problem="no profiles", file=str(folder))
+    return tuple(sorted(found, key=lambda profile: (profile.order, profile.family)))
+
+
+def _load(path: Path) -> Profile:
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ProfileError(file=path.name, problem=str(error)) from error
+    if not isinstance(document, dict) or set(document) - _FIELDS:
+        raise ProfileError(file=path.name, problem="unknown or missing fields")
+    try:
+        profile = Profile(
+            family=document["family"],
+            order=int(document["order"]),
+            names=tuple(re.compile(text) for text in document["names"]),
+            folders=tuple(re.compile(text) for text in document.get("folders", ())),
+            start_format=document["start_format"],
+            zone=document["zone"],
+            kind=document["kind"],
+            rollover_s=float(document["rollover_s"]),
+            sidecars=tuple(document.get("sidecars", ())),
+            marked_when=_pattern(document),
+            serial_files=tuple(document.get("serial_files", ())),
+        )
+        ZoneInfo(profile.zone)
+    except (KeyError, TypeError, ValueError, re.error) as error:
+        raise ProfileError(file=path.name, problem=repr(error)) from error
+    return profile
+
+
+def _pattern(document: Mapping[str, Any]) -> re.Pattern[str] | None:
+    return re.compile(document["marked_when"]) if "marked_when" in document else None

@@ -1,0 +1,80 @@
+"""Which source is docked: the identity of a volume, from what it carries or what holds it.
+
+In this order: an id file that the profile names (or ours, `liuhen-source.json`), the one serial
+that all matching file names agree on, the file system's UUID. None of them: the volume is known
+by its bay alone and a person is asked whose it is.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from ingest.sources.profile import profiles, read
+
+_ID_FILES = ("liuhen-source.json", "DEVICEID.TXT", "deviceid.txt")
+_SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,39}")
+_BY_UUID = Path("/dev/disk/by-uuid")
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeIdentity:
+    """`identity` names the source for ever; `serial` is None where nobody knows it yet."""
+
+    identity: str
+    serial: str | None
+    how: str
+
+
+def identify(mount: Path, names: Iterable[tuple[bytes, ...]], now: datetime) -> VolumeIdentity:
+    """Return whose volume this is. Never raises on what the volume carries."""
+    if serial := _from_id_file(mount):
+        return VolumeIdentity(serial, serial, "id-file")
+    serials = {facts.serial for parts in names if (facts := read(parts, (), now)).serial}
+    if len(serials) == 1:
+        (only,) = serials
+        if only and _SERIAL.fullmatch(only):
+            return VolumeIdentity(only, only, "file-names")
+    if uuid := _uuid(mount):
+        return VolumeIdentity(f"unknown:volume-{uuid}", None, "volume-uuid")
+    return VolumeIdentity(f"unknown:{mount.name or 'bay'}", None, "bay")
+
+
+def _from_id_file(mount: Path) -> str | None:
+    known = {name for profile in profiles() for name in profile.serial_files} | set(_ID_FILES)
+    for name in sorted(known):
+        path = mount / name
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:
+            continue
+        try:
+            text = os.read(handle, 4096).decode("utf-8", errors="replace").strip()
+        except OSError:
+            continue
+        finally:
+            os.close(handle)
+        if text.startswith("{"):
+            try:
+                text = str(json.loads(text)["serial"])
+            except (ValueError, KeyError, TypeError, RecursionError):
+                continue
+        if _SERIAL.fullmatch(text):
+            return text
+    return None
+
+
+def _uuid(mount: Path) -> str | None:
+    try:
+        device = mount.stat().st_dev
+        if device == mount.parent.stat().st_dev:
+            return None  # a folder, not a mount of its own
+        for link in _BY_UUID.iterdir():
+            if link.stat().st_rdev == device:
+                return link.name[:40]
+    except OSError:
+        return None
+    return None

@@ -1,0 +1,166 @@
+"""Looking at bays and landing folders: the sweep is the truth, events only wake it sooner.
+
+Events get lost in bursts, never come from network or FUSE mounts, and a recorder's files are
+there before its mount is. So every root is swept again and again with `scan`; watchdog, or its
+polling observer where the file system sends no events, merely shortens the wait.
+"""
+
+import os
+import stat
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.observers import Observer
+from watchdog.observers.polling import PollingObserver
+
+MAX_FILES = 200_000
+MAX_DEPTH = 12
+_SILENT = ("fuse", "nfs", "cifs", "smb", "vfat", "exfat", "9p", "virtiofs")
+
+
+class Refusal(StrEnum):
+    """Why an entry is not looked into."""
+
+    LINK = "link"
+    NOT_REGULAR = "not-regular"
+    TOO_DEEP = "too-deep"
+    TOO_MANY = "too-many"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A regular file: its raw relative parts, size in bytes and time of change."""
+
+    parts: tuple[bytes, ...]
+    size: int
+    mtime_ns: int
+    device: int
+    inode: int
+
+    @property
+    def path(self) -> bytes:
+        """The relative path, as the source spells it."""
+        return b"/".join(self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An entry that is no evidence to take, and why."""
+
+    parts: tuple[bytes, ...]
+    reason: Refusal
+
+
+class MountGoneError(Exception):
+    """The root vanished while it was being looked at: an ordinary event, look again later."""
+
+
+def scan(root: Path) -> Iterator[Candidate | Refused]:
+    """Yield every file below the root, sorted within each folder; links are never followed.
+
+    Raises: MountGoneError when the root itself cannot be listed any more.
+    """
+    count = 0
+    stack: list[tuple[bytes, ...]] = [()]
+    while stack:
+        folder = stack.pop()
+        for entry in _listed(root, folder):
+            count += 1
+            if count > MAX_FILES:
+                yield Refused(folder, Refusal.TOO_MANY)
+                return
+            parts = (*folder, entry.name)
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except OSError:
+                yield Refused(parts, Refusal.UNREADABLE)
+                continue
+            if stat.S_ISLNK(status.st_mode):
+                yield Refused(parts, Refusal.LINK)
+            elif stat.S_ISDIR(status.st_mode):
+                if len(parts) >= MAX_DEPTH:
+                    yield Refused(parts, Refusal.TOO_DEEP)
+                else:
+                    stack.append(parts)
+            elif stat.S_ISREG(status.st_mode):
+                yield Candidate(
+                    parts, status.st_size, status.st_mtime_ns, status.st_dev, status.st_ino
+                )
+            else:
+                yield Refused(parts, Refusal.NOT_REGULAR)
+
+
+def _listed(root: Path, folder: tuple[bytes, ...]) -> list["os.DirEntry[bytes]"]:
+    try:
+        with os.scandir(b"/".join((os.fsencode(root), *folder))) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        if not folder or not root.is_dir():
+            raise MountGoneError(str(root)) from error
+        return []
+
+
+class Watcher:
+    """Wakes `on_wake` soon after something changes below a root; promises nothing."""
+
+    def __init__(self, roots: Iterable[Path], on_wake: Callable[[], None]) -> None:
+        self._handler = _Wake(on_wake)
+        self._roots = list(roots)
+        self._observers = [Observer(), PollingObserver(timeout=2)]
+        self._watched: set[Path] = set()
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Begin; roots that are not there yet are tried again by `refresh`."""
+        for observer in self._observers:
+            observer.start()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Watch the roots that have appeared since."""
+        with self._lock:
+            for root in self._roots:
+                if root not in self._watched and root.is_dir():
+                    silent = file_system(root).startswith(_SILENT)
+                    try:
+                        self._observers[silent].schedule(self._handler, str(root), recursive=True)
+                    except OSError:
+                        continue  # out of watches: the sweep goes on without
+                    self._watched.add(root)
+
+    def stop(self) -> None:
+        """End and wait for the threads."""
+        for observer in self._observers:
+            observer.stop()
+            observer.join()
+
+
+class _Wake(FileSystemEventHandler):
+    def __init__(self, on_wake: Callable[[], None]) -> None:
+        self._on_wake = on_wake
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        if event.event_type not in {"opened", "closed_no_write"}:
+            self._on_wake()
+
+
+def file_system(path: Path) -> str:
+    """Return the type of the file system that holds the path (`ext4`, `fuse.sshfs`), or ''."""
+    best = ("", "")
+    try:
+        lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    target = str(path.resolve())
+    for line in lines:
+        left, _, right = line.partition(" - ")
+        mount = left.split()[4].encode().decode("unicode_escape")
+        inside = target == mount or target.startswith(mount.rstrip("/") + "/")
+        if inside and len(mount) >= len(best[0]):
+            best = (mount, right.split()[0])
+    return best[1]
