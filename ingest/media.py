@@ -1,0 +1,204 @@
+"""The one runner of everything that touches media: sandboxed, bounded, killed as a group.
+
+The file is handed over as an open descriptor on standard input, so no name of it ever reaches a
+command line and a renamed or swapped path changes nothing. With bubblewrap the child sees its own
+interpreter, /usr and nothing else: no network, no other file, an unprivileged user. Where
+bubblewrap cannot run, resource limits and a process group remain, and `level` says so in every
+sealed record. ffmpeg commands are built by ffmpeg-python, argument lists throughout.
+"""
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import BinaryIO
+
+import ffmpeg
+
+_LOOK = Path(__file__).parent / "sandboxed" / "look.py"
+_ANSWER_LIMIT = 8 << 20
+_ADDRESS_SPACE = 3 << 30
+_OPEN_FILES = 64
+_FIRST_WAIT_S = 60.0
+_BYTES_PER_S = 8 << 20  # slower than any disk we were shown: the time limit grows with the file
+
+
+class Level(StrEnum):
+    """How well the child is shut in."""
+
+    BWRAP = "bwrap"
+    RLIMITS = "rlimits"
+
+
+class MediaToolError(Exception):
+    """The tool did not answer. `reason` is a stable word: timeout, crashed, too-long, missing."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """How children are run here."""
+
+    level: Level
+    wrap: tuple[str, ...] = ()
+
+    @classmethod
+    def detect(cls) -> "Sandbox":
+        """Return the best level that really works on this machine, tried, not assumed."""
+        wrap = _bubblewrap()
+        if wrap:
+            # The namespaces may be forbidden (containers), so ask for what will be needed.
+            trial = [*wrap, *_python(), "-c", "import av"]
+            try:
+                done = subprocess.run(  # noqa: PLW1510 - the return code is the question
+                    trial, stdin=subprocess.DEVNULL, capture_output=True, timeout=60
+                )
+            except (OSError, subprocess.TimeoutExpired):
+                return cls(Level.RLIMITS)
+            if done.returncode == 0:
+                return cls(Level.BWRAP, tuple(wrap))
+        return cls(Level.RLIMITS)
+
+    def look(self, file: BinaryIO, size: int) -> bytes:
+        """Return the one JSON line that `sandboxed/look.py` says about the open file.
+
+        Raises: MediaToolError (timeout, crashed, too-long).
+        """
+        limit = _FIRST_WAIT_S + size / _BYTES_PER_S
+        inside = "/look.py" if self.level is Level.BWRAP else str(_LOOK)
+        return _run([*self.wrap, *_python(), inside], file, limit)
+
+
+def _python() -> list[str]:
+    return [sys.executable, "-I", "-B"]
+
+
+def _bubblewrap() -> list[str]:
+    bwrap = shutil.which("bwrap")
+    if bwrap is None:
+        return []
+    prefixes = {sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parent.parent)}
+    bound = sorted(prefix for prefix in prefixes if not prefix.startswith("/usr/"))
+    command = [bwrap, "--unshare-all", "--die-with-parent", "--new-session"]
+    for folder in ("/usr", "/lib", "/lib64", "/bin", "/etc/alternatives"):
+        path = Path(folder)
+        if path.is_symlink():
+            command += ["--symlink", str(path.readlink()).lstrip("/"), folder]
+        elif path.exists():
+            command += ["--ro-bind", folder, folder]
+    for folder in bound:
+        if folder != "/usr":
+            command += ["--ro-bind", folder, folder]
+    command += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
+    command += ["--ro-bind", str(_LOOK), "/look.py"]
+    command += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--clearenv"]  # noqa: S108 - its own
+    command += ["--setenv", "PATH", "/usr/bin", "--uid", "65534", "--gid", "65534"]
+    return [*command, "--cap-drop", "ALL", "--chdir", "/tmp", "--"]  # noqa: S108 - its own
+
+
+def _limits(cpu_s: int) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE, _ADDRESS_SPACE))
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _run(command: Sequence[str], file: BinaryIO, limit_s: float) -> bytes:
+    with subprocess.Popen(
+        command,
+        stdin=file,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={"PATH": "/usr/bin:/bin"},
+        start_new_session=True,
+        preexec_fn=lambda: _limits(int(limit_s)),  # noqa: PLW1509 - limits must be set before exec
+    ) as child:
+        try:
+            answer, _ = child.communicate(timeout=limit_s)
+        except subprocess.TimeoutExpired as error:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.communicate()
+            raise MediaToolError("timeout", f"{limit_s:.0f} s") from error
+        except BaseException:
+            os.killpg(child.pid, signal.SIGKILL)
+            raise
+    if child.returncode != 0:
+        raise MediaToolError("crashed", f"exit status {child.returncode}")
+    if len(answer) > _ANSWER_LIMIT:
+        raise MediaToolError("too-long", f"{len(answer)} bytes")
+    return answer
+
+
+def tool_versions() -> dict[str, str | None]:
+    """Return the first line of `ffmpeg -version`, or None where it is not installed."""
+    path = shutil.which("ffmpeg")
+    if path is None:
+        return {"ffmpeg": None}
+    done = subprocess.run([path, "-version"], capture_output=True, timeout=20, check=False)
+    return {"ffmpeg": done.stdout.decode(errors="replace").partition("\n")[0][:100]}
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Synthetic footage: a moving test picture with a burnt-in clock, and a voice-like tone."""
+
+    seconds: float
+    label: str
+    start_epoch: int
+    size: str = "320x240"
+    rate: int = 10
+    picture: bool = True
+    sound: bool = True
+
+
+def render(scene: Scene, target: Path, *, timeout_s: float = 120) -> None:
+    """Render synthetic footage of our own into a new file (demonstration and tests).
+
+    Raises: MediaToolError with the tail of what ffmpeg said.
+    """
+    streams = []
+    if scene.picture:
+        source = f"testsrc2=s={scene.size}:r={scene.rate}:d={scene.seconds}"
+        picture = ffmpeg.input(source, f="lavfi").video
+        clock = f"{scene.label} %{{pts:gmtime:{scene.start_epoch}}}"
+        streams.append(
+            picture.drawtext(
+                text=clock, x=8, y=8, fontsize=14, fontcolor="white", box=1, boxcolor="black"
+            )
+        )
+    if scene.sound:
+        tone = f"aevalsrc='0.2*sin(2*PI*(180+40*sin(5*t))*t)*(1+sin(9*t))/2':d={scene.seconds}"
+        streams.append(ffmpeg.input(f"{tone}:s=16000", f="lavfi").audio)
+    made_at = datetime.fromtimestamp(scene.start_epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    made = {"metadata:g:0": f"creation_time={made_at}"}
+    options = {"vcodec": "libx264", "preset": "ultrafast", "g": scene.rate, "pix_fmt": "yuv420p"}
+    command = ffmpeg.output(
+        *streams,
+        str(target),
+        **(options if scene.picture else {}),
+        acodec="aac",
+        audio_bitrate="32k",
+        movflags="+faststart",
+        **made,
+    ).compile(overwrite_output=True)
+    quiet = [*command[:1], "-nostdin", "-v", "error", *command[1:]]
+    try:
+        done = subprocess.run(quiet, capture_output=True, timeout=timeout_s, check=False)
+    except FileNotFoundError as error:
+        raise MediaToolError("missing", "ffmpeg") from error
+    except subprocess.TimeoutExpired as error:
+        raise MediaToolError("timeout", "ffmpeg") from error
+    if done.returncode:
+        raise MediaToolError("crashed", done.stderr.decode(errors="replace")[-400:])

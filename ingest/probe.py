@@ -1,0 +1,201 @@
+"""What a file is and holds, by looking at every packet; never raises on hostile bytes.
+
+A file that no tool can parse is still evidence: it comes back with `playable` False and a reason
+in a stable word, and is taken whole all the same. Track presence is judged by packets, not by
+what a header declares. Durations and offsets are seconds from the first packet.
+"""
+
+import json
+import math
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, BinaryIO
+
+from ingest.media import MediaToolError, Sandbox
+from storage.recording import MediaKind
+
+_BROWSER_VIDEO = {"h264", "vp8", "vp9", "av1"}
+_BROWSER_AUDIO = {"aac", "mp3", "opus", "vorbis", "pcm_s16le"}
+_BROWSER_FILES = {"mov", "matroska", "wav", "mp3", "ogg", "aac", "flac"}
+_KINDS = {
+    "video": MediaKind.VIDEO,
+    "audio": MediaKind.AUDIO,
+    "photo": MediaKind.PHOTO,
+    "document": MediaKind.DOCUMENT,
+}
+_LOCATION = re.compile(r"[+-]\d{1,3}\.\d+[+-]\d{1,3}\.\d+([+-]\d+(\.\d+)?)?/?")
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFacts:
+    """Everything the look told, bounded and typed."""
+
+    kind: MediaKind
+    container: str | None
+    playable: bool
+    unplayable_reason: str | None
+    duration_s: float | None = None
+    declared_s: float | None = None
+    has_video: bool = False
+    has_audio: bool = False
+    missing_video: tuple[tuple[float, float], ...] = ()
+    missing_audio: tuple[tuple[float, float], ...] = ()
+    truncated: bool = False
+    missing_bytes: int = 0
+    browser_playable: bool = False
+    creation_time: datetime | None = None
+    location: str | None = None
+    device: str | None = None
+    tracks: tuple[dict[str, Any], ...] = field(default_factory=tuple)
+    stopped: str | None = None
+    sandbox: str = ""
+    tool: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values with finite floats (RFC 8785 can encode them)."""
+        return {
+            "kind": self.kind,
+            "container": self.container,
+            "playable": self.playable,
+            "unplayable_reason": self.unplayable_reason,
+            "duration_s": self.duration_s,
+            "declared_s": self.declared_s,
+            "has_video": self.has_video,
+            "has_audio": self.has_audio,
+            "missing_video": [list(span) for span in self.missing_video],
+            "missing_audio": [list(span) for span in self.missing_audio],
+            "truncated": self.truncated,
+            "missing_bytes": self.missing_bytes,
+            "browser_playable": self.browser_playable,
+            "creation_time": self.creation_time.isoformat() if self.creation_time else None,
+            "location": self.location,
+            "device": self.device,
+            "tracks": [dict(track) for track in self.tracks],
+            "stopped": self.stopped,
+            "sandbox": self.sandbox,
+            "tool": self.tool,
+        }
+
+
+def probe(file: BinaryIO, size: int, sandbox: Sandbox) -> MediaFacts:
+    """Look at an open file in the sandbox; its position afterwards is unspecified."""
+    if size == 0:
+        return _unplayable(MediaKind.UNKNOWN, "empty", sandbox)
+    file.seek(0)
+    try:
+        untrusted_told = json.loads(sandbox.look(file, size))
+    except MediaToolError as error:
+        return _unplayable(MediaKind.UNKNOWN, f"tool-{error.reason}", sandbox)
+    except ValueError:
+        return _unplayable(MediaKind.UNKNOWN, "tool-answer", sandbox)
+    return _facts(untrusted_told, sandbox)
+
+
+def _facts(told: dict[str, Any], sandbox: Sandbox) -> MediaFacts:
+    kind = _KINDS.get(told.get("kind", ""), MediaKind.UNKNOWN)
+    boxes = told.get("boxes") or {}
+    missing = int(boxes.get("missing_bytes") or 0)
+    tracks = tuple(told.get("tracks") or ())
+    video = [t for t in tracks if t["type"] == "video" and t["packets"]]
+    audio = [t for t in tracks if t["type"] == "audio" and t["packets"]]
+    if kind is MediaKind.VIDEO and audio and not video:
+        kind = MediaKind.AUDIO
+    reason = _reason(told, kind, boxes, bool(video or audio))
+    still = kind not in {MediaKind.VIDEO, MediaKind.AUDIO}
+    ends = [t["last_s"] for t in (*video, *audio) if _finite(t.get("last_s"))]
+    duration = max(ends, default=None) if not still else None
+    tags = told.get("tags") or {}
+    return MediaFacts(
+        kind=kind,
+        container=told.get("demuxer") or None,
+        playable=reason is None and kind is not MediaKind.DOCUMENT,
+        unplayable_reason=reason,
+        duration_s=duration,
+        declared_s=told.get("declared_s") if _finite(told.get("declared_s")) else None,
+        has_video=bool(video) and not still,
+        has_audio=bool(audio),
+        missing_video=_missing(video, duration) if not still else (),
+        missing_audio=_missing(audio, duration),
+        truncated=missing > 0 or reason == "no-index",
+        missing_bytes=missing,
+        browser_playable=reason is None and _in_browser(told, kind, video, audio),
+        creation_time=_time(tags),
+        location=_location(tags),
+        device=_device(tags),
+        tracks=tracks,
+        stopped=told.get("stopped"),
+        sandbox=sandbox.level,
+        tool=f"PyAV {told.get('av', '')}",
+    )
+
+
+def _reason(
+    told: dict[str, Any], kind: MediaKind, boxes: dict[str, Any], packets: object
+) -> str | None:
+    if kind is MediaKind.DOCUMENT:
+        return None
+    if not told.get("demuxer"):
+        return "unknown-format"
+    if boxes and not boxes.get("moov"):
+        return "no-index"
+    if "error" in told:
+        return "damaged"
+    return None if packets else "no-packets"
+
+
+def _missing(
+    tracks: list[dict[str, Any]], duration: float | None
+) -> tuple[tuple[float, float], ...]:
+    """Return where the longest track of this kind has no packets, ends included."""
+    if not tracks or duration is None:
+        return ()
+    best = max(tracks, key=lambda t: t["packets"])
+    spans = [(float(a), float(b)) for a, b in best.get("gaps", ()) if _finite(a) and _finite(b)]
+    edge = 0.5  # seconds: tracks of a whole file rarely begin and end on the same frame
+    if _finite(best.get("first_s")) and best["first_s"] > edge:
+        spans.insert(0, (0.0, best["first_s"]))
+    if _finite(best.get("last_s")) and duration - best["last_s"] > edge:
+        spans.append((best["last_s"], duration))
+    return tuple(spans)
+
+
+def _in_browser(told: dict[str, Any], kind: MediaKind, video: list[Any], audio: list[Any]) -> bool:
+    if kind is MediaKind.PHOTO:
+        return True
+    codecs = {t["codec"] for t in audio} <= _BROWSER_AUDIO
+    pictures = all(
+        t["codec"] in _BROWSER_VIDEO and t.get("pixels") in {"yuv420p", "yuvj420p"} for t in video
+    )
+    return told.get("demuxer") in _BROWSER_FILES and codecs and pictures
+
+
+def _time(tags: dict[str, str]) -> datetime | None:
+    for name in ("com.apple.quicktime.creationdate", "creation_time"):
+        try:
+            found = datetime.fromisoformat(tags.get(name, ""))
+        except ValueError:
+            continue
+        if found.tzinfo is not None:
+            return found
+    return None
+
+
+def _location(tags: dict[str, str]) -> str | None:
+    for name in ("com.apple.quicktime.location.ISO6709", "location"):
+        if name in tags and _LOCATION.fullmatch(tags[name]):
+            return tags[name]
+    return None
+
+
+def _device(tags: dict[str, str]) -> str | None:
+    parts = [tags.get(f"com.apple.quicktime.{name}", "") for name in ("make", "model")]
+    return " ".join(part for part in parts if part) or None
+
+
+def _unplayable(kind: MediaKind, reason: str, sandbox: Sandbox) -> MediaFacts:
+    return MediaFacts(kind, None, playable=False, unplayable_reason=reason, sandbox=sandbox.level)
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)

@@ -1,0 +1,1 @@
+"""Programs that run inside the sandbox, alone with one hostile file. Nothing imports them."""
