@@ -38,8 +38,8 @@ MOVES: dict[State, frozenset[State]] = {
     ),
     State.SEALING: frozenset({State.SEALED, State.DUPLICATE, State.WAITING, State.QUARANTINED}),
     State.SEALED: frozenset({State.ACCESSIONED, State.DUPLICATE}),
-    State.ACCESSIONED: frozenset({State.CLEARING}),
-    State.DUPLICATE: frozenset({State.CLEARING}),
+    State.ACCESSIONED: frozenset({State.CLEARING, State.WAITING}),  # waiting: other bytes now
+    State.DUPLICATE: frozenset({State.CLEARING, State.WAITING}),
     State.CLEARING: frozenset({State.CLEARED, State.ACCESSIONED}),
     State.CLEARED: frozenset({State.WAITING}),  # the same file was put back
     State.QUARANTINED: frozenset({State.WAITING, State.GONE, State.QUARANTINED}),

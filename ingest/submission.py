@@ -1,26 +1,30 @@
 """A submission: what a source offers, still untrusted, and all that is known of it before sealing.
 
 Facts come from the profile (name, folders, sidecars), then from the container. Where both are
-silent the fact stays None and becomes a question to a person; nothing is guessed.
+silent the fact stays None and becomes a question to a person; nothing is guessed. Files are
+opened beneath their root, one folder after the other, and never through a link.
 """
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from ingest.probe import MediaFacts
 from ingest.sources.profile import SourceFacts
 from storage.errors import SubmissionError
 
-_EPOCHS = (1904, 1970, 1980, 2000, 2010)
+_UNSET_YEARS = frozenset({1904, 1970, 1980, 2000, 2010})
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One file on one source. `root` and `path` are raw bytes: names are hostile."""
+    """One file on one source. `path` is raw bytes below `root`: names are hostile."""
 
     source: str
     bay: str
@@ -29,11 +33,6 @@ class Submission:
     size: int
     mtime_ns: int
     facts: SourceFacts
-
-    @property
-    def file(self) -> bytes:
-        """The path to open, as the system spells it."""
-        return os.fsencode(self.root) + b"/" + self.path
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,41 +54,9 @@ def start_of(source: SourceFacts, media: MediaFacts, now: datetime) -> Start:
         return Start(source.start.astimezone(UTC), "name", source.questions)
     rest = tuple(question for question in source.questions if question != "start")
     made = media.creation_time
-    if made is not None and made.year not in _EPOCHS and made <= now + timedelta(days=1):
+    if made is not None and made.year not in _UNSET_YEARS and made <= now + timedelta(days=1):
         return Start(made.astimezone(UTC), "container", (*rest, "confirm-start"))
     return Start(None, "unknown", (*rest, "start"))
-
-
-def open_source(submission: Submission) -> BinaryIO:
-    """Open the file for the one read, never through a link, and only if it is what was seen.
-
-    Raises: SubmissionError(reason=not-regular | changed | gone | unreadable).
-    """
-    try:
-        handle = os.open(submission.file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except FileNotFoundError as error:
-        raise SubmissionError(reason="gone") from error
-    except OSError as error:
-        raise SubmissionError(reason="unreadable", errno=error.errno) from error
-    source = os.fdopen(handle, "rb", buffering=0)
-    try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise SubmissionError(reason="not-regular")
-        check_unchanged(source, submission)
-    except BaseException:
-        source.close()
-        raise
-    return source
-
-
-def check_unchanged(source: BinaryIO, submission: Submission) -> None:
-    """Make sure that the open file still has the size and time it was settled with.
-
-    Raises: SubmissionError(reason=changed).
-    """
-    found = os.fstat(source.fileno())
-    if (found.st_size, found.st_mtime_ns) != (submission.size, submission.mtime_ns):
-        raise SubmissionError(reason="changed", was=submission.size, found=found.st_size)
 
 
 def clocks(start: Start, source: SourceFacts, now: datetime) -> dict[str, Any]:
@@ -102,3 +69,61 @@ def clocks(start: Start, source: SourceFacts, now: datetime) -> dict[str, Any]:
         "offset_s": None,
         "offset_how": "not measured",
     }
+
+
+@contextmanager
+def folder_of(submission: Submission) -> Iterator[tuple[int, bytes]]:
+    """Yield (open folder, name) of the file, reached without following a single link.
+
+    Raises: SubmissionError(reason=gone | unreadable).
+    """
+    *folders, name = submission.path.split(b"/")
+    flags = os.O_RDONLY | os.O_DIRECTORY
+    handle = _opened(os.fsencode(submission.root), flags)
+    try:
+        for folder in folders:
+            if folder in {b"", b".", b".."}:
+                raise SubmissionError(reason="unreadable")
+            inner = _opened(folder, flags | os.O_NOFOLLOW, handle)
+            os.close(handle)
+            handle = inner
+        yield handle, name
+    finally:
+        os.close(handle)
+
+
+def open_source(submission: Submission) -> FileIO:
+    """Open the file for the one read, only if it is what was seen when it settled.
+
+    Raises: SubmissionError(reason=not-regular | changed | gone | unreadable).
+    """
+    with folder_of(submission) as (folder, name):
+        handle = _opened(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, folder)
+    source = os.fdopen(handle, "rb", buffering=0)
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise SubmissionError(reason="not-regular")
+        check_unchanged(source, submission)
+    except BaseException:
+        source.close()
+        raise
+    return source
+
+
+def check_unchanged(source: FileIO, submission: Submission) -> None:
+    """Make sure that the open file still has the size and time it was settled with.
+
+    Raises: SubmissionError(reason=changed).
+    """
+    found = os.fstat(source.fileno())
+    if (found.st_size, found.st_mtime_ns) != (submission.size, submission.mtime_ns):
+        raise SubmissionError(reason="changed", was=submission.size, found=found.st_size)
+
+
+def _opened(name: bytes, flags: int, folder: int | None = None) -> int:
+    try:
+        return os.open(name, flags | os.O_CLOEXEC, dir_fd=folder)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise SubmissionError(reason="gone") from error
+    except OSError as error:
+        raise SubmissionError(reason="unreadable", errno=error.errno) from error

@@ -1,0 +1,223 @@
+"""Accession: the centre takes responsibility for a sealed recording, and answers with a receipt.
+
+Order: payload, record and envelope are durable and verified -> catalogue row and custody entry in
+one transaction -> objects locked -> log head signed and published -> receipt signed and kept.
+Each step finds out by itself whether it was done before, so a crash between any two is mended by
+the next call with the same record; at worst it leaves an orphan object, which a sweep finds.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from policies.retention import retain_until
+from policies.rulebook import Rulebook
+from storage.catalogue import custody_log, people, recordings
+from storage.catalogue.publish import publish
+from storage.catalogue.tables import RecordingRow
+from storage.catalogue.unit_of_work import Catalogue
+from storage.custody.event import Outcome, PremisType
+from storage.custody.signer import LogSigner
+from storage.digest import Digest
+from storage.errors import ConflictError, FixityError, NotFoundError, ObjectMissingError
+from storage.record import Receipt, SealedRecord
+from storage.recording import MediaKind, RecordingId
+from storage.signing import SigningKey, VerifyKey
+from storage.vault.objects import (
+    ENVELOPE,
+    PARTS,
+    PAYLOAD,
+    RECORD,
+    Block,
+    ObjectStore,
+    Stored,
+    key_of,
+)
+from storage.vault.sealing import recipients_of
+
+_PREMIS = {
+    "source.clear": PremisType.DELETION,
+    "submission.refuse": PremisType.QUARANTINE,
+    "submission.duplicate": PremisType.VALIDATION,
+}
+
+
+@dataclass(slots=True)
+class LocalCentre:
+    """The centre in the same process: implements `deliver.Centre`."""
+
+    catalogue: Catalogue
+    objects: ObjectStore
+    signer: LogSigner
+    tiles: Path
+    key: SigningKey
+    stations: tuple[VerifyKey, ...]
+    rulebook: Rulebook
+    station: str
+    on_step: Callable[[str], None] = lambda _step: None
+    _read_back: dict[str, Digest] = field(default_factory=dict)
+
+    def holds_size(self, source: str, size: int) -> bool:
+        """See Centre.holds_size."""
+        with self.catalogue.read() as session:
+            return recordings.same_size(session, source, size)
+
+    def receipt_for(self, source: str, original: Digest) -> bytes | None:
+        """See Centre.receipt_for."""
+        with self.catalogue.read() as session:
+            row = recordings.by_digest(session, source, original)
+        return self._finish(row) if row is not None else None
+
+    def put_payload(self, recording: RecordingId, blocks: Iterable[Block]) -> Stored:
+        """See Centre.put_payload."""
+        stored = self.objects.put(key_of(recording, PAYLOAD), blocks)
+        self._read_back[stored.key] = stored.digest
+        self.on_step("payload-stored")
+        return stored
+
+    def accession(self, record: bytes, envelope: bytes) -> bytes:
+        """See Centre.accession."""
+        sealed = SealedRecord.verify(record, self.stations)
+        self._verify_objects(sealed, envelope)
+        self.objects.put(key_of(sealed.id, RECORD), [record])
+        self.on_step("record-stored")
+        self.objects.put(key_of(sealed.id, ENVELOPE), [envelope])
+        self.on_step("envelope-stored")
+        try:
+            with self.catalogue.write() as uow:
+                row = recordings.accession(
+                    uow, _new(uow.session, sealed, record, envelope, self._until(uow.at))
+                )
+        except recordings.DuplicateRecordingError as error:
+            with self.catalogue.read() as session:
+                row = recordings.by_id(session, error.facts["existing"])
+            if row.id != sealed.recording:
+                self.discard(sealed.id)
+        self.on_step("catalogued")
+        return self._finish(row)
+
+    def discard(self, recording: RecordingId) -> None:
+        """See Centre.discard."""
+        with self.catalogue.read() as session:
+            try:
+                recordings.by_id(session, recording)
+            except NotFoundError:
+                pass
+            else:
+                raise ConflictError(problem="accessioned", recording=str(recording))
+        for part in PARTS:
+            self.objects.delete(key_of(recording, part), self.catalogue.now())
+
+    def note(self, act: str, *, subject: str, outcome: str, details: Mapping[str, Any]) -> None:
+        """See Centre.note."""
+        with self.catalogue.write() as uow:
+            uow.record(
+                act,
+                _PREMIS[act],
+                actor=f"station:{self.station}",
+                subject=subject,
+                outcome=Outcome(outcome),
+                **details,
+            )
+
+    def _verify_objects(self, sealed: SealedRecord, envelope: bytes) -> None:
+        if Digest.of(envelope) != sealed.envelope_digest:
+            raise FixityError(part="envelope", recording=sealed.recording)
+        recipients_of(envelope, sealed.id)
+        key = key_of(sealed.id, PAYLOAD)
+        # What this process itself read back when it stored it need not be read a third time.
+        found = self._read_back.pop(key, None) or self.objects.digest(key)
+        if found != sealed.payload_digest:
+            raise FixityError(
+                part="payload",
+                recording=sealed.recording,
+                expected=str(sealed.payload_digest),
+                found=str(found),
+            )
+
+    def _until(self, at: datetime) -> datetime:
+        return retain_until(self.rulebook, at)
+
+    def _finish(self, row: RecordingRow) -> bytes:
+        """Do what is left after the transaction; all of it may have been done before."""
+        if row.receipt_text is not None:
+            return row.receipt_text.encode()
+        recording = SealedRecord.verify(row.record_text.encode(), self.stations).id
+        for part in PARTS:
+            try:
+                self.objects.lock(key_of(recording, part), row.retain_until)
+            except ObjectMissingError as error:
+                raise FixityError(part=part, recording=row.id, problem="missing") from error
+        self.on_step("locked")
+        checkpoint = publish(self.catalogue, self.signer, self.tiles)
+        self.on_step("published")
+        with self.catalogue.read() as session:
+            leaf = custody_log.LogReader(session).leaf(row.leaf_index)
+            proof = custody_log.proof_for(session, row.leaf_index, checkpoint)
+        receipt = Receipt(
+            recording=row.id,
+            station=row.station,
+            record=str(Digest.of(row.record_text.encode())),
+            original=f"sha-256:{row.sha256}",
+            size=row.size,
+            leaf=leaf,
+            proof=proof,
+            accessioned_at=row.accessioned_at.isoformat(),
+        ).sign(self.key)
+        self.on_step("receipt-signed")
+        with self.catalogue.write() as uow:
+            if (kept := recordings.by_id(uow.session, row.id).receipt_text) is not None:
+                return kept.encode()
+            recordings.set_receipt(uow, row.id, receipt.decode())
+        self.on_step("receipt-kept")
+        return receipt
+
+
+def _new(
+    session: Any, sealed: SealedRecord, record: bytes, envelope: bytes, until: datetime
+) -> recordings.NewRecording:
+    media = dict(sealed.media)
+    source = people.source(session, sealed.source["identity"])
+    officer = (
+        people.officer_by_certificate(session, sealed.officer_no) if sealed.officer_no else None
+    )
+    officer_id = officer.id if officer else (source.assigned_officer_id if source else None)
+    start = sealed.clocks["file_start"]
+    offset = sealed.clocks["offset_s"]
+    began = datetime.fromisoformat(start) + timedelta(seconds=offset or 0) if start else None
+    duration = media["duration_s"]
+    return recordings.NewRecording(
+        id=sealed.id,
+        source_serial=sealed.source["identity"],
+        sha256=sealed.original,
+        size=sealed.size,
+        name=sealed.offered["name"],
+        path=sealed.offered["path"],
+        kind=MediaKind(media["kind"]),
+        playable=media["playable"],
+        unplayable_reason=media["unplayable_reason"],
+        township=people.station(session, sealed.station).township,
+        station=sealed.station,
+        profile=sealed.source["profile"],
+        record_text=record.decode(),
+        envelope_text=envelope.decode(),
+        retain_until=until,
+        container=media["container"],
+        duration_s=duration,
+        start_at=began,
+        end_at=began + timedelta(seconds=duration) if began and duration is not None else None,
+        clock_offset_s=offset,
+        has_video=media["has_video"],
+        has_audio=media["has_audio"],
+        video_gaps=tuple((a, b) for a, b in media["missing_video"]),
+        audio_gaps=tuple((a, b) for a, b in media["missing_audio"]),
+        officer_no=sealed.officer_no,
+        officer_id=officer_id,
+        sequence=str(sealed.sequence) if sealed.sequence is not None else None,
+        marked=sealed.marked,
+        questions=tuple(q for q in sealed.questions if q != "officer" or officer_id is None),
+        media=media,
+        inspection=[dict(item) for item in sealed.inspection],
+    )

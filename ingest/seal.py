@@ -1,0 +1,110 @@
+"""Seal a submission: one read gives digests and ciphertext; then envelope and signed record.
+
+The ciphertext goes straight to the centre's side of the seam; the data key lives in this function
+only and is gone when it returns: the station can never open what it sealed.
+"""
+
+import base64
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from io import FileIO
+
+from ingest.deliver import Centre
+from ingest.inspect import inspect
+from ingest.probe import MediaFacts
+from ingest.sources.names import display
+from ingest.submission import Submission, check_unchanged, clocks, start_of
+from storage.digest import Algorithm, Digest
+from storage.errors import SubmissionError
+from storage.record import SealedRecord
+from storage.recording import RecordingId
+from storage.signing import SigningKey
+from storage.vault.keys import SealKey
+from storage.vault.sealing import DATA_KEY, Sealer, context_of, seal_envelope
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """Who seals, and how: a station's identity, public keys and settings."""
+
+    station: str
+    key: SigningKey
+    recipients: Sequence[SealKey]
+    algorithms: tuple[Algorithm, ...]
+    software: str
+    operator: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """The two documents that go to the centre after the payload."""
+
+    record: bytes
+    envelope: bytes
+    original: Digest
+
+
+def seal(
+    submission: Submission,
+    source: FileIO,
+    media: MediaFacts,
+    *,
+    by: Seal,
+    recording: RecordingId,
+    centre: Centre,
+    entropy: Callable[[int], bytes],
+    now: datetime,
+    progress: Callable[[int], None] | None = None,
+) -> Sealed:
+    """Read the open file once, hand its ciphertext to the centre, return the signed documents.
+
+    Raises: SubmissionError(reason=changed) when the file changed while it was read (nothing of
+    the attempt counts then), OSError of the source, and whatever the centre raises.
+    """
+    data_key = entropy(DATA_KEY)
+    sealer = Sealer(
+        source,
+        data_key=data_key,
+        context=context_of(recording, by.station),
+        algorithms=by.algorithms,
+        progress=progress,
+    )
+    stored = centre.put_payload(recording, sealer)
+    check_unchanged(source, submission)
+    if sealer.size != submission.size:
+        raise SubmissionError(reason="changed", was=submission.size, found=sealer.size)
+    envelope = seal_envelope(data_key, recording, by.station, by.recipients)
+    start = start_of(submission.facts, media, now)
+    record = SealedRecord(
+        recording=str(recording),
+        station=by.station,
+        source={
+            "identity": submission.source,
+            "serial": submission.facts.serial,
+            "kind": submission.facts.kind,
+            "profile": submission.facts.profile,
+        },
+        offered={
+            "name": display(submission.path.rpartition(b"/")[2]),
+            "path": "/".join(display(part) for part in submission.path.split(b"/")),
+            "path_bytes": base64.b64encode(submission.path).decode(),
+            "mtime_ns": str(submission.mtime_ns),
+            "sidecars": list(submission.facts.sidecars),
+        },
+        size=sealer.size,
+        digests={algorithm.value: digest.hex for algorithm, digest in sealer.digests.items()},
+        payload={"size": stored.size, Algorithm.SHA256.value: stored.digest.hex},
+        envelope={Algorithm.SHA256.value: Digest.of(envelope).hex},
+        media=media.to_json(),
+        inspection=tuple(item.to_json() for item in inspect(media)),
+        clocks=clocks(start, submission.facts, now),
+        officer_no=submission.facts.officer_no,
+        sequence=submission.facts.sequence,
+        marked=submission.facts.marked,
+        questions=start.questions,
+        operator=by.operator,
+        software=by.software,
+        sealed_at=now.isoformat(),
+    )
+    return Sealed(record.sign(by.key), envelope, sealer.digests[Algorithm.SHA256])

@@ -1,0 +1,426 @@
+"""The station: sweeps its bays, takes what is whole, and clears only against verified receipts.
+
+One bay is one small state machine; one file is one walk through the journal's states. Every step
+is written down before the next, so a killed station goes on where it stopped, and any call may be
+made again. Nothing here deletes an original but `clear.clear`.
+"""
+
+import errno
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ingest.bay import Bay, BayState, Outcome, Progress, Result
+from ingest.clear import Clearing, clear, digest_source, verified
+from ingest.deliver import Centre
+from ingest.journal import RECEIPTED, Entry, Journal, State
+from ingest.media import Sandbox
+from ingest.probe import probe
+from ingest.seal import Seal, seal
+from ingest.settle import Look, Patience, Settled, settle, written_now
+from ingest.sources.names import display
+from ingest.sources.profile import read as read_profile
+from ingest.sources.volume import VolumeIdentity, identify
+from ingest.submission import Submission, open_source
+from ingest.watch import Candidate, MountGoneError, Refused, scan
+from storage.digest import Algorithm, Digest
+from storage.errors import LiuhenError, StorageFullError, SubmissionError
+from storage.recording import new_recording_id
+from storage.signing import VerifyKey
+
+_GONE = {errno.ENODEV, errno.ENOTCONN, errno.ENXIO, errno.ESTALE}
+_RETRY = frozenset({"changed", "gone"})
+
+
+@dataclass(slots=True)
+class Station:
+    """Everything a station needs, handed in."""
+
+    journal: Journal
+    centre: Centre
+    sandbox: Sandbox
+    seal: Seal
+    centre_key: VerifyKey
+    log_key: VerifyKey
+    clock: Callable[[], datetime]
+    entropy: Callable[[int], bytes]
+    patience: Patience = field(default_factory=Patience)
+    clearing: Clearing = field(default_factory=Clearing)
+    on_step: Callable[[str], None] = lambda _step: None
+    listen: Callable[[Progress], None] = lambda _progress: None
+    _looks: dict[tuple[str, bytes], list[Look]] = field(default_factory=dict)
+    _checked: set[tuple[str, bytes]] = field(default_factory=set)
+    _docked: dict[str, str] = field(default_factory=dict)
+    _shown: dict[str, float] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def recover(self) -> None:
+        """After a start: give up attempts that a crash cut short, so that they begin anew.
+
+        A payload whose attempt never reached SEALED cannot be trusted to be this file's: its key
+        died with the process. It is discarded at the centre and the file is sealed again.
+        """
+        for entry in self.journal.in_state(State.SEALING):
+            if entry.recording is not None:
+                self.centre.discard(entry.recording)
+            self.journal.move(entry, State.WAITING, recording=None)
+
+    def sweep(self, bay: Bay) -> list[Result]:
+        """Look at one bay once and take what is whole. Never raises for what a source does."""
+        progress = Progress(bay.name, self._report)
+        try:
+            return self._sweep(bay, progress)
+        except MountGoneError:
+            self._forget(bay)
+            progress.show(state=BayState.EMPTY)
+        except LiuhenError as error:
+            reason = error.facts.get("reason", error.code)
+            progress.show(state=BayState.ATTENTION, reason=reason, facts=error.facts)
+        return []
+
+    def _sweep(self, bay: Bay, progress: Progress) -> list[Result]:
+        found = list(scan(bay.root))
+        files = [item for item in found if isinstance(item, Candidate)]
+        results = [self._refused(bay, item) for item in found if isinstance(item, Refused)]
+        if not found:
+            self._forget(bay)
+            progress.show(state=BayState.EMPTY)
+            return results
+        now = self.clock()
+        volume = identify(bay.root, [item.parts for item in files], now)
+        if not bay.landing:
+            self._dock(volume, bay)
+            self._finish_clearing(bay, volume, {item.path for item in files})
+        names: dict[tuple[bytes, ...], list[bytes]] = {}
+        for item in files:
+            names.setdefault(item.parts[:-1], []).append(item.parts[-1])
+        offered = []
+        for item in files:
+            facts = read_profile(item.parts, names[item.parts[:-1]], now)
+            if not facts.ignore:
+                source = _source(bay, volume, facts.serial)
+                offered.append(
+                    Submission(
+                        source, bay.name, bay.root, item.path, item.size, item.mtime_ns, facts
+                    )
+                )
+        progress.show(
+            state=BayState.SCANNING,
+            source=None if bay.landing else volume.identity,
+            files_total=len(offered),
+            bytes_total=sum(item.size for item in offered),
+        )
+        held = written_now()
+        inodes = {item.path: (item.device, item.inode) for item in files}
+        for submission in offered:
+            open_elsewhere = None if held is None else inodes[submission.path] in held
+            results.append(self._one(submission, progress, open_elsewhere=open_elsewhere))
+            progress.files_done += 1
+        self._conclude(progress, results)
+        return results
+
+    def _conclude(self, progress: Progress, results: Iterable[Result]) -> None:
+        outcomes = {result.outcome for result in results}
+        quarantined = [r for r in results if r.outcome is Outcome.QUARANTINED]
+        if quarantined:
+            reason = quarantined[0].reason
+            facts = {"files": len(quarantined), "first": quarantined[0].path}
+            progress.show(state=BayState.ATTENTION, reason=reason, facts=facts, current=None)
+        elif Outcome.WAITING in outcomes:
+            progress.show(state=BayState.WAITING, current=None)
+        else:
+            progress.show(state=BayState.SAFE, current=None, reason=None)
+
+    def _one(
+        self, submission: Submission, progress: Progress, *, open_elsewhere: bool | None
+    ) -> Result:
+        shown = display(submission.path)
+        progress.show(current=shown)
+        before = progress.bytes_done
+        entry = self.journal.take(
+            source=submission.source,
+            path=submission.path,
+            size=submission.size,
+            mtime_ns=submission.mtime_ns,
+            bay=submission.bay,
+        )
+        self.on_step("found")
+        try:
+            result = self._walk(entry, submission, progress, open_elsewhere=open_elsewhere)
+        except SubmissionError as error:
+            result = self._quarantine(
+                submission, error.facts.get("reason", error.code), error.facts
+            )
+        except StorageFullError:
+            self._undo(submission)
+            raise
+        except LiuhenError as error:
+            if not error.retryable:
+                self._quarantine(submission, error.code, error.facts)
+            raise
+        except OSError as error:
+            if error.errno in _GONE or not submission.root.is_dir():
+                self._undo(submission)
+                raise MountGoneError(str(submission.root)) from error
+            facts = {"errno": error.errno}
+            result = self._quarantine(submission, "read-error", facts)
+        progress.show(bytes_done=before + submission.size)
+        return result
+
+    def _walk(
+        self,
+        entry: Entry,
+        submission: Submission,
+        progress: Progress,
+        *,
+        open_elsewhere: bool | None,
+    ) -> Result:
+        if entry.state in {State.CLEARED, State.GONE, State.QUARANTINED}:
+            entry = self.journal.move(entry, State.WAITING, recording=None)
+        if entry.state is State.SEALING:
+            entry = self._undo(submission)
+        if entry.state in RECEIPTED:
+            entry = self._same_bytes(entry, submission)
+        if entry.state is State.WAITING:
+            settled = self._settled(submission, open_elsewhere=open_elsewhere)
+            if settled is not Settled.WHOLE:
+                reason = "still-writing" if settled is Settled.WAIT else "growing"
+                return Result(display(submission.path), Outcome.WAITING, reason=reason)
+            entry = self._known(entry, submission) or self._seal(entry, submission, progress)
+        if entry.state is State.SEALED:
+            entry = self._deliver(entry)
+        return self._maybe_clear(entry, submission)
+
+    def _same_bytes(self, entry: Entry, submission: Submission) -> Entry:
+        """Once a docking, read a receipted file again: same name and time may hold other bytes.
+
+        FAT counts time in two seconds and recorders restart their counters; other bytes are
+        another recording.
+        """
+        key = (submission.bay, submission.path)
+        if key in self._checked or entry.state is State.CLEARING:
+            return entry
+        if digest_source(submission).hex != entry.sha256:
+            entry = self.journal.move(
+                entry, State.WAITING, recording=None, receipt=None, record=None, envelope=None
+            )
+        else:
+            self._checked.add(key)
+        return entry
+
+    def _settled(self, submission: Submission, *, open_elsewhere: bool | None) -> Settled:
+        looks = self._looks.setdefault((submission.bay, submission.path), [])
+        looks.append(Look(submission.size, submission.mtime_ns, self.clock()))
+        del looks[1:-8]
+        name = display(submission.path.rpartition(b"/")[2])
+        return settle(looks, name, self.patience, held_open=open_elsewhere)
+
+    def _known(self, entry: Entry, submission: Submission) -> Entry | None:
+        """Return the entry as DUPLICATE if these bytes of this source hold a receipt already."""
+        source, size = submission.source, submission.size
+        if not (self.journal.same_size(source, size) or self.centre.holds_size(source, size)):
+            return None
+        digest = digest_source(submission)
+        self.on_step("hashed")
+        before = self.journal.with_receipt(source, digest.hex)
+        receipt = before.receipt if before else self.centre.receipt_for(source, digest)
+        if receipt is None:
+            return None
+        found = verified(receipt, self.centre_key, self.log_key, digest, size)
+        return self.journal.move(
+            entry,
+            State.DUPLICATE,
+            sha256=digest.hex,
+            receipt=receipt,
+            facts={"recording": found.recording},
+        )
+
+    def _seal(self, entry: Entry, submission: Submission, progress: Progress) -> Entry:
+        recording = new_recording_id(self.clock(), self.entropy(10))
+        done = progress.bytes_done
+        with open_source(submission) as source:
+            media = probe(source, submission.size, self.sandbox)
+            source.seek(0)
+            entry = self.journal.move(entry, State.SEALING, recording=recording)
+            self.on_step("sealing")
+            progress.show(state=BayState.SEALING)
+            sealed = seal(
+                submission,
+                source,
+                media,
+                by=self.seal,
+                recording=recording,
+                centre=self.centre,
+                entropy=self.entropy,
+                now=self.clock(),
+                progress=lambda count: progress.show(bytes_done=done + count),
+            )
+        self.on_step("payload-delivered")
+        entry = self.journal.move(
+            entry,
+            State.SEALED,
+            sha256=sealed.original.hex,
+            record=sealed.record,
+            envelope=sealed.envelope,
+        )
+        self.on_step("sealed")
+        return entry
+
+    def _deliver(self, entry: Entry) -> Entry:
+        if entry.record is None or entry.envelope is None or entry.sha256 is None:
+            raise SubmissionError(reason="journal-damaged")
+        receipt = self.centre.accession(entry.record, entry.envelope)
+        self.on_step("delivered")
+        original = Digest(Algorithm.SHA256, bytes.fromhex(entry.sha256))
+        found = verified(receipt, self.centre_key, self.log_key, original, entry.size)
+        same = found.recording == str(entry.recording)
+        entry = self.journal.move(
+            entry,
+            State.ACCESSIONED if same else State.DUPLICATE,
+            receipt=receipt,
+            facts={"recording": found.recording},
+        )
+        self.on_step("accessioned")
+        return entry
+
+    def _maybe_clear(self, entry: Entry, submission: Submission) -> Result:
+        duplicate = entry.state is State.DUPLICATE
+        recording = entry.facts.get("recording") or str(entry.recording)
+        if entry.receipt is None or entry.state not in RECEIPTED:
+            raise SubmissionError(reason="journal-damaged")
+        cleared = False
+        if entry.changed and self.clearing.due(entry.changed, self.clock()):
+            cleared = self._clear(entry, submission, recording)
+        return Result(
+            display(submission.path),
+            Outcome.DUPLICATE if duplicate else Outcome.ACCESSIONED,
+            recording,
+            entry.sha256,
+            cleared=cleared,
+        )
+
+    def _clear(self, entry: Entry, submission: Submission, recording: str) -> bool:
+        receipt = entry.receipt or b""
+        if entry.state is not State.CLEARING:
+            entry = self.journal.move(entry, State.CLEARING)
+        self.on_step("clearing")
+        try:
+            clear(submission, receipt, self.centre_key, self.log_key)
+        except SubmissionError:
+            self.journal.move(entry, State.ACCESSIONED)
+            raise
+        self.on_step("unlinked")
+        self._cleared(entry, recording)
+        return True
+
+    def _cleared(self, entry: Entry, recording: str) -> None:
+        self.centre.note(
+            "source.clear",
+            subject=f"recording:{recording}",
+            outcome="success",
+            details={"submission": entry.id, "sha256": entry.sha256},
+        )
+        self.on_step("clear-noted")
+        self.journal.move(entry, State.CLEARED)
+        self.on_step("cleared")
+
+    def _dock(self, volume: VolumeIdentity, bay: Bay) -> None:
+        """Note where a source is. The same serial in two bays is two devices: stop and ask."""
+        with self._lock:
+            other = self._docked.setdefault(volume.identity, bay.name)
+        if other != bay.name:
+            raise SubmissionError(reason="serial-twice", serial=volume.identity, other_bay=other)
+
+    def _finish_clearing(self, bay: Bay, volume: VolumeIdentity, present: set[bytes]) -> None:
+        """After a crash between unlink and note: what is gone from this very source is noted."""
+        for entry in self.journal.in_state(State.CLEARING):
+            here = entry.bay == bay.name and entry.source == volume.identity
+            if here and entry.path not in present:
+                self._cleared(entry, entry.facts.get("recording") or str(entry.recording))
+
+    def _quarantine(self, submission: Submission, reason: str, facts: dict[str, Any]) -> Result:
+        entry = self._undo(submission)
+        shown = display(submission.path)
+        if reason in _RETRY:
+            return Result(shown, Outcome.WAITING, reason=reason)
+        if entry.state is State.WAITING:
+            told = {name: value for name, value in facts.items() if name != "reason"}
+            self.journal.move(entry, State.QUARANTINED, reason=reason, facts=told)
+            self.centre.note(
+                "submission.refuse",
+                subject=f"submission:{entry.id}",
+                outcome="refused",
+                details={"reason": reason, "path": shown, "source": submission.source},
+            )
+        return Result(shown, Outcome.QUARANTINED, reason=reason)
+
+    def _undo(self, submission: Submission) -> Entry:
+        """Give up an unfinished attempt at this file, at the centre and in the journal."""
+        entry = self.journal.take(
+            source=submission.source,
+            path=submission.path,
+            size=submission.size,
+            mtime_ns=submission.mtime_ns,
+            bay=submission.bay,
+        )
+        if entry.state is State.SEALING:
+            if entry.recording is not None:
+                self.centre.discard(entry.recording)
+            entry = self.journal.move(entry, State.WAITING, recording=None)
+        return entry
+
+    def _refused(self, bay: Bay, item: Refused) -> Result:
+        shown = "/".join(display(part) for part in item.parts)
+        key = (bay.name, b"/".join(item.parts))
+        if key not in self._looks:
+            self._looks[key] = []
+            self.centre.note(
+                "submission.refuse",
+                subject=f"bay:{_opaque(bay.name)}",
+                outcome="refused",
+                details={"reason": item.reason, "path": shown},
+            )
+        return Result(shown, Outcome.QUARANTINED, reason=item.reason)
+
+    def _forget(self, bay: Bay) -> None:
+        for key in [key for key in self._looks if key[0] == bay.name]:
+            del self._looks[key]
+        self._checked = {key for key in self._checked if key[0] != bay.name}
+        with self._lock:
+            for source in [source for source, name in self._docked.items() if name == bay.name]:
+                del self._docked[source]
+
+    def _report(self, progress: Progress) -> None:
+        """Pass progress on; the journal's row for screens is written at most twice a second."""
+        self.listen(progress)
+        with self._lock:
+            last = self._shown.get(progress.bay, 0.0)
+            now = self.clock().timestamp()
+            moving = progress.state is BayState.SEALING and progress.current is not None
+            if moving and 0 <= now - last < 0.5:  # noqa: PLR2004 - seconds
+                return
+            self._shown[progress.bay] = now
+            self.journal.show_bay(
+                progress.bay,
+                state=progress.state,
+                source=progress.source,
+                files_total=progress.files_total,
+                files_done=progress.files_done,
+                bytes_total=progress.bytes_total,
+                bytes_done=progress.bytes_done,
+                current=progress.current,
+                reason=progress.reason,
+                facts=progress.facts,
+            )
+
+
+def _source(bay: Bay, volume: VolumeIdentity, serial: str | None) -> str:
+    if bay.landing:
+        return serial or f"unknown:landing-{_opaque(bay.name)}"
+    return volume.identity
+
+
+def _opaque(name: str) -> str:
+    return "".join(char if char.isascii() and char.isalnum() else "-" for char in name)[:60] or "-"
