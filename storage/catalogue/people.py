@@ -97,6 +97,19 @@ def officer_by_certificate(session: Session, certificate_no: str) -> PersonRow |
     return session.scalar(select(PersonRow).where(PersonRow.certificate_no == certificate_no))
 
 
+def attribute(session: Session, officer_no: str | None, source_serial: str) -> str | None:
+    """Return whose footage it is, where that is registered: never guessed.
+
+    The number on the footage, if it is somebody's certificate, else, without a number, the
+    officer whom the source is assigned to.
+    """
+    if officer_no is not None:
+        holder = officer_by_certificate(session, officer_no)
+        return holder.id if holder else None
+    row = source(session, source_serial)
+    return row.assigned_officer_id if row else None
+
+
 def add_source(
     uow: UnitOfWork,
     *,

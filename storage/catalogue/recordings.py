@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
+from storage.catalogue import people
 from storage.catalogue.tables import ActionRow, ExhibitRow, RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.event import Outcome, PremisType
@@ -87,7 +88,8 @@ def accession(uow: UnitOfWork, new: NewRecording, *, actor: str | None = None) -
     """Take responsibility for a recording: its row and its entry, in one transaction.
 
     The caller has made the object durable and verified it. The entry's index is `leaf_index`.
-    `actor` is the station unless somebody else is named.
+    `actor` is the station unless somebody else is named. An officer who is not named is looked
+    up (`people.attribute`); found, the question about him is answered.
     Raises: DuplicateRecordingError when this source gave these bytes before.
     """
     existing = by_digest(uow.session, new.source_serial, new.sha256)
@@ -96,6 +98,10 @@ def accession(uow: UnitOfWork, new: NewRecording, *, actor: str | None = None) -
     row = RecordingRow(
         **new.columns(), receipt_text=None, leaf_index=uow.next_index, accessioned_at=uow.at
     )
+    if row.officer_id is None:
+        row.officer_id = people.attribute(uow.session, new.officer_no, new.source_serial)
+    if row.officer_id is not None:
+        row.questions = [question for question in row.questions if question != "officer"]
     uow.session.add(row)
     uow.record(
         "recording.accession",
@@ -126,6 +132,28 @@ def set_receipt(
         row,
         actor=actor,
         subject=subject_of(row.id),
+    )
+    return row
+
+
+def extend_retention(
+    uow: UnitOfWork, recording: UUID | str, until: datetime, *, actor: str, reason: str
+) -> RecordingRow:
+    """Keep a recording longer; a date that is not later changes nothing, for it only ever grows.
+
+    The caller extends the objects' locks first. Raises: NotFoundError.
+    """
+    row = by_id(uow.session, recording)
+    if until <= row.retain_until:
+        return row
+    row.retain_until = until
+    uow.record(
+        "recording.retain",
+        PremisType.POLICY_ASSIGNMENT,
+        row,
+        actor=actor,
+        subject=subject_of(row.id),
+        reason=reason,
     )
     return row
 
@@ -284,7 +312,7 @@ def search(
     return Page(tuple(rows[:limit]), rows[limit - 1].id if more else None)
 
 
-def _where(query: Select[tuple[RecordingRow]], wanted: RecordingFilter) -> Select[Any]:
+def _where(query: Select[RecordingRow], wanted: RecordingFilter) -> Select[Any]:
     row = RecordingRow
     if wanted.township is not None:
         query = query.where(row.township == wanted.township)
