@@ -135,6 +135,10 @@ class Journal:
         """Write down what a bay shows now."""
         self._store.set_bay(name, changed=self._clock().isoformat(), **columns)
 
+    def close(self) -> None:
+        """Let go of the file."""
+        self._store.close()
+
     def bays(self) -> list[BayRow]:
         """Return the last known state of every bay."""
         return self._store.bays()

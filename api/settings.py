@@ -1,0 +1,82 @@
+"""Settings: the only place that reads the environment. `LIUHEN_*` first, then `liuhen.toml`.
+
+`LIUHEN_HOME` (default `./var`) holds everything of an embedded office: database, objects, keys,
+log, journal. Nothing has a secret default.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from ingest.clear import When
+
+
+class _Home(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="LIUHEN_", extra="ignore")
+    home: Path = Path("var")
+
+
+class Settings(BaseSettings):
+    """One office. Paths are resolved against the working directory."""
+
+    model_config = SettingsConfigDict(env_prefix="LIUHEN_", extra="forbid")
+
+    home: Path = Path("var")
+    station: str = Field("station-1", pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")
+    station_name: str = "一号采集站"
+    township: str = "兴隆镇"
+    log_origin: str = Field("liuhen.invalid/custody", pattern=r"^[^\s+]{1,200}$")
+    database_url: str | None = None
+    rulebook: Path | None = None
+    bays: dict[str, Path] = Field(default_factory=dict)
+    landing: dict[str, Path] = Field(default_factory=dict)
+    clear: When = When.NEVER
+    clear_days: int = Field(30, ge=0)
+    sm3: bool = False
+    immutable: bool = True
+    quiet_s: float = Field(3.0, ge=0)
+    growing_s: float = Field(6 * 3600.0, gt=0)
+    sweep_s: float = Field(5.0, gt=0)
+    host: str = "127.0.0.1"
+    port: int = Field(8743, ge=0, le=65535)
+    session_hours: float = Field(10.0, gt=0)
+    footage: Path | None = None  # real clips for the demonstration and the tests
+    vectors: Path | None = None  # public test vectors, for the tests alone
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read keyword arguments, then the environment, then the home's `liuhen.toml`."""
+        del dotenv_settings, file_secret_settings
+        given: dict[str, Any] = init_settings()
+        home = Path(given["home"]) if "home" in given else _Home().home
+        toml = TomlConfigSettingsSource(settings_cls, home / "liuhen.toml")
+        return init_settings, env_settings, toml
+
+    @property
+    def keys(self) -> Path:
+        """The key ring's folder."""
+        return self.home / "keys"
+
+    @property
+    def recovery_out(self) -> Path:
+        """Where a new recovery key is first written, to be carried away."""
+        return self.home / "carry-offline" / "recovery.key"
+
+    @property
+    def database(self) -> str:
+        """The catalogue's database."""
+        return self.database_url or f"sqlite:///{self.home / 'catalogue.db'}"

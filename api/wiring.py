@@ -1,0 +1,184 @@
+"""Builds every object once and hands out clock and randomness: the composition root.
+
+`found` makes a new office (keys, tables, the log's first head); `Office.open` opens one. The rooms
+below read no settings, no clock and no randomness but what they get from here.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from api.settings import Settings
+from ingest.accession import LocalCentre
+from ingest.bay import Bay, Progress
+from ingest.clear import Clearing
+from ingest.journal import Journal
+from ingest.media import Sandbox
+from ingest.seal import Seal
+from ingest.settle import Patience
+from ingest.station import Station
+from policies.rulebook import SHIPPED, Rulebook, load
+from storage.catalogue import people
+from storage.catalogue.journal import JournalStore
+from storage.catalogue.unit_of_work import Catalogue
+from storage.custody.signer import LogSigner
+from storage.digest import Algorithm
+from storage.errors import NotFoundError
+from storage.vault.folder_objects import FolderObjects
+from storage.vault.keys import KeyRing
+from storage.vault.objects import ObjectStore
+
+Step = Callable[[str], None]
+
+
+def clock() -> datetime:
+    """Return now, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def entropy(count: int) -> bytes:
+    """Return random bytes of the operating system."""
+    return os.urandom(count)
+
+
+def software() -> str:
+    """Return product and version, as sealed records carry it."""
+    return f"liuhen {version('liuhen')}"
+
+
+def _silent(_step: str) -> None:
+    """Take no notice."""
+
+
+@dataclass(slots=True)
+class Office:
+    """One embedded office, opened: centre and station in one process."""
+
+    settings: Settings
+    ring: KeyRing
+    catalogue: Catalogue
+    objects: ObjectStore
+    signer: LogSigner
+    rulebook: Rulebook
+    centre: LocalCentre
+    journal: Journal
+    clock: Callable[[], datetime] = clock
+    entropy: Callable[[int], bytes] = entropy
+    on_step: Step = _silent
+    _sandbox: list[Sandbox] = field(default_factory=list)
+
+    @classmethod
+    def open(cls, settings: Settings, on_step: Step = _silent) -> "Office":
+        """Open an office that was founded.
+
+        Raises: KeyRingError (no keys yet), RuleError, CatalogueBusyError.
+        """
+        home = settings.home
+        ring = KeyRing.load(settings.keys)
+        catalogue = Catalogue(settings.database, clock, entropy)
+        catalogue.migrate()
+        objects = FolderObjects(home / "objects", immutable=settings.immutable)
+        origin = ring.verifying("log").name
+        signer = LogSigner(ring.signing("log"), origin, home / "log-signer" / "head")
+        rulebook = load(settings.rulebook or SHIPPED)
+        centre = LocalCentre(
+            catalogue=catalogue,
+            objects=objects,
+            signer=signer,
+            tiles=home / "log",
+            key=ring.signing("centre"),
+            stations=ring.stations,
+            rulebook=rulebook,
+            station=settings.station,
+            on_step=on_step,
+        )
+        journal = Journal(JournalStore(home / "station.db"), clock)
+        return cls(
+            settings, ring, catalogue, objects, signer, rulebook, centre, journal, on_step=on_step
+        )
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """The media sandbox, tried once per process."""
+        if not self._sandbox:
+            self._sandbox.append(Sandbox.detect())
+        return self._sandbox[0]
+
+    def bays(self) -> list[Bay]:
+        """Return the bays and landing folders of the settings."""
+        settings = self.settings
+        return [Bay(name, root) for name, root in sorted(settings.bays.items())] + [
+            Bay(name, root, landing=True) for name, root in sorted(settings.landing.items())
+        ]
+
+    def station(
+        self,
+        listen: Callable[[Progress], None] = lambda _progress: None,
+        *,
+        operator: str | None = None,
+        patience: Patience | None = None,
+    ) -> Station:
+        """Build the station of this office; it recovers what a crash left."""
+        settings = self.settings
+        algorithms = (Algorithm.SHA256, Algorithm.SM3) if settings.sm3 else (Algorithm.SHA256,)
+        station = Station(
+            journal=self.journal,
+            centre=self.centre,
+            sandbox=self.sandbox,
+            seal=Seal(
+                station=settings.station,
+                key=self.ring.signing(f"station-{settings.station}"),
+                recipients=self.ring.recipients,
+                algorithms=algorithms,
+                software=software(),
+                operator=operator,
+            ),
+            centre_key=self.ring.verifying("centre"),
+            log_key=self.ring.verifying("log"),
+            clock=self.clock,
+            entropy=self.entropy,
+            patience=patience or Patience(settings.quiet_s, settings.growing_s),
+            clearing=Clearing(settings.clear, settings.clear_days),
+            on_step=self.on_step,
+            listen=listen,
+        )
+        station.recover()
+        return station
+
+    def close(self) -> None:
+        """Let go of the databases."""
+        self.catalogue.close()
+        self.journal.close()
+
+
+def found(settings: Settings, recovery_out: Path | None = None) -> Office:
+    """Make a new office: keys, tables, the log's empty head, its station.
+
+    Raises: KeyRingError when there are keys already: nothing is ever overwritten.
+    """
+    settings.home.mkdir(parents=True, exist_ok=True)
+    settings.home.chmod(0o700)
+    KeyRing.create(
+        settings.keys,
+        station=settings.station,
+        origin=settings.log_origin,
+        recovery_out=recovery_out or settings.recovery_out,
+        entropy=entropy,
+    )
+    office = Office.open(settings)
+    office.signer.begin(clock())
+    with office.catalogue.write() as uow:
+        try:
+            people.station(uow.session, settings.station)
+        except NotFoundError:
+            people.add_station(
+                uow,
+                id=settings.station,
+                name=settings.station_name,
+                township=settings.township,
+                actor="system",
+            )
+    return office
