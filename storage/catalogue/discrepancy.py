@@ -1,0 +1,41 @@
+"""What an audit can find, as values with stable names and facts; the texts stand elsewhere."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class What(StrEnum):
+    """What is wrong."""
+
+    DAMAGED_DATABASE = "damaged-database"
+    EDITED_ENTRY = "edited-entry"
+    MISSING_ENTRY = "missing-entry"
+    EDITED_DETAILS = "edited-details"
+    MISSING_DETAILS = "missing-details"
+    EDITED_NODE = "edited-node"
+    EDITED_ROW = "edited-row"
+    MISSING_ROW = "missing-row"
+    UNLOGGED_ROW = "unlogged-row"
+    EDITED_CHECKPOINT = "edited-checkpoint"
+    CONTRADICTED_CHECKPOINT = "contradicted-checkpoint"
+    EDITED_TILE = "edited-tile"
+    ROLLBACK = "rollback"
+
+
+@dataclass(frozen=True, slots=True)
+class Discrepancy:
+    """One thing that is not as it was logged. `subject` names it: `entry 7`, `recording <id>`."""
+
+    what: What
+    subject: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {"what": self.what.value, "subject": self.subject, "facts": self.facts}
+
+
+def about_entry(what: What, index: int, **facts: Any) -> Discrepancy:
+    """Name an entry of the log by its number."""
+    return Discrepancy(what, f"entry {index}", {"index": index, **facts})

@@ -1,0 +1,322 @@
+"""Somebody with the database file in his hands: whatever he changes is named."""
+
+# ruff: noqa: S608 - the attacker of these tests writes his own SQL
+
+import shutil
+import sqlite3
+from datetime import timedelta
+
+import pytest
+
+from policies.stages import ActionKind
+from storage.catalogue import cases, people, recordings
+from storage.catalogue.audit import audit
+from storage.catalogue.discrepancy import What
+from storage.catalogue.publish import publish
+from storage.custody import tree
+from storage.custody.checkpoint import sign_checkpoint, untrusted_checkpoint
+
+WHO = "person:p1"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "log"
+
+
+@pytest.fixture
+def office_at_work(catalogue, office, new, signer, folder, now):
+    """Every kind of row, several states of some, and two published heads."""
+    with catalogue.write() as uow:
+        recording = recordings.accession(uow, new(inspection=[{"kind": "x", "severity": "fact"}]))
+        account = people.create_account(
+            uow,
+            username="zhang",
+            password_hash="hash",
+            role="officer",
+            person_id=office.first.id,
+            actor=WHO,
+        )
+        people.add_source(
+            uow,
+            serial="R1",
+            kind="recorder",
+            family="f",
+            label="l",
+            township=office.township,
+            actor=WHO,
+        )
+    publish(catalogue, signer, folder)
+    with catalogue.write() as uow:
+        recordings.set_receipt(uow, recording.id, "receipt")
+        people.set_disabled(uow, account.id, disabled=True, actor=WHO)
+        case = cases.open_case(
+            uow, number="1", title="t", party="p", township=office.township, actor=WHO
+        )
+        action = cases.add_action(
+            uow,
+            case_id=case.id,
+            kind=ActionKind.SEIZURE,
+            place="x",
+            start_at=now,
+            end_at=now + timedelta(seconds=30),
+            officers=[office.first.id],
+            actor=WHO,
+        )
+        cases.propose_exhibits(uow, action.id, actor=WHO)
+    publish(catalogue, signer, folder)
+    return recording
+
+
+@pytest.fixture
+def tamper(tmp_path):
+    """Change the database behind everybody's back."""
+
+    def run(sql, *values):
+        connection = sqlite3.connect(tmp_path / "catalogue.sqlite")
+        with connection:
+            assert connection.execute(sql, values).rowcount == 1
+        connection.close()
+
+    return run
+
+
+@pytest.fixture
+def found(catalogue, signer, folder, office_at_work):
+    def run(**given):
+        options = {"signed": signer.last(), "folder": folder} | given
+        with catalogue.read() as session:
+            return [(d.what, d.subject, d.facts) for d in audit(session, signer.keys, **options)]
+
+    return run
+
+
+def names(found):
+    return [(what, subject) for what, subject, _facts in found]
+
+
+def test_an_honest_catalogue_has_nothing_to_hide(found):
+    assert found() == []
+    assert found(signed=None, folder=None) == []
+
+
+def test_an_edited_row_is_named_with_its_column(found, tamper, office_at_work):
+    tamper("UPDATE recording SET name='other.mp4', officer_no='777'")
+    ((what, subject, facts),) = found()
+    assert (what, subject) == (What.EDITED_ROW, f"recording {office_at_work.id}")
+    assert facts["changed"] == ["name", "officer_no"]
+
+
+@pytest.mark.parametrize(
+    ("sql", "table"),
+    [
+        ("UPDATE recording SET record_text='forged'", "recording"),
+        ("UPDATE recording SET receipt_text=NULL", "recording"),
+        ("UPDATE recording SET end_at='2026-11-23 03:00:00.000000'", "recording"),
+        ("UPDATE recording SET end_at='no time at all'", "recording"),
+        ("UPDATE recording SET media='not json'", "recording"),
+        ("UPDATE recording SET video_gaps='[[1,2]]'", "recording"),
+        ("UPDATE recording SET size=x'00'", "recording"),
+        ("UPDATE recording SET name=CAST(x'ff' AS TEXT)", "recording"),
+        ("UPDATE recording SET duration_s=9e999", "recording"),
+        ("UPDATE account SET password_hash='mine'", "account"),
+        ("UPDATE account SET disabled=0", "account"),
+        ("UPDATE recording SET marked='perhaps'", "recording"),
+        ("UPDATE exhibit SET state='confirmed'", "exhibit"),
+        ("UPDATE action SET status='closed'", "action"),
+        ("UPDATE case_ SET stage='closing'", "case_"),
+        ("UPDATE station SET township='other'", "station"),
+        ("UPDATE source SET assigned_officer_id=(SELECT id FROM person LIMIT 1)", "source"),
+        ("UPDATE person SET certificate_no='003' WHERE certificate_no='002'", "person"),
+    ],
+)
+def test_no_table_can_be_edited_unseen(found, tamper, sql, table):
+    tamper(sql)
+    ((what, subject, _facts),) = found()
+    assert (what, subject.split()[0]) == (What.EDITED_ROW, table)
+
+
+def test_a_deleted_row_is_named(found, tamper):
+    tamper("DELETE FROM exhibit")
+    ((what, subject, _facts),) = found()
+    assert (what, subject.split()[0]) == (What.MISSING_ROW, "exhibit")
+
+
+def test_a_row_that_nobody_logged_is_named(found, tamper):
+    tamper("INSERT INTO station (id, name, township) VALUES ('s9', 'n', 't')")
+    assert names(found()) == [(What.UNLOGGED_ROW, "station s9")]
+
+
+def test_a_row_put_back_to_an_earlier_state_is_named(found, tamper):
+    tamper("UPDATE account SET disabled=0, username='zhang'")
+    assert names(found())[0][0] == What.EDITED_ROW
+
+
+def test_an_edited_entry_is_named(found, tamper):
+    tamper(
+        """UPDATE log_leaf SET leaf=replace(leaf, '"outcome":"success"', '"outcome":"refused"')
+           WHERE "index"=2"""
+    )
+    assert names(found()) == [(What.EDITED_ENTRY, "entry 2")]
+    assert names(found(signed=None, folder=None)) == [(What.EDITED_ENTRY, "entry 2")]
+
+
+@pytest.mark.parametrize("leaf", ["x'ff'", "CAST(x'ff' AS TEXT)", "''", "'{}'"])
+def test_an_entry_that_is_not_even_text_is_named(found, tamper, leaf):
+    tamper(f'UPDATE log_leaf SET leaf={leaf} WHERE "index"=2')
+    assert names(found()) == [(What.EDITED_ENTRY, "entry 2")]
+
+
+def test_edited_details_are_named_with_what_they_are_about(found, tamper, office_at_work):
+    tamper(
+        "UPDATE custody_event SET details=replace(details, 'R1', 'R2') WHERE act='recording.access'"
+        " OR act='recording.accession'"
+    )
+    what, subject, facts = found()[0]
+    assert (what, facts["changed"]) == (What.EDITED_DETAILS, ["details"])
+    assert facts["subject"] == f"recording:{office_at_work.id}"
+    assert subject == f"entry {office_at_work.leaf_index}"
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["actor='person:p9'", "at='2020-01-01 00:00:00.000000'", "at='x'", "details='x'", "salt=x''"],
+)
+def test_no_column_of_an_event_can_be_edited_unseen(found, tamper, change):
+    tamper(f'UPDATE custody_event SET {change} WHERE "index"=0')
+    assert (What.EDITED_DETAILS, "entry 0") in names(found())
+
+
+def test_deleted_details_are_named(found, tamper):
+    tamper('DELETE FROM custody_event WHERE "index"=1')
+    assert (What.MISSING_DETAILS, "entry 1") in names(found())
+
+
+def test_an_entry_taken_from_the_middle_is_named(found, tamper):
+    tamper('DELETE FROM log_leaf WHERE "index"=3')
+    told = names(found())
+    assert told[0] == (What.MISSING_ENTRY, "entry 3")
+    assert {what for what, _ in told} == {What.MISSING_ENTRY, What.EDITED_NODE} or len(told) == 1
+
+
+def test_a_log_cut_short_is_a_rollback(found, tamper, catalogue, signer):
+    size = untrusted_checkpoint(signer.last()).size
+    tamper(f'DELETE FROM log_leaf WHERE "index"={size - 1}')
+    what, _subject, facts = found()[0]
+    assert what == What.ROLLBACK
+    assert facts == {"signed": size, "found": size - 1}
+
+
+def test_an_old_copy_is_a_rollback(found, catalogue, signer, another, backup, folder):
+    backup("old.sqlite")
+    with catalogue.write() as uow:
+        people.add_station(uow, id="s2", name="n", township="t", actor=WHO)
+    publish(catalogue, signer)
+    with another("old.sqlite").read() as session:
+        (told,) = audit(session, signer.keys, signed=signer.last(), folder=folder)
+    assert told.what == What.ROLLBACK
+
+
+def rewrite(path, index):
+    """Edit an entry and everything in the database that hangs on it, keys aside."""
+    connection = sqlite3.connect(path)
+    with connection:
+        (leaf,) = connection.execute(
+            'SELECT leaf FROM log_leaf WHERE "index"=?', (index,)
+        ).fetchone()
+        forged = leaf.replace('"actor":"person:admin"', '"actor":"person:other"')
+        assert forged != leaf
+        connection.execute(
+            'UPDATE log_leaf SET leaf=?, hash=? WHERE "index"=?',
+            (forged, tree.leaf_hash(forged.encode()), index),
+        )
+        connection.execute(
+            "UPDATE custody_event SET actor='person:other' WHERE \"index\"=?", (index,)
+        )
+        leaves = [
+            row[0].encode()
+            for row in connection.execute('SELECT leaf FROM log_leaf ORDER BY "index"')
+        ]
+        nodes = {}
+        for size, text in enumerate(leaves):
+            for level, place, made in tree.append(size, text, lambda a, b: nodes[a, b]):
+                nodes[level, place] = made
+                connection.execute(
+                    'UPDATE log_node SET hash=? WHERE level=? AND "index"=?', (made, level, place)
+                )
+    connection.close()
+
+
+def test_a_wholly_rewritten_database_is_still_named_by_the_static_log(found, tmp_path):
+    rewrite(tmp_path / "catalogue.sqlite", 1)
+    assert names(found()) == [(What.EDITED_ENTRY, "entry 1")]
+
+
+def test_without_the_static_log_the_signed_heads_contradict_it(found, tmp_path, signer):
+    rewrite(tmp_path / "catalogue.sqlite", 1)
+    told = names(found(folder=None))
+    assert {what for what, _ in told} == {What.CONTRADICTED_CHECKPOINT}
+
+
+def test_an_edited_node_is_named(found, tamper):
+    tamper('UPDATE log_node SET hash=zeroblob(32) WHERE level=0 AND "index"=0')
+    assert (What.EDITED_NODE, "node 0/0") in names(found())
+
+
+def test_a_missing_node_is_named(found, tamper):
+    tamper('DELETE FROM log_node WHERE level=1 AND "index"=0')
+    told = [item for item in found() if item[1] == "node 1/0"]
+    assert told[0][2]["missing"] is True
+
+
+def test_a_checkpoint_that_nobody_signed_is_named(found, tamper):
+    tamper(
+        "UPDATE log_checkpoint SET text=replace(text, 'liuhen', 'ljuhen')"
+        " WHERE size=(SELECT max(size) FROM log_checkpoint)"
+    )
+    assert names(found())[0][0] == What.EDITED_CHECKPOINT
+
+
+def test_a_signed_head_of_another_tree_is_contradicted(found, signer, now):
+    other = type(untrusted_checkpoint(signer.last()))(signer.origin, 3, bytes(32))
+    told = names(found(signed=sign_checkpoint(other, signer._key, now)))
+    assert told == [(What.CONTRADICTED_CHECKPOINT, "checkpoint 3")]
+
+
+def test_an_edited_tile_is_named_and_the_entries_are_not_blamed(found, folder):
+    (tile,) = (folder / "tile/0/000.p").glob("[0-9]*[0-9]")
+    tile.write_bytes(bytes([tile.read_bytes()[0] ^ 1]) + tile.read_bytes()[1:])
+    assert {what for what, _ in names(found())} == {What.EDITED_TILE}
+
+
+def newest(folder):
+    return max(folder.glob("*"), key=lambda path: int(path.name))
+
+
+def test_edited_static_files_are_named(found, folder):
+    bundle = newest(folder / "tile/entries/000.p")
+    whole = bundle.read_bytes()
+    bundle.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    told = names(found())
+    assert told == [(What.EDITED_TILE, f"tile/entries/000.p/{bundle.name}")]
+    bundle.write_bytes(whole[:-1])
+    assert names(found()) == told
+    bundle.write_bytes(whole)
+    newest(folder / "tile/0/000.p").write_bytes(b"short")
+    assert {what for what, _ in names(found())} == {What.EDITED_TILE}
+    (folder / "checkpoint").write_text("nothing")
+    assert names(found()) == [(What.EDITED_CHECKPOINT, "the published checkpoint")]
+
+
+def test_a_torn_database_file_is_named(found, catalogue, tmp_path, signer, another):
+    with catalogue._engine.connect() as connection:
+        connection.exec_driver_sql("COMMIT")
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    shutil.copy(tmp_path / "catalogue.sqlite", tmp_path / "torn.sqlite")
+    data = bytearray((tmp_path / "torn.sqlite").read_bytes())
+    data[3 * 4096 : 3 * 4096 + 200] = b"\xff" * 200
+    (tmp_path / "torn.sqlite").write_bytes(data)
+    with another("torn.sqlite").read() as session:
+        (told,) = audit(session, signer.keys)
+    assert told.what == What.DAMAGED_DATABASE
+    assert told.to_json()["what"] == "damaged-database"
