@@ -39,13 +39,18 @@ class Footage:
         return Span(self.start, self.end)
 
     def moments(self, offsets: tuple[Offsets, ...]) -> tuple[Span, ...]:
-        """Return offsets in the file as spans of true time."""
-        if self.start is None:
+        """Return offsets in the file as spans of true time, cut with the recording's own."""
+        whole = self.span
+        if whole is None:
             return ()
+        length = whole.seconds
         return tuple(
-            Span(self.start + timedelta(seconds=a), self.start + timedelta(seconds=b))
+            Span(
+                whole.start + timedelta(seconds=max(a, 0.0)),
+                whole.start + timedelta(seconds=min(b, length)),
+            )
             for a, b in offsets
-            if a < b
+            if a < b and a < length and b > 0
         )
 
 

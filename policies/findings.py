@@ -44,15 +44,29 @@ class Basis:
         """How it is cited on a screen."""
         return f"《{self.document}》{self.article}" + ("" if self.confirmed else "(条文待核)")
 
+    @property
+    def en(self) -> str:
+        """How it is cited in English; names of documents and articles stay Chinese."""
+        return f"《{self.document}》 {self.article}" + (
+            "" if self.confirmed else " (wording not yet confirmed)"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A part of the action that qualifying footage does not show."""
+    """A part of the action that qualifying footage does not show.
+
+    `nearest` is the unlinked recording that would fill most of it (`nearest_fills_s`), or else
+    lies closest to it.
+    """
 
     span: Span
     cause: Cause
-    nearest: str | None = None  # a recording that might fill it
+    nearest: str | None = None
     nearest_distance_s: float | None = None
+    nearest_source: str | None = None
+    nearest_span: Span | None = None
+    nearest_fills_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +86,7 @@ class Finding:
     mend_en: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
     gaps: tuple[Gap, ...] = ()
+    waivable_by: str | None = None
 
     @property
     def blocks(self) -> bool:

@@ -6,6 +6,7 @@ expression language. A case is judged by the rules in force when its action took
 Evaluation is pure; only `load` reads files.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date, datetime
@@ -65,8 +66,8 @@ class Rule:
         )
 
     def applies_to(self, facts: ActionFacts) -> bool:
-        """Tell whether the rule speaks about this action at all."""
-        return self.in_force(facts.start) and (not self.kinds or facts.kind in self.kinds)
+        """Tell whether the rule speaks about actions of this kind."""
+        return not self.kinds or facts.kind in self.kinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +86,26 @@ class Rulebook:
         return Verdict(
             tuple(
                 _finding(rule, rule.requirement, facts)
-                for rule in self.rules
+                for rule in self.in_force(facts.start)
                 if not isinstance(rule.requirement, Retain) and rule.applies_to(facts)
             )
         )
+
+    def in_force(self, at: datetime) -> tuple[Rule, ...]:
+        """Return the rules of that day, one of each id: a newer edition replaces an older."""
+        newest: dict[str, Rule] = {}
+        for rule in self.rules:
+            older = newest.get(rule.id)
+            if rule.in_force(at) and (older is None or older.effective_from < rule.effective_from):
+                newest[rule.id] = rule
+        return tuple(newest.values())
 
     def retention_days(self, at: datetime, kind: ActionKind | None = None) -> tuple[int, str]:
         """Return the longest period in days that applies, and the rule that asks for it."""
         asked = [
             (rule.requirement.lock_days, rule.id)
-            for rule in self.rules
-            if isinstance(rule.requirement, Retain)
-            and rule.in_force(at)
-            and (not rule.kinds or kind in rule.kinds)
+            for rule in self.in_force(at)
+            if isinstance(rule.requirement, Retain) and (not rule.kinds or kind in rule.kinds)
         ]
         return max(asked, default=(0, "none"))
 
@@ -118,6 +126,7 @@ def _finding(rule: Rule, requirement: Coverage | Officers, facts: ActionFacts) -
         mend_en=outcome.mend_en,
         facts=outcome.facts,
         gaps=outcome.gaps,
+        waivable_by=rule.waivable_by,
     )
 
 
@@ -242,8 +251,8 @@ class _Reader:
             raise self._error(node, "a mapping is expected here")
         found: dict[str, yaml.Node] = {}
         for key, value in node.value:
-            if key.value not in needed | optional:
-                raise self._error(key, f"unknown field {key.value!r}")
+            if not isinstance(key, yaml.ScalarNode) or key.value not in needed | optional:
+                raise self._error(key, f"unknown field {str(key.value)[:40]!r}")
             if key.value in found:
                 raise self._error(key, f"{key.value!r} stands twice")
             found[key.value] = value
@@ -272,8 +281,8 @@ class _Reader:
             value = float(value)
         if type(value) is not kind:
             raise self._error(node, f"{kind.__name__} is expected here")
-        if kind in {int, float} and value < 0:
-            raise self._error(node, "a figure cannot be negative")
+        if kind in {int, float} and not (math.isfinite(value) and value >= 0):
+            raise self._error(node, "a figure must be finite and not negative")
         return value
 
     def _one_of(self, node: yaml.Node, kind: Any) -> Any:
@@ -286,7 +295,10 @@ class _Reader:
     def _scalar(self, node: yaml.Node) -> Any:
         if not isinstance(node, yaml.ScalarNode):
             raise self._error(node, "a single value is expected here")
-        return yaml.safe_load(yaml.serialize(node))
+        try:
+            return yaml.safe_load(yaml.serialize(node))
+        except (ValueError, OverflowError, yaml.YAMLError) as error:
+            raise self._error(node, "not a value that YAML knows") from error
 
     def _error(self, node: yaml.Node, problem: str) -> RuleError:
         return RuleError(self._file, node.start_mark.line + 1, problem)

@@ -1,9 +1,16 @@
-"""How times and lengths are told to people: local time of the county, to the second."""
+"""How times and lengths are told to people: local time of the county, to the second.
 
-from datetime import datetime
+A span is told from its start rounded down to its end rounded up, so that the told interval never
+hides a part of a gap. Short lengths keep one decimal: a gap of 1.4 s is not "1 second".
+"""
+
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from policies.intervals import Span
+
 COUNTY_TIME = ZoneInfo("Asia/Shanghai")
+EXACT_BELOW_S = 10.0
 
 
 def clock(at: datetime) -> str:
@@ -16,22 +23,56 @@ def day_and_clock(at: datetime) -> str:
     return at.astimezone(COUNTY_TIME).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def interval_zh(span: Span, day: datetime | None = None) -> str:
+    """Return `2026-01-21 09:43:00 至 09:53:00`; the day is told only where it is not `day`'s."""
+    return _interval(span, day, " 至 ")
+
+
+def interval_en(span: Span, day: datetime | None = None) -> str:
+    """Return `2026-01-21 09:43:00 to 09:53:00`; the day is told only where it is not `day`'s."""
+    return _interval(span, day, " to ")
+
+
 def length_zh(seconds: float) -> str:
-    """Return `2分05秒`."""
-    whole = round(seconds)
-    hours, rest = divmod(whole, 3600)
-    minutes, left = divmod(rest, 60)
+    """Return `2分05秒`, `1.4秒`."""
+    if short := _short(seconds):
+        return f"{short}秒"
+    hours, minutes, left = _parts(seconds)
     if hours:
         return f"{hours}小时{minutes:02}分{left:02}秒"
-    if minutes:
-        return f"{minutes}分{left:02}秒"
-    return f"{left}秒" if whole else f"{seconds:.1f}秒"
+    return f"{minutes}分{left:02}秒" if minutes else f"{left}秒"
 
 
 def length_en(seconds: float) -> str:
-    """Return `2 min 05 s`."""
-    whole = round(seconds)
-    minutes, left = divmod(whole, 60)
-    if minutes:
-        return f"{minutes} min {left:02} s"
-    return f"{left} s" if whole else f"{seconds:.1f} s"
+    """Return `2 min 05 s`, `1.4 s`."""
+    if short := _short(seconds):
+        return f"{short} s"
+    hours, minutes, left = _parts(seconds)
+    if hours:
+        return f"{hours} h {minutes:02} min {left:02} s"
+    return f"{minutes} min {left:02} s" if minutes else f"{left} s"
+
+
+def percent(share: float) -> str:
+    """Return `99.9%`, rounded down: what is not whole never reads as 100 %."""
+    return f"{int(share * 1000 + 1e-9) / 10:.1f}%"
+
+
+def _short(seconds: float) -> str:
+    told = f"{seconds:.1f}"
+    return told if seconds < EXACT_BELOW_S and not told.endswith(".0") else ""
+
+
+def _parts(seconds: float) -> tuple[int, int, int]:
+    minutes, left = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return hours, minutes, left
+
+
+def _interval(span: Span, day: datetime | None, to: str) -> str:
+    start = span.start.astimezone(COUNTY_TIME).replace(microsecond=0)
+    end = (span.end + timedelta(microseconds=999_999)).astimezone(COUNTY_TIME)
+    known = day.astimezone(COUNTY_TIME).date() if day else None
+    first = clock(start) if start.date() == known else day_and_clock(start)
+    last = clock(end) if end.date() == start.date() else day_and_clock(end)
+    return f"{first}{to}{last}"

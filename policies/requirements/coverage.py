@@ -8,14 +8,15 @@ what remains are gaps, each with its cause and the nearest footage.
 Source of the duty: 兴隆县指导意见 第八条; of the rollover: GA/T 947 (最大录像间隔).
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from policies.facts import ActionFacts, Footage
 from policies.findings import Cause, Gap
 from policies.intervals import Span, subtract, total, union, within
 from policies.requirements.outcome import Outcome
-from policies.wording import clock, length_en, length_zh
+from policies.wording import interval_en, interval_zh, length_en, length_zh, percent
 
 PerSource = tuple[tuple[str, tuple[Span, ...]], ...]
 
@@ -37,7 +38,12 @@ CAUSE_EN = {
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Parameters. Seconds throughout; `min_share` is a share of the action's interval."""
+    """Parameters, seconds throughout.
+
+    The demanded interval is the action's, longer by `starts_before_s` and `ends_after_s`. It is
+    covered when no gap, whatever its causes, is longer than `max_gap_s`, and all gaps together
+    are no longer than that or than `1 - min_share` of the interval, whichever is more.
+    """
 
     audio: bool = True
     min_share: float = 1.0
@@ -48,9 +54,15 @@ class Coverage:
     starts_before_s: float = 0.0
     ends_after_s: float = 0.0
 
+    def frame(self, facts: ActionFacts) -> Span | None:
+        """Return the interval that must be shown, once the action has an end."""
+        whole = facts.span
+        return whole.widened(self.starts_before_s, self.ends_after_s) if whole else None
+
     def check(self, facts: ActionFacts) -> Outcome:
         """Tell whether the action is covered; see `covered` for the arithmetic alone."""
-        if facts.span is None:
+        frame = self.frame(facts)
+        if frame is None:
             return Outcome(
                 passed=False,
                 message_zh="本次执法活动还没有登记结束时间,无法核对录像是否全程。",
@@ -59,48 +71,57 @@ class Coverage:
                 mend_en="Enter when the action ended.",
             )
         result = covered(self, facts)
-        long_gaps = tuple(gap for gap in result.gaps if gap.span.seconds > self.max_gap_s)
-        fewest = self._sources(facts)
-        passed = result.share >= self.min_share - 1e-9 if self.min_share < 1 else not long_gaps
-        passed = passed and not long_gaps and fewest >= self.min_sources
+        sources = len({item.source for item in facts.footage if item.span and item.has_video})
         told = {
             "share": round(result.share, 6),
             "covered_s": round(result.covered_s, 3),
-            "action_s": round(facts.span.seconds, 3),
+            "action_s": round(frame.seconds, 3),
             "clock_measured": result.clock_measured,
             "assumed_uncertainty_s": self.assumed_uncertainty_s,
-            "sources": fewest,
+            "sources": sources,
         }
-        if passed:
+        if self._whole(result, frame) and sources >= self.min_sources:
             return Outcome(
                 passed=True,
-                message_zh=f"录音录像覆盖全程({length_zh(facts.span.seconds)})。",
-                message_en=f"Recordings cover the whole action ({length_en(facts.span.seconds)}).",
+                message_zh=f"录音录像覆盖全程({length_zh(frame.seconds)})。",
+                message_en=f"Recordings cover the whole action ({length_en(frame.seconds)}).",
                 facts=told,
                 gaps=result.gaps,
             )
-        named = long_gaps or result.gaps
+        few = sources < self.min_sources
         return Outcome(
             passed=False,
-            message_zh=_told_zh(facts.span, result.share, named),
-            message_en=_told_en(facts.span, result.share, named),
+            message_zh=_told_zh(frame, result) + (self._few_zh(sources) if few else ""),
+            message_en=_told_en(frame, result) + (self._few_en(sources) if few else ""),
             mend_zh="请关联能补上缺口的录像(如另一名执法人员的记录仪),或按规定提交情况说明。",
             mend_en="Link footage that fills the gap (another officer's recorder, say), "
             "or hand in a written explanation.",
             facts=told,
-            gaps=named,
+            gaps=result.gaps,
         )
 
-    def _sources(self, facts: ActionFacts) -> int:
-        return len({item.source for item in facts.footage if item.span and item.has_video})
+    def _whole(self, result: "Covered", frame: Span) -> bool:
+        allowed = max(self.max_gap_s, (1 - self.min_share) * frame.seconds)
+        longest = max((hole.seconds for hole in result.holes), default=0.0)
+        return longest <= self.max_gap_s and total(result.holes) <= allowed + 1e-9
+
+    def _few_zh(self, sources: int) -> str:
+        return f"应有至少 {self.min_sources} 台设备同时记录,现有 {sources} 台。"
+
+    def _few_en(self, sources: int) -> str:
+        return f" At least {self.min_sources} sources must record; {sources} did."
 
 
 @dataclass(frozen=True, slots=True)
 class Covered:
-    """The arithmetic's result: share in [0, 1], seconds, gaps in order of time."""
+    """The arithmetic's result: share in [0, 1], seconds, and what is missing in order of time.
+
+    `holes` are what no footage shows, whole; `gaps` are the same time, split by cause.
+    """
 
     share: float
     covered_s: float
+    holes: tuple[Span, ...]
     gaps: tuple[Gap, ...]
     clock_measured: bool
     per_source: PerSource = ()
@@ -108,18 +129,45 @@ class Covered:
 
 def covered(rule: Coverage, facts: ActionFacts) -> Covered:
     """Return coverage of an action that has an end."""
-    frame = facts.span
+    frame = rule.frame(facts)
     if frame is None:
-        return Covered(0.0, 0.0, (), clock_measured=False)
-    good = _by_source(rule, facts.footage)
-    spans = within(union(span for _, found in good for span in found), frame)
-    gaps = tuple(gap for hole in subtract([frame], spans) for gap in _explained(rule, hole, facts))
-    share = total(spans) / frame.seconds
-    measured = all(item.uncertainty_s is not None for item in facts.footage)
-    return Covered(share, total(spans), gaps, measured, good)
+        return Covered(0.0, 0.0, (), (), clock_measured=False)
+    sources = _by_source(rule, facts.footage)
+    shown = subtract(
+        (span for one in sources for span in one.good), (bad for bad in _unfilled(sources))
+    )
+    spans = within(shown, frame)
+    holes = subtract([frame], spans)
+    return Covered(
+        share=total(spans) / frame.seconds,
+        covered_s=total(spans),
+        holes=holes,
+        gaps=tuple(gap for hole in holes for gap in _explained(rule, hole, facts)),
+        clock_measured=all(item.uncertainty_s is not None for item in facts.footage),
+        per_source=tuple((one.source, one.good) for one in sources),
+    )
 
 
-def _by_source(rule: Coverage, footage: tuple[Footage, ...]) -> PerSource:
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What one source surely shows, and where within that it fails; `unsure` is its clock's."""
+
+    source: str
+    certain: tuple[Span, ...]
+    bad: tuple[Span, ...]
+    unsure: float
+
+    @property
+    def good(self) -> tuple[Span, ...]:
+        return subtract(self.certain, self.bad)
+
+    @property
+    def surely_good(self) -> tuple[Span, ...]:
+        """What it shows even if its clock is off by all of its uncertainty."""
+        return subtract(self.certain, (b.widened(self.unsure, self.unsure) for b in self.bad))
+
+
+def _by_source(rule: Coverage, footage: tuple[Footage, ...]) -> list[_Source]:
     ordered = sorted((item for item in footage if item.span), key=lambda item: item.source)
     found = []
     for source, group in groupby(ordered, key=lambda item: item.source):
@@ -131,9 +179,22 @@ def _by_source(rule: Coverage, footage: tuple[Footage, ...]) -> PerSource:
             for item in items
         )
         certain = tuple(inner for run in runs if (inner := run.shrunk(unsure)))
-        bad = [span for item in sound for span in _bad(rule, item)]
-        found.append((source, subtract(certain, bad)))
-    return tuple(found)
+        bad = union(span for item in sound for span in _bad(rule, item))
+        found.append(_Source(source, certain, bad, unsure))
+    return found
+
+
+def _unfilled(sources: list[_Source]) -> Iterator[Span]:
+    """Yield failing spans that no other source fills for sure.
+
+    Where exactly a failure lies is as uncertain as its source's clock: another source fills it
+    only if it shows the failure widened by that.
+    """
+    for one in sources:
+        others = [span for other in sources if other is not one for span in other.surely_good]
+        for bad in one.bad:
+            if subtract([bad.widened(one.unsure, one.unsure)], others):
+                yield bad
 
 
 def _bad(rule: Coverage, item: Footage) -> tuple[Span, ...]:
@@ -152,7 +213,7 @@ def _explained(rule: Coverage, hole: Span, facts: ActionFacts) -> tuple[Gap, ...
     for cause, spans in _faults(rule, facts.footage):
         for span in within(union(spans), hole):
             here = within(left, span)
-            gaps += [Gap(part, cause) for part in here]
+            gaps += [_with_nearest(Gap(part, cause), facts) for part in here]
             left = subtract(left, here)
     gaps += [_with_nearest(Gap(part, Cause.NO_FOOTAGE), facts) for part in left]
     return tuple(sorted(gaps, key=lambda gap: gap.span))
@@ -180,51 +241,70 @@ def _faults(rule: Coverage, footage: tuple[Footage, ...]) -> list[tuple[Cause, l
 
 
 def _with_nearest(gap: Gap, facts: ActionFacts) -> Gap:
+    """Name the unlinked recording that fills most of the gap, or else lies closest to it."""
     linked = {item.recording for item in facts.footage}
-    best: tuple[float, str] | None = None
+    best: tuple[float, float, str] | None = None
     for item in facts.nearby:
         if item.span is None or item.recording in linked:
             continue
-        distance = max(
-            0.0,
-            (item.span.start - gap.span.end).total_seconds(),
-            (gap.span.start - item.span.end).total_seconds(),
-        )
-        if best is None or distance < best[0]:
-            best = (distance, item.recording)
-    if best is None:
-        return gap
-    return Gap(gap.span, gap.cause, best[1], best[0])
+        fills = shared.seconds if (shared := item.span.cut(gap.span)) else 0.0
+        rank = (-fills, item.span.distance(gap.span), item.recording)
+        if best is None or rank < best:
+            best = rank
+            gap = replace(
+                gap,
+                nearest=item.recording,
+                nearest_source=item.source,
+                nearest_span=item.span,
+                nearest_distance_s=rank[1],
+                nearest_fills_s=fills,
+            )
+    return gap
 
 
-def _told_zh(frame: Span, share: float, gaps: tuple[Gap, ...]) -> str:
+def _told_zh(frame: Span, result: Covered) -> str:
+    if not result.gaps:
+        return ""
     lines = [
-        f"{clock(gap.span.start)} 至 {clock(gap.span.end)}"
-        f"(缺 {length_zh(gap.span.seconds)}):{CAUSE_ZH[gap.cause]}{_near_zh(gap)}"
-        for gap in gaps
+        f"{interval_zh(gap.span, frame.start)}"
+        f"(缺 {length_zh(gap.span.seconds)}):{CAUSE_ZH[gap.cause]}{_near_zh(gap, frame)}"
+        for gap in result.gaps
     ]
     head = (
-        f"应全程录音录像 {clock(frame.start)} 至 {clock(frame.end)},"
-        f"现覆盖 {share * 100:.1f}%,有 {len(gaps)} 处缺口:"
+        f"应全程录音录像 {interval_zh(frame)},"
+        f"现覆盖 {percent(result.share)},有 {len(lines)} 处缺口:"
     )
     return head + ";".join(lines) + "。"
 
 
-def _near_zh(gap: Gap) -> str:
-    if gap.nearest is None:
+def _near_zh(gap: Gap, frame: Span) -> str:
+    if gap.nearest_span is None:
         return ""
-    where = "可补上" if not gap.nearest_distance_s else f"相距{length_zh(gap.nearest_distance_s)}"
-    return f",最近的未关联录像 {gap.nearest[:8]}({where})"
+    where = (
+        f"可补 {length_zh(gap.nearest_fills_s)}"
+        if gap.nearest_fills_s
+        else f"相距 {length_zh(gap.nearest_distance_s or 0.0)}"
+    )
+    shown = interval_zh(gap.nearest_span, frame.start)
+    return f",最近的未关联录像:{gap.nearest_source} {shown}({where})"
 
 
-def _told_en(frame: Span, share: float, gaps: tuple[Gap, ...]) -> str:
+def _told_en(frame: Span, result: Covered) -> str:
+    if not result.gaps:
+        return ""
     lines = [
-        f"{clock(gap.span.start)} to {clock(gap.span.end)} "
-        f"({length_en(gap.span.seconds)} missing): {CAUSE_EN[gap.cause]}"
-        + (f"; nearest unlinked footage {gap.nearest[:8]}" if gap.nearest else "")
-        for gap in gaps
+        f"{interval_en(gap.span, frame.start)} "
+        f"({length_en(gap.span.seconds)} missing): {CAUSE_EN[gap.cause]}{_near_en(gap, frame)}"
+        for gap in result.gaps
     ]
     return (
-        f"To be recorded whole from {clock(frame.start)} to {clock(frame.end)}; "
-        f"{share * 100:.1f}% is covered, {len(gaps)} gap(s): " + "; ".join(lines) + "."
+        f"To be recorded whole from {interval_en(frame)}; "
+        f"{percent(result.share)} is covered, {len(lines)} gap(s): " + "; ".join(lines) + "."
     )
+
+
+def _near_en(gap: Gap, frame: Span) -> str:
+    if gap.nearest_span is None:
+        return ""
+    shown = interval_en(gap.nearest_span, frame.start)
+    return f"; nearest unlinked footage: {gap.nearest_source}, {shown}"

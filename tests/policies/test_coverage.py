@@ -106,7 +106,7 @@ def test_the_nearest_unlinked_footage_is_named(seizure):
     near, far = clip(60, 80, "B", recording="near-one"), clip(300, 400, "C")
     outcome = EXACT.check(seizure(clip(-5, 50), clip(70, 105), nearby=(far, near)))
     assert outcome.gaps[0].nearest == "near-one"
-    assert "near-one" in outcome.message_zh
+    assert "B 09:44:00 至 09:44:20(可补 10秒)" in outcome.message_zh
 
 
 def test_an_action_without_an_end_cannot_be_judged(seizure):
@@ -121,3 +121,49 @@ def test_a_gap_shorter_than_the_rule_allows_passes(seizure):
         .check(seizure(clip(-5, 50), clip(50.9, 105)))
         .passed
     )
+
+
+def test_a_gap_of_two_causes_is_as_long_as_both_together(seizure):
+    no_sound = clip(50, 50.9, "B", has_audio=False)
+    rule = Coverage(assumed_uncertainty_s=0, rollover_s=0, max_gap_s=1)
+    assert not rule.check(seizure(clip(-5, 50), no_sound, clip(51.8, 105))).passed
+
+
+def test_many_tiny_gaps_do_not_add_up_unseen(seizure):
+    parts = [clip(start, start + 9.2) for start in range(-10, 110, 10)]
+    rule = Coverage(assumed_uncertainty_s=0, rollover_s=0, max_gap_s=1)
+    assert not rule.check(seizure(*parts)).passed
+    assert (
+        Coverage(assumed_uncertainty_s=0, rollover_s=0, max_gap_s=1, min_share=0.9)
+        .check(seizure(*parts))
+        .passed
+    )
+
+
+def test_an_uncertain_failure_is_filled_only_by_footage_that_surely_shows_it(seizure):
+    failing = clip(-10, 110, "A", missing_audio=((50.0, 55.0),), uncertainty_s=3.0)
+    just, wide = clip(39, 47, "B"), clip(36, 49, "B")
+    assert not EXACT.check(seizure(failing, just)).passed
+    assert EXACT.check(seizure(failing, wide)).passed
+
+
+def test_a_failure_of_one_source_is_not_made_longer_by_its_clock(seizure):
+    failing = clip(-10, 110, "A", missing_video=((50.0, 50.5),), uncertainty_s=3.0)
+    outcome = Coverage(max_gap_s=1).check(seizure(failing))
+    assert outcome.passed
+    assert [gap.span.seconds for gap in outcome.gaps] == [0.5]
+
+
+def test_footage_must_start_before_and_end_after_where_the_rule_says_so(seizure):
+    rule = Coverage(assumed_uncertainty_s=0, starts_before_s=10, ends_after_s=5)
+    assert not rule.check(seizure(clip(-2, 110))).passed
+    assert not rule.check(seizure(clip(-12, 102))).passed
+    assert rule.check(seizure(clip(-12, 106))).passed
+
+
+def test_too_few_sources_do_not_pass(seizure):
+    rule = Coverage(assumed_uncertainty_s=0, min_sources=2)
+    outcome = rule.check(seizure(clip(-5, 105)))
+    assert not outcome.passed
+    assert "至少 2 台" in outcome.message_zh
+    assert rule.check(seizure(clip(-5, 105), clip(10, 20, "B"))).passed

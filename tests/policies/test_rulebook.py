@@ -41,6 +41,17 @@ def test_a_rule_does_not_judge_what_happened_before_it(seizure):
     assert not any(rule.in_force(T0 - timedelta(days=365 * 6)) for rule in rules)
 
 
+def test_a_newer_edition_replaces_an_older_one_from_its_day(tmp_path, seizure):
+    shipped = (SHIPPED / "xinglong.yaml").read_text(encoding="utf-8")
+    (tmp_path / "a.yaml").write_text(shipped, encoding="utf-8")
+    newer = shipped.replace("effective_from: 2022-01-18", "effective_from: 2025-01-01")
+    (tmp_path / "b.yaml").write_text(
+        newer.replace("兴隆县 2022-01", "兴隆县 2025-01"), encoding="utf-8"
+    )
+    verdict = load(tmp_path).evaluate(seizure(clip(-5, 105)))
+    assert {finding.version for finding in verdict.findings} == {"兴隆县 2025-01"}
+
+
 def test_quotes_stand_in_the_policy_they_cite():
     # the seed itself is not part of the project; the quotes' key words are checked here
     for rule in load().rules:
@@ -63,6 +74,9 @@ def test_every_rule_explains_itself():
         ("severity: blocks", "severity: maybe", "one of"),
         ("audio: true", "audio: 3", "bool"),
         ("min_share: 1.0", "min_share: -1", "negative"),
+        ("min_share: 1.0", "min_share: .nan", "finite"),
+        ("effective_from: 2022-01-18", "effective_from: 2022-13-45", "value"),
+        ("edition:", "[edition]:", "unknown field"),
         ("coverage:", "covrage:", "unknown field"),
         ("    when: {action: seizure}", "    when: {action: dance}", "one of"),
         ("effective_from: 2022-01-18", "effective_from: soon", "date"),
