@@ -15,7 +15,7 @@ class LiuhenError(Exception):
     the same call may succeed later without a person.
     """
 
-    code: ClassVar[str] = "internal"
+    code: str = "internal"
     retryable: ClassVar[bool] = False
 
     def __init__(self, **facts: Any) -> None:

@@ -205,7 +205,7 @@ def footage_of(row: RecordingRow) -> Footage:
 def _doubts(row: RecordingRow) -> Iterator[tuple[float, float, str]]:
     """Yield what inspection doubts; without an end, up to the end of the file."""
     for found in row.inspection:
-        if found.get("severity") == "doubt":
+        if found.get("weight") == "doubt":
             start, stop = found.get("start_s"), found.get("end_s")
             yield (
                 float(start or 0),

@@ -28,7 +28,7 @@ def folder(tmp_path):
 def office_at_work(catalogue, office, new, signer, folder, now):
     """Every kind of row, several states of some, and two published heads."""
     with catalogue.write() as uow:
-        recording = recordings.accession(uow, new(inspection=[{"kind": "x", "severity": "fact"}]))
+        recording = recordings.accession(uow, new(inspection=[{"kind": "x", "weight": "fact"}]))
         account = people.create_account(
             uow,
             username="zhang",

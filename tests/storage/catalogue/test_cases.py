@@ -152,9 +152,9 @@ def test_doubtful_and_missing_spans_reach_the_rules(catalogue, seizure, record):
         video_gaps=((3.0, 4.0),),
         audio_gaps=((5.0, 6.5),),
         inspection=[
-            {"kind": "black", "start_s": 7.0, "end_s": 8.0, "severity": "doubt", "detail": {}},
-            {"kind": "torn", "start_s": 9.0, "end_s": None, "severity": "doubt", "detail": {}},
-            {"kind": "gap", "start_s": 3.0, "end_s": 4.0, "severity": "fact", "detail": {}},
+            {"kind": "black", "start_s": 7.0, "end_s": 8.0, "weight": "doubt", "detail": {}},
+            {"kind": "torn", "start_s": 9.0, "end_s": None, "weight": "doubt", "detail": {}},
+            {"kind": "gap", "start_s": 3.0, "end_s": 4.0, "weight": "fact", "detail": {}},
         ],
     )
     propose_and_confirm(catalogue, seizure)

@@ -1,0 +1,175 @@
+"""Who is asking: accounts, logins and sessions. Nobody is anonymous, nothing has a default.
+
+Passwords are argon2id hashes; a session is a random token of which only the SHA-256 is kept.
+Failed logins are slowed per account name, and every login, refused ones too, is in the log.
+"""
+
+import base64
+import hashlib
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerifyMismatchError
+
+from api.problems import ApiError
+from policies.access import Person, Role
+from storage.catalogue import people
+from storage.catalogue.unit_of_work import Catalogue
+from storage.custody.event import Outcome, PremisType
+from storage.errors import ConflictError
+
+MIN_PASSWORD = 10
+_TRIES = 5
+_PAUSE = timedelta(minutes=1)
+_COUNTY_WIDE = {Role.REVIEWER, Role.ADMIN}
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """An authenticated person, with the session that proves it."""
+
+    person: Person
+    name: str
+    username: str
+    session: str
+
+    @property
+    def actor(self) -> str:
+        """How the custody log names this person."""
+        return f"person:{self.person.id}"
+
+
+class Identity:
+    """Accounts and sessions over one catalogue."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        clock: Callable[[], datetime],
+        entropy: Callable[[int], bytes],
+        hours: float,
+    ) -> None:
+        self._catalogue = catalogue
+        self._clock = clock
+        self._entropy = entropy
+        self._lasts = timedelta(hours=hours)
+        self._hasher = PasswordHasher()
+        # Unknown names cost as much time as known ones.
+        self._nobody = self._hasher.hash(base64.b64encode(entropy(18)).decode())
+        self._failures: dict[str, list[datetime]] = {}
+        self._lock = threading.Lock()
+
+    def create(
+        self, *, username: str, password: str, role: Role, name: str, township: str, **more: str
+    ) -> str:
+        """Make a person with an account; return the person's id.
+
+        Raises: ApiError(invalid) for a short password, ConflictError for a taken name.
+        """
+        if len(password) < MIN_PASSWORD:
+            raise ApiError("invalid", problem=f"密码至少 {MIN_PASSWORD} 个字符")
+        with self._catalogue.write() as uow:
+            if people.account_by_username(uow.session, username) is not None:
+                raise ConflictError(problem="user name is taken", username=username)
+            person = people.add_person(
+                uow,
+                name=name,
+                kind=more.get("kind", role.value),
+                unit=more.get("unit", township),
+                township=township,
+                certificate_no=more.get("certificate_no"),
+                actor="system",
+            )
+            people.create_account(
+                uow,
+                username=username,
+                password_hash=self._hasher.hash(password),
+                role=role.value,
+                person_id=person.id,
+                actor="system",
+            )
+            return person.id
+
+    def login(self, username: str, password: str) -> tuple[str, datetime]:
+        """Return a new session token and its end.
+
+        Raises: ApiError(bad-login), ApiError(too-many-logins).
+        """
+        name = username[:100]
+        self._slow_down(name)
+        with self._catalogue.read() as session:
+            account = people.account_by_username(session, name)
+        good = self._matches(account.password_hash if account else self._nobody, password)
+        if account is None or account.disabled or not good:
+            self._failed(name, account.id if account else None)
+            raise ApiError("bad-login")
+        token = base64.urlsafe_b64encode(self._entropy(32)).decode().rstrip("=")
+        until = self._clock() + self._lasts
+        with self._catalogue.write() as uow:
+            people.open_session(
+                uow, token_hash=_hashed(token), account_id=account.id, expires_at=until
+            )
+            uow.record(
+                "session.open",
+                PremisType.VALIDATION,
+                actor=f"person:{account.person_id}",
+                subject=f"account:{account.id}",
+            )
+        with self._lock:
+            self._failures.pop(name, None)
+        return token, until
+
+    def visitor(self, token: str | None) -> Visitor:
+        """Return who holds this token. Raises: ApiError(unauthenticated)."""
+        if not token:
+            raise ApiError("unauthenticated")
+        with self._catalogue.read() as session:
+            account = people.session_account(session, _hashed(token), self._clock())
+            if account is None:
+                raise ApiError("unauthenticated")
+            person = people.person(session, account.person_id)
+        role = Role(account.role)
+        township = None if role in _COUNTY_WIDE else person.township
+        return Visitor(
+            Person(person.id, role, township), person.name, account.username, _hashed(token)
+        )
+
+    def logout(self, token: str) -> None:
+        """End a session; an unknown one is ended already."""
+        with self._catalogue.write() as uow:
+            people.close_session(uow, _hashed(token))
+
+    def _matches(self, kept: str, password: str) -> bool:
+        try:
+            return self._hasher.verify(kept, password[:1000])
+        except (VerifyMismatchError, InvalidHashError):
+            return False
+
+    def _slow_down(self, name: str) -> None:
+        now = self._clock()
+        with self._lock:
+            recent = [at for at in self._failures.get(name, []) if now - at < _PAUSE]
+            self._failures[name] = recent
+        if len(recent) >= _TRIES:
+            wait = (_PAUSE - (now - recent[0])).total_seconds()
+            raise ApiError("too-many-logins", wait_s=round(wait))
+
+    def _failed(self, name: str, account: str | None) -> None:
+        with self._lock:
+            self._failures.setdefault(name, []).append(self._clock())
+        with self._catalogue.write() as uow:
+            uow.record(
+                "session.open",
+                PremisType.VALIDATION,
+                actor="system",
+                subject=f"account:{account}" if account else "system",
+                outcome=Outcome.REFUSED,
+                username=name,
+            )
+
+
+def _hashed(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,311 @@
+"""One table from error code to HTTP status and to sentences, Chinese first: RFC 9457 problems.
+
+Lower rooms raise codes and facts; only here do they become words. Every entry says what happened
+and what to do next. Sentences may name facts as `{fact}`.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from policies.rulebook import RuleError
+from storage.errors import LiuhenError
+
+
+class ApiError(LiuhenError):
+    """A face's own refusal, by code."""
+
+    def __init__(self, code: str, **facts: Any) -> None:
+        super().__init__(**facts)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Status, what happened, what to do next; zh then en."""
+
+    status: int
+    zh: str
+    en: str
+    next_zh: str
+    next_en: str
+
+
+TABLE: dict[str, Words] = {
+    "internal": Words(
+        500,
+        "服务内部出错,本次操作没有完成。",
+        "The service failed; nothing was done.",
+        "请稍后重试;仍不行请把时间和操作告诉管理员。",
+        "Try again later, or tell the administrator when and what.",
+    ),
+    "unauthenticated": Words(
+        401,
+        "请先登录。",
+        "Please log in.",
+        "登录后再试;会话过期请重新登录。",
+        "Log in, again if your session has ended.",
+    ),
+    "bad-login": Words(
+        401,
+        "用户名或密码不对。",
+        "User name or password is wrong.",
+        "请核对后重试;忘记密码请找管理员重设。",
+        "Check both; the administrator can set a new password.",
+    ),
+    "too-many-logins": Words(
+        429,
+        "登录失败次数过多,请等 {wait_s} 秒。",
+        "Too many failed logins; wait {wait_s} s.",
+        "稍后再试;不是您本人操作的,请通知管理员。",
+        "Try later; if it was not you, tell the administrator.",
+    ),
+    "forbidden": Words(
+        403,
+        "您没有进行这项操作的权限,本次尝试已记入监管链日志。",
+        "You may not do this; the attempt has been logged.",
+        "确有需要的,请由有权限的人员办理或向管理员申请。",
+        "Ask somebody who may, or the administrator.",
+    ),
+    "cross-site": Words(
+        403,
+        "请求来自别的网站,已拒绝。",
+        "The request came from another site and was refused.",
+        "请从本系统页面重新操作。",
+        "Use this service's own pages.",
+    ),
+    "invalid": Words(
+        422,
+        "填写的内容不符合要求:{problem}",
+        "The input is not valid: {problem}",
+        "请改正后重新提交。",
+        "Correct it and send it again.",
+    ),
+    "not-found": Words(
+        404,
+        "没有找到,或者您无权查看。",
+        "Not found, or not yours to see.",
+        "请核对编号。",
+        "Check the id.",
+    ),
+    "conflict": Words(
+        409,
+        "当前状态下不能这样操作。",
+        "That does not fit the present state.",
+        "请刷新页面,按当前状态重新办理。",
+        "Reload and act on the present state.",
+    ),
+    "duplicate-recording": Words(
+        409,
+        "同一来源的相同内容已经入库。",
+        "The same bytes of this source are accessioned already.",
+        "无需再次上传。",
+        "There is nothing to do.",
+    ),
+    "gate": Words(
+        409,
+        "按规定现在不能结束:有 {blocking} 项必须满足的要求没有满足。",
+        "This cannot be closed: {blocking} blocking requirement(s) are unmet.",
+        "请按检查结论逐项补正。",
+        "Mend what each finding names.",
+    ),
+    "range": Words(
+        416,
+        "请求的字节范围不在文件之内。",
+        "The requested byte range is outside the recording.",
+        "请刷新播放器重试。",
+        "Reload the player.",
+    ),
+    "fixity": Words(
+        500,
+        "存储的内容与封存时不一致({part}),已停止读取。",
+        "The stored bytes are not what was sealed ({part}); reading stopped.",
+        "请立即通知管理员和审核人员,不要删除任何文件,运行 liuhen verify --all。",
+        "Tell administrator and reviewer at once, delete nothing, run liuhen verify --all.",
+    ),
+    "vault": Words(
+        503,
+        "对象存储没有完成操作。",
+        "The object store did not do what was asked.",
+        "请检查存储磁盘,稍后自动重试。",
+        "Check the storage disk; it is tried again.",
+    ),
+    "object-conflict": Words(
+        500,
+        "同名对象已存在且内容不同,拒绝覆盖。",
+        "An object of this name holds other bytes; nothing was overwritten.",
+        "请立即通知管理员,运行 liuhen verify --all。",
+        "Tell the administrator, run liuhen verify --all.",
+    ),
+    "object-missing": Words(
+        500,
+        "存储中缺少对象 {key}。",
+        "The object {key} is missing.",
+        "请立即通知管理员,运行 liuhen verify --all。",
+        "Tell the administrator, run liuhen verify --all.",
+    ),
+    "retained": Words(
+        409,
+        "仍在保管期限内,不能删除。",
+        "It is still under retention and cannot be deleted.",
+        "到期后按处置程序办理。",
+        "Wait until retention ends, then follow disposition.",
+    ),
+    "storage-full": Words(
+        507,
+        "磁盘空间不足,已暂停采集,记录仪内的文件没有清除。",
+        "The disk is full; intake is paused and no recorder was cleared.",
+        "请清理或扩充磁盘,采集会自动继续。",
+        "Free or add space; intake goes on by itself.",
+    ),
+    "key": Words(
+        503,
+        "密钥不可用:{problem}",
+        "A key is not available: {problem}",
+        "请检查密钥目录;首次使用请运行 liuhen keys init。",
+        "Check the key folder; at first use run liuhen keys init.",
+    ),
+    "envelope": Words(
+        500,
+        "密钥信封无法打开:{problem}",
+        "The envelope does not open: {problem}",
+        "请立即通知管理员;可用离线恢复密钥打开。",
+        "Tell the administrator; the offline recovery key may open it.",
+    ),
+    "signature": Words(
+        500,
+        "签名验证不通过,已拒绝。",
+        "A signature does not verify; refused.",
+        "请立即通知管理员和审核人员。",
+        "Tell administrator and reviewer at once.",
+    ),
+    "custody": Words(
+        500,
+        "监管链日志不一致:{problem}",
+        "The custody log contradicts itself: {problem}",
+        "请立即停止使用并通知审核人员,不要恢复旧备份。",
+        "Stop, tell the reviewer, and restore no old copy.",
+    ),
+    "catalogue-busy": Words(
+        503,
+        "数据库正忙,本次操作没有完成。",
+        "The database is busy; nothing was done.",
+        "请稍后重试。",
+        "Try again shortly.",
+    ),
+    "rulebook": Words(
+        500,
+        "规则库有误:{file} 第 {line} 行:{problem}",
+        "The rulebook is wrong: {file} line {line}: {problem}",
+        "请改正规则文件后重新启动。",
+        "Correct the file and start again.",
+    ),
+    "submission": Words(
+        422,
+        "这个文件现在不能采集。",
+        "This file cannot be taken now.",
+        "文件仍在记录仪内,没有清除;请看原因处理后重新接入。",
+        "It is still on its source; mend the cause and dock again.",
+    ),
+    "profile": Words(
+        500,
+        "记录仪型号配置有误:{file}",
+        "A source profile is wrong: {file}",
+        "请改正后重新启动。",
+        "Correct it and start again.",
+    ),
+}
+
+# Why a file was not taken, or cannot be played, or waits: what happened; what to do.
+REASONS: dict[str, tuple[str, str]] = {
+    "link": ("符号链接,不采集", "symbolic link, not taken; remove it from the recorder"),
+    "not-regular": ("不是普通文件,不采集", "not a regular file, not taken"),
+    "too-deep": ("文件夹层级过深,未采集,请检查记录仪", "folders too deep, not taken"),
+    "too-many": ("文件数量过多,请分批采集", "too many files; dock in parts"),
+    "unreadable": ("文件无法打开,请重新接入记录仪", "cannot be opened; dock again"),
+    "read-error": (
+        "读取出错,文件仍在记录仪内;请重新接入,仍不行请送修并保留存储卡",
+        "read error, still on the recorder; dock again, else keep the card for recovery",
+    ),
+    "changed": ("读取时文件有变化,将自动重试", "changed while being read; it is tried again"),
+    "gone": ("文件已不在记录仪上", "no longer on the recorder"),
+    "growing": ("文件持续增长,请先停止录像", "keeps growing; stop the recording first"),
+    "still-writing": ("文件仍在写入,稍后自动采集", "still being written; taken later"),
+    "serial-twice": (
+        "两个仓位出现同一序列号,请核对记录仪编号",
+        "the same serial in two bays; check the recorders",
+    ),
+    "cannot-clear": ("记录仪只读,无法清除", "the recorder is read-only and was not cleared"),
+    "journal-damaged": ("采集站日志缺失,请通知管理员", "the station's journal is incomplete"),
+    "empty": ("空文件(0 字节)", "empty file (0 bytes)"),
+    "unknown-format": ("无法识别的格式", "unknown format"),
+    "no-index": ("录像未正常结束,缺少索引(可另行恢复)", "cut off, index missing (recoverable)"),
+    "damaged": ("文件损坏,无法解析", "damaged, cannot be parsed"),
+    "no-packets": ("没有任何音视频数据", "no picture or sound data"),
+    "tool-timeout": ("解析超时", "parsing took too long"),
+    "tool-crashed": ("解析程序异常退出", "the parser crashed"),
+    "tool-too-long": ("解析结果过大", "the parser's answer was too long"),
+    "tool-answer": ("解析结果无效", "the parser's answer was not valid"),
+}
+
+QUESTIONS: dict[str, tuple[str, str]] = {
+    "start": ("开始时间未知", "start time unknown"),
+    "confirm-start": ("请确认开始时间", "please confirm the start time"),
+    "officer": ("执法人员未知", "officer unknown"),
+    "serial": ("记录仪编号未知", "recorder unknown"),
+}
+
+
+def words(error: LiuhenError | RuleError) -> Words:
+    """Return status and sentences of an error, its facts filled in."""
+    found = TABLE.get(error.code, TABLE["internal"])
+    facts = _Facts(error.facts)
+    return Words(
+        found.status,
+        found.zh.format_map(facts),
+        found.en.format_map(facts),
+        found.next_zh,
+        found.next_en,
+    )
+
+
+def problem(error: LiuhenError | RuleError, instance: str = "") -> dict[str, Any]:
+    """Return the problem+json body (RFC 9457) of an error."""
+    told = words(error)
+    body: dict[str, Any] = {
+        "type": f"urn:liuhen:problem:{error.code}",
+        "title": told.en,
+        "status": told.status,
+        "code": error.code,
+        "detail": told.zh,
+        "detail_en": told.en,
+        "next": told.next_zh,
+        "next_en": told.next_en,
+    }
+    if instance:
+        body["instance"] = instance
+    if told.status < 500:  # noqa: PLR2004 - the inner workings are not the caller's business
+        body["facts"] = error.facts
+    return body
+
+
+def reason_zh(reason: str | None) -> str:
+    """Return a reason in Chinese; unknown words are shown as they are."""
+    if not reason:
+        return ""
+    if reason in REASONS:
+        return REASONS[reason][0]
+    return TABLE[reason].zh.format_map(_Facts({})) if reason in TABLE else reason
+
+
+def reason_en(reason: str | None) -> str:
+    """Return a reason in English; unknown words are shown as they are."""
+    if not reason:
+        return ""
+    if reason in REASONS:
+        return REASONS[reason][1]
+    return TABLE[reason].en.format_map(_Facts({})) if reason in TABLE else reason
+
+
+class _Facts(dict[str, Any]):
+    def __missing__(self, key: str) -> str:
+        return "…"

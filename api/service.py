@@ -1,0 +1,129 @@
+"""What every face shares: an opened office, who is asking, and the gate before evidence.
+
+`authorise` decides and logs refusals; `Playback` makes the entry in the log before the first byte
+of plaintext leaves (promise 4), unwraps the key, and keeps it for a few minutes for the ranges
+that a player asks for.
+"""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from api.identity import Identity, Visitor
+from api.problems import ApiError
+from api.wiring import Office
+from policies.access import Act, decide
+from storage.catalogue import recordings
+from storage.catalogue.tables import RecordingRow
+from storage.custody.event import Outcome, PremisType
+from storage.errors import FixityError
+from storage.recording import RecordingId
+from storage.vault.objects import ENVELOPE, PAYLOAD, key_of
+from storage.vault.ranges import PlainReader
+from storage.vault.sealing import OpenedEnvelope, open_envelope, recipients_of
+
+GRANT = timedelta(minutes=10)
+_ENVELOPE_LIMIT = 1 << 20
+
+
+@dataclass(slots=True)
+class Service:
+    """One running service."""
+
+    office: Office
+    identity: Identity
+    _grants: dict[tuple[str, str], tuple[datetime, OpenedEnvelope]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @classmethod
+    def over(cls, office: Office) -> "Service":
+        """Build the service of an opened office."""
+        identity = Identity(
+            office.catalogue, office.clock, office.entropy, office.settings.session_hours
+        )
+        return cls(office, identity)
+
+    def authorise(
+        self, visitor: Visitor, act: Act, township: str | None = None, subject: str = "system"
+    ) -> None:
+        """Let the act pass or refuse it; a refusal is an entry in the log.
+
+        Raises: ApiError(forbidden).
+        """
+        decision = decide(visitor.person, act, township)
+        if decision.allowed:
+            return
+        with self.office.catalogue.write() as uow:
+            uow.record(
+                act.value,
+                PremisType.VALIDATION,
+                actor=visitor.actor,
+                subject=subject,
+                outcome=Outcome.REFUSED,
+                reason=decision.reason,
+            )
+        raise ApiError("forbidden", act=act.value, reason=decision.reason)
+
+    def recording(self, visitor: Visitor, recording_id: UUID, act: Act) -> RecordingRow:
+        """Return a recording that this person may see. Raises: NotFoundError, ApiError."""
+        with self.office.catalogue.read() as session:
+            row = recordings.by_id(session, recording_id)
+        self.authorise(visitor, act, row.township, recordings.subject_of(row.id))
+        return row
+
+    def plaintext(self, visitor: Visitor, row: RecordingRow, purpose: str) -> PlainReader:
+        """Return a reader of the original; the access is in the log before this returns.
+
+        Raises: ApiError(forbidden), KeyRingError, EnvelopeError, FixityError, VaultError.
+        """
+        act = Act.PLAY if purpose == "play" else Act.COPY
+        self.authorise(visitor, act, row.township, recordings.subject_of(row.id))
+        opened = self._grant(visitor, row, purpose)
+        key = key_of(opened.recording, PAYLOAD)
+        size = self.office.objects.facts(key).size
+
+        def read_at(offset: int, length: int) -> bytes:
+            return self.office.objects.read(key, offset, length)
+
+        reader = PlainReader(read_at, size, opened.data_key, opened.context)
+        if reader.size != row.size:
+            raise FixityError(part="payload", recording=row.id, problem="size")
+        return reader
+
+    def _grant(self, visitor: Visitor, row: RecordingRow, purpose: str) -> OpenedEnvelope:
+        now = self.office.clock()
+        key = (f"{visitor.session}:{purpose}", row.id)
+        with self._lock:
+            self._grants = {k: v for k, v in self._grants.items() if v[0] > now}
+            if (live := self._grants.get(key)) is not None:
+                return live[1]
+        with self.office.catalogue.write() as uow:
+            recordings.log_access(
+                uow, row.id, actor=visitor.actor, purpose=purpose, outcome=Outcome.SUCCESS
+            )
+        recording = RecordingId(UUID(row.id))
+        envelope = self.office.objects.read(key_of(recording, ENVELOPE), 0, _ENVELOPE_LIMIT)
+        ring = self.office.ring
+        opened = open_envelope(
+            envelope, ring.open_key(recipients_of(envelope, recording)), recording
+        )
+        with self._lock:
+            self._grants[key] = (now + GRANT, opened)
+        return opened
+
+
+def pieces(reader: PlainReader, start: int, stop: int) -> Iterator[bytes]:
+    """Yield [start, stop) with the first piece already verified when this returns.
+
+    Raises: FixityError before anything is sent when the first piece is not what was sealed.
+    """
+    stream = reader.read(start, stop)
+    first = next(stream, b"")
+
+    def rest() -> Iterator[bytes]:
+        yield first
+        yield from stream
+
+    return rest()
