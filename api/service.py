@@ -26,6 +26,7 @@ from storage.vault.sealing import OpenedEnvelope, open_envelope, recipients_of
 
 GRANT = timedelta(minutes=10)
 _ENVELOPE_LIMIT = 1 << 20
+_ACTS = {"play": Act.PLAY, "copy": Act.COPY, "bundle": Act.EXPORT}
 
 
 @dataclass(slots=True)
@@ -76,10 +77,10 @@ class Service:
     def plaintext(self, visitor: Visitor, row: RecordingRow, purpose: str) -> PlainReader:
         """Return a reader of the original; the access is in the log before this returns.
 
+        `purpose` is play, copy or bundle.
         Raises: ApiError(forbidden), KeyRingError, EnvelopeError, FixityError, VaultError.
         """
-        act = Act.PLAY if purpose == "play" else Act.COPY
-        self.authorise(visitor, act, row.township, recordings.subject_of(row.id))
+        self.authorise(visitor, _ACTS[purpose], row.township, recordings.subject_of(row.id))
         opened = self._grant(visitor, row, purpose)
         key = key_of(opened.recording, PAYLOAD)
         size = self.office.objects.facts(key).size

@@ -102,7 +102,8 @@ class SigningKey:
         return {ED25519: classical.sign(message), ML_DSA_44: quantum.sign(message)}
 
 
-def _message(domain: str, body: Mapping[str, Any]) -> bytes:
+def signed_message(domain: str, body: Mapping[str, Any]) -> bytes:
+    """Return the exact bytes that a signed document's signatures are over."""
     return b"liuhen/" + domain.encode() + b"\n" + canonical.encode(body)
 
 
@@ -111,7 +112,7 @@ def sign_document(key: SigningKey, domain: str, body: Mapping[str, Any]) -> byte
     kid = key.verify_key().kid
     signatures = [
         {"alg": name, "kid": kid, "sig": base64.b64encode(value).decode()}
-        for name, value in key.sign(_message(domain, body)).items()
+        for name, value in key.sign(signed_message(domain, body)).items()
     ]
     return canonical.encode({"body": body, "signatures": signatures})
 
@@ -135,6 +136,6 @@ def verify_document(data: bytes, domain: str, trusted: Iterable[VerifyKey]) -> d
         raise SignatureError(problem="malformed signed document") from error
     for key in trusted:
         if named == {key.kid} and exact and isinstance(untrusted_body, dict):
-            key.verify(_message(domain, untrusted_body), signatures)
+            key.verify(signed_message(domain, untrusted_body), signatures)
             return untrusted_body
     raise SignatureError(problem="no trusted signer", found=sorted(map(str, named)))

@@ -1,0 +1,113 @@
+"""Build volumes as recorders write them, for the demonstration and the tests.
+
+Segments are rendered by ffmpeg with a burnt-in clock and sound, named and laid out as GA/T 947
+recorders do (`DCIM/<day>/DSJ-<model>_<serial>@<officer>_<start>_<sequence>[_IMP].MP4` with a
+`.log` beside it), with the times of change that a recorder leaves.
+"""
+
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from ingest.media import Scene, render
+from policies.wording import COUNTY_TIME
+
+SAMPLES = Path("/usr/share/forensics-samples/original-files")  # Debian: forensics-samples-files
+_WANTED = (
+    "movie1/VID_20191220_170832.mp4",
+    "movie2/movie-hello.mp4",
+    "pic1/IMG_20200827_231612.jpg",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """A recorder as its files name it."""
+
+    serial: str
+    officer_no: str
+    model: str = "DSJ-A7"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One file of a recorder: from when, how many seconds, with what."""
+
+    start: datetime
+    seconds: float
+    marked: bool = False
+    picture: bool = True
+    sound: bool = True
+
+    @property
+    def end(self) -> datetime:
+        """When it ends."""
+        return self.start + timedelta(seconds=self.seconds)
+
+
+def write_segments(
+    volume: Path, recorder: Recorder, segments: Sequence[Segment], first_sequence: int = 1
+) -> list[Path]:
+    """Render the segments onto the volume and return their files, in order.
+
+    Raises: MediaToolError.
+    """
+    return [
+        _segment(volume, recorder, segment, number)
+        for number, segment in enumerate(segments, first_sequence)
+    ]
+
+
+def add_truncated(whole: Path, name: str, keep: float = 0.5) -> Path:
+    """Write a file whose battery died: the first part of a whole one. Returns its path."""
+    target = whole.with_name(name)
+    data = whole.read_bytes()
+    target.write_bytes(data[: int(len(data) * keep)])
+    return target
+
+
+def add_duplicate(original: Path, folder: Path) -> Path:
+    """Copy a file under another name into another folder of the volume. Returns its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return Path(shutil.copy2(original, folder / f"COPY_{original.name}"))
+
+
+def real_clips(footage: Path | None) -> list[Path]:
+    """Return the real clips of this machine: Debian's samples, and those of a folder."""
+    found = [SAMPLES / name for name in _WANTED if (SAMPLES / name).is_file()]
+    if footage is not None and footage.is_dir():
+        clips = sorted(path for path in footage.iterdir() if path.suffix not in {".tsv", ".md"})
+        found += [path for path in clips if path.is_file()]
+    return found
+
+
+def copy_clips(clips: Iterable[Path], folder: Path) -> list[Path]:
+    """Copy clips as a handheld terminal's upload would land them. Returns the new paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return [Path(shutil.copy2(clip, folder / clip.name)) for clip in clips]
+
+
+def _segment(volume: Path, recorder: Recorder, segment: Segment, number: int) -> Path:
+    local = segment.start.astimezone(COUNTY_TIME)
+    folder = volume / "DCIM" / f"{local:%Y%m%d}"
+    folder.mkdir(parents=True, exist_ok=True)
+    mark = "_IMP" if segment.marked else ""
+    stem = f"{recorder.model}_{recorder.serial}@{recorder.officer_no}_{local:%Y%m%d%H%M%S}"
+    target = folder / f"{stem}_{number:04}{mark}.MP4"
+    scene = Scene(
+        segment.seconds,
+        recorder.serial,
+        int(segment.start.timestamp()),
+        picture=segment.picture,
+        sound=segment.sound,
+    )
+    render(scene, target)
+    log = target.with_suffix(".log")
+    log.write_text(f"{local:%Y-%m-%d %H:%M:%S} POWER ON {recorder.serial}\n", encoding="utf-8")
+    changed = segment.end.timestamp()
+    for path in (target, log):
+        os.utime(path, (changed, changed))
+    return target

@@ -1,0 +1,1 @@
+"""Bundles: exports that verify offline, without us and without the database."""

@@ -1,0 +1,128 @@
+"""BagIt (RFC 8493): the folder layout of a bundle, written and read back.
+
+Only what the standard says: declaration, `data/`, SHA-256 manifests of payload and of tag files.
+What lies in `data/` is `write.py`'s and `verify.py`'s business. A bag from outside is hostile:
+paths that leave the folder, links and devices are named, never followed.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+
+MANIFEST = "manifest-sha256.txt"
+TAG_MANIFEST = "tagmanifest-sha256.txt"
+DECLARATION = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
+MAX_FILES = 100_000
+_MAX_MANIFEST = 64 << 20
+_READ = 1 << 20
+
+
+class BagWriter:
+    """Writes one bag: each file durable and hashed when `put` returns; `close` seals the tags."""
+
+    def __init__(self, root: Path) -> None:
+        """Begin a bag in a folder that must not exist yet. Raises: FileExistsError, OSError."""
+        root.mkdir(parents=True)
+        self._root = root
+        self._payload: dict[str, str] = {}
+        self._tags: dict[str, str] = {}
+        self._octets = 0
+        self.put("bagit.txt", [DECLARATION.encode()])
+
+    def put(self, path: str, blocks: Iterable[bytes]) -> str:
+        """Write one file and return its SHA-256 as hex. Raises: OSError."""
+        target = self._root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        digest = hashlib.sha256()
+        size = 0
+        with target.open("xb") as file:
+            for block in blocks:
+                digest.update(block)
+                size += len(block)
+                file.write(block)
+            file.flush()
+            os.fsync(file.fileno())
+        payload = path.startswith("data/")
+        (self._payload if payload else self._tags)[path] = digest.hexdigest()
+        self._octets += size if payload else 0
+        return digest.hexdigest()
+
+    def manifest(self, info: Mapping[str, str]) -> str:
+        """Write bag-info and the payload manifest; return the manifest's SHA-256 as hex."""
+        oxum = {"Payload-Oxum": f"{self._octets}.{len(self._payload)}"}
+        lines = "".join(f"{name}: {value}\n" for name, value in {**info, **oxum}.items())
+        self.put("bag-info.txt", [lines.encode()])
+        return self.put(MANIFEST, [_manifest(self._payload)])
+
+    def close(self) -> None:
+        """Write the tag manifest and sync the folder."""
+        self.put(TAG_MANIFEST, [_manifest(self._tags)])
+        handle = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def problems(root: Path) -> Iterator[str]:
+    """Yield what is wrong with a bag, by path; nothing when every byte is as listed."""
+    listed: dict[str, str] = {}
+    for name in (MANIFEST, TAG_MANIFEST):
+        try:
+            listed |= _read_manifest(root / name)
+        except (OSError, ValueError):
+            yield f"{name}: unreadable"
+            return
+    found = set()
+    for path in _files(root):
+        if path.startswith("!"):
+            yield f"{path[1:]}: not a regular file"
+            continue
+        found.add(path)
+    for path in sorted(found - set(listed) - {TAG_MANIFEST}):
+        yield f"{path}: not listed"
+    for path, expected in sorted(listed.items()):
+        if path not in found:
+            yield f"{path}: missing"
+        elif digest_of(root / path) != expected:
+            yield f"{path}: changed"
+
+
+def digest_of(path: Path) -> str:
+    """Return a file's SHA-256 as hex. Raises: OSError."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_READ):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _manifest(digests: Mapping[str, str]) -> bytes:
+    return "".join(f"{digest}  {path}\n" for path, digest in sorted(digests.items())).encode()
+
+
+def _read_manifest(path: Path) -> dict[str, str]:
+    if path.is_symlink() or path.stat().st_size > _MAX_MANIFEST:
+        raise ValueError(path.name)
+    digests = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        digest, _, name = line.partition("  ")
+        parts = PurePosixPath(name).parts
+        if not name or ".." in parts or PurePosixPath(name).is_absolute():
+            raise ValueError(name)
+        digests[name] = digest
+    return digests
+
+
+def _files(root: Path) -> Iterator[str]:
+    """Yield every file below the folder; one that is not a regular file with a leading `!`."""
+    count = 0
+    for folder, folders, names in os.walk(root):
+        for name in (*names, *(one for one in folders if (Path(folder) / one).is_symlink())):
+            count += 1
+            if count > MAX_FILES:
+                return
+            path = Path(folder) / name
+            shown = path.relative_to(root).as_posix()
+            yield shown if path.is_file() and not path.is_symlink() else f"!{shown}"

@@ -1,0 +1,110 @@
+"""The evidence list (证据清单): one self-contained page, Chinese first, made to be printed."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from html import escape
+from typing import Any
+
+from policies.stages import ACTION_ZH
+from policies.wording import day_and_clock, interval_zh, length_zh
+from storage.bundle.contents import BundledAction, BundledRecording, Contents
+from storage.custody.checkpoint import untrusted_checkpoint
+
+_STYLE = """
+@page { size: A4; margin: 16mm }
+body { font: 14px/1.6 "Noto Sans CJK SC","Source Han Sans SC","Microsoft YaHei",sans-serif;
+  color: #1a1a1a; max-width: 1000px; margin: 2em auto; padding: 0 1em }
+h1 { text-align: center; letter-spacing: .3em; margin-bottom: .2em }
+h1 small { display: block; letter-spacing: 0; font-size: .45em; font-weight: normal; color: #555 }
+table { border-collapse: collapse; width: 100%; margin: .6em 0 1.4em }
+th, td { border: 1px solid #888; padding: .35em .5em; text-align: left; vertical-align: top }
+th { background: #f1f1ee; font-weight: 600; white-space: nowrap }
+code { font: 12px/1.4 ui-monospace, monospace; word-break: break-all }
+.no { color: #a40000; font-weight: 600 } .yes { color: #11621f; font-weight: 600 }
+tr { page-break-inside: avoid }
+"""
+
+
+def evidence_list(contents: Contents) -> str:
+    """Return the page as HTML. Everything from outside is escaped; nothing is loaded."""
+    case = contents.case
+    head = _table(
+        [
+            ("案号 Case", case["number"]),
+            ("案由 Title", case["title"]),
+            ("当事人 Party", case["party"]),
+            ("办案单位 Township", case["township"]),
+            ("导出时间 Made at", day_and_clock(contents.made_at)),
+            ("导出人 Made by", contents.made_by),
+            ("监管链日志 Log entries", str(untrusted_checkpoint(contents.checkpoint).size)),
+        ]
+    )
+    actions = "".join(_action(action) for action in contents.actions)
+    rows = "".join(_recording(n, item) for n, item in enumerate(contents.recordings, 1))
+    return (
+        '<!doctype html><html lang="zh-CN"><head><meta charset="utf-8">'
+        f"<title>证据清单 {escape(str(case['number']))}</title><style>{_STYLE}</style></head><body>"
+        f"<h1>证据清单<small>Evidence list</small></h1>{head}"
+        f"<h2>录音录像 Recordings({len(contents.recordings)})</h2>"
+        "<table><thead><tr><th>序号</th><th>文件与来源 File, source</th><th>时间 Time</th>"
+        "<th>执法人员 Officer</th><th>SHA-256(原件 original)</th></tr></thead>"
+        f"<tbody>{rows}</tbody></table>"
+        f"<h2>执法活动与检查结论 Actions and findings</h2>{actions}"
+        "<p>核验方法见 VERIFY.md,不需要本系统软件。"
+        "How to verify, without our software: VERIFY.md.</p></body></html>\n"
+    )
+
+
+def _recording(number: int, item: BundledRecording) -> str:
+    about = item.about
+    start = _time(about.get("start_at"))
+    length = about.get("duration_s")
+    parts = [
+        str(number),
+        f"{escape(item.name)}<br>{escape(str(about['source']))}<br><code>{item.id}</code>",
+        f"{start}<br>{length_zh(length) if length is not None else '时长未知'}",
+        escape(str(about.get("officer") or "未知")),
+        f"<code>{escape(str(about['sha256']))}</code><br>{about['size']:,} 字节",
+    ]
+    return "<tr>" + "".join(f"<td>{part}</td>" for part in parts) + "</tr>"
+
+
+def _action(action: BundledAction) -> str:
+    facts = action.facts
+    when = interval_zh(facts.span) if facts.span else f"{day_and_clock(facts.start)} 起"
+    rows = [
+        ("执法活动 Action", f"{ACTION_ZH[facts.kind]} {action.place}"),
+        ("时间 Time", when),
+        ("执法人员 Officers", "、".join(action.officers)),
+        ("状态 Status", "已办结 closed" if action.status == "closed" else "未办结 open"),
+    ]
+    findings = "".join(
+        f'<tr><td class="{"yes" if one.passed else "no"}">{"符合" if one.passed else "不符合"}</td>'
+        f"<td>{escape(one.title_zh)}<br>{escape(one.basis.zh)}</td>"
+        f"<td>{escape(one.message_zh)}<br>{escape(one.message_en)}</td></tr>"
+        for one in action.verdict.findings
+    )
+    shown = "".join(_exhibit(one) for one in action.exhibits)
+    return (
+        f"{_table(rows)}<table><thead><tr><th>结论</th><th>规则与依据 Rule</th>"
+        f"<th>说明 Finding</th></tr></thead><tbody>{findings}</tbody></table>"
+        "<table><thead><tr><th>证据 Exhibit</th><th>所示时间段 Interval shown</th>"
+        f"<th>关联方式</th></tr></thead><tbody>{shown}</tbody></table>"
+    )
+
+
+def _exhibit(told: Mapping[str, Any]) -> str:
+    how = "按人员与时间提出,经人确认" if told["how"] == "officer-time" else "人工关联"
+    return (
+        f"<tr><td><code>{escape(str(told['recording']))}</code></td>"
+        f"<td>{_time(told['shown_from'])} 至 {_time(told['shown_to'])}</td><td>{how}</td></tr>"
+    )
+
+
+def _time(told: str | None) -> str:
+    return day_and_clock(datetime.fromisoformat(told)) if told else "时间未知"
+
+
+def _table(rows: Iterable[tuple[str, str]]) -> str:
+    body = "".join(f"<tr><th>{a}</th><td>{escape(str(b))}</td></tr>" for a, b in rows)
+    return f"<table><tbody>{body}</tbody></table>"

@@ -1,0 +1,164 @@
+"""Write a bundle: a BagIt folder whose every statement can be checked without us.
+
+Layout below `data/`: `case.json`; `actions/<id>/facts.json` and `findings.json`; for each
+recording `recordings/<id>/` with the original (or payload), the three signed documents and, for
+tools that know no JSON, the exact signed message with its raw Ed25519 signature; `custody/` with
+the checkpoint, every leaf and our entries' readable halves; `keys/`; `rulebook/`; the evidence
+list. `bundle.json` beside the manifests is signed by the centre and pins the payload manifest.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
+from storage import canonical
+from storage.bundle.bag import BagWriter
+from storage.bundle.contents import BundledEntry, BundledRecording, Contents
+from storage.bundle.evidence_list import evidence_list
+from storage.digest import Digest
+from storage.errors import FixityError
+from storage.record import RECEIPT_DOMAIN, RECORD_DOMAIN, SealedRecord
+from storage.signing import ED25519, SigningKey, VerifyKey, sign_document, signed_message
+
+BUNDLE_DOMAIN = "bundle/v1"
+GUIDE = Path(__file__).with_name("VERIFY.md")
+_UNSAFE = re.compile(r"[^\w.-]+")
+_LONGEST = 100
+
+
+def write(
+    folder: Path,
+    contents: Contents,
+    centre: SigningKey,
+    progress: Callable[[str, int], None] = lambda _what, _size: None,
+) -> str:
+    """Write the bundle and return the SHA-256 (hex) of its payload manifest.
+
+    Every original is hashed on its way out and compared with its signed record.
+    Raises: FileExistsError, FixityError, OSError; the folder is then incomplete: remove it.
+    """
+    bag = BagWriter(folder)
+    _put_json(bag, "data/case.json", dict(contents.case))
+    for action in contents.actions:
+        at = f"data/actions/{action.id}"
+        _put_json(bag, f"{at}/facts.json", action.facts.to_json())
+        _put_json(bag, f"{at}/findings.json", action.verdict.to_json())
+    for recording in contents.recordings:
+        size = _recording(bag, recording, contents)
+        progress(recording.id, size)
+    _custody(bag, contents)
+    _keys(bag, contents)
+    for name, data in contents.rulebook.items():
+        bag.put(f"data/rulebook/{name}", [data])
+    bag.put("data/evidence-list.html", [evidence_list(contents).encode()])
+    bag.put("data/VERIFY.md", [GUIDE.read_bytes()])
+    info = {
+        "Source-Organization": str(contents.case["township"]),
+        "External-Identifier": str(contents.case["number"]),
+        "Bagging-Date": contents.made_at.date().isoformat(),
+        "Bag-Software-Agent": contents.software,
+    }
+    manifest = bag.manifest({name: _one_line(value) for name, value in info.items()})
+    statement = {
+        "v": 1,
+        "case": contents.case["id"],
+        "manifest": {"sha-256": manifest},
+        "checkpoint": {"sha-256": Digest.of(contents.checkpoint.encode()).hex},
+        "made_at": contents.made_at.isoformat(),
+        "made_by": contents.made_by,
+        "software": contents.software,
+    }
+    bag.put("bundle.json", [sign_document(centre, BUNDLE_DOMAIN, statement)])
+    bag.close()
+    return manifest
+
+
+def _recording(bag: BagWriter, item: BundledRecording, contents: Contents) -> int:
+    at = f"data/recordings/{item.id}"
+    record = SealedRecord.verify(item.record, contents.stations)
+    if item.original is not None:
+        found = bag.put(f"{at}/original/{safe_name(item.name)}", item.original())
+        expected = record.original.hex
+    else:
+        found = bag.put(f"{at}/payload", item.payload())
+        expected = record.payload_digest.hex
+    if found != expected:
+        raise FixityError(part="export", recording=item.id, expected=expected, found=found)
+    bag.put(f"{at}/envelope.json", [item.envelope])
+    for name, data, domain in (
+        ("record", item.record, RECORD_DOMAIN),
+        ("receipt", item.receipt, RECEIPT_DOMAIN),
+    ):
+        bag.put(f"{at}/{name}.json", [data])
+        message, signature = detached(data, domain)
+        bag.put(f"{at}/{name}.message", [message])
+        bag.put(f"{at}/{name}.ed25519", [signature])
+    return record.size
+
+
+def detached(document: bytes, domain: str) -> tuple[bytes, bytes]:
+    """Return the exact bytes that were signed, and the raw Ed25519 signature over them."""
+    told = canonical.decode(document)
+    signature = next(one["sig"] for one in told["signatures"] if one["alg"] == ED25519)
+    return signed_message(domain, told["body"]), base64.b64decode(signature)
+
+
+def safe_name(untrusted_name: str) -> str:
+    """Return a file name that every file system takes and no shell trips over."""
+    stem, dot, suffix = untrusted_name.rpartition(".")
+    stem, suffix = (stem, suffix) if dot else (suffix, "")
+    cleaned = (
+        _UNSAFE.sub("_", stem).strip("._")[:_LONGEST].encode()[:_LONGEST].decode(errors="ignore")
+    )
+    tail = _UNSAFE.sub("", suffix)[:10]
+    return f"{cleaned or 'original'}.{tail}" if tail else cleaned or "original"
+
+
+def _custody(bag: BagWriter, contents: Contents) -> None:
+    bag.put("data/custody/checkpoint", [contents.checkpoint.encode()])
+    bag.put("data/custody/leaves.jsonl", (f"{leaf}\n".encode() for leaf in contents.leaves))
+    bag.put("data/custody/entries.jsonl", _entry_lines(contents.entries))
+
+
+def _entry_lines(entries: Iterable[BundledEntry]) -> Iterator[bytes]:
+    for one in entries:
+        told = {
+            "index": one.index,
+            "leaf": one.leaf,
+            "details": dict(one.details),
+            "salt": base64.b64encode(one.salt).decode(),
+            "proof": one.proof,
+        }
+        yield canonical.encode(told) + b"\n"
+
+
+def _keys(bag: BagWriter, contents: Contents) -> None:
+    signers = [("centre", contents.centre), ("log", contents.log)]
+    signers += [(f"station-{key.name}", key) for key in contents.stations]
+    for name, key in signers:
+        _put_json(bag, f"data/keys/{name}.verify", key.to_json())
+        bag.put(f"data/keys/{name}.pem", [pem(key)])
+    for seal in contents.recipients:
+        _put_json(bag, f"data/keys/{seal.use}.pub", seal.to_json())
+
+
+def pem(key: VerifyKey) -> bytes:
+    """Return the Ed25519 public key as every tool reads it."""
+    return ed25519.Ed25519PublicKey.from_public_bytes(key.ed25519).public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+
+def _put_json(bag: BagWriter, path: str, value: Any) -> None:
+    text = json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True)
+    bag.put(path, [f"{text}\n".encode()])
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,123 @@
+"""An office at work on real files, for tests of the whole way: found, dock, sweep, link."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from api.sample_volume import Recorder, Segment, write_segments
+from api.service import Service
+from api.settings import Settings
+from api.wiring import Office, found
+from ingest.bay import Result
+from ingest.settle import Patience
+from policies.access import Role
+from policies.stages import ActionKind, Stage
+from storage.catalogue import cases, people
+
+PASSWORD = "long enough for a test"
+SEIZED_AT = datetime(2026, 11, 20, 1, 0, 0, tzinfo=UTC)
+FIRST = Recorder("0000012", "000123")
+SECOND = Recorder("0000034", "000456")
+
+
+def settings_for(folder: Path, **more: object) -> Settings:
+    bays = {name: folder / name for name in ("bay-1", "bay-2")}
+    for bay in bays.values():
+        bay.mkdir(exist_ok=True)
+    values = {"home": folder / "var", "immutable": False, "quiet_s": 0, "bays": bays} | more
+    return Settings(**values)  # type: ignore[arg-type]
+
+
+@dataclass
+class Desk:
+    """One office with its people; `sweep` docks what lies in the bays."""
+
+    office: Office
+    service: Service
+    persons: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def set_up(cls, folder: Path, **more: object) -> "Desk":
+        office = found(settings_for(folder, **more))
+        desk = cls(office, Service.over(office))
+        for name, role, certificate in (
+            ("zhang", Role.OFFICER, FIRST.officer_no),
+            ("li", Role.OFFICER, SECOND.officer_no),
+            ("shen", Role.REVIEWER, None),
+            ("wang", Role.OPERATOR, None),
+            ("guan", Role.ADMIN, None),
+        ):
+            desk.persons[name] = desk.service.identity.create(
+                username=name,
+                password=PASSWORD,
+                role=role,
+                name=f"{name}某",
+                township=office.settings.township,
+                **({"certificate_no": certificate} if certificate else {}),
+            )
+        return desk
+
+    def bay(self, name: str) -> Path:
+        return self.office.settings.bays[name]
+
+    def sweep(self, looks: int = 2) -> list[Result]:
+        station = self.office.station(patience=Patience(0, 1000))
+        results: list[Result] = []
+        for _ in range(looks):
+            results = [r for bay in self.office.bays() for r in station.sweep(bay)]
+        return results
+
+    def visitor(self, name: str):
+        token, _until = self.service.identity.login(name, PASSWORD)
+        return self.service.identity.visitor(token)
+
+    def seizure(self, seconds: float = 30.0) -> tuple[str, str]:
+        """Open a case with a seizure of so many seconds; return both ids."""
+        actor = f"person:{self.persons['zhang']}"
+        with self.office.catalogue.write() as uow:
+            case = cases.open_case(
+                uow,
+                number="兴乡执罚〔2026〕1号",
+                title="未经批准占用土地",
+                party="赵某",
+                township=self.office.settings.township,
+                actor=actor,
+                stage=Stage.INVESTIGATION,
+            )
+            action = cases.add_action(
+                uow,
+                case_id=case.id,
+                kind=ActionKind.SEIZURE,
+                place="村东仓库",
+                start_at=SEIZED_AT,
+                end_at=SEIZED_AT + timedelta(seconds=seconds),
+                officers=[self.persons["zhang"], self.persons["li"]],
+                actor=actor,
+            )
+        return case.id, action.id
+
+    def link(self, action_id: str) -> list[str]:
+        """Propose by officer and time and confirm all; return the recordings."""
+        actor = f"person:{self.persons['zhang']}"
+        with self.office.catalogue.write() as uow:
+            rows = cases.propose_exhibits(uow, action_id, actor=actor)
+            for row in rows:
+                cases.confirm_exhibit(uow, row.id, actor=actor)
+        return [row.recording_id for row in rows]
+
+    def close(self, action_id: str):
+        actor = f"person:{self.persons['zhang']}"
+        with self.office.catalogue.write() as uow:
+            return cases.close_action(uow, action_id, self.office.rulebook, actor=actor)
+
+
+def segment(start_s: float, seconds: float, **more: bool) -> Segment:
+    """A segment that starts so many seconds after the seizure began."""
+    return Segment(SEIZED_AT + timedelta(seconds=start_s), seconds, **more)
+
+
+def dock(desk: Desk, bay: str, recorder: Recorder, *segments: Segment) -> list[Path]:
+    return write_segments(desk.bay(bay), recorder, segments)
+
+
+__all__ = ["FIRST", "PASSWORD", "SECOND", "SEIZED_AT", "Desk", "dock", "people", "segment"]
