@@ -5,6 +5,7 @@ twice. What the sealed record says never changes; attribution (whose, when) is t
 and every change of it is an entry in the log.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -310,6 +311,12 @@ def search(
     rows = session.scalars(query.order_by(RecordingRow.id.desc()).limit(limit + 1)).all()
     more = len(rows) > limit
     return Page(tuple(rows[:limit]), rows[limit - 1].id if more else None)
+
+
+def everything(session: Session) -> Iterator[RecordingRow]:
+    """Yield every recording, oldest first, a few at a time."""
+    wanted = select(RecordingRow).order_by(RecordingRow.id).execution_options(yield_per=200)
+    yield from session.scalars(wanted)
 
 
 def _where(query: Select[RecordingRow], wanted: RecordingFilter) -> Select[Any]:

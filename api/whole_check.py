@@ -1,0 +1,112 @@
+"""Everything that an office keeps, checked: database, log and objects; what is wrong, in words."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from api.wiring import Office
+from storage.catalogue import recordings
+from storage.catalogue.audit import audit
+from storage.catalogue.discrepancy import Discrepancy, What
+from storage.errors import LiuhenError
+from storage.fixity import Fault, Fixity, Kept, Problem
+
+WORDS: dict[str, tuple[str, str]] = {
+    What.DAMAGED_DATABASE: ("数据库文件损坏", "the database file is damaged"),
+    What.EDITED_ENTRY: ("日志条目被改动", "a log entry was edited"),
+    What.MISSING_ENTRY: ("日志条目缺失", "a log entry is missing"),
+    What.EDITED_DETAILS: ("日志条目的内容被改动", "an entry's readable half was edited"),
+    What.MISSING_DETAILS: ("日志条目的内容缺失", "an entry's readable half is missing"),
+    What.EDITED_NODE: ("日志树节点被改动", "a node of the log was edited"),
+    What.EDITED_ROW: ("数据库记录被改动", "a row was edited"),
+    What.MISSING_ROW: ("数据库记录被删除", "a row was deleted"),
+    What.UNLOGGED_ROW: ("数据库记录没有日志", "a row was never logged"),
+    What.EDITED_CHECKPOINT: ("检查点签名无效", "a checkpoint's signature is bad"),
+    What.CONTRADICTED_CHECKPOINT: ("日志与已签名的检查点矛盾", "the log contradicts a signed head"),
+    What.EDITED_TILE: ("公布的日志文件被改动", "a published log file was edited"),
+    What.ROLLBACK: ("日志被退回到旧版本", "the log was rolled back"),
+    Problem.MISSING: ("对象被删除", "an object is missing"),
+    Problem.SWAPPED: ("对象被调换成另一份", "an object was swapped for another's"),
+    Problem.CHANGED: ("对象内容被改动", "an object was changed"),
+    Problem.LOCK: ("对象的保管锁不足", "an object is locked for less than promised"),
+    Problem.RECORD: ("封存记录签名无效", "a sealed record's signature is bad"),
+    Problem.RECEIPT: ("回执无效", "a receipt is bad"),
+    Problem.NO_RECEIPT: ("入库未完成,尚无回执", "accession is unfinished: no receipt yet"),
+    Problem.UNREADABLE: ("对象无法读取", "an object cannot be read"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """One thing that is wrong, ready to be shown."""
+
+    what: str
+    subject: str
+    facts: dict[str, Any]
+
+    @property
+    def zh(self) -> str:
+        """Say it in Chinese."""
+        return f"{WORDS[self.what][0]}:{self.subject}"
+
+    @property
+    def en(self) -> str:
+        """Say it in English."""
+        return f"{WORDS[self.what][1]}: {self.subject}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {
+            "what": self.what,
+            "subject": self.subject,
+            "zh": self.zh,
+            "en": self.en,
+            "facts": self.facts,
+        }
+
+
+def whole_check(
+    office: Office, progress: Callable[[str, int], None] = lambda _recording, _size: None
+) -> Iterator[Wrong]:
+    """Yield everything that is wrong; nothing, if all is as it was sealed and logged."""
+    signed = None
+    try:
+        signed = office.signer.last()
+    except LiuhenError as error:
+        yield Wrong(What.EDITED_CHECKPOINT, "the signer's last head", error.facts)
+    folder = office.settings.home / "log"
+    with office.catalogue.read() as session:
+        for found in audit(session, office.signer.keys, signed=signed, folder=folder):
+            yield _wrong(found)
+    with office.catalogue.read() as session:
+        kept = list(_kept(recordings.everything(session)))
+    ring = office.ring
+    fixity = Fixity(
+        office.objects, ring.stations, ring.verifying("centre"), ring.verifying("log"), progress
+    )
+    for fault in fixity.check(kept):
+        yield _wrong(fault)
+
+
+def orphans(office: Office) -> list[str]:
+    """Return the keys of objects without a recording: what interrupted attempts left."""
+    with office.catalogue.read() as session:
+        known = [row.id for row in recordings.everything(session)]
+    ring = office.ring
+    fixity = Fixity(office.objects, ring.stations, ring.verifying("centre"), ring.verifying("log"))
+    return list(fixity.orphans(known))
+
+
+def _kept(rows: Iterator[Any]) -> Iterator[Kept]:
+    for row in rows:
+        yield Kept(
+            recording=row.id,
+            record=row.record_text.encode(),
+            envelope=row.envelope_text.encode(),
+            receipt=row.receipt_text.encode() if row.receipt_text is not None else None,
+            retain_until=row.retain_until,
+        )
+
+
+def _wrong(found: Discrepancy | Fault) -> Wrong:
+    return Wrong(found.what.value, found.subject, found.facts)

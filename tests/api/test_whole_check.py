@@ -1,0 +1,82 @@
+"""`verify --all`: whatever is touched behind the service's back is named."""
+
+import sqlite3
+
+import pytest
+
+from api.whole_check import orphans, whole_check
+from storage.recording import new_recording_id
+from tests.office import FIRST, Desk, dock, segment
+
+
+@pytest.fixture
+def desk(tmp_path):
+    desk = Desk.set_up(tmp_path)
+    dock(desk, "bay-1", FIRST, segment(0, 2), segment(2, 2), segment(4, 2))
+    desk.sweep()
+    yield desk
+    desk.office.close()
+
+
+def objects(desk):
+    folders = sorted((desk.office.settings.home / "objects").iterdir())
+    return [folder for folder in folders if (folder / "payload").exists()]
+
+
+def found(desk):
+    return {(wrong.what, wrong.subject) for wrong in whole_check(desk.office)}
+
+
+def sql(desk, statement, *values):
+    connection = sqlite3.connect(desk.office.settings.home / "catalogue.db")
+    with connection:
+        assert connection.execute(statement, values).rowcount == 1
+    connection.close()
+
+
+def test_an_untouched_office_is_whole(desk):
+    assert found(desk) == set()
+    assert orphans(desk.office) == []
+
+
+def test_deleted_swapped_edited_row_and_edited_entry_are_all_named(desk):
+    first, second, third, *_ = objects(desk)
+    (first / "payload").unlink()
+    data = (third / "payload").read_bytes()
+    (second / "payload").chmod(0o600)
+    (second / "payload").write_bytes(data)
+    sql(desk, "UPDATE recording SET officer_no = '000999' WHERE id = ?", third.name)
+    leaf = 'replace(leaf, \'"outcome":"success"\', \'"outcome":"refused"\')'
+    sql(desk, f'UPDATE log_leaf SET leaf = {leaf} WHERE "index" = 3')  # noqa: S608
+    assert found(desk) == {
+        ("missing-object", f"{first.name}/payload"),
+        ("swapped-object", f"{second.name}/payload"),
+        ("edited-row", f"recording {third.name}"),
+        ("edited-entry", "entry 3"),
+    }
+    for wrong in whole_check(desk.office):
+        assert wrong.zh
+        assert wrong.en
+
+
+def test_a_lock_that_was_shortened_is_named(desk):
+    (first, *_) = objects(desk)
+    lock = first / ".lock" / "payload.json"
+    lock.chmod(0o600)
+    lock.write_text('{"mode":"COMPLIANCE","retain_until":"2026-01-01T00:00:00+00:00"}')
+    assert found(desk) == {("weak-lock", f"{first.name}/payload")}
+
+
+def test_another_recordings_envelope_is_named_as_swapped(desk):
+    first, second, *_ = objects(desk)
+    path = first / "envelope.json"
+    path.chmod(0o600)
+    path.write_bytes((second / "envelope.json").read_bytes())
+    assert found(desk) == {("swapped-object", f"{first.name}/envelope.json")}
+
+
+def test_an_attempt_that_was_cut_short_is_an_orphan_not_a_fault(desk, now, entropy):
+    recording = new_recording_id(now, entropy(10))
+    desk.office.objects.put(f"{recording}/payload", [b"half"])
+    assert found(desk) == set()
+    assert orphans(desk.office) == [f"{recording}/payload"]
