@@ -1,9 +1,12 @@
 """Frozen facts about one action: all that a rule may look at. Whoever asks gathers them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from typing import Any, Self
 
 from policies.intervals import Span
+from policies.plain import plain
 from policies.stages import ActionKind, Stage
 
 Offsets = tuple[float, float]  # seconds from the start of the file
@@ -82,3 +85,35 @@ class ActionFacts:
     def span(self) -> Span | None:
         """The action's interval, once it has an end."""
         return Span(self.start, self.end) if self.end and self.start < self.end else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values, times in ISO 8601."""
+        return {name: plain(value) for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, untrusted_document: Mapping[str, Any]) -> Self:
+        """Read `to_json`. Raises: ValueError for anything else."""
+        try:
+            told = dict(untrusted_document)
+            told["kind"], told["stage"] = ActionKind(told["kind"]), Stage(told["stage"])
+            told["start"], told["end"] = _time(told["start"]), _time(told["end"])
+            told["officers"] = tuple(OfficerFact(**one) for one in told["officers"])
+            for name in ("footage", "nearby"):
+                told[name] = tuple(_footage(one) for one in told[name])
+            return cls(**told)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError("not the facts of an action") from error
+
+
+def _footage(told: Mapping[str, Any]) -> Footage:
+    spans = {name: tuple((a, b) for a, b in told[name]) for name in _OFFSETS}
+    doubts = tuple((a, b, kind) for a, b, kind in told["doubtful"])
+    times = {name: _time(told[name]) for name in ("start", "end")}
+    return Footage(**{**told, **spans, **times, "doubtful": doubts})
+
+
+_OFFSETS = ("missing_video", "missing_audio")
+
+
+def _time(told: str | None) -> datetime | None:
+    return None if told is None else datetime.fromisoformat(told)

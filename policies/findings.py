@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from policies.intervals import Span
+from policies.plain import plain
 
 
 class Severity(StrEnum):
@@ -95,7 +95,7 @@ class Finding:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values, times in ISO 8601."""
-        return {name: _json(value) for name, value in asdict(self).items()}
+        return {name: plain(value) for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +112,3 @@ class Verdict:
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return {"allowed": self.allowed, "findings": [f.to_json() for f in self.findings]}
-
-
-def _json(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, dict):
-        return {name: _json(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_json(inner) for inner in value]
-    return value
