@@ -108,6 +108,20 @@ TABLE: dict[str, Words] = {
         "请按检查结论逐项补正。",
         "Mend what each finding names.",
     ),
+    "move": Words(
+        409,
+        "案件现在不能转到这个环节。",
+        "The case cannot go to that stage now.",
+        "请按办案环节顺序办理,并先办结本环节的执法活动。",
+        "Follow the order of stages; close this stage's actions first.",
+    ),
+    "no-such-method": Words(
+        405,
+        "不支持这种请求方式。",
+        "This method is not supported here.",
+        "请查阅接口说明。",
+        "See the OpenAPI description.",
+    ),
     "range": Words(
         416,
         "请求的字节范围不在文件之内。",
@@ -253,6 +267,20 @@ QUESTIONS: dict[str, tuple[str, str]] = {
     "officer": ("执法人员未知", "officer unknown"),
     "serial": ("记录仪编号未知", "recorder unknown"),
 }
+
+BAYS: dict[str, str] = {
+    "empty": "空",
+    "scanning": "正在读取",
+    "sealing": "正在采集,请勿拔出",
+    "waiting": "等待文件写完",
+    "safe": "全部入库,可以取走",
+    "attention": "需要处理",
+}
+
+
+def bay_zh(state: str) -> str:
+    """Return what a bay's state is called on a screen."""
+    return BAYS.get(state, state)
 
 
 def words(error: LiuhenError | RuleError) -> Words:

@@ -13,9 +13,12 @@ from uuid import UUID
 
 from api.identity import Identity, Visitor
 from api.problems import ApiError
+from api.schemas import VerificationOut, WrongOut
+from api.whole_check import orphans, whole_check
 from api.wiring import Office
 from policies.access import Act, decide
-from storage.catalogue import recordings
+from storage.catalogue import custody_log, recordings
+from storage.catalogue.publish import publish
 from storage.catalogue.tables import RecordingRow
 from storage.custody.event import Outcome, PremisType
 from storage.errors import FixityError
@@ -92,6 +95,39 @@ class Service:
         if reader.size != row.size:
             raise FixityError(part="payload", recording=row.id, problem="size")
         return reader
+
+    def ready(self) -> None:
+        """Make sure that the catalogue answers. Raises: CatalogueBusyError."""
+        with self.office.catalogue.read() as session:
+            custody_log.LogReader(session).checkpoint()
+
+    def checkpoint(self) -> str:
+        """Sign and publish the newest head of the log and return it. Raises: CustodyError."""
+        office = self.office
+        return publish(office.catalogue, office.signer, office.settings.home / "log")
+
+    def verification(self, visitor: Visitor) -> VerificationOut:
+        """Check everything that is kept, and log that it was checked, with what was found."""
+        counted: list[str] = []
+        wrong = list(whole_check(self.office, lambda recording, _size: counted.append(recording)))
+        with self.office.catalogue.write() as uow:
+            uow.record(
+                "custody.verify",
+                PremisType.FIXITY_CHECK,
+                actor=visitor.actor,
+                subject="system",
+                outcome=Outcome.FAILURE if wrong else Outcome.SUCCESS,
+                recordings=len(counted),
+                wrong=[{"what": one.what, "subject": one.subject} for one in wrong[:200]],
+            )
+        return VerificationOut(
+            verified=not wrong,
+            recordings=len(counted),
+            wrong=[
+                WrongOut(what=one.what, subject=one.subject, zh=one.zh, en=one.en) for one in wrong
+            ],
+            orphans=orphans(self.office),
+        )
 
     def _grant(self, visitor: Visitor, row: RecordingRow, purpose: str) -> OpenedEnvelope:
         now = self.office.clock()

@@ -1,0 +1,76 @@
+"""The HTTP service: one application over one opened office. Routes only authorise, call, answer."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+
+from api.console.pages import console
+from api.gate import Guard, ServiceHere, add_handlers
+from api.routes import bays, cases, custody, recordings, rules, sessions
+from api.schemas import Problem
+from api.service import Service
+from api.wiring import software
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": text}
+    for status, text in (
+        (401, "Nobody is logged in"),
+        (403, "Not allowed; the attempt is in the log"),
+        (404, "Not found, or not yours to see"),
+        (409, "Does not fit the present state"),
+        (422, "The input is not valid"),
+    )
+}
+
+
+def create_app(
+    service: Service,
+    start: Callable[[], None] = lambda: None,
+    stop: Callable[[], None] = lambda: None,
+) -> FastAPI:
+    """Build the application; `start` and `stop` run with the server (the station's worker)."""
+
+    @asynccontextmanager
+    async def life(_app: FastAPI) -> AsyncIterator[None]:
+        start()
+        yield
+        stop()
+
+    app = FastAPI(
+        title="Liuhen 留痕",
+        version=software().rpartition(" ")[2],
+        description="基层执法音像留痕服务 Body-camera evidence for township law enforcement",
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=life,
+        responses=PROBLEMS,
+    )
+    app.state.service = service
+    add_handlers(app)
+    api = APIRouter(prefix="/api/v1")
+    for part in (sessions, bays, recordings, cases, custody, rules):
+        api.include_router(part.router)
+    app.include_router(api)
+    app.include_router(_health)
+    console(app)
+    app.add_middleware(Guard)
+    return app
+
+
+_health = APIRouter(tags=["health"])
+
+
+@_health.get("/healthz")
+def healthz() -> dict[str, str]:
+    """Tell that the process answers."""
+    return {"status": "ok"}
+
+
+@_health.get("/readyz")
+def readyz(service: ServiceHere) -> dict[str, str]:
+    """Tell that the catalogue answers too."""
+    service.ready()
+    return {"status": "ready"}

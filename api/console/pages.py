@@ -1,0 +1,362 @@
+"""Pages of the console. Each authorises and reads as the API does, and renders a template.
+
+Pages only show; a form's act is a call of the HTTP API (`static/console.js`), so that there is
+one way to do a thing. The exceptions are plain forms: logging in and out, and the bundle, whose
+download a browser handles best.
+"""
+
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+from uuid import UUID
+
+from fastapi import APIRouter, FastAPI, Form, Query, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.staticfiles import StaticFiles
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from api import views
+from api.gate import COOKIE, ServiceHere, VisitorHere, same_site, service_of, token_of
+from api.identity import Visitor
+from api.problems import ApiError, words
+from api.routes.cases import bundle as export_bundle
+from api.routes.sessions import set_cookie
+from api.schemas import NewBundle
+from policies.access import Act, Role, decide
+from policies.findings import Severity
+from policies.stages import ACTION_ZH, STAGE_ZH, ActionKind, Stage
+from policies.wording import COUNTY_TIME, day_and_clock, length_zh
+from storage.catalogue import cases, custody_log, people, recordings
+from storage.catalogue.recordings import RecordingFilter
+from storage.errors import LiuhenError
+from storage.recording import MediaKind
+
+_HERE = Path(__file__).parent
+ROLES = {
+    Role.OPERATOR: "采集站操作员",
+    Role.OFFICER: "办案人员",
+    Role.REVIEWER: "审核人员",
+    Role.ADMIN: "系统管理员",
+}
+KINDS = {"video": "录像", "audio": "录音", "photo": "照片", "document": "文档", "unknown": "其他"}
+SEVERITIES = {Severity.BLOCKS: "阻断", Severity.WARNS: "警示", Severity.INFORMS: "提示"}
+_NAVIGATION = (
+    ("/bays", "采集站", Act.SEE_BAYS),
+    ("/recordings", "录像", Act.LIST_RECORDINGS),
+    ("/cases", "案件", Act.SEE_CASE),
+    ("/custody", "核验", Act.VERIFY),
+)
+
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+
+def console(app: FastAPI) -> None:
+    """Add the console to an application."""
+    app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
+    app.include_router(router)
+    app.state.error_page = error_page
+
+
+@router.get("/")
+def home(visitor: VisitorHere) -> Response:
+    """Go to what this role works with."""
+    return RedirectResponse(_first_page(visitor), status_code=303)
+
+
+@router.get("/login")
+def login_page(next_page: Annotated[str, Query(alias="next", max_length=500)] = "/") -> Response:
+    """Show the login form."""
+    return _page("login.html", None, next_page=_local(next_page), error=None, username="")
+
+
+@router.post("/login")
+def log_in(
+    request: Request,
+    service: ServiceHere,
+    username: Annotated[str, Form(max_length=100)],
+    password: Annotated[str, Form(max_length=1000)],
+    next_page: Annotated[str, Form(alias="next", max_length=500)] = "/",
+) -> Response:
+    """Log in and go on to where somebody wanted to go."""
+    if not same_site(request):
+        raise ApiError("cross-site")
+    try:
+        token, _until = service.identity.login(username, password)
+    except ApiError as error:
+        told = words(error)
+        response = _page(
+            "login.html", None, next_page=_local(next_page), error=told, username=username
+        )
+        response.status_code = told.status
+        return response
+    answer = RedirectResponse(_local(next_page), status_code=303)
+    set_cookie(answer, request, token)
+    return answer
+
+
+@router.post("/logout")
+def log_out(request: Request, service: ServiceHere, _visitor: VisitorHere) -> Response:
+    """Log out."""
+    service.identity.logout(token_of(request) or "")
+    answer = RedirectResponse("/login", status_code=303)
+    answer.delete_cookie(COOKIE)
+    return answer
+
+
+@router.get("/bays")
+def bays_page(service: ServiceHere, visitor: VisitorHere) -> Response:
+    """Show the station's bays; a script keeps them live."""
+    service.authorise(visitor, Act.SEE_BAYS)
+    return _page("bays.html", visitor, bays=views.bays(service.office), settings=service.office)
+
+
+@router.get("/recordings")
+def recordings_page(
+    service: ServiceHere,
+    visitor: VisitorHere,
+    *,
+    text: Annotated[str, Query(max_length=200)] = "",
+    officer: Annotated[str, Query(max_length=100)] = "",
+    kind: Annotated[str, Query(max_length=20)] = "",
+    day: Annotated[str, Query(max_length=10)] = "",
+    unanswered: bool = False,
+    cursor: Annotated[str, Query(max_length=36)] = "",
+) -> Response:
+    """Find recordings."""
+    service.authorise(visitor, Act.LIST_RECORDINGS)
+    since = _day(day)
+    wanted = RecordingFilter(
+        township=visitor.person.township,
+        officer=officer or None,
+        text=text or None,
+        kind=MediaKind(kind) if kind in KINDS else None,
+        since=since,
+        until=since + timedelta(days=1) if since else None,
+        unanswered=unanswered,
+    )
+    with service.office.catalogue.read() as session:
+        page = recordings.search(session, wanted, cursor or None)
+        rows = [views.recording(session, row) for row in page.rows]
+        officers = _officers(session, visitor)
+    asked = {"text": text, "officer": officer, "kind": kind, "day": day, "unanswered": unanswered}
+    return _page(
+        "recordings.html",
+        visitor,
+        rows=rows,
+        next_cursor=page.next_cursor,
+        asked=asked,
+        officers=officers,
+    )
+
+
+@router.get("/recordings/{recording}")
+def recording_page(recording: UUID, service: ServiceHere, visitor: VisitorHere) -> Response:
+    """Show one recording: player, facts, questions, chain of custody."""
+    row = service.recording(visitor, recording, Act.LIST_RECORDINGS)
+    with service.office.catalogue.read() as session:
+        links = []
+        for link in cases.exhibits_of(session, row.id):
+            action = cases.action(session, link.action_id)
+            case = cases.case(session, action.case_id)
+            links.append((link, views.action(session, action), views.case(case)))
+        return _page(
+            "recording.html",
+            visitor,
+            row=views.recording(session, row),
+            links=links,
+            custody=views.entries(session, [recordings.subject_of(row.id)]),
+            officers=_officers(session, visitor),
+            fps=_frames_per_second(row.media),
+            tracks=row.media.get("tracks", []),
+        )
+
+
+@router.get("/cases")
+def cases_page(
+    service: ServiceHere, visitor: VisitorHere, text: Annotated[str, Query(max_length=200)] = ""
+) -> Response:
+    """Find cases."""
+    service.authorise(visitor, Act.SEE_CASE)
+    with service.office.catalogue.read() as session:
+        found = cases.cases(session, township=visitor.person.township, text=text or None)
+    return _page("cases.html", visitor, rows=[views.case(row) for row in found], text=text)
+
+
+@router.get("/cases/{case}")
+def case_page(case: UUID, service: ServiceHere, visitor: VisitorHere) -> Response:
+    """Show one case: its stages, its actions with coverage and findings."""
+    with service.office.catalogue.read() as session:
+        row = cases.case(session, str(case))
+    service.authorise(visitor, Act.SEE_CASE, row.township, f"case:{row.id}")
+    with service.office.catalogue.read() as session:
+        found = [
+            views.action_detail(session, action, service.office.rulebook)
+            for action in cases.actions(session, row.id)
+        ]
+        subjects = [f"case:{row.id}", *(f"action:{action.id}" for action in found)]
+        return _page(
+            "case.html",
+            visitor,
+            case=views.case(row),
+            actions=found,
+            officers=_officers(session, visitor),
+            custody=views.entries(session, subjects),
+        )
+
+
+@router.post("/cases/{case}/bundle")
+def bundle(
+    case: UUID,
+    service: ServiceHere,
+    visitor: VisitorHere,
+    *,
+    sealed: Annotated[bool, Form()] = False,
+) -> Response:
+    """Download the case's bundle."""
+    return export_bundle(str(case), NewBundle(sealed=sealed), service, visitor)
+
+
+@router.get("/actions/{action}")
+def action_page(action: UUID, service: ServiceHere, visitor: VisitorHere) -> Response:
+    """Show one action: ribbon, findings, exhibits, what might be linked."""
+    with service.office.catalogue.read() as session:
+        row = cases.action(session, str(action))
+        case = cases.case(session, row.case_id)
+    service.authorise(visitor, Act.SEE_CASE, case.township, f"action:{row.id}")
+    with service.office.catalogue.read() as session:
+        nearby = cases.facts_of(session, row.id).nearby
+        linked = {one.recording_id for one in cases.exhibits(session, row.id)}
+        return _page(
+            "action.html",
+            visitor,
+            action=views.action_detail(session, row, service.office.rulebook),
+            case=views.case(case),
+            nearby=[
+                views.recording(session, recordings.by_id(session, item.recording))
+                for item in nearby
+                if item.recording not in linked
+            ],
+        )
+
+
+@router.get("/custody")
+def custody_page(service: ServiceHere, visitor: VisitorHere) -> Response:
+    """Show the log's head and keys; a button checks everything."""
+    service.authorise(visitor, Act.VERIFY)
+    ring = service.office.ring
+    with service.office.catalogue.read() as session:
+        log = custody_log.LogReader(session)
+        head, size = log.checkpoint(), log.size
+    signers = [ring.verifying("centre"), ring.verifying("log"), *ring.stations]
+    return _page("custody.html", visitor, head=head, size=size, signers=signers)
+
+
+def error_page(error: LiuhenError, request: Request) -> Response:
+    """Show an error as a page; who is not logged in goes to the login."""
+    if error.code == "unauthenticated":
+        back = request.url.path if request.method == "GET" else "/"
+        return RedirectResponse(f"/login?next={quote(back)}", status_code=303)
+    told = words(error)
+    try:
+        visitor = service_of(request).identity.visitor(token_of(request))
+    except LiuhenError:
+        visitor = None
+    response = _page("error.html", visitor, told=told)
+    response.status_code = told.status
+    return response
+
+
+def _page(template: str, visitor: Visitor | None, **values: Any) -> HTMLResponse:
+    text = _TEMPLATES.get_template(template).render(
+        visitor=visitor,
+        role=ROLES[visitor.person.role] if visitor else "",
+        navigation=[
+            (path, name)
+            for path, name, act in _NAVIGATION
+            if visitor and decide(visitor.person, act).allowed
+        ],
+        may=_may(visitor),
+        **values,
+    )
+    return HTMLResponse(text)
+
+
+def _may(visitor: Visitor | None) -> Callable[[str], bool]:
+    def allowed(act: str) -> bool:
+        return visitor is not None and decide(visitor.person, Act(act)).allowed
+
+    return allowed
+
+
+def _first_page(visitor: Visitor) -> str:
+    order = ("/cases", "/bays") if visitor.person.role is Role.OFFICER else ("/bays",)
+    if visitor.person.role is Role.REVIEWER:
+        order = ("/cases",)
+    return order[0]
+
+
+def _officers(session: Any, visitor: Visitor) -> list[Any]:
+    rows = people.persons(session, township=visitor.person.township)
+    return [views.person(row) for row in rows if row.kind in {"officer", "auxiliary"}]
+
+
+def _local(untrusted_path: str) -> str:
+    """Return a path of our own pages; anything else would be an open redirect."""
+    plain = untrusted_path.startswith("/") and not untrusted_path.startswith(("//", "/\\"))
+    return untrusted_path if plain else "/"
+
+
+def _day(untrusted_day: str) -> datetime | None:
+    try:
+        day = date.fromisoformat(untrusted_day)
+    except ValueError:
+        return None
+    return datetime(day.year, day.month, day.day, tzinfo=COUNTY_TIME)
+
+
+def _frames_per_second(media: dict[str, Any]) -> float:
+    rates = [track.get("rate") for track in media.get("tracks", ()) if track.get("type") == "video"]
+    rate = rates[0] if rates else None
+    return float(rate) if isinstance(rate, int | float) and 1 <= rate <= 240 else 25.0  # noqa: PLR2004 - Hz
+
+
+def _size(count: int) -> str:
+    amount = float(count)
+    for unit in ("字节", "KB", "MB", "GB"):
+        if amount < 1024 or unit == "GB":  # noqa: PLR2004 - bytes
+            return f"{amount:.0f} {unit}" if unit == "字节" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return ""
+
+
+def _input_time(at: datetime | None) -> str:
+    return at.astimezone(COUNTY_TIME).strftime("%Y-%m-%dT%H:%M:%S") if at else ""
+
+
+def _templates() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "time": lambda at: day_and_clock(at) if at else "未知",
+        "input_time": _input_time,
+        "length": lambda seconds: length_zh(seconds) if seconds is not None else "未知",
+        "size": _size,
+    }
+    made.globals |= {
+        "KINDS": KINDS,
+        "SEVERITIES": SEVERITIES,
+        "STAGES": [(stage, STAGE_ZH[stage]) for stage in Stage],
+        "STAGE_ZH": STAGE_ZH,
+        "ACTIONS": [(kind, ACTION_ZH[kind]) for kind in ActionKind],
+    }
+    return made
+
+
+_TEMPLATES = _templates()

@@ -1,0 +1,1 @@
+"""The HTTP API's routes, by the noun they are about."""

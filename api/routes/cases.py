@@ -1,0 +1,262 @@
+"""Cases, actions, exhibits: open, link, judge, close, export."""
+
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import FileResponse
+from starlette.background import BackgroundTask
+
+from api import views
+from api.export import export
+from api.gate import ServiceHere, VisitorHere
+from api.identity import Visitor
+from api.problems import ApiError
+from api.schemas import (
+    ActionDetail,
+    ActionEnd,
+    ActionOut,
+    CaseDetail,
+    CaseOut,
+    EntryOut,
+    ExhibitOut,
+    Id,
+    NewAction,
+    NewBundle,
+    NewCase,
+    NewExhibit,
+    NewStage,
+    PersonOut,
+    VerdictOut,
+)
+from api.service import Service
+from policies.access import Act
+from storage.catalogue import cases, people, recordings
+from storage.catalogue.tables import ActionRow, CaseRow, ExhibitRow
+
+router = APIRouter(tags=["cases"])
+
+
+@router.get("/officers")
+def officers(service: ServiceHere, visitor: VisitorHere) -> list[PersonOut]:
+    """Return the people of your township who may take part in an action."""
+    service.authorise(visitor, Act.SEE_CASE)
+    with service.office.catalogue.read() as session:
+        rows = people.persons(session, township=visitor.person.township)
+    return [views.person(row) for row in rows if row.kind in {"officer", "auxiliary"}]
+
+
+@router.get("/cases")
+def find(
+    service: ServiceHere,
+    visitor: VisitorHere,
+    text: Annotated[str | None, Query(max_length=200)] = None,
+) -> list[CaseOut]:
+    """Return the cases of your township, newest first; `text` is looked for in all they say."""
+    service.authorise(visitor, Act.SEE_CASE)
+    with service.office.catalogue.read() as session:
+        rows = cases.cases(session, township=visitor.person.township, text=text)
+    return [views.case(row) for row in rows]
+
+
+@router.post("/cases", status_code=201)
+def open_case(new: NewCase, service: ServiceHere, visitor: VisitorHere) -> CaseOut:
+    """Open a case in your township."""
+    township = visitor.person.township
+    service.authorise(visitor, Act.KEEP_CASE, township)
+    if township is None:
+        raise ApiError("forbidden", act=Act.KEEP_CASE.value, reason="township")
+    with service.office.catalogue.write() as uow:
+        row = cases.open_case(
+            uow,
+            number=new.number,
+            title=new.title,
+            party=new.party,
+            township=township,
+            stage=new.stage,
+            actor=visitor.actor,
+        )
+    return views.case(row)
+
+
+@router.get("/cases/{case}")
+def one(case: Id, service: ServiceHere, visitor: VisitorHere) -> CaseDetail:
+    """Return one case with its actions."""
+    row = _case(service, visitor, case, Act.SEE_CASE)
+    with service.office.catalogue.read() as session:
+        return views.case_detail(session, row)
+
+
+@router.get("/cases/{case}/custody")
+def custody(case: Id, service: ServiceHere, visitor: VisitorHere) -> list[EntryOut]:
+    """Return every custody entry upon the case and its actions, oldest first."""
+    row = _case(service, visitor, case, Act.SEE_CASE)
+    with service.office.catalogue.read() as session:
+        actions = [f"action:{found.id}" for found in cases.actions(session, row.id)]
+        return views.entries(session, [f"case:{row.id}", *actions])
+
+
+@router.post("/cases/{case}/stage")
+def move(case: Id, new: NewStage, service: ServiceHere, visitor: VisitorHere) -> CaseOut:
+    """Take the case to another stage; a refusal is logged as well."""
+    row = _case(service, visitor, case, Act.KEEP_CASE)
+    with service.office.catalogue.write() as uow:
+        result = cases.move_case(uow, row.id, new.stage, actor=visitor.actor)
+    if not result.allowed:
+        raise ApiError("move", reason=result.reason, open_actions=list(result.open_actions))
+    with service.office.catalogue.read() as session:
+        return views.case(cases.case(session, row.id))
+
+
+@router.post("/cases/{case}/actions", status_code=201)
+def add_action(case: Id, new: NewAction, service: ServiceHere, visitor: VisitorHere) -> ActionOut:
+    """Add an action with its officers."""
+    row = _case(service, visitor, case, Act.KEEP_CASE)
+    with service.office.catalogue.write() as uow:
+        added = cases.add_action(
+            uow,
+            case_id=row.id,
+            kind=new.kind,
+            place=new.place,
+            start_at=new.start_at,
+            end_at=new.end_at,
+            officers=new.officers,
+            actor=visitor.actor,
+        )
+    with service.office.catalogue.read() as session:
+        return views.action(session, added)
+
+
+@router.post("/cases/{case}/bundle", response_class=FileResponse)
+def bundle(case: Id, new: NewBundle, service: ServiceHere, visitor: VisitorHere) -> FileResponse:
+    """Export the case as a bundle that verifies offline, zipped."""
+    row = _case(service, visitor, case, Act.EXPORT)
+    spool = service.office.settings.home / "spool"
+    spool.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix="bundle-", dir=spool))
+    try:
+        name = f"bundle-{row.id}"
+        export(service, visitor, row.id, work / name, sealed=new.sealed)
+        packed = work / f"{name}.zip"
+        with zipfile.ZipFile(packed, "x", zipfile.ZIP_STORED) as archive:
+            for path in sorted((work / name).rglob("*")):
+                archive.write(path, path.relative_to(work))
+        shutil.rmtree(work / name)
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+    return FileResponse(
+        packed,
+        media_type="application/zip",
+        filename=packed.name,
+        background=BackgroundTask(shutil.rmtree, work, ignore_errors=True),
+    )
+
+
+@router.get("/actions/{action}")
+def one_action(action: Id, service: ServiceHere, visitor: VisitorHere) -> ActionDetail:
+    """Return one action with exhibits, coverage and findings, computed now."""
+    row = _action(service, visitor, action, Act.SEE_CASE)
+    with service.office.catalogue.read() as session:
+        return views.action_detail(session, row, service.office.rulebook)
+
+
+@router.put("/actions/{action}/end")
+def end(action: Id, new: ActionEnd, service: ServiceHere, visitor: VisitorHere) -> ActionOut:
+    """Enter when an open action ended."""
+    row = _action(service, visitor, action, Act.KEEP_CASE)
+    with service.office.catalogue.write() as uow:
+        changed = cases.set_action_end(uow, row.id, new.end_at, actor=visitor.actor)
+    with service.office.catalogue.read() as session:
+        return views.action(session, changed)
+
+
+@router.post("/actions/{action}/proposals")
+def propose(action: Id, service: ServiceHere, visitor: VisitorHere) -> list[ExhibitOut]:
+    """Propose what fits by officer and time and was never linked; return what is new."""
+    row = _action(service, visitor, action, Act.LINK)
+    with service.office.catalogue.write() as uow:
+        rows = cases.propose_exhibits(uow, row.id, actor=visitor.actor)
+    return _exhibits(service, rows)
+
+
+@router.post("/actions/{action}/exhibits", status_code=201)
+def link(action: Id, new: NewExhibit, service: ServiceHere, visitor: VisitorHere) -> ExhibitOut:
+    """Link a recording by hand; it is confirmed by that."""
+    row = _action(service, visitor, action, Act.LINK)
+    with service.office.catalogue.read() as session:
+        recording = recordings.by_id(session, new.recording)
+    subject = recordings.subject_of(recording.id)
+    service.authorise(visitor, Act.LINK, recording.township, subject)
+    with service.office.catalogue.write() as uow:
+        linked = cases.link_by_hand(
+            uow,
+            row.id,
+            recording.id,
+            shown_from=new.shown_from,
+            shown_to=new.shown_to,
+            actor=visitor.actor,
+        )
+    return _exhibits(service, [linked])[0]
+
+
+@router.post("/exhibits/{exhibit}/confirm")
+def confirm(exhibit: Id, service: ServiceHere, visitor: VisitorHere) -> ExhibitOut:
+    """Say that the recording shows the action."""
+    row = _exhibit(service, visitor, exhibit)
+    with service.office.catalogue.write() as uow:
+        decided = cases.confirm_exhibit(uow, row.id, actor=visitor.actor)
+    return _exhibits(service, [decided])[0]
+
+
+@router.post("/exhibits/{exhibit}/reject")
+def reject(exhibit: Id, service: ServiceHere, visitor: VisitorHere) -> ExhibitOut:
+    """Say that it does not; it is not proposed again."""
+    row = _exhibit(service, visitor, exhibit)
+    with service.office.catalogue.write() as uow:
+        decided = cases.reject_exhibit(uow, row.id, actor=visitor.actor)
+    return _exhibits(service, [decided])[0]
+
+
+@router.post("/actions/{action}/close")
+def close(action: Id, service: ServiceHere, visitor: VisitorHere) -> VerdictOut:
+    """Close the action if no blocking rule fails; else 409 with every finding, and logged."""
+    row = _action(service, visitor, action, Act.CLOSE)
+    office = service.office
+    with office.catalogue.write() as uow:
+        verdict = cases.close_action(uow, row.id, office.rulebook, actor=visitor.actor)
+    told = verdict.to_json()
+    if not verdict.allowed:
+        blocking = sum(finding.blocks for finding in verdict.findings)
+        raise ApiError("gate", blocking=blocking, **told)
+    return VerdictOut(**told)
+
+
+def _case(service: Service, visitor: Visitor, case: str, act: Act) -> CaseRow:
+    with service.office.catalogue.read() as session:
+        row = cases.case(session, case)
+    service.authorise(visitor, act, row.township, f"case:{row.id}")
+    return row
+
+
+def _action(service: Service, visitor: Visitor, action: str, act: Act) -> ActionRow:
+    with service.office.catalogue.read() as session:
+        row = cases.action(session, action)
+        township = cases.case(session, row.case_id).township
+    service.authorise(visitor, act, township, f"action:{row.id}")
+    return row
+
+
+def _exhibit(service: Service, visitor: Visitor, exhibit: str) -> ExhibitRow:
+    with service.office.catalogue.read() as session:
+        row = cases.exhibit(session, exhibit)
+    _action(service, visitor, row.action_id, Act.LINK)
+    return row
+
+
+def _exhibits(service: Service, rows: list[ExhibitRow]) -> list[ExhibitOut]:
+    with service.office.catalogue.read() as session:
+        return [views.exhibit(session, row) for row in rows]

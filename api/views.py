@@ -1,0 +1,273 @@
+"""Rows become what faces show: names looked up, words added. The API and the console share it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from api.problems import QUESTIONS, bay_zh, reason_zh
+from api.schemas import (
+    ActionDetail,
+    ActionOut,
+    BayOut,
+    CaseDetail,
+    CaseOut,
+    CoverageOut,
+    EntryOut,
+    ExhibitOut,
+    PersonOut,
+    QuestionOut,
+    RecordingOut,
+    SourceOut,
+    SpanOut,
+    VerdictOut,
+)
+from api.wiring import Office
+from policies.facts import ActionFacts
+from policies.intervals import Span, within
+from policies.requirements.coverage import CAUSE_ZH, Coverage, covered
+from policies.rulebook import Rulebook
+from policies.stages import ACTION_ZH, MOVES, STAGE_ZH, ActionKind, Stage
+from policies.wording import interval_zh, length_zh, percent
+from storage.catalogue import cases, custody_log, people, recordings
+from storage.catalogue.log_tables import CustodyEventRow
+from storage.catalogue.tables import ActionRow, CaseRow, ExhibitRow, PersonRow, RecordingRow
+from storage.errors import NotFoundError
+
+ACTS_ZH = {
+    "recording.accession": "入库",
+    "recording.receipt": "签发回执",
+    "recording.access": "调阅",
+    "recording.play": "申请播放",
+    "recording.copy": "申请复制",
+    "recording.answer": "补充信息",
+    "recording.retain": "延长保管",
+    "exhibit.propose": "提出关联",
+    "exhibit.confirm": "确认关联",
+    "exhibit.reject": "否定关联",
+    "exhibit.link": "人工关联",
+    "source.clear": "清除记录仪内原文件",
+    "case.open": "立案建档",
+    "case.move": "办案环节变更",
+    "action.add": "登记执法活动",
+    "action.end": "登记结束时间",
+    "action.close": "办结执法活动",
+    "bundle.export": "导出证据包",
+    "custody.verify": "全面核验",
+}
+
+
+def bays(office: Office) -> list[BayOut]:
+    """Return every configured bay with what the station last saw there."""
+    seen = {row.name: row for row in office.journal.bays()}
+    found = []
+    for bay in office.bays():
+        row = seen.get(bay.name)
+        state = row.state if row else "empty"
+        found.append(
+            BayOut(
+                name=bay.name,
+                state=state,
+                state_zh=bay_zh(state),
+                source=row.source if row else None,
+                files_total=row.files_total if row else 0,
+                files_done=row.files_done if row else 0,
+                bytes_total=row.bytes_total if row else 0,
+                bytes_done=row.bytes_done if row else 0,
+                current=row.current if row else None,
+                reason=row.reason if row else None,
+                reason_zh=reason_zh(row.reason if row else None),
+                landing=bay.landing,
+                changed=datetime.fromisoformat(row.changed) if row else None,
+            )
+        )
+    return found
+
+
+def recording(session: Session, row: RecordingRow) -> RecordingOut:
+    """Return one recording for a screen."""
+    return RecordingOut(
+        id=row.id,
+        name=row.name,
+        source=row.source_serial,
+        kind=row.kind,
+        size=row.size,
+        sha256=row.sha256,
+        playable=row.playable,
+        browser_playable=bool(row.media.get("browser_playable")),
+        unplayable_reason=row.unplayable_reason,
+        unplayable_zh=reason_zh(row.unplayable_reason),
+        container=row.container,
+        duration_s=row.duration_s,
+        start_at=row.start_at,
+        end_at=row.end_at,
+        has_video=row.has_video,
+        has_audio=row.has_audio,
+        video_gaps=row.video_gaps,
+        audio_gaps=row.audio_gaps,
+        officer_no=row.officer_no,
+        officer=people.person(session, row.officer_id).name if row.officer_id else None,
+        township=row.township,
+        station=row.station,
+        marked=row.marked,
+        questions=[QuestionOut(code=q, zh=QUESTIONS.get(q, (q, q))[0]) for q in row.questions],
+        inspection=list(row.inspection),
+        retain_until=row.retain_until,
+        accessioned_at=row.accessioned_at,
+        receipted=row.receipt_text is not None,
+    )
+
+
+def person(row: PersonRow) -> PersonOut:
+    """Return one person for a screen."""
+    return PersonOut(
+        id=row.id,
+        name=row.name,
+        certificate_no=row.certificate_no,
+        kind=row.kind,
+        township=row.township,
+    )
+
+
+def entry(session: Session, row: CustodyEventRow) -> EntryOut:
+    """Return one custody entry for a screen; rows' whole states stay in the log."""
+    return EntryOut(
+        index=row.index,
+        at=row.at,
+        act=row.act,
+        act_zh=ACTS_ZH.get(row.act, row.act),
+        event=row.event,
+        outcome=row.outcome,
+        actor=row.actor,
+        actor_name=_actor(session, row.actor),
+        details={name: value for name, value in row.details.items() if name != "rows"},
+    )
+
+
+def entries(session: Session, subjects: Sequence[str]) -> list[EntryOut]:
+    """Return every custody entry upon these subjects, oldest first."""
+    log = custody_log.LogReader(session)
+    found = [row for subject in subjects for row in log.events_of(subject)]
+    return [entry(session, row) for row in sorted(found, key=lambda row: row.index)]
+
+
+def case(row: CaseRow) -> CaseOut:
+    """Return one case for a list."""
+    stage = Stage(row.stage)
+    order = list(Stage)
+    return CaseOut(
+        id=row.id,
+        number=row.number,
+        title=row.title,
+        party=row.party,
+        township=row.township,
+        stage=stage,
+        stage_zh=STAGE_ZH[stage],
+        next_stages=sorted(MOVES[stage], key=order.index),
+        opened_at=row.opened_at,
+        closed_at=row.closed_at,
+    )
+
+
+def case_detail(session: Session, row: CaseRow) -> CaseDetail:
+    """Return one case with its actions."""
+    return CaseDetail(
+        **case(row).model_dump(),
+        actions=[action(session, found) for found in cases.actions(session, row.id)],
+    )
+
+
+def action(session: Session, row: ActionRow) -> ActionOut:
+    """Return one action for a list."""
+    kind, stage = ActionKind(row.kind), Stage(row.stage)
+    return ActionOut(
+        id=row.id,
+        case=row.case_id,
+        kind=kind,
+        kind_zh=ACTION_ZH[kind],
+        stage=stage,
+        stage_zh=STAGE_ZH[stage],
+        place=row.place,
+        start_at=row.start_at,
+        end_at=row.end_at,
+        status=row.status,
+        officers=[person(found) for found in cases.officers(session, row.id)],
+    )
+
+
+def action_detail(session: Session, row: ActionRow, rulebook: Rulebook) -> ActionDetail:
+    """Return one action with exhibits, coverage and findings, all computed now."""
+    facts = cases.facts_of(session, row.id)
+    verdict = rulebook.evaluate(facts)
+    return ActionDetail(
+        **action(session, row).model_dump(),
+        exhibits=[exhibit(session, found) for found in cases.exhibits(session, row.id)],
+        coverage=coverage(facts, rulebook),
+        verdict=VerdictOut(**verdict.to_json()),
+    )
+
+
+def exhibit(session: Session, row: ExhibitRow) -> ExhibitOut:
+    """Return one exhibit with its recording."""
+    return ExhibitOut(
+        id=row.id,
+        recording=recording(session, recordings.by_id(session, row.recording_id)),
+        shown_from=row.shown_from,
+        shown_to=row.shown_to,
+        state=row.state,
+        how=row.how,
+    )
+
+
+def coverage(facts: ActionFacts, rulebook: Rulebook) -> CoverageOut | None:
+    """Return the ribbon of an action that has an end; by the rule's figures, if one applies."""
+    asked = [
+        rule.requirement
+        for rule in rulebook.in_force(facts.start)
+        if isinstance(rule.requirement, Coverage) and rule.applies_to(facts)
+    ]
+    rule = asked[0] if asked else Coverage()
+    frame = rule.frame(facts)
+    if frame is None:
+        return None
+    result = covered(rule, facts)
+    return CoverageOut(
+        share=result.share,
+        shown=percent(result.share),
+        clock_measured=result.clock_measured,
+        sources=[
+            SourceOut(source=source, spans=[_span(span, frame) for span in within(good, frame)])
+            for source, good in result.per_source
+        ],
+        gaps=[
+            _span(gap.span, frame, gap.cause.value, _gap_zh(gap.span, CAUSE_ZH[gap.cause]))
+            for gap in result.gaps
+        ],
+    )
+
+
+def _gap_zh(span: Span, cause: str) -> str:
+    return f"{interval_zh(span)}(缺 {length_zh(span.seconds)}):{cause}"
+
+
+def _span(span: Span, frame: Span, cause: str | None = None, zh: str = "") -> SpanOut:
+    whole = frame.seconds
+    left = (span.start - frame.start).total_seconds() / whole * 100
+    return SpanOut(
+        start=span.start,
+        end=span.end,
+        left=round(left, 3),
+        width=round(span.seconds / whole * 100, 3),
+        cause=cause,
+        zh=zh,
+    )
+
+
+def _actor(session: Session, actor: str) -> str:
+    kind, _, name = actor.partition(":")
+    if kind == "person":
+        try:
+            return people.person(session, name).name
+        except NotFoundError:
+            return actor
+    return "系统" if kind == "system" else actor

@@ -1,0 +1,72 @@
+"""The station's worker: sweeps every bay, woken by events and by the clock, until it is stopped.
+
+Each bay has a thread of its own, so that a slow recorder does not hold up its neighbour. Events
+only make the next sweep come sooner; the periodic sweep finds everything anyway.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from ingest.bay import Bay, Result
+from ingest.station import Station
+from ingest.watch import Watcher
+
+LOG = logging.getLogger("liuhen.station")
+
+
+class Worker:
+    """Runs a station over its bays; `found` hears the results of every sweep that had any."""
+
+    def __init__(
+        self,
+        station: Station,
+        bays: list[Bay],
+        sweep_s: float,
+        found: Callable[[Bay, list[Result]], None] = lambda _bay, _results: None,
+    ) -> None:
+        self._station = station
+        self._sweep_s = sweep_s
+        self._found = found
+        self._stop = threading.Event()
+        self._wakes = {bay.name: threading.Event() for bay in bays}
+        self._watcher = Watcher([bay.root for bay in bays], self.wake)
+        self._threads = [
+            threading.Thread(target=self._run, args=(bay,), name=f"bay-{bay.name}", daemon=True)
+            for bay in bays
+        ]
+
+    def start(self) -> None:
+        """Begin to watch and to sweep."""
+        self._watcher.start()
+        for thread in self._threads:
+            thread.start()
+
+    def wake(self) -> None:
+        """Sweep soon: something changed."""
+        for wake in self._wakes.values():
+            wake.set()
+
+    def stop(self, timeout_s: float = 30) -> None:
+        """End after the file in hand; what is unfinished is resumed by the next start."""
+        self._stop.set()
+        self.wake()
+        self._watcher.stop()
+        for thread in self._threads:
+            thread.join(timeout_s)
+
+    def _run(self, bay: Bay) -> None:
+        wake = self._wakes[bay.name]
+        while not self._stop.is_set():
+            wake.clear()
+            self._watcher.refresh()
+            try:
+                results = self._station.sweep(bay)
+                if results:
+                    self._found(bay, results)
+            except Exception:
+                # The edge of the station: one bay's defect must not stop the others.
+                LOG.exception("sweep of %s failed", bay.name)
+            if wake.wait(self._sweep_s):
+                # Events come in swarms while a recorder writes: let them settle.
+                self._stop.wait(min(1.0, self._sweep_s))
