@@ -21,7 +21,13 @@ from storage.catalogue.unit_of_work import Catalogue
 from storage.custody.event import Outcome, PremisType
 from storage.custody.signer import LogSigner
 from storage.digest import Digest
-from storage.errors import ConflictError, FixityError, NotFoundError, ObjectMissingError
+from storage.errors import (
+    ConflictError,
+    EnvelopeError,
+    FixityError,
+    NotFoundError,
+    ObjectMissingError,
+)
 from storage.record import Receipt, SealedRecord
 from storage.recording import MediaKind, RecordingId
 from storage.signing import SigningKey, VerifyKey
@@ -56,6 +62,7 @@ class LocalCentre:
     stations: tuple[VerifyKey, ...]
     rulebook: Rulebook
     station: str
+    recipients: frozenset[str]
     on_step: Callable[[str], None] = lambda _step: None
     _read_back: dict[str, Digest] = field(default_factory=dict)
 
@@ -125,8 +132,12 @@ class LocalCentre:
     def _verify_objects(self, sealed: SealedRecord, envelope: bytes) -> None:
         if Digest.of(envelope) != sealed.envelope_digest:
             raise FixityError(part="envelope", recording=sealed.recording)
-        recipients_of(envelope, sealed.id)
+        if recipients_of(envelope, sealed.id) != self.recipients:
+            # A receipt for what neither vault nor recovery key opens would be a lie.
+            raise EnvelopeError(problem="sealed to other keys", recording=sealed.recording)
         key = key_of(sealed.id, PAYLOAD)
+        if self.objects.facts(key).size != sealed.payload["size"]:
+            raise FixityError(part="payload", recording=sealed.recording, problem="size")
         # What this process itself read back when it stored it need not be read a third time.
         found = self._read_back.pop(key, None) or self.objects.digest(key)
         if found != sealed.payload_digest:

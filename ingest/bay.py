@@ -53,11 +53,15 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Bay:
-    """A slot of the station, or a landing folder (then each file names its own source)."""
+    """A slot of the station, or a landing folder (then each file names its own source).
+
+    `only` names the one file in the root's own folder that is offered, where not all are.
+    """
 
     name: str
     root: Path
     landing: bool = False
+    only: bytes | None = None
 
 
 @dataclass(slots=True)

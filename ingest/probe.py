@@ -78,8 +78,12 @@ class MediaFacts:
         }
 
 
-def probe(file: BinaryIO, size: int, sandbox: Sandbox) -> MediaFacts:
-    """Look at an open file in the sandbox; its position afterwards is unspecified."""
+def probe(file: BinaryIO, size: int, sandbox: Sandbox, *, text: bool = False) -> MediaFacts:
+    """Look at an open file in the sandbox; its position afterwards is unspecified.
+
+    `text` says that the name promises a log or a track list: plain text is then a document, not
+    a film that cannot be played.
+    """
     if size == 0:
         return _unplayable(MediaKind.UNKNOWN, "empty", sandbox)
     file.seek(0)
@@ -89,11 +93,13 @@ def probe(file: BinaryIO, size: int, sandbox: Sandbox) -> MediaFacts:
         return _unplayable(MediaKind.UNKNOWN, f"tool-{error.reason}", sandbox)
     except ValueError:
         return _unplayable(MediaKind.UNKNOWN, "tool-answer", sandbox)
-    return _facts(untrusted_told, sandbox)
+    return _facts(untrusted_told, sandbox, text=text)
 
 
-def _facts(told: dict[str, Any], sandbox: Sandbox) -> MediaFacts:
+def _facts(told: dict[str, Any], sandbox: Sandbox, *, text: bool) -> MediaFacts:
     kind = _KINDS.get(told.get("kind", ""), MediaKind.UNKNOWN)
+    if text and told.get("text") is True:
+        kind = MediaKind.DOCUMENT
     boxes = told.get("boxes") or {}
     missing = int(boxes.get("missing_bytes") or 0)
     tracks = tuple(told.get("tracks") or ())

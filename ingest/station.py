@@ -52,12 +52,13 @@ class Station:
     listen: Callable[[Progress], None] = lambda _progress: None
     _looks: dict[tuple[str, bytes], list[Look]] = field(default_factory=dict)
     _checked: set[tuple[str, bytes]] = field(default_factory=set)
+    _given_up: set[tuple[str, bytes]] = field(default_factory=set)
     _docked: dict[str, str] = field(default_factory=dict)
     _shown: dict[str, float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def recover(self) -> None:
-        """After a start: give up attempts that a crash cut short, so that they begin anew.
+        """After a start: finish what was sealed, give up what was cut short before.
 
         A payload whose attempt never reached SEALED cannot be trusted to be this file's: its key
         died with the process. It is discarded at the centre and the file is sealed again.
@@ -66,6 +67,11 @@ class Station:
             if entry.recording is not None:
                 self.centre.discard(entry.recording)
             self.journal.move(entry, State.WAITING, recording=None)
+        for entry in self.journal.in_state(State.SEALED):
+            try:
+                self._deliver(entry)
+            except LiuhenError:
+                continue  # the next docking of this file tries again, and tells why it fails
 
     def sweep(self, bay: Bay) -> list[Result]:
         """Look at one bay once and take what is whole. Never raises for what a source does."""
@@ -81,7 +87,7 @@ class Station:
         return []
 
     def _sweep(self, bay: Bay, progress: Progress) -> list[Result]:
-        found = list(scan(bay.root))
+        found = [item for item in scan(bay.root) if bay.only is None or item.parts == (bay.only,)]
         files = [item for item in found if isinstance(item, Candidate)]
         results = [self._refused(bay, item) for item in found if isinstance(item, Refused)]
         if not found:
@@ -92,7 +98,7 @@ class Station:
         volume = identify(bay.root, [item.parts for item in files], now)
         if not bay.landing:
             self._dock(volume, bay)
-            self._finish_clearing(bay, volume, {item.path for item in files})
+        self._finish_clearing(bay, volume, {item.path for item in files})
         names: dict[tuple[bytes, ...], list[bytes]] = {}
         for item in files:
             names.setdefault(item.parts[:-1], []).append(item.parts[-1])
@@ -106,6 +112,8 @@ class Station:
                         source, bay.name, bay.root, item.path, item.size, item.mtime_ns, facts
                     )
                 )
+        # Of two files with the same bytes, the one whose name says most becomes the recording.
+        offered.sort(key=lambda one: (len(one.facts.questions), one.path))
         progress.show(
             state=BayState.SCANNING,
             source=None if bay.landing else volume.identity,
@@ -177,6 +185,10 @@ class Station:
         *,
         open_elsewhere: bool | None,
     ) -> Result:
+        given_up = (submission.bay, submission.path) in self._given_up
+        if entry.state is State.QUARANTINED and given_up:
+            # Tried in this docking; once more would only wear the card and flood the log.
+            return Result(display(submission.path), Outcome.QUARANTINED, reason=entry.reason)
         if entry.state in {State.CLEARED, State.GONE, State.QUARANTINED}:
             entry = self.journal.move(entry, State.WAITING, recording=None)
         if entry.state is State.SEALING:
@@ -241,7 +253,7 @@ class Station:
         recording = new_recording_id(self.clock(), self.entropy(10))
         done = progress.bytes_done
         with open_source(submission) as source:
-            media = probe(source, submission.size, self.sandbox)
+            media = probe(source, submission.size, self.sandbox, text=_is_text(submission.path))
             source.seek(0)
             entry = self.journal.move(entry, State.SEALING, recording=recording)
             self.on_step("sealing")
@@ -336,8 +348,8 @@ class Station:
     def _finish_clearing(self, bay: Bay, volume: VolumeIdentity, present: set[bytes]) -> None:
         """After a crash between unlink and note: what is gone from this very source is noted."""
         for entry in self.journal.in_state(State.CLEARING):
-            here = entry.bay == bay.name and entry.source == volume.identity
-            if here and entry.path not in present:
+            same = entry.bay == bay.name if bay.landing else entry.source == volume.identity
+            if same and entry.path not in present:
                 self._cleared(entry, entry.facts.get("recording") or str(entry.recording))
 
     def _quarantine(self, submission: Submission, reason: str, facts: dict[str, Any]) -> Result:
@@ -346,6 +358,7 @@ class Station:
         if reason in _RETRY:
             return Result(shown, Outcome.WAITING, reason=reason)
         if entry.state is State.WAITING:
+            self._given_up.add((submission.bay, submission.path))
             told = {name: value for name, value in facts.items() if name != "reason"}
             self.journal.move(entry, State.QUARANTINED, reason=reason, facts=told)
             self.centre.note(
@@ -388,6 +401,7 @@ class Station:
         for key in [key for key in self._looks if key[0] == bay.name]:
             del self._looks[key]
         self._checked = {key for key in self._checked if key[0] != bay.name}
+        self._given_up = {key for key in self._given_up if key[0] != bay.name}
         with self._lock:
             for source in [source for source, name in self._docked.items() if name == bay.name]:
                 del self._docked[source]
@@ -420,6 +434,10 @@ def _source(bay: Bay, volume: VolumeIdentity, serial: str | None) -> str:
     if bay.landing:
         return serial or f"unknown:landing-{_opaque(bay.name)}"
     return volume.identity
+
+
+def _is_text(path: bytes) -> bool:
+    return path.lower().endswith((b".log", b".gps", b".nmea", b".srt", b".txt", b".csv"))
 
 
 def _opaque(name: str) -> str:

@@ -69,7 +69,11 @@ def scan(root: Path) -> Iterator[Candidate | Refused]:
     stack: list[tuple[bytes, ...]] = [()]
     while stack:
         folder = stack.pop()
-        for entry in _listed(root, folder):
+        entries = _listed(root, folder)
+        if entries is None:
+            yield Refused(folder, Refusal.UNREADABLE)
+            continue
+        for entry in entries:
             count += 1
             if count > MAX_FILES:
                 yield Refused(folder, Refusal.TOO_MANY)
@@ -95,14 +99,15 @@ def scan(root: Path) -> Iterator[Candidate | Refused]:
                 yield Refused(parts, Refusal.NOT_REGULAR)
 
 
-def _listed(root: Path, folder: tuple[bytes, ...]) -> list["os.DirEntry[bytes]"]:
+def _listed(root: Path, folder: tuple[bytes, ...]) -> list["os.DirEntry[bytes]"] | None:
+    """Return a folder's entries, or None where it cannot be read: nobody may call it empty."""
     try:
         with os.scandir(b"/".join((os.fsencode(root), *folder))) as entries:
             return sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
         if not folder or not root.is_dir():
             raise MountGoneError(str(root)) from error
-        return []
+        return None
 
 
 class Watcher:

@@ -6,7 +6,7 @@ that the centre holds it: the record's digest, its leaf in the custody log, and 
 with a signed checkpoint, under the centre's keys. Both are written down in docs/spec/.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any, Self, TypeVar
@@ -17,7 +17,7 @@ from storage.custody.verify import verify_entry
 from storage.digest import Algorithm, Digest
 from storage.errors import SignatureError
 from storage.recording import RecordingId
-from storage.signing import SigningKey, VerifyKey, sign_document, verify_document
+from storage.signing import SigningKey, VerifyKey, sign_document, signers_of, verify_document
 
 RECORD_DOMAIN = "sealed-record/v1"
 RECEIPT_DOMAIN = "receipt/v1"
@@ -77,13 +77,16 @@ class SealedRecord:
         return sign_document(key, RECORD_DOMAIN, body)
 
     @classmethod
-    def verify(cls, data: bytes, stations: Iterable[VerifyKey]) -> Self:
-        """Return the record after its signatures verified.
+    def verify(cls, data: bytes, stations: Sequence[VerifyKey]) -> Self:
+        """Return the record after its signatures verified, by the very station it names.
 
         Raises: SignatureError, also for a body that is not a sealed record.
         """
+        known = {key.kid: key.name for key in stations}
         body = verify_document(data, RECORD_DOMAIN, stations)
         record = _build(cls, body)
+        if record.station not in {known[kid] for kid in signers_of(data)}:
+            raise SignatureError(problem="signed by another station", station=record.station)
         try:
             _ = (record.id, record.original, record.payload_digest, record.envelope_digest)
             proper = record.v == 1 and isinstance(record.size, int)

@@ -117,6 +117,11 @@ def sign_document(key: SigningKey, domain: str, body: Mapping[str, Any]) -> byte
     return canonical.encode({"body": body, "signatures": signatures})
 
 
+def signers_of(data: bytes) -> frozenset[str]:
+    """Return the key ids that a document names; to be trusted only after `verify_document`."""
+    return frozenset(entry["kid"] for entry in canonical.decode(data)["signatures"])
+
+
 def verify_document(data: bytes, domain: str, trusted: Iterable[VerifyKey]) -> dict[str, Any]:
     """Return the body after both signatures verified under one trusted key.
 

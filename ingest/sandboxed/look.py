@@ -7,6 +7,7 @@ it counts the packets of every track, for what a header declares proves nothing.
 """
 
 import array
+import codecs
 import itertools
 import json
 import os
@@ -173,6 +174,16 @@ def gaps(times: "array.array[float]", kind: str, zero: float) -> list[list[float
     return found[:MAX_GAPS]
 
 
+def is_text(head: bytes) -> bool:
+    """Tell whether these bytes are plain text (UTF-8, or GB 18030 as recorders write it)."""
+    for encoding in ("utf-8", "gb18030"):
+        # The head may end inside a character.
+        text = codecs.getincrementaldecoder(encoding)("replace").decode(head)
+        if text and "\ufffd" not in text and all(c >= " " or c in "\t\r\n" for c in text):
+            return True
+    return False
+
+
 def look(file: BinaryIO) -> dict[str, Any]:
     """Return all facts about the open file."""
     size = os.fstat(file.fileno()).st_size
@@ -182,6 +193,7 @@ def look(file: BinaryIO) -> dict[str, Any]:
     if demuxer == "mov":
         told["boxes"] = boxes(file, size)
     if not demuxer:
+        told["text"] = is_text(head)
         return told
     file.seek(0)
     try:

@@ -8,7 +8,7 @@ what remains are gaps, each with its cause and the nearest footage.
 Source of the duty: 兴隆县指导意见 第八条; of the rollover: GA/T 947 (最大录像间隔).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -263,12 +263,13 @@ def _with_nearest(gap: Gap, facts: ActionFacts) -> Gap:
 
 
 def _told_zh(frame: Span, result: Covered) -> str:
-    if not result.gaps:
+    if not result.holes:
         return ""
     lines = [
-        f"{interval_zh(gap.span, frame.start)}"
-        f"(缺 {length_zh(gap.span.seconds)}):{CAUSE_ZH[gap.cause]}{_near_zh(gap, frame)}"
-        for gap in result.gaps
+        f"{interval_zh(hole, frame.start)}(缺 {length_zh(hole.seconds)}):"
+        f"{'、'.join(_causes(result, hole, CAUSE_ZH, length_zh))}"
+        f"{_near_zh(_nearest(result, hole), frame)}"
+        for hole in result.holes
     ]
     head = (
         f"应全程录音录像 {interval_zh(frame)},"
@@ -277,8 +278,30 @@ def _told_zh(frame: Span, result: Covered) -> str:
     return head + ";".join(lines) + "。"
 
 
-def _near_zh(gap: Gap, frame: Span) -> str:
-    if gap.nearest_span is None:
+def _causes(
+    result: Covered, hole: Span, words: Mapping[Cause, str], length: Callable[[float], str]
+) -> list[str]:
+    """Return why the hole is one; with how much of it each cause makes, where there are several."""
+    parts: dict[Cause, float] = {}
+    for gap in result.gaps:
+        if gap.span.cut(hole):
+            parts[gap.cause] = parts.get(gap.cause, 0.0) + gap.span.seconds
+    if len(parts) == 1:
+        return [words[cause] for cause in parts]
+    ordered = sorted(parts, key=lambda cause: -parts[cause])
+    return [f"{words[cause]} {length(parts[cause])}" for cause in ordered]
+
+
+def _nearest(result: Covered, hole: Span) -> Gap | None:
+    """Return the part of the hole that unlinked footage would fill best, if any would be near."""
+    inside = [gap for gap in result.gaps if gap.span.cut(hole) and gap.nearest_span]
+    return max(
+        inside, key=lambda gap: (gap.nearest_fills_s, -(gap.nearest_distance_s or 0)), default=None
+    )
+
+
+def _near_zh(gap: Gap | None, frame: Span) -> str:
+    if gap is None or gap.nearest_span is None:
         return ""
     where = (
         f"可补 {length_zh(gap.nearest_fills_s)}"
@@ -290,12 +313,13 @@ def _near_zh(gap: Gap, frame: Span) -> str:
 
 
 def _told_en(frame: Span, result: Covered) -> str:
-    if not result.gaps:
+    if not result.holes:
         return ""
     lines = [
-        f"{interval_en(gap.span, frame.start)} "
-        f"({length_en(gap.span.seconds)} missing): {CAUSE_EN[gap.cause]}{_near_en(gap, frame)}"
-        for gap in result.gaps
+        f"{interval_en(hole, frame.start)} ({length_en(hole.seconds)} missing): "
+        f"{', '.join(_causes(result, hole, CAUSE_EN, length_en))}"
+        f"{_near_en(_nearest(result, hole), frame)}"
+        for hole in result.holes
     ]
     return (
         f"To be recorded whole from {interval_en(frame)}; "
@@ -303,8 +327,8 @@ def _told_en(frame: Span, result: Covered) -> str:
     )
 
 
-def _near_en(gap: Gap, frame: Span) -> str:
-    if gap.nearest_span is None:
+def _near_en(gap: Gap | None, frame: Span) -> str:
+    if gap is None or gap.nearest_span is None:
         return ""
     shown = interval_en(gap.nearest_span, frame.start)
     return f"; nearest unlinked footage: {gap.nearest_source}, {shown}"

@@ -175,11 +175,11 @@ class Answers:
 
 
 _QUESTIONS = {
-    "start_at": "start",
-    "officer_no": "officer",
-    "officer_id": "officer",
-    "clock_offset_s": "clock",
-    "sequence": "sequence",
+    "start_at": ("start", "confirm-start"),
+    "officer_no": ("officer",),
+    "officer_id": ("officer",),
+    "clock_offset_s": ("clock",),
+    "sequence": ("sequence",),
 }
 
 
@@ -202,7 +202,7 @@ def answer_questions(
         setattr(row, name, value)
     if row.start_at is not None and row.duration_s is not None:
         row.end_at = row.start_at + timedelta(seconds=row.duration_s)
-    answered = {_QUESTIONS.get(name) for name in given}
+    answered = {question for name in given for question in _QUESTIONS.get(name, ())}
     row.questions = [question for question in row.questions if question not in answered]
     uow.record(
         "recording.answer",

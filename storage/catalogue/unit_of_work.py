@@ -25,6 +25,7 @@ from storage.custody.event import SALT_SIZE, Event, Outcome, PremisType
 from storage.errors import CatalogueBusyError, CustodyError, StorageFullError
 from storage.recording import new_recording_id
 
+View = Session  # a consistent view of the catalogue, as `Catalogue.read` gives it
 Clock = Callable[[], datetime]
 Entropy = Callable[[int], bytes]
 

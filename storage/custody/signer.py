@@ -42,6 +42,11 @@ class LogSigner:
                 raise CustodyError(problem="the log has begun already", file=self._state.name)
             return self._sign(Checkpoint(self.origin, 0, EMPTY_ROOT), at)
 
+    @property
+    def begun(self) -> bool:
+        """Whether this signer has ever signed."""
+        return self._state.exists()
+
     @contextmanager
     def hold(self) -> Iterator["HeldSigner"]:
         """Hold the signer: nobody else signs until the block ends.

@@ -11,6 +11,7 @@ import base64
 import hashlib
 import json
 import os
+import shutil
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -152,16 +153,26 @@ class KeyRing:
         """Make the ring of an embedded office and return it.
 
         `origin` names the custody log (C2SP tlog-checkpoint) and with it the log's signer. The
-        private recovery key goes to `recovery_out` alone. Nothing is ever overwritten.
-        Raises: KeyRingError when any of the files exists.
+        private recovery key goes to `recovery_out` alone. Nothing is ever overwritten. The folder
+        appears whole or not at all; a creation cut short is finished, or begun anew, by the next.
+        Raises: KeyRingError when the folder or the recovery key exists.
         """
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o700)
-        if any(folder.iterdir()):
+        if folder.is_dir() and any(folder.iterdir()):
             raise KeyRingError(problem="the key folder is not empty", folder=folder.name)
+        making = folder.with_name(f".{folder.name}.making")
+        if not _is_finished(making, recovery_out):
+            shutil.rmtree(making, ignore_errors=True)
+            making.mkdir(parents=True, mode=0o700)
+            cls._make(making, station, origin, recovery_out, entropy)
+        making.replace(folder)
+        _sync(folder.parent)
+        return cls.load(folder)
+
+    @staticmethod
+    def _make(
+        folder: Path, station: str, origin: str, recovery_out: Path, entropy: Entropy
+    ) -> None:
         recovery = OpenKey(Use.RECOVERY, entropy(_SEED))
-        recovery_out.parent.mkdir(parents=True, exist_ok=True)
-        recovery.save(recovery_out)
         vault = OpenKey(Use.VAULT, entropy(_SEED))
         vault.save(folder / "vault.key")
         for key in (vault.seal_key(), recovery.seal_key()):
@@ -170,7 +181,8 @@ class KeyRing:
             signer = SigningKey.from_seeds(name, entropy(_SIGNING_SEEDS))
             _write_new(folder / f"{file}.sign", _signing_json(signer), private=True)
             _write_new(folder / f"{file}.verify", signer.verify_key().to_json())
-        return cls.load(folder)
+        recovery_out.parent.mkdir(parents=True, exist_ok=True)
+        recovery.save(recovery_out)  # the last: with it the ring in `folder` is complete
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -218,6 +230,15 @@ class KeyRing:
             return self.trusted[name]
         except KeyError as error:
             raise KeyRingError(problem="no such public key", wanted=name) from error
+
+
+def _is_finished(making: Path, recovery_out: Path) -> bool:
+    """Tell whether a creation was cut short after its last file and before its renaming."""
+    try:
+        public = _load_public(making / f"{Use.RECOVERY}.pub")
+        return OpenKey.load(recovery_out).seal_key().kid == public.kid
+    except KeyRingError:
+        return False
 
 
 def _signing_json(key: SigningKey) -> dict[str, str]:
@@ -276,8 +297,12 @@ def _write_new(path: Path, document: Mapping[str, str], *, private: bool = False
         file.write(canonical.encode(document))
         file.flush()
         os.fsync(file.fileno())
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(folder)
+        os.fsync(handle)
     finally:
-        os.close(folder)
+        os.close(handle)
