@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.orm import Session
-
 from api.identity import Visitor
 from api.service import Service
 from api.wiring import software
@@ -22,6 +20,7 @@ from storage.bundle.write import write
 from storage.catalogue import cases, custody_log, people, recordings
 from storage.catalogue.publish import publish
 from storage.catalogue.tables import ActionRow, CaseRow, RecordingRow
+from storage.catalogue.unit_of_work import View
 from storage.custody.checkpoint import untrusted_checkpoint
 from storage.custody.event import PremisType
 from storage.errors import ConflictError
@@ -92,7 +91,7 @@ def export(
         )
 
 
-def _linked(session: Session, case_id: str) -> list[RecordingRow]:
+def _linked(session: View, case_id: str) -> list[RecordingRow]:
     found: dict[str, RecordingRow] = {}
     for action in cases.actions(session, case_id):
         for exhibit in cases.exhibits(session, action.id):
@@ -121,7 +120,7 @@ def _case(row: CaseRow) -> dict[str, Any]:
     }
 
 
-def _action(service: Service, session: Session, row: ActionRow) -> BundledAction:
+def _action(service: Service, session: View, row: ActionRow) -> BundledAction:
     facts = cases.facts_of(session, row.id)
     return BundledAction(
         id=row.id,
@@ -144,7 +143,7 @@ def _action(service: Service, session: Session, row: ActionRow) -> BundledAction
 
 
 def _recording(
-    session: Session,
+    session: View,
     objects: ObjectStore,
     row: RecordingRow,
     original: Callable[[], Iterable[bytes]] | None,
@@ -177,7 +176,7 @@ def _stored(objects: ObjectStore, recording: str) -> Iterator[bytes]:
         offset += len(block)
 
 
-def _entries(session: Session, subjects: Iterable[str], checkpoint: str) -> list[BundledEntry]:
+def _entries(session: View, subjects: Iterable[str], checkpoint: str) -> list[BundledEntry]:
     log = custody_log.LogReader(session)
     size = untrusted_checkpoint(checkpoint).size
     events = [event for subject in subjects for event in log.events_of(subject)]

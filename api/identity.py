@@ -69,8 +69,7 @@ class Identity:
 
         Raises: ApiError(invalid) for a short password, ConflictError for a taken name.
         """
-        if len(password) < MIN_PASSWORD:
-            raise ApiError("invalid", problem=f"密码至少 {MIN_PASSWORD} 个字符")
+        _long_enough(password)
         with self._catalogue.write() as uow:
             if people.account_by_username(uow.session, username) is not None:
                 raise ConflictError(problem="user name is taken", username=username)
@@ -92,6 +91,23 @@ class Identity:
                 actor="system",
             )
             return person.id
+
+    def anyone(self) -> bool:
+        """Tell whether there is any account yet."""
+        with self._catalogue.read() as session:
+            return bool(people.accounts(session))
+
+    def set_password(self, username: str, password: str) -> None:
+        """Replace a password; open sessions of the account end.
+
+        Raises: ApiError(invalid) for a short password, ApiError(not-found).
+        """
+        _long_enough(password)
+        with self._catalogue.write() as uow:
+            account = people.account_by_username(uow.session, username)
+            if account is None:
+                raise ApiError("not-found", what="account", id=username[:80])
+            people.set_password(uow, account.id, self._hasher.hash(password), actor="system")
 
     def login(self, username: str, password: str) -> tuple[str, datetime]:
         """Return a new session token and its end.
@@ -173,3 +189,8 @@ class Identity:
 
 def _hashed(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _long_enough(password: str) -> None:
+    if len(password) < MIN_PASSWORD:
+        raise ApiError("invalid", problem=f"密码至少 {MIN_PASSWORD} 个字符")

@@ -122,6 +122,20 @@ TABLE: dict[str, Words] = {
         "请查阅接口说明。",
         "See the OpenAPI description.",
     ),
+    "station-busy": Words(
+        409,
+        "本机的采集站正在运行。",
+        "This machine's station is running already.",
+        "请把文件放入上传目录由它采集,或先停止 liuhen serve / station。",
+        "Put the files into a landing folder, or stop liuhen serve / station first.",
+    ),
+    "bundle": Words(
+        422,
+        "证据包无法打开:{problem}",
+        "The bundle cannot be opened: {problem}",
+        "请核对文件是否完整,重新取得证据包。",
+        "Check that the file is whole; get the bundle again.",
+    ),
     "range": Words(
         416,
         "请求的字节范围不在文件之内。",

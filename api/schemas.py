@@ -65,11 +65,9 @@ class NewExhibit(_In):
 
 
 class NewAnswers(_In):
-    """What a person found out about a recording. Seconds for the clock, true minus recorder."""
+    """What a person found out about a recording that nobody could tell."""
 
     start_at: AwareDatetime | None = None
-    clock_offset_s: Annotated[float, Field(ge=-86_400, le=86_400)] | None = None
-    clock_uncertainty_s: Annotated[float, Field(ge=0, le=86_400)] | None = None
     officer: Id | None = None
 
 

@@ -29,24 +29,24 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="LIUHEN_", extra="forbid")
 
     home: Path = Path("var")
-    station: str = Field("station-1", pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")
+    station: str = Field(default="station-1", pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")
     station_name: str = "一号采集站"
     township: str = "兴隆镇"
-    log_origin: str = Field("liuhen.invalid/custody", pattern=r"^[^\s+]{1,200}$")
+    log_origin: str = Field(default="liuhen.invalid/custody", pattern=r"^[^\s+]{1,200}$")
     database_url: str | None = None
     rulebook: Path | None = None
     bays: dict[str, Path] = Field(default_factory=dict)
     landing: dict[str, Path] = Field(default_factory=dict)
     clear: When = When.NEVER
-    clear_days: int = Field(30, ge=0)
+    clear_days: int = Field(default=30, ge=0)
     sm3: bool = False
     immutable: bool = True
-    quiet_s: float = Field(3.0, ge=0)
-    growing_s: float = Field(6 * 3600.0, gt=0)
-    sweep_s: float = Field(5.0, gt=0)
+    quiet_s: float = Field(default=3.0, ge=0)
+    growing_s: float = Field(default=6 * 3600.0, gt=0)
+    sweep_s: float = Field(default=5.0, gt=0)
     host: str = "127.0.0.1"
-    port: int = Field(8743, ge=0, le=65535)
-    session_hours: float = Field(10.0, gt=0)
+    port: int = Field(default=8743, ge=0, le=65535)
+    session_hours: float = Field(default=10.0, gt=0)
     footage: Path | None = None  # real clips for the demonstration and the tests
     vectors: Path | None = None  # public test vectors, for the tests alone
 

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy.orm import Session
-
 from api.problems import QUESTIONS, bay_zh, reason_zh
 from api.schemas import (
     ActionDetail,
@@ -32,6 +30,7 @@ from policies.wording import interval_zh, length_zh, percent
 from storage.catalogue import cases, custody_log, people, recordings
 from storage.catalogue.log_tables import CustodyEventRow
 from storage.catalogue.tables import ActionRow, CaseRow, ExhibitRow, PersonRow, RecordingRow
+from storage.catalogue.unit_of_work import View
 from storage.errors import NotFoundError
 
 ACTS_ZH = {
@@ -84,7 +83,7 @@ def bays(office: Office) -> list[BayOut]:
     return found
 
 
-def recording(session: Session, row: RecordingRow) -> RecordingOut:
+def recording(session: View, row: RecordingRow) -> RecordingOut:
     """Return one recording for a screen."""
     return RecordingOut(
         id=row.id,
@@ -129,7 +128,7 @@ def person(row: PersonRow) -> PersonOut:
     )
 
 
-def entry(session: Session, row: CustodyEventRow) -> EntryOut:
+def entry(session: View, row: CustodyEventRow) -> EntryOut:
     """Return one custody entry for a screen; rows' whole states stay in the log."""
     return EntryOut(
         index=row.index,
@@ -144,7 +143,7 @@ def entry(session: Session, row: CustodyEventRow) -> EntryOut:
     )
 
 
-def entries(session: Session, subjects: Sequence[str]) -> list[EntryOut]:
+def entries(session: View, subjects: Sequence[str]) -> list[EntryOut]:
     """Return every custody entry upon these subjects, oldest first."""
     log = custody_log.LogReader(session)
     found = [row for subject in subjects for row in log.events_of(subject)]
@@ -169,7 +168,7 @@ def case(row: CaseRow) -> CaseOut:
     )
 
 
-def case_detail(session: Session, row: CaseRow) -> CaseDetail:
+def case_detail(session: View, row: CaseRow) -> CaseDetail:
     """Return one case with its actions."""
     return CaseDetail(
         **case(row).model_dump(),
@@ -177,7 +176,7 @@ def case_detail(session: Session, row: CaseRow) -> CaseDetail:
     )
 
 
-def action(session: Session, row: ActionRow) -> ActionOut:
+def action(session: View, row: ActionRow) -> ActionOut:
     """Return one action for a list."""
     kind, stage = ActionKind(row.kind), Stage(row.stage)
     return ActionOut(
@@ -195,7 +194,7 @@ def action(session: Session, row: ActionRow) -> ActionOut:
     )
 
 
-def action_detail(session: Session, row: ActionRow, rulebook: Rulebook) -> ActionDetail:
+def action_detail(session: View, row: ActionRow, rulebook: Rulebook) -> ActionDetail:
     """Return one action with exhibits, coverage and findings, all computed now."""
     facts = cases.facts_of(session, row.id)
     verdict = rulebook.evaluate(facts)
@@ -207,7 +206,7 @@ def action_detail(session: Session, row: ActionRow, rulebook: Rulebook) -> Actio
     )
 
 
-def exhibit(session: Session, row: ExhibitRow) -> ExhibitOut:
+def exhibit(session: View, row: ExhibitRow) -> ExhibitOut:
     """Return one exhibit with its recording."""
     return ExhibitOut(
         id=row.id,
@@ -263,7 +262,7 @@ def _span(span: Span, frame: Span, cause: str | None = None, zh: str = "") -> Sp
     )
 
 
-def _actor(session: Session, actor: str) -> str:
+def _actor(session: View, actor: str) -> str:
     kind, _, name = actor.partition(":")
     if kind == "person":
         try:

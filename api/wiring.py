@@ -4,6 +4,7 @@
 below read no settings, no clock and no randomness but what they get from here.
 """
 
+import fcntl
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,12 +22,12 @@ from ingest.seal import Seal
 from ingest.settle import Patience
 from ingest.station import Station
 from policies.rulebook import SHIPPED, Rulebook, load
-from storage.catalogue import people
+from storage.catalogue import custody_log, people
 from storage.catalogue.journal import JournalStore
 from storage.catalogue.unit_of_work import Catalogue
 from storage.custody.signer import LogSigner
 from storage.digest import Algorithm
-from storage.errors import NotFoundError
+from storage.errors import LiuhenError, NotFoundError
 from storage.vault.folder_objects import FolderObjects
 from storage.vault.keys import KeyRing
 from storage.vault.objects import ObjectStore
@@ -49,6 +50,13 @@ def software() -> str:
     return f"liuhen {version('liuhen')}"
 
 
+class StationBusyError(LiuhenError):
+    """Another process is this home's station already."""
+
+    code = "station-busy"
+    retryable = True
+
+
 def _silent(_step: str) -> None:
     """Take no notice."""
 
@@ -69,6 +77,7 @@ class Office:
     entropy: Callable[[int], bytes] = entropy
     on_step: Step = _silent
     _sandbox: list[Sandbox] = field(default_factory=list)
+    _lock: list[int] = field(default_factory=list)
 
     @classmethod
     def open(cls, settings: Settings, on_step: Step = _silent) -> "Office":
@@ -93,6 +102,7 @@ class Office:
             stations=ring.stations,
             rulebook=rulebook,
             station=settings.station,
+            recipients=frozenset(key.kid for key in ring.recipients),
             on_step=on_step,
         )
         journal = Journal(JournalStore(home / "station.db"), clock)
@@ -120,8 +130,16 @@ class Office:
         *,
         operator: str | None = None,
         patience: Patience | None = None,
+        clearing: Clearing | None = None,
     ) -> Station:
-        """Build the station of this office; it recovers what a crash left."""
+        """Build the station of this office; it recovers what a crash left.
+
+        Patience and clearing are the settings' unless given. Only one process at a time is the
+        station of a home: what another has in hand must not be taken for left over.
+        Raises: StationBusyError.
+        """
+        self._take_station()
+        self.objects.sweep()
         settings = self.settings
         algorithms = (Algorithm.SHA256, Algorithm.SM3) if settings.sm3 else (Algorithm.SHA256,)
         station = Station(
@@ -141,15 +159,29 @@ class Office:
             clock=self.clock,
             entropy=self.entropy,
             patience=patience or Patience(settings.quiet_s, settings.growing_s),
-            clearing=Clearing(settings.clear, settings.clear_days),
+            clearing=clearing or Clearing(settings.clear, settings.clear_days),
             on_step=self.on_step,
             listen=listen,
         )
         station.recover()
         return station
 
+    def _take_station(self) -> None:
+        if self._lock:
+            return
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        handle = os.open(self.settings.home / "station.lock", flags, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(handle)
+            raise StationBusyError(station=self.settings.station) from error
+        self._lock.append(handle)
+
     def close(self) -> None:
-        """Let go of the databases."""
+        """Let go of the databases, and of the station."""
+        while self._lock:
+            os.close(self._lock.pop())
         self.catalogue.close()
         self.journal.close()
 
@@ -168,8 +200,21 @@ def found(settings: Settings, recovery_out: Path | None = None) -> Office:
         recovery_out=recovery_out or settings.recovery_out,
         entropy=entropy,
     )
+    return open_or_found(settings)
+
+
+def open_or_found(settings: Settings) -> Office:
+    """Open the office; found it where there is none yet, or where founding was cut short.
+
+    Raises: as `Office.open`.
+    """
+    if not settings.keys.is_dir():
+        return found(settings)
     office = Office.open(settings)
-    office.signer.begin(clock())
+    with office.catalogue.read() as session:
+        empty = custody_log.LogReader(session).size == 0
+    if empty and not office.signer.begun:
+        office.signer.begin(clock())
     with office.catalogue.write() as uow:
         try:
             people.station(uow.session, settings.station)

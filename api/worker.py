@@ -13,6 +13,7 @@ from ingest.station import Station
 from ingest.watch import Watcher
 
 LOG = logging.getLogger("liuhen.station")
+_PUBLISH_S = 60.0
 
 
 class Worker:
@@ -70,3 +71,31 @@ class Worker:
             if wake.wait(self._sweep_s):
                 # Events come in swarms while a recorder writes: let them settle.
                 self._stop.wait(min(1.0, self._sweep_s))
+
+
+class Publisher:
+    """Signs and publishes the log's head now and then, so that no entry stays unsigned for long."""
+
+    def __init__(self, publish: Callable[[], object], every_s: float = _PUBLISH_S) -> None:
+        self._publish = publish
+        self._every_s = every_s
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 30) -> None:
+        """Publish once more and end."""
+        self._stop.set()
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        stopping = False
+        while not stopping:
+            stopping = self._stop.wait(self._every_s)
+            try:
+                self._publish()
+            except Exception:
+                LOG.exception("publishing the log's head failed")

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from api import linking
 from api.sample_volume import Recorder, Segment, write_segments
 from api.service import Service
 from api.settings import Settings
@@ -101,8 +102,8 @@ class Desk:
         actor = f"person:{self.persons['zhang']}"
         with self.office.catalogue.write() as uow:
             rows = cases.propose_exhibits(uow, action_id, actor=actor)
-            for row in rows:
-                cases.confirm_exhibit(uow, row.id, actor=actor)
+        for row in rows:
+            linking.confirm(self.office, row.id, actor=actor)
         return [row.recording_id for row in rows]
 
     def close(self, action_id: str):

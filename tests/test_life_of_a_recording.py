@@ -153,4 +153,4 @@ def test_the_catalogue_agrees_with_its_log_after_all_that(desk, bundle):
     with office.catalogue.read() as session:
         assert list(audit(session, office.signer.keys, signed=office.signer.last())) == []
         kinds = [row.kind for row in recordings.search(session).rows]
-    assert sorted(kinds) == ["unknown"] * 3 + ["video"] * 3  # each with its recorder's .log
+    assert sorted(kinds) == ["document"] * 3 + ["video"] * 3  # each with its recorder's .log

@@ -30,6 +30,7 @@ from policies.stages import ACTION_ZH, STAGE_ZH, ActionKind, Stage
 from policies.wording import COUNTY_TIME, day_and_clock, length_zh
 from storage.catalogue import cases, custody_log, people, recordings
 from storage.catalogue.recordings import RecordingFilter
+from storage.catalogue.unit_of_work import View
 from storage.errors import LiuhenError
 from storage.recording import MediaKind
 
@@ -297,7 +298,7 @@ def _first_page(visitor: Visitor) -> str:
     return order[0]
 
 
-def _officers(session: Any, visitor: Visitor) -> list[Any]:
+def _officers(session: View, visitor: Visitor) -> list[Any]:
     rows = people.persons(session, township=visitor.person.township)
     return [views.person(row) for row in rows if row.kind in {"officer", "auxiliary"}]
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 
-from api import views
+from api import linking, views
 from api.export import export
 from api.gate import ServiceHere, VisitorHere
 from api.identity import Visitor
@@ -191,15 +191,14 @@ def link(action: Id, new: NewExhibit, service: ServiceHere, visitor: VisitorHere
         recording = recordings.by_id(session, new.recording)
     subject = recordings.subject_of(recording.id)
     service.authorise(visitor, Act.LINK, recording.township, subject)
-    with service.office.catalogue.write() as uow:
-        linked = cases.link_by_hand(
-            uow,
-            row.id,
-            recording.id,
-            shown_from=new.shown_from,
-            shown_to=new.shown_to,
-            actor=visitor.actor,
-        )
+    linked = linking.link(
+        service.office,
+        row.id,
+        recording.id,
+        shown_from=new.shown_from,
+        shown_to=new.shown_to,
+        actor=visitor.actor,
+    )
     return _exhibits(service, [linked])[0]
 
 
@@ -207,8 +206,7 @@ def link(action: Id, new: NewExhibit, service: ServiceHere, visitor: VisitorHere
 def confirm(exhibit: Id, service: ServiceHere, visitor: VisitorHere) -> ExhibitOut:
     """Say that the recording shows the action."""
     row = _exhibit(service, visitor, exhibit)
-    with service.office.catalogue.write() as uow:
-        decided = cases.confirm_exhibit(uow, row.id, actor=visitor.actor)
+    decided = linking.confirm(service.office, row.id, actor=visitor.actor)
     return _exhibits(service, [decided])[0]
 
 

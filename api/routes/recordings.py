@@ -14,6 +14,7 @@ from api.schemas import EntryOut, NewAnswers, RecordingOut, RecordingPage
 from policies.access import Act
 from storage.catalogue import people, recordings
 from storage.catalogue.recordings import Answers, RecordingFilter
+from storage.errors import ConflictError
 from storage.recording import MediaKind
 
 router = APIRouter(tags=["recordings"])
@@ -118,16 +119,17 @@ def receipt(recording: UUID, service: ServiceHere, visitor: VisitorHere) -> Resp
 def answer(
     recording: UUID, answers: NewAnswers, service: ServiceHere, visitor: VisitorHere
 ) -> RecordingOut:
-    """Write down what a person found out; the sealed record never changes."""
+    """Write down what a person found out, where it was asked; the sealed record never changes."""
     row = service.recording(visitor, recording, Act.ANSWER)
+    asked = set(row.questions)
+    if (answers.start_at and not asked & {"start", "confirm-start"}) or (
+        answers.officer and "officer" not in asked
+    ):
+        # What the recorder itself told is not for one person to move.
+        raise ConflictError(problem="nobody asked this", recording=row.id)
     with service.office.catalogue.write() as uow:
         officer = people.person(uow.session, answers.officer) if answers.officer else None
-        given = Answers(
-            start_at=answers.start_at,
-            clock_offset_s=answers.clock_offset_s,
-            clock_uncertainty_s=answers.clock_uncertainty_s,
-            officer_id=officer.id if officer else None,
-        )
+        given = Answers(start_at=answers.start_at, officer_id=officer.id if officer else None)
         recordings.answer_questions(uow, row.id, given, actor=visitor.actor)
     with service.office.catalogue.read() as session:
         return views.recording(session, recordings.by_id(session, row.id))

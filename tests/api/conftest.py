@@ -14,6 +14,7 @@ def desk(tmp_path_factory):
     desk = Desk.set_up(tmp_path_factory.mktemp("office"))
     dock(desk, "bay-1", FIRST, segment(-5, 15), segment(10, 8))
     dock(desk, "bay-2", SECOND, segment(8, 30))
+    (desk.bay("bay-1") / "found.bin").write_bytes(b"\x00\x01 nobody knows")
     desk.sweep()
     yield desk
     desk.office.close()

@@ -202,6 +202,13 @@ def test_what_nobody_knew_is_answered_by_a_person(desk, clients):
     assert chain[-1]["actor_name"] == "zhang某"
 
 
+def test_what_the_recorder_told_is_not_for_one_person_to_move(clients, videos):
+    path = f"/api/v1/recordings/{videos[0]['id']}/answers"
+    answer = clients.zhang.post(path, json={"start_at": SEIZED_AT.isoformat()})
+    assert answer.json()["code"] == "conflict"
+    assert clients.zhang.get(f"/api/v1/recordings/{videos[0]['id']}").json() == videos[0]
+
+
 def test_bays_are_shown_in_chinese(clients):
     bays = clients.wang.get("/api/v1/bays").json()
     assert [bay["state"] for bay in bays] == ["safe", "safe"]
@@ -212,7 +219,7 @@ def test_bays_are_shown_in_chinese(clients):
 def test_a_reviewer_verifies_everything_and_gets_proofs(clients):
     answer = clients.shen.post("/api/v1/custody/verification").json()
     assert answer["verified"], answer
-    assert answer["recordings"] == 6
+    assert answer["recordings"] == 7
     head = clients.shen.get("/api/v1/custody/checkpoint").text
     assert head.startswith("liuhen.invalid/custody\n")
     assert clients.shen.get("/api/v1/custody/entries/0/proof").text.startswith(

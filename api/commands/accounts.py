@@ -1,0 +1,86 @@
+"""`liuhen accounts add|list|disable|password`: who may log in. Passwords are asked, never given."""
+
+from typing import Annotated
+
+import typer
+
+from api.commands.terminal import OUT
+from api.problems import ApiError
+from api.service import Service
+from api.settings import Settings
+from api.wiring import Office, open_or_found
+from policies.access import Role
+from storage.catalogue import people
+
+app = typer.Typer(no_args_is_help=True)
+Password = Annotated[
+    str,
+    typer.Option(prompt="密码 password", hide_input=True, confirmation_prompt=True),
+]
+
+
+@app.command()
+def add(  # noqa: PLR0917 - typer turns each into an option
+    username: Annotated[str, typer.Option(prompt="用户名 user name")],
+    name: Annotated[str, typer.Option(prompt="姓名 person's name")],
+    role: Annotated[Role, typer.Option(prompt="角色 role")],
+    password: Password,
+    certificate: Annotated[str | None, typer.Option(help="执法证号(记录仪文件中的警号)")] = None,
+    township: Annotated[str | None, typer.Option(help="乡镇,默认本单位")] = None,
+) -> None:
+    """新建人员和帐号。 Add a person with an account."""
+    office = open_or_found(Settings())
+    try:
+        more = {"certificate_no": certificate} if certificate else {}
+        Service.over(office).identity.create(
+            username=username,
+            password=password,
+            role=role,
+            name=name,
+            township=township or office.settings.township,
+            **more,
+        )
+    finally:
+        office.close()
+    OUT.print(f"已建立帐号 added: {username}", markup=False)
+
+
+@app.command(name="list")
+def listed() -> None:
+    """列出帐号。 List the accounts."""
+    office = Office.open(Settings())
+    try:
+        with office.catalogue.read() as session:
+            for account in people.accounts(session):
+                person = people.person(session, account.person_id)
+                state = "停用 disabled" if account.disabled else "可用 enabled"
+                told = f"{account.username}  {account.role}  {person.name}  {person.township}"
+                OUT.print(f"{told}  {state}", markup=False)
+    finally:
+        office.close()
+
+
+@app.command()
+def disable(username: str) -> None:
+    """停用帐号,已登录的立即退出。 Disable an account; its open sessions end."""
+    office = Office.open(Settings())
+    try:
+        with office.catalogue.write() as uow:
+            account = people.account_by_username(uow.session, username)
+            if account is None:
+                raise ApiError("not-found", what="account", id=username[:80])
+            people.set_disabled(uow, account.id, disabled=True, actor="system")
+    finally:
+        office.close()
+    OUT.print(f"已停用 disabled: {username}", markup=False)
+
+
+@app.command()
+def password(username: str, password: Password) -> None:
+    """重设密码,已登录的立即退出。 Set a new password; open sessions end."""
+    office = Office.open(Settings())
+    try:
+        Service.over(office).identity.set_password(username, password)
+    finally:
+        office.close()
+    OUT.print(f"已重设密码 password set: {username}", markup=False)

@@ -1,0 +1,40 @@
+"""`liuhen bundle CASE OUT`: export a case as a bundle, as the person who logs in."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.commands.terminal import OUT, counting
+from api.export import export
+from api.problems import ApiError
+from api.service import Service
+from api.settings import Settings
+from api.wiring import Office
+from storage.catalogue import cases
+
+
+def bundle(
+    case: Annotated[str, typer.Argument(help="案号 case number")],
+    out: Annotated[Path, typer.Argument(help="新文件夹 a new folder")],
+    *,
+    username: Annotated[str, typer.Option(prompt="用户名 user")],
+    password: Annotated[str, typer.Option(prompt="密码 password", hide_input=True)],
+    sealed: Annotated[bool, typer.Option(help="导出密文,不解密")] = False,
+) -> None:
+    """导出证据包。 Export a case as a bundle that verifies offline."""
+    office = Office.open(Settings())
+    try:
+        service = Service.over(office)
+        token, _until = service.identity.login(username, password)
+        visitor = service.identity.visitor(token)
+        with office.catalogue.read() as session:
+            row = cases.case_by_number(session, case)
+        if row is None:
+            raise ApiError("not-found", what="case", id=case[:80])
+        with counting("导出 exporting") as progress:
+            digest = export(service, visitor, row.id, out, sealed=sealed, progress=progress)
+        service.identity.logout(token)
+    finally:
+        office.close()
+    OUT.print(f"已导出 exported: {out}\n清单 manifest sha-256: {digest}", markup=False)

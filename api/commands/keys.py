@@ -1,0 +1,40 @@
+"""`liuhen keys init`: make the keys of a new office; say how to carry the recovery key away."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.commands.terminal import OUT
+from api.settings import Settings
+from api.wiring import found
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def keys() -> None:
+    """密钥。 Keys."""
+
+
+@app.command()
+def init(
+    recovery: Annotated[
+        Path | None, typer.Option(help="恢复密钥写到哪里(如 U 盘) where the recovery key goes")
+    ] = None,
+) -> None:
+    """生成密钥并建立本单位。 Make the keys and found the office; nothing is ever overwritten."""
+    settings = Settings()
+    office = found(settings, recovery)
+    ring = office.ring
+    where = recovery or settings.recovery_out
+    OUT.print("密钥已生成,请记录并公布以下指纹。 Keys made; publish these fingerprints:")
+    for key in (ring.verifying("centre"), ring.verifying("log"), *ring.stations):
+        OUT.print(f"  {key.name}  {key.kid}", markup=False)
+    for seal in ring.recipients:
+        OUT.print(f"  {seal.use}  {seal.kid}", markup=False)
+    OUT.print(
+        f"[bold]恢复密钥在 {where}:请移到离线介质,由两人保管,并从本机删除。[/bold]\n"
+        "Move the recovery key to an offline medium in the care of two persons, and delete it here."
+    )
+    office.close()

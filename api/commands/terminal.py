@@ -1,0 +1,83 @@
+"""How commands speak: lines for people, progress bars on a terminal, JSON for programs."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from api.problems import bay_zh
+from ingest.bay import Progress as BayProgress
+from ingest.bay import Result
+
+OUT = Console(highlight=False, soft_wrap=True)
+ERR = Console(stderr=True, highlight=False, soft_wrap=True)
+
+_OUTCOMES = {
+    "accessioned": "[green]已入库 accessioned[/green]",
+    "duplicate": "[cyan]已有 duplicate[/cyan]",
+    "quarantined": "[red]未采集 quarantined[/red]",
+    "waiting": "[yellow]等待 waiting[/yellow]",
+    "ignored": "忽略 ignored",
+}
+
+
+def say_json(value: Any) -> None:
+    """Print one JSON value on one line."""
+    OUT.print(json.dumps(value, ensure_ascii=False), markup=False)
+
+
+@contextmanager
+def bay_bars() -> Iterator[Callable[[BayProgress], None]]:
+    """Show a bar for each bay while the block runs; gives the listener for a station."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[current]}"),
+    )
+    with Progress(*columns, console=ERR, transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def listen(told: BayProgress) -> None:
+            if told.bay not in tasks:
+                tasks[told.bay] = bars.add_task(told.bay, total=None, current="")
+            bars.update(
+                tasks[told.bay],
+                description=f"{told.bay} {bay_zh(told.state)}",
+                total=told.bytes_total or None,
+                completed=told.bytes_done,
+                current=escape((told.current or "")[-60:]),
+            )
+
+        yield listen
+
+
+@contextmanager
+def counting(what: str, total: int | None = None) -> Iterator[Callable[[str, int], None]]:
+    """Show a bar that moves by bytes; gives a callback (what, bytes)."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with Progress(*columns, console=ERR, transient=True) as bars:
+        task = bars.add_task(what, total=total)
+        yield lambda _name, size: bars.update(task, advance=size)
+
+
+def say_result(result: Result, reason: str) -> None:
+    """Print one submission's outcome."""
+    told = f"  {_OUTCOMES[result.outcome]} {escape(result.path)}"
+    if result.recording:
+        told += f" [dim]{result.recording}[/dim]"
+    if reason:
+        told += f" {escape(reason)}"
+    OUT.print(told)

@@ -1,0 +1,71 @@
+"""`liuhen verify BUNDLE` and `liuhen verify --all`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from api.bundle_archive import opened
+from api.commands.terminal import ERR, OUT, counting, say_json
+from api.settings import Settings
+from api.whole_check import orphans, whole_check
+from api.wiring import Office
+from storage.bundle.verify import verify as verify_bundle
+
+
+def verify(
+    bundle: Annotated[Path | None, typer.Argument(help="证据包(文件夹或 zip)")] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="核验本机保管的全部内容")] = False,
+    keys: Annotated[Path | None, typer.Option(help="另行取得的公钥目录")] = None,
+    json: Annotated[bool, typer.Option("--json", help="输出 JSON")] = False,
+) -> None:
+    """核验证据包,或全部内容。 Verify a bundle offline, or everything that is kept here."""
+    if everything == (bundle is not None):
+        ERR.print("请给出证据包,或者 --all。 Name a bundle, or --all.")
+        raise typer.Exit(2)
+    if bundle is not None:
+        _bundle(bundle, keys, json=json)
+    _everything(json=json)
+
+
+def _bundle(bundle: Path, keys: Path | None, *, json: bool) -> None:
+    with opened(bundle) as folder:
+        report = verify_bundle(folder, keys)
+    if json:
+        say_json(report.to_json())
+    else:
+        for line in report.lines():
+            OUT.print(line, markup=False)
+    raise typer.Exit(0 if report.passed else 1)
+
+
+def _everything(*, json: bool) -> None:
+    office = Office.open(Settings())
+    counted = 0
+    try:
+        with counting("核验 verifying") as progress:
+
+            def count(recording: str, size: int) -> None:
+                nonlocal counted
+                counted += 1
+                progress(recording, size)
+
+            wrong = list(whole_check(office, count))
+        left = orphans(office)
+    finally:
+        office.close()
+    if json:
+        told = [one.to_json() for one in wrong]
+        say_json({"verified": not wrong, "recordings": counted, "wrong": told, "orphans": left})
+        raise typer.Exit(1 if wrong else 0)
+    for one in wrong:
+        OUT.print(f"[red]✗[/red] {escape(one.zh)}\n    {escape(one.en)}")
+    for key in left:
+        OUT.print(f"[yellow]·[/yellow] 未完成的采集残留 left by an interrupted attempt: {key}")
+    if wrong:
+        OUT.print(f"结论:发现 {len(wrong)} 个问题! {len(wrong)} problem(s) found.")
+        raise typer.Exit(1)
+    OUT.print(f"结论:{counted} 份全部完好,日志一致。 All {counted} whole; the log agrees.")
+    raise typer.Exit(0)
