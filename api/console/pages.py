@@ -347,7 +347,7 @@ def _templates() -> Environment:
     made.filters |= {
         "time": lambda at: day_and_clock(at) if at else "未知",
         "input_time": _input_time,
-        "length": lambda seconds: length_zh(seconds) if seconds is not None else "未知",
+        "lasting": lambda seconds: length_zh(seconds) if seconds is not None else "未知",
         "size": _size,
     }
     made.globals |= {
