@@ -123,6 +123,11 @@ class Journal:
             State(row.state) in RECEIPTED for row in self._store.rows(source=source, size=size)
         )
 
+    def sources_of(self, bay: str, path: bytes, size: int, mtime_ns: int) -> set[str]:
+        """Return the sources that offered this very version of a file in this bay before."""
+        rows = self._store.rows(bay=bay, path=path, size=size, mtime_ns=mtime_ns)
+        return {row.source for row in rows}
+
     def in_state(self, *states: State) -> list[Entry]:
         """Return all entries in these states, oldest first."""
         return [_entry(row) for state in states for row in self._store.rows(state=state)]

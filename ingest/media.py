@@ -175,7 +175,14 @@ def render(scene: Scene, target: Path, *, timeout_s: float = 120) -> None:
         clock = f"{scene.label} %{{pts:gmtime:{scene.start_epoch}}}"
         streams.append(
             picture.drawtext(
-                text=clock, x=8, y=8, fontsize=14, fontcolor="white", box=1, boxcolor="black"
+                text=clock,
+                escape_text=False,
+                x=8,
+                y=8,
+                fontsize=14,
+                fontcolor="white",
+                box=1,
+                boxcolor="black",
             )
         )
     if scene.sound:

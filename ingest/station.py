@@ -8,7 +8,7 @@ made again. Nothing here deletes an original but `clear.clear`.
 import errno
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -95,7 +95,7 @@ class Station:
             progress.show(state=BayState.EMPTY)
             return results
         now = self.clock()
-        volume = identify(bay.root, [item.parts for item in files], now)
+        volume = self._identified(bay, files, now)
         if not bay.landing:
             self._dock(volume, bay)
         self._finish_clearing(bay, volume, {item.path for item in files})
@@ -128,6 +128,21 @@ class Station:
             progress.files_done += 1
         self._conclude(progress, results)
         return results
+
+    def _identified(self, bay: Bay, files: list[Candidate], now: datetime) -> VolumeIdentity:
+        """Return whose volume this is; where it no longer tells, what it was before it was cleared.
+
+        A recorder whose named files are gone may hold a last one that names nobody.
+        """
+        volume = identify(bay.root, [item.parts for item in files], now)
+        if volume.how != "bay":
+            return volume
+        before = {
+            source
+            for item in files
+            for source in self.journal.sources_of(bay.name, item.path, item.size, item.mtime_ns)
+        }
+        return replace(volume, identity=before.pop()) if len(before) == 1 else volume
 
     def _conclude(self, progress: Progress, results: Iterable[Result]) -> None:
         outcomes = {result.outcome for result in results}
