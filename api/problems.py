@@ -220,6 +220,13 @@ TABLE: dict[str, Words] = {
         "请稍后重试。",
         "Try again shortly.",
     ),
+    "catalogue-unavailable": Words(
+        503,
+        "数据库无法读写,本次操作没有完成:{problem}",
+        "The database cannot be read or written; nothing was done: {problem}",
+        "请检查磁盘空间和磁盘状态;记录仪内的文件没有清除。",
+        "Check the disk and its free space; no recorder was cleared.",
+    ),
     "rulebook": Words(
         500,
         "规则库有误:{file} 第 {line} 行:{problem}",

@@ -5,7 +5,7 @@ only and is gone when it returns: the station can never open what it sealed.
 """
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from io import FileIO
@@ -21,6 +21,7 @@ from storage.record import SealedRecord
 from storage.recording import RecordingId
 from storage.signing import SigningKey
 from storage.vault.keys import SealKey
+from storage.vault.objects import Block
 from storage.vault.sealing import DATA_KEY, Sealer, context_of, seal_envelope
 
 
@@ -43,6 +44,21 @@ class Sealed:
     record: bytes
     envelope: bytes
     original: Digest
+
+
+class _SourceError(Exception):
+    """Carries a source's read error through the store, which must not take it for its own."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(error.errno)
+        self.error = error
+
+
+def _apart(blocks: Iterable[Block]) -> Iterator[Block]:
+    try:
+        yield from blocks
+    except OSError as error:
+        raise _SourceError(error) from error
 
 
 def seal(
@@ -70,7 +86,10 @@ def seal(
         algorithms=by.algorithms,
         progress=progress,
     )
-    stored = centre.put_payload(recording, sealer)
+    try:
+        stored = centre.put_payload(recording, _apart(sealer))
+    except _SourceError as failure:
+        raise failure.error from failure
     check_unchanged(source, submission)
     if sealer.size != submission.size:
         raise SubmissionError(reason="changed", was=submission.size, found=sealer.size)

@@ -102,6 +102,13 @@ class CatalogueBusyError(LiuhenError):
     retryable = True
 
 
+class CatalogueUnavailableError(LiuhenError):
+    """The database's disk does not read or write; nothing was done."""
+
+    code = "catalogue-unavailable"
+    retryable = True
+
+
 class NotFoundError(LiuhenError):
     """Nothing of that kind under that id (or none that this person may know of)."""
 

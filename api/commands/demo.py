@@ -255,7 +255,9 @@ class _Show:
                 OUT.print(f"  [red]拒绝 refused[/red] {escape(finding.message_zh)}")
                 OUT.print(f"  [dim]{escape(finding.message_en)}[/dim]")
                 _must("第八条" in finding.message_zh, "the article is not named")
-                self.told["拒绝办结 refused"] = f"{finding.basis.zh},覆盖 {percent(finding.facts['share'])}"
+                self.told["拒绝办结 refused"] = (
+                    f"{finding.basis.zh},覆盖 {percent(finding.facts['share'])}"
+                )
 
     def _second_recorder(self, action: str) -> None:
         self._step(

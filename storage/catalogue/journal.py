@@ -13,10 +13,9 @@ from typing import Any
 
 from sqlalchemy import JSON, BigInteger, LargeBinary, String, UniqueConstraint, event, select
 from sqlalchemy.engine import Engine, create_engine
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from storage.errors import CatalogueBusyError, StorageFullError
+from storage.catalogue.unit_of_work import told
 
 
 class JournalBase(DeclarativeBase):
@@ -72,24 +71,21 @@ class JournalStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
         _configure(self._engine)
-        JournalBase.metadata.create_all(self._engine)
+        with told("journal"):
+            JournalBase.metadata.create_all(self._engine)
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """Open one transaction; it is on the disk when the block ends.
 
-        Raises: CatalogueBusyError (locked for 30 s), StorageFullError.
+        Raises: CatalogueBusyError (locked for 30 s), StorageFullError, CatalogueUnavailableError.
         """
-        try:
-            with Session(self._engine, expire_on_commit=False) as session, session.begin():
-                yield session
-        except OperationalError as error:
-            text = str(error.orig)
-            if "locked" in text or "busy" in text:
-                raise CatalogueBusyError(database="journal") from error
-            if "full" in text:
-                raise StorageFullError(where="journal") from error
-            raise
+        with (
+            told("journal"),
+            Session(self._engine, expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            yield session
 
     def find(self, source: str, path: bytes, size: int, mtime_ns: int) -> SubmissionRow | None:
         """Return the row under this natural key."""

@@ -22,7 +22,12 @@ from storage import canonical
 from storage.catalogue import custody_log
 from storage.catalogue.columns import Audited
 from storage.custody.event import SALT_SIZE, Event, Outcome, PremisType
-from storage.errors import CatalogueBusyError, CustodyError, StorageFullError
+from storage.errors import (
+    CatalogueBusyError,
+    CatalogueUnavailableError,
+    CustodyError,
+    StorageFullError,
+)
 from storage.recording import new_recording_id
 
 View = Session  # a consistent view of the catalogue, as `Catalogue.read` gives it
@@ -136,7 +141,7 @@ class Catalogue:
         config = Config()
         folder = Path(__file__).parent / "migrations"
         config.set_main_option("script_location", str(folder).replace("%", "%%"))
-        with _told(), self._writer().begin() as connection:
+        with told(), self._writer().begin() as connection:
             self._lock_log(connection)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
@@ -149,7 +154,7 @@ class Catalogue:
         Raises: CatalogueBusyError (another writer held the lock for too long; the same call may
         succeed later), StorageFullError, CustodyError (a row changed without an entry).
         """
-        with _told(), Session(self._writer(), expire_on_commit=False) as session, session.begin():
+        with told(), Session(self._writer(), expire_on_commit=False) as session, session.begin():
             self._lock_log(session.connection())
             unit = UnitOfWork(session, self._clock(), self._entropy)
             yield unit
@@ -158,7 +163,7 @@ class Catalogue:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Open a consistent view of the catalogue. Nothing done in it is kept."""
-        with _told(), Session(self._engine, expire_on_commit=False, autoflush=False) as session:
+        with told(), Session(self._engine, expire_on_commit=False, autoflush=False) as session:
             yield session
 
     def now(self) -> datetime:
@@ -205,14 +210,19 @@ def _configure_sqlite(engine: Engine) -> None:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Turn the database's own errors into ours."""
+def told(database: str = "catalogue") -> Iterator[None]:
+    """Turn a database's own errors into ours.
+
+    Raises: CatalogueBusyError, StorageFullError, CatalogueUnavailableError.
+    """
     try:
         yield
     except OperationalError as error:
-        told = str(error.orig)
-        if "locked" in told or "busy" in told:
-            raise CatalogueBusyError(database="catalogue") from error
-        if "full" in told:
-            raise StorageFullError(where="catalogue") from error
+        text = str(error.orig)
+        if "locked" in text or "busy" in text:
+            raise CatalogueBusyError(database=database) from error
+        if "full" in text:
+            raise StorageFullError(where=database) from error
+        if "I/O error" in text or "unable to open" in text:
+            raise CatalogueUnavailableError(database=database, problem=text) from error
         raise

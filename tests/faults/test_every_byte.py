@@ -1,0 +1,191 @@
+"""Flip each byte of everything that is kept of one recording: every flip is found and named."""
+
+import sqlite3
+
+import pytest
+
+from api.whole_check import whole_check
+from storage.digest import Digest
+from storage.errors import (
+    CustodyError,
+    EnvelopeError,
+    FixityError,
+    KeyRingError,
+    LiuhenError,
+    SignatureError,
+)
+from storage.record import Receipt, SealedRecord
+from storage.vault.ranges import PlainReader
+from storage.vault.sealing import open_envelope
+from tests.office import Desk
+
+TEXT = b"09:43 arrived at the warehouse"
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    desk = Desk.set_up(tmp_path_factory.mktemp("office"))
+    (desk.bay("bay-1") / "note.txt").write_bytes(TEXT)
+    desk.sweep()
+    yield desk
+    desk.office.close()
+
+
+@pytest.fixture(scope="module")
+def row(desk):
+    from storage.catalogue import recordings
+
+    with desk.office.catalogue.read() as session:
+        (row,) = recordings.everything(session)
+    return row
+
+
+@pytest.fixture(scope="module")
+def sealed(desk, row):
+    return SealedRecord.verify(row.record_text.encode(), desk.office.ring.stations)
+
+
+@pytest.fixture
+def folder(desk, row):
+    return desk.office.settings.home / "objects" / row.id
+
+
+def flips(data):
+    """Every byte flipped in its lowest and in its highest bit; one byte less; one more."""
+    for position in range(len(data)):
+        for bit in (0x01, 0x80):
+            yield position, data[:position] + bytes([data[position] ^ bit]) + data[position + 1 :]
+    yield "shorter", data[:-1]
+    yield "longer", data + b"\x00"
+
+
+def read_through(payload, key, context):
+    def read_at(offset, length):
+        return payload[offset : offset + length]
+
+    reader = PlainReader(read_at, len(payload), key, context)
+    return b"".join(reader.read(0, reader.size))
+
+
+def test_each_byte_of_the_payload(desk, row, sealed, folder):
+    payload = (folder / "payload").read_bytes()
+    envelope = (folder / "envelope.json").read_bytes()
+    opened = open_envelope(envelope, desk.office.ring.opening[0], sealed.id)
+    assert read_through(payload, opened.data_key, opened.context) == TEXT
+    for where, flipped in flips(payload):
+        with pytest.raises(FixityError) as caught:
+            read_through(flipped, opened.data_key, opened.context)
+        assert caught.value.facts["part"] == "payload", where
+        assert Digest.of(flipped) != sealed.payload_digest
+
+
+def test_each_byte_of_the_envelope(desk, sealed, folder):
+    """Nothing opens; or, where only the other recipient's part was hit, the record names it."""
+    envelope = (folder / "envelope.json").read_bytes()
+    key = desk.office.ring.opening[0]
+    opened = open_envelope(envelope, key, sealed.id)
+    refused = 0
+    for where, flipped in flips(envelope):
+        assert Digest.of(flipped) != sealed.envelope_digest, where
+        try:
+            found = open_envelope(flipped, key, sealed.id)
+        except (EnvelopeError, KeyRingError):
+            refused += 1
+        else:
+            assert found.data_key == opened.data_key, where
+    assert refused > len(envelope)  # the greater half of 2 n + 2 flips
+
+
+def test_each_byte_of_the_record(desk, row, folder):
+    record = (folder / "record.json").read_bytes()
+    for _where, flipped in flips(record):
+        with pytest.raises(SignatureError):
+            SealedRecord.verify(flipped, desk.office.ring.stations)
+
+
+def test_each_byte_of_the_receipt(desk, row):
+    ring = desk.office.ring
+    receipt = row.receipt_text.encode()
+    for _where, flipped in flips(receipt):
+        with pytest.raises((SignatureError, CustodyError)):
+            Receipt.verify(flipped, ring.verifying("centre"), ring.verifying("log"))
+
+
+@pytest.mark.parametrize("part", ["payload", "record.json", "envelope.json"])
+def test_a_flipped_object_is_named_by_the_check_of_everything(desk, row, folder, part):
+    path = folder / part
+    data = path.read_bytes()
+    path.chmod(0o600)
+    for where in (0, len(data) // 2, len(data) - 1):
+        path.write_bytes(data[:where] + bytes([data[where] ^ 1]) + data[where + 1 :])
+        assert {(w.what, w.subject) for w in whole_check(desk.office)} == {
+            ("changed-object", f"{row.id}/{part}")
+        }
+    path.write_bytes(data)
+    assert list(whole_check(desk.office)) == []
+
+
+def columns():
+    yield "log_leaf", "leaf", "edited-entry"
+    yield "log_leaf", "hash", "edited-entry"
+    yield "custody_event", "details", "edited-details"
+    yield "custody_event", "salt", "edited-details"
+    yield "log_checkpoint", "text", "edited-checkpoint"
+
+
+@pytest.mark.parametrize(("table", "column", "what"), list(columns()))
+def test_each_byte_of_an_entry(desk, row, table, column, what):
+    connection = sqlite3.connect(desk.office.settings.home / "catalogue.db")
+    key = "size" if table == "log_checkpoint" else '"index"'
+    order = f"SELECT {key}, {column} FROM {table} ORDER BY {key} DESC LIMIT 1"  # noqa: S608
+    if table != "log_checkpoint":
+        order = f"SELECT {key}, {column} FROM {table} WHERE {key} = {row.leaf_index}"  # noqa: S608
+    index, value = connection.execute(order).fetchone()
+    data = value if isinstance(value, bytes) else value.encode()
+    step = 1 if len(data) < 600 else len(data) // 60
+
+    def put(changed):
+        kept = changed
+        if not isinstance(value, bytes):
+            try:
+                kept = changed.decode()
+            except UnicodeDecodeError:
+                kept = changed  # bytes where a text should be: to be named as well
+        with connection:
+            connection.execute(f"UPDATE {table} SET {column} = ? WHERE {key} = ?", (kept, index))  # noqa: S608
+
+    try:
+        for position in range(0, len(data), step):
+            put(data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :])
+            found = {wrong.what for wrong in whole_check(desk.office)}
+            assert found, (position, table)
+            assert what in found or "damaged-database" in found, (position, found)
+    finally:
+        put(data)
+        connection.close()
+    assert list(whole_check(desk.office)) == []
+
+
+def test_each_byte_of_the_published_log(desk):
+    home = desk.office.settings.home
+    for path in sorted(p for p in (home / "log").rglob("*") if p.is_file()):
+        data = path.read_bytes()
+        step = max(1, len(data) // 25)
+        for position in range(0, len(data), step):
+            path.write_bytes(data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :])
+            assert list(whole_check(desk.office)), (path, position)
+        path.write_bytes(data)
+    assert list(whole_check(desk.office)) == []
+
+
+def test_a_wrong_key_opens_nothing(desk, sealed, folder, entropy):
+    from storage.vault.keys import OpenKey, Use
+
+    envelope = (folder / "envelope.json").read_bytes()
+    with pytest.raises(LiuhenError) as caught:
+        open_envelope(envelope, OpenKey(Use.VAULT, entropy(32)), sealed.id)
+    assert caught.value.code == "envelope"
+    assert "not a recipient" in caught.value.facts["problem"]
+    payload = (folder / "payload").read_bytes()
+    with pytest.raises(FixityError):
+        read_through(payload, entropy(32), b"liuhen/v1")
