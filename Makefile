@@ -29,7 +29,7 @@ serve: setup ## run service, console and station on ./var
 
 test: $(VENV)/ready ## install everything and run all tests
 	@deploy/system-packages test
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -q
+	$(BIN)/python -m pytest -n 2 --dist loadfile -q
 
 lint: $(VENV)/ready ## ruff: style and formatting
 	$(BIN)/ruff check .

@@ -89,7 +89,7 @@ class Office:
         ring = KeyRing.load(settings.keys)
         catalogue = Catalogue(settings.database, clock, entropy)
         catalogue.migrate()
-        objects = FolderObjects(home / "objects", immutable=settings.immutable)
+        objects = FolderObjects(home / "objects", entropy, immutable=settings.immutable)
         origin = ring.verifying("log").name
         signer = LogSigner(ring.signing("log"), origin, home / "log-signer" / "head")
         rulebook = load(settings.rulebook or SHIPPED)

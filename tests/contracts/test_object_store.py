@@ -22,7 +22,7 @@ from storage.vault.objects import ENVELOPE, PAYLOAD, RECORD, LockMode, ObjectSto
 
 @pytest.fixture(params=["folder"])
 def store(request, tmp_path) -> Iterator[ObjectStore]:
-    yield FolderObjects(tmp_path / "objects")
+    yield FolderObjects(tmp_path / "objects", os.urandom)
     for path in tmp_path.rglob("*"):
         set_immutable(path, immutable=False)
 
@@ -124,7 +124,7 @@ def test_a_hostile_key_is_refused(store, key):
 
 
 def test_temporaries_of_a_killed_put_are_swept(tmp_path, recording):
-    store = FolderObjects(tmp_path / "objects")
+    store = FolderObjects(tmp_path / "objects", os.urandom)
     folder = tmp_path / "objects" / str(recording)
     folder.mkdir()
     Path(folder / ".put-payload-1-0").write_bytes(b"half")
@@ -134,6 +134,6 @@ def test_temporaries_of_a_killed_put_are_swept(tmp_path, recording):
 
 
 def test_a_stored_object_is_read_only(tmp_path, recording):
-    store = FolderObjects(tmp_path / "objects")
+    store = FolderObjects(tmp_path / "objects", os.urandom)
     store.put(key_of(recording, PAYLOAD), [b"x"])
     assert (tmp_path / "objects" / str(recording) / "payload").stat().st_mode & 0o777 == 0o400
