@@ -4,48 +4,72 @@ import argparse
 import json
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from bench import ingest, memory, ranges, sealing
-from bench.machine import MIB, described, filled
+from bench.machine import MIB, described, filled, lacking
+from bench.result import Result, unmeasured
 
 NAMES = ("seal", "ingest", "range", "memory")
 
 
 def main() -> None:
     """Run what was asked for and print every figure, the bad ones too."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--size-mib", type=int, default=2048, help="file for seal, ingest, range")
-    parser.add_argument("--memory-gib", type=int, default=8, help="sparse file for memory")
-    parser.add_argument("--only", choices=NAMES, action="append", help="may be repeated")
-    parser.add_argument("--folder", type=Path, help="scratch folder (default: a temporary one)")
-    parser.add_argument("--json", action="store_true")
-    asked = parser.parse_args()
-    only = asked.only or NAMES
+    asked = _asked()
+    if asked.folder is not None:
+        asked.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="liuhen-bench-", dir=asked.folder) as made:
-        folder = Path(made)
+        folder = Path(made).resolve()
         machine = described(folder)
         if not asked.json:
-            for name, value in machine.items():
-                sys.stdout.write(f"{name:<14} {value}\n")
+            lines = [f"{name:<14} {value}\n" for name, value in machine.items()]
+            sys.stdout.write("".join(lines) + "\n")
         results = []
-        if set(only) - {"memory"}:
-            file = filled(folder / "file.bin", asked.size_mib * MIB)
-        if "seal" in only:
-            results += sealing.measure(file)
-        if "ingest" in only:
-            results += ingest.measure(file, folder)
-        if "range" in only:
-            results += ranges.measure(file, folder)
-        if "memory" in only:
-            results += memory.measure(folder, asked.memory_gib << 30)
+        for one in _measured(asked, folder):
+            results.append(one)
+            if not asked.json:
+                sys.stdout.write(one.text() + "\n")
+                sys.stdout.flush()
     if asked.json:
         told = {"machine": machine, "results": [one.to_json() for one in results]}
         sys.stdout.write(json.dumps(told, ensure_ascii=False, indent=1) + "\n")
-        return
-    sys.stdout.write("\n")
-    for one in results:
-        sys.stdout.write(one.line() + "\n")
+
+
+def _measured(asked: argparse.Namespace, folder: Path) -> Iterator[Result]:
+    only = asked.only or NAMES
+    size = asked.size_mib * MIB
+    note = lacking(folder, size)
+    if note and set(only) - {"memory"}:
+        yield unmeasured("seal, ingest and range", note)
+    elif set(only) - {"memory"}:
+        file = filled(folder / "file.bin", size)
+        if "seal" in only:
+            yield from sealing.measure(file)
+        if "ingest" in only:
+            yield from ingest.measure(file, folder)
+        if "range" in only:
+            yield from ranges.measure(file, folder)
+        file.unlink()
+    if "memory" in only:
+        yield from memory.measure(folder, asked.memory_gib << 30)
+
+
+def _asked() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--size-mib", type=_positive, default=2048, help="seal, ingest and range")
+    parser.add_argument("--memory-gib", type=_positive, default=8, help="sparse file for memory")
+    parser.add_argument("--only", choices=NAMES, action="append", help="may be repeated")
+    parser.add_argument("--folder", type=Path, help="scratch folder (default: a temporary one)")
+    parser.add_argument("--json", action="store_true", help="for machines")
+    return parser.parse_args()
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(text)
+    return value
 
 
 if __name__ == "__main__":

@@ -4,56 +4,52 @@ import gc
 import re
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-from bench.machine import child
-from bench.office import office_in, station_of
-from bench.result import Result
+from bench.machine import child, lacking
+from bench.office import office_in, station_of, take
+from bench.result import Result, unmeasured, within
+
+LIMIT = 120  # MiB
 
 
-def measure(folder: Path, size: int) -> list[Result]:
-    """Return the one result; the ciphertext takes `size` bytes of the folder for a while."""
-    what = f"memory for {size >> 30} GiB"
-    if shutil.disk_usage(folder).free < size + (1 << 30):
-        return [Result(what, "not run", "too little disk space", float("inf"), 120, at_most=True)]
+def measure(folder: Path, size: int) -> Iterator[Result]:
+    """Yield the one result; the ciphertext takes `size` bytes of the folder meanwhile."""
+    what = f"memory above idle, {size >> 30} GiB"
+    if note := lacking(folder, size):
+        yield unmeasured(what, note)
+        return
     scratch = folder / "memory"
-    idle, peak = map(int, child("bench.memory", scratch, size).split())
-    shutil.rmtree(scratch)
-    above = (peak - idle) / 1024
-    return [
-        Result(
-            what,
-            f"{above:.0f} MiB",
-            f"above idle of {idle / 1024:.0f} MiB",
-            above,
-            120,
-            at_most=True,
-        )
-    ]
+    try:
+        said = child("bench.memory", scratch, size)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    idle, peak = (int(word) / 1024 for word in said.split())
+    note = f"idle {idle:.0f} MiB, peak {peak:.0f} MiB; helper processes not counted"
+    yield within(what, peak - idle, LIMIT, "MiB", note)
 
 
 def _status(name: str) -> int:
+    """Return a figure of this process in KiB (proc_pid_status(5))."""
     text = Path("/proc/self/status").read_text(encoding="utf-8")
     found = re.search(rf"{name}:\s+(\d+) kB", text)
-    return int(found.group(1)) if found else 0
+    if found is None:
+        raise RuntimeError(name)
+    return int(found.group(1))
 
 
 def _ours(folder: Path, size: int) -> tuple[int, int]:
+    """Return KiB when the office is open, and at the peak."""
     office = office_in(folder)
-    station = station_of(office)
-    _ = office.sandbox
-    with (folder / "bay" / "sparse.bin").open("wb") as file:
-        file.truncate(size)
     gc.collect()
     idle = _status("VmRSS")
-    (bay,) = office.bays()
-    results = [result for _ in range(2) for result in station.sweep(bay)]
+    with (folder / "bay" / "sparse.bin").open("wb") as file:
+        file.truncate(size)
+    take(office, station_of(office))
     office.close()
-    if results[-1].outcome != "accessioned":
-        raise RuntimeError(str(results))
     return idle, _status("VmHWM")
 
 
 if __name__ == "__main__":
-    idle_kib, peak_kib = _ours(Path(sys.argv[1]), int(sys.argv[2]))
-    sys.stdout.write(f"{idle_kib} {peak_kib}\n")
+    sys.stdout.write(" ".join(map(str, _ours(Path(sys.argv[1]), int(sys.argv[2])))) + "\n")

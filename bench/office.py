@@ -4,19 +4,48 @@ from pathlib import Path
 
 from api.settings import Settings
 from api.wiring import Office, open_or_found
+from ingest.bay import Outcome
+from ingest.clear import When
 from ingest.settle import Patience
 from ingest.station import Station
 
+LOOKS = 3
+
 
 def office_in(folder: Path) -> Office:
-    """Open (or found) the scratch office; its bay is `folder/bay`."""
+    """Open (or found) the scratch office; its bay is `folder/bay`.
+
+    Whatever could lead out of the scratch folder or change the work is given here, so that a real
+    office's settings in the environment (its database above all) do not reach the measurement.
+    """
     bay = folder / "bay"
     bay.mkdir(parents=True, exist_ok=True)
     return open_or_found(
-        Settings(home=folder / "var", immutable=False, quiet_s=0, bays={"bay-1": bay})
+        Settings(
+            home=folder / "var",
+            database_url=None,
+            rulebook=None,
+            bays={"bay-1": bay},
+            landing={},
+            clear=When.NEVER,
+            sm3=False,
+            immutable=False,
+            quiet_s=0,
+        )
     )
 
 
 def station_of(office: Office) -> Station:
-    """Build a station that takes a file at its second look."""
+    """Build a station that takes a file as soon as it was seen unchanged."""
     return office.station(patience=Patience(0, 1e9))
+
+
+def take(office: Office, station: Station) -> None:
+    """Sweep the bay until its one file is accessioned. Raises: RuntimeError when it is not."""
+    (bay,) = office.bays()
+    seen = []
+    for _ in range(LOOKS):
+        seen += station.sweep(bay)
+        if seen and seen[-1].outcome is Outcome.ACCESSIONED:
+            return
+    raise RuntimeError(seen or [(row.state, row.reason) for row in office.journal.bays()])
