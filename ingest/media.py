@@ -91,6 +91,8 @@ def _bubblewrap() -> list[str]:
     prefixes = {sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parent.parent)}
     bound = sorted(prefix for prefix in prefixes if not prefix.startswith("/usr/"))
     command = [bwrap, "--unshare-all", "--die-with-parent", "--new-session"]
+    # First of all: an interpreter that lives below /tmp is bound into it, not hidden by it.
+    command += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]  # noqa: S108 - its own
     for folder in ("/usr", "/lib", "/lib64", "/bin", "/etc/alternatives"):
         path = Path(folder)
         if path.is_symlink():
@@ -102,7 +104,7 @@ def _bubblewrap() -> list[str]:
             command += ["--ro-bind", folder, folder]
     command += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
     command += ["--ro-bind", str(_LOOK), "/look.py"]
-    command += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--clearenv"]  # noqa: S108 - its own
+    command += ["--clearenv"]
     command += ["--setenv", "PATH", "/usr/bin", "--uid", "65534", "--gid", "65534"]
     return [*command, "--cap-drop", "ALL", "--chdir", "/tmp", "--"]  # noqa: S108 - its own
 
