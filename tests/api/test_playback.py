@@ -76,6 +76,29 @@ def test_playing_is_logged_before_it_begins_and_once_for_its_ranges(desk, client
     assert events[0][1] == f"person:{desk.persons['li']}"
 
 
+def test_the_entry_stands_before_anything_of_the_recording_is_read(desk, clients, videos):
+    recording = videos[2]["id"]
+    objects = desk.office.objects
+    seen = []
+
+    class Watched:
+        def __getattr__(self, name):
+            return getattr(objects, name)
+
+        def read(self, key, offset, length):
+            seen.append((key.rpartition("/")[2], len(_accesses(desk, recording))))
+            return objects.read(key, offset, length)
+
+    before = len(_accesses(desk, recording))
+    desk.office.objects = Watched()
+    try:
+        clients.shen.get(f"/api/v1/recordings/{recording}/content", headers={"Range": "bytes=0-9"})
+    finally:
+        desk.office.objects = objects
+    assert [part for part, _count in seen][:2] == ["envelope.json", "payload"]
+    assert {count for _part, count in seen} == {before + 1}
+
+
 def test_an_operator_may_not_play_and_the_attempt_is_logged(desk, clients, videos, path):
     answer = clients.wang.get(path)
     assert answer.status_code == 403
