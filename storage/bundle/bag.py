@@ -10,6 +10,8 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
+from storage.durable import sync_folder
+
 MANIFEST = "manifest-sha256.txt"
 TAG_MANIFEST = "tagmanifest-sha256.txt"
 DECLARATION = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
@@ -58,11 +60,7 @@ class BagWriter:
     def close(self) -> None:
         """Write the tag manifest and sync the folder."""
         self.put(TAG_MANIFEST, [_manifest(self._tags)])
-        handle = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync_folder(self._root)
 
 
 def problems(root: Path) -> Iterator[str]:

@@ -6,7 +6,6 @@ up by the next call, which does again whatever is missing. Never call it inside 
 it waits for the signer first and for the database second.
 """
 
-import os
 import shutil
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from storage.custody import tiles
 from storage.custody.checkpoint import untrusted_checkpoint
 from storage.custody.signer import LogSigner
 from storage.custody.tiles import Tile
+from storage.durable import place
 from storage.errors import SignatureError
 
 CHECKPOINT = "checkpoint"
@@ -89,18 +89,8 @@ def _published_size(folder: Path, size: int) -> int:
 
 
 def _place(path: Path, data: bytes) -> None:
-    """Put a file where readers see it whole or not at all, on the disk when this returns."""
+    """Publish a file, unless it stands there already."""
     if path.exists() and path.read_bytes() == data:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.new")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(parent)
-    finally:
-        os.close(parent)
+    place(path, data)

@@ -19,6 +19,7 @@ from pathlib import Path
 from storage.custody.checkpoint import Checkpoint, log_keys, open_checkpoint, sign_checkpoint
 from storage.custody.note import NoteKey
 from storage.custody.tree import EMPTY_ROOT, verify_consistency
+from storage.durable import place
 from storage.errors import CustodyError, SignatureError
 from storage.signing import SigningKey
 
@@ -77,7 +78,7 @@ class LogSigner:
 
     def _sign(self, head: Checkpoint, at: datetime) -> str:
         text = sign_checkpoint(head, self._key, at)
-        _replace(self._state, text.encode())
+        place(self._state, text.encode())
         return text
 
     @contextmanager
@@ -112,18 +113,3 @@ class HeldSigner:
         head = Checkpoint(self._signer.origin, size, root)
         self.last_text, self.last = self._signer._sign(head, at), head  # noqa: SLF001 - same module
         return self.last_text
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Put `data` at `path`: whole, and on the disk when this returns."""
-    temporary = path.with_suffix(".new")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -30,6 +30,7 @@ from cryptography.hazmat.primitives.ciphers import (
 
 from storage import canonical
 from storage.digest import Algorithm, Digest, hasher
+from storage.durable import TEMPORARY, place, sync_folder
 from storage.errors import (
     FixityError,
     ObjectConflictError,
@@ -75,7 +76,7 @@ class FolderObjects:
             raise _translated(error, key) from error
         finally:
             temporary.unlink(missing_ok=True)
-            _sync_folder(final.parent)
+            sync_folder(final.parent)
         return Stored(key, size, digest)
 
     def lock(self, key: str, until: datetime) -> None:
@@ -85,13 +86,10 @@ class FolderObjects:
             return
         note = self._lock_path(key)
         self._make_folder(note.parent)
-        temporary = note.with_name(f"{_TEMPORARY}{note.name}-{os.getpid()}-{next(self._count)}")
         mode = MODES[key.rpartition("/")[2]]
         document = {"mode": mode, "retain_until": until.astimezone(UTC).isoformat()}
         try:
-            _write(temporary, [canonical.encode(document)], self._entropy(_MAC_KEY))
-            temporary.replace(note)
-            _sync_folder(note.parent)
+            place(note, canonical.encode(document))
         except OSError as error:
             raise _translated(error, key) from error
         if mode is LockMode.COMPLIANCE and self._immutable:
@@ -149,13 +147,13 @@ class FolderObjects:
         try:
             path.unlink()
             self._lock_path(key).unlink(missing_ok=True)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         except OSError as error:
             raise _translated(error, key) from error
 
     def sweep(self) -> int:
         """See ObjectStore.sweep. Only for a store that nobody else is writing to."""
-        left = [*self._root.glob(f"*/{_TEMPORARY}*"), *self._root.glob(f"*/.lock/{_TEMPORARY}*")]
+        left = [*self._root.glob(f"*/{_TEMPORARY}*"), *self._root.glob(f"*/.lock/.*{TEMPORARY}")]
         for path in left:
             path.unlink(missing_ok=True)
         return len(left)
@@ -168,7 +166,7 @@ class FolderObjects:
         if not folder.is_dir():
             try:
                 folder.mkdir(parents=True, exist_ok=True)
-                _sync_folder(folder.parent)
+                sync_folder(folder.parent)
             except OSError as error:
                 raise _translated(error, folder.name) from error
 
@@ -283,14 +281,6 @@ def set_immutable(path: Path, *, immutable: bool) -> bool:
     finally:
         os.close(handle)
     return True
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _translated(error: OSError, key: str) -> VaultError:

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives import hpke
 from cryptography.hazmat.primitives.asymmetric import mlkem, x25519
 
 from storage import canonical
+from storage.durable import sync_folder
 from storage.errors import KeyRingError
 from storage.signing import SigningKey, VerifyKey
 
@@ -165,7 +166,7 @@ class KeyRing:
             making.mkdir(parents=True, mode=0o700)
             cls._make(making, station, origin, recovery_out, entropy)
         making.replace(folder)
-        _sync(folder.parent)
+        sync_folder(folder.parent)
         return cls.load(folder)
 
     @staticmethod
@@ -297,12 +298,4 @@ def _write_new(path: Path, document: Mapping[str, str], *, private: bool = False
         file.write(canonical.encode(document))
         file.flush()
         os.fsync(file.fileno())
-    _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync_folder(path.parent)

@@ -275,3 +275,17 @@ def test_the_second_officers_recorder_is_another_source(desk):
     dock(desk, "bay-2", SECOND, segment(0, 1))
     desk.sweep()
     assert {row.source_serial for row in rows(desk)} == {FIRST.serial, SECOND.serial}
+
+
+def test_sm3_stands_beside_sha_256_where_the_office_asks_for_it(tmp_path):
+    import hashlib
+
+    desk = Desk.set_up(tmp_path, sm3=True)
+    data = "国密".encode()
+    (desk.bay("bay-1") / "note.txt").write_bytes(data)
+    desk.sweep()
+    (row,) = rows(desk)
+    record = SealedRecord.verify(row.record_text.encode(), desk.office.ring.stations)
+    assert set(record.digests) == {"sha-256", "sm3"}
+    assert record.digests["sm3"] == hashlib.new("sm3", data).hexdigest()
+    desk.office.close()

@@ -1,0 +1,28 @@
+"""Files that are on the disk when a call returns: whole, under their name, with their folder."""
+
+import os
+import threading
+from pathlib import Path
+
+TEMPORARY = ".new"
+
+
+def place(path: Path, data: bytes) -> None:
+    """Put `data` at `path`: readers see the old or the new file, never a part. Raises: OSError."""
+    writer = f"{os.getpid()}-{threading.get_ident()}"  # two at once must not share a temporary
+    temporary = path.with_name(f".{path.name}.{writer}{TEMPORARY}")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable. Raises: OSError."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
