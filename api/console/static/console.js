@@ -73,6 +73,9 @@ const submit = async (event) => {
   const form = event.currentTarget;
   const buttons = form.querySelectorAll("button");
   for (const button of buttons) button.disabled = true;
+  if (form.dataset.then === "show") {
+    form.parentElement.querySelector("[data-result]").textContent = "正在进行,请稍候……";
+  }
   try {
     const values = valuesOf(form);
     const body = Object.keys(values).length ? values : undefined;
