@@ -1,0 +1,63 @@
+"""What the fault tests share: an office founded once and copied, and a look into what it keeps."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from api.service import Service
+from api.wiring import Office
+from ingest.clear import When
+from ingest.media import Sandbox
+from storage.catalogue import recordings
+from storage.catalogue.journal import BayRow
+from storage.catalogue.tables import RecordingRow
+from tests.office import Desk, settings_for
+
+OpenDesk = Callable[..., Desk]
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Sandbox:
+    return Sandbox.detect()
+
+
+@pytest.fixture(scope="session")
+def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of an office with its people and empty bays; copy it, never open it."""
+    folder = tmp_path_factory.mktemp("founded")
+    Desk.set_up(folder).office.close()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def open_desk(founded: Path, sandbox: Sandbox) -> OpenDesk:
+    """Return how to open an office in a folder; a new folder begins as a copy of `founded`."""
+
+    def opened(folder: Path, **more: object) -> Desk:
+        if not (folder / "var").exists():
+            shutil.copytree(founded, folder, dirs_exist_ok=True)
+        office = Office.open(settings_for(folder, **({"clear": When.AT_ONCE} | more)))
+        office._sandbox.append(sandbox)
+        return Desk(office, Service.over(office))
+
+    return opened
+
+
+@pytest.fixture
+def desk(open_desk: OpenDesk, tmp_path: Path) -> Iterator[Desk]:
+    desk = open_desk(tmp_path)
+    yield desk
+    desk.office.close()
+
+
+def kept(desk: Desk) -> list[RecordingRow]:
+    """Return every recording of the catalogue."""
+    with desk.office.catalogue.read() as session:
+        return list(recordings.everything(session))
+
+
+def shown(desk: Desk, bay: str = "bay-1") -> BayRow:
+    """Return what the bay shows."""
+    return next(row for row in desk.office.journal.bays() if row.name == bay)
