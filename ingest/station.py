@@ -26,7 +26,7 @@ from ingest.sources.volume import VolumeIdentity, identify
 from ingest.submission import Submission, open_source
 from ingest.watch import Candidate, MountGoneError, Refused, scan
 from storage.digest import Algorithm, Digest
-from storage.errors import LiuhenError, StorageFullError, SubmissionError
+from storage.errors import LiuhenError, SignatureError, StorageFullError, SubmissionError
 from storage.recording import new_recording_id
 from storage.signing import VerifyKey
 
@@ -338,6 +338,11 @@ class Station:
         except SubmissionError:
             self.journal.move(entry, State.ACCESSIONED)
             raise
+        except SignatureError as error:
+            # Not the bytes of its receipt any more: another recording, which the next look takes.
+            self._checked.discard((submission.bay, submission.path))
+            self.journal.move(entry, State.ACCESSIONED)
+            raise SubmissionError(reason="changed") from error
         self.on_step("unlinked")
         self._cleared(entry, recording)
         return True

@@ -17,7 +17,7 @@ from storage.custody.verify import verify_entry
 from storage.digest import Algorithm, Digest
 from storage.errors import SignatureError
 from storage.recording import RecordingId
-from storage.signing import SigningKey, VerifyKey, sign_document, signers_of, verify_document
+from storage.signing import SigningKey, VerifyKey, sign_document, signer_of, verify_document
 
 RECORD_DOMAIN = "sealed-record/v1"
 RECEIPT_DOMAIN = "receipt/v1"
@@ -85,7 +85,7 @@ class SealedRecord:
         known = {key.kid: key.name for key in stations}
         body = verify_document(data, RECORD_DOMAIN, stations)
         record = _build(cls, body)
-        if record.station not in {known[kid] for kid in signers_of(data)}:
+        if record.station != known[signer_of(data)]:
             raise SignatureError(problem="signed by another station", station=record.station)
         try:
             _ = (record.id, record.original, record.payload_digest, record.envelope_digest)

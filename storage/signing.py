@@ -110,37 +110,44 @@ def signed_message(domain: str, body: Mapping[str, Any]) -> bytes:
 def sign_document(key: SigningKey, domain: str, body: Mapping[str, Any]) -> bytes:
     """Return the canonical bytes of the signed document."""
     kid = key.verify_key().kid
-    signatures = [
-        {"alg": name, "kid": kid, "sig": base64.b64encode(value).decode()}
-        for name, value in key.sign(signed_message(domain, body)).items()
-    ]
+    signed = key.sign(signed_message(domain, body))
+    signatures = [_entry(name, kid, signed[name]) for name in (ED25519, ML_DSA_44)]
     return canonical.encode({"body": body, "signatures": signatures})
 
 
-def signers_of(data: bytes) -> frozenset[str]:
-    """Return the key ids that a document names; to be trusted only after `verify_document`."""
-    return frozenset(entry["kid"] for entry in canonical.decode(data)["signatures"])
+def signer_of(data: bytes) -> str:
+    """Return the key id that a document names; to be trusted only after `verify_document`."""
+    return str(canonical.decode(data)["signatures"][0]["kid"])
 
 
 def verify_document(data: bytes, domain: str, trusted: Iterable[VerifyKey]) -> dict[str, Any]:
     """Return the body after both signatures verified under one trusted key.
 
-    Raises: SignatureError when the bytes are not canonical, no trusted key is named, or a
-    signature fails.
+    A signed document has one spelling: canonical JSON, exactly the two signatures in their order,
+    nothing beside them, base64 without spare bits. So no bit of it can be changed unseen.
+    Raises: SignatureError when it is spelt otherwise, no trusted key is named, or a signature
+    fails.
     """
     untrusted_document = canonical.decode(data)
     try:
-        untrusted_body = untrusted_document["body"]
-        named = {entry["kid"] for entry in untrusted_document["signatures"]}
+        untrusted_body, entries = untrusted_document["body"], untrusted_document["signatures"]
+        kid = entries[0]["kid"]
         signatures = {
-            entry["alg"]: base64.b64decode(entry["sig"], validate=True)
-            for entry in untrusted_document["signatures"]
+            entry["alg"]: base64.b64decode(entry["sig"], validate=True) for entry in entries
         }
-        exact = set(untrusted_document) == {"body", "signatures"}
-    except (KeyError, TypeError, ValueError) as error:
+        exact = untrusted_document == {
+            "body": untrusted_body,
+            "signatures": [_entry(name, kid, signatures[name]) for name in (ED25519, ML_DSA_44)],
+        }
+    except (KeyError, IndexError, TypeError, ValueError) as error:
         raise SignatureError(problem="malformed signed document") from error
     for key in trusted:
-        if named == {key.kid} and exact and isinstance(untrusted_body, dict):
+        if kid == key.kid and exact and isinstance(untrusted_body, dict):
             key.verify(signed_message(domain, untrusted_body), signatures)
             return untrusted_body
-    raise SignatureError(problem="no trusted signer", found=sorted(map(str, named)))
+    problem = "no trusted signer" if exact else "malformed signed document"
+    raise SignatureError(problem=problem, found=str(kid)[:80])
+
+
+def _entry(name: str, kid: str, signature: bytes) -> dict[str, str]:
+    return {"alg": name, "kid": kid, "sig": base64.b64encode(signature).decode()}

@@ -22,6 +22,7 @@ from storage.digest import Algorithm, Digest, hasher
 from storage.errors import EnvelopeError, KeyRingError, SignatureError
 from storage.recording import RecordingId
 from storage.vault.keys import OpenKey, SealKey
+from storage.vault.ranges import CHUNK, payload_size
 
 PAYLOAD_FORMAT = "c2sp.org/chunked-encryption@v1 Cobblestone-256"
 DATA_KEY = 32
@@ -69,6 +70,7 @@ class Sealer:
 
     def __iter__(self) -> Iterator[bytes | memoryview]:
         buffers = [memoryview(bytearray(BLOCK)) for _ in range(_BUFFERS)]
+        sealed = memoryview(bytearray(payload_size(BLOCK + CHUNK)))  # and what was held back
         for lane in self._lanes:
             lane.start()
         try:
@@ -83,7 +85,7 @@ class Sealer:
                 plain = buffer[:filled]
                 for lane in self._lanes:
                     lane.feed(plain)
-                yield self._encryptor.update(plain)
+                yield sealed[: self._encryptor.update_into(plain, sealed)]
                 self.size += filled
                 turn += 1
                 if self._progress is not None:
