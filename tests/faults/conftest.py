@@ -17,6 +17,30 @@ from tests.office import Desk, settings_for
 
 OpenDesk = Callable[..., Desk]
 
+# Every step boundary of ingest, in the order of its first occurrence. A new step must be added
+# here, and is then killed at like the others.
+STEPS = (
+    "found",
+    "sealing",
+    "payload-stored",
+    "payload-delivered",
+    "sealed",
+    "record-stored",
+    "envelope-stored",
+    "catalogued",
+    "locked",
+    "published",
+    "receipt-signed",
+    "receipt-kept",
+    "delivered",
+    "accessioned",
+    "clearing",
+    "unlinked",
+    "clear-noted",
+    "cleared",
+    "hashed",
+)
+
 
 @pytest.fixture(scope="session")
 def sandbox() -> Sandbox:

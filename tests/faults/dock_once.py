@@ -1,12 +1,14 @@
 """Dock one bay in a process of its own, and kill it with -9 at a named step.
 
-usage: python -m tests.faults.dock_once FOLDER [STEP OCCURRENCE]
-`STEP` is a step of the station or the centre, or `payload@BYTES`, amid the one read of a file.
-Prints every step on a line of its own.
+usage: python -m tests.faults.dock_once FOLDER [STEP [OCCURRENCE]]
+`STEP` is a step of the station or the centre; or `payload@BYTES`, amid the one read of a file; or
+`before@CALL`, before the process makes this system call: strace sees to that.
+Every step is written down in FOLDER/steps, on a line of its own.
 """
 
 import os
 import signal
+import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -17,24 +19,27 @@ from ingest.clear import When
 from ingest.settle import Patience
 from tests.office import settings_for
 
+PTRACE_FORBIDDEN = 77
 
-def main(folder: Path, step: str = "", occurrence: int = 0) -> None:
+
+def main(folder: Path, step: str = "", occurrence: int = 1) -> None:
     seen: Counter[str] = Counter()
+    amid = int(step.partition("@")[2]) if step.startswith("payload@") else None
 
     def on_step(name: str) -> None:
         seen[name] += 1
-        sys.stdout.write(f"{name}\n")
-        sys.stdout.flush()
+        with (folder / "steps").open("a") as steps:
+            steps.write(f"{name}\n")
         if name == step and seen[name] == occurrence:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def listen(progress: Progress) -> None:
-        amid = progress.state is BayState.SEALING and progress.bytes_done > 0
-        if step.startswith("payload@") and amid:
-            seen[step] += 1
-            if seen[step] == occurrence:
-                os.kill(os.getpid(), signal.SIGKILL)
+        reading = progress.state is BayState.SEALING and progress.bytes_done > 0
+        if amid is not None and reading and progress.bytes_done >= amid:
+            os.kill(os.getpid(), signal.SIGKILL)
 
+    if step.startswith("before@"):
+        _traced(folder, step.partition("@")[2], occurrence)
     settings = settings_for(folder, clear=When.AT_ONCE)
     office = Office.open(settings, on_step)
     station = office.station(listen, patience=Patience(0, 1000))
@@ -44,5 +49,16 @@ def main(folder: Path, step: str = "", occurrence: int = 0) -> None:
     office.close()
 
 
+def _traced(folder: Path, call: str, occurrence: int) -> None:
+    """Have strace kill this thread's process before the n-th call of this name from now on."""
+    command = ["strace", "-qq", "-o", str(folder / "trace"), "-p", str(os.getpid())]
+    command += ["-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={occurrence}"]
+    tracer = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    while "TracerPid:\t0\n" in Path("/proc/self/status").read_text():
+        if tracer.poll() is not None:
+            sys.exit(PTRACE_FORBIDDEN)
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *sys.argv[2:3], *map(int, sys.argv[3:4]))
+    given = sys.argv[2:3] or [""]
+    main(Path(sys.argv[1]), given[0], *map(int, sys.argv[3:4]))
