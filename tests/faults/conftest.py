@@ -1,11 +1,14 @@
 """What the fault tests share: an office founded once and copied, and a look into what it keeps."""
 
+import multiprocessing
 import shutil
 from collections.abc import Callable, Iterator
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
 
+from api.sample_volume import Recorder, add_duplicate, add_truncated, write_segments
 from api.service import Service
 from api.wiring import Office
 from ingest.clear import When
@@ -13,7 +16,8 @@ from ingest.media import Sandbox
 from storage.catalogue import recordings
 from storage.catalogue.journal import BayRow
 from storage.catalogue.tables import RecordingRow
-from tests.office import Desk, settings_for
+from tests.faults import dock_once
+from tests.office import Desk, segment, settings_for
 
 OpenDesk = Callable[..., Desk]
 
@@ -74,6 +78,33 @@ def desk(open_desk: OpenDesk, tmp_path: Path) -> Iterator[Desk]:
     desk = open_desk(tmp_path)
     yield desk
     desk.office.close()
+
+
+@pytest.fixture(scope="session")
+def template(open_desk: OpenDesk, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An office with a volume in its bay: a clip, its duplicate, a truncated one, a log file."""
+    folder = tmp_path_factory.mktemp("template")
+    desk = open_desk(folder)
+    (clip,) = write_segments(desk.bay("bay-1"), Recorder("0000012", "000123"), [segment(0, 2)])
+    add_truncated(clip, "DSJ-A7_0000012@000123_20261120085000_0000.MP4")
+    add_duplicate(clip, desk.bay("bay-1") / "DCIM" / "BACKUP")
+    desk.office.close()
+    return folder
+
+
+@pytest.fixture
+def folder(template: Path, tmp_path: Path) -> Path:
+    target = tmp_path / "office"
+    shutil.copytree(template, target)
+    return target
+
+
+@pytest.fixture(scope="session")
+def fresh() -> ForkServerContext:
+    """A server of fresh processes that have the program read already; nothing of ours is open."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([dock_once.__name__])
+    return context
 
 
 def kept(desk: Desk) -> list[RecordingRow]:
