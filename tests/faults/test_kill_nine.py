@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ingest.journal import State
 from tests.faults import dock_once
 from tests.faults.aftermath import check_restart, check_what_is_gone_has_a_receipt, dock, files
 from tests.faults.conftest import STEPS, OpenDesk
@@ -15,7 +16,7 @@ from tests.faults.conftest import STEPS, OpenDesk
 MIB = 1 << 20
 
 # Where a process can die between two steps: before one of its calls that make things durable.
-# All of them (some 170, and 800 of pwrite64) were tried by hand; these are spread over the run.
+# All of them (some 180, and each 17th of 800 pwrite64) were tried; these are spread over the run.
 CALLS = (
     ("fsync", 5),
     ("fsync", 24),
@@ -60,6 +61,24 @@ def test_killed_again_and_again_every_file_is_accessioned_once(
         desk = open_desk(folder)
         check_what_is_gone_has_a_receipt(desk, folder, before)
         desk.office.close()
+    check_restart(open_desk, folder, before)
+
+
+def test_killed_after_the_last_file_went_its_clearing_is_noted_at_the_next_docking(
+    open_desk: OpenDesk, folder: Path, fresh: ForkServerContext
+) -> None:
+    """An empty bay cannot tell a cleared recorder from none: nothing is noted that is not known."""
+    before = files(folder)
+    assert dock(fresh, folder, "unlinked", len(before)) == -signal.SIGKILL
+    assert files(folder) == {}
+    desk = open_desk(folder)
+    check_what_is_gone_has_a_receipt(desk, folder, before)
+    desk.sweep()
+    assert len(desk.office.journal.in_state(State.CLEARING)) == 1
+    desk.office.close()
+    name = b"DCIM/20261120/DSJ-A7_0000012@000123_20261120100000_0002.log"
+    (folder / "bay-1" / os.fsdecode(name)).write_text("the same recorder, later")
+    before[name] = b"the same recorder, later"
     check_restart(open_desk, folder, before)
 
 
