@@ -339,9 +339,11 @@ class Station:
             self.journal.move(entry, State.ACCESSIONED)
             raise
         except SignatureError as error:
-            # Not the bytes of its receipt any more: another recording, which the next look takes.
+            # Other bytes than the receipt's are another recording, which the next look takes.
             self._checked.discard((submission.bay, submission.path))
             self.journal.move(entry, State.ACCESSIONED)
+            if digest_source(submission).hex == entry.sha256:
+                raise  # the bytes are the same, so the receipt is not good: a person must look
             raise SubmissionError(reason="changed") from error
         self.on_step("unlinked")
         self._cleared(entry, recording)
