@@ -82,10 +82,11 @@ def desk(open_desk: OpenDesk, tmp_path: Path) -> Iterator[Desk]:
 
 @pytest.fixture(scope="session")
 def template(open_desk: OpenDesk, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An office with a volume in its bay: a clip, its duplicate, a truncated one, a log file."""
+    """An office with a volume in its bay: a clip, its duplicate, a truncated one."""
     folder = tmp_path_factory.mktemp("template")
     desk = open_desk(folder)
     (clip,) = write_segments(desk.bay("bay-1"), Recorder("0000012", "000123"), [segment(0, 2)])
+    clip.with_suffix(".log").unlink()
     add_truncated(clip, "DSJ-A7_0000012@000123_20261120085000_0000.MP4")
     add_duplicate(clip, desk.bay("bay-1") / "DCIM" / "BACKUP")
     desk.office.close()
