@@ -46,7 +46,7 @@ class VerifyKey:
 
     @classmethod
     def from_json(cls, document: Mapping[str, str]) -> Self:
-        """Read `to_json`. Raises: KeyRingError."""
+        """Read `to_json`. Raises: KeyRingError, also where the keys do not give the `kid`."""
         try:
             key = cls(
                 document["name"],
@@ -55,6 +55,8 @@ class VerifyKey:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise KeyRingError(problem="malformed public signing key") from error
+        if key.kid != document.get("kid"):
+            raise KeyRingError(problem="public signing key does not match its id", name=key.name)
         return key
 
     def verify(self, message: bytes, signatures: Mapping[str, bytes]) -> None:

@@ -75,11 +75,13 @@ class SealKey:
 
     @classmethod
     def from_json(cls, document: Mapping[str, str]) -> Self:
-        """Read `to_json`. Raises: KeyRingError."""
+        """Read `to_json`. Raises: KeyRingError, also where the key does not give the `kid`."""
         try:
             key = cls(Use(document["use"]), base64.b64decode(document["public"], validate=True))
         except (KeyError, TypeError, ValueError) as error:
             raise KeyRingError(problem="malformed sealing key") from error
+        if key.kid != document.get("kid"):
+            raise KeyRingError(problem="sealing key does not match its id", use=key.use)
         key.hpke_key()
         return key
 
@@ -189,6 +191,8 @@ class KeyRing:
     def load(cls, folder: Path) -> Self:
         """Read every key file of a folder: a whole office's, or a station's public part.
 
+        Who signs must be trusted to have signed: each `.sign` needs its `.verify`, of the same
+        name and keys, or what is sealed today could not be checked tomorrow.
         Raises: KeyRingError.
         """
         if not folder.is_dir():
@@ -201,6 +205,9 @@ class KeyRing:
         trusted = {
             path.stem: VerifyKey.from_json(_read(path)) for path in sorted(folder.glob("*.verify"))
         }
+        for name, signer in signers.items():
+            if signer.verify_key() != trusted.get(name):
+                raise KeyRingError(problem="signing key without its public key", file=name)
         return cls((seal[Use.VAULT], seal[Use.RECOVERY]), opening, signers, trusted)
 
     def open_key(self, kids: frozenset[str]) -> OpenKey:

@@ -2,12 +2,19 @@
 
 import base64
 import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from api.whole_check import whole_check
+from api.wiring import Office
+from ingest.clear import When
 from storage import canonical
 from storage.catalogue.audit import audit
+from storage.catalogue.discrepancy import Discrepancy
+from storage.catalogue.tables import RecordingRow
 from storage.digest import Digest
 from storage.errors import (
     CustodyError,
@@ -18,16 +25,18 @@ from storage.errors import (
     SignatureError,
 )
 from storage.record import Receipt, SealedRecord
+from storage.vault.keys import OpenKey, Use
 from storage.vault.ranges import PlainReader
 from storage.vault.sealing import open_envelope
+from tests.faults.conftest import OpenDesk, kept
 from tests.office import Desk
 
 TEXT = b"09:43 arrived at the warehouse"
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory):
-    desk = Desk.set_up(tmp_path_factory.mktemp("office"))
+def desk(open_desk: OpenDesk, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    desk = open_desk(tmp_path_factory.mktemp("office"), clear=When.NEVER)
     (desk.bay("bay-1") / "note.txt").write_bytes(TEXT)
     desk.sweep()
     yield desk
@@ -35,25 +44,22 @@ def desk(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def row(desk):
-    from storage.catalogue import recordings
-
-    with desk.office.catalogue.read() as session:
-        (row,) = recordings.everything(session)
+def row(desk: Desk) -> RecordingRow:
+    (row,) = kept(desk)
     return row
 
 
 @pytest.fixture(scope="module")
-def sealed(desk, row):
+def sealed(desk: Desk, row: RecordingRow) -> SealedRecord:
     return SealedRecord.verify(row.record_text.encode(), desk.office.ring.stations)
 
 
 @pytest.fixture
-def folder(desk, row):
+def folder(desk: Desk, row: RecordingRow) -> Path:
     return desk.office.settings.home / "objects" / row.id
 
 
-def flips(data):
+def flips(data: bytes) -> Iterator[tuple[int | str, bytes]]:
     """Every byte flipped in its lowest and in its highest bit; one byte less; one more."""
     for position in range(len(data)):
         for bit in (0x01, 0x80):
@@ -62,15 +68,15 @@ def flips(data):
     yield "longer", data + b"\x00"
 
 
-def read_through(payload, key, context):
-    def read_at(offset, length):
+def read_through(payload: bytes, key: bytes, context: bytes) -> bytes:
+    def read_at(offset: int, length: int) -> bytes:
         return payload[offset : offset + length]
 
     reader = PlainReader(read_at, len(payload), key, context)
     return b"".join(reader.read(0, reader.size))
 
 
-def test_each_byte_of_the_payload(desk, row, sealed, folder):
+def test_each_byte_of_the_payload(desk: Desk, sealed: SealedRecord, folder: Path) -> None:
     payload = (folder / "payload").read_bytes()
     envelope = (folder / "envelope.json").read_bytes()
     opened = open_envelope(envelope, desk.office.ring.opening[0], sealed.id)
@@ -82,7 +88,7 @@ def test_each_byte_of_the_payload(desk, row, sealed, folder):
         assert Digest.of(flipped) != sealed.payload_digest
 
 
-def test_each_byte_of_the_envelope(desk, sealed, folder):
+def test_each_byte_of_the_envelope(desk: Desk, sealed: SealedRecord, folder: Path) -> None:
     """Nothing opens; or, where only the other recipient's part was hit, the record names it."""
     envelope = (folder / "envelope.json").read_bytes()
     key = desk.office.ring.opening[0]
@@ -99,15 +105,16 @@ def test_each_byte_of_the_envelope(desk, sealed, folder):
     assert refused > len(envelope)  # the greater half of 2 n + 2 flips
 
 
-def test_each_byte_of_the_record(desk, row, folder):
+def test_each_byte_of_the_record(desk: Desk, folder: Path) -> None:
     record = (folder / "record.json").read_bytes()
     for _where, flipped in flips(record):
         with pytest.raises(SignatureError):
             SealedRecord.verify(flipped, desk.office.ring.stations)
 
 
-def test_each_byte_of_the_receipt(desk, row):
+def test_each_byte_of_the_receipt(desk: Desk, row: RecordingRow) -> None:
     ring = desk.office.ring
+    assert row.receipt_text is not None
     receipt = row.receipt_text.encode()
     for _where, flipped in flips(receipt):
         with pytest.raises((SignatureError, CustodyError)):
@@ -117,7 +124,7 @@ def test_each_byte_of_the_receipt(desk, row):
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
-def other_spellings(document):
+def other_spellings(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """The same signed facts in other bytes, each canonical JSON with two good signatures in it."""
     body, (first, second) = document["body"], document["signatures"]
     for entry in (first, second):
@@ -135,10 +142,11 @@ def other_spellings(document):
 
 
 @pytest.mark.parametrize("document", ["record", "receipt"])
-def test_a_signed_document_has_one_spelling(desk, row, document):
+def test_a_signed_document_has_one_spelling(desk: Desk, row: RecordingRow, document: str) -> None:
     """What is flipped in a signature must be found too: bits that base64 ignores, bits beside."""
     ring = desk.office.ring
     text = row.record_text if document == "record" else row.receipt_text
+    assert text is not None
     accepted = []
     for how, changed in other_spellings(canonical.decode(text.encode())):
         try:
@@ -154,7 +162,9 @@ def test_a_signed_document_has_one_spelling(desk, row, document):
 
 
 @pytest.mark.parametrize("part", ["payload", "record.json", "envelope.json"])
-def test_a_flipped_object_is_named_by_the_check_of_everything(desk, row, folder, part):
+def test_a_flipped_object_is_named_by_the_check_of_everything(
+    desk: Desk, row: RecordingRow, folder: Path, part: str
+) -> None:
     path = folder / part
     data = path.read_bytes()
     path.chmod(0o600)
@@ -167,22 +177,25 @@ def test_a_flipped_object_is_named_by_the_check_of_everything(desk, row, folder,
     assert list(whole_check(desk.office)) == []
 
 
-def columns():
-    yield "log_leaf", "leaf", "edited-entry"
-    yield "log_leaf", "hash", "edited-entry"
-    yield "custody_event", "details", "edited-details"
-    yield "custody_event", "salt", "edited-details"
-    yield "log_checkpoint", "text", "edited-checkpoint"
+COLUMNS = (
+    ("log_leaf", "leaf", "edited-entry"),
+    ("log_leaf", "hash", "edited-entry"),
+    ("custody_event", "details", "edited-details"),
+    ("custody_event", "salt", "edited-details"),
+    ("log_checkpoint", "text", "edited-checkpoint"),
+)
 
 
-def audited(office):
+def audited(office: Office) -> Iterator[Discrepancy]:
     with office.catalogue.read() as session:
         folder = office.settings.home / "log"
         yield from audit(session, office.signer.keys, signed=office.signer.last(), folder=folder)
 
 
-@pytest.mark.parametrize(("table", "column", "what"), list(columns()))
-def test_each_byte_of_an_entry(desk, row, table, column, what):
+@pytest.mark.parametrize(("table", "column", "what"), COLUMNS)
+def test_each_byte_of_an_entry(
+    desk: Desk, row: RecordingRow, table: str, column: str, what: str
+) -> None:
     connection = sqlite3.connect(desk.office.settings.home / "catalogue.db")
     connection.execute("PRAGMA synchronous=OFF")  # the forger's connection: nothing to keep
     key = "size" if table == "log_checkpoint" else '"index"'
@@ -193,8 +206,8 @@ def test_each_byte_of_an_entry(desk, row, table, column, what):
     data = value if isinstance(value, bytes) else value.encode()
     step = 1 if len(data) < 600 else len(data) // 60
 
-    def put(changed):
-        kept = changed
+    def put(changed: bytes) -> None:
+        kept: bytes | str = changed
         if not isinstance(value, bytes):
             try:
                 kept = changed.decode()
@@ -215,7 +228,7 @@ def test_each_byte_of_an_entry(desk, row, table, column, what):
     assert list(whole_check(desk.office)) == []
 
 
-def test_each_byte_of_the_published_log(desk):
+def test_each_byte_of_the_published_log(desk: Desk) -> None:
     home = desk.office.settings.home
     for path in sorted(p for p in (home / "log").rglob("*") if p.is_file()):
         data = path.read_bytes()
@@ -227,9 +240,9 @@ def test_each_byte_of_the_published_log(desk):
     assert list(whole_check(desk.office)) == []
 
 
-def test_a_wrong_key_opens_nothing(desk, sealed, folder, entropy):
-    from storage.vault.keys import OpenKey, Use
-
+def test_a_wrong_key_opens_nothing(
+    sealed: SealedRecord, folder: Path, entropy: Callable[[int], bytes]
+) -> None:
     envelope = (folder / "envelope.json").read_bytes()
     with pytest.raises(LiuhenError) as caught:
         open_envelope(envelope, OpenKey(Use.VAULT, entropy(32)), sealed.id)

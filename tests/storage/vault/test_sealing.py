@@ -192,7 +192,7 @@ def test_the_private_recovery_key_is_not_in_the_ring(ring, tmp_path):
 def test_a_station_with_public_keys_alone_can_seal_and_not_open(ring, tmp_path, now):
     station = tmp_path / "station"
     station.mkdir()
-    for name in ("vault.pub", "recovery.pub", "station-s1.sign"):
+    for name in ("vault.pub", "recovery.pub", "station-s1.sign", "station-s1.verify"):
         data = (tmp_path / "keys" / name).read_bytes()
         (station / name).touch(0o600)
         (station / name).write_bytes(data)
