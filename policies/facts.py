@@ -1,24 +1,59 @@
-"""Frozen facts about one action: all that a rule may look at. Whoever asks gathers them."""
+"""Frozen facts about one action, one case, one township: all that a rule may look at.
 
+Whoever asks gathers them (`storage/catalogue/case_facts.py`); `to_json` and `from_json` carry
+them in bundles, so that the same rules can be asked again years later.
+"""
+
+import dataclasses
+import types
+import typing
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from enum import Enum
 from typing import Any, Self
 
 from policies.intervals import Span
 from policies.plain import plain
 from policies.stages import ActionKind, Stage
+from policies.terms import (
+    DocumentKind,
+    Feature,
+    Manner,
+    MomentKind,
+    ProceedingKind,
+    SourceKind,
+    WaiverReason,
+)
 
 Offsets = tuple[float, float]  # seconds from the start of the file
+Doubt = tuple[float, float, str]  # the same, and what is doubted
+
+
+class Facts:
+    """JSON for every kind of facts: to plain values, and strictly back by the fields' types."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values, times in ISO 8601."""
+        return {name: plain(value) for name, value in asdict(self).items()}  # type: ignore[call-overload]
+
+    @classmethod
+    def from_json(cls, untrusted_document: Mapping[str, Any]) -> Self:
+        """Read `to_json`. Raises: ValueError for anything else."""
+        try:
+            return typing.cast("Self", _read(cls, untrusted_document))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not {cls.__name__}") from error
 
 
 @dataclass(frozen=True, slots=True)
-class Footage:
+class Footage(Facts):
     """One recording as coverage sees it.
 
     `start` and `end` are UTC by file time plus the measured clock offset; None where the start
     is not known. `uncertainty_s` is None where the source's clock was never measured.
-    `missing_…` are spans without packets of that track; `doubtful` spans await a person.
+    `missing_…` are spans without packets of that track; `doubtful` spans await a person, `faulty`
+    ones a person confirmed; what a person dismissed stands in neither.
     """
 
     recording: str
@@ -30,9 +65,14 @@ class Footage:
     has_audio: bool
     missing_video: tuple[Offsets, ...] = ()
     missing_audio: tuple[Offsets, ...] = ()
-    doubtful: tuple[tuple[float, float, str], ...] = ()
+    doubtful: tuple[Doubt, ...] = ()
+    faulty: tuple[Doubt, ...] = ()
     officer: str | None = None
     kind: str = "video"
+    source_kind: SourceKind = SourceKind.UNKNOWN
+    sequence: str | None = None
+    docked_at: datetime | None = None
+    accessioned_at: datetime | None = None
 
     @property
     def span(self) -> Span | None:
@@ -59,15 +99,51 @@ class Footage:
 
 @dataclass(frozen=True, slots=True)
 class OfficerFact:
-    """One person at the action, as qualified on that day."""
+    """One person at the action, as qualified on that day; `why` says what is wanting."""
 
     id: str
     certified: bool
     auxiliary: bool = False
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class ActionFacts:
+class Moment:
+    """Something marked on the timeline of an action."""
+
+    kind: MomentKind
+    at: datetime
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document of the case: when it was made, and when and how it was served."""
+
+    id: str
+    kind: DocumentKind
+    at: datetime
+    served_at: datetime | None = None
+    manner: Manner | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """情况说明: a written explanation of one finding; it counts only once it is approved."""
+
+    id: str
+    rule: str
+    reason: WaiverReason
+    by: str
+    at: datetime
+    approved_by: str | None = None
+    approved_at: datetime | None = None
+    approver: str | None = None
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ActionFacts(Facts):
     """One action: `footage` holds confirmed exhibits only, `nearby` what might be linked yet."""
 
     action: str
@@ -80,40 +156,122 @@ class ActionFacts:
     officers: tuple[OfficerFact, ...] = ()
     footage: tuple[Footage, ...] = ()
     nearby: tuple[Footage, ...] = ()
+    moments: tuple[Moment, ...] = ()
+    documents: tuple[Document, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
+    features: tuple[Feature, ...] = ()
+    manner: Manner | None = None
+    room: bool = False
 
     @property
     def span(self) -> Span | None:
         """The action's interval, once it has an end."""
         return Span(self.start, self.end) if self.end and self.start < self.end else None
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values, times in ISO 8601."""
-        return {name: plain(value) for name, value in asdict(self).items()}
 
-    @classmethod
-    def from_json(cls, untrusted_document: Mapping[str, Any]) -> Self:
-        """Read `to_json`. Raises: ValueError for anything else."""
-        try:
-            told = dict(untrusted_document)
-            told["kind"], told["stage"] = ActionKind(told["kind"]), Stage(told["stage"])
-            told["start"], told["end"] = _time(told["start"]), _time(told["end"])
-            told["officers"] = tuple(OfficerFact(**one) for one in told["officers"])
-            for name in ("footage", "nearby"):
-                told[name] = tuple(_footage(one) for one in told[name])
-            return cls(**told)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError("not the facts of an action") from error
+@dataclass(frozen=True, slots=True)
+class Review:
+    """One legal review (法制审核): passed or not, by whom and when."""
+
+    by: str
+    at: datetime
+    passed: bool
 
 
-def _footage(told: Mapping[str, Any]) -> Footage:
-    spans = {name: tuple((a, b) for a, b in told[name]) for name in _OFFSETS}
-    doubts = tuple((a, b, kind) for a, b, kind in told["doubtful"])
-    times = {name: _time(told[name]) for name in ("start", "end")}
-    return Footage(**{**told, **spans, **times, "doubtful": doubts})
+@dataclass(frozen=True, slots=True)
+class DecisionFact:
+    """What was decided, by whom; `signed_by_head` as 第十九条 asks, `disclosed_at` as 第七条."""
+
+    at: datetime
+    by: str
+    penalty: bool
+    signed_by_head: bool
+    disclosed_at: datetime | None = None
 
 
-_OFFSETS = ("missing_video", "missing_audio")
+@dataclass(frozen=True, slots=True)
+class CaseFacts(Facts):
+    """One case as a move or a duty with a clock sees it; `at` is the moment of asking."""
+
+    case: str
+    township: str
+    stage: Stage
+    opened_at: datetime
+    at: datetime
+    asked: Stage | None = None
+    filed_at: datetime | None = None
+    suspended_s: float = 0.0
+    features: tuple[Feature, ...] = ()
+    handlers: tuple[str, ...] = ()
+    reviewers: tuple[str, ...] = ()
+    deciders: tuple[str, ...] = ()
+    reviews: tuple[Review, ...] = ()
+    decision: DecisionFact | None = None
+    documents: tuple[Document, ...] = ()
+    actions: tuple[ActionFacts, ...] = ()
+    open_actions: tuple[str, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
 
 
-def _time(told: str | None) -> datetime | None:
-    return None if told is None else datetime.fromisoformat(told)
+@dataclass(frozen=True, slots=True)
+class ProceedingFacts(Facts):
+    """A complaint, a reconsideration or a lawsuit; `summary` is the short procedure (简易程序)."""
+
+    proceeding: str
+    kind: ProceedingKind
+    township: str
+    received_at: datetime
+    at: datetime
+    answered_at: datetime | None = None
+    summary: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """One officer's year: hours of public law, special trainings, the certificate's last day."""
+
+    id: str
+    name: str
+    hours: float
+    special: int
+    certificate_until: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TownshipFacts(Facts):
+    """One township on one day: who works there and how they were trained this year."""
+
+    township: str
+    at: datetime
+    full_time: int
+    officers: tuple[Trained, ...] = ()
+
+
+def _read(kind: Any, told: Any) -> Any:
+    """Build a value of a type from plain JSON; strict: unknown and missing fields are refused."""
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin is types.UnionType or origin is typing.Union:
+        if told is None and type(None) in inner:
+            return None
+        (kind,) = [one for one in inner if one is not type(None)]
+        return _read(kind, told)
+    if origin is tuple:
+        if not isinstance(told, list):
+            raise TypeError("a list is expected")
+        if inner[-1] is Ellipsis:
+            return tuple(_read(inner[0], one) for one in told)
+        return tuple(_read(one, value) for one, value in zip(inner, told, strict=True))
+    if dataclasses.is_dataclass(kind):
+        types_of = typing.get_type_hints(kind)
+        if not isinstance(told, Mapping) or set(told) - set(types_of):
+            raise TypeError("unknown fields")
+        return kind(**{name: _read(types_of[name], value) for name, value in told.items()})  # type: ignore[operator]
+    if kind is datetime or kind is date:
+        return kind.fromisoformat(told)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return kind(told)
+    if kind is float and type(told) is int:
+        return float(told)
+    if type(told) is not kind:
+        raise TypeError(f"{kind} is expected")
+    return told

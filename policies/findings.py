@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -24,6 +25,7 @@ class Cause(StrEnum):
     NO_PICTURE = "no-picture"
     NO_SOUND = "no-sound"
     DOUBTFUL = "doubtful"
+    FAULTY = "faulty"
     CLOCK = "clock-uncertain"
 
 
@@ -70,8 +72,19 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
+class Waived:
+    """The approved explanation of a finding; the finding stays, and says so."""
+
+    id: str
+    reason: str
+    by: str
+    approved_by: str
+    approved_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
-    """One rule, applied to one action."""
+    """One rule, applied to one action, case or township (`subject`)."""
 
     rule: str
     version: str
@@ -86,12 +99,16 @@ class Finding:
     mend_en: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
     gaps: tuple[Gap, ...] = ()
-    waivable_by: str | None = None
+    waivable_by: tuple[str, ...] = ()
+    subject: str = ""
+    waived: Waived | None = None
+    waiver_refused: str = ""
+    pending_waivers: tuple[str, ...] = ()
 
     @property
     def blocks(self) -> bool:
-        """Whether the case stops here."""
-        return not self.passed and self.severity is Severity.BLOCKS
+        """Whether the case stops here: a waiver lets it go on, and is told for ever."""
+        return not self.passed and self.severity is Severity.BLOCKS and self.waived is None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values, times in ISO 8601."""
@@ -100,7 +117,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """All findings on one action under the rules in force."""
+    """All findings on one action, case or township under the rules in force."""
 
     findings: tuple[Finding, ...]
 

@@ -55,7 +55,7 @@ class Rule:
     requirement: Requirement
     effective_from: date
     effective_to: date | None
-    waivable_by: str | None
+    waivable_by: tuple[str, ...]
     version: str
 
     def in_force(self, at: datetime) -> bool:

@@ -1,10 +1,26 @@
-"""What a requirement answers; the rulebook adds rule, article and severity to make a finding."""
+"""What every requirement is and answers; the rulebook adds rule and article to make a finding.
+
+A requirement is a frozen dataclass of figures with a `scope`; `check` is a pure function from
+the facts of that scope to an outcome. One that has a clock also says when its duty falls `due`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar, Protocol
 
 from policies.findings import Gap
+
+
+class Scope(StrEnum):
+    """What a requirement looks at; KEEP is asked for by retention and gives no finding."""
+
+    ACTION = "action"
+    CASE = "case"
+    TOWNSHIP = "township"
+    PROCEEDING = "proceeding"
+    KEEP = "keep"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +34,34 @@ class Outcome:
     mend_en: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
     gaps: tuple[Gap, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """When a duty must be done at the latest, and when it was done, if it was.
+
+    `at` is None where nobody can tell yet (a year whose calendar is not published).
+    """
+
+    at: datetime | None
+    done_at: datetime | None = None
+
+
+class Requirement(Protocol):
+    """One of the closed set; its fields are the parameters that a rule file may give."""
+
+    scope: ClassVar[Scope]
+
+
+class Checked(Requirement, Protocol):
+    """A requirement that gives findings."""
+
+    def check(self, facts: Any) -> Outcome:
+        """Judge the facts of this scope."""
+
+
+class Clocked(Checked, Protocol):
+    """A requirement with a clock."""
+
+    def due(self, facts: Any) -> Due | None:
+        """Return when the duty falls due, or None where these facts bring no such duty."""
