@@ -16,7 +16,7 @@ from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
 from api.problems import ApiError
 from policies.access import Person, Role
-from storage.catalogue import people
+from storage.catalogue import people, register
 from storage.catalogue.unit_of_work import Catalogue
 from storage.custody.event import Outcome, PremisType
 from storage.errors import ConflictError
@@ -67,6 +67,8 @@ class Identity:
     ) -> str:
         """Make a person with an account; return the person's id.
 
+        With `certificate_no` the person is certified under that number from the first day on;
+        the register knows more (`storage/catalogue/register.py`).
         Raises: ApiError(invalid) for a short password, ConflictError for a taken name.
         """
         _long_enough(password)
@@ -82,6 +84,15 @@ class Identity:
                 certificate_no=more.get("certificate_no"),
                 actor="system",
             )
+            if number := more.get("certificate_no"):
+                register.certify(
+                    uow,
+                    person.id,
+                    number=number,
+                    category=more.get("category", "综合行政执法"),
+                    unit=person.unit,
+                    actor="system",
+                )
             people.create_account(
                 uow,
                 username=username,

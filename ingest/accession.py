@@ -190,12 +190,8 @@ def _new(
     session: Any, sealed: SealedRecord, record: bytes, envelope: bytes, until: datetime
 ) -> recordings.NewRecording:
     media = dict(sealed.media)
-    source = people.source(session, sealed.source["identity"])
-    officer = (
-        people.officer_by_certificate(session, sealed.officer_no) if sealed.officer_no else None
-    )
-    officer_id = officer.id if officer else (source.assigned_officer_id if source else None)
     start = sealed.clocks["file_start"]
+    docked = sealed.clocks.get("docked_at")
     offset = sealed.clocks["offset_s"]
     began = datetime.fromisoformat(start) + timedelta(seconds=offset or 0) if start else None
     duration = media["duration_s"]
@@ -225,10 +221,12 @@ def _new(
         video_gaps=tuple((a, b) for a, b in media["missing_video"]),
         audio_gaps=tuple((a, b) for a, b in media["missing_audio"]),
         officer_no=sealed.officer_no,
-        officer_id=officer_id,
         sequence=str(sealed.sequence) if sealed.sequence is not None else None,
         marked=sealed.marked,
-        questions=tuple(q for q in sealed.questions if q != "officer" or officer_id is None),
+        questions=sealed.questions,
         media=media,
         inspection=[dict(item) for item in sealed.inspection],
+        source_kind=sealed.source["kind"],
+        file_start=datetime.fromisoformat(start) if start else None,
+        docked_at=datetime.fromisoformat(docked) if docked else None,
     )

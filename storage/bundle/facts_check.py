@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from policies.facts import ActionFacts, Footage
+from policies.wording import COUNTY_TIME
 from storage.record import SealedRecord
 
 States = Mapping[tuple[str, str], Mapping[str, Any]]
@@ -38,10 +39,7 @@ def against_log(action_id: str, facts: ActionFacts, states: States) -> Iterator[
     if {officer.id for officer in facts.officers} != present:
         yield f"action {action_id}: the officers are not those logged"
     for officer in facts.officers:
-        person = states.get(("person", officer.id), {})
-        auxiliary = person.get("kind") == "auxiliary"
-        certified = person.get("certificate_no") is not None and not auxiliary
-        if (officer.certified, officer.auxiliary) != (certified, auxiliary):
+        if _qualified(officer.id, facts.start, states) != (officer.certified, officer.auxiliary):
             yield f"action {action_id}: officer {officer.id} is not as logged"
     confirmed = {
         state["recording_id"]
@@ -55,6 +53,24 @@ def against_log(action_id: str, facts: ActionFacts, states: States) -> Iterator[
         yield f"action {action_id}: the footage is not that confirmed in the log"
     for item in facts.footage:
         yield from _attribution(item, states.get(("recording", item.recording), {}))
+
+
+def _qualified(person: str, at: datetime, states: States) -> tuple[bool, bool]:
+    """Judge again, from the logged certificates, whether somebody was certified on that day."""
+    auxiliary = states.get(("person", person), {}).get("kind") == "auxiliary"
+    day = at.astimezone(COUNTY_TIME).date().isoformat()
+    held = [
+        state
+        for (table, _key), state in states.items()
+        if table == "certificate" and state and state["person_id"] == person
+    ]
+    good = any(
+        (one["valid_from"] or "") <= day
+        and (one["valid_to"] is None or day <= one["valid_to"])
+        and (one["ended_on"] is None or day < one["ended_on"])
+        for one in held
+    )
+    return good and not auxiliary, auxiliary
 
 
 def _attribution(item: Footage, state: Mapping[str, Any]) -> Iterator[str]:

@@ -16,10 +16,10 @@ from sqlalchemy.orm import Session
 
 from storage import canonical
 from storage.catalogue import audit_log
+from storage.catalogue.audited import AUDITED
 from storage.catalogue.columns import Audited
 from storage.catalogue.discrepancy import Discrepancy, What, about_entry
 from storage.catalogue.log_tables import CustodyEventRow, LogLeafRow
-from storage.catalogue.tables import AUDITED
 from storage.custody.event import details_digest, parse_leaf, timestamp
 from storage.custody.note import NoteKey
 from storage.errors import LiuhenError
@@ -149,7 +149,7 @@ def _row(
         return
     try:
         row: Audited | None = session.get(table, identity)
-        changed = _changed(row.snapshot() if row is not None else {}, expected)
+        changed = _changed(row.snapshot(), expected) if row is not None else ["all"]
     except UNREADABLE:
         changed = ["unreadable"]
     if changed:
@@ -157,12 +157,14 @@ def _row(
 
 
 def _changed(found: dict[str, Any], expected: dict[str, Any]) -> list[str]:
+    """Name the columns that differ from the state logged.
+
+    A migration may have added columns since (they are empty then) or taken some away.
+    """
     return sorted(
         name
-        for name in found.keys() | expected.keys()
-        if name not in found
-        or name not in expected
-        or canonical.encode(found[name]) != canonical.encode(expected[name])
+        for name, value in found.items()
+        if canonical.encode(value) != canonical.encode(expected.get(name))
     )
 
 

@@ -14,6 +14,7 @@ from policies.facts import ActionFacts, Footage, OfficerFact, Offsets
 from policies.findings import Verdict
 from policies.rulebook import Rulebook
 from policies.stages import ActionKind, Stage
+from storage.catalogue import register
 from storage.catalogue.tables import (
     ActionOfficerRow,
     ActionRow,
@@ -27,7 +28,6 @@ from storage.errors import NotFoundError
 CONFIRMED = "confirmed"
 PROPOSED = "proposed"
 REJECTED = "rejected"
-AUXILIARY = "auxiliary"
 
 NEARBY = timedelta(hours=6)  # how far around an action we look for footage to name
 MAX_NEARBY = 500
@@ -125,7 +125,9 @@ def facts_of(session: Session, action_id: str) -> ActionFacts:
         start=row.start_at,
         end=row.end_at,
         township=township,
-        officers=tuple(_officer(person) for person in officers(session, row.id)),
+        officers=tuple(
+            _officer(session, person, row.start_at) for person in officers(session, row.id)
+        ),
         footage=_footage(session.scalars(_linked(row.id, CONFIRMED))),
         nearby=_footage(session.scalars(_around(row, township))),
     )
@@ -144,10 +146,10 @@ def candidates(session: Session, action_id: str) -> tuple[Footage, ...]:
     return _footage(session.scalars(_around(row, township).where(never)))
 
 
-def _officer(person: PersonRow) -> OfficerFact:
-    auxiliary = person.kind == AUXILIARY
-    certified = person.certificate_no is not None and not auxiliary
-    return OfficerFact(person.id, certified=certified, auxiliary=auxiliary)
+def _officer(session: Session, person: PersonRow, at: datetime) -> OfficerFact:
+    found = register.qualification(session, person, at)
+    auxiliary = person.kind == register.AUXILIARY
+    return OfficerFact(person.id, found.certified, auxiliary, found.why)
 
 
 def _recordings_of(action_id: str, *states: str) -> Select[Any]:

@@ -56,8 +56,13 @@ def add_person(
     township: str,
     actor: str,
     certificate_no: str | None = None,
+    full_time: bool | None = None,
 ) -> PersonRow:
-    """Add somebody who acts. Raises: ConflictError when the certificate is another person's."""
+    """Add somebody who acts; `certificate_no` is the number that recorders show.
+
+    Whether he is certified is the register's business (`register.certify`).
+    Raises: ConflictError when the number is another person's.
+    """
     _free_certificate(uow.session, certificate_no)
     row = PersonRow(
         id=uow.new_id(),
@@ -66,6 +71,7 @@ def add_person(
         kind=str(kind),
         unit=unit,
         township=township,
+        full_time=full_time,
     )
     uow.session.add(row)
     uow.record("person.add", _CHANGE, row, actor=actor, subject=f"person:{row.id}")
@@ -97,19 +103,6 @@ def officer_by_certificate(session: Session, certificate_no: str) -> PersonRow |
     return session.scalar(select(PersonRow).where(PersonRow.certificate_no == certificate_no))
 
 
-def attribute(session: Session, officer_no: str | None, source_serial: str) -> str | None:
-    """Return whose footage it is, where that is registered: never guessed.
-
-    The number on the footage, if it is somebody's certificate, else, without a number, the
-    officer whom the source is assigned to.
-    """
-    if officer_no is not None:
-        holder = officer_by_certificate(session, officer_no)
-        return holder.id if holder else None
-    row = source(session, source_serial)
-    return row.assigned_officer_id if row else None
-
-
 def add_source(
     uow: UnitOfWork,
     *,
@@ -119,13 +112,10 @@ def add_source(
     label: str,
     township: str,
     actor: str,
-    assigned_officer_id: str | None = None,
 ) -> SourceRow:
-    """Register a recorder, terminal or room camera. Raises: ConflictError, NotFoundError."""
+    """Register a recorder, terminal or room camera. Raises: ConflictError."""
     if source(uow.session, serial) is not None:
         raise ConflictError(problem="source exists", serial=serial)
-    if assigned_officer_id is not None:
-        person(uow.session, assigned_officer_id)
     row = SourceRow(
         serial=serial,
         id=uow.new_id(),
@@ -133,22 +123,9 @@ def add_source(
         family=family,
         label=label,
         township=township,
-        assigned_officer_id=assigned_officer_id,
     )
     uow.session.add(row)
     uow.record("source.add", _CHANGE, row, actor=actor, subject=f"source:{row.id}")
-    return row
-
-
-def assign_source(uow: UnitOfWork, serial: str, officer_id: str | None, *, actor: str) -> SourceRow:
-    """Give a source to an officer, or to nobody. Raises: NotFoundError."""
-    row = source(uow.session, serial)
-    if row is None:
-        raise NotFoundError(what="source", id=serial)
-    if officer_id is not None:
-        person(uow.session, officer_id)
-    row.assigned_officer_id = officer_id
-    uow.record("source.assign", _CHANGE, row, actor=actor, subject=f"source:{row.id}")
     return row
 
 

@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
-from storage.catalogue import people
+from storage.catalogue import register
 from storage.catalogue.tables import ActionRow, ExhibitRow, RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.event import Outcome, PremisType
@@ -71,6 +71,9 @@ class NewRecording:
     questions: tuple[str, ...] = ()
     media: dict[str, Any] = field(default_factory=dict)
     inspection: list[Any] = field(default_factory=list)
+    source_kind: str | None = None
+    file_start: datetime | None = None
+    docked_at: datetime | None = None
 
     def columns(self) -> dict[str, Any]:
         """Return the values as the row keeps them."""
@@ -90,7 +93,7 @@ def accession(uow: UnitOfWork, new: NewRecording, *, actor: str | None = None) -
 
     The caller has made the object durable and verified it. The entry's index is `leaf_index`.
     `actor` is the station unless somebody else is named. An officer who is not named is looked
-    up (`people.attribute`); found, the question about him is answered.
+    up (`register.attribute`); found, the question about him is answered.
     Raises: DuplicateRecordingError when this source gave these bytes before.
     """
     existing = by_digest(uow.session, new.source_serial, new.sha256)
@@ -100,7 +103,9 @@ def accession(uow: UnitOfWork, new: NewRecording, *, actor: str | None = None) -
         **new.columns(), receipt_text=None, leaf_index=uow.next_index, accessioned_at=uow.at
     )
     if row.officer_id is None:
-        row.officer_id = people.attribute(uow.session, new.officer_no, new.source_serial)
+        row.officer_id = register.attribute(
+            uow.session, new.officer_no, new.source_serial, new.start_at
+        )
     if row.officer_id is not None:
         row.questions = [question for question in row.questions if question != "officer"]
     uow.session.add(row)

@@ -39,6 +39,7 @@ class PersonRow(Audited, Base):
     kind: Mapped[str] = mapped_column(WORD)
     unit: Mapped[str] = mapped_column(NAME)
     township: Mapped[str] = mapped_column(NAME, index=True)
+    full_time: Mapped[bool | None]
 
 
 class SourceRow(Audited, Base):
@@ -52,7 +53,6 @@ class SourceRow(Audited, Base):
     family: Mapped[str] = mapped_column(NAME)
     label: Mapped[str] = mapped_column(NAME)
     township: Mapped[str] = mapped_column(NAME, index=True)
-    assigned_officer_id: Mapped[str | None] = mapped_column(ForeignKey("person.id"))
 
 
 class AccountRow(Audited, Base):
@@ -83,8 +83,9 @@ class RecordingRow(Audited, Base):
     """One accessioned original. `start_at` and `end_at` are true time (file time + offset).
 
     `video_gaps` and `audio_gaps` are `[[from, to], …]` in seconds from the file's start;
-    `questions` names what nobody could tell yet. `record_text`, `envelope_text` and
-    `receipt_text` are exact copies of the signed documents.
+    `questions` names what nobody could tell yet. `file_start` is the recorder's own time, and
+    `docked_at` the docking it came in with (None for landing folders). `record_text`,
+    `envelope_text` and `receipt_text` are exact copies of the signed documents.
     """
 
     __tablename__ = "recording"
@@ -128,6 +129,9 @@ class RecordingRow(Audited, Base):
     leaf_index: Mapped[int] = mapped_column(BigInteger, unique=True)
     retain_until: Mapped[datetime] = mapped_column(UtcTime, index=True)
     accessioned_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
+    source_kind: Mapped[str | None] = mapped_column(WORD)
+    file_start: Mapped[datetime | None] = mapped_column(UtcTime)
+    docked_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
 
 class CaseRow(Audited, Base):
@@ -143,6 +147,11 @@ class CaseRow(Audited, Base):
     stage: Mapped[str] = mapped_column(WORD)
     opened_at: Mapped[datetime] = mapped_column(UtcTime)
     closed_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    returns_to: Mapped[str | None] = mapped_column(WORD)
+    features: Mapped[list[str] | None] = mapped_column(CanonicalJson)
+    filed_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    suspended_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    suspended_s: Mapped[float | None]
 
 
 class ActionRow(Audited, Base):
@@ -158,6 +167,8 @@ class ActionRow(Audited, Base):
     start_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
     end_at: Mapped[datetime | None] = mapped_column(UtcTime)
     status: Mapped[str] = mapped_column(WORD)
+    manner: Mapped[str | None] = mapped_column(WORD)
+    scene_tag: Mapped[str | None] = mapped_column(String(16), unique=True, index=True)
 
 
 class ActionOfficerRow(Audited, Base):
@@ -184,16 +195,3 @@ class ExhibitRow(Audited, Base):
     how: Mapped[str] = mapped_column(WORD)
     proposed_by: Mapped[str] = mapped_column(String(100))
     decided_by: Mapped[str | None] = mapped_column(String(100))
-
-
-AUDITED: tuple[type[Any], ...] = (
-    StationRow,
-    PersonRow,
-    SourceRow,
-    AccountRow,
-    RecordingRow,
-    CaseRow,
-    ActionRow,
-    ActionOfficerRow,
-    ExhibitRow,
-)

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from storage.catalogue import log_tables, tables
+from storage.catalogue.audited import AUDITED
 from storage.catalogue.columns import Base
 
 context.configure(
@@ -10,7 +10,7 @@ context.configure(
     target_metadata=Base.metadata,
     transactional_ddl=True,
 )
-TABLES = (log_tables, tables)  # both modules fill the one metadata
+TABLES = AUDITED  # to import it fills the one metadata
 
 with context.begin_transaction():
     context.run_migrations()

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from storage.catalogue import people
+from storage.catalogue import people, register
 from storage.catalogue.recordings import NewRecording
 from storage.catalogue.unit_of_work import Catalogue
 from storage.custody.signer import LogSigner
@@ -84,6 +84,10 @@ def office(catalogue):
                 ("王五", "auxiliary", None),
             )
         )
+        for person, number in ((first, "001"), (second, "002")):
+            register.certify(
+                uow, person.id, number=number, category="综合行政执法", unit="执法队", actor=ADMIN
+            )
     return SimpleNamespace(first=first, second=second, helper=helper, township="半壁山镇")
 
 

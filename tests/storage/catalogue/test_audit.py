@@ -126,7 +126,7 @@ def test_an_edited_row_is_named_with_its_column(found, tamper, office_at_work):
         ("UPDATE action SET status='closed'", "action"),
         ("UPDATE case_ SET stage='closing'", "case_"),
         ("UPDATE station SET township='other'", "station"),
-        ("UPDATE source SET assigned_officer_id=(SELECT id FROM person LIMIT 1)", "source"),
+        ("UPDATE source SET label='another'", "source"),
         ("UPDATE person SET certificate_no='003' WHERE certificate_no='002'", "person"),
     ],
 )

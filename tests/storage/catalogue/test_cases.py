@@ -8,7 +8,7 @@ import pytest
 from policies import rulebook
 from policies.findings import Severity
 from policies.stages import ActionKind, Stage
-from storage.catalogue import cases, people, recordings
+from storage.catalogue import cases, people, recordings, register
 from storage.catalogue.custody_log import LogReader
 from storage.catalogue.recordings import Answers, RecordingFilter
 from storage.errors import ConflictError, NotFoundError
@@ -280,7 +280,7 @@ def test_footage_of_unknown_time_counts_only_once_it_is_answered(
     assert close(catalogue, seizure, rules).allowed
 
 
-def test_an_officer_is_known_by_number_or_by_the_recorder_in_hand(catalogue, office, new):
+def test_an_officer_is_known_by_number_or_by_the_recorder_in_hand(catalogue, office, new, now):
     with catalogue.write() as uow:
         people.add_source(
             uow,
@@ -289,9 +289,9 @@ def test_an_officer_is_known_by_number_or_by_the_recorder_in_hand(catalogue, off
             family="f",
             label="l",
             township=office.township,
-            assigned_officer_id=office.second.id,
             actor=WHO,
         )
+        register.assign(uow, "R1", office.second.id, actor=WHO, since=now)
         by_number = recordings.accession(uow, new(b"a", officer_no="001", questions=("officer",)))
         by_source = recordings.accession(uow, new(b"b", officer_no=None, questions=("officer",)))
         unknown = recordings.accession(uow, new(b"c", officer_no="777", questions=("officer",)))

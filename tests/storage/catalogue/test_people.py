@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from storage.catalogue import people
+from storage.catalogue import people, register
 from storage.catalogue.custody_log import LogReader
 from storage.errors import ConflictError, NotFoundError
 
@@ -66,34 +66,20 @@ def test_a_source_goes_from_hand_to_hand_and_the_log_knows(catalogue, office):
             township=office.township,
             actor=ADMIN,
         )
-        people.assign_source(uow, "R1", office.first.id, actor=ADMIN)
-        people.assign_source(uow, "R1", None, actor=ADMIN)
+        given = register.assign(uow, "R1", office.first.id, actor=ADMIN)
+        assert given is not None
+        register.assign(uow, "R1", None, actor=ADMIN)
     with catalogue.read() as session:
-        assert people.source(session, "R1").assigned_officer_id is None
+        assert register.holder(session, "R1", given.from_at) is None  # given and taken at once
         assert [s.serial for s in people.sources(session, township=office.township)] == ["R1"]
         events = LogReader(session).events_of(f"source:{source.id}")
-        assert [e.details["rows"][0]["state"]["assigned_officer_id"] for e in events] == [
-            None,
-            office.first.id,
-            None,
-        ]
+        assert [e.act for e in events] == ["source.add", "source.assign", "source.assign"]
         assert "R1" not in LogReader(session).leaf(events[0].index)
 
 
 def test_an_unknown_source_or_officer_is_not_found(catalogue, office):
     with pytest.raises(NotFoundError), catalogue.write() as uow:
-        people.assign_source(uow, "R9", office.first.id, actor=ADMIN)
-    with pytest.raises(NotFoundError), catalogue.write() as uow:
-        people.add_source(
-            uow,
-            serial="R1",
-            kind="recorder",
-            family="f",
-            label="l",
-            township="t",
-            actor=ADMIN,
-            assigned_officer_id="nobody",
-        )
+        register.assign(uow, "R9", office.first.id, actor=ADMIN)
 
 
 def test_a_source_is_registered_once(catalogue, office):
