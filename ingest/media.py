@@ -22,7 +22,7 @@ from typing import BinaryIO
 
 import ffmpeg
 
-_LOOK = Path(__file__).parent / "sandboxed" / "look.py"
+_SANDBOXED = Path(__file__).parent / "sandboxed"
 _ANSWER_LIMIT = 8 << 20
 _ADDRESS_SPACE = 3 << 30
 _OPEN_FILES = 64
@@ -71,12 +71,12 @@ class Sandbox:
         return cls(Level.RLIMITS)
 
     def look(self, file: BinaryIO, size: int) -> bytes:
-        """Return the one JSON line that `sandboxed/look.py` says about the open file.
+        """Return the one JSON line that the program `sandboxed/` says about the open file.
 
         Raises: MediaToolError (timeout, crashed, too-long).
         """
         limit = _FIRST_WAIT_S + size / _BYTES_PER_S
-        inside = "/look.py" if self.level is Level.BWRAP else str(_LOOK)
+        inside = "/sandboxed" if self.level is Level.BWRAP else str(_SANDBOXED)
         return _run([*self.wrap, *_python(), inside], file, limit)
 
 
@@ -103,7 +103,7 @@ def _bubblewrap() -> list[str]:
         if folder != "/usr":
             command += ["--ro-bind", folder, folder]
     command += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
-    command += ["--ro-bind", str(_LOOK), "/look.py"]
+    command += ["--ro-bind", str(_SANDBOXED), "/sandboxed"]
     command += ["--clearenv"]
     command += ["--setenv", "PATH", "/usr/bin", "--uid", "65534", "--gid", "65534"]
     return [*command, "--cap-drop", "ALL", "--chdir", "/tmp", "--"]  # noqa: S108 - its own

@@ -48,6 +48,7 @@ class MediaFacts:
     location: str | None = None
     device: str | None = None
     tracks: tuple[dict[str, Any], ...] = field(default_factory=tuple)
+    codes: tuple[dict[str, Any], ...] = field(default_factory=tuple)
     stopped: str | None = None
     sandbox: str = ""
     tool: str = ""
@@ -72,6 +73,7 @@ class MediaFacts:
             "location": self.location,
             "device": self.device,
             "tracks": [dict(track) for track in self.tracks],
+            "codes": [dict(code) for code in self.codes],
             "stopped": self.stopped,
             "sandbox": self.sandbox,
             "tool": self.tool,
@@ -130,6 +132,7 @@ def _facts(told: dict[str, Any], sandbox: Sandbox, *, text: bool) -> MediaFacts:
         location=_location(tags),
         device=_device(tags),
         tracks=tracks,
+        codes=tuple(code for code in told.get("codes") or () if isinstance(code, dict)),
         stopped=told.get("stopped"),
         sandbox=sandbox.level,
         tool=f"PyAV {told.get('av', '')}",

@@ -1,4 +1,4 @@
-"""Look at one hostile file on standard input and print one JSON line about it.
+"""Look at one hostile file and return all facts about it as plain JSON values.
 
 Runs as a child inside the sandbox (`ingest/media.py`), never in the service's own process: a
 crash of a demuxer kills only this. It sniffs the format itself and forces that demuxer, so a
@@ -9,14 +9,11 @@ it counts the packets of every track, for what a header declares proves nothing.
 import array
 import codecs
 import itertools
-import json
 import os
 import statistics
-import sys
 from typing import Any, BinaryIO
 
 import av
-import av.logging
 
 MAX_BOXES = 100_000
 MAX_PACKETS = 20_000_000
@@ -213,19 +210,22 @@ def look(file: BinaryIO) -> dict[str, Any]:
             tracks = [track(stream) for stream in list(container.streams)[:MAX_STREAMS]]
             told["tracks"] = tracks
             told["stopped"] = packets(container, tracks)
+            told["codes"] = scene_codes(container)
     except (av.FFmpegError, ValueError, OverflowError, MemoryError) as error:
         told["error"] = f"{type(error).__name__}: {str(error)[:200]}"
     return told
 
 
-def main() -> None:
-    """Read standard input, print one JSON line."""
-    av.logging.set_level(None)
-    with os.fdopen(0, "rb", buffering=0) as file:
-        print(json.dumps(look(file), allow_nan=False))  # noqa: T201 - the answer
-
-
-if __name__ == "__main__":
-    main()
-    sys.stdout.flush()
-    os._exit(0)
+def scene_codes(container: Any) -> list[dict[str, Any]]:
+    """Return the codes that can be read in the picture; none where the reader is not installed."""
+    try:
+        from codes import read_codes  # type: ignore[import-not-found]  # noqa: PLC0415
+    except ImportError:
+        return []
+    if not container.streams.video:
+        return []
+    try:
+        found: list[dict[str, Any]] = read_codes(container, container.streams.video[0])
+    except (av.FFmpegError, ValueError, OverflowError, MemoryError):
+        return []
+    return found
