@@ -1,8 +1,9 @@
 """Who may do what: denied unless a line here allows it.
 
-Operators run a station and see no footage; officers see their own township; reviewers see the
-county and change nothing; administrators keep accounts and see no footage (三员分离: whoever
-rules the system does not read the evidence).
+Operators run a station and see no footage; officers see their own township; its head decides and
+approves explanations; reviewers see the county, review and check, and change no evidence;
+administrators keep accounts and see no footage (三员分离: whoever rules the system does not read
+the evidence).
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ class Role(StrEnum):
     OFFICER = "officer"
     REVIEWER = "reviewer"
     ADMIN = "admin"
+    HEAD = "head"
 
 
 class Act(StrEnum):
@@ -33,6 +35,13 @@ class Act(StrEnum):
     EXPORT = "bundle.export"
     VERIFY = "custody.verify"
     KEEP_ACCOUNTS = "account.keep"
+    REVIEW = "case.review"
+    DECIDE = "case.decide"
+    EXPLAIN = "waiver.hand-in"
+    APPROVE = "waiver.settle"
+    SETTLE_DOUBT = "doubt.settle"
+    KEEP_PROCEEDING = "proceeding.keep"
+    SEE_DUTIES = "duty.see"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +76,38 @@ _GRANTS: dict[Role, frozenset[Act]] = {
             Act.LINK,
             Act.CLOSE,
             Act.EXPORT,
+            Act.EXPLAIN,
+            Act.SETTLE_DOUBT,
+            Act.KEEP_PROCEEDING,
+            Act.SEE_DUTIES,
+        }
+    ),
+    Role.HEAD: frozenset(
+        {
+            Act.SEE_BAYS,
+            Act.LIST_RECORDINGS,
+            Act.PLAY,
+            Act.SEE_CASE,
+            Act.DECIDE,
+            Act.APPROVE,
+            Act.KEEP_PROCEEDING,
+            Act.SEE_DUTIES,
         }
     ),
     Role.REVIEWER: frozenset(
-        {Act.LIST_RECORDINGS, Act.PLAY, Act.SEE_CASE, Act.EXPORT, Act.VERIFY, Act.SEE_BAYS}
+        {
+            Act.LIST_RECORDINGS,
+            Act.PLAY,
+            Act.SEE_CASE,
+            Act.EXPORT,
+            Act.VERIFY,
+            Act.SEE_BAYS,
+            Act.REVIEW,
+            Act.APPROVE,
+            Act.SETTLE_DOUBT,
+            Act.KEEP_PROCEEDING,
+            Act.SEE_DUTIES,
+        }
     ),
     Role.ADMIN: frozenset({Act.SEE_BAYS, Act.KEEP_ACCOUNTS, Act.VERIFY}),
 }

@@ -4,17 +4,13 @@ Whoever asks gathers them (`storage/catalogue/case_facts.py`); `to_json` and `fr
 them in bundles, so that the same rules can be asked again years later.
 """
 
-import dataclasses
-import types
-import typing
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
-from enum import Enum
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from policies.intervals import Span
-from policies.plain import plain
+from policies.plain import plain, typed
 from policies.stages import ActionKind, Stage
 from policies.terms import (
     DocumentKind,
@@ -41,7 +37,7 @@ class Facts:
     def from_json(cls, untrusted_document: Mapping[str, Any]) -> Self:
         """Read `to_json`. Raises: ValueError for anything else."""
         try:
-            return typing.cast("Self", _read(cls, untrusted_document))
+            return cast("Self", typed(cls, untrusted_document))
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not {cls.__name__}") from error
 
@@ -245,33 +241,3 @@ class TownshipFacts(Facts):
     at: datetime
     full_time: int
     officers: tuple[Trained, ...] = ()
-
-
-def _read(kind: Any, told: Any) -> Any:
-    """Build a value of a type from plain JSON; strict: unknown and missing fields are refused."""
-    origin, inner = typing.get_origin(kind), typing.get_args(kind)
-    if origin is types.UnionType or origin is typing.Union:
-        if told is None and type(None) in inner:
-            return None
-        (kind,) = [one for one in inner if one is not type(None)]
-        return _read(kind, told)
-    if origin is tuple:
-        if not isinstance(told, list):
-            raise TypeError("a list is expected")
-        if inner[-1] is Ellipsis:
-            return tuple(_read(inner[0], one) for one in told)
-        return tuple(_read(one, value) for one, value in zip(inner, told, strict=True))
-    if dataclasses.is_dataclass(kind):
-        types_of = typing.get_type_hints(kind)
-        if not isinstance(told, Mapping) or set(told) - set(types_of):
-            raise TypeError("unknown fields")
-        return kind(**{name: _read(types_of[name], value) for name, value in told.items()})  # type: ignore[operator]
-    if kind is datetime or kind is date:
-        return kind.fromisoformat(told)
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return kind(told)
-    if kind is float and type(told) is int:
-        return float(told)
-    if type(told) is not kind:
-        raise TypeError(f"{kind} is expected")
-    return told
