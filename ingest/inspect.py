@@ -1,9 +1,11 @@
 """Full-process quality: what in a recording is missing or doubtful, as findings with a place.
 
-Structure and packets are facts; picture and sound faults (a later issue) are doubts that a person
-confirms or dismisses. Pure: it reads what `probe` saw.
+Structure and packets are facts. Black, covered or frozen pictures and silence are doubts: a lens
+is dark at night too, and a person confirms or dismisses them with a reason. What the time was too
+short to look at is told, and is no doubt. Pure: it reads what `probe` saw (docs/INSPECTION.md).
 """
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -37,7 +39,7 @@ class Inspection:
 
 
 def inspect(facts: MediaFacts) -> tuple[Inspection, ...]:
-    """Return what is wrong with this recording, in order of time."""
+    """Return what is wrong with this recording: structure, packets, pictures, sound."""
     if facts.kind not in {MediaKind.VIDEO, MediaKind.AUDIO, MediaKind.UNKNOWN}:
         return ()
     found = []
@@ -61,4 +63,36 @@ def inspect(facts: MediaFacts) -> tuple[Inspection, ...]:
                 "shorter-than-declared", Weight.FACT, true, declared, f"{declared - true:.3f} s"
             )
         )
+    found += _uneven(facts)
+    if facts.playable:
+        found += _doubts(facts)
+        found += _unseen(facts)
     return tuple(found)
+
+
+def _uneven(facts: MediaFacts) -> Iterator[Inspection]:
+    """Yield where the frame rate fell, and where a clock within the file ran backwards."""
+    for start, end in facts.slow:
+        yield Inspection("frame-rate-collapse", Weight.FACT, start, end)
+    for start, end in facts.jumps:
+        detail = f"{end - start:.3f} s backwards"
+        yield Inspection("clock-jump", Weight.FACT, start, end, detail)
+
+
+def _doubts(facts: MediaFacts) -> Iterator[Inspection]:
+    for seen in (facts.pictures, facts.sounds):
+        if seen is not None:
+            detail = f"looked every {seen.resolution_s:.1f} s"
+            for kind, start, end in seen.spans:
+                yield Inspection(kind, Weight.DOUBT, start, end, detail)
+
+
+def _unseen(facts: MediaFacts) -> Iterator[Inspection]:
+    """Yield what was not looked at: all if a decoder died, else the rest when the time was up."""
+    for part, seen, present in (
+        ("pictures", facts.pictures, facts.has_video),
+        ("sounds", facts.sounds, facts.has_audio),
+    ):
+        if present and not (seen and seen.done):
+            upto = seen.upto_s if seen else 0.0
+            yield Inspection("not-inspected", Weight.FACT, upto, facts.duration_s, part)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, BinaryIO
 
-from ingest.media import MediaToolError, Sandbox
+from ingest.media import USUAL, Effort, MediaToolError, Sandbox
 from storage.recording import MediaKind
 
 _BROWSER_VIDEO = {"h264", "vp8", "vp9", "av1"}
@@ -24,7 +24,29 @@ _KINDS = {
     "photo": MediaKind.PHOTO,
     "document": MediaKind.DOCUMENT,
 }
+PICTURE_DOUBTS = ("black", "covered", "frozen")
+SOUND_DOUBTS = ("silent", "muted")
+_MAX_SPANS = 1_000
 _LOCATION = re.compile(r"[+-]\d{1,3}\.\d+[+-]\d{1,3}\.\d+([+-]\d+(\.\d+)?)?/?")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a look into pictures or sound found, up to where it came; (kind, start_s, end_s)."""
+
+    done: bool
+    upto_s: float
+    resolution_s: float
+    spans: tuple[tuple[str, float, float], ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {
+            "done": self.done,
+            "upto_s": self.upto_s,
+            "resolution_s": self.resolution_s,
+            "spans": [list(span) for span in self.spans],
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +70,10 @@ class MediaFacts:
     location: str | None = None
     device: str | None = None
     tracks: tuple[dict[str, Any], ...] = field(default_factory=tuple)
+    slow: tuple[tuple[float, float], ...] = ()
+    jumps: tuple[tuple[float, float], ...] = ()
+    pictures: Seen | None = None
+    sounds: Seen | None = None
     codes: tuple[dict[str, Any], ...] = field(default_factory=tuple)
     stopped: str | None = None
     sandbox: str = ""
@@ -73,6 +99,10 @@ class MediaFacts:
             "location": self.location,
             "device": self.device,
             "tracks": [dict(track) for track in self.tracks],
+            "slow": [list(span) for span in self.slow],
+            "jumps": [list(span) for span in self.jumps],
+            "pictures": self.pictures.to_json() if self.pictures else None,
+            "sounds": self.sounds.to_json() if self.sounds else None,
             "codes": [dict(code) for code in self.codes],
             "stopped": self.stopped,
             "sandbox": self.sandbox,
@@ -80,7 +110,9 @@ class MediaFacts:
         }
 
 
-def probe(file: BinaryIO, size: int, sandbox: Sandbox, *, text: bool = False) -> MediaFacts:
+def probe(
+    file: BinaryIO, size: int, sandbox: Sandbox, *, text: bool = False, effort: Effort = USUAL
+) -> MediaFacts:
     """Look at an open file in the sandbox; its position afterwards is unspecified.
 
     `text` says that the name promises a log or a track list: plain text is then a document, not
@@ -90,7 +122,7 @@ def probe(file: BinaryIO, size: int, sandbox: Sandbox, *, text: bool = False) ->
         return _unplayable(MediaKind.UNKNOWN, "empty", sandbox)
     file.seek(0)
     try:
-        untrusted_told = json.loads(sandbox.look(file, size))
+        untrusted_told = json.loads(sandbox.look(file, size, effort))
     except MediaToolError as error:
         return _unplayable(MediaKind.UNKNOWN, f"tool-{error.reason}", sandbox)
     except ValueError:
@@ -132,6 +164,10 @@ def _facts(told: dict[str, Any], sandbox: Sandbox, *, text: bool) -> MediaFacts:
         location=_location(tags),
         device=_device(tags),
         tracks=tracks,
+        slow=_spans([span for t in video for span in t.get("slow") or ()]),
+        jumps=_spans([span for t in (*video, *audio) for span in t.get("jumps") or ()]),
+        pictures=_seen(told.get("pictures"), PICTURE_DOUBTS) if video and not still else None,
+        sounds=_seen(told.get("sounds"), SOUND_DOUBTS) if audio else None,
         codes=tuple(code for code in told.get("codes") or () if isinstance(code, dict)),
         stopped=told.get("stopped"),
         sandbox=sandbox.level,
@@ -160,13 +196,34 @@ def _missing(
     if not tracks or duration is None:
         return ()
     best = max(tracks, key=lambda t: t["packets"])
-    spans = [(float(a), float(b)) for a, b in best.get("gaps", ()) if _finite(a) and _finite(b)]
+    spans = list(_spans(best.get("gaps")))
     edge = 0.5  # seconds: tracks of a whole file rarely begin and end on the same frame
     if _finite(best.get("first_s")) and best["first_s"] > edge:
         spans.insert(0, (0.0, best["first_s"]))
     if _finite(best.get("last_s")) and duration - best["last_s"] > edge:
         spans.append((best["last_s"], duration))
     return tuple(spans)
+
+
+def _seen(told: Any, kinds: tuple[str, ...]) -> Seen | None:
+    """Return what a look found, if it was told as it should be."""
+    if not isinstance(told, dict) or not _finite(told.get("upto_s")):
+        return None
+    spans = [(kind, *span) for kind in kinds for span in _spans(told.get(kind))]
+    step: Any = told.get("resolution_s")
+    return Seen(
+        done=told.get("done") is True,
+        upto_s=float(told["upto_s"]),
+        resolution_s=float(step) if _finite(step) else 0.0,
+        spans=tuple(sorted(spans, key=lambda span: span[1])[:_MAX_SPANS]),
+    )
+
+
+def _spans(told: Any) -> tuple[tuple[float, float], ...]:
+    """Return pairs of seconds that make a span, in order."""
+    pairs = [one for one in told or () if isinstance(one, list) and len(one) == 2]  # noqa: PLR2004
+    good = [(float(a), float(b)) for a, b in pairs if _finite(a) and _finite(b) and a < b]
+    return tuple(sorted(good)[:_MAX_SPANS])
 
 
 def _in_browser(told: dict[str, Any], kind: MediaKind, video: list[Any], audio: list[Any]) -> bool:

@@ -3,25 +3,23 @@
 Runs as a child inside the sandbox (`ingest/media.py`), never in the service's own process: a
 crash of a demuxer kills only this. It sniffs the format itself and forces that demuxer, so a
 playlist renamed `.mp4` is never followed; it walks the boxes of ISO files (ISO/IEC 14496-12);
-it counts the packets of every track, for what a header declares proves nothing.
+it lets every packet of every track pass once (`packets.py`) and those who look at pictures and
+listen to sound take theirs (`pictures.py`, `sounds.py`).
 """
 
-import array
 import codecs
-import itertools
 import os
-import statistics
 from typing import Any, BinaryIO
 
 import av
+from av.stream import Disposition
+from pace import Pace  # type: ignore[import-not-found]
+from packets import MAX_STREAMS, Walk, track, walk  # type: ignore[import-not-found]
+from pictures import Pictures  # type: ignore[import-not-found]
+from sounds import Sounds  # type: ignore[import-not-found]
 
 MAX_BOXES = 100_000
-MAX_PACKETS = 20_000_000
-MAX_STREAMS = 32
-MAX_GAPS = 1_000
-# A gap is a jump of more than three usual steps and more than this many seconds. Phones vary
-# their frame rate, so pictures get a whole second.
-FLOOR = {"video": 1.0, "audio": 0.25}
+S_PER_PIXEL = 2e-9  # to decode H.264 on one core, measured; H.265 takes twice that
 
 MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
     (4, b"ftyp", "mov", "video"),
@@ -92,85 +90,6 @@ def boxes(file: BinaryIO, size: int) -> dict[str, Any]:
     return found
 
 
-def rational(value: Any) -> float | None:
-    """Return a finite float or None."""
-    return float(value) if value is not None else None
-
-
-def track(stream: Any) -> dict[str, Any]:
-    """Return what the header declares of one track."""
-    context = stream.codec_context
-    told: dict[str, Any] = {
-        "type": stream.type,
-        "codec": getattr(context, "name", None) if context else None,
-        "packets": 0,
-        "bytes": 0,
-    }
-    if stream.type == "video" and context:
-        told |= {
-            "width": context.width,
-            "height": context.height,
-            "rate": rational(stream.average_rate),
-            "pixels": context.pix_fmt,
-        }
-    elif stream.type == "audio" and context:
-        told |= {"rate": context.sample_rate, "channels": context.channels}
-    return told
-
-
-def packets(container: Any, tracks: list[dict[str, Any]]) -> str | None:
-    """Count every packet and find the breaks; return why reading stopped early, if it did."""
-    times = {s.index: array.array("d") for s in list(container.streams)[:MAX_STREAMS]}
-    ends: dict[int, float] = {}
-    starts: dict[int, float] = {}
-    stopped = None
-    total = 0
-    try:
-        for packet in container.demux(list(container.streams)[:MAX_STREAMS]):
-            if packet.size == 0 or packet.stream_index not in times:
-                continue
-            total += 1
-            if total > MAX_PACKETS:
-                stopped = "too many packets"
-                break
-            index = packet.stream_index
-            tracks[index]["packets"] += 1
-            tracks[index]["bytes"] += packet.size
-            stamp = packet.dts if packet.dts is not None else packet.pts
-            if stamp is None:
-                continue
-            at = float(stamp * packet.time_base)
-            shown = float(packet.pts * packet.time_base) if packet.pts is not None else at
-            length = float((packet.duration or 0) * packet.time_base)
-            times[index].append(at)
-            starts[index] = min(starts.get(index, shown), shown)
-            ends[index] = max(ends.get(index, shown + length), shown + length)
-    except (av.FFmpegError, ValueError, OverflowError) as error:
-        stopped = type(error).__name__
-    played = [i for i in starts if tracks[i]["type"] in FLOOR]
-    zero = min((starts[i] for i in played), default=0.0)
-    for index, first in starts.items():
-        tracks[index]["first_s"] = round(first - zero, 6)
-        tracks[index]["last_s"] = round(ends[index] - zero, 6)
-        tracks[index]["gaps"] = gaps(times[index], tracks[index]["type"], zero)
-    return stopped
-
-
-def gaps(times: "array.array[float]", kind: str, zero: float) -> list[list[float]]:
-    """Return the breaks of one track in seconds from the start of the file."""
-    if kind not in FLOOR or len(times) < 2:  # noqa: PLR2004 - a break lies between two
-        return []
-    steps = [b - a for a, b in itertools.pairwise(times)]
-    usual = statistics.median(steps)
-    limit = max(3 * usual, FLOOR[kind])
-    found = [
-        [round(a - zero + usual, 6), round(a + step - zero, 6)]
-        for a, step in zip(times, steps, strict=False)
-        if step > limit
-    ]
-    return found[:MAX_GAPS]
-
-
 def is_text(head: bytes) -> bool:
     """Tell whether these bytes are plain text (UTF-8, or GB 18030 as recorders write it)."""
     for encoding in ("utf-8", "gb18030"):
@@ -181,8 +100,8 @@ def is_text(head: bytes) -> bool:
     return False
 
 
-def look(file: BinaryIO) -> dict[str, Any]:
-    """Return all facts about the open file."""
+def look(file: BinaryIO, pace: Pace, *, decode: bool = True, codes: bool = True) -> dict[str, Any]:
+    """Return all facts about the open file; without `decode` those that packets alone tell."""
     size = os.fstat(file.fileno()).st_size
     head = file.read(1024)
     demuxer, kind = sniff(head)
@@ -192,28 +111,88 @@ def look(file: BinaryIO) -> dict[str, Any]:
     if not demuxer:
         told["text"] = is_text(head)
         return told
-    file.seek(0)
     try:
-        with av.open(
-            file,
-            format=demuxer,
-            buffer_size=1 << 20,
-            options={"protocol_whitelist": "", "format_whitelist": demuxer, "enable_drefs": "0"},
-        ) as container:
-            told["format"] = container.format.name
-            declared = getattr(container, "duration", None)
-            told["declared_s"] = declared / 1e6 if declared else None
-            told["tags"] = {
-                str(key)[:80]: str(value)[:200]
-                for key, value in list(container.metadata.items())[:64]
-            }
-            tracks = [track(stream) for stream in list(container.streams)[:MAX_STREAMS]]
-            told["tracks"] = tracks
-            told["stopped"] = packets(container, tracks)
-            told["codes"] = scene_codes(container)
+        with opened(file, demuxer) as container:
+            told |= headers(container)
+            watchers = watchers_of(container, kind, pace) if decode else {}
+            done = walk(container, told["tracks"], watchers)
+            told["stopped"] = done.stopped
+            for index, watcher in watchers.items():
+                watcher.end()
+                told[watcher.name] = watcher.told(done.zero, done.ends.get(index, done.zero))
+            if decode and codes and container.streams.video:
+                told["codes"] = scene_codes(container)
+        if coarse(told, pace):
+            told["pictures"] = closely(file, told, done, pace) or told["pictures"]
     except (av.FFmpegError, ValueError, OverflowError, MemoryError) as error:
         told["error"] = f"{type(error).__name__}: {str(error)[:200]}"
     return told
+
+
+def opened(file: BinaryIO, demuxer: str) -> Any:
+    """Open the container with this demuxer alone, and nothing that it may point to."""
+    file.seek(0)
+    return av.open(
+        file,
+        format=demuxer,
+        buffer_size=1 << 20,
+        options={"protocol_whitelist": "", "format_whitelist": demuxer, "enable_drefs": "0"},
+    )
+
+
+def headers(container: Any) -> dict[str, Any]:
+    """Return what the file declares about itself."""
+    declared = getattr(container, "duration", None)
+    tags = list(container.metadata.items())[:64]
+    return {
+        "format": container.format.name,
+        "declared_s": declared / 1e6 if declared else None,
+        "tags": {str(key)[:80]: str(value)[:200] for key, value in tags},
+        "tracks": [track(stream) for stream in list(container.streams)[:MAX_STREAMS]],
+    }
+
+
+def watchers_of(container: Any, kind: str, pace: Pace) -> dict[int, Pictures | Sounds]:
+    """Return who looks into which track: the first of pictures and the first of sound."""
+    found: dict[int, Pictures | Sounds] = {}
+    picture = film(container) if kind == "video" else None
+    if picture is not None:
+        found[picture.index] = Pictures(picture, pace)
+    for stream in list(container.streams)[:MAX_STREAMS]:
+        if stream.type == "audio" and stream.codec_context and kind in {"video", "audio"}:
+            found[stream.index] = Sounds(stream, pace)
+            break
+    return found
+
+
+def film(container: Any) -> Any:
+    """Return the first track of moving pictures, or None; a cover picture is none."""
+    for stream in list(container.streams)[:MAX_STREAMS]:
+        moving = stream.type == "video" and not stream.disposition & Disposition.attached_pic
+        if moving and stream.codec_context is not None:
+            return stream
+    return None
+
+
+def coarse(told: dict[str, Any], pace: Pace) -> bool:
+    """Tell whether keyframes were too few to go by, and there is time to decode every frame."""
+    pictures = told.get("pictures") or {}
+    if not pictures.get("sparse"):
+        return False
+    (track,) = [one for one in told["tracks"] if one["type"] == "video"][:1]
+    cost = track["packets"] * (track["width"] or 0) * (track["height"] or 0) * S_PER_PIXEL
+    return bool(pace.affords(cost, pictures["upto_s"]))
+
+
+def closely(file: BinaryIO, told: dict[str, Any], done: Walk, pace: Pace) -> dict[str, Any] | None:
+    """Return what all frames of the film show; None if the time was up before its end."""
+    with opened(file, told["demuxer"]) as container:
+        stream = film(container)
+        pictures = Pictures(stream, pace, every=True)
+        walk(container, [track(one) for one in container.streams], {stream.index: pictures})
+        pictures.end()
+        seen: dict[str, Any] = pictures.told(done.zero, done.ends[stream.index])
+    return seen if seen["done"] else None
 
 
 def scene_codes(container: Any) -> list[dict[str, Any]]:
@@ -222,10 +201,8 @@ def scene_codes(container: Any) -> list[dict[str, Any]]:
         from codes import read_codes  # type: ignore[import-not-found]  # noqa: PLC0415
     except ImportError:
         return []
-    if not container.streams.video:
-        return []
     try:
-        found: list[dict[str, Any]] = read_codes(container, container.streams.video[0])
+        found: list[dict[str, Any]] = read_codes(container, film(container))
     except (av.FFmpegError, ValueError, OverflowError, MemoryError):
         return []
     return found

@@ -1,0 +1,169 @@
+"""Walk every packet of every track once: what is there, where it breaks off, slows down or jumps.
+
+Facts, for what a header declares proves nothing. Whoever wants to look into the packets
+(`pictures.py`, `sounds.py`) is handed each one as it passes, so that the file is read once. All
+seconds told are from the first packet of a played track.
+"""
+
+import array
+import bisect
+import itertools
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import av
+
+MAX_PACKETS = 20_000_000
+MAX_STREAMS = 32
+MAX_SPANS = 1_000
+# A gap is a jump of more than three usual steps and more than this many seconds. Phones vary
+# their frame rate, so pictures get a whole second.
+FLOOR = {"video": 1.0, "audio": 0.25}
+# The frame rate has collapsed where it is under half of the usual one for as long as this.
+SLOW_SHARE = 0.5
+SLOW_S = 3
+# Decoding order never runs backwards; files without it reorder by a few frames only.
+BACKWARDS_S = 0.5
+
+Spans = list[list[float]]
+
+
+class Watcher(Protocol):
+    """Someone who looks into the packets of one track."""
+
+    def take(self, packet: Any, at: float) -> None:
+        """Look at a packet that is due at this time of the container's."""
+
+    def end(self) -> None:
+        """No packet follows."""
+
+    def told(self, zero: float, end: float) -> dict[str, Any]:
+        """Return what was seen, in seconds from `zero`; the track ends at `end`."""
+
+
+@dataclass(slots=True)
+class Walk:
+    """Where the tracks begin and end, in the container's own seconds; why reading stopped early."""
+
+    starts: dict[int, float] = field(default_factory=dict)
+    ends: dict[int, float] = field(default_factory=dict)
+    zero: float = 0.0
+    stopped: str | None = None
+
+
+def rational(value: Any) -> float | None:
+    """Return a finite float or None."""
+    return float(value) if value is not None else None
+
+
+def track(stream: Any) -> dict[str, Any]:
+    """Return what the header declares of one track."""
+    context = stream.codec_context
+    told: dict[str, Any] = {
+        "type": stream.type,
+        "codec": getattr(context, "name", None) if context else None,
+        "packets": 0,
+        "bytes": 0,
+    }
+    if stream.type == "video" and context:
+        told |= {
+            "width": context.width,
+            "height": context.height,
+            "rate": rational(stream.average_rate),
+            "pixels": context.pix_fmt,
+        }
+    elif stream.type == "audio" and context:
+        told |= {"rate": context.sample_rate, "channels": context.channels}
+    return told
+
+
+def walk(container: Any, tracks: list[dict[str, Any]], watchers: Mapping[int, Watcher]) -> Walk:
+    """Count every packet into its track, hand it to its watcher, and find the breaks."""
+    streams = list(container.streams)[:MAX_STREAMS]
+    times = {stream.index: array.array("d") for stream in streams}
+    done = Walk()
+    total = 0
+    try:
+        for packet in container.demux(streams):
+            index = packet.stream_index
+            if packet.size == 0 or index not in times:
+                continue
+            total += 1
+            if total > MAX_PACKETS:
+                done.stopped = "too many packets"
+                break
+            tracks[index]["packets"] += 1
+            tracks[index]["bytes"] += packet.size
+            at = _stamp(packet)
+            if at is None:
+                continue
+            times[index].append(at)
+            _stretch(done, packet, at)
+            if index in watchers:
+                watchers[index].take(packet, at)
+    except (av.FFmpegError, ValueError, OverflowError) as error:
+        done.stopped = type(error).__name__
+    played = [index for index in done.starts if tracks[index]["type"] in FLOOR]
+    done.zero = min((done.starts[index] for index in played), default=0.0)
+    for index, first in done.starts.items():
+        tracks[index]["first_s"] = round(first - done.zero, 6)
+        tracks[index]["last_s"] = round(done.ends[index] - done.zero, 6)
+        if tracks[index]["type"] in FLOOR:
+            tracks[index] |= breaks(times[index], tracks[index]["type"], done.zero)
+    return done
+
+
+def _stamp(packet: Any) -> float | None:
+    stamp = packet.dts if packet.dts is not None else packet.pts
+    return float(stamp * packet.time_base) if stamp is not None else None
+
+
+def _stretch(done: Walk, packet: Any, at: float) -> None:
+    index = packet.stream_index
+    shown = float(packet.pts * packet.time_base) if packet.pts is not None else at
+    length = float((packet.duration or 0) * packet.time_base)
+    done.starts[index] = min(done.starts.get(index, shown), shown)
+    done.ends[index] = max(done.ends.get(index, shown + length), shown + length)
+
+
+def breaks(times: "array.array[float]", kind: str, zero: float) -> dict[str, Spans]:
+    """Return holes, slow spans and jumps of one track, in seconds from the start of the file."""
+    if len(times) < 2:  # noqa: PLR2004 - a break lies between two
+        return {"gaps": [], "slow": [], "jumps": []}
+    steps = [b - a for a, b in itertools.pairwise(times)]
+    usual = statistics.median(steps)
+    limit = max(3 * usual, FLOOR[kind])
+    gaps, jumps = [], []
+    for at, step in zip(times, steps, strict=False):
+        if step > limit:
+            gaps.append(_span(at + usual - zero, at + step - zero))
+        elif step < -BACKWARDS_S:
+            jumps.append(_span(at + step - zero, at - zero))
+    slow_spans = slow(sorted(times), zero) if kind == "video" else []
+    return {"gaps": gaps[:MAX_SPANS], "slow": slow_spans[:MAX_SPANS], "jumps": jumps[:MAX_SPANS]}
+
+
+def slow(times: list[float], zero: float) -> Spans:
+    """Return where whole seconds hold less than half of the usual number of pictures.
+
+    Seconds without any are holes, not slow ones.
+    """
+    first = times[0]
+    whole = min(int(times[-1] - first), MAX_PACKETS)
+    if whole < 2 * SLOW_S or whole > len(times) * FLOOR["video"]:
+        return []
+    edges = [bisect.bisect_left(times, first + second) for second in range(whole + 1)]
+    counts = [b - a for a, b in itertools.pairwise(edges)]
+    least = SLOW_SHARE * statistics.median(counts)
+    found: Spans = []
+    for is_slow, group in itertools.groupby(enumerate(counts), lambda one: 0 < one[1] < least):
+        seconds = [second for second, _ in group]
+        if is_slow and len(seconds) >= SLOW_S:
+            found.append(_span(first + seconds[0] - zero, first + seconds[-1] + 1 - zero))
+    return found
+
+
+def _span(start: float, end: float) -> list[float]:
+    return [round(start, 6), round(end, 6)]

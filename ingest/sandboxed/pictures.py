@@ -1,0 +1,170 @@
+"""Look at keyframes: where the picture is black, covered or frozen. Doubts for a person, no facts.
+
+Only keyframes are decoded, at most one in `SPACING_S`, and judged on a grey miniature: ten times
+cheaper than decoding all, and exact to one group of pictures. Where keyframes lie too far apart
+the caller asks a second time with `every`. Thresholds were measured on real and rendered clips:
+docs/INSPECTION.md. Which spans are long enough is `runs.py`'s.
+"""
+
+import operator
+from itertools import pairwise
+from typing import Any
+
+import av
+from av.video.reformatter import Interpolation, VideoReformatter
+from pace import Pace  # type: ignore[import-not-found]
+from runs import spans, usual_step  # type: ignore[import-not-found]
+
+SPACING_S = 0.75
+SPARSE_S = 4.0  # keyframes further apart are too few to go by
+
+# The miniature takes single pixels and keeps the sensor's noise: noise is a sign of life.
+WIDE, HIGH = 160, 90
+# Averages have none: what still has edges there is a scene.
+BLOCKS_WIDE, BLOCKS_HIGH = 40, 22
+
+# Grey values run from 0 to 255, whatever the film's own range is.
+DARK = 25
+DARK_SHARE = 0.98
+FLAT_SPREAD = 70
+EDGE = 10
+FLAT_EDGES = 0.075
+MOVED = 8
+MOVED_SHARE = 0.01  # a burnt-in clock moves less than this
+CALM = 0.7  # -51 dB: the noise of a sensor on a quiet scene is above it
+
+LEAST_S = {"black": 2.0, "covered": 5.0, "frozen": 5.0}
+
+
+class Pictures:
+    """What one video track shows: feed it every packet in order, then `end`, then ask `told`."""
+
+    name = "pictures"
+
+    def __init__(self, stream: Any, pace: Pace, *, every: bool = False) -> None:
+        self._context = stream.codec_context
+        self._context.thread_type = "NONE"
+        self._context.skip_frame = "DEFAULT" if every else "NONKEY"
+        self._every = every
+        self._pace = pace
+        self._judge = Judge()
+        self._next = float("-inf")
+        self._first: float | None = None
+        self._times: list[float] = []
+        self._states: list[str] = []
+        self._stopped: float | None = None  # where the time was up
+
+    def take(self, packet: Any, at: float) -> None:
+        """Look at this packet's picture if it is one to go by."""
+        if self._first is None:
+            self._first = at
+        if self._stopped is not None or not (self._every or packet.is_keyframe):
+            return
+        if not self._every and at < self._next:
+            return
+        if self._pace.spent(at - self._first):
+            self._stopped = at
+            return
+        if not self._every:
+            self._next = at + SPACING_S
+        self._decode(packet)
+        self._pace.rest()
+
+    def end(self) -> None:
+        """Take what the decoder still holds."""
+        if self._first is not None and self._stopped is None:
+            self._decode(None)
+
+    def told(self, zero: float, end: float) -> dict[str, Any]:
+        """Return all spans in seconds from `zero`, up to the track's `end`."""
+        times = [at - zero for at in self._times]
+        upto = (end if self._stopped is None else self._stopped) - zero
+        edges = [self._first or 0.0, *self._times, zero + upto]
+        found: dict[str, Any] = {
+            "done": self._first is not None and self._stopped is None,
+            "upto_s": round(upto, 3),
+            "sparse": max(b - a for a, b in pairwise(edges)) > SPARSE_S,
+            "resolution_s": round(usual_step(times), 3),
+            "samples": len(times),
+        }
+        for kind, least in LEAST_S.items():
+            found[kind] = spans(times, self._bad(kind), least, upto)
+        return found
+
+    def _bad(self, kind: str) -> list[bool]:
+        bad = [state == kind for state in self._states]
+        if kind == "frozen":  # it stood still since the picture before
+            bad = [here or after for here, after in zip(bad, [*bad[1:], False], strict=True)]
+            bad = [
+                one and state not in {"black", "covered"}
+                for one, state in zip(bad, self._states, strict=True)
+            ]
+        return bad
+
+    def _decode(self, packet: Any) -> None:
+        try:
+            frames = self._context.decode(packet)
+            for frame in frames:
+                if frame.time is not None and (not self._every or frame.time >= self._next):
+                    self._next = max(self._next, frame.time + SPACING_S)
+                    self._states.append(self._judge.state(frame))
+                    self._times.append(frame.time)
+        except (av.FFmpegError, ValueError, OverflowError):
+            return  # a damaged picture shows nothing; its packet was counted
+
+
+class Judge:
+    """Tells of each picture whether it is black, covered or as the one before; empty: none."""
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()
+        self._before: bytes | None = None
+
+    def state(self, frame: Any) -> str:
+        """Return black, covered, frozen or nothing, the first that is true."""
+        small = self._grey(frame, WIDE, HIGH, Interpolation.FAST_BILINEAR)
+        before, self._before = self._before, _pixels(small)
+        if dark(self._before):
+            return "black"
+        if flat(_pixels(self._grey(small, BLOCKS_WIDE, BLOCKS_HIGH, Interpolation.AREA))):
+            return "covered"
+        return "frozen" if before is not None and still(before, self._before) else ""
+
+    def _grey(self, frame: Any, wide: int, high: int, how: Interpolation) -> Any:
+        return self._reformatter.reformat(
+            frame, width=wide, height=high, format="gray", interpolation=how, threads=1
+        )
+
+
+def dark(pixels: bytes) -> bool:
+    """Tell whether nearly all pixels are black."""
+    return sum(1 for value in pixels if value <= DARK) >= DARK_SHARE * len(pixels)
+
+
+def flat(blocks: bytes) -> bool:
+    """Tell whether the averages have neither contrast nor edges, as behind a hand or cloth."""
+    ordered = sorted(blocks)
+    tenth = len(ordered) // 10
+    if ordered[-1 - tenth] - ordered[tenth] >= FLAT_SPREAD:
+        return False
+    edges = _edges(blocks, blocks[1:]) + _edges(blocks, blocks[BLOCKS_WIDE:])
+    return edges < 2 * FLAT_EDGES * len(blocks)
+
+
+def still(before: bytes, now: bytes) -> bool:
+    """Tell whether two pictures are one and the same, a running clock in a corner aside."""
+    steps = list(map(abs, map(operator.sub, now, before)))
+    calm = [step for step in steps if step <= MOVED]
+    return len(steps) - len(calm) <= MOVED_SHARE * len(steps) and sum(calm) < CALM * len(calm)
+
+
+def _edges(one: bytes, other: bytes) -> int:
+    return sum(1 for step in map(operator.sub, other, one) if not -EDGE <= step <= EDGE)
+
+
+def _pixels(grey: Any) -> bytes:
+    plane = grey.planes[0]
+    data, stride, wide = memoryview(plane), plane.line_size, grey.width
+    if stride == wide:
+        return bytes(data[: wide * grey.height])
+    return b"".join(data[row * stride : row * stride + wide] for row in range(grey.height))

@@ -1,0 +1,117 @@
+"""Listen to one audio track: where it is silent, or all zero. Doubts for a person, no facts.
+
+A quiet night patrol is silent too; zeros are what a muted microphone or a failed one leaves.
+Levels are taken second by second from the decoder's own samples, every channel: no resampling.
+Thresholds: docs/INSPECTION.md. Which spans are long enough is `runs.py`'s.
+"""
+
+import array
+import math
+from typing import Any
+
+import av
+from pace import Pace  # type: ignore[import-not-found]
+from runs import SHARE, spans  # type: ignore[import-not-found]
+
+SILENT = 10 ** (-50 / 20)  # -50 dB of full scale, as the root of the mean square
+LEAST_S = 5.0
+MAX_S = 7 * 86_400
+
+ENOUGH_HZ = 12_000  # more samples a second than this say nothing new about a level
+
+# Sample formats: how Python calls them, and full scale. A planar format ends in p.
+FORMATS: dict[str, tuple[Any, float]] = {
+    "flt": ("f", 1.0),
+    "dbl": ("d", 1.0),
+    "s16": ("h", 2.0**15),
+    "s32": ("i", 2.0**31),
+}
+
+
+class Sounds:
+    """What one audio track says: feed it every packet in order, then `end`, then ask `told`."""
+
+    name = "sounds"
+
+    def __init__(self, stream: Any, pace: Pace) -> None:
+        self._context = stream.codec_context
+        self._context.thread_type = "NONE"
+        self._pace = pace
+        self._first: float | None = None
+        self._energy = array.array("d")  # sum of squares by second, full scale being 1
+        self._count = array.array("q")
+        self._stopped: float | None = None
+
+    def take(self, packet: Any, at: float) -> None:
+        """Add this packet's samples."""
+        if self._first is None:
+            self._first = at
+        if self._stopped is not None:
+            return
+        if self._pace.spent(at - self._first) or not 0 <= at - self._first + 1 < MAX_S:
+            self._stopped = at
+            return
+        self._decode(packet)
+        self._pace.rest()
+
+    def end(self) -> None:
+        """Take what the decoder still holds."""
+        if self._first is not None and self._stopped is None:
+            self._decode(None)
+
+    def told(self, zero: float, end: float) -> dict[str, Any]:
+        """Return all spans in seconds from `zero`, up to the track's `end`."""
+        upto = (end if self._stopped is None else self._stopped) - zero
+        heard = [second for second, count in enumerate(self._count) if count]
+        times = [second + (self._first or 0.0) - zero for second in heard]
+        none = {time for time, second in zip(times, heard, strict=True) if not self._energy[second]}
+        quiet = [self._energy[s] < SILENT**2 * self._count[s] for s in heard]
+        found: dict[str, Any] = {
+            "done": self._first is not None and self._stopped is None,
+            "upto_s": round(upto, 3),
+            "resolution_s": 1.0,
+            "silent": [],
+            "muted": [],
+        }
+        for start, stop in spans(times, quiet, LEAST_S, upto):
+            zeros = sum(1 for time in none if start - 0.5 <= time < stop - 0.5)
+            found["muted" if zeros >= SHARE * (stop - start) else "silent"].append([start, stop])
+        return found
+
+    def _decode(self, packet: Any) -> None:
+        try:
+            for frame in self._context.decode(packet):
+                self._add(frame)
+        except (av.FFmpegError, ValueError, OverflowError):
+            return  # a damaged packet says nothing; it was counted
+
+    def _add(self, frame: Any) -> None:
+        if frame.time is None or self._first is None:
+            return
+        second = int(frame.time - self._first)
+        if not 0 <= second < MAX_S:
+            return
+        while len(self._count) <= second:
+            self._energy.append(0.0)
+            self._count.append(0)
+        energy, count = loudness(frame)
+        self._energy[second] += energy
+        self._count[second] += count
+
+
+def loudness(frame: Any) -> tuple[float, int]:
+    """Return the sum of squares, full scale being 1, and of how many samples of all channels."""
+    letter, full = FORMATS.get(frame.format.name.removesuffix("p"), ("", 1.0))
+    if not letter:
+        return 0.0, 0
+    planar = frame.format.is_planar
+    channels = 1 if planar else len(frame.layout.channels)
+    step = max(1, frame.sample_rate // ENOUGH_HZ)
+    while math.gcd(step, channels) > 1:  # or interleaved channels would be left out
+        step += 1
+    energy, count = 0.0, 0
+    for plane in frame.planes:
+        samples = memoryview(plane).cast(letter)[: frame.samples * channels : step]
+        energy += (math.hypot(*samples) / full) ** 2
+        count += len(samples)
+    return energy, count
