@@ -14,7 +14,7 @@ from api.identity import Visitor
 from api.service import Service
 from api.wiring import software
 from policies.access import Act
-from policies.rulebook import SHIPPED
+from policies.rulebook import SHIPPED, areas_of
 from storage.bundle.contents import BundledAction, BundledEntry, BundledRecording, Contents
 from storage.bundle.write import write
 from storage.catalogue import cases, custody_log, people, recordings
@@ -77,10 +77,7 @@ def export(
             centre=office.ring.verifying("centre"),
             log=office.ring.verifying("log"),
             recipients=office.ring.recipients,
-            rulebook={
-                path.name: path.read_bytes()
-                for path in sorted((office.settings.rulebook or SHIPPED).glob("*.yaml"))
-            },
+            rulebook=areas_of(office.settings.rulebook or SHIPPED, office.settings.county),
             made_at=office.clock(),
             made_by=visitor.name,
             software=software(),

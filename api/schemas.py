@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from policies.stages import ActionKind, Stage
+from policies.terms import Feature, Manner
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Id = Annotated[
@@ -32,6 +33,7 @@ class NewCase(_In):
     title: Text
     party: Text
     stage: Stage = Stage.REGISTRATION
+    features: Annotated[list[Feature], Field(max_length=len(Feature))] = []
 
 
 class NewStage(_In):
@@ -48,6 +50,7 @@ class NewAction(_In):
     start_at: AwareDatetime
     end_at: AwareDatetime | None = None
     officers: Annotated[list[Id], Field(min_length=1, max_length=50)]
+    manner: Manner | None = None
 
 
 class ActionEnd(_In):
@@ -280,12 +283,15 @@ class RuleOut(BaseModel):
     id: str
     title: dict[str, str]
     basis: dict[str, Any]
-    applies_to: list[str]
+    scope: str
+    when: dict[str, Any]
     severity: str
     requirement: str
     parameters: dict[str, Any]
     effective: dict[str, str | None]
-    waivable_by: str | None
+    waivable_by: list[str]
+    waivable_for: list[str]
+    until_days: int | None
     version: str
 
 

@@ -31,6 +31,7 @@ class Settings(BaseSettings):
     home: Path = Path("var")
     station: str = Field(default="station-1", pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")
     station_name: str = "一号采集站"
+    county: str = "兴隆县"
     township: str = "兴隆镇"
     log_origin: str = Field(default="liuhen.invalid/custody", pattern=r"^[^\s+]{1,200}$")
     database_url: str | None = None

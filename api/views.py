@@ -24,8 +24,8 @@ from api.wiring import Office
 from policies.facts import ActionFacts
 from policies.intervals import Span, within
 from policies.requirements.coverage import CAUSE_ZH, Coverage, covered
-from policies.rulebook import Rulebook
-from policies.stages import ACTION_ZH, MOVES, STAGE_ZH, ActionKind, Stage
+from policies.rules import Rulebook
+from policies.stages import ACTION_ZH, STAGE_ZH, ActionKind, Stage, next_stages
 from policies.wording import interval_zh, length_zh, percent
 from storage.catalogue import cases, custody_log, people, recordings
 from storage.catalogue.log_tables import CustodyEventRow
@@ -51,6 +51,31 @@ ACTS_ZH = {
     "action.add": "登记执法活动",
     "action.end": "登记结束时间",
     "action.close": "办结执法活动",
+    "exhibit.self-link": "按场景码自动关联",
+    "recording.clock": "按时钟测量校正时间",
+    "clock.read": "测量记录仪时钟",
+    "scene-code.refuse": "场景码不可信",
+    "case.features": "登记案件特征",
+    "case.part": "登记承办、审核、审批人员",
+    "case.review": "法制审核",
+    "case.decide": "作出执法决定",
+    "case.disclose": "公开执法决定",
+    "moment.mark": "标记必要时刻",
+    "moment.unmark": "撤销标记",
+    "document.enter": "登记文书",
+    "document.serve": "登记送达",
+    "waiver.hand-in": "提交情况说明",
+    "waiver.settle": "审批情况说明",
+    "doubt.confirm": "确认存疑片段有故障",
+    "doubt.dismiss": "排除存疑片段",
+    "proceeding.register": "登记投诉、复议或者诉讼",
+    "proceeding.answer": "答复",
+    "hold.place": "冻结",
+    "hold.release": "解除冻结",
+    "certificate.add": "登记执法证件",
+    "certificate.end": "收回或者吊销执法证件",
+    "source.assign": "分配设备",
+    "training.add": "登记培训",
     "bundle.export": "导出证据包",
     "custody.verify": "全面核验",
 }
@@ -162,7 +187,9 @@ def case(row: CaseRow) -> CaseOut:
         township=row.township,
         stage=stage,
         stage_zh=STAGE_ZH[stage],
-        next_stages=sorted(MOVES[stage], key=order.index),
+        next_stages=sorted(
+            next_stages(stage, Stage(row.returns_to) if row.returns_to else None), key=order.index
+        ),
         opened_at=row.opened_at,
         closed_at=row.closed_at,
     )
@@ -220,12 +247,7 @@ def exhibit(session: View, row: ExhibitRow) -> ExhibitOut:
 
 def coverage(facts: ActionFacts, rulebook: Rulebook) -> CoverageOut | None:
     """Return the ribbon of an action that has an end; by the rule's figures, if one applies."""
-    asked = [
-        rule.requirement
-        for rule in rulebook.in_force(facts.start)
-        if isinstance(rule.requirement, Coverage) and rule.applies_to(facts)
-    ]
-    rule = asked[0] if asked else Coverage()
+    rule = _asked(facts, rulebook)
     frame = rule.frame(facts)
     if frame is None:
         return None
@@ -243,6 +265,15 @@ def coverage(facts: ActionFacts, rulebook: Rulebook) -> CoverageOut | None:
             for gap in result.gaps
         ],
     )
+
+
+def _asked(facts: ActionFacts, rulebook: Rulebook) -> Coverage:
+    """Return the coverage that a rule in force demands of this action, or a plain one."""
+    major = rulebook.is_major(facts, facts.start)
+    for rule in rulebook.in_force(facts.start):
+        if rule.when.holds(facts, major=major) and isinstance(rule.requirement, Coverage):
+            return rule.requirement
+    return Coverage()
 
 
 def _gap_zh(span: Span, cause: str) -> str:

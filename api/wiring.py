@@ -21,7 +21,8 @@ from ingest.media import Sandbox
 from ingest.seal import Seal
 from ingest.settle import Patience
 from ingest.station import Station
-from policies.rulebook import SHIPPED, Rulebook, load
+from policies.rulebook import SHIPPED, load
+from policies.rules import Rulebook
 from storage.catalogue import custody_log, people
 from storage.catalogue.journal import JournalStore
 from storage.catalogue.unit_of_work import Catalogue
@@ -92,7 +93,7 @@ class Office:
         objects = FolderObjects(home / "objects", entropy, immutable=settings.immutable)
         origin = ring.verifying("log").name
         signer = LogSigner(ring.signing("log"), origin, home / "log-signer" / "head")
-        rulebook = load(settings.rulebook or SHIPPED)
+        rulebook = load(settings.rulebook or SHIPPED, settings.county)
         centre = LocalCentre(
             catalogue=catalogue,
             objects=objects,

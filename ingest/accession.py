@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from policies.retention import retain_until
-from policies.rulebook import Rulebook
+from policies.rules import Rulebook
 from storage.catalogue import custody_log, people, recordings
 from storage.catalogue.publish import publish
 from storage.catalogue.tables import RecordingRow

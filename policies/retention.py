@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from policies.rulebook import Rulebook
+from policies.rules import Rulebook
 from policies.stages import ActionKind
 
 

@@ -1,35 +1,59 @@
-"""The rulebook: policy as data, read once, refused with file and line when it is wrong.
+"""The rulebook's files: policy as data, read once, refused with file and line when it is wrong.
 
-Each YAML file is one rulebook edition: who issued it, from when it holds, and its rules. A rule
-names its article, when it applies and exactly one requirement of a closed set; there is no
-expression language. A case is judged by the rules in force when its action took place.
-Evaluation is pure; only `load` reads files.
+Each YAML file is one edition: for which area, from when it holds, what makes a decision major,
+and its rules. A rule names its article, when it applies and exactly one requirement of a closed
+set; there is no expression language. Editions of several areas may lie side by side; those of
+`all` hold everywhere. Only `load` reads files; judging is `policies/rules.py`.
 """
 
 import math
+import re
+import types
+import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import date, datetime
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from policies.facts import ActionFacts
-from policies.findings import Basis, Finding, Severity, Verdict
+from policies.findings import Basis, Severity
+from policies.plain import plain
 from policies.requirements.coverage import Coverage
+from policies.requirements.documents import CaseDocuments, Documents
+from policies.requirements.moments import Moments
 from policies.requirements.officers import Officers
+from policies.requirements.outcome import Requirement, Scope
 from policies.requirements.retain import Retain
-from policies.stages import ActionKind, Stage
-from policies.wording import COUNTY_TIME
+from policies.requirements.review_before import ReviewBefore
+from policies.requirements.separate_persons import SeparatePersons
+from policies.requirements.signed_by_head import SignedByHead
+from policies.rules import EVERYWHERE, Edition, Rule, Rulebook, When
+from policies.terms import Approver, Feature, WaiverReason
 
-Requirement = Coverage | Officers | Retain
 REQUIREMENTS: dict[str, type[Requirement]] = {
+    "case_documents": CaseDocuments,
     "coverage": Coverage,
+    "documents": Documents,
+    "moments": Moments,
     "officers": Officers,
     "retain": Retain,
+    "review_before": ReviewBefore,
+    "separate_persons": SeparatePersons,
+    "signed_by_head": SignedByHead,
 }
+_NAMES = {kind: name for name, kind in REQUIREMENTS.items()}
 SHIPPED = Path(__file__).parent / "rulebook"
+# Which of `when` a requirement's scope can see at all; the rest would never hold.
+_SEES = {
+    Scope.ACTION: {"action", "manner", "stage", "features", "without"},
+    Scope.CASE: {"stage", "features", "without", "move", "major"},
+    Scope.PROCEEDING: {"proceeding"},
+    Scope.TOWNSHIP: set(),
+    Scope.KEEP: {"action"},
+}
 
 
 class RuleError(Exception):
@@ -42,99 +66,12 @@ class RuleError(Exception):
         self.facts = {"file": file, "line": line, "problem": problem}
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One duty, with the article it comes from."""
-
-    id: str
-    title_zh: str
-    title_en: str
-    basis: Basis
-    kinds: frozenset[ActionKind]  # empty: every kind
-    severity: Severity
-    requirement: Requirement
-    effective_from: date
-    effective_to: date | None
-    waivable_by: tuple[str, ...]
-    version: str
-
-    def in_force(self, at: datetime) -> bool:
-        """Tell whether the rule holds on that day in the county."""
-        day = at.astimezone(COUNTY_TIME).date()
-        return self.effective_from <= day and (
-            self.effective_to is None or day <= self.effective_to
-        )
-
-    def applies_to(self, facts: ActionFacts) -> bool:
-        """Tell whether the rule speaks about actions of this kind."""
-        return not self.kinds or facts.kind in self.kinds
-
-
-@dataclass(frozen=True, slots=True)
-class Rulebook:
-    """All rules of all editions that were loaded."""
-
-    rules: tuple[Rule, ...]
-
-    def rule(self, rule_id: str) -> Rule | None:
-        """Return the newest rule of that id."""
-        found = [rule for rule in self.rules if rule.id == rule_id]
-        return max(found, key=lambda rule: rule.effective_from, default=None)
-
-    def evaluate(self, facts: ActionFacts) -> Verdict:
-        """Judge one action by the rules in force when it took place."""
-        return Verdict(
-            tuple(
-                _finding(rule, rule.requirement, facts)
-                for rule in self.in_force(facts.start)
-                if not isinstance(rule.requirement, Retain) and rule.applies_to(facts)
-            )
-        )
-
-    def in_force(self, at: datetime) -> tuple[Rule, ...]:
-        """Return the rules of that day, one of each id: a newer edition replaces an older."""
-        newest: dict[str, Rule] = {}
-        for rule in self.rules:
-            older = newest.get(rule.id)
-            if rule.in_force(at) and (older is None or older.effective_from < rule.effective_from):
-                newest[rule.id] = rule
-        return tuple(newest.values())
-
-    def retention_days(self, at: datetime, kind: ActionKind | None = None) -> tuple[int, str]:
-        """Return the longest period in days that applies, and the rule that asks for it."""
-        asked = [
-            (rule.requirement.lock_days, rule.id)
-            for rule in self.in_force(at)
-            if isinstance(rule.requirement, Retain) and (not rule.kinds or kind in rule.kinds)
-        ]
-        return max(asked, default=(0, "none"))
-
-
-def _finding(rule: Rule, requirement: Coverage | Officers, facts: ActionFacts) -> Finding:
-    outcome = requirement.check(facts)
-    return Finding(
-        rule=rule.id,
-        version=rule.version,
-        title_zh=rule.title_zh,
-        title_en=rule.title_en,
-        basis=rule.basis,
-        severity=rule.severity,
-        passed=outcome.passed,
-        message_zh=outcome.message_zh + ("" if outcome.passed else f"依据{rule.basis.zh}。"),
-        message_en=outcome.message_en,
-        mend_zh=outcome.mend_zh,
-        mend_en=outcome.mend_en,
-        facts=outcome.facts,
-        gaps=outcome.gaps,
-        waivable_by=rule.waivable_by,
-    )
-
-
 def explain(rulebook: Rulebook, rule_id: str) -> Mapping[str, Any] | None:
     """Return all that a rule says of itself, as plain values, or None for an unknown id."""
     rule = rulebook.rule(rule_id)
     if rule is None:
         return None
+    when = {item.name: getattr(rule.when, item.name) for item in fields(rule.when)}
     return {
         "id": rule.id,
         "title": {"zh": rule.title_zh, "en": rule.title_en},
@@ -144,29 +81,70 @@ def explain(rulebook: Rulebook, rule_id: str) -> Mapping[str, Any] | None:
             "quote": rule.basis.quote,
             "confirmed": rule.basis.confirmed,
         },
-        "applies_to": sorted(rule.kinds) or ["*"],
+        "scope": rule.scope.value,
+        "when": {name: plain(value) for name, value in when.items() if value not in {(), None}},
         "severity": rule.severity.value,
-        "requirement": type(rule.requirement).__name__.lower(),
+        "requirement": next(
+            name for name, k in REQUIREMENTS.items() if type(rule.requirement) is k
+        ),
         "parameters": {
-            item.name: getattr(rule.requirement, item.name) for item in fields(rule.requirement)
+            item.name: plain(getattr(rule.requirement, item.name))
+            for item in fields(rule.requirement)  # type: ignore[arg-type]
         },
         "effective": {
             "from": rule.effective_from.isoformat(),
             "to": rule.effective_to.isoformat() if rule.effective_to else None,
         },
-        "waivable_by": rule.waivable_by,
+        "waivable_by": [one.value for one in rule.waivable_by],
+        "waivable_for": [one.value for one in rule.waivable_for],
+        "until_days": rule.until_days,
         "version": rule.version,
     }
 
 
-def load(folder: Path = SHIPPED) -> Rulebook:
-    """Read every edition in a folder.
+def article_number(article: str) -> int:
+    """Return the number of `第四十二条`, with or without `附件 ` before it; 0 where it is none."""
+    found = _ARTICLE.fullmatch(article)
+    if found is None:
+        return 0
+    number = 0
+    digit = 0
+    for char in found[1]:
+        if char in _UNITS:
+            number += (digit or 1) * _UNITS[char]
+            digit = 0
+        else:
+            digit = _DIGITS.index(char)
+    return number + digit
 
+
+_DIGITS = "〇一二三四五六七八九"
+_UNITS = {"十": 10, "百": 100}
+_ARTICLE = re.compile(r"(?:附件 )?第([〇一二三四五六七八九十百]+)条")
+
+
+def load(folder: Path = SHIPPED, area: str | None = None) -> Rulebook:
+    """Read every edition in a folder and return the rules of one area, those of `all` included.
+
+    Without `area` there must be one area only, beside `all`.
     Raises: RuleError with file and line for anything that is not exactly as documented.
     """
     rules: list[Rule] = []
-    for path in sorted(folder.glob("*.yaml")):
-        rules += _Reader(path).rules()
+    editions: list[Edition] = []
+    owners: dict[str, str] = {}
+    read = [_Reader(path) for path in sorted(folder.glob("*.yaml"))]
+    areas = {one.edition.area for one in read} - {EVERYWHERE}
+    if area is None and len(areas) > 1:
+        raise RuleError(str(folder), 0, f"several areas, name one: {', '.join(sorted(areas))}")
+    if area is not None and areas and area not in areas:
+        raise RuleError(str(folder), 0, f"no edition for {area}")
+    for one in read:
+        if area is None or one.edition.area in {area, EVERYWHERE}:
+            editions.append(one.edition)
+            rules += one.rules
+            for rule in one.rules:
+                if owners.setdefault(rule.id, one.edition.area) != one.edition.area:
+                    raise RuleError(one.file, 0, f"rule {rule.id} is another area's")
     if not rules:
         raise RuleError(str(folder), 0, "no rules found")
     seen: set[tuple[str, date]] = set()
@@ -174,62 +152,122 @@ def load(folder: Path = SHIPPED) -> Rulebook:
         if (rule.id, rule.effective_from) in seen:
             raise RuleError(str(folder), 0, f"rule {rule.id} stands twice for the same day")
         seen.add((rule.id, rule.effective_from))
-    return Rulebook(tuple(rules))
+    return Rulebook(tuple(rules), tuple(editions))
+
+
+def areas_of(folder: Path, area: str) -> dict[str, bytes]:
+    """Return the files of one area and of `all`, by name: what a bundle must carry.
+
+    Raises: RuleError.
+    """
+    return {
+        path.name: path.read_bytes()
+        for path in sorted(folder.glob("*.yaml"))
+        if _Reader(path).edition.area in {area, EVERYWHERE}
+    }
 
 
 class _Reader:
     """Walks one file's YAML nodes, so that every complaint names its line."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.name
+        self.file = path.name
         try:
             node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 0
-            raise RuleError(self._file, line, str(error.problem)) from error
+            raise RuleError(self.file, line, str(error.problem)) from error
         except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise RuleError(self._file, 0, "not YAML in UTF-8") from error
+            raise RuleError(self.file, 0, "not YAML in UTF-8") from error
         if node is None:
-            raise RuleError(self._file, 1, "empty")
-        self._top = self._mapping(node, {"edition", "effective_from", "rules"})
+            raise RuleError(self.file, 1, "empty")
+        needed = {"edition", "area", "effective_from", "rules"}
+        top = self._mapping(node, needed | {"documents"}, {"major_decisions"})
+        self._documents = self._cited(top["documents"])
+        self.edition = Edition(
+            version=self._text(top["edition"]),
+            area=self._text(top["area"]),
+            since=self._date(top["effective_from"]),
+            major=self._several(top, "major_decisions", Feature),
+        )
+        listed = top["rules"]
+        if not isinstance(listed, yaml.SequenceNode):
+            raise self._error(listed, "rules must be a list")
+        self.rules = [self._rule(item) for item in listed.value]
 
-    def rules(self) -> list[Rule]:
-        version = self._text(self._top["edition"])
-        since = self._date(self._top["effective_from"])
-        node = self._top["rules"]
-        if not isinstance(node, yaml.SequenceNode):
-            raise self._error(node, "rules must be a list")
-        return [self._rule(item, version, since) for item in node.value]
-
-    def _rule(self, node: yaml.Node, version: str, since: date) -> Rule:
+    def _rule(self, node: yaml.Node) -> Rule:
         needed = {"id", "title", "basis", "severity", "require"}
-        parts = self._mapping(node, needed, {"when", "effective_to", "waivable_by"})
+        dates, waiving = (
+            {"effective_from", "effective_to"},
+            {"waivable_by", "waivable_for", "until"},
+        )
+        parts = self._mapping(node, needed, {"when"} | dates | waiving)
         title = self._mapping(parts["title"], {"zh", "en"})
-        basis = self._mapping(parts["basis"], {"document", "article", "quote"}, {"confirmed"})
-        kinds: frozenset[ActionKind] = frozenset()
-        if "when" in parts:
-            when = self._mapping(parts["when"], {"action"})
-            kinds = frozenset(
-                self._one_of(item, ActionKind) for item in self._items(when["action"])
-            )
+        since = (
+            self._date(parts["effective_from"]) if "effective_from" in parts else self.edition.since
+        )
+        if since < self.edition.since:
+            raise self._error(parts["effective_from"], "a rule begins before its edition")
+        until = self._date(parts["effective_to"]) if "effective_to" in parts else None
+        if until is not None and until < since:
+            raise self._error(parts["effective_to"], "the rule ends before it begins")
+        requirement = self._requirement(parts["require"])
         return Rule(
             id=self._text(parts["id"]),
             title_zh=self._text(title["zh"]),
             title_en=self._text(title["en"]),
-            basis=Basis(
-                self._text(basis["document"]),
-                self._text(basis["article"]),
-                self._text(basis["quote"]),
-                self._typed(basis["confirmed"], bool) if "confirmed" in basis else True,
-            ),
-            kinds=kinds,
+            basis=self._basis(parts["basis"]),
+            when=self._when(parts.get("when"), requirement.scope),
             severity=self._one_of(parts["severity"], Severity),
-            requirement=self._requirement(parts["require"]),
+            requirement=requirement,
             effective_from=since,
-            effective_to=self._date(parts["effective_to"]) if "effective_to" in parts else None,
-            waivable_by=self._text(parts["waivable_by"]) if "waivable_by" in parts else None,
-            version=version,
+            effective_to=until,
+            version=self.edition.version,
+            **self._waivers(parts),
         )
+
+    def _basis(self, node: yaml.Node) -> Basis:
+        basis = self._mapping(node, {"document", "article", "quote"}, {"confirmed"})
+        document, article = self._text(basis["document"]), self._text(basis["article"])
+        if document not in self._documents:
+            raise self._error(basis["document"], f"{document!r} is not among the documents")
+        last, number = self._documents[document], article_number(article)
+        if not 1 <= number <= last:
+            raise self._error(basis["article"], f"{document} has {last} articles, not {article!r}")
+        return Basis(
+            document,
+            article,
+            self._text(basis["quote"]),
+            self._typed(basis["confirmed"], bool) if "confirmed" in basis else True,
+        )
+
+    def _cited(self, node: yaml.Node) -> dict[str, int]:
+        """Read the documents that rules may cite, each with the number of its last article."""
+        if not isinstance(node, yaml.MappingNode):
+            raise self._error(node, "a mapping is expected here")
+        return {self._text(key): self._typed(value, int) for key, value in node.value}
+
+    def _waivers(self, parts: Mapping[str, yaml.Node]) -> dict[str, Any]:
+        days = None
+        if "until" in parts:
+            days = self._typed(self._mapping(parts["until"], {"days"})["days"], int)
+        if "waivable_by" not in parts and ("until" in parts or "waivable_for" in parts):
+            raise self._error(parts.get("until") or parts["waivable_for"], "nobody may waive this")
+        return {
+            "waivable_by": self._several(parts, "waivable_by", Approver),
+            "waivable_for": self._several(parts, "waivable_for", WaiverReason),
+            "until_days": days,
+        }
+
+    def _when(self, node: yaml.Node | None, scope: Scope) -> When:
+        if node is None:
+            return When()
+        types_of = typing.get_type_hints(When)
+        given = self._mapping(node, set(), set(types_of))
+        for name in given:
+            if name not in _SEES[scope]:
+                raise self._error(given[name], f"{name!r} says nothing about a {scope.value}")
+        return When(**{name: self._value(value, types_of[name]) for name, value in given.items()})
 
     def _requirement(self, node: yaml.Node) -> Requirement:
         named = self._mapping(node, set(), set(REQUIREMENTS))
@@ -237,9 +275,36 @@ class _Reader:
             raise self._error(node, f"exactly one of: {', '.join(sorted(REQUIREMENTS))}")
         ((name, inner),) = named.items()
         kind = REQUIREMENTS[name]
-        types = {item.name: item.type for item in fields(kind)}
-        given = self._mapping(inner, set(), set(types))
-        return kind(**{key: self._typed(value, types[key]) for key, value in given.items()})
+        hints = typing.get_type_hints(kind)
+        known = {item.name for item in fields(kind)}  # type: ignore[arg-type]
+        given = self._mapping(inner, set(), known)
+        values = {key: self._value(value, hints[key]) for key, value in given.items()}
+        try:
+            return kind(**values)
+        except ValueError as error:
+            raise self._error(inner, str(error)) from error
+
+    def _several(self, parts: Mapping[str, yaml.Node], name: str, kind: type[Enum]) -> Any:
+        return self._value(parts[name], tuple[kind, ...]) if name in parts else ()  # type: ignore[valid-type]
+
+    def _value(self, node: yaml.Node, kind: Any) -> Any:
+        """Read one parameter by the type of its field."""
+        origin, inner = typing.get_origin(kind), typing.get_args(kind)
+        if origin is types.UnionType:
+            (kind,) = [one for one in inner if one is not types.NoneType]
+            return self._value(node, kind)
+        if origin is tuple:
+            return tuple(self._value(item, inner[0]) for item in self._items(node))
+        if isinstance(origin, type) and issubclass(origin, Mapping):
+            if not isinstance(node, yaml.MappingNode):
+                raise self._error(node, "a mapping is expected here")
+            pairs = [(self._text(key), self._value(item, inner[1])) for key, item in node.value]
+            if len(dict(pairs)) != len(pairs):
+                raise self._error(node, "a name stands twice")
+            return dict(pairs)
+        if isinstance(kind, type) and issubclass(kind, Enum):
+            return self._one_of(node, kind)
+        return self._typed(node, kind)
 
     def _mapping(
         self,
@@ -301,7 +366,7 @@ class _Reader:
             raise self._error(node, "not a value that YAML knows") from error
 
     def _error(self, node: yaml.Node, problem: str) -> RuleError:
-        return RuleError(self._file, node.start_mark.line + 1, problem)
+        return RuleError(self.file, node.start_mark.line + 1, problem)
 
 
-__all__ = ["Rule", "RuleError", "Rulebook", "Stage", "explain", "load"]
+__all__ = ["SHIPPED", "Rule", "RuleError", "Rulebook", "areas_of", "explain", "load"]

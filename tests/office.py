@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from api import linking
+from api import linking, sample_case
 from api.sample_volume import Recorder, Segment, write_segments
 from api.service import Service
 from api.settings import Settings
@@ -72,8 +72,11 @@ class Desk:
         token, _until = self.service.identity.login(name, PASSWORD)
         return self.service.identity.visitor(token)
 
-    def seizure(self, seconds: float = 30.0) -> tuple[str, str]:
-        """Open a case with a seizure of so many seconds; return both ids."""
+    def seizure(self, seconds: float = 30.0, *, complete: bool = True) -> tuple[str, str]:
+        """Open a case with a seizure of so many seconds; return both ids.
+
+        `complete` enters the moments and documents that the rules ask for besides footage.
+        """
         actor = f"person:{self.persons['zhang']}"
         with self.office.catalogue.write() as uow:
             case = cases.open_case(
@@ -95,6 +98,9 @@ class Desk:
                 officers=[self.persons["zhang"], self.persons["li"]],
                 actor=actor,
             )
+            if complete:
+                sample_case.mark_moments(uow, action.id, actor=actor)
+                sample_case.file_documents(uow, action.id, actor=actor)
         return case.id, action.id
 
     def link(self, action_id: str) -> list[str]:

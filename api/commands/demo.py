@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from api import linking, views
+from api import linking, sample_case, views
 from api.commands.terminal import OUT, bay_bars, counting, say_result
 from api.export import export
 from api.identity import Visitor
@@ -43,6 +43,7 @@ from storage.catalogue import cases, recordings
 
 FIRST = Recorder("0000012", "000123")
 SECOND = Recorder("0000034", "000456")
+_FINDINGS = ("xl-08-seizure-whole", "qz-18-measure", "qz-24-handed")
 _LENGTH = timedelta(seconds=40)  # of the seizure
 _PEOPLE = (
     ("zhang", "张伟", Role.OFFICER, FIRST.officer_no),
@@ -125,6 +126,7 @@ class _Show:
         self._first_docking(results)
         case, action = self._case()
         self._refusal(action)
+        self._mend(action)
         self._second_recorder(action)
         self._dock_again(kept)
         bundle = self._bundle(case)
@@ -246,18 +248,35 @@ class _Show:
 
     def _refusal(self, action: str) -> None:
         self._step(
-            "按人员和时间关联录像,申请办结:有缺口,拒绝", "linked by officer and time; refused"
+            "按人员和时间关联录像,申请办结:有缺口、缺标记、缺文书,拒绝",
+            "linked by officer and time; refused for three different findings",
         )
         verdict = self._link_and_close(action)
         _must(not verdict.allowed, "a seizure with a gap was closed")
-        for finding in verdict.findings:
-            if finding.blocks:
-                OUT.print(f"  [red]拒绝 refused[/red] {escape(finding.message_zh)}")
-                OUT.print(f"  [dim]{escape(finding.message_en)}[/dim]")
-                _must("第八条" in finding.message_zh, "the article is not named")
-                self.told["拒绝办结 refused"] = (
-                    f"{finding.basis.zh},覆盖 {percent(finding.facts['share'])}"
-                )
+        blocking = {finding.rule: finding for finding in verdict.findings if finding.blocks}
+        for finding in blocking.values():
+            OUT.print(f"  [red]拒绝 refused[/red] {escape(finding.message_zh)}")
+            OUT.print(f"  [dim]{escape(finding.message_en)}[/dim]")
+        _must({*_FINDINGS} <= set(blocking), f"not the three findings: {sorted(blocking)}")
+        whole = blocking["xl-08-seizure-whole"]
+        _must("第八条" in whole.message_zh, "the article is not named")
+        self.told["拒绝办结 refused"] = (
+            f"{len(blocking)} 项,{whole.basis.zh},覆盖 {percent(whole.facts['share'])}"
+        )
+
+    def _mend(self, action: str) -> None:
+        self._step("标记必要时刻;补登当场交付的文书", "moments are marked, documents entered")
+        actor = f"person:{self.persons['zhang']}"
+        for rule, enter in (
+            ("qz-18-measure", sample_case.mark_moments),
+            ("qz-24-handed", sample_case.file_documents),
+        ):
+            with self.office.catalogue.write() as uow:
+                enter(uow, action, actor=actor)
+            with self.office.catalogue.read() as session:
+                found = cases.judge(session, action, self.office.rulebook).findings
+            _must(not any(one.blocks and one.rule == rule for one in found), f"{rule} not mended")
+            OUT.print(f"  [green]已补正 mended[/green] {rule}")
 
     def _second_recorder(self, action: str) -> None:
         self._step(

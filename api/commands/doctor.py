@@ -58,7 +58,7 @@ def _examined(settings: Settings) -> Iterator[Told]:
     yield Told("sqlite", good=True, zh=sqlite3.sqlite_version)
     yield from _home(settings)
     try:
-        rules = load(settings.rulebook or SHIPPED)
+        rules = load(settings.rulebook or SHIPPED, settings.county)
         yield Told("rulebook", good=True, zh=f"{len(rules.rules)} 条规则")
     except RuleError as error:
         yield Told("rulebook", good=False, zh=str(error), serious=True)

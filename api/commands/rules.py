@@ -1,17 +1,22 @@
-"""`liuhen rules check|explain`: read the rulebook as a person does."""
+"""`liuhen rules check|explain`: read the rulebook, and what it says of a case, as a person does."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from api.commands.terminal import OUT, say_json
+from api.explained import explanation, lines
 from api.problems import ApiError
 from api.settings import Settings
+from api.wiring import Office
 from policies.findings import Severity
 from policies.rulebook import SHIPPED, load
 from policies.rulebook import explain as explained
-from policies.stages import ACTION_ZH
+from policies.terms import APPROVER_ZH, WAIVER_ZH, Approver, WaiverReason
+from storage.catalogue import cases
+from storage.catalogue.tables import CaseRow
 
 app = typer.Typer(no_args_is_help=True)
 _SEVERITY = {
@@ -24,45 +29,78 @@ _SEVERITY = {
 @app.command()
 def check(
     folder: Annotated[Path | None, typer.Argument(help="规则目录")] = None,
+    area: Annotated[str | None, typer.Option(help="县(区)名,默认本单位所属")] = None,
 ) -> None:
     """检查规则库。 Read every rule; the first mistake is named with file and line."""
-    book = load(folder or Settings().rulebook or SHIPPED)
+    settings = Settings()
+    known = area or (settings.county if folder is None else None)
+    book = load(folder or settings.rulebook or SHIPPED, known)
     OUT.print(f"规则库有效,共 {len(book.rules)} 条规则。 {len(book.rules)} rules, all valid.")
 
 
 @app.command()
 def explain(
-    rule: Annotated[str | None, typer.Argument(help="规则编号;不写则列出全部")] = None,
+    name: Annotated[str | None, typer.Argument(help="规则编号或者案号;不写则列出全部规则")] = None,
     *,
     json: Annotated[bool, typer.Option("--json", help="输出 JSON")] = False,
 ) -> None:
-    """解释规则及其依据。 Explain one rule, or list them all."""
-    book = load(Settings().rulebook or SHIPPED)
-    if rule is None:
+    """解释一条规则,或者解释一个案件为什么能(不能)往下走。 Explain a rule, or a case."""
+    settings = Settings()
+    book = load(settings.rulebook or SHIPPED, settings.county)
+    if name is None:
         for one in book.rules:
             OUT.print(f"{one.id}  {one.title_zh}  {one.basis.zh}", markup=False)
         return
-    told = explained(book, rule)
+    told = explained(book, name)
     if told is None:
-        raise ApiError("not-found", what="rule", id=rule[:80])
+        _explain_case(settings, name, json=json)
+        return
     if json:
         say_json(told)
         return
-    kinds = "、".join(ACTION_ZH.get(kind, kind) for kind in told["applies_to"])
-    basis = told["basis"]
-    effective = told["effective"]
-    lines = [
+    OUT.print("\n".join(_rule_lines(told)), markup=False)
+
+
+def _explain_case(settings: Settings, name: str, *, json: bool) -> None:
+    """Explain a case by its number or id. Raises: ApiError(not-found)."""
+    if not settings.keys.is_dir():
+        raise ApiError("not-found", what="rule", id=name[:80])
+    office = Office.open(settings)
+    try:
+        with office.catalogue.read() as session:
+            row = cases.case_by_number(session, name) or session.get(CaseRow, name)
+            if row is None:
+                raise ApiError("not-found", what="rule or case", id=name[:80])
+            told = explanation(session, row, office.rulebook, office.clock())
+            if json:
+                say_json(told.model_dump(mode="json"))
+            else:
+                OUT.print("\n".join(lines(session, told)), markup=False)
+    finally:
+        office.close()
+
+
+def _rule_lines(told: Mapping[str, Any]) -> list[str]:
+    basis, effective = told["basis"], told["effective"]
+    shown = [
         f"{told['id']}({told['version']})",
         f"  {told['title']['zh']} / {told['title']['en']}",
         f"  依据 basis: 《{basis['document']}》{basis['article']}"
         + ("" if basis["confirmed"] else "(条文待核 not confirmed)"),
         f"    “{basis['quote']}”",
-        f"  适用 applies to: {kinds.replace('*', '全部 all')}",
+        f"  对象 looks at: {told['scope']}",
+        f"  适用 when: {told['when'] or '全部 all'}",
         f"  效力 severity: {_SEVERITY[Severity(told['severity'])]}",
         f"  施行 effective: {effective['from']} 至 {effective['to'] or '今 now'}",
         f"  要求 requirement: {told['requirement']}",
     ]
-    lines += [f"    {name} = {value}" for name, value in told["parameters"].items()]
+    shown += [f"    {name} = {value}" for name, value in told["parameters"].items()]
     if told["waivable_by"]:
-        lines.append(f"  情况说明审批人 waivable by: {told['waivable_by']}")
-    OUT.print("\n".join(lines), markup=False)
+        names = "、".join(APPROVER_ZH[Approver(one)] for one in told["waivable_by"])
+        reasons = "、".join(WAIVER_ZH[WaiverReason(one)] for one in told["waivable_for"])
+        shown += [
+            f"  情况说明审批人 waivable by: {names}",
+            f"  可用理由 for: {reasons or '不限 any'}",
+            f"  提交期限 within: {told['until_days'] or '不限 any'} 天 days",
+        ]
+    return shown

@@ -77,6 +77,7 @@ def open_case(new: NewCase, service: ServiceHere, visitor: VisitorHere) -> CaseO
             party=new.party,
             township=township,
             stage=new.stage,
+            features=new.features,
             actor=visitor.actor,
         )
     return views.case(row)
@@ -85,7 +86,7 @@ def open_case(new: NewCase, service: ServiceHere, visitor: VisitorHere) -> CaseO
 @router.get("/cases/{case}")
 def one(case: Id, service: ServiceHere, visitor: VisitorHere) -> CaseDetail:
     """Return one case with its actions."""
-    row = _case(service, visitor, case, Act.SEE_CASE)
+    row = case_of(service, visitor, case, Act.SEE_CASE)
     with service.office.catalogue.read() as session:
         return views.case_detail(session, row)
 
@@ -93,7 +94,7 @@ def one(case: Id, service: ServiceHere, visitor: VisitorHere) -> CaseDetail:
 @router.get("/cases/{case}/custody")
 def custody(case: Id, service: ServiceHere, visitor: VisitorHere) -> list[EntryOut]:
     """Return every custody entry upon the case and its actions, oldest first."""
-    row = _case(service, visitor, case, Act.SEE_CASE)
+    row = case_of(service, visitor, case, Act.SEE_CASE)
     with service.office.catalogue.read() as session:
         actions = [f"action:{found.id}" for found in cases.actions(session, row.id)]
         return views.entries(session, [f"case:{row.id}", *actions])
@@ -102,9 +103,13 @@ def custody(case: Id, service: ServiceHere, visitor: VisitorHere) -> list[EntryO
 @router.post("/cases/{case}/stage")
 def move(case: Id, new: NewStage, service: ServiceHere, visitor: VisitorHere) -> CaseOut:
     """Take the case to another stage; a refusal is logged as well."""
-    row = _case(service, visitor, case, Act.KEEP_CASE)
+    row = case_of(service, visitor, case, Act.KEEP_CASE)
+    rulebook = service.office.rulebook
     with service.office.catalogue.write() as uow:
-        result = cases.move_case(uow, row.id, new.stage, actor=visitor.actor)
+        result = cases.move_case(uow, row.id, new.stage, rulebook, actor=visitor.actor)
+    if result.reason == "gate":
+        blocking = sum(one.blocks for one in result.verdict.findings)
+        raise ApiError("gate", blocking=blocking, **result.verdict.to_json())
     if not result.allowed:
         raise ApiError("move", reason=result.reason, open_actions=list(result.open_actions))
     with service.office.catalogue.read() as session:
@@ -114,7 +119,7 @@ def move(case: Id, new: NewStage, service: ServiceHere, visitor: VisitorHere) ->
 @router.post("/cases/{case}/actions", status_code=201)
 def add_action(case: Id, new: NewAction, service: ServiceHere, visitor: VisitorHere) -> ActionOut:
     """Add an action with its officers."""
-    row = _case(service, visitor, case, Act.KEEP_CASE)
+    row = case_of(service, visitor, case, Act.KEEP_CASE)
     with service.office.catalogue.write() as uow:
         added = cases.add_action(
             uow,
@@ -124,6 +129,7 @@ def add_action(case: Id, new: NewAction, service: ServiceHere, visitor: VisitorH
             start_at=new.start_at,
             end_at=new.end_at,
             officers=new.officers,
+            manner=new.manner,
             actor=visitor.actor,
         )
     with service.office.catalogue.read() as session:
@@ -133,7 +139,7 @@ def add_action(case: Id, new: NewAction, service: ServiceHere, visitor: VisitorH
 @router.post("/cases/{case}/bundle", response_class=FileResponse)
 def bundle(case: Id, new: NewBundle, service: ServiceHere, visitor: VisitorHere) -> FileResponse:
     """Export the case as a bundle that verifies offline, zipped."""
-    row = _case(service, visitor, case, Act.EXPORT)
+    row = case_of(service, visitor, case, Act.EXPORT)
     spool = service.office.settings.home / "spool"
     spool.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix="bundle-", dir=spool))
@@ -159,7 +165,7 @@ def bundle(case: Id, new: NewBundle, service: ServiceHere, visitor: VisitorHere)
 @router.get("/actions/{action}")
 def one_action(action: Id, service: ServiceHere, visitor: VisitorHere) -> ActionDetail:
     """Return one action with exhibits, coverage and findings, computed now."""
-    row = _action(service, visitor, action, Act.SEE_CASE)
+    row = action_of(service, visitor, action, Act.SEE_CASE)
     with service.office.catalogue.read() as session:
         return views.action_detail(session, row, service.office.rulebook)
 
@@ -167,7 +173,7 @@ def one_action(action: Id, service: ServiceHere, visitor: VisitorHere) -> Action
 @router.put("/actions/{action}/end")
 def end(action: Id, new: ActionEnd, service: ServiceHere, visitor: VisitorHere) -> ActionOut:
     """Enter when an open action ended."""
-    row = _action(service, visitor, action, Act.KEEP_CASE)
+    row = action_of(service, visitor, action, Act.KEEP_CASE)
     with service.office.catalogue.write() as uow:
         changed = cases.set_action_end(uow, row.id, new.end_at, actor=visitor.actor)
     with service.office.catalogue.read() as session:
@@ -177,7 +183,7 @@ def end(action: Id, new: ActionEnd, service: ServiceHere, visitor: VisitorHere) 
 @router.post("/actions/{action}/proposals")
 def propose(action: Id, service: ServiceHere, visitor: VisitorHere) -> list[ExhibitOut]:
     """Propose what fits by officer and time and was never linked; return what is new."""
-    row = _action(service, visitor, action, Act.LINK)
+    row = action_of(service, visitor, action, Act.LINK)
     with service.office.catalogue.write() as uow:
         rows = cases.propose_exhibits(uow, row.id, actor=visitor.actor)
     return _exhibits(service, rows)
@@ -186,7 +192,7 @@ def propose(action: Id, service: ServiceHere, visitor: VisitorHere) -> list[Exhi
 @router.post("/actions/{action}/exhibits", status_code=201)
 def link(action: Id, new: NewExhibit, service: ServiceHere, visitor: VisitorHere) -> ExhibitOut:
     """Link a recording by hand; it is confirmed by that."""
-    row = _action(service, visitor, action, Act.LINK)
+    row = action_of(service, visitor, action, Act.LINK)
     with service.office.catalogue.read() as session:
         recording = recordings.by_id(session, new.recording)
     subject = recordings.subject_of(recording.id)
@@ -222,7 +228,7 @@ def reject(exhibit: Id, service: ServiceHere, visitor: VisitorHere) -> ExhibitOu
 @router.post("/actions/{action}/close")
 def close(action: Id, service: ServiceHere, visitor: VisitorHere) -> VerdictOut:
     """Close the action if no blocking rule fails; else 409 with every finding, and logged."""
-    row = _action(service, visitor, action, Act.CLOSE)
+    row = action_of(service, visitor, action, Act.CLOSE)
     office = service.office
     with office.catalogue.write() as uow:
         verdict = cases.close_action(uow, row.id, office.rulebook, actor=visitor.actor)
@@ -233,14 +239,16 @@ def close(action: Id, service: ServiceHere, visitor: VisitorHere) -> VerdictOut:
     return VerdictOut(**told)
 
 
-def _case(service: Service, visitor: Visitor, case: str, act: Act) -> CaseRow:
+def case_of(service: Service, visitor: Visitor, case: str, act: Act) -> CaseRow:
+    """Return a case upon which this person may do the act. Raises: NotFoundError, ApiError."""
     with service.office.catalogue.read() as session:
         row = cases.case(session, case)
     service.authorise(visitor, act, row.township, f"case:{row.id}")
     return row
 
 
-def _action(service: Service, visitor: Visitor, action: str, act: Act) -> ActionRow:
+def action_of(service: Service, visitor: Visitor, action: str, act: Act) -> ActionRow:
+    """Return an action upon which this person may do the act. Raises: NotFoundError, ApiError."""
     with service.office.catalogue.read() as session:
         row = cases.action(session, action)
         township = cases.case(session, row.case_id).township
@@ -251,7 +259,7 @@ def _action(service: Service, visitor: Visitor, action: str, act: Act) -> Action
 def _exhibit(service: Service, visitor: Visitor, exhibit: str) -> ExhibitRow:
     with service.office.catalogue.read() as session:
         row = cases.exhibit(session, exhibit)
-    _action(service, visitor, row.action_id, Act.LINK)
+    action_of(service, visitor, row.action_id, Act.LINK)
     return row
 
 

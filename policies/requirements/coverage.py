@@ -11,11 +11,12 @@ Source of the duty: 兴隆县指导意见 第八条; of the rollover: GA/T 947 (
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import ClassVar
 
 from policies.facts import ActionFacts, Footage
 from policies.findings import Cause, Gap
 from policies.intervals import Span, subtract, total, union, within
-from policies.requirements.outcome import Outcome
+from policies.requirements.outcome import Outcome, Scope
 from policies.wording import interval_en, interval_zh, length_en, length_zh, percent
 
 PerSource = tuple[tuple[str, tuple[Span, ...]], ...]
@@ -45,6 +46,7 @@ class Coverage:
     are no longer than that or than `1 - min_share` of the interval, whichever is more.
     """
 
+    scope: ClassVar[Scope] = Scope.ACTION
     audio: bool = True
     min_share: float = 1.0
     max_gap_s: float = 1.0

@@ -1,12 +1,16 @@
 """Retain: how long a recording is kept at least; the longest period that applies wins."""
 
 from dataclasses import dataclass
+from typing import ClassVar
+
+from policies.requirements.outcome import Scope
 
 
 @dataclass(frozen=True, slots=True)
 class Retain:
     """Parameters: days from accession; `permanent` is kept as 100 years under lock."""
 
+    scope: ClassVar[Scope] = Scope.KEEP
     days: int = 0
     permanent: bool = False
 

@@ -41,6 +41,7 @@ def against_log(action_id: str, facts: ActionFacts, states: States) -> Iterator[
     for officer in facts.officers:
         if _qualified(officer.id, facts.start, states) != (officer.certified, officer.auxiliary):
             yield f"action {action_id}: officer {officer.id} is not as logged"
+    yield from _entered(facts, states)
     confirmed = {
         state["recording_id"]
         for (table, _key), state in states.items()
@@ -53,6 +54,73 @@ def against_log(action_id: str, facts: ActionFacts, states: States) -> Iterator[
         yield f"action {action_id}: the footage is not that confirmed in the log"
     for item in facts.footage:
         yield from _attribution(item, states.get(("recording", item.recording), {}))
+
+
+def _entered(facts: ActionFacts, states: States) -> Iterator[str]:
+    """Yield which of the moments, documents, explanations and features are not as logged."""
+    case = states.get(("case_", facts.case), {})
+    action = states.get(("action", facts.action), {})
+    moments = sorted((one.kind.value, one.at, one.note) for one in facts.moments)
+    if moments != sorted(
+        (s["kind"], _time(s["at"]), s["note"]) for s in _of(states, "moment", facts)
+    ):
+        yield f"action {facts.action}: the moments are not those logged"
+    documents = {
+        one.id: (one.kind.value, one.at, one.served_at, one.manner) for one in facts.documents
+    }
+    logged = {
+        s["id"]: (s["kind"], _time(s["at"]), _time(s["served_at"]), s["manner"])
+        for s in _of(states, "document", facts)
+    }
+    if documents != logged:
+        yield f"action {facts.action}: the documents are not those logged"
+    waivers = {
+        one.id: (one.rule, one.reason.value, one.by, one.at, one.approved_by, one.approver)
+        for one in facts.waivers
+    }
+    if waivers != {s["id"]: _waiver(s) for s in _of(states, "waiver", facts)}:
+        yield f"action {facts.action}: the explanations are not those logged"
+    told = (sorted(facts.features), facts.manner)
+    if told != (sorted(case.get("features") or ()), action.get("manner")):
+        yield f"action {facts.action}: features or manner are not as logged"
+
+
+def _of(states: States, table: str, facts: ActionFacts) -> list[Mapping[str, Any]]:
+    return [
+        state
+        for (name, _key), state in states.items()
+        if name == table and state and state["action_id"] == facts.action
+    ]
+
+
+def _waiver(state: Mapping[str, Any]) -> tuple[Any, ...]:
+    approved = state["state"] == "approved"
+    return (
+        state["rule"],
+        state["reason"],
+        state["person_id"],
+        _time(state["at"]),
+        state["decided_by"] if approved else None,
+        state["approver"] if approved else None,
+    )
+
+
+def _doubts(item: Footage, record: SealedRecord, states: States) -> Iterator[str]:
+    """Yield where doubts are not what the station saw and what persons said of it since."""
+    seen = {
+        (one["kind"], float(one.get("start_s") or 0))
+        for one in record.inspection
+        if one.get("weight") == "doubt"
+    }
+    said = {
+        (s["kind"], s["start_s"]): s["confirmed"]
+        for (table, _key), s in states.items()
+        if table == "doubt" and s and s["recording_id"] == item.recording
+    }
+    faulty = {(kind, start) for start, _end, kind in item.faulty}
+    left = {(kind, start) for start, _end, kind in item.doubtful}
+    if faulty != {key for key in seen if said.get(key)} or left != seen - set(said):
+        yield f"recording {item.recording}: doubts are not those that the station and persons saw"
 
 
 def _qualified(person: str, at: datetime, states: States) -> tuple[bool, bool]:
@@ -86,8 +154,10 @@ def _attribution(item: Footage, state: Mapping[str, Any]) -> Iterator[str]:
         yield f"recording {item.recording}: source, officer or time is not as logged"
 
 
-def against_records(facts: ActionFacts, records: Mapping[str, SealedRecord]) -> Iterator[str]:
-    """Yield what the stations' signed records contradict: tracks, missing spans, the length."""
+def against_records(
+    facts: ActionFacts, records: Mapping[str, SealedRecord], states: States
+) -> Iterator[str]:
+    """Yield what the stations' signed records contradict: tracks, spans, doubts, the length."""
     for item in facts.footage:
         record = records.get(item.recording)
         if record is None:
@@ -104,9 +174,7 @@ def against_records(facts: ActionFacts, records: Mapping[str, SealedRecord]) -> 
         )
         if told != seen:
             yield f"recording {item.recording}: picture or sound is not as the station saw it"
-        doubts = tuple(one["kind"] for one in record.inspection if one.get("weight") == "doubt")
-        if tuple(kind for _start, _end, kind in item.doubtful) != doubts:
-            yield f"recording {item.recording}: doubts are not those that the station saw"
+        yield from _doubts(item, record, states)
         length = media["duration_s"]
         if item.span and (length is None or abs(item.span.seconds - length) > 0.001):  # noqa: PLR2004 - a millisecond
             yield f"recording {item.recording}: its length is not what the station saw"

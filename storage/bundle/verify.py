@@ -197,7 +197,7 @@ class _Bundle:
         for folder in self._actions():
             facts = ActionFacts.from_json(_json(folder / "facts.json"))
             yield from against_log(folder.name, facts, states)
-            yield from against_records(facts, records)
+            yield from against_records(facts, records, states)
 
     def findings(self) -> Iterator[str]:
         rulebook = load(self._data / "rulebook")

@@ -1,20 +1,11 @@
-"""Reading cases: rows by id, lists, and the frozen facts about an action that policies judge.
+"""Reading cases: rows by id, and lists. How rows become facts is `facts.py`'s business."""
 
-Here rows become facts; nothing is decided and nothing is written.
-"""
-
-from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
-from policies.facts import ActionFacts, Footage, OfficerFact, Offsets
-from policies.findings import Verdict
-from policies.rulebook import Rulebook
-from policies.stages import ActionKind, Stage
-from storage.catalogue import register
 from storage.catalogue.tables import (
     ActionOfficerRow,
     ActionRow,
@@ -109,112 +100,37 @@ def exhibits_of(session: Session, recording_id: str) -> list[ExhibitRow]:
     return list(session.scalars(wanted.order_by(ExhibitRow.id)))
 
 
-def facts_of(session: Session, action_id: str) -> ActionFacts:
-    """Return the frozen facts about an action: confirmed exhibits, and footage nearby.
-
-    `nearby` holds what was recorded in the same township within six hours of the action and is
-    neither confirmed for it nor rejected. Raises: NotFoundError.
-    """
-    row = action(session, action_id)
-    township = case(session, row.case_id).township
-    return ActionFacts(
-        action=row.id,
-        case=row.case_id,
-        kind=ActionKind(row.kind),
-        stage=Stage(row.stage),
-        start=row.start_at,
-        end=row.end_at,
-        township=township,
-        officers=tuple(
-            _officer(session, person, row.start_at) for person in officers(session, row.id)
-        ),
-        footage=_footage(session.scalars(_linked(row.id, CONFIRMED))),
-        nearby=_footage(session.scalars(_around(row, township))),
-    )
-
-
-def judge(session: Session, action_id: str, rulebook: Rulebook) -> Verdict:
-    """Say what the rules in force find about an action now; changes nothing."""
-    return rulebook.evaluate(facts_of(session, action_id))
-
-
-def candidates(session: Session, action_id: str) -> tuple[Footage, ...]:
-    """Return the recordings that might be proposed for an action: nearby and never linked."""
-    row = action(session, action_id)
-    never = RecordingRow.id.not_in(_recordings_of(row.id, PROPOSED, CONFIRMED, REJECTED))
-    township = case(session, row.case_id).township
-    return _footage(session.scalars(_around(row, township).where(never)))
-
-
-def _officer(session: Session, person: PersonRow, at: datetime) -> OfficerFact:
-    found = register.qualification(session, person, at)
-    auxiliary = person.kind == register.AUXILIARY
-    return OfficerFact(person.id, found.certified, auxiliary, found.why)
-
-
 def _recordings_of(action_id: str, *states: str) -> Select[Any]:
     return select(ExhibitRow.recording_id).where(
         ExhibitRow.action_id == action_id, ExhibitRow.state.in_(states)
     )
 
 
-def _linked(action_id: str, state: str) -> Select[RecordingRow]:
-    return (
-        select(RecordingRow)
-        .where(RecordingRow.id.in_(_recordings_of(action_id, state)))
-        .order_by(RecordingRow.start_at, RecordingRow.id)
-    )
+def confirmed(session: Session, row: ActionRow) -> list[RecordingRow]:
+    """Return the recordings confirmed for an action, in order of time."""
+    wanted = select(RecordingRow).where(RecordingRow.id.in_(_recordings_of(row.id, CONFIRMED)))
+    return list(session.scalars(wanted.order_by(RecordingRow.start_at, RecordingRow.id)))
 
 
-def _around(row: ActionRow, township: str) -> Select[RecordingRow]:
+def around(
+    session: Session, row: ActionRow, township: str, *, never_linked: bool = False
+) -> list[RecordingRow]:
+    """Return what was recorded in a township around an action, not confirmed nor rejected for it.
+
+    With `never_linked` also nothing that is proposed.
+    """
     first: datetime = row.start_at - NEARBY
     last: datetime = (row.end_at or row.start_at) + NEARBY
-    return (
+    states = (PROPOSED, CONFIRMED, REJECTED) if never_linked else (CONFIRMED, REJECTED)
+    wanted = (
         select(RecordingRow)
         .where(
             RecordingRow.township == township,
             RecordingRow.start_at < last,
             func.coalesce(RecordingRow.end_at, RecordingRow.start_at) > first,
-            RecordingRow.id.not_in(_recordings_of(row.id, CONFIRMED, REJECTED)),
+            RecordingRow.id.not_in(_recordings_of(row.id, *states)),
         )
         .order_by(RecordingRow.start_at, RecordingRow.id)
         .limit(MAX_NEARBY)
     )
-
-
-def _footage(rows: Iterable[RecordingRow]) -> tuple[Footage, ...]:
-    return tuple(footage_of(row) for row in rows)
-
-
-def footage_of(row: RecordingRow) -> Footage:
-    """Return a recording as coverage sees it; what inspection doubts stays doubtful."""
-    return Footage(
-        recording=row.id,
-        source=row.source_serial,
-        start=row.start_at,
-        end=row.end_at,
-        uncertainty_s=row.clock_uncertainty_s,
-        has_video=row.has_video,
-        has_audio=row.has_audio,
-        missing_video=_offsets(row.video_gaps),
-        missing_audio=_offsets(row.audio_gaps),
-        doubtful=tuple(_doubts(row)),
-        officer=row.officer_id,
-        kind=row.kind,
-    )
-
-
-def _doubts(row: RecordingRow) -> Iterator[tuple[float, float, str]]:
-    """Yield what inspection doubts; without an end, up to the end of the file."""
-    for found in row.inspection:
-        if found.get("weight") == "doubt":
-            start, stop = found.get("start_s"), found.get("end_s")
-            yield (
-                float(start or 0),
-                float((row.duration_s or 0) if stop is None else stop),
-                (str(found["kind"])),
-            )
-
-
-def _offsets(gaps: list[list[float]]) -> tuple[Offsets, ...]:
-    return tuple((float(start), float(stop)) for start, stop in gaps)
+    return list(session.scalars(wanted))

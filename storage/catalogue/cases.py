@@ -5,14 +5,16 @@ with every finding. Reading is `case_facts.py`, linking `exhibits.py`; both can 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 from policies.findings import Verdict
-from policies.rulebook import Rulebook
-from policies.stages import MOVES, ActionKind, Stage
+from policies.rules import Rulebook
+from policies.scene_code import tag_of
+from policies.stages import ENDS, MAIN, RETURNING, ActionKind, Stage, next_stages
+from policies.terms import Feature, Manner
 from storage.catalogue.case_facts import (
     action,
     actions,
@@ -22,8 +24,6 @@ from storage.catalogue.case_facts import (
     exhibit,
     exhibits,
     exhibits_of,
-    facts_of,
-    judge,
     officers,
 )
 from storage.catalogue.exhibits import (
@@ -32,6 +32,7 @@ from storage.catalogue.exhibits import (
     propose_exhibits,
     reject_exhibit,
 )
+from storage.catalogue.facts import case_facts_of, facts_of, judge
 from storage.catalogue.people import person
 from storage.catalogue.tables import ActionOfficerRow, ActionRow, CaseRow
 from storage.catalogue.unit_of_work import UnitOfWork
@@ -52,8 +53,11 @@ def open_case(
     township: str,
     actor: str,
     stage: Stage = Stage.REGISTRATION,
+    features: Sequence[Feature] = (),
 ) -> CaseRow:
-    """Open a case file. Raises: ConflictError when the number is taken."""
+    """Open a case file, in a stage of the main way. Raises: ConflictError (number, stage)."""
+    if stage not in MAIN or stage in ENDS:
+        raise ConflictError(problem="a case begins on the main way", stage=stage.value)
     taken = case_by_number(uow.session, number)
     if taken is not None:
         raise ConflictError(problem="case number is taken", case=taken.id, number=number)
@@ -66,6 +70,11 @@ def open_case(
         stage=stage.value,
         opened_at=uow.at,
         closed_at=None,
+        returns_to=None,
+        features=sorted(one.value for one in features),
+        filed_at=uow.at if MAIN.index(stage) >= MAIN.index(Stage.FILING) else None,
+        suspended_at=None,
+        suspended_s=None,
     )
     uow.session.add(row)
     uow.record("case.open", _CHANGE, row, actor=actor, subject=f"case:{row.id}")
@@ -74,25 +83,27 @@ def open_case(
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """Whether a case went to another stage, and if not, why and for which actions."""
+    """Whether a case went to another stage; if not why, for which actions, by which findings."""
 
     allowed: bool
     reason: str | None = None
     open_actions: tuple[str, ...] = ()
+    verdict: Verdict = field(default_factory=lambda: Verdict(()))
 
 
-def move_case(uow: UnitOfWork, case_id: str, stage: Stage, *, actor: str) -> Move:
+def move_case(
+    uow: UnitOfWork, case_id: str, stage: Stage, rulebook: Rulebook, *, actor: str
+) -> Move:
     """Take a case to another stage, or refuse; either is logged. Commit a refusal too.
 
-    Refused: `not-a-next-stage` (policies.stages), `open-actions` of the present stage.
-    Raises: NotFoundError.
+    Refused: `not-a-next-stage` (policies.stages), `open-actions` of the present stage, `gate`
+    where a rule blocks. Raises: NotFoundError.
     """
     row = case(uow.session, case_id)
-    move = _judge_move(uow.session, row, stage)
+    move = judge_move(uow.session, row, stage, rulebook, uow.at)
     before = row.stage
     if move.allowed:
-        row.stage = stage.value
-        row.closed_at = uow.at if stage is Stage.CLOSING else None
+        _go(row, stage, uow.at)
     uow.record(
         "case.move",
         PremisType.POLICY_ASSIGNMENT,
@@ -104,21 +115,59 @@ def move_case(uow: UnitOfWork, case_id: str, stage: Stage, *, actor: str) -> Mov
         asked=stage.value,
         reason=move.reason,
         open_actions=list(move.open_actions),
+        findings=[one.to_json() for one in move.verdict.findings if not one.passed],
     )
     return move
 
 
-def _judge_move(session: Session, row: CaseRow, stage: Stage) -> Move:
-    if stage not in MOVES[Stage(row.stage)]:
+def judge_move(
+    session: Session, row: CaseRow, stage: Stage, rulebook: Rulebook, at: datetime
+) -> Move:
+    """Say whether a case may go to a stage now, with every finding; changes nothing.
+
+    Going on, along the main way or to its end, asks the rules on the case and those on each of
+    its actions; leaving the main way asks those on the case alone.
+    """
+    now = Stage(row.stage)
+    if stage not in next_stages(now, Stage(row.returns_to) if row.returns_to else None):
         return Move(allowed=False, reason="not-a-next-stage")
+    facts = case_facts_of(session, row.id, at, stage)
+    findings = rulebook.evaluate(facts).findings
+    onward = _onward(now, stage)
+    if onward:
+        findings += tuple(f for one in facts.actions for f in rulebook.evaluate(one).findings)
+    verdict = Verdict(findings)
     left_open = tuple(
-        found.id
-        for found in actions(session, row.id)
-        if found.status == OPEN and (found.stage == row.stage or stage is Stage.CLOSING)
+        one.action
+        for one in facts.actions
+        if one.action in facts.open_actions and (one.stage is now or stage is Stage.CLOSING)
     )
-    if left_open:
-        return Move(allowed=False, reason="open-actions", open_actions=left_open)
-    return Move(allowed=True)
+    if onward and left_open:
+        return Move(allowed=False, reason="open-actions", open_actions=left_open, verdict=verdict)
+    if not verdict.allowed:
+        return Move(allowed=False, reason="gate", verdict=verdict)
+    return Move(allowed=True, verdict=verdict)
+
+
+def _onward(now: Stage, stage: Stage) -> bool:
+    if stage is Stage.CLOSING:
+        return True
+    return now in MAIN and stage in MAIN and MAIN.index(stage) > MAIN.index(now)
+
+
+def _go(row: CaseRow, stage: Stage, at: datetime) -> None:
+    now = Stage(row.stage)
+    if stage in RETURNING and now not in RETURNING:
+        row.returns_to = now.value
+    elif stage not in RETURNING:
+        row.returns_to = None
+    if row.suspended_at is not None:
+        row.suspended_s = (row.suspended_s or 0.0) + (at - row.suspended_at).total_seconds()
+    row.suspended_at = at if stage is Stage.SUSPENSION else None
+    if stage is Stage.FILING and row.filed_at is None:
+        row.filed_at = at
+    row.stage = stage.value
+    row.closed_at = at if stage in ENDS else None
 
 
 def add_action(
@@ -132,6 +181,7 @@ def add_action(
     actor: str,
     end_at: datetime | None = None,
     stage: Stage | None = None,
+    manner: Manner | None = None,
 ) -> ActionRow:
     """Add an action with its officers (ids of persons); its stage is the case's unless given.
 
@@ -150,7 +200,9 @@ def add_action(
         start_at=start_at,
         end_at=end_at,
         status=OPEN,
+        manner=manner.value if manner else None,
     )
+    row.scene_tag = tag_of(row.id).hex()
     uow.session.add(row)
     uow.session.flush()
     present = [
@@ -229,6 +281,7 @@ __all__ = [
     "exhibits_of",
     "facts_of",
     "judge",
+    "judge_move",
     "link_by_hand",
     "move_case",
     "officers",

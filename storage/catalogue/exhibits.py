@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import select
 
 from policies.linking import propose
-from storage.catalogue import case_facts
+from storage.catalogue import case_facts, facts
 from storage.catalogue.case_facts import CONFIRMED, PROPOSED, REJECTED
 from storage.catalogue.recordings import by_id, subject_of
 from storage.catalogue.tables import ActionRow, ExhibitRow, RecordingRow
@@ -28,7 +28,7 @@ def propose_exhibits(uow: UnitOfWork, action_id: str, *, actor: str) -> list[Exh
     Calling it again proposes only what came since. Raises: NotFoundError, ConflictError (closed).
     """
     action = _open_action(uow, action_id)
-    facts = case_facts.facts_of(uow.session, action_id)
+    found_facts = facts.facts_of(uow.session, action_id)
     rows = [
         ExhibitRow(
             id=uow.new_id(),
@@ -41,7 +41,7 @@ def propose_exhibits(uow: UnitOfWork, action_id: str, *, actor: str) -> list[Exh
             proposed_by=actor,
             decided_by=None,
         )
-        for found in propose(facts, case_facts.candidates(uow.session, action_id))
+        for found in propose(found_facts, facts.candidates(uow.session, action_id))
     ]
     for row in rows:
         uow.session.add(row)
@@ -94,6 +94,34 @@ def confirm_exhibit(uow: UnitOfWork, exhibit_id: str, *, actor: str) -> ExhibitR
 def reject_exhibit(uow: UnitOfWork, exhibit_id: str, *, actor: str) -> ExhibitRow:
     """Say that it does not; it is not proposed again. Raises: NotFoundError, ConflictError."""
     return _decide(uow, exhibit_id, REJECTED, "exhibit.reject", actor)
+
+
+def link_by_code(
+    uow: UnitOfWork, action_id: str, recording_id: str, *, actor: str
+) -> ExhibitRow | None:
+    """Link a recording because its source filmed the action's scene code; confirmed by that.
+
+    A link that a person decided stays as it is (None), as does one of a closed action.
+    Raises: NotFoundError.
+    """
+    action = case_facts.action(uow.session, action_id)
+    recording = by_id(uow.session, recording_id)
+    row = uow.session.scalar(
+        select(ExhibitRow).where(
+            ExhibitRow.action_id == action.id, ExhibitRow.recording_id == recording.id
+        )
+    )
+    if action.status != "open" or (row is not None and row.state != PROPOSED):
+        return None
+    if row is None:
+        row = ExhibitRow(
+            id=uow.new_id(), recording_id=recording.id, action_id=action.id, proposed_by=actor
+        )
+        uow.session.add(row)
+    row.shown_from, row.shown_to = _shown(action, recording, None, None)
+    row.state, row.how, row.decided_by = CONFIRMED, "scene-code", actor
+    _log(uow, "exhibit.self-link", row, actor)
+    return row
 
 
 def _decide(uow: UnitOfWork, exhibit_id: str, state: str, act: str, actor: str) -> ExhibitRow:

@@ -127,9 +127,12 @@ def test_a_case_goes_from_opening_to_a_verified_bundle(desk, clients, tmp_path):
     assert refused.status_code == 409
     told = refused.json()
     assert told["code"] == "gate"
-    blocking = next(f for f in told["facts"]["findings"] if not f["passed"])
-    assert "第八条" in blocking["message_zh"]
-    assert "no-footage" in {gap["cause"] for gap in blocking["gaps"]}
+    failed = {f["rule"]: f for f in told["facts"]["findings"] if not f["passed"]}
+    assert set(failed) >= {"xl-08-seizure-whole", "xl-07-told", "qz-24-handed"}
+    whole = failed["xl-08-seizure-whole"]
+    assert "第八条" in whole["message_zh"]
+    assert "no-footage" in {gap["cause"] for gap in whole["gaps"]}
+    enter_what_is_missing(zhang, case.json()["id"], action["id"])
 
     shown = zhang.get(path).json()
     assert 0 < shown["coverage"]["share"] < 1
@@ -153,6 +156,42 @@ def test_a_case_goes_from_opening_to_a_verified_bundle(desk, clients, tmp_path):
         "refused",  # a gap
         "success",
     ]
+
+
+def enter_what_is_missing(zhang, case, action):
+    """Mark the moments and file the documents of a seizure, as an officer does."""
+    path = f"/api/v1/actions/{action}/moments"
+    kinds = (
+        "announced",
+        "identity",
+        "reasons",
+        "rights",
+        "statement",
+        "witness",
+        "counted",
+        "signed",
+    )
+    for second, kind in enumerate(kinds, 8):
+        at = (SEIZED_AT + timedelta(seconds=second)).isoformat()
+        assert zhang.post(path, json={"kind": kind, "at": at}).status_code == 201
+    outside = (SEIZED_AT + timedelta(hours=2)).isoformat()
+    wrong = zhang.post(path, json={"kind": "arrival", "at": outside}).json()
+    assert zhang.delete(f"/api/v1/moments/{wrong['id']}").status_code == 204
+    assert len(zhang.get(path).json()) == len(kinds)
+    before = (SEIZED_AT - timedelta(days=1)).isoformat()
+    end = (SEIZED_AT + timedelta(seconds=30)).isoformat()
+    for kind, at, served in (
+        ("seizure-approval", before, None),
+        ("seizure-decision", end, end),
+        ("seizure-list", end, None),
+    ):
+        new = {"kind": kind, "number": kind, "at": at, "action": action, "served_at": served}
+        entered = zhang.post(f"/api/v1/cases/{case}/documents", json=new)
+        assert entered.status_code == 201
+    served = {"at": end, "manner": "direct"}
+    path = f"/api/v1/documents/{entered.json()['id']}/service"
+    assert zhang.post(path, json=served).status_code == 200
+    assert zhang.post(path, json=served).status_code == 409
 
 
 def test_a_sealed_bundle_verifies_too(desk, clients, tmp_path):

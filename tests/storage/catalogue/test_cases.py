@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from api import sample_case
 from policies import rulebook
 from policies.findings import Severity
 from policies.stages import ActionKind, Stage
-from storage.catalogue import cases, people, recordings, register
+from policies.terms import DocumentKind, Part
+from storage.catalogue import cases, people, recordings, register, way
 from storage.catalogue.custody_log import LogReader
 from storage.catalogue.recordings import Answers, RecordingFilter
 from storage.errors import ConflictError, NotFoundError
@@ -35,7 +37,7 @@ def seizure(catalogue, office, now):
             stage=Stage.INVESTIGATION,
             actor=WHO,
         )
-        return cases.add_action(
+        action = cases.add_action(
             uow,
             case_id=case.id,
             kind=ActionKind.SEIZURE,
@@ -45,6 +47,9 @@ def seizure(catalogue, office, now):
             officers=[office.first.id, office.second.id],
             actor=WHO,
         )
+        sample_case.mark_moments(uow, action.id, actor=WHO)
+        sample_case.file_documents(uow, action.id, actor=WHO)
+        return action
 
 
 @pytest.fixture
@@ -320,10 +325,12 @@ def test_an_action_without_an_end_cannot_close(catalogue, seizure, office, rules
     assert close(catalogue, action, rules).allowed
 
 
-def test_a_case_leaves_its_stage_when_its_actions_are_closed(catalogue, seizure, record, rules):
+def test_a_case_leaves_its_stage_when_its_actions_are_closed(
+    catalogue, office, seizure, record, rules
+):
     def move(stage):
         with catalogue.write() as uow:
-            return cases.move_case(uow, seizure.case_id, stage, actor=WHO)
+            return cases.move_case(uow, seizure.case_id, stage, rules, actor=WHO)
 
     refused = move(Stage.REVIEW)
     assert (refused.reason, refused.open_actions) == ("open-actions", (seizure.id,))
@@ -332,16 +339,23 @@ def test_a_case_leaves_its_stage_when_its_actions_are_closed(catalogue, seizure,
     propose_and_confirm(catalogue, seizure)
     close(catalogue, seizure, rules)
     assert move(Stage.EXECUTION).reason == "not-a-next-stage"
+    with catalogue.write() as uow:
+        way.take_part(uow, seizure.case_id, Part.HANDLES, office.first.id, actor=WHO)
+    refused = move(Stage.REVIEW)
+    assert [f.rule for f in refused.verdict.findings if f.blocks] == ["xl-08-evidence-recorded"]
+    with catalogue.write() as uow:
+        kind = DocumentKind.SITE_RECORD
+        way.enter_document(uow, seizure.case_id, kind, number="1", at=uow.at, actor=WHO)
     assert move(Stage.REVIEW).allowed
     assert last_event(catalogue, f"case:{seizure.case_id}").details["before"] == "investigation"
 
 
-def test_a_closed_case_takes_no_more_actions(catalogue, office, now):
+def test_a_closed_case_takes_no_more_actions(catalogue, office, now, rules):
     with catalogue.write() as uow:
         case = cases.open_case(
             uow, number="2", title="t", party="p", township=office.township, actor=WHO
         )
-        assert cases.move_case(uow, case.id, Stage.CLOSING, actor=WHO).allowed
+        assert cases.move_case(uow, case.id, Stage.CLOSING, rules, actor=WHO).allowed
     assert case.closed_at is not None
     with pytest.raises(ConflictError), catalogue.write() as uow:
         cases.add_action(

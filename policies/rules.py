@@ -1,0 +1,198 @@
+"""A rule, the rulebook, and judging by it: pure, and run again years later to the same end.
+
+A case is judged by the rules in force when its action took place. Each finding names its rule,
+edition, article and facts, and carries the approved explanation (情况说明) if there is one.
+Reading rules from files is `policies/rulebook.py`'s business.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from policies.facts import ActionFacts, CaseFacts, ProceedingFacts, TownshipFacts, Waiver
+from policies.findings import Basis, Finding, Severity, Verdict
+from policies.requirements.outcome import Checked, Outcome, Requirement, Scope
+from policies.requirements.retain import Retain
+from policies.stages import ActionKind, Stage
+from policies.terms import Approver, Feature, Manner, ProceedingKind, WaiverReason
+from policies.waivers import Terms, concerned_in, weighed
+from policies.wording import COUNTY_TIME
+
+Judged = ActionFacts | CaseFacts | ProceedingFacts | TownshipFacts
+SCOPES: dict[type[Any], Scope] = {
+    ActionFacts: Scope.ACTION,
+    CaseFacts: Scope.CASE,
+    ProceedingFacts: Scope.PROCEEDING,
+    TownshipFacts: Scope.TOWNSHIP,
+}
+EVERYWHERE = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """When a rule applies; what is empty does not restrict it, what is given must all hold.
+
+    `features` asks for any of them, `without` for none of them. `moves` are the stages that a
+    case asks to go to; a rule with moves is silent until one of them is asked for.
+    """
+
+    action: tuple[ActionKind, ...] = ()
+    manner: tuple[Manner, ...] = ()
+    features: tuple[Feature, ...] = ()
+    without: tuple[Feature, ...] = ()
+    stage: tuple[Stage, ...] = ()
+    move: tuple[Stage, ...] = ()
+    major: bool | None = None
+    proceeding: tuple[ProceedingKind, ...] = ()
+
+    def holds(self, facts: Judged, *, major: bool) -> bool:
+        """Tell whether the rule speaks about these facts."""
+        features = set(getattr(facts, "features", ()))
+        return (
+            (not self.action or getattr(facts, "kind", None) in self.action)
+            and (not self.manner or getattr(facts, "manner", None) in self.manner)
+            and (not self.features or bool(features & set(self.features)))
+            and not features & set(self.without)
+            and (not self.stage or getattr(facts, "stage", None) in self.stage)
+            and (not self.move or getattr(facts, "asked", None) in self.move)
+            and (self.major is None or self.major is major)
+            and (not self.proceeding or getattr(facts, "kind", None) in self.proceeding)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One duty, with the article it comes from."""
+
+    id: str
+    title_zh: str
+    title_en: str
+    basis: Basis
+    when: When
+    severity: Severity
+    requirement: Requirement
+    effective_from: date
+    effective_to: date | None
+    version: str
+    waivable_by: tuple[Approver, ...] = ()
+    waivable_for: tuple[WaiverReason, ...] = ()
+    until_days: int | None = None
+
+    @property
+    def scope(self) -> Scope:
+        """What the rule looks at."""
+        return self.requirement.scope
+
+    @property
+    def terms(self) -> Terms:
+        """On what terms a finding of this rule may be explained away."""
+        return Terms(self.waivable_by, self.waivable_for, self.until_days)
+
+    def in_force(self, at: datetime) -> bool:
+        """Tell whether the rule holds on that day in the county."""
+        day = at.astimezone(COUNTY_TIME).date()
+        return self.effective_from <= day and (
+            self.effective_to is None or day <= self.effective_to
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """One file: who it is for, from when, and what makes a decision major (第九条)."""
+
+    version: str
+    area: str
+    since: date
+    major: tuple[Feature, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rulebook:
+    """All rules that hold in one area, of all editions that were loaded."""
+
+    rules: tuple[Rule, ...]
+    editions: tuple[Edition, ...] = ()
+
+    def rule(self, rule_id: str) -> Rule | None:
+        """Return the newest rule of that id."""
+        found = [rule for rule in self.rules if rule.id == rule_id]
+        return max(found, key=lambda rule: rule.effective_from, default=None)
+
+    def evaluate(self, facts: Judged) -> Verdict:
+        """Judge an action by the rules of its day, anything else by those of the asking."""
+        scope = SCOPES[type(facts)]
+        at = facts.start if isinstance(facts, ActionFacts) else facts.at
+        major = self.is_major(facts, at)
+        return Verdict(
+            tuple(
+                _finding(rule, rule.requirement, facts)  # type: ignore[arg-type]
+                for rule in self.in_force(at)
+                if rule.scope is scope and rule.when.holds(facts, major=major)
+            )
+        )
+
+    def is_major(self, facts: Judged, at: datetime) -> bool:
+        """Tell whether a decision in this case is a major one by the list of that day (第九条)."""
+        day = at.astimezone(COUNTY_TIME).date()
+        listed = [one for one in self.editions if one.major and one.since <= day]
+        newest = max(listed, key=lambda one: one.since, default=None)
+        features = getattr(facts, "features", ())
+        return newest is not None and not set(newest.major).isdisjoint(features)
+
+    def in_force(self, at: datetime) -> tuple[Rule, ...]:
+        """Return the rules of that day, one of each id: a newer edition replaces an older."""
+        newest: dict[str, Rule] = {}
+        for rule in self.rules:
+            older = newest.get(rule.id)
+            if rule.in_force(at) and (older is None or older.effective_from < rule.effective_from):
+                newest[rule.id] = rule
+        return tuple(newest.values())
+
+    def retention_days(self, at: datetime, kind: ActionKind | None = None) -> tuple[int, str]:
+        """Return the longest period in days that applies, and the rule that asks for it."""
+        asked = [
+            (rule.requirement.lock_days, rule.id)
+            for rule in self.in_force(at)
+            if isinstance(rule.requirement, Retain)
+            and (not rule.when.action or kind in rule.when.action)
+        ]
+        return max(asked, default=(0, "none"))
+
+
+def _finding(rule: Rule, requirement: Checked, facts: Judged) -> Finding:
+    outcome: Outcome = requirement.check(facts)
+    subject = _subject(facts)
+    waivers = _waivers(rule, facts)
+    weighing = weighed(rule.terms, waivers, concerned_in(facts), getattr(facts, "end", None))
+    return Finding(
+        rule=rule.id,
+        version=rule.version,
+        title_zh=rule.title_zh,
+        title_en=rule.title_en,
+        basis=rule.basis,
+        severity=rule.severity,
+        passed=outcome.passed,
+        message_zh=outcome.message_zh + ("" if outcome.passed else f"依据{rule.basis.zh}。"),
+        message_en=outcome.message_en,
+        mend_zh=outcome.mend_zh,
+        mend_en=outcome.mend_en,
+        facts=outcome.facts,
+        gaps=outcome.gaps,
+        waivable_by=tuple(one.value for one in rule.waivable_by),
+        subject=subject,
+        waived=None if outcome.passed else weighing.waived,
+        waiver_refused="" if outcome.passed else weighing.refused,
+        pending_waivers=() if outcome.passed else weighing.pending,
+    )
+
+
+def _subject(facts: Judged) -> str:
+    for name in ("action", "case", "proceeding", "township"):
+        if hasattr(facts, name):
+            return f"{name}:{getattr(facts, name)}"
+    raise TypeError(type(facts).__name__)
+
+
+def _waivers(rule: Rule, facts: Judged) -> Iterable[Waiver]:
+    return [one for one in getattr(facts, "waivers", ()) if one.rule == rule.id]
