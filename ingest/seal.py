@@ -117,7 +117,7 @@ def seal(
         envelope={Algorithm.SHA256.value: Digest.of(envelope).hex},
         media=media.to_json(),
         inspection=tuple(item.to_json() for item in inspect(media)),
-        clocks=clocks(start, submission.facts, now),
+        clocks=clocks(start, submission, now),
         officer_no=submission.facts.officer_no,
         sequence=submission.facts.sequence,
         marked=submission.facts.marked,

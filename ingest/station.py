@@ -54,6 +54,7 @@ class Station:
     _checked: set[tuple[str, bytes]] = field(default_factory=set)
     _given_up: set[tuple[str, bytes]] = field(default_factory=set)
     _docked: dict[str, str] = field(default_factory=dict)
+    _since: dict[str, datetime] = field(default_factory=dict)
     _shown: dict[str, float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -95,6 +96,7 @@ class Station:
             progress.show(state=BayState.EMPTY)
             return results
         now = self.clock()
+        docked_at = None if bay.landing else self._since.setdefault(bay.name, now)
         volume = self._identified(bay, files, now)
         if not bay.landing:
             self._dock(volume, bay)
@@ -109,7 +111,14 @@ class Station:
                 source = _source(bay, volume, facts.serial)
                 offered.append(
                     Submission(
-                        source, bay.name, bay.root, item.path, item.size, item.mtime_ns, facts
+                        source,
+                        bay.name,
+                        bay.root,
+                        item.path,
+                        item.size,
+                        item.mtime_ns,
+                        facts,
+                        docked_at,
                     )
                 )
         # Of two files with the same bytes, the one whose name says most becomes the recording.
@@ -420,6 +429,7 @@ class Station:
         return Result(shown, Outcome.QUARANTINED, reason=item.reason)
 
     def _forget(self, bay: Bay) -> None:
+        self._since.pop(bay.name, None)
         for key in [key for key in self._looks if key[0] == bay.name]:
             del self._looks[key]
         self._checked = {key for key in self._checked if key[0] != bay.name}

@@ -24,7 +24,10 @@ _UNSET_YEARS = frozenset({1904, 1970, 1980, 2000, 2010})
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One file on one source. `path` is raw bytes below `root`: names are hostile."""
+    """One file on one source. `path` is raw bytes below `root`: names are hostile.
+
+    `docked_at` is when its recorder was docked this time; None for a landing folder.
+    """
 
     source: str
     bay: str
@@ -33,6 +36,7 @@ class Submission:
     size: int
     mtime_ns: int
     facts: SourceFacts
+    docked_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +63,17 @@ def start_of(source: SourceFacts, media: MediaFacts, now: datetime) -> Start:
     return Start(None, "unknown", (*rest, "start"))
 
 
-def clocks(start: Start, source: SourceFacts, now: datetime) -> dict[str, Any]:
-    """Return the `clocks` part of the sealed record; the offset is not measured at docking."""
+def clocks(start: Start, submission: Submission, now: datetime) -> dict[str, Any]:
+    """Return the `clocks` part of the sealed record; the offset is not measured at docking.
+
+    Recorders that are mere disks do not tell their time; scene codes in the footage do.
+    """
+    docked = submission.docked_at
     return {
         "file_start": start.at.isoformat() if start.at else None,
         "file_start_how": start.how,
-        "file_zone": source.zone,
+        "file_zone": submission.facts.zone,
+        "docked_at": docked.isoformat() if docked else None,
         "station_at": now.isoformat(),
         "offset_s": None,
         "offset_how": "not measured",

@@ -2,7 +2,7 @@
 
 Each gathers the footage concerned (the case's, and what was recorded in its township in its
 interval) and places a hold upon it by itself; a hold is released by the proceeding that placed
-it, never by another. The retention of objects is the caller's business (`api/holding.py`).
+it, never by another. Nothing is destroyed yet; what destroys will have to ask `held`.
 Source: 兴隆县指导意见 第十六, 十八条.
 """
 
