@@ -43,6 +43,7 @@ class Pictures:
 
     def __init__(self, stream: Any, pace: Pace, *, every: bool = False) -> None:
         self._context = stream.codec_context
+        self._unit = stream.time_base  # a flushed frame does not know its own
         self._context.thread_type = "NONE"
         self._context.skip_frame = "DEFAULT" if every else "NONKEY"
         self._every = every
@@ -94,7 +95,7 @@ class Pictures:
     def _bad(self, kind: str) -> list[bool]:
         bad = [state == kind for state in self._states]
         if kind == "frozen":  # it stood still since the picture before
-            bad = [here or after for here, after in zip(bad, [*bad[1:], False], strict=True)]
+            bad = [here or after for here, after in zip(bad, [*bad, False][1:], strict=True)]
             bad = [
                 one and state not in {"black", "covered"}
                 for one, state in zip(bad, self._states, strict=True)
@@ -103,14 +104,18 @@ class Pictures:
 
     def _decode(self, packet: Any) -> None:
         try:
-            frames = self._context.decode(packet)
-            for frame in frames:
-                if frame.time is not None and (not self._every or frame.time >= self._next):
-                    self._next = max(self._next, frame.time + SPACING_S)
-                    self._states.append(self._judge.state(frame))
-                    self._times.append(frame.time)
-        except (av.FFmpegError, ValueError, OverflowError):
+            for frame in self._context.decode(packet):
+                if frame.pts is not None:
+                    self._see(frame, float(frame.pts * self._unit))
+        except (av.FFmpegError, ValueError, OverflowError, MemoryError):
             return  # a damaged picture shows nothing; its packet was counted
+
+    def _see(self, frame: Any, at: float) -> None:
+        if self._every and at < self._next:
+            return
+        self._next = max(self._next, at + SPACING_S)
+        self._states.append(self._judge.state(frame))
+        self._times.append(at)
 
 
 class Judge:

@@ -35,9 +35,11 @@ class Sounds:
 
     def __init__(self, stream: Any, pace: Pace) -> None:
         self._context = stream.codec_context
+        self._unit = stream.time_base
         self._context.thread_type = "NONE"
         self._pace = pace
         self._first: float | None = None
+        self._clock = 0.0  # where the next frame lies, from the first packet
         self._energy = array.array("d")  # sum of squares by second, full scale being 1
         self._count = array.array("q")
         self._stopped: float | None = None
@@ -82,13 +84,16 @@ class Sounds:
         try:
             for frame in self._context.decode(packet):
                 self._add(frame)
-        except (av.FFmpegError, ValueError, OverflowError):
+        except (av.FFmpegError, ValueError, OverflowError, MemoryError):
             return  # a damaged packet says nothing; it was counted
 
     def _add(self, frame: Any) -> None:
-        if frame.time is None or self._first is None:
+        if self._first is None:
             return
-        second = int(frame.time - self._first)
+        if frame.pts is not None:  # of several frames in one packet only the first has a time
+            self._clock = float(frame.pts * (frame.time_base or self._unit)) - self._first
+        second = int(self._clock)
+        self._clock += frame.samples / frame.sample_rate
         if not 0 <= second < MAX_S:
             return
         while len(self._count) <= second:
