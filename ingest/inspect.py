@@ -1,8 +1,9 @@
 """Full-process quality: what in a recording is missing or doubtful, as findings with a place.
 
-Structure and packets are facts. Black, covered or frozen pictures and silence are doubts: a lens
-is dark at night too, and a person confirms or dismisses them with a reason. What the time was too
-short to look at is told, and is no doubt. Pure: it reads what `probe` saw (docs/INSPECTION.md).
+Structure and packets are facts. Black, covered, frozen or damaged pictures and silence are doubts:
+a lens is dark at night too, and a person confirms or dismisses them with a reason. What the time
+was too short to look at is told, and is no doubt. Pure: it reads what `probe` saw
+(docs/INSPECTION.md).
 """
 
 from collections.abc import Iterator
@@ -67,6 +68,7 @@ def inspect(facts: MediaFacts) -> tuple[Inspection, ...]:
     if facts.playable:
         found += _doubts(facts)
         found += _unseen(facts)
+        found += _damaged(facts)
     return tuple(found)
 
 
@@ -96,3 +98,10 @@ def _unseen(facts: MediaFacts) -> Iterator[Inspection]:
         if present and not (seen and seen.done):
             upto = seen.upto_s if seen else 0.0
             yield Inspection("not-inspected", Weight.FACT, upto, facts.duration_s, part)
+
+
+def _damaged(facts: MediaFacts) -> Iterator[Inspection]:
+    """Yield how much no decoder could read, be it long enough for a doubt or not."""
+    for part, seen in (("pictures", facts.pictures), ("sounds", facts.sounds)):
+        if seen is not None and seen.damaged:
+            yield Inspection("undecodable", Weight.FACT, detail=f"{seen.damaged} {part}")

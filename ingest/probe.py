@@ -24,7 +24,7 @@ _KINDS = {
     "photo": MediaKind.PHOTO,
     "document": MediaKind.DOCUMENT,
 }
-PICTURE_DOUBTS = ("black", "covered", "frozen")
+PICTURE_DOUBTS = ("black", "covered", "damaged", "frozen")
 SOUND_DOUBTS = ("silent", "muted")
 _MAX_SPANS = 1_000
 _LOCATION = re.compile(r"[+-]\d{1,3}\.\d+[+-]\d{1,3}\.\d+([+-]\d+(\.\d+)?)?/?")
@@ -32,12 +32,17 @@ _LOCATION = re.compile(r"[+-]\d{1,3}\.\d+[+-]\d{1,3}\.\d+([+-]\d+(\.\d+)?)?/?")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a look into pictures or sound found, up to where it came; (kind, start_s, end_s)."""
+    """What a look into pictures or sound found, up to where it came.
+
+    `spans` are (kind, start_s, end_s); `damaged` is how many of the pictures or packets that were
+    taken the decoder could not read.
+    """
 
     done: bool
     upto_s: float
     resolution_s: float
     spans: tuple[tuple[str, float, float], ...] = ()
+    damaged: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -46,6 +51,7 @@ class Seen:
             "upto_s": self.upto_s,
             "resolution_s": self.resolution_s,
             "spans": [list(span) for span in self.spans],
+            "damaged": self.damaged,
         }
 
 
@@ -209,14 +215,19 @@ def _seen(told: Any, kinds: tuple[str, ...]) -> Seen | None:
     """Return what a look found, if it was told as it should be."""
     if not isinstance(told, dict) or not _finite(told.get("upto_s")):
         return None
-    spans = [(kind, *span) for kind in kinds for span in _spans(told.get(kind))]
+    spans = [(kind, *span) for kind in kinds for span in _spans(told.get(f"{kind}_spans"))]
     step: Any = told.get("resolution_s")
     return Seen(
         done=told.get("done") is True,
         upto_s=float(told["upto_s"]),
         resolution_s=float(step) if _finite(step) else 0.0,
         spans=tuple(sorted(spans, key=lambda span: span[1])[:_MAX_SPANS]),
+        damaged=_count(told.get("damaged")),
     )
+
+
+def _count(told: Any) -> int:
+    return told if isinstance(told, int) and 0 < told < 1 << 53 else 0
 
 
 def _spans(told: Any) -> tuple[tuple[float, float], ...]:

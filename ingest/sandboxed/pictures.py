@@ -1,4 +1,4 @@
-"""Look at keyframes: where the picture is black, covered or frozen. Doubts for a person, no facts.
+"""Look at keyframes: where is the picture black, covered, frozen or damaged? Doubts, no facts.
 
 Only keyframes are decoded, at most one in `SPACING_S`, and judged on a grey miniature: ten times
 cheaper than decoding all, and exact to one group of pictures. Where keyframes lie too far apart
@@ -8,6 +8,7 @@ docs/INSPECTION.md. Which spans are long enough is `runs.py`'s.
 
 import operator
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any
 
 import av
@@ -30,10 +31,10 @@ FLAT_SPREAD = 70
 EDGE = 10
 FLAT_EDGES = 0.075
 MOVED = 8
-MOVED_SHARE = 0.01  # a burnt-in clock moves less than this
+MOVED_SHARE = 0.005  # a burnt-in clock moves a tenth of this, a person in a corner more
 CALM = 0.7  # -51 dB: the noise of a sensor on a quiet scene is above it
 
-LEAST_S = {"black": 2.0, "covered": 5.0, "frozen": 5.0}
+LEAST_S = {"damaged": 2.0, "black": 2.0, "covered": 5.0, "frozen": 5.0}
 
 
 class Pictures:
@@ -51,8 +52,7 @@ class Pictures:
         self._judge = Judge()
         self._next = float("-inf")
         self._first: float | None = None
-        self._times: list[float] = []
-        self._states: list[str] = []
+        self._seen: list[tuple[float, str]] = []
         self._stopped: float | None = None  # where the time was up
 
     def take(self, packet: Any, at: float) -> None:
@@ -68,54 +68,58 @@ class Pictures:
             return
         if not self._every:
             self._next = at + SPACING_S
-        self._decode(packet)
+        self._decode(packet, at)
         self._pace.rest()
 
     def end(self) -> None:
         """Take what the decoder still holds."""
         if self._first is not None and self._stopped is None:
-            self._decode(None)
+            self._decode(None, self._first)
 
     def told(self, zero: float, end: float) -> dict[str, Any]:
         """Return all spans in seconds from `zero`, up to the track's `end`."""
-        times = [at - zero for at in self._times]
-        upto = (end if self._stopped is None else self._stopped) - zero
-        edges = [self._first or 0.0, *self._times, zero + upto]
+        upto = end if self._stopped is None else self._stopped
+        self._seen.sort(key=itemgetter(0))
+        times = [at - zero for at, _state in self._seen]
+        states = [state for _at, state in self._seen]
+        edges = [(self._first or zero) - zero, *times, upto - zero]
         found: dict[str, Any] = {
             "done": self._first is not None and self._stopped is None,
-            "upto_s": round(upto, 3),
+            "upto_s": round(upto - zero, 3),
             "sparse": max(b - a for a, b in pairwise(edges)) > SPARSE_S,
             "resolution_s": round(usual_step(times), 3),
             "samples": len(times),
+            "damaged": states.count("damaged"),
         }
         for kind, least in LEAST_S.items():
-            found[kind] = spans(times, self._bad(kind), least, upto)
+            found[f"{kind}_spans"] = spans(times, held(states, kind), least, upto - zero)
         return found
 
-    def _bad(self, kind: str) -> list[bool]:
-        bad = [state == kind for state in self._states]
-        if kind == "frozen":  # it stood still since the picture before
-            bad = [here or after for here, after in zip(bad, [*bad, False][1:], strict=True)]
-            bad = [
-                one and state not in {"black", "covered"}
-                for one, state in zip(bad, self._states, strict=True)
-            ]
-        return bad
-
-    def _decode(self, packet: Any) -> None:
+    def _decode(self, packet: Any, at: float) -> None:
         try:
             for frame in self._context.decode(packet):
                 if frame.pts is not None:
                     self._see(frame, float(frame.pts * self._unit))
         except (av.FFmpegError, ValueError, OverflowError, MemoryError):
-            return  # a damaged picture shows nothing; its packet was counted
+            self._seen.append((at, "damaged"))
 
     def _see(self, frame: Any, at: float) -> None:
         if self._every and at < self._next:
             return
         self._next = max(self._next, at + SPACING_S)
-        self._states.append(self._judge.state(frame))
-        self._times.append(at)
+        # What a decoder makes up for lost parts of a picture says nothing about the lens.
+        state = "damaged" if frame.is_corrupt else self._judge.state(frame)
+        self._seen.append((at, state))
+
+
+def held(states: list[str], kind: str) -> list[bool]:
+    """Return for which samples `kind` holds; a picture is frozen, too, if the next one is as it."""
+    if kind != "frozen":
+        return [state == kind for state in states]
+    return [
+        state == kind or (not state and after == kind)
+        for state, after in zip(states, [*states, ""][1:], strict=True)
+    ]
 
 
 class Judge:

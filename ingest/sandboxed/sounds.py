@@ -42,6 +42,7 @@ class Sounds:
         self._clock = 0.0  # where the next frame lies, from the first packet
         self._energy = array.array("d")  # sum of squares by second, full scale being 1
         self._count = array.array("q")
+        self._damaged = 0
         self._stopped: float | None = None
 
     def take(self, packet: Any, at: float) -> None:
@@ -72,12 +73,14 @@ class Sounds:
             "done": self._first is not None and self._stopped is None,
             "upto_s": round(upto, 3),
             "resolution_s": 1.0,
-            "silent": [],
-            "muted": [],
+            "damaged": self._damaged,
+            "silent_spans": [],
+            "muted_spans": [],
         }
         for start, stop in spans(times, quiet, LEAST_S, upto):
             zeros = sum(1 for time in none if start - 0.5 <= time < stop - 0.5)
-            found["muted" if zeros >= SHARE * (stop - start) else "silent"].append([start, stop])
+            kind = "muted" if zeros >= SHARE * (stop - start) else "silent"
+            found[f"{kind}_spans"].append([start, stop])
         return found
 
     def _decode(self, packet: Any) -> None:
@@ -85,7 +88,7 @@ class Sounds:
             for frame in self._context.decode(packet):
                 self._add(frame)
         except (av.FFmpegError, ValueError, OverflowError, MemoryError):
-            return  # a damaged packet says nothing; it was counted
+            self._damaged += 1
 
     def _add(self, frame: Any) -> None:
         if self._first is None:

@@ -284,6 +284,17 @@ def test_a_decoder_that_dies_leaves_the_facts_of_the_packets(defective):
     }
 
 
+def test_pictures_that_no_decoder_reads_are_counted_and_doubted(sandbox, tmp_path):
+    path = tmp_path / "torn.mkv"
+    whole = made(tmp_path, [picture("", 12)], [speech(12)])
+    ffmpeg("-i", whole, "-c", "copy", "-bsf:v", "noise=amount=20:dropamount=0", path)
+    facts = facts_of(path, sandbox)
+    assert facts.playable
+    assert facts.pictures.damaged
+    assert next(one.weight for one in inspect(facts) if one.kind == "undecodable") is Weight.FACT
+    assert {one.kind for one in inspect(facts) if one.weight is Weight.DOUBT} == {"damaged"}
+
+
 def test_a_share_that_is_none_is_refused():
     for share in (0, -1, 1.5):
         with pytest.raises(ValueError, match="share"):
