@@ -1,0 +1,131 @@
+r"""Random draws (双随机) that anyone can repeat: who inspects whom, and what is reviewed.
+
+The seed is published beforehand (a lottery result, a share index, a hash given out the day
+before). Everybody then ranks the population by SHA-256 and takes the first ones; nothing else
+enters, neither order nor time. To repeat a draw:
+
+    import hashlib
+    rank = lambda id: hashlib.sha256(f"{purpose}\n{seed}\n{id}".encode()).hexdigest()
+    chosen = sorted(set(ids), key=rank)[:count]
+
+Publishing seeds and results is left to others. Source: 兴隆县指导意见 第十条 (双随机、一公开).
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """One draw with all that it takes to repeat it.
+
+    `population` is the SHA-256 of the sorted ids, a line each (`LC_ALL=C sort -u | sha256sum`):
+    whoever adds an id later cannot make the draw look as if that had been in it.
+    """
+
+    purpose: str
+    seed: str
+    count: int
+    size: int
+    population: str
+    chosen: tuple[str, ...]
+
+    def repeats(self, population: Iterable[str]) -> bool:
+        """Tell whether the same draw from this population has the same result."""
+        return drawn(self.seed, population, self.count, self.purpose) == self
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """Inspectors for every object; `short` names objects for which exclusions left too few."""
+
+    purpose: str
+    seed: str
+    per_object: int
+    inspectors: str
+    objects: str
+    assigned: Mapping[str, tuple[str, ...]]
+    short: tuple[str, ...]
+
+
+def draw(seed: str, population: Iterable[str], count: int, purpose: str) -> tuple[str, ...]:
+    """Return `count` ids in the order drawn; all of them where there are no more.
+
+    Raises: ValueError for a negative count, an empty seed, or a text of several lines.
+    """
+    if count < 0:
+        raise ValueError("a draw takes no fewer than none")
+    if not seed or not purpose:
+        raise ValueError("a draw has a purpose and a published seed")
+    for told in (seed, purpose):
+        _one_line(told)
+    ids = _population(population)
+    # Equal digests would be a collision of SHA-256; the id decides then, for everybody alike.
+    return tuple(sorted(ids, key=lambda one: (_rank(purpose, seed, one), one))[:count])
+
+
+def drawn(seed: str, population: Iterable[str], count: int, purpose: str) -> Drawn:
+    """Return the draw with all that it takes to repeat it. Raises: ValueError, as `draw`."""
+    ids = _population(population)
+    chosen = draw(seed, ids, count, purpose)
+    return Drawn(purpose, seed, count, len(ids), digest(ids), chosen)
+
+
+def pair(
+    seed: str,
+    inspectors: Iterable[str],
+    objects: Iterable[str],
+    per_object: int = 2,
+    excluded: Mapping[str, Collection[str]] | None = None,
+    *,
+    purpose: str = "inspectors",
+) -> Pairing:
+    """Draw inspectors for every object, without those who must stay away from it (回避).
+
+    Each object has a draw of its own, for the purpose `<purpose> for <object>`: to take an object
+    out changes nothing for the others. Raises: ValueError, as `draw`.
+    """
+    people = _population(inspectors)
+    things = _population(objects)
+    barred = excluded or {}
+    assigned = {
+        thing: draw(
+            seed,
+            [one for one in people if one not in barred.get(thing, ())],
+            per_object,
+            f"{purpose} for {thing}",
+        )
+        for thing in things
+    }
+    return Pairing(
+        purpose=purpose,
+        seed=seed,
+        per_object=per_object,
+        inspectors=digest(people),
+        objects=digest(things),
+        assigned=assigned,
+        short=tuple(thing for thing in things if len(assigned[thing]) < per_object),
+    )
+
+
+def digest(population: Iterable[str]) -> str:
+    """Return the SHA-256 of the sorted ids, one a line. Raises: ValueError, as `draw`."""
+    return sha256("".join(f"{one}\n" for one in _population(population)).encode()).hexdigest()
+
+
+def _rank(purpose: str, seed: str, one: str) -> str:
+    return sha256(f"{purpose}\n{seed}\n{one}".encode()).hexdigest()
+
+
+def _population(ids: Iterable[str]) -> Sequence[str]:
+    found = sorted(set(ids))
+    for one in found:
+        _one_line(one)
+    return found
+
+
+def _one_line(told: str) -> None:
+    """Refuse what would let one text be read as two: lines are what separates them."""
+    if not told or "\n" in told or "\r" in told:
+        raise ValueError("ids, seeds and purposes are texts of one line")
