@@ -1,0 +1,260 @@
+"""The one list of what is due, and the calendar that people subscribe to."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from policies.calendar import end_of_day, last_known_day, start_of_day
+from policies.duties import Duty, DutyState, duties, feed, in_order
+from policies.facts import (
+    ActionFacts,
+    CaseFacts,
+    DecisionFact,
+    Footage,
+    OfficerFact,
+    TownshipFacts,
+    Trained,
+)
+from policies.requirements.certificates import Certificates
+from policies.requirements.decide_within import DecideWithin
+from policies.requirements.disclose_within import DiscloseWithin
+from policies.requirements.hold_within import HoldWithin
+from policies.requirements.officers import Officers
+from policies.requirements.training import Training
+from policies.requirements.upload_within import UploadWithin
+from policies.stages import ActionKind, Stage
+
+END = datetime(2026, 1, 21, 3, tzinfo=UTC)
+RULES = (
+    ("upload.24h", "录像上传", "Upload", UploadWithin()),
+    ("hold.30", "查封扣押期限", "Holding period", HoldWithin()),
+    ("officers.two", "两名执法人员", "Two officers", Officers()),
+    ("disclose.7", "决定公开", "Disclosure", DiscloseWithin()),
+    ("decide.90", "办案期限", "Decision", DecideWithin()),
+    ("training.40", "年度培训", "Training", Training()),
+    ("certificates", "证件有效期", "Certificates", Certificates()),
+)
+
+
+def seizure(*accessioned: datetime) -> ActionFacts:
+    footage = tuple(
+        Footage(str(n), "A", None, None, None, True, True, accessioned_at=at)
+        for n, at in enumerate(accessioned)
+    )
+    return ActionFacts(
+        action="a1",
+        case="c1",
+        kind=ActionKind.SEIZURE,
+        stage=Stage.INVESTIGATION,
+        start=END - timedelta(hours=1),
+        end=END,
+        township="安子岭乡",
+        officers=(OfficerFact("o1", certified=True), OfficerFact("o2", certified=True)),
+        footage=footage,
+    )
+
+
+def decided(at: datetime) -> CaseFacts:
+    return CaseFacts(
+        case="c1",
+        township="安子岭乡",
+        stage=Stage.SERVICE,
+        opened_at=at,
+        at=at,
+        handlers=("o1",),
+        decision=DecisionFact(at, "d", penalty=True, signed_by_head=True),
+    )
+
+
+def state_of(rule: str, found: tuple[Duty, ...]) -> DutyState:
+    (state,) = [one.state for one in found if one.rule == rule]
+    return state
+
+
+@pytest.mark.parametrize(
+    ("hours", "state"),
+    [(0, DutyState.SOON), (24, DutyState.SOON), (24.001, DutyState.OVERDUE)],
+)
+def test_an_upload_is_soon_until_its_hour_and_overdue_after(hours, state):
+    found = duties(RULES, seizure(), END + timedelta(hours=hours))
+    assert state_of("upload.24h", found) is state
+
+
+def test_goods_held_too_long_are_overdue_without_anyone_asking():
+    due = end_of_day(date(2026, 2, 20))
+    assert state_of("hold.30", duties(RULES, seizure(), END)) is DutyState.OPEN
+    assert state_of("hold.30", duties(RULES, seizure(), due - timedelta(days=2))) is DutyState.SOON
+    late = duties(RULES, seizure(), due + timedelta(seconds=1))
+    assert state_of("hold.30", late) is DutyState.OVERDUE
+    assert next(one for one in late if one.rule == "hold.30").late
+
+
+def test_what_was_done_is_done_and_says_whether_it_was_late():
+    at = END + timedelta(days=9)
+    prompt = duties(RULES[:1], seizure(END + timedelta(hours=2)), at)
+    slow = duties(RULES[:1], seizure(END + timedelta(hours=30)), at)
+    assert [one.state for one in (*prompt, *slow)] == [DutyState.DONE, DutyState.DONE]
+    assert [one.late for one in (*prompt, *slow)] == [False, True]
+
+
+def test_a_duty_names_subject_township_and_whom_it_concerns():
+    (upload, _) = duties(RULES, seizure(), END)
+    assert (upload.subject, upload.township) == ("action:a1", "安子岭乡")
+    assert upload.person is None
+    assert upload.persons == ("o1", "o2")
+    (disclosure,) = duties(RULES, decided(END), END)
+    assert (disclosure.subject, disclosure.persons) == ("case:c1", ("o1",))
+
+
+def test_rules_without_a_clock_and_of_other_scopes_bring_no_duty():
+    assert {one.rule for one in duties(RULES, seizure(), END)} == {"upload.24h", "hold.30"}
+
+
+def test_a_year_that_nobody_knows_makes_an_unknown_duty_not_a_missing_one():
+    at = start_of_day(last_known_day())
+    (duty,) = duties(RULES, decided(at), at)
+    assert duty.state is DutyState.UNKNOWN
+    assert duty.due_at is None
+    assert not duty.late
+
+
+def township(at: datetime) -> TownshipFacts:
+    return TownshipFacts(
+        township="安子岭乡",
+        at=at,
+        full_time=4,
+        officers=(
+            Trained("o1", "张一", 40, 1, date(2026, 4, 1)),
+            Trained("o2", "李二", 3, 0, date(2026, 2, 1)),
+            Trained("o3", "王三", 40, 1),
+        ),
+    )
+
+
+def test_training_and_certificates_are_duties_of_each_person():
+    at = datetime(2026, 2, 10, 4, tzinfo=UTC)
+    found = {(one.rule, one.person): one for one in duties(RULES, township(at), at)}
+    states = {key: one.state for key, one in found.items()}
+    assert states == {
+        ("training.40", "o1"): DutyState.DONE,
+        ("training.40", "o2"): DutyState.OPEN,
+        ("training.40", "o3"): DutyState.DONE,
+        ("certificates", "o1"): DutyState.SOON,  # within the rule's own sixty days
+        ("certificates", "o2"): DutyState.OVERDUE,
+        ("certificates", "o3"): DutyState.UNKNOWN,
+    }
+    assert found["certificates", "o2"].what_zh == "证件有效期:李二"
+    assert found["certificates", "o2"].persons == ("o2",)
+
+
+def test_overdue_stands_first_then_what_is_nearest_and_done_last():
+    at = datetime(2026, 2, 10, 4, tzinfo=UTC)
+    found = in_order([*duties(RULES, township(at), at), *duties(RULES, seizure(), at)])
+    states = [one.state for one in found]
+    assert states[:2] == [DutyState.OVERDUE, DutyState.OVERDUE]
+    assert states[-2:] == [DutyState.DONE, DutyState.DONE]
+    waiting = [one.due_at for one in found if one.state in {DutyState.SOON, DutyState.OPEN}]
+    assert waiting == sorted(waiting)
+    assert found == in_order(reversed(found))
+
+
+# The feed, read back as RFC 5545 says.
+
+
+def unfolded(text: str) -> list[str]:
+    assert text.endswith("\r\n")
+    assert text.count("\n") == text.count("\r\n")
+    return text.replace("\r\n ", "").removesuffix("\r\n").split("\r\n")
+
+
+def events(text: str) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = []
+    for line in unfolded(text):
+        if line == "BEGIN:VEVENT":
+            found.append({})
+        elif found and ":" in line:
+            name, value = line.split(":", 1)
+            found[-1].setdefault(name, value)
+    return found
+
+
+def unescaped(value: str) -> str:
+    plain, rest = "", iter(value)
+    for char in rest:
+        if char == "\\":
+            escaped = next(rest)
+            plain += "\n" if escaped in "nN" else escaped
+        else:
+            assert char not in ";,"
+            plain += char
+    return plain
+
+
+def duty(what="录像上传", **more) -> Duty:
+    told = {
+        "subject": "action:a1",
+        "township": "安子岭乡",
+        "person": None,
+        "what_zh": what,
+        "what_en": "Upload",
+        "rule": "upload.24h",
+        "due_at": END,
+        "done_at": None,
+        "state": DutyState.OPEN,
+    }
+    return Duty(**told | more)
+
+
+def test_the_feed_is_the_same_text_for_the_same_duties():
+    found = duties(RULES, seizure(), END)
+    assert feed(found, END) == feed(reversed(found), END)
+    assert feed(found, END) != feed(found, END + timedelta(seconds=1))
+
+
+def test_an_hour_is_told_in_utc_and_a_day_as_a_whole_day():
+    upload, hold = events(feed(duties(RULES, seizure(), END), END))
+    assert upload["DTSTART"] == "20260122T030000Z"
+    assert hold["DTSTART;VALUE=DATE"] == "20260220"
+    assert hold["DTEND;VALUE=DATE"] == "20260221"
+    assert upload["DTSTAMP"] == "20260121T030000Z"
+
+
+def test_an_event_keeps_its_identity_while_its_state_and_time_change():
+    (before,) = events(feed([duty()], END))
+    later = duty(state=DutyState.OVERDUE, due_at=END + timedelta(days=1))
+    (after,) = events(feed([later], END + timedelta(days=2)))
+    assert before["UID"] == after["UID"]
+    assert before["SUMMARY"] != after["SUMMARY"]
+
+
+def test_each_person_has_an_event_of_its_own():
+    told = events(feed([duty(person="o1"), duty(person="o2"), duty()], END))
+    assert len({one["UID"] for one in told}) == 3
+
+
+def test_what_is_done_or_of_unknown_time_is_no_event():
+    text = feed([duty(done_at=END, state=DutyState.DONE), duty(due_at=None)], END)
+    assert events(text) == []
+    assert unfolded(text)[0] == "BEGIN:VCALENDAR"
+    assert unfolded(text)[-1] == "END:VCALENDAR"
+
+
+def test_a_name_cannot_break_out_of_its_line():
+    evil = "甲\r\nEND:VEVENT\nATTACH:http://x\x00;,\\n"
+    (event,) = events(feed([duty(evil)], END))
+    assert "ATTACH" not in event
+    assert unescaped(event["SUMMARY"]).count("END:VEVENT") == 1
+    assert "\x00" not in feed([duty(evil)], END)
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_folded_at_75_octets_and_read_back(text):
+    text = text.encode("utf-8", "replace").decode()
+    told = feed([duty(text)], END)
+    assert all(len(line.encode()) <= 75 for line in told.split("\r\n"))
+    (event,) = events(told)
+    plain = "".join(c for c in text.replace("\r\n", "\n").replace("\r", "\n"))
+    plain = "".join(c for c in plain if c in "\n\t" or (ord(c) >= 32 and ord(c) != 127))
+    assert unescaped(event["SUMMARY"]) == f"安子岭乡 {plain}(未到期)"
