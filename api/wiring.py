@@ -104,6 +104,7 @@ class Office:
             rulebook=rulebook,
             station=settings.station,
             recipients=frozenset(key.kid for key in ring.recipients),
+            scene_key=ring.scene_key,
             on_step=on_step,
         )
         journal = Journal(JournalStore(home / "station.db"), clock)

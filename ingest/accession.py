@@ -1,7 +1,8 @@
 """Accession: the centre takes responsibility for a sealed recording, and answers with a receipt.
 
 Order: payload, record and envelope are durable and verified -> catalogue row and custody entry in
-one transaction -> objects locked -> log head signed and published -> receipt signed and kept.
+one transaction -> objects locked -> log head signed and published -> receipt signed and kept ->
+scene codes set its clock and link it.
 Each step finds out by itself whether it was done before, so a crash between any two is mended by
 the next call with the same record; at worst it leaves an orphan object, which a sweep finds.
 """
@@ -12,6 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from ingest.self_link import self_link
 from policies.retention import retain_until
 from policies.rules import Rulebook
 from storage.catalogue import custody_log, people, recordings
@@ -63,6 +65,7 @@ class LocalCentre:
     rulebook: Rulebook
     station: str
     recipients: frozenset[str]
+    scene_key: bytes
     on_step: Callable[[str], None] = lambda _step: None
     _read_back: dict[str, Digest] = field(default_factory=dict)
 
@@ -103,7 +106,9 @@ class LocalCentre:
             if row.id != sealed.recording:
                 self.discard(sealed.id)
         self.on_step("catalogued")
-        return self._finish(row)
+        receipt = self._finish(row)
+        self_link(self, row.id, self.scene_key)
+        return receipt
 
     def discard(self, recording: RecordingId) -> None:
         """See Centre.discard."""

@@ -49,7 +49,8 @@ class Footage(Facts):
     `start` and `end` are UTC by file time plus the measured clock offset; None where the start
     is not known. `uncertainty_s` is None where the source's clock was never measured.
     `missing_…` are spans without packets of that track; `doubtful` spans await a person, `faulty`
-    ones a person confirmed; what a person dismissed stands in neither.
+    ones a person confirmed; what a person dismissed stands in neither. `assigned` tells whether
+    somebody had the source then; `troubles` are those with scene codes filmed in it.
     """
 
     recording: str
@@ -69,6 +70,8 @@ class Footage(Facts):
     sequence: str | None = None
     docked_at: datetime | None = None
     accessioned_at: datetime | None = None
+    assigned: bool = True
+    troubles: tuple[str, ...] = ()
 
     @property
     def span(self) -> Span | None:

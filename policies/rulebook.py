@@ -21,28 +21,48 @@ import yaml
 
 from policies.findings import Basis, Severity
 from policies.plain import plain
+from policies.requirements.answer_within import AnswerWithin
+from policies.requirements.certificates import Certificates
 from policies.requirements.coverage import Coverage
+from policies.requirements.decide_within import DecideWithin
+from policies.requirements.disclose_within import DiscloseWithin
 from policies.requirements.documents import CaseDocuments, Documents
+from policies.requirements.hold_within import HoldWithin
 from policies.requirements.moments import Moments
+from policies.requirements.not_at_night_or_holiday import NotAtNightOrHoliday
 from policies.requirements.officers import Officers
 from policies.requirements.outcome import Requirement, Scope
 from policies.requirements.retain import Retain
 from policies.requirements.review_before import ReviewBefore
 from policies.requirements.separate_persons import SeparatePersons
 from policies.requirements.signed_by_head import SignedByHead
+from policies.requirements.sources import Sources
+from policies.requirements.staffing import Staffing
+from policies.requirements.training import Training
+from policies.requirements.upload_within import UploadWithin
 from policies.rules import EVERYWHERE, Edition, Rule, Rulebook, When
 from policies.terms import Approver, Feature, WaiverReason
 
 REQUIREMENTS: dict[str, type[Requirement]] = {
+    "answer_within": AnswerWithin,
     "case_documents": CaseDocuments,
+    "certificates": Certificates,
     "coverage": Coverage,
+    "decide_within": DecideWithin,
+    "disclose_within": DiscloseWithin,
     "documents": Documents,
+    "hold_within": HoldWithin,
     "moments": Moments,
+    "not_at_night_or_holiday": NotAtNightOrHoliday,
     "officers": Officers,
     "retain": Retain,
     "review_before": ReviewBefore,
     "separate_persons": SeparatePersons,
     "signed_by_head": SignedByHead,
+    "sources": Sources,
+    "staffing": Staffing,
+    "training": Training,
+    "upload_within": UploadWithin,
 }
 _NAMES = {kind: name for name, kind in REQUIREMENTS.items()}
 SHIPPED = Path(__file__).parent / "rulebook"

@@ -4,11 +4,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from api import linking, sample_case
+from api import sample_case
 from api.sample_volume import Recorder, Segment, write_segments
 from api.service import Service
 from api.settings import Settings
 from api.wiring import Office, found
+from ingest import linking
 from ingest.bay import Result
 from ingest.settle import Patience
 from policies.access import Role

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from api import linking, sample_case, views
+from api import sample_case, views
 from api.commands.terminal import OUT, bay_bars, counting, say_result
 from api.export import export
 from api.identity import Visitor
@@ -32,6 +32,7 @@ from api.service import Service
 from api.settings import Settings
 from api.whole_check import whole_check
 from api.wiring import Office, clock, entropy, found
+from ingest import linking
 from ingest.bay import Bay, Outcome, Result
 from ingest.clear import When
 from ingest.station import Station

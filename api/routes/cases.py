@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 
-from api import linking, views
+from api import views
 from api.export import export
 from api.gate import ServiceHere, VisitorHere
 from api.identity import Visitor
@@ -33,6 +33,7 @@ from api.schemas import (
     VerdictOut,
 )
 from api.service import Service
+from ingest import linking
 from policies.access import Act
 from storage.catalogue import cases, people, recordings
 from storage.catalogue.tables import ActionRow, CaseRow, ExhibitRow

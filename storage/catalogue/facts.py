@@ -139,7 +139,9 @@ def proceeding_facts(row: ProceedingRow, at: datetime) -> ProceedingFacts:
     )
 
 
-def footage_of(row: RecordingRow, said: Iterable[DoubtRow] = ()) -> Footage:
+def footage_of(
+    row: RecordingRow, said: Iterable[DoubtRow] = (), *, assigned: bool = True
+) -> Footage:
     """Return a recording as coverage sees it.
 
     What inspection doubts stays doubtful until a person confirmed (`faulty`) or dismissed it.
@@ -164,6 +166,8 @@ def footage_of(row: RecordingRow, said: Iterable[DoubtRow] = ()) -> Footage:
         sequence=row.sequence,
         docked_at=row.docked_at,
         accessioned_at=row.accessioned_at,
+        assigned=assigned,
+        troubles=tuple(row.troubles or ()),
     )
 
 
@@ -185,7 +189,18 @@ def _footage(session: Session, rows: Iterable[RecordingRow]) -> tuple[Footage, .
     wanted = select(DoubtRow).where(DoubtRow.recording_id.in_([row.id for row in listed]))
     for one in session.scalars(wanted):
         said.setdefault(one.recording_id, []).append(one)
-    return tuple(footage_of(row, said.get(row.id, ())) for row in listed)
+    return tuple(
+        footage_of(row, said.get(row.id, ()), assigned=_assigned(session, row)) for row in listed
+    )
+
+
+def _assigned(session: Session, row: RecordingRow) -> bool:
+    """Tell whether the register says who had the source; a room camera needs nobody."""
+    if row.officer_id is not None or row.source_kind == SourceKind.ROOM_CAMERA:
+        return True
+    return row.start_at is not None and (
+        register.holder(session, row.source_serial, row.start_at) is not None
+    )
 
 
 def _officer(session: Session, person: PersonRow, at: datetime) -> OfficerFact:

@@ -98,6 +98,11 @@ def persons(
     return list(session.scalars(wanted))
 
 
+def townships(session: Session) -> list[str]:
+    """Return every township that somebody works in, by name."""
+    return sorted(session.scalars(select(PersonRow.township).distinct()))
+
+
 def officer_by_certificate(session: Session, certificate_no: str) -> PersonRow | None:
     """Return whose certificate (or officer number on a recorder) this is."""
     return session.scalar(select(PersonRow).where(PersonRow.certificate_no == certificate_no))

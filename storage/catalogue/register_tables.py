@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from storage.catalogue.columns import Audited, Base, UtcTime
+from storage.catalogue.columns import Audited, Base, CanonicalJson, UtcTime
 from storage.catalogue.tables import NAME, UUID, WORD
 
 DAY = String(10)
@@ -59,6 +59,7 @@ class ClockReadingRow(Audited, Base):
     """One measured offset of a source's clock: true minus recorder time, seconds, ± uncertainty.
 
     `at` is the recorder's own time; it holds from the last docking to this one (`docked_at`).
+    `actions` are those whose scene codes the source filmed in this recording.
     """
 
     __tablename__ = "clock_reading"
@@ -71,3 +72,4 @@ class ClockReadingRow(Audited, Base):
     offset_s: Mapped[float]
     uncertainty_s: Mapped[float]
     how: Mapped[str] = mapped_column(WORD)
+    actions: Mapped[list[str]] = mapped_column(CanonicalJson)

@@ -84,8 +84,9 @@ class RecordingRow(Audited, Base):
 
     `video_gaps` and `audio_gaps` are `[[from, to], …]` in seconds from the file's start;
     `questions` names what nobody could tell yet. `file_start` is the recorder's own time, and
-    `docked_at` the docking it came in with (None for landing folders). `record_text`,
-    `envelope_text` and `receipt_text` are exact copies of the signed documents.
+    `docked_at` the docking it came in with (None for landing folders); `troubles` are those with
+    scene codes in it (policies.scene_code.Trouble). `record_text`, `envelope_text` and
+    `receipt_text` are exact copies of the signed documents.
     """
 
     __tablename__ = "recording"
@@ -132,6 +133,7 @@ class RecordingRow(Audited, Base):
     source_kind: Mapped[str | None] = mapped_column(WORD)
     file_start: Mapped[datetime | None] = mapped_column(UtcTime)
     docked_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    troubles: Mapped[list[str] | None] = mapped_column(CanonicalJson)
 
 
 class CaseRow(Audited, Base):

@@ -4,7 +4,8 @@ A sealing key is an X-Wing public key (draft-connolly-cfrg-xwing-kem: ML-KEM-768
 key, then X25519 public key, 1216 bytes); its private half is a 32-byte seed that SHAKE256 expands
 to the ML-KEM seed (64 bytes) and the X25519 scalar (32 bytes). A station's ring holds public
 sealing keys only, so a station can seal and never open. The recovery key's private half is
-written once, to a place outside the ring, to be carried offline.
+written once, to a place outside the ring, to be carried offline. The key of scene codes
+(`scene.mac`) is 32 random bytes; it authenticates what a screen showed and protects no footage.
 """
 
 import base64
@@ -33,6 +34,7 @@ _MLKEM_PUBLIC = 1184
 _XWING_PUBLIC = 1216
 _SEED = 32
 _SIGNING_SEEDS = 64
+SCENE = "scene.mac"
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -148,6 +150,7 @@ class KeyRing:
     opening: tuple[OpenKey, ...]
     signers: Mapping[str, SigningKey]
     trusted: Mapping[str, VerifyKey]
+    scene: bytes | None = None
 
     @classmethod
     def create(
@@ -184,6 +187,7 @@ class KeyRing:
             signer = SigningKey.from_seeds(name, entropy(_SIGNING_SEEDS))
             _write_new(folder / f"{file}.sign", _signing_json(signer), private=True)
             _write_new(folder / f"{file}.verify", signer.verify_key().to_json())
+        _write_new(folder / SCENE, _scene_json(entropy(_SEED)), private=True)
         recovery_out.parent.mkdir(parents=True, exist_ok=True)
         recovery.save(recovery_out)  # the last: with it the ring in `folder` is complete
 
@@ -208,7 +212,8 @@ class KeyRing:
         for name, signer in signers.items():
             if signer.verify_key() != trusted.get(name):
                 raise KeyRingError(problem="signing key without its public key", file=name)
-        return cls((seal[Use.VAULT], seal[Use.RECOVERY]), opening, signers, trusted)
+        scene = _load_scene(folder / SCENE) if (folder / SCENE).exists() else None
+        return cls((seal[Use.VAULT], seal[Use.RECOVERY]), opening, signers, trusted, scene)
 
     def open_key(self, kids: frozenset[str]) -> OpenKey:
         """Return a private key that opens one of these. Raises: KeyRingError naming them."""
@@ -226,6 +231,13 @@ class KeyRing:
             return self.signers[name]
         except KeyError as error:
             raise KeyRingError(problem="no such signing key", wanted=name) from error
+
+    @property
+    def scene_key(self) -> bytes:
+        """The master of the keys that scene codes are made with. Raises: KeyRingError."""
+        if self.scene is None:
+            raise KeyRingError(problem="no key for scene codes", wanted=SCENE)
+        return self.scene
 
     @property
     def stations(self) -> tuple[VerifyKey, ...]:
@@ -268,6 +280,26 @@ def _load_signer(path: Path) -> SigningKey:
         raise KeyRingError(problem="malformed signing key", file=path.name) from error
     if key.verify_key().kid != document.get("kid"):
         raise KeyRingError(problem="signing key does not match its id", file=path.name)
+    return key
+
+
+def _scene_json(key: bytes) -> dict[str, str]:
+    return {"kid": _scene_id(key), "key": base64.b64encode(key).decode()}
+
+
+def _scene_id(key: bytes) -> str:
+    """Name a secret key without telling it: a hash under a domain of its own."""
+    return hashlib.sha256(b"liuhen/scene-key\n" + key).hexdigest()[:16]
+
+
+def _load_scene(path: Path) -> bytes:
+    document = _read_private(path)
+    try:
+        key = base64.b64decode(document["key"], validate=True)
+    except (KeyError, TypeError, ValueError) as error:
+        raise KeyRingError(problem="malformed key", file=path.name) from error
+    if len(key) != _SEED or _scene_id(key) != document.get("kid"):
+        raise KeyRingError(problem="key does not match its id", file=path.name)
     return key
 
 

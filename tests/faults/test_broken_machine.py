@@ -334,6 +334,7 @@ KEYS = (
     "log.sign",
     "log.verify",
     "recovery.pub",
+    "scene.mac",
     "station-station-1.sign",
     "station-station-1.verify",
     "vault.key",
@@ -361,7 +362,7 @@ def test_an_office_with_a_damaged_key_does_not_begin_to_work(
 
 
 def is_private(name: str) -> bool:
-    return name.endswith((".key", ".sign"))
+    return name.endswith((".key", ".sign", ".mac"))
 
 
 def test_an_office_without_its_opening_key_takes_in_and_opens_nothing(

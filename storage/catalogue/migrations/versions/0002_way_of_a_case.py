@@ -70,6 +70,7 @@ def _register() -> None:
         sa.Column("offset_s", sa.Double(), nullable=False),
         sa.Column("uncertainty_s", sa.Double(), nullable=False),
         sa.Column("how", sa.String(length=40), nullable=False),
+        sa.Column("actions", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
             ["recording_id"], ["recording.id"], name="fk_clock_reading_recording_id"
         ),
@@ -287,6 +288,7 @@ def _columns() -> None:
     op.add_column("recording", sa.Column("source_kind", sa.String(length=40), nullable=True))
     op.add_column("recording", sa.Column("file_start", sa.DateTime(timezone=True), nullable=True))
     op.add_column("recording", sa.Column("docked_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("recording", sa.Column("troubles", sa.Text(), nullable=True))
     with op.batch_alter_table("source") as source:
         source.drop_constraint("fk_source_assigned_officer_id", type_="foreignkey")
         source.drop_column("assigned_officer_id")
