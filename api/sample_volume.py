@@ -7,12 +7,15 @@ recorders do (`DCIM/<day>/DSJ-<model>_<serial>@<officer>_<start>_<sequence>[_IMP
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from ingest.media import Scene, render
+from ingest.scene_code import write_picture
+from policies.scene_code import Kind, day_key, encode, tag_of
 from policies.wording import COUNTY_TIME
 
 SAMPLES = Path("/usr/share/forensics-samples/original-files")  # Debian: forensics-samples-files
@@ -30,17 +33,19 @@ class Recorder:
     serial: str
     officer_no: str
     model: str = "DSJ-A7"
+    ahead_s: float = 0.0  # by how much its clock is ahead of true time
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One file of a recorder: from when, how many seconds, with what."""
+    """One file of a recorder: from when (true time), how many seconds, with what."""
 
     start: datetime
     seconds: float
     marked: bool = False
     picture: bool = True
     sound: bool = True
+    codes: tuple[tuple[datetime, str], ...] = ()  # what a screen showed, from each whole second
 
     @property
     def end(self) -> datetime:
@@ -90,21 +95,39 @@ def copy_clips(clips: Iterable[Path], folder: Path) -> list[Path]:
     return [Path(shutil.copy2(clip, folder / clip.name)) for clip in clips]
 
 
+def filmed(
+    action: str, kind: Kind, key: bytes, since: datetime, seconds: int = 3
+) -> tuple[tuple[datetime, str], ...]:
+    """Return the codes that a screen shows from a whole second on; `key` is the master."""
+    first = since.replace(microsecond=0)
+    shown = [first + timedelta(seconds=n) for n in range(seconds)]
+    day = first.astimezone(COUNTY_TIME).date()
+    return tuple((at, encode(tag_of(action), kind, at, day_key(key, day))) for at in shown)
+
+
 def _segment(volume: Path, recorder: Recorder, segment: Segment, number: int) -> Path:
-    local = segment.start.astimezone(COUNTY_TIME)
+    told = segment.start + timedelta(seconds=recorder.ahead_s)  # by the recorder's own clock
+    local = told.astimezone(COUNTY_TIME)
     folder = volume / "DCIM" / f"{local:%Y%m%d}"
     folder.mkdir(parents=True, exist_ok=True)
     mark = "_IMP" if segment.marked else ""
     stem = f"{recorder.model}_{recorder.serial}@{recorder.officer_no}_{local:%Y%m%d%H%M%S}"
     target = folder / f"{stem}_{number:04}{mark}.MP4"
-    scene = Scene(
-        segment.seconds,
-        recorder.serial,
-        int(segment.start.timestamp()),
-        picture=segment.picture,
-        sound=segment.sound,
-    )
-    render(scene, target)
+    with tempfile.TemporaryDirectory(prefix="liuhen-codes-") as pictures:
+        shown = []
+        for index, (at, text) in enumerate(segment.codes):
+            still = Path(pictures) / f"{index}.pgm"
+            write_picture(text, still)
+            shown.append(((at - segment.start).total_seconds(), still))
+        scene = Scene(
+            segment.seconds,
+            recorder.serial,
+            int(told.timestamp()),
+            picture=segment.picture,
+            sound=segment.sound,
+            shown=tuple(shown),
+        )
+        render(scene, target)
     log = target.with_suffix(".log")
     log.write_text(f"{local:%Y-%m-%d %H:%M:%S} POWER ON {recorder.serial}\n", encoding="utf-8")
     changed = segment.end.timestamp()

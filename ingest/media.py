@@ -195,6 +195,7 @@ class Scene:
     rate: int = 10
     picture: bool = True
     sound: bool = True
+    shown: tuple[tuple[float, Path], ...] = ()  # from when, which picture, for a second each
 
 
 def render(scene: Scene, target: Path, *, timeout_s: float = 120) -> None:
@@ -206,6 +207,10 @@ def render(scene: Scene, target: Path, *, timeout_s: float = 120) -> None:
     if scene.picture:
         source = f"testsrc2=s={scene.size}:r={scene.rate}:d={scene.seconds}"
         picture = ffmpeg.input(source, f="lavfi").video
+        for since, still in scene.shown:
+            during = f"gte(t,{since:.6f})*lt(t,{since + 1:.6f})"
+            placed = {"x": "(W-w)/2", "y": "(H-h)/2", "enable": during, "eof_action": "repeat"}
+            picture = picture.overlay(ffmpeg.input(str(still)), **placed)
         clock = f"{scene.label} %{{pts:gmtime:{scene.start_epoch}}}"
         streams.append(
             picture.drawtext(

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 import av
 from av.stream import Disposition
+from codes import Finder  # type: ignore[import-not-found]
 from pace import Pace  # type: ignore[import-not-found]
 from packets import MAX_STREAMS, Walk, track, walk  # type: ignore[import-not-found]
 from pictures import Pictures  # type: ignore[import-not-found]
@@ -114,14 +115,15 @@ def look(file: BinaryIO, pace: Pace, *, decode: bool = True, codes: bool = True)
     try:
         with opened(file, demuxer) as container:
             told |= headers(container)
-            watchers = watchers_of(container, kind, pace) if decode else {}
+            finder = Finder() if decode and codes else None
+            watchers = watchers_of(container, kind, pace, finder) if decode else {}
             done = walk(container, told["tracks"], watchers)
             told["stopped"] = done.stopped
             for index, watcher in watchers.items():
                 watcher.end()
                 told[watcher.name] = watcher.told(done.zero, done.ends.get(index, done.zero))
-            if decode and codes and container.streams.video:
-                told["codes"] = scene_codes(container)
+        if finder is not None:
+            told["codes"] = scene_codes(finder, file, demuxer, done.zero)
         if coarse(told, pace):
             told["pictures"] = closely(file, told, done, pace) or told["pictures"]
     except (av.FFmpegError, ValueError, OverflowError, MemoryError) as error:
@@ -152,12 +154,14 @@ def headers(container: Any) -> dict[str, Any]:
     }
 
 
-def watchers_of(container: Any, kind: str, pace: Pace) -> dict[int, Pictures | Sounds]:
+def watchers_of(
+    container: Any, kind: str, pace: Pace, finder: Finder | None
+) -> dict[int, Pictures | Sounds]:
     """Return who looks into which track: the first of pictures and the first of sound."""
     found: dict[int, Pictures | Sounds] = {}
     picture = film(container) if kind == "video" else None
     if picture is not None:
-        found[picture.index] = Pictures(picture, pace)
+        found[picture.index] = Pictures(picture, pace, finder=finder)
     for stream in list(container.streams)[:MAX_STREAMS]:
         if stream.type == "audio" and stream.codec_context and kind in {"video", "audio"}:
             found[stream.index] = Sounds(stream, pace)
@@ -195,14 +199,15 @@ def closely(file: BinaryIO, told: dict[str, Any], done: Walk, pace: Pace) -> dic
     return seen if seen["done"] else None
 
 
-def scene_codes(container: Any) -> list[dict[str, Any]]:
-    """Return the codes that can be read in the picture; none where the reader is not installed."""
-    try:
-        from codes import read_codes  # type: ignore[import-not-found]  # noqa: PLC0415
-    except ImportError:
+def scene_codes(
+    finder: Finder, file: BinaryIO, demuxer: str, zero: float
+) -> list[dict[str, Any]]:
+    """Return the scene codes that stand in the picture, each with the frames that show it."""
+    if not finder.hits:
         return []
     try:
-        found: list[dict[str, Any]] = read_codes(container, film(container))
+        with opened(file, demuxer) as container:
+            found: list[dict[str, Any]] = finder.closely(container, film(container), zero)
     except (av.FFmpegError, ValueError, OverflowError, MemoryError):
         return []
     return found

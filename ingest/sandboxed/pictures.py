@@ -7,12 +7,14 @@ docs/INSPECTION.md. Which spans are long enough is `runs.py`'s.
 """
 
 import operator
+import statistics
 from itertools import pairwise
 from operator import itemgetter
 from typing import Any
 
 import av
 from av.video.reformatter import Interpolation, VideoReformatter
+from codes import Finder  # type: ignore[import-not-found]
 from pace import Pace  # type: ignore[import-not-found]
 from runs import spans, usual_step  # type: ignore[import-not-found]
 
@@ -32,7 +34,17 @@ EDGE = 10
 FLAT_EDGES = 0.075
 MOVED = 8
 MOVED_SHARE = 0.005  # a burnt-in clock moves a tenth of this, a person in a corner more
-CALM = 0.7  # -51 dB: the noise of a sensor on a quiet scene is above it
+CALM = 0.75  # -51 dB: the noise of a sensor on a quiet scene is above it
+
+# What the encoder wrote: the usual packet between two keyframes, less a packet's own costs, as a
+# share of a keyframe. For a picture that stands still it writes nothing, and then keyframes may
+# differ in more places; a quiet room that is seen at 400 kb/s made it write 0.003.
+PACKET_COSTS = 64
+NOTHING = 0.0005
+SOMETHING = 0.002
+STARVED_SHARE = 0.02
+LEAST_PACKETS = 3
+MOST_PACKETS = 10_000
 
 LEAST_S = {"damaged": 2.0, "black": 2.0, "covered": 5.0, "frozen": 5.0}
 
@@ -42,7 +54,9 @@ class Pictures:
 
     name = "pictures"
 
-    def __init__(self, stream: Any, pace: Pace, *, every: bool = False) -> None:
+    def __init__(
+        self, stream: Any, pace: Pace, *, every: bool = False, finder: Finder | None = None
+    ) -> None:
         self._context = stream.codec_context
         self._unit = stream.time_base  # a flushed frame does not know its own
         self._context.thread_type = "NONE"
@@ -50,6 +64,9 @@ class Pictures:
         self._every = every
         self._pace = pace
         self._judge = Judge()
+        self._flow = Flow()
+        self._written: dict[int | None, float | None] = {}  # by the time of a keyframe fed
+        self._finder = finder
         self._next = float("-inf")
         self._first: float | None = None
         self._seen: list[tuple[float, str]] = []
@@ -59,17 +76,24 @@ class Pictures:
         """Look at this packet's picture if it is one to go by."""
         if self._first is None:
             self._first = at
-        if self._stopped is not None or not (self._every or packet.is_keyframe):
-            return
-        if not self._every and at < self._next:
+        if self._stopped is not None or not self._chosen(packet, at):
             return
         if self._pace.spent(at - self._first):
             self._stopped = at
             return
-        if not self._every:
-            self._next = at + SPACING_S
         self._decode(packet, at)
         self._pace.rest()
+
+    def _chosen(self, packet: Any, at: float) -> bool:
+        if not packet.is_keyframe:
+            self._flow.between(packet.size)
+            return self._every
+        chosen = self._every or at >= self._next
+        if chosen and not self._every:
+            self._next = at + SPACING_S
+            self._written[packet.pts] = self._flow.told()
+        self._flow.key(packet.size)
+        return chosen
 
     def end(self) -> None:
         """Take what the decoder still holds."""
@@ -104,12 +128,17 @@ class Pictures:
             self._seen.append((at, "damaged"))
 
     def _see(self, frame: Any, at: float) -> None:
-        if self._every and at < self._next:
-            return
-        self._next = max(self._next, at + SPACING_S)
+        written = self._written.pop(frame.pts, None)
+        if self._every:
+            if at < self._next:
+                return
+            self._next = at + SPACING_S
+            written = self._flow.told()
         # What a decoder makes up for lost parts of a picture says nothing about the lens.
-        state = "damaged" if frame.is_corrupt else self._judge.state(frame)
+        state = "damaged" if frame.is_corrupt else self._judge.state(frame, written)
         self._seen.append((at, state))
+        if self._finder is not None and state in {"", "frozen"}:
+            self._finder.see(frame, at)
 
 
 def held(states: list[str], kind: str) -> list[bool]:
@@ -122,6 +151,30 @@ def held(states: list[str], kind: str) -> list[bool]:
     ]
 
 
+class Flow:
+    """How much the encoder wrote between two pictures that are looked at."""
+
+    def __init__(self) -> None:
+        self._key = 0
+        self._sizes: list[int] = []
+
+    def key(self, size: int) -> None:
+        """Note the size of a keyframe."""
+        self._key = size
+
+    def between(self, size: int) -> None:
+        """Note the size of any other packet."""
+        if len(self._sizes) < MOST_PACKETS:
+            self._sizes.append(size)
+
+    def told(self) -> float | None:
+        """Return what was written since this was last asked; None if there is nothing to go by."""
+        sizes, self._sizes = self._sizes, []
+        if len(sizes) < LEAST_PACKETS or not self._key:
+            return None
+        return max(statistics.median(sizes) - PACKET_COSTS, 0) / self._key
+
+
 class Judge:
     """Tells of each picture whether it is black, covered or as the one before; empty: none."""
 
@@ -129,15 +182,15 @@ class Judge:
         self._reformatter = VideoReformatter()
         self._before: bytes | None = None
 
-    def state(self, frame: Any) -> str:
-        """Return black, covered, frozen or nothing, the first that is true."""
+    def state(self, frame: Any, written: float | None) -> str:
+        """Return black, covered, frozen or nothing, the first that is true; `written` is Flow's."""
         small = self._grey(frame, WIDE, HIGH, Interpolation.FAST_BILINEAR)
         before, self._before = self._before, _pixels(small)
         if dark(self._before):
             return "black"
         if flat(_pixels(self._grey(small, BLOCKS_WIDE, BLOCKS_HIGH, Interpolation.AREA))):
             return "covered"
-        return "frozen" if before is not None and still(before, self._before) else ""
+        return "frozen" if before is not None and still(before, self._before, written) else ""
 
     def _grey(self, frame: Any, wide: int, high: int, how: Interpolation) -> Any:
         return self._reformatter.reformat(
@@ -160,11 +213,14 @@ def flat(blocks: bytes) -> bool:
     return edges < 2 * FLAT_EDGES * len(blocks)
 
 
-def still(before: bytes, now: bytes) -> bool:
+def still(before: bytes, now: bytes, written: float | None) -> bool:
     """Tell whether two pictures are one and the same, a running clock in a corner aside."""
+    if written is not None and written > SOMETHING:
+        return False
+    share = STARVED_SHARE if written is not None and written <= NOTHING else MOVED_SHARE
     steps = list(map(abs, map(operator.sub, now, before)))
     calm = [step for step in steps if step <= MOVED]
-    return len(steps) - len(calm) <= MOVED_SHARE * len(steps) and sum(calm) < CALM * len(calm)
+    return len(steps) - len(calm) <= share * len(steps) and sum(calm) < CALM * len(calm)
 
 
 def _edges(one: bytes, other: bytes) -> int:

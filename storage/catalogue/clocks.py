@@ -18,6 +18,7 @@ from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.event import Outcome, PremisType
 
 SYSTEM = "system"
+NAME_RESOLUTION_S = 1.0  # two files' starts are each cut to the second before
 
 
 def enter_reading(
@@ -101,10 +102,7 @@ def set_right(uow: UnitOfWork, row: RecordingRow) -> bool:
 
     A start that a person entered stays: who asked the person knew more than a clock.
     """
-    readings = [
-        Reading(one.at, one.offset_s, one.uncertainty_s, one.how)
-        for one in readings_with(uow.session, row)
-    ]
+    readings = [_for(row, one) for one in readings_with(uow.session, row)]
     if row.file_start is None or not readings or _answered(row):
         return False
     clock = offset_at(readings, row.file_start)
@@ -127,6 +125,12 @@ def set_right(uow: UnitOfWork, row: RecordingRow) -> bool:
         readings=[one.id for one in readings_with(uow.session, row)],
     )
     return True
+
+
+def _for(row: RecordingRow, one: ClockReadingRow) -> Reading:
+    """Return a reading as it holds for a recording: file names tell whole seconds only."""
+    more = 0.0 if one.recording_id == row.id else NAME_RESOLUTION_S
+    return Reading(one.at, one.offset_s, one.uncertainty_s + more, one.how)
 
 
 def action_by_tag(session: Session, tag: bytes) -> ActionRow | None:
