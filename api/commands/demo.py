@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -25,6 +25,7 @@ from api.sample_volume import (
     add_duplicate,
     add_truncated,
     copy_clips,
+    filmed,
     real_clips,
     write_segments,
 )
@@ -38,12 +39,13 @@ from ingest.clear import When
 from ingest.station import Station
 from policies.access import Role
 from policies.findings import Verdict
+from policies.scene_code import Kind
 from policies.stages import ActionKind, Stage
 from policies.wording import COUNTY_TIME, length_zh, percent
 from storage.catalogue import cases, recordings
 
 FIRST = Recorder("0000012", "000123")
-SECOND = Recorder("0000034", "000456")
+SECOND = Recorder("0000034", "000456", ahead_s=437.25)
 _FINDINGS = ("xl-08-seizure-whole", "qz-18-measure", "qz-24-handed")
 _LENGTH = timedelta(seconds=40)  # of the seizure
 _PEOPLE = (
@@ -52,6 +54,7 @@ _PEOPLE = (
     ("wang", "王芳", Role.OPERATOR, None),
     ("shen", "沈明", Role.REVIEWER, None),
     ("guan", "管平", Role.ADMIN, None),
+    ("zhao", "赵正", Role.HEAD, None),
 )
 
 
@@ -281,16 +284,31 @@ class _Show:
 
     def _second_recorder(self, action: str) -> None:
         self._step(
-            "接入第二名执法人员的记录仪,补上缺口,准予办结", "the second recorder fills the gap"
+            "第二台记录仪时钟快七分钟,但拍到了场景码:自动校时、自动关联,补上缺口,准予办结",
+            "a second recorder, seven minutes fast, filmed the scene code: it links itself",
         )
-        write_segments(self.volumes / "bay-2", SECOND, [self._at(16, 20)])
+        key = self.office.ring.scene_key
+        shown = filmed(action, Kind.START, key, self.start + timedelta(seconds=17))
+        begun = self._at(16, 20)
+        write_segments(self.volumes / "bay-2", SECOND, [replace(begun, codes=shown)])
         self._dock("bay-2")
+        with self.office.catalogue.read() as session:
+            linked = [one for one in cases.exhibits(session, action) if one.how == "scene-code"]
+            _must(len(linked) == 1, "the footage did not link itself")
+            row = recordings.by_id(session, linked[0].recording_id)
+        off = (row.clock_offset_s or 0.0) + SECOND.ahead_s
+        error = abs(((row.start_at or begun.start) - begun.start).total_seconds())
+        told = f"慢/快 offset {row.clock_offset_s:+.2f} s ± {row.clock_uncertainty_s:.2f} s"
+        OUT.print(f"  [green]自动关联 linked itself[/green] {told},实际误差 error {error:.2f} s")
+        _must(abs(off) < 1.5 and error < 0.3, "the clock was not measured")  # noqa: PLR2004 - s
         verdict = self._link_and_close(action)
         _must(verdict.allowed, "the covered seizure was not closed")
         with self.office.catalogue.read() as session:
-            shown = views.coverage(cases.facts_of(session, action), self.office.rulebook)
-        OUT.print(f"  [green]准予办结 closed[/green] 覆盖 {shown.shown if shown else ''}")
-        self.told["准予办结 closed"] = f"覆盖 {shown.shown if shown else ''}"
+            facts = cases.facts_of(session, action)
+        ribbon = views.coverage(facts, self.office.rulebook)
+        OUT.print(f"  [green]准予办结 closed[/green] 覆盖 {ribbon.shown if ribbon else ''}")
+        self.told["场景码自动关联 linked by scene code"] = told
+        self.told["准予办结 closed"] = f"覆盖 {ribbon.shown if ribbon else ''}"
 
     def _link_and_close(self, action: str) -> Verdict:
         actor = f"person:{self.persons['zhang']}"

@@ -26,12 +26,16 @@ from api.way_schemas import (
     NewWaiver,
     PartOut,
     ReviewOut,
+    SceneCodeOut,
     Settlement,
     WaiverOut,
     WayOut,
 )
+from ingest.scene_code import svg
 from policies.access import Act, Role
+from policies.scene_code import Kind, day_key, encode, tag_of
 from policies.terms import Approver
+from policies.wording import COUNTY_TIME
 from storage.catalogue import doubts, recordings, way
 from storage.catalogue import waivers as explanations
 from storage.catalogue.way_tables import DocumentRow, MomentRow
@@ -187,6 +191,18 @@ def moments(action: Id, service: ServiceHere, visitor: VisitorHere) -> list[Mome
     row = action_of(service, visitor, action, Act.SEE_CASE)
     with service.office.catalogue.read() as session:
         return [way_views.moment(one) for one in way.moments(session, row.id)]
+
+
+@router.get("/actions/{action}/scene-code")
+def scene_code(
+    action: Id, service: ServiceHere, visitor: VisitorHere, kind: Kind = Kind.START
+) -> SceneCodeOut:
+    """Return the scene code of this very second, to be shown and filmed; ask each second."""
+    row = action_of(service, visitor, action, Act.KEEP_CASE)
+    now = service.office.clock().replace(microsecond=0)
+    key = day_key(service.office.ring.scene_key, now.astimezone(COUNTY_TIME).date())
+    text = encode(tag_of(row.id), kind, now, key)
+    return SceneCodeOut(text=text, svg=svg(text), at=now, kind=kind.value)
 
 
 @router.delete("/moments/{moment}", status_code=204)
