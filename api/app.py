@@ -8,7 +8,16 @@ from fastapi import APIRouter, FastAPI
 
 from api.console.pages import console
 from api.gate import Guard, ServiceHere, add_handlers
-from api.routes import bays, cases, custody, recordings, rules, sessions, way
+from api.routes import (
+    bays,
+    cases,
+    custody,
+    proceedings,
+    recordings,
+    rules,
+    sessions,
+    way,
+)
 from api.schemas import Problem
 from api.service import Service
 from api.wiring import software
@@ -51,7 +60,7 @@ def create_app(
     app.state.service = service
     add_handlers(app)
     api = APIRouter(prefix="/api/v1")
-    for part in (sessions, bays, recordings, cases, way, custody, rules):
+    for part in (sessions, bays, recordings, cases, way, proceedings, custody, rules):
         api.include_router(part.router)
     app.include_router(api)
     app.include_router(_health)

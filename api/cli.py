@@ -8,7 +8,19 @@ import sys
 
 import typer
 
-from api.commands import accounts, bundle, demo, doctor, ingest, keys, log, rules, serve, verify
+from api.commands import (
+    accounts,
+    bundle,
+    demo,
+    doctor,
+    duties,
+    ingest,
+    keys,
+    log,
+    rules,
+    serve,
+    verify,
+)
 from api.commands.terminal import ERR
 from api.problems import problem, words
 from policies.rulebook import RuleError
@@ -28,6 +40,7 @@ app.command()(ingest.ingest)
 app.command()(verify.verify)
 app.command()(bundle.bundle)
 app.command()(doctor.doctor)
+app.command()(duties.duties)
 app.add_typer(accounts.app, name="accounts", help="帐号 Accounts.")
 app.add_typer(rules.app, name="rules", help="规则库 The rulebook.")
 app.add_typer(keys.app, name="keys", help="密钥 Keys.")

@@ -24,6 +24,7 @@ from api.wiring import Office
 from policies.facts import ActionFacts
 from policies.intervals import Span, within
 from policies.requirements.coverage import CAUSE_ZH, Coverage, covered
+from policies.requirements.premises import Premises
 from policies.rules import Rulebook
 from policies.stages import ACTION_ZH, STAGE_ZH, ActionKind, Stage, next_stages
 from policies.wording import interval_zh, length_zh, percent
@@ -271,8 +272,9 @@ def _asked(facts: ActionFacts, rulebook: Rulebook) -> Coverage:
     """Return the coverage that a rule in force demands of this action, or a plain one."""
     major = rulebook.is_major(facts, facts.start)
     for rule in rulebook.in_force(facts.start):
-        if rule.when.holds(facts, major=major) and isinstance(rule.requirement, Coverage):
-            return rule.requirement
+        asked = rule.requirement
+        if rule.when.holds(facts, major=major) and isinstance(asked, Coverage | Premises):
+            return asked if isinstance(asked, Coverage) else asked.coverage
     return Coverage()
 
 

@@ -27,6 +27,8 @@ class Cause(StrEnum):
     DOUBTFUL = "doubtful"
     FAULTY = "faulty"
     CLOCK = "clock-uncertain"
+    CONTRADICTORY = "contradictory"
+    OTHER_SOURCE = "other-source"
 
 
 @dataclass(frozen=True, slots=True)

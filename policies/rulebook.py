@@ -32,6 +32,7 @@ from policies.requirements.moments import Moments
 from policies.requirements.not_at_night_or_holiday import NotAtNightOrHoliday
 from policies.requirements.officers import Officers
 from policies.requirements.outcome import Requirement, Scope
+from policies.requirements.premises import Premises
 from policies.requirements.retain import Retain
 from policies.requirements.review_before import ReviewBefore
 from policies.requirements.separate_persons import SeparatePersons
@@ -55,6 +56,7 @@ REQUIREMENTS: dict[str, type[Requirement]] = {
     "moments": Moments,
     "not_at_night_or_holiday": NotAtNightOrHoliday,
     "officers": Officers,
+    "premises": Premises,
     "retain": Retain,
     "review_before": ReviewBefore,
     "separate_persons": SeparatePersons,

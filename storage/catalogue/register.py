@@ -10,6 +10,7 @@ from datetime import date, datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from policies.facts import TownshipFacts, Trained
 from policies.wording import COUNTY_TIME
 from storage.catalogue import people
 from storage.catalogue.register_tables import AssignmentRow, CertificateRow, TrainingRow
@@ -222,3 +223,29 @@ def trainings(session: Session, person_id: str, year: int) -> list[TrainingRow]:
         TrainingRow.person_id == person_id, TrainingRow.day.startswith(f"{year:04}-")
     )
     return list(session.scalars(wanted.order_by(TrainingRow.day, TrainingRow.id)))
+
+
+def township_facts(session: Session, township: str, at: datetime) -> TownshipFacts:
+    """Return who enforces in a township, and how they were trained in this county year."""
+    year = at.astimezone(COUNTY_TIME).year
+    officers = people.persons(session, township=township, kind="officer")
+    trained = []
+    for one in officers:
+        held = trainings(session, one.id, year)
+        trained.append(
+            Trained(
+                id=one.id,
+                name=one.name,
+                hours=sum(row.hours for row in held if not row.special),
+                special=sum(1 for row in held if row.special),
+                certificate_until=_until(certificates(session, one.id)),
+            )
+        )
+    full_time = sum(1 for one in officers if one.full_time)
+    return TownshipFacts(township, at, full_time, tuple(trained))
+
+
+def _until(held: list[CertificateRow]) -> date | None:
+    """Return the last day of the last certificate that has not ended; None where none is told."""
+    days = [row.valid_to for row in held if row.valid_to and row.ended_on is None]
+    return date.fromisoformat(max(days)) if days else None

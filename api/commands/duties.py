@@ -1,0 +1,55 @@
+"""`liuhen duties`: what is due, by whom, until when."""
+
+from typing import Annotated
+
+import typer
+
+from api.commands.terminal import OUT, say_json
+from api.due import due, pressing
+from api.settings import Settings
+from api.wiring import Office
+from policies.duties import STATE_ZH, feed
+from policies.plain import plain
+from policies.wording import day_and_clock
+
+
+def duties(
+    township: Annotated[str | None, typer.Option(help="乡镇,默认全部")] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="包括已完成的")] = False,
+    calendar: Annotated[bool, typer.Option("--ics", help="输出日历(RFC 5545)")] = False,
+    json: Annotated[bool, typer.Option("--json", help="输出 JSON")] = False,
+) -> None:
+    """列出到期事项。 List what is due, the most pressing first."""
+    office = Office.open(Settings())
+    try:
+        now = office.clock()
+        with office.catalogue.read() as session:
+            found = due(session, office.rulebook, now, township=township)
+    finally:
+        office.close()
+    shown = found if everything else pressing(found)
+    if calendar:
+        OUT.print(feed(shown, now), markup=False, highlight=False, soft_wrap=True)
+    elif json:
+        for one in shown:
+            say_json({name: plain(getattr(one, name)) for name in _FIELDS})
+    else:
+        for one in shown:
+            until = day_and_clock(one.due_at) if one.due_at else "期限不明"
+            who = f" {one.person}" if one.person else ""
+            told = f"{STATE_ZH[one.state]}  {until}  {one.township}{who}  {one.what_zh}  {one.rule}"
+            OUT.print(told, markup=False)
+
+
+_FIELDS = (
+    "subject",
+    "township",
+    "person",
+    "what_zh",
+    "what_en",
+    "rule",
+    "due_at",
+    "done_at",
+    "state",
+)

@@ -1,0 +1,138 @@
+"""Complaints, reconsiderations, lawsuits with their holds; and what is due."""
+
+from fastapi import APIRouter, Response
+
+from api import way_views
+from api.due import due, pressing
+from api.gate import ServiceHere, VisitorHere
+from api.identity import Visitor
+from api.routes.cases import case_of
+from api.schemas import Id
+from api.service import Service
+from api.way_schemas import Answered, DutyOut, NewProceedingIn, ProceedingOut
+from policies.access import Act
+from policies.duties import Duty, feed
+from storage.catalogue import people, proceedings
+from storage.catalogue.proceedings import NewProceeding
+from storage.catalogue.way_tables import ProceedingRow
+
+router = APIRouter(tags=["proceedings"])
+
+
+@router.get("/proceedings")
+def listed(service: ServiceHere, visitor: VisitorHere) -> list[ProceedingOut]:
+    """Return the proceedings of your township, newest first."""
+    service.authorise(visitor, Act.KEEP_PROCEEDING)
+    with service.office.catalogue.read() as session:
+        rows = proceedings.proceedings(session, township=visitor.person.township)
+    return [_shown(service, row) for row in rows]
+
+
+@router.post("/proceedings", status_code=201)
+def register(new: NewProceedingIn, service: ServiceHere, visitor: VisitorHere) -> ProceedingOut:
+    """Register a proceeding; the footage concerned is held from now on."""
+    township = visitor.person.township or service.office.settings.township
+    if new.case is not None:
+        township = case_of(service, visitor, new.case, Act.KEEP_PROCEEDING).township
+    service.authorise(visitor, Act.KEEP_PROCEEDING, township)
+    with service.office.catalogue.write() as uow:
+        row = proceedings.register_proceeding(
+            uow,
+            NewProceeding(
+                kind=new.kind,
+                number=new.number,
+                township=township,
+                about=new.about,
+                brought_by=new.brought_by,
+                received_at=new.received_at,
+                case_id=new.case,
+                place=new.place,
+                since=new.since,
+                until=new.until,
+                summary=new.summary,
+                handler_id=new.handler,
+            ),
+            actor=visitor.actor,
+        )
+    return _shown(service, row)
+
+
+@router.post("/proceedings/{proceeding}/holds")
+def hold_more(proceeding: Id, service: ServiceHere, visitor: VisitorHere) -> ProceedingOut:
+    """Hold what came in since and concerns the proceeding."""
+    row = _proceeding(service, visitor, proceeding)
+    with service.office.catalogue.write() as uow:
+        proceedings.hold_more(uow, row.id, actor=visitor.actor)
+    return _shown(service, row)
+
+
+@router.post("/proceedings/{proceeding}/answer")
+def answer(
+    proceeding: Id, new: Answered, service: ServiceHere, visitor: VisitorHere
+) -> ProceedingOut:
+    """Enter how the proceeding was answered."""
+    row = _proceeding(service, visitor, proceeding)
+    with service.office.catalogue.write() as uow:
+        answered = proceedings.answer(uow, row.id, new.text, actor=visitor.actor)
+    return _shown(service, answered)
+
+
+@router.post("/proceedings/{proceeding}/release")
+def release(
+    proceeding: Id, new: Answered, service: ServiceHere, visitor: VisitorHere
+) -> ProceedingOut:
+    """Release the holds of an answered proceeding; those of others stay."""
+    row = _proceeding(service, visitor, proceeding)
+    with service.office.catalogue.write() as uow:
+        proceedings.release(uow, row.id, new.text, actor=visitor.actor)
+    return _shown(service, row)
+
+
+@router.get("/duties")
+def duties(service: ServiceHere, visitor: VisitorHere) -> list[DutyOut]:
+    """Return what is due in your township, the most pressing first."""
+    found = _due(service, visitor)
+    with service.office.catalogue.read() as session:
+        names = {row.id: row.name for row in people.persons(session)}
+    return [
+        DutyOut(
+            subject=one.subject,
+            township=one.township,
+            person=names.get(one.person, one.person) if one.person else None,
+            what=one.what_zh,
+            what_en=one.what_en,
+            rule=one.rule,
+            due_at=one.due_at,
+            done_at=one.done_at,
+            state=one.state.value,
+        )
+        for one in found
+    ]
+
+
+@router.get("/duties.ics", response_class=Response)
+def subscribed(service: ServiceHere, visitor: VisitorHere) -> Response:
+    """Return what is due as a calendar (RFC 5545) that can be subscribed to."""
+    text = feed(_due(service, visitor), service.office.clock())
+    return Response(text, media_type="text/calendar; charset=utf-8")
+
+
+def _due(service: Service, visitor: Visitor) -> tuple[Duty, ...]:
+    service.authorise(visitor, Act.SEE_DUTIES, visitor.person.township)
+    office = service.office
+    with office.catalogue.read() as session:
+        township = visitor.person.township
+        return pressing(due(session, office.rulebook, office.clock(), township=township))
+
+
+def _proceeding(service: Service, visitor: Visitor, proceeding: str) -> ProceedingRow:
+    with service.office.catalogue.read() as session:
+        row = proceedings.proceeding(session, proceeding)
+    service.authorise(visitor, Act.KEEP_PROCEEDING, row.township, f"proceeding:{row.id}")
+    return row
+
+
+def _shown(service: Service, row: ProceedingRow) -> ProceedingOut:
+    office = service.office
+    with office.catalogue.read() as session:
+        return way_views.proceeding(session, row, office.rulebook, office.clock())

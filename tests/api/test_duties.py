@@ -1,0 +1,66 @@
+"""What is due, as a list and as a calendar; proceedings hold what they concern."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.office import FIRST, SEIZED_AT, Desk, dock, segment
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    desk = Desk.set_up(tmp_path_factory.mktemp("office"))
+    desk.seizure(20)
+    dock(desk, "bay-1", FIRST, segment(-5, 30))
+    desk.sweep()
+    yield desk
+    desk.office.close()
+
+
+@pytest.fixture
+def zhang(desk):
+    from fastapi.testclient import TestClient
+
+    from api.app import create_app
+    from tests.office import PASSWORD
+
+    client = TestClient(create_app(desk.service), base_url="http://testserver")
+    login = {"username": "zhang", "password": PASSWORD}
+    token = client.post("/api/v1/sessions", json=login).json()["token"]
+    client.headers["Authorization"] = f"Bearer {token}"
+    return client
+
+
+def test_goods_that_are_held_have_a_day(zhang):
+    due = {one["rule"]: one for one in zhang.get("/api/v1/duties").json()}
+    held = due["qz-25-held"]
+    assert held["due_at"].startswith("2026-12-20")
+    assert held["what"]
+    assert due["xl-05-training"]["township"]
+
+
+def test_what_is_due_can_be_subscribed_to(zhang):
+    answer = zhang.get("/api/v1/duties.ics")
+    assert answer.headers["content-type"].startswith("text/calendar")
+    assert answer.text.startswith("BEGIN:VCALENDAR\r\n")
+    assert all(len(line.encode()) <= 75 for line in answer.text.split("\r\n"))
+
+
+def test_a_complaint_holds_what_was_filmed_then_and_has_a_deadline(zhang):
+    new = {
+        "kind": "complaint",
+        "number": "信访1号",
+        "about": "现场执法粗暴",
+        "brought_by": "孙某",
+        "received_at": (SEIZED_AT + timedelta(days=1)).isoformat(),
+        "since": (SEIZED_AT - timedelta(minutes=1)).isoformat(),
+        "until": (SEIZED_AT + timedelta(minutes=1)).isoformat(),
+    }
+    made = zhang.post("/api/v1/proceedings", json=new)
+    assert made.status_code == 201
+    assert len(made.json()["held"]) == 1
+    assert any(one["rule"] == "xl-16-complaints" for one in zhang.get("/api/v1/duties").json())
+    path = f"/api/v1/proceedings/{made.json()['id']}"
+    assert zhang.post(f"{path}/release", json={"text": "已办结"}).status_code == 409
+    assert zhang.post(f"{path}/answer", json={"text": "查无此事"}).json()["answered_at"]
+    assert zhang.post(f"{path}/release", json={"text": "已办结"}).json()["held"] == []
