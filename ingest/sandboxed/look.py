@@ -9,6 +9,7 @@ listen to sound take theirs (`pictures.py`, `sounds.py`).
 
 import codecs
 import os
+from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import av
@@ -19,6 +20,7 @@ from packets import MAX_STREAMS, Walk, track, walk  # type: ignore[import-not-fo
 from pictures import Pictures  # type: ignore[import-not-found]
 from sounds import Sounds  # type: ignore[import-not-found]
 
+FAILURES = (av.FFmpegError, ValueError, OverflowError, MemoryError)
 MAX_BOXES = 100_000
 S_PER_PIXEL = 2e-9  # to decode H.264 on one core, measured; H.265 takes twice that
 
@@ -112,22 +114,23 @@ def look(file: BinaryIO, pace: Pace, *, decode: bool = True, codes: bool = True)
     if not demuxer:
         told["text"] = is_text(head)
         return told
+    finder = Finder() if decode and codes else None
     try:
         with opened(file, demuxer) as container:
             told |= headers(container)
-            finder = Finder() if decode and codes else None
             watchers = watchers_of(container, kind, pace, finder) if decode else {}
             done = walk(container, told["tracks"], watchers)
             told["stopped"] = done.stopped
             for index, watcher in watchers.items():
                 watcher.end()
                 told[watcher.name] = watcher.told(done.zero, done.ends.get(index, done.zero))
-        if finder is not None:
-            told["codes"] = scene_codes(finder, file, demuxer, done.zero)
-        if coarse(told, pace):
-            told["pictures"] = closely(file, told, done, pace) or told["pictures"]
-    except (av.FFmpegError, ValueError, OverflowError, MemoryError) as error:
+    except FAILURES as error:
         told["error"] = f"{type(error).__name__}: {str(error)[:200]}"
+        return told
+    if coarse(told, pace):
+        told["pictures"] = closely(file, told, done, pace, finder) or told["pictures"]
+    if finder is not None:
+        told["codes"] = scene_codes(finder, file, demuxer, done.zero, pace)
     return told
 
 
@@ -188,26 +191,50 @@ def coarse(told: dict[str, Any], pace: Pace) -> bool:
     return bool(pace.affords(cost, pictures["upto_s"]))
 
 
-def closely(file: BinaryIO, told: dict[str, Any], done: Walk, pace: Pace) -> dict[str, Any] | None:
-    """Return what all frames of the film show; None if the time was up before its end."""
-    with opened(file, told["demuxer"]) as container:
-        stream = film(container)
-        pictures = Pictures(stream, pace, every=True)
-        walk(container, [track(one) for one in container.streams], {stream.index: pictures})
-        pictures.end()
-        seen: dict[str, Any] = pictures.told(done.zero, done.ends[stream.index])
+def closely(
+    file: BinaryIO, told: dict[str, Any], done: Walk, pace: Pace, finder: Finder | None
+) -> dict[str, Any] | None:
+    """Return what all frames of the film show; None if they could not be seen to the end."""
+    try:
+        with opened(file, told["demuxer"]) as container:
+            stream = film(container)
+            pictures = Pictures(stream, pace, every=True, finder=finder)
+            walk(container, headers(container)["tracks"], {stream.index: pictures})
+            pictures.end()
+            seen: dict[str, Any] = pictures.told(done.zero, done.ends[stream.index])
+    except FAILURES:
+        return None
     return seen if seen["done"] else None
 
 
 def scene_codes(
-    finder: Finder, file: BinaryIO, demuxer: str, zero: float
+    finder: Finder, file: BinaryIO, demuxer: str, zero: float, pace: Pace
 ) -> list[dict[str, Any]]:
     """Return the scene codes that stand in the picture, each with the frames that show it."""
     if not finder.hits:
         return []
     try:
         with opened(file, demuxer) as container:
-            found: list[dict[str, Any]] = finder.closely(container, film(container), zero)
-    except (av.FFmpegError, ValueError, OverflowError, MemoryError):
+            slowly = Unhurried(container, pace)
+            found: list[dict[str, Any]] = finder.closely(slowly, film(container), zero)
+    except FAILURES:
         return []
     return found
+
+
+class Unhurried:
+    """A container whose packets come no faster than the pace allows."""
+
+    def __init__(self, container: Any, pace: Pace) -> None:
+        self._container = container
+        self._pace = pace
+
+    def seek(self, offset: int, *, stream: Any, backward: bool) -> None:
+        """Go to the keyframe before or after a time."""
+        self._container.seek(offset, stream=stream, backward=backward)
+
+    def demux(self, stream: Any) -> Iterator[Any]:
+        """Yield the packets of one track."""
+        for packet in self._container.demux(stream):
+            self._pace.rest()
+            yield packet

@@ -9,6 +9,7 @@ import pytest
 from ingest.inspect import Weight, inspect
 from ingest.media import Effort, Level, Sandbox, Scene, render
 from ingest.probe import probe
+from ingest.scene_code import write_picture
 
 # A worn camera's picture: it sways, it has noise, and the recorder writes its clock into it.
 SWAY = "crop=320:180:x='40+30*sin(1.3*t)':y='30+20*sin(1.9*t)',setsar=1,noise=alls=8:allf=t"
@@ -151,6 +152,18 @@ def test_few_keyframes_are_made_up_for_by_decoding_all(sandbox, tmp_path):
     path = made(tmp_path, parts, [speech(22)], coding=coding)
     assert found(path, sandbox) == {"black": near(8, 14)}
     assert facts_of(path, sandbox).pictures.resolution_s < 1
+
+
+def test_a_scene_code_between_keyframes_far_apart_is_read(sandbox, tmp_path):
+    still, path = tmp_path / "code.pgm", tmp_path / "film.mp4"
+    write_picture("A" * 36, still)
+    shown = "[0][1]overlay=80:40:enable='between(t,12,14)'"
+    scene = ["-f", "lavfi", "-i", "testsrc2=s=640x360:r=10:d=24", "-i", still]
+    coding = ["-c:v", "libx264", "-preset", "ultrafast", "-g", "100", "-sc_threshold", "0"]
+    ffmpeg(*scene, "-filter_complex", shown, *coding, path)
+    (code,) = facts_of(path, sandbox).codes
+    assert code["text"] == "A" * 36
+    assert (code["first_s"], code["last_s"]) == pytest.approx((12, 14), abs=0.2)
 
 
 def sound(folder, chain, *options, name="sound.wav"):
