@@ -16,6 +16,27 @@ from storage.recording import MediaKind
 
 _APART_S = 1.0
 
+# Kind of finding: how it is told to people, in Chinese and in English.
+WORDS = {
+    "unplayable": ("文件无法播放", "the file cannot be played"),
+    "truncated": ("文件不完整,结尾缺失", "the file is cut off"),
+    "no-sound-track": ("没有声音轨", "no sound track"),
+    "no-picture-track": ("没有画面轨", "no picture track"),
+    "no-picture": ("此处没有画面数据", "no picture data here"),
+    "no-sound": ("此处没有声音数据", "no sound data here"),
+    "shorter-than-declared": ("实际时长短于文件所称时长", "shorter than the file declares"),
+    "frame-rate-collapse": ("此处帧率骤降", "the frame rate collapsed here"),
+    "clock-jump": ("录制中设备时钟倒退", "the clock ran backwards while recording"),
+    "undecodable": ("部分画面或声音无法解码", "some pictures or sound cannot be decoded"),
+    "not-inspected": ("此处起未作画面或声音检查", "not looked at or listened to from here"),
+    "black": ("画面全黑", "the picture is black"),
+    "covered": ("镜头疑似被遮挡", "the lens seems to be covered"),
+    "frozen": ("画面疑似静止不动", "the picture seems to stand still"),
+    "damaged": ("画面损坏,不能辨认", "the picture is damaged"),
+    "silent": ("声音过轻,近于无声", "nearly silent"),
+    "muted": ("完全无声,疑似关闭或损坏话筒", "all zero: microphone off or broken"),
+}
+
 
 class Weight(StrEnum):
     """Whether a machine may conclude from it."""

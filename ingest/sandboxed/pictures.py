@@ -43,6 +43,9 @@ PACKET_COSTS = 64
 NOTHING = 0.0005
 SOMETHING = 0.002
 STARVED_SHARE = 0.02
+# Some codings write much for nothing (MPEG-2, or one that fills up to a rate): then only a copy.
+COPY_SHARE = 0.002
+COPY_CALM = 0.15
 LEAST_PACKETS = 3
 MOST_PACKETS = 10_000
 
@@ -215,12 +218,15 @@ def flat(blocks: bytes) -> bool:
 
 def still(before: bytes, now: bytes, written: float | None) -> bool:
     """Tell whether two pictures are one and the same, a running clock in a corner aside."""
-    if written is not None and written > SOMETHING:
-        return False
-    share = STARVED_SHARE if written is not None and written <= NOTHING else MOVED_SHARE
     steps = list(map(abs, map(operator.sub, now, before)))
     calm = [step for step in steps if step <= MOVED]
-    return len(steps) - len(calm) <= share * len(steps) and sum(calm) < CALM * len(calm)
+    moved = 1 - len(calm) / len(steps)
+    noise = sum(calm) / len(calm) if calm else float(MOVED)
+    if written is None or NOTHING < written <= SOMETHING:
+        return moved <= MOVED_SHARE and noise < CALM
+    if written <= NOTHING:
+        return moved <= STARVED_SHARE and noise < CALM
+    return moved <= COPY_SHARE and noise < COPY_CALM
 
 
 def _edges(one: bytes, other: bytes) -> int:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from ingest.inspect import Weight, inspect
+from ingest.inspect import WORDS, Weight, inspect
 from ingest.media import Effort, Level, Sandbox, Scene, render
 from ingest.probe import probe
 from ingest.scene_code import write_picture
@@ -104,6 +104,28 @@ def test_each_known_defect_is_found_to_one_group_of_pictures(defective, sandbox)
         "covered": near(30, 40),
         "silent": near(20, 30),
     }
+
+
+RECODED = {
+    "mpeg2.ts": ["-c:v", "mpeg2video", "-b:v", "2M", "-g", "12", "-c:a", "mp2"],
+    "mpeg4.avi": ["-c:v", "mpeg4", "-b:v", "1M", "-g", "20", "-c:a", "pcm_s16le"],
+    "open.mkv": ["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "keyint=20:open-gop=1:bframes=3:log-level=none"],
+    "reordered.ts": ["-c:v", "libx264", "-bf", "3", "-g", "20", "-b:v", "800k", "-c:a", "aac"],
+    "interlaced.mp4": ["-vf", "interlace", "-c:v", "libx264", "-flags", "+ilme+ildct", "-g", "10"],
+    "filled.mp4": ["-c:v", "libx264", "-x264-params", "keyint=20:nal-hrd=cbr:filler=1", "-b:v", "1M", "-maxrate", "1M", "-bufsize", "1M"],
+    "motion.mov": ["-c:v", "mjpeg", "-q:v", "5", "-c:a", "pcm_s24le"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RECODED)
+def test_the_same_defects_are_found_in_every_coding(defective, sandbox, tmp_path, name):
+    # Two groups of pictures: an encoder may need one more until a frozen picture stands still.
+    path = tmp_path / name
+    ffmpeg("-i", defective, *RECODED[name], path)
+    doubts = found(path, sandbox)
+    assert set(doubts) == {"black", "frozen", "covered", "silent"}
+    for kind, start, end in (("black", 10, 20), ("frozen", 20, 30), ("covered", 30, 40)):
+        assert doubts[kind] == near(start, end, within=4.1)
 
 
 def test_doubts_are_for_a_person_and_no_fact_is_made_of_them(defective, sandbox):
@@ -306,6 +328,12 @@ def test_pictures_that_no_decoder_reads_are_counted_and_doubted(sandbox, tmp_pat
     assert facts.pictures.damaged
     assert next(one.weight for one in inspect(facts) if one.kind == "undecodable") is Weight.FACT
     assert {one.kind for one in inspect(facts) if one.weight is Weight.DOUBT} == {"damaged"}
+
+
+def test_every_finding_can_be_told_to_a_person(defective, sandbox):
+    kinds = {one.kind for one in inspect(facts_of(defective, sandbox))}
+    assert kinds <= set(WORDS)
+    assert all(zh and en for zh, en in WORDS.values())
 
 
 def test_a_share_that_is_none_is_refused():
