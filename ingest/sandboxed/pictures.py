@@ -46,6 +46,7 @@ STARVED_SHARE = 0.02
 # Some codings write much for nothing (MPEG-2, or one that fills up to a rate): then only a copy.
 COPY_SHARE = 0.002
 COPY_CALM = 0.15
+SETTLING = 3  # keyframes on which an encoder may still spend bytes after the picture froze
 LEAST_PACKETS = 3
 MOST_PACKETS = 10_000
 
@@ -91,7 +92,8 @@ class Pictures:
         if not packet.is_keyframe:
             self._flow.between(packet.size)
             return self._every
-        chosen = self._every or at >= self._next
+        # A damaged time far ahead must not blind the look to what follows.
+        chosen = self._every or at >= self._next or at < self._next - SPARSE_S
         if chosen and not self._every:
             self._next = at + SPACING_S
             self._written[packet.pts] = self._flow.told()
@@ -133,25 +135,34 @@ class Pictures:
     def _see(self, frame: Any, at: float) -> None:
         written = self._written.pop(frame.pts, None)
         if self._every:
-            if at < self._next:
+            if self._next - SPARSE_S <= at < self._next:
                 return
             self._next = at + SPACING_S
             written = self._flow.told()
         # What a decoder makes up for lost parts of a picture says nothing about the lens.
         state = "damaged" if frame.is_corrupt else self._judge.state(frame, written)
         self._seen.append((at, state))
-        if self._finder is not None and state in {"", "frozen"}:
+        if self._finder is not None and state in {"", "frozen", "settling"}:
             self._finder.see(frame, at)
 
 
 def held(states: list[str], kind: str) -> list[bool]:
-    """Return for which samples `kind` holds; a picture is frozen, too, if the next one is as it."""
+    """Return for which samples `kind` holds.
+
+    A picture is frozen, too, if the next one is as it; so are the few before, on which an encoder
+    that had been busy still spends bytes though nothing moves (`settling`).
+    """
+    found = [state == kind for state in states]
     if kind != "frozen":
-        return [state == kind for state in states]
-    return [
-        state == kind or (not state and after == kind)
-        for state, after in zip(states, [*states, ""][1:], strict=True)
-    ]
+        return found
+    settled = 0
+    for n in range(len(states) - 2, -1, -1):
+        if found[n] or not found[n + 1] or states[n + 1] not in {"frozen", "settling"}:
+            settled = 0
+            continue
+        settled += states[n + 1] == "settling"
+        found[n] = states[n] in {"", "settling"} and settled <= SETTLING
+    return found
 
 
 class Flow:
@@ -186,14 +197,14 @@ class Judge:
         self._before: bytes | None = None
 
     def state(self, frame: Any, written: float | None) -> str:
-        """Return black, covered, frozen or nothing, the first that is true; `written` is Flow's."""
+        """Return black, covered, frozen, settling or nothing; `written` is what Flow told."""
         small = self._grey(frame, WIDE, HIGH, Interpolation.FAST_BILINEAR)
         before, self._before = self._before, _pixels(small)
         if dark(self._before):
             return "black"
         if flat(_pixels(self._grey(small, BLOCKS_WIDE, BLOCKS_HIGH, Interpolation.AREA))):
             return "covered"
-        return "frozen" if before is not None and still(before, self._before, written) else ""
+        return "" if before is None else likeness(before, self._before, written)
 
     def _grey(self, frame: Any, wide: int, high: int, how: Interpolation) -> Any:
         return self._reformatter.reformat(
@@ -216,17 +227,21 @@ def flat(blocks: bytes) -> bool:
     return edges < 2 * FLAT_EDGES * len(blocks)
 
 
-def still(before: bytes, now: bytes, written: float | None) -> bool:
-    """Tell whether two pictures are one and the same, a running clock in a corner aside."""
+def likeness(before: bytes, now: bytes, written: float | None) -> str:
+    """Tell whether two pictures are one and the same, a running clock in a corner aside.
+
+    Frozen, or settling: nothing moves, but the encoder wrote as if something did.
+    """
     steps = list(map(abs, map(operator.sub, now, before)))
     calm = [step for step in steps if step <= MOVED]
     moved = 1 - len(calm) / len(steps)
     noise = sum(calm) / len(calm) if calm else float(MOVED)
-    if written is None or NOTHING < written <= SOMETHING:
-        return moved <= MOVED_SHARE and noise < CALM
-    if written <= NOTHING:
-        return moved <= STARVED_SHARE and noise < CALM
-    return moved <= COPY_SHARE and noise < COPY_CALM
+    if written is not None and written > SOMETHING:
+        if moved <= COPY_SHARE and noise < COPY_CALM:
+            return "frozen"
+        return "settling" if moved <= COPY_SHARE and noise < CALM else ""
+    share = STARVED_SHARE if written is not None and written <= NOTHING else MOVED_SHARE
+    return "frozen" if moved <= share and noise < CALM else ""
 
 
 def _edges(one: bytes, other: bytes) -> int:
