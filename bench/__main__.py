@@ -7,11 +7,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench import ingest, memory, ranges, sealing
+from bench import coverage, ingest, inspection, memory, ranges, scene_codes, sealing
 from bench.machine import MIB, described, filled, lacking
 from bench.result import Result, unmeasured
 
-NAMES = ("seal", "ingest", "range", "memory")
+NAMES = ("seal", "ingest", "range", "memory", "coverage", "inspect", "codes")
+_WITH_FILE = {"seal", "ingest", "range"}
 
 
 def main() -> None:
@@ -40,9 +41,9 @@ def _measured(asked: argparse.Namespace, folder: Path) -> Iterator[Result]:
     only = asked.only or NAMES
     size = asked.size_mib * MIB
     note = lacking(folder, size)
-    if note and set(only) - {"memory"}:
+    if note and _WITH_FILE & set(only):
         yield unmeasured("seal, ingest and range", note)
-    elif set(only) - {"memory"}:
+    elif _WITH_FILE & set(only):
         file = filled(folder / "file.bin", size)
         if "seal" in only:
             yield from sealing.measure(file)
@@ -53,6 +54,12 @@ def _measured(asked: argparse.Namespace, folder: Path) -> Iterator[Result]:
         file.unlink()
     if "memory" in only:
         yield from memory.measure(folder, asked.memory_gib << 30)
+    if "coverage" in only:
+        yield from coverage.measure()
+    if "inspect" in only:
+        yield from inspection.measure(folder)
+    if "codes" in only:
+        yield from scene_codes.measure(folder)
 
 
 def _asked() -> argparse.Namespace:
