@@ -17,6 +17,8 @@ from api.commands import (
     ingest,
     keys,
     log,
+    officers,
+    recorders,
     rules,
     serve,
     verify,
@@ -42,6 +44,8 @@ app.command()(bundle.bundle)
 app.command()(doctor.doctor)
 app.command()(duties.duties)
 app.add_typer(accounts.app, name="accounts", help="帐号 Accounts.")
+app.add_typer(officers.app, name="officers", help="人员名册 The officer register.")
+app.add_typer(recorders.app, name="recorders", help="设备 Recorders, terminals, room cameras.")
 app.add_typer(rules.app, name="rules", help="规则库 The rulebook.")
 app.add_typer(keys.app, name="keys", help="密钥 Keys.")
 app.add_typer(log.app, name="log", help="监管链日志 The custody log.")

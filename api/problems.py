@@ -227,6 +227,13 @@ TABLE: dict[str, Words] = {
         "请检查磁盘空间和磁盘状态;记录仪内的文件没有清除。",
         "Check the disk and its free space; no recorder was cleared.",
     ),
+    "register": Words(
+        422,
+        "人员名册有误,没有写入:{problem}",
+        "The register is wrong and nothing was written: {problem}",
+        "请按行号改正后重新导入;可先用 --dry-run 试运行。",
+        "Correct the lines and import again; --dry-run shows what would change.",
+    ),
     "rulebook": Words(
         500,
         "规则库有误:{file} 第 {line} 行:{problem}",

@@ -92,6 +92,11 @@ def end_certificate(
     return row
 
 
+def certificate(session: Session, number: str) -> CertificateRow | None:
+    """Return the certificate of this number, if there is one."""
+    return session.get(CertificateRow, number)
+
+
 def certificates(session: Session, person_id: str) -> list[CertificateRow]:
     """Return every certificate that a person held, oldest first."""
     wanted = select(CertificateRow).where(CertificateRow.person_id == person_id)
