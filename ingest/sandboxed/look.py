@@ -16,7 +16,7 @@ import av
 from av.stream import Disposition
 from codes import Finder  # type: ignore[import-not-found]
 from pace import Pace  # type: ignore[import-not-found]
-from packets import MAX_STREAMS, Walk, track, walk  # type: ignore[import-not-found]
+from packets import MAX_STREAMS, Walk, passing, track, walk  # type: ignore[import-not-found]
 from pictures import Pictures  # type: ignore[import-not-found]
 from sounds import Sounds  # type: ignore[import-not-found]
 
@@ -235,6 +235,6 @@ class Unhurried:
 
     def demux(self, stream: Any) -> Iterator[Any]:
         """Yield the packets of one track."""
-        for packet in self._container.demux(stream):
+        for packet in passing(self._container, stream):
             self._pace.rest()
             yield packet

@@ -8,8 +8,9 @@ seconds told are from the first packet of a played track.
 import array
 import bisect
 import itertools
+import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ import av
 
 MAX_PACKETS = 20_000_000
 MAX_STREAMS = 32
+MAX_STRAYS = 100_000
 MAX_SPANS = 1_000
 # A gap is a jump of more than three usual steps and more than this many seconds. Phones vary
 # their frame rate, so pictures get a whole second.
@@ -26,6 +28,11 @@ SLOW_SHARE = 0.5
 SLOW_S = 3
 # Decoding order never runs backwards; files without it reorder by a few frames only.
 BACKWARDS_S = 0.5
+# No decoder reorders over more than 16 frames, and none is as slow as a frame a second.
+REORDERED_S = 16.0
+# One damaged time must not make an hour of a minute; a clock that was set leaps for good.
+STRAY_S = 10.0
+STRAYS = 32
 
 Spans = list[list[float]]
 
@@ -51,6 +58,40 @@ class Walk:
     ends: dict[int, float] = field(default_factory=dict)
     zero: float = 0.0
     stopped: str | None = None
+
+
+class Line:
+    """The times of one track; where a few leap away and the next ones do not, that was damage."""
+
+    def __init__(self) -> None:
+        self.times = array.array("d")
+        self.start = math.inf
+        self.end = -math.inf
+        self._astray: list[tuple[float, float, float]] = []
+
+    def add(self, packet: Any, at: float) -> None:
+        """Add a packet; one that leaps is believed once enough others follow it."""
+        shown = float(packet.pts * packet.time_base) if packet.pts is not None else at
+        if abs(shown - at) > REORDERED_S:
+            shown = at
+        until = shown + float((packet.duration or 0) * packet.time_base)
+        if self.times and abs(at - self.times[-1]) > STRAY_S:
+            self._astray.append((at, shown, until))
+            if len(self._astray) >= STRAYS:
+                self.close()
+            return
+        self._astray.clear()
+        self._believe(at, shown, until)
+
+    def close(self) -> None:
+        """Believe the packets that leapt away and never came back."""
+        for one in self._astray:
+            self._believe(*one)
+        self._astray.clear()
+
+    def _believe(self, at: float, shown: float, until: float) -> None:
+        self.times.append(at)
+        self.start, self.end = min(self.start, shown), max(self.end, until)
 
 
 def rational(value: Any) -> float | None:
@@ -82,13 +123,13 @@ def track(stream: Any) -> dict[str, Any]:
 def walk(container: Any, tracks: list[dict[str, Any]], watchers: Mapping[int, Watcher]) -> Walk:
     """Count every packet into its track, hand it to its watcher, and find the breaks."""
     streams = list(container.streams)[:MAX_STREAMS]
-    times = {stream.index: array.array("d") for stream in streams}
+    lines = {stream.index: Line() for stream in streams}
     done = Walk()
     total = 0
     try:
-        for packet in container.demux(streams):
+        for packet in passing(container, streams):
             index = packet.stream_index
-            if packet.size == 0 or index not in times:
+            if packet.size == 0 or index not in lines:
                 continue
             total += 1
             if total > MAX_PACKETS:
@@ -97,35 +138,48 @@ def walk(container: Any, tracks: list[dict[str, Any]], watchers: Mapping[int, Wa
             tracks[index]["packets"] += 1
             tracks[index]["bytes"] += packet.size
             at = _stamp(packet)
-            if at is None:
-                continue
-            times[index].append(at)
-            _stretch(done, packet, at)
-            if index in watchers:
-                watchers[index].take(packet, at)
+            if at is not None:
+                lines[index].add(packet, at)
+                if index in watchers:
+                    watchers[index].take(packet, at)
     except (av.FFmpegError, ValueError, OverflowError) as error:
         done.stopped = type(error).__name__
+    _placed(done, lines, tracks)
+    return done
+
+
+def _placed(done: Walk, lines: dict[int, Line], tracks: list[dict[str, Any]]) -> None:
+    """Tell of each track with times where it lies in the file, and its breaks."""
+    for index, line in lines.items():
+        line.close()
+        if line.times:
+            done.starts[index], done.ends[index] = line.start, line.end
     played = [index for index in done.starts if tracks[index]["type"] in FLOOR]
     done.zero = min((done.starts[index] for index in played), default=0.0)
     for index, first in done.starts.items():
         tracks[index]["first_s"] = round(first - done.zero, 6)
         tracks[index]["last_s"] = round(done.ends[index] - done.zero, 6)
         if tracks[index]["type"] in FLOOR:
-            tracks[index] |= breaks(times[index], tracks[index]["type"], done.zero)
-    return done
+            tracks[index] |= breaks(lines[index].times, tracks[index]["type"], done.zero)
+
+
+def passing(container: Any, streams: Any) -> Iterator[Any]:
+    """Yield the packets of these tracks; those of tracks that appear under way are passed over.
+
+    PyAV raises IndexError on the first packet of a track that was not there when the file was
+    opened, as in a damaged transport stream. Reading goes on behind that packet.
+    """
+    for _ in range(MAX_STRAYS):
+        try:
+            yield from container.demux(streams)
+        except IndexError:
+            continue
+        return
 
 
 def _stamp(packet: Any) -> float | None:
     stamp = packet.dts if packet.dts is not None else packet.pts
     return float(stamp * packet.time_base) if stamp is not None else None
-
-
-def _stretch(done: Walk, packet: Any, at: float) -> None:
-    index = packet.stream_index
-    shown = float(packet.pts * packet.time_base) if packet.pts is not None else at
-    length = float((packet.duration or 0) * packet.time_base)
-    done.starts[index] = min(done.starts.get(index, shown), shown)
-    done.ends[index] = max(done.ends.get(index, shown + length), shown + length)
 
 
 def breaks(times: "array.array[float]", kind: str, zero: float) -> dict[str, Spans]:

@@ -86,6 +86,24 @@ def test_a_track_that_stops_early_leaves_a_missing_end(sandbox, tmp_path):
     assert end == pytest.approx(6, abs=0.2)
 
 
+def test_a_damaged_transport_stream_is_read_to_its_end(sandbox, tmp_path):
+    # Damage makes tracks appear under way that PyAV does not know, and times that are hours off.
+    import random
+
+    clip, stream = tmp_path / "a.mp4", tmp_path / "a.ts"
+    render(Scene(20, "x", 0), clip)
+    coding = ["-c:v", "mpeg2video", "-c:a", "mp2"]
+    subprocess.run(["ffmpeg", "-v", "error", "-i", clip, *coding, stream], check=True)
+    data = stream.read_bytes()
+    for seed in range(30):
+        chance, damaged = random.Random(seed), bytearray(data)
+        for _ in range(1000):
+            damaged[chance.randrange(len(damaged))] = chance.randrange(256)
+        facts = look(sandbox, bytes(damaged), tmp_path)
+        assert facts.playable
+        assert facts.duration_s == pytest.approx(20, abs=10), seed
+
+
 def test_a_truncated_clip_plays_as_far_as_it_goes(sandbox, clip, tmp_path):
     data = clip.read_bytes()
     facts = look(sandbox, data[: len(data) // 2], tmp_path)
