@@ -11,6 +11,7 @@ import typer
 from api.commands import (
     accounts,
     bundle,
+    checks,
     demo,
     doctor,
     duties,
@@ -43,7 +44,9 @@ app.command()(verify.verify)
 app.command()(bundle.bundle)
 app.command()(doctor.doctor)
 app.command()(duties.duties)
+app.command()(checks.evaluate)
 app.add_typer(accounts.app, name="accounts", help="帐号 Accounts.")
+app.add_typer(checks.app, name="checks", help="双随机抽查 Random checks.")
 app.add_typer(officers.app, name="officers", help="人员名册 The officer register.")
 app.add_typer(recorders.app, name="recorders", help="设备 Recorders, terminals, room cameras.")
 app.add_typer(rules.app, name="rules", help="规则库 The rulebook.")

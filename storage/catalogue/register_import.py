@@ -1,9 +1,9 @@
 """What an officer list changes in the register: planned first, then carried out whole or not.
 
 Persons are known by their certificate, else by recorder number and name, else by name, unit and
-township together; whoever is renamed keeps his id by his certificate. Two persons of one name in one unit, without a number,
-cannot be told apart: that is refused. Listing the same again changes nothing; whoever is not
-listed stays as he is.
+township together; whoever is renamed keeps his id by his certificate. Two persons of one name in
+one unit, without a number, cannot be told apart: that is refused. Listing the same again changes
+nothing; whoever is not listed stays as he is.
 """
 
 from collections.abc import Sequence

@@ -1,0 +1,47 @@
+"""A township's year, counted from what the office keeps."""
+
+import pytest
+
+from api.evaluating import evaluation
+from tests.office import FIRST, Desk, dock, segment
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    desk = Desk.set_up(tmp_path_factory.mktemp("office"))
+    _case, action = desk.seizure(20)
+    dock(desk, "bay-1", FIRST, segment(-5, 15), segment(200, 5))
+    desk.sweep()
+    desk.link(action)
+    yield desk
+    desk.office.close()
+
+
+def figures(desk, year):
+    office = desk.office
+    with office.catalogue.read() as session:
+        found = evaluation(session, office.rulebook, office.settings.township, year, office.clock())
+    return {one.key: one for one in found.figures}
+
+
+def test_the_year_is_counted(desk):
+    found = figures(desk, 2026)
+    assert found["actions.seizure"].value == 1
+    assert 0.1 < found["covered_share"].share < 0.9
+    assert found["covered_whole"].value == 0
+    assert (found["linked"].value, found["linked"].of) == (1, 4)  # a log lies beside each film
+    assert found["staffing"].of == 6
+    assert found["certified"].share == 1
+    assert found["rule.xl-08-seizure-whole"].share == 0
+
+
+def test_another_year_is_empty(desk):
+    found = figures(desk, 2025)
+    assert found["covered_share"].share is None
+    assert "actions.seizure" not in found
+
+
+def test_no_figure_has_any_money_in_it(desk):
+    for one in figures(desk, 2026).values():
+        for word in ("罚款", "没收", "金额", "元", "fine", "confiscat", "amount", "yuan"):
+            assert word not in f"{one.key} {one.zh} {one.en}".lower(), one

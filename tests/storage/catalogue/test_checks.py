@@ -1,0 +1,89 @@
+"""Random checks: drawn once from a published seed, repeatable, never by who took part."""
+
+from datetime import timedelta
+
+import pytest
+
+from storage.catalogue import checks, people, recordings
+from storage.errors import ConflictError
+
+WHO = "person:p1"
+
+
+@pytest.fixture
+def third(catalogue, office):
+    with catalogue.write() as uow:
+        return [
+            people.add_person(
+                uow, name=f"检{n}", kind="officer", unit="县局", township="县", actor=WHO
+            ).id
+            for n in range(3)
+        ]
+
+
+@pytest.fixture
+def footage(catalogue, new, now):
+    with catalogue.write() as uow:
+        return [
+            recordings.accession(
+                uow,
+                new(
+                    f"{n}".encode(),
+                    serial=f"R{n}",
+                    officer_no="001",
+                    start_at=now + timedelta(seconds=n),
+                ),
+            ).id
+            for n in range(12)
+        ]
+
+
+def drawn(catalogue, inspectors, purpose="2026年第一次", seed="沪指3141.59", count=4):
+    with catalogue.write() as uow:
+        return checks.draw_recordings(
+            uow, seed=seed, purpose=purpose, count=count, inspectors=inspectors, actor=WHO
+        )
+
+
+def test_a_draw_is_repeated_from_what_was_published(catalogue, office, footage, third):
+    row = drawn(catalogue, third)
+    assert len(row.drawn) == 4
+    assert {one for one, _who in row.drawn} <= set(footage)
+    assert checks.repeats(row)
+    other = next(one for one in footage if one not in {taken for taken, _who in row.drawn})
+    row.drawn = [[other, []], *row.drawn[1:]]
+    assert not checks.repeats(row)
+
+
+def test_nobody_draws_until_he_likes_it(catalogue, office, footage, third):
+    drawn(catalogue, third)
+    with pytest.raises(ConflictError):
+        drawn(catalogue, third, seed="another seed")
+
+
+def test_who_made_the_footage_never_inspects_it(catalogue, office, footage, third):
+    everybody = [office.first.id, office.second.id, *third]
+    row = drawn(catalogue, everybody, count=12)
+    for _recording, inspectors in row.drawn:
+        assert len(inspectors) == checks.PER_RECORDING
+        assert office.first.id not in inspectors
+
+
+def test_only_who_was_drawn_enters_a_result_and_only_once(catalogue, office, footage, third):
+    row = drawn(catalogue, third)
+    recording, (first, *_rest) = row.drawn[0]
+    facts = {"good": True, "note": "", "actor": WHO}
+    with pytest.raises(ConflictError), catalogue.write() as uow:
+        checks.record_check(uow, row.id, recording, office.second.id, **facts)
+    with catalogue.write() as uow:
+        checks.record_check(uow, row.id, recording, first, **facts)
+    with pytest.raises(ConflictError), catalogue.write() as uow:
+        checks.record_check(uow, row.id, recording, first, **facts)
+    with catalogue.read() as session:
+        assert [one.good for one in checks.checks_of(session, footage)] == [True]
+
+
+@pytest.mark.parametrize("seed", ["", "two\nlines"])
+def test_a_seed_is_one_line_of_text(catalogue, office, footage, third, seed):
+    with pytest.raises(ConflictError):
+        drawn(catalogue, third, seed=seed)
