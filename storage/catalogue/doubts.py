@@ -42,12 +42,13 @@ def settle_doubt(
     wanted = select(DoubtRow).where(
         DoubtRow.recording_id == recording.id, DoubtRow.kind == kind, DoubtRow.start_s == start_s
     )
+    who = person(uow.session, person_id).id
     row = uow.session.scalar(wanted)
     if row is None:
         row = DoubtRow(id=uow.new_id(), recording_id=recording.id, kind=kind, start_s=start_s)
         uow.session.add(row)
     row.confirmed, row.reason, row.at = confirmed, reason, uow.at
-    row.person_id = person(uow.session, person_id).id
+    row.person_id = who
     act = "doubt.confirm" if confirmed else "doubt.dismiss"
     uow.record(act, PremisType.VALIDATION, row, actor=actor, subject=subject_of(recording.id))
     return row
