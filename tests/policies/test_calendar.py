@@ -14,6 +14,7 @@ from policies.calendar import (
     county_day,
     days_of,
     end_of_day,
+    holiday_names,
     is_end_of_day,
     is_legal_holiday,
     is_night,
@@ -22,6 +23,7 @@ from policies.calendar import (
     last_known_day,
     nights,
     start_of_day,
+    surely_within,
     unpublished_zh,
     working_deadline,
 )
@@ -154,6 +156,28 @@ def test_hours_of_night_within_one_day_are_understood():
         Span(county(2026, 1, 21, 1), county(2026, 1, 21, 5)),
         Span(county(2026, 1, 22, 1), county(2026, 1, 22, 5)),
     )
+
+
+def test_hours_that_are_the_same_leave_no_night():
+    assert not is_night(county(2026, 1, 21, 12), 0, 0)
+    assert nights(Span(county(2026, 1, 21), county(2026, 1, 23)), 0, 0) == ()
+
+
+def test_a_span_that_ends_at_midnight_does_not_touch_the_next_day():
+    evening = Span(county(2025, 12, 31, 20), county(2026, 1, 1))
+    assert list(days_of(evening)) == [date(2025, 12, 31)]
+
+
+def test_only_a_holiday_has_a_name():
+    assert holiday_names(date(2026, 2, 17)) == ("春节", "Spring Festival")
+    assert holiday_names(date(2026, 2, 14)) is None  # worked for 春节
+    assert holiday_names(date(2026, 1, 24)) is None
+
+
+@pytest.mark.parametrize(("hours", "sure"), [(0, True), (34, True), (62, True), (63, False)])
+def test_days_that_surely_have_not_passed_end_with_the_countys_day(hours, sure):
+    since = county(2026, 1, 21, 9)
+    assert surely_within(since, since + timedelta(hours=hours), 2) is sure
 
 
 def test_the_night_of_a_years_change_is_one_night():

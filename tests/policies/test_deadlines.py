@@ -90,6 +90,13 @@ class TestUpload:
         assert not outcome.passed
         assert "按时接入采集站" in outcome.message_zh
 
+    def test_docked_on_the_very_hour_is_docked_in_time(self):
+        hour, late = END + timedelta(hours=24), END + timedelta(hours=30)
+        on_time = self.rule.check(action(clip("1", late, docked=hour)))
+        slow = self.rule.check(action(clip("1", late, docked=hour + timedelta(seconds=1))))
+        assert "按时接入采集站" in on_time.message_zh
+        assert "按时接入采集站" not in slow.message_zh
+
     def test_a_recording_of_unknown_arrival_is_not_taken_for_granted(self):
         facts = action(clip("1", END), clip("2", None))
         outcome = self.rule.check(facts)
@@ -193,6 +200,10 @@ class TestDisclosure:
         assert not outcome.passed
         assert "登记有误" in outcome.message_zh
 
+    def test_disclosed_in_the_moment_of_deciding_is_in_time(self):
+        decided = county(2026, 3, 2, 10)
+        assert self.rule.check(case(decided=decided, disclosed=decided)).passed
+
     def test_a_decision_before_a_leap_day_counts_it(self):
         facts = case(decided=county(2024, 2, 28, 10), penalty=True)
         assert self.rule.due(facts).at == eve(2024, 3, 8)
@@ -251,6 +262,9 @@ class TestDecision:
             at=county(2027, 1, 1),
         )
         assert not self.rule.check(facts).passed
+
+    def test_decided_in_the_moment_of_filing_is_in_time(self):
+        assert self.rule.check(case(filed_at=self.filed, decided=self.filed)).passed
 
     def test_before_filing_the_clock_has_not_begun(self):
         assert self.rule.due(case()) is None
@@ -321,6 +335,15 @@ class TestHolding:
         facts = action(documents=papers((DocumentKind.DECISION, START - timedelta(days=1))))
         assert self.rule.due(facts) == Due(self.first)
 
+    def test_goods_released_in_the_moment_of_seizure_are_released(self):
+        facts = action(documents=papers((DocumentKind.SEIZURE_RELEASE, START)))
+        assert self.rule.due(facts).done_at == START
+
+    def test_no_extension_is_told_as_none(self):
+        assert self.rule.check(action()).facts["extended"] is False
+        late = papers((DocumentKind.SEIZURE_EXTENSION, self.first + timedelta(seconds=1)))
+        assert self.rule.check(action(documents=late)).facts["extended"] is False
+
     def test_other_actions_hold_nothing(self):
         facts = action(kind=ActionKind.INSPECTION)
         assert self.rule.due(facts) is None
@@ -380,6 +403,9 @@ class TestAnswer:
         outcome = self.rule.check(proceeding(answered=county(2026, 2, 9)))
         assert not outcome.passed
         assert "登记有误" in outcome.message_zh
+
+    def test_answered_in_the_moment_of_receipt_is_in_time(self):
+        assert self.rule.check(proceeding(answered=county(2026, 2, 10, 9))).passed
 
     def test_working_days_in_an_unknown_year_are_not_guessed(self):
         working = AnswerWithin(working=True)

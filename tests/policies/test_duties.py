@@ -99,6 +99,20 @@ def test_what_was_done_is_done_and_says_whether_it_was_late():
     assert [one.late for one in (*prompt, *slow)] == [False, True]
 
 
+def test_what_was_done_in_the_last_moment_is_not_late():
+    (upload,) = duties(RULES[:1], seizure(END + timedelta(hours=24)), END)
+    assert not upload.late
+
+
+def test_a_duty_is_soon_from_exactly_so_many_days_before():
+    due = end_of_day(date(2026, 2, 20))
+    before = due - timedelta(days=3)
+    assert state_of("hold.30", duties(RULES, seizure(), before)) is DutyState.SOON
+    earlier = before - timedelta(microseconds=1)
+    assert state_of("hold.30", duties(RULES, seizure(), earlier)) is DutyState.OPEN
+    assert state_of("hold.30", duties(RULES, seizure(), earlier, 4)) is DutyState.SOON
+
+
 def test_a_duty_names_subject_township_and_whom_it_concerns():
     (upload, _) = duties(RULES, seizure(), END)
     assert (upload.subject, upload.township) == ("action:a1", "安子岭乡")
@@ -247,6 +261,12 @@ def test_a_name_cannot_break_out_of_its_line():
     assert "ATTACH" not in event
     assert unescaped(event["SUMMARY"]).count("END:VEVENT") == 1
     assert "\x00" not in feed([duty(evil)], END)
+
+
+def test_a_line_of_exactly_75_octets_is_not_folded():
+    name = "x" * (75 - len("X-WR-CALNAME:"))
+    assert f"\r\nX-WR-CALNAME:{name}\r\n" in feed([], END, name)
+    assert f"\r\nX-WR-CALNAME:{name}\r\n y\r\n" in feed([], END, f"{name}y")
 
 
 @given(st.text(max_size=200))

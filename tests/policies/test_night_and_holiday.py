@@ -168,6 +168,10 @@ def test_an_action_that_ends_before_it_starts_is_not_judged_silently():
     assert "结束时间早于开始时间" in outcome.message_zh
 
 
+def test_an_action_of_no_length_by_day_is_judged_and_allowed():
+    assert judged(county(2026, 1, 21, 9), county(2026, 1, 21, 9)).passed
+
+
 def test_an_action_of_no_length_at_night_is_refused():
     assert not judged(county(2026, 1, 21, 23), county(2026, 1, 21, 23)).passed
 
