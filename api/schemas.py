@@ -150,6 +150,9 @@ class RecordingOut(BaseModel):
     marked: bool | None
     questions: list[QuestionOut]
     inspection: list[dict[str, Any]]
+    troubles: list[str]
+    clock_offset_s: float | None
+    clock_uncertainty_s: float | None
     retain_until: datetime
     accessioned_at: datetime
     receipted: bool

@@ -301,9 +301,11 @@ class ExplanationOut(BaseModel):
 
 
 class SceneCodeOut(BaseModel):
-    """A scene code that is good for this second; ask again each second."""
+    """A scene code of the second `at`; the next is `due` a second later, `now` being the clock."""
 
     text: str
     svg: str
     at: datetime
+    now: datetime
+    due: datetime
     kind: str

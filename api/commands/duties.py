@@ -1,5 +1,6 @@
 """`liuhen duties`: what is due, by whom, until when."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -30,7 +31,7 @@ def duties(
         office.close()
     shown = found if everything else pressing(found)
     if calendar:
-        OUT.print(feed(shown, now), markup=False, highlight=False, soft_wrap=True)
+        sys.stdout.buffer.write(feed(shown, now).encode())  # lines end in CR LF (RFC 5545)
     elif json:
         for one in shown:
             say_json({name: plain(getattr(one, name)) for name in _FIELDS})

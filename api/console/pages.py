@@ -17,19 +17,34 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from api import views
+from api import explained, views, way_views
 from api.gate import COOKIE, ServiceHere, VisitorHere, same_site, service_of, token_of
 from api.identity import Visitor
 from api.problems import ApiError, words
 from api.routes.cases import bundle as export_bundle
+from api.routes.proceedings import duties as listed_duties
 from api.routes.sessions import set_cookie
 from api.schemas import NewBundle
+from ingest.inspect import WORDS as SEEN
 from policies.access import Act, Role, decide
+from policies.duties import STATE_ZH
 from policies.findings import Severity
-from policies.stages import ACTION_ZH, STAGE_ZH, ActionKind, Stage
+from policies.scene_code import TROUBLE_ZH
+from policies.stages import ACTION_ZH, MAIN, STAGE_ZH, ActionKind
+from policies.terms import (
+    APPROVER_ZH,
+    DOCUMENT_ZH,
+    FEATURE_ZH,
+    MANNER_ZH,
+    MOMENT_ZH,
+    PART_ZH,
+    WAIVER_ZH,
+)
+from policies.waivers import OBJECTION_ZH
 from policies.wording import COUNTY_TIME, day_and_clock, length_zh
-from storage.catalogue import cases, custody_log, people, recordings
+from storage.catalogue import cases, custody_log, doubts, people, recordings, way
 from storage.catalogue.recordings import RecordingFilter
+from storage.catalogue.tables import ActionRow
 from storage.catalogue.unit_of_work import View
 from storage.errors import LiuhenError
 from storage.recording import MediaKind
@@ -40,6 +55,7 @@ ROLES = {
     Role.OFFICER: "办案人员",
     Role.REVIEWER: "审核人员",
     Role.ADMIN: "系统管理员",
+    Role.HEAD: "行政负责人",
 }
 KINDS = {"video": "录像", "audio": "录音", "photo": "照片", "document": "文档", "unknown": "其他"}
 SEVERITIES = {Severity.BLOCKS: "阻断", Severity.WARNS: "警示", Severity.INFORMS: "提示"}
@@ -47,6 +63,7 @@ _NAVIGATION = (
     ("/bays", "采集站", Act.SEE_BAYS),
     ("/recordings", "录像", Act.LIST_RECORDINGS),
     ("/cases", "案件", Act.SEE_CASE),
+    ("/duties", "到期事项", Act.SEE_DUTIES),
     ("/custody", "核验", Act.VERIFY),
 )
 
@@ -170,6 +187,7 @@ def recording_page(recording: UUID, service: ServiceHere, visitor: VisitorHere) 
             custody=views.entries(session, [recordings.subject_of(row.id)]),
             officers=_officers(session, visitor),
             fps=_frames_per_second(row.media),
+            settled={(one.kind, one.start_s): one for one in doubts.settled(session, row.id)},
             tracks=row.media.get("tracks", []),
         )
 
@@ -197,12 +215,16 @@ def case_page(case: UUID, service: ServiceHere, visitor: VisitorHere) -> Respons
             for action in cases.actions(session, row.id)
         ]
         subjects = [f"case:{row.id}", *(f"action:{action.id}" for action in found)]
+        now = service.office.clock()
         return _page(
             "case.html",
             visitor,
             case=views.case(row),
             actions=found,
             officers=_officers(session, visitor),
+            everybody=_everybody(session, row.township),
+            way=way_views.the_way(session, row, service.office.rulebook, now),
+            explanation=explained.explanation(session, row, service.office.rulebook, now),
             custody=views.entries(session, subjects),
         )
 
@@ -234,12 +256,31 @@ def action_page(action: UUID, service: ServiceHere, visitor: VisitorHere) -> Res
             visitor,
             action=views.action_detail(session, row, service.office.rulebook),
             case=views.case(case),
+            moments=[way_views.moment(one) for one in way.moments(session, row.id)],
+            marks=_marks(session, row),
             nearby=[
                 views.recording(session, recordings.by_id(session, item.recording))
                 for item in nearby
                 if item.recording not in linked
             ],
         )
+
+
+@router.get("/actions/{action}/code")
+def code_page(action: UUID, service: ServiceHere, visitor: VisitorHere) -> Response:
+    """Show the action's scene code, a new one each second."""
+    with service.office.catalogue.read() as session:
+        row = cases.action(session, str(action))
+        case = cases.case(session, row.case_id)
+    service.authorise(visitor, Act.KEEP_CASE, case.township, f"action:{row.id}")
+    with service.office.catalogue.read() as session:
+        return _page("code.html", visitor, action=views.action(session, row))
+
+
+@router.get("/duties")
+def duties_page(service: ServiceHere, visitor: VisitorHere) -> Response:
+    """Show what is due, the most pressing first."""
+    return _page("duties.html", visitor, duties=listed_duties(service, visitor))
 
 
 @router.get("/custody")
@@ -293,7 +334,7 @@ def _may(visitor: Visitor | None) -> Callable[[str], bool]:
 
 def _first_page(visitor: Visitor) -> str:
     order = ("/cases", "/bays") if visitor.person.role is Role.OFFICER else ("/bays",)
-    if visitor.person.role is Role.REVIEWER:
+    if visitor.person.role in {Role.REVIEWER, Role.HEAD}:
         order = ("/cases",)
     return order[0]
 
@@ -301,6 +342,23 @@ def _first_page(visitor: Visitor) -> str:
 def _officers(session: View, visitor: Visitor) -> list[Any]:
     rows = people.persons(session, township=visitor.person.township)
     return [views.person(row) for row in rows if row.kind in {"officer", "auxiliary"}]
+
+
+def _everybody(session: View, township: str) -> list[Any]:
+    """Return who may handle, review or decide: the township's people and the county's."""
+    rows = [row for row in people.persons(session) if row.kind not in {"operator", "admin"}]
+    county = Role.REVIEWER.value
+    return [views.person(row) for row in rows if row.township == township or row.kind == county]
+
+
+def _marks(session: View, row: ActionRow) -> list[tuple[float, str]]:
+    """Return the marked moments as places on the ribbon, in percent of the action."""
+    if row.end_at is None or row.end_at <= row.start_at:
+        return []
+    whole = (row.end_at - row.start_at).total_seconds()
+    told = [way_views.moment(one) for one in way.moments(session, row.id)]
+    places = [((one.at - row.start_at).total_seconds() / whole * 100, one.zh) for one in told]
+    return [(round(at, 3), name) for at, name in places if 0 <= at <= 100]  # noqa: PLR2004 - %
 
 
 def _local(untrusted_path: str) -> str:
@@ -353,7 +411,18 @@ def _templates() -> Environment:
     made.globals |= {
         "KINDS": KINDS,
         "SEVERITIES": SEVERITIES,
-        "STAGES": [(stage, STAGE_ZH[stage]) for stage in Stage],
+        "STAGES": [(stage, STAGE_ZH[stage]) for stage in MAIN],
+        "WAIVERS": WAIVER_ZH,
+        "OBJECTIONS": OBJECTION_ZH,
+        "APPROVERS": APPROVER_ZH,
+        "FEATURES": FEATURE_ZH,
+        "PARTS": PART_ZH,
+        "DOCUMENTS": DOCUMENT_ZH,
+        "MANNERS": MANNER_ZH,
+        "MOMENTS": MOMENT_ZH,
+        "TROUBLES": TROUBLE_ZH,
+        "SEEN": SEEN,
+        "STATES": STATE_ZH,
         "STAGE_ZH": STAGE_ZH,
         "ACTIONS": [(kind, ACTION_ZH[kind]) for kind in ActionKind],
     }

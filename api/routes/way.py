@@ -1,5 +1,7 @@
 """A case's way: parts, documents, moments, reviews, decision, explanations, doubts."""
 
+from datetime import timedelta
+
 from fastapi import APIRouter
 
 from api import explained, way_views
@@ -199,10 +201,12 @@ def scene_code(
 ) -> SceneCodeOut:
     """Return the scene code of this very second, to be shown and filmed; ask each second."""
     row = action_of(service, visitor, action, Act.KEEP_CASE)
-    now = service.office.clock().replace(microsecond=0)
-    key = day_key(service.office.ring.scene_key, now.astimezone(COUNTY_TIME).date())
-    text = encode(tag_of(row.id), kind, now, key)
-    return SceneCodeOut(text=text, svg=svg(text), at=now, kind=kind.value)
+    now = service.office.clock()
+    at = now.replace(microsecond=0)
+    key = day_key(service.office.ring.scene_key, at.astimezone(COUNTY_TIME).date())
+    text = encode(tag_of(row.id), kind, at, key)
+    due = at + timedelta(seconds=1)
+    return SceneCodeOut(text=text, svg=svg(text), at=at, now=now, due=due, kind=kind.value)
 
 
 @router.delete("/moments/{moment}", status_code=204)

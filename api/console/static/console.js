@@ -158,6 +158,26 @@ const dressPlayer = (box) => {
   }
 };
 
+const followScene = async (box) => {
+  const picture = box.querySelector("[data-picture]");
+  const offline = box.querySelector("[data-offline]");
+  const kind = box.querySelector("[data-kind]").value;
+  try {
+    const code = await call("GET", `${box.dataset.scene}?kind=${kind}`);
+    picture.src = "data:image/svg+xml;utf8," + encodeURIComponent(code.svg);
+    picture.hidden = false;
+    offline.hidden = true;
+    box.querySelector("[data-clock]").textContent = new Intl.DateTimeFormat("zh-CN", { timeZone: "Asia/Shanghai", timeStyle: "medium" }).format(new Date(code.at));
+    // The next code is due at the next whole second of the service's clock, never before it.
+    setTimeout(() => followScene(box), Math.max(50, Date.parse(code.due) - Date.parse(code.now)));
+  } catch {
+    picture.hidden = true;
+    offline.hidden = false;
+    setTimeout(() => followScene(box), 1000);
+  }
+};
+
+for (const box of document.querySelectorAll("[data-scene]")) followScene(box);
 for (const form of document.querySelectorAll("form[data-api]")) form.addEventListener("submit", submit);
 for (const box of document.querySelectorAll("[data-player]")) dressPlayer(box);
 if (document.querySelector("[data-bays]")) followBays();
