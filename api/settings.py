@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     sm3: bool = False
     immutable: bool = True
     quiet_s: float = Field(default=3.0, ge=0)
+    inspect_share: float = Field(default=0.5, gt=0, le=1)  # of one processor core
     growing_s: float = Field(default=6 * 3600.0, gt=0)
     sweep_s: float = Field(default=5.0, gt=0)
     host: str = "127.0.0.1"

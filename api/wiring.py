@@ -17,7 +17,7 @@ from ingest.accession import LocalCentre
 from ingest.bay import Bay, Progress
 from ingest.clear import Clearing
 from ingest.journal import Journal
-from ingest.media import Sandbox
+from ingest.media import Effort, Sandbox
 from ingest.seal import Seal
 from ingest.settle import Patience
 from ingest.station import Station
@@ -161,6 +161,7 @@ class Office:
             clock=self.clock,
             entropy=self.entropy,
             patience=patience or Patience(settings.quiet_s, settings.growing_s),
+            effort=Effort(share=settings.inspect_share),
             clearing=clearing or Clearing(settings.clear, settings.clear_days),
             on_step=self.on_step,
             listen=listen,

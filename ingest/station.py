@@ -16,7 +16,7 @@ from ingest.bay import Bay, BayState, Outcome, Progress, Result
 from ingest.clear import Clearing, clear, digest_source, verified
 from ingest.deliver import Centre
 from ingest.journal import RECEIPTED, Entry, Journal, State
-from ingest.media import Sandbox
+from ingest.media import USUAL, Effort, Sandbox
 from ingest.probe import probe
 from ingest.seal import Seal, seal
 from ingest.settle import Look, Patience, Settled, settle, written_now
@@ -47,6 +47,7 @@ class Station:
     clock: Callable[[], datetime]
     entropy: Callable[[int], bytes]
     patience: Patience = field(default_factory=Patience)
+    effort: Effort = USUAL
     clearing: Clearing = field(default_factory=Clearing)
     on_step: Callable[[str], None] = lambda _step: None
     listen: Callable[[Progress], None] = lambda _progress: None
@@ -277,7 +278,13 @@ class Station:
         recording = new_recording_id(self.clock(), self.entropy(10))
         done = progress.bytes_done
         with open_source(submission) as source:
-            media = probe(source, submission.size, self.sandbox, text=_is_text(submission.path))
+            media = probe(
+                source,
+                submission.size,
+                self.sandbox,
+                text=_is_text(submission.path),
+                effort=self.effort,
+            )
             source.seek(0)
             entry = self.journal.move(entry, State.SEALING, recording=recording)
             self.on_step("sealing")

@@ -76,7 +76,8 @@ def test_policies_use_the_standard_library_alone() -> None:
         for name, tree in modules()
         if name.startswith("policies")
         for target in imports(tree)
-        if target.split(".")[0] not in sys.stdlib_module_names | {"policies", "yaml", "chinese_calendar"}
+        if target.split(".")[0]
+        not in sys.stdlib_module_names | {"policies", "yaml", "chinese_calendar"}
     ]
     assert strangers == []
 

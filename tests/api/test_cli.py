@@ -247,3 +247,66 @@ def test_serve_answers_docks_and_stops_when_asked(tmp_path):
     assert "liuhen accounts add" in told
     checked = run(home, "verify", "--all", "--json")
     assert json.loads(checked.out)["recordings"] == 1
+
+
+def test_a_register_is_tried_out_imported_and_used(tmp_path):
+    home, list_ = tmp_path / "var", tmp_path / "list.csv"
+    assert run(home, "keys", "init").returncode == 0
+    head = "姓名,人员类别,执法证号,所属单位,乡镇,有效期止,记录仪警号\n"
+    line = "赵六,执法人员,E001,执法队,兴隆镇,2099-12-31,000777\n"
+    list_.write_text(head + line, encoding="gb18030")
+    tried = run(home, "officers", "import", list_, "--dry-run")
+    assert "新增 1" in tried.out
+    assert "赵六" not in run(home, "officers", "list").out
+    assert run(home, "officers", "import", list_).returncode == 0
+    assert "有效" in run(home, "officers", "list").out
+    assert run(home, "recorders", "add", "0000012").returncode == 0
+    assert run(home, "recorders", "add", "0000012").returncode == 1
+    assert run(home, "recorders", "assign", "0000012", "E001").returncode == 0
+    assert "赵六" in run(home, "recorders", "list").out
+    assert run(home, "officers", "train", "E001", "8", "行政处罚法").returncode == 0
+    due = run(home, "duties", "--json")
+    assert any("赵六" in one or "xl-05" in one for one in due.out.splitlines())
+    calendar = run(home, "duties", "--ics")
+    assert calendar.stdout.startswith(b"BEGIN:VCALENDAR\r\n")
+    assert b"\r\r" not in calendar.stdout
+    assert "专职执法人员" in run(home, "evaluate").out
+    assert run(home, "officers", "end", "E001", "--why", "surrendered").returncode == 0
+    assert "证件已收回" in run(home, "officers", "list").out
+
+    list_.write_text(head + line.replace("2099-12-31", "2099-02-29"), encoding="utf-8")
+    refused = run(home, "officers", "import", list_)
+    assert refused.returncode == 1
+    assert "第 2 行" in refused.err
+
+
+def test_a_case_is_explained_on_the_command_line(tmp_path):
+    desk = Desk.set_up(tmp_path)
+    try:
+        case, _action = desk.seizure(20)
+    finally:
+        desk.office.close()
+    told = run(tmp_path / "var", "rules", "explain", "兴乡执罚〔2026〕1号")
+    assert told.returncode == 0, told.err
+    for words in (
+        "不能转入",
+        "May not go",
+        "第八条",
+        "如何补正",
+        "may be waived by",
+        "xl-08-seizure",
+    ):
+        assert words in told.out, words
+    as_json = run(tmp_path / "var", "rules", "explain", case, "--json")
+    assert json.loads(as_json.out)["case"] == case
+    assert run(tmp_path / "var", "rules", "explain", "no-such-thing").returncode == 1
+
+
+def test_a_draw_is_made_and_repeated_on_the_command_line(tmp_path, volume):
+    home = tmp_path / "var"
+    assert run(home, "ingest", volume).returncode == 0
+    drawn = run(home, "checks", "draw", "--seed", "沪指3141", "--purpose", "一季度", "--count", "2")
+    assert drawn.returncode == 0, drawn.err
+    assert run(home, "checks", "draw", "--seed", "x", "--purpose", "一季度").returncode == 1
+    number = run(home, "checks", "list").out.split()[0]
+    assert run(home, "checks", "repeat", number).returncode == 0
