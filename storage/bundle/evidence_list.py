@@ -5,7 +5,9 @@ from datetime import datetime
 from html import escape
 from typing import Any
 
+from policies.findings import Finding
 from policies.stages import ACTION_ZH
+from policies.terms import WAIVER_ZH, WaiverReason
 from policies.wording import day_and_clock, interval_zh, length_zh
 from storage.bundle.contents import BundledAction, BundledRecording, Contents
 from storage.custody.checkpoint import untrusted_checkpoint
@@ -78,12 +80,7 @@ def _action(action: BundledAction) -> str:
         ("执法人员 Officers", "、".join(action.officers)),
         ("状态 Status", "已办结 closed" if action.status == "closed" else "未办结 open"),
     ]
-    findings = "".join(
-        f'<tr><td class="{"yes" if one.passed else "no"}">{"符合" if one.passed else "不符合"}</td>'
-        f"<td>{escape(one.title_zh)}<br>{escape(one.basis.zh)}</td>"
-        f"<td>{escape(one.message_zh)}<br>{escape(one.message_en)}</td></tr>"
-        for one in action.verdict.findings
-    )
+    findings = "".join(_finding(one) for one in action.verdict.findings)
     shown = "".join(_exhibit(one) for one in action.exhibits)
     return (
         f"{_table(rows)}<table><thead><tr><th>结论</th><th>规则与依据 Rule</th>"
@@ -93,8 +90,24 @@ def _action(action: BundledAction) -> str:
     )
 
 
+def _finding(one: Finding) -> str:
+    """Return a row; an explanation that was approved stands beside the finding, never for it."""
+    told = f"{escape(one.message_zh)}<br>{escape(one.message_en)}"
+    if one.waived is not None:
+        reason = WAIVER_ZH[WaiverReason(one.waived.reason)]
+        when = day_and_clock(one.waived.approved_at)
+        told += f"<br><strong>经批准的情况说明 explained</strong>:{reason},{when}"
+    return (
+        f'<tr><td class="{"yes" if one.passed else "no"}">{"符合" if one.passed else "不符合"}</td>'
+        f"<td>{escape(one.title_zh)}<br>{escape(one.basis.zh)}</td><td>{told}</td></tr>"
+    )
+
+
+_HOW = {"officer-time": "按人员与时间提出,经人确认", "scene-code": "拍到场景码,自动关联"}
+
+
 def _exhibit(told: Mapping[str, Any]) -> str:
-    how = "按人员与时间提出,经人确认" if told["how"] == "officer-time" else "人工关联"
+    how = _HOW.get(str(told["how"]), "人工关联")
     return (
         f"<tr><td><code>{escape(str(told['recording']))}</code></td>"
         f"<td>{_time(told['shown_from'])} 至 {_time(told['shown_to'])}</td><td>{how}</td></tr>"

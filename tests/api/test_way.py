@@ -211,6 +211,10 @@ def test_an_approved_explanation_lets_the_case_go_on_and_stays_visible(
     report = verify(bundle)
     assert report.passed, report.lines()
     assert "equipment" in next(bundle.glob("data/actions/*/findings.json")).read_text()
+    assert (
+        "经批准的情况说明 explained</strong>:设备故障"
+        in (bundle / "data/evidence-list.html").read_text()
+    )
     forged = next(bundle.glob("data/actions/*/facts.json"))
     forged.write_text(forged.read_text().replace("equipment", "weather"))
     assert not verify(bundle).passed
