@@ -1,6 +1,6 @@
 """Rows become the frozen facts that policies judge; nothing is decided and nothing is written."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import select
@@ -33,7 +33,7 @@ from policies.terms import (
     WaiverReason,
 )
 from storage.catalogue import case_facts, register
-from storage.catalogue.tables import CaseRow, PersonRow, RecordingRow
+from storage.catalogue.tables import ActionRow, CaseRow, PersonRow, RecordingRow
 from storage.catalogue.way_tables import (
     CasePartRow,
     DecisionRow,
@@ -113,7 +113,7 @@ def case_facts_of(
         asked=asked,
         filed_at=row.filed_at,
         suspended_s=_suspended(row, at),
-        features=_features(row),
+        features=_case_features(row, actions),
         handlers=_having(session, row.id, Part.HANDLES),
         reviewers=_having(session, row.id, Part.REVIEWS),
         deciders=_having(session, row.id, Part.DECIDES),
@@ -246,6 +246,14 @@ def _decision(session: Session, case_id: str) -> DecisionFact | None:
 
 def _features(row: CaseRow) -> tuple[Feature, ...]:
     return tuple(Feature(one) for one in row.features or ())
+
+
+def _case_features(row: CaseRow, actions: Sequence[ActionRow]) -> tuple[Feature, ...]:
+    """Return what was entered, and what the actions show by themselves: a hearing was held."""
+    found = set(_features(row))
+    if any(one.kind == ActionKind.HEARING for one in actions):
+        found.add(Feature.AFTER_HEARING)
+    return tuple(sorted(found))
 
 
 def _suspended(row: CaseRow, at: datetime) -> float:

@@ -93,6 +93,19 @@ def test_a_major_decision_waits_for_a_passed_legal_review(desk, visitors):
     assert move(visitors, case, "decision").status_code == 200
 
 
+def test_a_case_that_was_heard_is_major_by_that(desk, visitors):
+    case = opened(visitors, "听证1")
+    assert visitors["zhang"].get(f"/api/v1/cases/{case}/way").json()["major"] is False
+    new = {
+        "kind": "hearing",
+        "place": "听证室",
+        "start_at": SEIZED_AT.isoformat(),
+        "officers": [desk.persons["zhang"]],
+    }
+    visitors["zhang"].post(f"/api/v1/cases/{case}/actions", json=new)
+    assert visitors["zhang"].get(f"/api/v1/cases/{case}/way").json()["major"] is True
+
+
 def test_the_whole_way_to_a_closed_case(desk, visitors):
     case = ready_to_decide(desk, visitors, "全程1", features=["penalty"])
     told = {"passed": True, "opinion": "同意"}

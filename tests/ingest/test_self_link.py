@@ -166,3 +166,34 @@ def test_told_again_nothing_is_done_twice(desk):
     with desk.office.catalogue.read() as session:
         assert LogReader(session).size == before
         assert clocks.reading_of(session, row.id) is not None
+
+
+class PowerCutError(Exception):
+    """The power goes."""
+
+
+def test_a_power_cut_between_receipt_and_link_loses_no_link(desk):
+    _case, action = desk.seizure(20)
+    dock(desk, "bay-1", WRONG, segment(-5, 15, codes=codes(desk, action, Kind.START, -3)))
+
+    def cut(step):
+        if step == "receipt-kept":
+            raise PowerCutError
+
+    desk.office.centre.on_step = cut
+    with pytest.raises(PowerCutError):
+        desk.sweep()
+    assert linked(desk, action) == {}
+    desk.office.centre.on_step = lambda _step: None
+    desk.office.station()  # a start recovers what was sealed
+    desk.sweep()
+    (row,) = films(desk)
+    assert linked(desk, action) == {row.id: ("confirmed", "scene-code")}
+
+
+def test_what_links_itself_is_kept_as_long_as_the_action_demands(desk):
+    _case, action = desk.seizure(20)
+    dock(desk, "bay-1", WRONG, segment(-5, 15, codes=codes(desk, action, Kind.START, -3)))
+    desk.sweep()
+    (row,) = films(desk)
+    assert row.retain_until - row.accessioned_at > timedelta(days=36_000)
