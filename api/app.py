@@ -14,6 +14,7 @@ from api.routes import (
     custody,
     proceedings,
     recordings,
+    register,
     rules,
     sessions,
     way,
@@ -60,7 +61,7 @@ def create_app(
     app.state.service = service
     add_handlers(app)
     api = APIRouter(prefix="/api/v1")
-    for part in (sessions, bays, recordings, cases, way, proceedings, custody, rules):
+    for part in (sessions, bays, recordings, cases, way, proceedings, register, custody, rules):
         api.include_router(part.router)
     app.include_router(api)
     app.include_router(_health)

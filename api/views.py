@@ -77,6 +77,10 @@ ACTS_ZH = {
     "certificate.end": "收回或者吊销执法证件",
     "source.assign": "分配设备",
     "training.add": "登记培训",
+    "certificate.change": "变更执法证件信息",
+    "person.change": "变更人员信息",
+    "check.draw": "随机抽查",
+    "check.enter": "登记抽查结果",
     "bundle.export": "导出证据包",
     "custody.verify": "全面核验",
 }

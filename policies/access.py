@@ -42,6 +42,11 @@ class Act(StrEnum):
     SETTLE_DOUBT = "doubt.settle"
     KEEP_PROCEEDING = "proceeding.keep"
     SEE_DUTIES = "duty.see"
+    SEE_REGISTER = "register.see"
+    KEEP_REGISTER = "register.keep"
+    DRAW = "check.draw"
+    CHECK = "check.enter"
+    EVALUATE = "evaluation.see"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,9 @@ _GRANTS: dict[Role, frozenset[Act]] = {
             Act.SETTLE_DOUBT,
             Act.KEEP_PROCEEDING,
             Act.SEE_DUTIES,
+            Act.SEE_REGISTER,
+            Act.CHECK,
+            Act.EVALUATE,
         }
     ),
     Role.HEAD: frozenset(
@@ -92,6 +100,8 @@ _GRANTS: dict[Role, frozenset[Act]] = {
             Act.APPROVE,
             Act.KEEP_PROCEEDING,
             Act.SEE_DUTIES,
+            Act.SEE_REGISTER,
+            Act.EVALUATE,
         }
     ),
     Role.REVIEWER: frozenset(
@@ -107,9 +117,15 @@ _GRANTS: dict[Role, frozenset[Act]] = {
             Act.SETTLE_DOUBT,
             Act.KEEP_PROCEEDING,
             Act.SEE_DUTIES,
+            Act.SEE_REGISTER,
+            Act.DRAW,
+            Act.CHECK,
+            Act.EVALUATE,
         }
     ),
-    Role.ADMIN: frozenset({Act.SEE_BAYS, Act.KEEP_ACCOUNTS, Act.VERIFY}),
+    Role.ADMIN: frozenset(
+        {Act.SEE_BAYS, Act.KEEP_ACCOUNTS, Act.VERIFY, Act.SEE_REGISTER, Act.KEEP_REGISTER}
+    ),
 }
 
 

@@ -1,7 +1,5 @@
 """A case's way: parts, documents, moments, reviews, decision, explanations, doubts."""
 
-from datetime import timedelta
-
 from fastapi import APIRouter
 
 from api import explained, way_views
@@ -9,6 +7,7 @@ from api.gate import ServiceHere, VisitorHere
 from api.identity import Visitor
 from api.problems import ApiError
 from api.routes.cases import action_of, case_of
+from api.scene_codes import scene_code as shown
 from api.schemas import Id, VerdictOut
 from api.service import Service
 from api.way_schemas import (
@@ -33,11 +32,9 @@ from api.way_schemas import (
     WaiverOut,
     WayOut,
 )
-from ingest.scene_code import svg
 from policies.access import Act, Role
-from policies.scene_code import Kind, day_key, encode, tag_of
+from policies.scene_code import Kind
 from policies.terms import Approver
-from policies.wording import COUNTY_TIME
 from storage.catalogue import doubts, recordings, way
 from storage.catalogue import waivers as explanations
 from storage.catalogue.way_tables import DocumentRow, MomentRow
@@ -201,12 +198,7 @@ def scene_code(
 ) -> SceneCodeOut:
     """Return the scene code of this very second, to be shown and filmed; ask each second."""
     row = action_of(service, visitor, action, Act.KEEP_CASE)
-    now = service.office.clock()
-    at = now.replace(microsecond=0)
-    key = day_key(service.office.ring.scene_key, at.astimezone(COUNTY_TIME).date())
-    text = encode(tag_of(row.id), kind, at, key)
-    due = at + timedelta(seconds=1)
-    return SceneCodeOut(text=text, svg=svg(text), at=at, now=now, due=due, kind=kind.value)
+    return shown(service.office, row.id, kind)
 
 
 @router.delete("/moments/{moment}", status_code=204)

@@ -17,6 +17,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from storage.catalogue.unit_of_work import told
 
+_WRITE = "liuhen_write"
+
 
 class JournalBase(DeclarativeBase):
     """Metadata of the station's own database."""
@@ -71,6 +73,7 @@ class JournalStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
         _configure(self._engine)
+        self._writer = self._engine.execution_options(**{_WRITE: True})
         with told("journal"):
             JournalBase.metadata.create_all(self._engine)
 
@@ -82,7 +85,7 @@ class JournalStore:
         """
         with (
             told("journal"),
-            Session(self._engine, expire_on_commit=False) as session,
+            Session(self._writer, expire_on_commit=False) as session,
             session.begin(),
         ):
             yield session
@@ -148,4 +151,6 @@ def _configure(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN")
+        # IMMEDIATE: bays write at the same time; who reads first and writes then would be refused.
+        writes = connection.get_execution_options().get(_WRITE)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

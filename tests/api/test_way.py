@@ -297,3 +297,57 @@ def desk_second_seizure(desk):
             actor="system",
         )
     return case.id, action.id
+
+
+def test_the_register_is_kept_by_the_administrator_and_seen_by_officers(desk, visitors):
+    guan = TestClient(create_app(desk.service), base_url="http://testserver")
+    told = guan.post("/api/v1/sessions", json={"username": "guan", "password": PASSWORD})
+    guan.headers["Authorization"] = f"Bearer {told.json()['token']}"
+    guan.cookies.clear()
+    text = "姓名,人员类别,执法证号,所属单位,乡镇\n钱三,执法人员,E77,执法队,兴隆镇\n"
+    assert visitors["zhang"].post("/api/v1/register/import", json={"csv": text}).status_code == 403
+    tried = guan.post("/api/v1/register/import", json={"csv": text, "dry_run": True}).json()
+    assert [one["change"] for one in tried] == ["new"]
+    assert guan.post("/api/v1/register/import", json={"csv": text}).status_code == 200
+    listed = visitors["zhang"].get("/api/v1/register/officers").json()
+    (qian,) = [one for one in listed if one["name"] == "钱三"]
+    assert qian["certified"] is True
+    new = {"day": "2026-03-01", "hours": 8, "title": "行政处罚法"}
+    path = f"/api/v1/register/officers/{qian['id']}/trainings"
+    assert guan.post(path, json=new).status_code == 201
+    source = {"serial": "R500", "label": "五号", "township": "兴隆镇"}
+    assert guan.post("/api/v1/register/sources", json=source).status_code == 201
+    assert guan.post("/api/v1/register/sources", json=source).status_code == 409
+    path = "/api/v1/register/sources/R500/assignment"
+    (held,) = guan.post(path, json={"person": qian["id"]}).json()
+    assert held["held"][0]["name"] == "钱三"
+    ended = guan.post(
+        "/api/v1/register/certificates/E77/end", json={"on": "2026-01-01", "why": "revoked"}
+    )
+    assert ended.json()["ended_why"] == "revoked"
+    listed = visitors["zhang"].get("/api/v1/register/officers").json()
+    assert next(one["why"] for one in listed if one["name"] == "钱三") == "revoked"
+    assert guan.post("/api/v1/register/import", json={"csv": "血型\n"}).json()["code"] == "register"
+
+
+def test_a_draw_is_made_by_the_county_and_entered_by_who_was_drawn(desk, visitors):
+    new = {"seed": "沪指3141.59", "purpose": "2026年第三季度", "count": 2}
+    assert visitors["zhang"].post("/api/v1/draws", json=new).status_code == 403
+    made = visitors["shen"].post("/api/v1/draws", json=new)
+    assert made.status_code == 201, made.text
+    assert made.json()["repeats"] is True
+    assert visitors["shen"].post("/api/v1/draws", json=new).status_code == 409
+    drawn = dict(made.json()["drawn"])
+    path = f"/api/v1/draws/{made.json()['id']}/checks"
+    for recording, inspectors in drawn.items():
+        told = {"recording": recording, "good": True}
+        expected = 201 if desk.persons["li"] in inspectors else 409
+        assert visitors["li"].post(path, json=told).status_code == expected
+    found = visitors["shen"].get("/api/v1/evaluation?township=兴隆镇&year=2026").json()
+    assert {one["key"] for one in found} >= {"covered_share", "reviewed", "staffing"}
+    assert visitors["zhang"].get("/api/v1/evaluation?township=别处镇").status_code == 403
+
+
+def test_a_station_shows_a_code_that_sets_clocks(visitors):
+    told = visitors["wang"].get("/api/v1/scene-code").json()
+    assert (told["kind"], len(told["text"])) == ("time", 36)

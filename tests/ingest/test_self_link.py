@@ -128,6 +128,16 @@ def test_a_code_of_no_action_is_named(desk):
     assert linked(desk, action) == {}
 
 
+def test_a_stations_code_sets_the_clock_and_names_no_action(desk):
+    _case, action = desk.seizure(20)
+    dock(desk, "bay-1", WRONG, segment(-5, 15, codes=codes(desk, "clock", Kind.TIME, -3)))
+    desk.sweep()
+    (row,) = films(desk)
+    assert (row.troubles or []) == []
+    assert row.clock_uncertainty_s is not None
+    assert linked(desk, action) == {}
+
+
 def test_a_code_from_the_future_is_named(desk):
     _case, action = desk.seizure(20)
     ahead = filmed(

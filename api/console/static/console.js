@@ -160,7 +160,7 @@ const dressPlayer = (box) => {
 
 const followScene = async (box) => {
   const picture = box.querySelector("[data-picture]");
-  const offline = box.querySelector("[data-offline]");
+  const offline = box.querySelector("[data-stale]");
   const kind = box.querySelector("[data-kind]").value;
   try {
     const code = await call("GET", `${box.dataset.scene}?kind=${kind}`);

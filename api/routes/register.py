@@ -1,0 +1,261 @@
+"""The officer register, sources, random checks and the year's figures."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from api.evaluating import evaluation
+from api.gate import ServiceHere, VisitorHere
+from api.register_csv import read
+from api.register_schemas import (
+    CertificateOut,
+    DrawOut,
+    FigureOut,
+    HeldOut,
+    NewAssignment,
+    NewCheck,
+    NewDraw,
+    NewEnd,
+    NewList,
+    NewSource,
+    NewTraining,
+    OfficerOut,
+    PlannedOut,
+)
+from api.schemas import Id
+from policies.access import Act
+from policies.wording import COUNTY_TIME
+from storage.catalogue import checks, people, register
+from storage.catalogue.register_import import carry_out, plan
+from storage.catalogue.register_tables import CertificateRow
+from storage.catalogue.tables import SourceRow
+from storage.catalogue.unit_of_work import View
+from storage.catalogue.way_tables import DrawRow
+
+router = APIRouter(tags=["register"])
+
+
+@router.get("/register/officers")
+def officers(service: ServiceHere, visitor: VisitorHere) -> list[OfficerOut]:
+    """Return who is in the register of your township, and who is certified today."""
+    service.authorise(visitor, Act.SEE_REGISTER)
+    now = service.office.clock()
+    with service.office.catalogue.read() as session:
+        found = []
+        for row in people.persons(session, township=visitor.person.township):
+            if row.kind in {"officer", register.AUXILIARY}:
+                today = register.qualification(session, row, now)
+                held = register.certificates(session, row.id)
+                found.append(
+                    OfficerOut(
+                        id=row.id,
+                        name=row.name,
+                        kind=row.kind,
+                        unit=row.unit,
+                        township=row.township,
+                        certified=today.certified,
+                        why=today.why,
+                        certificates=[_certificate(one) for one in held],
+                    )
+                )
+        return found
+
+
+@router.post("/register/import")
+def import_list(new: NewList, service: ServiceHere, visitor: VisitorHere) -> list[PlannedOut]:
+    """Import a list, whole or not at all; with `dry_run` say what it would change."""
+    service.authorise(visitor, Act.KEEP_REGISTER)
+    listed = read(new.csv.encode())
+    if new.dry_run:
+        with service.office.catalogue.read() as session:
+            planned = plan(session, listed)
+    else:
+        with service.office.catalogue.write() as uow:
+            planned = carry_out(uow, listed, actor=visitor.actor)
+    return [
+        PlannedOut(
+            line=one.listed.line,
+            name=one.listed.name,
+            change=one.change.value,
+            person=one.person,
+            fields=list(one.fields),
+        )
+        for one in planned
+    ]
+
+
+@router.post("/register/certificates/{number}/end")
+def end(number: str, new: NewEnd, service: ServiceHere, visitor: VisitorHere) -> CertificateOut:
+    """Enter that a certificate was surrendered or revoked."""
+    service.authorise(visitor, Act.KEEP_REGISTER)
+    with service.office.catalogue.write() as uow:
+        row = register.end_certificate(uow, number, on=new.on, why=new.why, actor=visitor.actor)
+    return _certificate(row)
+
+
+@router.post("/register/officers/{person}/trainings", status_code=201)
+def train(person: Id, new: NewTraining, service: ServiceHere, visitor: VisitorHere) -> NewTraining:
+    """Enter a training."""
+    service.authorise(visitor, Act.KEEP_REGISTER)
+    with service.office.catalogue.write() as uow:
+        register.train(
+            uow,
+            person,
+            day=new.day,
+            hours=new.hours,
+            title=new.title,
+            special=new.special,
+            actor=visitor.actor,
+        )
+    return new
+
+
+@router.get("/register/sources")
+def sources(service: ServiceHere, visitor: VisitorHere) -> list[HeldOut]:
+    """Return the registered sources of your township and who had them."""
+    service.authorise(visitor, Act.SEE_REGISTER)
+    with service.office.catalogue.read() as session:
+        rows = people.sources(session, township=visitor.person.township)
+        return [_held(session, row) for row in rows]
+
+
+@router.post("/register/sources", status_code=201)
+def add_source(new: NewSource, service: ServiceHere, visitor: VisitorHere) -> HeldOut:
+    """Register a source; one serial is one source."""
+    service.authorise(visitor, Act.KEEP_REGISTER)
+    with service.office.catalogue.write() as uow:
+        row = people.add_source(
+            uow,
+            serial=new.serial,
+            kind=new.kind.value,
+            family=new.family,
+            label=new.label,
+            township=new.township,
+            actor=visitor.actor,
+        )
+    with service.office.catalogue.read() as session:
+        return _held(session, row)
+
+
+@router.post("/register/sources/{serial}/assignment")
+def assign(
+    serial: str, new: NewAssignment, service: ServiceHere, visitor: VisitorHere
+) -> list[HeldOut]:
+    """Enter who has a source from now, or from a moment, on."""
+    service.authorise(visitor, Act.KEEP_REGISTER)
+    with service.office.catalogue.write() as uow:
+        register.assign(uow, serial, new.person, since=new.since, actor=visitor.actor)
+    with service.office.catalogue.read() as session:
+        row = people.source(session, serial)
+        return [_held(session, row)] if row else []
+
+
+@router.get("/draws")
+def draws(service: ServiceHere, visitor: VisitorHere) -> list[DrawOut]:
+    """Return every draw, newest first, each repeated on the spot."""
+    service.authorise(visitor, Act.CHECK)
+    with service.office.catalogue.read() as session:
+        return [_draw(row) for row in checks.draws(session)]
+
+
+@router.post("/draws", status_code=201)
+def draw(new: NewDraw, service: ServiceHere, visitor: VisitorHere) -> DrawOut:
+    """Draw recordings and inspectors from a published seed, once for each purpose."""
+    service.authorise(visitor, Act.DRAW, new.township)
+    with service.office.catalogue.write() as uow:
+        row = checks.draw_recordings(
+            uow,
+            seed=new.seed,
+            purpose=new.purpose,
+            count=new.count,
+            inspectors=checks.possible_inspectors(uow.session),
+            township=new.township,
+            actor=visitor.actor,
+        )
+    return _draw(row)
+
+
+@router.post("/draws/{draw}/checks", status_code=201)
+def check(draw: Id, new: NewCheck, service: ServiceHere, visitor: VisitorHere) -> NewCheck:
+    """Enter what you found in a recording that you were drawn to inspect."""
+    service.authorise(visitor, Act.CHECK)
+    with service.office.catalogue.write() as uow:
+        checks.record_check(
+            uow,
+            draw,
+            new.recording,
+            visitor.person.id,
+            good=new.good,
+            note=new.note,
+            actor=visitor.actor,
+        )
+    return new
+
+
+@router.get("/evaluation")
+def evaluate(
+    service: ServiceHere,
+    visitor: VisitorHere,
+    township: Annotated[str | None, Query(max_length=200)] = None,
+    year: Annotated[int | None, Query(ge=2000, le=9999)] = None,
+) -> list[FigureOut]:
+    """Return the figures of a township's year; no money is in any of them."""
+    office = service.office
+    of = township or visitor.person.township or office.settings.township
+    service.authorise(visitor, Act.EVALUATE, of)
+    now = office.clock()
+    with office.catalogue.read() as session:
+        when = year or now.astimezone(COUNTY_TIME).year
+        found = evaluation(session, office.rulebook, of, when, now)
+    return [
+        FigureOut(
+            key=one.key,
+            value=one.value,
+            of=one.of,
+            share=one.share,
+            zh=one.zh,
+            en=one.en,
+            article=one.article,
+        )
+        for one in found.figures
+    ]
+
+
+def _certificate(row: CertificateRow) -> CertificateOut:
+    return CertificateOut(
+        number=row.number,
+        category=row.category,
+        unit=row.unit,
+        valid_from=row.valid_from,
+        valid_to=row.valid_to,
+        ended_on=row.ended_on,
+        ended_why=row.ended_why,
+    )
+
+
+def _held(session: View, row: SourceRow) -> HeldOut:
+    held = [
+        {
+            "person": one.person_id,
+            "name": people.person(session, one.person_id).name,
+            "from_at": one.from_at,
+            "to_at": one.to_at,
+        }
+        for one in register.assignments(session, row.serial)
+    ]
+    return HeldOut(
+        serial=row.serial, kind=row.kind, label=row.label, township=row.township, held=held
+    )
+
+
+def _draw(row: DrawRow) -> DrawOut:
+    return DrawOut(
+        id=row.id,
+        purpose=row.purpose,
+        seed=row.seed,
+        count=row.count,
+        population=list(row.population),
+        drawn=list(row.drawn),
+        at=row.at,
+        repeats=checks.repeats(row),
+    )
