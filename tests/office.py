@@ -73,7 +73,13 @@ class Desk:
         token, _until = self.service.identity.login(name, PASSWORD)
         return self.service.identity.visitor(token)
 
-    def seizure(self, seconds: float = 30.0, *, complete: bool = True) -> tuple[str, str]:
+    def seizure(
+        self,
+        seconds: float = 30.0,
+        *,
+        complete: bool = True,
+        number: str = "兴乡执罚〔2026〕1号",
+    ) -> tuple[str, str]:
         """Open a case with a seizure of so many seconds; return both ids.
 
         `complete` enters the moments and documents that the rules ask for besides footage.
@@ -82,7 +88,7 @@ class Desk:
         with self.office.catalogue.write() as uow:
             case = cases.open_case(
                 uow,
-                number="兴乡执罚〔2026〕1号",
+                number=number,
                 title="未经批准占用土地",
                 party="赵某",
                 township=self.office.settings.township,

@@ -185,6 +185,21 @@ def test_a_seizure_with_a_gap_is_refused_and_closes_when_the_gap_is_filled(desk,
     expect(page.locator(".ribbon .total")).to_contain_text("100.0%")
 
 
+def test_a_click_on_a_half_loaded_page_is_not_lost(desk, page):
+    _, action = desk.seizure(30, number="兴乡执罚〔2026〕2号")
+    log_in(page, "zhang")
+
+    def on_a_bad_link(route):
+        time.sleep(1)
+        route.continue_()
+
+    page.route("**/console.js", on_a_bad_link)
+    page.goto(f"/actions/{action}", wait_until="commit")
+    page.get_by_role("button", name="按人员和时间查找录像").click()
+    expect(page.get_by_text("待确认")).not_to_have_count(0)
+    assert not page.url.endswith("?")
+
+
 def test_a_case_is_opened_and_an_action_added_in_county_time(page):
     log_in(page, "zhang")
     page.goto("/cases")

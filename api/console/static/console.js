@@ -68,11 +68,9 @@ const showResult = (form, answer) => {
   box.append(head, list);
 };
 
-const submit = async (event) => {
-  event.preventDefault();
-  const form = event.currentTarget;
-  const buttons = form.querySelectorAll("button");
-  for (const button of buttons) button.disabled = true;
+// A form whose answer leads to another page stays inert until that page is there.
+const send = async (form) => {
+  form.inert = true;
   if (form.dataset.then === "show") {
     form.parentElement.querySelector("[data-result]").textContent = "正在进行,请稍候……";
   }
@@ -82,12 +80,11 @@ const submit = async (event) => {
     const answer = await call(form.dataset.method, form.dataset.api, body);
     const then = form.dataset.then;
     if (then === "reload") location.reload();
-    else if (then === "show") showResult(form, answer);
+    else if (then === "show") { showResult(form, answer); form.inert = false; }
     else location.href = then.replace("{id}", answer.id);
   } catch (problem) {
+    form.inert = false;
     say(problem);
-  } finally {
-    for (const button of buttons) button.disabled = false;
   }
 };
 
@@ -177,7 +174,16 @@ const followScene = async (box) => {
   }
 };
 
-for (const box of document.querySelectorAll("[data-scene]")) followScene(box);
-for (const form of document.querySelectorAll("form[data-api]")) form.addEventListener("submit", submit);
-for (const box of document.querySelectorAll("[data-player]")) dressPlayer(box);
-if (document.querySelector("[data-bays]")) followBays();
+// Listening before the page has a body: a click on a half-loaded page is never lost.
+document.addEventListener("submit", (event) => {
+  if (!event.target.matches("form[data-api]")) return;
+  event.preventDefault();
+  send(event.target);
+});
+document.addEventListener("DOMContentLoaded", () => {
+  for (const box of document.querySelectorAll("[data-scene]")) followScene(box);
+  for (const box of document.querySelectorAll("[data-player]")) dressPlayer(box);
+  if (document.querySelector("[data-bays]")) followBays();
+});
+// The browser may bring back a page as it was left: it shows what has changed since.
+window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
