@@ -6,7 +6,7 @@ destruction stay possible as acts of two persons. Objects are written once.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -60,10 +60,17 @@ class ObjectFacts:
     size: int
     mode: LockMode | None
     retain_until: datetime | None
+    held: bool = False
 
 
 class ObjectStore(Protocol):
-    """Where sealed objects are kept. Every error is a VaultError."""
+    """Where sealed objects are kept. Every error is a VaultError; a retryable one may pass.
+
+    An object arrives whole (`put`) or in parts (`begin`, `add_part`, `complete`). The caller keeps
+    the handle and the parts' marks; the store keeps the bytes.
+    """
+
+    smallest_part: int  # bytes; only the last part of an object may be shorter
 
     def put(self, key: str, blocks: Iterable[Block]) -> Stored:
         """Store the blocks under the key.
@@ -74,10 +81,42 @@ class ObjectStore(Protocol):
         Raises: ObjectConflictError, StorageFullError, FixityError, VaultError.
         """
 
-    def lock(self, key: str, until: datetime) -> None:
-        """Keep the object until then, durably, in its part's mode.
+    def begin(self, key: str) -> str:
+        """Begin an object that arrives in parts; return the handle under which they are kept.
 
-        A lock only ever grows: an earlier date changes nothing. Raises: ObjectMissingError.
+        Each call is another attempt; attempts at one key do not touch each other.
+        """
+
+    def add_part(self, key: str, handle: str, number: int, offset: int, data: Block) -> str:
+        """Make one part durable and return its mark.
+
+        Numbers count from 1 without a gap; `offset` is where the part's bytes stand in the object.
+        The same number again replaces that part and whatever followed it.
+        Raises: ObjectMissingError (no such attempt), StorageFullError, VaultError.
+        """
+
+    def complete(self, key: str, handle: str, marks: Sequence[str], size: int) -> Stored:
+        """Join the parts. When it returns, all that `put` promises holds.
+
+        `marks` are those of parts 1 to n, `size` is what they have in all. Called again after an
+        unknown result it succeeds again: what is read back decides.
+        Raises: as `put`; ObjectMissingError when there is neither the attempt nor the object.
+        """
+
+    def abort(self, key: str, handle: str) -> None:
+        """Forget an attempt that is not complete; an unknown one is forgotten."""
+
+    def hold(self, key: str) -> None:
+        """Refuse every deletion until `release`, whatever the lock says. Raises: ObjectMissingError."""
+
+    def release(self, key: str) -> None:
+        """End a hold; the lock stands. Raises: ObjectMissingError."""
+
+    def lock(self, key: str, until: datetime) -> None:
+        """Keep the object until then, durably, in its part's mode; compare what the store did.
+
+        A lock only ever grows: an earlier date changes nothing.
+        Raises: ObjectMissingError, RetentionError when the store keeps another lock than asked.
         """
 
     def facts(self, key: str) -> ObjectFacts:
@@ -93,13 +132,19 @@ class ObjectStore(Protocol):
         """Yield every object's key, sorted."""
 
     def delete(self, key: str, at: datetime) -> None:
-        """Delete an object that is not locked at that time; absent is deleted.
+        """Delete an object that is neither locked at that time nor held; absent is deleted.
 
-        Raises: RetentionError while it is locked.
+        Raises: RetentionError while it is locked or held.
         """
 
-    def sweep(self) -> int:
-        """Remove what interrupted writes left behind; return how many."""
+    def sweep(self, before: datetime) -> int:
+        """Remove what writes that began before then left unfinished; return how many."""
+
+    def identity(self) -> str:
+        """Return the store's own name for itself, made on the first call and kept in the store.
+
+        Who remembers it notices a store that was swapped for another one, or for an empty one.
+        """
 
 
 def key_of(recording: RecordingId, part: str) -> str:
