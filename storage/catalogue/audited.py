@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from storage.catalogue import log_tables, register_tables, tables, way_tables
+from storage.catalogue import log_tables, register_tables, station_tables, tables, way_tables
 from storage.catalogue.columns import Audited, Base
 
-_MODULES = (log_tables, tables, way_tables, register_tables)
+_MODULES = (log_tables, tables, way_tables, register_tables, station_tables)
 
 AUDITED: tuple[type[Any], ...] = tuple(
     found
