@@ -17,6 +17,8 @@ from api.routes import (
     register,
     rules,
     sessions,
+    stations,
+    uploads,
     way,
 )
 from api.schemas import Problem
@@ -61,7 +63,19 @@ def create_app(
     app.state.service = service
     add_handlers(app)
     api = APIRouter(prefix="/api/v1")
-    for part in (sessions, bays, recordings, cases, way, proceedings, register, custody, rules):
+    for part in (
+        sessions,
+        bays,
+        recordings,
+        cases,
+        way,
+        proceedings,
+        register,
+        custody,
+        rules,
+        stations,
+        uploads,
+    ):
         api.include_router(part.router)
     app.include_router(api)
     app.include_router(_health)

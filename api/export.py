@@ -73,7 +73,7 @@ def export(
             entries=(),
             leaves=log.leaves(0, untrusted_checkpoint(checkpoint).size),
             checkpoint=checkpoint,
-            stations=office.ring.stations,
+            stations=office.stations,
             centre=office.ring.verifying("centre"),
             log=office.ring.verifying("log"),
             recipients=office.ring.recipients,

@@ -33,7 +33,8 @@ _HEADERS = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
-_LIMIT = 1 << 20  # bytes of a request's body: nobody uploads footage here
+_LIMIT = 1 << 20  # bytes of a request's body
+_UPLOADS = "/api/v1/uploads"  # payloads go here, bounded by what was announced
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -88,6 +89,8 @@ def told(error: LiuhenError, request: Request) -> Response:
         headers["Content-Range"] = f"bytes */{error.facts['size']}"
     if error.code == "unauthenticated":
         headers["WWW-Authenticate"] = "Bearer"
+    if "offset" in error.facts:
+        headers |= {"Upload-Offset": str(error.facts["offset"]), "Tus-Resumable": "1.0.0"}
     if error.code == "too-many-logins":
         headers["Retry-After"] = str(error.facts["wait_s"])
     body = problem(error, request.url.path)
@@ -136,7 +139,7 @@ class Guard:
             nonlocal taken
             message = await receive()
             taken += len(message.get("body", b""))
-            if taken > _LIMIT:
+            if taken > _LIMIT and not scope["path"].startswith(_UPLOADS):
                 raise HTTPException(413, "body too large")
             return message
 

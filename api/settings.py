@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8743, ge=0, le=65535)
     session_hours: float = Field(default=10.0, gt=0)
+    enrolment_days: int = Field(default=730, ge=1, le=3650)
     footage: Path | None = None  # real clips for the demonstration and the tests
     vectors: Path | None = None  # public test vectors, for the tests alone
 

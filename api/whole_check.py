@@ -82,7 +82,7 @@ def whole_check(
         kept = list(_kept(recordings.everything(session)))
     ring = office.ring
     fixity = Fixity(
-        office.objects, ring.stations, ring.verifying("centre"), ring.verifying("log"), progress
+        office.objects, office.stations, ring.verifying("centre"), ring.verifying("log"), progress
     )
     for fault in fixity.check(kept):
         yield _wrong(fault)
@@ -93,7 +93,9 @@ def orphans(office: Office) -> list[str]:
     with office.catalogue.read() as session:
         known = [row.id for row in recordings.everything(session)]
     ring = office.ring
-    fixity = Fixity(office.objects, ring.stations, ring.verifying("centre"), ring.verifying("log"))
+    fixity = Fixity(
+        office.objects, office.stations, ring.verifying("centre"), ring.verifying("log")
+    )
     return list(fixity.orphans(known))
 
 

@@ -21,14 +21,16 @@ from ingest.media import Effort, Sandbox
 from ingest.seal import Seal
 from ingest.settle import Patience
 from ingest.station import Station
+from ingest.uploads import Uploads
 from policies.rulebook import SHIPPED, load
 from policies.rules import Rulebook
-from storage.catalogue import custody_log, people
+from storage.catalogue import custody_log, enrolment, people
 from storage.catalogue.journal import JournalStore
 from storage.catalogue.unit_of_work import Catalogue
 from storage.custody.signer import LogSigner
 from storage.digest import Algorithm
 from storage.errors import LiuhenError, NotFoundError
+from storage.signing import VerifyKey
 from storage.vault.folder_objects import FolderObjects
 from storage.vault.keys import KeyRing
 from storage.vault.objects import ObjectStore
@@ -49,6 +51,12 @@ def entropy(count: int) -> bytes:
 def software() -> str:
     """Return product and version, as sealed records carry it."""
     return f"liuhen {version('liuhen')}"
+
+
+def known_stations(ring: KeyRing, catalogue: Catalogue) -> tuple[VerifyKey, ...]:
+    """Return the keys of every station that ever signed: of this home, and enrolled ones."""
+    with catalogue.read() as session:
+        return (*ring.stations, *enrolment.keys(session))
 
 
 class StationBusyError(LiuhenError):
@@ -73,6 +81,7 @@ class Office:
     signer: LogSigner
     rulebook: Rulebook
     centre: LocalCentre
+    uploads: Uploads
     journal: Journal
     clock: Callable[[], datetime] = clock
     entropy: Callable[[int], bytes] = entropy
@@ -100,7 +109,7 @@ class Office:
             signer=signer,
             tiles=home / "log",
             key=ring.signing("centre"),
-            stations=ring.stations,
+            stations=lambda: known_stations(ring, catalogue),
             rulebook=rulebook,
             station=settings.station,
             recipients=frozenset(key.kid for key in ring.recipients),
@@ -108,8 +117,18 @@ class Office:
             on_step=on_step,
         )
         journal = Journal(JournalStore(home / "station.db"), clock)
+        uploads = Uploads(catalogue, objects, home / "uploads")
         return cls(
-            settings, ring, catalogue, objects, signer, rulebook, centre, journal, on_step=on_step
+            settings,
+            ring,
+            catalogue,
+            objects,
+            signer,
+            rulebook,
+            centre,
+            uploads,
+            journal,
+            on_step=on_step,
         )
 
     @property
@@ -118,6 +137,11 @@ class Office:
         if not self._sandbox:
             self._sandbox.append(Sandbox.detect())
         return self._sandbox[0]
+
+    @property
+    def stations(self) -> tuple[VerifyKey, ...]:
+        """The keys of every station whose sealed records are trusted."""
+        return known_stations(self.ring, self.catalogue)
 
     def bays(self) -> list[Bay]:
         """Return the bays and landing folders of the settings."""

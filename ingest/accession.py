@@ -19,7 +19,7 @@ from policies.rules import Rulebook
 from storage.catalogue import custody_log, people, recordings
 from storage.catalogue.publish import publish
 from storage.catalogue.tables import RecordingRow
-from storage.catalogue.unit_of_work import Catalogue
+from storage.catalogue.unit_of_work import Catalogue, UnitOfWork
 from storage.custody.event import Outcome, PremisType
 from storage.custody.signer import LogSigner
 from storage.digest import Digest
@@ -61,7 +61,7 @@ class LocalCentre:
     signer: LogSigner
     tiles: Path
     key: SigningKey
-    stations: tuple[VerifyKey, ...]
+    stations: Callable[[], tuple[VerifyKey, ...]]
     rulebook: Rulebook
     station: str
     recipients: frozenset[str]
@@ -87,9 +87,11 @@ class LocalCentre:
         self.on_step("payload-stored")
         return stored
 
-    def accession(self, record: bytes, envelope: bytes) -> bytes:
-        """See Centre.accession."""
-        sealed = SealedRecord.verify(record, self.stations)
+    def accession(self, record: bytes, envelope: bytes, payload: Stored | None = None) -> bytes:
+        """See Centre.accession; `payload` is what was just read back, where it arrived in parts."""
+        sealed = SealedRecord.verify(record, self.stations())
+        if payload is not None:
+            self._read_back[payload.key] = payload.digest
         self._verify_objects(sealed, envelope)
         self.objects.put(key_of(sealed.id, RECORD), [record])
         self.on_step("record-stored")
@@ -110,6 +112,15 @@ class LocalCentre:
         self_link(self, row.id, self.scene_key)
         return receipt
 
+    def receipt_of(self, sealed: SealedRecord) -> bytes | None:
+        """Return the receipt that this very record got before, finished if a crash cut it short."""
+        with self.catalogue.read() as session:
+            try:
+                row = recordings.by_id(session, sealed.id)
+            except NotFoundError:
+                return None
+        return self._finish(row) if row.sha256 == sealed.original.hex else None
+
     def discard(self, recording: RecordingId) -> None:
         """See Centre.discard."""
         with self.catalogue.read() as session:
@@ -125,14 +136,29 @@ class LocalCentre:
     def note(self, act: str, *, subject: str, outcome: str, details: Mapping[str, Any]) -> None:
         """See Centre.note."""
         with self.catalogue.write() as uow:
-            uow.record(
-                act,
-                _PREMIS[act],
-                actor=f"station:{self.station}",
-                subject=subject,
-                outcome=Outcome(outcome),
-                **details,
+            self.record_act(
+                uow, act, self.station, subject=subject, outcome=outcome, details=details
             )
+
+    def record_act(
+        self,
+        uow: UnitOfWork,
+        act: str,
+        station: str,
+        *,
+        subject: str,
+        outcome: str,
+        details: Mapping[str, Any],
+    ) -> None:
+        """Write a station's act into the log, within the caller's transaction."""
+        uow.record(
+            act,
+            _PREMIS[act],
+            actor=f"station:{station}",
+            subject=subject,
+            outcome=Outcome(outcome),
+            **details,
+        )
 
     def _verify_objects(self, sealed: SealedRecord, envelope: bytes) -> None:
         if Digest.of(envelope) != sealed.envelope_digest:
@@ -160,14 +186,14 @@ class LocalCentre:
         """Do what is left after the transaction; all of it may have been done before."""
         if row.receipt_text is not None:
             return row.receipt_text.encode()
-        recording = SealedRecord.verify(row.record_text.encode(), self.stations).id
+        recording = SealedRecord.verify(row.record_text.encode(), self.stations()).id
         for part in PARTS:
             try:
                 self.objects.lock(key_of(recording, part), row.retain_until)
             except ObjectMissingError as error:
                 raise FixityError(part=part, recording=row.id, problem="missing") from error
         self.on_step("locked")
-        checkpoint = publish(self.catalogue, self.signer, self.tiles)
+        checkpoint = publish(self.catalogue, self.signer, self.tiles, covering=row.leaf_index)
         self.on_step("published")
         with self.catalogue.read() as session:
             leaf = custody_log.LogReader(session).leaf(row.leaf_index)

@@ -119,3 +119,12 @@ class ConflictError(LiuhenError):
     """The act does not fit the present state of its subject."""
 
     code = "conflict"
+
+
+class EnrolmentError(LiuhenError):
+    """A station may not deliver: `reason` says why, and is part of the public code."""
+
+    def __init__(self, reason: str, **facts: Any) -> None:
+        """Make the code `enrolment-<reason>`."""
+        super().__init__(**facts)
+        self.code = f"enrolment-{reason}"

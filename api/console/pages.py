@@ -291,7 +291,7 @@ def custody_page(service: ServiceHere, visitor: VisitorHere) -> Response:
     with service.office.catalogue.read() as session:
         log = custody_log.LogReader(session)
         head, size = log.checkpoint(), log.size
-    signers = [ring.verifying("centre"), ring.verifying("log"), *ring.stations]
+    signers = [ring.verifying("centre"), ring.verifying("log"), *service.office.stations]
     return _page("custody.html", visitor, head=head, size=size, signers=signers)
 
 

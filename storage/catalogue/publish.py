@@ -24,15 +24,26 @@ from storage.errors import SignatureError
 CHECKPOINT = "checkpoint"
 
 
-def publish(catalogue: Catalogue, signer: LogSigner, folder: Path | None = None) -> str:
+def publish(
+    catalogue: Catalogue,
+    signer: LogSigner,
+    folder: Path | None = None,
+    *,
+    covering: int | None = None,
+) -> str:
     """Return the signed checkpoint over every entry committed so far.
 
     With a folder, the static log (C2SP tlog-tiles) there is brought up to it. Nothing new gives
-    the last checkpoint again.
+    the last checkpoint again. Who asks for one `covering` an entry is served with any published
+    head that does: many accessions at once share a signature.
     Raises: CustodyError when the log is smaller than, or differs from, what was signed before
     (a catalogue put back from an old copy): nothing is signed then. CatalogueBusyError.
     """
+    if (shared := _covers(catalogue, covering)) is not None:
+        return shared
     with signer.hold() as held:
+        if (shared := _covers(catalogue, covering)) is not None:
+            return shared
         with catalogue.read() as session:
             log = LogReader(session)
             size = log.size
@@ -47,6 +58,15 @@ def publish(catalogue: Catalogue, signer: LogSigner, folder: Path | None = None)
         if folder is not None:
             _place(folder / CHECKPOINT, text.encode())
     return text
+
+
+def _covers(catalogue: Catalogue, index: int | None) -> str | None:
+    """Return the newest published head if it covers this entry."""
+    if index is None:
+        return None
+    with catalogue.read() as session:
+        text = newest_checkpoint(session)
+    return text if text is not None and untrusted_checkpoint(text).size > index else None
 
 
 def write_tiles(log: LogReader, folder: Path, old: int, new: int) -> None:

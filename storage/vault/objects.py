@@ -107,7 +107,7 @@ class ObjectStore(Protocol):
         """Forget an attempt that is not complete; an unknown one is forgotten."""
 
     def hold(self, key: str) -> None:
-        """Refuse every deletion until `release`, whatever the lock says. Raises: ObjectMissingError."""
+        """Refuse every deletion until `release`. Raises: ObjectMissingError."""
 
     def release(self, key: str) -> None:
         """End a hold; the lock stands. Raises: ObjectMissingError."""

@@ -1,0 +1,153 @@
+"""Stations over the network: enrol, prove, tell how they are, and deliver what they sealed.
+
+Bytes go by `uploads.py`; here are the documents around them. Nothing here is for persons.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from api import station_door
+from api.gate import ServiceHere
+from api.problems import ApiError
+from api.station_door import CounterHere
+from storage.catalogue import enrolment
+from storage.custody.event import Outcome
+from storage.digest import Algorithm, Digest
+from storage.errors import EnrolmentError
+
+router = APIRouter(tags=["stations"])
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+Sha256 = Annotated[str, Query(pattern=r"^[0-9a-f]{64}$")]
+Source = Annotated[str, Query(min_length=1, max_length=200)]
+
+
+class _In(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class EnrolIn(_In):
+    """A code, and the station's new key in a document under that key."""
+
+    code: str = Field(max_length=100)
+    document: str = Field(max_length=20_000)
+
+
+class TokenOut(BaseModel):
+    """A token (RFC 6749, 5.1)."""
+
+    access_token: str
+    token_type: str = "Bearer"  # noqa: S105 - RFC 6750, not a secret
+    expires_in: int
+
+
+class DeliveryIn(_In):
+    """The two documents of a sealed recording, exactly as signed and sealed."""
+
+    record: str = Field(max_length=900_000)
+    envelope: str = Field(max_length=100_000)
+
+
+class ReceiptOut(BaseModel):
+    """The centre's receipt, exactly as signed; null where there is none."""
+
+    receipt: str | None
+
+
+class NoteIn(_In):
+    """A station's own act; `number` is the station's, and makes it one entry however often sent."""
+
+    number: int = Field(ge=1, lt=1 << 63)
+    act: str = Field(max_length=60)
+    subject: str = Field(pattern=r"^(recording|submission|bay):[A-Za-z0-9._-]{1,64}$")
+    outcome: Outcome
+    details: dict[str, Any] = Field(max_length=20)
+
+
+class StatusIn(_In):
+    """How a station is: its bays, its spool, its clock, its software."""
+
+    bays: list[dict[str, Any]] = Field(max_length=100)
+    spool: dict[str, Any] = Field(max_length=20)
+    clock: datetime
+    software: str = Field(max_length=60)
+
+
+class StatusOut(BaseModel):
+    """The centre's time, by which a station with a wrong clock finds its way."""
+
+    now: datetime
+
+
+@router.post("/stations/enrol")
+def enrol(service: ServiceHere, given: EnrolIn) -> dict[str, Any]:
+    """Take up an enrolment with a one-time code. The same key again gets the same answer."""
+    return station_door.enrol(service.office, given.code, given.document)
+
+
+@router.post("/token")
+def token(
+    service: ServiceHere,
+    grant_type: Annotated[str, Form(max_length=60)],
+    client_assertion_type: Annotated[str, Form(max_length=100)],
+    client_assertion: Annotated[str, Form(max_length=8_000)],
+) -> TokenOut:
+    """Give a short-lived token for a signed assertion (RFC 7523, 2.2)."""
+    if grant_type != "client_credentials" or client_assertion_type != ASSERTION_TYPE:
+        raise EnrolmentError("assertion")
+    secret, lasts = station_door.token(service.office, client_assertion)
+    return TokenOut(access_token=secret, expires_in=lasts)
+
+
+@router.get("/time")
+def time(service: ServiceHere) -> StatusOut:
+    """Tell the centre's time; an assertion is made by it."""
+    return StatusOut(now=service.office.clock())
+
+
+@router.get("/holdings")
+def holds(
+    counter: CounterHere, source: Source, size: Annotated[int, Query(ge=0)]
+) -> dict[str, bool]:
+    """Tell whether a recording of this source with so many bytes is held."""
+    return {"held": counter.holds_size(source, size)}
+
+
+@router.get("/receipts")
+def receipt(counter: CounterHere, source: Source, sha256: Sha256) -> ReceiptOut:
+    """Return the receipt of exactly these bytes from this source, if it was ever given."""
+    found = counter.receipt_for(source, Digest(Algorithm.SHA256, bytes.fromhex(sha256)))
+    return ReceiptOut(receipt=found.decode() if found else None)
+
+
+@router.post("/accessions")
+def accession(counter: CounterHere, given: DeliveryIn) -> ReceiptOut:
+    """Take responsibility for a recording whose payload was uploaded; answer with the receipt."""
+    found = counter.accession(given.record.encode(), given.envelope.encode())
+    return ReceiptOut(receipt=found.decode())
+
+
+@router.post("/notes", status_code=204)
+def note(counter: CounterHere, given: NoteIn) -> None:
+    """Write a station's act into the custody log, once for each number."""
+    if len(str(given.details)) > 4_000:  # noqa: PLR2004 - characters
+        raise ApiError("invalid", problem="details")
+    counter.note(
+        given.number,
+        given.act,
+        subject=given.subject,
+        outcome=given.outcome,
+        details=given.details | {"number": given.number},
+    )
+
+
+@router.put("/status")
+def status(service: ServiceHere, counter: CounterHere, given: StatusIn) -> StatusOut:
+    """Keep what the station says of itself, for the screens; answer with the centre's time."""
+    if len(given.model_dump_json()) > 100_000:  # noqa: PLR2004 - characters
+        raise ApiError("invalid", problem="status")
+    with service.office.catalogue.write() as uow:
+        enrolment.set_status(uow, counter.station, given.model_dump(mode="json"))
+        return StatusOut(now=uow.at)

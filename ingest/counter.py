@@ -1,0 +1,71 @@
+"""The centre's counter for one enrolled station: what it may ask for, and in whose name.
+
+The same acts as `deliver.Centre`, but nothing that the station says of itself is believed: a
+record must be signed by the very key that it enrolled, a payload must be its own upload, and the
+log names it by the enrolment, never by what it sends.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ingest.accession import LocalCentre
+from ingest.uploads import Uploads
+from storage.catalogue import enrolment
+from storage.digest import Digest
+from storage.errors import ConflictError
+from storage.record import SealedRecord
+from storage.signing import VerifyKey
+
+ACTS = frozenset({"source.clear", "submission.refuse", "submission.duplicate"})
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """One request's view of the centre, as this station."""
+
+    centre: LocalCentre
+    uploads: Uploads
+    station: str
+    enrolment: str
+    key: VerifyKey
+
+    def holds_size(self, source: str, size: int) -> bool:
+        """See Centre.holds_size."""
+        return self.centre.holds_size(source, size)
+
+    def receipt_for(self, source: str, original: Digest) -> bytes | None:
+        """See Centre.receipt_for: whoever has the bytes may have their receipt."""
+        return self.centre.receipt_for(source, original)
+
+    def accession(self, record: bytes, envelope: bytes) -> bytes:
+        """See Centre.accession; the payload is what this station uploaded.
+
+        Raises: SignatureError (not signed by this station's enrolled key),
+        ConflictError(problem=incomplete | digest), and as `Centre.accession`.
+        """
+        sealed = SealedRecord.verify(record, [self.key])
+        if (kept := self.centre.receipt_of(sealed)) is not None:
+            self.uploads.forget(sealed.id)
+            return kept
+        stored = self.uploads.assemble(self.station, sealed.id)
+        receipt = self.centre.accession(record, envelope, stored)
+        self.uploads.forget(sealed.id)
+        return receipt
+
+    def note(
+        self, number: int, act: str, *, subject: str, outcome: str, details: Mapping[str, Any]
+    ) -> bool:
+        """Write a station's act into the log, once for each number; tell whether it was new.
+
+        Raises: ConflictError for an act that is not a station's.
+        """
+        if act not in ACTS:
+            raise ConflictError(problem="not a station's act", act=act[:80])
+        with self.centre.catalogue.write() as uow:
+            new = enrolment.note_once(uow, self.enrolment, number)
+            if new:
+                self.centre.record_act(
+                    uow, act, self.station, subject=subject, outcome=outcome, details=details
+                )
+        return new

@@ -1,0 +1,295 @@
+"""Payloads that arrive in pieces over links that drop: the centre's side of an upload.
+
+Bytes are gathered into parts, each part is durable in the object store before the offset row says
+so, and the row alone decides where a station goes on (tus 1.0, core protocol). What is left when
+a request ends in the middle of a part becomes the tail, a small file beside the catalogue, so a
+link that drops every few seconds loses nothing that arrived. A killed centre loses at most the
+part that it was gathering. Whether the whole is what the station sealed is decided once, by
+reading it back (`assemble`).
+"""
+
+import os
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID
+
+from storage.catalogue import recordings, uploads
+from storage.catalogue.station_tables import UploadRow
+from storage.catalogue.unit_of_work import Catalogue
+from storage.digest import Digest
+from storage.durable import sync_folder
+from storage.errors import ConflictError, NotFoundError, ObjectMissingError
+from storage.recording import RecordingId
+from storage.vault.objects import PAYLOAD, Block, ObjectStore, Stored, key_of
+
+PART = 8 << 20  # bytes of a part; a store with a larger smallest part is not supported
+LIMIT = 1 << 40  # bytes of one payload
+
+
+@dataclass(frozen=True, slots=True)
+class Offset:
+    """How far an upload has come: durable bytes of the whole size; `done` when nothing is left."""
+
+    offset: int
+    size: int
+
+    @property
+    def done(self) -> bool:
+        """Whether every byte is durable."""
+        return self.offset == self.size
+
+
+@dataclass(slots=True)
+class Uploads:
+    """Uploads under way over one catalogue and one object store."""
+
+    catalogue: Catalogue
+    objects: ObjectStore
+    tails: Path
+
+    def begin(self, station: str, recording: RecordingId, size: int, sha256: Digest) -> Offset:
+        """Begin an upload, or find the one that began before; the same call again is the same.
+
+        Raises: ConflictError when the id is taken: by another station, with other bytes, or by an
+        accessioned recording that is not this station's.
+        """
+        if not 0 < size <= LIMIT:
+            raise ConflictError(problem="size", size=size)
+        with self.catalogue.read() as session:
+            row = uploads.find(session, recording)
+            if row is None and _accessioned(session, recording, station):
+                return Offset(size, size)
+        if row is None:
+            handle = self.objects.begin(key_of(recording, PAYLOAD))
+            with self.catalogue.write() as uow:
+                # Two requests may have begun at once: the first row stays, the other parts lapse.
+                row = uploads.find(uow.session, recording) or uploads.add(
+                    uow,
+                    recording=str(recording),
+                    station_id=station,
+                    size=size,
+                    sha256=sha256.hex,
+                    handle=handle,
+                )
+        if (row.station_id, row.size, row.sha256) != (station, size, sha256.hex):
+            raise ConflictError(problem="upload exists with other facts", recording=str(recording))
+        return Offset(row.offset, row.size)
+
+    def put_whole(
+        self, station: str, recording: RecordingId, data: Block, sha256: Digest
+    ) -> Stored:
+        """Take a payload that came in one piece of at most `PART` bytes.
+
+        Raises: ConflictError as `begin`, and when the bytes are not the digest's.
+        """
+        if Digest.of(bytes(data)) != sha256:
+            raise ConflictError(problem="digest", recording=str(recording))
+        with self.catalogue.read() as session:
+            row = uploads.find(session, recording)
+            known = _accessioned(session, recording, station)
+        key = key_of(recording, PAYLOAD)
+        if known:
+            return Stored(key, len(data), sha256)
+        if row is not None:
+            raise ConflictError(problem="upload exists", recording=str(recording))
+        return self.objects.put(key, [data])
+
+    def at(self, station: str, recording: RecordingId) -> Offset:
+        """Return how far this station's upload has come. Raises: NotFoundError."""
+        with self.catalogue.read() as session:
+            row = uploads.find(session, recording)
+            if row is None and _accessioned(session, recording, station):
+                size = self.objects.facts(key_of(recording, PAYLOAD)).size
+                return Offset(size, size)
+            row = uploads.of_station(session, recording, station)
+        return Offset(row.offset, row.size)
+
+    def writer(self, station: str, recording: RecordingId, offset: int) -> "Writer":
+        """Take the place from which bytes go on; an earlier writer's place is lost to it.
+
+        Raises: NotFoundError; ConflictError(problem=offset, offset=…) when the durable offset is
+        another than the caller thinks.
+        """
+        with self.catalogue.read() as session:
+            uploads.of_station(session, recording, station)
+        with self.catalogue.write() as uow:
+            name = uow.new_id()
+            row = uploads.take(uow, str(recording), offset, name)
+        return Writer(self, row, name)
+
+    def assemble(self, station: str, recording: RecordingId) -> Stored | None:
+        """Join what arrived into the payload and read it back; None when there was no upload.
+
+        Bytes that are not what the station announced begin anew from 0.
+        Raises: ConflictError(problem=incomplete | digest), FixityError, VaultError.
+        """
+        with self.catalogue.read() as session:
+            row = uploads.find(session, recording)
+        if row is None:
+            return None
+        if row.station_id != station:
+            raise NotFoundError(what="upload", id=str(recording))
+        if row.offset != row.size:
+            raise ConflictError(problem="incomplete", offset=row.offset, size=row.size)
+        key = key_of(recording, PAYLOAD)
+        try:
+            stored = self.objects.complete(key, row.handle, row.marks, row.size)
+        except ObjectMissingError as error:
+            self._restart(recording)
+            raise ConflictError(problem="incomplete", offset=0, size=row.size) from error
+        if stored.digest.hex != row.sha256 or stored.size != row.size:
+            self.objects.delete(key, self.catalogue.now())
+            self._restart(recording)
+            raise ConflictError(problem="digest", recording=str(recording))
+        return stored
+
+    def forget(self, recording: RecordingId) -> None:
+        """Drop what is no longer needed once the recording is accessioned, or was given up."""
+        with self.catalogue.read() as session:
+            row = uploads.find(session, recording)
+        if row is None:
+            return
+        with self.catalogue.write() as uow:
+            uploads.forget(uow, recording)
+        self._tail(row.recording).unlink(missing_ok=True)
+
+    def discard(self, recording: RecordingId) -> None:
+        """Give an upload up: its parts and its row. Never touches a complete object."""
+        with self.catalogue.read() as session:
+            row = uploads.find(session, recording)
+        if row is not None:
+            self.objects.abort(key_of(recording, PAYLOAD), row.handle)
+            self.forget(recording)
+
+    def sweep(self, before: datetime) -> int:
+        """Give up the uploads that nobody wrote to since then; return how many.
+
+        A station that comes back later begins them anew from its spool.
+        """
+        with self.catalogue.read() as session:
+            left = [row.recording for row in uploads.untouched_since(session, before)]
+        for recording in left:
+            self.discard(RecordingId(UUID(recording)))
+        return len(left)
+
+    def _restart(self, recording: RecordingId) -> None:
+        handle = self.objects.begin(key_of(recording, PAYLOAD))
+        with self.catalogue.write() as uow:
+            uploads.restart(uow, str(recording), handle)
+
+    def _tail(self, recording: str) -> Path:
+        return self.tails / f"{recording}.tail"
+
+
+@dataclass(slots=True)
+class Writer:
+    """One request's bytes on their way into the store. Not for two threads at once."""
+
+    owner: Uploads
+    row: UploadRow
+    name: str
+    _held: bytearray = field(default_factory=bytearray)
+    _parts: int = 0  # bytes that stand in parts
+    _marks: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Read the tail that an earlier request left."""
+        self._parts, self._marks = self.row.offset - self.row.tail, list(self.row.marks)
+        if self.row.tail:
+            with self._tail.open("rb") as file:
+                self._held += file.read(self.row.tail)
+            if len(self._held) != self.row.tail:
+                self.owner._restart(self._id)  # noqa: SLF001 - same module
+                raise ConflictError(problem="offset", offset=0, found=self.row.offset)
+
+    @property
+    def offset(self) -> int:
+        """Bytes taken so far, durable or not."""
+        return self._parts + len(self._held)
+
+    @property
+    def full(self) -> bool:
+        """Whether enough is gathered for a part."""
+        return len(self._held) >= PART
+
+    @property
+    def left(self) -> int:
+        """Bytes that are still missing."""
+        return self.row.size - self.offset
+
+    def add(self, data: Block) -> None:
+        """Gather bytes in memory. Raises: ConflictError when there are more than announced."""
+        if len(data) > self.left:
+            raise ConflictError(problem="more bytes than announced", size=self.row.size)
+        self._held += data
+
+    def flush(self) -> None:
+        """Make one part durable, and then the row.
+
+        Raises: ConflictError when another writer took over; VaultError.
+        """
+        whole = self._parts + len(self._held) == self.row.size
+        part = bytes(self._held[:PART])
+        if not part or (len(part) < self.owner.objects.smallest_part and not whole):
+            return
+        key = key_of(self._id, PAYLOAD)
+        number = len(self._marks) + 1
+        mark = self.owner.objects.add_part(key, self.row.handle, number, self._parts, part)
+        marks = [*self._marks, mark]
+        self._advance(marks=marks, offset=self._parts + len(part), tail=0)
+        self._marks, self._parts = marks, self._parts + len(part)
+        del self._held[: len(part)]
+
+    def close(self) -> int:
+        """Make durable what is left, as a part or as the tail; return the durable offset."""
+        while self._held and (self.full or self._makes_part()):
+            self.flush()
+        if self._held:
+            self._keep_tail()
+        return self.offset
+
+    def _makes_part(self) -> bool:
+        return self.left == 0 or len(self._held) >= self.owner.objects.smallest_part
+
+    def _keep_tail(self) -> None:
+        tail = self._tail
+        tail.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(tail, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            _write_all(handle, self._held)
+            os.fdatasync(handle)
+        finally:
+            os.close(handle)
+        sync_folder(tail.parent)
+        self._advance(offset=self._parts + len(self._held), tail=len(self._held))
+
+    def _advance(self, **columns: object) -> None:
+        with self.owner.catalogue.write() as uow:
+            uploads.advance(uow, self.row.recording, self.name, **columns)
+
+    @property
+    def _id(self) -> RecordingId:
+        return RecordingId(UUID(self.row.recording))
+
+    @property
+    def _tail(self) -> Path:
+        return self.owner._tail(self.row.recording)  # noqa: SLF001 - same module
+
+
+def _accessioned(session: object, recording: RecordingId, station: str) -> bool:
+    """Tell whether this recording is accessioned, by this station. Raises: ConflictError."""
+    try:
+        row = recordings.by_id(session, recording)  # type: ignore[arg-type]
+    except NotFoundError:
+        return False
+    if row.station != station:
+        raise ConflictError(problem="another station's recording", recording=str(recording))
+    return True
+
+
+def _write_all(handle: int, data: Block) -> None:
+    view = memoryview(data)
+    done = 0
+    while done < len(view):
+        done += os.pwrite(handle, view[done:], done)
