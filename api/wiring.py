@@ -165,7 +165,7 @@ class Office:
         Raises: StationBusyError.
         """
         self._take_station()
-        self.objects.sweep()
+        self.objects.sweep(self.clock())
         settings = self.settings
         algorithms = (Algorithm.SHA256, Algorithm.SM3) if settings.sm3 else (Algorithm.SHA256,)
         station = Station(

@@ -3,21 +3,25 @@
 Order of a put: temporary file -> fsync -> read back past the page cache and compare by MAC ->
 hard link under the final name (fails if it exists: no overwrite) -> fsync the folder -> unlink
 the temporary name.
-kill -9 after any line leaves a whole object or a temporary that `sweep` removes. Locks stand in
-`<id>/.lock/<part>.json`, written the same way; the immutable flag (ioctl_iflags(2)) is set on
-locked objects where the file system and our rights allow it, as a second fence, not as the lock.
+An object that comes in parts grows in one temporary file per attempt and ends in the same way.
+kill -9 after any line leaves a whole object or a temporary that `sweep` removes. Locks and holds
+stand in `<id>/.lock/<part>.json`, written the same way; the immutable flag (ioctl_iflags(2)) is set
+on locked objects where the file system and our rights allow it, as a second fence, not as the lock.
 """
 
+import contextlib
 import errno
 import fcntl
 import itertools
 import json
 import mmap
 import os
+import re
 import struct
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -40,10 +44,13 @@ from storage.errors import (
     VaultError,
 )
 from storage.vault.objects import MODES, Block, LockMode, ObjectFacts, Stored, checked
+from storage.vault.parts import Comparison, mark_of
 
 Entropy = Callable[[int], bytes]
 
 _TEMPORARY = ".put-"
+_IDENTITY = "store.json"
+_HANDLE = re.compile(r"[0-9a-f]{32}")
 _READ = 4 << 20
 _AHEAD = 3  # reads under way at once
 _FLUSH = 32 << 20  # bytes: begin to flush while the rest is being written
@@ -56,6 +63,8 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 class FolderObjects:
     """An ObjectStore on one local folder; `immutable` asks for the second fence as well."""
+
+    smallest_part = 1
 
     def __init__(self, root: Path, entropy: Entropy, *, immutable: bool = True) -> None:
         self._root = root
@@ -79,21 +88,83 @@ class FolderObjects:
             sync_folder(final.parent)
         return Stored(key, size, digest)
 
-    def lock(self, key: str, until: datetime) -> None:
-        """See ObjectStore.lock."""
-        facts = self.facts(key)
-        if facts.retain_until is not None and facts.retain_until >= until:
-            return
-        note = self._lock_path(key)
-        self._make_folder(note.parent)
-        mode = MODES[key.rpartition("/")[2]]
-        document = {"mode": mode, "retain_until": until.astimezone(UTC).isoformat()}
+    def begin(self, key: str) -> str:
+        """See ObjectStore.begin."""
+        final = self._root / checked(key)
+        self._make_folder(final.parent)
+        handle = self._entropy(16).hex()
+        path = self._attempt(key, handle)
         try:
-            place(note, canonical.encode(document))
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            sync_folder(path.parent)
         except OSError as error:
             raise _translated(error, key) from error
+        return handle
+
+    def add_part(self, key: str, handle: str, number: int, offset: int, data: Block) -> str:
+        """See ObjectStore.add_part."""
+        try:
+            file = os.open(self._attempt(key, handle), os.O_WRONLY)
+            try:
+                if os.fstat(file).st_size < offset:
+                    raise VaultError(key=key, problem="a part is missing", number=number)
+                os.ftruncate(file, offset)  # a part that comes again replaces what followed it
+                view = memoryview(data)
+                while view:
+                    written = os.pwrite(file, view, offset)
+                    view, offset = view[written:], offset + written
+                os.fdatasync(file)
+            finally:
+                os.close(file)
+        except OSError as error:
+            raise _translated(error, key) from error
+        return mark_of(data)
+
+    def complete(self, key: str, handle: str, marks: Sequence[str], size: int) -> Stored:
+        """See ObjectStore.complete."""
+        final, attempt = self._root / checked(key), self._attempt(key, handle)
+        try:
+            if not attempt.exists():  # an earlier call came this far, or there was none
+                return self._compared(final, key, marks, size)
+            file = os.open(attempt, os.O_RDONLY)
+            try:
+                os.fchmod(file, 0o400)
+                os.fsync(file)
+            finally:
+                os.close(file)
+            stored = self._compared(attempt, key, marks, size)
+            self._place(attempt, final, stored.digest)
+            attempt.unlink()
+            sync_folder(final.parent)
+        except OSError as error:
+            raise _translated(error, key) from error
+        return stored
+
+    def abort(self, key: str, handle: str) -> None:
+        """See ObjectStore.abort."""
+        attempt = self._attempt(key, handle)
+        try:
+            attempt.unlink(missing_ok=True)
+        except OSError as error:
+            raise _translated(error, key) from error
+
+    def lock(self, key: str, until: datetime) -> None:
+        """See ObjectStore.lock."""
+        mode = MODES[checked(key).rpartition("/")[2]]
+        with self._lock_note(key) as facts:
+            if facts.retain_until is not None and facts.retain_until >= until:
+                return
+            self._note(ObjectFacts(key, facts.size, mode, until, facts.held))
         if mode is LockMode.COMPLIANCE and self._immutable:
             set_immutable(self._root / key, immutable=True)
+
+    def hold(self, key: str) -> None:
+        """See ObjectStore.hold."""
+        self._set_hold(key, held=True)
+
+    def release(self, key: str) -> None:
+        """See ObjectStore.release."""
+        self._set_hold(key, held=False)
 
     def facts(self, key: str) -> ObjectFacts:
         """See ObjectStore.facts."""
@@ -103,13 +174,18 @@ class FolderObjects:
             raise _translated(error, key) from error
         try:
             document = json.loads(self._lock_path(key).read_bytes())
-            mode = LockMode(document["mode"])
-            until = datetime.fromisoformat(document["retain_until"])
+            mode, until = document["mode"], document["retain_until"]
+            return ObjectFacts(
+                key,
+                size,
+                mode and LockMode(mode),
+                until and datetime.fromisoformat(until),
+                held=document.get("held", False) is not False,
+            )
         except FileNotFoundError:
             return ObjectFacts(key, size, None, None)
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise VaultError(key=key, problem="lock unreadable") from error
-        return ObjectFacts(key, size, mode, until)
 
     def read(self, key: str, offset: int, length: int) -> bytes:
         """See ObjectStore.read."""
@@ -137,26 +213,106 @@ class FolderObjects:
     def delete(self, key: str, at: datetime) -> None:
         """See ObjectStore.delete."""
         try:
-            facts = self.facts(key)
+            with self._lock_note(key) as facts:
+                self._delete(facts, at)
         except ObjectMissingError:
             return
-        if facts.retain_until is not None and facts.retain_until > at:
-            raise RetentionError(key=key, until=facts.retain_until.isoformat())
-        path = self._root / key
-        set_immutable(path, immutable=False)
+
+    def sweep(self, before: datetime) -> int:
+        """See ObjectStore.sweep. What was written to since then counts as begun since then."""
+        count = 0
+        for pattern in (f"*/{_TEMPORARY}*", f"*/.lock/.*{TEMPORARY}", f".{_IDENTITY}.*"):
+            for path in self._root.glob(pattern):
+                with contextlib.suppress(FileNotFoundError):
+                    if path.stat().st_mtime < before.timestamp():
+                        path.unlink()
+                        count += 1
+        return count
+
+    def identity(self) -> str:
+        """See ObjectStore.identity."""
+        path = self._root / _IDENTITY
         try:
-            path.unlink()
-            self._lock_path(key).unlink(missing_ok=True)
+            if not path.exists():
+                self._make_identity(path)
+            return str(json.loads(path.read_bytes())["store"])
+        except OSError as error:
+            raise _translated(error, _IDENTITY) from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise VaultError(key=_IDENTITY, problem="identity unreadable") from error
+
+    def _make_identity(self, path: Path) -> None:
+        name = self._entropy(16).hex()
+        temporary = path.with_name(f".{_IDENTITY}.{name}")
+        try:
+            with temporary.open("xb") as file:
+                file.write(canonical.encode({"store": name}))
+                file.flush()
+                os.fsync(file.fileno())
+            with contextlib.suppress(FileExistsError):  # another process was first: its name stands
+                os.link(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
             sync_folder(path.parent)
+
+    def _attempt(self, key: str, handle: str) -> Path:
+        if not _HANDLE.fullmatch(handle):
+            raise ObjectMissingError(key=key, problem="no such attempt")
+        final = self._root / checked(key)
+        return final.with_name(f"{_TEMPORARY}{final.name}-{handle}")
+
+    def _compared(self, path: Path, key: str, marks: Sequence[str], size: int) -> Stored:
+        """Read past the cache and compare with the parts. Raises: FixityError, OSError."""
+        digest, parts, read = hasher(Algorithm.SHA256), Comparison(marks), 0
+        for block in _read_past_cache(path):
+            digest.update(block)
+            parts.update(block)
+            read += len(block)
+        found = Digest(Algorithm.SHA256, digest.digest())
+        if read != size or not parts.same():
+            raise FixityError(part=path.name, problem="read back", found=str(found))
+        return Stored(key, read, found)
+
+    @contextlib.contextmanager
+    def _lock_note(self, key: str) -> Iterator[ObjectFacts]:
+        """Read the lock and let no other thread or process change it meanwhile."""
+        self.facts(key)
+        note = self._lock_path(key)
+        self._make_folder(note.parent)
+        try:
+            folder = os.open(note.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX)
+                yield self.facts(key)
+            finally:
+                os.close(folder)
         except OSError as error:
             raise _translated(error, key) from error
 
-    def sweep(self) -> int:
-        """See ObjectStore.sweep. Only for a store that nobody else is writing to."""
-        left = [*self._root.glob(f"*/{_TEMPORARY}*"), *self._root.glob(f"*/.lock/.*{TEMPORARY}")]
-        for path in left:
-            path.unlink(missing_ok=True)
-        return len(left)
+    def _note(self, facts: ObjectFacts) -> None:
+        until = facts.retain_until
+        document = {
+            "mode": facts.mode,
+            "retain_until": until and until.astimezone(UTC).isoformat(),
+            "held": facts.held,
+        }
+        place(self._lock_path(facts.key), canonical.encode(document))
+
+    def _set_hold(self, key: str, *, held: bool) -> None:
+        with self._lock_note(key) as facts:
+            if facts.held != held:
+                self._note(replace(facts, held=held))
+
+    def _delete(self, facts: ObjectFacts, at: datetime) -> None:
+        if facts.held:
+            raise RetentionError(key=facts.key, problem="held")
+        if facts.retain_until is not None and facts.retain_until > at:
+            raise RetentionError(key=facts.key, until=facts.retain_until.isoformat())
+        path = self._root / facts.key
+        set_immutable(path, immutable=False)
+        path.unlink()
+        self._lock_path(facts.key).unlink(missing_ok=True)
+        sync_folder(path.parent)
 
     def _lock_path(self, key: str) -> Path:
         path = self._root / checked(key)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -18,6 +18,8 @@ from storage.errors import (
 from storage.recording import RecordingId, new_recording_id
 from storage.vault.folder_objects import FolderObjects, set_immutable
 from storage.vault.objects import ENVELOPE, PAYLOAD, RECORD, LockMode, ObjectStore, key_of
+
+LATER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture(params=["folder"])
@@ -64,7 +66,7 @@ def test_a_source_that_breaks_leaves_nothing(store, recording):
     assert list(store.keys()) == []
     with pytest.raises(ObjectMissingError):
         store.facts(key_of(recording, PAYLOAD))
-    assert store.sweep() == 0
+    assert store.sweep(LATER) == 0
 
 
 def test_a_lock_only_grows_and_refuses_deletion(store, recording, now):
@@ -129,7 +131,7 @@ def test_temporaries_of_a_killed_put_are_swept(tmp_path, recording):
     folder.mkdir()
     Path(folder / ".put-payload-1-0").write_bytes(b"half")
     assert list(store.keys()) == []
-    assert store.sweep() == 1
+    assert store.sweep(LATER) == 1
     assert store.put(key_of(recording, PAYLOAD), [b"whole"]).size == 5
 
 

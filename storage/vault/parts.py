@@ -1,0 +1,75 @@
+"""The marks of parts: what a store says of bytes that came in pieces, to compare when read back.
+
+A mark is `<length>.<first 128 bits of SHA-256, base64url>`, then `.<what the store adds>` where it
+needs a name of its own for the part. The caller keeps marks as they are and reads nothing in them.
+"""
+
+import base64
+import re
+from collections.abc import Sequence
+
+from storage.digest import Algorithm, hasher
+from storage.errors import VaultError
+from storage.vault.objects import Block
+
+_MARK = re.compile(r"([0-9]{1,19})\.([A-Za-z0-9_-]{22})(?:\.(.{1,128}))?", re.ASCII)
+_BITS = 16  # bytes of SHA-256 that a mark carries
+
+
+def mark_of(data: Block, added: str = "") -> str:
+    """Return the mark of one part."""
+    digest = hasher(Algorithm.SHA256)
+    digest.update(data)
+    mark = f"{len(memoryview(data))}.{_text(digest.digest())}"
+    return f"{mark}.{added}" if added else mark
+
+
+def added_to(mark: str) -> str:
+    """Return what the store added to a mark. Raises: VaultError when it is not a mark."""
+    return _parsed(mark)[2]
+
+
+class Comparison:
+    """Bytes read back, block by block, against the marks of the parts they came in."""
+
+    def __init__(self, marks: Sequence[str]) -> None:
+        """Expect these parts, in this order. Raises: VaultError when one is not a mark."""
+        self._waiting = [_parsed(mark)[:2] for mark in reversed(marks)]
+        self._digest = hasher(Algorithm.SHA256)
+        self._seen = 0  # bytes of the part at hand
+        self._same = True
+
+    def update(self, block: Block) -> None:
+        """Take the next bytes."""
+        view = memoryview(block)
+        while view and self._same:
+            self._close_full_parts()
+            if not self._waiting:
+                self._same = False
+                return
+            here = view[: self._waiting[-1][0] - self._seen]
+            self._digest.update(here)
+            self._seen += len(here)
+            view = view[len(here) :]
+
+    def same(self) -> bool:
+        """Return whether all that was read is all that the parts were."""
+        self._close_full_parts()
+        return self._same and not self._waiting
+
+    def _close_full_parts(self) -> None:
+        while self._same and self._waiting and self._seen == self._waiting[-1][0]:
+            self._same = _text(self._digest.digest()) == self._waiting.pop()[1]
+            self._digest, self._seen = hasher(Algorithm.SHA256), 0
+
+
+def _text(digest: bytes) -> str:
+    return base64.urlsafe_b64encode(digest[:_BITS]).decode().rstrip("=")
+
+
+def _parsed(mark: str) -> tuple[int, str, str]:
+    found = _MARK.fullmatch(mark)
+    if not found:
+        raise VaultError(problem="not the mark of a part", found=mark[:80])
+    length, digest, added = found.groups(default="")
+    return int(length), digest, added
