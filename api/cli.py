@@ -22,6 +22,8 @@ from api.commands import (
     recorders,
     rules,
     serve,
+    station,
+    stations,
     verify,
 )
 from api.commands.terminal import ERR
@@ -38,13 +40,16 @@ app = typer.Typer(
 )
 app.command()(demo.demo)
 app.command()(serve.serve)
-app.command()(serve.station)
+app.command()(serve.centre)
+app.command()(serve.found)
 app.command()(ingest.ingest)
 app.command()(verify.verify)
 app.command()(bundle.bundle)
 app.command()(doctor.doctor)
 app.command()(duties.duties)
 app.command()(checks.evaluate)
+app.add_typer(station.app, name="station", help="采集站 The station of this machine.")
+app.add_typer(stations.app, name="stations", help="各采集站的登记 Enrolled stations.")
 app.add_typer(accounts.app, name="accounts", help="帐号 Accounts.")
 app.add_typer(checks.app, name="checks", help="双随机抽查 Random checks.")
 app.add_typer(officers.app, name="officers", help="人员名册 The officer register.")

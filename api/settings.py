@@ -38,6 +38,12 @@ class Settings(BaseSettings):
     rulebook: Path | None = None
     bays: dict[str, Path] = Field(default_factory=dict)
     landing: dict[str, Path] = Field(default_factory=dict)
+    hubs: dict[str, str] = Field(default_factory=dict)  # bay -> the hub it hangs on
+    per_hub: int = Field(default=2, ge=1)  # recorders of one hub that are read at once
+    spool_gb: float = Field(default=200.0, gt=0)  # what an enrolled station may keep unsent
+    spool_reserve_gb: float = Field(default=5.0, ge=0)  # what its disk keeps free
+    streams: int = Field(default=2, ge=1, le=16)  # deliveries at once
+    centre_timeout_s: float = Field(default=60.0, gt=0)
     clear: When = When.NEVER
     clear_days: int = Field(default=30, ge=0)
     sm3: bool = False

@@ -10,6 +10,7 @@ an opaque token for ten minutes. Refusals are entries in the log.
 import base64
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any
@@ -33,19 +34,21 @@ TOKEN_LASTS = timedelta(minutes=10)
 ASSERTION_LASTS = timedelta(minutes=5)  # at most; also how far clocks may differ
 ENROL_DOMAIN = "station-enrolment/v1"
 _HALF = 10  # bytes of each half of a code
+_STATION = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
     """A one-time enrolment code."""
 
+    station: str
     secret: bytes
     fingerprint: bytes
 
     def __str__(self) -> str:
-        """Return the code as it is typed: eight groups of four."""
+        """Return the code as it is typed: the station's id, then eight groups of four."""
         text = base64.b32encode(self.secret + self.fingerprint).decode()
-        return "-".join(text[i : i + 4] for i in range(0, len(text), 4))
+        return f"{self.station}/" + "-".join(text[i : i + 4] for i in range(0, len(text), 4))
 
     @property
     def hash(self) -> str:
@@ -55,14 +58,14 @@ class Code:
 
 def read_code(untrusted_code: str) -> Code:
     """Read a typed code; spaces, hyphens and case do not matter. Raises: EnrolmentError (code)."""
-    text = "".join(untrusted_code.split()).replace("-", "").upper()
+    station, _, text = "".join(untrusted_code.split()).partition("/")
     try:
-        data = base64.b32decode(text)
+        data = base64.b32decode(text.replace("-", "").upper())
     except ValueError as error:
         raise EnrolmentError("code") from error
-    if len(data) != 2 * _HALF:
+    if len(data) != 2 * _HALF or not _STATION.fullmatch(station):
         raise EnrolmentError("code")
-    return Code(data[:_HALF], data[_HALF:])
+    return Code(station, data[:_HALF], data[_HALF:])
 
 
 def fingerprint(centre_keys: dict[str, Any]) -> bytes:
@@ -85,7 +88,8 @@ def offer(office: Office, station_id: str, *, name: str, township: str, actor: s
 
     Raises: as `enrolment.offer`.
     """
-    code = Code(office.entropy(_HALF), fingerprint(centre_keys(office)))
+    code = Code(station_id, office.entropy(_HALF), fingerprint(centre_keys(office)))
+    read_code(str(code))
     with office.catalogue.write() as uow:
         if not any(row.id == station_id for row in people.stations(uow.session)):
             people.add_station(uow, id=station_id, name=name, township=township, actor=actor)

@@ -66,6 +66,38 @@ class StationBusyError(LiuhenError):
     retryable = True
 
 
+def prepare_objects(settings: Settings) -> None:
+    """Make the object store ready for its first use; one that is ready stays as it is."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    store(settings).identity()
+
+
+def store(settings: Settings) -> ObjectStore:
+    """Open the object store of the settings."""
+    return FolderObjects(settings.home / "objects", entropy, immutable=settings.immutable)
+
+
+def hold_station(home: Path, name: str) -> int:
+    """Be the one station process of this home until the returned handle is closed.
+
+    Raises: StationBusyError.
+    """
+    handle = os.open(home / "station.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(handle)
+        raise StationBusyError(station=name) from error
+    return handle
+
+
+def bays_of(settings: Settings) -> list[Bay]:
+    """Return the bays and landing folders of the settings."""
+    return [
+        Bay(name, root, hub=settings.hubs.get(name)) for name, root in sorted(settings.bays.items())
+    ] + [Bay(name, root, landing=True) for name, root in sorted(settings.landing.items())]
+
+
 def _silent(_step: str) -> None:
     """Take no notice."""
 
@@ -99,7 +131,7 @@ class Office:
         ring = KeyRing.load(settings.keys)
         catalogue = Catalogue(settings.database, clock, entropy)
         catalogue.migrate()
-        objects = FolderObjects(home / "objects", entropy, immutable=settings.immutable)
+        objects = store(settings)
         origin = ring.verifying("log").name
         signer = LogSigner(ring.signing("log"), origin, home / "log-signer" / "head")
         rulebook = load(settings.rulebook or SHIPPED, settings.county)
@@ -145,10 +177,7 @@ class Office:
 
     def bays(self) -> list[Bay]:
         """Return the bays and landing folders of the settings."""
-        settings = self.settings
-        return [Bay(name, root) for name, root in sorted(settings.bays.items())] + [
-            Bay(name, root, landing=True) for name, root in sorted(settings.landing.items())
-        ]
+        return bays_of(self.settings)
 
     def station(
         self,
@@ -187,6 +216,7 @@ class Office:
             patience=patience or Patience(settings.quiet_s, settings.growing_s),
             effort=Effort(share=settings.inspect_share),
             clearing=clearing or Clearing(settings.clear, settings.clear_days),
+            per_hub=settings.per_hub,
             on_step=self.on_step,
             listen=listen,
         )
@@ -194,16 +224,8 @@ class Office:
         return station
 
     def _take_station(self) -> None:
-        if self._lock:
-            return
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        handle = os.open(self.settings.home / "station.lock", flags, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(handle)
-            raise StationBusyError(station=self.settings.station) from error
-        self._lock.append(handle)
+        if not self._lock:
+            self._lock.append(hold_station(self.settings.home, self.settings.station))
 
     def close(self) -> None:
         """Let go of the databases, and of the station."""

@@ -67,6 +67,7 @@ class LocalCentre:
     recipients: frozenset[str]
     scene_key: bytes
     on_step: Callable[[str], None] = lambda _step: None
+    immediate: bool = True
     _read_back: dict[str, Digest] = field(default_factory=dict)
 
     def holds_size(self, source: str, size: int) -> bool:
@@ -80,7 +81,12 @@ class LocalCentre:
             row = recordings.by_digest(session, source, original)
         return self._finish(row) if row is not None else None
 
-    def put_payload(self, recording: RecordingId, blocks: Iterable[Block]) -> Stored:
+    def put_payload(
+        self,
+        recording: RecordingId,
+        blocks: Iterable[Block],
+        expected: int,  # noqa: ARG002 - the store says itself when it is full
+    ) -> Stored:
         """See Centre.put_payload."""
         stored = self.objects.put(key_of(recording, PAYLOAD), blocks)
         self._read_back[stored.key] = stored.digest

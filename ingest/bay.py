@@ -14,6 +14,7 @@ class BayState(StrEnum):
     SCANNING = "scanning"
     SEALING = "sealing"
     WAITING = "waiting"  # files are still being written
+    DELIVERING = "delivering"  # all is sealed here; the centre's receipts are still to come
     SAFE = "safe"  # everything offered holds a verified receipt: safe to remove
     ATTENTION = "attention"  # something could not be taken; `reason` says what
 
@@ -21,6 +22,7 @@ class BayState(StrEnum):
 class Outcome(StrEnum):
     """What became of one submission in this sweep."""
 
+    SEALED = "sealed"  # durable at the station, on its way to the centre
     ACCESSIONED = "accessioned"
     DUPLICATE = "duplicate"
     QUARANTINED = "quarantined"
@@ -55,13 +57,15 @@ class Result:
 class Bay:
     """A slot of the station, or a landing folder (then each file names its own source).
 
-    `only` names the one file in the root's own folder that is offered, where not all are.
+    `only` names the one file in the root's own folder that is offered, where not all are. Bays
+    of one `hub` share its line, so that only so many of them are read at once.
     """
 
     name: str
     root: Path
     landing: bool = False
     only: bytes | None = None
+    hub: str | None = None
 
 
 @dataclass(slots=True)

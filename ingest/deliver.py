@@ -1,8 +1,8 @@
 """The seam between station and centre: what a station may ask of the centre, and what it gets.
 
-In an embedded office both are one process and `accession.LocalCentre` is called directly; a
-remote carrier (tus over HTTPS) stands behind the same five calls. Every call is repeatable: a
-station that does not know whether the last one arrived asks again.
+In an embedded office both are one process and `accession.LocalCentre` is called directly; over a
+network `remote_centre.RemoteCentre` stands behind the same calls (spool, then tus over HTTPS).
+Every call is repeatable: a station that does not know whether the last one arrived asks again.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,6 +16,9 @@ from storage.vault.objects import Block, Stored
 class Centre(Protocol):
     """The county's side, as a station sees it."""
 
+    immediate: bool
+    """Whether `accession` answers while the recorder waits; if not, a `Delivery` brings it."""
+
     def holds_size(self, source: str, size: int) -> bool:
         """Tell whether the centre holds a recording of this source with this many bytes.
 
@@ -25,10 +28,11 @@ class Centre(Protocol):
     def receipt_for(self, source: str, original: Digest) -> bytes | None:
         """Return the receipt of exactly these bytes from this source, if it was ever given."""
 
-    def put_payload(self, recording: RecordingId, blocks: Iterable[Block]) -> Stored:
+    def put_payload(self, recording: RecordingId, blocks: Iterable[Block], expected: int) -> Stored:
         """Take the ciphertext. When it returns, the payload is durable and was read back.
 
-        An exception raised by `blocks` leaves nothing behind.
+        `expected` is about how many bytes will come: where there is no room for them, nothing is
+        read. An exception raised by `blocks` leaves nothing behind.
         Raises: VaultError, StorageFullError.
         """
 

@@ -6,14 +6,14 @@ where the last run stopped. A submission is one version of one file under its na
 kept is `storage/catalogue/journal.py`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from storage.catalogue.journal import BayRow, JournalStore, SubmissionRow
+from storage.catalogue.journal import BayRow, JournalStore, NoteRow, SubmissionRow
 from storage.errors import ConflictError
 from storage.recording import RecordingId
 
@@ -139,6 +139,25 @@ class Journal:
     def show_bay(self, name: str, **columns: Any) -> None:
         """Write down what a bay shows now."""
         self._store.set_bay(name, changed=self._clock().isoformat(), **columns)
+
+    def trouble(self, entry: Entry, reason: str | None) -> None:
+        """Write down why an entry does not go on, without moving it."""
+        self._store.update(entry.id, reason=reason)
+
+    def add_note(self, act: str, *, subject: str, outcome: str, details: Mapping[str, Any]) -> None:
+        """Keep an act for the centre's log until the centre has it."""
+        at = self._clock().isoformat()
+        self._store.add_note(
+            act=act, subject=subject, outcome=outcome, details=dict(details), at=at
+        )
+
+    def notes(self) -> list[NoteRow]:
+        """Return the acts that wait for the centre, oldest first."""
+        return self._store.notes()
+
+    def drop_note(self, number: int) -> None:
+        """Forget an act that the centre has."""
+        self._store.drop_note(number)
 
     def close(self) -> None:
         """Let go of the file."""

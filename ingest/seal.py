@@ -22,6 +22,7 @@ from storage.recording import RecordingId
 from storage.signing import SigningKey
 from storage.vault.keys import SealKey
 from storage.vault.objects import Block
+from storage.vault.ranges import payload_size
 from storage.vault.sealing import DATA_KEY, Sealer, context_of, seal_envelope
 
 
@@ -87,7 +88,7 @@ def seal(
         progress=progress,
     )
     try:
-        stored = centre.put_payload(recording, _apart(sealer))
+        stored = centre.put_payload(recording, _apart(sealer), payload_size(submission.size))
     except _SourceError as failure:
         raise failure.error from failure
     check_unchanged(source, submission)

@@ -8,6 +8,7 @@ made again. Nothing here deletes an original but `clear.clear`.
 import errno
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -49,6 +50,7 @@ class Station:
     patience: Patience = field(default_factory=Patience)
     effort: Effort = USUAL
     clearing: Clearing = field(default_factory=Clearing)
+    per_hub: int = 2
     on_step: Callable[[str], None] = lambda _step: None
     listen: Callable[[Progress], None] = lambda _progress: None
     _looks: dict[tuple[str, bytes], list[Look]] = field(default_factory=dict)
@@ -57,6 +59,7 @@ class Station:
     _docked: dict[str, str] = field(default_factory=dict)
     _since: dict[str, datetime] = field(default_factory=dict)
     _shown: dict[str, float] = field(default_factory=dict)
+    _hubs: dict[str, threading.BoundedSemaphore] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def recover(self) -> None:
@@ -69,9 +72,9 @@ class Station:
             if entry.recording is not None:
                 self.centre.discard(entry.recording)
             self.journal.move(entry, State.WAITING, recording=None)
-        for entry in self.journal.in_state(State.SEALED):
+        for entry in self.journal.in_state(State.SEALED) if self.centre.immediate else ():
             try:
-                self._deliver(entry)
+                self.deliver(entry)
             except LiuhenError:
                 continue  # the next docking of this file tries again, and tells why it fails
 
@@ -79,7 +82,8 @@ class Station:
         """Look at one bay once and take what is whole. Never raises for what a source does."""
         progress = Progress(bay.name, self._report)
         try:
-            return self._sweep(bay, progress)
+            with self._line_of(bay):
+                return self._sweep(bay, progress)
         except MountGoneError:
             self._forget(bay)
             progress.show(state=BayState.EMPTY)
@@ -87,6 +91,13 @@ class Station:
             reason = error.facts.get("reason", error.code)
             progress.show(state=BayState.ATTENTION, reason=reason, facts=error.facts)
         return []
+
+    def _line_of(self, bay: Bay) -> AbstractContextManager[object]:
+        """Wait for a place on the bay's hub; bays of no hub have their own line."""
+        if bay.hub is None:
+            return nullcontext()
+        with self._lock:
+            return self._hubs.setdefault(bay.hub, threading.BoundedSemaphore(self.per_hub))
 
     def _sweep(self, bay: Bay, progress: Progress) -> list[Result]:
         found = [item for item in scan(bay.root) if bay.only is None or item.parts == (bay.only,)]
@@ -163,6 +174,11 @@ class Station:
             progress.show(state=BayState.ATTENTION, reason=reason, facts=facts, current=None)
         elif Outcome.WAITING in outcomes:
             progress.show(state=BayState.WAITING, current=None)
+        elif Outcome.SEALED in outcomes:
+            sealed = [r for r in results if r.outcome is Outcome.SEALED]
+            why = next((r.reason for r in sealed if r.reason), None)
+            facts = {"sealed": len(sealed)}
+            progress.show(state=BayState.DELIVERING, reason=why, facts=facts, current=None)
         else:
             progress.show(state=BayState.SAFE, current=None, reason=None)
 
@@ -226,8 +242,13 @@ class Station:
                 reason = "still-writing" if settled is Settled.WAIT else "growing"
                 return Result(display(submission.path), Outcome.WAITING, reason=reason)
             entry = self._known(entry, submission) or self._seal(entry, submission, progress)
+        if entry.state is State.SEALED and self.centre.immediate:
+            entry = self.deliver(entry)
         if entry.state is State.SEALED:
-            entry = self._deliver(entry)
+            recording = str(entry.recording)
+            return Result(
+                display(submission.path), Outcome.SEALED, recording, entry.sha256, entry.reason
+            )
         return self._maybe_clear(entry, submission)
 
     def _same_bytes(self, entry: Entry, submission: Submission) -> Entry:
@@ -311,7 +332,12 @@ class Station:
         self.on_step("sealed")
         return entry
 
-    def _deliver(self, entry: Entry) -> Entry:
+    def deliver(self, entry: Entry) -> Entry:
+        """Bring a sealed entry to the centre and keep its verified receipt.
+
+        Raises: SubmissionError(reason=journal-damaged), SignatureError, CustodyError, and as
+        `Centre.accession`.
+        """
         if entry.record is None or entry.envelope is None or entry.sha256 is None:
             raise SubmissionError(reason="journal-damaged")
         receipt = self.centre.accession(entry.record, entry.envelope)

@@ -28,6 +28,8 @@ ALLOWED = {
     "chinese_calendar": ("policies.calendar",),
     "zxingcpp": ("ingest.sandboxed", "ingest.scene_code"),
     "minio": ("storage.vault.minio_objects",),
+    "jwt": ("api.station_door", "ingest.centre_client"),
+    "urllib3": ("ingest.centre_client", "storage.vault.minio_objects"),
     "yaml": ("policies.rulebook", "ingest.sources"),
 }
 

@@ -1,19 +1,19 @@
-"""`liuhen serve` and `liuhen station`: the service with console and station; the station alone."""
+"""`liuhen serve`, `centre` and `found`: the service with a station, without one, and its making."""
 
 import logging
-import signal
-import threading
+from pathlib import Path
 from typing import Annotated
 
 import typer
 import uvicorn
+from fastapi import FastAPI
 
+from api import wiring
 from api.app import create_app
-from api.commands.terminal import ERR, bay_bars, say_result
-from api.problems import reason_zh
+from api.commands.terminal import ERR
 from api.service import Service
 from api.settings import Settings
-from api.wiring import open_or_found
+from api.wiring import Office, open_or_found, prepare_objects
 from api.worker import Publisher, Worker
 from ingest.bay import Bay, Outcome, Result
 
@@ -27,7 +27,7 @@ def serve(
     settings = Settings()
     host, port = host or settings.host, settings.port if port is None else port
     office = open_or_found(settings)
-    _logging()
+    log_to_stderr()
     worker = Worker(office.station(), office.bays(), settings.sweep_s, _log_results)
     service = Service.over(office)
     publisher = Publisher(service.checkpoint)
@@ -45,43 +45,56 @@ def serve(
     if not service.identity.anyone():
         ERR.print("还没有帐号,请先运行: liuhen accounts add  (no account yet)")
     try:
-        uvicorn.run(
-            app,
-            host=host,
-            port=port,
-            log_level="warning",
-            server_header=False,
-            access_log=False,
-            timeout_graceful_shutdown=5,
-        )
+        _run(app, host, port)
     finally:
         office.close()
 
 
-def station() -> None:
-    """只运行采集站。 Run the station alone: watch the bays until interrupted."""
+def centre(
+    *,
+    host: Annotated[str | None, typer.Option(help="监听地址")] = None,
+    port: Annotated[int | None, typer.Option(help="端口")] = None,
+) -> None:
+    """运行县中心:服务和控制台,不带仓位;可同时运行多个。 Run the centre; any number of them."""
     settings = Settings()
-    office = open_or_found(settings)
-    _logging()
-    if not office.bays():
-        ERR.print("没有设置仓位:请在 liuhen.toml 写明 [bays] (no bays are configured)")
+    host, port = host or settings.host, settings.port if port is None else port
+    office = Office.open(settings)
+    log_to_stderr()
+    service = Service.over(office)
+    publisher = Publisher(service.checkpoint)
+    app = create_app(service, publisher.start, publisher.stop)
+    ERR.print(f"县中心 centre: http://{host}:{port}/  (Ctrl-C 停止)")
+    try:
+        _run(app, host, port)
+    finally:
         office.close()
-        raise typer.Exit(2)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    with bay_bars() as listen:
-        worker = Worker(office.station(listen), office.bays(), settings.sweep_s, _print_results)
-        worker.start()
-        stop.wait()
-        worker.stop()
-    office.close()
 
 
-def _print_results(_bay: Bay, results: list[Result]) -> None:
-    for result in results:
-        if result.outcome is Outcome.QUARANTINED:
-            say_result(result, reason_zh(result.reason))
+def found(
+    *,
+    recovery: Annotated[
+        Path | None, typer.Option(help="恢复密钥写到哪里(如 U 盘) where the recovery key goes")
+    ] = None,
+) -> None:
+    """建立或升级:密钥、数据表、对象桶、日志头。 Found the office, or bring it up to date."""
+    settings = Settings()
+    prepare_objects(settings)
+    office = wiring.found(settings, recovery) if not settings.keys.is_dir() else None
+    (office or open_or_found(settings)).close()
+    ERR.print("就绪 ready")
+
+
+def _run(app: FastAPI, host: str, port: int) -> None:
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        log_level="warning",
+        server_header=False,
+        access_log=False,
+        timeout_graceful_shutdown=5,
+        timeout_keep_alive=75,
+    )
 
 
 def _log_results(bay: Bay, results: list[Result]) -> None:
@@ -90,7 +103,8 @@ def _log_results(bay: Bay, results: list[Result]) -> None:
             logging.getLogger("liuhen.station").warning("%s: %s", bay.name, result.reason)
 
 
-def _logging() -> None:
+def log_to_stderr() -> None:
+    """Log to the error channel, without the noise of libraries."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     for noisy in ("alembic", "watchdog", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

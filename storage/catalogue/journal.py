@@ -11,7 +11,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, LargeBinary, String, UniqueConstraint, event, select
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    LargeBinary,
+    String,
+    UniqueConstraint,
+    delete,
+    event,
+    select,
+)
 from sqlalchemy.engine import Engine, create_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
@@ -64,6 +73,20 @@ class BayRow(JournalBase):
     reason: Mapped[str | None] = mapped_column(String(60))
     facts: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     changed: Mapped[str] = mapped_column(String(32))
+
+
+class NoteRow(JournalBase):
+    """A station's own act that the centre's log has not heard of yet; `number` is its identity."""
+
+    __tablename__ = "note"
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 - numbers are never used again
+
+    number: Mapped[int] = mapped_column(primary_key=True)
+    act: Mapped[str] = mapped_column(String(60))
+    subject: Mapped[str] = mapped_column(String(100))
+    outcome: Mapped[str] = mapped_column(String(10))
+    details: Mapped[dict[str, Any]] = mapped_column(JSON)
+    at: Mapped[str] = mapped_column(String(32))
 
 
 class JournalStore:
@@ -134,6 +157,21 @@ class JournalStore:
         """Return the last known state of every bay, by name."""
         with Session(self._engine, expire_on_commit=False) as session:
             return list(session.scalars(select(BayRow).order_by(BayRow.name)))
+
+    def add_note(self, **columns: Any) -> None:
+        """Keep a note for the centre; durable on return."""
+        with self.write() as session:
+            session.add(NoteRow(**columns))
+
+    def notes(self) -> list[NoteRow]:
+        """Return the notes that wait, oldest first."""
+        with Session(self._engine, expire_on_commit=False) as session:
+            return list(session.scalars(select(NoteRow).order_by(NoteRow.number)))
+
+    def drop_note(self, number: int) -> None:
+        """Forget a note that the centre has."""
+        with self.write() as session:
+            session.execute(delete(NoteRow).where(NoteRow.number == number))
 
     def close(self) -> None:
         """Let go of the file."""

@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -250,6 +250,28 @@ class KeyRing:
             return self.trusted[name]
         except KeyError as error:
             raise KeyRingError(problem="no such public key", wanted=name) from error
+
+
+def write_station_ring(
+    folder: Path,
+    key: SigningKey,
+    *,
+    centre: VerifyKey,
+    log: VerifyKey,
+    recipients: Iterable[SealKey],
+) -> None:
+    """Write the ring of an enrolled station: its own signer, and public keys of everybody else.
+
+    Nothing in it opens footage. Raises: KeyRingError when a file exists.
+    """
+    folder.mkdir(parents=True, mode=0o700)
+    for seal in recipients:
+        _write_new(folder / f"{seal.use}.pub", seal.to_json())
+    _write_new(folder / "centre.verify", centre.to_json())
+    _write_new(folder / "log.verify", log.to_json())
+    name = f"station-{key.name}"
+    _write_new(folder / f"{name}.sign", _signing_json(key), private=True)
+    _write_new(folder / f"{name}.verify", key.verify_key().to_json())
 
 
 def _is_finished(making: Path, recovery_out: Path) -> bool:

@@ -1,0 +1,143 @@
+"""`liuhen station [enrol|status]`: the docking computer of a township office.
+
+An enrolled home is a station of its own that delivers over HTTPS; a home that was not enrolled is
+an embedded office, whose bays are watched without the service.
+"""
+
+import logging
+import random
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api import station_home
+from api.commands.serve import log_to_stderr
+from api.commands.terminal import ERR, OUT, bay_bars, say_json, say_result
+from api.problems import reason_zh
+from api.settings import Settings
+from api.station_home import StationHome
+from api.wiring import open_or_found
+from api.worker import Worker
+from ingest.bay import Bay, Outcome, Result
+from storage.errors import LiuhenError
+
+LOG = logging.getLogger("liuhen.station")
+app = typer.Typer()
+_FIRST_S, _LONGEST_S, _ROUND_S, _REPORT_S = 1.0, 120.0, 2.0, 30.0
+_ALARMS = {
+    "spool-filling": "暂存区已用八成以上,请尽快恢复网络",
+    "overdue": "有录像超过 24 小时没有入库",
+    "clock": "本机时钟与县中心相差超过 2 分钟,请校准",
+}
+
+
+@app.callback(invoke_without_command=True)
+def station(context: typer.Context) -> None:
+    """运行采集站。 Run the station: watch the bays until interrupted."""
+    if context.invoked_subcommand is not None:
+        return
+    settings = Settings()
+    if not settings.bays and not settings.landing:
+        ERR.print("没有设置仓位:请在 liuhen.toml 写明 [bays] (no bays are configured)")
+        raise typer.Exit(2)
+    log_to_stderr()
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    if station_home.enrolled(settings.home):
+        _remote(settings, stop)
+    else:
+        _embedded(settings, stop)
+
+
+@app.command()
+def enrol(
+    url: Annotated[str, typer.Argument(help="县中心地址,https://…")],
+    code: Annotated[str, typer.Argument(help="管理员给的一次性登记码")],
+    *,
+    ca: Annotated[Path | None, typer.Option(help="县里下发的证书文件 (PEM)")] = None,
+) -> None:
+    """向县中心登记本站。 Enrol this station with the centre."""
+    settings = Settings()
+    told = station_home.enrol(settings, url, code, ca)
+    OUT.print(f"登记成功 enrolled: {told['station']['name']} ({told['station']['id']})")
+    OUT.print("现在可以运行: liuhen station")
+
+
+@app.command()
+def status(*, as_json: Annotated[bool, typer.Option("--json", help="输出 JSON")] = False) -> None:
+    """查看本站:仓位、暂存区、告警。 Show bays, spool and alarms of the running station."""
+    told = station_home.look(Settings())
+    if as_json:
+        say_json(told)
+        return
+    for bay in told["bays"]:
+        OUT.print(f"{bay['name']}  {bay['state_zh']}  {bay['reason_zh']}", markup=False)
+    spool = told["spool"]
+    OUT.print(
+        f"暂存区 spool: {spool['used'] >> 20} / {spool['limit'] >> 20} MB, "
+        f"待上传 {spool['waiting']} 份, 最早 {spool['oldest'] or '—'}"
+    )
+    for alarm in spool["alarms"]:
+        OUT.print(f"[red]告警[/red] {alarm_zh(alarm)}")
+
+
+def alarm_zh(alarm: str) -> str:
+    """Return an alarm in Chinese."""
+    return _ALARMS.get(alarm) or reason_zh(alarm)
+
+
+def _remote(settings: Settings, stop: threading.Event) -> None:
+    with bay_bars() as listen:
+        home = StationHome.open(settings, listen)
+        worker = Worker(home.station, home.bays(), settings.sweep_s, _print_results)
+        worker.start()
+        courier = threading.Thread(target=_deliver, args=(home, stop), name="delivery")
+        courier.start()
+        stop.wait()
+        worker.stop()
+        courier.join()
+        home.close()
+
+
+def _deliver(home: StationHome, stop: threading.Event) -> None:
+    """Deliver until stopped: at once while it goes well, ever more seldom while it does not."""
+    pause, since_report, last = _FIRST_S, _REPORT_S, None
+    while not stop.is_set():
+        try:
+            tally = home.deliver()
+            if tally.away != last:
+                last = tally.away
+                LOG.warning("%s", reason_zh(last) if last else "已恢复上传 delivering again")
+            pause = min(_LONGEST_S, pause * 2) if tally.away else _FIRST_S
+            since_report += pause
+            if since_report >= _REPORT_S and tally.away is None:
+                since_report = 0.0
+                home.report()
+        except LiuhenError as error:
+            LOG.warning("%s", reason_zh(error.code))
+        except Exception:
+            # The edge of the station: delivery must go on whatever happened.
+            LOG.exception("delivery failed")
+        # Stations that lost one centre at one moment must not all come back at one moment.
+        wait = pause * random.uniform(0.5, 1.0) if pause > _FIRST_S else _ROUND_S  # noqa: S311
+        stop.wait(wait)
+
+
+def _embedded(settings: Settings, stop: threading.Event) -> None:
+    office = open_or_found(settings)
+    with bay_bars() as listen:
+        worker = Worker(office.station(listen), office.bays(), settings.sweep_s, _print_results)
+        worker.start()
+        stop.wait()
+        worker.stop()
+    office.close()
+
+
+def _print_results(_bay: Bay, results: list[Result]) -> None:
+    for result in results:
+        if result.outcome is Outcome.QUARANTINED:
+            say_result(result, reason_zh(result.reason))

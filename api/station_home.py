@@ -1,0 +1,319 @@
+"""A township's station as a process of its own: enrolled once, then HTTPS outward and nothing else.
+
+Its home holds public sealing keys, its own signing key, the journal and the spool; nothing in it
+opens footage. `enrol` makes the home against a one-time code; `StationHome.open` opens it.
+"""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from api.problems import bay_zh, reason_zh
+from api.settings import Settings
+from api.station_door import ENROL_DOMAIN, fingerprint, read_code
+from api.wiring import bays_of, clock, entropy, hold_station, software
+from ingest.bay import Bay, Progress
+from ingest.centre_client import Address, CentreClient, Wire
+from ingest.centre_clock import CentreClock
+from ingest.clear import Clearing
+from ingest.delivery import Delivery, Tally
+from ingest.journal import Journal, State
+from ingest.media import Effort, Sandbox
+from ingest.remote_centre import RemoteCentre
+from ingest.seal import Seal
+from ingest.settle import Patience
+from ingest.spool import Spool
+from ingest.station import Station
+from storage import canonical
+from storage.catalogue.journal import JournalStore
+from storage.digest import Algorithm
+from storage.durable import place
+from storage.errors import EnrolmentError, KeyRingError
+from storage.signing import SigningKey, VerifyKey, sign_document
+from storage.vault.folder_objects import FolderObjects
+from storage.vault.keys import KeyRing, SealKey, write_station_ring
+
+ENROLMENT = "enrolment.json"
+CA = "centre.pem"
+_GIB = 1 << 30
+_FILLING, _FULL = 0.8, 0.98  # shares of the spool's limit
+_CLOCK_OFF = timedelta(minutes=2)
+_OVERDUE = timedelta(hours=24)  # footage is to be handed in within 24 hours (第八条)
+
+
+def enrolled(home: Path) -> bool:
+    """Tell whether this home is an enrolled station's."""
+    return (home / ENROLMENT).exists()
+
+
+def enrol(settings: Settings, url: str, code_text: str, ca: Path | None) -> dict[str, Any]:
+    """Enrol this machine with a centre; return what the centre said. May be called again.
+
+    The key is made here, before the first call, and never leaves; an answer that was lost is
+    asked for again with the same key. Nothing of an earlier enrolment is overwritten but by a
+    new code.
+    Raises: EnrolmentError (code; keys: who answered is not who gave the code), CentreAwayError,
+    CentreRefusedError.
+    """
+    home = settings.home
+    home.mkdir(parents=True, exist_ok=True)
+    home.chmod(0o700)
+    code = read_code(code_text)
+    kept_ca = home / CA if ca is not None else None
+    if ca is not None and kept_ca is not None:
+        place(kept_ca, ca.read_bytes())
+    making = home / f".enrolling-{code.hash[:16]}"
+    seeds = _seeds(making)
+    wire = Wire(Address(url, kept_ca))
+    key = SigningKey.from_seeds(code.station, seeds)
+    body = {"code": code.hash, "key": key.verify_key().to_json()}
+    document = sign_document(key, ENROL_DOMAIN, body).decode()
+    told = wire.ask(
+        "POST", "/api/v1/stations/enrol", document={"code": str(code), "document": document}
+    )
+    if fingerprint(told["keys"]) != code.fingerprint:
+        raise EnrolmentError("keys", url=url)
+    ring = home / "keys"
+    fresh = home / f".keys-{code.hash[:16]}"
+    shutil.rmtree(fresh, ignore_errors=True)
+    write_station_ring(
+        fresh,
+        key,
+        centre=VerifyKey.from_json(told["keys"]["centre"]),
+        log=VerifyKey.from_json(told["keys"]["log"]),
+        recipients=[SealKey.from_json(key) for key in told["keys"]["recipients"]],
+    )
+    if ring.exists():
+        ring.rename(home / f"keys-before-{code.hash[:8]}")
+    fresh.rename(ring)
+    kept = {
+        "url": url,
+        "ca": CA if ca is not None else None,
+        "station": told["station"],
+        "county": told["county"],
+        "expires_at": told["expires_at"],
+    }
+    place(home / ENROLMENT, canonical.encode(kept))
+    making.unlink(missing_ok=True)
+    return kept
+
+
+def _seeds(path: Path) -> bytes:
+    """Return the new key's seeds, made once for each code and kept until it is enrolled."""
+    if not path.exists():
+        temporary = path.with_suffix(".new")
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(entropy(64))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+    return path.read_bytes()
+
+
+@dataclass(slots=True)
+class StationHome:
+    """One enrolled station, opened."""
+
+    settings: Settings
+    enrolment: dict[str, Any]
+    ring: KeyRing
+    journal: Journal
+    centre: RemoteCentre
+    clock: CentreClock
+    station: Station
+    delivery: Delivery
+    tally: Tally
+    on_step: Callable[[str], None]
+    _lock: int
+
+    @classmethod
+    def open(
+        cls,
+        settings: Settings,
+        listen: Callable[[Progress], None] = lambda _progress: None,
+        on_step: Callable[[str], None] = lambda _step: None,
+        patience: Patience | None = None,
+    ) -> "StationHome":
+        """Open the home of an enrolled station; recovers what a crash left.
+
+        Raises: KeyRingError (not enrolled), StationBusyError.
+        """
+        home = settings.home
+        try:
+            enrolment = json.loads((home / ENROLMENT).read_bytes())
+        except (OSError, ValueError) as error:
+            raise KeyRingError(problem="not enrolled", file=ENROLMENT) from error
+        lock = hold_station(home, enrolment["station"]["id"])
+        ring = KeyRing.load(home / "keys")
+        name = enrolment["station"]["id"]
+        key = ring.signing(f"station-{name}")
+        now = CentreClock(clock, time.monotonic, home / "centre-clock.json")
+        journal = Journal(JournalStore(home / "station.db"), now)
+        ca = home / enrolment["ca"] if enrolment["ca"] else None
+        log = ring.verifying("log")
+        spool = _spool(settings)
+        spool.objects.sweep(datetime.max.replace(tzinfo=UTC))
+        centre = RemoteCentre(
+            CentreClient(
+                Wire(Address(enrolment["url"], ca), settings.centre_timeout_s),
+                name,
+                key,
+                log.name,
+                now,
+                entropy,
+            ),
+            spool,
+            journal,
+            time.monotonic,
+            on_step,
+        )
+        station = Station(
+            journal=journal,
+            centre=centre,
+            sandbox=Sandbox.detect(),
+            seal=Seal(
+                station=name,
+                key=key,
+                recipients=ring.recipients,
+                algorithms=(Algorithm.SHA256, Algorithm.SM3)
+                if settings.sm3
+                else (Algorithm.SHA256,),
+                software=software(),
+            ),
+            centre_key=ring.verifying("centre"),
+            log_key=log,
+            clock=now,
+            entropy=entropy,
+            patience=patience or Patience(settings.quiet_s, settings.growing_s),
+            effort=Effort(share=settings.inspect_share),
+            clearing=Clearing(settings.clear, settings.clear_days),
+            per_hub=settings.per_hub,
+            on_step=on_step,
+            listen=listen,
+        )
+        station.recover()
+        delivery = Delivery(station, centre, now, settings.streams)
+        return cls(
+            settings,
+            enrolment,
+            ring,
+            journal,
+            centre,
+            now,
+            station,
+            delivery,
+            Tally(),
+            on_step,
+            lock,
+        )
+
+    def bays(self) -> list[Bay]:
+        """Return the bays and landing folders of the settings."""
+        return bays_of(self.settings)
+
+    def deliver(self) -> Tally:
+        """Make one pass of deliveries and tell the centre how the station is."""
+        self.tally = self.delivery.run()
+        return self.tally
+
+    def report(self) -> None:
+        """Tell the centre how the station is, and learn its time. Raises: as `CentreClient.ask`."""
+        self.centre.client.measure_clock()
+        document = {
+            "bays": [
+                {"name": bay.name, "state": bay.state, "reason": bay.reason}
+                for bay in self.journal.bays()
+            ],
+            "spool": self.spool(),
+            "clock": self.clock().isoformat(),
+            "software": software(),
+        }
+        self.centre.client.ask("PUT", "/status", document)
+
+    def spool(self) -> dict[str, Any]:
+        """Return how full the spool is and what is wrong; see `spool_of`."""
+        return spool_of(self.journal, self.centre.spool, self.clock, self.tally.away)
+
+    def close(self) -> None:
+        """Let go of the journal, and of the home."""
+        self.journal.close()
+        os.close(self._lock)
+
+
+def look(settings: Settings) -> dict[str, Any]:
+    """Return what the running station shows: bays and spool. Changes nothing.
+
+    Raises: KeyRingError when this home is no station's.
+    """
+    home = settings.home
+    if not enrolled(home):
+        raise KeyRingError(problem="not enrolled", file=ENROLMENT)
+    now = CentreClock(clock, time.monotonic, home / "centre-clock.json")
+    journal = Journal(JournalStore(home / "station.db"), now)
+    try:
+        waiting = journal.in_state(State.SEALED)
+        away = next((entry.reason for entry in waiting if entry.reason), None)
+        bays = [
+            {
+                "name": bay.name,
+                "state": bay.state,
+                "state_zh": bay_zh(bay.state),
+                "source": bay.source,
+                "files": [bay.files_done, bay.files_total],
+                "bytes": [bay.bytes_done, bay.bytes_total],
+                "current": bay.current,
+                "reason": bay.reason,
+                "reason_zh": reason_zh(bay.reason),
+            }
+            for bay in journal.bays()
+        ]
+        spool = spool_of(journal, _spool(settings), now, away)
+    finally:
+        journal.close()
+    return {"bays": bays, "spool": spool}
+
+
+def spool_of(journal: Journal, spool: Spool, now: CentreClock, away: str | None) -> dict[str, Any]:
+    """Return the spool's fill, its limit and the age of what waits longest, with alarms.
+
+    `alarms`: spool-filling (over 80 %), spool-full, overdue (over 24 h), clock, and the code of
+    what keeps deliveries from going on.
+    """
+    used = spool.used()
+    waiting = journal.in_state(State.SEALED)
+    oldest = min((entry.changed for entry in waiting if entry.changed), default=None)
+    alarms = []
+    if used >= spool.limit * _FILLING:
+        alarms.append("spool-full" if used >= spool.limit * _FULL else "spool-filling")
+    if oldest is not None and now() - oldest > _OVERDUE:
+        alarms.append("overdue")
+    if abs(now.offset) > _CLOCK_OFF:
+        alarms.append("clock")
+    if away is not None:
+        alarms.append(away)
+    return {
+        "used": used,
+        "limit": spool.limit,
+        "waiting": len(waiting),
+        "oldest": oldest.isoformat() if oldest else None,
+        "notes": len(journal.notes()),
+        "refused": sum(entry.reason is not None for entry in waiting),
+        "alarms": alarms,
+    }
+
+
+def _spool(settings: Settings) -> Spool:
+    root = settings.home / "spool"
+    return Spool(
+        FolderObjects(root, entropy, immutable=False),
+        root,
+        limit=int(settings.spool_gb * _GIB),
+        reserve=int(settings.spool_reserve_gb * _GIB),
+    )

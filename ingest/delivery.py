@@ -1,0 +1,97 @@
+"""Brings what a station has sealed to a centre that is not always there, and its acts to the log.
+
+One pass tries everything that waits, oldest first, a few at a time. A centre that is away ends the
+pass; a recording that the centre refuses stays in the spool with the reason and is tried again
+much later, so that one bad recording holds up nothing. A station that lost its enrolment stops
+delivering until a person mends that; it goes on sealing.
+"""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from ingest.journal import RECEIPTED, Entry, State
+from ingest.remote_centre import RemoteCentre
+from ingest.station import Station
+from storage.errors import LiuhenError
+
+_REFUSED_AGAIN = timedelta(minutes=30)
+_ENROLMENT = "enrolment-"
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one pass did: recordings accessioned, refused and still waiting, notes sent.
+
+    `away` is the code of what ended the pass early, if anything did.
+    """
+
+    accessioned: int = 0
+    refused: int = 0
+    waiting: int = 0
+    notes: int = 0
+    away: str | None = None
+
+
+@dataclass(slots=True)
+class Delivery:
+    """The deliveries of one station; `streams` uploads run at once."""
+
+    station: Station
+    centre: RemoteCentre
+    clock: Callable[[], datetime]
+    streams: int = 2
+    _refused: dict[int, datetime] = field(default_factory=dict)
+
+    def run(self) -> Tally:
+        """Try everything that waits once; never raises for what the network or the centre does."""
+        tally = Tally()
+        self._clean()
+        waiting = self._due(self.station.journal.in_state(State.SEALED))
+        with ThreadPoolExecutor(self.streams) as pool:
+            for accessioned in pool.map(lambda entry: self._one(entry, tally), waiting):
+                tally.accessioned += accessioned is True
+                tally.refused += accessioned is False
+        tally.waiting = len(self.station.journal.in_state(State.SEALED))
+        if tally.away is None:
+            self._notes(tally)
+        return tally
+
+    def _one(self, entry: Entry, tally: Tally) -> bool | None:
+        """Deliver one entry: True, or False when it was refused, or None when it must wait."""
+        if tally.away is not None:
+            return None
+        try:
+            self.station.deliver(entry)
+        except LiuhenError as error:
+            self.station.journal.trouble(entry, error.code)
+            if error.retryable or error.code.startswith(_ENROLMENT):
+                tally.away = error.code
+                return None
+            self._refused[entry.id] = self.clock() + _REFUSED_AGAIN
+            return False
+        self._drop(entry)
+        return True
+
+    def _notes(self, tally: Tally) -> None:
+        try:
+            tally.notes = self.centre.send_notes()
+        except LiuhenError as error:
+            tally.away = error.code
+
+    def _due(self, entries: Iterable[Entry]) -> list[Entry]:
+        now = self.clock()
+        return [entry for entry in entries if self._refused.get(entry.id, now) <= now]
+
+    def _drop(self, entry: Entry) -> None:
+        if entry.recording is not None:
+            self.centre.spool.remove(entry.recording)
+
+    def _clean(self) -> None:
+        """Drop payloads that a crash left after their receipt came; never one that is needed."""
+        here = set(self.centre.spool.recordings())
+        if here:
+            for entry in self.station.journal.in_state(*RECEIPTED):
+                if str(entry.recording) in here:
+                    self._drop(entry)

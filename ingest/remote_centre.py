@@ -1,0 +1,170 @@
+"""The centre behind a network that may be away for days: implements `deliver.Centre`.
+
+What is sealed goes to the spool, and what the log should hear goes to the journal; both are
+brought by `delivery.Delivery` when there is a network. Questions that only save work (is this
+file known?) are answered "unknown" while the centre is away.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from io import RawIOBase
+from typing import Any, BinaryIO, cast
+from uuid import UUID
+
+from ingest.centre_client import SLICE, SMALL, CentreAwayError, CentreClient, CentreRefusedError
+from ingest.journal import Journal
+from ingest.spool import Spool
+from storage import canonical
+from storage.digest import Algorithm, Digest
+from storage.errors import SignatureError
+from storage.recording import RecordingId
+from storage.vault.objects import Block, Stored
+
+_ACCESSION_S = 900.0  # the centre reads the whole payload back before it answers
+_QUIET_S = 15.0  # how long an away centre is not asked questions that only save work
+
+
+@dataclass(slots=True)
+class RemoteCentre:
+    """The county's centre, as one enrolled station reaches it."""
+
+    client: CentreClient
+    spool: Spool
+    journal: Journal
+    monotonic: Callable[[], float]
+    on_step: Callable[[str], None] = lambda _step: None
+    sent: Callable[[int], None] = lambda _bytes: None
+    immediate: bool = False
+    _away_until: float = field(default=0.0)
+
+    def holds_size(self, source: str, size: int) -> bool:
+        """See Centre.holds_size; an away centre is taken not to."""
+        told = self._if_there("/holdings", {"source": source, "size": str(size)})
+        return bool(told.get("held"))
+
+    def receipt_for(self, source: str, original: Digest) -> bytes | None:
+        """See Centre.receipt_for; an away centre has none."""
+        receipt = self._if_there("/receipts", {"source": source, "sha256": original.hex}).get(
+            "receipt"
+        )
+        return receipt.encode() if isinstance(receipt, str) else None
+
+    def put_payload(self, recording: RecordingId, blocks: Iterable[Block], expected: int) -> Stored:
+        """See Centre.put_payload: the payload is durable here, for `accession` to bring.
+
+        Raises: SpoolFullError before anything is read.
+        """
+        stored = self.spool.put(recording, blocks, expected)
+        self.on_step("payload-stored")
+        return stored
+
+    def accession(self, record: bytes, envelope: bytes) -> bytes:
+        """See Centre.accession. The spool's payload is uploaded first, from where it stopped.
+
+        Raises: CentreAwayError, CentreRefusedError, SignatureError.
+        """
+        recording, digest = _named(record)
+        document = {"record": record.decode(), "envelope": envelope.decode()}
+        self._upload(recording, digest)
+        self.on_step("uploaded")
+        told = self.client.ask("POST", "/accessions", document, timeout_s=_ACCESSION_S)
+        receipt = told.get("receipt")
+        if not isinstance(receipt, str):
+            raise SignatureError(problem="no receipt")
+        return receipt.encode()
+
+    def discard(self, recording: RecordingId) -> None:
+        """See Centre.discard: an attempt that was not delivered is only here."""
+        self.spool.remove(recording)
+
+    def note(self, act: str, *, subject: str, outcome: str, details: Mapping[str, Any]) -> None:
+        """See Centre.note: kept until the centre has it."""
+        self.journal.add_note(act, subject=subject, outcome=outcome, details=details)
+
+    def send_notes(self) -> int:
+        """Bring the acts that wait, in their order; return how many.
+
+        Raises: CentreAwayError, CentreRefusedError.
+        """
+        waiting = self.journal.notes()
+        for note in waiting:
+            document = {
+                "number": note.number,
+                "act": note.act,
+                "subject": note.subject,
+                "outcome": note.outcome,
+                "details": dict(note.details) | {"station_at": note.at},
+            }
+            self.client.ask("POST", "/notes", document)
+            self.journal.drop_note(note.number)
+        return len(waiting)
+
+    def _upload(self, recording: RecordingId, digest: Digest) -> None:
+        size = self.spool.size(recording)
+        whole = None
+        if size <= SMALL:
+            with self.spool.open(recording) as file:
+                whole = file.read()
+        offset = self.client.begin_upload(recording, size, digest, whole)
+        self.on_step("upload-begun")
+        while offset < size:
+            part = min(SLICE, size - offset)
+            body = partial(self._stream, recording, offset, part)
+            try:
+                offset = self.client.upload(recording, offset, body, part)
+            except CentreRefusedError as error:
+                if error.code != "conflict":
+                    raise
+                offset = self.client.upload_offset(recording)
+
+    def _stream(self, recording: RecordingId, offset: int, length: int) -> BinaryIO:
+        file = self.spool.open(recording)
+        file.seek(offset)
+        return cast("BinaryIO", _Part(file, length, self.sent))
+
+    def _if_there(self, path: str, query: Mapping[str, str]) -> dict[str, Any]:
+        if self.monotonic() < self._away_until:
+            return {}
+        try:
+            return self.client.ask("GET", path, query=query, timeout_s=_QUIET_S)
+        except (CentreAwayError, CentreRefusedError):
+            self._away_until = self.monotonic() + _QUIET_S
+            return {}
+
+
+class _Part(RawIOBase):
+    """The next `length` bytes of a file, counted as they are read."""
+
+    def __init__(self, file: BinaryIO, length: int, sent: Callable[[int], None]) -> None:
+        self._file = file
+        self._left = length
+        self._sent = sent
+
+    def readable(self) -> bool:
+        """Say yes."""
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Fill the buffer, but never beyond the length."""
+        view = memoryview(buffer)[: self._left]
+        data = self._file.read(len(view))
+        view[: len(data)] = data
+        self._left -= len(data)
+        self._sent(len(data))
+        return len(data)
+
+    def close(self) -> None:
+        """Close the file too."""
+        self._file.close()
+        super().close()
+
+
+def _named(record: bytes) -> tuple[RecordingId, Digest]:
+    """Return which recording our own record is about, and its payload's digest."""
+    try:
+        body = canonical.decode(record)["body"]
+        payload = bytes.fromhex(body["payload"][Algorithm.SHA256])
+        return RecordingId(UUID(body["recording"])), Digest(Algorithm.SHA256, payload)
+    except (KeyError, TypeError, ValueError) as error:
+        raise SignatureError(problem="not a sealed record") from error

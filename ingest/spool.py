@@ -1,0 +1,86 @@
+"""The station's spool: sealed payloads that wait for the network. Nothing in it can be opened here.
+
+It has a limit, and leaves a share of the disk free: when either is reached, intake stops before
+anything is read, and the recorders keep their files.
+"""
+
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from storage.errors import StorageFullError
+from storage.recording import RecordingId
+from storage.vault.folder_objects import FolderObjects
+from storage.vault.objects import PAYLOAD, Block, Stored, key_of
+
+
+class SpoolFullError(StorageFullError):
+    """The spool has reached its limit, or the disk its reserve. Nothing was taken."""
+
+    code = "spool-full"
+
+
+@dataclass(slots=True)
+class Spool:
+    """Payloads in a folder of their own; `limit` and `reserve` are bytes."""
+
+    objects: FolderObjects
+    root: Path
+    limit: int
+    reserve: int
+
+    def put(self, recording: RecordingId, blocks: Iterable[Block], expected: int) -> Stored:
+        """Keep a payload of about `expected` bytes, durable and read back when this returns.
+
+        Raises: SpoolFullError before the first block is asked for, and as `ObjectStore.put`.
+        """
+        self._make_room(expected)
+        return self.objects.put(key_of(recording, PAYLOAD), self._bounded(blocks, expected))
+
+    def size(self, recording: RecordingId) -> int:
+        """Return a payload's bytes. Raises: ObjectMissingError."""
+        return self.objects.facts(key_of(recording, PAYLOAD)).size
+
+    def open(self, recording: RecordingId) -> BinaryIO:
+        """Open a payload for reading. Raises: OSError."""
+        return (self.root / key_of(recording, PAYLOAD)).open("rb")
+
+    def remove(self, recording: RecordingId) -> None:
+        """Drop a payload that the centre has, or whose attempt was given up."""
+        (self.root / key_of(recording, PAYLOAD)).unlink(missing_ok=True)
+        folder = self.root / str(recording)
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+    def recordings(self) -> list[str]:
+        """Return the ids of what is here."""
+        return [key.partition("/")[0] for key in self._keys()]
+
+    def used(self) -> int:
+        """Return the bytes of all payloads here."""
+        return sum(self.objects.facts(key).size for key in self._keys())
+
+    def _keys(self) -> Iterator[str]:
+        yield from self.objects.keys()
+
+    def _make_room(self, expected: int) -> None:
+        used, free = self.used(), shutil.disk_usage(self.root).free
+        if used + expected > self.limit or free - expected < self.reserve:
+            raise SpoolFullError(
+                where="spool",
+                used_mb=used >> 20,
+                limit_mb=self.limit >> 20,
+                free_mb=free >> 20,
+                needed_mb=(expected >> 20) + 1,
+            )
+
+    def _bounded(self, blocks: Iterable[Block], expected: int) -> Iterator[Block]:
+        """Pass the blocks on; a source that grows beyond what was expected asks for room again."""
+        taken = 0
+        for block in blocks:
+            taken += len(block)
+            if taken > expected:
+                self._make_room(len(block))
+            yield block
