@@ -74,9 +74,12 @@ def enrol(settings: Settings, url: str, code_text: str, ca: Path | None) -> dict
     key = SigningKey.from_seeds(code.station, seeds)
     body = {"code": code.hash, "key": key.verify_key().to_json()}
     document = sign_document(key, ENROL_DOMAIN, body).decode()
-    told = wire.ask(
-        "POST", "/api/v1/stations/enrol", document={"code": str(code), "document": document}
-    )
+    try:
+        told = wire.ask(
+            "POST", "/api/v1/stations/enrol", document={"code": str(code), "document": document}
+        )
+    finally:
+        wire.close()
     if fingerprint(told["keys"]) != code.fingerprint:
         raise EnrolmentError("keys", url=url)
     ring = home / "keys"
@@ -243,6 +246,7 @@ class StationHome:
 
     def close(self) -> None:
         """Let go of the journal, and of the home."""
+        self.centre.client.wire.close()
         self.journal.close()
         os.close(self._lock)
 

@@ -28,6 +28,7 @@ from storage.errors import (
     EnvelopeError,
     FixityError,
     NotFoundError,
+    ObjectConflictError,
     ObjectMissingError,
 )
 from storage.record import Receipt, SealedRecord
@@ -99,7 +100,7 @@ class LocalCentre:
         if payload is not None:
             self._read_back[payload.key] = payload.digest
         self._verify_objects(sealed, envelope)
-        self.objects.put(key_of(sealed.id, RECORD), [record])
+        self._put_record(sealed.id, record)
         self.on_step("record-stored")
         self.objects.put(key_of(sealed.id, ENVELOPE), [envelope])
         self.on_step("envelope-stored")
@@ -117,6 +118,21 @@ class LocalCentre:
         receipt = self._finish(row)
         self_link(self, row.id, self.scene_key)
         return receipt
+
+    def _put_record(self, recording: RecordingId, record: bytes) -> None:
+        """Store the record; one that was never accessioned gives way to a newer one.
+
+        A station that was enrolled anew signs again what it had sealed before.
+        """
+        try:
+            self.objects.put(key_of(recording, RECORD), [record])
+        except ObjectConflictError:
+            with self.catalogue.read() as session:
+                if recordings.exists(session, recording):
+                    raise
+            for part in (RECORD, ENVELOPE):
+                self.objects.delete(key_of(recording, part), self.catalogue.now())
+            self.objects.put(key_of(recording, RECORD), [record])
 
     def receipt_of(self, sealed: SealedRecord) -> bytes | None:
         """Return the receipt that this very record got before, finished if a crash cut it short."""

@@ -55,7 +55,15 @@ _CERTIFICATES = {  # X509_V_ERR_CERT_NOT_YET_VALID, _HAS_EXPIRED, _HOSTNAME_MISM
     62: "certificate-name",
 }
 T = TypeVar("T")
-Answer = urllib3.BaseHTTPResponse
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer, read whole and bounded."""
+
+    status: int
+    headers: Mapping[str, str]
+    data: bytes
 
 
 class CentreAwayError(LiuhenError):
@@ -140,15 +148,16 @@ class Wire:
                 preload_content=False,
                 timeout=urllib3.Timeout(connect=min(10.0, wait), read=wait),
             )
-            try:
-                answer.read(_ANSWER, cache_content=True)
-            finally:
+            data = answer.read(_ANSWER)
+            if len(data) < _ANSWER:
                 answer.release_conn()
+            else:
+                answer.close()  # nobody we know answers at such length
         except (HTTPError, OSError) as error:
             raise CentreAwayError(*_why(error)) from error
         if answer.status in _BUSY:
             raise CentreAwayError("busy", status=answer.status)
-        return answer
+        return Answer(answer.status, answer.headers, data)
 
     def ask(
         self,
@@ -176,6 +185,10 @@ class Wire:
         if answer.status == 204:  # noqa: PLR2004 - no content
             return {}
         return read(answer)
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._pool.clear()
 
 
 def read(answer: Answer) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from ingest.accession import LocalCentre
 from ingest.uploads import Uploads
 from storage.catalogue import enrolment
 from storage.digest import Digest
-from storage.errors import ConflictError
+from storage.errors import ConflictError, SignatureError
 from storage.record import SealedRecord
 from storage.signing import VerifyKey
 
@@ -41,10 +41,13 @@ class Counter:
     def accession(self, record: bytes, envelope: bytes) -> bytes:
         """See Centre.accession; the payload is what this station uploaded.
 
-        Raises: SignatureError (not signed by this station's enrolled key),
-        ConflictError(problem=incomplete | digest), and as `Centre.accession`.
+        Raises: ConflictError(problem=signature: not signed by this station's enrolled key |
+        incomplete | digest), and as `Centre.accession`.
         """
-        sealed = SealedRecord.verify(record, [self.key])
+        try:
+            sealed = SealedRecord.verify(record, [self.key])
+        except SignatureError as error:
+            raise ConflictError(problem="signature", why=str(error)[:200]) from error
         if (kept := self.centre.receipt_of(sealed)) is not None:
             self.uploads.forget(sealed.id)
             return kept

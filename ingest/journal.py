@@ -140,6 +140,10 @@ class Journal:
         """Write down what a bay shows now."""
         self._store.set_bay(name, changed=self._clock().isoformat(), **columns)
 
+    def keep_record(self, entry: Entry, record: bytes) -> None:
+        """Replace a sealed entry's record by the same facts under another signature."""
+        self._store.update(entry.id, record=record)
+
     def trouble(self, entry: Entry, reason: str | None) -> None:
         """Write down why an entry does not go on, without moving it."""
         self._store.update(entry.id, reason=reason)

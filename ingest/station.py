@@ -26,10 +26,12 @@ from ingest.sources.profile import read as read_profile
 from ingest.sources.volume import VolumeIdentity, identify
 from ingest.submission import Submission, open_source
 from ingest.watch import Candidate, MountGoneError, Refused, scan
+from storage import canonical
 from storage.digest import Algorithm, Digest
 from storage.errors import LiuhenError, SignatureError, StorageFullError, SubmissionError
+from storage.record import RECORD_DOMAIN
 from storage.recording import new_recording_id
-from storage.signing import VerifyKey
+from storage.signing import VerifyKey, sign_document, signer_of
 
 _GONE = {errno.ENODEV, errno.ENOTCONN, errno.ENXIO, errno.ESTALE}
 _RETRY = frozenset({"changed", "gone"})
@@ -72,11 +74,20 @@ class Station:
             if entry.recording is not None:
                 self.centre.discard(entry.recording)
             self.journal.move(entry, State.WAITING, recording=None)
-        for entry in self.journal.in_state(State.SEALED) if self.centre.immediate else ():
-            try:
-                self.deliver(entry)
-            except LiuhenError:
-                continue  # the next docking of this file tries again, and tells why it fails
+        for entry in self.journal.in_state(State.SEALED):
+            self._sign_again(entry)
+            if self.centre.immediate:
+                try:
+                    self.deliver(entry)
+                except LiuhenError:
+                    continue  # the next docking of this file tries again, and tells why it fails
+
+    def _sign_again(self, entry: Entry) -> None:
+        """After the station got a new key: what it still holds is signed under that key."""
+        if entry.record is None or signer_of(entry.record) == self.seal.key.verify_key().kid:
+            return
+        body = canonical.decode(entry.record)["body"]
+        self.journal.keep_record(entry, sign_document(self.seal.key, RECORD_DOMAIN, body))
 
     def sweep(self, bay: Bay) -> list[Result]:
         """Look at one bay once and take what is whole. Never raises for what a source does."""

@@ -267,6 +267,11 @@ def by_digest(session: Session, source_serial: str, sha256: Digest | str) -> Rec
     return session.scalar(wanted)
 
 
+def exists(session: Session, recording: UUID | str) -> bool:
+    """Tell whether this recording is accessioned."""
+    return session.get(RecordingRow, str(recording)) is not None
+
+
 def same_size(session: Session, source_serial: str, size: int) -> bool:
     """Tell whether this source gave a recording of this size: if not, no digest need be read."""
     wanted = select(RecordingRow.id).where(

@@ -1,0 +1,267 @@
+"""A station with a link to the centre: enrol, seal to the spool, deliver, be believed or refused."""
+
+import hashlib
+
+import pytest
+
+from api.sample_volume import write_segments
+from api.whole_check import whole_check
+from ingest.bay import BayState, Outcome
+from ingest.centre_client import CentreRefusedError
+from ingest.clear import When
+from ingest.journal import State
+from storage.catalogue import enrolment
+from storage.digest import Digest
+from storage.errors import EnrolmentError
+from storage.recording import new_recording_id
+from tests.office import FIRST, segment
+from tests.township import County, Township, sweep
+
+
+@pytest.fixture(scope="module")
+def county(tmp_path_factory):
+    county = County.found(tmp_path_factory.mktemp("county"))
+    with county.serve():
+        yield county
+
+
+@pytest.fixture
+def township(county, tmp_path, request) -> Township:
+    name = "s-" + hashlib.sha256(request.node.name.encode()).hexdigest()[:10]
+    township = Township(tmp_path, name)
+    township.enrol(county)
+    return township
+
+
+def dock(township, *starts: float, recorder=FIRST, bay="bay-1"):
+    return write_segments(township.bay(bay), recorder, [segment(start, 3) for start in starts])
+
+
+def test_what_is_docked_is_sealed_then_delivered_then_safe_to_remove(county, township):
+    dock(township, 0, 5)
+    before = len(county.rows())
+    with township.open() as home:
+        assert {result.outcome for result in sweep(home)} == {Outcome.SEALED}
+        assert [bay.state for bay in home.journal.bays() if bay.name == "bay-1"] == [
+            BayState.DELIVERING
+        ]
+        assert len(county.rows()) == before
+        assert home.spool()["waiting"] == len(home.journal.in_state(State.SEALED)) > 0
+        tally = home.deliver()
+        assert (tally.away, tally.waiting, tally.refused) == (None, 0, 0)
+        assert {result.outcome for result in sweep(home)} <= {
+            Outcome.ACCESSIONED,
+            Outcome.DUPLICATE,
+        }
+        assert [bay.state for bay in home.journal.bays() if bay.name == "bay-1"] == [BayState.SAFE]
+        assert home.centre.spool.recordings() == []
+    new = county.rows()[before:] if before else county.rows()
+    assert tally.accessioned == len(county.rows()) - before
+    assert all(row.receipt_text for row in new)
+
+
+def test_everything_delivered_verifies_at_the_centre(county, township):
+    dock(township, 100)
+    with township.open() as home:
+        sweep(home)
+        home.deliver()
+    assert list(whole_check(county.desk.office)) == []
+
+
+def test_a_source_is_cleared_only_after_the_receipt_and_the_log_hears_of_it(county, tmp_path):
+    township = Township(tmp_path, "s-clearing", {"clear": When.AT_ONCE})
+    township.enrol(county)
+    files = dock(township, 200)
+    before = county.acts("source.clear")
+    with township.open() as home:
+        sweep(home)
+        assert all(file.exists() for file in files)
+        home.deliver()
+        assert all(file.exists() for file in files)
+        sweep(home)
+        assert not any(file.exists() for file in files)
+        home.deliver()
+        home.deliver()
+    assert county.acts("source.clear") > before
+
+
+def test_the_same_recorder_at_another_station_makes_no_second_recording(county, township, tmp_path):
+    dock(township, 300)
+    with township.open() as home:
+        sweep(home)
+        home.deliver()
+    count = len(county.rows())
+    other = Township(tmp_path / "other", township.name + "-b")
+    other.enrol(county)
+    dock(other, 300)
+    with other.open() as home:
+        outcomes = {result.outcome for result in sweep(home)}
+        assert outcomes == {Outcome.DUPLICATE}
+    assert len(county.rows()) == count
+
+
+def test_a_duplicate_sealed_while_offline_gets_the_first_receipt(county, township, tmp_path):
+    dock(township, 400)
+    other = Township(tmp_path / "other", township.name + "-b")
+    other.enrol(county)
+    dock(other, 400)
+    with township.open() as home, other.open() as away:
+        away.centre._away_until = float("inf")
+        assert {result.outcome for result in sweep(away)} == {Outcome.SEALED}
+        sweep(home)
+        home.deliver()
+        count = len(county.rows())
+        assert away.deliver().refused == 0
+        assert {result.outcome for result in sweep(away)} == {Outcome.DUPLICATE}
+        assert away.centre.spool.recordings() == []
+    assert len(county.rows()) == count
+    assert list(whole_check(county.desk.office)) == []
+
+
+def test_a_code_serves_one_machine_once(county, tmp_path):
+    code = county.code("s-once")
+    first, second = Township(tmp_path / "a", "s-once"), Township(tmp_path / "b", "s-once")
+    first.enrol(county, code=code)
+    with pytest.raises(CentreRefusedError) as refused:
+        second.enrol(county, code=code)
+    assert refused.value.code == "enrolment-used"
+    with first.open() as home:
+        home.report()
+
+
+def test_an_unknown_or_mistyped_code_is_refused(county, tmp_path):
+    code = county.code("s-typo")
+    other = ("B" if code[-1] != "B" else "C").join([code[:-1], ""])
+    township = Township(tmp_path, "s-typo")
+    with pytest.raises(EnrolmentError) as wrong_centre:
+        township.enrol(county, code=other)
+    assert wrong_centre.value.code == "enrolment-keys"
+    with pytest.raises(CentreRefusedError) as unknown:
+        township.enrol(county, code="s-typo/" + "-".join(["AAAA"] * 8))
+    assert unknown.value.code == "enrolment-code"
+    with pytest.raises(EnrolmentError):
+        township.enrol(county, code="not a code")
+
+
+def test_a_revoked_station_delivers_no_more_and_keeps_what_it_sealed(county, township):
+    dock(township, 500)
+    with township.open() as home:
+        sweep(home)
+        home.report()
+        with county.desk.office.catalogue.write() as uow:
+            assert enrolment.revoke(uow, township.name, "stolen", actor="system") == 1
+        count = len(county.rows())
+        tally = home.deliver()
+        assert tally.away == "enrolment-revoked"
+        assert (len(county.rows()), tally.waiting > 0) == (count, True)
+        assert home.centre.spool.recordings() != []
+        assert "enrolment-revoked" in home.spool()["alarms"]
+        # a new code mends it, under a new key, and nothing was lost
+    township.enrol(county)
+    with township.open() as home:
+        tally = home.deliver()
+        assert tally.away is None
+
+
+def test_a_station_cannot_touch_what_is_anothers(county, township, tmp_path):
+    other = Township(tmp_path / "other", township.name + "-b")
+    other.enrol(county)
+    with township.open() as home, other.open() as stranger:
+        recording = new_recording_id(home.clock(), b"x" * 10)
+        digest = Digest.of(b"0" * (9 << 20))
+        assert home.centre.client.begin_upload(recording, 9 << 20, digest, None) == 0
+        with pytest.raises(CentreRefusedError) as foreign:
+            stranger.centre.client.upload_offset(recording)
+        assert foreign.value.code == "not-found"
+        with pytest.raises(CentreRefusedError) as taken:
+            stranger.centre.client.begin_upload(recording, 9 << 20, digest, None)
+        assert taken.value.code == "conflict"
+
+
+def test_another_stations_record_is_refused(county, township, tmp_path):
+    dock(township, 600)
+    other = Township(tmp_path / "other", township.name + "-b")
+    other.enrol(county)
+    with township.open() as home, other.open() as stranger:
+        sweep(home)
+        entry = home.journal.in_state(State.SEALED)[0]
+        document = {"record": entry.record.decode(), "envelope": entry.envelope.decode()}
+        with pytest.raises(CentreRefusedError) as refused:
+            stranger.centre.client.ask("POST", "/accessions", document)
+        assert refused.value.code == "conflict"
+
+
+def test_a_payload_that_is_not_what_was_announced_begins_anew(county, township):
+    dock(township, 700)
+    with township.open() as home:
+        sweep(home)
+        entry = home.journal.in_state(State.SEALED)[0]
+        payload = home.settings.home / "spool" / str(entry.recording) / "payload"
+        good = payload.read_bytes()
+        payload.chmod(0o600)
+        payload.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+        count = len(county.rows())
+        home.delivery.run()
+        assert entry.id in home.delivery._refused
+        assert not any(row.id == str(entry.recording) for row in county.rows())
+        assert len(county.rows()) - count <= 1
+        payload.write_bytes(good)
+        home.delivery._refused.clear()
+        assert home.delivery.run().refused == 0
+        assert any(row.id == str(entry.recording) for row in county.rows())
+
+
+def test_an_assertion_serves_once(county, township):
+    with township.open() as home:
+        client = home.centre.client
+        sent = []
+        ask = client.wire.ask
+
+        class Spy:
+            def __getattr__(self, name):
+                return getattr(client_wire, name)
+
+            def ask(self, method, path, **more):
+                sent.append(more)
+                return ask(method, path, **more)
+
+        client_wire = client.wire
+        client.wire = Spy()
+        home.report()
+        form = next(more["form"] for more in sent if "form" in more)
+        with pytest.raises(CentreRefusedError) as replayed:
+            ask("POST", "/api/v1/token", form=form)
+        assert replayed.value.code == "enrolment-replay"
+
+
+def test_a_stations_clock_that_is_years_wrong_does_no_harm(county, township, monkeypatch):
+    import datetime as dt
+
+    from api import station_home as module
+
+    wrong = lambda: dt.datetime.now(dt.UTC) - dt.timedelta(days=4000)  # noqa: E731
+    monkeypatch.setattr(module, "clock", wrong)
+    dock(township, 800)
+    with township.open() as home:
+        assert home.clock() < dt.datetime.now(dt.UTC) - dt.timedelta(days=3000)
+        home.report()
+        assert abs(home.clock() - dt.datetime.now(dt.UTC)) < dt.timedelta(seconds=5)
+        assert "clock" in home.spool()["alarms"]
+        sweep(home)
+        assert home.deliver().away is None
+    with township.open() as home:  # remembered for a start without a network
+        assert abs(home.clock() - dt.datetime.now(dt.UTC)) < dt.timedelta(seconds=10)
+    newest = max(county.rows(), key=lambda row: row.accessioned_at)
+    assert newest.receipt_text
+
+
+def test_a_full_spool_stops_intake_and_touches_no_recorder(county, tmp_path):
+    township = Township(tmp_path, "s-full", {"spool_gb": 0.0001})
+    township.enrol(county)
+    files = dock(township, 900, 905)
+    with township.open() as home:
+        sweep(home)
+        bay = next(bay for bay in home.journal.bays() if bay.name == "bay-1")
+        assert (bay.state, bay.reason) == (BayState.ATTENTION, "spool-full")
+        assert all(file.exists() for file in files)
+        assert home.spool()["used"] <= home.spool()["limit"]
