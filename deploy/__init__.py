@@ -1,0 +1,1 @@
+"""How the county's servers are put together; no room imports this."""
