@@ -18,6 +18,7 @@ from api.commands import (
     ingest,
     keys,
     log,
+    migrate,
     officers,
     recorders,
     rules,
@@ -42,6 +43,7 @@ app.command()(demo.demo)
 app.command()(serve.serve)
 app.command()(serve.centre)
 app.command()(serve.found)
+app.command()(migrate.migrate)
 app.command()(ingest.ingest)
 app.command()(verify.verify)
 app.command()(bundle.bundle)

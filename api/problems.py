@@ -192,6 +192,13 @@ TABLE: dict[str, Words] = {
         "请重新拷贝县里下发的证书文件(PEM 格式)。",
         "Copy the CA file (PEM) that the county gave out anew.",
     ),
+    "moved": Words(
+        409,
+        "本单位已迁出,原目录不再使用:{home}",
+        "This office was moved; its old home is not used any more: {home}",
+        "请到县服务器上办理;原目录请妥善保管。",
+        "Use the county's server; keep the old home safe.",
+    ),
     "spool-full": Words(
         507,
         "本站暂存区已满,已暂停采集;记录仪里的录像没有动。",

@@ -35,6 +35,10 @@ class Settings(BaseSettings):
     township: str = "兴隆镇"
     log_origin: str = Field(default="liuhen.invalid/custody", pattern=r"^[^\s+]{1,200}$")
     database_url: str | None = None
+    objects_url: str | None = None  # s3://host:port/bucket?secure=true; default: a local folder
+    objects_access_key_file: Path | None = None
+    objects_secret_file: Path | None = None
+    objects_ca_file: Path | None = None
     rulebook: Path | None = None
     bays: dict[str, Path] = Field(default_factory=dict)
     landing: dict[str, Path] = Field(default_factory=dict)

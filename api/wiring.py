@@ -29,13 +29,17 @@ from storage.catalogue.journal import JournalStore
 from storage.catalogue.unit_of_work import Catalogue
 from storage.custody.signer import LogSigner
 from storage.digest import Algorithm
-from storage.errors import LiuhenError, NotFoundError
+from storage.durable import place
+from storage.errors import LiuhenError, NotFoundError, StoreSetupError
 from storage.signing import VerifyKey
 from storage.vault.folder_objects import FolderObjects
 from storage.vault.keys import KeyRing
+from storage.vault.minio_objects import MinioObjects
 from storage.vault.objects import ObjectStore
+from storage.vault.s3_address import S3Address, S3Key
 
 Step = Callable[[str], None]
+MOVED = "moved.json"
 
 
 def clock() -> datetime:
@@ -67,14 +71,62 @@ class StationBusyError(LiuhenError):
 
 
 def prepare_objects(settings: Settings) -> None:
-    """Make the object store ready for its first use; one that is ready stays as it is."""
+    """Make the object store ready for its first use; one that is ready stays as it is.
+
+    Raises: StoreSetupError, VaultError.
+    """
     settings.home.mkdir(parents=True, exist_ok=True)
-    store(settings).identity()
+    if settings.objects_url is not None:
+        MinioObjects(*_bucket(settings), entropy).create_bucket()
+    store(settings)
 
 
 def store(settings: Settings) -> ObjectStore:
-    """Open the object store of the settings."""
-    return FolderObjects(settings.home / "objects", entropy, immutable=settings.immutable)
+    """Open the object store of the settings, the same one as ever.
+
+    Raises: StoreSetupError (cannot keep evidence, or is not the store this office knows).
+    """
+    objects: ObjectStore
+    if settings.objects_url is None:
+        objects = FolderObjects(settings.home / "objects", entropy, immutable=settings.immutable)
+    else:
+        objects = MinioObjects.open(*_bucket(settings), entropy)
+    known, found = settings.home / "object-store.id", objects.identity()
+    if not known.exists():
+        place(known, found.encode())
+    elif known.read_text(encoding="utf-8") != found:
+        raise StoreSetupError(
+            bucket=settings.objects_url or "objects",
+            problem=f"this is store {found}, not the one that this office knows",
+            mend="LIUHEN_OBJECTS_URL",
+        )
+    return objects
+
+
+def _bucket(settings: Settings) -> tuple[S3Address, S3Key]:
+    access, secret = settings.objects_access_key_file, settings.objects_secret_file
+    if settings.objects_url is None or access is None or secret is None:
+        raise StoreSetupError(
+            bucket="",
+            problem="no key files",
+            mend="LIUHEN_OBJECTS_ACCESS_KEY_FILE, LIUHEN_OBJECTS_SECRET_FILE",
+        )
+    key = S3Key(_secret(access), _secret(secret))
+    return S3Address.parse(settings.objects_url, settings.objects_ca_file), key
+
+
+def _secret(path: Path) -> str:
+    """Return a secret from its own file, without the line's end. Raises: StoreSetupError."""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise StoreSetupError(bucket="", problem="secret unreadable", mend=str(path)) from error
+
+
+class MovedError(LiuhenError):
+    """The office was moved to another place: two of one log must never grow apart."""
+
+    code = "moved"
 
 
 def hold_station(home: Path, name: str) -> int:
@@ -122,12 +174,14 @@ class Office:
     _lock: list[int] = field(default_factory=list)
 
     @classmethod
-    def open(cls, settings: Settings, on_step: Step = _silent) -> "Office":
-        """Open an office that was founded.
+    def open(cls, settings: Settings, on_step: Step = _silent, *, moved: bool = False) -> "Office":
+        """Open an office that was founded; one that was moved away only where `moved` is said.
 
-        Raises: KeyRingError (no keys yet), RuleError, CatalogueBusyError.
+        Raises: KeyRingError (no keys yet), MovedError, RuleError, CatalogueBusyError.
         """
         home = settings.home
+        if (home / MOVED).exists() and not moved:
+            raise MovedError(home=str(home))
         ring = KeyRing.load(settings.keys)
         catalogue = Catalogue(settings.database, clock, entropy)
         catalogue.migrate()

@@ -43,6 +43,7 @@ from storage.vault.objects import (
     ObjectStore,
     Stored,
     key_of,
+    lockable,
 )
 from storage.vault.sealing import recipients_of
 
@@ -211,7 +212,7 @@ class LocalCentre:
         recording = SealedRecord.verify(row.record_text.encode(), self.stations()).id
         for part in PARTS:
             try:
-                self.objects.lock(key_of(recording, part), row.retain_until)
+                self.objects.lock(key_of(recording, part), lockable(row.retain_until))
             except ObjectMissingError as error:
                 raise FixityError(part=part, recording=row.id, problem="missing") from error
         self.on_step("locked")

@@ -16,7 +16,7 @@ from storage.catalogue import cases, recordings
 from storage.catalogue.tables import ExhibitRow
 from storage.catalogue.unit_of_work import Catalogue, UnitOfWork
 from storage.recording import RecordingId
-from storage.vault.objects import PARTS, ObjectStore, key_of
+from storage.vault.objects import PARTS, ObjectStore, key_of, lockable
 
 
 class Keeping(Protocol):
@@ -67,7 +67,7 @@ def lock(kept: Keeping, action: str, recording: str) -> datetime:
         row = recordings.by_id(session, recording)
     until = retain_until(kept.rulebook, row.accessioned_at, kind=kind, already=row.retain_until)
     for part in PARTS:
-        kept.objects.lock(key_of(RecordingId(UUID(row.id)), part), until)
+        kept.objects.lock(key_of(RecordingId(UUID(row.id)), part), lockable(until))
     return until
 
 

@@ -15,7 +15,15 @@ from storage.digest import Digest
 from storage.errors import LiuhenError, ObjectMissingError
 from storage.record import Receipt, SealedRecord
 from storage.signing import VerifyKey
-from storage.vault.objects import ENVELOPE, PARTS, PAYLOAD, RECORD, ObjectStore, key_of
+from storage.vault.objects import (
+    ENVELOPE,
+    PARTS,
+    PAYLOAD,
+    RECORD,
+    ObjectStore,
+    key_of,
+    lockable,
+)
 
 
 class Problem(StrEnum):
@@ -139,9 +147,10 @@ class Fixity:
                 yield Fault(Problem.SWAPPED, kept.recording, part, told | {"belongs_to": owner})
             else:
                 yield Fault(Problem.CHANGED, kept.recording, part, told)
-        if facts.retain_until is None or facts.retain_until < kept.retain_until:
+        wanted = lockable(kept.retain_until)
+        if facts.retain_until is None or facts.retain_until < wanted:
             until = facts.retain_until.isoformat() if facts.retain_until else None
-            promised = kept.retain_until.isoformat()
+            promised = wanted.isoformat()
             yield Fault(
                 Problem.LOCK, kept.recording, part, {"locked_until": until, "promised": promised}
             )

@@ -8,7 +8,7 @@ destruction stay possible as acts of two persons. Objects are written once.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -22,6 +22,8 @@ PAYLOAD = "payload"
 RECORD = "record.json"
 ENVELOPE = "envelope.json"
 PARTS = (PAYLOAD, RECORD, ENVELOPE)
+
+LATEST_LOCK = datetime(2100, 1, 1, tzinfo=UTC)
 
 _KEY = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
@@ -145,6 +147,15 @@ class ObjectStore(Protocol):
 
         Who remembers it notices a store that was swapped for another one, or for an empty one.
         """
+
+
+def lockable(until: datetime) -> datetime:
+    """Return the date that a store is asked to lock until, for a duty that lasts until then.
+
+    Servers that count seconds in 32 bits turn a date after February 2106 into one long past (seen
+    with Ceph 16). "For ever" is locked to the end of the century, and extended as that comes near.
+    """
+    return min(until, LATEST_LOCK)
 
 
 def key_of(recording: RecordingId, part: str) -> str:
