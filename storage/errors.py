@@ -71,6 +71,31 @@ class StorageFullError(VaultError):
     retryable = True
 
 
+class StoreUnavailableError(VaultError):
+    """The object store does not answer, or not sensibly. What it did is found out by looking."""
+
+    code = "store-unavailable"
+    retryable = True
+
+
+class StoreSetupError(VaultError):
+    """The object store as it is set up cannot keep evidence; `mend` says what would mend it."""
+
+    code = "store-setup"
+
+
+class StoreRefusedError(VaultError):
+    """The object store does not take our key, or does not let it do this."""
+
+    code = "store-refused"
+
+
+class StoreClockError(VaultError):
+    """The object store's clock and ours are too far apart for its signatures."""
+
+    code = "store-clock"
+
+
 class KeyRingError(LiuhenError):
     """A key is missing, malformed, or not the one that the envelope names."""
 

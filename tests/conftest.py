@@ -1,11 +1,13 @@
 """What every test may ask for: the real clips, a clock, randomness."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
+from tests.servers import s3
 
 FOOTAGE = os.environ.get("LIUHEN_FOOTAGE")
 
@@ -28,8 +30,18 @@ def entropy() -> Callable[[int], bytes]:
     return os.urandom
 
 
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[s3.S3Server]:
+    """A real S3 server with Object Lock, started once."""
+    with s3.provided() as server:
+        yield server
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not FOOTAGE:
         terminalreporter.write_sep(
             "!", "LIUHEN_FOOTAGE is not set: every test on real footage was SKIPPED", red=True
         )
+    skipped = terminalreporter.getreports("skipped")
+    if any(s3.NOT_TESTED in str(report.longrepr) for report in skipped):
+        terminalreporter.write_sep("!", s3.NOT_TESTED, red=True)

@@ -1,4 +1,4 @@
-"""The marks of parts: what a store says of bytes that came in pieces, to compare when read back.
+"""Objects in parts: gathering them, and their marks, to compare with when read back.
 
 A mark is `<length>.<first 128 bits of SHA-256, base64url>`, then `.<what the store adds>` where it
 needs a name of its own for the part. The caller keeps marks as they are and reads nothing in them.
@@ -6,9 +6,9 @@ needs a name of its own for the part. The caller keeps marks as they are and rea
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from storage.digest import Algorithm, hasher
+from storage.digest import Algorithm, Digest, hasher
 from storage.errors import VaultError
 from storage.vault.objects import Block
 
@@ -61,6 +61,43 @@ class Comparison:
         while self._same and self._waiting and self._seen == self._waiting[-1][0]:
             self._same = _text(self._digest.digest()) == self._waiting.pop()[1]
             self._digest, self._seen = hasher(Algorithm.SHA256), 0
+
+
+class Gathering:
+    """Blocks gathered into parts of equal length, counted and hashed on their way."""
+
+    def __init__(self, blocks: Iterable[Block], length: int) -> None:
+        """Gather into parts of `length` bytes."""
+        self.size = 0
+        self._blocks = blocks
+        self._length = length
+        self._hash = hasher(Algorithm.SHA256)
+
+    def parts(self) -> Iterator[bytearray]:
+        """Yield the parts; the last one may be shorter."""
+        held = bytearray()
+        for block in self._blocks:
+            view = memoryview(block)
+            self._hash.update(view)
+            self.size += len(view)
+            while view:
+                room = self._length - len(held)
+                held += view[:room]
+                view = view[room:]
+                if len(held) == self._length:
+                    yield held
+                    held = bytearray()
+        if held:
+            yield held
+
+    def exhaust(self) -> None:
+        """Count and hash without sending."""
+        for _part in self.parts():
+            pass
+
+    def digest(self) -> Digest:
+        """Return the SHA-256 of all that was given."""
+        return Digest(Algorithm.SHA256, self._hash.digest())
 
 
 def _text(digest: bytes) -> str:
