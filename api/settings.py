@@ -58,6 +58,8 @@ class Settings(BaseSettings):
     sweep_s: float = Field(default=5.0, gt=0)
     host: str = "127.0.0.1"
     port: int = Field(default=8743, ge=0, le=65535)
+    tls_certificate: Path | None = None  # PEM files; without them a proxy must speak TLS
+    tls_key: Path | None = None
     session_hours: float = Field(default=10.0, gt=0)
     enrolment_days: int = Field(default=730, ge=1, le=3650)
     footage: Path | None = None  # real clips for the demonstration and the tests

@@ -45,7 +45,7 @@ def serve(
     if not service.identity.anyone():
         ERR.print("还没有帐号,请先运行: liuhen accounts add  (no account yet)")
     try:
-        _run(app, host, port)
+        _run(app, host, port, settings)
     finally:
         office.close()
 
@@ -65,7 +65,7 @@ def centre(
     app = create_app(service, publisher.start, publisher.stop)
     ERR.print(f"县中心 centre: http://{host}:{port}/  (Ctrl-C 停止)")
     try:
-        _run(app, host, port)
+        _run(app, host, port, settings)
     finally:
         office.close()
 
@@ -84,7 +84,7 @@ def found(
     ERR.print("就绪 ready")
 
 
-def _run(app: FastAPI, host: str, port: int) -> None:
+def _run(app: FastAPI, host: str, port: int, settings: Settings) -> None:
     uvicorn.run(
         app,
         host=host,
@@ -94,6 +94,8 @@ def _run(app: FastAPI, host: str, port: int) -> None:
         access_log=False,
         timeout_graceful_shutdown=5,
         timeout_keep_alive=75,
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
     )
 
 
