@@ -165,8 +165,11 @@ class MinioObjects:
         Raises: StoreSetupError when there is one that cannot.
         """
         try:
-            with self._asking(Act.WRITE):
-                self._client.make_bucket(self._bucket, object_lock=True)
+            with self._asking(Act.READ):
+                there = self._client.bucket_exists(self._bucket)
+            if not there:  # else a key that may make none would be refused one that it needs not
+                with self._asking(Act.WRITE):
+                    self._client.make_bucket(self._bucket, object_lock=True)
         except VaultError as error:
             if error.facts.get("refusal") not in _EXISTS:
                 raise
