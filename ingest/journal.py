@@ -7,6 +7,7 @@ kept is `storage/catalogue/journal.py`.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -109,6 +110,10 @@ class Journal:
             entry.id, state=state, changed=self._clock().isoformat(), **columns
         )
         return _entry(row)
+
+    def together(self) -> AbstractContextManager[None]:
+        """Return a block whose calls are durable all together, when it ends, or not at all."""
+        return self._store.together()
 
     def with_receipt(self, source: str, sha256: str) -> Entry | None:
         """Return an entry of this source with these bytes that holds a verified receipt."""

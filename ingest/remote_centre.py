@@ -97,6 +97,7 @@ class RemoteCentre:
                 "details": dict(note.details) | {"station_at": note.at},
             }
             self.client.ask("POST", "/notes", document)
+            self.on_step("note-sent")
             self.journal.drop_note(note.number)
         return len(waiting)
 

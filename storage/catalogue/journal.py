@@ -6,6 +6,7 @@ here stands only how rows are kept (SQLite, WAL, synchronous=FULL: a step that w
 has happened).
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,21 +98,35 @@ class JournalStore:
         self._engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
         _configure(self._engine)
         self._writer = self._engine.execution_options(**{_WRITE: True})
+        self._joined = threading.local()
         with told("journal"):
             JournalBase.metadata.create_all(self._engine)
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """Open one transaction; it is on the disk when the block ends.
+        """Open one transaction, or join this thread's; it is on the disk when the block ends.
 
         Raises: CatalogueBusyError (locked for 30 s), StorageFullError, CatalogueUnavailableError.
         """
+        if (joined := getattr(self._joined, "session", None)) is not None:
+            yield joined
+            return
         with (
             told("journal"),
             Session(self._writer, expire_on_commit=False) as session,
             session.begin(),
         ):
             yield session
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make all that this thread writes in the block one transaction: all of it, or nothing."""
+        with self.write() as session:
+            self._joined.session = session
+            try:
+                yield
+            finally:
+                self._joined.session = None
 
     def find(self, source: str, path: bytes, size: int, mtime_ns: int) -> SubmissionRow | None:
         """Return the row under this natural key."""
