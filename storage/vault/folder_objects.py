@@ -12,7 +12,6 @@ on locked objects where the file system and our rights allow it, as a second fen
 import contextlib
 import errno
 import fcntl
-import itertools
 import json
 import mmap
 import os
@@ -70,14 +69,13 @@ class FolderObjects:
         self._root = root
         self._entropy = entropy
         self._immutable = immutable
-        self._count = itertools.count()
         root.mkdir(parents=True, exist_ok=True)
 
     def put(self, key: str, blocks: Iterable[Block]) -> Stored:
         """See ObjectStore.put."""
         final = self._root / checked(key)
         self._make_folder(final.parent)
-        temporary = final.parent / f"{_TEMPORARY}{final.name}-{os.getpid()}-{next(self._count)}"
+        temporary = final.parent / f"{_TEMPORARY}{final.name}-{self._entropy(16).hex()}"
         try:
             size, digest = _write(temporary, blocks, self._entropy(_MAC_KEY))
             self._place(temporary, final, digest)
@@ -104,8 +102,7 @@ class FolderObjects:
     def add_part(self, key: str, handle: str, number: int, offset: int, data: Block) -> str:
         """See ObjectStore.add_part."""
         try:
-            file = os.open(self._attempt(key, handle), os.O_WRONLY)
-            try:
+            with _alone(self._attempt(key, handle), os.O_WRONLY) as file:
                 if os.fstat(file).st_size < offset:
                     raise VaultError(key=key, problem="a part is missing", number=number)
                 os.ftruncate(file, offset)  # a part that comes again replaces what followed it
@@ -114,8 +111,6 @@ class FolderObjects:
                     written = os.pwrite(file, view, offset)
                     view, offset = view[written:], offset + written
                 os.fdatasync(file)
-            finally:
-                os.close(file)
         except OSError as error:
             raise _translated(error, key) from error
         return mark_of(data)
@@ -124,21 +119,12 @@ class FolderObjects:
         """See ObjectStore.complete."""
         final, attempt = self._root / checked(key), self._attempt(key, handle)
         try:
-            if not attempt.exists():  # an earlier call came this far, or there was none
-                return self._compared(final, key, marks, size)
-            file = os.open(attempt, os.O_RDONLY)
             try:
-                os.fchmod(file, 0o400)
-                os.fsync(file)
-            finally:
-                os.close(file)
-            stored = self._compared(attempt, key, marks, size)
-            self._place(attempt, final, stored.digest)
-            attempt.unlink()
-            sync_folder(final.parent)
+                return self._joined(attempt, final, marks, size)
+            except FileNotFoundError:  # an earlier call came this far, or there was none
+                return self._completed(final, marks, size)
         except OSError as error:
             raise _translated(error, key) from error
-        return stored
 
     def abort(self, key: str, handle: str) -> None:
         """See ObjectStore.abort."""
@@ -261,17 +247,21 @@ class FolderObjects:
         final = self._root / checked(key)
         return final.with_name(f"{_TEMPORARY}{final.name}-{handle}")
 
-    def _compared(self, path: Path, key: str, marks: Sequence[str], size: int) -> Stored:
-        """Read past the cache and compare with the parts. Raises: FixityError, OSError."""
-        digest, parts, read = hasher(Algorithm.SHA256), Comparison(marks), 0
-        for block in _read_past_cache(path):
-            digest.update(block)
-            parts.update(block)
-            read += len(block)
-        found = Digest(Algorithm.SHA256, digest.digest())
-        if read != size or not parts.same():
-            raise FixityError(part=path.name, problem="read back", found=str(found))
-        return Stored(key, read, found)
+    def _joined(self, attempt: Path, final: Path, marks: Sequence[str], size: int) -> Stored:
+        with _alone(attempt, os.O_RDONLY) as file:
+            os.fchmod(file, 0o400)
+            os.fsync(file)
+            stored = _compared(attempt, final, marks, size)
+            self._place(attempt, final, stored.digest)
+            attempt.unlink()
+            sync_folder(final.parent)
+        return stored
+
+    def _completed(self, final: Path, marks: Sequence[str], size: int) -> Stored:
+        try:
+            return _compared(final, final, marks, size)
+        except FixityError as error:
+            raise ObjectConflictError(key=final.name, folder=final.parent.name) from error
 
     @contextlib.contextmanager
     def _lock_note(self, key: str) -> Iterator[ObjectFacts]:
@@ -373,6 +363,36 @@ def _write(path: Path, blocks: Iterable[Block], mac_key: bytes) -> tuple[int, Di
     if found.tag != mac.tag:
         raise FixityError(part=path.name, problem="read back", found=str(read))
     return size, read
+
+
+@contextlib.contextmanager
+def _alone(attempt: Path, flags: int) -> Iterator[int]:
+    """Open an attempt's file for one thread of one process at a time.
+
+    A writer who waited while the attempt was completed must not write into what is now an object:
+    it finds the name gone. Raises: FileNotFoundError, OSError.
+    """
+    file = os.open(attempt, flags)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if not os.path.samestat(os.fstat(file), attempt.stat()):
+            raise FileNotFoundError(errno.ENOENT, "another attempt of that name", str(attempt))
+        yield file
+    finally:
+        os.close(file)
+
+
+def _compared(path: Path, final: Path, marks: Sequence[str], size: int) -> Stored:
+    """Read a file past the cache and compare it with its parts. Raises: FixityError, OSError."""
+    digest, parts, read = hasher(Algorithm.SHA256), Comparison(marks), 0
+    for block in _read_past_cache(path):
+        digest.update(block)
+        parts.update(block)
+        read += len(block)
+    found = Digest(Algorithm.SHA256, digest.digest())
+    if read != size or not parts.same():
+        raise FixityError(part=path.name, problem="read back", found=str(found))
+    return Stored(f"{final.parent.name}/{final.name}", read, found)
 
 
 def _mac(key: bytes) -> AEADEncryptionContext:

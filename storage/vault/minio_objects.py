@@ -33,7 +33,7 @@ import certifi
 import urllib3
 from minio import Minio
 from minio.commonconfig import ENABLED
-from minio.datatypes import ListMultipartUploadsResult, Part
+from minio.datatypes import ListMultipartUploadsResult, ListPartsResult, Part
 from minio.error import MinioException, S3Error
 from minio.retention import Retention
 from urllib3.exceptions import HTTPError, MaxRetryError, SSLError
@@ -63,6 +63,8 @@ _IDENTITY = "store.json"
 _REMEMBERED = 10_000  # versions
 _NO_LOCK = "ObjectLockConfigurationNotFoundError"
 _EXISTS = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
+# Parts were replaced by another writer, or (Ceph) more of them are there than are to be joined.
+_OTHER_PARTS = {"InvalidPart", "InvalidPartOrder"}
 _NOT_S3 = "not an answer of S3"
 
 T = TypeVar("T")
@@ -119,6 +121,9 @@ class _Client(Minio):
 
     def abort(self, bucket: str, name: str, handle: str) -> None:
         self._abort_multipart_upload(bucket, name, handle)
+
+    def parts(self, bucket: str, name: str, handle: str) -> ListPartsResult:
+        return self._list_parts(bucket, name, handle, max_parts=1)
 
     def uploads(self, bucket: str, after: str | None) -> ListMultipartUploadsResult:
         return self._list_multipart_uploads(bucket, key_marker=after)
@@ -219,7 +224,7 @@ class MinioObjects:
             return self.put(key, ())
         tags, own = [added_to(mark) for mark in marks], None
         if self._look(checked(key)) is None:
-            own = self._done(key, lambda: self._join(key, handle, tags))
+            own = self._complete(key, handle, tags)
         else:  # an earlier call came this far, or a twin was first
             self.abort(key, handle)
         return self._settled(key, own, _Wanted(size, marks=marks))
@@ -369,6 +374,19 @@ class MinioObjects:
     def _join(self, key: str, handle: str, tags: Sequence[str]) -> str | None:
         with self._asking(Act.WRITE, key):
             return self._client.join(self._bucket, key, handle, tags)
+
+    def _complete(self, key: str, handle: str, tags: Sequence[str]) -> str | None:
+        """Join an attempt's parts. Raises: ObjectMissingError when that cannot be any more."""
+        try:
+            return self._done(key, lambda: self._join(key, handle, tags))
+        except StoreUnavailableError:
+            with self._asking(Act.READ, key):  # Ceph answers 500 for an upload that is gone
+                self._client.parts(self._bucket, key, handle)
+            raise
+        except VaultError as error:
+            if error.facts.get("refusal") in _OTHER_PARTS:
+                raise ObjectMissingError(key=key, problem="other parts than the marks") from error
+            raise
 
     def _done(self, name: str, send: Callable[[], str | None]) -> str | None:
         """Send; when the reply is lost, or an earlier one was, look whether it was done."""

@@ -31,7 +31,11 @@ class S3Address:
 
         Raises: StoreSetupError that names what is wrong; a key in the address is refused.
         """
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+            _port = parts.port  # read so that a wrong one is told here
+        except ValueError as error:
+            raise _wrong("address", str(error)) from error
         bucket = parts.path.strip("/")
         asked = parse_qs(parts.query, keep_blank_values=True)
         if parts.scheme != "s3" or not parts.hostname:

@@ -1,37 +1,31 @@
-"""One suite for every object store: whatever implements the seam passes it."""
+"""One suite for every object store: whatever implements the seam passes it.
+
+It runs on a folder and on a real S3 server with Object Lock (`tests/servers/s3.py`).
+"""
 
 import os
+import time
+import tracemalloc
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from uuid import UUID
 
 import pytest
 
 from storage.digest import Digest
 from storage.errors import (
+    FixityError,
     ObjectConflictError,
     ObjectMissingError,
     RetentionError,
     VaultError,
 )
-from storage.recording import RecordingId, new_recording_id
-from storage.vault.folder_objects import FolderObjects, set_immutable
-from storage.vault.objects import ENVELOPE, PAYLOAD, RECORD, LockMode, ObjectStore, key_of
+from storage.recording import new_recording_id
+from storage.vault.objects import ENVELOPE, PAYLOAD, RECORD, LockMode, key_of
 
+MIB = 1 << 20
 LATER = datetime(9999, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture(params=["folder"])
-def store(request, tmp_path) -> Iterator[ObjectStore]:
-    yield FolderObjects(tmp_path / "objects", os.urandom)
-    for path in tmp_path.rglob("*"):
-        set_immutable(path, immutable=False)
-
-
-@pytest.fixture
-def recording(now) -> RecordingId:
-    return new_recording_id(now, os.urandom(10))
 
 
 def test_what_was_put_is_read_back_whole_and_by_range(store, recording):
@@ -81,10 +75,30 @@ def test_a_lock_only_grows_and_refuses_deletion(store, recording, now):
     store.lock(key, now + timedelta(days=200))
     with pytest.raises(RetentionError):
         store.delete(key, now + timedelta(days=150))
-    store.delete(key, now + timedelta(days=201))
+
+
+def test_a_lock_that_ended_lets_the_object_go(store, recording):
+    """The server's clock decides as well as ours: this one waits for it."""
+    key = key_of(recording, PAYLOAD)
+    store.put(key, [b"evidence"])
+    store.lock(key, datetime.now(UTC) + timedelta(seconds=3))
+    until = store.facts(key).retain_until
+    with pytest.raises(RetentionError):
+        store.delete(key, until - timedelta(seconds=1))
+    with pytest.raises(RetentionError):  # by the real time as well
+        store.delete(key, datetime.now(UTC))
+    assert store.facts(key).size == 8
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            store.delete(key, datetime.now(UTC))
+            break
+        except RetentionError:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
     with pytest.raises(ObjectMissingError):
         store.read(key, 0, 1)
-    store.delete(key, now)  # absent is deleted
+    store.delete(key, datetime.now(UTC))  # absent is deleted
 
 
 def test_an_envelope_is_locked_in_governance(store, recording, now):
@@ -125,17 +139,275 @@ def test_a_hostile_key_is_refused(store, key):
         store.read(key, 0, 1)
 
 
-def test_temporaries_of_a_killed_put_are_swept(tmp_path, recording):
-    store = FolderObjects(tmp_path / "objects", os.urandom)
-    folder = tmp_path / "objects" / str(recording)
-    folder.mkdir()
-    Path(folder / ".put-payload-1-0").write_bytes(b"half")
+def test_a_large_object_is_put_and_read_back_in_bounded_memory(store, recording):
+    """64 MiB pass; at most 40 MiB are held at once. One stream of the centre may take 64."""
+    block = os.urandom(MIB)
+    tracemalloc.start()
+    try:
+        store.put(key_of(recording, PAYLOAD), (block for _ in range(64)))
+        assert tracemalloc.get_traced_memory()[1] < 40 * MIB
+    finally:
+        tracemalloc.stop()
+    assert store.digest(key_of(recording, PAYLOAD)) == Digest.of(block * 64)
+
+
+def test_two_who_put_the_same_bytes_at_once_store_one_object(place, recording):
+    data = os.urandom(9 * MIB)
+    key = key_of(recording, PAYLOAD)
+    with ThreadPoolExecutor(4) as pool:
+        stored = list(pool.map(lambda _: place.open().put(key, [data]), range(4)))
+    assert {one.digest for one in stored} == {Digest.of(data)}
+    store = place.open()
+    assert (list(store.keys()), store.digest(key)) == ([key], Digest.of(data))
+
+
+def test_of_two_who_put_other_bytes_at_once_one_is_told(place, recording):
+    key = key_of(recording, RECORD)
+
+    def put(data: bytes) -> Digest | None:
+        try:
+            return place.open().put(key, [data]).digest
+        except ObjectConflictError:
+            return None
+
+    with ThreadPoolExecutor(2) as pool:
+        told = list(pool.map(put, [b"one", b"two"]))
+    assert sum(digest is None for digest in told) == 1
+    assert place.open().digest(key) in told
+
+
+def test_keys_are_sorted_and_only_those_of_objects(store, now):
+    recordings = [new_recording_id(now, os.urandom(10)) for _ in range(3)]
+    wanted = sorted(key_of(one, part) for one in recordings for part in (RECORD, PAYLOAD, ENVELOPE))
+    store.identity()
+    for key in reversed(wanted):
+        store.put(key, [b"x"])
+    store.begin(key_of(new_recording_id(now, os.urandom(10)), PAYLOAD))
+    assert list(store.keys()) == wanted
+
+
+def test_a_range_beyond_the_end_is_empty(store, recording):
+    key = key_of(recording, PAYLOAD)
+    store.put(key, [b"abc"])
+    assert [store.read(key, 3, 1), store.read(key, 99, 5), store.read(key, 0, 0)] == [b"", b"", b""]
+    with pytest.raises(VaultError):
+        store.read(key, -1, 1)
+
+
+def test_another_process_sees_what_was_deleted_and_put_anew(place, recording, now):
+    one, other = place.open(), place.open()
+    key = key_of(recording, PAYLOAD)
+    one.put(key, [b"first"])
+    assert other.read(key, 0, 9) == b"first"
+    one.delete(key, now)
+    with pytest.raises(ObjectMissingError):
+        other.read(key, 0, 9)
+    one.put(key, [b"second"])
+    assert other.read(key, 0, 9) == b"second"
+
+
+# Parts
+
+
+def parts_of(store, key, handle, data, length=5 * MIB, first=1) -> list[str]:
+    """Add all parts from that number on; return their marks."""
+    return [
+        store.add_part(key, handle, number, start, data[start : start + length])
+        for number, start in enumerate(range(0, len(data), length), 1)
+        if number >= first
+    ]
+
+
+def test_parts_become_one_object(store, recording, now):
+    data = os.urandom(12 * MIB)
+    key = key_of(recording, PAYLOAD)
+    handle = store.begin(key)
+    marks = parts_of(store, key, handle, data)
+    with pytest.raises(ObjectMissingError):
+        store.facts(key)
+    stored = store.complete(key, handle, marks, len(data))
+    assert (stored.size, stored.digest) == (len(data), Digest.of(data))
+    assert store.read(key, 5 * MIB - 3, 6) == data[5 * MIB - 3 : 5 * MIB + 3]
+    store.lock(key, now + timedelta(days=1))
+    assert store.facts(key).mode is LockMode.COMPLIANCE
+
+
+def test_parts_go_on_in_another_process(place, recording):
+    data = os.urandom(11 * MIB)
+    key = key_of(recording, PAYLOAD)
+    handle = place.open().begin(key)
+    mark = place.open().add_part(key, handle, 1, 0, data[: 5 * MIB])
+    marks = [mark, *parts_of(place.open(), key, handle, data, first=2)]
+    assert place.open().complete(key, handle, marks, len(data)).digest == Digest.of(data)
+
+
+def test_a_part_that_comes_again_replaces_what_followed_it(store, recording):
+    old, new = os.urandom(16 * MIB), os.urandom(13 * MIB)
+    key = key_of(recording, PAYLOAD)
+    handle = store.begin(key)
+    marks = parts_of(store, key, handle, old)
+    data = old[: 5 * MIB] + new
+    again = [marks[0], *parts_of(store, key, handle, data, first=2)]
+    assert store.complete(key, handle, again, len(data)).digest == Digest.of(data)
+
+
+def test_completing_twice_is_completing(place, recording):
+    data = os.urandom(6 * MIB)
+    key = key_of(recording, PAYLOAD)
+    handle = place.open().begin(key)
+    marks = parts_of(place.open(), key, handle, data)
+    first = place.open().complete(key, handle, marks, len(data))
+    assert place.open().complete(key, handle, marks, len(data)) == first
+
+
+def test_two_who_complete_at_once_both_succeed(place, recording):
+    data = os.urandom(6 * MIB)
+    key = key_of(recording, PAYLOAD)
+    handle = place.open().begin(key)
+    marks = parts_of(place.open(), key, handle, data)
+    with ThreadPoolExecutor(2) as pool:
+        stored = list(
+            pool.map(lambda _: place.open().complete(key, handle, marks, len(data)), range(2))
+        )
+    assert {one.digest for one in stored} == {Digest.of(data)}
+
+
+def test_attempts_at_one_key_do_not_touch_each_other(store, recording):
+    data = os.urandom(6 * MIB)
+    key = key_of(recording, PAYLOAD)
+    one, other = store.begin(key), store.begin(key)
+    marks = parts_of(store, key, one, data)
+    parts_of(store, key, other, bytes(6 * MIB))
+    store.abort(key, other)
+    store.abort(key, other)
+    with pytest.raises(ObjectMissingError):
+        store.add_part(key, other, 1, 0, b"x")
+    assert store.complete(key, one, marks, len(data)).digest == Digest.of(data)
+
+
+def test_the_same_bytes_from_a_second_attempt_succeed_and_others_conflict(store, recording):
+    data = os.urandom(6 * MIB)
+    key = key_of(recording, PAYLOAD)
+    store.put(key, [data])
+    same, other = store.begin(key), store.begin(key)
+    marks = parts_of(store, key, same, data)
+    assert store.complete(key, same, marks, len(data)).digest == Digest.of(data)
+    marks = parts_of(store, key, other, bytes(6 * MIB))
+    with pytest.raises(ObjectConflictError):
+        store.complete(key, other, marks, 6 * MIB)
+    assert store.digest(key) == Digest.of(data)
+
+
+def test_an_attempt_that_never_was_cannot_be_completed(store, recording):
+    key = key_of(recording, PAYLOAD)
+    handle = store.begin(key)
+    mark = store.add_part(key, handle, 1, 0, b"x")
+    store.abort(key, handle)
+    for untrusted in (handle, "../../../etc/passwd", "0" * 32):
+        with pytest.raises(ObjectMissingError):
+            store.complete(key, untrusted, [mark], 1)
+        with pytest.raises(ObjectMissingError):
+            store.add_part(key, untrusted, 1, 0, b"x")
+
+
+def test_parts_that_are_not_what_their_marks_say_are_refused(store, recording):
+    data = os.urandom(6 * MIB)
+    key = key_of(recording, PAYLOAD)
+    handle = store.begin(key)
+    marks = parts_of(store, key, handle, data)
+    digest = store.add_part(key, store.begin(key), 1, 0, bytes(5 * MIB)).split(".")[:2]
+    forged = ".".join(digest + marks[0].split(".")[2:])
+    with pytest.raises(FixityError):
+        store.complete(key, handle, [forged, marks[1]], len(data))
     assert list(store.keys()) == []
+
+
+def test_a_mark_that_no_store_gave_is_refused(store, recording):
+    key = key_of(recording, PAYLOAD)
+    handle = store.begin(key)
+    store.add_part(key, handle, 1, 0, b"x")
+    for untrusted in ("", "1", "1.short", "x" * 40):
+        with pytest.raises(VaultError):
+            store.complete(key, handle, [untrusted], 1)
+    assert list(store.keys()) == []
+
+
+def test_an_empty_object_may_come_in_no_parts(store, recording):
+    key = key_of(recording, PAYLOAD)
+    assert store.complete(key, store.begin(key), [], 0).digest == Digest.of(b"")
+
+
+def test_what_is_unfinished_is_swept_by_its_age(store, recording):
+    data = os.urandom(6 * MIB)
+    key = key_of(recording, PAYLOAD)
+    handle = store.begin(key)
+    marks = parts_of(store, key, handle, data)
+    assert store.sweep(datetime.now(UTC) - timedelta(hours=1)) == 0
+    with_parts = store.begin(key_of(recording, ENVELOPE))
+    assert with_parts
+    stored = store.complete(key, handle, marks, len(data))
     assert store.sweep(LATER) == 1
-    assert store.put(key_of(recording, PAYLOAD), [b"whole"]).size == 5
+    assert (store.sweep(LATER), store.digest(key)) == (0, stored.digest)
 
 
-def test_a_stored_object_is_read_only(tmp_path, recording):
-    store = FolderObjects(tmp_path / "objects", os.urandom)
-    store.put(key_of(recording, PAYLOAD), [b"x"])
-    assert (tmp_path / "objects" / str(recording) / "payload").stat().st_mode & 0o777 == 0o400
+# Holds
+
+
+def test_a_held_object_outlives_its_lock(store, recording, now):
+    key = key_of(recording, PAYLOAD)
+    store.put(key, [b"evidence"])
+    store.hold(key)
+    store.hold(key)
+    assert store.facts(key).held
+    with pytest.raises(RetentionError):
+        store.delete(key, LATER)
+    store.lock(key, now + timedelta(days=1))
+    assert (store.facts(key).held, store.facts(key).retain_until) == (True, now + timedelta(days=1))
+    store.release(key)
+    store.release(key)
+    assert not store.facts(key).held
+    with pytest.raises(RetentionError):  # the lock stands
+        store.delete(key, now)
+
+
+def test_a_released_object_may_go(store, recording, now):
+    key = key_of(recording, ENVELOPE)
+    store.put(key, [b"{}"])
+    store.hold(key)
+    store.release(key)
+    store.delete(key, now)
+    assert list(store.keys()) == []
+
+
+def test_nothing_is_held_that_is_not_there(store, recording):
+    for act in (store.hold, store.release):
+        with pytest.raises(ObjectMissingError):
+            act(key_of(recording, PAYLOAD))
+
+
+def test_locks_and_holds_at_once_lose_neither(place, recording, now):
+    key = key_of(recording, PAYLOAD)
+    place.open().put(key, [b"evidence"])
+    dates = [now + timedelta(days=days) for days in range(1, 9)]
+    with ThreadPoolExecutor(4) as pool:
+        waiting = [pool.submit(place.open().lock, key, date) for date in dates]
+        waiting.append(pool.submit(place.open().hold, key))
+        for one in waiting:
+            one.result()
+    facts = place.open().facts(key)
+    assert (facts.retain_until, facts.held) == (max(dates), True)
+
+
+# Which store this is
+
+
+def test_a_store_knows_its_name_and_another_has_another(place):
+    name = place.open().identity()
+    assert place.open().identity() == name
+    assert place.another().identity() != name
+
+
+def test_two_who_name_a_store_at_once_give_it_one_name(place):
+    with ThreadPoolExecutor(4) as pool:
+        names = set(pool.map(lambda _: place.open().identity(), range(4)))
+    assert names == {place.open().identity()}

@@ -76,7 +76,7 @@ bluestore_cache_autotune = false
 bluestore_cache_size = 67108864
 [client.rgw.a]
 rgw_data = {folder}/rgw
-rgw_frontends = beast endpoint=127.0.0.1:{port}
+rgw_frontends = beast endpoint=127.0.0.1:{port} tcp_nodelay=1
 rgw_thread_pool_size = 64
 """
 

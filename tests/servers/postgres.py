@@ -1,0 +1,172 @@
+"""A real PostgreSQL of the tests' own: Debian's binaries, a folder, a free port, nobody's rights."""
+
+import glob
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+
+_START_S = 60
+
+
+class PostgresError(Exception):
+    """The server did not come up, or its binaries are not here."""
+
+
+def binaries() -> Path | None:
+    """Return the folder of the newest server that Debian installed, if there is any."""
+    found = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"))
+    return Path(found[-1]).parent if found else None
+
+
+@dataclass
+class Postgres:
+    """One server on `folder`; `durable` says whether it syncs (only tests of crashes need it)."""
+
+    folder: Path
+    durable: bool = True
+    port: int = 0
+    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    def found(self) -> None:
+        """Make the cluster and start the server. Raises: PostgresError."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._run(
+            "initdb",
+            "-D",
+            str(self._data),
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+            "--data-checksums",
+            "--no-sync",
+        )
+        self.start()
+
+    def start(self) -> None:
+        """Start the server on its folder, and wait until it answers. Raises: PostgresError."""
+        self.port = self.port or _free_port()
+        settings = {
+            "port": self.port,
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": str(self._work),
+            "fsync": "on" if self.durable else "off",
+            "max_connections": 200,
+            "autovacuum": "off",
+            "logging_collector": "off",
+        }
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*self._as(), str(self._bin / "postgres"), "-D", str(self._data), *options],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + _START_S
+        while time.monotonic() < deadline:
+            try:
+                psycopg.connect(self._dsn("postgres"), connect_timeout=2).close()
+            except psycopg.OperationalError:
+                if self._process.poll() is not None:
+                    break
+                threading.Event().wait(0.05)
+            else:
+                return
+        raise PostgresError((self.folder / "log").read_text()[-2000:])
+
+    def create(self, template: str | None = None) -> str:
+        """Make a database of its own and return its URL, as settings take it."""
+        name = f"t{uuid.uuid4().hex[:12]}"
+        with psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template or 'template0'}")
+        return self.url(name)
+
+    def url(self, name: str) -> str:
+        """Return a database's URL."""
+        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{name}"
+
+    def kill(self) -> None:
+        """Kill every process of the server with -9, as a power cut would; `start` recovers."""
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+            (self._data / "postmaster.pid").unlink(missing_ok=True)
+
+    def stop(self) -> None:
+        """End the server."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)  # fast: ends sessions
+            try:
+                self._process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.kill()
+            self._process = None
+
+    @property
+    def _bin(self) -> Path:
+        found = binaries()
+        if found is None:
+            raise PostgresError("no PostgreSQL here: install postgresql")
+        return found
+
+    @property
+    def _work(self) -> Path:
+        return self.folder / "work"
+
+    @property
+    def _data(self) -> Path:
+        return self._work / "data"
+
+    def _as(self) -> list[str]:
+        """Return the words that give up root, which PostgreSQL refuses."""
+        self._work.mkdir(exist_ok=True)
+        if os.geteuid() != 0:
+            return []
+        for parent in [self.folder, *self.folder.parents]:
+            if parent.stat().st_uid == 0 and parent != Path("/") and parent.name != "tmp":
+                parent.chmod(parent.stat().st_mode | 0o011)
+        shutil.chown(self._work, "nobody", "nogroup")
+        return ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+
+    def _run(self, program: str, *words: str) -> None:
+        done = subprocess.run(
+            [*self._as(), str(self._bin / program), *words], capture_output=True, check=False
+        )
+        if done.returncode:
+            raise PostgresError(done.stderr.decode()[-2000:])
+
+    def _dsn(self, name: str) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{name}"
+
+
+@contextmanager
+def running(folder: Path, *, durable: bool = True) -> Iterator[Postgres]:
+    """Run a server on an empty folder until the block ends. Raises: PostgresError."""
+    server = Postgres(folder, durable)
+    try:
+        server.found()
+        yield server
+    finally:
+        server.stop()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

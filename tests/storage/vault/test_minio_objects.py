@@ -1,0 +1,370 @@
+"""What only a real S3 server can show: who refuses, what intruders cannot change, what is refused.
+
+`direct` is the SDK with the same key: what anybody who stole that key could do.
+"""
+
+import io
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import minio.time
+import pytest
+from minio import Minio
+from minio.commonconfig import COMPLIANCE, ENABLED, GOVERNANCE
+from minio.error import S3Error
+from minio.objectlockconfig import DAYS, ObjectLockConfig
+from minio.retention import Retention
+from minio.versioningconfig import VersioningConfig
+
+from storage.digest import Digest
+from storage.errors import (
+    ObjectConflictError,
+    ObjectMissingError,
+    RetentionError,
+    StorageFullError,
+    StoreClockError,
+    StoreRefusedError,
+    StoreSetupError,
+    StoreUnavailableError,
+)
+from storage.recording import new_recording_id
+from storage.vault.minio_objects import MinioObjects, _Client
+from storage.vault.objects import ENVELOPE, PAYLOAD, key_of
+from storage.vault.s3_address import S3Address, S3Key
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+def now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+@pytest.fixture
+def key(now) -> str:
+    return key_of(new_recording_id(now, os.urandom(10)), PAYLOAD)
+
+
+@pytest.fixture
+def address(s3_server) -> S3Address:
+    """A bucket with Object Lock."""
+    address = s3_server.bucket()
+    MinioObjects(address, s3_server.key, os.urandom).create_bucket()
+    return address
+
+
+@pytest.fixture
+def store(s3_server, address) -> MinioObjects:
+    return MinioObjects.open(address, s3_server.key, os.urandom)
+
+
+def client_of(address: S3Address, key: S3Key) -> Minio:
+    return Minio(address.host, key.access, key.secret, secure=address.secure, region=address.region)
+
+
+@pytest.fixture
+def direct(s3_server) -> Minio:
+    return client_of(s3_server.address, s3_server.key)
+
+
+def versions(direct, address, key) -> list:
+    found = direct.list_objects(address.bucket, key, include_version=True, recursive=True)
+    return [one for one in found if not one.is_delete_marker]
+
+
+# Who refuses
+
+
+def test_the_server_itself_refuses_to_delete_what_is_locked(store, direct, address, key, now):
+    store.put(key, [os.urandom(9 * MIB)])
+    store.lock(key, now + timedelta(days=30))
+    (version,) = versions(direct, address, key)
+    with pytest.raises(S3Error, match="AccessDenied"):
+        direct.remove_object(address.bucket, key, version_id=version.version_id)
+    with pytest.raises(RetentionError):  # not even when our clock is wrong
+        store.delete(key, now + timedelta(days=31))
+    assert store.facts(key).size == 9 * MIB
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Retention(COMPLIANCE, datetime.now(UTC) + timedelta(days=9)),
+        Retention(GOVERNANCE, datetime.now(UTC) + timedelta(days=60)),
+    ],
+)
+def test_the_server_itself_refuses_to_weaken_a_lock(store, direct, address, key, now, other):
+    store.put(key, [b"evidence"])
+    store.lock(key, now + timedelta(days=30))
+    (version,) = versions(direct, address, key)
+    with pytest.raises(S3Error, match="AccessDenied"):
+        direct.set_object_retention(address.bucket, key, other, version_id=version.version_id)
+    assert store.facts(key).retain_until == now + timedelta(days=30)
+
+
+def test_the_server_itself_refuses_to_delete_what_is_held(store, direct, address, key, now):
+    store.put(key, [b"evidence"])
+    store.hold(key)
+    (version,) = versions(direct, address, key)
+    with pytest.raises(S3Error, match="AccessDenied"):
+        direct.remove_object(address.bucket, key, version_id=version.version_id)
+    direct.disable_object_legal_hold(address.bucket, key, version_id=version.version_id)
+    assert not store.facts(key).held
+
+
+def test_a_lock_of_another_mode_is_told(store, direct, address, key, now):
+    """Somebody locked an envelope for ever: its key could not be destroyed."""
+    envelope = key.replace(PAYLOAD, ENVELOPE)
+    store.put(envelope, [b"{}"])
+    (version,) = versions(direct, address, envelope)
+    direct.set_object_retention(
+        address.bucket,
+        envelope,
+        Retention(COMPLIANCE, now + timedelta(days=2)),
+        version_id=version.version_id,
+    )
+    with pytest.raises(RetentionError) as caught:
+        store.lock(envelope, now + timedelta(days=1))
+    assert caught.value.facts["found"].startswith("COMPLIANCE")
+
+
+def test_a_lock_until_a_date_that_has_passed_asks_for_nothing(store, key, now):
+    store.put(key, [b"x"])
+    store.lock(key, now - timedelta(days=1))
+    assert store.facts(key).retain_until is None
+
+
+def test_a_lock_keeps_at_least_the_part_of_a_second(store, key, now):
+    store.put(key, [b"x"])
+    store.lock(key, now + timedelta(days=1, microseconds=1))
+    assert store.facts(key).retain_until == now + timedelta(days=1, seconds=1)
+
+
+# Intruders
+
+
+def test_a_delete_marker_and_a_second_version_change_nothing(store, direct, address, key, now):
+    store.put(key, [b"evidence"])
+    store.lock(key, now + timedelta(days=1))
+    direct.put_object(address.bucket, key, io.BytesIO(b"forged!!"), 8)
+    direct.remove_object(address.bucket, key)
+    fresh = MinioObjects.open(address, _key(store), os.urandom)
+    for one in (store, fresh):
+        assert one.read(key, 0, 99) == b"evidence"
+        assert one.digest(key) == Digest.of(b"evidence")
+        assert one.facts(key).retain_until == now + timedelta(days=1)
+        assert list(one.keys()) == [key]
+        assert one.put(key, [b"evidence"]).size == 8
+        with pytest.raises(ObjectConflictError):
+            one.put(key, [b"forged!!"])
+
+
+def _key(store: MinioObjects) -> S3Key:
+    held = store._client._provider.retrieve()
+    return S3Key(held.access_key, held.secret_key)
+
+
+def test_deleting_takes_every_version_and_marker(store, direct, address, key, now):
+    store.put(key, [b"evidence"])
+    direct.put_object(address.bucket, key, io.BytesIO(b"forged"), 6)
+    direct.remove_object(address.bucket, key)
+    store.delete(key, now)
+    assert list(direct.list_objects(address.bucket, include_version=True, recursive=True)) == []
+
+
+def test_a_younger_version_that_is_locked_never_takes_the_objects_place(
+    store, direct, address, key, now
+):
+    store.put(key, [b"evidence"])
+    direct.put_object(
+        address.bucket,
+        key,
+        io.BytesIO(b"forged"),
+        6,
+        retention=Retention(COMPLIANCE, now + timedelta(days=1)),
+    )
+    with pytest.raises(RetentionError):
+        store.delete(key, now)
+    assert store.read(key, 0, 99) == b"evidence"
+
+
+def test_twins_leave_one_version(s3_server, address, direct, key):
+    data = os.urandom(9 * MIB)
+
+    def put(_: int) -> Digest:
+        return MinioObjects(address, s3_server.key, os.urandom).put(key, [data]).digest
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(put, range(4))) == {Digest.of(data)}
+    assert len(versions(direct, address, key)) == 1
+
+
+def test_what_lies_in_the_bucket_beside_objects_is_left_alone(store, direct, address, now):
+    direct.put_object(address.bucket, "notes.txt", io.BytesIO(b"x"), 1)
+    other = store._client.begin(address.bucket, "notes.txt")
+    assert (list(store.keys()), store.sweep(now + timedelta(days=1))) == ([], 0)
+    store._client.abort(address.bucket, "notes.txt", other)
+
+
+# Parts
+
+
+def test_an_attempt_with_parts_left_over_ends_whole_or_begins_anew(store, key):
+    """Ceph joins all parts or none; others leave the rest away. Never is a part mixed in."""
+    handle = store.begin(key)
+    marks = [
+        store.add_part(key, handle, number, 0, bytes([number]) * 5 * MIB) for number in (1, 2, 3)
+    ]
+    try:
+        stored = store.complete(key, handle, marks[:2], 10 * MIB)
+    except ObjectMissingError:
+        assert list(store.keys()) == []
+    else:
+        assert stored.digest == Digest.of(b"\x01" * 5 * MIB + b"\x02" * 5 * MIB)
+
+
+def test_a_part_that_another_writer_replaced_is_not_joined(store, key):
+    handle = store.begin(key)
+    mark = store.add_part(key, handle, 1, 0, b"one")
+    store.add_part(key, handle, 1, 0, b"two")
+    with pytest.raises(ObjectMissingError):
+        store.complete(key, handle, [mark], 3)
+    assert list(store.keys()) == []
+
+
+def test_every_upload_of_a_long_list_is_swept(store, now):
+    keys = [key_of(new_recording_id(now, os.urandom(10)), PAYLOAD) for _ in range(5)]
+    for key in keys:
+        store.begin(key)
+        store.begin(key)
+    assert store.sweep(now + timedelta(days=1)) == 10
+    assert store.sweep(now + timedelta(days=1)) == 0
+
+
+def test_every_byte_is_sent_under_a_checksum(store, key):
+    told = io.StringIO()
+    store._client.trace_on(told)
+    store.put(key, [b"whole"])
+    handle = store.begin(key.replace(PAYLOAD, ENVELOPE))
+    mark = store.add_part(key.replace(PAYLOAD, ENVELOPE), handle, 1, 0, b"part")
+    store.complete(key.replace(PAYLOAD, ENVELOPE), handle, [mark], 4)
+    store._client.trace_off()
+    sent = told.getvalue().split("---------START-HTTP---------")[1:]
+    bodies = [
+        part for part in sent if part.startswith(("\nPUT", "\nPOST")) and "?uploads=" not in part
+    ]
+    assert len(bodies) == 3
+    assert all("Content-Md5:" in part for part in bodies)
+
+
+def test_the_sdk_still_has_the_calls_of_one_request():
+    """They are its own, not public: a release without them must fail here, not in the field."""
+    for name in (
+        "_put_object",
+        "_create_multipart_upload",
+        "_upload_part",
+        "_complete_multipart_upload",
+        "_abort_multipart_upload",
+        "_list_parts",
+        "_list_multipart_uploads",
+    ):
+        assert callable(getattr(_Client, name))
+
+
+# Buckets that cannot keep evidence
+
+
+def refused(address: S3Address, key: S3Key) -> StoreSetupError:
+    with pytest.raises(StoreSetupError) as caught:
+        MinioObjects.open(address, key, os.urandom)
+    assert caught.value.facts["bucket"] == address.bucket
+    return caught.value
+
+
+def test_a_missing_bucket_is_refused_with_the_command_that_makes_it(s3_server):
+    address = s3_server.bucket()
+    told = refused(address, s3_server.key).facts
+    assert told["problem"] == "no such bucket"
+    assert f"--bucket {address.bucket} --object-lock-enabled-for-bucket" in told["mend"]
+
+
+@pytest.mark.parametrize("versioned", [False, True])
+def test_a_bucket_without_lock_is_refused_and_not_taken_for_made(s3_server, direct, versioned):
+    address = s3_server.bucket()
+    direct.make_bucket(address.bucket)
+    if versioned:
+        direct.set_bucket_versioning(address.bucket, VersioningConfig(ENABLED))
+    assert "mc mb --with-lock" in refused(address, s3_server.key).facts["mend"]
+    with pytest.raises(StoreSetupError):
+        MinioObjects(address, s3_server.key, os.urandom).create_bucket()
+
+
+def test_a_bucket_that_locks_by_itself_is_refused(s3_server, direct, address):
+    direct.set_object_lock_config(address.bucket, ObjectLockConfig(COMPLIANCE, 1, DAYS))
+    assert refused(address, s3_server.key).facts["problem"] == "default retention COMPLIANCE"
+
+
+def test_making_a_bucket_twice_is_making_it(s3_server, store, address, key):
+    store.put(key, [b"x"])
+    MinioObjects(address, s3_server.key, os.urandom).create_bucket()
+    assert store.read(key, 0, 1) == b"x"
+
+
+def test_a_bucket_swapped_for_an_empty_one_has_another_name(store, s3_server, direct, address):
+    name = store.identity()
+    for version in versions(direct, address, "store.json"):
+        direct.remove_object(address.bucket, "store.json", version_id=version.version_id)
+    direct.remove_bucket(address.bucket)
+    with pytest.raises(StoreSetupError):
+        store.identity()
+    MinioObjects(address, s3_server.key, os.urandom).create_bucket()
+    assert store.identity() != name
+
+
+def test_a_name_that_an_intruder_overwrote_stays(store, direct, address):
+    name = store.identity()
+    direct.put_object(address.bucket, "store.json", io.BytesIO(b'{"store":"other"}'), 17)
+    direct.remove_object(address.bucket, "store.json")
+    assert store.identity() == name
+
+
+# Keys, clocks, quotas
+
+
+def test_a_wrong_secret_is_told(s3_server, address, key):
+    wrong = S3Key(s3_server.key.access, "not the secret")
+    with pytest.raises(StoreRefusedError):
+        MinioObjects.open(address, wrong, os.urandom)
+    with pytest.raises(StoreRefusedError):
+        MinioObjects(address, wrong, os.urandom).put(key, [b"x"])
+
+
+def test_a_server_that_is_not_there_may_come_back(s3_server, address, key):
+    nobody = replace(address, host="127.0.0.1:1")
+    with pytest.raises(StoreUnavailableError) as caught:
+        MinioObjects(nobody, s3_server.key, os.urandom).put(key, [b"x"])
+    assert caught.value.retryable
+
+
+def test_clocks_too_far_apart_are_told_from_a_wrong_key(store, key, monkeypatch, now):
+    monkeypatch.setattr(minio.time, "utcnow", lambda: now - timedelta(days=400))
+    with pytest.raises(StoreClockError):
+        store.put(key, [b"x"])
+
+
+def test_a_full_quota_is_told_as_no_space(s3_server, now, key):
+    if s3_server.own is None:
+        pytest.skip("a quota is set by the operator of the server")
+    name = os.urandom(6).hex()
+    s3_server.own.add_user(name, name, "a secret of its own")
+    for words in (("set", "--max-size=4096"), ("enable",)):
+        s3_server.own.admin("quota", *words, "--quota-scope=user", f"--uid={name}")
+    store = MinioObjects(s3_server.bucket(), S3Key(name, "a secret of its own"), os.urandom)
+    store.create_bucket()
+    for data in (b"x" * 100_000, os.urandom(9 * MIB)):
+        with pytest.raises(StorageFullError) as caught:
+            store.put(key, [data])
+        assert caught.value.retryable
+    assert list(store.keys()) == []
