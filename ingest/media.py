@@ -11,14 +11,16 @@ import os
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import ffmpeg
 
@@ -109,6 +111,123 @@ class Sandbox:
         except MediaToolError:
             file.seek(0)
             return _run([*command, "--packets-only"], file, counting)
+
+    def record(self, plan: "Plan", folder: Path) -> "Recording":
+        """Start to record a camera into a folder; the caller carries the conversation.
+
+        ffmpeg gets a socket to the caller, the folder, and nothing else: with bubblewrap no
+        network at all, no address of the camera and no password. Streams are copied, never
+        encoded anew. What is not limited: how much processor time it takes over the days, and
+        how many files it makes in that folder (each is bounded). Without bubblewrap its
+        loopback is the machine's: whoever is on this machine could take its place there.
+        The process ends with the thread that started it, where bubblewrap can see to that.
+        Raises: MediaToolError(missing).
+        """
+        bound = self.level is Level.BWRAP
+        program = "/sandboxed/record.py" if bound else str(_SANDBOXED / "record.py")
+        out = "/out" if bound else str(folder)
+        wrap = [*self.wrap[:-1], "--bind", str(folder), out, "--"] if bound else []
+        return Recording.start([*wrap, *_python(), program, *plan.command(out)], plan)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a camera is recorded: in segments that begin at whole multiples of the clock's hour.
+
+    The container is Matroska: cut off anywhere, what was written can be read; and it holds every
+    sound that cameras speak, G.711 too, which MP4 does not. A cluster is written each second.
+    """
+
+    url: str  # `{camera}` in it stands for the loopback inside
+    segment_s: int = 300
+    file_bytes: int = 4 << 30
+
+    def command(self, folder: str) -> list[str]:
+        """Return ffmpeg's command; it prints `name,start,end` for each closed segment."""
+        # Codecs are looked for as long as it takes, frame rates not at all: nothing is kept back.
+        camera = ffmpeg.input(
+            self.url,
+            rtsp_transport="tcp",
+            allowed_media_types="video+audio",
+            analyzeduration=20_000_000,
+            fpsprobesize=0,
+        )
+        command: list[str] = ffmpeg.output(
+            camera["v:0?"],
+            camera["a:0?"],
+            f"{folder}/%06d.mkv",
+            c="copy",
+            f="segment",
+            segment_time=self.segment_s,
+            segment_atclocktime=1,
+            reset_timestamps=1,
+            segment_format="matroska",
+            segment_format_options="cluster_time_limit=1000",
+            segment_list="pipe:1",
+            segment_list_type="csv",
+            flush_packets=1,
+        ).compile()
+        return [*command[:1], "-nostdin", "-v", "error", *command[1:]]
+
+
+@dataclass(slots=True)
+class Recording:
+    """A running ffmpeg: `line` is this side of its conversation, `told` what it prints."""
+
+    line: socket.socket
+    told: IO[bytes]
+    _child: "subprocess.Popen[bytes]"
+    _said: BinaryIO
+
+    @classmethod
+    def start(cls, command: list[str], plan: Plan) -> "Recording":
+        """Run a command with one end of a socket pair as its standard input."""
+        ours, theirs = socket.socketpair()
+        said = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `end`
+        try:
+            child = subprocess.Popen(
+                command,
+                stdin=theirs.fileno(),
+                stdout=subprocess.PIPE,
+                stderr=said,
+                env={"PATH": "/usr/bin:/bin", "TZ": "UTC"},
+                start_new_session=True,
+                preexec_fn=lambda: _recording_limits(plan.file_bytes),  # noqa: PLW1509 - before exec
+            )
+        except OSError as error:
+            ours.close()
+            said.close()
+            raise MediaToolError("missing", type(error).__name__) from error
+        finally:
+            theirs.close()
+        assert child.stdout is not None  # noqa: S101 - a pipe was asked for
+        return cls(ours, child.stdout, child, said)
+
+    def end(self, wait_s: float) -> bytes:
+        """End the conversation; return what ffmpeg still printed while it closed its file.
+
+        A process that does not end in time is killed; what it wrote stays.
+        """
+        self.line.close()
+        try:
+            rest, _ = self._child.communicate(timeout=wait_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._child.pid, signal.SIGKILL)
+            rest, _ = self._child.communicate()
+        return rest
+
+    def said(self) -> str:
+        """Return the end of what ffmpeg complained of, and let go of it. Untrusted text."""
+        with self._said as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 300))
+            return file.read().decode(errors="replace")
+
+
+def _recording_limits(file_bytes: int) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE, _ADDRESS_SPACE))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _python() -> list[str]:

@@ -1,0 +1,429 @@
+"""Room cameras: one recorder for each camera, in segments that the station takes as evidence.
+
+A recorder keeps its camera's stream exactly as it comes (`media.py: Sandbox.record`), in segments
+that it closes, names by the station's clock and moves, whole, into a landing folder. What a
+segment is called is what is claimed of it: the start is when its first packet came here. When the
+camera goes away the segment ends with it, and the next one begins when it is back: no file ever
+spans a break. A segment that a crash cut off is landed by the next start, as far as it was
+written, without an end in its name.
+
+Footage is never deleted here. Before the disk is full the recorder stops and says so.
+Cameras' passwords are read from their file for each connection and go to `rtsp.py` alone.
+"""
+
+import json
+import logging
+import math
+import os
+import re
+import selectors
+import shutil
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+
+from ingest.media import MediaToolError, Plan, Recording, Sandbox
+from ingest.rtsp import INSIDE, Address, Answer, CameraError, Login, Relay, connect
+from storage.durable import place, sync_folder
+
+LOG = logging.getLogger("liuhen.cameras")
+WANTED = "wanted"
+_BLOCK = 1 << 16
+_TICK_S = 0.5
+_CLOSE_S = 20.0
+_LINE_S = 30.0
+_SEGMENT = re.compile(r"(\d{6})\.mkv")
+_STARTS = "starts.json"
+_DRIFT_S = 1.0
+_CLOSURES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """A camera and where it looks; `name` becomes the recordings' source."""
+
+    name: str
+    address: Address
+    room: str
+    user: str | None = None
+    password_file: Path | None = None
+    always: bool = True
+
+    def login(self) -> Login | None:
+        """Read the password anew. Raises: CameraError(secret)."""
+        if self.user is None or self.password_file is None:
+            return None
+        try:
+            return Login(self.user, self.password_file.read_text(encoding="utf-8").strip("\r\n"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise CameraError("secret", camera=self.name) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds, bytes, bytes per second."""
+
+    segment_s: int = 300
+    most: float = 4e6
+    reserve: int = 10 << 30
+    connect_s: float = 10.0
+    silence_s: float = 10.0
+    first_wait_s: float = 1.0
+    longest_wait_s: float = 60.0
+
+    @property
+    def file_bytes(self) -> int:
+        """What one segment may hold: all that is let through in its time, and the burst."""
+        return int(self.most * (self.segment_s + 60))
+
+
+class CameraState(StrEnum):
+    """What an operator sees of a camera."""
+
+    OFF = "camera-off"  # not wanted now
+    RECORDING = "recording"
+    ATTENTION = "attention"  # wanted, but not recorded; `reason` says why
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """A camera's folders, below one home: what is being written, and what has landed."""
+
+    open: Path
+    landing: Path
+    wanted: Path
+
+    @classmethod
+    def of(cls, home: Path, name: str) -> "Places":
+        """Return the folders of one camera; `landing` is a sub-folder of the bay `landed`."""
+        return cls(home / "open" / name, landed(home) / name, home / "open" / f"{name}.{WANTED}")
+
+
+def landed(home: Path) -> Path:
+    """Return the landing folder that a station watches, of all cameras together."""
+    return home / "landed"
+
+
+def ask_for(places: Places, at: datetime) -> None:
+    """Have a camera recorded from now on, until `let_go`; survives restarts."""
+    places.wanted.parent.mkdir(parents=True, exist_ok=True)
+    place(places.wanted, at.isoformat().encode())
+
+
+def let_go(places: Places) -> None:
+    """Have a camera recorded no more, unless it always is."""
+    places.wanted.unlink(missing_ok=True)
+
+
+@dataclass(slots=True)
+class Timeline:
+    """When the segments of one session began, by the station's clock.
+
+    ffmpeg tells seconds since the first packet, by the camera's clock; the first packet's time
+    is known here. A camera's clock that runs wrong is followed only when three closures in a row
+    came too early or too late by a second: one late closure is a slow network, not a wrong clock.
+    """
+
+    began: datetime
+    _late: deque[float] = field(default_factory=lambda: deque(maxlen=_CLOSURES))
+
+    def at(self, seconds: float) -> datetime:
+        """Return the time of a moment of the session."""
+        return self.began + timedelta(seconds=seconds)
+
+    def closed(self, seconds: float, now: datetime) -> None:
+        """Hear that a segment ended at this moment of the session, and was closed now."""
+        self._late.append((now - self.at(seconds)).total_seconds())
+        drift = min(self._late, key=abs)
+        if len(self._late) == _CLOSURES and abs(drift) > _DRIFT_S:
+            LOG.warning("a camera's clock is %+.1f s off ours; followed", drift)
+            self.began += timedelta(seconds=drift)
+            self._late.clear()
+
+
+class _StopError(Exception):
+    """The session is to end, in good order."""
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Records one camera for as long as `run` is let run; `tell` hears state and reason."""
+
+    camera: Camera
+    places: Places
+    sandbox: Sandbox
+    clock: Callable[[], datetime]
+    monotonic: Callable[[], float]
+    entropy: Callable[[int], bytes]
+    limits: Limits = field(default_factory=Limits)
+    tell: Callable[[CameraState, str | None], None] = lambda _state, _reason: None
+    _told: tuple[CameraState, str | None] | None = None
+
+    def run(self, stop: threading.Event) -> None:
+        """Record whenever the camera is wanted, and try again whenever it fails, until stopped."""
+        self.places.landing.mkdir(parents=True, exist_ok=True)
+        self.places.open.mkdir(parents=True, exist_ok=True)
+        recover(self.places, self.camera.name)
+        wait = self.limits.first_wait_s
+        while not stop.is_set():
+            if not self.wanted():
+                self._tell(CameraState.OFF, None)
+                wait = self.limits.first_wait_s
+                stop.wait(_TICK_S)
+                continue
+            began = self.monotonic()
+            try:
+                self._session(stop)
+                reason = None
+            except CameraError as error:
+                reason = error.reason
+                LOG.warning("%s: %s", self.camera.name, error)
+            except MediaToolError as error:
+                reason = "camera-no-tool"
+                LOG.warning("%s: %s", self.camera.name, error)
+            except OSError as error:
+                reason = "storage-full" if self._room() <= 0 else "camera-disk"
+                LOG.warning("%s: %s", self.camera.name, error)
+            if reason is not None:
+                self._tell(CameraState.ATTENTION, reason)
+                if self.monotonic() - began > self.limits.longest_wait_s:
+                    wait = self.limits.first_wait_s
+                stop.wait(wait)
+                wait = min(wait * 2, self.limits.longest_wait_s)
+        self._tell(CameraState.OFF, None)
+
+    def wanted(self) -> bool:
+        """Tell whether the camera is to be recorded now."""
+        return self.camera.always or self.places.wanted.exists()
+
+    def _room(self) -> int:
+        """Return how many bytes there are above the disk's reserve."""
+        return shutil.disk_usage(self.places.open).free - self.limits.reserve
+
+    def _session(self, stop: threading.Event) -> None:
+        """Record one connection. Raises: CameraError, MediaToolError, OSError."""
+        if self._room() <= self.limits.file_bytes // 4:
+            raise CameraError("disk", free_mb=shutil.disk_usage(self.places.open).free >> 20)
+        login = self.camera.login()
+        answer = Answer(login, self.entropy) if login else None
+        line = connect(self.camera.address, self.limits.connect_s)
+        folder = self.places.open / f"{self.clock().astimezone(UTC):%Y%m%dT%H%M%S%f}"
+        folder.mkdir()
+        plan = Plan(INSIDE, self.limits.segment_s, self.limits.file_bytes)
+        try:
+            with line:
+                running = self.sandbox.record(plan, folder)
+                relay = Relay(self.camera.address, answer, self.limits.most)
+                session = _Session(self, folder, running, line, relay)
+                session.run(stop)
+        finally:
+            _land(folder, self.places, self.camera.name)
+
+    def _tell(self, state: CameraState, reason: str | None) -> None:
+        if (state, reason) != self._told:
+            self._told = (state, reason)
+            self.tell(state, reason)
+
+
+class _Session:
+    """One connection: bytes to and fro, segments landed as ffmpeg closes them."""
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        folder: Path,
+        running: Recording,
+        line: socket.socket,
+        relay: Relay,
+    ) -> None:
+        self._of = recorder
+        self._folder = folder
+        self._running = running
+        self._line = line
+        self._relay = relay
+        self._timeline: Timeline | None = None
+        self._printed = b""
+        self._next = 0.0
+
+    def run(self, stop: threading.Event) -> None:
+        """Go on until stopped, unwanted, or failed. Raises: CameraError, OSError."""
+        self._line.settimeout(self._of.limits.connect_s)
+        self._running.line.settimeout(_LINE_S)
+        failed: CameraError | None = None
+        try:
+            self._carry(stop)
+        except _StopError:
+            pass
+        except CameraError as error:
+            failed = error
+        except OSError as error:
+            failed = CameraError("away", problem=type(error).__name__)
+        finally:
+            self._printed += self._running.end(_CLOSE_S)
+            said = self._running.said()
+        self._closed()
+        if failed is not None and failed.reason == "camera-no-tool":
+            LOG.warning("%s: ffmpeg: %r", self._of.camera.name, said)
+        if failed is not None:
+            raise failed
+
+    def _carry(self, stop: threading.Event) -> None:
+        limits, monotonic = self._of.limits, self._of.monotonic
+        heard = monotonic()
+        with selectors.DefaultSelector() as ways:
+            for one in (self._line, self._running.line, self._running.told):
+                ways.register(one, selectors.EVENT_READ)
+            while True:
+                ready = {key.fileobj for key, _ in ways.select(_TICK_S)}
+                if self._running.told in ready:
+                    self._hear()
+                if self._running.line in ready:
+                    data = _received(self._running.line)
+                    if not data:
+                        raise CameraError("no-tool")
+                    self._line.sendall(self._relay.from_inside(data))
+                if self._line in ready:
+                    heard = monotonic()
+                    self._from_camera(_received(self._line), heard)
+                if monotonic() - heard > limits.silence_s:
+                    raise CameraError("silent", seconds=limits.silence_s)
+                if stop.is_set() or not self._of.wanted():
+                    raise _StopError
+                if self._of._room() <= 0:  # noqa: SLF001 - one module, one recorder
+                    raise CameraError("disk", reserve_mb=limits.reserve >> 20)
+
+    def _from_camera(self, data: bytes, now: float) -> None:
+        if not data:
+            raise CameraError("away", problem="closed")
+        inward, back = self._relay.from_camera(data, now)
+        if self._relay.began and self._timeline is None:
+            self._timeline = Timeline(self._of.clock())
+            self._note(0, self._timeline.began)
+            self._of._tell(CameraState.RECORDING, None)  # noqa: SLF001 - one recorder
+        if back:
+            self._line.sendall(back)
+        try:
+            self._running.line.sendall(inward)
+        except OSError as error:
+            raise CameraError("no-tool") from error
+
+    def _hear(self) -> None:
+        data = os.read(self._running.told.fileno(), _BLOCK)
+        if not data:
+            raise CameraError("no-tool")
+        self._printed += data
+        if len(self._printed) > _BLOCK:
+            raise CameraError("no-tool")
+        self._closed()
+
+    def _closed(self) -> None:
+        """Land every segment that ffmpeg has told of."""
+        *lines, self._printed = self._printed.split(b"\n")
+        for line in lines:
+            found = _segment(line)
+            if found is None or self._timeline is None:
+                continue
+            number, start, end = found
+            now = self._of.clock()
+            began, ended = self._timeline.at(start), self._timeline.at(end)
+            self._timeline.closed(end, now)
+            self._note(number + 1, self._timeline.at(end))
+            source = self._folder / f"{number:06d}.mkv"
+            _move(source, self._of.places.landing, self._of.camera.name, began, ended)
+
+    def _note(self, number: int, began: datetime) -> None:
+        """Keep when a segment began, for whoever finds it cut off."""
+        told = {"segment": number, "began": began.astimezone(UTC).isoformat()}
+        place(self._folder / _STARTS, json.dumps(told).encode())
+
+
+def _received(line: socket.socket) -> bytes:
+    try:
+        return line.recv(_BLOCK)
+    except ConnectionError:
+        return b""
+
+
+def _segment(line: bytes) -> tuple[int, float, float] | None:
+    """Return (number, start, end) of a line that ffmpeg printed; it is not to be trusted."""
+    name, _, rest = line.decode("ascii", "replace").strip().partition(",")
+    begin, _, stop = rest.partition(",")
+    match = _SEGMENT.fullmatch(name)
+    try:
+        start, end = float(begin), float(stop)
+    except ValueError:
+        return None
+    if match is None or not (math.isfinite(start) and math.isfinite(end) and 0 <= start <= end):
+        return None
+    return int(match[1]), start, end
+
+
+def recover(places: Places, name: str) -> int:
+    """Land what a crash left open, as far as it was written; return how many segments."""
+    count = 0
+    for folder in sorted(places.open.iterdir()):
+        if folder.is_dir():
+            count += _land(folder, places, name)
+    return count
+
+
+def _land(folder: Path, places: Places, name: str) -> int:
+    """Land whatever segments are left in a session's folder, and remove the folder."""
+    try:
+        told = json.loads((folder / _STARTS).read_bytes())
+        known, began = int(told["segment"]), datetime.fromisoformat(told["began"])
+    except (OSError, ValueError, KeyError, TypeError):
+        known, began = -1, None
+    count = 0
+    for path, number in _left(folder):
+        if not path.stat().st_size:
+            path.unlink()  # opened, nothing was written: no footage
+        elif number == known and began is not None:
+            _move(path, places.landing, name, began, None)
+            count += 1
+        else:
+            # Killed between two steps: the footage is kept, its start is a question to a person.
+            at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+            _place(path, places.landing, f"{name}_cut-off-at-{at:%Y%m%dT%H%M%SZ}", ".mkv")
+            count += 1
+    (folder / _STARTS).unlink(missing_ok=True)
+    try:
+        folder.rmdir()
+    except OSError:
+        LOG.warning("%s: something is left in %s", name, folder.name)
+    return count
+
+
+def _left(folder: Path) -> Iterator[tuple[Path, int]]:
+    for path in sorted(folder.iterdir()):
+        match = _SEGMENT.fullmatch(path.name)
+        if match and path.is_file() and not path.is_symlink():
+            yield path, int(match[1])
+
+
+def _move(path: Path, landing: Path, name: str, began: datetime, ended: datetime | None) -> None:
+    start = _stamp(began)
+    _place(path, landing, f"{name}_{start}-{_stamp(ended)}" if ended else f"{name}_{start}", ".mkv")
+
+
+def _place(path: Path, landing: Path, stem: str, suffix: str) -> None:
+    """Move a closed segment under its name, durable; nothing that landed is ever replaced."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    target, again = landing / f"{stem}{suffix}", 1
+    while target.exists():
+        again += 1
+        target = landing / f"{stem}_{again}{suffix}"
+    path.rename(target)
+    sync_folder(landing)
+    sync_folder(path.parent)
+
+
+def _stamp(at: datetime) -> str:
+    at = at.astimezone(UTC)
+    return f"{at:%Y%m%dT%H%M%S}.{at.microsecond // 1000:03d}Z"
