@@ -143,8 +143,13 @@ class StationHome:
         listen: Callable[[Progress], None] = lambda _progress: None,
         on_step: Callable[[str], None] = lambda _step: None,
         patience: Patience | None = None,
+        *,
+        system: Callable[[], datetime] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> "StationHome":
         """Open the home of an enrolled station; recovers what a crash left.
+
+        `system` and `monotonic` are this computer's clocks unless given.
 
         Raises: KeyRingError (not enrolled), StationBusyError.
         """
@@ -157,7 +162,7 @@ class StationHome:
         ring = KeyRing.load(home / "keys")
         name = enrolment["station"]["id"]
         key = ring.signing(f"station-{name}")
-        now = CentreClock(clock, time.monotonic, home / "centre-clock.json")
+        now = CentreClock(system or clock, monotonic, home / "centre-clock.json")
         journal = Journal(JournalStore(home / "station.db"), now)
         ca = home / enrolment["ca"] if enrolment["ca"] else None
         log = ring.verifying("log")
@@ -174,7 +179,7 @@ class StationHome:
             ),
             spool,
             journal,
-            time.monotonic,
+            monotonic,
             on_step,
         )
         station = Station(

@@ -26,9 +26,11 @@ from urllib3.exceptions import (
     HTTPError,
     MaxRetryError,
     NameResolutionError,
+    NewConnectionError,
+    ProtocolError,
     SSLError,
-    TimeoutError,  # noqa: A004 - urllib3's own
 )
+from urllib3.exceptions import TimeoutError as HTTPTimeoutError
 
 from ingest.centre_clock import CentreClock
 from storage.digest import Digest
@@ -291,7 +293,12 @@ class CentreClient:
     ) -> int:
         def call(more: Mapping[str, str]) -> int:
             given = {"Tus-Resumable": TUS, **headers, **more}
-            answer = self.wire.send(method, path, headers=given, body=body())
+            sent = body()
+            try:
+                answer = self.wire.send(method, path, headers=given, body=sent)
+            finally:
+                if sent is not None and not isinstance(sent, bytes):
+                    sent.close()
             offset = answer.headers.get("Upload-Offset", "")
             ours = answer.headers.get("Tus-Resumable") == TUS
             if ours and answer.status in {200, 201, 204} and offset.isdecimal():
@@ -362,6 +369,8 @@ def _why(error: Exception) -> tuple[str]:
         return ("certificate-unknown",) if "CERTIFICATE" in str(cause) else ("unreachable",)
     if isinstance(cause, NameResolutionError):
         return ("unknown-name",)
-    if isinstance(cause, TimeoutError):
-        return ("timeout",)
-    return ("unreachable",)
+    if isinstance(cause, NewConnectionError):  # refused; urllib3 counts it among its timeouts
+        return ("unreachable",)
+    if isinstance(cause, ProtocolError) and len(cause.args) > 1:
+        cause = cause.args[1]  # what the socket said while we were sending
+    return ("timeout",) if isinstance(cause, HTTPTimeoutError | TimeoutError) else ("unreachable",)

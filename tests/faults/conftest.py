@@ -16,7 +16,7 @@ from ingest.media import Sandbox
 from storage.catalogue import recordings
 from storage.catalogue.journal import BayRow
 from storage.catalogue.tables import RecordingRow
-from tests.faults import dock_once
+from tests.faults import dock_once, township_once
 from tests.office import Desk, segment, settings_for
 
 OpenDesk = Callable[..., Desk]
@@ -104,7 +104,7 @@ def folder(template: Path, tmp_path: Path) -> Path:
 def fresh() -> ForkServerContext:
     """A server of fresh processes that have the program read already; nothing of ours is open."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([dock_once.__name__])
+    context.set_forkserver_preload([dock_once.__name__, township_once.__name__])
     return context
 
 

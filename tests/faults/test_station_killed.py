@@ -5,24 +5,37 @@ Nothing is cleared without a verified receipt, and every file is one recording a
 
 import hashlib
 import os
+import shutil
 import signal
+import socket
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import cycle
 from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 
+from api import wiring
+from api.station_home import StationHome
 from api.whole_check import orphans, whole_check
+from ingest.bay import BayState, Outcome
 from ingest.clear import verified
 from ingest.journal import RECEIPTED, Journal, State
-from storage.catalogue import recordings
+from ingest.uploads import PART
+from storage.catalogue import recordings, uploads
 from storage.catalogue.custody_log import LogReader
 from storage.catalogue.journal import JournalStore
-from storage.digest import Algorithm, Digest
+from storage.digest import Digest
 from tests.faults import township_once
 from tests.faults.township_once import CLEARING
+from tests.servers.bad_link import Fare, bad_link
 from tests.township import County, Township, sweep
 
 MIB = 1 << 20
@@ -45,6 +58,18 @@ STEPS = (
     "cleared",
     "note-sent",
     "hashed",
+)
+
+
+# Every step of the centre, while it takes a recording that was uploaded.
+CENTRE_STEPS = (
+    "record-stored",
+    "envelope-stored",
+    "catalogued",
+    "locked",
+    "published",
+    "receipt-signed",
+    "receipt-kept",
 )
 
 
@@ -133,7 +158,6 @@ class Docked:
         assert len(cleared) == len(set(cleared)) == len(self.files)
         accessions = [event.subject for event in ours if event.act == "recording.accession"]
         assert len(accessions) == len(wanted)
-        assert [wrong.to_json() for wrong in whole_check(self.county.desk.office)] == []
         assert orphans(self.county.desk.office) == []
         assert not list((self.county.folder / "centre" / "var" / "objects").rglob(".put-*"))
 
@@ -141,15 +165,19 @@ class Docked:
         """Start again: nothing was lost before it works, and all is done afterwards."""
         self.check_what_is_gone_has_a_receipt()
         with self.township.open() as home:
-            for _ in range(2):
-                sweep(home)
-                tally = home.deliver()
-            assert (tally.away, tally.waiting, tally.refused) == (None, 0, 0)
-            assert home.centre.spool.recordings() == []
-            assert home.journal.notes() == []
-            assert {entry.state for entry in home.journal.of_source(self.source)} == {State.CLEARED}
-            assert not list((home.settings.home / "spool").rglob(".put-*"))
+            self.check_goes_on(home)
         self.check_delivered_once()
+
+    def check_goes_on(self, home: StationHome) -> None:
+        """Work until nothing is left to do; nothing is."""
+        for _ in range(2):
+            sweep(home)
+            tally = home.deliver()
+        assert (tally.away, tally.waiting, tally.refused) == (None, 0, 0)
+        assert home.centre.spool.recordings() == []
+        assert home.journal.notes() == []
+        assert {entry.state for entry in home.journal.of_source(self.source)} == {State.CLEARED}
+        assert not list((home.settings.home / "spool").rglob(".put-*"))
 
     @property
     def source(self) -> str:
@@ -199,3 +227,222 @@ def test_a_station_killed_while_it_knows_a_file_again_makes_no_second_recording(
     docked.dock_again_what_was_cleared()
     assert docked.run("hashed") == -signal.SIGKILL
     docked.check_restart()
+
+
+@contextmanager
+def centre_apart(
+    docked: Docked, port: int, step: str = "", occurrence: int = 1
+) -> Iterator[BaseProcess]:
+    """Serve the same centre in a process of its own, until it is killed."""
+    files = docked.county.authority.issue("apart")
+    given = (docked.county.folder / "centre", files, port, step, occurrence)
+    process = docked.fresh.Process(target=township_once.centre, args=given)
+    process.start()
+    try:
+        _wait(lambda: _answers(port))
+        yield process
+    finally:
+        process.kill()
+        process.join()
+
+
+def _wait(condition: Callable[[], object], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came"
+        threading.Event().wait(0.01)
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.mark.parametrize(("step", "occurrence"), zip(CENTRE_STEPS, cycle((1, 2)), strict=False))
+def test_a_centre_killed_at_a_step_has_every_recording_once_and_every_receipt(
+    docked: Docked, step: str, occurrence: int
+) -> None:
+    with bad_link(docked.county.port) as link:
+        docked.township.enrol(docked.county, link.url)
+        link.upstream = _free_port()
+        with docked.township.open() as home:
+            with centre_apart(docked, link.upstream, step, occurrence) as process:
+                sweep(home)
+                assert home.deliver().away == "centre-unreachable"
+                process.join(30)
+                assert process.exitcode == -signal.SIGKILL
+            docked.check_what_is_gone_has_a_receipt()
+            sweep(home)
+            docked.check_what_is_gone_has_a_receipt()
+        with centre_apart(docked, link.upstream):
+            docked.check_restart()
+
+
+def test_a_centre_killed_amid_a_payload_is_sent_only_what_it_had_not_made_durable(
+    docked: Docked,
+) -> None:
+    docked.offer("DCIM/long.bin", os.urandom(20 * MIB))
+    with bad_link(docked.county.port, lambda _number: Fare(rate=40 * MIB)) as link:
+        docked.township.enrol(docked.county, link.url)
+        link.upstream = _free_port()
+        with docked.township.open() as home:
+            sweep(home)
+            long = next(e for e in home.journal.in_state(State.SEALED) if e.size == 20 * MIB)
+            with centre_apart(docked, link.upstream) as process:
+                run = threading.Thread(target=home.deliver)
+                run.start()
+                _wait(lambda: _durable(docked.county, long.recording) >= PART)
+                _wait(lambda: link.up > 12 * MIB)
+                process.kill()
+                run.join(30)
+            assert home.tally.away == "centre-unreachable"
+            durable, before = _durable(docked.county, long.recording), link.up
+            assert PART <= durable < 20 * MIB
+            with centre_apart(docked, link.upstream):
+                assert home.deliver().away is None
+                assert link.up - before < 20 * MIB - durable + MIB // 4
+                docked.check_goes_on(home)
+    docked.check_delivered_once()
+
+
+def _durable(county: County, recording: object) -> int:
+    with county.desk.office.catalogue.read() as session:
+        row = uploads.find(session, str(recording))
+        return 0 if row is None else row.offset
+
+
+def test_after_all_that_the_centre_is_whole(county: County) -> None:
+    assert [wrong.to_json() for wrong in whole_check(county.desk.office)] == []
+
+
+@dataclass
+class Day:
+    """The clocks of a simulated day: nobody waits for it."""
+
+    now: datetime
+    elapsed: float = 0.0
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.elapsed
+
+    def pass_hours(self, hours: float) -> None:
+        self.now += timedelta(hours=hours)
+        self.elapsed += hours * 3600
+
+
+@pytest.fixture
+def day(monkeypatch: pytest.MonkeyPatch) -> Day:
+    day = Day(datetime.now(UTC))
+    monkeypatch.setattr(wiring, "clock", day)
+    return day
+
+
+class Recorder:
+    """A recorder that is docked and taken away, with all that is on it."""
+
+    def __init__(self, folder: Path, serial: str, *sizes: int) -> None:
+        self.folder = folder / serial
+        self.folder.mkdir()
+        (self.folder / "liuhen-source.json").write_text(f'{{"serial":"{serial}"}}')
+        self.files = {f"{number}.bin": os.urandom(size) for number, size in enumerate(sizes)}
+        for name, data in self.files.items():
+            (self.folder / name).write_bytes(data)
+
+    def dock(self, bay: Path) -> None:
+        for path in self.folder.iterdir():
+            shutil.move(path, bay / path.name)
+
+    def undock(self, bay: Path) -> None:
+        for path in bay.iterdir():
+            shutil.move(path, self.folder / path.name)
+
+    def whole(self) -> bool:
+        return all((self.folder / name).exists() for name in self.files)
+
+    def empty(self) -> bool:
+        return not any((self.folder / name).exists() for name in self.files)
+
+
+@dataclass
+class Bay:
+    """The one bay of a township whose recorders come and go."""
+
+    township: Township
+    day: Day
+
+    def opened(self) -> AbstractContextManager[StationHome]:
+        return self.township.open(system=self.day, monotonic=self.day.monotonic)
+
+    def visit(self, home: StationHome, recorder: Recorder) -> tuple[set[Outcome], BayState]:
+        """Dock a recorder, look, try to deliver, look again, take it away."""
+        bay = self.township.bay("bay-1")
+        recorder.dock(bay)
+        results = sweep(home)
+        home.deliver()
+        results += sweep(home)
+        shown = next(row for row in home.journal.bays() if row.name == "bay-1")
+        recorder.undock(bay)
+        sweep(home, 1)
+        return {result.outcome for result in results}, BayState(shown.state)
+
+
+def test_a_day_without_a_network_clears_nothing_and_delivers_everything_once(
+    tmp_path: Path, day: Day
+) -> None:
+    county = County.found(tmp_path / "county")
+    county.desk.office.clock = day
+    township = Township(tmp_path / "township", "s-day", CLEARING | {"spool_gb": 10 / 1024})
+    township.folder.mkdir()
+    with county.serve():
+        township.enrol(county)
+    bay = Bay(township, day)
+    recorders = [Recorder(township.folder, f"R-00{number}", 3 * MIB, MIB) for number in (1, 2, 3)]
+    first, second, third = recorders
+    safe_here = ({Outcome.SEALED}, BayState.DELIVERING)
+    with bay.opened() as home:
+        assert bay.visit(home, first) == safe_here
+        day.pass_hours(6)
+        assert bay.visit(home, second) == safe_here
+        assert home.spool()["alarms"] == ["spool-filling", "centre-unreachable"]
+        day.pass_hours(6)
+        assert bay.visit(home, first) == safe_here
+        assert len(home.centre.spool.recordings()) == 4
+    day.pass_hours(6)
+    with bay.opened() as home:  # the power was away
+        assert bay.visit(home, third)[1] is BayState.ATTENTION
+        assert bay.visit(home, second) == safe_here
+        day.pass_hours(6.5)
+        home.deliver()
+        assert home.spool()["alarms"] == ["spool-filling", "overdue", "centre-unreachable"]
+        assert (home.spool()["waiting"], len(home.centre.spool.recordings())) == (4, 4)
+        assert all(recorder.whole() for recorder in recorders)
+        assert county.rows() == []
+    with county.serve(), bay.opened() as home:
+        tally = home.deliver()
+        assert (tally.accessioned, tally.waiting, tally.away) == (4, 0, None)
+        assert (home.spool()["alarms"], home.spool()["used"]) == ([], 0)
+        assert all(recorder.whole() for recorder in recorders)
+        for recorder in (third, first, second):
+            bay.visit(home, recorder)
+        home.deliver()
+        assert home.journal.notes() == []
+    assert all(recorder.empty() for recorder in recorders)
+    check_all_once(county, recorders)
+
+
+def check_all_once(county: County, recorders: list[Recorder]) -> None:
+    offered = [data for one in recorders for data in one.files.values()]
+    wanted = Counter(hashlib.sha256(data).hexdigest() for data in offered)
+    assert Counter(row.sha256 for row in county.rows()) == wanted
+    assert county.acts("source.clear") == len(offered)
+    assert [wrong.to_json() for wrong in whole_check(county.desk.office)] == []
+    county.desk.office.close()

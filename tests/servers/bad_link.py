@@ -82,6 +82,7 @@ class BadLink:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         await server.wait_closed()
+        await asyncio.sleep(0.01)  # the loop's own turn: it closes what was cut
 
     async def _connection(
         self, station: asyncio.StreamReader, to_station: asyncio.StreamWriter
