@@ -9,6 +9,8 @@ reading it back (`assemble`).
 """
 
 import os
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -184,18 +186,26 @@ class Uploads:
 
 @dataclass(slots=True)
 class Writer:
-    """One request's bytes on their way into the store. Not for two threads at once."""
+    """One request's bytes on their way into the store. Its calls come one after the other.
+
+    Up to `parallel_parts` parts are on their way to the store at once; the row follows in order.
+    """
 
     owner: Uploads
     row: UploadRow
     name: str
     _held: bytearray = field(default_factory=bytearray)
-    _parts: int = 0  # bytes that stand in parts
+    _taken: int = 0  # bytes taken from the station, durable or not
+    _parts: int = 0  # bytes in parts that the row tells of
     _marks: list[str] = field(default_factory=list)
+    _sent: deque[tuple[int, Future[str]]] = field(default_factory=deque)
+    _pool: ThreadPoolExecutor = field(init=False)
 
     def __post_init__(self) -> None:
         """Read the tail that an earlier request left."""
-        self._parts, self._marks = self.row.offset - self.row.tail, list(self.row.marks)
+        self._pool = ThreadPoolExecutor(self.owner.objects.parallel_parts)
+        self._taken, self._marks = self.row.offset, list(self.row.marks)
+        self._parts = self.row.offset - self.row.tail
         if self.row.tail:
             with self._tail.open("rb") as file:
                 self._held += file.read(self.row.tail)
@@ -203,54 +213,52 @@ class Writer:
                 self.owner._restart(self._id)  # noqa: SLF001 - same module
                 raise ConflictError(problem="offset", offset=0, found=self.row.offset)
 
-    @property
-    def offset(self) -> int:
-        """Bytes taken so far, durable or not."""
-        return self._parts + len(self._held)
+    def add(self, data: bytearray) -> None:
+        """Take bytes, which are the writer's from now on; a whole part goes to the store.
 
-    @property
-    def full(self) -> bool:
-        """Whether enough is gathered for a part."""
-        return len(self._held) >= PART
-
-    @property
-    def left(self) -> int:
-        """Bytes that are still missing."""
-        return self.row.size - self.offset
-
-    def add(self, data: Block) -> None:
-        """Gather bytes in memory. Raises: ConflictError when there are more than announced."""
-        if len(data) > self.left:
-            raise ConflictError(problem="more bytes than announced", size=self.row.size)
-        self._held += data
-
-    def flush(self) -> None:
-        """Make one part durable, and then the row.
-
-        Raises: ConflictError when another writer took over; VaultError.
+        Raises: ConflictError (more bytes than announced; another writer took over), VaultError.
         """
-        whole = self._parts + len(self._held) == self.row.size
-        part = bytes(self._held[:PART])
-        if not part or (len(part) < self.owner.objects.smallest_part and not whole):
-            return
-        key = key_of(self._id, PAYLOAD)
-        number = len(self._marks) + 1
-        mark = self.owner.objects.add_part(key, self.row.handle, number, self._parts, part)
-        marks = [*self._marks, mark]
-        self._advance(marks=marks, offset=self._parts + len(part), tail=0)
-        self._marks, self._parts = marks, self._parts + len(part)
-        del self._held[: len(part)]
+        if self._taken + len(data) > self.row.size:
+            raise ConflictError(problem="more bytes than announced", size=self.row.size)
+        self._taken += len(data)
+        if self._held:
+            self._held += data
+        else:
+            self._held = data
+        if len(self._held) >= PART:
+            self._send()
 
     def close(self) -> int:
-        """Make durable what is left, as a part or as the tail; return the durable offset."""
-        while self._held and (self.full or self._makes_part()):
-            self.flush()
-        if self._held:
-            self._keep_tail()
-        return self.offset
+        """Make durable all that was taken, as parts and a tail; return the durable offset."""
+        try:
+            enough = len(self._held) >= self.owner.objects.smallest_part
+            if self._held and (enough or self._taken == self.row.size):
+                self._send()
+            while self._sent:
+                self._settle()
+            if self._held:
+                self._keep_tail()
+        finally:
+            self._pool.shutdown()
+        return self._taken
 
-    def _makes_part(self) -> bool:
-        return self.left == 0 or len(self._held) >= self.owner.objects.smallest_part
+    def _send(self) -> None:
+        """Send what is held as the next part; first wait while too many are on their way."""
+        while len(self._sent) >= self.owner.objects.parallel_parts:
+            self._settle()
+        part, self._held = self._held, bytearray()
+        number = len(self._marks) + len(self._sent) + 1
+        offset = self._taken - len(part)
+        add, key = self.owner.objects.add_part, key_of(self._id, PAYLOAD)
+        future = self._pool.submit(add, key, self.row.handle, number, offset, part)
+        self._sent.append((len(part), future))
+
+    def _settle(self) -> None:
+        """Wait for the oldest part that is on its way, and write it down."""
+        size, future = self._sent.popleft()
+        marks = [*self._marks, future.result()]
+        self._advance(marks=marks, offset=self._parts + size, tail=0)
+        self._marks, self._parts = marks, self._parts + size
 
     def _keep_tail(self) -> None:
         tail = self._tail

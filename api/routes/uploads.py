@@ -113,7 +113,7 @@ async def _take(request: Request, counter: Counter, recording: RecordingId, offs
                 continue
             if storing is not None:
                 await storing
-            storing = asyncio.create_task(_store(writer, waiting))
+            storing = asyncio.create_task(run_in_threadpool(writer.add, waiting))
             waiting = bytearray()
     except ClientDisconnect:
         pass  # the link dropped; below, what arrived is kept, and nobody reads the answer
@@ -122,15 +122,6 @@ async def _take(request: Request, counter: Counter, recording: RecordingId, offs
             await storing
         durable = await run_in_threadpool(_finish, writer, waiting)
     return Offset(durable, writer.row.size)
-
-
-async def _store(writer: Writer, data: bytearray) -> None:
-    def work() -> None:
-        writer.add(data)
-        while writer.full:
-            writer.flush()
-
-    await run_in_threadpool(work)
 
 
 def _finish(writer: Writer, data: bytearray) -> int:

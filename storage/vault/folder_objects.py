@@ -64,6 +64,7 @@ class FolderObjects:
     """An ObjectStore on one local folder; `immutable` asks for the second fence as well."""
 
     smallest_part = 1
+    parallel_parts = 1
 
     def __init__(self, root: Path, entropy: Entropy, *, immutable: bool = True) -> None:
         self._root = root

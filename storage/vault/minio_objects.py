@@ -133,6 +133,7 @@ class MinioObjects:
     """An ObjectStore on one bucket. Safe for many threads; nothing is asked before it is used."""
 
     smallest_part = 5 << 20
+    parallel_parts = 2
 
     def __init__(
         self, address: S3Address, key: S3Key, entropy: Entropy, *, timeout_s: float = 60.0
@@ -453,6 +454,8 @@ class MinioObjects:
         with self._opened(key, version, HTTPStatus.PARTIAL_CONTENT, offset, length) as body:
             data = bytes(body.read(length + 1, decode_content=False))
             told = body.headers.get("content-range", "")
+            if body.length_remaining:
+                raise StoreUnavailableError(key=key, problem="cut short")
         if len(data) != length or not told.startswith(f"bytes {offset}-{offset + length - 1}/"):
             raise FixityError(part=key, problem="range", expected=length, found=len(data))
         return data
@@ -603,7 +606,7 @@ def _pool(address: S3Address, timeout_s: float) -> urllib3.PoolManager:
         retries=urllib3.Retry(
             total=2,
             redirect=False,  # a captive portal's way of answering
-            backoff_factor=0.2,
+            backoff_factor=0.1,
             status_forcelist=(500, 502, 503, 504),
             allowed_methods=("GET", "HEAD", "PUT", "DELETE"),
             raise_on_status=False,

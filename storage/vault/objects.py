@@ -73,6 +73,7 @@ class ObjectStore(Protocol):
     """
 
     smallest_part: int  # bytes; only the last part of an object may be shorter
+    parallel_parts: int  # how many parts of one object may be added at once
 
     def put(self, key: str, blocks: Iterable[Block]) -> Stored:
         """Store the blocks under the key.
