@@ -105,7 +105,7 @@ class FolderObjects:
         try:
             with _alone(self._attempt(key, handle), os.O_WRONLY) as file:
                 if os.fstat(file).st_size < offset:
-                    raise VaultError(key=key, problem="a part is missing", number=number)
+                    raise ObjectMissingError(key=key, problem="a part is missing", number=number)
                 os.ftruncate(file, offset)  # a part that comes again replaces what followed it
                 view = memoryview(data)
                 while view:

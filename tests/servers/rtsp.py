@@ -26,7 +26,8 @@ gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtsp, GstRtspServer
 
-clip, port, user, password, sound, method = sys.argv[1:]
+clip, port, sound, method = sys.argv[1:]
+user, password = sys.stdin.readline().rstrip("\n").split("\t")
 Gst.init(None)
 server = GstRtspServer.RTSPServer()
 server.set_address("127.0.0.1")
@@ -73,9 +74,15 @@ class Camera:
     def start(self) -> Self:
         command = [INTERPRETER, "-c", SERVER, str(self._clip), str(self.port)]
         self._child = subprocess.Popen(
-            [*command, *self._login, *self._more], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            [*command, *self._more],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
+        assert self._child.stdin is not None
         assert self._child.stdout is not None
+        self._child.stdin.write("\t".join(self._login).encode() + b"\n")
+        self._child.stdin.close()
         assert self._child.stdout.readline().strip() == str(self.port).encode()
         return self
 
@@ -86,7 +93,9 @@ class Camera:
     def kill(self) -> None:
         if self._child is not None:
             self._child.kill()
-            self._child.communicate()
+            self._child.wait()
+            assert self._child.stdout is not None
+            self._child.stdout.close()
             self._child = None
 
     def freeze(self) -> None:
