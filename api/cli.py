@@ -17,6 +17,7 @@ from api.commands import (
     duties,
     ingest,
     keys,
+    jobs,
     log,
     migrate,
     officers,
@@ -27,6 +28,7 @@ from api.commands import (
     stations,
     verify,
 )
+    worker,
 from api.commands.terminal import ERR
 from api.problems import problem, words
 from policies.rulebook import RuleError
@@ -44,6 +46,7 @@ app.command()(serve.serve)
 app.command()(serve.centre)
 app.command()(serve.found)
 app.command()(migrate.migrate)
+app.command()(worker.worker)
 app.command()(ingest.ingest)
 app.command()(verify.verify)
 app.command()(bundle.bundle)
@@ -60,6 +63,7 @@ app.add_typer(rules.app, name="rules", help="规则库 The rulebook.")
 app.add_typer(keys.app, name="keys", help="密钥 Keys.")
 app.add_typer(log.app, name="log", help="监管链日志 The custody log.")
 
+app.add_typer(jobs.app, name="jobs", help="后台作业 Background jobs.")
 
 def main() -> None:
     """Run one command; our own errors are told in both languages, on the error channel."""

@@ -31,6 +31,41 @@ class Words:
 
 
 TABLE: dict[str, Words] = {
+    "worker-busy": Words(
+        409,
+        "已有名为 {worker} 的后台作业进程在运行。",
+        "A worker named {worker} runs already.",
+        "请换一个名称(--name),或先停止那一个;单机数据库只能运行一个。",
+        "Take another name (--name), or stop that one; with SQLite there is only one.",
+    ),
+    "worker-died": Words(
+        500,
+        "执行该作业的进程多次异常终止。",
+        "The workers that did this job died again and again.",
+        "请查看工作进程日志和内存,再用 liuhen jobs retry 重新提出。",
+        "Look at the worker's log and memory, then ask again: liuhen jobs retry.",
+    ),
+    "unreadable-object": Words(
+        503,
+        "对象暂时无法读取。",
+        "An object cannot be read now.",
+        "稍后自动重试;反复出现的,请检查磁盘或对象存储。",
+        "Tried again by itself; if it recurs, check the disk or the object store.",
+    ),
+    "unknown-kind": Words(
+        400,
+        "没有这一类后台作业:{kind}。",
+        "There is no such kind of job: {kind}.",
+        "请核对类别;升级后仍不行请联系管理员。",
+        "Check the kind; perhaps a newer version knows it.",
+    ),
+    "turn-lost": Words(
+        409,
+        "该作业已由另一进程接手。",
+        "Another worker has taken this job over.",
+        "无需处理。",
+        "Nothing to do.",
+    ),
     "enrolment-code": Words(
         403,
         "登记码不对、已作废或已过期。",

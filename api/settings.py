@@ -95,3 +95,9 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The catalogue's database."""
         return self.database_url or f"sqlite:///{self.home / 'catalogue.db'}"
+    jobs: bool = True  # whether `liuhen serve` does them itself
+    job_streams: int = Field(default=2, ge=1, le=32)  # long ones at once, of one worker
+    job_days: int = Field(default=30, ge=1)  # how long those that were done are listed
+    worker_silent_s: float = Field(default=60.0, gt=0)  # then its jobs are taken over
+    scrub_days: int = Field(default=30, ge=1)  # in so many days everything is read once
+    sweep_days: int = Field(default=30, ge=2)  # before an object without a recording goes

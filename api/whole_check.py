@@ -8,6 +8,7 @@ from api.wiring import Office
 from storage.catalogue import recordings
 from storage.catalogue.audit import audit
 from storage.catalogue.discrepancy import Discrepancy, What
+from storage.catalogue.tables import RecordingRow
 from storage.errors import LiuhenError
 from storage.fixity import Fault, Fixity, Kept, Problem
 
@@ -79,12 +80,12 @@ def whole_check(
         for found in audit(session, office.signer.keys, signed=signed, folder=folder):
             yield _wrong(found)
     with office.catalogue.read() as session:
-        kept = list(_kept(recordings.everything(session)))
+        everything = [kept(row) for row in recordings.everything(session)]
     ring = office.ring
     fixity = Fixity(
         office.objects, office.stations, ring.verifying("centre"), ring.verifying("log"), progress
     )
-    for fault in fixity.check(kept):
+    for fault in fixity.check(everything):
         yield _wrong(fault)
 
 
@@ -99,15 +100,15 @@ def orphans(office: Office) -> list[str]:
     return list(fixity.orphans(known))
 
 
-def _kept(rows: Iterator[Any]) -> Iterator[Kept]:
-    for row in rows:
-        yield Kept(
-            recording=row.id,
-            record=row.record_text.encode(),
-            envelope=row.envelope_text.encode(),
-            receipt=row.receipt_text.encode() if row.receipt_text is not None else None,
-            retain_until=row.retain_until,
-        )
+def kept(row: RecordingRow) -> Kept:
+    """Return what the catalogue says it keeps of a recording."""
+    return Kept(
+        recording=row.id,
+        record=row.record_text.encode(),
+        envelope=row.envelope_text.encode(),
+        receipt=row.receipt_text.encode() if row.receipt_text is not None else None,
+        retain_until=row.retain_until,
+    )
 
 
 def _wrong(found: Discrepancy | Fault) -> Wrong:

@@ -1,6 +1,7 @@
 """`liuhen serve`, `centre` and `found`: the service with a station, without one, and its making."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from fastapi import FastAPI
 from api import wiring
 from api.app import create_app
 from api.commands.terminal import ERR
+from api.reconcile import start_jobs
 from api.service import Service
 from api.settings import Settings
 from api.wiring import Office, open_or_found, prepare_objects
@@ -33,12 +35,17 @@ def serve(
     publisher = Publisher(service.checkpoint)
 
     def start() -> None:
+    ends: list[Callable[[], None]] = []
         worker.start()
         publisher.start()
 
     def stop() -> None:
+        if settings.jobs:
+            ends.append(start_jobs(office))
         worker.stop()
         publisher.stop()
+        for end in ends:
+            end()
 
     app = create_app(service, start, stop)
     ERR.print(f"控制台 console: http://{host}:{port}/  (Ctrl-C 停止)")

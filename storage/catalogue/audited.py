@@ -2,10 +2,17 @@
 
 from typing import Any
 
-from storage.catalogue import log_tables, register_tables, station_tables, tables, way_tables
+from storage.catalogue import (
+    job_tables,
+    log_tables,
+    register_tables,
+    station_tables,
+    tables,
+    way_tables,
+)
 from storage.catalogue.columns import Audited, Base
 
-_MODULES = (log_tables, tables, way_tables, register_tables, station_tables)
+_MODULES = (log_tables, tables, way_tables, register_tables, station_tables, job_tables)
 
 AUDITED: tuple[type[Any], ...] = tuple(
     found

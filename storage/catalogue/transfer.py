@@ -15,7 +15,9 @@ from storage.catalogue.custody_log import LogReader
 from storage.catalogue.unit_of_work import Catalogue
 from storage.errors import ConflictError
 
-_PASSING = frozenset({"session", "station_token", "used_assertion", "station_status", "upload"})
+_PASSING = frozenset(
+    {"session", "station_token", "used_assertion", "station_status", "upload", "worker"}
+)
 _ROWS = 1000  # of one statement
 TABLES = AUDITED  # to import it fills the one metadata
 

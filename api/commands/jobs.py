@@ -1,0 +1,137 @@
+"""`liuhen jobs list|ask|retry|workers`: what is done in the background, and by whom."""
+
+from typing import Annotated
+
+import typer
+
+from api.commands.terminal import OUT, say_json
+from api.jobs import asking
+from api.jobs.registry import KINDS
+from api.problems import reason_zh
+from api.service import Service
+from api.settings import Settings
+from api.wiring import Office
+from policies.wording import day_and_clock
+from storage.catalogue import jobs
+from storage.catalogue.job_tables import JobRow
+from storage.catalogue.jobs import State
+
+app = typer.Typer(no_args_is_help=True)
+STATES = {
+    State.WAITING: "等待",
+    State.RUNNING: "进行中",
+    State.DONE: "完成",
+    State.FAILED: "失败,需处理",
+}
+Json = Annotated[bool, typer.Option("--json", help="输出 JSON")]
+
+
+@app.command("list")
+def list_(
+    *,
+    state: Annotated[State | None, typer.Option(help="只列某一状态")] = None,
+    kind: Annotated[str | None, typer.Option(help="只列某一类")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="最多几项")] = 50,
+    as_json: Json = False,
+) -> None:
+    """列出后台作业,最新的在前。 List jobs, the newest first."""
+    office = Office.open(Settings())
+    try:
+        with office.catalogue.read() as session:
+            found = jobs.jobs(session, kind=kind, state=state, limit=limit)
+    finally:
+        office.close()
+    for row in found:
+        _say(row, as_json=as_json)
+
+
+@app.command()
+def ask(
+    kind: Annotated[str, typer.Argument(help="类别,如 verify、sweep、inspect")],
+    subject: Annotated[str | None, typer.Argument(help="录像编号;默认全部")] = None,
+    *,
+    username: Annotated[str | None, typer.Option(help="以谁的名义 in whose name")] = None,
+    as_json: Json = False,
+) -> None:
+    """提出一项后台作业;需解封录像的,须以有权人员名义。 Ask for a job."""
+    office = Office.open(Settings())
+    try:
+        if username is None:
+            row = asking.ask(office, kind, subject)
+        else:
+            password = typer.prompt("密码 password", hide_input=True, err=True)
+            row = _ask_as(Service.over(office), username, password, kind, subject)
+    finally:
+        office.close()
+    _say(row, as_json=as_json)
+
+
+@app.command()
+def retry(
+    job: Annotated[str, typer.Argument(help="作业编号")],
+    *,
+    as_json: Json = False,
+) -> None:
+    """重新提出失败的作业。 Ask again for a job that failed."""
+    office = Office.open(Settings())
+    try:
+        with office.catalogue.write() as uow:
+            row = jobs.retry(uow, job, actor="system")
+    finally:
+        office.close()
+    _say(row, as_json=as_json)
+
+
+@app.command()
+def workers(*, as_json: Json = False) -> None:
+    """列出工作进程。 List the workers there ever were."""
+    office = Office.open(Settings())
+    try:
+        with office.catalogue.read() as session:
+            found = jobs.workers(session)
+    finally:
+        office.close()
+    for row in found:
+        if as_json:
+            ended = row.ended_at.isoformat() if row.ended_at else None
+            told = {"started_at": row.started_at.isoformat(), "beat_at": row.beat_at.isoformat()}
+            say_json({"name": row.name, **told, "ended_at": ended})
+        else:
+            how = "已停止 ended" if row.ended_at else "运行中 running"
+            OUT.print(f"{row.name}  {how}  {day_and_clock(row.beat_at)}", markup=False)
+
+
+def _ask_as(
+    service: Service, username: str, password: str, kind: str, subject: str | None
+) -> JobRow:
+    token, _until = service.identity.login(username, password)
+    try:
+        return asking.ask_as(service, service.identity.visitor(token), kind, subject)
+    finally:
+        service.identity.logout(token)
+
+
+def _say(row: JobRow, *, as_json: bool) -> None:
+    if as_json:
+        say_json(
+            {
+                "id": row.id,
+                "kind": row.kind,
+                "subject": row.subject,
+                "state": row.state,
+                "attempt": row.attempt,
+                "failures": row.failures,
+                "error": row.error,
+                "asked_by": row.asked_by,
+                "asked_at": row.asked_at.isoformat(),
+                "due_at": row.due_at.isoformat(),
+                "ended_at": row.ended_at.isoformat() if row.ended_at else None,
+                "result": row.result,
+            }
+        )
+        return
+    kind = KINDS[row.kind].zh if row.kind in KINDS else row.kind
+    error = f"  {reason_zh(row.error)}" if row.error else ""
+    at = day_and_clock(row.ended_at or row.due_at)
+    state = STATES[State(row.state)]
+    OUT.print(f"{row.id}  {state}  {at}  {kind}  {row.subject}{error}", markup=False)

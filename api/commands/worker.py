@@ -1,0 +1,30 @@
+"""`liuhen worker`: do jobs, and nothing else, until told to stop. Start as many as are needed."""
+
+import signal
+from typing import Annotated
+
+import typer
+
+from api.commands.serve import log_to_stderr
+from api.commands.terminal import ERR
+from api.reconcile import Workers
+from api.settings import Settings
+from api.wiring import Office
+
+
+def worker(
+    *,
+    name: Annotated[
+        str, typer.Option(help="工作进程名称,固定且互不相同 a stable name of its own")
+    ] = "worker-1",
+) -> None:
+    """运行后台作业;可同时运行多个,名称各不相同。 Do background jobs; any number of these."""
+    office = Office.open(Settings())
+    log_to_stderr()
+    workers = Workers(office, name)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: workers.stop())
+    try:
+        workers.run(lambda: ERR.print(f"后台作业 worker {name}: 已就绪 ready"))
+    finally:
+        office.close()

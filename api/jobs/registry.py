@@ -1,0 +1,28 @@
+"""Every kind of job, and when those come up that nobody asks for."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from api.jobs import due, lock, publish, scrub, sweep, verify
+from api.jobs.kind import Kind, Queue
+from policies.wording import COUNTY_TIME
+
+KINDS: dict[str, Kind] = {
+    module.KIND.name: module.KIND for module in (verify, scrub, sweep, publish, due, lock)
+}
+_BEGIN = datetime(2026, 1, 5)  # noqa: DTZ001 - a Monday, on the clock of the county's wall
+
+
+def names(queue: Queue) -> list[str]:
+    """Return the kinds that wait in this queue."""
+    return [kind.name for kind in KINDS.values() if kind.queue is queue]
+
+
+def slots(now: datetime) -> Iterator[tuple[Kind, str]]:
+    """Yield every periodic kind with the name of its present period, in county time."""
+    wall = now.astimezone(COUNTY_TIME).replace(tzinfo=None)
+    for kind in KINDS.values():
+        if kind.every is not None:
+            periods = (wall - _BEGIN - kind.at) // kind.every
+            start = _BEGIN + kind.at + periods * kind.every
+            yield kind, start.isoformat(timespec="minutes")

@@ -1,0 +1,133 @@
+"""`sweep`: clear away what deliveries left unfinished; tell what objects have no recording.
+
+Given up are uploads that nobody wrote to for weeks, and the parts of writes older than every
+upload still under way. An object without a row is only told at first. It is removed when every
+sweep of `sweep_days` found it so, it has no lock, no upload, no entry of an accession and no place
+in this station's journal: evidence is none of these. A station that still has the file begins anew.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from itertools import groupby
+from uuid import UUID
+
+from api.jobs.kind import Facts, Kind, Queue, Step, as_found
+from api.wiring import Office
+from ingest.journal import State
+from storage.catalogue import custody_log, jobs, recordings, uploads
+from storage.catalogue.jobs import Job
+from storage.catalogue.unit_of_work import UnitOfWork, View
+from storage.custody.event import PremisType
+from storage.errors import ObjectMissingError
+from storage.recording import RecordingId
+
+_IDLE_UPLOAD = timedelta(days=14)
+_LONGEST = 10_000  # objects told of in one result
+
+
+def work(office: Office, job: Job, _step: Step) -> Facts:
+    """Do all of it; each part may be done again."""
+    now = office.clock()
+    given_up = office.uploads.sweep(now - _IDLE_UPLOAD)
+    unfinished = office.objects.sweep(_oldest(office, now - _IDLE_UPLOAD))
+    seen = _orphans(office, now)
+    until = now - timedelta(days=office.settings.sweep_days)
+    old = [key for key, since in seen.items() if datetime.fromisoformat(since) <= until]
+    removed, kept = [], []
+    for recording, keys in groupby(sorted(old), key=lambda key: key.partition("/")[0]):
+        if _remove(office, job, recording, list(keys)):
+            removed.append(recording)
+        else:
+            kept.append(recording)
+    left = {key: at for key, at in seen.items() if key.partition("/")[0] not in removed}
+    return {
+        "uploads": given_up,
+        "unfinished": unfinished,
+        "orphans": dict(sorted(left.items())[:_LONGEST]),
+        "removed": removed,
+        "kept": kept,
+    }
+
+
+def _oldest(office: Office, at: datetime) -> datetime:
+    """Return the time before which no upload that is still under way began."""
+    with office.catalogue.read() as session:
+        under_way = uploads.untouched_since(session, office.clock() + timedelta(days=1))
+    return min([at, *(row.created_at for row in under_way)])
+
+
+def _orphans(office: Office, now: datetime) -> dict[str, str]:
+    """Return the objects without a row, with the time of the first sweep that found them so."""
+    with office.catalogue.read() as session:
+        last = jobs.newest_done(session, "sweep")
+        known = set(jobs.recording_ids(session))
+    before = (last.result or {}).get("orphans", {}) if last is not None else {}
+    found = office.objects.keys()
+    return {
+        key: before.get(key, now.isoformat()) for key in found if key.partition("/")[0] not in known
+    }
+
+
+def _remove(office: Office, job: Job, recording: str, keys: list[str]) -> bool:
+    """Remove one attempt's objects, said in the log beforehand; tell whether it was done.
+
+    The objects go under the writers' lock: no accession can be committed in between.
+    """
+    subject = recordings.subject_of(recording)
+    if _in_hand(office, recording) or _locked(office, keys):
+        return False
+    with office.catalogue.write() as uow:
+        if _known(uow.session, recording):
+            return False
+        uow.record(
+            "object.sweep", PremisType.DELETION, actor=job.asked_by, subject=subject, keys=keys
+        )
+    with office.catalogue.write() as uow:
+        return _delete(office, uow, recording, keys)
+
+
+def _delete(office: Office, uow: UnitOfWork, recording: str, keys: list[str]) -> bool:
+    if _known(uow.session, recording):
+        return False
+    for key in keys:
+        office.objects.delete(key, uow.at)
+    return True
+
+
+def _known(session: View, recording: str) -> bool:
+    identity = UUID(recording)
+    acts = custody_log.LogReader(session).events_of(recordings.subject_of(recording))
+    return (
+        recordings.exists(session, identity)
+        or uploads.find(session, identity) is not None
+        or any(event.act == "recording.accession" for event in acts)
+    )
+
+
+def _in_hand(office: Office, recording: str) -> bool:
+    """Tell whether this machine's own station still means to deliver it."""
+    entries = office.journal.in_state(State.SEALING, State.SEALED)
+    return RecordingId(UUID(recording)) in {entry.recording for entry in entries}
+
+
+def _locked(office: Office, keys: Iterable[str]) -> bool:
+    """Tell whether one of them is locked: then it was accessioned, whatever the rows say."""
+    for key in keys:
+        try:
+            facts = office.objects.facts(key)
+        except ObjectMissingError:
+            continue
+        if facts.held or facts.retain_until is not None:
+            return True
+    return False
+
+
+KIND = Kind(
+    name="sweep",
+    zh="清理未完成的上传",
+    work=work,
+    settle=as_found,
+    queue=Queue.LONG,
+    every=timedelta(days=1),
+    at=timedelta(hours=3),
+)
