@@ -17,7 +17,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -137,8 +137,8 @@ class Topology:
             if not service.once:
                 self.wait(service.name)
 
-    def start(self, name: str) -> None:
-        """Start a service; one that ends by itself is waited for."""
+    def start(self, name: str, within: Sequence[str] = ()) -> None:
+        """Start a service; one that ends by itself is waited for. `within` wraps its command."""
         service = self._service(name)
         if name == "db":
             self._start_db()
@@ -149,7 +149,7 @@ class Topology:
         elif service.once:
             self.run(name, *self._command(service))
         else:
-            self._processes[name] = self._spawn(service, self._command(service))
+            self._processes[name] = self._spawn(service, [*within, *self._command(service)])
 
     def run(self, name: str, *command: str, **more: str) -> str:
         """Run a command to its end as if in the service; return what it printed.
@@ -172,6 +172,17 @@ class Topology:
         if done.returncode != 0:
             raise TopologyError(f"{name}: {command[:3]}: {(done.stdout + done.stderr)[-1500:]}")
         return done.stdout
+
+    def walls(self, name: str) -> list[str]:
+        """Return the words that shut a service in as its container does: read-only, one user."""
+        service = self._service(name)
+        walls = ["bwrap", "--unshare-user", "--uid", "10001", "--gid", "10001", "--cap-drop", "ALL"]
+        walls += ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"]
+        for folder in service.folders:
+            walls += ["--bind", str(self.made(folder)), str(self.made(folder))]
+        for folder in service.reads:
+            walls += ["--ro-bind", str(self.made(folder)), str(self.made(folder))]
+        return [*walls, "--chdir", "/", "--die-with-parent", "--"]
 
     def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
         """End a service with all its children, and wait until it has ended."""
