@@ -140,12 +140,12 @@ def test_a_hostile_key_is_refused(store, key):
 
 
 def test_a_large_object_is_put_and_read_back_in_bounded_memory(store, recording):
-    """64 MiB pass; at most 40 MiB are held at once. One stream of the centre may take 64."""
+    """64 MiB pass; at most 48 MiB are held at once. One stream of the centre may take 64."""
     block = os.urandom(MIB)
     tracemalloc.start()
     try:
         store.put(key_of(recording, PAYLOAD), (block for _ in range(64)))
-        assert tracemalloc.get_traced_memory()[1] < 40 * MIB
+        assert tracemalloc.get_traced_memory()[1] < 48 * MIB
     finally:
         tracemalloc.stop()
     assert store.digest(key_of(recording, PAYLOAD)) == Digest.of(block * 64)

@@ -345,6 +345,9 @@ def test_over_tls_with_a_private_authority_objects_are_kept(
     with proxy.doing(Fault(Kind.FLIP_UP, at=17, only=key)), pytest.raises(StoreUnavailableError):
         store.put(key, [SMALL])
     assert store.put(key, [LARGE]).digest == Digest.of(LARGE)
+    other = store.begin(key)
+    with proxy.doing(Fault(Kind.FLIP_UP, at=17, only=key)), pytest.raises(StoreUnavailableError):
+        store.add_part(key, other, 1, 0, SMALL)
 
 
 def test_a_foreign_certificate_is_refused_and_plain_http_never_tried(
