@@ -36,7 +36,7 @@ RUN useradd --uid 10001 --user-group --no-create-home --home-dir /var/lib/liuhen
     made/introduction made/recorder made/secrets-db made/secrets-objects made/secrets-office \
     made/secrets-proxy made/station made/trust
 COPY --from=build /opt/liuhen /opt/liuhen
-COPY deploy/first_start.py deploy/film.py deploy/introduce.sh deploy/station.sh /opt/liuhen/deploy/
+COPY deploy/beats.py deploy/film.py deploy/first_start.py deploy/introduce.sh deploy/station.sh /opt/liuhen/deploy/
 ENV PATH=/opt/liuhen/bin:/usr/local/bin:/usr/bin:/bin \
     LANG=C.UTF-8 \
     LIUHEN_HOME=/var/lib/liuhen \

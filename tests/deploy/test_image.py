@@ -89,7 +89,8 @@ def test_folders_of_volumes_belong_to_the_user(instructions: list[tuple[str, str
 def test_programs_of_the_services_are_in_the_image(instructions: list[tuple[str, str]]) -> None:
     (copied,) = [line for line in values(instructions, "COPY") if line.endswith(f"{DEPLOY}/")]
     for service in County.load().services:
-        for word in service.run:
+        health = () if isinstance(service.health, str) else service.health
+        for word in (*service.run, *health):
             if word.startswith("{tools}/"):
                 assert f"deploy/{word.removeprefix('{tools}/')}" in copied.split()
             elif word.startswith("{deploy}/"):
