@@ -7,11 +7,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench import coverage, ingest, inspection, memory, ranges, scene_codes, sealing
+from bench import coverage, delivery, ingest, inspection, memory, ranges, scene_codes, sealing
 from bench.machine import MIB, described, filled, lacking
 from bench.result import Result, unmeasured
 
-NAMES = ("seal", "ingest", "range", "memory", "coverage", "inspect", "codes")
+NAMES = ("seal", "ingest", "range", "memory", "coverage", "inspect", "codes", "deliver")
 _WITH_FILE = {"seal", "ingest", "range"}
 
 
@@ -60,6 +60,8 @@ def _measured(asked: argparse.Namespace, folder: Path) -> Iterator[Result]:
         yield from inspection.measure(folder)
     if "codes" in only:
         yield from scene_codes.measure(folder)
+    if "deliver" in only:
+        yield from delivery.measure(folder)
 
 
 def _asked() -> argparse.Namespace:

@@ -7,7 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import s3
+from tests.servers import database, s3
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--database",
+        choices=(database.SQLITE, database.POSTGRESQL),
+        default=database.SQLITE,
+        help="the engine that every catalogue of this run is on",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    database.chosen = config.getoption("--database")
+
 
 FOOTAGE = os.environ.get("LIUHEN_FOOTAGE")
 

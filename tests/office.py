@@ -15,6 +15,7 @@ from ingest.settle import Patience
 from policies.access import Role
 from policies.stages import ActionKind, Stage
 from storage.catalogue import cases, people
+from tests.servers import database
 
 PASSWORD = "long enough for a test"
 SEIZED_AT = datetime(2026, 11, 20, 1, 0, 0, tzinfo=UTC)
@@ -26,7 +27,13 @@ def settings_for(folder: Path, **more: object) -> Settings:
     bays = {name: folder / name for name in ("bay-1", "bay-2")}
     for bay in bays.values():
         bay.mkdir(exist_ok=True)
-    values = {"home": folder / "var", "immutable": False, "quiet_s": 0, "bays": bays} | more
+    values = {
+        "home": folder / "var",
+        "immutable": False,
+        "quiet_s": 0,
+        "bays": bays,
+        "database_url": database.office_url(folder),
+    } | more
     return Settings(**values)  # type: ignore[arg-type]
 
 

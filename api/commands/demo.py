@@ -108,12 +108,14 @@ class _Show:
             folder.mkdir(parents=True)
         tables = [f'bays."{name}" = {_toml(path)}' for name, path in bays.items()]
         tables += [f'landing."{name}" = {_toml(path)}' for name, path in landing.items()]
-        toml = ["immutable = false", "quiet_s = 1.0", 'clear = "at-once"', *tables]
+        toml = ["immutable = false", "quiet_s = 1.0", "landing_quiet_s = 1.0", 'clear = "at-once"']
+        toml += tables
         (home / "liuhen.toml").write_text("\n".join(toml) + "\n", encoding="utf-8")
         settings = Settings(
             home=home,
             immutable=False,
             quiet_s=1.0,
+            landing_quiet_s=1.0,
             clear=When.AT_ONCE,
             bays=bays,
             landing=landing,

@@ -17,6 +17,8 @@ LIUHEN = Path(sys.executable).with_name("liuhen")
 def run(home, *arguments, answers="", **more):
     environment = {"PATH": os.environ["PATH"], "LIUHEN_HOME": str(home), "PYTHONUTF8": "1"}
     environment |= {"LIUHEN_IMMUTABLE": "false", "LANG": "C.UTF-8", "COLUMNS": "200"} | more
+    if (url := Path(home).parent / "database-url").exists():  # the desk's own, on PostgreSQL
+        environment["LIUHEN_DATABASE_URL"] = url.read_text()
     done = subprocess.run(
         [LIUHEN, *map(str, arguments)],
         env=environment,

@@ -1,12 +1,11 @@
 """`verify --all`: whatever is touched behind the service's back is named."""
 
-import sqlite3
-
 import pytest
 
 from api.whole_check import orphans, whole_check
 from storage.recording import new_recording_id
 from tests.office import FIRST, Desk, dock, segment
+from tests.servers.database import Database
 
 
 @pytest.fixture
@@ -28,10 +27,7 @@ def found(desk):
 
 
 def sql(desk, statement, *values):
-    connection = sqlite3.connect(desk.office.settings.home / "catalogue.db")
-    with connection:
-        assert connection.execute(statement, values).rowcount == 1
-    connection.close()
+    assert Database(desk.office.settings.database).execute(statement, *values) == 1
 
 
 def test_an_untouched_office_is_whole(desk):

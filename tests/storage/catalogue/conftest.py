@@ -1,7 +1,6 @@
 """A migrated catalogue on the disk, a clock that moves on, and an office to begin with."""
 
 import hashlib
-import sqlite3
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -14,6 +13,7 @@ from storage.custody.signer import LogSigner
 from storage.digest import Digest
 from storage.recording import MediaKind, new_recording_id
 from storage.signing import SigningKey
+from tests.servers.database import Database
 
 ADMIN = "person:admin"
 
@@ -51,8 +51,14 @@ def random_bytes():
 
 
 @pytest.fixture
-def url(tmp_path):
-    return f"sqlite:///{tmp_path}/catalogue.sqlite"
+def database(tmp_path):
+    """The database behind everybody's back."""
+    return Database.fresh(tmp_path)
+
+
+@pytest.fixture
+def url(database):
+    return database.url
 
 
 @pytest.fixture
@@ -137,12 +143,12 @@ def signer(tmp_path, now):
 
 
 @pytest.fixture
-def another(tmp_path, clock, random_bytes):
+def another(database, clock, random_bytes):
     """Open the database once more, as another process does; or a copy of it."""
     opened = []
 
-    def make(name="catalogue.sqlite"):
-        opened.append(Catalogue(f"sqlite:///{tmp_path}/{name}", clock, random_bytes))
+    def make(copy=None):
+        opened.append(Catalogue((copy or database).url, clock, random_bytes))
         return opened[-1]
 
     yield make
@@ -151,12 +157,6 @@ def another(tmp_path, clock, random_bytes):
 
 
 @pytest.fixture
-def backup(tmp_path):
-    """Copy the database as it is now under another name."""
-
-    def make(name):
-        connection = sqlite3.connect(tmp_path / "catalogue.sqlite")
-        connection.execute("VACUUM INTO ?", (str(tmp_path / name),))
-        connection.close()
-
-    return make
+def backup(database, tmp_path):
+    """Copy the database as it is now."""
+    return lambda: database.copy(tmp_path, "old.sqlite")

@@ -132,10 +132,10 @@ def test_a_damaged_published_checkpoint_is_replaced(catalogue, signer, folder):
 def test_a_catalogue_put_back_from_an_old_copy_is_refused(catalogue, signer, another, backup):
     add(catalogue, 3)
     publish(catalogue, signer)
-    backup("old.sqlite")
+    old = backup()
     add(catalogue, 5)
     publish(catalogue, signer)
-    restored = another("old.sqlite")
+    restored = another(old)
     with pytest.raises(CustodyError) as refusal:
         publish(restored, signer)
     assert refusal.value.facts == {

@@ -1,0 +1,156 @@
+"""The database of one test on the engine that this run is for (`pytest --database …`).
+
+SQLite is a file of the test's own. PostgreSQL is one server of this process, begun when it is
+first asked for and ended with the process; each test gets a database of its own, copied from a
+migrated one. `LIUHEN_TEST_DATABASE_URL` names another server instead (its user may make databases).
+"""
+
+import atexit
+import os
+import shutil
+import sqlite3
+import subprocess
+import tempfile
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from api.wiring import clock, entropy
+from storage.catalogue.unit_of_work import Catalogue
+from tests.servers import postgres
+
+SQLITE, POSTGRESQL = "sqlite", "postgresql"
+NOT_TESTED = "NO POSTGRESQL HERE: NOTHING WAS TESTED ON IT (install postgresql)"
+_DIALECT = (
+    ("?", "%s"),
+    ("zeroblob(32)", "decode(repeat('00', 32), 'hex')"),
+    ("disabled=0", "disabled=false"),
+    ("salt=x''", "salt=''::bytea"),
+    ("9e999", "'Infinity'"),
+)
+chosen = SQLITE  # set once by tests/conftest.py
+
+
+@dataclass(frozen=True)
+class Database:
+    """One test's database, seen from outside the product."""
+
+    url: str
+
+    @classmethod
+    def fresh(cls, folder: Path, name: str = "catalogue.sqlite") -> "Database":
+        """Make the test's database; on PostgreSQL its tables are there already."""
+        if chosen == SQLITE:
+            return cls(f"sqlite:///{folder}/{name}")
+        return cls(_server().create(_template()))
+
+    @property
+    def sqlite(self) -> bool:
+        return self.url.startswith("sqlite")
+
+    def execute(self, sql: str, *values: Any) -> int:
+        """Run a statement behind everybody's back; `?` stands for a value. Return its rows."""
+        with closing(self._connect()) as connection:
+            count = connection.execute(self._spelt(sql), values).rowcount
+            connection.commit()
+            return int(count)
+
+    def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        with closing(self._connect()) as connection:
+            return [tuple(row) for row in connection.execute(self._spelt(sql), values)]
+
+    def copy(self, folder: Path, name: str) -> "Database":
+        """Make a copy of the database as it is now, as a backup would."""
+        if self.sqlite:
+            with closing(self._connect()) as connection:
+                connection.execute("VACUUM INTO ?", (str(folder / name),))
+            return Database(f"sqlite:///{folder}/{name}")
+        other = Database(_server().create())
+        dump = subprocess.run(["pg_dump", "-Fc", self._plain], capture_output=True, check=True)
+        restore = ["pg_restore", "--no-owner", "-d", other._plain]
+        subprocess.run(restore, input=dump.stdout, check=True)
+        return other
+
+    def lock(self) -> Any:
+        """Hold what every writer waits for, until the returned connection is closed."""
+        if self.sqlite:
+            connection = sqlite3.connect(self._path, isolation_level=None)
+            connection.execute("BEGIN IMMEDIATE")
+            return connection
+        held = psycopg.connect(self._plain)
+        from storage.catalogue.unit_of_work import _LOG_LOCK
+
+        held.execute("SELECT pg_advisory_xact_lock(%s)", (_LOG_LOCK,))
+        return held
+
+    def _connect(self) -> Any:
+        return sqlite3.connect(self._path) if self.sqlite else psycopg.connect(self._plain)
+
+    def _spelt(self, sql: str) -> str:
+        if self.sqlite:
+            return sql
+        for ours, theirs in _DIALECT:
+            sql = sql.replace(ours, theirs)
+        return sql
+
+    @property
+    def _path(self) -> str:
+        return self.url.removeprefix("sqlite:///")
+
+    @property
+    def _plain(self) -> str:
+        return self.url.replace("+psycopg", "")
+
+
+def office_url(folder: Path) -> str | None:
+    """Return the database of the office in this folder: the same one each time; None is SQLite's."""
+    if chosen == SQLITE:
+        return None
+    kept = folder / "database-url"
+    if not kept.exists():
+        kept.write_text(Database.fresh(folder).url)
+    return kept.read_text()
+
+
+@cache
+def _template() -> str:
+    url = _server().create()
+    catalogue = Catalogue(url, clock, entropy)
+    catalogue.migrate()
+    catalogue.close()
+    return url.rpartition("/")[2]
+
+
+@cache
+def _server() -> postgres.Postgres:
+    if url := os.environ.get("LIUHEN_TEST_DATABASE_URL"):
+        return _Given(Path(), port=urlsplit(url).port or 5432, given=url)
+    if postgres.binaries() is None:
+        if os.environ.get("CI"):
+            pytest.fail(NOT_TESTED)
+        pytest.skip(NOT_TESTED)
+    folder = Path(tempfile.mkdtemp(prefix="liuhen-postgres-"))
+    server = postgres.Postgres(folder, durable=False)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(server.stop)
+    server.found()
+    return server
+
+
+@dataclass
+class _Given(postgres.Postgres):
+    """A server that somebody else runs."""
+
+    given: str = ""
+
+    def url(self, name: str) -> str:
+        return f"{self.given.rpartition('/')[0]}/{name}"
+
+    def _dsn(self, name: str) -> str:
+        return self.url(name).replace("+psycopg", "")
