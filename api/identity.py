@@ -17,6 +17,7 @@ from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from api.problems import ApiError
 from policies.access import Person, Role
 from storage.catalogue import people, register
+from storage.catalogue.tables import AccountRow, PersonRow
 from storage.catalogue.unit_of_work import Catalogue
 from storage.custody.event import Outcome, PremisType
 from storage.errors import ConflictError
@@ -158,11 +159,18 @@ class Identity:
             if account is None:
                 raise ApiError("unauthenticated")
             person = people.person(session, account.person_id)
-        role = Role(account.role)
-        township = None if role in _COUNTY_WIDE else person.township
-        return Visitor(
-            Person(person.id, role, township), person.name, account.username, _hashed(token)
-        )
+        return _visitor(account, person, _hashed(token))
+
+    def absent(self, person_id: str, session_name: str) -> Visitor:
+        """Return a person who asked for something earlier, with the rights of today.
+
+        Raises: ApiError(unauthenticated) when no open account is this person's.
+        """
+        with self._catalogue.read() as session:
+            for account in people.accounts(session):
+                if account.person_id == person_id and not account.disabled:
+                    return _visitor(account, people.person(session, person_id), session_name)
+        raise ApiError("unauthenticated")
 
     def logout(self, token: str) -> None:
         """End a session; an unknown one is ended already."""
@@ -196,6 +204,12 @@ class Identity:
                 outcome=Outcome.REFUSED,
                 username=name,
             )
+
+
+def _visitor(account: AccountRow, person: PersonRow, session: str) -> Visitor:
+    role = Role(account.role)
+    township = None if role in _COUNTY_WIDE else person.township
+    return Visitor(Person(person.id, role, township), person.name, account.username, session)
 
 
 def _hashed(token: str) -> str:

@@ -52,6 +52,20 @@ TABLE: dict[str, Words] = {
         "稍后自动重试;反复出现的,请检查磁盘或对象存储。",
         "Tried again by itself; if it recurs, check the disk or the object store.",
     ),
+    "too-large": Words(
+        413,
+        "录像超过可在中心解封检查的大小(unwrap_gb)。",
+        "The recording is larger than may be unwrapped at the centre (unwrap_gb).",
+        "如内存或磁盘允许,可调高 unwrap_gb 后重新提出。",
+        "Raise unwrap_gb if memory or disk allow, then ask again.",
+    ),
+    "no-picture": Words(
+        422,
+        "该录像中没有可用的画面。",
+        "There is no picture to be had from this recording.",
+        "无需处理;原始录像不受影响。",
+        "Nothing to do; the original is as it was.",
+    ),
     "unknown-kind": Words(
         400,
         "没有这一类后台作业:{kind}。",

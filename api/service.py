@@ -29,7 +29,13 @@ from storage.vault.sealing import OpenedEnvelope, open_envelope, recipients_of
 
 GRANT = timedelta(minutes=10)
 _ENVELOPE_LIMIT = 1 << 20
-_ACTS = {"play": Act.PLAY, "copy": Act.COPY, "bundle": Act.EXPORT}
+_ACTS = {
+    "play": Act.PLAY,
+    "copy": Act.COPY,
+    "bundle": Act.EXPORT,
+    "inspect": Act.PLAY,
+    "rendition": Act.PLAY,
+}
 
 
 @dataclass(slots=True)
@@ -80,7 +86,7 @@ class Service:
     def plaintext(self, visitor: Visitor, row: RecordingRow, purpose: str) -> PlainReader:
         """Return a reader of the original; the access is in the log before this returns.
 
-        `purpose` is play, copy or bundle.
+        `purpose` is play, copy, bundle, inspect or rendition.
         Raises: ApiError(forbidden), KeyRingError, EnvelopeError, FixityError, VaultError.
         """
         self.authorise(visitor, _ACTS[purpose], row.township, recordings.subject_of(row.id))

@@ -26,6 +26,8 @@ import ffmpeg
 
 _SANDBOXED = Path(__file__).parent / "sandboxed"
 _ANSWER_LIMIT = 8 << 20
+_POSTER_LIMIT = 2 << 20
+_JPEG = (b"\xff\xd8\xff", b"\xff\xd9")  # how one begins and ends
 _ADDRESS_SPACE = 3 << 30
 _OPEN_FILES = 64
 _FIRST_WAIT_S = 60.0
@@ -62,7 +64,10 @@ USUAL = Effort()
 
 
 class MediaToolError(Exception):
-    """The tool did not answer. `reason` is a stable word: timeout, crashed, too-long, missing."""
+    """The tool did not answer. `reason` is a stable word.
+
+    They are: timeout, crashed, too-long, missing, no-picture.
+    """
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(reason, detail)
@@ -111,6 +116,20 @@ class Sandbox:
         except MediaToolError:
             file.seek(0)
             return _run([*command, "--packets-only"], file, counting)
+
+    def poster(self, file: BinaryIO, size: int) -> bytes:
+        """Return one picture of the open film as a small JPEG.
+
+        Raises: MediaToolError (no-picture, too-long, timeout, crashed).
+        """
+        inside = "/sandboxed" if self.level is Level.BWRAP else str(_SANDBOXED)
+        seconds = _FIRST_WAIT_S + size / _BYTES_PER_S
+        answer = _run([*self.wrap, *_python(), inside, "--poster"], file, seconds)
+        if not answer.startswith(_JPEG[0]) or not answer.endswith(_JPEG[1]):
+            raise MediaToolError("no-picture", f"{len(answer)} bytes")
+        if len(answer) > _POSTER_LIMIT:
+            raise MediaToolError("too-long", f"{len(answer)} bytes")
+        return answer
 
     def record(self, plan: "Plan", folder: Path) -> "Recording":
         """Start to record a camera into a folder; the caller carries the conversation.

@@ -76,7 +76,7 @@ def retry(
     office = Office.open(Settings())
     try:
         with office.catalogue.write() as uow:
-            row = jobs.retry(uow, job, actor="system")
+            row = jobs.retry(uow, job)
     finally:
         office.close()
     _say(row, as_json=as_json)

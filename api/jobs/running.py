@@ -6,8 +6,9 @@ dead, and another took over) leaves everything as the other one made it.
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from api.jobs.kind import Step
 from api.jobs.registry import KINDS
@@ -59,10 +60,27 @@ class Runner:
         kind = KINDS.get(job.kind)
         if kind is None:
             raise UnknownKindError(kind=job.kind)
-        found = kind.work(self._office, job, step)
+        found = kind.work(self._office, job, self._noticed(step))
         self._office.on_step("job-worked")
         with self._office.catalogue.write() as uow:
             jobs.finish(uow, job, kind.settle(self._office, uow, job, found))
+            self._office.on_step("job-settling")
+
+    def _noticed(self, step: Step) -> Step:
+        """Return the same step, told of before and after the engine remembers it."""
+        on_step = self._office.on_step
+
+        def noticed(name: str, function: Callable[[], Any]) -> Any:
+            def done() -> Any:
+                value = function()
+                on_step("job-step-done")
+                return value
+
+            value = step(name, done)
+            on_step("job-step-kept")
+            return value
+
+        return noticed
 
     def _failed(self, job: Job, error: Exception) -> str:
         """Write a failure down: our own errors by code; whatever else is logged here, too."""

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from uuid import UUID
 
+from api.jobs import rendition
 from api.jobs.kind import Facts, Kind, Queue, Step, as_found
 from api.wiring import Office
 from ingest.journal import State
@@ -22,12 +23,14 @@ from storage.errors import ObjectMissingError
 from storage.recording import RecordingId
 
 _IDLE_UPLOAD = timedelta(days=14)
+_STRAY = timedelta(days=1)
 _LONGEST = 10_000  # objects told of in one result
 
 
 def work(office: Office, job: Job, _step: Step) -> Facts:
     """Do all of it; each part may be done again."""
     now = office.clock()
+    stray = _stray_renditions(office, now - _STRAY)
     given_up = office.uploads.sweep(now - _IDLE_UPLOAD)
     unfinished = office.objects.sweep(_oldest(office, now - _IDLE_UPLOAD))
     seen = _orphans(office, now)
@@ -43,6 +46,7 @@ def work(office: Office, job: Job, _step: Step) -> Facts:
     return {
         "uploads": given_up,
         "unfinished": unfinished,
+        "renditions": stray,
         "orphans": dict(sorted(left.items())[:_LONGEST]),
         "removed": removed,
         "kept": kept,
@@ -66,6 +70,22 @@ def _orphans(office: Office, now: datetime) -> dict[str, str]:
     return {
         key: before.get(key, now.isoformat()) for key in found if key.partition("/")[0] not in known
     }
+
+
+def _stray_renditions(office: Office, before: datetime) -> int:
+    """Remove the files that no rendition refers to: their makers died, or came too late."""
+    if not rendition.folder(office).is_dir():
+        return 0
+    with office.catalogue.read() as session:
+        known = jobs.rendition_files(session)
+    stray = [
+        file
+        for file in rendition.folder(office).iterdir()
+        if file.name not in known and file.stat().st_mtime < before.timestamp()
+    ]
+    for file in stray:
+        file.unlink(missing_ok=True)
+    return len(stray)
 
 
 def _remove(office: Office, job: Job, recording: str, keys: list[str]) -> bool:

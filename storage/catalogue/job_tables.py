@@ -91,7 +91,7 @@ class LaterLookRow(Audited, Base):
 class RenditionRow(Audited, Base):
     """Something made from a recording (衍生件), kept sealed beside the evidence, never as it.
 
-    `sha256` is that of what was made, `sealed_sha256` that of the file as it lies there.
+    `sha256` is that of what was made; `sealed_sha256` that of the file, which is its name too.
     """
 
     __tablename__ = "rendition"

@@ -16,7 +16,13 @@ from typing import Any
 from sqlalchemy import CursorResult, Executable, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from storage.catalogue.job_tables import JobRow, VerifiedRow, WorkerRow
+from storage.catalogue.job_tables import (
+    JobRow,
+    LaterLookRow,
+    RenditionRow,
+    VerifiedRow,
+    WorkerRow,
+)
 from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import Catalogue, UnitOfWork
 from storage.errors import ConflictError, LiuhenError, NotFoundError
@@ -157,13 +163,16 @@ def fail(uow: UnitOfWork, job: Job, error: str, *, final: bool = False) -> State
     return State(row.state)
 
 
-def retry(uow: UnitOfWork, job_id: str, *, actor: str) -> JobRow:
-    """Ask again for a job that failed. Raises: NotFoundError, ConflictError when it did not."""
+def retry(uow: UnitOfWork, job_id: str) -> JobRow:
+    """Try a job again that failed; it stays in the name of who asked for it.
+
+    Raises: NotFoundError, ConflictError when it did not fail.
+    """
     row = by_id(uow.session, job_id)
     if row.state != State.FAILED:
         raise ConflictError(problem="job has not failed", job=row.id, state=row.state)
     _move(row, State.WAITING)
-    row.attempt, row.failures, row.asked_by = row.attempt + 1, 0, actor
+    row.attempt, row.failures = row.attempt + 1, 0
     row.owner, row.ended_at, row.due_at = None, None, uow.at
     return row
 
@@ -354,6 +363,25 @@ def longest_unread(session: Session, share: int, before: datetime) -> list[str]:
             break
         found.append(recording)
     return found
+
+
+def later_looks(session: Session, recording_id: str) -> list[LaterLookRow]:
+    """Return what later inspections of a recording saw, the newest first."""
+    wanted = select(LaterLookRow).where(LaterLookRow.recording_id == recording_id)
+    return list(session.scalars(wanted.order_by(LaterLookRow.id.desc())))
+
+
+def newest_rendition(session: Session, recording_id: str, kind: str) -> RenditionRow | None:
+    """Return the last rendition of this kind that was made from a recording."""
+    wanted = select(RenditionRow).where(
+        RenditionRow.recording_id == recording_id, RenditionRow.kind == kind
+    )
+    return session.scalar(wanted.order_by(RenditionRow.at.desc(), RenditionRow.id.desc()).limit(1))
+
+
+def rendition_files(session: Session) -> set[str]:
+    """Return the name of every rendition's file."""
+    return set(session.scalars(select(RenditionRow.sealed_sha256)))
 
 
 def recordings_kept(session: Session) -> int:

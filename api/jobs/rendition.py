@@ -1,0 +1,143 @@
+"""`rendition`: a small picture of a film, made for whoever may play it, kept sealed.
+
+It shows footage, so it is encrypted to the same keys as the evidence; who looks at it is in the
+log. Its file is named by its own digest: a worker that comes late leaves another file, which
+nobody refers to and `sweep` removes.
+"""
+
+import hashlib
+import io
+from pathlib import Path
+from uuid import UUID
+
+from api.identity import Visitor
+from api.jobs.kind import Facts, Kind, Queue, Step, recording_of
+from api.jobs.unwrapping import unwrapped
+from api.service import Service
+from api.wiring import Office
+from ingest.media import MediaToolError
+from policies.access import Act
+from storage.catalogue import jobs, recordings
+from storage.catalogue.job_tables import RenditionRow
+from storage.catalogue.jobs import Job
+from storage.catalogue.unit_of_work import UnitOfWork
+from storage.custody.event import Outcome, PremisType
+from storage.durable import place
+from storage.errors import FixityError, LiuhenError
+from storage.recording import RecordingId
+from storage.vault.ranges import PlainReader
+from storage.vault.sealing import (
+    DATA_KEY,
+    Sealer,
+    context_of,
+    open_envelope,
+    recipients_of,
+    seal_envelope,
+)
+
+POSTER = "poster"
+
+
+class NoPictureError(LiuhenError):
+    """There is no picture to be had from this recording."""
+
+    code = "no-picture"
+
+
+def work(office: Office, job: Job, _step: Step) -> Facts:
+    """Make the picture, seal it, and put it on the disk. Raises: NoPictureError, as unwrapping."""
+    with unwrapped(office, job, "rendition") as (_row, file):
+        try:
+            picture = office.sandbox.poster(file, _row.size)
+        except MediaToolError as error:
+            raise NoPictureError(recording=recording_of(job), reason=error.reason) from error
+    own, station = RecordingId(UUID(job.id)), office.settings.station
+    data_key = office.entropy(DATA_KEY)
+    sealer = Sealer(io.BytesIO(picture), data_key=data_key, context=context_of(own, station))
+    sealed = b"".join(bytes(block) for block in sealer)
+    digest = hashlib.sha256(sealed).hexdigest()
+    folder(office).mkdir(mode=0o700, exist_ok=True)
+    place(folder(office) / digest, sealed)
+    return {
+        "size": len(picture),
+        "sha256": hashlib.sha256(picture).hexdigest(),
+        "sealed_sha256": digest,
+        "envelope": seal_envelope(data_key, own, station, office.ring.recipients).decode(),
+    }
+
+
+def settle(_office: Office, uow: UnitOfWork, job: Job, found: Facts) -> Facts:
+    """Refer to the file that lies there, and say in the log that it was made."""
+    row = RenditionRow(
+        id=job.id,
+        recording_id=recording_of(job),
+        kind=POSTER,
+        at=uow.at,
+        asked_by=job.asked_by,
+        size=found["size"],
+        sha256=found["sha256"],
+        sealed_sha256=found["sealed_sha256"],
+        envelope_text=found["envelope"],
+    )
+    uow.session.add(row)
+    uow.record(
+        "recording.rendition", PremisType.CREATION, row, actor=job.asked_by, subject=job.subject
+    )
+    return {"sha256": found["sha256"], "size": found["size"]}
+
+
+def poster(service: Service, visitor: Visitor, recording: UUID) -> bytes | None:
+    """Return the newest picture of a recording as a JPEG, None where none was made.
+
+    Who asks is in the log before this returns.
+    Raises: ApiError(forbidden), NotFoundError, FixityError, KeyRingError, EnvelopeError.
+    """
+    office = service.office
+    row = service.recording(visitor, recording, Act.PLAY)
+    with office.catalogue.read() as session:
+        made = jobs.newest_rendition(session, row.id, POSTER)
+    if made is None:
+        return None
+    with office.catalogue.write() as uow:
+        recordings.log_access(
+            uow, row.id, actor=visitor.actor, purpose="rendition", outcome=Outcome.SUCCESS
+        )
+    return _opened(office, made)
+
+
+def folder(office: Office) -> Path:
+    """Return where renditions lie."""
+    return office.settings.home / "renditions"
+
+
+def _opened(office: Office, made: RenditionRow) -> bytes:
+    """Return what was sealed, verified. Raises: FixityError, KeyRingError, EnvelopeError."""
+    own = RecordingId(UUID(made.id))
+    try:
+        sealed = (folder(office) / made.sealed_sha256).read_bytes()
+    except OSError as error:
+        raise FixityError(part="rendition", rendition=made.id, problem="missing") from error
+    envelope = made.envelope_text.encode()
+    key = office.ring.open_key(recipients_of(envelope, own))
+    opened = open_envelope(envelope, key, own)
+    reader = PlainReader(
+        lambda offset, length: sealed[offset : offset + length],
+        len(sealed),
+        opened.data_key,
+        opened.context,
+    )
+    picture = b"".join(reader.read(0, reader.size))
+    if hashlib.sha256(picture).hexdigest() != made.sha256:
+        raise FixityError(part="rendition", rendition=made.id)
+    return picture
+
+
+KIND = Kind(
+    name="rendition",
+    zh="生成缩略图",
+    work=work,
+    settle=settle,
+    queue=Queue.LONG,
+    recording=True,
+    person=True,
+)

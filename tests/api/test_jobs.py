@@ -1,0 +1,635 @@
+"""Jobs: asked for with the act that wants them, done once in effect, given up openly."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import pytest
+from typer.testing import CliRunner
+
+from api.cli import app
+from api.due import due, pressing
+from api.engine import database
+from api.jobs import asking, registry, rendition
+from api.jobs.running import Runner
+from api.jobs.verify import UnreadableError
+from api.problems import ApiError
+from api.reconcile import Workers, start_jobs
+from api.whole_check import orphans, whole_check
+from storage.catalogue import custody_log, jobs, people, recordings
+from storage.catalogue.jobs import State, TurnLostError, WorkerBusyError
+from storage.errors import ConflictError, NotFoundError
+from storage.recording import new_recording_id
+from tests.office import FIRST, PASSWORD, Desk, dock, segment
+
+PATIENCE_S = 60
+STEP = lambda _name, function: function()  # noqa: E731 - an engine that remembers nothing
+
+
+@pytest.fixture
+def desk(tmp_path):
+    desk = Desk.set_up(tmp_path, worker_silent_s=2)
+    for path in dock(desk, "bay-1", FIRST, segment(0, 2), segment(3, 2)):
+        path.with_suffix(".log").unlink()
+    desk.sweep()
+    yield desk
+    desk.office.close()
+
+
+@pytest.fixture
+def runner(desk):
+    """A worker's hands, without an engine."""
+    runner = Runner(desk.office)
+    with desk.office.catalogue.write() as uow:
+        runner.life = jobs.register(uow, "worker-1", over=None)
+    return runner
+
+
+def kept(desk):
+    with desk.office.catalogue.read() as session:
+        return list(recordings.everything(session))
+
+
+def ask(desk, kind, subject="system", **more):
+    with desk.office.catalogue.write() as uow:
+        return jobs.ask(uow, kind, subject, actor=more.pop("actor", "system"), **more).id
+
+
+def row(desk, job):
+    with desk.office.catalogue.read() as session:
+        return jobs.by_id(session, job)
+
+
+def run(desk, runner, kind, subject="system", **more):
+    job = ask(desk, kind, subject, **more)
+    return row(desk, job), runner.run(job, 1, STEP), row(desk, job)
+
+
+def entries(desk, recording, act):
+    with desk.office.catalogue.read() as session:
+        events = custody_log.LogReader(session).events_of(recordings.subject_of(recording))
+        return [event for event in events if event.act == act]
+
+
+def damage(desk, recording):
+    path = desk.office.settings.home / "objects" / recording / "payload"
+    path.chmod(0o600)
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+
+
+# The table of states
+
+
+def test_a_job_exists_only_if_the_act_that_wants_it_is_committed(desk):
+    def refused():
+        with desk.office.catalogue.write() as uow:
+            jobs.ask(uow, "publish", "system", actor="system")
+            raise ConflictError
+
+    with pytest.raises(ConflictError):
+        refused()
+    with desk.office.catalogue.read() as session:
+        assert jobs.jobs(session) == []
+
+
+def test_a_slot_is_asked_for_once(desk):
+    first, again = (ask(desk, "due", slot="2026-11-24") for _ in range(2))
+    assert first == again
+    assert ask(desk, "due", slot="2026-11-25") != first
+    assert ask(desk, "due") != ask(desk, "due")
+
+
+def test_only_the_last_turn_finishes_a_job(desk):
+    job = ask(desk, "publish")
+    with desk.office.catalogue.write() as uow:
+        slow = jobs.register(uow, "slow", over=None)
+        early = jobs.take(uow, job, 1, slow)
+        assert jobs.take(uow, job, 1, jobs.register(uow, "eager", over=None)) is None
+        jobs.leave(uow, slow)
+        late = jobs.take(uow, job, 1, jobs.register(uow, "other", over=None))
+    assert (early.turn, late.turn, late.failures) == (1, 2, 1)
+    for refused in (jobs.finish, jobs.fail):
+        with pytest.raises(TurnLostError), desk.office.catalogue.write() as uow:
+            refused(uow, early, {} if refused is jobs.finish else "late")
+    with desk.office.catalogue.write() as uow:
+        jobs.finish(uow, late, {"by": "other"})
+        assert jobs.take(uow, job, 1, slow) is None
+    assert (row(desk, job).state, row(desk, job).result) == (State.DONE, {"by": "other"})
+
+
+def test_a_job_that_kills_its_workers_is_given_up(desk):
+    job = ask(desk, "publish")
+    for turn in range(jobs.TRIES):
+        with desk.office.catalogue.write() as uow:
+            life = jobs.register(uow, f"worker-{turn}", over=None)
+            assert jobs.take(uow, job, 1, life) is not None
+            jobs.leave(uow, life)
+    with desk.office.catalogue.write() as uow:
+        assert jobs.take(uow, job, 1, jobs.register(uow, "last", over=None)) is None
+    assert (row(desk, job).state, row(desk, job).error) == (State.FAILED, "worker-died")
+
+
+def test_only_what_failed_is_tried_again(desk):
+    job = ask(desk, "publish")
+    with pytest.raises(ConflictError), desk.office.catalogue.write() as uow:
+        jobs.retry(uow, job)
+    with pytest.raises(NotFoundError), desk.office.catalogue.write() as uow:
+        jobs.retry(uow, "nothing")
+
+
+def test_every_state_has_its_moves():
+    assert set(jobs.MOVES) == set(State)
+    assert jobs.MOVES[State.DONE] == frozenset()
+
+
+def test_a_name_belongs_to_one_life(desk):
+    with desk.office.catalogue.write() as uow:
+        life = jobs.register(uow, "worker-1", over=None)
+    with pytest.raises(WorkerBusyError), desk.office.catalogue.write() as uow:
+        jobs.register(uow, "worker-1", over=None)
+    with desk.office.catalogue.write() as uow:
+        assert jobs.beat(uow, life)
+        assert not jobs.declare_dead(uow, life, 0)  # it has beaten since
+        assert jobs.declare_dead(uow, life, 1)
+        assert not jobs.beat(uow, life)
+        assert jobs.register(uow, "worker-1", over=None) != life
+
+
+def test_done_jobs_are_forgotten_but_the_last_of_each_kind_and_what_failed(desk, runner):
+    done = [run(desk, runner, "publish")[0].id for _ in range(3)]
+    failed = run(desk, runner, "no-such-kind")[0].id
+    with desk.office.catalogue.write() as uow:
+        assert jobs.forget_done(uow, uow.at + timedelta(days=1)) == 2
+    with desk.office.catalogue.read() as session:
+        assert {one.id for one in jobs.jobs(session)} == {done[-1], failed}
+
+
+def test_periods_begin_by_the_countys_clock():
+    def named(text):
+        return {kind.name: slot for kind, slot in registry.slots(datetime.fromisoformat(text))}
+
+    before, after = named("2026-11-23T16:59:59+00:00"), named("2026-11-23T17:00:00+00:00")
+    assert (before["scrub"], after["scrub"]) == ("2026-11-23T01:00", "2026-11-24T01:00")
+    assert before["publish"] == "2026-11-24T00:55"
+    assert before["lock"] == after["lock"] == "2026-11-23T04:00"  # a Monday
+    assert set(before) == {"scrub", "sweep", "publish", "due", "lock"}
+
+
+# How a job goes
+
+
+def test_a_failing_job_backs_off_is_given_up_shown_and_asked_again(desk, runner, monkeypatch):
+    def unreadable(_office, _job, _step):
+        raise UnreadableError(recording="x")
+
+    kind = registry.KINDS["publish"]
+    broken = type(kind)(name="publish", zh="", work=unreadable, settle=kind.settle)
+    monkeypatch.setitem(registry.KINDS, "publish", broken)
+    job = ask(desk, "publish")
+    pauses = []
+    for attempt in range(1, jobs.TRIES + 1):
+        told = runner.run(job, attempt, STEP)
+        now = row(desk, job)
+        pauses.append((now.due_at - desk.office.clock()).total_seconds())
+        assert told == ("again" if attempt < jobs.TRIES else "failed")
+        assert runner.run(job, attempt, STEP) == "nothing"  # that attempt is over
+    assert (now.state, now.error, now.attempt) == (State.FAILED, "unreadable-object", 8)
+    assert [round(pause / 30) for pause in pauses[:-1]] == [1, 2, 4, 8, 16, 32, 64]
+    shown = run(desk, runner, "due")[2].result
+    assert shown["failed"] == [job]
+    monkeypatch.setitem(registry.KINDS, "publish", kind)
+    with desk.office.catalogue.write() as uow:
+        jobs.retry(uow, job)
+    assert runner.run(job, 9, STEP) == "done"
+
+
+def test_pauses_end_at_an_hour(desk, runner):
+    job = ask(desk, "publish")
+    with desk.office.catalogue.write() as uow:
+        jobs.by_id(uow.session, job).failures = jobs.TRIES - 2
+        taken = jobs.take(uow, job, 1, runner.life)
+        jobs.fail(uow, taken, "x")
+        assert jobs.by_id(uow.session, job).due_at - uow.at == timedelta(minutes=32)
+
+
+def test_what_no_retry_mends_is_given_up_at_once(desk, runner):
+    _, told, after = run(desk, runner, "verify", f"recording:{UUID(int=7)}")
+    assert (told, after.state, after.error) == ("failed", State.FAILED, "not-found")
+    _, told, after = run(desk, runner, "no-such-kind")
+    assert (told, after.error) == ("failed", "unknown-kind")
+
+
+def test_what_a_worker_no_longer_works_on_is_put_back(desk, runner):
+    job = ask(desk, "publish")
+    with desk.office.catalogue.write() as uow:
+        jobs.take(uow, job, 1, runner.life)
+        assert not jobs.left_behind(uow.session, runner.life, [job])
+        assert jobs.left_behind(uow.session, runner.life, runner.at_work)
+        assert jobs.let_go(uow, runner.life, runner.at_work) == 1
+    assert row(desk, job).state == State.WAITING
+    assert runner.run(job, 1, STEP) == "done"
+
+
+# The kinds
+
+
+def test_a_whole_recording_is_verified_and_the_log_says_so(desk, runner):
+    recording = kept(desk)[0].id
+    _, told, after = run(desk, runner, "verify", f"recording:{recording}")
+    assert (told, after.result["wrong"]) == ("done", [])
+    (entry,) = entries(desk, recording, "recording.verify")
+    assert (entry.outcome, entry.actor) == ("success", "system")
+    assert list(whole_check(desk.office)) == []
+
+
+def test_a_damaged_store_is_found_shown_and_found_right_again(desk, runner):
+    first, second = (one.id for one in kept(desk))
+    damage(desk, first)
+    run(desk, runner, "verify", f"recording:{first}")
+    run(desk, runner, "verify", f"recording:{second}")
+    (entry,) = entries(desk, first, "recording.verify")
+    assert entry.outcome == "failure"
+    assert [one["what"] for one in entry.details["wrong"]] == ["changed-object"]
+    assert run(desk, runner, "due")[2].result["damaged"] == [first]
+    damage(desk, first)  # back as it was
+    run(desk, runner, "verify", f"recording:{first}")
+    assert run(desk, runner, "due")[2].result["damaged"] == []
+
+
+def test_an_unreadable_object_is_tried_again_before_it_is_a_finding(desk, runner):
+    recording = kept(desk)[0].id
+    path = desk.office.settings.home / "objects" / recording / "payload"
+    path.unlink()
+    path.mkdir()  # not to be read as a file
+    job = ask(desk, "verify", f"recording:{recording}")
+    assert runner.run(job, 1, STEP) == "again"
+    assert entries(desk, recording, "recording.verify") == []
+    with desk.office.catalogue.write() as uow:
+        jobs.by_id(uow.session, job).failures = jobs.TRIES - 1
+    assert runner.run(job, 2, STEP) == "done"
+    (entry,) = entries(desk, recording, "recording.verify")
+    assert entry.outcome == "failure"
+
+
+def test_a_weak_lock_is_found_extended_and_logged(desk, runner):
+    recording = kept(desk)[0].id
+    lock = desk.office.settings.home / "objects" / recording / ".lock" / "payload.json"
+    lock.chmod(0o600)
+    lock.write_text('{"mode":"COMPLIANCE","retain_until":"2026-12-01T00:00:00+00:00"}')
+    run(desk, runner, "verify", f"recording:{recording}")
+    with desk.office.catalogue.read() as session:
+        (asked,) = jobs.jobs(session, kind="lock")
+    assert asked.subject == f"recording:{recording}"
+    assert runner.run(asked.id, 1, STEP) == "done"
+    (entry,) = entries(desk, recording, "recording.lock")
+    assert entry.details["parts"] == ["payload"]
+    assert list(whole_check(desk.office)) == []
+    assert run(desk, runner, "lock")[2].result == {"extended": [], "missing": []}
+    assert len(entries(desk, recording, "recording.lock")) == 1
+
+
+def test_a_missing_object_met_while_locking_is_verified(desk, runner):
+    recording = kept(desk)[0].id
+    (desk.office.settings.home / "objects" / recording / "payload").unlink()
+    assert run(desk, runner, "lock")[2].result["missing"] == [recording]
+    with desk.office.catalogue.read() as session:
+        (asked,) = jobs.jobs(session, kind="verify")
+    assert asked.subject == f"recording:{recording}"
+
+
+def test_scrub_takes_what_was_read_longest_ago_and_all_in_time(desk, runner):
+    first, second = (one.id for one in kept(desk))
+    assert run(desk, runner, "scrub", slot="1")[2].result == {"asked": 1}
+    with desk.office.catalogue.read() as session:
+        assert [one.subject for one in jobs.jobs(session, kind="verify")] == [f"recording:{first}"]
+    with desk.office.catalogue.write() as uow:
+        jobs.note_verified(uow, first, [], uow.at)
+    assert run(desk, runner, "scrub", slot="2")[2].result == {"asked": 1}
+    with desk.office.catalogue.write() as uow:
+        assert jobs.jobs(uow.session, kind="verify")[0].subject == f"recording:{second}"
+        # Whatever would be read later than promised comes too, however much it is.
+        long_ago = uow.at - timedelta(days=desk.office.settings.scrub_days)
+        for one in (first, second):
+            jobs.note_verified(uow, one, [], long_ago)
+    assert run(desk, runner, "scrub", slot="3")[2].result == {"asked": 2}
+
+
+def test_an_orphan_is_told_first_and_removed_only_after_the_grace(desk, runner):
+    office = desk.office
+    recording = new_recording_id(office.clock(), office.entropy(10))
+    key = office.objects.put(f"{recording}/payload", [b"half"]).key
+    assert run(desk, runner, "sweep")[2].result["orphans"].keys() == {key}
+    assert run(desk, runner, "sweep")[2].result["removed"] == []
+    _grow_old(desk, key)
+    assert run(desk, runner, "sweep")[2].result["removed"] == [str(recording)]
+    assert orphans(office) == []
+    (entry,) = entries(desk, str(recording), "object.sweep")
+    assert entry.details["keys"] == [key]
+    assert run(desk, runner, "sweep")[2].result["orphans"] == {}
+
+
+def test_a_locked_orphan_is_never_removed(desk, runner):
+    """A catalogue put back from an old copy must not cost what was accessioned since."""
+    office = desk.office
+    recording = new_recording_id(office.clock(), office.entropy(10))
+    key = office.objects.put(f"{recording}/payload", [b"evidence"]).key
+    office.objects.lock(key, office.clock() + timedelta(days=1))
+    run(desk, runner, "sweep")
+    _grow_old(desk, key)
+    assert run(desk, runner, "sweep")[2].result["kept"] == [str(recording)]
+    assert orphans(office) == [key]
+    assert entries(desk, str(recording), "object.sweep") == []
+
+
+def test_an_orphan_with_an_upload_under_way_is_never_removed(desk, runner):
+    office = desk.office
+    recording = new_recording_id(office.clock(), office.entropy(10))
+    key = office.objects.put(f"{recording}/payload", [b"arriving"]).key
+    run(desk, runner, "sweep")
+    _grow_old(desk, key)
+    from storage.digest import Digest
+
+    office.uploads.begin(office.settings.station, recording, 9, Digest.of(b"arriving!"))
+    after = run(desk, runner, "sweep")[2].result
+    assert after["kept"] == [str(recording)], after
+    assert orphans(office) == [key]
+
+
+def test_a_lost_row_of_an_accession_keeps_its_objects(desk, runner):
+    office = desk.office
+    recording = new_recording_id(office.clock(), office.entropy(10))
+    key = office.objects.put(f"{recording}/payload", [b"x"]).key
+    with office.catalogue.write() as uow:
+        from storage.custody.event import PremisType
+
+        uow.record(
+            "recording.accession",
+            PremisType.ACCESSION,
+            actor="station:station-1",
+            subject=f"recording:{recording}",
+        )
+    run(desk, runner, "sweep")
+    _grow_old(desk, key)
+    assert run(desk, runner, "sweep")[2].result["kept"] == [str(recording)]
+
+
+def test_publish_signs_what_is_not_signed_yet(desk, runner):
+    with desk.office.catalogue.read() as session:
+        size = custody_log.LogReader(session).size
+    assert run(desk, runner, "publish")[2].result == {"size": size}
+
+
+def test_the_daily_list_is_what_the_console_shows(desk, runner):
+    told = run(desk, runner, "due")[2].result
+    with desk.office.catalogue.read() as session:
+        shown = pressing(due(session, desk.office.rulebook, desk.office.clock()))
+    assert [one["subject"] for one in told["duties"]] == [one.subject for one in shown]
+
+
+def test_a_later_inspection_stands_beside_the_sealed_record(desk, runner):
+    video = kept(desk)[0]
+    actor = f"person:{desk.persons['zhang']}"
+    _, told, after = run(desk, runner, "inspect", f"recording:{video.id}", actor=actor)
+    assert (told, after.error) == ("done", None)
+    with desk.office.catalogue.read() as session:
+        (look,) = jobs.later_looks(session, video.id)
+    assert look.media["duration_s"] == pytest.approx(video.duration_s)
+    acts = [one.act for one in _events(desk, video.id)]
+    assert acts.index("recording.access") < acts.index("recording.inspect")
+    assert kept(desk)[0].record_text == video.record_text
+    assert list((desk.office.settings.home / "unwrapped").iterdir()) == []
+    assert list(whole_check(desk.office)) == []
+
+
+@pytest.mark.parametrize("who", ["guan", "wang"])
+def test_who_may_not_play_may_not_have_it_unwrapped(desk, runner, who):
+    video = kept(desk)[0]
+    visitor = desk.visitor(who)
+    with pytest.raises(ApiError) as refused:
+        asking.ask_as(desk.service, visitor, "inspect", video.id)
+    assert refused.value.code == "forbidden"
+    # Nor does a row that came about otherwise help.
+    _, told, after = run(desk, runner, "inspect", f"recording:{video.id}", actor=visitor.actor)
+    assert (told, after.error) == ("failed", "forbidden")
+    assert entries(desk, video.id, "recording.access") == []
+    assert [one.outcome for one in entries(desk, video.id, "recording.play")] == ["refused"] * 2
+
+
+def test_a_right_that_was_lost_since_counts(desk, runner):
+    video = kept(desk)[0]
+    job = asking.ask_as(desk.service, desk.visitor("zhang"), "inspect", video.id).id
+    with desk.office.catalogue.write() as uow:
+        account = people.account_by_username(uow.session, "zhang")
+        people.set_disabled(uow, account.id, disabled=True, actor="system")
+    assert runner.run(job, 1, STEP) == "failed"
+    assert row(desk, job).error == "unauthenticated"
+    assert entries(desk, video.id, "recording.access") == []
+
+
+def test_the_house_itself_cannot_have_footage_unwrapped(desk, runner):
+    video = kept(desk)[0]
+    with pytest.raises(ApiError):
+        asking.ask(desk.office, "inspect", video.id)
+    _, told, after = run(desk, runner, "inspect", f"recording:{video.id}")
+    assert (told, after.error) == ("failed", "unauthenticated")
+
+
+def test_a_recording_too_large_to_unwrap_is_refused_before_any_access(desk, runner):
+    video = kept(desk)[0]
+    desk.office.settings.unwrap_gb = 1e-6
+    actor = f"person:{desk.persons['zhang']}"
+    _, told, after = run(desk, runner, "inspect", f"recording:{video.id}", actor=actor)
+    assert (told, after.error) == ("failed", "too-large")
+    assert entries(desk, video.id, "recording.access") == []
+
+
+def test_damaged_footage_is_not_inspected(desk, runner):
+    video = kept(desk)[0]
+    damage(desk, video.id)
+    actor = f"person:{desk.persons['zhang']}"
+    _, told, after = run(desk, runner, "inspect", f"recording:{video.id}", actor=actor)
+    assert (told, after.error) == ("failed", "fixity")
+
+
+def test_a_poster_is_made_kept_sealed_and_shown_against_an_entry(desk, runner):
+    video = kept(desk)[0]
+    zhang = desk.visitor("zhang")
+    assert rendition.poster(desk.service, zhang, UUID(video.id)) is None
+    _, told, after = run(desk, runner, "rendition", f"recording:{video.id}", actor=zhang.actor)
+    assert (told, after.error) == ("done", None)
+    picture = rendition.poster(desk.service, zhang, UUID(video.id))
+    assert picture.startswith(b"\xff\xd8\xff")
+    (file,) = rendition.folder(desk.office).iterdir()
+    assert picture not in file.read_bytes()
+    purposes = [one.details["purpose"] for one in entries(desk, video.id, "recording.access")]
+    assert purposes == ["rendition", "rendition"]
+    assert list(whole_check(desk.office)) == []
+    with pytest.raises(ApiError):
+        rendition.poster(desk.service, desk.visitor("guan"), UUID(video.id))
+
+
+def test_a_rendition_nobody_refers_to_is_swept_the_others_stay(desk, runner):
+    video = kept(desk)[0]
+    actor = f"person:{desk.persons['zhang']}"
+    run(desk, runner, "rendition", f"recording:{video.id}", actor=actor)
+    (made,) = rendition.folder(desk.office).iterdir()
+    stray = rendition.folder(desk.office) / ("0" * 64)
+    stray.write_bytes(b"late")
+    long_ago = desk.office.clock().timestamp() - 3 * 86400
+    for file in (made, stray):
+        os.utime(file, (long_ago, long_ago))
+    assert run(desk, runner, "sweep")[2].result["renditions"] == 1
+    assert list(rendition.folder(desk.office).iterdir()) == [made]
+
+
+def test_what_has_no_picture_gives_no_poster(desk, runner):
+    (desk.bay("bay-1") / "note.bin").write_bytes(b"\x00\x01 nobody knows")
+    desk.sweep()
+    (other,) = [one for one in kept(desk) if not one.playable]
+    actor = f"person:{desk.persons['zhang']}"
+    _, told, after = run(desk, runner, "rendition", f"recording:{other.id}", actor=actor)
+    assert (told, after.error) == ("failed", "no-picture")
+
+
+# The whole, with the engine
+
+
+def test_jobs_in_the_service_are_done_and_the_engine_keeps_ids_alone(desk):
+    office = desk.office
+    video = kept(desk)[0].id
+    damage(desk, video)
+    job = ask(desk, "verify", f"recording:{video}")
+    stop = start_jobs(office)
+    try:
+        _until(lambda: row(desk, job).state == State.DONE and _all_done(desk))
+        with pytest.raises(WorkerBusyError):
+            Workers(office, office.settings.station).run()
+    finally:
+        stop()
+    with office.catalogue.read() as session:
+        assert all(one.ended_at is not None for one in jobs.workers(session))
+    told = _engine_text(office)
+    assert job in told
+    for word in ("某", "兴隆", FIRST.officer_no, "DSJ", "recording.verify"):
+        assert word not in told
+
+
+def test_jobs_are_listed_asked_for_and_tried_again_by_command(desk, runner, monkeypatch):
+    _, _, failed = run(desk, runner, "no-such-kind")
+    video = kept(desk)[0].id
+    said = _cli(desk, monkeypatch, "jobs", "list", "--json")
+    assert [json.loads(line)["state"] for line in said.splitlines()] == ["failed"]
+    assert "失败,需处理" in _cli(desk, monkeypatch, "jobs", "list", "--state", "failed")
+    asked = json.loads(_cli(desk, monkeypatch, "jobs", "ask", "verify", video, "--json"))
+    assert asked["subject"] == f"recording:{video}"
+    again = json.loads(_cli(desk, monkeypatch, "jobs", "retry", failed.id, "--json"))
+    assert (again["state"], again["attempt"]) == ("waiting", 2)
+    assert "worker-1" in _cli(desk, monkeypatch, "jobs", "workers")
+
+
+def test_unwrapping_is_asked_for_in_a_persons_name_by_command(desk, monkeypatch):
+    video = kept(desk)[0].id
+    words = ("jobs", "ask", "inspect", video, "--json", "--username", "zhang")
+    asked = json.loads(_cli(desk, monkeypatch, *words, typed=f"{PASSWORD}\n").splitlines()[-1])
+    assert asked["asked_by"] == f"person:{desk.persons['zhang']}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "recording", "error"),
+    [("nothing", None, NotFoundError), ("verify", None, ApiError), ("verify", "x", NotFoundError)],
+)
+def test_what_cannot_be_asked_for_is_refused(desk, kind, recording, error):
+    with pytest.raises(error):
+        asking.ask(desk.office, kind, recording)
+
+
+def test_a_worker_ends_in_peace_and_a_second_is_refused_in_chinese(desk, tmp_path):
+    settings = desk.office.settings
+    desk.office.close()
+    environment = os.environ | {
+        "LIUHEN_HOME": str(settings.home),
+        "LIUHEN_DATABASE_URL": settings.database,
+        "LIUHEN_WORKER_SILENT_S": "2",
+        "LIUHEN_IMMUTABLE": "false",
+    }
+    command = [sys.executable, "-m", "api.cli", "worker", "--name", "worker-1"]
+    log = tmp_path / "worker.log"
+    with log.open("w") as out:
+        first = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
+    try:
+        _until(lambda: "已就绪" in log.read_text() or first.poll() is not None)
+        second = subprocess.run(
+            command,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+        assert second.returncode == 1
+        assert "已有名为 worker-1 的后台作业进程在运行" in second.stderr
+        first.send_signal(signal.SIGTERM)
+        assert first.wait(PATIENCE_S) == 0
+    finally:
+        first.kill()
+        first.wait()
+
+
+def test_the_engines_url_carries_the_password_quoted(tmp_path):
+    url = database("postgresql+psycopg://liuhen@db:5432/liuhen", tmp_path, "a/b:c@d")
+    assert url == "postgresql+psycopg://liuhen:a%2Fb%3Ac%40d@db:5432/liuhen"
+    assert database("postgresql+psycopg://u@db/x", tmp_path) == "postgresql+psycopg://u@db/x"
+
+
+def _events(desk, recording):
+    with desk.office.catalogue.read() as session:
+        return custody_log.LogReader(session).events_of(recordings.subject_of(recording))
+
+
+def _grow_old(desk, key):
+    """Say that the last sweep saw the orphan long ago."""
+    with desk.office.catalogue.write() as uow:
+        last = jobs.newest_done(uow.session, "sweep")
+        long_ago = uow.at - timedelta(days=desk.office.settings.sweep_days, hours=1)
+        last.result = (last.result or {}) | {"orphans": {key: long_ago.isoformat()}}
+
+
+def _until(met):
+    deadline = time.monotonic() + PATIENCE_S
+    while not met():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.1)
+
+
+def _all_done(desk):
+    with desk.office.catalogue.read() as session:
+        return all(one.state == State.DONE for one in jobs.jobs(session))
+
+
+def _engine_text(office):
+    from tests.servers.database import Database
+
+    if not office.settings.database.startswith("sqlite"):
+        return "\n".join(map(str, Database(office.settings.database).rows("dbos")))
+    import sqlite3
+    from contextlib import closing
+
+    with closing(sqlite3.connect(office.settings.home / "engine.db")) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        return "\n".join(connection.iterdump())
+
+
+def _cli(desk, monkeypatch, *words, typed=None):
+    monkeypatch.setenv("LIUHEN_HOME", str(desk.office.settings.home))
+    monkeypatch.setenv("LIUHEN_DATABASE_URL", desk.office.settings.database)
+    done = CliRunner().invoke(app, list(words), input=typed)
+    assert done.exit_code == 0, done.output
+    return done.stdout
