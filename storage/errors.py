@@ -128,10 +128,25 @@ class CatalogueBusyError(LiuhenError):
 
 
 class CatalogueUnavailableError(LiuhenError):
-    """The database's disk does not read or write; nothing was done."""
+    """The database does not answer, or its disk does not read or write.
+
+    Of what was just being committed nobody knows: look, or make the same call again.
+    """
 
     code = "catalogue-unavailable"
     retryable = True
+
+
+class CatalogueSetupError(LiuhenError):
+    """The database as it is set up cannot keep evidence; `mend` says what would mend it."""
+
+    code = "catalogue-setup"
+
+
+class TextError(LiuhenError):
+    """A text that the catalogue cannot hold: too long for its column, or with U+0000 in it."""
+
+    code = "text"
 
 
 class NotFoundError(LiuhenError):

@@ -19,15 +19,13 @@ from sqlalchemy import (
     String,
     UniqueConstraint,
     delete,
-    event,
     select,
 )
-from sqlalchemy.engine import Engine, create_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from storage.catalogue.unit_of_work import told
+from storage.catalogue.database import opened, told, writing
 
-_WRITE = "liuhen_write"
+_BUSY_S = 30
 
 
 class JournalBase(DeclarativeBase):
@@ -95,9 +93,8 @@ class JournalStore:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
-        _configure(self._engine)
-        self._writer = self._engine.execution_options(**{_WRITE: True})
+        self._engine = opened(f"sqlite:///{path}", _BUSY_S)
+        self._writer = writing(self._engine)
         self._joined = threading.local()
         with told("journal"):
             JournalBase.metadata.create_all(self._engine)
@@ -191,19 +188,3 @@ class JournalStore:
     def close(self) -> None:
         """Let go of the file."""
         self._engine.dispose()
-
-
-def _configure(engine: Engine) -> None:
-    @event.listens_for(engine, "connect")
-    def _pragmas(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=FULL")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Any) -> None:
-        # IMMEDIATE: bays write at the same time; who reads first and writes then would be refused.
-        writes = connection.get_execution_options().get(_WRITE)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -2,8 +2,8 @@
 
 A unit of work takes the write lock when it opens, so that several processes (station, service,
 command line) append to one log in turn. It refuses to commit an audited row whose last state was
-not logged in the same transaction: nobody can forget. SQLite runs in WAL with synchronous=FULL;
-what was committed has happened.
+not logged in the same transaction: nobody can forget. How the two databases are opened, so that
+what was committed has happened, is `database.py`.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,28 +14,21 @@ from typing import Any, cast
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, event, inspect, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import event, inspect
 from sqlalchemy.orm import InstanceState, Session
 
 from storage import canonical
-from storage.catalogue import custody_log
+from storage.catalogue import custody_log, database
 from storage.catalogue.columns import Audited
+from storage.catalogue.database import told
 from storage.custody.event import SALT_SIZE, Event, Outcome, PremisType
-from storage.errors import (
-    CatalogueBusyError,
-    CatalogueUnavailableError,
-    CustodyError,
-    StorageFullError,
-)
+from storage.errors import CustodyError, TextError
 from storage.recording import new_recording_id
 
 View = Session  # a consistent view of the catalogue, as `Catalogue.read` gives it
 Clock = Callable[[], datetime]
 Entropy = Callable[[int], bytes]
 
-_WRITE = "liuhen_write"
-_LOG_LOCK = 0x6C6975_68656E  # one advisory lock for all writers of a log on PostgreSQL
 _ID_ENTROPY = 10
 
 
@@ -48,6 +41,7 @@ class UnitOfWork:
         self._entropy = entropy
         self._touched: set[Audited] = set()
         self._logged: dict[tuple[str, str], bytes] = {}
+        event.listen(session, "before_flush", _check_lengths)
         event.listen(session, "after_flush", self._remember)
 
     def new_id(self) -> str:
@@ -116,33 +110,30 @@ class Catalogue:
 
     def __init__(
         self,
-        url_or_engine: str | Engine,
+        url: str,
         clock: Clock,
         entropy: Entropy,
         *,
         busy_timeout_s: float = 30,
+        password: str | None = None,
     ) -> None:
-        self._engine = (
-            _engine(url_or_engine, busy_timeout_s)
-            if isinstance(url_or_engine, str)
-            else url_or_engine
-        )
-        self._sqlite = self._engine.dialect.name == "sqlite"
-        if self._sqlite:
-            _configure_sqlite(self._engine)
+        self._engine = database.opened(url, busy_timeout_s, password)
+        self._writer = database.writing(self._engine)
+        self._reader = database.reading(self._engine)
         self._clock = clock
         self._entropy = entropy
 
     def migrate(self) -> None:
         """Bring the tables to this version, in one transaction; several processes may call it.
 
-        Raises: CatalogueBusyError.
+        Raises: CatalogueSetupError (the server as it is set up would lose evidence),
+        CatalogueBusyError, CatalogueUnavailableError.
         """
         config = Config()
         folder = Path(__file__).parent / "migrations"
         config.set_main_option("script_location", str(folder).replace("%", "%%"))
-        with told(), self._writer().begin() as connection:
-            self._lock_log(connection)
+        with told(), self._writer.begin() as connection:
+            database.take_turn(connection, at_length=True)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
@@ -152,10 +143,11 @@ class Catalogue:
 
         An exception in the block undoes everything.
         Raises: CatalogueBusyError (another writer held the lock for too long; the same call may
-        succeed later), StorageFullError, CustodyError (a row changed without an entry).
+        succeed later), StorageFullError, CatalogueUnavailableError (if it came at the commit, the
+        unit may be kept or not), TextError, CustodyError (a row changed without an entry).
         """
-        with told(), Session(self._writer(), expire_on_commit=False) as session, session.begin():
-            self._lock_log(session.connection())
+        with told(), Session(self._writer, expire_on_commit=False) as session, session.begin():
+            database.take_turn(session.connection())
             unit = UnitOfWork(session, self._clock(), self._entropy)
             yield unit
             unit.check()
@@ -163,7 +155,7 @@ class Catalogue:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Open a consistent view of the catalogue. Nothing done in it is kept."""
-        with told(), Session(self._engine, expire_on_commit=False, autoflush=False) as session:
+        with told(), Session(self._reader, expire_on_commit=False, autoflush=False) as session:
             yield session
 
     def now(self) -> datetime:
@@ -174,55 +166,20 @@ class Catalogue:
         """Let go of the database."""
         self._engine.dispose()
 
-    def _writer(self) -> Engine:
-        return self._engine.execution_options(**{_WRITE: True})
-
-    def _lock_log(self, connection: Any) -> None:
-        if not self._sqlite:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOG_LOCK})
-
 
 def _state_of(row: Audited) -> dict[str, Any] | None:
     gone = cast("InstanceState[Any]", inspect(row)).deleted
     return None if gone else row.snapshot()
 
 
-def _engine(url: str, busy_timeout_s: float) -> Engine:
-    options = {"timeout": busy_timeout_s} if url.startswith("sqlite") else {}
-    return create_engine(url, connect_args=options)
+def _check_lengths(session: Session, _context: Any, _instances: Any) -> None:
+    """Refuse what is longer than its column: SQLite would keep it, and PostgreSQL would not.
 
-
-def _configure_sqlite(engine: Engine) -> None:
-    @event.listens_for(engine, "connect")
-    def _pragmas(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # we say BEGIN ourselves, below
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=FULL")
-        cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Any) -> None:
-        # IMMEDIATE: a writer waits here for its turn, and never finds its snapshot outdated.
-        writes = connection.get_execution_options().get(_WRITE)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-@contextmanager
-def told(database: str = "catalogue") -> Iterator[None]:
-    """Turn a database's own errors into ours.
-
-    Raises: CatalogueBusyError, StorageFullError, CatalogueUnavailableError.
+    Raises: TextError.
     """
-    try:
-        yield
-    except OperationalError as error:
-        text = str(error.orig)
-        if "locked" in text or "busy" in text:
-            raise CatalogueBusyError(database=database) from error
-        if "full" in text:
-            raise StorageFullError(where=database) from error
-        if "I/O error" in text or "unable to open" in text:
-            raise CatalogueUnavailableError(database=database, problem=text) from error
-        raise
+    for row in (*session.new, *session.dirty):
+        for column in inspect(type(row)).columns:
+            limit: int | None = getattr(column.type, "length", None)
+            value = getattr(row, column.key)
+            if limit is not None and isinstance(value, str) and len(value) > limit:
+                raise TextError(problem=f"{column.name}: {len(value)} > {limit}")

@@ -3,11 +3,12 @@
 # ruff: noqa: PT012 - what is refused is the whole unit of work
 
 import threading
+from contextlib import suppress
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 
 from storage.catalogue.columns import Base
 from storage.catalogue.custody_log import LogReader
@@ -16,7 +17,13 @@ from storage.catalogue.tables import StationRow
 from storage.catalogue.unit_of_work import Catalogue
 from storage.custody import tree
 from storage.custody.event import Event, PremisType, details_digest, parse_leaf
-from storage.errors import CatalogueBusyError, CustodyError, StorageFullError
+from storage.errors import (
+    CatalogueBusyError,
+    CatalogueUnavailableError,
+    CustodyError,
+    StorageFullError,
+    TextError,
+)
 
 
 def add_station(uow, number):
@@ -183,10 +190,52 @@ def test_a_full_disk_is_told_and_nothing_is_kept(catalogue, database):
         raw = connection.connection.dbapi_connection
     with pytest.raises(StorageFullError), catalogue.write() as uow:
         assert uow.session.connection().connection.dbapi_connection is raw
-        row = StationRow(id="s1", name="x" * 200_000, township="b")
+        row = StationRow(id="s1", name="x", township="b")
+        uow.session.add(row)
+        who = {"actor": "system", "subject": "system"}
+        uow.record("station.add", PremisType.CREATION, row, **who, told="x" * 200_000)
+    assert count(catalogue, StationRow, LogLeafRow) == [0, 0]
+
+
+@pytest.mark.parametrize("name", ["x" * 201, "a\0b"])
+def test_a_text_that_one_of_the_databases_cannot_hold_is_refused_on_both(catalogue, name):
+    with pytest.raises(TextError), catalogue.write() as uow:
+        row = StationRow(id="s1", name=name, township="b")
         uow.session.add(row)
         uow.record("station.add", PremisType.CREATION, row, actor="system", subject="system")
     assert count(catalogue, StationRow, LogLeafRow) == [0, 0]
+
+
+def test_nobody_looks_for_what_cannot_be_there(catalogue):
+    with pytest.raises(TextError), catalogue.read() as session:
+        session.scalar(select(StationRow).where(StationRow.name == "a\0b"))
+
+
+def test_a_text_of_just_the_length_is_kept_whatever_it_is(catalogue):
+    name = "𠮷" * 200
+    with catalogue.write() as uow:
+        row = StationRow(id="s1", name=name, township="' \\ % _ \n\r\u202e")
+        uow.session.add(row)
+        uow.record("station.add", PremisType.CREATION, row, actor="system", subject="system")
+    with catalogue.read() as session:
+        found = session.get_one(StationRow, "s1")
+        assert (found.name, found.township) == (name, "' \\ % _ \n\r\u202e")
+
+
+def test_a_view_does_not_change_while_others_write(catalogue):
+    with catalogue.read() as session:
+        before = LogReader(session).size
+        with catalogue.write() as uow:
+            add_station(uow, 1)
+        assert LogReader(session).size == before
+    assert count(catalogue, LogLeafRow) == [before + 1]
+
+
+def test_nothing_done_in_a_view_is_kept(catalogue):
+    """PostgreSQL refuses it as a standby does; SQLite takes it back."""
+    with suppress(CatalogueUnavailableError), catalogue.read() as session:
+        session.execute(insert(StationRow).values(id="s1", name="n", township="t"))
+    assert count(catalogue, StationRow) == [0]
 
 
 def test_the_time_of_an_act_is_taken_under_the_lock(catalogue):

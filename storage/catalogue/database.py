@@ -1,0 +1,240 @@
+"""The catalogue's database, SQLite or PostgreSQL: all that differs between the two.
+
+Either is opened so that what was committed has happened, so that writers take turns, and so that
+a view does not change while it is read; its errors become ours. A server that would forget or
+sort otherwise is refused. What stands in the tables is everybody else's business.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from storage.errors import (
+    CatalogueBusyError,
+    CatalogueSetupError,
+    CatalogueUnavailableError,
+    LiuhenError,
+    StorageFullError,
+    TextError,
+)
+
+LOG_LOCK = 0x6C6975_68656E  # one advisory lock for all writers of a log on PostgreSQL
+_WRITE = "liuhen_write"
+_POOL = 20  # connections of one process, and as many more for a rush
+_STATEMENT_S = 300
+_IDLE_S = 600  # a view that does nothing; it holds back no writer
+_WRITER_IDLE_S = 60  # a writer that does nothing holds back all others
+
+# By SQLSTATE (PostgreSQL, appendix A): the same call may succeed later …
+_BUSY = frozenset(
+    {
+        "40001",  # serialization_failure
+        "40P01",  # deadlock_detected
+        "53200",  # out_of_memory
+        "53300",  # too_many_connections
+        "55P03",  # lock_not_available
+        "57014",  # query_canceled: it took longer than _STATEMENT_S
+    }
+)
+_FULL = frozenset({"53100"})  # disk_full
+# … or when the server is back, or somebody has mended it: connections lost (08), ended by an
+# operator or a crash (57P), input and output (58), a standby (25006), an idle transaction ended
+# (25P03), damaged pages and indexes (XX001, XX002).
+_AWAY = ("08", "57P", "58", "25006", "25P03", "XX001", "XX002")
+_UNTAKABLE = frozenset({"22001", "22021"})  # too long, or no text that it can hold
+
+# Both sides notice within half a minute that the other is gone, and a dead writer's lock with it.
+_ALIVE = {"idle": 10, "interval": 5, "count": 3}
+_UNHEARD_MS = 30_000
+
+
+def opened(url: str, busy_timeout_s: float, password: str | None = None) -> Engine:
+    """Return the database's engine; nothing is connected yet. `password` is kept out of the URL."""
+    if url.startswith("sqlite"):
+        engine = create_engine(url, connect_args={"timeout": busy_timeout_s}, hide_parameters=True)
+        event.listen(engine, "connect", _pragmas)
+        event.listen(engine, "begin", _begin)
+    else:
+        engine = create_engine(
+            make_url(url).set(password=password) if password else url,
+            pool_size=_POOL,
+            max_overflow=_POOL,
+            pool_timeout=busy_timeout_s,
+            pool_pre_ping=True,  # a connection that the server ended meanwhile is no error
+            hide_parameters=True,
+            connect_args=_postgresql(busy_timeout_s),
+        )
+        event.listen(engine, "connect", _fit)
+    event.listen(engine, "before_cursor_execute", _no_nul)
+    return engine
+
+
+def is_sqlite(engine: Engine) -> bool:
+    """Tell which of the two it is."""
+    return engine.dialect.name == "sqlite"
+
+
+def writing(engine: Engine) -> Engine:
+    """Return the engine as writers use it; on PostgreSQL they take their turn by `take_turn`."""
+    options: dict[str, Any] = {_WRITE: True}
+    if not is_sqlite(engine):
+        # What another writer committed before our turn must be seen after the wait for it.
+        options["isolation_level"] = "READ COMMITTED"
+    return engine.execution_options(**options)
+
+
+def reading(engine: Engine) -> Engine:
+    """Return the engine as readers use it: each transaction is one view, and changes nothing."""
+    if is_sqlite(engine):
+        return engine
+    options: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    return engine.execution_options(**options)
+
+
+def take_turn(connection: Connection, *, at_length: bool = False) -> None:
+    """Wait until no other writer is at work; ours it is until the transaction ends.
+
+    `at_length`: a migration may take as long as it takes.
+    """
+    if is_sqlite(connection.engine):
+        return  # BEGIN IMMEDIATE was the wait
+    limits = {
+        "idle_in_transaction_session_timeout": _WRITER_IDLE_S * 1000,
+        "statement_timeout": 0 if at_length else _STATEMENT_S * 1000,
+    }
+    limit = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in limits.items())
+    statement = text(f"SELECT pg_advisory_xact_lock(:key), {limit}")
+    connection.execute(statement, {"key": LOG_LOCK})
+
+
+def _pragmas(connection: Any, _record: Any) -> None:
+    """Let SQLite write ahead, and sync every commit."""
+    connection.isolation_level = None  # we say BEGIN ourselves, below
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin(connection: Connection) -> None:
+    # IMMEDIATE: a writer waits here for its turn, and never finds its snapshot outdated.
+    writes = connection.get_execution_options().get(_WRITE)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _postgresql(busy_timeout_s: float) -> dict[str, Any]:
+    """Return how libpq connects; `options` are the server's own settings for the session."""
+    session = {
+        "synchronous_commit": "on",  # whatever the server's own default is
+        "timezone": "UTC",
+        "lock_timeout": int(busy_timeout_s * 1000),
+        "statement_timeout": _STATEMENT_S * 1000,
+        "idle_in_transaction_session_timeout": _IDLE_S * 1000,
+        "tcp_user_timeout": _UNHEARD_MS,
+        **{f"tcp_keepalives_{name}": value for name, value in _ALIVE.items()},
+    }
+    return {
+        "connect_timeout": 10,
+        "application_name": "liuhen",
+        "options": " ".join(f"-c {name}={value}" for name, value in session.items()),
+        "tcp_user_timeout": _UNHEARD_MS,
+        **{f"keepalives_{name}": value for name, value in _ALIVE.items()},
+    }
+
+
+_FITNESS = """
+SELECT current_setting('fsync'), current_setting('full_page_writes'),
+       current_setting('synchronous_commit'), current_setting('server_encoding'), 'B' < 'a'
+"""
+
+
+def _fit(connection: psycopg.Connection[Any], _record: Any) -> None:
+    """Refuse a server on which a commit may be forgotten, or text is not what we wrote.
+
+    Text is compared byte by byte, as SQLite does it: the indexes that keep a recording from being
+    taken twice must not depend on a library's sorting, which changes with its versions.
+    Raises: CatalogueSetupError, which names what mends it.
+    """
+    with connection.cursor() as cursor:
+        found = cursor.execute(_FITNESS).fetchone()
+    connection.rollback()
+    fsync, full_pages, synchronous, encoding, by_bytes = found or ("",) * 5
+    created = "CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C'"
+    for holds, problem, mend in (
+        (fsync == "on", "fsync is off", "ALTER SYSTEM SET fsync = on"),
+        (
+            full_pages == "on",
+            "full_page_writes is off",
+            "ALTER SYSTEM SET full_page_writes = on",
+        ),
+        (
+            synchronous in {"on", "remote_apply"},
+            "synchronous_commit is not on",
+            "synchronous_commit = on",
+        ),
+        (encoding == "UTF8", "the encoding is not UTF8", created),
+        (by_bytes is True, "text is not compared by its bytes", created),
+    ):
+        if not holds:
+            raise CatalogueSetupError(problem=problem, mend=mend)
+
+
+def _no_nul(_connection: Any, _cursor: Any, _statement: str, parameters: Any, *how: Any) -> None:
+    """Refuse U+0000, which PostgreSQL cannot hold, on either engine. Raises: TextError."""
+    many = how[-1]
+    for row in parameters if many else (parameters,):
+        for value in row.values() if isinstance(row, dict) else row:
+            if isinstance(value, str) and "\0" in value:
+                raise TextError(problem="U+0000")
+
+
+@contextmanager
+def told(database: str = "catalogue") -> Iterator[None]:
+    """Turn a database's own errors into ours.
+
+    Raises: CatalogueBusyError, StorageFullError, CatalogueUnavailableError, TextError. Of a commit
+    that ends in CatalogueUnavailableError nobody knows whether it happened: look, or call again.
+    """
+    try:
+        yield
+    except DBAPIError as error:
+        if (ours := _ours(error, database)) is None:
+            raise
+        raise ours from error
+    except PoolTimeoutError as error:
+        raise CatalogueBusyError(database=database) from error
+
+
+def _ours(error: DBAPIError, database: str) -> LiuhenError | None:
+    """Return our error for a database's own; None where it is a defect of ours."""
+    said, state = str(error.orig), getattr(error.orig, "sqlstate", None)
+    if not isinstance(error.orig, psycopg.Error):
+        return _ours_of_sqlite(error, said, database)
+    if state in _BUSY:
+        return CatalogueBusyError(database=database)
+    if state in _FULL:
+        return StorageFullError(where=database)
+    if state in _UNTAKABLE:
+        return TextError(problem=said[:200])
+    # A connection that could not be made has no SQLSTATE.
+    unmade = state is None and isinstance(error.orig, psycopg.OperationalError)
+    if error.connection_invalidated or unmade or (state or "").startswith(_AWAY):
+        return CatalogueUnavailableError(database=database, problem=said[:200])
+    return None
+
+
+def _ours_of_sqlite(error: DBAPIError, said: str, database: str) -> LiuhenError | None:
+    if "malformed" in said:
+        return CatalogueUnavailableError(database=database, problem=said)
+    if not isinstance(error, OperationalError):
+        return None
+    if "locked" in said or "busy" in said:
+        return CatalogueBusyError(database=database)
+    if "full" in said:
+        return StorageFullError(where=database)
+    if "I/O error" in said or "unable to open" in said:
+        return CatalogueUnavailableError(database=database, problem=said)
+    return None
