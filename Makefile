@@ -5,10 +5,10 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test lint types bench faults browser lock clean
+.PHONY: help setup demo serve test lint types bench faults faults-scale browser lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
 # The environment is built once for each lock file; hashes are checked on every package.
 $(VENV)/ready: requirements.lock pyproject.toml
@@ -30,6 +30,7 @@ serve: setup ## run service, console and station on ./var
 test: $(VENV)/ready ## install everything and run all tests
 	@deploy/system-packages test
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q
+	$(BIN)/python -m pytest -n 2 --dist loadfile -q tests/storage tests/api --database postgresql
 
 lint: $(VENV)/ready ## ruff: style and formatting
 	$(BIN)/ruff check .
@@ -45,6 +46,10 @@ bench: $(VENV)/ready ## measure speed and memory as ratios
 faults: $(VENV)/ready ## the fault tests alone: crashes, full disks, hostile input
 	@deploy/system-packages test
 	$(BIN)/python -m pytest -q tests/faults
+
+faults-scale: $(VENV)/ready ## two centres, two workers, four stations, 500 recordings; all killed at random
+	@deploy/system-packages test
+	$(BIN)/python -m tests.faults.scale_out
 
 browser: $(VENV)/ready ## the console in a real Chromium
 	@deploy/system-packages test

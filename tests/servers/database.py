@@ -22,6 +22,7 @@ import psycopg
 import pytest
 
 from api.wiring import clock, entropy
+from storage.catalogue.database import LOG_LOCK
 from storage.catalogue.unit_of_work import Catalogue
 from tests.servers import postgres
 
@@ -84,9 +85,7 @@ class Database:
             connection.execute("BEGIN IMMEDIATE")
             return connection
         held = psycopg.connect(self._plain)
-        from storage.catalogue.unit_of_work import _LOG_LOCK
-
-        held.execute("SELECT pg_advisory_xact_lock(%s)", (_LOG_LOCK,))
+        held.execute("SELECT pg_advisory_xact_lock(%s)", (LOG_LOCK,))
         return held
 
     def _connect(self) -> Any:
@@ -136,7 +135,7 @@ def _server() -> postgres.Postgres:
             pytest.fail(NOT_TESTED)
         pytest.skip(NOT_TESTED)
     folder = Path(tempfile.mkdtemp(prefix="liuhen-postgres-"))
-    server = postgres.Postgres(folder, durable=False)
+    server = postgres.Postgres(folder)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     atexit.register(server.stop)
     server.found()

@@ -31,10 +31,9 @@ def binaries() -> Path | None:
 
 @dataclass
 class Postgres:
-    """One server on `folder`; `durable` says whether it syncs (only tests of crashes need it)."""
+    """One server on `folder`. It syncs, as the product demands of every server."""
 
     folder: Path
-    durable: bool = True
     port: int = 0
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
@@ -64,7 +63,6 @@ class Postgres:
             "port": self.port,
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": str(self._work),
-            "fsync": "on" if self.durable else "off",
             "max_connections": 200,
             "autovacuum": "off",
             "logging_collector": "off",
@@ -156,9 +154,9 @@ class Postgres:
 
 
 @contextmanager
-def running(folder: Path, *, durable: bool = True) -> Iterator[Postgres]:
+def running(folder: Path) -> Iterator[Postgres]:
     """Run a server on an empty folder until the block ends. Raises: PostgresError."""
-    server = Postgres(folder, durable)
+    server = Postgres(folder)
     try:
         server.found()
         yield server

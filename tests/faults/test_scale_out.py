@@ -1,0 +1,10 @@
+"""A small run of the scale-out proof; the whole one is `make faults-scale`."""
+
+from tests.faults import scale_out
+
+
+def test_while_everything_dies_at_random_each_recording_is_accessioned_once(tmp_path):
+    outcome = scale_out.run(tmp_path, recordings=32, every_s=2.5, seed=20261124)
+    assert outcome.wrong == []
+    assert sum(outcome.kills.values()) > 0
+    assert (outcome.accessioned, outcome.duplicates, outcome.losses) == (32, 0, 0)
