@@ -16,8 +16,8 @@ from api.commands import (
     doctor,
     duties,
     ingest,
-    keys,
     jobs,
+    keys,
     log,
     migrate,
     officers,
@@ -27,8 +27,8 @@ from api.commands import (
     station,
     stations,
     verify,
-)
     worker,
+)
 from api.commands.terminal import ERR
 from api.problems import problem, words
 from policies.rulebook import RuleError
@@ -45,8 +45,8 @@ app.command()(demo.demo)
 app.command()(serve.serve)
 app.command()(serve.centre)
 app.command()(serve.found)
-app.command()(migrate.migrate)
 app.command()(worker.worker)
+app.command()(migrate.migrate)
 app.command()(ingest.ingest)
 app.command()(verify.verify)
 app.command()(bundle.bundle)
@@ -61,9 +61,9 @@ app.add_typer(officers.app, name="officers", help="人员名册 The officer regi
 app.add_typer(recorders.app, name="recorders", help="设备 Recorders, terminals, room cameras.")
 app.add_typer(rules.app, name="rules", help="规则库 The rulebook.")
 app.add_typer(keys.app, name="keys", help="密钥 Keys.")
+app.add_typer(jobs.app, name="jobs", help="后台作业 Background jobs.")
 app.add_typer(log.app, name="log", help="监管链日志 The custody log.")
 
-app.add_typer(jobs.app, name="jobs", help="后台作业 Background jobs.")
 
 def main() -> None:
     """Run one command; our own errors are told in both languages, on the error channel."""

@@ -62,6 +62,13 @@ class Settings(BaseSettings):
     tls_key: Path | None = None
     session_hours: float = Field(default=10.0, gt=0)
     enrolment_days: int = Field(default=730, ge=1, le=3650)
+    jobs: bool = True  # whether `liuhen serve` does them itself
+    job_streams: int = Field(default=2, ge=1, le=32)  # long ones at once, of one worker
+    job_days: int = Field(default=30, ge=1)  # how long those that were done are listed
+    worker_silent_s: float = Field(default=60.0, gt=0)  # then its jobs are taken over
+    scrub_days: int = Field(default=30, ge=1)  # in so many days everything is read once
+    unwrap_gb: float = Field(default=8.0, gt=0)  # the largest that is inspected again
+    sweep_days: int = Field(default=30, ge=2)  # before an object without a recording goes
     footage: Path | None = None  # real clips for the demonstration and the tests
     vectors: Path | None = None  # public test vectors, for the tests alone
 
@@ -95,16 +102,3 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The catalogue's database."""
         return self.database_url or f"sqlite:///{self.home / 'catalogue.db'}"
-    jobs: bool = True  # whether `liuhen serve` does them itself
-    job_streams: int = Field(default=2, ge=1, le=32)  # long ones at once, of one worker
-    job_days: int = Field(default=30, ge=1)  # how long those that were done are listed
-    worker_silent_s: float = Field(default=60.0, gt=0)  # then its jobs are taken over
-    scrub_days: int = Field(default=30, ge=1)  # in so many days everything is read once
-    sweep_days: int = Field(default=30, ge=2)  # before an object without a recording goes
-    jobs: bool = True  # whether `liuhen serve` does them itself
-    job_streams: int = Field(default=2, ge=1, le=32)  # long ones at once, of one worker
-    job_days: int = Field(default=30, ge=1)  # how long those that were done are listed
-    worker_silent_s: float = Field(default=60.0, gt=0)  # then its jobs are taken over
-    scrub_days: int = Field(default=30, ge=1)  # in so many days everything is read once
-    unwrap_gb: float = Field(default=8.0, gt=0)  # the largest that is inspected again
-    sweep_days: int = Field(default=30, ge=2)  # before an object without a recording goes

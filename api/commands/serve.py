@@ -33,19 +33,19 @@ def serve(
     worker = Worker(office.station(), office.bays(), settings.sweep_s, _log_results)
     service = Service.over(office)
     publisher = Publisher(service.checkpoint)
+    ends: list[Callable[[], None]] = []
 
     def start() -> None:
-    ends: list[Callable[[], None]] = []
         worker.start()
         publisher.start()
-
-    def stop() -> None:
         if settings.jobs:
             ends.append(start_jobs(office))
-        worker.stop()
-        publisher.stop()
+
+    def stop() -> None:
         for end in ends:
             end()
+        worker.stop()
+        publisher.stop()
 
     app = create_app(service, start, stop)
     ERR.print(f"控制台 console: http://{host}:{port}/  (Ctrl-C 停止)")
