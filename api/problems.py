@@ -488,10 +488,24 @@ TABLE: dict[str, Words] = {
     ),
     "catalogue-unavailable": Words(
         503,
-        "数据库无法读写,本次操作没有完成:{problem}",
-        "The database cannot be read or written; nothing was done: {problem}",
-        "请检查磁盘空间和磁盘状态;记录仪内的文件没有清除。",
-        "Check the disk and its free space; no recorder was cleared.",
+        "数据库无法读写,本次操作是否完成尚不确定:{problem}",
+        "The database cannot be read or written; this may be done or not: {problem}",
+        "请检查数据库和磁盘,恢复后先查看结果再重试;记录仪内的文件没有清除。",
+        "Check database and disk, then look before trying again; no recorder was cleared.",
+    ),
+    "catalogue-setup": Words(
+        503,
+        "数据库的设置不能保证证据不丢失:{problem}",
+        "The database as it is set up would not keep evidence: {problem}",
+        "请数据库管理员处理后重新启动:{mend}",
+        "Let the database's administrator mend it, then start again: {mend}",
+    ),
+    "text": Words(
+        422,
+        "文字过长或含有不能保存的字符,没有写入:{problem}",
+        "A text is too long or cannot be kept, nothing was written: {problem}",
+        "请缩短文字或去掉特殊字符后重试。",
+        "Shorten it or leave out special characters, then try again.",
     ),
     "register": Words(
         422,
@@ -513,6 +527,13 @@ TABLE: dict[str, Words] = {
         "This file cannot be taken now.",
         "文件仍在记录仪内,没有清除;请看原因处理后重新接入。",
         "It is still on its source; mend the cause and dock again.",
+    ),
+    "camera": Words(
+        503,
+        "摄像机现在不能录像({reason})。",
+        "The camera cannot be recorded now ({reason}).",
+        "系统会自动重试;请运行 liuhen cameras check 查看原因。",
+        "It is tried again; liuhen cameras check says more.",
     ),
     "profile": Words(
         500,
@@ -544,6 +565,21 @@ REASONS: dict[str, tuple[str, str]] = {
     ),
     "cannot-clear": ("记录仪只读,无法清除", "the recorder is read-only and was not cleared"),
     "journal-damaged": ("采集站日志缺失,请通知管理员", "the station's journal is incomplete"),
+    "camera-away": ("摄像机连接中断,正在重连", "the camera is away; connecting again"),
+    "camera-silent": ("摄像机没有数据,正在重连", "the camera is silent; connecting again"),
+    "camera-denied": ("摄像机拒绝登录,请核对用户名和密码", "the camera refuses the login"),
+    "camera-refused": ("摄像机没有这路码流,请核对地址", "the camera has no such stream"),
+    "camera-garbage": ("对方不是摄像机或数据损坏,请核对地址", "what comes is no RTSP"),
+    "camera-too-much": (
+        "码流超过上限,已停录并重试;请调低码率或调高 camera_most_mbit",
+        "more than camera_most_mbit; stopped and tried again",
+    ),
+    "camera-no-tool": ("录像程序异常退出,正在重试", "ffmpeg ended by itself; tried again"),
+    "camera-secret": ("摄像机密码文件无法读取", "the camera's password file cannot be read"),
+    "camera-disk": (
+        "磁盘剩余空间不足,已停止录像;请清理或扩容,已录内容未删除",
+        "the disk is nearly full, recording stopped; nothing was deleted",
+    ),
     "empty": ("空文件(0 字节)", "empty file (0 bytes)"),
     "unknown-format": ("无法识别的格式", "unknown format"),
     "no-index": ("录像未正常结束,缺少索引(可另行恢复)", "cut off, index missing (recoverable)"),
@@ -573,6 +609,8 @@ BAYS: dict[str, str] = {
     "cleared": "全部入库,设备已清空",
     "safe": "全部入库,可以取走",
     "attention": "需要处理",
+    "recording": "正在录像",
+    "camera-off": "未录像",
 }
 
 
