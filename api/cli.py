@@ -11,6 +11,7 @@ import typer
 from api.commands import (
     accounts,
     bundle,
+    cameras,
     checks,
     demo,
     doctor,
@@ -59,6 +60,7 @@ app.add_typer(accounts.app, name="accounts", help="帐号 Accounts.")
 app.add_typer(checks.app, name="checks", help="双随机抽查 Random checks.")
 app.add_typer(officers.app, name="officers", help="人员名册 The officer register.")
 app.add_typer(recorders.app, name="recorders", help="设备 Recorders, terminals, room cameras.")
+app.add_typer(cameras.app, name="cameras", help="房间摄像机 The room cameras recorded here.")
 app.add_typer(rules.app, name="rules", help="规则库 The rulebook.")
 app.add_typer(keys.app, name="keys", help="密钥 Keys.")
 app.add_typer(jobs.app, name="jobs", help="后台作业 Background jobs.")

@@ -4,10 +4,11 @@
 log, journal. Nothing has a secret default.
 """
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -16,6 +17,10 @@ from pydantic_settings import (
 )
 
 from ingest.clear import When
+from ingest.rtsp import Address
+
+CAMERAS_BAY = "cameras"
+CameraName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 
 
 class _Home(BaseSettings):
@@ -23,10 +28,44 @@ class _Home(BaseSettings):
     home: Path = Path("var")
 
 
+class RecordWhen(StrEnum):
+    """When a camera is recorded."""
+
+    ALWAYS = "always"
+    ON_COMMAND = "on-command"
+
+
+class CameraSetting(BaseModel):
+    """A room's camera: its stream without any secret, where it hangs, when it is recorded."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    url: str  # rtsp://host[:port]/path?query
+    room: str = Field(min_length=1, max_length=60)
+    user: str | None = None
+    password_file: Path | None = None
+    when: RecordWhen = RecordWhen.ALWAYS
+
+    @field_validator("url")
+    @classmethod
+    def _plain(cls, url: str) -> str:
+        Address.parse(url)
+        return url
+
+    @model_validator(mode="after")
+    def _whole(self) -> "CameraSetting":
+        if (self.user is None) != (self.password_file is None):
+            raise ValueError("user and password_file belong together")
+        return self
+
+
 class Settings(BaseSettings):
     """One office. Paths are resolved against the working directory."""
 
-    model_config = SettingsConfigDict(env_prefix="LIUHEN_", extra="forbid")
+    # An address with a password in it is refused, and not repeated in the error either.
+    model_config = SettingsConfigDict(
+        env_prefix="LIUHEN_", extra="forbid", hide_input_in_errors=True
+    )
 
     home: Path = Path("var")
     station: str = Field(default="station-1", pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")
@@ -34,7 +73,8 @@ class Settings(BaseSettings):
     county: str = "兴隆县"
     township: str = "兴隆镇"
     log_origin: str = Field(default="liuhen.invalid/custody", pattern=r"^[^\s+]{1,200}$")
-    database_url: str | None = None
+    database_url: str | None = None  # postgresql+psycopg://user@host/name, without the password
+    database_password_file: Path | None = None
     objects_url: str | None = None  # s3://host:port/bucket?secure=true; default: a local folder
     objects_access_key_file: Path | None = None
     objects_secret_file: Path | None = None
@@ -42,6 +82,12 @@ class Settings(BaseSettings):
     rulebook: Path | None = None
     bays: dict[str, Path] = Field(default_factory=dict)
     landing: dict[str, Path] = Field(default_factory=dict)
+    landing_quiet_s: float = Field(default=30.0, ge=0)  # uploads pause longer than recorders
+    rooms: dict[str, str] = Field(default_factory=dict)  # an NVR's source -> the room it shows
+    cameras: dict[CameraName, CameraSetting] = Field(default_factory=dict)
+    camera_segment_s: int = Field(default=300, ge=2, le=3600)
+    camera_most_mbit: float = Field(default=32.0, gt=0)  # more than that is no camera of ours
+    camera_reserve_gb: float = Field(default=10.0, ge=0)  # above what the spool leaves free
     hubs: dict[str, str] = Field(default_factory=dict)  # bay -> the hub it hangs on
     per_hub: int = Field(default=2, ge=1)  # recorders of one hub that are read at once
     spool_gb: float = Field(default=200.0, gt=0)  # what an enrolled station may keep unsent
@@ -71,6 +117,13 @@ class Settings(BaseSettings):
     sweep_days: int = Field(default=30, ge=2)  # before an object without a recording goes
     footage: Path | None = None  # real clips for the demonstration and the tests
     vectors: Path | None = None  # public test vectors, for the tests alone
+
+    @model_validator(mode="after")
+    def _names(self) -> "Settings":
+        names = [*self.bays, *self.landing, *self.cameras, *([CAMERAS_BAY] if self.cameras else [])]
+        if len(set(names)) < len(names):
+            raise ValueError("bays, landing folders and cameras need names of their own")
+        return self
 
     @classmethod
     def settings_customise_sources(

@@ -21,6 +21,7 @@ from api.schemas import (
     VerdictOut,
 )
 from api.wiring import Office
+from ingest.bay import Bay
 from policies.facts import ActionFacts
 from policies.intervals import Span, within
 from policies.requirements.coverage import CAUSE_ZH, Coverage, covered
@@ -87,10 +88,11 @@ ACTS_ZH = {
 
 
 def bays(office: Office) -> list[BayOut]:
-    """Return every configured bay with what the station last saw there."""
+    """Return every configured bay and room camera with what the station last saw there."""
     seen = {row.name: row for row in office.journal.bays()}
+    cameras = [Bay(name, office.settings.home) for name in sorted(office.settings.cameras)]
     found = []
-    for bay in office.bays():
+    for bay in [*office.bays(), *cameras]:
         row = seen.get(bay.name)
         state = row.state if row else "empty"
         found.append(

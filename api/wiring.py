@@ -6,24 +6,28 @@ below read no settings, no clock and no randomness but what they get from here.
 
 import fcntl
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from api.settings import Settings
+from api.settings import CAMERAS_BAY, RecordWhen, Settings
 from ingest.accession import LocalCentre
 from ingest.bay import Bay, Progress
 from ingest.clear import Clearing
 from ingest.journal import Journal
 from ingest.media import Effort, Sandbox
+from ingest.room_camera import Camera, CameraState, Limits, Places, Recorder, landed
+from ingest.rtsp import Address
 from ingest.seal import Seal
 from ingest.settle import Patience
 from ingest.station import Station
 from ingest.uploads import Uploads
 from policies.rulebook import SHIPPED, load
 from policies.rules import Rulebook
+from policies.terms import SourceKind
 from storage.catalogue import custody_log, enrolment, people
 from storage.catalogue.journal import JournalStore
 from storage.catalogue.unit_of_work import Catalogue
@@ -144,10 +148,83 @@ def hold_station(home: Path, name: str) -> int:
 
 
 def bays_of(settings: Settings) -> list[Bay]:
-    """Return the bays and landing folders of the settings."""
-    return [
+    """Return the bays and landing folders of the settings; recorded cameras land in one more."""
+    quiet = settings.landing_quiet_s
+    found = [
         Bay(name, root, hub=settings.hubs.get(name)) for name, root in sorted(settings.bays.items())
-    ] + [Bay(name, root, landing=True) for name, root in sorted(settings.landing.items())]
+    ] + [
+        Bay(name, root, landing=True, quiet_s=quiet)
+        for name, root in sorted(settings.landing.items())
+    ]
+    if settings.cameras:
+        found.append(Bay(CAMERAS_BAY, landed(_cameras_home(settings)), landing=True))
+    return found
+
+
+def _cameras_home(settings: Settings) -> Path:
+    return settings.home / "cameras"
+
+
+def camera_places(settings: Settings, name: str) -> Places:
+    """Return a camera's folders."""
+    return Places.of(_cameras_home(settings), name)
+
+
+def cameras_of(settings: Settings) -> list[Camera]:
+    """Return the room cameras of the settings, by name."""
+    return [
+        Camera(
+            name,
+            Address.parse(one.url),
+            one.room,
+            one.user,
+            one.password_file,
+            always=one.when is RecordWhen.ALWAYS,
+        )
+        for name, one in sorted(settings.cameras.items())
+    ]
+
+
+def recorders_of(
+    settings: Settings, sandbox: Sandbox, journal: Journal, now: Callable[[], datetime]
+) -> list[Recorder]:
+    """Return a recorder for each room camera; what each does is shown like a bay."""
+    limits = Limits(
+        segment_s=settings.camera_segment_s,
+        most=settings.camera_most_mbit * 1e6 / 8,
+        reserve=int(settings.camera_reserve_gb * (1 << 30)),
+    )
+
+    def teller(camera: Camera) -> Callable[[CameraState, str | None], None]:
+        def tell(state: CameraState, reason: str | None) -> None:
+            journal.show_bay(
+                camera.name,
+                state=state,
+                source=camera.name,
+                files_total=0,
+                files_done=0,
+                bytes_total=0,
+                bytes_done=0,
+                current=camera.room,
+                reason=reason,
+                facts={},
+            )
+
+        return tell
+
+    return [
+        Recorder(
+            camera,
+            camera_places(settings, camera.name),
+            sandbox,
+            now,
+            time.monotonic,
+            entropy,
+            limits,
+            teller(camera),
+        )
+        for camera in cameras_of(settings)
+    ]
 
 
 def _silent(_step: str) -> None:
@@ -183,7 +260,13 @@ class Office:
         if (home / MOVED).exists() and not moved:
             raise MovedError(home=str(home))
         ring = KeyRing.load(settings.keys)
-        catalogue = Catalogue(settings.database, clock, entropy)
+        password = settings.database_password_file
+        catalogue = Catalogue(
+            settings.database,
+            clock,
+            entropy,
+            password=_secret(password) if password is not None else None,
+        )
         catalogue.migrate()
         objects = store(settings)
         origin = ring.verifying("log").name
@@ -276,6 +359,24 @@ class Office:
         )
         station.recover()
         return station
+
+    def recorders(self) -> list[Recorder]:
+        """Build the recorders of this office's room cameras, and register the rooms' sources."""
+        settings = self.settings
+        rooms = settings.rooms | {name: one.room for name, one in settings.cameras.items()}
+        with self.catalogue.write() as uow:
+            for serial, room in sorted(rooms.items()):
+                if people.source(uow.session, serial) is None:
+                    people.add_source(
+                        uow,
+                        serial=serial,
+                        kind=SourceKind.ROOM_CAMERA,
+                        family="roomcamera" if serial in settings.cameras else "nvr",
+                        label=room,
+                        township=settings.township,
+                        actor="system",
+                    )
+        return recorders_of(settings, self.sandbox, self.journal, self.clock)
 
     def _take_station(self) -> None:
         if not self._lock:

@@ -1,14 +1,16 @@
 """The station's worker: sweeps every bay, woken by events and by the clock, until it is stopped.
 
 Each bay has a thread of its own, so that a slow recorder does not hold up its neighbour. Events
-only make the next sweep come sooner; the periodic sweep finds everything anyway.
+only make the next sweep come sooner; the periodic sweep finds everything anyway. Each room camera
+has a thread of its own too: ffmpeg ends with the thread that started it.
 """
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ingest.bay import Bay, Result
+from ingest.room_camera import Recorder
 from ingest.station import Station
 from ingest.watch import Watcher
 
@@ -25,6 +27,7 @@ class Worker:
         bays: list[Bay],
         sweep_s: float,
         found: Callable[[Bay, list[Result]], None] = lambda _bay, _results: None,
+        recorders: Sequence[Recorder] = (),
     ) -> None:
         self._station = station
         self._sweep_s = sweep_s
@@ -35,6 +38,11 @@ class Worker:
         self._threads = [
             threading.Thread(target=self._run, args=(bay,), name=f"bay-{bay.name}", daemon=True)
             for bay in bays
+        ] + [
+            threading.Thread(
+                target=self._record, args=(one,), name=f"camera-{one.camera.name}", daemon=True
+            )
+            for one in recorders
         ]
 
     def start(self) -> None:
@@ -71,6 +79,15 @@ class Worker:
             if wake.wait(self._sweep_s):
                 # Events come in swarms while a recorder writes: let them settle.
                 self._stop.wait(min(1.0, self._sweep_s))
+
+    def _record(self, recorder: Recorder) -> None:
+        while not self._stop.is_set():
+            try:
+                recorder.run(self._stop)
+            except Exception:
+                # The edge of the station: a camera's defect must not end its recording for good.
+                LOG.exception("recording %s failed", recorder.camera.name)
+                self._stop.wait(self._sweep_s)
 
 
 class Publisher:

@@ -58,7 +58,8 @@ class Bay:
     """A slot of the station, or a landing folder (then each file names its own source).
 
     `only` names the one file in the root's own folder that is offered, where not all are. Bays
-    of one `hub` share its line, so that only so many of them are read at once.
+    of one `hub` share its line, so that only so many of them are read at once. `quiet_s` is
+    how long a file must stay unchanged here, where that is not as everywhere.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Bay:
     landing: bool = False
     only: bytes | None = None
     hub: str | None = None
+    quiet_s: float | None = None
 
 
 @dataclass(slots=True)

@@ -181,10 +181,9 @@ class Plan:
             segment_atclocktime=1,
             reset_timestamps=1,
             segment_format="matroska",
-            segment_format_options="cluster_time_limit=1000",
+            segment_format_options="cluster_time_limit=1000:flush_packets=1",
             segment_list="pipe:1",
             segment_list_type="csv",
-            flush_packets=1,
         ).compile()
         return [*command[:1], "-nostdin", "-v", "error", *command[1:]]
 

@@ -187,7 +187,7 @@ class Recorder:
                 reason = "camera-no-tool"
                 LOG.warning("%s: %s", self.camera.name, error)
             except OSError as error:
-                reason = "storage-full" if self._room() <= 0 else "camera-disk"
+                reason = "camera-disk"
                 LOG.warning("%s: %s", self.camera.name, error)
             if reason is not None:
                 self._tell(CameraState.ATTENTION, reason)

@@ -14,7 +14,11 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
-_TEMPORARY = re.compile(r"(?i)(.*\.(part|partial|tmp|filepart|crdownload|download)|.*~|\.~.*)")
+# As SFTP and FTP clients, FTP servers (.in.NAME.) and rsync (.NAME.Xy12Zz) call unfinished files.
+_TEMPORARY = re.compile(
+    r"(?i)(.*\.(part|partial|tmp|filepart|crdownload|download|uploading)|.*~|\.~.*|\.in\..*"
+    r"|\.[^.].*\.[a-z0-9]{6})"
+)
 
 
 class Settled(StrEnum):

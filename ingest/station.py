@@ -20,10 +20,10 @@ from ingest.journal import RECEIPTED, Entry, Journal, State
 from ingest.media import USUAL, Effort, Sandbox
 from ingest.probe import probe
 from ingest.seal import Seal, seal
-from ingest.settle import Look, Patience, Settled, settle, written_now
+from ingest.settle import Look, Patience, Settled, changed, settle, written_now
 from ingest.sources.names import display
 from ingest.sources.profile import read as read_profile
-from ingest.sources.volume import VolumeIdentity, identify
+from ingest.sources.volume import VolumeIdentity, identify, landed
 from ingest.submission import Submission, open_source
 from ingest.watch import Candidate, MountGoneError, Refused, scan
 from storage import canonical
@@ -130,6 +130,9 @@ class Station:
         offered = []
         for item in files:
             facts = read_profile(item.parts, names[item.parts[:-1]], now)
+            if bay.landing:
+                place = f"{self.seal.station}-{_opaque(bay.name)}"
+                facts = landed(facts, item.parts, place)
             if not facts.ignore:
                 source = _source(bay, volume, facts.serial)
                 offered.append(
@@ -142,6 +145,7 @@ class Station:
                         item.mtime_ns,
                         facts,
                         docked_at,
+                        bay.quiet_s,
                     )
                 )
         # Of two files with the same bytes, the one whose name says most becomes the recording.
@@ -281,10 +285,17 @@ class Station:
 
     def _settled(self, submission: Submission, *, open_elsewhere: bool | None) -> Settled:
         looks = self._looks.setdefault((submission.bay, submission.path), [])
-        looks.append(Look(submission.size, submission.mtime_ns, self.clock()))
+        now = Look(submission.size, submission.mtime_ns, self.clock())
+        if len(looks) > 1 and not changed(looks) and not changed([looks[-1], now]):
+            looks[-1] = now  # however often somebody looks, the first of the equal looks is kept
+        else:
+            looks.append(now)
         del looks[1:-8]
         name = display(submission.path.rpartition(b"/")[2])
-        return settle(looks, name, self.patience, held_open=open_elsewhere)
+        patience = self.patience
+        if submission.quiet_s is not None:
+            patience = replace(patience, quiet_s=submission.quiet_s)
+        return settle(looks, name, patience, held_open=open_elsewhere)
 
     def _known(self, entry: Entry, submission: Submission) -> Entry | None:
         """Return the entry as DUPLICATE if these bytes of this source hold a receipt already."""

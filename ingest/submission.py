@@ -26,7 +26,8 @@ _UNSET_YEARS = frozenset({1904, 1970, 1980, 2000, 2010})
 class Submission:
     """One file on one source. `path` is raw bytes below `root`: names are hostile.
 
-    `docked_at` is when its recorder was docked this time; None for a landing folder.
+    `docked_at` is when its recorder was docked this time; None for a landing folder. `quiet_s`
+    is how long it must stay unchanged, where that is not as everywhere.
     """
 
     source: str
@@ -37,6 +38,7 @@ class Submission:
     mtime_ns: int
     facts: SourceFacts
     docked_at: datetime | None = None
+    quiet_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,9 @@ def serve(
     host, port = host or settings.host, settings.port if port is None else port
     office = open_or_found(settings)
     log_to_stderr()
-    worker = Worker(office.station(), office.bays(), settings.sweep_s, _log_results)
+    worker = Worker(
+        office.station(), office.bays(), settings.sweep_s, _log_results, office.recorders()
+    )
     service = Service.over(office)
     publisher = Publisher(service.checkpoint)
     ends: list[Callable[[], None]] = []

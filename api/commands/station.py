@@ -19,7 +19,7 @@ from api.commands.terminal import ERR, OUT, bay_bars, say_json, say_result
 from api.problems import reason_zh
 from api.settings import Settings
 from api.station_home import StationHome
-from api.wiring import open_or_found
+from api.wiring import open_or_found, recorders_of
 from api.worker import Worker
 from ingest.bay import Bay, Outcome, Result
 from storage.errors import LiuhenError
@@ -40,7 +40,7 @@ def station(context: typer.Context) -> None:
     if context.invoked_subcommand is not None:
         return
     settings = Settings()
-    if not settings.bays and not settings.landing:
+    if not (settings.bays or settings.landing or settings.cameras):
         ERR.print("没有设置仓位:请在 liuhen.toml 写明 [bays] (no bays are configured)")
         raise typer.Exit(2)
     log_to_stderr()
@@ -93,7 +93,8 @@ def alarm_zh(alarm: str) -> str:
 def _remote(settings: Settings, stop: threading.Event) -> None:
     with bay_bars() as listen:
         home = StationHome.open(settings, listen)
-        worker = Worker(home.station, home.bays(), settings.sweep_s, _print_results)
+        recorders = recorders_of(settings, home.station.sandbox, home.journal, home.clock)
+        worker = Worker(home.station, home.bays(), settings.sweep_s, _print_results, recorders)
         worker.start()
         courier = threading.Thread(target=_deliver, args=(home, stop), name="delivery")
         courier.start()
@@ -130,7 +131,8 @@ def _deliver(home: StationHome, stop: threading.Event) -> None:
 def _embedded(settings: Settings, stop: threading.Event) -> None:
     office = open_or_found(settings)
     with bay_bars() as listen:
-        worker = Worker(office.station(listen), office.bays(), settings.sweep_s, _print_results)
+        station, recorders = office.station(listen), office.recorders()
+        worker = Worker(station, office.bays(), settings.sweep_s, _print_results, recorders)
         worker.start()
         stop.wait()
         worker.stop()

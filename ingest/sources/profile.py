@@ -1,8 +1,9 @@
 """Source profiles: what a file's name, folder and neighbours say, by recorder family.
 
 Profiles are YAML data in `profiles/`; the first one whose pattern matches wins, `generic` last.
-A pattern is a regular expression over the shown name with named groups: `serial`, `officer`,
-`start` (and `end`), `seq`, `mark`. What a profile cannot tell stays None and becomes a question;
+A pattern is a regular expression over the shown name with named groups: `serial`, or `channel`
+where the number means something only together with its NVR; `officer`, `start` (and `end`), `seq`,
+`mark`. What a profile cannot tell stays None and becomes a question;
 nothing is guessed. An unset clock (1904, 1970, 1980, 2000 or 2010, or tomorrow) gives no start.
 """
 
@@ -21,6 +22,7 @@ from ingest.sources.names import display
 from storage.errors import LiuhenError
 
 SHIPPED = Path(__file__).parent / "profiles"
+ROOM_CAMERA = "room-camera"  # hangs on a wall: nobody wears it
 _UNSET_YEARS = frozenset({1904, 1970, 1980, 2000, 2010})
 _FIELDS = {
     "family",
@@ -67,6 +69,7 @@ class SourceFacts:
     profile: str
     kind: str
     serial: str | None = None
+    channel: str | None = None
     officer_no: str | None = None
     start: datetime | None = None
     end: datetime | None = None
@@ -127,8 +130,9 @@ def _facts(
     for pattern in profile.folders:
         if inside := pattern.search("/".join(shown[:-1])):
             told = {k: v for k, v in inside.groupdict().items() if v} | told
-    start = _time(told.get("date", "") + told.get("start", ""), profile, now)
-    end = _time(told["end"], profile, now) if "end" in told else None
+    date = told.get("date", "")
+    start = _time(date + told.get("start", ""), profile, now)
+    end = _time(date + told["end"], profile, now) if "end" in told else None
     serial = told.get("serial")
     officer = told.get("officer")
     officer = officer if officer and officer.strip("0") else None
@@ -138,7 +142,7 @@ def _facts(
     asked = [
         question
         for question, known in (("start", start), ("serial", serial), ("officer", officer))
-        if known is None
+        if known is None and not (question == "officer" and profile.kind == ROOM_CAMERA)
     ]
     stem = match.string.rpartition(".")[0]
     near = tuple(
@@ -152,6 +156,7 @@ def _facts(
         profile=profile.family,
         kind=profile.kind,
         serial=serial,
+        channel=told.get("channel"),
         officer_no=officer,
         start=start,
         end=end,

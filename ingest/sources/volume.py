@@ -3,20 +3,26 @@
 In this order: an id file that the profile names (or ours, `liuhen-source.json`), the one serial
 that all matching file names agree on, the file system's UUID. None of them: the volume is known
 by its bay alone and a person is asked whose it is.
+
+A landing folder has no volume: each file names its own source, or the sub-folder does that a
+terminal or an NVR has for itself.
 """
 
 import json
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from ingest.sources.profile import profiles, read
+from ingest.sources.names import display
+from ingest.sources.profile import SourceFacts, profiles, read
 
 _ID_FILES = ("liuhen-source.json", "DEVICEID.TXT", "deviceid.txt")
 _SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,39}")
+# What a device or a camera's upload calls its own folders: no name of a device.
+_NO_DEVICE = re.compile(r"(?i)(19|20)\d{2}-?\d{2}-?\d{2}|dcim|videos?|photos?|pictures|audio|log")
 _BY_UUID = Path("/dev/disk/by-uuid")
 
 
@@ -41,6 +47,24 @@ def identify(mount: Path, names: Iterable[tuple[bytes, ...]], now: datetime) -> 
     if uuid := _uuid(mount):
         return VolumeIdentity(f"unknown:volume-{uuid}", None, "volume-uuid")
     return VolumeIdentity(f"unknown:{mount.name or 'bay'}", None, "bay")
+
+
+def landed(facts: SourceFacts, parts: tuple[bytes, ...], place: str) -> SourceFacts:
+    """Return the facts of a file in a landing folder, with the serial that its place tells.
+
+    A name's own serial stands. Where it has none, the first sub-folder is the device's; a bare
+    channel number belongs to that NVR, or to `place`, a name of the landing folder that no other
+    station has.
+    """
+    folder = display(parts[0]) if len(parts) > 1 else ""
+    device = folder if _SERIAL.fullmatch(folder) and not _NO_DEVICE.fullmatch(folder) else None
+    serial = facts.serial or device
+    if facts.serial is None and facts.channel is not None:
+        serial = f"{device or place}-{facts.channel}"
+    if serial is None:
+        return facts
+    asked = tuple(question for question in facts.questions if question != "serial")
+    return replace(facts, serial=serial, questions=asked)
 
 
 def _from_id_file(mount: Path) -> str | None:

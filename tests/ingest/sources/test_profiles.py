@@ -1,6 +1,7 @@
 """What names and folders say, for every recorder family; and what hostile names cannot do."""
 
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from ingest.sources.names import display
 from ingest.sources.profile import ProfileError, profiles, read
-from ingest.sources.volume import identify
+from ingest.sources.volume import identify, landed
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 START = datetime(2026, 1, 21, 1, 43, tzinfo=UTC)
@@ -38,7 +39,60 @@ def test_each_family_gives_what_its_names_hold(path, family, serial, officer, se
     )
     assert facts.start == START
     assert ("serial" in facts.questions) == (serial is None)
-    assert ("officer" in facts.questions) == (officer is None)
+    worn = facts.kind != "room-camera"  # nobody wears a camera on the wall
+    assert ("officer" in facts.questions) == (officer is None and worn)
+
+
+END = datetime(2026, 1, 21, 10, 13, 0, tzinfo=ZoneInfo("Asia/Shanghai"))
+
+
+@pytest.mark.parametrize(
+    ("path", "family", "channel", "end"),
+    [
+        (b"ch01_20260121094300-20260121101300.mp4", "nvr", "ch01", END),
+        (b"NVR_ch1_main_20260121094300_20260121101300.dav", "nvr-dahua", "NVR_ch1", END),
+        (b"N884A6_ch12_sub_20260121094300_20260121101300.mp4", "nvr-dahua", "N884A6_ch12", END),
+        (b"2026-01-21/001/dav/09/09.43.00-10.13.00[M][0@0][0].dav", "nvr-dahua", "001", END),
+        (
+            b"ch01_00000000003000000_20260121094300_20260121101300_224561.mp4",
+            "nvr-hikvision",
+            "ch01",
+            END,
+        ),
+        (b"ch01_timing_20260121094300-20260121101300.mp4", "nvr-hikvision", "ch01", END),
+        (b"192.168.1.64_01_20260121094300383_TIMING.mp4", "nvr-hikvision", "192.168.1.64_01", None),
+        (b"ch01_00000000003000000.mp4", "nvr-hikvision", "ch01", None),
+    ],
+)
+def test_an_nvrs_channel_is_a_number_of_that_nvr_alone(path, family, channel, end):
+    facts = read(path.split(b"/"), (), NOW)
+    assert (facts.profile, facts.kind, facts.serial) == (family, "room-camera", None)
+    assert (facts.channel, facts.end) == (channel, end)
+    backup = path == b"ch01_00000000003000000.mp4"  # its name tells no time: it is asked for
+    assert facts.start == (None if backup else START)
+    assert facts.questions == (("start", "serial") if backup else ("serial",))
+
+
+def test_a_landing_folder_tells_whose_a_file_is_where_its_name_does_not():
+    def told(path):
+        parts = tuple(path.split(b"/"))
+        return landed(read(parts, (), NOW), parts, "station-1-sftp")
+
+    cases = {
+        b"T-07/VID_20260121_094300.mp4": "T-07",
+        b"T-07/0000012_000123_20260121094300_0002.MP4": "0000012",
+        b"hall-nvr/ch01_20260121094300-20260121101300.mp4": "hall-nvr-ch01",
+        b"ch01_20260121094300-20260121101300.mp4": "station-1-sftp-ch01",
+        b"2026-01-21/001/dav/09/09.43.00-10.13.00[M][0@0][0].dav": "station-1-sftp-001",
+        b"20260121/VID_094300_001.MP4": None,
+        b"DCIM/VID_20260121_094300.mp4": None,
+        b"VID_20260121_094300.mp4": None,
+        "终端七/VID_20260121_094300.mp4".encode(): None,
+        b"-rf/VID_20260121_094300.mp4": None,
+    }
+    assert {path: told(path).serial for path in cases} == cases
+    for path, serial in cases.items():
+        assert ("serial" in told(path).questions) == (serial is None)
 
 
 def test_an_important_mark_is_read():
