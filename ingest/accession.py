@@ -47,6 +47,7 @@ from storage.vault.objects import (
 )
 from storage.vault.sealing import recipients_of
 
+_REMEMBERED = 1000  # payloads
 _PREMIS = {
     "source.clear": PremisType.DELETION,
     "submission.refuse": PremisType.QUARANTINE,
@@ -91,7 +92,7 @@ class LocalCentre:
     ) -> Stored:
         """See Centre.put_payload."""
         stored = self.objects.put(key_of(recording, PAYLOAD), blocks)
-        self._read_back[stored.key] = stored.digest
+        self.remember(stored)
         self.on_step("payload-stored")
         return stored
 
@@ -99,7 +100,7 @@ class LocalCentre:
         """See Centre.accession; `payload` is what was just read back, where it arrived in parts."""
         sealed = SealedRecord.verify(record, self.stations())
         if payload is not None:
-            self._read_back[payload.key] = payload.digest
+            self.remember(payload)
         self._verify_objects(sealed, envelope)
         self._put_record(sealed.id, record)
         self.on_step("record-stored")
@@ -119,6 +120,15 @@ class LocalCentre:
         receipt = self._finish(row)
         self_link(self, row.id, self.scene_key)
         return receipt
+
+    def remember(self, payload: Stored) -> None:
+        """Note what was just read back, so that `accession` need not read it again.
+
+        Only as many as may be between their two calls; what is forgotten is read once more.
+        """
+        while len(self._read_back) >= _REMEMBERED:
+            self._read_back.pop(next(iter(self._read_back)), None)
+        self._read_back[payload.key] = payload.digest
 
     def _put_record(self, recording: RecordingId, record: bytes) -> None:
         """Store the record; one that was never accessioned gives way to a newer one.

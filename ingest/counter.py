@@ -13,11 +13,29 @@ from ingest.accession import LocalCentre
 from ingest.uploads import Uploads
 from storage.catalogue import enrolment
 from storage.digest import Digest
-from storage.errors import ConflictError, SignatureError
+from storage.errors import (
+    ConflictError,
+    EnvelopeError,
+    FixityError,
+    LiuhenError,
+    ObjectConflictError,
+    ObjectMissingError,
+    SignatureError,
+)
 from storage.record import SealedRecord
+from storage.recording import RecordingId
 from storage.signing import VerifyKey
+from storage.vault.objects import Block
 
 ACTS = frozenset({"source.clear", "submission.refuse", "submission.duplicate"})
+FACTS = frozenset({"reason", "path", "source", "submission", "sha256", "station_at"})
+_TEXT = 1000  # characters
+
+
+class DeliveryRefusedError(LiuhenError):
+    """The recording itself cannot be taken as the station sealed it; `problem` is why."""
+
+    code = "delivery-refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +56,15 @@ class Counter:
         """See Centre.receipt_for: whoever has the bytes may have their receipt."""
         return self.centre.receipt_for(source, original)
 
+    def put_whole(self, recording: RecordingId, data: Block, sha256: Digest) -> None:
+        """Take a small payload whole. Raises: as `Uploads.put_whole`."""
+        self.centre.remember(self.uploads.put_whole(self.station, recording, data, sha256))
+
     def accession(self, record: bytes, envelope: bytes) -> bytes:
         """See Centre.accession; the payload is what this station uploaded.
 
         Raises: ConflictError(problem=signature: not signed by this station's enrolled key |
-        incomplete | digest), and as `Centre.accession`.
+        incomplete | digest), DeliveryRefusedError, and as `Centre.accession`.
         """
         try:
             sealed = SealedRecord.verify(record, [self.key])
@@ -52,7 +74,13 @@ class Counter:
             self.uploads.forget(sealed.id)
             return kept
         stored = self.uploads.assemble(self.station, sealed.id)
-        receipt = self.centre.accession(record, envelope, stored)
+        try:
+            receipt = self.centre.accession(record, envelope, stored)
+        except (EnvelopeError, FixityError, ObjectConflictError, ObjectMissingError) as error:
+            raise DeliveryRefusedError(problem=error.code) from error
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            # Signed by the station, and yet no record: it says what cannot be.
+            raise DeliveryRefusedError(problem="record") from error
         self.uploads.forget(sealed.id)
         return receipt
 
@@ -61,14 +89,28 @@ class Counter:
     ) -> bool:
         """Write a station's act into the log, once for each number; tell whether it was new.
 
-        Raises: ConflictError for an act that is not a station's.
+        Only plain facts under known names: an entry's details are also where rows are logged.
+        Raises: ConflictError for an act or a fact that is not a station's.
         """
         if act not in ACTS:
             raise ConflictError(problem="not a station's act", act=act[:80])
+        if not FACTS.issuperset(details) or not all(map(_plain, details.values())):
+            raise ConflictError(problem="not a station's facts", act=act)
         with self.centre.catalogue.write() as uow:
             new = enrolment.note_once(uow, self.enrolment, number)
             if new:
                 self.centre.record_act(
-                    uow, act, self.station, subject=subject, outcome=outcome, details=details
+                    uow,
+                    act,
+                    self.station,
+                    subject=subject,
+                    outcome=outcome,
+                    details={**details, "number": number},
                 )
         return new
+
+
+def _plain(value: object) -> bool:
+    if isinstance(value, str):
+        return len(value) <= _TEXT
+    return value is None or (isinstance(value, int) and abs(value) < 1 << 53)

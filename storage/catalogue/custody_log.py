@@ -7,7 +7,7 @@ head is `publish.py`.
 from collections.abc import Iterator
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
 from storage.catalogue.log_tables import CustodyEventRow, LogCheckpointRow, LogLeafRow, LogNodeRow
@@ -51,6 +51,24 @@ class LogReader:
         for index, found in self._session.execute(wanted):
             self._nodes[level, index] = found
 
+    def warm_paths(self, *places: int) -> None:
+        """Read at once the nodes beside the paths that lead from these places up to a root.
+
+        A place is an entry's index, or a tree's size: what proofs and roots near it are made of.
+        """
+        wanted = {
+            (level, beside)
+            for place in places
+            for level in range(max(places).bit_length() + 1)
+            for beside in ((place >> level) - 1, place >> level, (place >> level) ^ 1)
+            if beside >= 0 and (level, beside) not in self._nodes
+        }
+        found = select(LogNodeRow.level, LogNodeRow.index, LogNodeRow.hash).where(
+            tuple_(LogNodeRow.level, LogNodeRow.index).in_(sorted(wanted))
+        )
+        for level, index, hash_ in self._session.execute(found):
+            self._nodes[level, index] = hash_
+
     def leaves(self, first: int, count: int) -> Iterator[str]:
         """Yield the exact texts of a run of entries. Raises: CustodyError when one is missing."""
         wanted = (
@@ -88,10 +106,12 @@ class LogReader:
 
     def root(self, size: int) -> bytes:
         """Return the head over the first `size` entries."""
+        self.warm_paths(size)
         return tree.root(size, self.node)
 
     def consistency(self, old: int, new: int) -> list[bytes]:
         """Return the proof that `new` entries continue `old`. Raises: CustodyError."""
+        self.warm_paths(old, new)
         return tree.consistency_proof(old, new, self.node)
 
     def checkpoint(self) -> str | None:
@@ -108,6 +128,7 @@ def append(session: Session, event: Event, salt: bytes) -> int:
     reader = LogReader(session)
     index = reader.size
     leaf = event.leaf(salt)
+    reader.warm_paths(index)
     for level, place, found in tree.append(index, leaf, reader.node):
         session.add(LogNodeRow(level=level, index=place, hash=found))
     session.add(LogLeafRow(index=index, leaf=leaf.decode(), hash=tree.leaf_hash(leaf)))
@@ -134,7 +155,9 @@ def proof_for(session: Session, index: int, checkpoint: str) -> str:
     Raises: CustodyError when the checkpoint is older than the entry.
     """
     size = untrusted_checkpoint(checkpoint).size
-    path = tree.inclusion_proof(index, size, LogReader(session).node)
+    reader = LogReader(session)
+    reader.warm_paths(index, size)
+    path = tree.inclusion_proof(index, size, reader.node)
     return Proof(index, tuple(path), checkpoint).encode()
 
 

@@ -8,6 +8,7 @@ are lines like any other. Text that no trusted key signed must not be looked at.
 import base64
 import binascii
 import hashlib
+import re
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Self
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from storage.errors import SignatureError
 
 MAX_NOTE = 128 * 1024  # 16 signatures of 5 kB must be accepted; beyond this nothing is
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 _DASH = "— "
 
 
@@ -113,7 +115,7 @@ def parse_note(data: str) -> Note:
 
     Raises: SignatureError when it is not a signed note, is too long, or holds control characters.
     """
-    if len(data) > MAX_NOTE or any(c < " " and c != "\n" for c in data):
+    if len(data) > MAX_NOTE or _CONTROL.search(data):
         raise SignatureError(problem="not a signed note")
     text, blank, lines = data.rpartition("\n\n")
     if not blank or not text or not lines.endswith("\n"):

@@ -413,10 +413,13 @@ def _read_past_cache(path: Path) -> Iterator[memoryview]:
             fcntl.fcntl(handle, fcntl.F_SETFL, os.O_DIRECT)
         except OSError:
             os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
-        # Page-aligned, as O_DIRECT demands.
-        views = [memoryview(mmap.mmap(-1, _READ)) for _ in range(_AHEAD)]
+        size = os.fstat(handle).st_size
+        length = min(_READ, max(1, -(-size // mmap.PAGESIZE)) * mmap.PAGESIZE)
+        starts = range(0, size, length)
+        # Page-aligned, as O_DIRECT demands; a small file takes little memory and one thread.
+        views = [memoryview(mmap.mmap(-1, length)) for _ in starts[:_AHEAD]]
         with ThreadPoolExecutor(_AHEAD) as pool:
-            waiting = iter(range(0, os.fstat(handle).st_size, _READ))
+            waiting = iter(starts)
             ahead = deque(
                 (view, pool.submit(_read, handle, view, offset))
                 for view, offset in zip(views, waiting, strict=False)
