@@ -23,6 +23,10 @@ def pytest_configure(config: pytest.Config) -> None:
     database.chosen = config.getoption("--database")
 
 
+def pytest_report_header() -> str:
+    return f"database: {database.chosen}"
+
+
 FOOTAGE = os.environ.get("LIUHEN_FOOTAGE")
 
 
@@ -57,5 +61,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             "!", "LIUHEN_FOOTAGE is not set: every test on real footage was SKIPPED", red=True
         )
     skipped = terminalreporter.getreports("skipped")
-    if any(s3.NOT_TESTED in str(report.longrepr) for report in skipped):
-        terminalreporter.write_sep("!", s3.NOT_TESTED, red=True)
+    for missing in (s3.NOT_TESTED, database.NOT_TESTED):
+        if any(missing in str(report.longrepr) for report in skipped):
+            terminalreporter.write_sep("!", missing, red=True)

@@ -2,7 +2,8 @@
 
 SQLite is a file of the test's own. PostgreSQL is one server of this process, begun when it is
 first asked for and ended with the process; each test gets a database of its own, copied from a
-migrated one. `LIUHEN_TEST_DATABASE_URL` names another server instead (its user may make databases).
+migrated one. `LIUHEN_TEST_DATABASE_URL` names another server instead: its user may make databases,
+its password, if it has one, comes from libpq's own places (PGPASSWORD, ~/.pgpass).
 """
 
 import atexit
@@ -35,6 +36,8 @@ _DIALECT = (
     ("salt=x''", "salt=''::bytea"),
     ("9e999", "'Infinity'"),
 )
+BY_BYTES = "LC_COLLATE 'C'"  # whatever the server's own default is
+_ROOM = 3 << 30
 chosen = SQLITE  # set once by tests/conftest.py
 
 
@@ -49,7 +52,19 @@ class Database:
         """Make the test's database; on PostgreSQL its tables are there already."""
         if chosen == SQLITE:
             return cls(f"sqlite:///{folder}/{name}")
-        return cls(_server().create(_template()))
+        return cls(server().create(_template()))
+
+    @classmethod
+    def empty(cls, folder: Path, name: str = "catalogue.sqlite") -> "Database":
+        """Make a database without any table."""
+        if chosen == SQLITE:
+            return cls(f"sqlite:///{folder}/{name}")
+        return cls(server().create("template0", BY_BYTES))
+
+    def drop(self) -> None:
+        """Take it away, so that a long run does not fill the memory it is kept in."""
+        if not self.sqlite:
+            server().drop(self.url)
 
     @property
     def sqlite(self) -> bool:
@@ -72,7 +87,7 @@ class Database:
             with closing(self._connect()) as connection:
                 connection.execute("VACUUM INTO ?", (str(folder / name),))
             return Database(f"sqlite:///{folder}/{name}")
-        other = Database(_server().create())
+        other = Database(server().create("template0", BY_BYTES))
         dump = subprocess.run(["pg_dump", "-Fc", self._plain], capture_output=True, check=True)
         restore = ["pg_restore", "--no-owner", "-d", other._plain]
         subprocess.run(restore, input=dump.stdout, check=True)
@@ -119,7 +134,7 @@ def office_url(folder: Path) -> str | None:
 
 @cache
 def _template() -> str:
-    url = _server().create()
+    url = server().create("template0", BY_BYTES)
     catalogue = Catalogue(url, clock, entropy)
     catalogue.migrate()
     catalogue.close()
@@ -127,19 +142,27 @@ def _template() -> str:
 
 
 @cache
-def _server() -> postgres.Postgres:
+def server() -> postgres.Postgres:
+    """Return the server of this run. Skips where there is none; fails where CI is set."""
     if url := os.environ.get("LIUHEN_TEST_DATABASE_URL"):
         return _Given(Path(), port=urlsplit(url).port or 5432, given=url)
     if postgres.binaries() is None:
         if os.environ.get("CI"):
             pytest.fail(NOT_TESTED)
         pytest.skip(NOT_TESTED)
-    folder = Path(tempfile.mkdtemp(prefix="liuhen-postgres-"))
+    folder = Path(tempfile.mkdtemp(prefix="liuhen-postgres-", dir=_in_memory()))
     server = postgres.Postgres(folder)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     atexit.register(server.stop)
     server.found()
     return server
+
+
+def _in_memory() -> str | None:
+    """Return where syncing costs nothing, if there is room: the server syncs like any other."""
+    memory = Path("/dev/shm")
+    there = memory.is_dir() and os.access(memory, os.W_OK)
+    return str(memory) if there and shutil.disk_usage(memory).free > _ROOM else None
 
 
 @dataclass

@@ -64,6 +64,7 @@ class Postgres:
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": str(self._work),
             "max_connections": 200,
+            "max_wal_size": "256MB",
             "autovacuum": "off",
             "logging_collector": "off",
         }
@@ -87,12 +88,25 @@ class Postgres:
                 return
         raise PostgresError((self.folder / "log").read_text()[-2000:])
 
-    def create(self, template: str | None = None) -> str:
+    def create(self, template: str = "template0", *options: str) -> str:
         """Make a database of its own and return its URL, as settings take it."""
         name = f"t{uuid.uuid4().hex[:12]}"
-        with psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template or 'template0'}")
+        with self.admin() as connection:
+            if connection.info.server_version >= 150000:
+                options = (*options, "STRATEGY FILE_COPY")  # ten times as fast for small ones
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} {' '.join(options)}")
         return self.url(name)
+
+    def drop(self, url: str) -> None:
+        """Take a database away, whoever is still connected."""
+        with self.admin() as connection:
+            connection.execute(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
+
+    @contextmanager
+    def admin(self, name: str = "postgres") -> Iterator[psycopg.Connection]:
+        """Connect as the server's owner; every statement is its own transaction."""
+        with psycopg.connect(self._dsn(name), autocommit=True) as connection:
+            yield connection
 
     def url(self, name: str) -> str:
         """Return a database's URL."""

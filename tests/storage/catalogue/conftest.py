@@ -53,7 +53,9 @@ def random_bytes():
 @pytest.fixture
 def database(tmp_path):
     """The database behind everybody's back."""
-    return Database.fresh(tmp_path)
+    database = Database.fresh(tmp_path)
+    yield database
+    database.drop()
 
 
 @pytest.fixture
