@@ -28,7 +28,7 @@ from ingest.uploads import Uploads
 from policies.rulebook import SHIPPED, load
 from policies.rules import Rulebook
 from policies.terms import SourceKind
-from storage.catalogue import custody_log, enrolment, people
+from storage.catalogue import custody_log, enrolment, people, uploads
 from storage.catalogue.journal import JournalStore
 from storage.catalogue.unit_of_work import Catalogue
 from storage.custody.signer import LogSigner
@@ -331,8 +331,10 @@ class Office:
         Raises: StationBusyError.
         """
         self._take_station()
-        self.objects.sweep(self.clock())
         settings = self.settings
+        if settings.objects_url is None:  # on S3 others may be writing: the `sweep` job waits
+            with self.catalogue.read() as session:
+                self.objects.sweep(uploads.oldest(session) or self.clock())
         algorithms = (Algorithm.SHA256, Algorithm.SM3) if settings.sm3 else (Algorithm.SHA256,)
         station = Station(
             journal=self.journal,

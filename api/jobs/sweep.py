@@ -56,8 +56,7 @@ def work(office: Office, job: Job, _step: Step) -> Facts:
 def _oldest(office: Office, at: datetime) -> datetime:
     """Return the time before which no upload that is still under way began."""
     with office.catalogue.read() as session:
-        under_way = uploads.untouched_since(session, office.clock() + timedelta(days=1))
-    return min([at, *(row.created_at for row in under_way)])
+        return min(at, uploads.oldest(session) or at)
 
 
 def _orphans(office: Office, now: datetime) -> dict[str, str]:

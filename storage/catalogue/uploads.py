@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CursorResult, delete, select, update
+from sqlalchemy import CursorResult, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from storage.catalogue.station_tables import UploadRow
@@ -88,3 +88,8 @@ def untouched_since(session: Session, before: datetime) -> list[UploadRow]:
     """Return the uploads that nobody wrote to since then, oldest first."""
     wanted = select(UploadRow).where(UploadRow.touched_at < before)
     return list(session.scalars(wanted.order_by(UploadRow.touched_at)))
+
+
+def oldest(session: Session) -> datetime | None:
+    """Return when the first of the uploads that are under way began, if there are any."""
+    return session.scalar(select(func.min(UploadRow.created_at)))
