@@ -85,7 +85,7 @@ class Topology:
         for service in self.county.services:
             for name in ([""] if service.port else []) + [f"-{name}" for name in service.ports]:
                 self._ports[service.name + name] = taken.pop()
-        self.db = Postgres(self.folder / "db", durable=False, port=self._ports["db"])
+        self.db = Postgres(self.folder / "db", port=self._ports["db"])
         self.objects = Ceph(
             self.folder / "objects",
             "memstore",
