@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import inspect, select, text
+from sqlalchemy import inspect, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -18,6 +18,7 @@ from storage import canonical
 from storage.catalogue import audit_log
 from storage.catalogue.audited import AUDITED
 from storage.catalogue.columns import Audited
+from storage.catalogue.damage import damage
 from storage.catalogue.discrepancy import Discrepancy, What, about_entry
 from storage.catalogue.log_tables import CustodyEventRow, LogLeafRow
 from storage.custody.event import details_digest, parse_leaf, timestamp
@@ -43,9 +44,8 @@ def audit(
     looks well. `folder` holds the static log: with it, an edited entry is named even when the
     whole database was rewritten around it. Give a fresh session (`Catalogue.read`).
     """
-    damage = _damage(session)
-    if damage:
-        yield damage
+    if (said := damage(session)) is not None:
+        yield Discrepancy(What.DAMAGED_DATABASE, "the catalogue", {"found": said})
         return
     static, wrong = audit_log.static_log(folder, keys)
     yield from wrong
@@ -60,19 +60,6 @@ def audit(
     yield from audit_log.nodes(session)
     yield from _details(session, edited)
     yield from _rows(session)
-
-
-def _damage(session: Session) -> Discrepancy | None:
-    """Ask SQLite whether its file is whole; a torn page would be read as anything."""
-    if session.get_bind().dialect.name != "sqlite":
-        return None
-    try:
-        answer = session.scalar(text("PRAGMA quick_check(1)"))
-    except DBAPIError as error:
-        answer = str(error.orig)
-    if answer == "ok":
-        return None
-    return Discrepancy(What.DAMAGED_DATABASE, "the catalogue", {"found": answer})
 
 
 def _details(session: Session, edited: set[int]) -> Iterator[Discrepancy]:
