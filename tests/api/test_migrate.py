@@ -1,0 +1,137 @@
+"""An embedded office moves to PostgreSQL and S3: log, objects and catalogue arrive, or nothing ends."""
+
+import sqlite3
+
+import pytest
+
+from api import migrate as module
+from api.migrate import migrate
+from api.settings import Settings
+from api.whole_check import orphans, whole_check
+from api.wiring import MovedError, Office
+from storage.catalogue import recordings
+from storage.catalogue.custody_log import LogReader
+from storage.errors import ConflictError
+from storage.record import Receipt
+from tests.office import FIRST, Desk, dock, segment
+from tests.servers import database
+
+
+@pytest.fixture
+def old(tmp_path):
+    """An office at work: footage, a closed seizure, a permanent lock."""
+    desk = Desk.set_up(tmp_path, database_url=None)
+    dock(desk, "bay-1", FIRST, segment(-5, 15), segment(10, 25))
+    desk.sweep()
+    _case, action = desk.seizure(30)
+    desk.link(action)
+    desk.close(action)
+    yield desk
+    desk.office.close()
+
+
+@pytest.fixture
+def target(tmp_path, s3_server):
+    for name, value in (("access", s3_server.key.access), ("secret", s3_server.key.secret)):
+        (tmp_path / name).write_text(value)
+    bucket = s3_server.bucket()
+    secure = str(bucket.secure).lower()
+    return Settings(
+        home=tmp_path / "county",
+        database_url=database.server().create(),
+        objects_url=f"s3://{bucket.host}/{bucket.bucket}?secure={secure}",
+        objects_access_key_file=tmp_path / "access",
+        objects_secret_file=tmp_path / "secret",
+    )
+
+
+def kept(office):
+    with office.catalogue.read() as session:
+        log = LogReader(session)
+        rows = {row.id: row.snapshot() for row in recordings.everything(session)}
+        return log.size, log.root(log.size), rows
+
+
+def test_an_office_arrives_whole_and_what_it_proved_stays_proved(old, target, tmp_path):
+    old.office.close()
+    before = Office.open(old.office.settings)
+    size, root, rows = kept(before)
+    keys = sorted(before.objects.keys())
+    before.close()
+
+    moved = migrate(old.office.settings.home, target)
+
+    assert moved.objects == len(keys)
+    new = Office.open(target)
+    try:
+        assert list(whole_check(new)) == []
+        assert orphans(new) == []
+        assert sorted(new.objects.keys()) == keys
+        new_size, _root, new_rows = kept(new)
+        assert new_rows == rows
+        with new.catalogue.read() as session:
+            log = LogReader(session)
+            assert log.root(size) == root
+            assert [log.event(index).act for index in range(size, new_size)] == ["office.migrate"]
+            receipts = [row.receipt_text for row in recordings.everything(session)]
+        for receipt in receipts:
+            Receipt.verify(
+                receipt.encode(), new.ring.verifying("centre"), new.ring.verifying("log")
+            )
+    finally:
+        new.close()
+
+
+def test_the_old_home_opens_no_more_and_the_move_can_be_repeated(old, target):
+    old.office.close()
+    first = migrate(old.office.settings.home, target)
+    with pytest.raises(MovedError):
+        Office.open(old.office.settings)
+    assert migrate(old.office.settings.home, target) == first
+
+
+@pytest.mark.parametrize("step", ["_copy_objects", "copy_rows", "_check", "place", "_say"])
+def test_a_move_that_was_cut_short_goes_on(old, target, monkeypatch, step):
+    old.office.close()
+
+    class CutError(Exception):
+        pass
+
+    def cut(*_words, **_more):
+        raise CutError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, step, cut)
+        with pytest.raises(CutError):
+            migrate(old.office.settings.home, target)
+    migrate(old.office.settings.home, target)
+    new = Office.open(target)
+    try:
+        assert list(whole_check(new)) == []
+        with new.catalogue.read() as session:
+            assert len(LogReader(session).events_of("system:migrate")) == 1
+    finally:
+        new.close()
+
+
+def test_an_office_that_is_not_whole_is_not_moved(old, target):
+    old.office.close()
+    connection = sqlite3.connect(old.office.settings.home / "catalogue.db")
+    with connection:
+        connection.execute("UPDATE recording SET name = 'other'")
+    connection.close()
+    with pytest.raises(ConflictError) as refused:
+        migrate(old.office.settings.home, target)
+    assert refused.value.facts["problem"] == "the old office is not whole"
+    Office.open(old.office.settings).close()
+
+
+def test_a_place_that_is_not_empty_is_refused(old, target, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    stranger = Desk.set_up(other, database_url=target.database_url)
+    stranger.office.close()
+    old.office.close()
+    with pytest.raises(ConflictError):
+        migrate(old.office.settings.home, target)
+    Office.open(old.office.settings).close()
