@@ -618,7 +618,11 @@ def _engine_text(office):
     from tests.servers.database import Database
 
     if not office.settings.database.startswith("sqlite"):
-        return "\n".join(map(str, Database(office.settings.database).rows("dbos")))
+        tables = [
+            Database(office.settings.database).rows(f"SELECT * FROM dbos.{table}")
+            for table in ("workflow_status", "operation_outputs", "notifications", "streams")
+        ]
+        return "\n".join(map(str, tables))
     import sqlite3
     from contextlib import closing
 
