@@ -51,10 +51,18 @@ _RENEW = timedelta(minutes=1)
 _ASSERTION = timedelta(minutes=4)
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _BODILESS = {401: "enrolment-token", 404: "not-found", 403: "forbidden"}
-_CERTIFICATES = {  # X509_V_ERR_CERT_NOT_YET_VALID, _HAS_EXPIRED, _HOSTNAME_MISMATCH of OpenSSL
-    9: "certificate-not-yet",
-    10: "certificate-expired",
-    62: "certificate-name",
+_CERTIFICATES = {  # X509_V_ERR_… of OpenSSL
+    9: "certificate-not-yet",  # CERT_NOT_YET_VALID
+    10: "certificate-expired",  # CERT_HAS_EXPIRED
+    62: "certificate-name",  # HOSTNAME_MISMATCH
+    64: "certificate-name",  # IP_ADDRESS_MISMATCH
+}
+_NO_TLS = {  # what answers speaks no TLS, or none that may be trusted
+    "WRONG_VERSION_NUMBER",
+    "UNSUPPORTED_PROTOCOL",
+    "TLSV1_ALERT_PROTOCOL_VERSION",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE",
+    "HTTP_REQUEST",
 }
 T = TypeVar("T")
 
@@ -72,7 +80,7 @@ class CentreAwayError(LiuhenError):
     """The centre was not reached, or it is not known whether it was: the same call again is safe.
 
     `reason` is part of the code: unreachable, unknown-name, timeout, portal, busy, failing,
-    certificate-expired, certificate-not-yet, certificate-name, certificate-unknown.
+    tls, certificate-expired, certificate-not-yet, certificate-name, certificate-unknown.
     """
 
     retryable = True
@@ -200,7 +208,7 @@ def read(answer: Answer) -> dict[str, Any]:
         raise CentreAwayError("portal", status=answer.status, kind=kind[:80])
     try:
         found = json.loads(answer.data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CentreAwayError("portal", status=answer.status, kind=kind[:80]) from error
     if not isinstance(found, dict):
         raise CentreAwayError("portal", status=answer.status, kind=kind[:80])
@@ -280,6 +288,8 @@ class CentreClient:
         told = self.wire.ask("GET", "/api/v1/time")
         try:
             now = datetime.fromisoformat(str(told["now"]))
+            if now.tzinfo is None:
+                raise ValueError("no zone")
         except (KeyError, ValueError) as error:
             raise CentreAwayError("portal", status=200, kind="time") from error
         self.clock.learn(now, before)
@@ -366,7 +376,7 @@ def _why(error: Exception) -> tuple[str]:
         inner = cause.args[0] if cause.args else None
         if isinstance(inner, ssl.SSLCertVerificationError):
             return (_CERTIFICATES.get(inner.verify_code, "certificate-unknown"),)
-        return ("certificate-unknown",) if "CERTIFICATE" in str(cause) else ("unreachable",)
+        return ("tls",) if getattr(inner, "reason", None) in _NO_TLS else ("unreachable",)
     if isinstance(cause, NameResolutionError):
         return ("unknown-name",)
     if isinstance(cause, NewConnectionError):  # refused; urllib3 counts it among its timeouts

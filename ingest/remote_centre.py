@@ -22,6 +22,9 @@ from storage.recording import RecordingId
 from storage.vault.objects import Block, Stored
 
 _ACCESSION_S = 900.0  # the centre reads the whole payload back before it answers
+_CONFLICTS = 5  # in one upload: more of them are no accident
+_UNFIT = {"conflict", "invalid"}
+_TEXT = 600  # characters of a text in a note
 _QUIET_S = 15.0  # how long an away centre is not asked questions that only save work
 
 
@@ -37,6 +40,7 @@ class RemoteCentre:
     sent: Callable[[int], None] = lambda _bytes: None
     immediate: bool = False
     _away_until: float = field(default=0.0)
+    _begun: set[RecordingId] = field(default_factory=set)
 
     def holds_size(self, source: str, size: int) -> bool:
         """See Centre.holds_size; an away centre is taken not to."""
@@ -79,16 +83,21 @@ class RemoteCentre:
         self.spool.remove(recording)
 
     def note(self, act: str, *, subject: str, outcome: str, details: Mapping[str, Any]) -> None:
-        """See Centre.note: kept until the centre has it."""
-        self.journal.add_note(act, subject=subject, outcome=outcome, details=details)
+        """See Centre.note: kept until the centre has it; names without end are cut short."""
+        told = {
+            name: f"{value[:_TEXT]}…" if isinstance(value, str) and len(value) > _TEXT else value
+            for name, value in details.items()
+        }
+        self.journal.add_note(act, subject=subject, outcome=outcome, details=told)
 
     def send_notes(self) -> int:
-        """Bring the acts that wait, in their order; return how many.
+        """Bring the acts that wait, in their order; return how many the centre took.
 
-        Raises: CentreAwayError, CentreRefusedError.
+        One that the centre refuses for what it says stays, and holds up none of the others.
+        Raises: CentreAwayError, CentreRefusedError (of the station, not of an act).
         """
-        waiting = self.journal.notes()
-        for note in waiting:
+        taken = 0
+        for note in self.journal.notes():
             document = {
                 "number": note.number,
                 "act": note.act,
@@ -96,26 +105,36 @@ class RemoteCentre:
                 "outcome": note.outcome,
                 "details": dict(note.details) | {"station_at": note.at},
             }
-            self.client.ask("POST", "/notes", document)
+            try:
+                self.client.ask("POST", "/notes", document)
+            except CentreRefusedError as error:
+                if error.code not in _UNFIT:
+                    raise
+                continue
             self.on_step("note-sent")
             self.journal.drop_note(note.number)
-        return len(waiting)
+            taken += 1
+        return taken
 
     def _upload(self, recording: RecordingId, digest: Digest) -> None:
         size = self.spool.size(recording)
         whole = None
-        if size <= SMALL:
+        if size <= SMALL and recording not in self._begun:
+            self._begun.add(recording)  # a link that cuts it short gets it in pieces the next time
             with self.spool.open(recording) as file:
                 whole = file.read()
+            self.sent(size)
         offset = self.client.begin_upload(recording, size, digest, whole)
         self.on_step("upload-begun")
+        conflicts = 0
         while offset < size:
             part = min(SLICE, size - offset)
             body = partial(self._stream, recording, offset, part)
             try:
                 offset = self.client.upload(recording, offset, body, part)
             except CentreRefusedError as error:
-                if error.code != "conflict":
+                conflicts += 1
+                if error.code != "conflict" or conflicts > _CONFLICTS:
                     raise
                 offset = self.client.upload_offset(recording)
 

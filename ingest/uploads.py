@@ -3,9 +3,9 @@
 Bytes are gathered into parts, each part is durable in the object store before the offset row says
 so, and the row alone decides where a station goes on (tus 1.0, core protocol). What is left when
 a request ends in the middle of a part becomes the tail, a small file beside the catalogue, so a
-link that drops every few seconds loses nothing that arrived. A killed centre loses at most the
-part that it was gathering. Whether the whole is what the station sealed is decided once, by
-reading it back (`assemble`).
+link that drops every few seconds loses nothing that arrived; what comes slowly is kept so now and
+then, so that a killed centre, or a drop that it does not hear of, costs little. Whether the whole
+is what the station sealed is decided once, by reading it back (`assemble`).
 """
 
 import os
@@ -21,7 +21,7 @@ from storage.catalogue.station_tables import UploadRow
 from storage.catalogue.unit_of_work import Catalogue
 from storage.digest import Digest
 from storage.durable import sync_folder
-from storage.errors import ConflictError, NotFoundError, ObjectMissingError
+from storage.errors import ConflictError, FixityError, NotFoundError, ObjectMissingError
 from storage.recording import RecordingId
 from storage.vault.objects import PAYLOAD, Block, ObjectStore, Stored, key_of
 
@@ -62,6 +62,8 @@ class Uploads:
             row = uploads.find(session, recording)
             if row is None and _accessioned(session, recording, station):
                 return Offset(size, size)
+        if row is None and self._came_whole(recording, size, sha256):
+            return Offset(size, size)
         if row is None:
             handle = self.objects.begin(key_of(recording, PAYLOAD))
             with self.catalogue.write() as uow:
@@ -94,7 +96,9 @@ class Uploads:
         if known:
             return Stored(key, len(data), sha256)
         if row is not None:
-            raise ConflictError(problem="upload exists", recording=str(recording))
+            if (row.station_id, row.sha256) != (station, sha256.hex):
+                raise ConflictError(problem="upload exists", recording=str(recording))
+            self.discard(recording)  # what had come in pieces before is here whole
         return self.objects.put(key, [data])
 
     def at(self, station: str, recording: RecordingId) -> Offset:
@@ -137,12 +141,12 @@ class Uploads:
         key = key_of(recording, PAYLOAD)
         try:
             stored = self.objects.complete(key, row.handle, row.marks, row.size)
-        except ObjectMissingError as error:
-            self._restart(recording)
+        except (ObjectMissingError, FixityError) as error:
+            # The attempt is gone, or a writer who had lost its place wrote once more.
+            self._begin_anew(row)
             raise ConflictError(problem="incomplete", offset=0, size=row.size) from error
         if stored.digest.hex != row.sha256 or stored.size != row.size:
-            self.objects.delete(key, self.catalogue.now())
-            self._restart(recording)
+            self._begin_anew(row)
             raise ConflictError(problem="digest", recording=str(recording))
         return stored
 
@@ -175,10 +179,26 @@ class Uploads:
             self.discard(RecordingId(UUID(recording)))
         return len(left)
 
-    def _restart(self, recording: RecordingId) -> None:
-        handle = self.objects.begin(key_of(recording, PAYLOAD))
+    def _came_whole(self, recording: RecordingId, size: int, sha256: Digest) -> bool:
+        """Tell whether `put_whole` stored this payload before; its answer may have been lost."""
+        key = key_of(recording, PAYLOAD)
+        try:
+            return (
+                size <= PART
+                and self.objects.facts(key).size == size
+                and self.objects.digest(key) == sha256
+            )
+        except ObjectMissingError:
+            return False
+
+    def _begin_anew(self, row: UploadRow) -> None:
+        """Drop all that arrived: it did not become the payload."""
+        key = f"{row.recording}/{PAYLOAD}"
+        self.objects.abort(key, row.handle)
+        self.objects.delete(key, self.catalogue.now())
+        handle = self.objects.begin(key)
         with self.catalogue.write() as uow:
-            uploads.restart(uow, str(recording), handle)
+            uploads.restart(uow, row.recording, handle)
 
     def _tail(self, recording: str) -> Path:
         return self.tails / f"{recording}.tail"
@@ -197,6 +217,7 @@ class Writer:
     _held: bytearray = field(default_factory=bytearray)
     _taken: int = 0  # bytes taken from the station, durable or not
     _parts: int = 0  # bytes in parts that the row tells of
+    _kept: int = 0  # bytes of `_held` that are in the tail, too
     _marks: list[str] = field(default_factory=list)
     _sent: deque[tuple[int, Future[str]]] = field(default_factory=deque)
     _pool: ThreadPoolExecutor = field(init=False)
@@ -206,12 +227,13 @@ class Writer:
         self._pool = ThreadPoolExecutor(self.owner.objects.parallel_parts)
         self._taken, self._marks = self.row.offset, list(self.row.marks)
         self._parts = self.row.offset - self.row.tail
+        self._kept = self.row.tail
         if self.row.tail:
-            with self._tail.open("rb") as file:
-                self._held += file.read(self.row.tail)
-            if len(self._held) != self.row.tail:
-                self.owner._restart(self._id)  # noqa: SLF001 - same module
-                raise ConflictError(problem="offset", offset=0, found=self.row.offset)
+            if self._tail.exists():
+                self._held += self._tail.read_bytes()[: self.row.tail]
+            if len(self._held) != self.row.tail:  # it was on another machine's disk
+                self._advance(offset=self._parts, tail=0)
+                raise ConflictError(problem="offset", offset=self._parts, found=self.row.offset)
 
     def add(self, data: bytearray) -> None:
         """Take bytes, which are the writer's from now on; a whole part goes to the store.
@@ -228,16 +250,20 @@ class Writer:
         if len(self._held) >= PART:
             self._send()
 
+    def rest(self) -> None:
+        """Make durable all that was taken so far; more may follow. Raises: as `add`."""
+        while self._sent:
+            self._settle()
+        if len(self._held) > self._kept:
+            self._keep_tail()
+
     def close(self) -> int:
         """Make durable all that was taken, as parts and a tail; return the durable offset."""
         try:
             enough = len(self._held) >= self.owner.objects.smallest_part
             if self._held and (enough or self._taken == self.row.size):
                 self._send()
-            while self._sent:
-                self._settle()
-            if self._held:
-                self._keep_tail()
+            self.rest()
         finally:
             self._pool.shutdown()
         return self._taken
@@ -246,7 +272,8 @@ class Writer:
         """Send what is held as the next part; first wait while too many are on their way."""
         while len(self._sent) >= self.owner.objects.parallel_parts:
             self._settle()
-        part, self._held = self._held, bytearray()
+        self._check_place()
+        part, self._held, self._kept = self._held, bytearray(), 0
         number = len(self._marks) + len(self._sent) + 1
         offset = self._taken - len(part)
         add, key = self.owner.objects.add_part, key_of(self._id, PAYLOAD)
@@ -256,21 +283,38 @@ class Writer:
     def _settle(self) -> None:
         """Wait for the oldest part that is on its way, and write it down."""
         size, future = self._sent.popleft()
-        marks = [*self._marks, future.result()]
+        try:
+            marks = [*self._marks, future.result()]
+        except ObjectMissingError as error:
+            self._check_place()
+            self.owner._begin_anew(self.row)  # noqa: SLF001 - same module
+            raise ConflictError(problem="offset", offset=0, found=self.row.offset) from error
         self._advance(marks=marks, offset=self._parts + size, tail=0)
         self._marks, self._parts = marks, self._parts + size
 
     def _keep_tail(self) -> None:
+        self._check_place()
         tail = self._tail
         tail.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(tail, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            _write_all(handle, self._held)
+            _write_all(handle, self._held, self._kept)
             os.fdatasync(handle)
         finally:
             os.close(handle)
         sync_folder(tail.parent)
         self._advance(offset=self._parts + len(self._held), tail=len(self._held))
+        self._kept = len(self._held)
+
+    def _check_place(self) -> None:
+        """Look before writing: parts and tail are another writer's once it took the place.
+
+        Raises: ConflictError.
+        """
+        with self.owner.catalogue.read() as session:
+            row = uploads.find(session, self.row.recording)
+        if row is None or row.writer != self.name:
+            raise ConflictError(problem="another writer took over", recording=self.row.recording)
 
     def _advance(self, **columns: object) -> None:
         with self.owner.catalogue.write() as uow:
@@ -296,8 +340,8 @@ def _accessioned(session: object, recording: RecordingId, station: str) -> bool:
     return True
 
 
-def _write_all(handle: int, data: Block) -> None:
+def _write_all(handle: int, data: Block, done: int) -> None:
+    """Write data into the file of the same positions, from `done` on."""
     view = memoryview(data)
-    done = 0
     while done < len(view):
         done += os.pwrite(handle, view[done:], done)

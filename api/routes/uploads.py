@@ -8,6 +8,7 @@ here bytes are only taken off the wire, a part ahead of what is being stored.
 import asyncio
 import base64
 import hashlib
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from typing import Annotated
 from uuid import UUID
 
@@ -26,6 +27,7 @@ router = APIRouter(tags=["uploads"])
 VERSION = "1.0.0"
 BYTES = "application/offset+octet-stream"
 _TIME_ORDERED = 7  # UUID version of recording ids
+_REST_S = 1.0  # what came in so many seconds may have to come again
 _EXTENSIONS = "creation,creation-with-upload,termination"
 Length = Annotated[int, Header(alias="Upload-Length", ge=1, le=LIMIT)]
 Position = Annotated[int, Header(alias="Upload-Offset", ge=0, le=LIMIT)]
@@ -50,20 +52,18 @@ async def create(
     """Begin an upload, or find it; a small payload may come along whole."""
     _same_version(resumable)
     recording, sha256 = _metadata(metadata)
+    data, more = bytearray(), False
     if request.headers.get("content-type") == BYTES and length <= PART:
-        data = bytearray()
-        async for chunk in request.stream():
-            data += chunk
-            if len(data) > length:
-                raise ApiError("invalid", problem="Upload-Length")
-        if len(data) == length:
-            await run_in_threadpool(
-                counter.uploads.put_whole, counter.station, recording, data, sha256
-            )
-            return _answer(201, Offset(length, length), recording)
+        data, more = await _gathered(request, length)
+    if len(data) == length:
+        await run_in_threadpool(counter.uploads.put_whole, counter.station, recording, data, sha256)
+        return _answer(201, Offset(length, length), recording)
     state = await run_in_threadpool(
         counter.uploads.begin, counter.station, recording, length, sha256
     )
+    if data and state.offset == 0:
+        stream = request.stream() if more else _nothing()
+        state = await _take(stream, counter, recording, 0, data)
     return _answer(201, state, recording)
 
 
@@ -89,7 +89,7 @@ async def patch(
     _same_version(resumable)
     if request.headers.get("content-type") != BYTES:
         raise ApiError("media-type", wanted=BYTES)
-    state = await _take(request, counter, RecordingId(recording), offset)
+    state = await _take(request.stream(), counter, RecordingId(recording), offset)
     return _answer(204, state, RecordingId(recording))
 
 
@@ -102,26 +102,92 @@ def delete(counter: CounterHere, recording: UUID, resumable: Resumable) -> Respo
     return Response(status_code=204, headers={"Tus-Resumable": VERSION})
 
 
-async def _take(request: Request, counter: Counter, recording: RecordingId, offset: int) -> Offset:
+async def _take(
+    stream: AsyncIterable[bytes],
+    counter: Counter,
+    recording: RecordingId,
+    offset: int,
+    before: bytes | bytearray = b"",
+) -> Offset:
+    """Take what `before` and the stream bring, up to wherever the stream ends."""
     writer = await run_in_threadpool(counter.uploads.writer, counter.station, recording, offset)
-    storing: asyncio.Task[None] | None = None
-    waiting = bytearray()
+    intake = _Intake(writer, bytearray(before))
+    resting = asyncio.create_task(intake.rest_often())
     try:
-        async for chunk in request.stream():
-            waiting += chunk
-            if len(waiting) < PART:
-                continue
-            if storing is not None:
-                await storing
-            storing = asyncio.create_task(run_in_threadpool(writer.add, waiting))
-            waiting = bytearray()
+        async for chunk in stream:
+            await intake.take(chunk)
     except ClientDisconnect:
         pass  # the link dropped; below, what arrived is kept, and nobody reads the answer
     finally:
-        if storing is not None:
-            await storing
-        durable = await run_in_threadpool(_finish, writer, waiting)
+        resting.cancel()
+        durable = await intake.finish()
     return Offset(durable, writer.row.size)
+
+
+class _Intake:
+    """Gathers one request's bytes while the writer is busy with those before."""
+
+    def __init__(self, writer: Writer, waiting: bytearray) -> None:
+        self._writer = writer
+        self._waiting = waiting
+        self._storing: asyncio.Task[None] | None = None
+
+    async def take(self, chunk: bytes) -> None:
+        """Take bytes; when they are many, wait until the writer has those before."""
+        self._waiting += chunk
+        if len(self._waiting) >= PART:
+            await self._idle()
+            self._store(self._writer.add)
+
+    async def rest_often(self) -> None:
+        """Have what came slowly made durable, again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(_REST_S)
+            if self._storing is None or (self._storing.done() and not self._storing.exception()):
+                self._store(self._rest)
+
+    async def finish(self) -> int:
+        """Have everything made durable; return the durable offset."""
+        await self._idle()
+        return await run_in_threadpool(_finish, self._writer, self._waiting)
+
+    async def _idle(self) -> None:
+        """Wait until the writer has nothing to do. Raises: what it raised."""
+        while (storing := self._storing) is not None:
+            await storing
+            if self._storing is storing:
+                self._storing = None
+
+    def _store(self, work: Callable[[bytearray], None]) -> None:
+        data, self._waiting = self._waiting, bytearray()
+        self._storing = asyncio.create_task(run_in_threadpool(work, data))
+
+    def _rest(self, data: bytearray) -> None:
+        self._writer.add(data)
+        self._writer.rest()
+
+
+async def _gathered(request: Request, length: int) -> tuple[bytearray, bool]:
+    """Return what came along with the creation, and whether more may come.
+
+    What a slow link brings is not waited for here, but kept bit by bit (`_take`).
+    """
+    data = bytearray()
+    try:
+        async with asyncio.timeout(_REST_S):
+            async for chunk in request.stream():
+                data += chunk
+                if len(data) > length:
+                    raise ApiError("invalid", problem="Upload-Length")
+    except (TimeoutError, ClientDisconnect):
+        return data, True
+    return data, False
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    nothing: tuple[bytes, ...] = ()
+    for chunk in nothing:
+        yield chunk
 
 
 def _finish(writer: Writer, data: bytearray) -> int:

@@ -47,6 +47,8 @@ class BadLink:
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._ended = asyncio.Event()
+        self._heard = asyncio.Event()
+        self._lines: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     @property
@@ -56,6 +58,10 @@ class BadLink:
     def start(self) -> None:
         self._thread.start()
         self._ready.wait(10)
+
+    def hear(self) -> None:
+        """Let the centre hear of the cuts that it did not hear of."""
+        self._loop.call_soon_threadsafe(self._heard.set)
 
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._ended.set)
@@ -78,15 +84,18 @@ class BadLink:
         self._ready.set()
         await self._ended.wait()
         server.close()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        self._heard.set()
+        await asyncio.gather(*self._lines)
         await server.wait_closed()
         await asyncio.sleep(0.01)  # the loop's own turn: it closes what was cut
 
     async def _connection(
         self, station: asyncio.StreamReader, to_station: asyncio.StreamWriter
     ) -> None:
+        line = asyncio.current_task()
+        assert line is not None
+        self._lines.add(line)
+        line.add_done_callback(self._lines.discard)
         self.made += 1
         fare = self.fare(self.made)
         if fare.refuse:
@@ -99,9 +108,11 @@ class BadLink:
         except OSError:
             _cut(to_station)
             return
+        to_centre.transport.set_write_buffer_limits(0)  # the kernel's buffers are enough
         pumps = [
             asyncio.create_task(self._up(station, to_centre, fare)),
             asyncio.create_task(self._down(centre, to_station, fare)),
+            asyncio.create_task(self._end()),
         ]
         end = _cut
         try:
@@ -110,13 +121,17 @@ class BadLink:
                 end = _close
             elif fare.unheard:
                 _cut(to_station)
-                await self._ended.wait()
+                await self._heard.wait()
         finally:
             for pump in pumps:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
             end(to_station)
             end(to_centre)
+
+    async def _end(self) -> bool:
+        await self._ended.wait()
+        return False
 
     async def _up(
         self, station: asyncio.StreamReader, centre: asyncio.StreamWriter, fare: Fare
