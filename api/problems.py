@@ -199,6 +199,13 @@ TABLE: dict[str, Words] = {
         "反复出现请联系县里管理员。",
         "If it recurs, tell the administrator.",
     ),
+    "centre-tls": Words(
+        503,
+        "对方不支持安全加密连接,多半不是县中心(可能被拦截),没有上传任何内容。",
+        "What answers speaks no TLS that may be trusted; most likely not the centre.",
+        "请核对中心地址和端口;需要上网认证的先完成认证,并通知网络管理员。",
+        "Check address and port; log in to the network where it asks for that.",
+    ),
     "centre-certificate-expired": Words(
         503,
         "县中心的证书已过期(或本机时钟偏快),为安全起见没有上传。",
@@ -254,6 +261,13 @@ TABLE: dict[str, Words] = {
         "The spool is full; intake has stopped, the recorders keep their files.",
         "请恢复网络让录像上传;不能恢复的,请扩大暂存区或联系管理员,切勿清除记录仪。",
         "Restore the network, or give the spool more room; clear no recorder.",
+    ),
+    "delivery-refused": Words(
+        422,
+        "县中心拒收这份录像({problem});录像仍在本站,没有清除。",
+        "The centre refuses this recording ({problem}); it is still at the station.",
+        "请通知县里管理员;其他录像照常上传。",
+        "Tell the administrator; everything else is delivered as usual.",
     ),
     "tus-version": Words(
         412,

@@ -34,6 +34,8 @@ TOKEN_LASTS = timedelta(minutes=10)
 ASSERTION_LASTS = timedelta(minutes=5)  # at most; also how far clocks may differ
 ENROL_DOMAIN = "station-enrolment/v1"
 _HALF = 10  # bytes of each half of a code
+# What claims that say anything at all may do on their way to numbers and names.
+_NO_ASSERTION = (KeyError, TypeError, ValueError, OverflowError, RecursionError)
 _STATION = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 
 
@@ -139,7 +141,7 @@ def token(office: Office, assertion: str) -> tuple[str, int]:
             row = enrolment.by_key(session, str(claims["sub"]), str(header["kid"]))
         _verify(assertion, row, office.ring.verifying("log").name)
         issued, ends, name = float(claims["iat"]), float(claims["exp"]), str(claims["jti"])
-    except (jwt.InvalidTokenError, KeyError, TypeError, ValueError) as error:
+    except (jwt.InvalidTokenError, *_NO_ASSERTION) as error:
         raise EnrolmentError("assertion") from error
     secret = base64.urlsafe_b64encode(office.entropy(32)).decode().rstrip("=")
     try:
@@ -176,7 +178,7 @@ def _key_in(document: str) -> VerifyKey:
     """Return the key that an enrolment brings; what it signed is verified with it afterwards."""
     try:
         return VerifyKey.from_json(json.loads(document)["body"]["key"])
-    except (KeyError, TypeError, ValueError, KeyRingError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError, KeyRingError) as error:
         raise SignatureError(problem="not an enrolment") from error
 
 

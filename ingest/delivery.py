@@ -1,9 +1,9 @@
 """Brings what a station has sealed to a centre that is not always there, and its acts to the log.
 
 One pass tries everything that waits, oldest first, a few at a time. A centre that is away ends the
-pass; a recording that the centre refuses stays in the spool with the reason and is tried again
-much later, so that one bad recording holds up nothing. A station that lost its enrolment stops
-delivering until a person mends that; it goes on sealing.
+pass; a recording that the centre refuses, or fails at, stays in the spool with the reason and is
+tried again later, so that one bad recording holds up nothing. A station that lost its enrolment
+stops delivering until a person mends that; it goes on sealing.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,6 +17,8 @@ from ingest.station import Station
 from storage.errors import LiuhenError
 
 _REFUSED_AGAIN = timedelta(minutes=30)
+_FAILED_AGAIN = timedelta(minutes=5)
+_FAILING = "centre-failing"  # of this one recording, as far as anybody knows
 _ENROLMENT = "enrolment-"
 
 
@@ -66,10 +68,12 @@ class Delivery:
             self.station.deliver(entry)
         except LiuhenError as error:
             self.station.journal.trouble(entry, error.code)
-            if error.retryable or error.code.startswith(_ENROLMENT):
+            failing = error.code == _FAILING
+            if (error.retryable and not failing) or error.code.startswith(_ENROLMENT):
                 tally.away = error.code
                 return None
-            self._refused[entry.id] = self.clock() + _REFUSED_AGAIN
+            again = _FAILED_AGAIN if failing else _REFUSED_AGAIN
+            self._refused[entry.id] = self.clock() + again
             return False
         self._drop(entry)
         return True

@@ -132,14 +132,12 @@ def accession(counter: CounterHere, given: DeliveryIn) -> ReceiptOut:
 @router.post("/notes", status_code=204)
 def note(counter: CounterHere, given: NoteIn) -> None:
     """Write a station's act into the custody log, once for each number."""
-    if len(str(given.details)) > 4_000:  # noqa: PLR2004 - characters
-        raise ApiError("invalid", problem="details")
     counter.note(
         given.number,
         given.act,
         subject=given.subject,
         outcome=given.outcome,
-        details=given.details | {"number": given.number},
+        details=given.details,
     )
 
 
