@@ -255,7 +255,7 @@ class Topology:
     # The engines
 
     def _start_db(self) -> None:
-        if (self.db.folder / "work").exists():
+        if self.db.founded:
             self.db.start()
             return
         self.db.found()

@@ -150,8 +150,8 @@ def server() -> postgres.Postgres:
         if os.environ.get("CI"):
             pytest.fail(NOT_TESTED)
         pytest.skip(NOT_TESTED)
-    folder = Path(tempfile.mkdtemp(prefix="liuhen-postgres-", dir=_in_memory()))
-    server = postgres.Postgres(folder)
+    folder = Path(tempfile.mkdtemp(prefix="liuhen-postgres-log-"))
+    server = postgres.Postgres(folder, within=_in_memory())
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     atexit.register(server.stop)
     server.found()

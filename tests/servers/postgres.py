@@ -1,17 +1,20 @@
 """A real PostgreSQL of the tests' own: Debian's binaries, a folder, a free port, nobody's rights."""
 
+import atexit
 import glob
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import psycopg
@@ -31,11 +34,21 @@ def binaries() -> Path | None:
 
 @dataclass
 class Postgres:
-    """One server on `folder`. It syncs, as the product demands of every server."""
+    """One server, with its log in `folder`. It syncs, as the product demands of every server.
+
+    Its data lie in a folder of their own until this process ends: pytest's folders are root's alone,
+    and made so again by every run that begins. `within` is where, if not among temporary files.
+    """
 
     folder: Path
     port: int = 0
+    within: str | None = None
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    @property
+    def founded(self) -> bool:
+        """Whether the cluster was made."""
+        return self._data.exists()
 
     def found(self) -> None:
         """Make the cluster and start the server. Raises: PostgresError."""
@@ -113,12 +126,20 @@ class Postgres:
         return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{name}"
 
     def kill(self) -> None:
-        """Kill every process of the server with -9, as a power cut would; `start` recovers."""
-        if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-            self._process = None
-            (self._data / "postmaster.pid").unlink(missing_ok=True)
+        """Kill every process of the server with -9, so that none can finish; `start` recovers."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGSTOP)  # no child is born or mourned from now on
+        children = _children(self._process.pid)
+        for pid in children:
+            os.kill(pid, signal.SIGKILL)
+        self._process.kill()
+        self._process.wait()
+        self._process = None
+        # A process that still has the old shared memory would keep the next server from starting.
+        deadline = time.monotonic() + _START_S
+        while any(_lives(pid) for pid in children) and time.monotonic() < deadline:
+            threading.Event().wait(0.005)
 
     def stop(self) -> None:
         """End the server."""
@@ -137,9 +158,13 @@ class Postgres:
             raise PostgresError("no PostgreSQL here: install postgresql")
         return found
 
-    @property
+    @cached_property
     def _work(self) -> Path:
-        return self.folder / "work"
+        work = Path(tempfile.mkdtemp(prefix="liuhen-postgres-", dir=self.within))
+        atexit.register(shutil.rmtree, work, ignore_errors=True)
+        if os.geteuid() == 0:
+            shutil.chown(work, "nobody", "nogroup")
+        return work
 
     @property
     def _data(self) -> Path:
@@ -147,13 +172,8 @@ class Postgres:
 
     def _as(self) -> list[str]:
         """Return the words that give up root, which PostgreSQL refuses."""
-        self._work.mkdir(exist_ok=True)
         if os.geteuid() != 0:
             return []
-        for parent in [self.folder, *self.folder.parents]:
-            if parent.stat().st_uid == 0 and parent != Path("/") and parent.name != "tmp":
-                parent.chmod(parent.stat().st_mode | 0o011)
-        shutil.chown(self._work, "nobody", "nogroup")
         return ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
 
     def _run(self, program: str, *words: str) -> None:
@@ -165,6 +185,18 @@ class Postgres:
 
     def _dsn(self, name: str) -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{name}"
+
+
+def _children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _lives(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in "ZX"
 
 
 @contextmanager
