@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from api.settings import Settings
 from api.worker import Worker
-from ingest.media import Sandbox
+from ingest.media import Level, Sandbox
 from ingest.room_camera import (
     Camera,
     CameraState,
@@ -268,6 +268,18 @@ def test_a_camera_with_telephone_sound_is_recorded_as_it_speaks(tmp_path, sandbo
         check=True,
     )
     assert told.stdout.split() == [b"h264", b"pcm_alaw"]
+
+
+def test_a_camera_is_recorded_where_bubblewrap_cannot_run_too(clip, tmp_path):
+    with (
+        rtsp.camera(clip) as camera,
+        Room(tmp_path, Sandbox(Level.RLIMITS), Address.parse(camera.url)) as room,
+    ):
+        until(lambda: len(room.landed()) >= 2)
+        (pid,) = recording_ffmpegs()
+        assert rtsp.PASSWORD.encode() not in Path(f"/proc/{pid}/cmdline").read_bytes()
+    assert not list(room.places.open.iterdir())
+    assert all(span(path)[1] for path in room.landed())
 
 
 # Breaks
