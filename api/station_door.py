@@ -103,13 +103,16 @@ def enrol(office: Office, code_text: str, document: str) -> dict[str, Any]:
     """Enrol the key that the document brings and proves to hold; return what the station needs.
 
     `document` is a signed document over `{"code": …, "key": …}` under that very key.
-    Raises: EnrolmentError, SignatureError.
+    Raises: EnrolmentError.
     """
     code = read_code(code_text)
     body_key = _key_in(document)
-    body = verify_document(document.encode(), ENROL_DOMAIN, [body_key])
+    try:
+        body = verify_document(document.encode(), ENROL_DOMAIN, [body_key])
+    except (SignatureError, UnicodeEncodeError) as error:
+        raise EnrolmentError("key") from error
     if body != {"code": code.hash, "key": body_key.to_json()}:
-        raise SignatureError(problem="not an enrolment")
+        raise EnrolmentError("key")
     lasts = timedelta(days=office.settings.enrolment_days)
     try:
         with office.catalogue.write() as uow:
@@ -179,7 +182,7 @@ def _key_in(document: str) -> VerifyKey:
     try:
         return VerifyKey.from_json(json.loads(document)["body"]["key"])
     except (KeyError, TypeError, ValueError, RecursionError, KeyRingError) as error:
-        raise SignatureError(problem="not an enrolment") from error
+        raise EnrolmentError("key") from error
 
 
 def _verify(assertion: str, row: EnrolmentRow, audience: str) -> None:

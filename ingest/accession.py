@@ -8,7 +8,7 @@ the next call with the same record; at worst it leaves an orphan object, which a
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -102,15 +102,15 @@ class LocalCentre:
         if payload is not None:
             self.remember(payload)
         self._verify_objects(sealed, envelope)
+        with self.catalogue.read() as session:  # what it claims makes sense, before any is kept
+            new = _new(session, sealed, record, envelope, self._until(self.catalogue.now()))
         self._put_record(sealed.id, record)
         self.on_step("record-stored")
         self.objects.put(key_of(sealed.id, ENVELOPE), [envelope])
         self.on_step("envelope-stored")
         try:
             with self.catalogue.write() as uow:
-                row = recordings.accession(
-                    uow, _new(uow.session, sealed, record, envelope, self._until(uow.at))
-                )
+                row = recordings.accession(uow, replace(new, retain_until=self._until(uow.at)))
         except recordings.DuplicateRecordingError as error:
             with self.catalogue.read() as session:
                 row = recordings.by_id(session, error.facts["existing"])

@@ -7,7 +7,6 @@ here bytes are only taken off the wire, a part ahead of what is being stored.
 
 import asyncio
 import base64
-import hashlib
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from typing import Annotated
 from uuid import UUID
@@ -21,6 +20,7 @@ from api.station_door import CounterHere
 from ingest.counter import Counter
 from ingest.uploads import LIMIT, PART, Offset, Writer
 from storage.digest import Algorithm, Digest
+from storage.errors import FixityError
 from storage.recording import RecordingId
 
 router = APIRouter(tags=["uploads"])
@@ -202,9 +202,9 @@ def _metadata(text: str) -> tuple[RecordingId, Digest]:
         values = {name: base64.b64decode(value, validate=True) for name, value in pairs.items()}
         recording = RecordingId(UUID(values["recording"].decode()))
         sha256 = Digest(Algorithm.SHA256, bytes.fromhex(values["sha256"].decode()))
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, FixityError) as error:
         raise ApiError("invalid", problem="Upload-Metadata") from error
-    if recording.version != _TIME_ORDERED or len(sha256.value) != hashlib.sha256().digest_size:
+    if recording.version != _TIME_ORDERED:
         raise ApiError("invalid", problem="Upload-Metadata")
     return recording, sha256
 
