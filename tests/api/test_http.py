@@ -9,7 +9,6 @@ import pytest
 from storage.bundle.verify import verify
 from tests.office import PASSWORD, SEIZED_AT
 
-
 # What is asked before there is a login or a token; each proves itself by what it brings.
 OPEN = {
     "/healthz",

@@ -21,6 +21,7 @@ from storage.record import SealedRecord
 from storage.signing import SigningKey
 from storage.vault.keys import KeyRing, OpenKey, Use
 from storage.vault.sealing import seal_envelope
+from storage.vault.objects import lockable
 from tests.office import FIRST, SECOND, Desk, dock, segment, settings_for
 
 
@@ -222,7 +223,7 @@ def test_a_confirmed_exhibit_of_a_seizure_is_kept_for_ever(desk):
     assert all(after[other] == before[other] for other in before if other != recording)
     for part in ("payload", "record.json", "envelope.json"):
         facts = desk.office.objects.facts(f"{recording}/{part}")
-        assert facts.retain_until == after[recording]
+        assert facts.retain_until == lockable(after[recording])
 
 
 def test_two_bays_with_the_same_serial_are_not_mixed_up(desk):
