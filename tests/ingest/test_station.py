@@ -20,8 +20,8 @@ from storage.errors import EnvelopeError, KeyRingError, SignatureError
 from storage.record import SealedRecord
 from storage.signing import SigningKey
 from storage.vault.keys import KeyRing, OpenKey, Use
-from storage.vault.sealing import seal_envelope
 from storage.vault.objects import lockable
+from storage.vault.sealing import seal_envelope
 from tests.office import FIRST, SECOND, Desk, dock, segment, settings_for
 
 
