@@ -641,8 +641,8 @@ def words(error: LiuhenError | RuleError) -> Words:
         found.status,
         found.zh.format_map(facts),
         found.en.format_map(facts),
-        found.next_zh,
-        found.next_en,
+        found.next_zh.format_map(facts),
+        found.next_en.format_map(facts),
     )
 
 

@@ -7,6 +7,7 @@ log, journal. Nothing has a secret default.
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import (
@@ -117,6 +118,17 @@ class Settings(BaseSettings):
     sweep_days: int = Field(default=30, ge=2)  # before an object without a recording goes
     footage: Path | None = None  # real clips for the demonstration and the tests
     vectors: Path | None = None  # public test vectors, for the tests alone
+
+    @field_validator("database_url")
+    @classmethod
+    def _without_a_password(cls, url: str | None) -> str | None:
+        if url is not None:
+            parts = urlsplit(url)
+            if parts.scheme not in {"sqlite", "postgresql+psycopg"}:
+                raise ValueError("sqlite:///… or postgresql+psycopg://user@host/name is wanted")
+            if parts.password is not None or "password" in parse_qs(parts.query):
+                raise ValueError("its password belongs into LIUHEN_DATABASE_PASSWORD_FILE")
+        return url
 
     @model_validator(mode="after")
     def _names(self) -> "Settings":

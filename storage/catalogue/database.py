@@ -139,6 +139,7 @@ def _postgresql(busy_timeout_s: float) -> dict[str, Any]:
     return {
         "connect_timeout": 10,
         "application_name": "liuhen",
+        "client_encoding": "utf8",
         "options": " ".join(f"-c {name}={value}" for name, value in session.items()),
         "tcp_user_timeout": _UNHEARD_MS,
         **{f"keepalives_{name}": value for name, value in _ALIVE.items()},
