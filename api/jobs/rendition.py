@@ -36,6 +36,7 @@ from storage.vault.sealing import (
 )
 
 POSTER = "poster"
+RENDITIONS = "renditions"
 
 
 class NoPictureError(LiuhenError):
@@ -107,7 +108,7 @@ def poster(service: Service, visitor: Visitor, recording: UUID) -> bytes | None:
 
 def folder(office: Office) -> Path:
     """Return where renditions lie."""
-    return office.settings.home / "renditions"
+    return office.settings.home / RENDITIONS
 
 
 def _opened(office: Office, made: RenditionRow) -> bytes:

@@ -619,7 +619,7 @@ def _engine_text(office):
 
     if not office.settings.database.startswith("sqlite"):
         tables = [
-            Database(office.settings.database).rows(f"SELECT * FROM dbos.{table}")
+            Database(office.settings.database).rows(f"SELECT * FROM dbos.{table}")  # noqa: S608
             for table in ("workflow_status", "operation_outputs", "notifications", "streams")
         ]
         return "\n".join(map(str, tables))

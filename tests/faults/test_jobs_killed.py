@@ -146,7 +146,9 @@ def templates(
         place.start("worker-0")
         place.until(lambda place=place: bool(place.rows()) and place.all_done())
         place.close()
-        made[name] = (folder, (url or "").rpartition("/")[2])
+        source = (url or "").rpartition("/")[2]
+        place.until(lambda source=source: not _connected(server, source))
+        made[name] = (folder, source)
     return made
 
 
@@ -288,6 +290,15 @@ def test_a_name_is_free_again_when_its_worker_died(county: Place) -> None:
 def _living(place: Place) -> set[str]:
     with place.office.catalogue.read() as session:
         return {row.name for row in jobs.workers(session) if row.ended_at is None}
+
+
+def _connected(server: postgres.Postgres, source: str) -> int:
+    """How many still hold this database: killed, they are gone a moment later."""
+    with psycopg.connect(server.url("postgres").replace("+psycopg", "")) as connection:
+        found = connection.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = %s", (source,)
+        ).fetchone()
+    return found[0] if found else 0
 
 
 def _forget_engine(place: Place) -> None:
