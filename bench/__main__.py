@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench import coverage, delivery, ingest, inspection, memory, ranges, scene_codes, sealing
@@ -52,16 +52,18 @@ def _measured(asked: argparse.Namespace, folder: Path) -> Iterator[Result]:
         if "range" in only:
             yield from ranges.measure(file, folder)
         file.unlink()
-    if "memory" in only:
-        yield from memory.measure(folder, asked.memory_gib << 30)
-    if "coverage" in only:
-        yield from coverage.measure()
-    if "inspect" in only:
-        yield from inspection.measure(folder)
-    if "codes" in only:
-        yield from scene_codes.measure(folder)
-    if "deliver" in only:
-        yield from delivery.measure(folder)
+    for name, measure in _OTHERS.items():
+        if name in only:
+            yield from measure(asked, folder)
+
+
+_OTHERS: dict[str, Callable[[argparse.Namespace, Path], Iterator[Result]]] = {
+    "memory": lambda asked, folder: memory.measure(folder, asked.memory_gib << 30),
+    "coverage": lambda _asked, _folder: coverage.measure(),
+    "inspect": lambda _asked, folder: inspection.measure(folder),
+    "codes": lambda _asked, folder: scene_codes.measure(folder),
+    "deliver": lambda _asked, folder: delivery.measure(folder),
+}
 
 
 def _asked() -> argparse.Namespace:
