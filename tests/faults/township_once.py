@@ -6,6 +6,7 @@ step is written down in FOLDER/steps, on a line of its own, before the process d
 
 import os
 import signal
+import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -40,12 +41,14 @@ def centre(
 
 def _deadly(folder: Path, step: str, occurrence: int) -> Callable[[str], None]:
     seen: Counter[str] = Counter()
+    one_by_one = threading.Lock()  # deliveries run side by side
 
     def on_step(name: str) -> None:
-        seen[name] += 1
-        with (folder / "steps").open("a") as steps:
+        with one_by_one, (folder / "steps").open("a") as steps:
+            seen[name] += 1
+            count = seen[name]
             steps.write(f"{name}\n")
-        if name == step and seen[name] == occurrence:
+        if name == step and count == occurrence:
             os.kill(os.getpid(), signal.SIGKILL)
 
     return on_step
