@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from ingest.self_link import self_link
 from policies.retention import retain_until
@@ -96,9 +97,17 @@ class LocalCentre:
         self.on_step("payload-stored")
         return stored
 
-    def accession(self, record: bytes, envelope: bytes, payload: Stored | None = None) -> bytes:
-        """See Centre.accession; `payload` is what was just read back, where it arrived in parts."""
-        sealed = SealedRecord.verify(record, self.stations())
+    def accession(self, record: bytes, envelope: bytes) -> bytes:
+        """See Centre.accession."""
+        return self.take(SealedRecord.verify(record, self.stations()), record, envelope)
+
+    def take(
+        self, sealed: SealedRecord, record: bytes, envelope: bytes, payload: Stored | None = None
+    ) -> bytes:
+        """Take responsibility as `accession` does, for a record that was just verified.
+
+        `payload` is what was just read back, where it arrived in parts.
+        """
         if payload is not None:
             self.remember(payload)
         self._verify_objects(sealed, envelope)
@@ -219,7 +228,7 @@ class LocalCentre:
         """Do what is left after the transaction; all of it may have been done before."""
         if row.receipt_text is not None:
             return row.receipt_text.encode()
-        recording = SealedRecord.verify(row.record_text.encode(), self.stations()).id
+        recording = RecordingId(UUID(row.id))
         for part in PARTS:
             try:
                 self.objects.lock(key_of(recording, part), lockable(row.retain_until))

@@ -75,7 +75,7 @@ class Counter:
             return kept
         stored = self.uploads.assemble(self.station, sealed.id)
         try:
-            receipt = self.centre.accession(record, envelope, stored)
+            receipt = self.centre.take(sealed, record, envelope, stored)
         except (EnvelopeError, FixityError, ObjectConflictError, ObjectMissingError) as error:
             raise DeliveryRefusedError(problem=error.code) from error
         except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -20,6 +20,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 import jwt
 import pytest
@@ -187,7 +188,7 @@ def nothing_changes(county: County) -> Iterator[None]:
 
 
 LENGTH = {"Upload-Length": "12"}
-GOOD_ID, DATA = fresh(), b"twelve bytes"
+GOOD_ID, DATA = RecordingId(UUID("01a20b3b-2dc6-7dd9-899d-2efb0dcb4300")), b"twelve bytes"
 CREATIONS: dict[str, tuple[dict[str, str], int]] = {
     "no length": (TUS | metadata(GOOD_ID, DATA), 422),
     "no bytes": (TUS | {"Upload-Length": "0"} | metadata(GOOD_ID, DATA), 422),
