@@ -28,8 +28,10 @@ from api.whole_check import orphans, whole_check
 from ingest.bay import Outcome
 from ingest.centre_client import CentreAwayError
 from ingest.journal import Entry, State
+from storage import canonical
 from storage.errors import LiuhenError
-from storage.record import Receipt
+from storage.record import RECORD_DOMAIN, Receipt
+from storage.signing import sign_document
 from tests.servers.bad_link import GOOD, BadLink, Fare, bad_link
 from tests.servers.tls import Authority
 from tests.township import County, Township, sweep
@@ -508,6 +510,24 @@ def test_a_portal_that_says_yes_to_everything_gives_no_receipt(
     hang_up(home)
     deliver_all(home, 1)
     check_once(county, [entry])
+
+
+def test_one_recording_that_the_centre_cannot_take_holds_up_no_other(
+    county: County, home: StationHome
+) -> None:
+    bad, good = spool(home, 2000, 3000)
+    body = canonical.decode(bad.record or b"")["body"] | {"envelope": {"sha-256": "00" * 32}}
+    home.journal.keep_record(bad, sign_document(home.station.seal.key, RECORD_DOMAIN, body))
+    tally = home.deliver()
+    assert (tally.accessioned, tally.refused, tally.waiting, tally.away) == (1, 1, 1, None)
+    (kept,) = home.journal.in_state(State.SEALED)
+    assert (kept.id, kept.reason) == (bad.id, "delivery-refused")
+    assert home.centre.spool.recordings() == [str(bad.recording)]
+    assert "拒收" in reason_zh(kept.reason)
+    home.journal.keep_record(bad, bad.record or b"")
+    home.delivery._refused.clear()
+    deliver_all(home, 1)
+    check_once(county, [bad, good])
 
 
 def test_two_stations_with_one_recorders_serial_lose_nothing(
