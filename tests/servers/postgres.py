@@ -20,6 +20,8 @@ from pathlib import Path
 import psycopg
 
 _START_S = 60
+# Waits for the end of what it reads, which is ours: then server and data go, however we ended.
+_GUARD = """read _; kill -INT "$0"; while kill -0 "$0"; do sleep 0.1; done; rm -rf "$1" """
 
 
 class PostgresError(Exception):
@@ -44,6 +46,7 @@ class Postgres:
     port: int = 0
     within: str | None = None
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    _guard: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
     def founded(self) -> bool:
@@ -89,6 +92,12 @@ class Postgres:
                 stderr=log,
                 start_new_session=True,
             )
+        self._guard = subprocess.Popen(
+            ["sh", "-c", _GUARD, str(self._process.pid), str(self._work)],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         deadline = time.monotonic() + _START_S
         while time.monotonic() < deadline:
             try:
@@ -129,6 +138,7 @@ class Postgres:
         """Kill every process of the server with -9, so that none can finish; `start` recovers."""
         if self._process is None:
             return
+        self._unguard()
         self._process.send_signal(signal.SIGSTOP)  # no child is born or mourned from now on
         children = _children(self._process.pid)
         for pid in children:
@@ -144,12 +154,20 @@ class Postgres:
     def stop(self) -> None:
         """End the server."""
         if self._process is not None:
+            self._unguard()
             self._process.send_signal(signal.SIGINT)  # fast: ends sessions
             try:
                 self._process.wait(20)
             except subprocess.TimeoutExpired:
                 self.kill()
             self._process = None
+
+    def _unguard(self) -> None:
+        if self._guard is not None and self._guard.stdin is not None:
+            self._guard.kill()
+            self._guard.wait()
+            self._guard.stdin.close()
+            self._guard = None
 
     @property
     def _bin(self) -> Path:
