@@ -178,6 +178,8 @@ class Topology:
         service = self._service(name)
         walls = ["bwrap", "--unshare-user", "--uid", "10001", "--gid", "10001", "--cap-drop", "ALL"]
         walls += ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"]
+        for program in (HERE.parent, Path(sys.prefix)):  # a checkout may lie below /tmp
+            walls += ["--ro-bind", str(program), str(program)]
         for folder in service.folders:
             walls += ["--bind", str(self.made(folder)), str(self.made(folder))]
         for folder in service.reads:

@@ -314,7 +314,7 @@ def test_a_silent_camera_is_given_up_and_called_again(clip, tmp_path, sandbox):
         camera.kill()
         camera.start()
         until(lambda: room.told[-1] == (CameraState.RECORDING, None))
-    assert room.landed()
+    until(room.landed)
 
 
 def test_what_a_killed_ffmpeg_had_written_is_landed_once_and_can_be_played(clip, tmp_path, sandbox):
