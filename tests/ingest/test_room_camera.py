@@ -309,12 +309,13 @@ def test_a_camera_that_went_away_leaves_a_gap_that_no_file_spans(clip, tmp_path,
 def test_a_silent_camera_is_given_up_and_called_again(clip, tmp_path, sandbox):
     with rtsp.camera(clip) as camera, Room(tmp_path, sandbox, Address.parse(camera.url)) as room:
         room.hears(CameraState.RECORDING)
+        until(lambda: written(room.places.open, 50_000))
         camera.freeze()
         room.hears(CameraState.ATTENTION, "camera-silent")
         camera.kill()
         camera.start()
         until(lambda: room.told[-1] == (CameraState.RECORDING, None))
-    until(room.landed)
+    assert room.landed()
 
 
 def test_what_a_killed_ffmpeg_had_written_is_landed_once_and_can_be_played(clip, tmp_path, sandbox):
