@@ -9,6 +9,7 @@ from fastapi import APIRouter, FastAPI
 from api.console.pages import console
 from api.gate import Guard, ServiceHere, add_handlers
 from api.routes import (
+    administration,
     bays,
     cases,
     custody,
@@ -74,6 +75,7 @@ def create_app(
         custody,
         rules,
         stations,
+        administration,
         uploads,
     ):
         api.include_router(part.router)

@@ -157,6 +157,27 @@ TABLE: dict[str, Words] = {
         "请核对中心地址,并通知县里管理员;切勿使用来历不明的登记码。",
         "Check the address and tell the administrator.",
     ),
+    "station-own": Words(
+        409,
+        "{station} 是本服务自己的采集站,不用登记码。",
+        "{station} is this office's own station; it needs no code.",
+        "请给新的采集站另起一个编号。",
+        "Give the new station another id.",
+    ),
+    "station-other": Words(
+        409,
+        "编号 {station} 已是{township}的“{name}”。",
+        "The id {station} is taken: {name}, {township}.",
+        "请核对编号;给原来的采集站换新码,不必再填名称和乡镇。",
+        "Check the id; for a new code of that station leave name and township out.",
+    ),
+    "station-unenrolled": Words(
+        409,
+        "采集站 {station} 没有可以撤销的登记。",
+        "The station {station} has no enrolment to revoke.",
+        "请刷新页面核对登记状态。",
+        "Reload, and look at what the enrolment is worth.",
+    ),
     "centre-unreachable": Words(
         503,
         "连不上县中心,录像已封存在本站,联网后自动上传。",
@@ -626,6 +647,47 @@ BAYS: dict[str, str] = {
     "recording": "正在录像",
     "camera-off": "未录像",
 }
+
+# What the screen at the dock says in large letters, and what to do.
+SCREEN: dict[str, tuple[str, str]] = {
+    "empty": ("空", "可以放入记录仪"),
+    "mounting": ("正在识别", "请勿拔出"),
+    "scanning": ("正在读取", "请勿拔出"),
+    "sealing": ("正在采集", "请勿拔出"),
+    "waiting": ("等待写完", "请确认已停止录像,请勿拔出"),
+    "delivering": ("正在上传", "已封存在本站,尚未入库,请勿清除记录仪"),
+    "accessioned": ("全部入库", "请稍候"),
+    "cleared": ("已清空", "请稍候"),
+    "safe": ("可以取走", "全部入库,可以取走"),
+    "attention": ("需要处理", "文件仍在记录仪内,没有清除;请按提示处理"),
+    "recording": ("正在录像", ""),
+    "camera-off": ("未录像", ""),
+    "unknown": ("状态不明", "请勿取走,等待重新读取"),
+}
+
+# What is wrong with a station, as far as no error's text says it.
+ALARMS: dict[str, str] = {
+    "spool-filling": "暂存区已用八成以上,请尽快恢复网络",
+    "overdue": "有录像超过 24 小时没有入库",
+    "clock": "本机时钟与县中心相差超过 2 分钟,请校准",
+    "silent": "超过 10 分钟没有联系县中心,请查看电源和网络",
+    "never-seen": "登记后还没有联系过县中心,请查看是否已运行",
+    "ending": "登记即将到期,请发新的登记码",
+}
+
+STANDINGS: dict[str, str] = {
+    "local": "本机",
+    "offered": "待登记",
+    "lapsed": "登记码已过期",
+    "active": "有效",
+    "expired": "已到期",
+    "revoked": "已撤销",
+}
+
+
+def alarm_zh(alarm: str) -> str:
+    """Return what is wrong with a station in Chinese; unknown words are shown as they are."""
+    return ALARMS.get(alarm) or reason_zh(alarm)
 
 
 def bay_zh(state: str) -> str:

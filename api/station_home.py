@@ -241,6 +241,7 @@ class StationHome:
             ],
             "spool": self.spool(),
             "clock": self.clock().isoformat(),
+            "offset_s": round(self.clock.offset.total_seconds(), 3),
             "software": software(),
         }
         self.centre.client.ask("PUT", "/status", document)

@@ -2,8 +2,8 @@
 
 Operators run a station and see no footage; officers see their own township; its head decides and
 approves explanations; reviewers see the county, review and check, and change no evidence;
-administrators keep accounts and see no footage (三员分离: whoever rules the system does not read
-the evidence).
+administrators keep accounts and stations, of the whole county, and see no footage (三员分离:
+whoever rules the system does not read the evidence).
 """
 
 from dataclasses import dataclass
@@ -24,6 +24,8 @@ class Act(StrEnum):
     """What can be asked for; also the word in the custody log."""
 
     SEE_BAYS = "bay.see"
+    SEE_STATIONS = "station.see"
+    KEEP_STATIONS = "station.keep"
     LIST_RECORDINGS = "recording.list"
     PLAY = "recording.play"
     COPY = "recording.copy"
@@ -66,9 +68,9 @@ class Decision:
     reason: str
 
 
-_COUNTY = frozenset({Role.REVIEWER})
+_COUNTY = frozenset({Role.REVIEWER, Role.ADMIN})
 _GRANTS: dict[Role, frozenset[Act]] = {
-    Role.OPERATOR: frozenset({Act.SEE_BAYS, Act.LIST_RECORDINGS, Act.ANSWER}),
+    Role.OPERATOR: frozenset({Act.SEE_BAYS, Act.SEE_STATIONS, Act.LIST_RECORDINGS, Act.ANSWER}),
     Role.OFFICER: frozenset(
         {
             Act.SEE_BAYS,
@@ -112,6 +114,7 @@ _GRANTS: dict[Role, frozenset[Act]] = {
             Act.EXPORT,
             Act.VERIFY,
             Act.SEE_BAYS,
+            Act.SEE_STATIONS,
             Act.REVIEW,
             Act.APPROVE,
             Act.SETTLE_DOUBT,
@@ -124,7 +127,15 @@ _GRANTS: dict[Role, frozenset[Act]] = {
         }
     ),
     Role.ADMIN: frozenset(
-        {Act.SEE_BAYS, Act.KEEP_ACCOUNTS, Act.VERIFY, Act.SEE_REGISTER, Act.KEEP_REGISTER}
+        {
+            Act.SEE_BAYS,
+            Act.SEE_STATIONS,
+            Act.KEEP_STATIONS,
+            Act.KEEP_ACCOUNTS,
+            Act.VERIFY,
+            Act.SEE_REGISTER,
+            Act.KEEP_REGISTER,
+        }
     ),
 }
 

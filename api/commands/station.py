@@ -16,7 +16,7 @@ import typer
 from api import station_home
 from api.commands.serve import log_to_stderr
 from api.commands.terminal import ERR, OUT, bay_bars, say_json, say_result
-from api.problems import reason_zh
+from api.problems import alarm_zh, reason_zh
 from api.settings import Settings
 from api.station_home import StationHome
 from api.wiring import open_or_found, recorders_of
@@ -27,11 +27,6 @@ from storage.errors import LiuhenError
 LOG = logging.getLogger("liuhen.station")
 app = typer.Typer()
 _FIRST_S, _LONGEST_S, _ROUND_S, _REPORT_S = 1.0, 120.0, 2.0, 30.0
-_ALARMS = {
-    "spool-filling": "暂存区已用八成以上,请尽快恢复网络",
-    "overdue": "有录像超过 24 小时没有入库",
-    "clock": "本机时钟与县中心相差超过 2 分钟,请校准",
-}
 
 
 @app.callback(invoke_without_command=True)
@@ -83,11 +78,6 @@ def status(*, as_json: Annotated[bool, typer.Option("--json", help="输出 JSON"
     )
     for alarm in spool["alarms"]:
         OUT.print(f"[red]告警[/red] {alarm_zh(alarm)}")
-
-
-def alarm_zh(alarm: str) -> str:
-    """Return an alarm in Chinese."""
-    return _ALARMS.get(alarm) or reason_zh(alarm)
 
 
 def _remote(settings: Settings, stop: threading.Event) -> None:

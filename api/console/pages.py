@@ -5,9 +5,7 @@ one way to do a thing. The exceptions are plain forms: logging in and out, and t
 download a browser handles best.
 """
 
-from collections.abc import Callable
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 from uuid import UUID
@@ -15,9 +13,10 @@ from uuid import UUID
 from fastapi import APIRouter, FastAPI, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from api import explained, views, way_views
+from api.console import station_pages
+from api.console.rendering import HERE, KINDS, render
 from api.gate import COOKIE, ServiceHere, VisitorHere, same_site, service_of, token_of
 from api.identity import Visitor
 from api.problems import ApiError, words
@@ -25,23 +24,8 @@ from api.routes.cases import bundle as export_bundle
 from api.routes.proceedings import duties as listed_duties
 from api.routes.sessions import set_cookie
 from api.schemas import NewBundle
-from ingest.inspect import WORDS as SEEN
-from policies.access import Act, Role, decide
-from policies.duties import STATE_ZH
-from policies.findings import Severity
-from policies.scene_code import TROUBLE_ZH
-from policies.stages import ACTION_ZH, MAIN, STAGE_ZH, ActionKind
-from policies.terms import (
-    APPROVER_ZH,
-    DOCUMENT_ZH,
-    FEATURE_ZH,
-    MANNER_ZH,
-    MOMENT_ZH,
-    PART_ZH,
-    WAIVER_ZH,
-)
-from policies.waivers import OBJECTION_ZH
-from policies.wording import COUNTY_TIME, day_and_clock, length_zh
+from policies.access import Act, Role
+from policies.wording import COUNTY_TIME
 from storage.catalogue import cases, custody_log, doubts, people, recordings, way
 from storage.catalogue.recordings import RecordingFilter
 from storage.catalogue.tables import ActionRow
@@ -49,31 +33,14 @@ from storage.catalogue.unit_of_work import View
 from storage.errors import LiuhenError
 from storage.recording import MediaKind
 
-_HERE = Path(__file__).parent
-ROLES = {
-    Role.OPERATOR: "采集站操作员",
-    Role.OFFICER: "办案人员",
-    Role.REVIEWER: "审核人员",
-    Role.ADMIN: "系统管理员",
-    Role.HEAD: "行政负责人",
-}
-KINDS = {"video": "录像", "audio": "录音", "photo": "照片", "document": "文档", "unknown": "其他"}
-SEVERITIES = {Severity.BLOCKS: "阻断", Severity.WARNS: "警示", Severity.INFORMS: "提示"}
-_NAVIGATION = (
-    ("/bays", "采集站", Act.SEE_BAYS),
-    ("/recordings", "录像", Act.LIST_RECORDINGS),
-    ("/cases", "案件", Act.SEE_CASE),
-    ("/duties", "到期事项", Act.SEE_DUTIES),
-    ("/custody", "核验", Act.VERIFY),
-)
-
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
 def console(app: FastAPI) -> None:
     """Add the console to an application."""
-    app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
+    app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.include_router(router)
+    app.include_router(station_pages.router)
     app.state.error_page = error_page
 
 
@@ -86,7 +53,7 @@ def home(visitor: VisitorHere) -> Response:
 @router.get("/login")
 def login_page(next_page: Annotated[str, Query(alias="next", max_length=500)] = "/") -> Response:
     """Show the login form."""
-    return _page("login.html", None, next_page=_local(next_page), error=None, username="")
+    return render("login.html", None, next_page=_local(next_page), error=None, username="")
 
 
 @router.post("/login")
@@ -104,7 +71,7 @@ def log_in(
         token, _until = service.identity.login(username, password)
     except ApiError as error:
         told = words(error)
-        response = _page(
+        response = render(
             "login.html", None, next_page=_local(next_page), error=told, username=username
         )
         response.status_code = told.status
@@ -127,7 +94,7 @@ def log_out(request: Request, service: ServiceHere, _visitor: VisitorHere) -> Re
 def bays_page(service: ServiceHere, visitor: VisitorHere) -> Response:
     """Show the station's bays; a script keeps them live."""
     service.authorise(visitor, Act.SEE_BAYS)
-    return _page("bays.html", visitor, bays=views.bays(service.office), settings=service.office)
+    return render("bays.html", visitor, bays=views.bays(service.office), settings=service.office)
 
 
 @router.get("/recordings")
@@ -159,7 +126,7 @@ def recordings_page(
         rows = [views.recording(session, row) for row in page.rows]
         officers = _officers(session, visitor)
     asked = {"text": text, "officer": officer, "kind": kind, "day": day, "unanswered": unanswered}
-    return _page(
+    return render(
         "recordings.html",
         visitor,
         rows=rows,
@@ -179,7 +146,7 @@ def recording_page(recording: UUID, service: ServiceHere, visitor: VisitorHere) 
             action = cases.action(session, link.action_id)
             case = cases.case(session, action.case_id)
             links.append((link, views.action(session, action), views.case(case)))
-        return _page(
+        return render(
             "recording.html",
             visitor,
             row=views.recording(session, row),
@@ -200,7 +167,7 @@ def cases_page(
     service.authorise(visitor, Act.SEE_CASE)
     with service.office.catalogue.read() as session:
         found = cases.cases(session, township=visitor.person.township, text=text or None)
-    return _page("cases.html", visitor, rows=[views.case(row) for row in found], text=text)
+    return render("cases.html", visitor, rows=[views.case(row) for row in found], text=text)
 
 
 @router.get("/cases/{case}")
@@ -216,7 +183,7 @@ def case_page(case: UUID, service: ServiceHere, visitor: VisitorHere) -> Respons
         ]
         subjects = [f"case:{row.id}", *(f"action:{action.id}" for action in found)]
         now = service.office.clock()
-        return _page(
+        return render(
             "case.html",
             visitor,
             case=views.case(row),
@@ -251,7 +218,7 @@ def action_page(action: UUID, service: ServiceHere, visitor: VisitorHere) -> Res
     with service.office.catalogue.read() as session:
         nearby = cases.facts_of(session, row.id).nearby
         linked = {one.recording_id for one in cases.exhibits(session, row.id)}
-        return _page(
+        return render(
             "action.html",
             visitor,
             action=views.action_detail(session, row, service.office.rulebook),
@@ -274,13 +241,13 @@ def code_page(action: UUID, service: ServiceHere, visitor: VisitorHere) -> Respo
         case = cases.case(session, row.case_id)
     service.authorise(visitor, Act.KEEP_CASE, case.township, f"action:{row.id}")
     with service.office.catalogue.read() as session:
-        return _page("code.html", visitor, action=views.action(session, row))
+        return render("code.html", visitor, action=views.action(session, row))
 
 
 @router.get("/duties")
 def duties_page(service: ServiceHere, visitor: VisitorHere) -> Response:
     """Show what is due, the most pressing first."""
-    return _page("duties.html", visitor, duties=listed_duties(service, visitor))
+    return render("duties.html", visitor, duties=listed_duties(service, visitor))
 
 
 @router.get("/custody")
@@ -292,7 +259,7 @@ def custody_page(service: ServiceHere, visitor: VisitorHere) -> Response:
         log = custody_log.LogReader(session)
         head, size = log.checkpoint(), log.size
     signers = [ring.verifying("centre"), ring.verifying("log"), *service.office.stations]
-    return _page("custody.html", visitor, head=head, size=size, signers=signers)
+    return render("custody.html", visitor, head=head, size=size, signers=signers)
 
 
 def error_page(error: LiuhenError, request: Request) -> Response:
@@ -305,31 +272,9 @@ def error_page(error: LiuhenError, request: Request) -> Response:
         visitor = service_of(request).identity.visitor(token_of(request))
     except LiuhenError:
         visitor = None
-    response = _page("error.html", visitor, told=told)
+    response = render("error.html", visitor, told=told)
     response.status_code = told.status
     return response
-
-
-def _page(template: str, visitor: Visitor | None, **values: Any) -> HTMLResponse:
-    text = _TEMPLATES.get_template(template).render(
-        visitor=visitor,
-        role=ROLES[visitor.person.role] if visitor else "",
-        navigation=[
-            (path, name)
-            for path, name, act in _NAVIGATION
-            if visitor and decide(visitor.person, act).allowed
-        ],
-        may=_may(visitor),
-        **values,
-    )
-    return HTMLResponse(text)
-
-
-def _may(visitor: Visitor | None) -> Callable[[str], bool]:
-    def allowed(act: str) -> bool:
-        return visitor is not None and decide(visitor.person, Act(act)).allowed
-
-    return allowed
 
 
 def _first_page(visitor: Visitor) -> str:
@@ -379,54 +324,3 @@ def _frames_per_second(media: dict[str, Any]) -> float:
     rates = [track.get("rate") for track in media.get("tracks", ()) if track.get("type") == "video"]
     rate = rates[0] if rates else None
     return float(rate) if isinstance(rate, int | float) and 1 <= rate <= 240 else 25.0  # noqa: PLR2004 - Hz
-
-
-def _size(count: int) -> str:
-    amount = float(count)
-    for unit in ("字节", "KB", "MB", "GB"):
-        if amount < 1024 or unit == "GB":  # noqa: PLR2004 - bytes
-            return f"{amount:.0f} {unit}" if unit == "字节" else f"{amount:.1f} {unit}"
-        amount /= 1024
-    return ""
-
-
-def _input_time(at: datetime | None) -> str:
-    return at.astimezone(COUNTY_TIME).strftime("%Y-%m-%dT%H:%M:%S") if at else ""
-
-
-def _templates() -> Environment:
-    made = Environment(
-        loader=FileSystemLoader(_HERE / "templates"),
-        autoescape=select_autoescape(default=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters |= {
-        "time": lambda at: day_and_clock(at) if at else "未知",
-        "input_time": _input_time,
-        "lasting": lambda seconds: length_zh(seconds) if seconds is not None else "未知",
-        "size": _size,
-    }
-    made.globals |= {
-        "KINDS": KINDS,
-        "SEVERITIES": SEVERITIES,
-        "STAGES": [(stage, STAGE_ZH[stage]) for stage in MAIN],
-        "WAIVERS": WAIVER_ZH,
-        "OBJECTIONS": OBJECTION_ZH,
-        "APPROVERS": APPROVER_ZH,
-        "FEATURES": FEATURE_ZH,
-        "PARTS": PART_ZH,
-        "DOCUMENTS": DOCUMENT_ZH,
-        "MANNERS": MANNER_ZH,
-        "MOMENTS": MOMENT_ZH,
-        "TROUBLES": TROUBLE_ZH,
-        "SEEN": SEEN,
-        "STATES": STATE_ZH,
-        "STAGE_ZH": STAGE_ZH,
-        "ACTIONS": [(kind, ACTION_ZH[kind]) for kind in ActionKind],
-    }
-    return made
-
-
-_TEMPLATES = _templates()

@@ -67,11 +67,15 @@ class NoteIn(_In):
 
 
 class StatusIn(_In):
-    """How a station is: its bays, its spool, its clock, its software."""
+    """How a station is: its bays, its spool, its clock, its software.
+
+    `clock` is its time as put right by the centre's; `offset_s` how far its computer's is behind.
+    """
 
     bays: list[dict[str, Any]] = Field(max_length=100)
     spool: dict[str, Any] = Field(max_length=20)
     clock: datetime
+    offset_s: float | None = Field(default=None, allow_inf_nan=False)
     software: str = Field(max_length=60)
 
 

@@ -202,6 +202,15 @@ def test_footage_is_proposed_by_officer_and_overlapping_time(seizure):
         (Role.ADMIN, Act.PLAY, "here", False),
         (Role.OPERATOR, Act.PLAY, "here", False),
         (Role.OPERATOR, Act.SEE_BAYS, "here", True),
+        (Role.OPERATOR, Act.SEE_STATIONS, "here", True),
+        (Role.OPERATOR, Act.SEE_STATIONS, "there", False),
+        (Role.OPERATOR, Act.KEEP_STATIONS, "here", False),
+        (Role.OFFICER, Act.SEE_STATIONS, "here", False),
+        (Role.HEAD, Act.SEE_STATIONS, "here", False),
+        (Role.REVIEWER, Act.SEE_STATIONS, "there", True),
+        (Role.REVIEWER, Act.KEEP_STATIONS, "there", False),
+        (Role.ADMIN, Act.SEE_STATIONS, "there", True),
+        (Role.ADMIN, Act.KEEP_STATIONS, "there", True),
     ],
 )
 def test_access_is_denied_unless_allowed(role, act, township, allowed):

@@ -68,6 +68,20 @@ const showResult = (form, answer) => {
   box.append(head, list);
 };
 
+const countyTime = (at) =>
+  new Intl.DateTimeFormat("zh-CN", { timeZone: "Asia/Shanghai", dateStyle: "short", timeStyle: "short" }).format(new Date(at));
+
+// A one-time code is on the screen until somebody says that it was written down, and never again.
+const showCode = (answer) => {
+  const box = document.getElementById("code");
+  const centre = location.protocol === "https:" ? location.origin : "https://县中心地址";
+  box.querySelector("[data-code]").textContent = answer.code;
+  box.querySelector("[data-until]").textContent = countyTime(answer.until);
+  box.querySelector("[data-command]").textContent = `liuhen station enrol ${centre} ${answer.code} --ca county-ca.pem`;
+  box.addEventListener("close", () => location.reload(), { once: true });
+  box.showModal();
+};
+
 // A form whose answer leads to another page stays inert until that page is there.
 const send = async (form) => {
   form.inert = true;
@@ -80,6 +94,7 @@ const send = async (form) => {
     const answer = await call(form.dataset.method, form.dataset.api, body);
     const then = form.dataset.then;
     if (then === "reload") location.reload();
+    else if (then === "code") { showCode(answer); form.inert = false; }
     else if (then === "show") { showResult(form, answer); form.inert = false; }
     else location.href = then.replace("{id}", answer.id);
   } catch (problem) {
@@ -120,6 +135,26 @@ const followBays = async () => {
     for (const card of document.querySelectorAll("[data-bay]")) card.dataset.state = "unknown";
   }
   setTimeout(followBays, 1000);
+};
+
+// A page whose parts are drawn anew from the service's own page; forms beside them stay.
+const followPage = async () => {
+  const offline = document.querySelector("[data-offline]");
+  try {
+    const response = await fetch(location.href);
+    if (!response.ok || response.redirected) throw response;
+    const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
+    for (const part of document.querySelectorAll("[data-live]")) {
+      const now = fresh.getElementById(part.id);
+      if (now && now.outerHTML !== part.outerHTML) part.replaceWith(document.adoptNode(now));
+    }
+    offline.hidden = true;
+    document.querySelector("[data-following]").removeAttribute("data-stale");
+  } catch {
+    offline.hidden = false;
+    document.querySelector("[data-following]").dataset.stale = "";
+  }
+  setTimeout(followPage, 5000);
 };
 
 const dressPlayer = (box) => {
@@ -184,6 +219,7 @@ document.addEventListener("DOMContentLoaded", () => {
   for (const box of document.querySelectorAll("[data-scene]")) followScene(box);
   for (const box of document.querySelectorAll("[data-player]")) dressPlayer(box);
   if (document.querySelector("[data-bays]")) followBays();
+  if (document.querySelector("[data-following]")) setTimeout(followPage, 5000);
 });
 // The browser may bring back a page as it was left: it shows what has changed since.
 window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });

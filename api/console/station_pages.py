@@ -1,0 +1,27 @@
+"""The county's stations on a page: how each is, and for administrators codes and revocations."""
+
+from fastapi import APIRouter, Response
+from fastapi.responses import HTMLResponse
+
+from api.console.rendering import render
+from api.gate import ServiceHere, VisitorHere
+from api.routes.administration import stations as listed_stations
+from storage.catalogue import people
+
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+
+@router.get("/stations")
+def stations_page(service: ServiceHere, visitor: VisitorHere) -> Response:
+    """Show every station; a script keeps the page live."""
+    found = listed_stations(service, visitor)
+    with service.office.catalogue.read() as session:
+        townships = people.townships(session)
+    return render(
+        "stations.html",
+        visitor,
+        stations=found,
+        townships=townships,
+        wrong=sum(bool(one.alarms) for one in found),
+        now=service.office.clock(),
+    )
