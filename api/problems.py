@@ -634,6 +634,7 @@ QUESTIONS: dict[str, tuple[str, str]] = {
 }
 
 BAYS: dict[str, str] = {
+    "unknown": "状态不明,等待重新读取,请勿取走",
     "empty": "空",
     "mounting": "正在识别设备",
     "scanning": "正在读取",

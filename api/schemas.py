@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
+from ingest.bay import BayState
+from ingest.room_camera import CameraState
 from policies.stages import ActionKind, Stage
 from policies.terms import Feature, Manner
 
@@ -98,10 +100,10 @@ class Me(BaseModel):
 
 
 class BayOut(BaseModel):
-    """One bay as the station last saw it; sizes in bytes."""
+    """One bay, or room camera, as the station last saw it; sizes in bytes."""
 
     name: str
-    state: str
+    state: BayState | CameraState
     state_zh: str
     source: str | None
     files_total: int

@@ -21,7 +21,8 @@ from api.schemas import (
     VerdictOut,
 )
 from api.wiring import Office
-from ingest.bay import Bay
+from ingest.bay import Bay, BayState
+from ingest.room_camera import CameraState
 from policies.facts import ActionFacts
 from policies.intervals import Span, within
 from policies.requirements.coverage import CAUSE_ZH, Coverage, covered
@@ -94,7 +95,7 @@ def bays(office: Office) -> list[BayOut]:
     found = []
     for bay in [*office.bays(), *cameras]:
         row = seen.get(bay.name)
-        state = row.state if row else "empty"
+        state = _shown(row.state if row else "")
         found.append(
             BayOut(
                 name=bay.name,
@@ -113,6 +114,12 @@ def bays(office: Office) -> list[BayOut]:
             )
         )
     return found
+
+
+def _shown(word: str) -> BayState | CameraState:
+    """Return what a word of the journal means; one of another release says nothing."""
+    known = (one for one in (*BayState, *CameraState) if one == word)
+    return next(known, BayState.UNKNOWN)
 
 
 def recording(session: View, row: RecordingRow) -> RecordingOut:

@@ -1,22 +1,59 @@
-"""What an operator sees: bays, their states, and what became of each file. Values only."""
+"""What an operator sees: bays, their states, and what became of each file. Values only.
 
-from collections.abc import Callable
+A bay turns green by one way only: everything on it was accessioned, and a later look found nothing
+left to do. `MOVES` says so; `Progress` refuses any other move.
+"""
+
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from storage.errors import ConflictError
+
 
 class BayState(StrEnum):
     """What an operator sees of a bay."""
 
+    UNKNOWN = (
+        "unknown"  # not looked at since this station started: an old colour counts for nothing
+    )
     EMPTY = "empty"
-    SCANNING = "scanning"
+    MOUNTING = "mounting"  # something was put in; whose it is, is being found out
+    SCANNING = "scanning"  # files are read, to know them or to look at them
     SEALING = "sealing"
     WAITING = "waiting"  # files are still being written
     DELIVERING = "delivering"  # all is sealed here; the centre's receipts are still to come
-    SAFE = "safe"  # everything offered holds a verified receipt: safe to remove
+    ACCESSIONED = "accessioned"  # everything offered holds a verified receipt; not looked at again
+    CLEARED = "cleared"  # and all of it was removed from the source, against those receipts
+    SAFE = "safe"  # a look at what was accessioned found nothing left to do: safe to remove
     ATTENTION = "attention"  # something could not be taken; `reason` says what
+
+
+_CONCLUDED = frozenset(
+    {BayState.WAITING, BayState.DELIVERING, BayState.ACCESSIONED, BayState.ATTENTION}
+)
+# What nobody may see before every file offered holds a verified receipt.
+GREEN = frozenset({BayState.ACCESSIONED, BayState.CLEARED, BayState.SAFE})
+# From any state a bay may be found empty, hold another device, or ask for a person.
+_ALWAYS = frozenset({BayState.EMPTY, BayState.MOUNTING, BayState.ATTENTION})
+_DOCKED = _ALWAYS | _CONCLUDED | {BayState.SCANNING}
+
+# To show the same state once more is no move. Nothing leads to UNKNOWN but a start of the station.
+MOVES: dict[BayState, frozenset[BayState]] = {
+    BayState.UNKNOWN: _ALWAYS,
+    BayState.EMPTY: _ALWAYS,
+    BayState.MOUNTING: _ALWAYS | {BayState.SCANNING},
+    BayState.SCANNING: _ALWAYS | _CONCLUDED | {BayState.SEALING},
+    BayState.SEALING: _ALWAYS | _CONCLUDED,
+    BayState.WAITING: _DOCKED,
+    BayState.DELIVERING: _DOCKED,
+    BayState.ACCESSIONED: _DOCKED | {BayState.CLEARED, BayState.SAFE},
+    BayState.CLEARED: _DOCKED | {BayState.SAFE},
+    BayState.SAFE: _DOCKED,
+    BayState.ATTENTION: _DOCKED,
+}
 
 
 class Outcome(StrEnum):
@@ -53,6 +90,17 @@ class Result:
         }
 
 
+def conclusion(outcomes: Collection[Outcome]) -> BayState:
+    """Return what a look leaves a bay in; no outcome is better than its file's."""
+    if Outcome.QUARANTINED in outcomes:
+        return BayState.ATTENTION
+    if Outcome.WAITING in outcomes:
+        return BayState.WAITING
+    if Outcome.SEALED in outcomes:
+        return BayState.DELIVERING
+    return BayState.ACCESSIONED
+
+
 @dataclass(frozen=True, slots=True)
 class Bay:
     """A slot of the station, or a landing folder (then each file names its own source).
@@ -72,11 +120,14 @@ class Bay:
 
 @dataclass(slots=True)
 class Progress:
-    """What a bay shows now; `report` is called whenever it changes."""
+    """What a bay shows now; `report` is called whenever it changes.
+
+    `worked` tells whether this look read, took or removed anything.
+    """
 
     bay: str
     report: Callable[["Progress"], None]
-    state: BayState = BayState.EMPTY
+    state: BayState = BayState.UNKNOWN
     source: str | None = None
     files_total: int = 0
     files_done: int = 0
@@ -86,8 +137,16 @@ class Progress:
     reason: str | None = None
     facts: dict[str, Any] = field(default_factory=dict)
 
+    worked: bool = False
+
     def show(self, **changes: Any) -> None:
-        """Change what is shown."""
+        """Change what is shown.
+
+        Raises: ConflictError when the state's move is not in `MOVES`.
+        """
+        wanted = changes.get("state", self.state)
+        if wanted != self.state and wanted not in MOVES[self.state]:
+            raise ConflictError(subject="bay", bay=self.bay, was=self.state, wanted=wanted)
         for name, value in changes.items():
             setattr(self, name, value)
         self.report(self)

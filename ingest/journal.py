@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from ingest.bay import BayState
 from storage.catalogue.journal import BayRow, JournalStore, NoteRow, SubmissionRow
 from storage.errors import ConflictError
 from storage.recording import RecordingId
@@ -144,6 +145,23 @@ class Journal:
     def show_bay(self, name: str, **columns: Any) -> None:
         """Write down what a bay shows now."""
         self._store.set_bay(name, changed=self._clock().isoformat(), **columns)
+
+    def unlook(self) -> None:
+        """Take back what every bay shows: nobody has looked since. Old words are not read."""
+        with self.together():
+            for row in self._store.bays():
+                self.show_bay(
+                    row.name,
+                    state=BayState.UNKNOWN,
+                    source=None,
+                    files_total=0,
+                    files_done=0,
+                    bytes_total=0,
+                    bytes_done=0,
+                    current=None,
+                    reason=None,
+                    facts={},
+                )
 
     def keep_record(self, entry: Entry, record: bytes) -> None:
         """Replace a sealed entry's record by the same facts under another signature."""

@@ -1,20 +1,22 @@
 """The station: sweeps its bays, takes what is whole, and clears only against verified receipts.
 
-One bay is one small state machine; one file is one walk through the journal's states. Every step
-is written down before the next, so a killed station goes on where it stopped, and any call may be
-made again. Nothing here deletes an original but `clear.clear`.
+One bay is one small state machine (`bay.MOVES`); one file is one walk through the journal's states.
+Every step is written down before the next, so a killed station goes on where it stopped, and any
+call may be made again. Nothing here deletes an original but `clear.clear`, and only when the whole
+bay was looked at.
 """
 
 import errno
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from ingest.bay import Bay, BayState, Outcome, Progress, Result
-from ingest.clear import Clearing, clear, digest_source, verified
+from ingest.bay import GREEN, Bay, BayState, Outcome, Progress, Result, conclusion
+from ingest.clear import Clearing, When, clear, digest_source, verified
 from ingest.deliver import Centre
 from ingest.journal import RECEIPTED, Entry, Journal, State
 from ingest.media import USUAL, Effort, Sandbox
@@ -23,7 +25,7 @@ from ingest.seal import Seal, seal
 from ingest.settle import Look, Patience, Settled, changed, settle, written_now
 from ingest.sources.names import display
 from ingest.sources.profile import read as read_profile
-from ingest.sources.volume import VolumeIdentity, identify, landed
+from ingest.sources.volume import VolumeIdentity, identify, landed, vacant
 from ingest.submission import Submission, open_source
 from ingest.watch import Candidate, MountGoneError, Refused, scan
 from storage import canonical
@@ -35,6 +37,8 @@ from storage.signing import VerifyKey, sign_document, signer_of
 
 _GONE = {errno.ENODEV, errno.ENOTCONN, errno.ENXIO, errno.ESTALE}
 _RETRY = frozenset({"changed", "gone"})
+_AT_WORK = frozenset({BayState.MOUNTING, BayState.SCANNING, BayState.SEALING})
+_SHOWN_S = 0.5
 
 
 @dataclass(slots=True)
@@ -60,6 +64,7 @@ class Station:
     _given_up: set[tuple[str, bytes]] = field(default_factory=set)
     _docked: dict[str, str] = field(default_factory=dict)
     _since: dict[str, datetime] = field(default_factory=dict)
+    _states: dict[str, BayState] = field(default_factory=dict)
     _shown: dict[str, float] = field(default_factory=dict)
     _hubs: dict[str, threading.BoundedSemaphore] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -68,8 +73,10 @@ class Station:
         """After a start: finish what was sealed, give up what was cut short before.
 
         A payload whose attempt never reached SEALED cannot be trusted to be this file's: its key
-        died with the process. It is discarded at the centre and the file is sealed again.
+        died with the process. It is discarded at the centre and the file is sealed again. What the
+        bays showed before counts for nothing: whoever sees them is told that nobody has looked.
         """
+        self.journal.unlook()
         for entry in self.journal.in_state(State.SEALING):
             if entry.recording is not None:
                 self.centre.discard(entry.recording)
@@ -91,16 +98,17 @@ class Station:
 
     def sweep(self, bay: Bay) -> list[Result]:
         """Look at one bay once and take what is whole. Never raises for what a source does."""
-        progress = Progress(bay.name, self._report)
+        before = self._states.get(bay.name, BayState.UNKNOWN)
+        progress = Progress(bay.name, self._report, before)
         try:
             with self._line_of(bay):
                 return self._sweep(bay, progress)
         except MountGoneError:
             self._forget(bay)
-            progress.show(state=BayState.EMPTY)
+            Progress(bay.name, self._report, progress.state).show(state=BayState.EMPTY)
         except LiuhenError as error:
             reason = error.facts.get("reason", error.code)
-            progress.show(state=BayState.ATTENTION, reason=reason, facts=error.facts)
+            progress.show(state=BayState.ATTENTION, reason=reason, facts=error.facts, current=None)
         return []
 
     def _line_of(self, bay: Bay) -> AbstractContextManager[object]:
@@ -114,16 +122,44 @@ class Station:
         found = [item for item in scan(bay.root) if bay.only is None or item.parts == (bay.only,)]
         files = [item for item in found if isinstance(item, Candidate)]
         results = [self._refused(bay, item) for item in found if isinstance(item, Refused)]
-        if not found:
+        now = self.clock()
+        if not found and (bay.landing or bay.only or vacant(bay.root)):
             self._forget(bay)
             progress.show(state=BayState.EMPTY)
             return results
-        now = self.clock()
-        docked_at = None if bay.landing else self._since.setdefault(bay.name, now)
+        if progress.state in {BayState.UNKNOWN, BayState.EMPTY}:
+            progress.show(state=BayState.MOUNTING)
         volume = self._identified(bay, files, now)
-        if not bay.landing:
-            self._dock(volume, bay)
+        if not bay.landing and self._dock(volume, bay):
+            progress.show(state=BayState.MOUNTING)
         self._finish_clearing(bay, volume, {item.path for item in files})
+        offered = self._offered(bay, files, volume, now)
+        progress.source = None if bay.landing else volume.identity
+        progress.files_total = len(offered)
+        progress.bytes_total = sum(item.size for item in offered)
+        if progress.state is BayState.MOUNTING:
+            progress.show(state=BayState.SCANNING)
+        held = written_now()
+        inodes = {item.path: (item.device, item.inode) for item in files}
+        taken: list[Result] = []
+        try:
+            for submission in offered:
+                open_elsewhere = None if held is None else inodes[submission.path] in held
+                taken.append(self._one(submission, progress, open_elsewhere=open_elsewhere))
+                progress.files_done += 1
+        except StorageFullError:
+            self._clear_what_is_due(progress, offered, taken, results)  # no room here hinders none
+            raise
+        self._clear_what_is_due(progress, offered, taken, results)
+        results += taken
+        self._conclude(progress, results)
+        return results
+
+    def _offered(
+        self, bay: Bay, files: list[Candidate], volume: VolumeIdentity, now: datetime
+    ) -> list[Submission]:
+        """Return what is offered, in the order in which it is taken."""
+        docked_at = None if bay.landing else self._since.setdefault(bay.name, now)
         names: dict[tuple[bytes, ...], list[bytes]] = {}
         for item in files:
             names.setdefault(item.parts[:-1], []).append(item.parts[-1])
@@ -150,20 +186,35 @@ class Station:
                 )
         # Of two files with the same bytes, the one whose name says most becomes the recording.
         offered.sort(key=lambda one: (len(one.facts.questions), one.path))
-        progress.show(
-            state=BayState.SCANNING,
-            source=None if bay.landing else volume.identity,
-            files_total=len(offered),
-            bytes_total=sum(item.size for item in offered),
-        )
-        held = written_now()
-        inodes = {item.path: (item.device, item.inode) for item in files}
-        for submission in offered:
-            open_elsewhere = None if held is None else inodes[submission.path] in held
-            results.append(self._one(submission, progress, open_elsewhere=open_elsewhere))
-            progress.files_done += 1
-        self._conclude(progress, results)
-        return results
+        return offered
+
+    def _clear_what_is_due(
+        self,
+        progress: Progress,
+        offered: list[Submission],
+        taken: list[Result],
+        refused: list[Result],
+    ) -> None:
+        """Remove from the source what may go, now that everything on it was looked at."""
+        if self.clearing.when is When.NEVER:
+            return
+        due = [
+            number
+            for number, result in enumerate(taken)
+            if result.outcome in {Outcome.ACCESSIONED, Outcome.DUPLICATE}
+            and self._due(self._entry(offered[number]))
+        ]
+        if not due:
+            return
+        progress.worked = True
+        state = conclusion({result.outcome for result in (*refused, *taken)})
+        if state is BayState.ACCESSIONED and len(taken) == len(offered):
+            progress.show(state=state, current=None)
+        else:
+            _reading(progress)
+        for number in due:
+            submission, result = offered[number], taken[number]
+            taken[number] = self._tried(submission, partial(self._clear, submission, result))
 
     def _identified(self, bay: Bay, files: list[Candidate], now: datetime) -> VolumeIdentity:
         """Return whose volume this is; where it no longer tells, what it was before it was cleared.
@@ -180,43 +231,54 @@ class Station:
         }
         return replace(volume, identity=before.pop()) if len(before) == 1 else volume
 
-    def _conclude(self, progress: Progress, results: Iterable[Result]) -> None:
-        outcomes = {result.outcome for result in results}
-        quarantined = [r for r in results if r.outcome is Outcome.QUARANTINED]
-        if quarantined:
-            reason = quarantined[0].reason
-            facts = {"files": len(quarantined), "first": quarantined[0].path}
-            progress.show(state=BayState.ATTENTION, reason=reason, facts=facts, current=None)
-        elif Outcome.WAITING in outcomes:
-            progress.show(state=BayState.WAITING, current=None)
-        elif Outcome.SEALED in outcomes:
+    def _conclude(self, progress: Progress, results: list[Result]) -> None:
+        state = conclusion({result.outcome for result in results})
+        told: dict[str, Any] = {"reason": None, "facts": {}}
+        if state is BayState.ATTENTION:
+            wrong = [r for r in results if r.outcome is Outcome.QUARANTINED]
+            facts = {"files": len(wrong), "first": wrong[0].path}
+            told = {"reason": wrong[0].reason, "facts": facts}
+        elif state is BayState.DELIVERING:
             sealed = [r for r in results if r.outcome is Outcome.SEALED]
             why = next((r.reason for r in sealed if r.reason), None)
-            facts = {"sealed": len(sealed)}
-            progress.show(state=BayState.DELIVERING, reason=why, facts=facts, current=None)
-        else:
-            progress.show(state=BayState.SAFE, current=None, reason=None)
+            told = {"reason": why, "facts": {"sealed": len(sealed)}}
+        resting = state is BayState.ACCESSIONED and not progress.worked
+        if not (resting and progress.state in GREEN):
+            progress.show(state=state, current=None, **told)
+        if resting:
+            progress.show(state=BayState.SAFE, current=None, **told)
+        elif state is BayState.ACCESSIONED and results and all(one.cleared for one in results):
+            progress.show(state=BayState.CLEARED)
 
     def _one(
         self, submission: Submission, progress: Progress, *, open_elsewhere: bool | None
     ) -> Result:
-        shown = display(submission.path)
-        progress.show(current=shown)
+        progress.show(current=display(submission.path))
         before = progress.bytes_done
-        entry = self.journal.take(
+        entry = self._entry(submission)
+        self.on_step("found")
+        result = self._tried(
+            submission,
+            lambda: self._walk(entry, submission, progress, open_elsewhere=open_elsewhere),
+        )
+        progress.show(bytes_done=before + submission.size)
+        return result
+
+    def _entry(self, submission: Submission) -> Entry:
+        return self.journal.take(
             source=submission.source,
             path=submission.path,
             size=submission.size,
             mtime_ns=submission.mtime_ns,
             bay=submission.bay,
         )
-        self.on_step("found")
+
+    def _tried(self, submission: Submission, act: Callable[[], Result]) -> Result:
+        """Return what an act on one file gives; a fault of this file alone is its result."""
         try:
-            result = self._walk(entry, submission, progress, open_elsewhere=open_elsewhere)
+            return act()
         except SubmissionError as error:
-            result = self._quarantine(
-                submission, error.facts.get("reason", error.code), error.facts
-            )
+            return self._quarantine(submission, error.facts.get("reason", error.code), error.facts)
         except StorageFullError:
             self._undo(submission)
             raise
@@ -228,10 +290,7 @@ class Station:
             if error.errno in _GONE or not submission.root.is_dir():
                 self._undo(submission)
                 raise MountGoneError(str(submission.root)) from error
-            facts = {"errno": error.errno}
-            result = self._quarantine(submission, "read-error", facts)
-        progress.show(bytes_done=before + submission.size)
-        return result
+            return self._quarantine(submission, "read-error", {"errno": error.errno})
 
     def _walk(
         self,
@@ -245,18 +304,23 @@ class Station:
         if entry.state is State.QUARANTINED and given_up:
             # Tried in this docking; once more would only wear the card and flood the log.
             return Result(display(submission.path), Outcome.QUARANTINED, reason=entry.reason)
+        checked = (submission.bay, submission.path) in self._checked
+        if not (checked and entry.state in RECEIPTED):
+            progress.worked = True
         if entry.state in {State.CLEARED, State.GONE, State.QUARANTINED}:
             entry = self.journal.move(entry, State.WAITING, recording=None)
         if entry.state is State.SEALING:
             entry = self._undo(submission)
         if entry.state in RECEIPTED:
-            entry = self._same_bytes(entry, submission)
+            entry = self._same_bytes(entry, submission, progress)
         if entry.state is State.WAITING:
             settled = self._settled(submission, open_elsewhere=open_elsewhere)
             if settled is not Settled.WHOLE:
                 reason = "still-writing" if settled is Settled.WAIT else "growing"
                 return Result(display(submission.path), Outcome.WAITING, reason=reason)
-            entry = self._known(entry, submission) or self._seal(entry, submission, progress)
+            entry = self._known(entry, submission, progress) or self._seal(
+                entry, submission, progress
+            )
         if entry.state is State.SEALED and self.centre.immediate:
             entry = self.deliver(entry)
         if entry.state is State.SEALED:
@@ -264,9 +328,9 @@ class Station:
             return Result(
                 display(submission.path), Outcome.SEALED, recording, entry.sha256, entry.reason
             )
-        return self._maybe_clear(entry, submission)
+        return _receipted(entry, submission)
 
-    def _same_bytes(self, entry: Entry, submission: Submission) -> Entry:
+    def _same_bytes(self, entry: Entry, submission: Submission, progress: Progress) -> Entry:
         """Once a docking, read a receipted file again: same name and time may hold other bytes.
 
         FAT counts time in two seconds and recorders restart their counters; other bytes are
@@ -275,6 +339,7 @@ class Station:
         key = (submission.bay, submission.path)
         if key in self._checked or entry.state is State.CLEARING:
             return entry
+        _reading(progress)
         if digest_source(submission).hex != entry.sha256:
             entry = self.journal.move(
                 entry, State.WAITING, recording=None, receipt=None, record=None, envelope=None
@@ -297,11 +362,12 @@ class Station:
             patience = replace(patience, quiet_s=submission.quiet_s)
         return settle(looks, name, patience, held_open=open_elsewhere)
 
-    def _known(self, entry: Entry, submission: Submission) -> Entry | None:
+    def _known(self, entry: Entry, submission: Submission, progress: Progress) -> Entry | None:
         """Return the entry as DUPLICATE if these bytes of this source hold a receipt already."""
         source, size = submission.source, submission.size
         if not (self.journal.same_size(source, size) or self.centre.holds_size(source, size)):
             return None
+        _reading(progress)
         digest = digest_source(submission)
         self.on_step("hashed")
         before = self.journal.with_receipt(source, digest.hex)
@@ -320,6 +386,7 @@ class Station:
     def _seal(self, entry: Entry, submission: Submission, progress: Progress) -> Entry:
         recording = new_recording_id(self.clock(), self.entropy(10))
         done = progress.bytes_done
+        _reading(progress)
         with open_source(submission) as source:
             media = probe(
                 source,
@@ -376,23 +443,12 @@ class Station:
         self.on_step("accessioned")
         return entry
 
-    def _maybe_clear(self, entry: Entry, submission: Submission) -> Result:
-        duplicate = entry.state is State.DUPLICATE
-        recording = entry.facts.get("recording") or str(entry.recording)
-        if entry.receipt is None or entry.state not in RECEIPTED:
-            raise SubmissionError(reason="journal-damaged")
-        cleared = False
-        if entry.changed and self.clearing.due(entry.changed, self.clock()):
-            cleared = self._clear(entry, submission, recording)
-        return Result(
-            display(submission.path),
-            Outcome.DUPLICATE if duplicate else Outcome.ACCESSIONED,
-            recording,
-            entry.sha256,
-            cleared=cleared,
-        )
+    def _due(self, entry: Entry) -> bool:
+        return entry.changed is not None and self.clearing.due(entry.changed, self.clock())
 
-    def _clear(self, entry: Entry, submission: Submission, recording: str) -> bool:
+    def _clear(self, submission: Submission, result: Result) -> Result:
+        entry = self._entry(submission)
+        recording = str(result.recording)
         receipt = entry.receipt or b""
         if entry.state is not State.CLEARING:
             entry = self.journal.move(entry, State.CLEARING)
@@ -411,7 +467,7 @@ class Station:
             raise SubmissionError(reason="changed") from error
         self.on_step("unlinked")
         self._cleared(entry, recording)
-        return True
+        return replace(result, cleared=True)
 
     def _cleared(self, entry: Entry, recording: str) -> None:
         # A centre far away hears of it through the journal: once, whenever we are killed.
@@ -426,12 +482,22 @@ class Station:
             self.journal.move(entry, State.CLEARED)
         self.on_step("cleared")
 
-    def _dock(self, volume: VolumeIdentity, bay: Bay) -> None:
-        """Note where a source is. The same serial in two bays is two devices: stop and ask."""
+    def _dock(self, volume: VolumeIdentity, bay: Bay) -> bool:
+        """Note where a source is; tell whether it took another's place since the last look.
+
+        Raises: SubmissionError(serial-twice): the same serial in two bays is two devices.
+        """
+        with self._lock:
+            here = {source for source, name in self._docked.items() if name == bay.name}
+        # A volume that tells nothing any more may be the same one, cleared.
+        changed_places = bool(here) and volume.how != "bay" and volume.identity not in here
+        if changed_places:
+            self._forget(bay)
         with self._lock:
             other = self._docked.setdefault(volume.identity, bay.name)
         if other != bay.name:
             raise SubmissionError(reason="serial-twice", serial=volume.identity, other_bay=other)
+        return changed_places
 
     def _finish_clearing(self, bay: Bay, volume: VolumeIdentity, present: set[bytes]) -> None:
         """After a crash between unlink and note: what is gone from this very source is noted."""
@@ -459,13 +525,7 @@ class Station:
 
     def _undo(self, submission: Submission) -> Entry:
         """Give up an unfinished attempt at this file, at the centre and in the journal."""
-        entry = self.journal.take(
-            source=submission.source,
-            path=submission.path,
-            size=submission.size,
-            mtime_ns=submission.mtime_ns,
-            bay=submission.bay,
-        )
+        entry = self._entry(submission)
         if entry.state is State.SEALING:
             if entry.recording is not None:
                 self.centre.discard(entry.recording)
@@ -496,13 +556,19 @@ class Station:
                 del self._docked[source]
 
     def _report(self, progress: Progress) -> None:
-        """Pass progress on; the journal's row for screens is written at most twice a second."""
+        """Pass progress on; the journal's row for screens is written at most twice a second.
+
+        A bay at rest is looked at in silence: nothing of it changes until it is at work again.
+        """
+        same = self._states.get(progress.bay) is progress.state
+        moving = same and progress.current is not None
+        if moving and progress.state not in _AT_WORK:
+            return
         self.listen(progress)
         with self._lock:
             last = self._shown.get(progress.bay, 0.0)
             now = self.clock().timestamp()
-            moving = progress.state is BayState.SEALING and progress.current is not None
-            if moving and 0 <= now - last < 0.5:  # noqa: PLR2004 - seconds
+            if moving and 0 <= now - last < _SHOWN_S:
                 return
             self._shown[progress.bay] = now
             self.journal.show_bay(
@@ -517,6 +583,25 @@ class Station:
                 reason=progress.reason,
                 facts=progress.facts,
             )
+            self._states[progress.bay] = progress.state
+
+
+def _reading(progress: Progress) -> None:
+    """Show that a file is read; while a bay's files are being sealed that is part of it."""
+    if progress.state not in {BayState.SCANNING, BayState.SEALING}:
+        progress.show(state=BayState.SCANNING)
+
+
+def _receipted(entry: Entry, submission: Submission) -> Result:
+    """Return a receipted file's outcome. Raises: SubmissionError(journal-damaged)."""
+    if entry.receipt is None or entry.state not in RECEIPTED:
+        raise SubmissionError(reason="journal-damaged")
+    return Result(
+        display(submission.path),
+        Outcome.DUPLICATE if entry.state is State.DUPLICATE else Outcome.ACCESSIONED,
+        entry.facts.get("recording") or str(entry.recording),
+        entry.sha256,
+    )
 
 
 def _source(bay: Bay, volume: VolumeIdentity, serial: str | None) -> str:

@@ -49,6 +49,17 @@ def identify(mount: Path, names: Iterable[tuple[bytes, ...]], now: datetime) -> 
     return VolumeIdentity(f"unknown:{mount.name or 'bay'}", None, "bay")
 
 
+def vacant(mount: Path) -> bool:
+    """Tell whether nothing is docked here: no entry at all, and no volume of its own.
+
+    A device that was cleared keeps its folders; one without even these is known by its mount.
+    """
+    try:
+        return next(mount.iterdir(), None) is None and _uuid(mount) is None
+    except OSError:
+        return True
+
+
 def landed(facts: SourceFacts, parts: tuple[bytes, ...], place: str) -> SourceFacts:
     """Return the facts of a file in a landing folder, with the serial that its place tells.
 

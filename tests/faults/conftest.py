@@ -38,11 +38,11 @@ STEPS = (
     "receipt-kept",
     "delivered",
     "accessioned",
+    "hashed",
     "clearing",
     "unlinked",
     "clear-noted",
     "cleared",
-    "hashed",
 )
 
 

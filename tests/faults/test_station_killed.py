@@ -25,7 +25,7 @@ import pytest
 from api import wiring
 from api.station_home import StationHome
 from api.whole_check import orphans, whole_check
-from ingest.bay import BayState, Outcome
+from ingest.bay import GREEN, BayState, Outcome
 from ingest.clear import verified
 from ingest.journal import RECEIPTED, Journal, State
 from ingest.uploads import PART
@@ -58,6 +58,25 @@ STEPS = (
     "cleared",
     "note-sent",
     "hashed",
+)
+
+
+# What a bay shows while a recorder comes, is refused for a moment, is delivered and is cleared.
+STATES = (
+    BayState.EMPTY,
+    BayState.UNKNOWN,
+    BayState.EMPTY,
+    BayState.MOUNTING,
+    BayState.SCANNING,
+    BayState.WAITING,
+    BayState.SCANNING,
+    BayState.SEALING,
+    BayState.ATTENTION,
+    BayState.DELIVERING,
+    BayState.SCANNING,
+    BayState.ACCESSIONED,
+    BayState.CLEARED,
+    BayState.SAFE,
 )
 
 
@@ -115,6 +134,33 @@ class Docked:
         process.start()
         process.join()
         return process.exitcode
+
+    def run_bay(self, state: str = "", when: str = "", occurrence: int = 1) -> int | None:
+        """Let the bay pass through every state in a process of its own; return its exit code."""
+        recorder = self.township.folder / "recorder"
+        recorder.mkdir()
+        self._move(self.bay, recorder)
+        given = (self.township.folder, self.township.name, state, when, occurrence)
+        process = self.fresh.Process(target=township_once.bay, args=given)
+        process.start()
+        process.join()
+        self._move(recorder, self.bay)
+        (self.bay / "link").unlink(missing_ok=True)
+        return process.exitcode
+
+    @staticmethod
+    def _move(here: Path, there: Path) -> None:
+        for path in here.iterdir():
+            path.rename(there / path.name)
+
+    def check_green_was_true(self) -> None:
+        """If the bay showed green when it was killed, every file of it holds a receipt."""
+        journal = Journal(JournalStore(self.township.folder / "var" / "station.db"), _no_clock)
+        shown = {row.state for row in journal.bays() if row.name == "bay-1"}
+        held = {entry.path for entry in journal.in_state(*RECEIPTED)}
+        journal.close()
+        if shown & GREEN:
+            assert held == set(self.files)
 
     def dock_again_what_was_cleared(self) -> None:
         assert self.run() == 0
@@ -227,6 +273,29 @@ def test_a_station_killed_while_it_knows_a_file_again_makes_no_second_recording(
 ) -> None:
     docked.dock_again_what_was_cleared()
     assert docked.run("hashed") == -signal.SIGKILL
+    docked.check_restart()
+
+
+def test_a_bay_passes_through_every_state_on_its_way(docked: Docked) -> None:
+    assert docked.run_bay() == 0
+    states = (docked.township.folder / "states").read_text().split()
+    assert tuple(map(BayState, states)) == STATES
+    assert set(STATES) == set(BayState)
+    docked.check_delivered_once()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(
+    ("state", "occurrence"),
+    [(state, STATES[: place + 1].count(state)) for place, state in enumerate(STATES)],
+)
+def test_a_station_killed_at_a_state_of_its_bay_clears_nothing_early_and_delivers_once(
+    docked: Docked, state: BayState, occurrence: int, when: str
+) -> None:
+    assert docked.run_bay(state, when, occurrence) == -signal.SIGKILL
+    docked.check_green_was_true()
+    with docked.township.open() as home:
+        assert {row.state for row in home.journal.bays()} <= {BayState.UNKNOWN}
     docked.check_restart()
 
 
