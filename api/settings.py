@@ -105,6 +105,7 @@ class Settings(BaseSettings):
     sweep_s: float = Field(default=5.0, gt=0)
     host: str = "127.0.0.1"
     port: int = Field(default=8743, ge=0, le=65535)
+    screen_port: int | None = Field(default=None, ge=0, le=65535)  # the dock's screen, here alone
     tls_certificate: Path | None = None  # PEM files; without them a proxy must speak TLS
     tls_key: Path | None = None
     session_hours: float = Field(default=10.0, gt=0)

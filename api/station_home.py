@@ -31,10 +31,10 @@ from ingest.settle import Patience
 from ingest.spool import Spool
 from ingest.station import Station
 from storage import canonical
-from storage.catalogue.journal import JournalStore
+from storage.catalogue.journal import BayRow, JournalStore
 from storage.digest import Algorithm
 from storage.durable import place
-from storage.errors import EnrolmentError, KeyRingError
+from storage.errors import EnrolmentError, KeyRingError, LiuhenError
 from storage.signing import SigningKey, VerifyKey, sign_document
 from storage.vault.folder_objects import FolderObjects
 from storage.vault.keys import KeyRing, SealKey, write_station_ring
@@ -135,6 +135,8 @@ class StationHome:
     tally: Tally
     on_step: Callable[[str], None]
     _lock: int
+    away: str | None = None  # the code of why the centre did not answer last
+    reached_at: datetime | None = None  # when it last did, since this process began
 
     @classmethod
     def open(
@@ -228,16 +230,31 @@ class StationHome:
 
     def deliver(self) -> Tally:
         """Make one pass of deliveries and tell the centre how the station is."""
-        self.tally = self.delivery.run()
-        return self.tally
+        self.tally = tally = self.delivery.run()
+        if tally.away is not None:
+            self.away = tally.away
+        elif tally.accessioned or tally.notes:
+            self._reached()
+        return tally
 
     def report(self) -> None:
         """Tell the centre how the station is, and learn its time. Raises: as `CentreClient.ask`."""
+        try:
+            self._tell()
+        except LiuhenError as error:
+            self.away = error.code
+            raise
+        self._reached()
+
+    def _reached(self) -> None:
+        self.away, self.reached_at = None, self.clock()
+
+    def _tell(self) -> None:
         self.centre.client.measure_clock()
         document = {
             "bays": [
                 {"name": bay.name, "state": bay.state, "reason": bay.reason}
-                for bay in self.journal.bays()
+                for bay in shown(self.settings, self.journal)
             ],
             "spool": self.spool(),
             "clock": self.clock().isoformat(),
@@ -248,13 +265,24 @@ class StationHome:
 
     def spool(self) -> dict[str, Any]:
         """Return how full the spool is and what is wrong; see `spool_of`."""
-        return spool_of(self.journal, self.centre.spool, self.clock, self.tally.away)
+        return spool_of(self.journal, self.centre.spool, self.clock, self.away)
 
     def close(self) -> None:
         """Let go of the journal, and of the home."""
         self.centre.client.wire.close()
         self.journal.close()
         os.close(self._lock)
+
+
+def bay_names(settings: Settings) -> list[str]:
+    """Return the names of what this station watches: bays, landing folders, then cameras."""
+    return [bay.name for bay in bays_of(settings)] + sorted(settings.cameras)
+
+
+def shown(settings: Settings, journal: Journal) -> list[BayRow]:
+    """Return what the bays of the settings show; the journal remembers others that are no more."""
+    rows = {row.name: row for row in journal.bays()}
+    return [rows[name] for name in bay_names(settings) if name in rows]
 
 
 def look(settings: Settings) -> dict[str, Any]:
@@ -282,7 +310,7 @@ def look(settings: Settings) -> dict[str, Any]:
                 "reason": bay.reason,
                 "reason_zh": reason_zh(bay.reason),
             }
-            for bay in journal.bays()
+            for bay in shown(settings, journal)
         ]
         spool = spool_of(journal, _spool(settings), now, away)
     finally:
@@ -297,8 +325,8 @@ def spool_of(journal: Journal, spool: Spool, now: CentreClock, away: str | None)
     what keeps deliveries from going on.
     """
     used = spool.used()
-    waiting = journal.in_state(State.SEALED)
-    oldest = min((entry.changed for entry in waiting if entry.changed), default=None)
+    backlog = journal.backlog()
+    oldest = min((one.since for one in backlog), default=None)
     alarms = []
     if used >= spool.limit * _FILLING:
         alarms.append("spool-full" if used >= spool.limit * _FULL else "spool-filling")
@@ -311,10 +339,10 @@ def spool_of(journal: Journal, spool: Spool, now: CentreClock, away: str | None)
     return {
         "used": used,
         "limit": spool.limit,
-        "waiting": len(waiting),
+        "waiting": sum(one.files for one in backlog),
         "oldest": oldest.isoformat() if oldest else None,
         "notes": len(journal.notes()),
-        "refused": sum(entry.reason is not None for entry in waiting),
+        "refused": sum(one.troubled for one in backlog),
         "alarms": alarms,
     }
 

@@ -72,6 +72,18 @@ class Entry:
     changed: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What of one bay's source is not delivered: files, bytes, since when, how many failed."""
+
+    bay: str
+    source: str
+    files: int
+    bytes: int
+    since: datetime
+    troubled: int
+
+
 class Journal:
     """The station's journal; each call is durable when it returns."""
 
@@ -137,6 +149,20 @@ class Journal:
     def in_state(self, *states: State) -> list[Entry]:
         """Return all entries in these states, oldest first."""
         return [_entry(row) for state in states for row in self._store.rows(state=state)]
+
+    def backlog(self) -> list[Backlog]:
+        """Return what is sealed and not accessioned yet, summed by bay and source."""
+        return [
+            Backlog(
+                row.bay,
+                row.source,
+                row.files,
+                row.bytes,
+                datetime.fromisoformat(row.changed),
+                row.troubled,
+            )
+            for row in self._store.backlog(State.SEALED)
+        ]
 
     def of_source(self, source: str) -> list[Entry]:
         """Return all entries of one source, oldest first."""

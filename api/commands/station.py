@@ -8,6 +8,7 @@ import logging
 import random
 import signal
 import threading
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,9 @@ import typer
 from api import station_home
 from api.commands.serve import log_to_stderr
 from api.commands.terminal import ERR, OUT, bay_bars, say_json, say_result
+from api.console.screen_page import showing
 from api.problems import alarm_zh, reason_zh
+from api.screen import Screen
 from api.settings import Settings
 from api.station_home import StationHome
 from api.wiring import open_or_found, recorders_of
@@ -85,10 +88,12 @@ def _remote(settings: Settings, stop: threading.Event) -> None:
         home = StationHome.open(settings, listen)
         recorders = recorders_of(settings, home.station.sandbox, home.journal, home.clock)
         worker = Worker(home.station, home.bays(), settings.sweep_s, _print_results, recorders)
+        screen = Screen(settings, home.journal, home.clock, time.monotonic, home)
         worker.start()
         courier = threading.Thread(target=_deliver, args=(home, stop), name="delivery")
         courier.start()
-        stop.wait()
+        with showing(screen, settings.screen_port, LOG.info):
+            stop.wait()
         worker.stop()
         courier.join()
         home.close()
@@ -123,8 +128,10 @@ def _embedded(settings: Settings, stop: threading.Event) -> None:
     with bay_bars() as listen:
         station, recorders = office.station(listen), office.recorders()
         worker = Worker(station, office.bays(), settings.sweep_s, _print_results, recorders)
+        screen = Screen(settings, office.journal, office.clock, time.monotonic)
         worker.start()
-        stop.wait()
+        with showing(screen, settings.screen_port, LOG.info):
+            stop.wait()
         worker.stop()
     office.close()
 

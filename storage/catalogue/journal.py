@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     JSON,
@@ -19,6 +19,7 @@ from sqlalchemy import (
     String,
     UniqueConstraint,
     delete,
+    func,
     select,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
@@ -88,6 +89,17 @@ class NoteRow(JournalBase):
     at: Mapped[str] = mapped_column(String(32))
 
 
+class BacklogRow(NamedTuple):
+    """What of one source in one bay stands in a state; `changed` is the oldest."""
+
+    bay: str
+    source: str
+    files: int
+    bytes: int
+    changed: str
+    troubled: int
+
+
 class JournalStore:
     """The journal's file, opened; every `write` is one durable transaction."""
 
@@ -141,6 +153,23 @@ class JournalStore:
         wanted = select(SubmissionRow).filter_by(**equal).order_by(SubmissionRow.id)
         with Session(self._engine, expire_on_commit=False) as session:
             return list(session.scalars(wanted))
+
+    def backlog(self, state: str) -> list[BacklogRow]:
+        """Return what stands in a state, summed by bay and source; reads no record."""
+        wanted = (
+            select(
+                SubmissionRow.bay,
+                SubmissionRow.source,
+                func.count(),
+                func.sum(SubmissionRow.size),
+                func.min(SubmissionRow.changed),
+                func.count(SubmissionRow.reason),
+            )
+            .where(SubmissionRow.state == state)
+            .group_by(SubmissionRow.bay, SubmissionRow.source)
+        )
+        with Session(self._engine) as session:
+            return [BacklogRow(*row) for row in session.execute(wanted)]
 
     def add(self, **columns: Any) -> SubmissionRow:
         """Write a new row; durable on return."""
