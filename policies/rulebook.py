@@ -74,7 +74,7 @@ _SEES = {
     Scope.CASE: {"stage", "features", "without", "move", "major"},
     Scope.PROCEEDING: {"proceeding"},
     Scope.TOWNSHIP: set(),
-    Scope.KEEP: {"action"},
+    Scope.KEEP: {"action", "footage"},
 }
 
 

@@ -13,9 +13,15 @@ from typing import Any
 from policies.facts import ActionFacts, CaseFacts, ProceedingFacts, TownshipFacts, Waiver
 from policies.findings import Basis, Finding, Severity, Verdict
 from policies.requirements.outcome import Checked, Outcome, Requirement, Scope
-from policies.requirements.retain import Retain
 from policies.stages import ActionKind, Stage
-from policies.terms import Approver, Feature, Manner, ProceedingKind, WaiverReason
+from policies.terms import (
+    Approver,
+    Feature,
+    FootageClass,
+    Manner,
+    ProceedingKind,
+    WaiverReason,
+)
 from policies.waivers import Terms, concerned_in, weighed
 from policies.wording import COUNTY_TIME
 
@@ -34,7 +40,8 @@ class When:
     """When a rule applies; what is empty does not restrict it, what is given must all hold.
 
     `features` asks for any of them, `without` for none of them. `moves` are the stages that a
-    case asks to go to; a rule with moves is silent until one of them is asked for.
+    case asks to go to; a rule with moves is silent until one of them is asked for. `footage` is
+    for what retention asks (`policies/retention.py`).
     """
 
     action: tuple[ActionKind, ...] = ()
@@ -45,6 +52,7 @@ class When:
     move: tuple[Stage, ...] = ()
     major: bool | None = None
     proceeding: tuple[ProceedingKind, ...] = ()
+    footage: tuple[FootageClass, ...] = ()
 
     def holds(self, facts: Judged, *, major: bool) -> bool:
         """Tell whether the rule speaks about these facts."""
@@ -134,10 +142,13 @@ class Rulebook:
 
     def is_major(self, facts: Judged, at: datetime) -> bool:
         """Tell whether a decision in this case is a major one by the list of that day (第九条)."""
+        return self.major(getattr(facts, "features", ()), at)
+
+    def major(self, features: Iterable[Feature], at: datetime) -> bool:
+        """Tell whether these features make a decision major by the list of that day (第九条)."""
         day = at.astimezone(COUNTY_TIME).date()
         listed = [one for one in self.editions if one.major and one.since <= day]
         newest = max(listed, key=lambda one: one.since, default=None)
-        features = getattr(facts, "features", ())
         return newest is not None and not set(newest.major).isdisjoint(features)
 
     def in_force(self, at: datetime) -> tuple[Rule, ...]:
@@ -148,16 +159,6 @@ class Rulebook:
             if rule.in_force(at) and (older is None or older.effective_from < rule.effective_from):
                 newest[rule.id] = rule
         return tuple(newest.values())
-
-    def retention_days(self, at: datetime, kind: ActionKind | None = None) -> tuple[int, str]:
-        """Return the longest period in days that applies, and the rule that asks for it."""
-        asked = [
-            (rule.requirement.lock_days, rule.id)
-            for rule in self.in_force(at)
-            if isinstance(rule.requirement, Retain)
-            and (not rule.when.action or kind in rule.when.action)
-        ]
-        return max(asked, default=(0, "none"))
 
 
 def _finding(rule: Rule, requirement: Checked, facts: Judged) -> Finding:

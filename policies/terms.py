@@ -229,3 +229,62 @@ PROCEEDING_ZH = {
     ProceedingKind.RECONSIDERATION: "行政复议",
     ProceedingKind.LITIGATION: "行政诉讼",
 }
+
+
+class FootageClass(StrEnum):
+    """资料类别: what makes a recording more than ordinary footage (公通字〔2016〕14号).
+
+    EVIDENCE, OBJECTION, MAJOR and DOCUMENT follow from what a recording is linked to; a person may
+    put it into any of them.
+    """
+
+    EVIDENCE = "evidence"
+    OBJECTION = "objection"
+    OBSTRUCTION = "obstruction"
+    INCIDENT = "incident"
+    MAJOR = "major"
+    DOCUMENT = "document"
+
+
+FOOTAGE_ZH = {
+    FootageClass.EVIDENCE: "作为案件证据使用",
+    FootageClass.OBJECTION: "当事人有异议或者投诉",
+    FootageClass.OBSTRUCTION: "阻碍执法",
+    FootageClass.INCIDENT: "突发事件、群体性事件",
+    FootageClass.MAJOR: "重大疑难复杂案件",
+    FootageClass.DOCUMENT: "执法文书",
+}
+FOOTAGE_EN = {
+    FootageClass.EVIDENCE: "serves as evidence",
+    FootageClass.OBJECTION: "objected to or complained of",
+    FootageClass.OBSTRUCTION: "officers were obstructed",
+    FootageClass.INCIDENT: "sudden or mass incident",
+    FootageClass.MAJOR: "major, difficult or complex case",
+    FootageClass.DOCUMENT: "document of a case",
+}
+
+
+class HoldReason(StrEnum):
+    """Why something is held regardless of its period (冻结)."""
+
+    COMPLAINT = "complaint"
+    RECONSIDERATION = "reconsideration"
+    LITIGATION = "litigation"
+    INVESTIGATION = "investigation"
+    OTHER = "other"
+
+
+HOLD_ZH = {
+    HoldReason.COMPLAINT: "投诉举报",
+    HoldReason.RECONSIDERATION: "行政复议",
+    HoldReason.LITIGATION: "行政诉讼",
+    HoldReason.INVESTIGATION: "调查",
+    HoldReason.OTHER: "其他",
+}
+HOLD_EN = {
+    HoldReason.COMPLAINT: "complaint",
+    HoldReason.RECONSIDERATION: "reconsideration",
+    HoldReason.LITIGATION: "litigation",
+    HoldReason.INVESTIGATION: "investigation",
+    HoldReason.OTHER: "other",
+}

@@ -8,13 +8,13 @@ from policies.requirements.outcome import Scope
 
 @dataclass(frozen=True, slots=True)
 class Retain:
-    """Parameters: days from accession; `permanent` is kept as 100 years under lock."""
+    """Parameters: days from accession, or `permanent`."""
 
     scope: ClassVar[Scope] = Scope.KEEP
     days: int = 0
     permanent: bool = False
 
-    @property
-    def lock_days(self) -> int:
-        """Days of the object lock that this period asks for."""
-        return 36_525 if self.permanent else self.days
+    def __post_init__(self) -> None:
+        """Refuse a period that is none, and one that says two things."""
+        if self.permanent == (self.days > 0) or self.days < 0:
+            raise ValueError("either days above 0 or permanent")

@@ -7,7 +7,6 @@ import pytest
 from policies.access import Act, Person, Role, decide
 from policies.facts import Footage
 from policies.linking import propose
-from policies.retention import retain_until
 from policies.rulebook import SHIPPED, RuleError, explain, load
 from policies.stages import ActionKind
 from tests.policies.conftest import T0, at, clip
@@ -170,15 +169,6 @@ def test_a_broken_rulebook_is_refused_with_its_line(tmp_path, old, new, problem)
 def test_an_empty_folder_is_no_rulebook(tmp_path):
     with pytest.raises(RuleError):
         load(tmp_path)
-
-
-def test_retention_takes_the_longest_and_only_grows(now):
-    book = load()
-    ordinary = retain_until(book, now)
-    assert ordinary == now + timedelta(days=184)
-    seized = retain_until(book, now, kind=ActionKind.SEIZURE)
-    assert seized > now + timedelta(days=36_000)
-    assert retain_until(book, now, already=seized) == seized
 
 
 def test_footage_is_proposed_by_officer_and_overlapping_time(seizure):
