@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from api.jobs.rendition import RENDITIONS
 from api.settings import Settings
 from api.whole_check import whole_check
 from api.wiring import MOVED, Office, hold_station, prepare_objects
@@ -69,8 +68,8 @@ def _move(old: Office, settings: Settings, heard: Heard) -> Moved:
     prepare_objects(settings)
     for name in _FOLDERS:
         _copy_folder(old.settings.home / name, settings.home / name)
-    if (old.settings.home / RENDITIONS).is_dir():
-        _copy_folder(old.settings.home / RENDITIONS, settings.home / RENDITIONS)
+    if old.renditions.is_dir():
+        _copy_folder(old.renditions, settings.home / old.renditions.name)
     new = Office.open(settings)
     try:
         objects, size = _copy_objects(old.objects, new.objects, heard)

@@ -87,9 +87,12 @@ class Service:
         """Return a reader of the original; the access is in the log before this returns.
 
         `purpose` is play, copy, bundle, inspect or rendition.
-        Raises: ApiError(forbidden), KeyRingError, EnvelopeError, FixityError, VaultError.
+        Raises: ApiError(forbidden), DestroyedError, KeyRingError, EnvelopeError, FixityError,
+        VaultError.
         """
         self.authorise(visitor, _ACTS[purpose], row.township, recordings.subject_of(row.id))
+        with self.office.catalogue.read() as session:
+            recordings.present(session, row.id)
         opened = self._grant(visitor, row, purpose)
         key = key_of(opened.recording, PAYLOAD)
         size = self.office.objects.facts(key).size

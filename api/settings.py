@@ -21,6 +21,7 @@ from ingest.clear import When
 from ingest.rtsp import Address
 
 CAMERAS_BAY = "cameras"
+TimeServer = Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?$")]
 CameraName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 
 
@@ -117,6 +118,11 @@ class Settings(BaseSettings):
     scrub_days: int = Field(default=30, ge=1)  # in so many days everything is read once
     unwrap_gb: float = Field(default=8.0, gt=0)  # the largest that is inspected again
     sweep_days: int = Field(default=30, ge=2)  # before an object without a recording goes
+    time_servers: list[TimeServer] = Field(default_factory=list)  # host or host:port, by NTP
+    disposition_batch: int = Field(default=1_000, ge=1, le=10_000)  # recordings of one at most
+    brake_items: int = Field(default=200, ge=0)  # a day; above it a further person approves
+    brake_share: float = Field(default=0.01, ge=0, le=1)  # of all recordings kept, likewise
+    cooling_days: int = Field(default=7, ge=1, le=365)  # from approval to destruction
     footage: Path | None = None  # real clips for the demonstration and the tests
     vectors: Path | None = None  # public test vectors, for the tests alone
 

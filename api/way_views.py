@@ -132,7 +132,6 @@ def proceeding(
 ) -> ProceedingOut:
     """Return a proceeding with what it holds now."""
     kind = ProceedingKind(row.kind)
-    holds = proceedings.holds_of(session, row.id)
     return ProceedingOut(
         id=row.id,
         kind=kind,
@@ -145,6 +144,6 @@ def proceeding(
         received_at=row.received_at,
         answered_at=row.answered_at,
         answer=row.answer,
-        held=[one.recording_id for one in holds if one.released_at is None],
+        held=proceedings.held(session, row.id),
         findings=[one.to_json() for one in rulebook.evaluate(proceeding_facts(row, at)).findings],
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.wiring import Office
-from storage.catalogue import recordings
+from storage.catalogue import dispositions, recordings
 from storage.catalogue.audit import audit
 from storage.catalogue.discrepancy import Discrepancy, What
 from storage.catalogue.tables import RecordingRow
@@ -33,6 +33,7 @@ WORDS: dict[str, tuple[str, str]] = {
     Problem.RECORD: ("封存记录签名无效", "a sealed record's signature is bad"),
     Problem.RECEIPT: ("回执无效", "a receipt is bad"),
     Problem.NO_RECEIPT: ("入库未完成,尚无回执", "accession is unfinished: no receipt yet"),
+    Problem.NOT_GONE: ("已销毁的录音录像仍有残留", "something is left of a destroyed recording"),
     Problem.UNREADABLE: ("对象无法读取", "an object cannot be read"),
 }
 
@@ -80,12 +81,16 @@ def whole_check(
         for found in audit(session, office.signer.keys, signed=signed, folder=folder):
             yield _wrong(found)
     with office.catalogue.read() as session:
-        everything = [kept(row) for row in recordings.everything(session)]
+        rows = list(recordings.everything(session))
+        everything = [kept(row) for row in rows if row.destroyed_at is None]
+        gone = [row.id for row in rows if dispositions.destroyed(session, row)]
     ring = office.ring
     fixity = Fixity(
         office.objects, office.stations, ring.verifying("centre"), ring.verifying("log"), progress
     )
     for fault in fixity.check(everything):
+        yield _wrong(fault)
+    for fault in fixity.leftovers(gone):
         yield _wrong(fault)
 
 

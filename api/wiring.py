@@ -7,13 +7,14 @@ below read no settings, no clock and no randomness but what they get from here.
 import fcntl
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 
 from api.settings import CAMERAS_BAY, RecordWhen, Settings
+from api.trusted_time import TrustedTime
 from ingest.accession import LocalCentre
 from ingest.bay import Bay, Progress
 from ingest.clear import Clearing
@@ -25,15 +26,18 @@ from ingest.seal import Seal
 from ingest.settle import Patience
 from ingest.station import Station
 from ingest.uploads import Uploads
+from policies.disposition import Bounds
 from policies.rulebook import SHIPPED, load
 from policies.rules import Rulebook
 from policies.terms import SourceKind
+from policies.trusted_time import Told
 from storage.catalogue import custody_log, enrolment, people, uploads
 from storage.catalogue.journal import JournalStore
 from storage.catalogue.unit_of_work import Catalogue
 from storage.custody.signer import LogSigner
+from storage.destruction import Destruction
 from storage.digest import Algorithm
-from storage.durable import place
+from storage.durable import place, sync_folder
 from storage.errors import LiuhenError, NotFoundError, StoreSetupError
 from storage.signing import VerifyKey
 from storage.vault.folder_objects import FolderObjects
@@ -244,6 +248,7 @@ class Office:
     centre: LocalCentre
     uploads: Uploads
     journal: Journal
+    trusted: Callable[[], Sequence[Told]]
     clock: Callable[[], datetime] = clock
     entropy: Callable[[int], bytes] = entropy
     on_step: Step = _silent
@@ -297,6 +302,7 @@ class Office:
             centre,
             uploads,
             journal,
+            TrustedTime(settings.time_servers, objects, catalogue, clock, time.monotonic),
             on_step=on_step,
         )
 
@@ -361,6 +367,42 @@ class Office:
         )
         station.recover()
         return station
+
+    @property
+    def bounds(self) -> Bounds:
+        """The bounds of dispositions."""
+        settings = self.settings
+        return Bounds(
+            batch=settings.disposition_batch,
+            brake_items=settings.brake_items,
+            brake_share=settings.brake_share,
+            cooling=timedelta(days=settings.cooling_days),
+        )
+
+    @property
+    def renditions(self) -> Path:
+        """Where what was made from recordings lies, sealed."""
+        return self.settings.home / "renditions"
+
+    def destruction(self) -> Destruction:
+        """Build what executes dispositions."""
+        return Destruction(
+            catalogue=self.catalogue,
+            objects=self.objects,
+            rulebook=self.rulebook,
+            bounds=self.bounds,
+            key=self.ring.signing("centre"),
+            trusted=self.trusted,
+            forget=self._forget,
+            on_step=self.on_step,
+        )
+
+    def _forget(self, _recording: str, files: Sequence[str]) -> None:
+        """Remove the files of renditions; those at another worker its own `sweep` removes."""
+        for name in files:
+            (self.renditions / name).unlink(missing_ok=True)
+        if files and self.renditions.is_dir():
+            sync_folder(self.renditions)
 
     def recorders(self) -> list[Recorder]:
         """Build the recorders of this office's room cameras, and register the rooms' sources."""

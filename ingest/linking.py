@@ -9,10 +9,9 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from policies.retention import retain_until
 from policies.rules import Rulebook
-from policies.stages import ActionKind
-from storage.catalogue import cases, recordings
+from storage import holding
+from storage.catalogue import cases, keeping, recordings
 from storage.catalogue.tables import ExhibitRow
 from storage.catalogue.unit_of_work import Catalogue, UnitOfWork
 from storage.recording import RecordingId
@@ -35,6 +34,7 @@ def confirm(kept: Keeping, exhibit: str, *, actor: str) -> ExhibitRow:
     with kept.catalogue.write() as uow:
         confirmed = cases.confirm_exhibit(uow, exhibit, actor=actor)
         keep(uow, confirmed, until, actor)
+    holding.follow(kept.catalogue, kept.objects, [confirmed.recording_id])
     return confirmed
 
 
@@ -54,21 +54,23 @@ def link(
             uow, action, recording, shown_from=shown_from, shown_to=shown_to, actor=actor
         )
         keep(uow, linked, until, actor)
+    holding.follow(kept.catalogue, kept.objects, [linked.recording_id])
     return linked
 
 
 def lock(kept: Keeping, action: str, recording: str) -> datetime:
-    """Lock a recording's objects for as long as an action of this kind demands; return until when.
+    """Lock a recording's objects for as long as it is kept once linked; return until when.
 
-    Raises: NotFoundError, VaultError.
+    Raises: NotFoundError, DestroyedError, VaultError.
     """
     with kept.catalogue.read() as session:
-        kind = ActionKind(cases.action(session, action).kind)
-        row = recordings.by_id(session, recording)
-    until = retain_until(kept.rulebook, row.accessioned_at, kind=kind, already=row.retain_until)
+        recordings.present(session, recording)
+        why = keeping.explained(
+            session, kept.rulebook, [recording], kept.catalogue.now(), assuming=action
+        )[recording]
     for part in PARTS:
-        kept.objects.lock(key_of(RecordingId(UUID(row.id)), part), lockable(until))
-    return until
+        kept.objects.lock(key_of(RecordingId(UUID(recording)), part), lockable(why.until))
+    return why.until
 
 
 def keep(uow: UnitOfWork, exhibit: ExhibitRow, until: datetime, actor: str) -> None:

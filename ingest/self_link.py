@@ -13,6 +13,7 @@ from ingest.linking import Keeping, keep, lock
 from policies.clocks import Reading
 from policies.intervals import Span
 from policies.scene_code import Kind, Parsed, Sighting, Trouble, authentic, measure, parse
+from storage import holding
 from storage.catalogue import case_facts, cases, clocks, exhibits, recordings
 from storage.catalogue.tables import ActionRow, RecordingRow
 from storage.catalogue.unit_of_work import Catalogue, View
@@ -114,7 +115,8 @@ def _link(kept: Keeping, recording: str) -> list[str]:
             (action_id, one.id)
             for action_id in sorted(wanted)
             for one in clocks.came_with(session, row)
-            if _shows(case_facts.action(session, action_id), one)
+            if one.destroyed_at is None
+            and _shows(case_facts.action(session, action_id), one)
             and not _settled(session, action_id, one.id)
         ]
     linked = []
@@ -125,6 +127,7 @@ def _link(kept: Keeping, recording: str) -> list[str]:
             if exhibit is not None:
                 keep(uow, exhibit, until, clocks.SYSTEM)
                 linked.append(one_id)
+    holding.follow(kept.catalogue, kept.objects, linked)
     return linked
 
 

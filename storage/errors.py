@@ -161,6 +161,12 @@ class ConflictError(LiuhenError):
     code = "conflict"
 
 
+class DestroyedError(ConflictError):
+    """The recording was destroyed before: nothing can be done with it any more."""
+
+    code = "destroyed"
+
+
 class EnrolmentError(LiuhenError):
     """A station may not deliver: `reason` says why, and is part of the public code."""
 

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 from storage.digest import Digest
 from storage.errors import LiuhenError, ObjectMissingError
 from storage.record import Receipt, SealedRecord
+from storage.recording import RecordingId
 from storage.signing import VerifyKey
 from storage.vault.objects import (
     ENVELOPE,
@@ -37,6 +39,7 @@ class Problem(StrEnum):
     RECEIPT = "bad-receipt"
     NO_RECEIPT = "no-receipt"  # accession was cut short; the next sweep of its station mends it
     UNREADABLE = "unreadable-object"
+    NOT_GONE = "not-gone"  # its destruction says that nothing is left
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,16 @@ class Fixity:
         owners = dict(self._owners(everything))
         for one in everything:
             yield from self._one(one, owners)
+
+    def leftovers(self, gone: Iterable[str]) -> Iterator[Fault]:
+        """Yield what is left of recordings whose destruction is said to be complete."""
+        for recording in gone:
+            for part in PARTS:
+                try:
+                    self.objects.facts(key_of(RecordingId(UUID(recording)), part))
+                except ObjectMissingError:
+                    continue
+                yield Fault(Problem.NOT_GONE, recording, part)
 
     def orphans(self, known: Iterable[str]) -> Iterator[str]:
         """Yield the keys of objects that belong to no known recording: attempts cut short."""

@@ -30,6 +30,8 @@ ALLOWED = {
     "chinese_calendar": ("policies.calendar",),
     "zxingcpp": ("ingest.sandboxed", "ingest.scene_code"),
     "minio": ("storage.vault.minio_objects",),
+    "ntplib": ("api.trusted_time",),
+    "fpdf": ("api.certificate_pdf",),
     "jwt": ("api.station_door", "ingest.centre_client"),
     "urllib3": ("ingest.centre_client", "storage.vault.minio_objects"),
     "yaml": ("policies.rulebook", "ingest.sources"),

@@ -1,17 +1,19 @@
-"""`lock`: extend an object's lock where it ends before the recording may go.
+"""`lock`: promise, lock and hold what rules, links and holds ask for by now; only ever upwards.
 
-Locks only ever grow, so it may run at any time and any number of times. What was extended is an
+A rulebook may have lengthened, a crash may have come between a hold and the store's. Locks and
+promises only grow, so it may run at any time and any number of times. What was extended is an
 entry in the log. A missing object is for `verify` to tell.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 from api.jobs.kind import SYSTEM, Facts, Kind, Queue, Step, recording_of
 from api.wiring import Office
-from storage.catalogue import jobs, recordings
+from storage import holding
+from storage.catalogue import jobs, keeping, proceedings, recordings
 from storage.catalogue.jobs import Job
 from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork
@@ -27,25 +29,37 @@ def work(office: Office, job: Job, step: Step) -> Facts:
     """Look first, then extend, so that a resumed job still knows what it has to tell."""
     weak: list[Any] = []
     missing: list[str] = []
+    held: list[str] = []
     cursor, number = "", 0
     while True:
         page = step(f"look-{number}", partial(_look, office, job, cursor))
         weak += page["weak"]
         missing += page["missing"]
+        held += page["held"]
         cursor, number = page["next"], number + 1
         if not cursor:
             break
     for one in weak:
         with office.catalogue.read() as session:
             row = recordings.by_id(session, one["recording"])
+        if row.destroyed_at is not None:
+            continue
         for part in one["parts"]:
-            office.objects.lock(key_of(_id(row), part), lockable(row.retain_until))
-    return {"extended": weak, "missing": missing}
+            until = datetime.fromisoformat(one["until"])
+            office.objects.lock(key_of(_id(row), part), lockable(max(until, row.retain_until)))
+    changed = holding.follow(office.catalogue, office.objects, held)
+    return {"extended": weak, "missing": missing, "held": changed}
 
 
 def settle(_office: Office, uow: UnitOfWork, job: Job, found: Facts) -> Facts:
-    """Say in the log which locks were extended; have what is missing verified."""
+    """Say in the log which locks were extended; have what is missing verified.
+
+    Footage of an open proceeding's interval that came in since is held; the store is told next.
+    """
     for one in found["extended"]:
+        until = datetime.fromisoformat(one["until"])
+        reason = f"job:{job.id}"
+        recordings.extend_retention(uow, one["recording"], until, actor=job.asked_by, reason=reason)
         uow.record(
             "recording.lock",
             PremisType.POLICY_ASSIGNMENT,
@@ -57,33 +71,42 @@ def settle(_office: Office, uow: UnitOfWork, job: Job, found: Facts) -> Facts:
     for recording in found["missing"]:
         subject = recordings.subject_of(recording)
         jobs.ask(uow, "verify", subject, actor=job.asked_by, slot=f"lock:{job.id}")
+    if job.subject == SYSTEM:
+        for row in proceedings.proceedings(uow.session):
+            for placed in proceedings.hold_more(uow, row.id, actor=job.asked_by):
+                jobs.ask(uow, "hold", f"hold:{placed.id}", actor=job.asked_by, slot="placed")
     return found
 
 
 def _look(office: Office, job: Job, cursor: str) -> Facts:
-    """Return the weak locks of one page of recordings, and where the next page begins."""
+    """Return what is weak in a page of recordings, and where the next page begins.
+
+    `held` are all of them: whether the store holds what the catalogue does is looked at later.
+    """
     with office.catalogue.read() as session:
         if job.subject == SYSTEM:
             rows = jobs.recordings_after(session, cursor, _PAGE)
         else:
-            rows = [recordings.by_id(session, recording_of(job))]
+            rows = [recordings.present(session, recording_of(job))]
+        now, ids = office.clock(), [row.id for row in rows]
+        why = keeping.explained(session, office.rulebook, ids, now)
     weak, missing = [], []
     for row in rows:
-        until = lockable(row.retain_until)
+        until = max(why[row.id].until, row.retain_until)
         try:
-            parts = [part for part in PARTS if _short(office, row, part)]
+            parts = [part for part in PARTS if _short(office, row, part, until)]
         except ObjectMissingError:
             missing.append(row.id)
             continue
-        if parts:
+        if parts or until > row.retain_until:
             weak.append({"recording": row.id, "parts": parts, "until": until.isoformat()})
     more = rows[-1].id if job.subject == SYSTEM and len(rows) == _PAGE else ""
-    return {"weak": weak, "missing": missing, "next": more}
+    return {"weak": weak, "missing": missing, "held": ids, "next": more}
 
 
-def _short(office: Office, row: RecordingRow, part: str) -> bool:
+def _short(office: Office, row: RecordingRow, part: str, until: datetime) -> bool:
     locked = office.objects.facts(key_of(_id(row), part)).retain_until
-    return locked is None or locked < lockable(row.retain_until)
+    return locked is None or locked < lockable(until)
 
 
 def _id(row: RecordingRow) -> RecordingId:
@@ -96,6 +119,6 @@ KIND = Kind(
     work=work,
     settle=settle,
     queue=Queue.LONG,
-    every=timedelta(days=7),
+    every=timedelta(days=1),
     at=timedelta(hours=4),
 )

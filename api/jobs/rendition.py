@@ -7,7 +7,6 @@ nobody refers to and `sweep` removes.
 
 import hashlib
 import io
-from pathlib import Path
 from uuid import UUID
 
 from api.identity import Visitor
@@ -36,7 +35,6 @@ from storage.vault.sealing import (
 )
 
 POSTER = "poster"
-RENDITIONS = "renditions"
 
 
 class NoPictureError(LiuhenError):
@@ -57,8 +55,8 @@ def work(office: Office, job: Job, _step: Step) -> Facts:
     sealer = Sealer(io.BytesIO(picture), data_key=data_key, context=context_of(own, station))
     sealed = b"".join(bytes(block) for block in sealer)
     digest = hashlib.sha256(sealed).hexdigest()
-    folder(office).mkdir(mode=0o700, exist_ok=True)
-    place(folder(office) / digest, sealed)
+    office.renditions.mkdir(mode=0o700, exist_ok=True)
+    place(office.renditions / digest, sealed)
     return {
         "size": len(picture),
         "sha256": hashlib.sha256(picture).hexdigest(),
@@ -68,7 +66,11 @@ def work(office: Office, job: Job, _step: Step) -> Facts:
 
 
 def settle(_office: Office, uow: UnitOfWork, job: Job, found: Facts) -> Facts:
-    """Refer to the file that lies there, and say in the log that it was made."""
+    """Refer to the file that lies there, and say in the log that it was made.
+
+    Raises: DestroyedError: the recording went while the picture was made.
+    """
+    recordings.present(uow.session, recording_of(job))
     row = RenditionRow(
         id=job.id,
         recording_id=recording_of(job),
@@ -96,6 +98,7 @@ def poster(service: Service, visitor: Visitor, recording: UUID) -> bytes | None:
     office = service.office
     row = service.recording(visitor, recording, Act.PLAY)
     with office.catalogue.read() as session:
+        recordings.present(session, row.id)
         made = jobs.newest_rendition(session, row.id, POSTER)
     if made is None:
         return None
@@ -106,16 +109,11 @@ def poster(service: Service, visitor: Visitor, recording: UUID) -> bytes | None:
     return _opened(office, made)
 
 
-def folder(office: Office) -> Path:
-    """Return where renditions lie."""
-    return office.settings.home / RENDITIONS
-
-
 def _opened(office: Office, made: RenditionRow) -> bytes:
     """Return what was sealed, verified. Raises: FixityError, KeyRingError, EnvelopeError."""
     own = RecordingId(UUID(made.id))
     try:
-        sealed = (folder(office) / made.sealed_sha256).read_bytes()
+        sealed = (office.renditions / made.sealed_sha256).read_bytes()
     except OSError as error:
         raise FixityError(part="rendition", rendition=made.id, problem="missing") from error
     envelope = made.envelope_text.encode()

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from uuid import UUID
 
-from api.jobs import rendition
 from api.jobs.kind import Facts, Kind, Queue, Step, as_found
 from api.wiring import Office
 from ingest.journal import State
@@ -73,13 +72,13 @@ def _orphans(office: Office, now: datetime) -> dict[str, str]:
 
 def _stray_renditions(office: Office, before: datetime) -> int:
     """Remove the files that no rendition refers to: their makers died, or came too late."""
-    if not rendition.folder(office).is_dir():
+    if not office.renditions.is_dir():
         return 0
     with office.catalogue.read() as session:
         known = jobs.rendition_files(session)
     stray = [
         file
-        for file in rendition.folder(office).iterdir()
+        for file in office.renditions.iterdir()
         if file.name not in known and file.stat().st_mtime < before.timestamp()
     ]
     for file in stray:

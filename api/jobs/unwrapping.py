@@ -41,7 +41,7 @@ def unwrapped(office: Office, job: Job, purpose: str) -> Iterator[tuple[Recordin
     service = Service.over(office)
     visitor = service.identity.absent(job.asked_by.removeprefix("person:"), f"job:{job.id}")
     with office.catalogue.read() as session:
-        row = recordings.by_id(session, recording_of(job))
+        row = recordings.present(session, recording_of(job))
     if row.size > office.settings.unwrap_gb * (1 << 30):
         raise TooLargeError(size=row.size)
     with _room(office, row.size) as file:

@@ -30,7 +30,7 @@ def work(office: Office, job: Job, step: Step) -> Facts:
 
     def read() -> Facts:
         with office.catalogue.read() as session:
-            row = recordings.by_id(session, recording_of(job))
+            row = recordings.present(session, recording_of(job))
         faults = [fault.to_json() for fault in fixity(office).check([kept(row)])]
         return {"at": timestamp(office.clock()), "wrong": faults}
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from storage.catalogue import (
     job_tables,
+    keeping_tables,
     log_tables,
     register_tables,
     station_tables,
@@ -12,7 +13,15 @@ from storage.catalogue import (
 )
 from storage.catalogue.columns import Audited, Base
 
-_MODULES = (log_tables, tables, way_tables, register_tables, station_tables, job_tables)
+_MODULES = (
+    log_tables,
+    tables,
+    way_tables,
+    register_tables,
+    station_tables,
+    job_tables,
+    keeping_tables,
+)
 
 AUDITED: tuple[type[Any], ...] = tuple(
     found

@@ -129,6 +129,7 @@ def around(
             RecordingRow.start_at < last,
             func.coalesce(RecordingRow.end_at, RecordingRow.start_at) > first,
             RecordingRow.id.not_in(_recordings_of(row.id, *states)),
+            RecordingRow.destroyed_at.is_(None),
         )
         .order_by(RecordingRow.start_at, RecordingRow.id)
         .limit(MAX_NEARBY)

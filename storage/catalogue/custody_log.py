@@ -31,6 +31,12 @@ class LogReader:
         last = self._session.scalar(select(func.max(LogLeafRow.index)))
         return 0 if last is None else last + 1
 
+    @property
+    def last_at(self) -> datetime | None:
+        """When the last entry was made, by its maker's clock; None while there is none."""
+        newest = select(CustodyEventRow.at).order_by(CustodyEventRow.index.desc()).limit(1)
+        return self._session.scalar(newest)
+
     def node(self, level: int, index: int) -> bytes:
         """Return a complete node. Raises: CustodyError when it is not there."""
         found = self._nodes.get((level, index))

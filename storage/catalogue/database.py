@@ -7,6 +7,7 @@ sort otherwise is refused. What stands in the tables is everybody else's busines
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -112,10 +113,23 @@ def take_turn(connection: Connection, *, at_length: bool = False) -> None:
     connection.execute(statement, {"key": LOG_LOCK})
 
 
+def server_now(connection: Connection) -> datetime | None:
+    """Return the time by the server's clock; None for SQLite, which has none but ours."""
+    if is_sqlite(connection.engine):
+        return None
+    found: datetime | None = connection.scalar(text("SELECT clock_timestamp()"))
+    return found
+
+
 def _pragmas(connection: Any, _record: Any) -> None:
     """Let SQLite write ahead, and sync every commit."""
     connection.isolation_level = None  # we say BEGIN ourselves, below
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "secure_delete=ON",  # an envelope that was shredded leaves nothing in the file
+    ):
         connection.execute(f"PRAGMA {pragma}").close()
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from policies.linking import propose
 from storage.catalogue import case_facts, facts
 from storage.catalogue.case_facts import CONFIRMED, PROPOSED, REJECTED
-from storage.catalogue.recordings import by_id, subject_of
+from storage.catalogue.recordings import present, subject_of
 from storage.catalogue.tables import ActionRow, ExhibitRow, RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.event import PremisType
@@ -63,10 +63,11 @@ def link_by_hand(
     Without an interval given, what recording and action share; for a paper, a photo, or footage
     whose time nobody knows, the whole action. A link that was proposed or rejected is taken over.
     Coverage reckons with the recording's own time, never with the interval given here.
-    Raises: NotFoundError; ConflictError (closed, confirmed already, or nothing is shared).
+    Raises: NotFoundError, DestroyedError; ConflictError (closed, confirmed already, or nothing is
+    shared).
     """
     action = _open_action(uow, action_id)
-    recording = by_id(uow.session, recording_id)
+    recording = present(uow.session, recording_id)
     start, stop = _shown(action, recording, shown_from, shown_to)
     row = uow.session.scalar(
         select(ExhibitRow).where(
@@ -105,7 +106,7 @@ def link_by_code(
     Raises: NotFoundError.
     """
     action = case_facts.action(uow.session, action_id)
-    recording = by_id(uow.session, recording_id)
+    recording = present(uow.session, recording_id)
     row = uow.session.scalar(
         select(ExhibitRow).where(
             ExhibitRow.action_id == action.id, ExhibitRow.recording_id == recording.id
@@ -129,6 +130,8 @@ def _decide(uow: UnitOfWork, exhibit_id: str, state: str, act: str, actor: str) 
     _open_action(uow, row.action_id)
     if row.state == state:
         raise ConflictError(problem=f"the exhibit is {state} already", exhibit=row.id)
+    if state == CONFIRMED:
+        present(uow.session, row.recording_id)
     row.state, row.decided_by = state, actor
     _log(uow, act, row, actor)
     return row

@@ -113,7 +113,7 @@ def case_facts_of(
         asked=asked,
         filed_at=row.filed_at,
         suspended_s=_suspended(row, at),
-        features=_case_features(row, actions),
+        features=case_features(row, actions),
         handlers=_having(session, row.id, Part.HANDLES),
         reviewers=_having(session, row.id, Part.REVIEWS),
         deciders=_having(session, row.id, Part.DECIDES),
@@ -248,7 +248,7 @@ def _features(row: CaseRow) -> tuple[Feature, ...]:
     return tuple(Feature(one) for one in row.features or ())
 
 
-def _case_features(row: CaseRow, actions: Sequence[ActionRow]) -> tuple[Feature, ...]:
+def case_features(row: CaseRow, actions: Sequence[ActionRow]) -> tuple[Feature, ...]:
     """Return what was entered, and what the actions show by themselves: a hearing was held."""
     found = set(_features(row))
     if any(one.kind == ActionKind.HEARING for one in actions):

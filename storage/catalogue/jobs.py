@@ -355,6 +355,7 @@ def longest_unread(session: Session, share: int, before: datetime) -> list[str]:
     wanted = (
         select(RecordingRow.id, read_at < before)
         .outerjoin(VerifiedRow, VerifiedRow.recording_id == RecordingRow.id)
+        .where(RecordingRow.destroyed_at.is_(None))
         .order_by(read_at, RecordingRow.id)
     )
     found = []
@@ -379,24 +380,34 @@ def newest_rendition(session: Session, recording_id: str, kind: str) -> Renditio
     return session.scalar(wanted.order_by(RenditionRow.at.desc(), RenditionRow.id.desc()).limit(1))
 
 
+def renditions_of(session: Session, recording_id: str) -> list[RenditionRow]:
+    """Return everything that was made from a recording, the oldest first."""
+    wanted = select(RenditionRow).where(RenditionRow.recording_id == recording_id)
+    return list(session.scalars(wanted.order_by(RenditionRow.id)))
+
+
 def rendition_files(session: Session) -> set[str]:
-    """Return the name of every rendition's file."""
-    return set(session.scalars(select(RenditionRow.sealed_sha256)))
+    """Return the name of every rendition's file; those without a key any more are not wanted."""
+    wanted = select(RenditionRow.sealed_sha256).where(RenditionRow.envelope_text != "")
+    return set(session.scalars(wanted))
 
 
 def recordings_kept(session: Session) -> int:
-    """Return how many recordings are kept."""
-    return session.scalar(select(func.count()).select_from(RecordingRow)) or 0
+    """Return how many recordings are kept; destroyed ones are not."""
+    wanted = select(func.count()).select_from(RecordingRow)
+    return session.scalar(wanted.where(RecordingRow.destroyed_at.is_(None))) or 0
 
 
 def recording_ids(session: Session) -> Iterator[str]:
-    """Yield the id of every recording."""
+    """Yield the id of every recording that ever was; destroyed ones too."""
     yield from session.scalars(select(RecordingRow.id).execution_options(yield_per=1000))
 
 
 def recordings_after(session: Session, recording_id: str, limit: int) -> list[RecordingRow]:
-    """Return the next recordings after this id, oldest first."""
-    wanted = select(RecordingRow).where(RecordingRow.id > recording_id)
+    """Return the next recordings after this id, oldest first; destroyed ones left out."""
+    wanted = select(RecordingRow).where(
+        RecordingRow.id > recording_id, RecordingRow.destroyed_at.is_(None)
+    )
     return list(session.scalars(wanted.order_by(RecordingRow.id).limit(limit)))
 
 

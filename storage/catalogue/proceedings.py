@@ -1,23 +1,24 @@
 """Complaints, reconsiderations and lawsuits: registered, answered, and what they keep (holds).
 
-Each gathers the footage concerned (the case's, and what was recorded in its township in its
-interval) and places a hold upon it by itself; a hold is released by the proceeding that placed
-it, never by another. Nothing is destroyed yet; what destroys will have to ask `held`.
+Each places holds by itself: on its case, with all that is linked to it, and on what was recorded
+in its township in its interval; a hold is released by the proceeding that placed it, never by
+another (`holds.py`).
 Source: 兴隆县指导意见 第十六, 十八条.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from policies.terms import ProceedingKind
-from storage.catalogue import case_facts
+from policies.holds import of_proceeding
+from policies.terms import HoldReason, ProceedingKind
+from storage.catalogue import case_facts, holds
+from storage.catalogue.holds import NewHold
 from storage.catalogue.people import person
-from storage.catalogue.recordings import by_id, subject_of
-from storage.catalogue.tables import ActionRow, ExhibitRow, RecordingRow
+from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.catalogue.way_tables import HoldRow, ProceedingRow
 from storage.custody.event import PremisType
@@ -80,48 +81,40 @@ def register_proceeding(uow: UnitOfWork, new: NewProceeding, *, actor: str) -> P
 
 
 def hold_more(uow: UnitOfWork, proceeding_id: str, *, actor: str) -> list[HoldRow]:
-    """Hold what concerns an open proceeding and is not held by it yet: footage that came since."""
+    """Hold what concerns an open proceeding and is not held by it yet; return the new holds.
+
+    The case is held as a whole, with whatever is linked to it later; footage of the interval, one
+    by one, as it comes in.
+    """
     row = proceeding(uow.session, proceeding_id)
     if row.answered_at is not None:
         return []
-    held = {one.recording_id for one in holds_of(uow.session, row.id)}
-    added = []
-    for found in concerned(uow.session, row):
-        if found.id in held:
-            continue
-        hold = HoldRow(
-            id=uow.new_id(),
-            recording_id=found.id,
-            proceeding_id=row.id,
-            reason=row.kind,
-            placed_by=actor,
-            placed_at=uow.at,
-        )
-        uow.session.add(hold)
-        kind = PremisType.POLICY_ASSIGNMENT
-        uow.record("hold.place", kind, hold, actor=actor, subject=subject_of(found.id))
-        added.append(hold)
-    return added
+    placed = holds_of(uow.session, row.id)
+    new: list[NewHold] = []
+    plain = NewHold(
+        reason=HoldReason(row.kind), authority=of_proceeding(row.id), proceeding_id=row.id
+    )
+    if row.case_id is not None and not any(one.case_id == row.case_id for one in placed):
+        new.append(replace(plain, case_id=row.case_id))
+    held = {one.recording_id for one in placed}
+    new += [
+        replace(plain, recording_id=found.id)
+        for found in concerned(uow.session, row)
+        if found.id not in held
+    ]
+    return [holds.place(uow, one, actor=actor) for one in new]
 
 
 def concerned(session: Session, row: ProceedingRow) -> list[RecordingRow]:
-    """Return the footage that a proceeding concerns, in order of time."""
-    told: list[ColumnElement[bool]] = []
-    if row.case_id is not None:
-        actions = select(ActionRow.id).where(ActionRow.case_id == row.case_id)
-        linked = select(ExhibitRow.recording_id).where(
-            ExhibitRow.action_id.in_(actions), ExhibitRow.state != case_facts.REJECTED
-        )
-        told.append(RecordingRow.id.in_(linked))
-    if row.since is not None and row.until is not None:
-        told.append(
-            (RecordingRow.township == row.township)
-            & (RecordingRow.start_at < row.until)
-            & (RecordingRow.end_at > row.since)
-        )
-    if not told:
+    """Return the footage of a proceeding's interval in its township, in order of time."""
+    if row.since is None or row.until is None:
         return []
-    wanted = select(RecordingRow).where(or_(*told))
+    wanted = select(RecordingRow).where(
+        RecordingRow.township == row.township,
+        RecordingRow.start_at < row.until,
+        RecordingRow.end_at > row.since,
+        RecordingRow.destroyed_at.is_(None),
+    )
     return list(session.scalars(wanted.order_by(RecordingRow.start_at, RecordingRow.id)))
 
 
@@ -143,20 +136,11 @@ def release(uow: UnitOfWork, proceeding_id: str, reason: str, *, actor: str) -> 
     row = proceeding(uow.session, proceeding_id)
     if row.answered_at is None or not reason.strip():
         raise ConflictError(problem="not answered yet, or no reason given", proceeding=row.id)
-    released = []
-    for hold in holds_of(uow.session, row.id):
-        if hold.released_at is None:
-            hold.released_at, hold.released_by = uow.at, actor
-            uow.record(
-                "hold.release",
-                PremisType.POLICY_ASSIGNMENT,
-                hold,
-                actor=actor,
-                subject=subject_of(hold.recording_id),
-                reason=reason,
-            )
-            released.append(hold)
-    return released
+    return [
+        holds.release(uow, hold.id, reason, authority=of_proceeding(row.id), actor=actor)
+        for hold in holds_of(uow.session, row.id)
+        if hold.released_at is None
+    ]
 
 
 def proceeding(session: Session, proceeding_id: str) -> ProceedingRow:
@@ -185,12 +169,10 @@ def holds_of(session: Session, proceeding_id: str) -> list[HoldRow]:
     return list(session.scalars(wanted.order_by(HoldRow.placed_at, HoldRow.id)))
 
 
-def held(session: Session, recording_id: str) -> list[HoldRow]:
-    """Return the holds that keep a recording now; an empty list keeps nothing."""
-    wanted = select(HoldRow).where(
-        HoldRow.recording_id == by_id(session, recording_id).id, HoldRow.released_at.is_(None)
-    )
-    return list(session.scalars(wanted.order_by(HoldRow.placed_at, HoldRow.id)))
+def held(session: Session, proceeding_id: str) -> list[str]:
+    """Return the recordings that a proceeding's standing holds reach now, by id."""
+    standing = [one for one in holds_of(session, proceeding_id) if one.released_at is None]
+    return sorted({found for one in standing for found in holds.reached(session, one)})
 
 
 def open_proceedings_of(session: Session, case_ids: Iterable[str]) -> list[ProceedingRow]:

@@ -14,12 +14,13 @@ from uuid import UUID
 from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
+from policies.wording import day_and_clock
 from storage.catalogue import register
 from storage.catalogue.tables import ActionRow, ExhibitRow, RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.event import Outcome, PremisType
 from storage.digest import Digest
-from storage.errors import ConflictError, NotFoundError
+from storage.errors import ConflictError, DestroyedError, NotFoundError
 from storage.recording import MediaKind, RecordingId
 
 MAX_PAGE = 500
@@ -255,6 +256,14 @@ def by_id(session: Session, recording: UUID | str) -> RecordingRow:
     row = session.get(RecordingRow, str(recording))
     if row is None:
         raise NotFoundError(what="recording", id=str(recording))
+    return row
+
+
+def present(session: Session, recording: UUID | str) -> RecordingRow:
+    """Return one recording that was not destroyed. Raises: NotFoundError, DestroyedError."""
+    row = by_id(session, recording)
+    if row.destroyed_at is not None:
+        raise DestroyedError(recording=row.id, at=day_and_clock(row.destroyed_at))
     return row
 
 

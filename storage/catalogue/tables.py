@@ -8,7 +8,7 @@ own tables are `log_tables.py`.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storage.catalogue.columns import Audited, Base, CanonicalJson, UtcTime
@@ -86,13 +86,23 @@ class RecordingRow(Audited, Base):
     `questions` names what nobody could tell yet. `file_start` is the recorder's own time, and
     `docked_at` the docking it came in with (None for landing folders); `troubles` are those with
     scene codes in it (policies.scene_code.Trouble). `record_text`, `envelope_text` and
-    `receipt_text` are exact copies of the signed documents.
+    `receipt_text` are exact copies of the signed documents. `reviewed_at` is when two persons last
+    agreed that older rules no longer count for it. A row with `destroyed_at` is what is left of a
+    recording that was destroyed: its envelope is empty, and no key opens it any more.
     """
 
     __tablename__ = "recording"
     __table_args__ = (
         UniqueConstraint("source_serial", "sha256"),
         Index("ix_recording_source_serial_size", "source_serial", "size"),
+        # What falls due is found at the cost of what is due: what is destroyed is not in it.
+        Index(
+            "ix_recording_due",
+            "retain_until",
+            "id",
+            sqlite_where=text("destroyed_at IS NULL"),
+            postgresql_where=text("destroyed_at IS NULL"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(UUID, primary_key=True)
@@ -128,12 +138,14 @@ class RecordingRow(Audited, Base):
     envelope_text: Mapped[str] = mapped_column(Text, info={"digest": True})
     receipt_text: Mapped[str | None] = mapped_column(Text, info={"digest": True})
     leaf_index: Mapped[int] = mapped_column(BigInteger, unique=True)
-    retain_until: Mapped[datetime] = mapped_column(UtcTime, index=True)
+    retain_until: Mapped[datetime] = mapped_column(UtcTime)
     accessioned_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
     source_kind: Mapped[str | None] = mapped_column(WORD)
     file_start: Mapped[datetime | None] = mapped_column(UtcTime)
     docked_at: Mapped[datetime | None] = mapped_column(UtcTime)
     troubles: Mapped[list[str] | None] = mapped_column(CanonicalJson)
+    reviewed_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    destroyed_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
 
 class CaseRow(Audited, Base):

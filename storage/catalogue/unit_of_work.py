@@ -162,6 +162,11 @@ class Catalogue:
         """Return the time of the clock that was handed in."""
         return self._clock()
 
+    def server_now(self) -> datetime | None:
+        """Return the time by the database server's clock; None where there is no server."""
+        with told(), self._reader.connect() as connection:
+            return database.server_now(connection)
+
     def close(self) -> None:
         """Let go of the database."""
         self._engine.dispose()

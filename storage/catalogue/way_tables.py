@@ -146,18 +146,29 @@ class ProceedingRow(Audited, Base):
 
 
 class HoldRow(Audited, Base):
-    """冻结: a reason to keep a recording regardless, until the same authority releases it."""
+    """冻结: a reason to keep regardless, until the authority that placed it releases it.
+
+    It lies on one of recording, action, case and party, and reaches what is linked to that.
+    `authority` is as `policies/holds.py` names it; None stands for the proceeding.
+    """
 
     __tablename__ = "hold"
 
     id: Mapped[str] = mapped_column(UUID, primary_key=True)
-    recording_id: Mapped[str] = mapped_column(ForeignKey("recording.id"), index=True)
-    proceeding_id: Mapped[str] = mapped_column(ForeignKey("proceeding.id"), index=True)
+    recording_id: Mapped[str | None] = mapped_column(ForeignKey("recording.id"), index=True)
+    proceeding_id: Mapped[str | None] = mapped_column(ForeignKey("proceeding.id"), index=True)
     reason: Mapped[str] = mapped_column(WORD)
     placed_by: Mapped[str] = mapped_column(ACTOR)
     placed_at: Mapped[datetime] = mapped_column(UtcTime)
     released_by: Mapped[str | None] = mapped_column(ACTOR)
     released_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    action_id: Mapped[str | None] = mapped_column(ForeignKey("action.id"), index=True)
+    case_id: Mapped[str | None] = mapped_column(ForeignKey("case_.id"), index=True)
+    party: Mapped[str | None] = mapped_column(NAME, index=True)
+    township: Mapped[str | None] = mapped_column(NAME)
+    authority: Mapped[str | None] = mapped_column(NAME)
+    note: Mapped[str | None] = mapped_column(Text)
+    released_why: Mapped[str | None] = mapped_column(Text)
 
 
 class DrawRow(Audited, Base):

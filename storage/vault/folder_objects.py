@@ -216,6 +216,10 @@ class FolderObjects:
                         count += 1
         return count
 
+    def now(self) -> datetime | None:
+        """See ObjectStore.now. A folder has no clock."""
+        return None
+
     def identity(self) -> str:
         """See ObjectStore.identity."""
         path = self._root / _IDENTITY

@@ -321,6 +321,12 @@ class MinioObjects:
             if not page.is_truncated or not marker:
                 return count
 
+    def now(self) -> datetime | None:
+        """See ObjectStore.now."""
+        self.identity()
+        version = self._look(_IDENTITY)
+        return self._lock_of(_IDENTITY, version).asked_at if version is not None else None
+
     def identity(self) -> str:
         """See ObjectStore.identity."""
         version = self._look(_IDENTITY)

@@ -143,6 +143,9 @@ class ObjectStore(Protocol):
     def sweep(self, before: datetime) -> int:
         """Remove what writes that began before then left unfinished; return how many."""
 
+    def now(self) -> datetime | None:
+        """Return the time by the store's own clock; None where it has no clock but ours."""
+
     def identity(self) -> str:
         """Return the store's own name for itself, made on the first call and kept in the store.
 

@@ -292,7 +292,7 @@ def test_a_weak_lock_is_found_extended_and_logged(desk, runner):
     (entry,) = entries(desk, recording, "recording.lock")
     assert entry.details["parts"] == ["payload"]
     assert list(whole_check(desk.office)) == []
-    assert run(desk, runner, "lock")[2].result == {"extended": [], "missing": []}
+    assert run(desk, runner, "lock")[2].result == {"extended": [], "missing": [], "held": []}
     assert len(entries(desk, recording, "recording.lock")) == 1
 
 
@@ -467,7 +467,7 @@ def test_a_poster_is_made_kept_sealed_and_shown_against_an_entry(desk, runner):
     assert (told, after.error) == ("done", None)
     picture = rendition.poster(desk.service, zhang, UUID(video.id))
     assert picture.startswith(b"\xff\xd8\xff")
-    (file,) = rendition.folder(desk.office).iterdir()
+    (file,) = desk.office.renditions.iterdir()
     assert picture not in file.read_bytes()
     purposes = [one.details["purpose"] for one in entries(desk, video.id, "recording.access")]
     assert purposes == ["rendition", "rendition"]
@@ -480,14 +480,14 @@ def test_a_rendition_nobody_refers_to_is_swept_the_others_stay(desk, runner):
     video = kept(desk)[0]
     actor = f"person:{desk.persons['zhang']}"
     run(desk, runner, "rendition", f"recording:{video.id}", actor=actor)
-    (made,) = rendition.folder(desk.office).iterdir()
-    stray = rendition.folder(desk.office) / ("0" * 64)
+    (made,) = desk.office.renditions.iterdir()
+    stray = desk.office.renditions / ("0" * 64)
     stray.write_bytes(b"late")
     long_ago = desk.office.clock().timestamp() - 3 * 86400
     for file in (made, stray):
         os.utime(file, (long_ago, long_ago))
     assert run(desk, runner, "sweep")[2].result["renditions"] == 1
-    assert list(rendition.folder(desk.office).iterdir()) == [made]
+    assert list(desk.office.renditions.iterdir()) == [made]
 
 
 def test_what_has_no_picture_gives_no_poster(desk, runner):

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from policies.terms import ProceedingKind
-from storage.catalogue import cases, proceedings, recordings
+from storage.catalogue import cases, holds, proceedings, recordings
 from storage.catalogue.proceedings import NewProceeding
 from storage.errors import ConflictError, NotFoundError
 
@@ -43,8 +43,7 @@ def brought(catalogue, office, now):
 
 def held(catalogue, row):
     with catalogue.read() as session:
-        holds = proceedings.holds_of(session, row.id)
-        return {one.recording_id for one in holds if one.released_at is None}
+        return set(proceedings.held(session, row.id))
 
 
 def test_a_complaint_holds_what_was_filmed_then_and_there(catalogue, film, brought):
@@ -72,7 +71,7 @@ def test_a_hold_is_released_by_its_own_answered_proceeding_alone(catalogue, film
         assert len(proceedings.release(uow, one.id, "结束", actor=WHO)) == 1
         assert proceedings.release(uow, one.id, "结束", actor=WHO) == []
     with catalogue.read() as session:
-        assert [h.proceeding_id for h in proceedings.held(session, recording)] == [other.id]
+        assert [h.proceeding_id for h in holds.holding(session, recording)] == [other.id]
 
 
 def test_a_reconsideration_holds_the_cases_footage(catalogue, office, film, brought, now):

@@ -1,0 +1,229 @@
+"""A small archive for the tests of keeping and destroying: real catalogue, real objects, no media.
+
+Its clock stands until a test moves it. Every recording has its three objects, locked as promised.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from policies.disposition import Bounds
+from policies.retention import retain_until
+from policies.rulebook import load
+from policies.rules import Rulebook
+from policies.stages import ActionKind
+from policies.trusted_time import Told
+from storage.catalogue import cases, dispositions, exhibits, people, recordings
+from storage.catalogue.recordings import NewRecording
+from storage.catalogue.tables import RecordingRow
+from storage.catalogue.unit_of_work import Catalogue
+from storage.destruction import Destruction
+from storage.digest import Digest
+from storage.errors import ObjectMissingError
+from storage.recording import MediaKind, RecordingId, new_recording_id
+from storage.signing import SigningKey
+from storage.vault.objects import ENVELOPE, PARTS, PAYLOAD, RECORD, ObjectStore, key_of, lockable
+
+TOWNSHIP = "半壁山镇"
+WHO = "person:clerk"
+ORDINARY = timedelta(days=184)
+
+
+@dataclass
+class Archive:
+    """One archive; `at` is its clock. `trusted` is what other clocks say, by default the same."""
+
+    url: str
+    objects: ObjectStore
+    at: datetime
+    renditions: Path
+    rulebook: Rulebook = field(default_factory=load)
+    bounds: Bounds = field(
+        default_factory=lambda: Bounds(brake_items=1000, brake_share=1.0, cooling=timedelta(days=7))
+    )
+    on_step: Callable[[str], None] = lambda _step: None
+    trusted: Callable[[], Sequence[Told]] | None = None
+    entropy: Callable[[int], bytes] = os.urandom
+
+    def __post_init__(self) -> None:
+        self.catalogue = Catalogue(self.url, lambda: self.at, self.entropy, busy_timeout_s=10)
+        self.key = SigningKey.from_seeds("centre", bytes(range(64)))
+        self.persons: dict[str, str] = {}
+
+    def found(self) -> "Archive":
+        """Make tables, a station and three persons."""
+        self.catalogue.migrate()
+        with self.catalogue.write() as uow:
+            people.add_station(uow, id="s1", name="半壁山", township=TOWNSHIP, actor=WHO)
+            for name in ("张三", "李四", "王五"):
+                found = people.add_person(
+                    uow,
+                    name=name,
+                    kind="officer",
+                    unit="司法所",
+                    township=TOWNSHIP,
+                    certificate_no=name,
+                    actor=WHO,
+                )
+                self.persons[name] = found.id
+        return self
+
+    def reopen(self) -> "Archive":
+        """Find the persons of an archive that another process founded."""
+        with self.catalogue.read() as session:
+            self.persons = {one.name: one.id for one in people.persons(session)}
+        return self
+
+    def keep(self, content: bytes = b"footage", start: datetime | None = None) -> str:
+        """Accession a recording now, its objects locked as promised; return its id."""
+        own = new_recording_id(self.at, self.entropy(10))
+        until = retain_until(self.rulebook, self.at)
+        texts = {RECORD: f'{{"record":"{own}"}}', ENVELOPE: f'{{"envelope":"{own}"}}'}
+        self.objects.put(key_of(own, PAYLOAD), [content])
+        for part, text in texts.items():
+            self.objects.put(key_of(own, part), [text.encode()])
+        new = NewRecording(
+            id=own,
+            source_serial="R1",
+            sha256=Digest.of(hashlib.sha256(str(own).encode()).digest() + content),
+            size=len(content),
+            name="a.mp4",
+            path="a.mp4",
+            kind=MediaKind.VIDEO,
+            playable=True,
+            township=TOWNSHIP,
+            station="s1",
+            profile="generic",
+            record_text=texts[RECORD],
+            envelope_text=texts[ENVELOPE],
+            retain_until=until,
+            duration_s=60.0,
+            start_at=start or self.at,
+            end_at=(start or self.at) + timedelta(seconds=60),
+            has_video=True,
+            has_audio=True,
+        )
+        with self.catalogue.write() as uow:
+            recordings.accession(uow, new)
+        for part in PARTS:
+            self.objects.lock(key_of(own, part), lockable(until))
+        return str(own)
+
+    def action(self, kind: ActionKind = ActionKind.INSPECTION, party: str = "某店") -> str:
+        """Open a case with one action around now; return the action's id."""
+        with self.catalogue.write() as uow:
+            case = cases.open_case(
+                uow, number=uow.new_id(), title="t", party=party, township=TOWNSHIP, actor=WHO
+            )
+            return cases.add_action(
+                uow,
+                case_id=case.id,
+                kind=kind,
+                place="x",
+                start_at=self.at,
+                end_at=self.at + timedelta(seconds=60),
+                officers=[self.persons["张三"]],
+                actor=WHO,
+            ).id
+
+    def case_of(self, action: str) -> str:
+        """Return the id of an action's case."""
+        with self.catalogue.read() as session:
+            return cases.action(session, action).case_id
+
+    def link(self, action: str, recording: str) -> str:
+        """Link in the catalogue alone, as if a crash had left the lock and the promise short."""
+        with self.catalogue.write() as uow:
+            return exhibits.link_by_hand(uow, action, recording, actor=WHO).id
+
+    def propose(self, *ids: str, by: str = "张三") -> str:
+        """Propose a disposition; return its id."""
+        with self.catalogue.write() as uow:
+            return dispositions.propose(
+                uow,
+                self.rulebook,
+                self.bounds,
+                ids,
+                "保管期限届满",
+                person_id=self.persons[by],
+                actor=WHO,
+                township=TOWNSHIP,
+            ).id
+
+    def approve(self, disposition: str, by: str = "李四") -> None:
+        """Approve a disposition."""
+        with self.catalogue.write() as uow:
+            dispositions.approve(
+                uow, self.bounds, disposition, person_id=self.persons[by], actor=WHO
+            )
+
+    def decided(self, *ids: str) -> str:
+        """Propose, approve, and let the cooling-off time pass; return the disposition's id."""
+        disposition = self.propose(*ids)
+        self.approve(disposition)
+        self.at += self.bounds.cooling
+        return disposition
+
+    def destruction(self) -> Destruction:
+        """Return what destroys, as this archive is set up now."""
+        return Destruction(
+            catalogue=self.catalogue,
+            objects=self.objects,
+            rulebook=self.rulebook,
+            bounds=self.bounds,
+            key=self.key,
+            trusted=self.trusted or (lambda: (Told("test", self.at, self.at),)),
+            forget=self._forget,
+            on_step=self.on_step,
+        )
+
+    def execute(self, disposition: str) -> dict[str, int]:
+        """Destroy."""
+        return self.destruction().execute(disposition, actor=WHO)
+
+    def row(self, recording: str) -> RecordingRow:
+        """Return a recording's row."""
+        with self.catalogue.read() as session:
+            return recordings.by_id(session, recording)
+
+    def parts(self, recording: str) -> set[str]:
+        """Return the parts of a recording that are in the store."""
+        found = set()
+        for part in PARTS:
+            try:
+                self.objects.facts(self.key_of(recording, part))
+            except ObjectMissingError:
+                continue
+            found.add(part)
+        return found
+
+    def whole(self, recording: str) -> bool:
+        """Tell whether a recording is all there: three objects, its envelope, no tombstone."""
+        with self.catalogue.read() as session:
+            row = recordings.by_id(session, recording)
+            stone = dispositions.tombstone(session, recording)
+        kept = row.destroyed_at is None and row.envelope_text != "" and stone is None
+        return kept and self.parts(recording) == set(PARTS)
+
+    def gone(self, recording: str) -> bool:
+        """Tell whether a recording is all gone: no object, no envelope, a verified tombstone."""
+        with self.catalogue.read() as session:
+            row = recordings.by_id(session, recording)
+            complete = dispositions.destroyed(session, row)
+        return complete and row.envelope_text == "" and not self.parts(recording)
+
+    @staticmethod
+    def key_of(recording: str, part: str) -> str:
+        """Return an object's key."""
+        return key_of(RecordingId(recording), part)  # type: ignore[arg-type]
+
+    def _forget(self, _recording: str, files: Sequence[str]) -> None:
+        for name in files:
+            (self.renditions / name).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.catalogue.close()

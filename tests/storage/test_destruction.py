@@ -1,0 +1,515 @@
+"""Destruction: what goes, what is left of it, what stops it, and what wins against it."""
+
+import json
+import os
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from policies.disposition import Bounds
+from policies.stages import ActionKind
+from policies.terms import FootageClass, HoldReason
+from policies.trusted_time import Told
+from storage.catalogue import classes, custody_log, dispositions, holds, jobs, recordings
+from storage.catalogue.audit import audit
+from storage.catalogue.dispositions import DispositionError, StillKeptError
+from storage.catalogue.holds import NewHold
+from storage.catalogue.job_tables import RenditionRow
+from storage.custody.event import PremisType
+from storage.destruction import CERTIFICATE_DOMAIN, ClockDoubtedError
+from storage.errors import ConflictError, DestroyedError, RetentionError
+from storage.signing import verify_document
+from storage.vault.folder_objects import FolderObjects
+from storage.vault.objects import ENVELOPE, PARTS, PAYLOAD
+from tests.keeping import ORDINARY, TOWNSHIP, WHO, Archive
+from tests.servers.database import Database
+
+
+@pytest.fixture
+def archive(tmp_path, now):
+    database = Database.fresh(tmp_path)
+    objects = FolderObjects(tmp_path / "objects", os.urandom, immutable=False)
+    archive = Archive(database.url, objects, now, tmp_path / "renditions").found()
+    yield archive
+    archive.close()
+    database.drop()
+
+
+def hold(archive, **on):
+    with archive.catalogue.write() as uow:
+        new = NewHold(reason=HoldReason.INVESTIGATION, authority="county", **on)
+        return holds.place(uow, new, actor=WHO).id
+
+
+def acts(archive, recording):
+    with archive.catalogue.read() as session:
+        events = custody_log.LogReader(session).events_of(recordings.subject_of(recording))
+        return [(one.act, one.outcome) for one in events]
+
+
+def state(archive, disposition, recording):
+    with archive.catalogue.read() as session:
+        return dispositions.item(session, disposition, recording).state
+
+
+def test_what_is_due_goes_with_tombstone_entry_and_certificate(archive):
+    recording, young = archive.keep(), None
+    archive.at += ORDINARY
+    young = archive.keep(b"young")
+    disposition = archive.decided(recording)
+    assert archive.execute(disposition) == {"gone": 1}
+    assert archive.gone(recording)
+    assert archive.whole(young)
+    assert [act for act, _outcome in acts(archive, recording)][-3:] == [
+        "recording.destroy-begin",
+        "recording.destroy",
+        "recording.destroyed",
+    ]
+    with archive.catalogue.read() as session:
+        stone = dispositions.tombstone(session, recording)
+        row = dispositions.disposition(session, disposition)
+        wrong = list(audit(session, []))
+    assert stone.sha256 == archive.row(recording).sha256
+    body = verify_document(row.certificate.encode(), CERTIFICATE_DOMAIN, [archive.key.verify_key()])
+    assert [one["recording"] for one in body["destroyed"]] == [recording]
+    assert body["proposed_by"] == "张三"
+    assert [one["name"] for one in body["approved_by"]] == ["李四"]
+    assert body["destroyed"][0]["rules"] == ["keep-ordinary"]
+    assert wrong == []
+
+
+def test_no_byte_of_the_envelope_is_left_in_the_database(archive, tmp_path):
+    recording = archive.keep()
+    archive.at += ORDINARY
+    envelope = archive.row(recording).envelope_text
+    files = [path for path in tmp_path.iterdir() if path.is_file()]
+    assert not files or any(envelope.encode() in path.read_bytes() for path in files)
+    archive.execute(archive.decided(recording))
+    archive.close()
+    for path in files:
+        if path.exists():
+            assert envelope.encode() not in path.read_bytes()
+
+
+def test_it_is_done_once_and_told_again_changes_nothing(archive):
+    recording = archive.keep()
+    archive.at += ORDINARY
+    disposition = archive.decided(recording)
+    archive.execute(disposition)
+    before = acts(archive, recording)
+    assert archive.execute(disposition) == {"gone": 1}
+    assert acts(archive, recording) == before
+
+
+def test_what_is_not_due_cannot_be_proposed(archive):
+    recording = archive.keep()
+    archive.at += ORDINARY - timedelta(seconds=1)
+    with pytest.raises(StillKeptError) as refused:
+        archive.propose(recording)
+    assert any("音像资料一般保存期限" in why for why in refused.value.facts["reasons"])
+
+
+def test_the_same_person_cannot_approve_his_own_proposal(archive):
+    recording = archive.keep()
+    archive.at += ORDINARY
+    disposition = archive.propose(recording, by="张三")
+    with pytest.raises(DispositionError) as refused:
+        archive.approve(disposition, by="张三")
+    assert refused.value.code == "disposition-same-person"
+    assert archive.whole(recording)
+
+
+def test_nothing_goes_without_approval_or_within_the_cooling_off_time(archive):
+    recording = archive.keep()
+    archive.at += ORDINARY
+    disposition = archive.propose(recording)
+    assert archive.execute(disposition) == {"listed": 1}
+    archive.approve(disposition)
+    archive.at += archive.bounds.cooling - timedelta(seconds=1)
+    with pytest.raises(DispositionError) as refused:
+        archive.execute(disposition)
+    assert refused.value.code == "disposition-cooling"
+    assert archive.whole(recording)
+
+
+def test_a_withdrawn_disposition_destroys_nothing(archive):
+    recording = archive.keep()
+    archive.at += ORDINARY
+    disposition = archive.decided(recording)
+    with archive.catalogue.write() as uow:
+        dispositions.withdraw(uow, disposition, "有人申请查看", actor=WHO)
+    assert archive.execute(disposition) == {"listed": 1}
+    assert archive.whole(recording)
+    assert archive.propose(recording) != disposition  # it may be proposed anew
+
+
+def test_above_the_brake_a_third_person_must_approve(archive):
+    archive.bounds = replace(archive.bounds, brake_items=1)
+    first, second = archive.keep(b"1"), archive.keep(b"2")
+    archive.at += ORDINARY
+    disposition = archive.propose(first, second)
+    archive.approve(disposition, by="李四")
+    archive.at += archive.bounds.cooling
+    assert archive.execute(disposition) == {"listed": 2}
+    archive.approve(disposition, by="王五")
+    archive.at += archive.bounds.cooling
+    assert archive.execute(disposition) == {"gone": 2}
+
+
+def test_splitting_a_large_disposition_does_not_evade_the_brake(archive):
+    archive.bounds = Bounds(brake_items=1, brake_share=1.0, cooling=timedelta(hours=1))
+    first, second = archive.keep(b"1"), archive.keep(b"2")
+    archive.at += ORDINARY
+    one, other = archive.propose(first), archive.propose(second)
+    archive.approve(one)
+    archive.approve(other)
+    archive.at += archive.bounds.cooling
+    assert archive.execute(one) == {"gone": 1}
+    assert archive.execute(other) == {"listed": 1}
+    assert archive.whole(second)
+    archive.approve(other, by="王五")
+    archive.at += archive.bounds.cooling
+    assert archive.execute(other) == {"gone": 1}
+
+
+def test_more_than_a_share_of_the_store_needs_a_third_person(archive):
+    archive.bounds = replace(archive.bounds, brake_share=0.5)
+    first, _second, _third = (archive.keep(b"%d" % number) for number in range(3))
+    archive.at += ORDINARY
+    disposition = archive.propose(first)
+    archive.approve(disposition)
+    with archive.catalogue.read() as session:
+        assert dispositions.disposition(session, disposition).state == "approved"
+    del _second, _third
+
+
+@pytest.mark.parametrize("lies_on", ["recording", "action", "case", "party"])
+def test_a_hold_on_anything_keeps_what_is_linked_to_it(archive, lies_on):
+    recording, action = archive.keep(), archive.action(party="孙某")
+    archive.at += ORDINARY
+    on = {
+        "recording": {"recording_id": recording},
+        "action": {"action_id": action},
+        "case": {"case_id": archive.case_of(action)},
+        "party": {"party": "孙某", "township": TOWNSHIP},
+    }[lies_on]
+    placed = hold(archive, **on)
+    if lies_on != "recording":
+        archive.link(action, recording)  # later than the hold
+    with archive.catalogue.read() as session:
+        assert [one.id for one in holds.holding(session, recording)] == [placed]
+        assert holds.reached(session, holds.hold(session, placed)) == [recording]
+    with pytest.raises(StillKeptError):
+        archive.propose(recording)
+
+
+def test_a_namesake_in_another_township_is_somebody_else(archive):
+    recording, action = archive.keep(), archive.action(party="孙某")
+    archive.link(action, recording)
+    placed = hold(archive, party="孙某", township="别处镇")
+    with archive.catalogue.read() as session:
+        assert holds.holding(session, recording) == []
+        assert holds.reached(session, holds.hold(session, placed)) == []
+
+
+def test_only_the_authority_that_placed_a_hold_releases_it(archive):
+    placed = hold(archive, recording_id=archive.keep())
+    for authority in (None, f"township:{TOWNSHIP}", "proceeding:x"):
+        with pytest.raises(ConflictError), archive.catalogue.write() as uow:
+            holds.release(uow, placed, "结案", authority=authority, actor=WHO)
+    with pytest.raises(ConflictError), archive.catalogue.write() as uow:
+        holds.release(uow, placed, "  ", authority="county", actor=WHO)
+    with archive.catalogue.write() as uow:
+        assert holds.release(uow, placed, "结案", authority="county", actor=WHO).released_at
+
+
+STEPS = ["begun", "envelope-deleted", "shredded", *(f"{part}-deleted" for part in PARTS)]
+
+
+def test_a_hold_before_the_point_of_no_return_wins(archive):
+    recording = archive.keep()
+    archive.at += ORDINARY
+    disposition = archive.decided(recording)
+
+    def interfere(step):
+        if step == "begun":
+            hold(archive, recording_id=recording)
+
+    archive.on_step = interfere
+    assert archive.execute(disposition) == {"kept": 1}
+    assert archive.whole(recording)
+    assert acts(archive, recording)[-1] == ("recording.keep", "failure")
+    for part in PARTS:
+        assert archive.objects.facts(archive.key_of(recording, part)).held
+
+
+def test_a_hold_that_finds_the_envelope_deleted_and_not_yet_shredded_puts_it_back(archive):
+    """The process died between the deletion and its commit; then somebody placed a hold."""
+    recording = archive.keep()
+    archive.at += ORDINARY
+    disposition = archive.decided(recording)
+
+    class Died(BaseException):
+        pass
+
+    def die(step):
+        if step == "envelope-deleted":
+            raise Died
+
+    archive.on_step = die
+    with pytest.raises(Died):
+        archive.execute(disposition)
+    assert archive.parts(recording) == {*PARTS} - {ENVELOPE}
+    archive.on_step = lambda _step: None
+    hold(archive, recording_id=recording)
+    assert archive.execute(disposition) == {"kept": 1}
+    assert archive.whole(recording)
+    kept = archive.objects.read(archive.key_of(recording, ENVELOPE), 0, 1000).decode()
+    assert kept == archive.row(recording).envelope_text
+    assert archive.objects.facts(archive.key_of(recording, ENVELOPE)).held
+
+
+def test_after_the_point_of_no_return_a_hold_is_refused_and_says_why(archive):
+    recording = archive.keep()
+    archive.at += ORDINARY
+    disposition = archive.decided(recording)
+    refused = []
+
+    def interfere(step):
+        if step == "shredded":
+            with pytest.raises(DestroyedError) as error:
+                hold(archive, recording_id=recording)
+            refused.append(error.value.facts["at"])
+
+    archive.on_step = interfere
+    assert archive.execute(disposition) == {"gone": 1}
+    assert len(refused) == 1
+
+
+@pytest.mark.parametrize("what", ["link", "class", "proposal"])
+def test_what_is_linked_or_classed_after_the_approval_is_kept(archive, what):
+    recording, action = archive.keep(), archive.action()
+    archive.at += ORDINARY
+    disposition = archive.decided(recording)
+    if what == "link":
+        archive.link(action, recording)
+    elif what == "class":
+        with archive.catalogue.write() as uow:
+            classes.give(
+                uow,
+                archive.rulebook,
+                recording,
+                FootageClass.OBSTRUCTION,
+                "推搡执法人员",
+                person_id=archive.persons["张三"],
+                actor=WHO,
+            )
+    else:
+        from storage.catalogue.case_facts import PROPOSED
+        from storage.catalogue.tables import ExhibitRow
+
+        with archive.catalogue.write() as uow:
+            row = ExhibitRow(
+                id=uow.new_id(),
+                recording_id=recording,
+                action_id=action,
+                shown_from=archive.at,
+                shown_to=archive.at,
+                state=PROPOSED,
+                how="officer-time",
+                proposed_by="system",
+                decided_by=None,
+            )
+            uow.session.add(row)
+            uow.record(
+                "exhibit.propose",
+                PremisType.METADATA_MODIFICATION,
+                row,
+                actor=WHO,
+                subject=f"recording:{recording}",
+            )
+    assert archive.execute(disposition) == {"kept": 1}
+    assert archive.whole(recording)
+
+
+def test_a_lock_that_only_the_store_knows_of_keeps(archive):
+    recording = archive.keep()
+    archive.at += ORDINARY
+    disposition = archive.decided(recording)
+    archive.objects.lock(archive.key_of(recording, PAYLOAD), archive.at + timedelta(days=1))
+    assert archive.execute(disposition) == {"kept": 1}
+    assert archive.whole(recording)
+
+
+def test_a_legal_hold_that_only_the_store_knows_of_keeps(archive):
+    recording = archive.keep()
+    archive.at += ORDINARY
+    disposition = archive.decided(recording)
+    archive.objects.hold(archive.key_of(recording, PAYLOAD))
+    assert archive.execute(disposition) == {"kept": 1}
+    assert archive.parts(recording) == set(PARTS)
+
+
+@pytest.mark.parametrize(
+    ("told", "code"),
+    [
+        ([], "clock-nobody"),
+        ([timedelta(minutes=5, seconds=1)], "clock-ahead"),
+        ([timedelta(0), timedelta(days=365)], "clock-ahead"),
+    ],
+)
+def test_a_clock_that_nobody_vouches_for_destroys_nothing(archive, told, code):
+    recording = archive.keep()
+    archive.at += ORDINARY
+    disposition = archive.decided(recording)
+    archive.trusted = lambda: [Told("ntp", archive.at, archive.at - ahead) for ahead in told]
+    with pytest.raises(ClockDoubtedError) as refused:
+        archive.execute(disposition)
+    assert refused.value.code == code
+    assert archive.whole(recording)
+    assert state(archive, disposition, recording) == "listed"
+    archive.trusted = lambda: [Told("ntp", archive.at, archive.at + timedelta(minutes=6))]
+    assert archive.execute(disposition) == {"gone": 1}  # one that lags is harmless
+
+
+def test_entries_from_the_future_stop_destruction(archive):
+    recording = archive.keep()
+    archive.at += ORDINARY
+    disposition = archive.decided(recording)
+    archive.at += timedelta(days=400)
+    archive.keep(b"logged by a clock that ran ahead")
+    archive.at -= timedelta(days=400)
+    with pytest.raises(ClockDoubtedError) as refused:
+        archive.execute(disposition)
+    assert refused.value.code == "clock-behind-log"
+
+
+def test_a_clock_set_ahead_amid_a_destruction_stops_it(archive):
+    recording = archive.keep()
+    archive.at += ORDINARY
+    disposition = archive.decided(recording)
+    told = [Told("ntp", archive.at, archive.at)]
+    archive.trusted = lambda: told
+
+    def tamper(step):
+        if step == "begun":
+            archive.at += timedelta(days=3650)
+
+    archive.on_step = tamper
+    with pytest.raises(ClockDoubtedError) as refused:
+        archive.execute(disposition)
+    assert refused.value.code == "clock-stale"
+    assert archive.whole(recording)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_the_store_itself_refuses_what_is_locked_or_held(archive, part):
+    """Our own check bypassed: somebody calls the store directly."""
+    recording = archive.keep()
+    key = archive.key_of(recording, part)
+    with pytest.raises(RetentionError):
+        archive.objects.delete(key, archive.at)
+    archive.objects.hold(key)
+    with pytest.raises(RetentionError):
+        archive.objects.delete(key, archive.at + timedelta(days=36500))
+    assert archive.parts(recording) == set(PARTS)
+
+
+def test_renditions_go_with_their_recording(archive):
+    recording = archive.keep()
+    archive.renditions.mkdir()
+    (archive.renditions / ("a" * 64)).write_bytes(b"sealed picture")
+    with archive.catalogue.write() as uow:
+        row = RenditionRow(
+            id=uow.new_id(),
+            recording_id=recording,
+            kind="poster",
+            at=uow.at,
+            asked_by=WHO,
+            size=1,
+            sha256="b" * 64,
+            sealed_sha256="a" * 64,
+            envelope_text="{}",
+        )
+        uow.session.add(row)
+        uow.record(
+            "recording.rendition",
+            PremisType.CREATION,
+            row,
+            actor=WHO,
+            subject=f"recording:{recording}",
+        )
+    archive.at += ORDINARY
+    archive.execute(archive.decided(recording))
+    assert list(archive.renditions.iterdir()) == []
+    with archive.catalogue.read() as session:
+        assert [one.envelope_text for one in jobs.renditions_of(session, recording)] == [""]
+        assert list(audit(session, [])) == []
+
+
+def test_a_class_is_given_by_one_and_taken_by_two(archive):
+    recording = archive.keep()
+    clerk, other = archive.persons["张三"], archive.persons["李四"]
+    with archive.catalogue.write() as uow:
+        given = classes.give(
+            uow,
+            archive.rulebook,
+            recording,
+            FootageClass.INCIDENT,
+            "群体性事件",
+            person_id=clerk,
+            actor=WHO,
+        )
+    assert archive.row(recording).retain_until.year == 9999
+    archive.at += ORDINARY
+    with archive.catalogue.write() as uow:
+        asked = classes.propose(
+            uow, recording, [FootageClass.INCIDENT], "误标", person_id=clerk, actor=WHO
+        )
+    with pytest.raises(ConflictError), archive.catalogue.write() as uow:
+        classes.decide(uow, archive.rulebook, asked.id, approve=True, person_id=clerk, actor=WHO)
+    with pytest.raises(StillKeptError):
+        archive.propose(recording)
+    with archive.catalogue.write() as uow:
+        done = classes.decide(
+            uow, archive.rulebook, asked.id, approve=True, person_id=other, actor=WHO
+        )
+    assert done.after == archive.row(recording).accessioned_at + ORDINARY
+    with archive.catalogue.read() as session:
+        assert classes.given(session, recording) == []
+        assert list(audit(session, [])) == []
+    assert archive.execute(archive.decided(recording)) == {"gone": 1}
+    del given
+
+
+def test_a_reclassification_goes_not_below_a_link_or_the_objects_lock(archive):
+    recording, action = archive.keep(), archive.action(ActionKind.SEIZURE)
+    archive.link(action, recording)
+    archive.objects.lock(archive.key_of(recording, PAYLOAD), archive.at + timedelta(days=3650))
+    with archive.catalogue.write() as uow:
+        asked = classes.propose(
+            uow, recording, [], "规则已修订", person_id=archive.persons["张三"], actor=WHO
+        )
+    with archive.catalogue.write() as uow:
+        done = classes.decide(
+            uow,
+            archive.rulebook,
+            asked.id,
+            approve=True,
+            person_id=archive.persons["李四"],
+            actor=WHO,
+        )
+    assert done.after.year == 9999
+
+
+def test_the_certificate_says_what_was_kept_and_why(archive):
+    first, second = archive.keep(b"1"), archive.keep(b"2")
+    archive.at += ORDINARY
+    disposition = archive.decided(first, second)
+    hold(archive, recording_id=second)
+    assert archive.execute(disposition) == {"gone": 1, "kept": 1}
+    with archive.catalogue.read() as session:
+        body = json.loads(dispositions.disposition(session, disposition).certificate)["body"]
+    assert [one["recording"] for one in body["kept"]] == [second]
+    assert body["kept"][0]["why"][0]["keeper"] == "hold"
