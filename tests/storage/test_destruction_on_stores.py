@@ -1,0 +1,137 @@
+"""Destruction on every store; and what a store refuses by itself when our own checks are bypassed.
+
+The clock begins half a year before the server's own, so that ordinary footage is due now.
+"""
+
+import os
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+from minio import Minio
+from minio.error import S3Error
+
+from ingest import linking
+from policies.disposition import Bounds
+from policies.stages import ActionKind
+from policies.terms import HoldReason
+from policies.trusted_time import Told
+from storage import holding
+from storage.catalogue import holds
+from storage.catalogue.holds import NewHold
+from storage.errors import RetentionError
+from storage.vault.folder_objects import FolderObjects, set_immutable
+from storage.vault.minio_objects import MinioObjects
+from storage.vault.objects import PARTS
+from tests.keeping import ORDINARY, WHO, Archive
+from tests.servers.database import Database
+
+
+@pytest.fixture(params=["folder", "s3"])
+def store(request, tmp_path):
+    """A store, and a way to delete in it that asks nothing of ours."""
+    if request.param == "folder":
+        objects = FolderObjects(tmp_path / "objects", os.urandom)
+        yield SimpleNamespace(objects=objects, erase=objects.delete)
+        for path in tmp_path.rglob("*"):
+            set_immutable(path, immutable=False)
+        return
+    server = request.getfixturevalue("s3_server")
+    bucket = server.bucket()
+    objects = MinioObjects(bucket, server.key, os.urandom)
+    objects.create_bucket()
+    raw = Minio(
+        bucket.host,
+        access_key=server.key.access,
+        secret_key=server.key.secret,
+        secure=bucket.secure,
+    )
+
+    def erase(key, _at):
+        found = raw.list_objects(bucket.bucket, prefix=key, include_version=True)
+        for version in found:
+            raw.remove_object(bucket.bucket, key, version_id=version.version_id)
+
+    yield SimpleNamespace(objects=objects, erase=erase)
+
+
+@pytest.fixture
+def archive(store, tmp_path):
+    database = Database.fresh(tmp_path)
+    start = datetime.now(UTC).replace(microsecond=0) - ORDINARY - timedelta(hours=1)
+    bounds = Bounds(brake_items=1000, brake_share=1.0, cooling=timedelta(minutes=1))
+    renditions = tmp_path / "renditions"
+    archive = Archive(database.url, store.objects, start, renditions, bounds=bounds).found()
+    yield archive
+    archive.close()
+    database.drop()
+
+
+def to_the_present(archive):
+    """Let half a year pass, nearly up to the store's own time."""
+    archive.at += ORDINARY + timedelta(minutes=30)
+
+
+def test_what_is_due_goes_for_good(archive):
+    recording, younger = archive.keep(b"x" * 100_000), None
+    to_the_present(archive)
+    younger = archive.keep(b"young")
+    assert archive.execute(archive.decided(recording)) == {"gone": 1}
+    assert archive.gone(recording)
+    assert archive.whole(younger)
+    assert {key.partition("/")[0] for key in archive.objects.keys()} == {younger}  # noqa: SIM118 - a store, not a dict
+
+
+@pytest.mark.parametrize("kept_by", ["lock", "hold", "link"])
+def test_the_store_itself_refuses_whoever_goes_past_us(archive, store, kept_by):
+    recording = archive.keep()
+    action = archive.action(ActionKind.SEIZURE)
+    if kept_by != "lock":
+        to_the_present(archive)  # its own lock is over
+    if kept_by == "hold":
+        with archive.catalogue.write() as uow:
+            new = NewHold(reason=HoldReason.COMPLAINT, authority="county", recording_id=recording)
+            holds.place(uow, new, actor=WHO)
+        assert holding.follow(archive.catalogue, archive.objects, [recording]) == [recording]
+        assert holding.follow(archive.catalogue, archive.objects, [recording]) == []
+    elif kept_by == "link":
+        linking.link(archive, action, recording, actor=WHO)
+        assert archive.row(recording).retain_until.year == 9999
+    elif isinstance(archive.objects, MinioObjects):
+        for part in PARTS:  # the server knows one time only, its own
+            key = archive.key_of(recording, part)
+            archive.objects.lock(key, datetime.now(UTC) + timedelta(days=1))
+    for part in PARTS:
+        key = archive.key_of(recording, part)
+        with pytest.raises((S3Error, RetentionError)):
+            store.erase(key, archive.at)
+        with pytest.raises(RetentionError):
+            archive.objects.delete(key, archive.at)
+    assert archive.whole(recording)
+
+
+def test_the_stores_hold_ends_with_the_last_of_ours(archive):
+    recording = archive.keep()
+    placed = []
+    for reason in (HoldReason.COMPLAINT, HoldReason.INVESTIGATION):
+        with archive.catalogue.write() as uow:
+            new = NewHold(reason=reason, authority="county", recording_id=recording)
+            placed.append(holds.place(uow, new, actor=WHO).id)
+    holding.follow(archive.catalogue, archive.objects, [recording])
+    for number, hold in enumerate(placed):
+        with archive.catalogue.write() as uow:
+            holds.release(uow, hold, "结案", authority="county", actor=WHO)
+        holding.follow(archive.catalogue, archive.objects, [recording])
+        still = number == 0
+        for part in PARTS:
+            assert archive.objects.facts(archive.key_of(recording, part)).held is still
+
+
+def test_the_stores_own_clock_vouches_where_it_has_one(archive):
+    told = archive.objects.now()
+    if isinstance(archive.objects, MinioObjects):
+        assert abs(told - datetime.now(UTC)) < timedelta(seconds=30)
+        archive.at = datetime.now(UTC)
+        assert Told("object-store", archive.at, told).ahead_s < 30
+    else:
+        assert told is None
