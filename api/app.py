@@ -13,6 +13,7 @@ from api.routes import (
     bays,
     cases,
     custody,
+    outlook,
     proceedings,
     recordings,
     register,
@@ -76,6 +77,7 @@ def create_app(
         rules,
         stations,
         administration,
+        outlook,
         uploads,
     ):
         api.include_router(part.router)

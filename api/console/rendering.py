@@ -43,6 +43,7 @@ _NAVIGATION = (
     ("/recordings", "录像", Act.LIST_RECORDINGS),
     ("/cases", "案件", Act.SEE_CASE),
     ("/duties", "到期事项", Act.SEE_DUTIES),
+    ("/outlook", "保管预测", Act.SEE_DUTIES),
     ("/custody", "核验", Act.VERIFY),
 )
 

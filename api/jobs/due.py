@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from api.due import due, pressing
 from api.jobs.kind import Facts, Kind, Step, as_found
+from api.outlook import look
 from api.wiring import Office
 from policies.duties import DutyState
 from policies.plain import plain
@@ -20,7 +21,7 @@ _LONGEST = 5_000
 
 def work(office: Office, _job: Job, _step: Step) -> Facts:
     """Gather the list; it names persons, so it never goes through the engine."""
-    now = office.clock()
+    now, coming = office.clock(), look(office, None)
     with office.catalogue.read() as session:
         duties = pressing(due(session, office.rulebook, now))
         damaged = [row.recording_id for row in jobs.damaged(session)]
@@ -31,6 +32,10 @@ def work(office: Office, _job: Job, _step: Step) -> Facts:
         "duties": [
             {name: plain(getattr(one, name)) for name in _SHOWN} for one in duties[:_LONGEST]
         ],
+        "due_in_30_days": coming.due_count,
+        "unlinked": [row.id for row in coming.unlinked],
+        "late": [row.id for row in coming.late],
+        "full_at": plain(coming.forecast.full_at),
         "damaged": damaged,
         "failed": failed,
     }
