@@ -7,11 +7,31 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import coverage, delivery, ingest, inspection, memory, ranges, scene_codes, sealing
+from bench import (
+    accession,
+    coverage,
+    delivery,
+    ingest,
+    inspection,
+    memory,
+    ranges,
+    scene_codes,
+    sealing,
+)
 from bench.machine import MIB, described, filled, lacking
 from bench.result import Result, unmeasured
 
-NAMES = ("seal", "ingest", "range", "memory", "coverage", "inspect", "codes", "deliver")
+NAMES = (
+    "seal",
+    "ingest",
+    "range",
+    "memory",
+    "coverage",
+    "inspect",
+    "codes",
+    "deliver",
+    "accession",
+)
 _WITH_FILE = {"seal", "ingest", "range"}
 
 
@@ -63,6 +83,7 @@ _OTHERS: dict[str, Callable[[argparse.Namespace, Path], Iterator[Result]]] = {
     "inspect": lambda _asked, folder: inspection.measure(folder),
     "codes": lambda _asked, folder: scene_codes.measure(folder),
     "deliver": lambda _asked, folder: delivery.measure(folder),
+    "accession": lambda _asked, folder: accession.measure(folder),
 }
 
 

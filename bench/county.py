@@ -51,6 +51,7 @@ class County:
         }
         if folder:
             environment = {k: v for k, v in environment.items() if "OBJECTS" not in k}
+            environment["LIUHEN_IMMUTABLE"] = "false"  # the scratch folder goes afterwards
         said(environment, "found")
         centre = Centre(self, environment)
         with centre.running():
@@ -115,15 +116,16 @@ class Centre:
 
     def forget_peak(self) -> None:
         """Begin to look for the peak anew (proc(5), clear_refs)."""
-        Path(f"/proc/{self._pid}/clear_refs").write_text("5", encoding="ascii")
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5", encoding="ascii")
 
     def _status(self, name: str) -> int:
-        text = Path(f"/proc/{self._pid}/status").read_text(encoding="ascii")
+        text = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
         found = re.search(rf"^{name}:\s+(\d+) kB", text, re.MULTILINE)
         return int(found.group(1)) << 10 if found else 0
 
     @property
-    def _pid(self) -> int:
+    def pid(self) -> int:
+        """The process's id. Raises: RuntimeError when it does not run."""
         if self.process is None:
             raise RuntimeError("not running")
         return self.process.pid

@@ -1,9 +1,9 @@
 """Delivery from a station over TLS to a centre on S3 and PostgreSQL; peer: a plain SDK upload.
 
-Three figures, each with the servers, the centre and the station on this one machine:
+Two figures, each with the servers, the centre and the station on this one machine:
 one sealed GiB from the spool to the receipt (TLS, parts, read-back, lock, catalogue, log) beside
-the `minio` SDK's multipart upload of the very same bytes to the same server; recordings of 1 MiB a
-second into one centre process and into two; bytes sent over a link that is cut every few seconds.
+the `minio` SDK's multipart upload of the very same bytes to the same server; bytes sent over a link
+that is cut every few seconds. Many small recordings are `accession.py`'s.
 """
 
 import socket
@@ -11,7 +11,7 @@ import statistics
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -25,7 +25,6 @@ from storage.vault.objects import PAYLOAD
 
 ROUNDS = 3
 SIZE = 1024 * MIB
-SMALL = 300  # recordings of 1 MiB for each centre process
 CUT_S = 10.0
 LINK = 2_000_000 // 8  # bytes a second
 ON_LINK = 12 * MIB
@@ -35,7 +34,6 @@ def measure(folder: Path) -> Iterator[Result]:
     """Yield the results, the two of one big file first."""
     with county(folder / "county") as servers:
         yield from _one_big(servers, folder)
-        yield from _many_small(servers, folder)
         yield _bad_link(servers, folder)
 
 
@@ -83,45 +81,6 @@ def _plain(servers: County, payload: Path, bucket: str) -> float:
     took = time.perf_counter() - began
     client.remove_object(bucket, "payload")
     return took
-
-
-def _many_small(servers: County, folder: Path) -> Iterator[Result]:
-    rates = []
-    for processes in (1, 2):
-        with ExitStack() as stack:
-            first = stack.enter_context(servers.centre(f"small-{processes}"))
-            centres = [first] + [stack.enter_context(first.another()) for _ in range(processes - 1)]
-            homes = []
-            for number, centre in enumerate(centres):
-                where = folder / f"small-{processes}-{number}"
-                homes.append(station_at(centre, where, files=SMALL, size=MIB, streams=4))
-            began = time.perf_counter()
-            threads = [threading.Thread(target=home.deliver) for home in homes]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-            took = time.perf_counter() - began
-            for home in homes:
-                if home.tally.accessioned != SMALL:
-                    raise RuntimeError(home.tally)
-                home.close()
-            rates.append(SMALL * processes / took)
-    yield Result(
-        "recordings of 1 MiB, one centre",
-        f"{rates[0]:.0f} /s",
-        "wanted 30 /s",
-        rates[0] / 30,
-        1.0,
-    )
-    yield Result(
-        "the same, two centres",
-        f"{rates[1]:.0f} /s",
-        f"one centre {rates[0]:.0f} /s",
-        rates[1] / rates[0],
-        1.7,
-        "stations, servers and centres share this machine's cores",
-    )
 
 
 def _bad_link(servers: County, folder: Path) -> Result:
