@@ -13,6 +13,9 @@ from api.routes import (
     bays,
     cases,
     custody,
+    dispositions,
+    holds,
+    keeping,
     outlook,
     proceedings,
     recordings,
@@ -78,6 +81,9 @@ def create_app(
         stations,
         administration,
         outlook,
+        keeping,
+        holds,
+        dispositions,
         uploads,
     ):
         api.include_router(part.router)

@@ -87,6 +87,20 @@ TABLE: dict[str, Words] = {
         "请查看保管原因:期限未到、已冻结、存储保管锁或者待确认的关联,都不得处置。",
         "See why it is kept: a period, a hold, a lock or a proposed link.",
     ),
+    "hold-authority": Words(
+        403,
+        "这项冻结只有作出它的“{authority}”可以解除。",
+        "Only the authority that placed this hold may release it: {authority}.",
+        "请由该机关的人员解除;因投诉、复议、诉讼冻结的,答复后在该程序中解除。",
+        "Ask that authority; a proceeding's own holds end with its answer.",
+    ),
+    "another-person": Words(
+        403,
+        "提出人不得自己审批。",
+        "Who proposed it cannot decide it.",
+        "请由另一名有权人员决定;换账号不算另一人。",
+        "Ask another person; another account of the same person does not do.",
+    ),
     "disposition-empty": Words(
         422,
         "没有选择任何录音录像。",

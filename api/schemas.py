@@ -158,6 +158,7 @@ class RecordingOut(BaseModel):
     retain_until: datetime
     accessioned_at: datetime
     receipted: bool
+    destroyed_at: datetime | None
 
 
 class RecordingPage(BaseModel):

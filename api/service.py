@@ -65,16 +65,20 @@ class Service:
         decision = decide(visitor.person, act, township)
         if decision.allowed:
             return
+        self.refused(visitor, act.value, subject, decision.reason)
+        raise ApiError("forbidden", act=act.value, reason=decision.reason)
+
+    def refused(self, visitor: Visitor, act: str, subject: str, reason: str) -> None:
+        """Enter into the log that an act was refused, and why."""
         with self.office.catalogue.write() as uow:
             uow.record(
-                act.value,
+                act,
                 PremisType.VALIDATION,
                 actor=visitor.actor,
                 subject=subject,
                 outcome=Outcome.REFUSED,
-                reason=decision.reason,
+                reason=reason,
             )
-        raise ApiError("forbidden", act=act.value, reason=decision.reason)
 
     def recording(self, visitor: Visitor, recording_id: UUID, act: Act) -> RecordingRow:
         """Return a recording that this person may see. Raises: NotFoundError, ApiError."""

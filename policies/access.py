@@ -1,7 +1,8 @@
 """Who may do what: denied unless a line here allows it.
 
 Operators run a station and see no footage; officers see their own township; its head decides and
-approves explanations; reviewers see the county, review and check, and change no evidence;
+approves explanations; reviewers see the county, review and check, and change no evidence; head and
+reviewers hold, reclassify, and propose or approve what is destroyed, each act by two of them;
 administrators keep accounts and stations, of the whole county, and see no footage (三员分离:
 whoever rules the system does not read the evidence).
 """
@@ -49,6 +50,12 @@ class Act(StrEnum):
     DRAW = "check.draw"
     CHECK = "check.enter"
     EVALUATE = "evaluation.see"
+    SEE_KEEPING = "keeping.see"
+    PLACE_HOLD = "hold.place"
+    CLASSIFY = "class.give"
+    RECLASSIFY = "reclassification.decide"
+    PROPOSE_DISPOSITION = "disposition.propose"
+    APPROVE_DISPOSITION = "disposition.approve"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,17 @@ class Decision:
 
 
 _COUNTY = frozenset({Role.REVIEWER, Role.ADMIN})
+# What is kept and what ends is for who answers for the evidence, never for who runs the system.
+_KEEPERS = frozenset(
+    {
+        Act.SEE_KEEPING,
+        Act.PLACE_HOLD,
+        Act.CLASSIFY,
+        Act.RECLASSIFY,
+        Act.PROPOSE_DISPOSITION,
+        Act.APPROVE_DISPOSITION,
+    }
+)
 _GRANTS: dict[Role, frozenset[Act]] = {
     Role.OPERATOR: frozenset({Act.SEE_BAYS, Act.SEE_STATIONS, Act.LIST_RECORDINGS, Act.ANSWER}),
     Role.OFFICER: frozenset(
@@ -90,9 +108,12 @@ _GRANTS: dict[Role, frozenset[Act]] = {
             Act.SEE_REGISTER,
             Act.CHECK,
             Act.EVALUATE,
+            Act.SEE_KEEPING,
+            Act.CLASSIFY,
         }
     ),
-    Role.HEAD: frozenset(
+    Role.HEAD: _KEEPERS
+    | frozenset(
         {
             Act.SEE_BAYS,
             Act.LIST_RECORDINGS,
@@ -106,7 +127,8 @@ _GRANTS: dict[Role, frozenset[Act]] = {
             Act.EVALUATE,
         }
     ),
-    Role.REVIEWER: frozenset(
+    Role.REVIEWER: _KEEPERS
+    | frozenset(
         {
             Act.LIST_RECORDINGS,
             Act.PLAY,

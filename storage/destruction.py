@@ -111,7 +111,7 @@ class Destruction:
         self._clear(disposition, recording, actor)
 
     def _begin(self, disposition: str, recording: str, actor: str) -> None:
-        told, store = self.trusted(), self._store(recording)
+        told, store = self.trusted(), store_of(self.objects, recording)
         with self.catalogue.write() as uow:
             item = dispositions.item(uow.session, disposition, recording)
             if item.state != ItemState.LISTED:
@@ -127,7 +127,7 @@ class Destruction:
 
     def _shred(self, disposition: str, recording: str, actor: str) -> None:
         """Pass the point of no return, or turn back."""
-        told, store = self.trusted(), self._store(recording)
+        told, store = self.trusted(), store_of(self.objects, recording)
         with self.catalogue.write() as uow:
             item = dispositions.item(uow.session, disposition, recording)
             if item.state != ItemState.BEGUN:
@@ -220,18 +220,6 @@ class Destruction:
         asked = replace(facts, locked=store.locked, store_held=store.held)
         return explain(self.rulebook, asked, uow.at).keeping(uow.at)
 
-    def _store(self, recording: str) -> Store:
-        """Ask the object store; an object that is gone already keeps nothing."""
-        locked, held = None, False
-        for part in PARTS:
-            try:
-                facts = self.objects.facts(_key(recording, part))
-            except ObjectMissingError:
-                continue
-            dates = [one for one in (locked, facts.retain_until) if one is not None]
-            locked, held = max(dates, default=None), held or facts.held
-        return Store(locked, held)
-
     def _see_gone(self, recording: str) -> None:
         """Look for every object once more. Raises: VaultError while one is left."""
         for part in PARTS:
@@ -267,6 +255,19 @@ class Destruction:
                 why=error.code,
                 **error.facts,
             )
+
+
+def store_of(objects: ObjectStore, recording: str) -> Store:
+    """Ask the object store; an object that is gone already keeps nothing. Raises: VaultError."""
+    locked, held = None, False
+    for part in PARTS:
+        try:
+            facts = objects.facts(_key(recording, part))
+        except ObjectMissingError:
+            continue
+        dates = [one for one in (locked, facts.retain_until) if one is not None]
+        locked, held = max(dates, default=None), held or facts.held
+    return Store(locked, held)
 
 
 def certificate(session: View, row: DispositionRow, at: datetime) -> dict[str, Any]:

@@ -7,15 +7,15 @@ from api.due import due, pressing
 from api.gate import ServiceHere, VisitorHere
 from api.identity import Visitor
 from api.routes.cases import case_of
+from api.routes.holds import tell_store
 from api.schemas import Id
 from api.service import Service
 from api.way_schemas import Answered, DutyOut, NewProceedingIn, ProceedingOut
 from policies.access import Act
 from policies.duties import Duty, feed
-from storage.catalogue import jobs, people, proceedings
+from storage.catalogue import people, proceedings
 from storage.catalogue.proceedings import NewProceeding
-from storage.catalogue.unit_of_work import UnitOfWork
-from storage.catalogue.way_tables import HoldRow, ProceedingRow
+from storage.catalogue.way_tables import ProceedingRow
 
 router = APIRouter(tags=["proceedings"])
 
@@ -56,7 +56,7 @@ def register(new: NewProceedingIn, service: ServiceHere, visitor: VisitorHere) -
             actor=visitor.actor,
         )
         for hold in proceedings.holds_of(uow.session, row.id):
-            _tell_store(uow, hold, visitor)
+            tell_store(uow, hold, visitor)
     return _shown(service, row)
 
 
@@ -66,7 +66,7 @@ def hold_more(proceeding: Id, service: ServiceHere, visitor: VisitorHere) -> Pro
     row = _proceeding(service, visitor, proceeding)
     with service.office.catalogue.write() as uow:
         for hold in proceedings.hold_more(uow, row.id, actor=visitor.actor):
-            _tell_store(uow, hold, visitor)
+            tell_store(uow, hold, visitor)
     return _shown(service, row)
 
 
@@ -89,7 +89,7 @@ def release(
     row = _proceeding(service, visitor, proceeding)
     with service.office.catalogue.write() as uow:
         for hold in proceedings.release(uow, row.id, new.text, actor=visitor.actor):
-            _tell_store(uow, hold, visitor)
+            tell_store(uow, hold, visitor)
     return _shown(service, row)
 
 
@@ -135,12 +135,6 @@ def _proceeding(service: Service, visitor: Visitor, proceeding: str) -> Proceedi
         row = proceedings.proceeding(session, proceeding)
     service.authorise(visitor, Act.KEEP_PROCEEDING, row.township, f"proceeding:{row.id}")
     return row
-
-
-def _tell_store(uow: UnitOfWork, hold: HoldRow, visitor: Visitor) -> None:
-    """Have the object store told of a hold that was placed or released."""
-    slot = "placed" if hold.released_at is None else "released"
-    jobs.ask(uow, "hold", f"hold:{hold.id}", actor=visitor.actor, slot=slot)
 
 
 def _shown(service: Service, row: ProceedingRow) -> ProceedingOut:

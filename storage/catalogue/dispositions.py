@@ -79,8 +79,8 @@ def propose(
     for one in ids:
         if keepers := told[one].keeping(uow.at):
             raise StillKeptError(recording=one, reasons=[keeper.zh for keeper in keepers])
-    if open_ := _open_with(uow.session, ids):
-        raise ConflictError(problem="in another disposition", recording=open_)
+    if open_ := listing(uow.session, ids):
+        raise ConflictError(problem="in another disposition", recording=min(open_))
     row = DispositionRow(
         id=uow.new_id(),
         township=township,
@@ -147,8 +147,7 @@ def withdraw(uow: UnitOfWork, disposition_id: str, why: str, *, actor: str) -> D
     row = disposition(uow.session, disposition_id)
     if not why.strip():
         raise ConflictError(problem="no reason given")
-    begun = any(one.state != ItemState.LISTED for one in items(uow.session, row.id))
-    _allow(policy.may_withdraw(DispositionState(row.state), begun))
+    _allow(policy.may_withdraw(DispositionState(row.state), begun(uow.session, row.id)))
     row.state = DispositionState.WITHDRAWN
     row.ended_at, row.ended_by, row.ended_why = uow.at, actor, why
     uow.record("disposition.withdraw", _KIND, row, actor=actor, subject=subject(row.id), reason=why)
@@ -229,12 +228,36 @@ def items(session: Session, disposition_id: str) -> list[DispositionItemRow]:
     return list(session.scalars(wanted.order_by(DispositionItemRow.recording_id)))
 
 
+def begun(session: Session, disposition_id: str) -> bool:
+    """Tell whether the destruction of any of its recordings began, or was found not to be."""
+    row = DispositionItemRow
+    wanted = select(row.recording_id).where(
+        row.disposition_id == disposition_id, row.state != ItemState.LISTED
+    )
+    return session.scalar(wanted.limit(1)) is not None
+
+
 def item(session: Session, disposition_id: str, recording_id: str) -> DispositionItemRow:
     """Return one recording of a disposition. Raises: NotFoundError."""
     row = session.get(DispositionItemRow, (disposition_id, recording_id))
     if row is None:
         raise NotFoundError(what="recording", id=recording_id)
     return row
+
+
+def listing(session: Session, ids: Sequence[str]) -> dict[str, str]:
+    """Return the open disposition of each recording that one lists and has not settled, by id."""
+    unsettled = [state for state, moves in policy.ITEM_MOVES.items() if moves]
+    wanted = (
+        select(DispositionItemRow.recording_id, DispositionRow.id)
+        .join(DispositionRow, DispositionRow.id == DispositionItemRow.disposition_id)
+        .where(
+            DispositionItemRow.recording_id.in_(ids),
+            DispositionItemRow.state.in_(unsettled),
+            DispositionRow.state.in_(_OPEN),
+        )
+    )
+    return {row.recording_id: row.id for row in session.execute(wanted)}
 
 
 def approvals(session: Session, disposition_id: str) -> list[ApprovalRow]:
@@ -280,21 +303,6 @@ def reasons(found: Iterable[Reason]) -> list[Any]:
 def _allow(no: No | None) -> None:
     if no is not None:
         raise DispositionError(no)
-
-
-def _open_with(session: Session, ids: Sequence[str]) -> str | None:
-    """Return one of these recordings that an open disposition lists and has not settled."""
-    unsettled = [state for state, moves in policy.ITEM_MOVES.items() if moves]
-    wanted = (
-        select(DispositionItemRow.recording_id)
-        .join(DispositionRow, DispositionRow.id == DispositionItemRow.disposition_id)
-        .where(
-            DispositionItemRow.recording_id.in_(ids),
-            DispositionItemRow.state.in_(unsettled),
-            DispositionRow.state.in_(_OPEN),
-        )
-    )
-    return session.scalar(wanted.limit(1))
 
 
 def _others(session: Session, disposition_id: str, at: datetime, bounds: Bounds) -> int:

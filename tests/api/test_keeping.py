@@ -1,0 +1,329 @@
+"""Keeping through HTTP: due lists, holds, classes, two persons, and the whole way to a tombstone.
+
+The office's clock stands: footage was accessioned 200 days before, so that it is due today.
+"""
+
+from datetime import timedelta
+from types import SimpleNamespace
+from uuid import UUID
+
+import pytest
+from fastapi.testclient import TestClient
+
+from api.app import create_app
+from api.jobs.running import Runner
+from policies.access import Role
+from storage.catalogue import custody_log, jobs, keeping
+from storage.destruction import CERTIFICATE_DOMAIN
+from storage.errors import ObjectMissingError
+from storage.signing import verify_document
+from storage.vault.objects import PARTS, key_of
+from tests.aged_office import AgedDesk
+from tests.keeping import TOWNSHIP
+from tests.office import PASSWORD
+
+STEP = lambda _name, function: function()  # noqa: E731 - an engine that remembers nothing
+FOREIGN = "青龙镇"
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    desk = AgedDesk.aged(tmp_path_factory.mktemp("office"))
+    own = desk.office.settings.township
+    for name, role, township in (
+        ("zhao", Role.HEAD, own),
+        ("qian", Role.HEAD, own),
+        ("foreign", Role.HEAD, FOREIGN),
+        ("sun", Role.REVIEWER, own),
+    ):
+        desk.persons[name] = desk.service.identity.create(
+            username=name, password=PASSWORD, role=role, name=f"{name}某", township=township
+        )
+    yield desk
+    desk.office.close()
+
+
+@pytest.fixture(scope="module")
+def clients(desk):
+    return logged_in(desk)
+
+
+def logged_in(desk):
+    app = create_app(desk.service)
+    found = SimpleNamespace()
+    for name in desk.persons:
+        client = TestClient(app, raise_server_exceptions=False)
+        login = {"username": name, "password": PASSWORD}
+        token = client.post("/api/v1/sessions", json=login).json()["token"]
+        client.cookies.clear()
+        client.headers["Authorization"] = f"Bearer {token}"
+        setattr(found, name, client)
+    return found
+
+
+@pytest.fixture
+def due(desk):
+    """A recording that nothing keeps any more."""
+    return desk.keep()
+
+
+@pytest.fixture
+def runner(desk):
+    runner = Runner(desk.office)
+    with desk.office.catalogue.write() as uow:
+        runner.life = jobs.register(uow, f"worker-{uow.new_id()}", over=None)
+    return runner
+
+
+def run(desk, runner, kind, subject):
+    """Run the job of this subject as a worker would take it up now."""
+    with desk.office.catalogue.read() as session:
+        found = jobs.unfinished(session, desk.clock.at, [kind], 100)
+    [job] = [one.id for one in found if one.subject == subject]
+    return runner.run(job, 1, STEP)
+
+
+def propose(client, *ids, reason="保管期限届满"):
+    new = {"recordings": list(ids), "reason": reason}
+    return client.post("/api/v1/dispositions", json=new)
+
+
+def act(client, disposition, what, **body):
+    return client.post(f"/api/v1/dispositions/{disposition}/{what}", json=body or None)
+
+
+def code(answer):
+    return answer.status_code, answer.json()["code"]
+
+
+def entries(desk, subject, act, outcome):
+    with desk.office.catalogue.read() as session:
+        found = custody_log.LogReader(session).events_of(subject)
+    return [one for one in found if (one.act, one.outcome) == (act, outcome)]
+
+
+def parts(desk, recording):
+    found = set()
+    for part in PARTS:
+        try:
+            desk.office.objects.facts(key_of(UUID(recording), part))
+            found.add(part)
+        except ObjectMissingError:
+            continue
+    return found
+
+
+def items(client, **asked):
+    told = client.get("/api/v1/retention/due", params=asked).json()
+    return {one["recording"]: one for one in told["items"]}
+
+
+def test_what_is_due_says_why_and_another_township_sees_nothing_of_it(desk, clients, due):
+    one = items(clients.zhang)[due]
+    assert one["due"]
+    assert one["disposition"] is None
+    assert {reason["keeper"] for reason in one["reasons"]} == {"rule", "promise"}
+    assert not any(reason["keeps"] for reason in one["reasons"])
+    assert due in items(clients.shen)
+    assert due not in items(clients.foreign)
+    earlier = (desk.clock.at - timedelta(days=30)).isoformat()
+    assert due not in items(clients.zhang, at=earlier)
+    told = clients.foreign.get(f"/api/v1/recordings/{due}/retention")
+    assert code(told) == (403, "forbidden")
+    bad = clients.zhang.get("/api/v1/retention/due", params={"cursor": "2026-01-01_x"})
+    assert code(bad) == (422, "invalid")
+
+
+def test_a_page_goes_on_where_the_last_one_ended(desk, clients, due, monkeypatch):
+    other = desk.keep()
+    monkeypatch.setattr(keeping, "PAGE", 1)
+    seen, cursor = [], None
+    while True:
+        told = clients.zhang.get(
+            "/api/v1/retention/due", params={"cursor": cursor} if cursor else {}
+        ).json()
+        seen += [one["recording"] for one in told["items"]]
+        cursor = told["next"]
+        if cursor is None:
+            break
+    assert len(seen) == len(set(seen))
+    assert {due, other} <= set(seen)
+
+
+@pytest.mark.parametrize("who", ["wang", "guan"])
+def test_operators_and_administrators_have_no_part_in_it(clients, due, who):
+    client = getattr(clients, who)
+    for path in ("retention/due", f"recordings/{due}/retention", "holds", "dispositions"):
+        assert code(client.get(f"/api/v1/{path}")) == (403, "forbidden")
+    assert code(client.get("/api/v1/reclassifications")) == (403, "forbidden")
+    assert code(propose(client, due)) == (403, "forbidden")
+    hold = {"reason": "other", "recording": due}
+    assert code(client.post("/api/v1/holds", json=hold)) == (403, "forbidden")
+    given = {"kind": "incident", "reason": "x"}
+    path = f"/api/v1/recordings/{due}/classes"
+    assert code(client.post(path, json=given)) == (403, "forbidden")
+
+
+def test_an_officer_classifies_but_decides_nothing(desk, clients, due, runner):
+    assert code(propose(clients.zhang, due)) == (403, "forbidden")
+    less = {"taking": [], "reason": "x"}
+    path = f"/api/v1/recordings/{due}"
+    refused = clients.zhang.post(f"{path}/reclassifications", json=less)
+    assert code(refused) == (403, "forbidden")
+    refused = clients.zhang.post("/api/v1/holds", json={"reason": "other", "recording": due})
+    assert code(refused) == (403, "forbidden")
+    given = clients.zhang.post(
+        f"{path}/classes", json={"kind": "obstruction", "reason": "当事人推搡执法人员"}
+    )
+    assert given.status_code == 201
+    assert not given.json()["due"]
+    assert given.json()["classes"] == ["obstruction"]
+    assert any("永久保存" in one["zh"] for one in given.json()["reasons"] if one["keeps"])
+    assert run(desk, runner, "lock", f"recording:{due}") == "done"
+    locked = desk.office.objects.facts(key_of(UUID(due), "payload")).retain_until
+    assert locked.year == 2100
+    again = clients.zhang.post(f"{path}/classes", json={"kind": "obstruction", "reason": "x"})
+    assert again.status_code == 409
+    linked = clients.zhang.post(f"{path}/classes", json={"kind": "major", "reason": "x"})
+    assert code(linked) == (422, "invalid")
+
+
+def test_keeping_for_less_takes_two_persons_of_the_township(desk, clients, due):
+    path = f"/api/v1/recordings/{due}"
+    clients.zhang.post(f"{path}/classes", json={"kind": "incident", "reason": "误"})
+    new = {"taking": ["incident"], "reason": "归类有误"}
+    assert code(clients.foreign.post(f"{path}/reclassifications", json=new)) == (403, "forbidden")
+    proposed = clients.zhao.post(f"{path}/reclassifications", json=new)
+    assert proposed.status_code == 201
+    decision = f"/api/v1/reclassifications/{proposed.json()['id']}/decision"
+    waiting = clients.qian.get("/api/v1/reclassifications").json()
+    assert [one["recording"] for one in waiting] == [due]
+    assert clients.foreign.get("/api/v1/reclassifications").json() == []
+    own = clients.zhao.post(decision, json={"approved": True})
+    assert code(own) == (403, "another-person")
+    assert entries(desk, f"recording:{due}", "reclassification.decide", "refused")
+    assert code(clients.foreign.post(decision, json={"approved": True})) == (403, "forbidden")
+    assert clients.qian.post(decision, json={"approved": True}).json()["approved"] is True
+    assert code(clients.qian.post(decision, json={"approved": True})) == (409, "conflict")
+    assert clients.zhao.get(f"{path}/retention").json()["due"]
+
+
+def test_a_hold_is_released_by_its_own_authority_alone(desk, clients, due, runner):
+    new = {"reason": "investigation", "recording": due, "note": "纪检调阅"}
+    assert code(clients.foreign.post("/api/v1/holds", json=new)) == (403, "forbidden")
+    placed = clients.zhao.post("/api/v1/holds", json=new)
+    assert placed.status_code == 201
+    hold = placed.json()
+    assert hold["authority_zh"].endswith("人民政府")
+    assert run(desk, runner, "hold", f"hold:{hold['id']}") == "done"
+    assert desk.office.objects.facts(key_of(UUID(due), "payload")).held
+    assert not items(clients.zhao)[due]["due"]
+    assert code(propose(clients.zhao, due)) == (409, "still-kept")
+    assert hold["id"] in {one["id"] for one in clients.shen.get("/api/v1/holds").json()}
+    assert hold["id"] not in {one["id"] for one in clients.foreign.get("/api/v1/holds").json()}
+    path, why = f"/api/v1/holds/{hold['id']}/release", {"why": "调阅完毕"}
+    wrong = clients.shen.post(path, json=why)
+    assert code(wrong) == (403, "hold-authority")
+    assert hold["authority_zh"] in wrong.json()["detail"]
+    assert entries(desk, f"hold:{hold['id']}", "hold.release", "refused")
+    assert code(clients.foreign.post(path, json=why)) == (403, "forbidden")
+    assert clients.zhao.post(path, json={"why": " "}).status_code == 422
+    assert clients.qian.post(path, json=why).json()["released_at"]  # the township's other head
+    assert code(clients.zhao.post(path, json=why)) == (409, "conflict")
+    assert items(clients.zhao)[due]["due"]
+
+
+def test_a_party_is_held_in_ones_own_township_or_by_the_county_everywhere(clients):
+    own = clients.zhao.post("/api/v1/holds", json={"reason": "other", "party": "某店"}).json()
+    assert own["township"] == TOWNSHIP
+    elsewhere = {"reason": "other", "party": "某店", "township": FOREIGN}
+    assert code(clients.zhao.post("/api/v1/holds", json=elsewhere)) == (403, "forbidden")
+    county = clients.shen.post("/api/v1/holds", json={"reason": "other", "party": "某店"}).json()
+    assert county["township"] is None
+    assert county["id"] in {one["id"] for one in clients.foreign.get("/api/v1/holds").json()}
+    both = {"reason": "other", "party": "某店", "case": county["id"]}
+    assert code(clients.shen.post("/api/v1/holds", json=both)) == (422, "invalid")
+    assert code(clients.shen.post("/api/v1/holds", json={"reason": "other"})) == (422, "invalid")
+    for who, one in ((clients.zhao, own), (clients.shen, county)):
+        assert who.post(f"/api/v1/holds/{one['id']}/release", json={"why": "完"}).status_code == 200
+
+
+def test_what_is_not_due_cannot_be_proposed(desk, clients, due):
+    fresh = desk.keep(timedelta(days=3))
+    refused = propose(clients.zhao, due, fresh)
+    assert code(refused) == (409, "still-kept")
+    assert fresh in refused.json()["detail"]
+    assert entries(desk, f"recording:{fresh}", "recording.propose-disposition", "refused")
+    assert code(propose(clients.zhao)) == (422, "disposition-empty")
+    assert code(propose(clients.foreign, due)) == (403, "forbidden")
+    assert propose(clients.zhao, due, reason=" ").status_code == 422
+    assert items(clients.zhao)[due]["disposition"] is None
+
+
+def test_nobody_approves_his_own_proposal_nor_one_of_another_township(desk, clients, due):
+    proposed = propose(clients.zhao, due).json()
+    assert code(act(clients.zhao, proposed["id"], "approve")) == (403, "disposition-same-person")
+    subject = f"disposition:{proposed['id']}"
+    assert entries(desk, subject, "disposition.approve", "refused")
+    for path in ("", "/certificate"):
+        told = clients.foreign.get(f"/api/v1/dispositions/{proposed['id']}{path}")
+        assert code(told) == (403, "forbidden")
+    assert clients.foreign.get("/api/v1/dispositions").json() == []
+    assert code(act(clients.foreign, proposed["id"], "approve")) == (403, "forbidden")
+    assert code(act(clients.zhang, proposed["id"], "approve")) == (403, "forbidden")
+    assert clients.zhang.get(f"/api/v1/dispositions/{proposed['id']}").status_code == 200
+    assert code(propose(clients.qian, due)) == (409, "conflict")  # listed already
+    gone = act(clients.foreign, proposed["id"], "withdraw", why="x")
+    assert code(gone) == (403, "forbidden")
+    assert act(clients.qian, proposed["id"], "withdraw", why="先不处置").json()["state"] == (
+        "withdrawn"
+    )
+    assert code(act(clients.qian, proposed["id"], "approve")) == (409, "disposition-state")
+    assert propose(clients.qian, due).status_code == 201
+
+
+def test_the_whole_way_to_a_tombstone_and_what_was_held_meanwhile_stays(desk, clients, runner):
+    gone, held = desk.keep(), desk.keep()
+    proposed = propose(clients.zhao, gone, held).json()
+    number = proposed["id"]
+    assert (proposed["state"], proposed["asked"]) == ("proposed", 1)
+    approved = act(clients.qian, number, "approve").json()
+    assert approved["state"] == "approved"
+    assert not approved["may_approve"]
+    path = f"/api/v1/dispositions/{number}/certificate"
+    assert clients.zhao.get(path).status_code == 404
+    new = {"reason": "complaint", "recording": held}
+    assert clients.shen.post("/api/v1/holds", json=new).status_code == 201
+    desk.clock.at += timedelta(days=6, hours=23)
+    with desk.office.catalogue.read() as session:  # no worker takes it up before its time
+        assert jobs.unfinished(session, desk.clock.at, ["destroy"], 100) == []
+    desk.clock.at += timedelta(hours=2)
+    assert run(desk, runner, "destroy", f"disposition:{number}") == "done"
+
+    clients = logged_in(desk)  # sessions ended while the clock moved
+    told = clients.zhao.get(f"/api/v1/dispositions/{number}").json()
+    states = {one["recording"]: one for one in told["recordings"]}
+    assert (told["state"], told["certified"]) == ("done", True)
+    assert states[gone]["state"] == "gone"
+    assert states[held]["state"] == "kept"
+    assert "冻结" in states[held]["why"][0]["zh"]
+    assert parts(desk, gone) == set()
+    assert parts(desk, held) == set(PARTS)
+    body = clients.zhao.get(path)
+    signed = verify_document(
+        body.content, CERTIFICATE_DOMAIN, [desk.office.ring.verifying("centre")]
+    )
+    assert [one["recording"] for one in signed["destroyed"]] == [gone]
+
+    stone = clients.zhao.get(f"/api/v1/recordings/{gone}/retention").json()
+    assert stone["destroyed"]["verified_at"]
+    assert not stone["due"]
+    assert clients.zhang.get(f"/api/v1/recordings/{gone}").json()["destroyed_at"]
+    assert code(clients.zhang.get(f"/api/v1/recordings/{gone}/content")) == (410, "destroyed")
+    again_held = {"reason": "complaint", "recording": gone}
+    assert code(clients.shen.post("/api/v1/holds", json=again_held)) == (410, "destroyed")
+    given = {"kind": "incident", "reason": "x"}
+    late = clients.zhang.post(f"/api/v1/recordings/{gone}/classes", json=given)
+    assert code(late) == (410, "destroyed")
+    late = act(clients.zhao, number, "withdraw", why="太晚")
+    assert code(late) == (409, "disposition-state")
