@@ -1,7 +1,9 @@
 """What the fault tests share: an office founded once and copied, and a look into what it keeps."""
 
 import multiprocessing
+import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -16,7 +18,7 @@ from ingest.media import Sandbox
 from storage.catalogue import recordings
 from storage.catalogue.journal import BayRow
 from storage.catalogue.tables import RecordingRow
-from tests.faults import dock_once, township_once
+from tests.faults import destroy_once, dock_once, township_once
 from tests.office import Desk, segment, settings_for
 
 OpenDesk = Callable[..., Desk]
@@ -101,10 +103,19 @@ def folder(template: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def memory() -> Iterator[Path]:
+    """A folder in memory where there is one: what a kill leaves, the disk would hold as well."""
+    within = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="liuhen-", dir=within) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
 def fresh() -> ForkServerContext:
     """A server of fresh processes that have the program read already; nothing of ours is open."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([dock_once.__name__, township_once.__name__])
+    preload = (dock_once, township_once, destroy_once)
+    context.set_forkserver_preload([one.__name__ for one in preload])
     return context
 
 
