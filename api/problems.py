@@ -780,6 +780,7 @@ ALARMS: dict[str, str] = {
     "silent": "超过 10 分钟没有联系县中心,请查看电源和网络",
     "never-seen": "登记后还没有联系过县中心,请查看是否已运行",
     "ending": "登记即将到期,请发新的登记码",
+    "unknown": "采集站报告了本系统不认识的告警,请到站查看,并核对两边的软件版本",
 }
 
 STANDINGS: dict[str, str] = {
@@ -795,6 +796,11 @@ STANDINGS: dict[str, str] = {
 def alarm_zh(alarm: str) -> str:
     """Return what is wrong with a station in Chinese; unknown words are shown as they are."""
     return ALARMS.get(alarm) or reason_zh(alarm)
+
+
+def alarm_known(alarm: str) -> bool:
+    """Tell whether an alarm is one of ours."""
+    return alarm in ALARMS or reason_known(alarm)
 
 
 def bay_zh(state: str) -> str:
@@ -833,6 +839,11 @@ def problem(error: LiuhenError | RuleError, instance: str = "") -> dict[str, Any
     if told.status < 500:  # noqa: PLR2004 - the inner workings are not the caller's business
         body["facts"] = error.facts
     return body
+
+
+def reason_known(reason: str) -> bool:
+    """Tell whether a reason is one of ours."""
+    return reason in REASONS or reason in TABLE
 
 
 def reason_zh(reason: str | None) -> str:

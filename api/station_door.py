@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from fastapi import Depends, Request
 
 from api.gate import ServiceHere
+from api.problems import ApiError
 from api.wiring import Office
 from ingest.counter import Counter
 from storage import canonical
@@ -85,16 +86,29 @@ def centre_keys(office: Office) -> dict[str, Any]:
     }
 
 
-def offer(office: Office, station_id: str, *, name: str, township: str, actor: str) -> Code:
+def offer(
+    office: Office, station_id: str, *, name: str | None, township: str | None, actor: str
+) -> Code:
     """Offer an enrolment, to a new station or to one that gets a new key; return the code.
 
-    Raises: as `enrolment.offer`.
+    A station that is known keeps its name and township; others must not be given for it.
+    Raises: ApiError (station-other).
     """
     code = Code(station_id, office.entropy(_HALF), fingerprint(centre_keys(office)))
     read_code(str(code))
     with office.catalogue.write() as uow:
-        if not any(row.id == station_id for row in people.stations(uow.session)):
-            people.add_station(uow, id=station_id, name=name, township=township, actor=actor)
+        row = next((one for one in people.stations(uow.session) if one.id == station_id), None)
+        if row is None:
+            row = people.add_station(
+                uow,
+                id=station_id,
+                name=name or station_id,
+                township=township or office.settings.township,
+                actor=actor,
+            )
+        if (name or row.name, township or row.township) != (row.name, row.township):
+            facts = {"station": row.id, "name": row.name, "township": row.township}
+            raise ApiError("station-other", **facts)
         enrolment.offer(uow, station_id, code.hash, actor=actor)
     return code
 

@@ -2,17 +2,18 @@
 
 A station's own words (`StationStatusRow.told`) are for screens, never evidence. An enrolled
 station may still be somebody else's by now, so they are read as an outsider's: bounded, typed,
-and left out where they are not what they should be.
+and left out where they are not what they should be. Only words of ours become sentences, so that
+nobody can write one on an administrator's screen. A light of a station that is silent, or may not
+deliver, counts for nothing: its bays are `unknown`.
 """
 
-import math
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel
 
-from api.problems import STANDINGS, alarm_zh, bay_zh, reason_zh
+from api.problems import BAYS, STANDINGS, alarm_known, alarm_zh, bay_zh, reason_known, reason_zh
 from api.wiring import Office
 from storage.catalogue import enrolment, people
 from storage.catalogue.enrolment import Standing
@@ -23,7 +24,9 @@ from storage.catalogue.unit_of_work import View
 SILENT = timedelta(minutes=10)
 ENDING = timedelta(days=30)  # before the enrolment's end; time enough to bring a new code
 _CLOCK_OFF_S = 120
-_BAYS, _ALARMS, _LENGTH, _LARGEST = 100, 20, 100, 1e15
+_LONGEST_WAIT = timedelta(days=3650)  # nothing waits longer at a station; and nothing from ahead
+_BAYS, _ALARMS, _LENGTH, _LARGEST = 100, 20, 60, 1e15
+_UNKNOWN = "unknown"
 
 
 class AlarmOut(BaseModel):
@@ -104,6 +107,7 @@ def _station(
     told = status.told if status else {}
     seen_at = status.seen_at if status else None
     word = standing.value if standing else "local"
+    silent = last is not None and standing is Standing.ACTIVE and _silent(last, seen_at, now)
     return StationOut(
         id=row.id,
         name=row.name,
@@ -114,9 +118,9 @@ def _station(
         code_until=max(open_codes, default=None),
         revoked_why=last.revoked_why if last else None,
         seen_at=seen_at,
-        silent=last is not None and standing is Standing.ACTIVE and _silent(last, seen_at, now),
-        bays=list(_bays(told.get("bays"))),
-        spool=_spool(told.get("spool")),
+        silent=silent,
+        bays=list(_bays(told.get("bays"), live=standing is Standing.ACTIVE and not silent)),
+        spool=_spool(told.get("spool"), now),
         clock_offset_s=_number(told.get("offset_s")),
         software=_text(told.get("software")),
         alarms=[
@@ -160,51 +164,58 @@ def _alarms(
     if isinstance(untrusted_spool, dict):
         untrusted_alarms = untrusted_spool.get("alarms")
         if isinstance(untrusted_alarms, list):
-            yield from (text for one in untrusted_alarms[:_ALARMS] if (text := _text(one)))
+            for one in untrusted_alarms[:_ALARMS]:
+                yield one if isinstance(one, str) and alarm_known(one) else _UNKNOWN
 
 
-def _bays(untrusted_bays: object) -> Iterator[StationBayOut]:
+def _bays(untrusted_bays: object, *, live: bool) -> Iterator[StationBayOut]:
     if not isinstance(untrusted_bays, list):
         return
     for one in untrusted_bays[:_BAYS]:
         if isinstance(one, dict) and (name := _text(one.get("name"))):
-            state = _text(one.get("state")) or "unknown"
-            reason = _text(one.get("reason"))
+            state, reason = str(one.get("state")), str(one.get("reason"))
+            if not live or state not in BAYS:
+                state = _UNKNOWN
             yield StationBayOut(
-                name=name, state=state, state_zh=bay_zh(state), reason_zh=reason_zh(reason)
+                name=name,
+                state=state,
+                state_zh=bay_zh(state),
+                reason_zh=reason_zh(reason) if live and reason_known(reason) else "",
             )
 
 
-def _spool(untrusted_spool: object) -> SpoolOut | None:
+def _spool(untrusted_spool: object, now: datetime) -> SpoolOut | None:
     if not isinstance(untrusted_spool, dict):
         return None
     used, limit = _number(untrusted_spool.get("used")), _number(untrusted_spool.get("limit"))
     waiting = _number(untrusted_spool.get("waiting"))
-    if used is None or not limit or waiting is None:
+    if used is None or limit is None or waiting is None or min(used, limit - 1, waiting) < 0:
         return None
     return SpoolOut(
         used=int(used),
         limit=int(limit),
         waiting=int(waiting),
-        oldest=_time(untrusted_spool.get("oldest")),
+        oldest=_time(untrusted_spool.get("oldest"), now),
     )
 
 
 def _text(untrusted_value: object) -> str | None:
-    return untrusted_value[:_LENGTH] if isinstance(untrusted_value, str) else None
+    """Return what can be shown of a text: nothing that turns the line around it (bidi) is left."""
+    if not isinstance(untrusted_value, str):
+        return None
+    return "".join(one for one in untrusted_value[:_LENGTH] if one.isprintable())
 
 
 def _number(untrusted_value: object) -> float | None:
     if isinstance(untrusted_value, bool) or not isinstance(untrusted_value, int | float):
         return None
-    if not math.isfinite(untrusted_value) or abs(untrusted_value) > _LARGEST:
-        return None
-    return float(untrusted_value)
+    # Compared before anything else: an integer of any length compares, and not all become floats.
+    return float(untrusted_value) if abs(untrusted_value) <= _LARGEST else None
 
 
-def _time(untrusted_value: object) -> datetime | None:
+def _time(untrusted_value: object, now: datetime) -> datetime | None:
     try:
-        at = datetime.fromisoformat(str(untrusted_value))
-    except ValueError:
+        at = datetime.fromisoformat(str(untrusted_value)).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return at if at.tzinfo is not None else None
+    return at if timedelta(0) <= now - at < _LONGEST_WAIT else None

@@ -37,8 +37,8 @@ def code(
         made = station_door.offer(
             office,
             station,
-            name=name or station,
-            township=township or settings.township,
+            name=name or None,
+            township=township,
             actor="system",
         )
     finally:

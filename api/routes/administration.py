@@ -4,12 +4,14 @@ What stations themselves ask is `stations.py`.
 """
 
 from datetime import datetime
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from api import station_door, station_views
 from api.gate import ServiceHere, VisitorHere
+from api.identity import Visitor
 from api.problems import ApiError
 from api.schemas import Text
 from api.service import Service
@@ -20,6 +22,9 @@ from storage.catalogue.enrolment import CODE_LASTS
 from storage.errors import NotFoundError
 
 router = APIRouter(tags=["stations"])
+
+
+StationId = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
 
 
 class _In(BaseModel):
@@ -60,19 +65,24 @@ def stations(service: ServiceHere, visitor: VisitorHere) -> list[StationOut]:
 def offer(new: NewCode, service: ServiceHere, visitor: VisitorHere) -> CodeOut:
     """Give a station a one-time code: a new station, or one that gets a new key."""
     office = service.office
-    service.authorise(visitor, Act.KEEP_STATIONS, new.township, f"station:{new.id}")
-    name, township = _place(service, new)
-    code = station_door.offer(office, new.id, name=name, township=township, actor=visitor.actor)
+    known = _keep(service, visitor, new.id, new.township)
+    if any(key.name == new.id for key in office.ring.stations):
+        raise ApiError("station-own", station=new.id)
+    if not known and (new.name is None or new.township is None):
+        raise ApiError("invalid", problem="name, township")
+    code = station_door.offer(
+        office, new.id, name=new.name, township=new.township, actor=visitor.actor
+    )
     return CodeOut(station=new.id, code=str(code), until=office.clock() + CODE_LASTS)
 
 
 @router.post("/stations/{station}/revoke")
 def revoke(
-    station: str, given: Revocation, service: ServiceHere, visitor: VisitorHere
+    station: StationId, given: Revocation, service: ServiceHere, visitor: VisitorHere
 ) -> StationOut:
     """End every enrolment of a station at once; what it signed before stays valid."""
     office = service.office
-    service.authorise(visitor, Act.KEEP_STATIONS, subject=f"station:{station[:64]}")
+    _keep(service, visitor, station, None)
     with office.catalogue.write() as uow:
         row = people.station(uow.session, station)
         if not enrolment.revoke(uow, station, given.why, actor=visitor.actor):
@@ -81,18 +91,13 @@ def revoke(
         return station_views.station(session, office, row)
 
 
-def _place(service: Service, new: NewCode) -> tuple[str, str]:
-    """Return the station's name and township. Raises: ApiError (station-own, station-other)."""
-    office = service.office
-    if any(key.name == new.id for key in office.ring.stations):
-        raise ApiError("station-own", station=new.id)
-    with office.catalogue.read() as session:
+def _keep(service: Service, visitor: Visitor, station: str, township: str | None) -> bool:
+    """Authorise keeping a station, in its own township if it is known; tell whether it is."""
+    with service.office.catalogue.read() as session:
         try:
-            row = people.station(session, new.id)
+            township = people.station(session, station).township
+            known = True
         except NotFoundError:
-            if new.name is None or new.township is None:
-                raise ApiError("invalid", problem="name, township") from None
-            return new.name, new.township
-    if (new.name or row.name, new.township or row.township) != (row.name, row.township):
-        raise ApiError("station-other", station=row.id, name=row.name, township=row.township)
-    return row.name, row.township
+            known = False
+    service.authorise(visitor, Act.KEEP_STATIONS, township, f"station:{station}")
+    return known
