@@ -142,14 +142,21 @@ const followPage = async () => {
   const offline = document.querySelector("[data-offline]");
   try {
     const response = await fetch(location.href);
+    if (response.redirected) location.reload(); // the login has ended
     if (!response.ok || response.redirected) throw response;
     const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
     for (const part of document.querySelectorAll("[data-live]")) {
       const now = fresh.getElementById(part.id);
+      // What somebody is about to click stays until the next look.
+      if (part.matches(":active, :focus-within")) continue;
       if (now && now.outerHTML !== part.outerHTML) part.replaceWith(document.adoptNode(now));
     }
+    const list = document.querySelector("[data-following]");
+    for (const row of Array.from(fresh.querySelector("[data-following]").children)) {
+      if (row.id && !document.getElementById(row.id)) list.append(document.adoptNode(row));
+    }
     offline.hidden = true;
-    document.querySelector("[data-following]").removeAttribute("data-stale");
+    list.removeAttribute("data-stale");
   } catch {
     offline.hidden = false;
     document.querySelector("[data-following]").dataset.stale = "";
