@@ -10,6 +10,7 @@ import typer
 
 from api.commands import (
     accounts,
+    archive,
     bundle,
     cameras,
     checks,
@@ -64,6 +65,7 @@ app.add_typer(cameras.app, name="cameras", help="房间摄像机 The room camera
 app.add_typer(rules.app, name="rules", help="规则库 The rulebook.")
 app.add_typer(keys.app, name="keys", help="密钥 Keys.")
 app.add_typer(jobs.app, name="jobs", help="后台作业 Background jobs.")
+app.add_typer(archive.app, name="archive", help="归档 The archive behind the store.")
 app.add_typer(log.app, name="log", help="监管链日志 The custody log.")
 
 

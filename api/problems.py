@@ -73,6 +73,13 @@ TABLE: dict[str, Words] = {
         "请核对类别;升级后仍不行请联系管理员。",
         "Check the kind; perhaps a newer version knows it.",
     ),
+    "archive-away": Words(
+        503,
+        "归档盘未接入,或者不是本单位的归档:{archive}。",
+        "The archive is not attached, or is not this office's: {archive}.",
+        "请接入归档盘后重试;首次使用请先运行 liuhen archive init。",
+        "Attach it and try again; before its first use: liuhen archive init.",
+    ),
     "destroyed": Words(
         410,
         "该录音录像已于 {at} 依法销毁。",

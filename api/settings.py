@@ -122,6 +122,7 @@ class Settings(BaseSettings):
     disposition_batch: int = Field(default=1_000, ge=1, le=10_000)  # recordings of one at most
     brake_items: int = Field(default=200, ge=0)  # a day; above it a further person approves
     brake_share: float = Field(default=0.01, ge=0, le=1)  # of all recordings kept, likewise
+    archive: str | None = None  # a folder (of a disk that may be away), or s3://…/bucket
     objects_capacity_gb: float | None = Field(default=None, gt=0)  # of a bucket; else unknown
     cooling_days: int = Field(default=7, ge=1, le=365)  # from approval to destruction
     footage: Path | None = None  # real clips for the demonstration and the tests

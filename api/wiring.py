@@ -38,13 +38,14 @@ from storage.custody.signer import LogSigner
 from storage.destruction import Destruction
 from storage.digest import Algorithm
 from storage.durable import place, sync_folder
-from storage.errors import LiuhenError, NotFoundError, StoreSetupError
+from storage.errors import ArchiveAwayError, LiuhenError, NotFoundError, StoreSetupError
 from storage.signing import VerifyKey
 from storage.vault.folder_objects import FolderObjects
 from storage.vault.keys import KeyRing
 from storage.vault.minio_objects import MinioObjects
 from storage.vault.objects import ObjectStore
 from storage.vault.s3_address import S3Address, S3Key
+from storage.vault.tiered_objects import TieredObjects
 
 Step = Callable[[str], None]
 MOVED = "moved.json"
@@ -108,6 +109,34 @@ def store(settings: Settings) -> ObjectStore:
             problem=f"this is store {found}, not the one that this office knows",
             mend="LIUHEN_OBJECTS_URL",
         )
+    if settings.archive is None:
+        return objects
+    return TieredObjects(objects, lambda: attach_archive(settings))
+
+
+def attach_archive(settings: Settings, *, new: bool = False) -> ObjectStore:
+    """Open the archive, the same one as ever; `new` makes it this office's.
+
+    A disk that is not mounted is an empty folder: nothing is ever made in one unasked.
+    Raises: ArchiveAwayError, StoreSetupError.
+    """
+    where = settings.archive
+    if where is None:
+        raise ArchiveAwayError(problem="no archive is set", archive="LIUHEN_ARCHIVE")
+    objects: ObjectStore
+    if where.startswith("s3://"):
+        address, key = _bucket(settings)
+        address = S3Address.parse(where, settings.objects_ca_file)
+        objects = MinioObjects.open(address, key, entropy)
+    elif new or (Path(where) / "store.json").is_file():
+        objects = FolderObjects(Path(where), entropy, immutable=settings.immutable)
+    else:
+        raise ArchiveAwayError(problem="the archive is not attached", archive=where)
+    known, found = settings.home / "archive-store.id", objects.identity()
+    if new and not known.exists():
+        place(known, found.encode())
+    if not known.exists() or known.read_text(encoding="utf-8") != found:
+        raise ArchiveAwayError(problem="another archive than this office knows", archive=where)
     return objects
 
 
@@ -367,6 +396,11 @@ class Office:
         )
         station.recover()
         return station
+
+    @property
+    def archive_attached(self) -> bool:
+        """Whether there is an archive and it is there now; True where none is set."""
+        return not isinstance(self.objects, TieredObjects) or self.objects.attached
 
     @property
     def bounds(self) -> Bounds:

@@ -78,6 +78,12 @@ class StoreUnavailableError(VaultError):
     retryable = True
 
 
+class ArchiveAwayError(StoreUnavailableError):
+    """The archive is not attached, or is another one than this office knows."""
+
+    code = "archive-away"
+
+
 class StoreSetupError(VaultError):
     """The object store as it is set up cannot keep evidence; `mend` says what would mend it."""
 

@@ -13,7 +13,7 @@ from api.routes.outlook import seen, shown
 from policies.capacity import WEEK
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
-_EVERY = 8  # weeks between two dates under the plot
+_EVERY = 13  # weeks between two dates under the plot
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,9 +90,12 @@ def _look(office: Office, job: Job, cursor: str) -> Facts:
             rows = [recordings.present(session, recording_of(job))]
         now, ids = office.clock(), [row.id for row in rows]
         why = keeping.explained(session, office.rulebook, ids, now)
-    weak, missing = [], []
+    weak, missing, away = [], [], []
     for row in rows:
         until = max(why[row.id].until, row.retain_until)
+        if row.archived_at is not None and not office.archive_attached:
+            away.append(row.id)
+            continue
         try:
             parts = [part for part in PARTS if _short(office, row, part, until)]
         except ObjectMissingError:
@@ -101,7 +104,12 @@ def _look(office: Office, job: Job, cursor: str) -> Facts:
         if parts or until > row.retain_until:
             weak.append({"recording": row.id, "parts": parts, "until": until.isoformat()})
     more = rows[-1].id if job.subject == SYSTEM and len(rows) == _PAGE else ""
-    return {"weak": weak, "missing": missing, "held": ids, "next": more}
+    return {
+        "weak": weak,
+        "missing": missing,
+        "held": [one for one in ids if one not in away],
+        "next": more,
+    }
 
 
 def _short(office: Office, row: RecordingRow, part: str, until: datetime) -> bool:

@@ -13,7 +13,8 @@ def settle(office: Office, uow: UnitOfWork, job: Job, _found: Facts) -> Facts:
     """Ask for the day's share, and for whatever would else be read too late."""
     days = office.settings.scrub_days
     share = -(-jobs.recordings_kept(uow.session) // days)
-    chosen = jobs.longest_unread(uow.session, share, uow.at - timedelta(days=days - 1))
+    before = uow.at - timedelta(days=days - 1)
+    chosen = jobs.longest_unread(uow.session, share, before, archived=office.archive_attached)
     for recording in chosen:
         subject = recordings.subject_of(recording)
         slot = f"scrub:{job.slot or job.id}"

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CursorResult, Executable, delete, func, or_, select, update
+from sqlalchemy import CursorResult, Executable, delete, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from storage.catalogue.job_tables import (
@@ -346,8 +346,12 @@ def damaged(session: Session) -> list[VerifiedRow]:
     return list(session.scalars(wanted.order_by(VerifiedRow.at.desc())))
 
 
-def longest_unread(session: Session, share: int, before: datetime) -> list[str]:
+def longest_unread(
+    session: Session, share: int, before: datetime, *, archived: bool = True
+) -> list[str]:
     """Return the recordings that were read whole longest ago: so many, and all before then.
+
+    Without `archived`, what lies in an archive that is away is left out.
 
     At accession everything was read back: until the first verification that is the time.
     """
@@ -356,6 +360,7 @@ def longest_unread(session: Session, share: int, before: datetime) -> list[str]:
         select(RecordingRow.id, read_at < before)
         .outerjoin(VerifiedRow, VerifiedRow.recording_id == RecordingRow.id)
         .where(RecordingRow.destroyed_at.is_(None))
+        .where(true() if archived else RecordingRow.archived_at.is_(None))
         .order_by(read_at, RecordingRow.id)
     )
     found = []

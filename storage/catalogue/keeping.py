@@ -114,6 +114,15 @@ def kept_now(session: Session) -> Iterator[RecordingRow]:
     yield from session.scalars(wanted.order_by(RecordingRow.id).execution_options(yield_per=PAGE))
 
 
+def archivable(session: Session, before: datetime, limit: int) -> list[RecordingRow]:
+    """Return what was accessioned before then and is not archived yet, oldest first."""
+    row = RecordingRow
+    wanted = select(row).where(
+        row.destroyed_at.is_(None), row.archived_at.is_(None), row.accessioned_at < before
+    )
+    return list(session.scalars(wanted.order_by(row.accessioned_at, row.id).limit(limit)))
+
+
 def _links(session: Session, recordings: Sequence[str]) -> dict[str, list[LinkFact]]:
     """Return links by recording; a proposal of a closed action can be decided by nobody."""
     wanted = (

@@ -165,6 +165,45 @@ def extend_retention(
     return row
 
 
+def note_archived(
+    uow: UnitOfWork, recording: UUID | str, digest: Digest, archive: str, *, actor: str
+) -> RecordingRow:
+    """Write down that the payload was copied into the archive of this name, and read back there.
+
+    Raises: NotFoundError, DestroyedError.
+    """
+    row = present(uow.session, recording)
+    row.archived_at = uow.at
+    uow.record(
+        "recording.archive",
+        PremisType.REPLICATION,
+        row,
+        actor=actor,
+        subject=subject_of(row.id),
+        payload=str(digest),
+        archive=archive,
+    )
+    return row
+
+
+def note_recalled(
+    uow: UnitOfWork, recording: UUID | str, digest: Digest, archive: str, *, actor: str
+) -> RecordingRow:
+    """Write down that the payload was copied back. Raises: NotFoundError, DestroyedError."""
+    row = present(uow.session, recording)
+    row.archived_at = None
+    uow.record(
+        "recording.recall",
+        PremisType.REPLICATION,
+        row,
+        actor=actor,
+        subject=subject_of(row.id),
+        payload=str(digest),
+        archive=archive,
+    )
+    return row
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
     """What a person found out about a recording; None leaves a fact as it is.

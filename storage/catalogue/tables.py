@@ -87,8 +87,9 @@ class RecordingRow(Audited, Base):
     `docked_at` the docking it came in with (None for landing folders); `troubles` are those with
     scene codes in it (policies.scene_code.Trouble). `record_text`, `envelope_text` and
     `receipt_text` are exact copies of the signed documents. `reviewed_at` is when two persons last
-    agreed that older rules no longer count for it. A row with `destroyed_at` is what is left of a
-    recording that was destroyed: its envelope is empty, and no key opens it any more.
+    agreed that older rules no longer count for it; `archived_at`, since when the payload lies in
+    the archive, and perhaps nowhere else. A row with `destroyed_at` is what is left of a recording
+    that was destroyed: its envelope is empty, and no key opens it any more.
     """
 
     __tablename__ = "recording"
@@ -146,6 +147,7 @@ class RecordingRow(Audited, Base):
     troubles: Mapped[list[str] | None] = mapped_column(CanonicalJson)
     reviewed_at: Mapped[datetime | None] = mapped_column(UtcTime)
     destroyed_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    archived_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
 
 class CaseRow(Audited, Base):

@@ -42,7 +42,16 @@ from storage.errors import (
     StorageFullError,
     VaultError,
 )
-from storage.vault.objects import MODES, Block, LockMode, ObjectFacts, Stored, checked
+from storage.vault.objects import (
+    MODES,
+    Block,
+    LockMode,
+    ObjectFacts,
+    ObjectStore,
+    Stored,
+    checked,
+    kept_as_well,
+)
 from storage.vault.parts import Comparison, mark_of
 
 Entropy = Callable[[int], bytes]
@@ -205,6 +214,13 @@ class FolderObjects:
         except ObjectMissingError:
             return
 
+    def let_go(self, key: str, keeper: ObjectStore) -> bool:
+        """See ObjectStore.let_go. A lock is no obstacle here once the other store has it too."""
+        with self._lock_note(key):
+            kept_as_well(self, keeper, key)
+            self._unlink(key)
+        return True
+
     def sweep(self, before: datetime) -> int:
         """See ObjectStore.sweep. What was written to since then counts as begun since then."""
         count = 0
@@ -303,10 +319,13 @@ class FolderObjects:
             raise RetentionError(key=facts.key, problem="held")
         if facts.retain_until is not None and facts.retain_until > at:
             raise RetentionError(key=facts.key, until=facts.retain_until.isoformat())
-        path = self._root / facts.key
+        self._unlink(facts.key)
+
+    def _unlink(self, key: str) -> None:
+        path = self._root / key
         set_immutable(path, immutable=False)
         path.unlink()
-        self._lock_path(facts.key).unlink(missing_ok=True)
+        self._lock_path(key).unlink(missing_ok=True)
         sync_folder(path.parent)
 
     def _lock_path(self, key: str) -> Path:

@@ -47,7 +47,16 @@ from storage.errors import (
     StoreUnavailableError,
     VaultError,
 )
-from storage.vault.objects import MODES, Block, LockMode, ObjectFacts, Stored, checked
+from storage.vault.objects import (
+    MODES,
+    Block,
+    LockMode,
+    ObjectFacts,
+    ObjectStore,
+    Stored,
+    checked,
+    kept_as_well,
+)
 from storage.vault.parts import Comparison, Gathering, added_to, mark_of
 from storage.vault.s3_address import S3Address, S3Key
 from storage.vault.s3_refusals import Act, Refusal, mend
@@ -300,6 +309,18 @@ class MinioObjects:
             self._remove(key, version.id)
         if versions and self._versions(key):
             raise StoreUnavailableError(key=key, problem="not deleted")
+
+    def let_go(self, key: str, keeper: ObjectStore) -> bool:
+        """See ObjectStore.let_go. The server keeps what is locked, whoever else has it."""
+        kept_as_well(self, keeper, key)
+        now = self.now()
+        if now is None:
+            return False
+        try:
+            self.delete(key, now)
+        except RetentionError:
+            return False
+        return True
 
     def sweep(self, before: datetime) -> int:
         """See ObjectStore.sweep. Of a bucket, only uploads under keys of ours."""

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from storage.digest import Digest
-from storage.errors import VaultError
+from storage.errors import FixityError, RetentionError, VaultError
 from storage.recording import RecordingId
 
 Block = bytes | bytearray | memoryview
@@ -140,6 +140,14 @@ class ObjectStore(Protocol):
         Raises: RetentionError while it is locked or held.
         """
 
+    def let_go(self, key: str, keeper: "ObjectStore") -> bool:
+        """Remove an object here because another store keeps it as well; tell whether that was done.
+
+        The other one must have the same bytes, read whole now, under a lock and a hold that are no
+        weaker. False where this store's own lock forbids it: the object then stays here too.
+        Raises: ObjectMissingError, FixityError, RetentionError (kept less well there).
+        """
+
     def sweep(self, before: datetime) -> int:
         """Remove what writes that began before then left unfinished; return how many."""
 
@@ -151,6 +159,22 @@ class ObjectStore(Protocol):
 
         Who remembers it notices a store that was swapped for another one, or for an empty one.
         """
+
+
+def kept_as_well(store: ObjectStore, keeper: ObjectStore, key: str) -> None:
+    """Make sure that another store keeps an object as this one does.
+
+    Raises: ObjectMissingError, FixityError, RetentionError.
+    """
+    here, there = store.facts(key), keeper.facts(key)
+    expected, found = store.digest(key), keeper.digest(key)
+    if expected != found:
+        raise FixityError(part=key, expected=str(expected), found=str(found))
+    shorter = here.retain_until is not None and (
+        there.retain_until is None or there.retain_until < here.retain_until
+    )
+    if shorter or there.mode is not here.mode or (here.held and not there.held):
+        raise RetentionError(key=key, problem="kept less well there")
 
 
 def lockable(until: datetime) -> datetime:

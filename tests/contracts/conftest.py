@@ -11,6 +11,7 @@ from storage.recording import RecordingId, new_recording_id
 from storage.vault.folder_objects import FolderObjects, set_immutable
 from storage.vault.minio_objects import MinioObjects
 from storage.vault.objects import ObjectStore
+from storage.vault.tiered_objects import TieredObjects
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,19 @@ class Place:
     another: Callable[[], ObjectStore]
 
 
-@pytest.fixture(params=["folder", "s3"])
+@pytest.fixture(params=["folder", "s3", "tiered"])
 def place(request, tmp_path) -> Iterator[Place]:
     if request.param == "folder":
         yield Place(
             lambda: FolderObjects(tmp_path / "objects", os.urandom),
+            lambda: FolderObjects(tmp_path / "another", os.urandom),
+        )
+        for path in tmp_path.rglob("*"):
+            set_immutable(path, immutable=False)
+    elif request.param == "tiered":
+        archive = FolderObjects(tmp_path / "archive", os.urandom)
+        yield Place(
+            lambda: TieredObjects(FolderObjects(tmp_path / "objects", os.urandom), lambda: archive),
             lambda: FolderObjects(tmp_path / "another", os.urandom),
         )
         for path in tmp_path.rglob("*"):

@@ -419,3 +419,42 @@ def test_two_who_name_a_store_at_once_give_it_one_name(place):
     with ThreadPoolExecutor(4) as pool:
         names = set(pool.map(lambda _: place.open().identity(), range(4)))
     assert names == {place.open().identity()}
+
+
+# Letting go
+
+
+def test_a_store_lets_go_only_to_one_that_keeps_as_well(place, store, recording, now):
+    key, other = key_of(recording, PAYLOAD), place.another()
+    store.put(key, [b"evidence"])
+    with pytest.raises(ObjectMissingError):
+        store.let_go(key, other)
+    other.put(key, [b"evidence"])
+    store.lock(key, now + timedelta(seconds=30))
+    with pytest.raises(RetentionError):
+        store.let_go(key, other)
+    other.lock(key, now + timedelta(seconds=30))
+    store.hold(key)
+    with pytest.raises(RetentionError):
+        store.let_go(key, other)
+    assert store.read(key, 0, 100) == b"evidence"
+    store.release(key)
+
+
+def test_a_store_never_lets_go_of_other_bytes(place, store, recording):
+    key, other = key_of(recording, PAYLOAD), place.another()
+    store.put(key, [b"evidence"])
+    other.put(key, [b"something else"])
+    with pytest.raises(FixityError):
+        store.let_go(key, other)
+    assert store.read(key, 0, 100) == b"evidence"
+
+
+def test_what_was_let_go_of_is_gone_here_and_kept_there(place, store, recording):
+    key, other = key_of(recording, PAYLOAD), place.another()
+    store.put(key, [b"evidence"])
+    other.put(key, [b"evidence"])
+    assert store.let_go(key, other)
+    with pytest.raises(ObjectMissingError):
+        store.facts(key)
+    assert other.read(key, 0, 100) == b"evidence"

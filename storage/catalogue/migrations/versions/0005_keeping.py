@@ -22,6 +22,7 @@ def upgrade() -> None:
 def _recordings() -> None:
     op.add_column("recording", sa.Column("reviewed_at", _TIME, nullable=True))
     op.add_column("recording", sa.Column("destroyed_at", _TIME, nullable=True))
+    op.add_column("recording", sa.Column("archived_at", _TIME, nullable=True))
     op.drop_index("ix_recording_retain_until", "recording")
     kept = sa.text("destroyed_at IS NULL")
     op.create_index(

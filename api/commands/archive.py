@@ -1,0 +1,59 @@
+"""`liuhen archive init|run|recall`: old payloads on a cheaper bucket or a disk in a safe."""
+
+from datetime import timedelta
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from api import archiving
+from api.commands.terminal import OUT, say_json
+from api.settings import Settings
+from api.wiring import Office, attach_archive
+
+app = typer.Typer(no_args_is_help=True)
+Json = Annotated[bool, typer.Option("--json", help="输出 JSON")]
+_ACTOR = "system"
+
+
+@app.command()
+def init() -> None:
+    """把 LIUHEN_ARCHIVE 所指的盘或者存储桶设为本单位的归档。 Make it this office's archive."""
+    name = attach_archive(Settings(), new=True).identity()
+    OUT.print(f"归档已就绪:{name}", markup=False)
+
+
+@app.command()
+def run(
+    *,
+    older_than_days: Annotated[int, typer.Option(min=0, help="入库满多少天的")] = 365,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="最多几条")] = 1_000,
+    as_json: Json = False,
+) -> None:
+    """把旧的密文移入归档:复制、加锁、读回核对、记日志,然后释放。 Archive old payloads."""
+    office = Office.open(Settings())
+    try:
+        before = office.clock() - timedelta(days=older_than_days)
+        count = size = 0
+        for one in archiving.archive(office, before, limit, actor=_ACTOR):
+            count, size = count + 1, size + one.size
+            if as_json:
+                say_json({"recording": one.recording, "size": one.size, "freed": one.freed})
+            else:
+                freed = "已释放" if one.freed else "原存储按保管锁继续保留"
+                OUT.print(f"{one.recording} {one.size:,} 字节 {freed}", markup=False)
+    finally:
+        office.close()
+    if not as_json:
+        OUT.print(f"共归档 {count} 条,{size:,} 字节。", markup=False)
+
+
+@app.command()
+def recall(recording: Annotated[UUID, typer.Argument(help="录像编号")]) -> None:
+    """把一条已归档的密文取回;归档中的副本保留。 Copy an archived payload back."""
+    office = Office.open(Settings())
+    try:
+        row = archiving.recall(office, recording, actor=_ACTOR)
+    finally:
+        office.close()
+    OUT.print(f"已取回:{row.id}", markup=False)

@@ -1,0 +1,146 @@
+"""Old payloads in an archive: read from there, kept as well, recalled, and away when it is away."""
+
+import pytest
+from typer.testing import CliRunner
+
+from api import archiving
+from api.cli import app
+from api.whole_check import whole_check
+from api.wiring import Office, attach_archive
+from storage.catalogue import custody_log, recordings
+from storage.errors import ArchiveAwayError, RetentionError
+from storage.vault.folder_objects import set_immutable
+from storage.vault.objects import PAYLOAD
+from tests.office import FIRST, Desk, dock, segment
+
+
+@pytest.fixture
+def desk(tmp_path):
+    desk = Desk.set_up(tmp_path, archive=str(tmp_path / "safe"))
+    attach_archive(desk.office.settings, new=True)
+    dock(desk, "bay-1", FIRST, segment(0, 2), segment(3, 2))
+    desk.sweep(3)
+    yield desk
+    desk.office.close()
+    for path in tmp_path.rglob("*"):
+        set_immutable(path, immutable=False)
+
+
+def rows(desk):
+    with desk.office.catalogue.read() as session:
+        return [row for row in recordings.everything(session) if row.kind == "video"]
+
+
+def archive_all(desk, **more):
+    return list(
+        archiving.archive(desk.office, desk.office.clock(), 100, actor="person:clerk", **more)
+    )
+
+
+def reopened(desk):
+    desk.office.close()
+    return Office.open(desk.office.settings)
+
+
+def payload(desk, row):
+    return desk.office.settings.home / "objects" / row.id / PAYLOAD
+
+
+def test_an_archived_payload_is_read_checked_and_locked_as_before(desk):
+    moved = archive_all(desk)
+    assert {one.recording for one in moved} >= {row.id for row in rows(desk)}
+    assert all(one.freed for one in moved)
+    for row in rows(desk):
+        assert not payload(desk, row).exists()
+        assert row.archived_at is not None
+        key = f"{row.id}/{PAYLOAD}"
+        assert desk.office.objects.facts(key).retain_until >= row.retain_until
+        with pytest.raises(RetentionError):
+            desk.office.objects.delete(key, desk.office.clock())
+        with desk.office.catalogue.read() as session:
+            events = custody_log.LogReader(session).events_of(f"recording:{row.id}")
+        assert [one.act for one in events if one.act == "recording.archive"] == [
+            "recording.archive"
+        ]
+    assert list(whole_check(desk.office)) == []
+    assert archive_all(desk) == []
+
+
+def test_a_damaged_copy_in_the_archive_is_found(desk, tmp_path):
+    archive_all(desk)
+    path = tmp_path / "safe" / rows(desk)[0].id / PAYLOAD
+    set_immutable(path, immutable=False)
+    path.chmod(0o600)
+    data = bytearray(path.read_bytes())
+    data[100] ^= 1
+    path.write_bytes(data)
+    assert [one.what for one in whole_check(desk.office)] == ["changed-object"]
+
+
+def test_what_is_recalled_lies_in_the_first_store_again(desk):
+    archive_all(desk)
+    row = rows(desk)[0]
+    archiving.recall(desk.office, row.id, actor="person:clerk")
+    assert payload(desk, row).exists()
+    assert rows(desk)[0].archived_at is None
+    assert list(whole_check(desk.office)) == []
+
+
+@pytest.mark.parametrize("step", ["copied", "let-go", "noted"])
+def test_cut_short_after_any_step_the_next_run_goes_on(desk, step):
+    class Died(BaseException):
+        pass
+
+    def die(reached):
+        if reached == step:
+            raise Died
+
+    with pytest.raises(Died):
+        archive_all(desk, on_step=die)
+    assert list(whole_check(desk.office)) == []
+    archive_all(desk)
+    assert all(row.archived_at and not payload(desk, row).exists() for row in rows(desk))
+    assert list(whole_check(desk.office)) == []
+
+
+def test_an_archive_that_is_away_is_told_and_nothing_is_made_in_an_empty_folder(desk, tmp_path):
+    archive_all(desk)
+    safe, elsewhere = tmp_path / "safe", tmp_path / "elsewhere"
+    safe.rename(elsewhere)
+    safe.mkdir()  # the mount point without its disk
+    office = reopened(desk)
+    key = f"{rows(desk)[0].id}/{PAYLOAD}"
+    with pytest.raises(ArchiveAwayError):
+        office.objects.read(key, 0, 10)
+    with pytest.raises(ArchiveAwayError):
+        office.objects.delete(key, office.clock())
+    assert not office.archive_attached
+    assert list(safe.iterdir()) == []
+    safe.rmdir()
+    elsewhere.rename(safe)
+    assert office.archive_attached
+    assert list(whole_check(office)) == []
+    office.close()
+
+
+def test_another_offices_archive_is_refused(desk, tmp_path):
+    archive_all(desk)
+    (tmp_path / "safe" / "store.json").write_text('{"store":"%s"}' % ("0" * 32))
+    office = reopened(desk)
+    with pytest.raises(ArchiveAwayError):
+        office.objects.read(f"{rows(desk)[0].id}/{PAYLOAD}", 0, 10)
+    office.close()
+
+
+def test_the_command_archives_and_recalls(desk, monkeypatch):
+    settings = desk.office.settings
+    monkeypatch.setenv("LIUHEN_HOME", str(settings.home))
+    monkeypatch.setenv("LIUHEN_ARCHIVE", settings.archive)
+    runner = CliRunner()
+    done = runner.invoke(app, ["archive", "run", "--older-than-days", "0"])
+    assert done.exit_code == 0, done.output
+    assert "已释放" in done.output
+    row = rows(desk)[0]
+    done = runner.invoke(app, ["archive", "recall", row.id])
+    assert done.exit_code == 0, done.output
+    assert payload(desk, row).exists()
