@@ -104,6 +104,15 @@ class RecordingRow(Audited, Base):
             sqlite_where=text("destroyed_at IS NULL"),
             postgresql_where=text("destroyed_at IS NULL"),
         ),
+        # Without it SQLite reads all that a township ever stored to show what is due there.
+        Index(
+            "ix_recording_township_due",
+            "township",
+            "retain_until",
+            "id",
+            sqlite_where=text("destroyed_at IS NULL"),
+            postgresql_where=text("destroyed_at IS NULL"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(UUID, primary_key=True)

@@ -37,7 +37,7 @@ class DocumentRow(Audited, Base):
     id: Mapped[str] = mapped_column(UUID, primary_key=True)
     case_id: Mapped[str] = mapped_column(ForeignKey("case_.id"), index=True)
     action_id: Mapped[str | None] = mapped_column(ForeignKey("action.id"), index=True)
-    recording_id: Mapped[str | None] = mapped_column(ForeignKey("recording.id"))
+    recording_id: Mapped[str | None] = mapped_column(ForeignKey("recording.id"), index=True)
     kind: Mapped[str] = mapped_column(WORD)
     number: Mapped[str] = mapped_column(NAME)
     at: Mapped[datetime] = mapped_column(UtcTime)
