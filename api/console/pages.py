@@ -14,8 +14,8 @@ from fastapi import APIRouter, FastAPI, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
-from api import explained, views, way_views
-from api.console import outlook_page, station_pages
+from api import explained, keeping_views, views, way_views
+from api.console import keeping_pages, outlook_page, station_pages
 from api.console.rendering import HERE, KINDS, render
 from api.gate import COOKIE, ServiceHere, VisitorHere, same_site, service_of, token_of
 from api.identity import Visitor
@@ -26,7 +26,7 @@ from api.routes.sessions import set_cookie
 from api.schemas import NewBundle
 from policies.access import Act, Role
 from policies.wording import COUNTY_TIME
-from storage.catalogue import cases, custody_log, doubts, people, recordings, way
+from storage.catalogue import cases, classes, custody_log, doubts, people, recordings, way
 from storage.catalogue.recordings import RecordingFilter
 from storage.catalogue.tables import ActionRow
 from storage.catalogue.unit_of_work import View
@@ -42,6 +42,7 @@ def console(app: FastAPI) -> None:
     app.include_router(router)
     app.include_router(station_pages.router)
     app.include_router(outlook_page.router)
+    app.include_router(keeping_pages.router)
     app.state.error_page = error_page
 
 
@@ -139,8 +140,9 @@ def recordings_page(
 
 @router.get("/recordings/{recording}")
 def recording_page(recording: UUID, service: ServiceHere, visitor: VisitorHere) -> Response:
-    """Show one recording: player, facts, questions, chain of custody."""
+    """Show one recording: player, facts, questions, why it is kept, chain of custody."""
     row = service.recording(visitor, recording, Act.LIST_RECORDINGS)
+    kept = keeping_pages.kept(service, visitor, row)
     with service.office.catalogue.read() as session:
         links = []
         for link in cases.exhibits_of(session, row.id):
@@ -151,6 +153,9 @@ def recording_page(recording: UUID, service: ServiceHere, visitor: VisitorHere) 
             "recording.html",
             visitor,
             row=views.recording(session, row),
+            kept=kept,
+            stone=keeping_views.tombstone(session, row),
+            classes=classes.TAKEN_BY_HAND,
             links=links,
             custody=views.entries(session, [recordings.subject_of(row.id)]),
             officers=_officers(session, visitor),

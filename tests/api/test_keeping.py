@@ -325,5 +325,9 @@ def test_the_whole_way_to_a_tombstone_and_what_was_held_meanwhile_stays(desk, cl
     given = {"kind": "incident", "reason": "x"}
     late = clients.zhang.post(f"/api/v1/recordings/{gone}/classes", json=given)
     assert code(late) == (410, "destroyed")
+    page = clients.zhang.get(f"/recordings/{gone}").text
+    assert "已销毁" in page
+    assert "<video" not in page
+    assert f"/api/v1/dispositions/{number}/certificate.pdf" in page
     late = act(clients.zhao, number, "withdraw", why="太晚")
     assert code(late) == (409, "disposition-state")

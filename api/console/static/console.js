@@ -42,6 +42,8 @@ const valuesOf = (form) => {
     if (!field.name) continue;
     if (field.multiple) {
       values[field.name] = Array.from(field.selectedOptions, (option) => option.value);
+    } else if (field.type === "checkbox") {
+      values[field.name] = (values[field.name] || []).concat(field.checked ? [field.value] : []);
     } else if (field.value !== "") {
       const local = field.type === "datetime-local";
       const seconds = local && field.value.length === 16 ? ":00" : "";
@@ -221,6 +223,10 @@ document.addEventListener("submit", (event) => {
   if (!event.target.matches("form[data-api]")) return;
   event.preventDefault();
   send(event.target);
+});
+document.addEventListener("click", (event) => {
+  if (!event.target.matches("[data-pick-all]")) return;
+  for (const box of event.target.form.querySelectorAll("[type=checkbox]")) box.checked = true;
 });
 document.addEventListener("DOMContentLoaded", () => {
   for (const box of document.querySelectorAll("[data-scene]")) followScene(box);

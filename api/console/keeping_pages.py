@@ -1,0 +1,93 @@
+"""What is kept and what ends, on pages: due on a day, dispositions, holds, reclassifications."""
+
+from datetime import datetime, timedelta
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import HTMLResponse
+
+from api import keeping_views
+from api.console.rendering import render
+from api.gate import ServiceHere, VisitorHere
+from api.identity import Visitor
+from api.keeping_schemas import RetentionOut
+from api.problems import TABLE
+from api.routes.dispositions import listed as listed_dispositions
+from api.routes.dispositions import one as one_disposition
+from api.routes.holds import standing
+from api.routes.keeping import due as listed_due
+from api.routes.keeping import waiting
+from api.service import Service
+from policies.access import Act, decide
+from policies.disposition import DISPOSITION_MOVES
+from policies.wording import COUNTY_TIME
+from storage.catalogue import people
+from storage.catalogue.tables import RecordingRow
+
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+
+@router.get("/keeping")
+def keeping_page(
+    service: ServiceHere,
+    visitor: VisitorHere,
+    *,
+    day: Annotated[str, Query(max_length=10)] = "",
+    cursor: Annotated[str, Query(max_length=80)] = "",
+) -> Response:
+    """Show what could be destroyed on a day (today), and everything that waits for a decision."""
+    now = service.office.clock()
+    today = now.astimezone(COUNTY_TIME).date().isoformat()
+    at = _end_of(day) if day and day != today else now
+    found = listed_due(service, visitor, at=at or now, cursor=cursor or None)
+    decided = listed_dispositions(service, visitor)
+    with service.office.catalogue.read() as session:
+        townships = people.townships(session)
+    return render(
+        "keeping.html",
+        visitor,
+        found=found,
+        day=day or today,
+        later=found.at > now,
+        due=[one for one in found.items if one.due],
+        kept=[one for one in found.items if not one.due],
+        open_dispositions=[one for one in decided if DISPOSITION_MOVES[one.state]],
+        ended=[one for one in decided if not DISPOSITION_MOVES[one.state]],
+        holds=standing(service, visitor),
+        waiting=waiting(service, visitor),
+        refusals=_REFUSALS,
+        townships=townships,
+        own=visitor.person.township,
+    )
+
+
+@router.get("/keeping/{disposition}")
+def disposition_page(disposition: UUID, service: ServiceHere, visitor: VisitorHere) -> Response:
+    """Show one disposition with its recordings, its approvals and its certificate."""
+    found = one_disposition(str(disposition), service, visitor)
+    return render("disposition.html", visitor, one=found, refusals=_REFUSALS)
+
+
+def kept(service: Service, visitor: Visitor, row: RecordingRow) -> RetentionOut | None:
+    """Return why a recording is kept, for its page; None for who may not see that."""
+    if not decide(visitor.person, Act.SEE_KEEPING, row.township).allowed:
+        return None
+    office = service.office
+    with office.catalogue.read() as session:
+        return keeping_views.retention(session, office, row, visitor, office.clock())
+
+
+_REFUSALS = {
+    code.removeprefix("disposition-"): told.zh + told.next_zh
+    for code, told in TABLE.items()
+    if code.startswith("disposition-")
+}
+
+
+def _end_of(untrusted_day: str) -> datetime | None:
+    try:
+        day = datetime.fromisoformat(untrusted_day)
+    except ValueError:
+        return None
+    return datetime(day.year, day.month, day.day, tzinfo=COUNTY_TIME) + timedelta(days=1)

@@ -1,0 +1,126 @@
+"""The page 保管 in a real Chromium: proposed by one person, approved by another, held, withdrawn."""
+
+import os
+import re
+from datetime import timedelta
+
+import pytest
+from playwright.sync_api import expect
+
+from policies.access import Role
+from tests.aged_office import AgedDesk
+from tests.browser.test_console import chromium, log_in, served  # noqa: F401 - fixtures
+from tests.keeping import TOWNSHIP
+from tests.office import PASSWORD
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    desk = AgedDesk.aged(tmp_path_factory.mktemp("office"))
+    for name in ("zhao", "qian"):
+        desk.persons[name] = desk.service.identity.create(
+            username=name, password=PASSWORD, role=Role.HEAD, name=f"{name}某", township=TOWNSHIP
+        )
+    yield desk
+    desk.office.close()
+
+
+@pytest.fixture
+def pages(desk, chromium):  # noqa: F811
+    with served(desk) as address:
+        contexts = []
+
+        def open_as(name):
+            context = chromium.new_context(base_url=address, locale="zh-CN")
+            contexts.append(context)
+            page = context.new_page()
+            log_in(page, name)
+            return page
+
+        yield open_as
+        for context in contexts:
+            context.close()
+
+
+def seen(page, name):
+    """Keep a picture, where somebody wants to look."""
+    if folder := os.environ.get("LIUHEN_PICTURES"):
+        page.screenshot(path=f"{folder}/{name}.png", full_page=True)
+
+
+def test_one_person_proposes_from_the_due_list_and_another_approves(desk, pages):
+    first, second = desk.keep(), desk.keep()
+    fresh = desk.keep(timedelta(days=180))
+    head = pages("zhao")
+    head.goto(f"/recordings/{second}")
+    head.get_by_text("冻结这条录像").click()
+    head.locator("#kept").get_by_label("事由").select_option("investigation")
+    head.get_by_role("button", name="冻结", exact=True).click()
+    expect(head.locator("#kept")).to_contain_text("由原机关解除前不得处置")
+    seen(head, "recording")
+
+    head.get_by_role("link", name="保管", exact=True).click()
+    expect(head.locator(f"#due input[value='{first}']")).to_be_visible()
+    expect(head.locator(f"#due input[value='{second}']")).to_have_count(0)
+    expect(head.locator("#due")).not_to_contain_text(fresh)
+    expect(head.locator("#due")).to_contain_text("期限已到但继续保管")
+    expect(head.locator("#holds")).to_contain_text("人民政府")
+    head.locator("#due summary").first.click()
+    seen(head, "keeping")
+
+    head.get_by_label("处置理由").fill("保管期限届满")
+    head.get_by_role("button", name="提出处置").click()  # nothing chosen
+    expect(head.locator("#problem")).to_contain_text("没有选择任何录音录像")
+    head.get_by_role("button", name="知道了").click()
+    head.locator(f"#due input[value='{first}']").check()
+    head.get_by_role("button", name="提出处置").click()
+    head.wait_for_url("**/keeping/*")
+    expect(head.locator("h1")).to_contain_text("待审批")
+    expect(head.locator("main")).to_contain_text("您不能审批")
+    expect(head.get_by_role("button", name="批准销毁")).to_have_count(0)
+    seen(head, "proposed")
+
+    other = pages("qian")
+    other.goto("/keeping")
+    other.locator("#open").get_by_role("button", name="批准销毁").click()
+    expect(other.locator("#open")).to_contain_text("冷静期到")
+    expect(other.locator("#open")).to_contain_text("开始执行前可以撤回")
+    seen(other, "approved")
+    other.locator("#holds").get_by_text("解除", exact=True).last.click()
+    other.get_by_label("解除理由").fill("调查完毕")
+    other.get_by_role("button", name="解除冻结").click()
+    expect(other.locator("#holds")).to_contain_text("没有冻结")
+
+    officer = pages("zhang")
+    officer.goto("/keeping")
+    expect(officer.locator("#open")).to_contain_text("冷静期到")
+    expect(officer.get_by_role("button", name=re.compile("批准|提出|撤回"))).to_have_count(0)
+
+
+def test_a_later_day_is_foretold_and_what_waits_is_withdrawn(desk, pages):
+    desk.keep()
+    fresh, head = desk.keep(timedelta(days=180)), pages("zhao")
+    head.goto("/keeping")
+    head.get_by_role("button", name="全选本页").click()
+    head.get_by_label("处置理由").fill("保管期限届满")
+    head.get_by_role("button", name="提出处置").click()
+    head.wait_for_url("**/keeping/*")
+    day = (desk.clock.at + timedelta(days=10)).date().isoformat()
+    head.goto(f"/keeping?day={day}")
+    expect(head.locator("#due")).to_contain_text("届时可以处置")
+    expect(head.locator(f"#due a[href='/recordings/{fresh}']")).to_be_visible()
+    expect(head.locator("#due input[type=checkbox]")).to_have_count(0)
+    head.locator("#open article").first.locator("summary").click()
+    head.locator("#open article").first.get_by_label("撤回原因").fill("另行研究")
+    head.locator("#open article").first.get_by_role("button", name="撤回").click()
+    expect(head.locator("#ended")).to_contain_text("撤回原因:另行研究")
+    seen(head, "later")
+
+
+def test_a_keeper_without_any_right_has_no_such_page(pages):
+    page = pages("wang")
+    page.goto("/keeping")
+    expect(page.locator("main")).to_contain_text("没有进行这项操作的权限")
+    expect(page.get_by_role("link", name="保管", exact=True)).to_have_count(0)
