@@ -27,7 +27,7 @@ LABEL org.opencontainers.image.title="Liuhen" \
       org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.licenses="Apache-2.0"
 RUN apt-get update \
- && apt-get install -y --no-install-recommends bubblewrap ffmpeg \
+ && apt-get install -y --no-install-recommends bubblewrap ffmpeg fonts-wqy-microhei \
  && rm -rf /var/lib/apt/lists/*
 # The folders that volumes are mounted over belong to the one user, so the volumes will too.
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /var/lib/liuhen --shell /usr/sbin/nologin liuhen \

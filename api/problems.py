@@ -108,6 +108,20 @@ TABLE: dict[str, Words] = {
         "请由另一名有权人员决定;换账号不算另一人。",
         "Ask another person; another account of the same person does not do.",
     ),
+    "no-certificate": Words(
+        404,
+        "该处置还没有销毁证明。",
+        "The disposition has no destruction certificate yet.",
+        "全部执行并核实后自动出具;请查看该处置的进度。",
+        "It is issued when every recording of it is settled; look how far it is.",
+    ),
+    "font-missing": Words(
+        503,
+        "缺少中文字体或者字体无法嵌入:{font}。",
+        "The font of the certificate is missing or cannot be embedded: {font}.",
+        "请安装 fonts-wqy-microhei,或用 certificate_font 另指一个中文 TrueType 字体。",
+        "Install fonts-wqy-microhei, or name another TrueType font by certificate_font.",
+    ),
     "disposition-empty": Words(
         422,
         "没有选择任何录音录像。",

@@ -125,6 +125,7 @@ class Settings(BaseSettings):
     archive: str | None = None  # a folder (of a disk that may be away), or s3://…/bucket
     objects_capacity_gb: float | None = Field(default=None, gt=0)  # of a bucket; else unknown
     cooling_days: int = Field(default=7, ge=1, le=365)  # from approval to destruction
+    certificate_font: Path = Path("/usr/share/fonts/truetype/wqy/wqy-microhei.ttc")  # of PDFs
     footage: Path | None = None  # real clips for the demonstration and the tests
     vectors: Path | None = None  # public test vectors, for the tests alone
 

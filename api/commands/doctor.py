@@ -55,6 +55,9 @@ def _examined(settings: Settings) -> Iterator[Told]:
     strong = level.startswith("bwrap")
     weak = "没有 bubblewrap:媒体解析只受资源限制,请安装 bubblewrap"
     yield Told("sandbox", good=strong, zh=level if strong else f"{level};{weak}")
+    font = settings.certificate_font
+    without = f"没有 {font}:不能出具销毁证明的 PDF,请安装 fonts-wqy-microhei"
+    yield Told("font", good=font.is_file(), zh=str(font) if font.is_file() else without)
     yield Told("sqlite", good=True, zh=sqlite3.sqlite_version)
     yield from _home(settings)
     try:
