@@ -24,6 +24,7 @@ from api.commands import (
     migrate,
     officers,
     recorders,
+    retention,
     rules,
     serve,
     station,
@@ -63,6 +64,8 @@ app.add_typer(officers.app, name="officers", help="人员名册 The officer regi
 app.add_typer(recorders.app, name="recorders", help="设备 Recorders, terminals, room cameras.")
 app.add_typer(cameras.app, name="cameras", help="房间摄像机 The room cameras recorded here.")
 app.add_typer(rules.app, name="rules", help="规则库 The rulebook.")
+app.add_typer(retention.app, name="retention", help="保管期限和销毁证明 How long, and why.")
+app.add_typer(retention.holds_app, name="hold", help="冻结 Holds.")
 app.add_typer(keys.app, name="keys", help="密钥 Keys.")
 app.add_typer(jobs.app, name="jobs", help="后台作业 Background jobs.")
 app.add_typer(archive.app, name="archive", help="归档 The archive behind the store.")

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
+    MofNCompleteColumn,
     Progress,
     TaskID,
     TextColumn,
@@ -71,6 +72,15 @@ def counting(what: str, total: int | None = None) -> Iterator[Callable[[str, int
     with Progress(*columns, console=ERR, transient=True) as bars:
         task = bars.add_task(what, total=total)
         yield lambda _name, size: bars.update(task, advance=size)
+
+
+@contextmanager
+def tallying(what: str, total: int | None = None) -> Iterator[Callable[[], None]]:
+    """Show how many things were looked at; gives a callback for each."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=ERR, transient=True) as bars:
+        task = bars.add_task(what, total=total)
+        yield lambda: bars.advance(task)
 
 
 def say_result(result: Result, reason: str) -> None:

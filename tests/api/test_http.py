@@ -28,7 +28,7 @@ def test_everything_needs_a_login(clients):
             if path in OPEN or (path, method) in OPEN:
                 continue
             url = path.replace("{index}", "0")
-            for name in ("recording", "case", "action", "exhibit"):
+            for name in ("recording", "case", "action", "exhibit", "disposition"):
                 url = url.replace(f"{{{name}}}", "019c0000-0000-7000-8000-000000000000")
             body = {"json": {}} if method in {"post", "put"} else {}
             answer = clients.nobody.request(
