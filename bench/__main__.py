@@ -11,6 +11,7 @@ from bench import (
     accession,
     coverage,
     delivery,
+    due,
     ingest,
     inspection,
     memory,
@@ -31,6 +32,7 @@ NAMES = (
     "codes",
     "deliver",
     "accession",
+    "due",
 )
 _WITH_FILE = {"seal", "ingest", "range"}
 
@@ -84,6 +86,7 @@ _OTHERS: dict[str, Callable[[argparse.Namespace, Path], Iterator[Result]]] = {
     "codes": lambda _asked, folder: scene_codes.measure(folder),
     "deliver": lambda _asked, folder: delivery.measure(folder),
     "accession": lambda _asked, folder: accession.measure(folder),
+    "due": lambda _asked, folder: due.measure(folder),
 }
 
 
