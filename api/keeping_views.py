@@ -6,7 +6,8 @@ promise is a reason like any other.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
+from uuid import UUID
 
 from api.identity import Visitor
 from api.keeping_schemas import (
@@ -294,8 +295,8 @@ def _after(untrusted_cursor: str) -> tuple[datetime, str]:
     promise, _, recording = untrusted_cursor.partition("_")
     try:
         after = datetime.fromisoformat(promise)
+        if after.tzinfo is not UTC:
+            raise ValueError  # none that we gave
+        return after, str(UUID(recording))
     except ValueError as error:
         raise ApiError("invalid", problem="cursor") from error
-    if after.tzinfo is None:
-        raise ApiError("invalid", problem="cursor")
-    return after, recording

@@ -1,6 +1,6 @@
 """What is kept and what ends, on pages: due on a day, dispositions, holds, reclassifications."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -48,7 +48,7 @@ def keeping_page(
         "keeping.html",
         visitor,
         found=found,
-        day=day or today,
+        day=day if at else today,
         later=found.at > now,
         due=[one for one in found.items if one.due],
         kept=[one for one in found.items if not one.due],
@@ -87,7 +87,7 @@ _REFUSALS = {
 
 def _end_of(untrusted_day: str) -> datetime | None:
     try:
-        day = datetime.fromisoformat(untrusted_day)
-    except ValueError:
+        day = date.fromisoformat(untrusted_day)
+        return datetime(day.year, day.month, day.day, tzinfo=COUNTY_TIME) + timedelta(days=1)
+    except (ValueError, OverflowError):
         return None
-    return datetime(day.year, day.month, day.day, tzinfo=COUNTY_TIME) + timedelta(days=1)

@@ -90,7 +90,7 @@ def _place(service: Service, visitor: Visitor, new: NewHold) -> tuple[str | None
         raise ApiError("invalid", problem="请只填一项:录像、执法活动、案件或者当事人")
     with service.office.catalogue.read() as session:
         if new.recording is not None:
-            row = recordings.present(session, new.recording)
+            row = recordings.by_id(session, new.recording)
             return row.township, recordings.subject_of(row.id)
         case_id = new.case
         if new.action is not None:

@@ -1,10 +1,11 @@
 """Why recordings are kept, what is due on a day, classes, and keeping for less."""
 
+from datetime import MAXYEAR, datetime
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime
+from pydantic import AfterValidator, AwareDatetime
 
 from api import keeping_views
 from api.gate import ServiceHere, VisitorHere
@@ -24,12 +25,22 @@ from storage.catalogue import classes, jobs, recordings
 router = APIRouter(tags=["keeping"])
 
 
+def _of_our_time(at: datetime) -> datetime:
+    """Refuse what no zone can tell: the first and the last days of the calendar."""
+    if not 1 < at.year < MAXYEAR:
+        raise ValueError(at.year)
+    return at
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_of_our_time)]
+
+
 @router.get("/retention/due")
 def due(
     service: ServiceHere,
     visitor: VisitorHere,
     *,
-    at: AwareDatetime | None = None,
+    at: Moment | None = None,
     cursor: Annotated[str | None, Query(max_length=80)] = None,
 ) -> DueOut:
     """Return what could be destroyed at a moment (now), and what is kept beyond its promise."""
@@ -43,7 +54,7 @@ def due(
 
 @router.get("/recordings/{recording}/retention")
 def retention(
-    recording: UUID, service: ServiceHere, visitor: VisitorHere, at: AwareDatetime | None = None
+    recording: UUID, service: ServiceHere, visitor: VisitorHere, at: Moment | None = None
 ) -> RetentionOut:
     """Return why a recording is kept at a moment (now), with its classes and holds."""
     row = service.recording(visitor, recording, Act.SEE_KEEPING)

@@ -130,8 +130,22 @@ def test_what_is_due_says_why_and_another_township_sees_nothing_of_it(desk, clie
     assert due not in items(clients.zhang, at=earlier)
     told = clients.foreign.get(f"/api/v1/recordings/{due}/retention")
     assert code(told) == (403, "forbidden")
-    bad = clients.zhang.get("/api/v1/retention/due", params={"cursor": "2026-01-01_x"})
-    assert code(bad) == (422, "invalid")
+
+
+def test_dates_and_cursors_that_nobody_meant_are_refused_in_words(clients, due):
+    path = "/api/v1/retention/due"
+    for cursor in (
+        "x",
+        "2026-01-01_x",
+        "2026-01-01T00:00:00.0Z_\x00",
+        "9999-12-31T23:59:59-12:00_",
+    ):
+        assert code(clients.zhang.get(path, params={"cursor": cursor})) == (422, "invalid")
+    for at in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"):
+        for asked in (path, f"/api/v1/recordings/{due}/retention"):
+            assert code(clients.zhang.get(asked, params={"at": at})) == (422, "invalid")
+    for day in ("9999-12-31", "0001-01-01", "x", "2100-01-01"):
+        assert clients.zhang.get("/keeping", params={"day": day}).status_code == 200, day
 
 
 def test_a_page_goes_on_where_the_last_one_ended(desk, clients, due, monkeypatch):
@@ -280,6 +294,21 @@ def test_nobody_approves_his_own_proposal_nor_one_of_another_township(desk, clie
     )
     assert code(act(clients.qian, proposed["id"], "approve")) == (409, "disposition-state")
     assert propose(clients.qian, due).status_code == 201
+
+
+def test_above_the_brake_a_third_person_must_approve_too(desk, clients, due):
+    settings = desk.office.settings
+    desk.office.settings = settings.model_copy(update={"brake_items": 0})
+    try:
+        number = propose(clients.zhao, due).json()["id"]
+        first = act(clients.qian, number, "approve").json()
+        assert (first["state"], first["asked"], first["may_approve"]) == ("proposed", 2, False)
+        assert code(act(clients.qian, number, "approve")) == (403, "disposition-same-person")
+        assert act(clients.shen, number, "approve").json()["state"] == "approved"
+        assert code(act(clients.sun, number, "approve")) == (409, "disposition-approved-already")
+        assert act(clients.sun, number, "withdraw", why="x").status_code == 200
+    finally:
+        desk.office.settings = settings
 
 
 def test_the_whole_way_to_a_tombstone_and_what_was_held_meanwhile_stays(desk, clients, runner):
