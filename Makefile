@@ -45,7 +45,7 @@ bench: $(VENV)/ready ## measure speed and memory as ratios
 
 faults: $(VENV)/ready ## the fault tests alone: crashes, full disks, hostile input
 	@deploy/system-packages test
-	$(BIN)/python -m pytest -q tests/faults
+	LIUHEN_MACHINE_STEPS=20000 $(BIN)/python -m pytest -q tests/faults
 
 faults-scale: $(VENV)/ready ## two centres, two workers, four stations, 500 recordings; all killed at random
 	@deploy/system-packages test

@@ -1,0 +1,827 @@
+"""A state machine over everything that keeps a recording or ends it, with an oracle of its own.
+
+The oracle is written from docs/RETENTION.md and knows the model below alone: it calls nothing of
+`policies/retention.py`. What the archive refuses or destroys must be exactly what the oracle says.
+Catalogue (SQLite), store (folder) and log are real; the clock is the machine's.
+"""
+
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import ClassVar
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from policies.disposition import Bounds
+from policies.requirements.retain import Retain
+from policies.stages import ActionKind
+from policies.terms import FootageClass, HoldReason
+from policies.trusted_time import Told
+from storage import holding
+from storage.catalogue import case_facts, classes, dispositions, exhibits, holds
+from storage.catalogue.audit import audit
+from storage.catalogue.case_facts import PROPOSED
+from storage.catalogue.dispositions import DispositionError, StillKeptError
+from storage.catalogue.holds import NewHold
+from storage.catalogue.tables import ExhibitRow
+from storage.custody.event import PremisType
+from storage.destruction import ClockDoubtedError
+from storage.errors import ConflictError, DestroyedError
+from storage.vault.folder_objects import FolderObjects
+from storage.vault.objects import PARTS, PAYLOAD
+from tests.keeping import TOWNSHIP, WHO, Archive
+
+START = datetime(2026, 11, 23, 2, tzinfo=UTC)
+END = datetime(9999, 12, 31, 15, tzinfo=UTC)  # the county's calendar ends an hour later
+NEVER = datetime(9999, 12, 31, tzinfo=UTC)  # kept until then is kept for ever
+PEOPLE = ("张三", "李四", "王五")
+PARTIES = ("孙某", "某店")
+BY_HAND = (FootageClass.OBSTRUCTION, FootageClass.INCIDENT, FootageClass.DOCUMENT)
+AUTHORITIES = ("county", f"township:{TOWNSHIP}")
+FOR_EVER = {ActionKind.SEIZURE, ActionKind.DEMOLITION}
+DAY = timedelta(days=1)
+COOLING = timedelta(days=7)
+BRAKE = 3
+ROOM = 6  # recordings kept at once: more would only be slower
+
+pick = st.integers(0, 50)
+person = st.sampled_from(PEOPLE)
+
+
+@dataclass
+class Kept:
+    """What the oracle knows of one recording."""
+
+    born: datetime
+    promised: datetime
+    classes: set[FootageClass] = field(default_factory=set)
+    links: dict[str, str] = field(default_factory=dict)  # action -> proposed, confirmed
+    exhibits: dict[str, str] = field(default_factory=dict)
+    reviewed: datetime | None = None
+    locked: datetime | None = None
+    store_held: bool = False
+    gone: bool = False
+
+
+@dataclass
+class Act:
+    """An action, with its case and party."""
+
+    kind: ActionKind
+    at: datetime
+    case: str
+    party: str
+    closed: bool = False
+
+
+@dataclass
+class Held:
+    """A hold that stands."""
+
+    on: str  # recording, action, case, party
+    what: str
+    township: str | None
+    authority: str
+
+
+@dataclass
+class Planned:
+    """A disposition."""
+
+    by: str
+    ids: list[str]
+    state: str = "proposed"
+    approvers: list[str] = field(default_factory=list)
+    approved_at: datetime | None = None
+
+
+def soon(at: datetime, days: int) -> datetime:
+    """Some days later, or never."""
+    return NEVER if NEVER - at < timedelta(days=days) else at + timedelta(days=days)
+
+
+class DispositionMachine(RuleBasedStateMachine):
+    """Runs the archive and the oracle side by side; `done` counts what happened in all runs."""
+
+    done: ClassVar[Counter[str]] = Counter()
+    template: ClassVar[Path | None] = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        shm = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+        self.folder = Path(tempfile.mkdtemp(prefix="liuhen-", dir=shm))
+        if self.template is not None:
+            shutil.copy(self.template, self.folder / "c.sqlite")
+        objects = FolderObjects(self.folder / "objects", Random(1).randbytes, immutable=False)
+        bounds = Bounds(brake_items=BRAKE, brake_share=100.0, cooling=COOLING)
+        self.archive = Archive(
+            f"sqlite:///{self.folder}/c.sqlite",
+            objects,
+            START,
+            self.folder / "renditions",
+            bounds=bounds,
+            entropy=Random(2).randbytes,
+        )
+        self.archive = self.archive.reopen() if self.template else self.archive.found()
+        self.sql = sqlite3.connect(self.folder / "c.sqlite", isolation_level=None)
+        self.kept: dict[str, Kept] = {}
+        self.acts: dict[str, Act] = {}
+        self.holds: dict[str, Held] = {}
+        self.plans: dict[str, Planned] = {}
+        self.asked: dict[str, tuple[str, set[FootageClass], str]] = {}
+        self.lags: list[timedelta] = [timedelta(0)]
+        self.editions: dict[date, int] = {date(2021, 7, 15): 184}
+        self.archive.trusted = lambda: [
+            Told(f"ntp{number}", self.archive.at, self.archive.at - lag)
+            for number, lag in enumerate(self.lags)
+        ]
+
+    @property
+    def at(self) -> datetime:
+        return self.archive.at
+
+    # The oracle.
+
+    def days(self, moment: datetime) -> int:
+        """The ordinary period by the edition of that day in the county."""
+        day = (moment + timedelta(hours=8)).date()
+        return self.editions[max(one for one in self.editions if one <= day)]
+
+    def counted(self, one: Kept) -> dict[str, str]:
+        """The links that count: a proposal of a closed action can be decided by nobody."""
+        return {
+            action: how
+            for action, how in one.links.items()
+            if how == "confirmed" or not self.acts[action].closed
+        }
+
+    def ruled(self, one: Kept) -> datetime:
+        """Until when the rules of accession, actions and today keep it."""
+        links = self.counted(one)
+        moments = [one.born, self.at, *(self.acts[action].at for action in links)]
+        if one.reviewed is not None:
+            moments = [max(moment, one.reviewed) for moment in moments]
+        until = max(soon(one.born, self.days(moment)) for moment in moments)
+        if one.classes & {FootageClass.OBSTRUCTION, FootageClass.INCIDENT}:
+            return NEVER
+        if "confirmed" in links.values():
+            return NEVER
+        if any(self.acts[action].kind in FOR_EVER for action in links):
+            return NEVER
+        if FootageClass.DOCUMENT in one.classes:
+            until = max(until, soon(one.born, 10958))
+        return until
+
+    def reached(self, name: str, hold: Held) -> bool:
+        """Whether a hold lies on a recording by itself, or by what it is linked to now."""
+        acts = {action: self.acts[action] for action in self.kept[name].links}
+        return {
+            "recording": name == hold.what,
+            "action": hold.what in acts,
+            "case": any(act.case == hold.what for act in acts.values()),
+            "party": hold.township in {None, TOWNSHIP}
+            and any(act.party == hold.what for act in acts.values()),
+        }[hold.on]
+
+    def keepers(self, name: str, *, store: bool) -> list[str]:
+        """What keeps a recording now; `store` asks the store's own locks too."""
+        one, found = self.kept[name], []
+        for what, until in (("rule", self.ruled(one)), ("promise", one.promised)):
+            if until >= NEVER or until > self.at:
+                found.append(what)
+        if any(self.reached(name, hold) for hold in self.holds.values()):
+            found.append("hold")
+        if "proposed" in self.counted(one).values():
+            found.append("pending")
+        if store and one.locked is not None and one.locked > self.at:
+            found.append("lock")
+        if store and one.store_held:
+            found.append("store-hold")
+        return found
+
+    def needed(self, name: str) -> int:
+        """How many approvals a disposition needs now."""
+        others = [
+            len(plan.ids)
+            for other, plan in self.plans.items()
+            if other != name
+            and plan.state in {"approved", "done"}
+            and plan.approved_at is not None
+            and plan.approved_at > self.at - DAY
+        ]
+        return 2 if len(self.plans[name].ids) + sum(others) > BRAKE else 1
+
+    # What happens.
+
+    def step(self, name: str) -> None:
+        type(self).done["steps"] += 1
+        type(self).done[name] += 1
+
+    def to(self, moment: datetime) -> None:
+        self.archive.at = max(self.at, min(moment, END))
+
+    def alive(self) -> list[str]:
+        return [name for name, one in self.kept.items() if not one.gone]
+
+    def any_of(self, names: list[str], number: int) -> str:
+        return names[number % len(names)]
+
+    @initialize()
+    def first(self) -> None:
+        self.keep_one()
+
+    def keep_one(self) -> None:
+        until = soon(self.at, self.days(self.at))
+        name = self.archive.keep()
+        assert self.archive.row(name).retain_until == until
+        self.kept[name] = Kept(self.at, until, locked=min(until, datetime(2100, 1, 1, tzinfo=UTC)))
+
+    @precondition(lambda self: len(self.alive()) < ROOM)
+    @rule()
+    def keep(self) -> None:
+        self.step("keep")
+        self.keep_one()
+
+    @rule(
+        wait=st.sampled_from(
+            [timedelta(seconds=1), timedelta(minutes=6), timedelta(hours=9), DAY, COOLING]
+        )
+    )
+    def wait(self, wait: timedelta) -> None:
+        self.step("wait")
+        self.to(self.at + min(wait, END - self.at))
+
+    @rule(by=st.sampled_from([-1, 0, 0, 1]), number=pick)
+    def until_due(self, by: int, number: int) -> None:
+        """To the second at which a recording falls due, or next to it."""
+        self.step("until-due")
+        if names := self.alive():
+            one = self.kept[self.any_of(names, number)]
+            until = max(self.ruled(one), one.promised)
+            if until < NEVER:
+                self.to(until + timedelta(seconds=by))
+
+    @rule(by=st.sampled_from([-1, 0, 0, 1]), number=pick)
+    def until_cooled(self, by: int, number: int) -> None:
+        self.step("until-cooled")
+        plans = [one for one in self.plans.values() if one.state == "approved"]
+        if plans:
+            approved = plans[number % len(plans)].approved_at
+            if approved is not None and approved < END - COOLING:
+                self.to(approved + COOLING + timedelta(seconds=by))
+
+    @rule(
+        by=st.sampled_from([-1, 0, 1]), what=st.sampled_from(["midnight", "leap", "end"]), rare=pick
+    )
+    def until_a_day(self, by: int, what: str, rare: int) -> None:
+        self.step("until-a-day")
+        at = self.at
+        if what == "midnight":  # in the county, UTC+8
+            at = at.replace(hour=16, minute=0, second=0, microsecond=0)
+        elif what == "leap" and at.year < 9000:
+            year = next(
+                y
+                for y in range(at.year + 1, at.year + 9)
+                if (y % 4, y % 100 == 0) == (0, False) or y % 400 == 0
+            )
+            at = datetime(year, 2, 28, 16, tzinfo=UTC)
+        elif what == "end" and rare == 50:
+            at = datetime(9999, 12, 24, 16, tzinfo=UTC)
+        self.to(at + timedelta(seconds=by))
+
+    @rule(lags=st.sampled_from([[0], [0], [0], [], [300], [301], [-3600], [0, 31536000]]))
+    def other_clocks(self, lags: list[int]) -> None:
+        self.step("other-clocks")
+        self.lags = [timedelta(seconds=one) for one in lags]
+
+    @rule(days=st.sampled_from([1, 30, 183, 185, 366, 3650]), ahead=st.integers(0, 3))
+    def newer_edition(self, days: int, ahead: int) -> None:
+        self.step("newer-edition")
+        self.add_edition(days, ahead)
+
+    def add_edition(self, days: int, ahead: int) -> None:
+        day = (self.at + timedelta(hours=8)).date()
+        if day >= date(9999, 12, 20) or len(self.editions) > 8:
+            return
+        day += timedelta(days=ahead)
+        if day <= max(self.editions):
+            return
+        book = self.archive.rulebook
+        old = book.rule("keep-ordinary")
+        assert old is not None
+        new = replace(
+            old, requirement=Retain(days=days), effective_from=day, version=f"since-{day}"
+        )
+        self.archive.rulebook = replace(book, rules=(*book.rules, new))
+        self.editions[day] = days
+
+    @rule(kind=st.sampled_from(BY_HAND), number=pick)
+    def give_class(self, kind: FootageClass, number: int) -> None:
+        self.step("give-class")
+        if names := self.alive():
+            self.give(self.any_of(names, number), kind)
+
+    def give(self, name: str, kind: FootageClass) -> None:
+        one = self.kept[name]
+        if kind in one.classes:
+            return
+        with self.archive.catalogue.write() as uow:
+            classes.give(
+                uow,
+                self.archive.rulebook,
+                name,
+                kind,
+                "因此",
+                person_id=self.archive.persons["张三"],
+                actor=WHO,
+            )
+        one.classes.add(kind)
+        one.promised = max(one.promised, self.ruled(one))
+
+    @rule(number=pick, by=person)
+    def propose_taking(self, number: int, by: str) -> None:
+        self.step("propose-taking")
+        names = [one for one in self.alive() if one not in {a for a, _k, _b in self.asked.values()}]
+        if not names:
+            return
+        name = self.any_of(names, number)
+        # A document's class ends with the document; nobody takes it away by hand.
+        taking = self.kept[name].classes - {FootageClass.DOCUMENT}
+        with self.archive.catalogue.write() as uow:
+            asked = classes.propose(
+                uow, name, sorted(taking), "误标", person_id=self.archive.persons[by], actor=WHO
+            )
+        self.asked[asked.id] = (name, taking, by)
+
+    @precondition(lambda self: self.asked)
+    @rule(number=pick, by=person, approve=st.sampled_from([True, True, False]))
+    def decide_taking(self, number: int, by: str, approve: int) -> None:
+        self.step("decide-taking")
+        asked = self.any_of(list(self.asked), number)
+        name, taking, proposer = self.asked[asked]
+        one = self.kept[name]
+        try:
+            with self.archive.catalogue.write() as uow:
+                classes.decide(
+                    uow,
+                    self.archive.rulebook,
+                    asked,
+                    approve=bool(approve),
+                    person_id=self.archive.persons[by],
+                    actor=WHO,
+                )
+        except DestroyedError:
+            assert one.gone
+            return
+        except ConflictError:
+            assert by == proposer
+            return
+        assert by != proposer, "one person decided alone that a recording is kept for less"
+        assert not one.gone
+        del self.asked[asked]
+        if approve:
+            one.classes -= taking
+            one.reviewed = self.at
+            one.promised = self.ruled(one)
+
+    @precondition(lambda self: len(self.acts) < 6)
+    @rule(
+        kind=st.sampled_from([ActionKind.INSPECTION, ActionKind.INSPECTION, ActionKind.SEIZURE]),
+        party=st.sampled_from(PARTIES),
+    )
+    def act(self, kind: ActionKind, party: str) -> None:
+        self.step("act")
+        self.start_action(kind, party)
+
+    def start_action(self, kind: ActionKind, party: str) -> str:
+        action = self.archive.action(kind, party)
+        self.acts[action] = Act(kind, self.at, self.archive.case_of(action), party)
+        return action
+
+    @precondition(lambda self: self.acts)
+    @rule(number=pick, other=pick, how=st.sampled_from(["confirmed", "proposed", "proposed"]))
+    def link(self, number: int, other: int, how: str) -> None:
+        self.step("link")
+        if names := self.alive():
+            self.link_one(self.any_of(names, number), self.any_of(list(self.acts), other), how)
+
+    def link_one(self, name: str, action: str, how: str) -> None:
+        one, at = self.kept[name], self.acts[action].at
+        if self.acts[action].closed:
+            return
+        if one.links.get(action) == "confirmed" or (how == "proposed" and action in one.exhibits):
+            return
+        with self.archive.catalogue.write() as uow:
+            if how == "confirmed":
+                row = exhibits.link_by_hand(
+                    uow, action, name, actor=WHO, shown_from=at, shown_to=at
+                )
+            else:
+                row = ExhibitRow(
+                    id=uow.new_id(),
+                    recording_id=name,
+                    action_id=action,
+                    shown_from=at,
+                    shown_to=at,
+                    state=PROPOSED,
+                    how="officer-time",
+                    proposed_by="system",
+                    decided_by=None,
+                )
+                uow.session.add(row)
+                uow.record(
+                    "exhibit.propose",
+                    PremisType.METADATA_MODIFICATION,
+                    row,
+                    actor=WHO,
+                    subject=f"recording:{name}",
+                )
+        one.links[action], one.exhibits[action] = how, row.id
+
+    @precondition(lambda self: self.acts)
+    @rule(number=pick)
+    def close_action(self, number: int) -> None:
+        self.step("close-action")
+        self.close(self.any_of(list(self.acts), number))
+
+    def close(self, action: str) -> None:
+        """Close an action with what is still proposed for it; nobody can decide that any more."""
+        if self.acts[action].closed:
+            return
+        with self.archive.catalogue.write() as uow:
+            row = case_facts.action(uow.session, action)
+            row.status = "closed"
+            uow.record(
+                "action.close",
+                PremisType.METADATA_MODIFICATION,
+                row,
+                actor=WHO,
+                subject=f"action:{action}",
+            )
+        self.acts[action].closed = True
+
+    @rule(number=pick)
+    def reject_link(self, number: int) -> None:
+        self.step("reject-link")
+        linked = [
+            (name, action)
+            for name in self.alive()
+            for action in self.kept[name].links
+            if not self.acts[action].closed
+        ]
+        if linked:
+            name, action = linked[number % len(linked)]
+            with self.archive.catalogue.write() as uow:
+                exhibits.reject_exhibit(uow, self.kept[name].exhibits[action], actor=WHO)
+            del self.kept[name].links[action]
+
+    @rule(
+        on=st.sampled_from(["recording", "action", "case", "party"]),
+        number=pick,
+        authority=st.sampled_from(AUTHORITIES),
+        township=st.sampled_from([None, TOWNSHIP, "别处镇"]),
+    )
+    def place_hold(self, on: str, number: int, authority: str, township: str | None) -> None:
+        self.step("place-hold")
+        if on == "party":
+            self.hold(on, PARTIES[number % 2], authority, township)
+        elif on == "recording":
+            self.hold(on, self.any_of(list(self.kept), number), authority)
+        elif self.acts:
+            action = self.any_of(list(self.acts), number)
+            self.hold(on, action if on == "action" else self.acts[action].case, authority)
+
+    def hold(self, on: str, what: str, authority: str, township: str | None = None) -> None:
+        column = on if on == "party" else f"{on}_id"
+        new = NewHold(
+            reason=HoldReason.OTHER, authority=authority, township=township, **{column: what}
+        )
+        try:
+            with self.archive.catalogue.write() as uow:
+                placed = holds.place(uow, new, actor=WHO).id
+        except DestroyedError:
+            assert on == "recording"
+            assert self.kept[what].gone
+            return
+        assert on != "recording" or not self.kept[what].gone
+        self.holds[placed] = Held(on, what, township, authority)
+
+    @precondition(lambda self: self.holds)
+    @rule(number=pick, authority=st.sampled_from([*AUTHORITIES, *AUTHORITIES, None]))
+    def release_hold(self, number: int, authority: str | None) -> None:
+        self.step("release-hold")
+        name = self.any_of(list(self.holds), number)
+        right = authority == self.holds[name].authority
+        try:
+            with self.archive.catalogue.write() as uow:
+                holds.release(uow, name, "结案", authority=authority, actor=WHO)
+        except ConflictError:
+            assert not right
+            return
+        assert right, "another authority released a hold"
+        del self.holds[name]
+
+    @precondition(lambda self: self.alive())
+    @rule(number=pick)
+    def tell_the_store(self, number: int) -> None:
+        self.step("tell-the-store")
+        name = self.any_of(self.alive(), number)
+        holding.follow(self.archive.catalogue, self.archive.objects, [name])
+        self.kept[name].store_held = any(self.reached(name, one) for one in self.holds.values())
+
+    @precondition(lambda self: self.alive())
+    @rule(number=pick, days=st.sampled_from([1, 8, 200]))
+    def lock_behind(self, number: int, days: int) -> None:
+        """Somebody extends the object lock, and the catalogue does not know."""
+        self.step("lock-behind")
+        self.lock(self.any_of(self.alive(), number), days)
+
+    def lock(self, name: str, days: int) -> None:
+        until = soon(self.at, days)
+        self.archive.objects.lock(self.archive.key_of(name, PAYLOAD), until)
+        known = self.kept[name].locked
+        self.kept[name].locked = until if known is None else max(known, until)
+
+    @rule(number=pick, several=st.booleans(), by=person)
+    def propose(self, number: int, several: int, by: str) -> None:
+        self.step("propose")
+        self.propose_some(number, several=bool(several), by=by)
+
+    def propose_some(self, number: int, *, several: bool, by: str) -> str | None:
+        names = self.alive()
+        if not names:
+            return None
+        ids = [self.any_of(names, number)]
+        if several:  # and whatever else is due
+            ids += [one for one in names if one not in ids and not self.keepers(one, store=False)]
+        kept = [one for one in ids if self.keepers(one, store=False)]
+        listed = {
+            one
+            for plan in self.plans.values()
+            if plan.state in {"proposed", "approved"}
+            for one in plan.ids
+        }
+        try:
+            plan = self.archive.propose(*ids, by=by)
+        except StillKeptError:
+            assert kept, "refused though nothing keeps it"
+            return None
+        except ConflictError:
+            assert not kept
+            assert listed & set(ids)
+            return None
+        assert not kept, f"proposed though kept: {[self.keepers(one, store=False) for one in kept]}"
+        assert not listed & set(ids)
+        self.plans[plan] = Planned(by, sorted(ids))
+        return plan
+
+    @precondition(lambda self: self.plans)
+    @rule(number=pick, by=person)
+    def approve(self, number: int, by: str) -> None:
+        self.step("approve")
+        plans = [one for one, plan in self.plans.items() if plan.state in {"proposed", "approved"}]
+        self.approve_one(self.any_of(plans or list(self.plans), number), by)
+
+    def approve_one(self, name: str, by: str) -> None:
+        plan, needed = self.plans[name], self.needed(name)
+        open_ = plan.state in {"proposed", "approved"} and len(plan.approvers) < needed
+        other = by != plan.by and by not in plan.approvers
+        try:
+            self.archive.approve(name, by)
+        except DispositionError:
+            assert not (open_ and other), "refused another person's approval"
+            return
+        assert other, "one person proposed and approved, or approved twice"
+        assert open_
+        plan.approvers.append(by)
+        if len(plan.approvers) >= needed:
+            plan.state, plan.approved_at = "approved", self.at
+
+    @rule(number=pick)
+    def decide_and_cool(self, number: int) -> None:
+        """The ordinary way, so that destruction is not rare: due, proposed, approved, cooled."""
+        self.step("decide-and-cool")
+        due = [one for one in self.alive() if not self.keepers(one, store=False)]
+        if not due:
+            return
+        index = self.alive().index(self.any_of(due, number))
+        name = self.propose_some(index, several=False, by="张三")
+        if name is not None:
+            self.approve_one(name, "李四")
+            self.to(self.at + min(COOLING, END - self.at))
+
+    @rule(
+        number=pick,
+        before=st.sampled_from(["", "", "edition", "two-holds", "party", "class"]),
+        early=st.sampled_from([-1, 0, 0]),
+        by=st.sampled_from(["李四", "李四", "张三"]),
+        slow=st.integers(0, 1),
+        cooled=st.sampled_from([-1, 0, 0]),
+        meddle=st.sampled_from(["", "", "hold", "link", "lock", "clock"]),
+    )
+    def whole_way(
+        self,
+        number: int,
+        before: str,
+        early: int,
+        by: str,
+        slow: int,
+        cooled: int,
+        meddle: str,
+    ) -> None:
+        """From due to destroyed, each time with something in the way or nothing."""
+        self.step("whole-way")
+        if not (names := self.alive()):
+            return
+        name = self.any_of(names, number)
+        self.prepare(before, name)
+        until = max(self.ruled(self.kept[name]), self.kept[name].promised)
+        if until >= NEVER:
+            return
+        self.to(until + timedelta(seconds=early))
+        plan = self.propose_some(number, several=False, by="张三")
+        if plan is None:
+            return
+        if slow:
+            self.to(self.at + min(COOLING, END - self.at))
+        self.approve_one(plan, by)
+        self.to(self.at + min(COOLING + timedelta(seconds=cooled), END - self.at))
+        before_lags = self.lags
+        if meddle == "clock":
+            self.lags = [timedelta(0), timedelta(minutes=5, seconds=1)]
+        elif meddle == "link" and not self.acts:
+            self.start_action(ActionKind.INSPECTION, PARTIES[0])
+        self.destroy(plan, "" if meddle == "clock" else meddle, 0)
+        self.lags = before_lags
+
+    def prepare(self, how: str, name: str) -> None:
+        """Put something in the way of a recording's destruction."""
+        if how == "two-holds":
+            self.hold("recording", name, "county")
+            self.hold("recording", name, AUTHORITIES[1])
+            released = list(self.holds)[-1]
+            with self.archive.catalogue.write() as uow:
+                holds.release(uow, released, "结案", authority=AUTHORITIES[1], actor=WHO)
+            del self.holds[released]
+        elif how == "party":
+            self.hold("party", PARTIES[0], "county", TOWNSHIP)
+            self.to(self.at + min(DAY, END - self.at))
+            action = self.start_action(ActionKind.INSPECTION, PARTIES[0])
+            self.link_one(name, action, "proposed")
+            self.close(action)
+        elif how == "class":
+            self.give(name, FootageClass.DOCUMENT)
+        elif how == "edition":
+            self.add_edition(1, 0)
+
+    @precondition(lambda self: self.plans)
+    @rule(number=pick)
+    def withdraw(self, number: int) -> None:
+        self.step("withdraw")
+        name = self.any_of(list(self.plans), number)
+        try:
+            with self.archive.catalogue.write() as uow:
+                dispositions.withdraw(uow, name, "有人申请查看", actor=WHO)
+        except DispositionError:
+            assert self.plans[name].state in {"done", "withdrawn"}
+            return
+        assert self.plans[name].state in {"proposed", "approved"}
+        self.plans[name].state = "withdrawn"
+
+    @precondition(lambda self: any(one.state == "approved" for one in self.plans.values()))
+    @rule(
+        number=pick,
+        meddle=st.sampled_from(["", "", "", "hold", "class", "link", "lock"]),
+        which=st.integers(0, 2),
+    )
+    def execute(self, number: int, meddle: str, which: int) -> None:
+        plans = [one for one, plan in self.plans.items() if plan.state == "approved"]
+        self.destroy(self.any_of(plans, number), meddle, which)
+
+    @precondition(lambda self: self.plans)
+    @rule(number=pick)
+    def execute_any(self, number: int) -> None:
+        self.destroy(self.any_of(list(self.plans), number), "", 0)
+
+    def destroy(self, name: str, meddle: str, which: int) -> None:
+        """Destroy, perhaps with somebody meddling before the first point of no return."""
+        self.step("execute")
+        plan = self.plans[name]
+        target = self.any_of(plan.ids, which)
+        pending = [meddle] if meddle and not self.kept[target].gone else []
+
+        def on_step(step: str) -> None:
+            while step == "begun" and pending:
+                self.meddle(pending.pop(), target)
+
+        self.archive.on_step = on_step
+        before = self.gone()
+        refused = ""
+        try:
+            self.archive.execute(name)
+        except DispositionError:
+            refused = "decision"
+        except ClockDoubtedError:
+            refused = "clock"
+        new = self.gone() - before
+        kept = {one: self.keepers(one, store=True) for one in plan.ids}
+        for one in new:
+            assert one in plan.ids, "destroyed what no disposition lists"
+            assert not kept[one], f"destroyed what {kept[one]} keep"
+            self.check_decided(name)
+            self.kept[one].gone = True
+        type(self).done["destroyed"] += len(new)
+        if plan.state != "approved":
+            assert (new, refused) == (set(), "")
+        elif not self.decided(name):
+            assert (new, refused) == (set(), "decision")
+        elif self.doubted():
+            assert (new, refused) == (set(), "clock")
+        else:
+            assert refused == ""
+            assert new == {one for one in plan.ids if not kept[one]}
+            plan.state = "done"
+            for one in set(plan.ids) - new:  # the store is told of what was kept
+                # Only where it turned back at the point of no return; so look at the store.
+                facts = self.archive.objects.facts(self.archive.key_of(one, PAYLOAD))
+                self.kept[one].store_held = facts.held
+
+    def meddle(self, how: str, target: str) -> None:
+        type(self).done[f"meddle-{how}"] += 1
+        if how == "hold":
+            self.hold("recording", target, "county")
+        elif how == "class":
+            self.give(target, FootageClass.OBSTRUCTION)
+        elif how == "lock":
+            self.lock(target, 1)
+        elif self.acts:
+            self.link_one(target, next(iter(self.acts)), "confirmed")
+
+    def decided(self, name: str) -> bool:
+        plan = self.plans[name]
+        return (
+            plan.approved_at is not None
+            and len({*plan.approvers} - {plan.by}) >= self.needed(name)
+            and self.at - plan.approved_at >= COOLING
+        )
+
+    def check_decided(self, name: str) -> None:
+        """Two different persons at least, and the cooling-off time after the last of them."""
+        plan = self.plans[name]
+        assert plan.state == "approved", "destroyed without a decision"
+        assert len({plan.by, *plan.approvers}) > self.needed(name)
+        assert plan.approved_at is not None
+        assert self.at - plan.approved_at >= COOLING, "destroyed before it cooled off"
+        assert not self.doubted(), "destroyed though no other clock vouched"
+
+    def doubted(self) -> bool:
+        return not self.lags or any(lag > timedelta(minutes=5) for lag in self.lags)
+
+    def gone(self) -> set[str]:
+        """What has a tombstone, read past the product."""
+        return {row[0] for row in self.sql.execute("SELECT recording_id FROM tombstone")}
+
+    @invariant()
+    def every_recording_is_whole_or_gone(self) -> None:
+        rows = self.sql.execute(
+            "SELECT recording.id, envelope_text, recording.destroyed_at, verified_at FROM recording"
+            " LEFT JOIN tombstone ON recording_id = recording.id"
+        ).fetchall()
+        assert {row[0] for row in rows} == set(self.kept)
+        for name, envelope, destroyed, verified in rows:
+            there = [(self.folder / "objects" / name / part).exists() for part in PARTS]
+            if self.kept[name].gone:
+                assert (envelope, any(there)) == ("", False)
+                assert destroyed is not None
+                assert verified is not None
+            else:
+                assert envelope != ""
+                assert all(there)
+                assert (destroyed, verified) == (None, None)
+
+    def teardown(self) -> None:
+        try:
+            with self.archive.catalogue.read() as session:
+                assert list(audit(session, [])) == []
+        finally:
+            self.sql.close()
+            self.archive.close()
+            shutil.rmtree(self.folder)
+
+
+def found_template(folder: Path) -> Path:
+    """Make the catalogue that every run begins with; return its file."""
+    path = folder / "template.sqlite"
+    archive = Archive(f"sqlite:///{path}", FolderObjects(folder / "o", os.urandom), START, folder)
+    archive.found().close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path
