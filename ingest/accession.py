@@ -172,6 +172,7 @@ class LocalCentre:
                 pass
             else:
                 raise ConflictError(problem="accessioned", recording=str(recording))
+        self._read_back.pop(key_of(recording, PAYLOAD), None)
         for part in PARTS:
             self.objects.delete(key_of(recording, part), self.catalogue.now())
 

@@ -58,7 +58,9 @@ class Counter:
 
     def put_whole(self, recording: RecordingId, data: Block, sha256: Digest) -> None:
         """Take a small payload whole. Raises: as `Uploads.put_whole`."""
-        self.centre.remember(self.uploads.put_whole(self.station, recording, data, sha256))
+        stored = self.uploads.put_whole(self.station, recording, data, sha256)
+        if stored is not None:
+            self.centre.remember(stored)
 
     def accession(self, record: bytes, envelope: bytes) -> bytes:
         """See Centre.accession; the payload is what this station uploaded.

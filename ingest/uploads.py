@@ -82,9 +82,10 @@ class Uploads:
 
     def put_whole(
         self, station: str, recording: RecordingId, data: Block, sha256: Digest
-    ) -> Stored:
-        """Take a payload that came in one piece of at most `PART` bytes.
+    ) -> Stored | None:
+        """Take a payload that came in one piece of at most `PART` bytes; return it as read back.
 
+        None when it is accessioned already: then nothing is written, and nothing read.
         Raises: ConflictError as `begin`, and when the bytes are not the digest's.
         """
         if Digest.of(bytes(data)) != sha256:
@@ -94,7 +95,7 @@ class Uploads:
             known = _accessioned(session, recording, station)
         key = key_of(recording, PAYLOAD)
         if known:
-            return Stored(key, len(data), sha256)
+            return None
         if row is not None:
             if (row.station_id, row.sha256) != (station, sha256.hex):
                 raise ConflictError(problem="upload exists", recording=str(recording))

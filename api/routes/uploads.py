@@ -56,7 +56,7 @@ async def create(
     if request.headers.get("content-type") == BYTES and length <= PART:
         data, more = await _gathered(request, length)
     if len(data) == length:
-        await run_in_threadpool(counter.uploads.put_whole, counter.station, recording, data, sha256)
+        await run_in_threadpool(counter.put_whole, recording, data, sha256)
         return _answer(201, Offset(length, length), recording)
     state = await run_in_threadpool(
         counter.uploads.begin, counter.station, recording, length, sha256

@@ -18,7 +18,7 @@ import contextlib
 import itertools
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -49,6 +49,7 @@ from storage.errors import (
 )
 from storage.vault.objects import (
     MODES,
+    PARTS,
     Block,
     LockMode,
     ObjectFacts,
@@ -159,6 +160,8 @@ class MinioObjects:
             http_client=_pool(address, timeout_s),
         )
         self._known: dict[str, _Version] = {}
+        self._unseen: dict[str, None] = {}  # keys that a look at a sibling showed to be free
+        self._unlocked: dict[str, _Lock] = {}  # what a version's read-back said of its lock
 
     @classmethod
     def open(
@@ -211,7 +214,7 @@ class MinioObjects:
     def put(self, key: str, blocks: Iterable[Block]) -> Stored:
         """See ObjectStore.put."""
         source, own = Gathering(blocks, _PART), None
-        if self._look(checked(key)) is None:
+        if self._is_free(checked(key)):
             own = self._send(key, source.parts())
         else:
             source.exhaust()
@@ -465,6 +468,7 @@ class MinioObjects:
     def _whole(self, key: str, version: _Version, parts: Comparison | None = None) -> Stored:
         digest, size = hasher(Algorithm.SHA256), 0
         with self._opened(key, version, HTTPStatus.OK) as body:
+            lock = _lock_in(body.headers)
             for block in body.stream(_BLOCK, decode_content=False):
                 digest.update(block)
                 size += len(block)
@@ -472,6 +476,8 @@ class MinioObjects:
                     parts.update(block)
         if size != version.size:
             raise FixityError(part=key, problem="length", expected=version.size, found=size)
+        if lock.mode is None:
+            _remember(self._unlocked, version.id, lock)
         return Stored(key, size, Digest(Algorithm.SHA256, digest.digest()))
 
     def _range(self, key: str, version: _Version, offset: int, length: int) -> bytes:
@@ -517,26 +523,48 @@ class MinioObjects:
             raise ObjectMissingError(key=key)
         return ask(version)
 
+    def _is_free(self, key: str) -> bool:
+        """Tell whether nothing is kept under a key; only to save work, for a twin is found later.
+
+        One listing shows all objects of a recording, so the first look serves its siblings too,
+        once each.
+        """
+        if key in self._unseen:
+            self._unseen.pop(key, None)
+            return True
+        folder, _, part = key.rpartition("/")
+        taken = {name for name, version in self._listed(f"{folder}/") if not version.marker}
+        for sibling in (f"{folder}/{one}" for one in PARTS if one != part):
+            if sibling not in taken:
+                _remember(self._unseen, sibling, None)
+        return key not in taken
+
     def _look(self, name: str) -> _Version | None:
         """Return the oldest version that holds data: what is kept under that name."""
         versions = [version for version in self._versions(name) if not version.marker]
         if not versions:
             self._known.pop(name, None)
             return None
-        if len(self._known) >= _REMEMBERED:
-            self._known.clear()
-        self._known[name] = versions[-1]
+        _remember(self._known, name, versions[-1])
         return versions[-1]
 
     def _versions(self, name: str) -> list[_Version]:
         """List what stands under a name, each kind from the youngest to the oldest."""
-        with self._asking(Act.READ, name):
+        return [version for found, version in self._listed(name) if found == name]
+
+    def _listed(self, prefix: str) -> list[tuple[str, _Version]]:
+        """List the versions and markers of every name that begins so."""
+        with self._asking(Act.READ, prefix):
             return [
-                _Version(str(found.version_id), int(found.size or 0), bool(found.is_delete_marker))
-                for found in self._client.list_objects(
-                    self._bucket, prefix=name, recursive=True, include_version=True
+                (
+                    str(found.object_name),
+                    _Version(
+                        str(found.version_id), int(found.size or 0), bool(found.is_delete_marker)
+                    ),
                 )
-                if found.object_name == name
+                for found in self._client.list_objects(
+                    self._bucket, prefix=prefix, recursive=True, include_version=True
+                )
             ]
 
     def _remove(self, key: str, version_id: str) -> None:
@@ -549,8 +577,9 @@ class MinioObjects:
     def _lock(self, key: str, version: _Version, until: datetime) -> None:
         mode = MODES[key.rpartition("/")[2]]
         refused: RetentionError | None = None
+        # What was just read back said that it has no lock: that need not be asked again first.
+        found = self._unlocked.pop(version.id, None) or self._lock_of(key, version)
         for _ in range(2):  # ask, compare; mend once, compare
-            found = self._lock_of(key, version)
             if found.keeps(mode, until) or (found.asked_at and until <= found.asked_at):
                 return
             try:
@@ -563,7 +592,7 @@ class MinioObjects:
                     )
             except RetentionError as error:  # perhaps another call was there with a later date
                 refused = error
-        found = self._lock_of(key, version)
+            found = self._lock_of(key, version)
         if not found.keeps(mode, until):
             raise RetentionError(
                 key=key,
@@ -591,17 +620,7 @@ class MinioObjects:
             found = self._client.stat_object(self._bucket, key, version_id=version.id)
             if found.version_id != version.id:
                 raise StoreUnavailableError(key=key, problem=_NOT_S3)
-            told = found.metadata or {}
-            mode = told.get("x-amz-object-lock-mode")
-            until = told.get("x-amz-object-lock-retain-until-date")
-            date = told.get("date")
-            return _Lock(
-                LockMode(mode) if mode else None,
-                # Servers write 0, 3 or 9 digits of a second; we ask for whole ones.
-                datetime.fromisoformat(until[:19]).replace(tzinfo=UTC) if until else None,
-                told.get("x-amz-object-lock-legal-hold", "").upper() == "ON",
-                parsedate_to_datetime(date) if date else None,
-            )
+            return _lock_in(found.metadata or {})
 
     # What goes wrong
 
@@ -642,6 +661,27 @@ def _pool(address: S3Address, timeout_s: float) -> urllib3.PoolManager:
         cert_reqs="CERT_REQUIRED",
         ca_certs=str(address.ca) if address.ca else certifi.where(),
     )
+
+
+def _lock_in(told: Mapping[str, str]) -> _Lock:
+    """Read a version's lock from the headers of an answer. Raises: ValueError."""
+    mode = told.get("x-amz-object-lock-mode")
+    until = told.get("x-amz-object-lock-retain-until-date")
+    date = told.get("date")
+    return _Lock(
+        LockMode(mode) if mode else None,
+        # Servers write 0, 3 or 9 digits of a second; we ask for whole ones.
+        datetime.fromisoformat(until[:19]).replace(tzinfo=UTC) if until else None,
+        told.get("x-amz-object-lock-legal-hold", "").upper() == "ON",
+        parsedate_to_datetime(date) if date else None,
+    )
+
+
+def _remember(memory: dict[str, T], name: str, value: T) -> None:
+    """Keep a fact that only saves a request; a memory that is full begins anew."""
+    if len(memory) >= _REMEMBERED:
+        memory.clear()
+    memory[name] = value
 
 
 def _is_key(name: str) -> bool:

@@ -32,7 +32,7 @@ from storage.errors import (
 )
 from storage.recording import new_recording_id
 from storage.vault.minio_objects import MinioObjects, _Client
-from storage.vault.objects import ENVELOPE, PAYLOAD, key_of
+from storage.vault.objects import ENVELOPE, PAYLOAD, RECORD, key_of
 from storage.vault.s3_address import S3Address, S3Key
 
 MIB = 1 << 20
@@ -200,6 +200,34 @@ def test_twins_leave_one_version(s3_server, address, direct, key):
     with ThreadPoolExecutor(4) as pool:
         assert set(pool.map(put, range(4))) == {Digest.of(data)}
     assert len(versions(direct, address, key)) == 1
+
+
+@pytest.mark.parametrize("theirs", [b"the same", b"other bytes"])
+def test_a_twin_in_a_place_that_was_seen_free_is_found(
+    s3_server, address, store, direct, key, theirs
+):
+    record = key.replace(PAYLOAD, RECORD)
+    store.put(key, [b"payload"])  # this look shows that there is no record yet
+    MinioObjects(address, s3_server.key, os.urandom).put(record, [theirs])
+    if theirs == b"the same":
+        assert store.put(record, [b"the same"]).size == 8
+    else:
+        with pytest.raises(ObjectConflictError):
+            store.put(record, [b"the same"])
+    assert len(versions(direct, address, record)) == 1
+    assert store.digest(record) == Digest.of(theirs)
+
+
+@pytest.mark.parametrize("part", [PAYLOAD, ENVELOPE])
+def test_a_later_lock_that_came_after_the_read_back_stands(
+    s3_server, address, store, key, now, part
+):
+    key = key.replace(PAYLOAD, part)
+    store.put(key, [b"evidence"])
+    later = now + timedelta(days=30)
+    MinioObjects(address, s3_server.key, os.urandom).lock(key, later)
+    store.lock(key, now + timedelta(days=1))
+    assert store.facts(key).retain_until == later
 
 
 def test_what_lies_in_the_bucket_beside_objects_is_left_alone(store, direct, address, now):
