@@ -1,4 +1,4 @@
-"""Thousands of steps of the disposition machine; and nine seeded bugs, each caught by it."""
+"""Thousands of steps of the disposition machine; and ten seeded bugs, each caught by it."""
 
 import os
 from collections import Counter
@@ -15,9 +15,10 @@ from sqlalchemy import select
 
 from policies import disposition as disposition_policy
 from policies import retention
+from storage import destruction
 from storage.catalogue import dispositions, holds, keeping
 from storage.catalogue.tables import ExhibitRow
-from storage.destruction import Destruction
+from storage.destruction import Destruction, Store
 from storage.errors import CustodyError
 from tests.faults.disposition_machine import DispositionMachine, found_template
 
@@ -156,6 +157,10 @@ def promise_lowered_by_a_newer_edition(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(keeping, "kept_facts", today)
 
 
+def store_not_asked(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(destruction, "store_of", lambda _objects, _recording: Store(None, held=False))
+
+
 BUGS: tuple[Patch, ...] = (
     hold_not_asked_at_the_point_of_no_return,
     approver_not_compared_with_the_proposer,
@@ -166,6 +171,7 @@ BUGS: tuple[Patch, ...] = (
     one_release_releases_all,
     party_hold_blind_for_later_links,
     promise_lowered_by_a_newer_edition,
+    store_not_asked,
 )
 
 
