@@ -24,6 +24,7 @@ from api.routes import (
     rules,
     sessions,
     stations,
+    submissions,
     uploads,
     way,
 )
@@ -87,6 +88,7 @@ def create_app(
         holds,
         dispositions,
         uploads,
+        submissions,
     ):
         api.include_router(part.router)
     app.include_router(api)

@@ -34,7 +34,8 @@ _HEADERS = (
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 _LIMIT = 1 << 20  # bytes of a request's body
-_UPLOADS = "/api/v1/uploads"  # payloads go here, bounded by what was announced
+# Payloads go here, bounded by what was announced.
+_UPLOADS = ("/api/v1/uploads", "/api/v1/submissions/")
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

@@ -65,6 +65,8 @@ def _move(old: Office, settings: Settings, heard: Heard) -> Moved:
     head = publish(old.catalogue, old.signer, old.settings.home / "log")
     if wrong := list(whole_check(old)):
         raise ConflictError(problem="the old office is not whole", first=wrong[0].en)
+    if old.reception.waiting():
+        raise ConflictError(problem="what persons handed in is not taken in yet")
     prepare_objects(settings)
     for name in _FOLDERS:
         _copy_folder(old.settings.home / name, settings.home / name)

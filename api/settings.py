@@ -18,6 +18,7 @@ from pydantic_settings import (
 )
 
 from ingest.clear import When
+from ingest.reception import BAY as HANDED_IN
 from ingest.rtsp import Address
 
 CAMERAS_BAY = "cameras"
@@ -94,6 +95,9 @@ class Settings(BaseSettings):
     per_hub: int = Field(default=2, ge=1)  # recorders of one hub that are read at once
     spool_gb: float = Field(default=200.0, gt=0)  # what an enrolled station may keep unsent
     spool_reserve_gb: float = Field(default=5.0, ge=0)  # what its disk keeps free
+    hand_in_gb: float = Field(default=8.0, gt=0)  # the largest file a person may hand in
+    hand_in_files: int = Field(default=5, ge=1)  # of one person that are not taken in yet
+    hand_in_days: int = Field(default=7, ge=1)  # then an unfinished one is given up
     streams: int = Field(default=2, ge=1, le=16)  # deliveries at once
     centre_timeout_s: float = Field(default=60.0, gt=0)
     clear: When = When.NEVER
@@ -142,7 +146,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _names(self) -> "Settings":
-        names = [*self.bays, *self.landing, *self.cameras, *([CAMERAS_BAY] if self.cameras else [])]
+        names = [*self.bays, *self.landing, *self.cameras, HANDED_IN]
+        names += [CAMERAS_BAY] if self.cameras else []
         if len(set(names)) < len(names):
             raise ValueError("bays, landing folders and cameras need names of their own")
         return self

@@ -48,6 +48,7 @@ ACTS_ZH = {
     "exhibit.confirm": "确认关联",
     "exhibit.reject": "否定关联",
     "exhibit.link": "人工关联",
+    "submission.hand-in": "递交文件",
     "source.clear": "清除记录仪内原文件",
     "case.open": "立案建档",
     "case.move": "办案环节变更",
@@ -208,6 +209,17 @@ def entries(session: View, subjects: Sequence[str]) -> list[EntryOut]:
     log = custody_log.LogReader(session)
     found = [row for subject in subjects for row in log.events_of(subject)]
     return [entry(session, row) for row in sorted(found, key=lambda row: row.index)]
+
+
+def custody(session: View, row: RecordingRow) -> list[EntryOut]:
+    """Return a recording's chain of custody, from when a person handed it in, if one did."""
+    chain = entries(session, [recordings.subject_of(row.id)])
+    named = {
+        one.details["submission"]
+        for one in chain
+        if one.act == "recording.accession" and "submission" in one.details
+    }
+    return entries(session, [f"submission:{name}" for name in named]) + chain
 
 
 def case(row: CaseRow) -> CaseOut:

@@ -20,6 +20,8 @@ from ingest.bay import Bay, Progress
 from ingest.clear import Clearing
 from ingest.journal import Journal
 from ingest.media import Effort, Sandbox
+from ingest.reception import BAY as HANDED_IN
+from ingest.reception import Allowance, Reception
 from ingest.room_camera import Camera, CameraState, Limits, Places, Recorder, landed
 from ingest.rtsp import Address
 from ingest.seal import Seal
@@ -276,6 +278,7 @@ class Office:
     rulebook: Rulebook
     centre: LocalCentre
     uploads: Uploads
+    reception: Reception
     journal: Journal
     trusted: Callable[[], Sequence[Told]]
     clock: Callable[[], datetime] = clock
@@ -330,6 +333,7 @@ class Office:
             rulebook,
             centre,
             uploads,
+            _reception(settings, catalogue, on_step),
             journal,
             TrustedTime(settings.time_servers, objects, catalogue, clock, time.monotonic),
             on_step=on_step,
@@ -351,6 +355,11 @@ class Office:
         """Return the bays and landing folders of the settings."""
         return bays_of(self.settings)
 
+    @property
+    def handed_in(self) -> Bay:
+        """The bay of what persons hand in; its files are whole when they are there."""
+        return Bay(HANDED_IN, self.reception.bay, landing=True, quiet_s=0, handed=self.reception)
+
     def station(
         self,
         listen: Callable[[Progress], None] = lambda _progress: None,
@@ -358,16 +367,19 @@ class Office:
         operator: str | None = None,
         patience: Patience | None = None,
         clearing: Clearing | None = None,
+        alone: bool = True,
     ) -> Station:
         """Build the station of this office; it recovers what a crash left.
 
-        Patience and clearing are the settings' unless given. Only one process at a time is the
+        Patience and clearing are the settings' unless given; `alone` says that nobody else writes
+        to the object store now. Only one process at a time is the
         station of a home: what another has in hand must not be taken for left over.
         Raises: StationBusyError.
         """
         self._take_station()
         settings = self.settings
-        if settings.objects_url is None:  # on S3 others may be writing: the `sweep` job waits
+        # On S3 others may always be writing: there the `sweep` job waits.
+        if alone and settings.objects_url is None:
             with self.catalogue.read() as session:
                 self.objects.sweep(uploads.oldest(session) or self.clock())
         algorithms = (Algorithm.SHA256, Algorithm.SM3) if settings.sm3 else (Algorithm.SHA256,)
@@ -466,6 +478,17 @@ class Office:
             os.close(self._lock.pop())
         self.catalogue.close()
         self.journal.close()
+
+
+def _reception(settings: Settings, catalogue: Catalogue, on_step: Step) -> Reception:
+    gib = 1 << 30
+    allowance = Allowance(
+        size=int(settings.hand_in_gb * gib),
+        files=settings.hand_in_files,
+        reserve=int(settings.spool_reserve_gb * gib),
+        idle=timedelta(days=settings.hand_in_days),
+    )
+    return Reception.over(catalogue, settings.home / HANDED_IN, entropy, allowance, on_step)
 
 
 def found(settings: Settings, recovery_out: Path | None = None) -> Office:

@@ -90,6 +90,43 @@ class Worker:
                 self._stop.wait(self._sweep_s)
 
 
+class Standby:
+    """Becomes the station of a home when there is work for one and nobody else is it.
+
+    `take` gives the station's worker, or None where there is nothing to do or another process is
+    the station. Whoever becomes it stays it until it ends: the lock goes with the process.
+    """
+
+    def __init__(self, take: Callable[[], Worker | None], every_s: float) -> None:
+        self._take = take
+        self._every_s = every_s
+        self._stop = threading.Event()
+        self._worker: Worker | None = None
+        self._thread = threading.Thread(target=self._run, name="standby", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 30) -> None:
+        """End after the file in hand."""
+        self._stop.set()
+        self._thread.join(timeout_s)
+        if self._worker is not None:
+            self._worker.stop(timeout_s)
+
+    def _run(self) -> None:
+        while self._worker is None and not self._stop.is_set():
+            try:
+                self._worker = self._take()
+                if self._worker is not None:
+                    self._worker.start()
+            except Exception:
+                # The edge of the centre: what persons handed in stays where it is.
+                LOG.exception("cannot be the station")
+            self._stop.wait(self._every_s)
+
+
 class Publisher:
     """Signs and publishes the log's head now and then, so that no entry stays unsigned for long."""
 

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from ingest.reception import submission_at
 from ingest.self_link import self_link
 from policies.retention import retain_until
 from policies.rules import Rulebook
 from storage.catalogue import custody_log, people, recordings
 from storage.catalogue.publish import publish
 from storage.catalogue.tables import RecordingRow
-from storage.catalogue.unit_of_work import Catalogue, UnitOfWork
+from storage.catalogue.unit_of_work import Catalogue, UnitOfWork, View
 from storage.custody.event import Outcome, PremisType
 from storage.custody.signer import LogSigner
 from storage.digest import Digest
@@ -112,14 +113,17 @@ class LocalCentre:
             self.remember(payload)
         self._verify_objects(sealed, envelope)
         with self.catalogue.read() as session:  # what it claims makes sense, before any is kept
-            new = _new(session, sealed, record, envelope, self._until(self.catalogue.now()))
+            until = self._until(self.catalogue.now())
+            township = self._township(session, sealed)
+            new = _new(sealed, record, envelope, until, township)
         self._put_record(sealed.id, record)
         self.on_step("record-stored")
         self.objects.put(key_of(sealed.id, ENVELOPE), [envelope])
         self.on_step("envelope-stored")
         try:
             with self.catalogue.write() as uow:
-                row = recordings.accession(uow, replace(new, retain_until=self._until(uow.at)))
+                new = replace(new, retain_until=self._until(uow.at))
+                row = recordings.accession(uow, new, **self._handed_in(sealed))
         except recordings.DuplicateRecordingError as error:
             with self.catalogue.read() as session:
                 row = recordings.by_id(session, error.facts["existing"])
@@ -222,6 +226,25 @@ class LocalCentre:
                 found=str(found),
             )
 
+    def _handed_in(self, sealed: SealedRecord) -> dict[str, str]:
+        """Return who handed a recording in at this office's reception, and as which submission."""
+        operator = sealed.operator or ""
+        if sealed.station != self.station or not operator.startswith("person:"):
+            return {}
+        found = {"operator": operator}
+        if name := submission_at(sealed.offered["path"].split("/")):
+            found["submission"] = str(name)
+        return found
+
+    def _township(self, session: View, sealed: SealedRecord) -> str:
+        """Return whose a recording is: its station's, or the township of who handed it in here.
+
+        Only of this office's own station: another one vouches for no person of ours.
+        """
+        if by := self._handed_in(sealed).get("operator"):
+            return people.person(session, by.removeprefix("person:")).township
+        return people.station(session, sealed.station).township
+
     def _until(self, at: datetime) -> datetime:
         return retain_until(self.rulebook, at)
 
@@ -261,7 +284,7 @@ class LocalCentre:
 
 
 def _new(
-    session: Any, sealed: SealedRecord, record: bytes, envelope: bytes, until: datetime
+    sealed: SealedRecord, record: bytes, envelope: bytes, until: datetime, township: str
 ) -> recordings.NewRecording:
     media = dict(sealed.media)
     start = sealed.clocks["file_start"]
@@ -279,7 +302,7 @@ def _new(
         kind=MediaKind(media["kind"]),
         playable=media["playable"],
         unplayable_reason=media["unplayable_reason"],
-        township=people.station(session, sealed.station).township,
+        township=township,
         station=sealed.station,
         profile=sealed.source["profile"],
         record_text=record.decode(),

@@ -4,11 +4,11 @@ A bay turns green by one way only: everything on it was accessioned, and a later
 left to do. `MOVES` says so; `Progress` refuses any other move.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from storage.errors import ConflictError
 
@@ -101,13 +101,24 @@ def conclusion(outcomes: Collection[Outcome]) -> BayState:
     return BayState.ACCESSIONED
 
 
+class Handed(Protocol):
+    """Who stands behind a bay into which logged-in persons hand files."""
+
+    def land(self) -> None:
+        """Take into the bay what a crash left on its way there."""
+
+    def submitter(self, parts: Sequence[bytes]) -> str | None:
+        """Return who handed in the file at this path, as the log names persons."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bay:
     """A slot of the station, or a landing folder (then each file names its own source).
 
     `only` names the one file in the root's own folder that is offered, where not all are. Bays
     of one `hub` share its line, so that only so many of them are read at once. `quiet_s` is
-    how long a file must stay unchanged here, where that is not as everywhere.
+    how long a file must stay unchanged here, where that is not as everywhere. `handed` is set where
+    persons hand files in: a copy of theirs, which goes as soon as its receipt is verified.
     """
 
     name: str
@@ -116,6 +127,7 @@ class Bay:
     only: bytes | None = None
     hub: str | None = None
     quiet_s: float | None = None
+    handed: Handed | None = None
 
 
 @dataclass(slots=True)

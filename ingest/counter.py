@@ -5,12 +5,13 @@ record must be signed by the very key that it enrolled, a payload must be its ow
 log names it by the enrolment, never by what it sends.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ingest.accession import LocalCentre
-from ingest.uploads import Uploads
+from ingest.uploads import Uploads, Writer
 from storage.catalogue import enrolment
 from storage.digest import Digest
 from storage.errors import (
@@ -61,6 +62,10 @@ class Counter:
         stored = self.uploads.put_whole(self.station, recording, data, sha256)
         if stored is not None:
             self.centre.remember(stored)
+
+    def opener(self, recording: RecordingId, offset: int) -> Callable[[], Writer]:
+        """Return how to open the writer of this station's upload; see `Uploads.writer`."""
+        return partial(self.uploads.writer, self.station, recording, offset)
 
     def accession(self, record: bytes, envelope: bytes) -> bytes:
         """See Centre.accession; the payload is what this station uploaded.

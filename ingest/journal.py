@@ -146,6 +146,11 @@ class Journal:
         rows = self._store.rows(bay=bay, path=path, size=size, mtime_ns=mtime_ns)
         return {row.source for row in rows}
 
+    def at(self, bay: str, path: bytes) -> Entry | None:
+        """Return the newest entry of a file at this path of a bay."""
+        rows = self._store.rows(bay=bay, path=path)
+        return _entry(rows[-1]) if rows else None
+
     def in_state(self, *states: State) -> list[Entry]:
         """Return all entries in these states, oldest first."""
         return [_entry(row) for state in states for row in self._store.rows(state=state)]

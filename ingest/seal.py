@@ -123,7 +123,7 @@ def seal(
         sequence=submission.facts.sequence,
         marked=submission.facts.marked,
         questions=start.questions,
-        operator=by.operator,
+        operator=submission.operator or by.operator,
         software=by.software,
         sealed_at=now.isoformat(),
     )

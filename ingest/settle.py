@@ -55,11 +55,16 @@ def settle(
     last = looks[-1]
     if (last.at - looks[0].at).total_seconds() > patience.growing_s and changed(looks):
         return Settled.GROWING
-    if held_open or _TEMPORARY.fullmatch(name):
+    if held_open or unfinished(name):
         return Settled.WAIT
     same = [look for look in looks if (look.size, look.mtime_ns) == (last.size, last.mtime_ns)]
     quiet = (last.at - same[0].at).total_seconds()
     return Settled.WHOLE if len(same) >= 2 and quiet >= patience.quiet_s else Settled.WAIT  # noqa: PLR2004 - two looks
+
+
+def unfinished(name: str) -> bool:
+    """Tell whether a name says that the file is still being written."""
+    return _TEMPORARY.fullmatch(name) is not None
 
 
 def changed(looks: Sequence[Look]) -> bool:

@@ -119,11 +119,15 @@ class Station:
             return self._hubs.setdefault(bay.hub, threading.BoundedSemaphore(self.per_hub))
 
     def _sweep(self, bay: Bay, progress: Progress) -> list[Result]:
+        if bay.handed is not None:
+            bay.handed.land()
         found = [item for item in scan(bay.root) if bay.only is None or item.parts == (bay.only,)]
         files = [item for item in found if isinstance(item, Candidate)]
         results = [self._refused(bay, item) for item in found if isinstance(item, Refused)]
         now = self.clock()
         if not found and (bay.landing or bay.only or vacant(bay.root)):
+            if bay.handed is not None:  # a folder of our own: what is not in it is gone
+                self._finish_clearing(bay, None, set())
             self._forget(bay)
             progress.show(state=BayState.EMPTY)
             return results
@@ -170,7 +174,8 @@ class Station:
                 place = f"{self.seal.station}-{_opaque(bay.name)}"
                 facts = landed(facts, item.parts, place)
             if not facts.ignore:
-                source = _source(bay, volume, facts.serial)
+                operator = bay.handed.submitter(item.parts) if bay.handed is not None else None
+                source = _source(bay, volume, facts.serial, operator)
                 offered.append(
                     Submission(
                         source,
@@ -182,6 +187,7 @@ class Station:
                         facts,
                         docked_at,
                         bay.quiet_s,
+                        operator,
                     )
                 )
         # Of two files with the same bytes, the one whose name says most becomes the recording.
@@ -196,13 +202,11 @@ class Station:
         refused: list[Result],
     ) -> None:
         """Remove from the source what may go, now that everything on it was looked at."""
-        if self.clearing.when is When.NEVER:
-            return
         due = [
             number
             for number, result in enumerate(taken)
             if result.outcome in {Outcome.ACCESSIONED, Outcome.DUPLICATE}
-            and self._due(self._entry(offered[number]))
+            and self._due(offered[number])
         ]
         if not due:
             return
@@ -443,7 +447,12 @@ class Station:
         self.on_step("accessioned")
         return entry
 
-    def _due(self, entry: Entry) -> bool:
+    def _due(self, submission: Submission) -> bool:
+        if submission.operator is not None:
+            return True  # what a person handed in is a copy of ours
+        if self.clearing.when is When.NEVER:
+            return False
+        entry = self._entry(submission)
         return entry.changed is not None and self.clearing.due(entry.changed, self.clock())
 
     def _clear(self, submission: Submission, result: Result) -> Result:
@@ -499,10 +508,15 @@ class Station:
             raise SubmissionError(reason="serial-twice", serial=volume.identity, other_bay=other)
         return changed_places
 
-    def _finish_clearing(self, bay: Bay, volume: VolumeIdentity, present: set[bytes]) -> None:
+    def _finish_clearing(
+        self, bay: Bay, volume: VolumeIdentity | None, present: set[bytes]
+    ) -> None:
         """After a crash between unlink and note: what is gone from this very source is noted."""
         for entry in self.journal.in_state(State.CLEARING):
-            same = entry.bay == bay.name if bay.landing else entry.source == volume.identity
+            if volume is None or bay.landing:
+                same = entry.bay == bay.name
+            else:
+                same = entry.source == volume.identity
             if same and entry.path not in present:
                 self._cleared(entry, entry.facts.get("recording") or str(entry.recording))
 
@@ -604,7 +618,9 @@ def _receipted(entry: Entry, submission: Submission) -> Result:
     )
 
 
-def _source(bay: Bay, volume: VolumeIdentity, serial: str | None) -> str:
+def _source(bay: Bay, volume: VolumeIdentity, serial: str | None, operator: str | None) -> str:
+    if operator is not None and serial is None:
+        return f"unknown:{_opaque(operator)}"
     if bay.landing:
         return serial or f"unknown:landing-{_opaque(bay.name)}"
     return volume.identity

@@ -27,7 +27,8 @@ class Submission:
     """One file on one source. `path` is raw bytes below `root`: names are hostile.
 
     `docked_at` is when its recorder was docked this time; None for a landing folder. `quiet_s`
-    is how long it must stay unchanged, where that is not as everywhere.
+    is how long it must stay unchanged, where that is not as everywhere. `operator` is the person
+    who handed it in, as the log names persons.
     """
 
     source: str
@@ -39,6 +40,7 @@ class Submission:
     facts: SourceFacts
     docked_at: datetime | None = None
     quiet_s: float | None = None
+    operator: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

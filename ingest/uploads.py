@@ -1,4 +1,4 @@
-"""Payloads that arrive in pieces over links that drop: the centre's side of an upload.
+"""Bytes that arrive in pieces over links that drop: the centre's side of an upload.
 
 Bytes are gathered into parts, each part is durable in the object store before the offset row says
 so, and the row alone decides where a station goes on (tus 1.0, core protocol). What is left when
@@ -17,8 +17,8 @@ from pathlib import Path
 from uuid import UUID
 
 from storage.catalogue import recordings, uploads
-from storage.catalogue.station_tables import UploadRow
-from storage.catalogue.unit_of_work import Catalogue
+from storage.catalogue.station_tables import HandedInRow, UploadRow
+from storage.catalogue.unit_of_work import Catalogue, View
 from storage.digest import Digest
 from storage.durable import sync_folder
 from storage.errors import ConflictError, FixityError, NotFoundError, ObjectMissingError
@@ -44,11 +44,15 @@ class Offset:
 
 @dataclass(slots=True)
 class Uploads:
-    """Uploads under way over one catalogue and one object store."""
+    """Uploads under way over one catalogue and one object store.
+
+    `kind` says whose they are: a station's sealed payloads, or what persons hand in.
+    """
 
     catalogue: Catalogue
     objects: ObjectStore
     tails: Path
+    kind: type[UploadRow] | type[HandedInRow] = UploadRow
 
     def begin(self, station: str, recording: RecordingId, size: int, sha256: Digest) -> Offset:
         """Begin an upload, or find the one that began before; the same call again is the same.
@@ -59,7 +63,7 @@ class Uploads:
         if not 0 < size <= LIMIT:
             raise ConflictError(problem="size", size=size)
         with self.catalogue.read() as session:
-            row = uploads.find(session, recording)
+            row = self._find(session, recording)
             if row is None and _accessioned(session, recording, station):
                 return Offset(size, size)
         if row is None and self._came_whole(recording, size, sha256):
@@ -68,15 +72,16 @@ class Uploads:
             handle = self.objects.begin(key_of(recording, PAYLOAD))
             with self.catalogue.write() as uow:
                 # Two requests may have begun at once: the first row stays, the other parts lapse.
-                row = uploads.find(uow.session, recording) or uploads.add(
+                row = self._find(uow.session, recording) or uploads.add(
                     uow,
-                    recording=str(recording),
-                    station_id=station,
+                    self.kind,
+                    name=str(recording),
+                    owner=station,
                     size=size,
                     sha256=sha256.hex,
                     handle=handle,
                 )
-        if (row.station_id, row.size, row.sha256) != (station, size, sha256.hex):
+        if (row.owner, row.size, row.sha256) != (station, size, sha256.hex):
             raise ConflictError(problem="upload exists with other facts", recording=str(recording))
         return Offset(row.offset, row.size)
 
@@ -91,13 +96,13 @@ class Uploads:
         if Digest.of(bytes(data)) != sha256:
             raise ConflictError(problem="digest", recording=str(recording))
         with self.catalogue.read() as session:
-            row = uploads.find(session, recording)
+            row = self._find(session, recording)
             known = _accessioned(session, recording, station)
         key = key_of(recording, PAYLOAD)
         if known:
             return None
         if row is not None:
-            if (row.station_id, row.sha256) != (station, sha256.hex):
+            if (row.owner, row.sha256) != (station, sha256.hex):
                 raise ConflictError(problem="upload exists", recording=str(recording))
             self.discard(recording)  # what had come in pieces before is here whole
         return self.objects.put(key, [data])
@@ -105,11 +110,11 @@ class Uploads:
     def at(self, station: str, recording: RecordingId) -> Offset:
         """Return how far this station's upload has come. Raises: NotFoundError."""
         with self.catalogue.read() as session:
-            row = uploads.find(session, recording)
+            row = self._find(session, recording)
             if row is None and _accessioned(session, recording, station):
                 size = self.objects.facts(key_of(recording, PAYLOAD)).size
                 return Offset(size, size)
-            row = uploads.of_station(session, recording, station)
+            row = uploads.of_owner(session, self.kind, recording, station)
         return Offset(row.offset, row.size)
 
     def writer(self, station: str, recording: RecordingId, offset: int) -> "Writer":
@@ -119,10 +124,10 @@ class Uploads:
         another than the caller thinks.
         """
         with self.catalogue.read() as session:
-            uploads.of_station(session, recording, station)
+            uploads.of_owner(session, self.kind, recording, station)
         with self.catalogue.write() as uow:
             name = uow.new_id()
-            row = uploads.take(uow, str(recording), offset, name)
+            row = uploads.take(uow, self.kind, str(recording), offset, name)
         return Writer(self, row, name)
 
     def assemble(self, station: str, recording: RecordingId) -> Stored | None:
@@ -132,10 +137,10 @@ class Uploads:
         Raises: ConflictError(problem=incomplete | digest), FixityError, VaultError.
         """
         with self.catalogue.read() as session:
-            row = uploads.find(session, recording)
+            row = self._find(session, recording)
         if row is None:
             return None
-        if row.station_id != station:
+        if row.owner != station:
             raise NotFoundError(what="upload", id=str(recording))
         if row.offset != row.size:
             raise ConflictError(problem="incomplete", offset=row.offset, size=row.size)
@@ -154,17 +159,17 @@ class Uploads:
     def forget(self, recording: RecordingId) -> None:
         """Drop what is no longer needed once the recording is accessioned, or was given up."""
         with self.catalogue.read() as session:
-            row = uploads.find(session, recording)
+            row = self._find(session, recording)
         if row is None:
             return
         with self.catalogue.write() as uow:
-            uploads.forget(uow, recording)
-        self._tail(row.recording).unlink(missing_ok=True)
+            uploads.forget(uow, self.kind, recording)
+        self._tail(row.id).unlink(missing_ok=True)
 
     def discard(self, recording: RecordingId) -> None:
         """Give an upload up: its parts and its row. Never touches a complete object."""
         with self.catalogue.read() as session:
-            row = uploads.find(session, recording)
+            row = self._find(session, recording)
         if row is not None:
             self.objects.abort(key_of(recording, PAYLOAD), row.handle)
             self.forget(recording)
@@ -175,7 +180,7 @@ class Uploads:
         A station that comes back later begins them anew from its spool.
         """
         with self.catalogue.read() as session:
-            left = [row.recording for row in uploads.untouched_since(session, before)]
+            left = [row.id for row in uploads.untouched_since(session, self.kind, before)]
         for recording in left:
             self.discard(RecordingId(UUID(recording)))
         return len(left)
@@ -192,14 +197,17 @@ class Uploads:
         except ObjectMissingError:
             return False
 
-    def _begin_anew(self, row: UploadRow) -> None:
+    def _begin_anew(self, row: uploads.Row) -> None:
         """Drop all that arrived: it did not become the payload."""
-        key = f"{row.recording}/{PAYLOAD}"
+        key = f"{row.id}/{PAYLOAD}"
         self.objects.abort(key, row.handle)
         self.objects.delete(key, self.catalogue.now())
         handle = self.objects.begin(key)
         with self.catalogue.write() as uow:
-            uploads.restart(uow, row.recording, handle)
+            uploads.restart(uow, self.kind, row.id, handle)
+
+    def _find(self, session: View, recording: RecordingId) -> uploads.Row | None:
+        return uploads.find(session, self.kind, recording)
 
     def _tail(self, recording: str) -> Path:
         return self.tails / f"{recording}.tail"
@@ -213,7 +221,7 @@ class Writer:
     """
 
     owner: Uploads
-    row: UploadRow
+    row: uploads.Row
     name: str
     _held: bytearray = field(default_factory=bytearray)
     _taken: int = 0  # bytes taken from the station, durable or not
@@ -313,27 +321,27 @@ class Writer:
         Raises: ConflictError.
         """
         with self.owner.catalogue.read() as session:
-            row = uploads.find(session, self.row.recording)
+            row = uploads.find(session, type(self.row), self.row.id)
         if row is None or row.writer != self.name:
-            raise ConflictError(problem="another writer took over", recording=self.row.recording)
+            raise ConflictError(problem="another writer took over", recording=self.row.id)
 
     def _advance(self, **columns: object) -> None:
         with self.owner.catalogue.write() as uow:
-            uploads.advance(uow, self.row.recording, self.name, **columns)
+            uploads.advance(uow, self.row, self.name, **columns)
 
     @property
     def _id(self) -> RecordingId:
-        return RecordingId(UUID(self.row.recording))
+        return RecordingId(UUID(self.row.id))
 
     @property
     def _tail(self) -> Path:
-        return self.owner._tail(self.row.recording)  # noqa: SLF001 - same module
+        return self.owner._tail(self.row.id)  # noqa: SLF001 - same module
 
 
-def _accessioned(session: object, recording: RecordingId, station: str) -> bool:
+def _accessioned(session: View, recording: RecordingId, station: str) -> bool:
     """Tell whether this recording is accessioned, by this station. Raises: ConflictError."""
     try:
-        row = recordings.by_id(session, recording)  # type: ignore[arg-type]
+        row = recordings.by_id(session, recording)
     except NotFoundError:
         return False
     if row.station != station:

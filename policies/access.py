@@ -49,6 +49,7 @@ class Act(StrEnum):
     KEEP_REGISTER = "register.keep"
     DRAW = "check.draw"
     CHECK = "check.enter"
+    HAND_IN = "submission.hand-in"
     EVALUATE = "evaluation.see"
     SEE_KEEPING = "keeping.see"
     PLACE_HOLD = "hold.place"
@@ -93,6 +94,7 @@ _GRANTS: dict[Role, frozenset[Act]] = {
         {
             Act.SEE_BAYS,
             Act.LIST_RECORDINGS,
+            Act.HAND_IN,
             Act.PLAY,
             Act.COPY,
             Act.ANSWER,

@@ -35,6 +35,7 @@ from storage.catalogue import (
     uploads,
 )
 from storage.catalogue.keeping_tables import DispositionItemRow, DispositionRow, TombstoneRow
+from storage.catalogue.station_tables import UploadRow
 from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import Catalogue, UnitOfWork, View
 from storage.custody.event import Outcome, PremisType
@@ -166,7 +167,7 @@ class Destruction:
             if stone is None:
                 raise VaultError(problem="shredded without a tombstone", recording=recording)
             stone.verified_at = uow.at
-            uploads.forget(uow, recording)
+            uploads.forget(uow, UploadRow, recording)
             act = "recording.destroyed"
             dispositions.move(uow, item, ItemState.GONE, act, stone, actor=actor)
         self.on_step("gone")

@@ -15,8 +15,8 @@ from api.commands.terminal import ERR
 from api.reconcile import start_jobs
 from api.service import Service
 from api.settings import Settings
-from api.wiring import Office, open_or_found, prepare_objects
-from api.worker import Publisher, Worker
+from api.wiring import Office, StationBusyError, open_or_found, prepare_objects
+from api.worker import Publisher, Standby, Worker
 from ingest.bay import Bay, Outcome, Result
 
 
@@ -31,7 +31,11 @@ def serve(
     office = open_or_found(settings)
     log_to_stderr()
     worker = Worker(
-        office.station(), office.bays(), settings.sweep_s, _log_results, office.recorders()
+        office.station(),
+        [*office.bays(), office.handed_in],
+        settings.sweep_s,
+        _log_results,
+        office.recorders(),
     )
     service = Service.over(office)
     publisher = Publisher(service.checkpoint)
@@ -71,12 +75,33 @@ def centre(
     log_to_stderr()
     service = Service.over(office)
     publisher = Publisher(service.checkpoint)
-    app = create_app(service, publisher.start, publisher.stop)
+    standby = Standby(lambda: _shift(office), settings.sweep_s)
+
+    def start() -> None:
+        publisher.start()
+        standby.start()
+
+    def stop() -> None:
+        standby.stop()
+        publisher.stop()
+
+    app = create_app(service, start, stop)
     ERR.print(f"县中心 centre: http://{host}:{port}/  (Ctrl-C 停止)")
     try:
         _run(app, host, port, settings)
     finally:
         office.close()
+
+
+def _shift(office: Office) -> Worker | None:
+    """Return the worker that takes in what persons handed in, if this centre is to be it."""
+    if not office.reception.waiting():
+        return None
+    try:
+        station = office.station(alone=False)
+    except StationBusyError:
+        return None
+    return Worker(station, [office.handed_in], office.settings.sweep_s, _log_results)
 
 
 def found(

@@ -127,7 +127,9 @@ def _embedded(settings: Settings, stop: threading.Event) -> None:
     office = open_or_found(settings)
     with bay_bars() as listen:
         station, recorders = office.station(listen), office.recorders()
-        worker = Worker(station, office.bays(), settings.sweep_s, _print_results, recorders)
+        worker = Worker(
+            station, [*office.bays(), office.handed_in], settings.sweep_s, _print_results, recorders
+        )
         screen = Screen(settings, office.journal, office.clock, time.monotonic)
         worker.start()
         with showing(screen, settings.screen_port, LOG.info):

@@ -157,7 +157,7 @@ def recording_page(recording: UUID, service: ServiceHere, visitor: VisitorHere) 
             stone=keeping_views.tombstone(session, row),
             classes=classes.TAKEN_BY_HAND,
             links=links,
-            custody=views.entries(session, [recordings.subject_of(row.id)]),
+            custody=views.custody(session, row),
             officers=_officers(session, visitor),
             fps=_frames_per_second(row.media),
             settled={(one.kind, one.start_s): one for one in doubts.settled(session, row.id)},

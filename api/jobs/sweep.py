@@ -16,6 +16,7 @@ from api.wiring import Office
 from ingest.journal import State
 from storage.catalogue import custody_log, jobs, recordings, uploads
 from storage.catalogue.jobs import Job
+from storage.catalogue.station_tables import UploadRow
 from storage.catalogue.unit_of_work import UnitOfWork, View
 from storage.custody.event import PremisType
 from storage.errors import ObjectMissingError
@@ -31,6 +32,7 @@ def work(office: Office, job: Job, _step: Step) -> Facts:
     now = office.clock()
     stray = _stray_renditions(office, now - _STRAY)
     given_up = office.uploads.sweep(now - _IDLE_UPLOAD)
+    handed_in = office.reception.sweep(now)
     unfinished = office.objects.sweep(_oldest(office, now - _IDLE_UPLOAD))
     seen = _orphans(office, now)
     until = now - timedelta(days=office.settings.sweep_days)
@@ -44,6 +46,7 @@ def work(office: Office, job: Job, _step: Step) -> Facts:
     left = {key: at for key, at in seen.items() if key.partition("/")[0] not in removed}
     return {
         "uploads": given_up,
+        "handed_in": handed_in,
         "unfinished": unfinished,
         "renditions": stray,
         "orphans": dict(sorted(left.items())[:_LONGEST]),
@@ -117,7 +120,7 @@ def _known(session: View, recording: str) -> bool:
     acts = custody_log.LogReader(session).events_of(recordings.subject_of(recording))
     return (
         recordings.exists(session, identity)
-        or uploads.find(session, identity) is not None
+        or uploads.find(session, UploadRow, identity) is not None
         or any(event.act == "recording.accession" for event in acts)
     )
 

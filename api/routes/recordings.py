@@ -103,7 +103,7 @@ def custody(recording: UUID, service: ServiceHere, visitor: VisitorHere) -> list
     """Return the recording's chain of custody, oldest first."""
     row = service.recording(visitor, recording, Act.LIST_RECORDINGS)
     with service.office.catalogue.read() as session:
-        return views.entries(session, [recordings.subject_of(row.id)])
+        return views.custody(session, row)
 
 
 @router.get("/recordings/{recording}/receipt")

@@ -89,12 +89,14 @@ class NewRecording:
         }
 
 
-def accession(uow: UnitOfWork, new: NewRecording, *, actor: str | None = None) -> RecordingRow:
+def accession(
+    uow: UnitOfWork, new: NewRecording, *, actor: str | None = None, **details: Any
+) -> RecordingRow:
     """Take responsibility for a recording: its row and its entry, in one transaction.
 
     The caller has made the object durable and verified it. The entry's index is `leaf_index`.
-    `actor` is the station unless somebody else is named. An officer who is not named is looked
-    up (`register.attribute`); found, the question about him is answered.
+    `actor` is the station unless somebody else is named; `details` go into the entry. An officer
+    who is not named is looked up (`register.attribute`); found, the question about him is answered.
     Raises: DuplicateRecordingError when this source gave these bytes before.
     """
     existing = by_digest(uow.session, new.source_serial, new.sha256)
@@ -116,6 +118,7 @@ def accession(uow: UnitOfWork, new: NewRecording, *, actor: str | None = None) -
         row,
         actor=actor or f"station:{new.station}",
         subject=subject_of(row.id),
+        **details,
     )
     return row
 

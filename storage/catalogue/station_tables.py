@@ -1,4 +1,4 @@
-"""Tables of the stations that deliver over the network: enrolments, tokens, uploads under way.
+"""Tables of those who deliver over the network: enrolments, tokens, uploads, files handed in.
 
 An enrolment decides whose signature is trusted, so it is audited. Tokens, assertions that were
 used and uploads are how a delivery proceeds; evidence begins with the accession.
@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, ForeignKey, String, Text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, synonym
 
 from storage.catalogue.columns import Audited, Base, CanonicalJson, UtcTime
 
@@ -74,16 +74,12 @@ class StationStatusRow(Base):
     told: Mapped[dict[str, Any]] = mapped_column(CanonicalJson)
 
 
-class UploadRow(Base):
-    """A payload on its way: `offset` bytes are durable, of which `tail` wait for a whole part.
+class UnderWay:
+    """Columns of bytes on their way: `offset` are durable, of which `tail` wait for a whole part.
 
     `writer` names the request that may write now; a newer one takes its place.
     """
 
-    __tablename__ = "upload"
-
-    recording: Mapped[str] = mapped_column(UUID, primary_key=True)
-    station_id: Mapped[str] = mapped_column(ForeignKey("station.id"), index=True)
     size: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str] = mapped_column(DIGEST)
     handle: Mapped[str] = mapped_column(Text)
@@ -93,3 +89,31 @@ class UploadRow(Base):
     writer: Mapped[str | None] = mapped_column(UUID)
     created_at: Mapped[datetime] = mapped_column(UtcTime)
     touched_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
+
+
+class UploadRow(UnderWay, Base):
+    """A sealed payload on its way from a station."""
+
+    __tablename__ = "upload"
+
+    recording: Mapped[str] = mapped_column(UUID, primary_key=True)
+    station_id: Mapped[str] = mapped_column(ForeignKey("station.id"), index=True)
+    id: Mapped[str] = synonym("recording")
+    owner: Mapped[str] = synonym("station_id")
+
+
+class HandedInRow(UnderWay, Base):
+    """A file that a person hands in; `file_name` is as he calls it, untrusted.
+
+    `modified_ms` is its time of change as his device tells it (milliseconds since 1970). Once
+    `received_at` stands, the bytes are whole, are the digest's, and are the station's to take.
+    """
+
+    __tablename__ = "handed_in"
+
+    id: Mapped[str] = mapped_column(UUID, primary_key=True)
+    person_id: Mapped[str] = mapped_column(ForeignKey("person.id"), index=True)
+    file_name: Mapped[str] = mapped_column(String(255))
+    modified_ms: Mapped[int | None] = mapped_column(BigInteger)
+    received_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    owner: Mapped[str] = synonym("person_id")

@@ -1,6 +1,6 @@
 """Copy a whole catalogue into an empty one, whatever the two databases are: all rows or none.
 
-Who is logged in and what is on its way stays behind: sessions, tokens, uploads.
+Who is logged in and what is on its way stays behind: sessions, tokens, uploads, files handed in.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +16,15 @@ from storage.catalogue.unit_of_work import Catalogue
 from storage.errors import ConflictError
 
 _PASSING = frozenset(
-    {"session", "station_token", "used_assertion", "station_status", "upload", "worker"}
+    {
+        "session",
+        "station_token",
+        "used_assertion",
+        "station_status",
+        "upload",
+        "handed_in",
+        "worker",
+    }
 )
 _ROWS = 1000  # of one statement
 TABLES = AUDITED  # to import it fills the one metadata

@@ -1,41 +1,53 @@
 """The rows of uploads under way: the offset here is the truth about what is durable.
 
 Bytes are durable before the row says so (`ingest/uploads.py`), and every change names the writer
-that makes it: a writer whose place a newer one took changes nothing any more.
+that makes it: a writer whose place a newer one took changes nothing any more. The same rules hold
+for what stations deliver (`UploadRow`) and for what persons hand in (`HandedInRow`).
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import CursorResult, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from storage.catalogue.station_tables import UploadRow
+from storage.catalogue.station_tables import HandedInRow, UploadRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.errors import ConflictError, NotFoundError
 
-
-def find(session: Session, recording: UUID | str) -> UploadRow | None:
-    """Return the upload of this recording, if one is under way."""
-    return session.get(UploadRow, str(recording))
+Row = UploadRow | HandedInRow
+Kind = TypeVar("Kind", bound=UploadRow | HandedInRow)
 
 
-def of_station(session: Session, recording: UUID | str, station_id: str) -> UploadRow:
-    """Return the upload if it is this station's. Raises: NotFoundError, also for another's."""
-    row = find(session, recording)
-    if row is None or row.station_id != station_id:
-        raise NotFoundError(what="upload", id=str(recording))
+def find(session: Session, kind: type[Kind], name: UUID | str) -> Kind | None:
+    """Return the upload of this id, if one is under way."""
+    return session.get(kind, str(name))
+
+
+def of_owner(session: Session, kind: type[Kind], name: UUID | str, owner: str) -> Kind:
+    """Return the upload if it is this owner's. Raises: NotFoundError, also for another's."""
+    row = find(session, kind, name)
+    if row is None or row.owner != owner:
+        raise NotFoundError(what="upload", id=str(name))
     return row
 
 
 def add(
-    uow: UnitOfWork, *, recording: str, station_id: str, size: int, sha256: str, handle: str
-) -> UploadRow:
+    uow: UnitOfWork,
+    kind: type[Kind],
+    *,
+    name: str,
+    owner: str,
+    size: int,
+    sha256: str,
+    handle: str,
+    **more: Any,
+) -> Kind:
     """Write down that an upload began."""
-    row = UploadRow(
-        recording=recording,
-        station_id=station_id,
+    row = kind(
+        id=name,
+        owner=owner,
         size=size,
         sha256=sha256,
         handle=handle,
@@ -45,51 +57,53 @@ def add(
         writer=None,
         created_at=uow.at,
         touched_at=uow.at,
+        **more,
     )
     uow.session.add(row)
     return row
 
 
-def take(uow: UnitOfWork, recording: str, offset: int, writer: str) -> UploadRow:
+def take(uow: UnitOfWork, kind: type[Kind], name: str, offset: int, writer: str) -> Kind:
     """Make this writer the one that may write on from the offset.
 
     Raises: NotFoundError; ConflictError(offset=…) when the durable offset is another.
     """
-    row = find(uow.session, recording)
+    row = find(uow.session, kind, name)
     if row is None:
-        raise NotFoundError(what="upload", id=recording)
+        raise NotFoundError(what="upload", id=name)
     if row.offset != offset:
         raise ConflictError(problem="offset", offset=row.offset, found=offset)
     row.writer, row.touched_at = writer, uow.at
     return row
 
 
-def advance(uow: UnitOfWork, recording: str, writer: str, **columns: Any) -> None:
+def advance(uow: UnitOfWork, row: Row, writer: str, **columns: Any) -> None:
     """Write down what has become durable. Raises: ConflictError when another writer took over."""
-    wanted = update(UploadRow).where(UploadRow.recording == recording, UploadRow.writer == writer)
+    kind = type(row)
+    wanted = update(kind).where(kind.id == row.id, kind.writer == writer)
     done = uow.session.execute(wanted.values(touched_at=uow.at, **columns))
     if isinstance(done, CursorResult) and done.rowcount != 1:
-        raise ConflictError(problem="another writer took over", recording=recording)
+        raise ConflictError(problem="another writer took over", recording=row.id)
 
 
-def restart(uow: UnitOfWork, recording: str, handle: str) -> None:
+def restart(uow: UnitOfWork, kind: type[Kind], name: str, handle: str) -> None:
     """Begin the upload anew: what had arrived did not become the payload."""
-    row = find(uow.session, recording)
+    row = find(uow.session, kind, name)
     if row is not None:
         row.handle, row.marks, row.offset, row.tail, row.writer = handle, [], 0, 0, None
 
 
-def forget(uow: UnitOfWork, recording: UUID | str) -> None:
+def forget(uow: UnitOfWork, kind: type[Kind], name: UUID | str) -> None:
     """Drop the row: the recording is accessioned, or the attempt was given up."""
-    uow.session.execute(delete(UploadRow).where(UploadRow.recording == str(recording)))
+    uow.session.execute(delete(kind).where(kind.id == str(name)))
 
 
-def untouched_since(session: Session, before: datetime) -> list[UploadRow]:
+def untouched_since(session: Session, kind: type[Kind], before: datetime) -> list[Kind]:
     """Return the uploads that nobody wrote to since then, oldest first."""
-    wanted = select(UploadRow).where(UploadRow.touched_at < before)
-    return list(session.scalars(wanted.order_by(UploadRow.touched_at)))
+    wanted = select(kind).where(kind.touched_at < before)
+    return list(session.scalars(wanted.order_by(kind.touched_at)))
 
 
 def oldest(session: Session) -> datetime | None:
-    """Return when the first of the uploads that are under way began, if there are any."""
+    """Return when the first of the stations' uploads under way began, if there are any."""
     return session.scalar(select(func.min(UploadRow.created_at)))

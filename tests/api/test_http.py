@@ -18,6 +18,7 @@ OPEN = {
     "/api/v1/stations/enrol",
     ("/api/v1/sessions", "post"),
     ("/api/v1/uploads", "options"),
+    ("/api/v1/submissions", "options"),
 }
 
 
@@ -28,7 +29,7 @@ def test_everything_needs_a_login(clients):
             if path in OPEN or (path, method) in OPEN:
                 continue
             url = path.replace("{index}", "0")
-            for name in ("recording", "case", "action", "exhibit", "disposition"):
+            for name in ("recording", "case", "action", "exhibit", "disposition", "submission"):
                 url = url.replace(f"{{{name}}}", "019c0000-0000-7000-8000-000000000000")
             body = {"json": {}} if method in {"post", "put"} else {}
             answer = clients.nobody.request(

@@ -32,6 +32,7 @@ from ingest.uploads import PART
 from storage.catalogue import recordings, uploads
 from storage.catalogue.custody_log import LogReader
 from storage.catalogue.journal import JournalStore
+from storage.catalogue.station_tables import UploadRow
 from storage.digest import Digest
 from tests.faults import township_once
 from tests.faults.township_once import CLEARING
@@ -385,7 +386,7 @@ def test_a_centre_killed_amid_a_payload_is_sent_only_what_it_had_not_made_durabl
 
 def _durable(county: County, recording: object) -> int:
     with county.desk.office.catalogue.read() as session:
-        row = uploads.find(session, str(recording))
+        row = uploads.find(session, UploadRow, str(recording))
         return 0 if row is None else row.offset
 
 

@@ -1,0 +1,158 @@
+"""tus 1.0 on the wire (tus.io/protocols/resumable-upload), for whoever uploads.
+
+Here bytes are only taken off the wire, a part ahead of what is being stored. What is durable, and
+where an upload goes on, is `ingest/uploads.py`.
+"""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterable, AsyncIterator, Callable
+from typing import Annotated
+
+from fastapi import Header, Request, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+
+from api.problems import ApiError
+from ingest.uploads import LIMIT, PART, Offset, Writer
+from storage.digest import Algorithm, Digest
+from storage.errors import FixityError
+
+VERSION = "1.0.0"
+BYTES = "application/offset+octet-stream"
+_REST_S = 1.0  # what came in so many seconds may have to come again
+Length = Annotated[int, Header(alias="Upload-Length", ge=1, le=LIMIT)]
+Position = Annotated[int, Header(alias="Upload-Offset", ge=0, le=LIMIT)]
+Resumable = Annotated[str, Header(alias="Tus-Resumable")]
+Metadata = Annotated[str, Header(alias="Upload-Metadata", max_length=1000)]
+
+
+def abilities(extensions: str, limit: int) -> Response:
+    """Answer what this server can do."""
+    facts = {"Tus-Version": VERSION, "Tus-Extension": extensions, "Tus-Max-Size": str(limit)}
+    return Response(status_code=204, headers=facts | {"Tus-Resumable": VERSION})
+
+
+def same_version(resumable: str) -> None:
+    """Raise: ApiError(tus-version) for a client of another version."""
+    if resumable != VERSION:
+        raise ApiError("tus-version", wanted=VERSION)
+
+
+def metadata(text: str) -> dict[str, bytes]:
+    """Read Upload-Metadata: names with base64 values. Raises: ApiError(invalid)."""
+    try:
+        pairs = (pair.strip().partition(" ") for pair in text.split(","))
+        return {name: base64.b64decode(value, validate=True) for name, _, value in pairs}
+    except ValueError as error:
+        raise ApiError("invalid", problem="Upload-Metadata") from error
+
+
+def sha256_of(given: dict[str, bytes]) -> Digest:
+    """Return the digest that the metadata announces. Raises: ApiError(invalid)."""
+    try:
+        return Digest(Algorithm.SHA256, bytes.fromhex(given["sha256"].decode()))
+    except (KeyError, ValueError, FixityError) as error:
+        raise ApiError("invalid", problem="Upload-Metadata") from error
+
+
+def answer(status: int, state: Offset, location: str) -> Response:
+    """Answer with where the upload stands."""
+    headers = {
+        "Tus-Resumable": VERSION,
+        "Upload-Offset": str(state.offset),
+        "Location": location,
+    }
+    return Response(status_code=status, headers=headers)
+
+
+async def take(
+    stream: AsyncIterable[bytes],
+    opened: Callable[[], Writer],
+    before: bytes | bytearray = b"",
+) -> Offset:
+    """Take what `before` and the stream bring, up to wherever the stream ends."""
+    writer = await run_in_threadpool(opened)
+    intake = _Intake(writer, bytearray(before))
+    resting = asyncio.create_task(intake.rest_often())
+    try:
+        async for chunk in stream:
+            await intake.take(chunk)
+    except ClientDisconnect:
+        pass  # the link dropped; below, what arrived is kept, and nobody reads the answer
+    finally:
+        resting.cancel()
+        durable = await intake.finish()
+    return Offset(durable, writer.row.size)
+
+
+class _Intake:
+    """Gathers one request's bytes while the writer is busy with those before."""
+
+    def __init__(self, writer: Writer, waiting: bytearray) -> None:
+        self._writer = writer
+        self._waiting = waiting
+        self._storing: asyncio.Task[None] | None = None
+
+    async def take(self, chunk: bytes) -> None:
+        """Take bytes; when they are many, wait until the writer has those before."""
+        self._waiting += chunk
+        if len(self._waiting) >= PART:
+            await self._idle()
+            self._store(self._writer.add)
+
+    async def rest_often(self) -> None:
+        """Have what came slowly made durable, again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(_REST_S)
+            if self._storing is None or (self._storing.done() and not self._storing.exception()):
+                self._store(self._rest)
+
+    async def finish(self) -> int:
+        """Have everything made durable; return the durable offset."""
+        await self._idle()
+        return await run_in_threadpool(_finish, self._writer, self._waiting)
+
+    async def _idle(self) -> None:
+        """Wait until the writer has nothing to do. Raises: what it raised."""
+        while (storing := self._storing) is not None:
+            await storing
+            if self._storing is storing:
+                self._storing = None
+
+    def _store(self, work: Callable[[bytearray], None]) -> None:
+        data, self._waiting = self._waiting, bytearray()
+        self._storing = asyncio.create_task(run_in_threadpool(work, data))
+
+    def _rest(self, data: bytearray) -> None:
+        self._writer.add(data)
+        self._writer.rest()
+
+
+async def gathered(request: Request, length: int) -> tuple[bytearray, bool]:
+    """Return what came along with the creation, and whether more may come.
+
+    What a slow link brings is not waited for here, but kept bit by bit (`take`).
+    """
+    data = bytearray()
+    try:
+        async with asyncio.timeout(_REST_S):
+            async for chunk in request.stream():
+                data += chunk
+                if len(data) > length:
+                    raise ApiError("invalid", problem="Upload-Length")
+    except (TimeoutError, ClientDisconnect):
+        return data, True
+    return data, False
+
+
+async def nothing() -> AsyncIterator[bytes]:
+    """Yield nothing: no more will come."""
+    none: tuple[bytes, ...] = ()
+    for chunk in none:
+        yield chunk
+
+
+def _finish(writer: Writer, data: bytearray) -> int:
+    writer.add(data)
+    return writer.close()

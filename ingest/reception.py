@@ -1,0 +1,296 @@
+"""The reception: where a logged-in person hands a file in, and how it gets into a bay.
+
+Bytes arrive as any upload does (`uploads.py`), in plaintext, in the intake folder. Order: whole
+and read back, its digest the announced one -> row and log entry say that this person handed it in
+-> renamed into the bay, from where the station takes it like any other file: sealed, accessioned,
+cleared against its receipt. Each step finds out by itself whether it was done before; the name in
+the bay carries the row's id, so that the station can say who it was from.
+"""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+from ingest.settle import unfinished
+from ingest.sources.profile import read as read_profile
+from ingest.uploads import Offset, Uploads
+from storage.catalogue import handed_in, uploads
+from storage.catalogue.station_tables import HandedInRow
+from storage.catalogue.unit_of_work import Catalogue, View
+from storage.digest import Digest
+from storage.durable import sync_folder
+from storage.errors import ConflictError, LiuhenError, StorageFullError
+from storage.recording import RecordingId, new_recording_id
+from storage.vault.folder_objects import FolderObjects
+from storage.vault.objects import PAYLOAD, key_of
+
+BAY = "handed-in"
+_NAME = 255  # bytes
+_LISTED = 50
+_MARK = "_"  # no serial begins so: the folder is never taken for a device's
+
+
+class HandInError(LiuhenError):
+    """A file cannot be handed in: `reason` says why, and is part of the public code."""
+
+    def __init__(self, reason: str, **facts: object) -> None:
+        """Make the code `hand-in-<reason>`: name, size, many, digest."""
+        super().__init__(**facts)
+        self.code = f"hand-in-{reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """Bytes of one file, files in hand of one person, bytes that stay free, days to finish in."""
+
+    size: int
+    files: int
+    reserve: int
+    idle: timedelta
+
+
+@dataclass(slots=True)
+class Reception:
+    """What persons hand in, over one catalogue and one home; several processes may share both."""
+
+    catalogue: Catalogue
+    home: Path
+    entropy: Callable[[int], bytes]
+    uploads: Uploads
+    allowance: Allowance
+    on_step: Callable[[str], None]
+
+    @classmethod
+    def over(
+        cls,
+        catalogue: Catalogue,
+        home: Path,
+        entropy: Callable[[int], bytes],
+        allowance: Allowance,
+        on_step: Callable[[str], None] = lambda _step: None,
+    ) -> "Reception":
+        """Open the reception in its own folder, made where it is not there yet."""
+        for folder in (home, home / "intake", home / "bay"):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        intake = FolderObjects(home / "intake", entropy, immutable=False)
+        arriving = Uploads(catalogue, intake, home / "tails", HandedInRow)
+        return cls(catalogue, home, entropy, arriving, allowance, on_step)
+
+    @property
+    def bay(self) -> Path:
+        """The folder that the station sweeps."""
+        return self.home / "bay"
+
+    def begin(
+        self, person: str, name: bytes, size: int, sha256: Digest, modified_ms: int | None
+    ) -> HandedInRow:
+        """Begin to hand a file in, or find the one with these bytes that this person began before.
+
+        Raises: HandInError (name, size, many), StorageFullError.
+        """
+        self._check_name(name)
+        if not 0 < size <= self.allowance.size:
+            raise HandInError("size", size=size, limit_gb=round(self.allowance.size / (1 << 30), 2))
+        intake = self.uploads.objects
+        with self.catalogue.write() as uow:
+            row = handed_in.same(uow.session, person, sha256.hex, size)
+            if row is None:
+                if self._in_hand(uow.session, person) >= self.allowance.files:
+                    raise HandInError("many", limit=self.allowance.files)
+                if shutil.disk_usage(self.home).free < size + self.allowance.reserve:
+                    raise StorageFullError(where="intake")
+                fresh = new_recording_id(uow.at, self.entropy(10))
+                row = uploads.add(
+                    uow,
+                    HandedInRow,
+                    name=str(fresh),
+                    owner=person,
+                    size=size,
+                    sha256=sha256.hex,
+                    handle=intake.begin(key_of(fresh, PAYLOAD)),
+                    file_name=name.decode(),
+                    modified_ms=modified_ms,
+                    received_at=None,
+                )
+        return self._received_if_whole(row)
+
+    def at(self, person: str, name: UUID) -> HandedInRow:
+        """Return this person's row. Raises: NotFoundError, also for another's."""
+        with self.catalogue.read() as session:
+            return uploads.of_owner(session, HandedInRow, name, person)
+
+    def listed(self, person: str) -> list[HandedInRow]:
+        """Return what this person handed in of late, newest first."""
+        with self.catalogue.read() as session:
+            return handed_in.of_person(session, person, _LISTED)
+
+    def receive(self, person: str, name: UUID) -> HandedInRow:
+        """Take what is whole into the bay; what is not whole yet stays as it is.
+
+        Raises: HandInError(digest): it begins anew from 0. NotFoundError.
+        """
+        return self._received_if_whole(self.at(person, name))
+
+    def give_up(self, person: str, name: UUID) -> None:
+        """Drop what is not received yet. Raises: NotFoundError, ConflictError (it is received)."""
+        self.at(person, name)
+        with self._alone(str(name)):
+            if self.at(person, name).received_at is not None:
+                raise ConflictError(problem="received", id=str(name))
+            self._drop(RecordingId(name))
+
+    def waiting(self) -> bool:
+        """Tell whether there is anything for a station to do."""
+        if any(self.bay.glob("*/*")) or any(self._whole()):
+            return True
+        with self.catalogue.read() as session:
+            return bool(handed_in.complete(session))
+
+    def land(self) -> None:
+        """Take into the bay what a crash left on its way there; what is in other hands stays."""
+        with self.catalogue.read() as session:
+            left = {row.id for row in handed_in.complete(session)}
+        for name in sorted(left.union(self._whole())):
+            with suppress(BlockingIOError, LiuhenError), self._alone(name, wait=False):
+                self._take_in(name)
+
+    def submitter(self, parts: Sequence[bytes]) -> str | None:
+        """Return who handed in the file at this path of the bay, as the log names persons."""
+        name = submission_at([os.fsdecode(part) for part in parts])
+        if name is None:
+            return None
+        with self.catalogue.read() as session:
+            row = uploads.find(session, HandedInRow, name)
+        return f"person:{row.person_id}" if row is not None else None
+
+    def path_of(self, row: HandedInRow) -> bytes:
+        """Return where in the bay the station finds this file."""
+        return f"{_MARK}{row.id}/{row.file_name}".encode()
+
+    def sweep(self, now: datetime) -> int:
+        """Give up what nobody went on with, and forget what was taken in; return how many."""
+        before = now - self.allowance.idle
+        with self.catalogue.read() as session:
+            idle = uploads.untouched_since(session, HandedInRow, before)
+            done = handed_in.received_before(session, before)
+        count = 0
+        for row in idle:
+            if row.received_at is None and row.offset < row.size:
+                with suppress(BlockingIOError), self._alone(row.id, wait=False):
+                    self._drop(RecordingId(UUID(row.id)))
+                    count += 1
+        for row in done:
+            folder = self.bay / f"{_MARK}{row.id}"
+            with suppress(OSError):
+                folder.rmdir()  # not while the file is in it
+            if not folder.exists() and row.id not in set(self._whole()):
+                with self.catalogue.write() as uow:
+                    handed_in.forget(uow, row.id)
+        self.uploads.objects.sweep(before)
+        return count
+
+    def _check_name(self, untrusted_name: bytes) -> None:
+        """Raise: HandInError(name) for what is no file's name, or what the station leaves alone."""
+        try:
+            text = untrusted_name.decode()
+        except UnicodeDecodeError as error:
+            raise HandInError("name") from error
+        strange = text in {"", ".", ".."} or any(char in text for char in "/\\\0")
+        if strange or len(untrusted_name) > _NAME or unfinished(text):
+            raise HandInError("name")
+        if read_profile((untrusted_name,), (), self.catalogue.now()).ignore:
+            raise HandInError("name")
+
+    def _in_hand(self, session: View, person: str) -> int:
+        rows = handed_in.of_person(session, person, 10_000)
+        return sum(
+            row.received_at is None or (self.bay / os.fsdecode(self.path_of(row))).exists()
+            for row in rows
+        )
+
+    def _received_if_whole(self, row: HandedInRow) -> HandedInRow:
+        if row.received_at is not None or row.offset < row.size:
+            return row
+        with self._alone(row.id):
+            return self._take_in(row.id) or row
+
+    def _take_in(self, name: str) -> HandedInRow | None:
+        """Verify, write down, rename: whatever of it was not done yet. The caller holds it alone.
+
+        Raises: HandInError(digest), VaultError, OSError.
+        """
+        with self.catalogue.read() as session:
+            row = uploads.find(session, HandedInRow, name)
+        if row is None:
+            return None
+        if row.received_at is None:
+            if not Offset(row.offset, row.size).done:
+                return row
+            try:
+                self.uploads.assemble(row.person_id, RecordingId(UUID(name)))
+            except ConflictError as error:
+                if error.facts.get("problem") != "digest":
+                    raise
+                raise HandInError("digest", offset=0) from error
+            self.on_step("whole")
+            with self.catalogue.write() as uow:
+                row = handed_in.receive(uow, name)
+            self.on_step("received")
+        self._rename(row)
+        return row
+
+    def _rename(self, row: HandedInRow) -> None:
+        source = self._folder(row.id) / PAYLOAD
+        if not source.exists():
+            return  # it went before
+        target = self.bay / os.fsdecode(self.path_of(row))
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        sync_folder(self.bay)
+        if row.modified_ms is not None:
+            with suppress(OverflowError, OSError):
+                os.utime(source, ns=(row.modified_ms * 1_000_000,) * 2)
+        source.rename(target)
+        sync_folder(target.parent)
+        sync_folder(source.parent)
+        self.on_step("renamed")
+
+    def _drop(self, name: RecordingId) -> None:
+        self.uploads.discard(name)
+        self.uploads.objects.delete(key_of(name, PAYLOAD), self.catalogue.now())
+
+    def _whole(self) -> Iterator[str]:
+        """Yield the ids whose bytes are joined and not in the bay yet."""
+        yield from (path.parent.name for path in (self.home / "intake").glob(f"*/{PAYLOAD}"))
+
+    @contextmanager
+    def _alone(self, name: str, *, wait: bool = True) -> Iterator[None]:
+        """Hold one file's way into the bay, among all threads and processes of this home.
+
+        Raises: BlockingIOError when another holds it and this one does not wait.
+        """
+        folder = self._folder(name)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            yield
+        finally:
+            os.close(handle)
+
+    def _folder(self, name: str) -> Path:
+        return self.home / "intake" / name
+
+
+def submission_at(parts: Sequence[str]) -> UUID | None:
+    """Return which submission lies at this path of the reception's bay."""
+    if len(parts) != 2 or not parts[0].startswith(_MARK):  # noqa: PLR2004 - folder and name
+        return None
+    with suppress(ValueError):
+        return UUID(parts[0].removeprefix(_MARK))
+    return None
