@@ -22,7 +22,9 @@ _CHROMIUM = "/usr/bin/chromium"
 def served(desk):
     """Run the real service with the real station on a free port; gives its address."""
     office = desk.office
-    worker = Worker(office.station(patience=Patience(0, 1000)), office.bays(), 0.3)
+    worker = Worker(
+        office.station(patience=Patience(0, 1000)), [*office.bays(), office.handed_in], 0.3
+    )
     app = create_app(desk.service, worker.start, worker.stop)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", access_log=False))
     thread = threading.Thread(target=server.run, daemon=True)

@@ -1,5 +1,5 @@
 "use strict";
-// The console's only script: live bays, forms that call the HTTP API, the player's extras.
+// What every page of the console runs: live bays, forms that call the HTTP API, the player's extras.
 
 const say = (problem) => {
   const box = document.getElementById("problem");
