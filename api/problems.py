@@ -42,8 +42,8 @@ TABLE: dict[str, Words] = {
         500,
         "执行该作业的进程多次异常终止。",
         "The workers that did this job died again and again.",
-        "请查看工作进程日志和内存,再用 liuhen jobs retry 重新提出。",
-        "Look at the worker's log and memory, then ask again: liuhen jobs retry.",
+        "请查看工作进程日志和内存,再到“后台作业”页重试。",
+        "Look at the worker's log and memory, then retry on the page of jobs.",
     ),
     "unreadable-object": Words(
         503,
@@ -832,6 +832,30 @@ ALARMS: dict[str, str] = {
     "unknown": "采集站报告了本系统不认识的告警,请到站查看,并核对两边的软件版本",
 }
 
+JOB_STATES: dict[str, str] = {
+    "waiting": "等待",
+    "running": "进行中",
+    "done": "完成",
+    "failed": "失败,需处理",
+}
+
+# Why a job failed, where the sentence for a caller would mislead: what happened, what to do.
+JOB_ERRORS: dict[str, tuple[str, str]] = {
+    "not-found": ("作业所指的内容已不在目录中", "请核对编号;不再需要的,无需处理。"),
+    "unauthenticated": (
+        "提出人已没有有效账号,系统不得代为解封",
+        "请由现在有权的人员重新提出。",
+    ),
+    "forbidden": ("提出人没有这项权限,已拒绝并记入日志", "请由有权的人员重新提出。"),
+    "engine": ("作业引擎多次未能执行", "请查看工作进程日志,处理后重试。"),
+    "fixity": (
+        "存储的内容与封存时不一致,已停止",
+        "请立即告知审核人员,不要删除任何文件,并在“核验”页全面核验。",
+    ),
+}
+
+_JOB_FAULT_NEXT = "请查看工作进程日志,把作业编号告诉维护人员;原因消除后重试。"
+
 STANDINGS: dict[str, str] = {
     "local": "本机",
     "offered": "待登记",
@@ -850,6 +874,22 @@ def alarm_zh(alarm: str) -> str:
 def alarm_known(alarm: str) -> bool:
     """Tell whether an alarm is one of ours."""
     return alarm in ALARMS or reason_known(alarm)
+
+
+def job_error_zh(error: str, kind: str) -> str:
+    """Return why a job of this kind failed, in Chinese; our own faults by their name."""
+    if error in JOB_ERRORS:
+        return JOB_ERRORS[error][0]
+    if error in TABLE:
+        return TABLE[error].zh.format_map(_Facts(kind=kind)).rstrip("。")
+    return reason_zh(error) if reason_known(error) else f"程序内部出错({error})"
+
+
+def job_next_zh(error: str) -> str:
+    """Return what to do about it."""
+    if error in JOB_ERRORS:
+        return JOB_ERRORS[error][1]
+    return TABLE[error].next_zh.format_map(_Facts({})) if error in TABLE else _JOB_FAULT_NEXT
 
 
 def bay_zh(state: str) -> str:

@@ -3,7 +3,7 @@
 Operators run a station and see no footage; officers see their own township; its head decides and
 approves explanations; reviewers see the county, review and check, and change no evidence; head and
 reviewers hold, reclassify, and propose or approve what is destroyed, each act by two of them;
-administrators keep accounts and stations, of the whole county, and see no footage (三员分离:
+administrators keep accounts, stations and jobs, of the whole county, and see no footage (三员分离:
 whoever rules the system does not read the evidence).
 """
 
@@ -27,6 +27,8 @@ class Act(StrEnum):
     SEE_BAYS = "bay.see"
     SEE_STATIONS = "station.see"
     KEEP_STATIONS = "station.keep"
+    SEE_JOBS = "job.see"
+    KEEP_JOBS = "job.keep"
     LIST_RECORDINGS = "recording.list"
     PLAY = "recording.play"
     COPY = "recording.copy"
@@ -155,6 +157,8 @@ _GRANTS: dict[Role, frozenset[Act]] = {
             Act.SEE_BAYS,
             Act.SEE_STATIONS,
             Act.KEEP_STATIONS,
+            Act.SEE_JOBS,
+            Act.KEEP_JOBS,
             Act.KEEP_ACCOUNTS,
             Act.VERIFY,
             Act.SEE_REGISTER,

@@ -7,7 +7,7 @@ import typer
 from api.commands.terminal import OUT, say_json
 from api.jobs import asking
 from api.jobs.registry import KINDS
-from api.problems import reason_zh
+from api.problems import JOB_STATES, job_error_zh
 from api.service import Service
 from api.settings import Settings
 from api.wiring import Office
@@ -17,12 +17,6 @@ from storage.catalogue.job_tables import JobRow
 from storage.catalogue.jobs import State
 
 app = typer.Typer(no_args_is_help=True)
-STATES = {
-    State.WAITING: "等待",
-    State.RUNNING: "进行中",
-    State.DONE: "完成",
-    State.FAILED: "失败,需处理",
-}
 Json = Annotated[bool, typer.Option("--json", help="输出 JSON")]
 
 
@@ -75,8 +69,7 @@ def retry(
     """重新提出失败的作业。 Ask again for a job that failed."""
     office = Office.open(Settings())
     try:
-        with office.catalogue.write() as uow:
-            row = jobs.retry(uow, job)
+        row = asking.retry(office, job)
     finally:
         office.close()
     _say(row, as_json=as_json)
@@ -131,7 +124,7 @@ def _say(row: JobRow, *, as_json: bool) -> None:
         )
         return
     kind = KINDS[row.kind].zh if row.kind in KINDS else row.kind
-    error = f"  {reason_zh(row.error)}" if row.error else ""
+    error = f"  {job_error_zh(row.error, row.kind)}" if row.error else ""
     at = day_and_clock(row.ended_at or row.due_at)
-    state = STATES[State(row.state)]
+    state = JOB_STATES[row.state]
     OUT.print(f"{row.id}  {state}  {at}  {kind}  {row.subject}{error}", markup=False)

@@ -15,7 +15,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
 from api import explained, keeping_views, views, way_views
-from api.console import keeping_pages, outlook_page, station_pages
+from api.console import job_pages, keeping_pages, outlook_page, station_pages
 from api.console.rendering import HERE, KINDS, render
 from api.gate import COOKIE, ServiceHere, VisitorHere, same_site, service_of, token_of
 from api.identity import Visitor
@@ -41,6 +41,7 @@ def console(app: FastAPI) -> None:
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.include_router(router)
     app.include_router(station_pages.router)
+    app.include_router(job_pages.router)
     app.include_router(outlook_page.router)
     app.include_router(keeping_pages.router)
     app.state.error_page = error_page

@@ -48,6 +48,7 @@ _NAVIGATION = (
     ("/keeping", "保管", Act.SEE_KEEPING),
     ("/outlook", "保管预测", Act.SEE_DUTIES),
     ("/custody", "核验", Act.VERIFY),
+    ("/jobs", "后台作业", Act.SEE_JOBS),
 )
 
 
@@ -130,6 +131,7 @@ def _templates() -> Environment:
         "SEEN": SEEN,
         "STATES": STATE_ZH,
         "STAGE_ZH": STAGE_ZH,
+        "PERIOD": lambda seconds: _age(timedelta(seconds=seconds)),
         "ACTIONS": [(kind, ACTION_ZH[kind]) for kind in ActionKind],
     }
     return made

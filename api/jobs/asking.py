@@ -1,5 +1,9 @@
-"""Asking for a job: by the house itself, or by a person with the right to it."""
+"""Asking for a job, or for another try: by the house itself, or by a person with the right to it.
 
+Each is an entry in the log, in the transaction that makes it so.
+"""
+
+from typing import NoReturn
 from uuid import UUID
 
 from api.identity import Visitor
@@ -11,6 +15,8 @@ from api.wiring import Office
 from policies.access import Act
 from storage.catalogue import jobs, recordings
 from storage.catalogue.job_tables import JobRow
+from storage.catalogue.unit_of_work import UnitOfWork
+from storage.custody.event import PremisType
 from storage.errors import NotFoundError
 
 
@@ -28,15 +34,19 @@ def ask(office: Office, kind: str, recording: str | None, *, actor: str = SYSTEM
 def ask_as(service: Service, visitor: Visitor, kind: str, recording: str | None) -> JobRow:
     """Ask for a job in a person's name; refusals are in the log.
 
-    What unwraps footage needs the right to play it; all else the right to verify.
+    What unwraps footage needs the right to play it; all else the right to keep jobs. What follows
+    from a decision (a hold, a disposition) is asked for by that decision alone.
     Raises: NotFoundError, ApiError(forbidden, invalid).
     """
     office = service.office
-    act = Act.PLAY if kind in KINDS and KINDS[kind].person else Act.VERIFY
+    wanted = KINDS.get(kind)
+    act = Act.PLAY if wanted is not None and wanted.person else Act.KEEP_JOBS
     if recording is None:
         service.authorise(visitor, act)
     else:
         service.recording(visitor, _id(recording), act)
+    if wanted is not None and not (wanted.person or wanted.askable):
+        _refuse(service, visitor, act, SYSTEM)
     return _ask(office, kind, recording, visitor.actor)
 
 
@@ -52,7 +62,51 @@ def _ask(office: Office, kind: str, recording: str | None, actor: str) -> JobRow
         with office.catalogue.read() as session:
             subject = recordings.subject_of(recordings.by_id(session, _id(recording)).id)
     with office.catalogue.write() as uow:
-        return jobs.ask(uow, kind, subject, actor=actor)
+        # In whose name footage is unwrapped matters; anything else is done once for all who ask.
+        row = None if wanted.person else jobs.hurried(uow, kind, subject)
+        row = row or jobs.ask(uow, kind, subject, actor=actor)
+        _note(uow, "job.ask", row, actor)
+        return row
+
+
+def retry(office: Office, job: str, *, actor: str = SYSTEM) -> JobRow:
+    """Have a job that failed tried again. Raises: NotFoundError, ConflictError."""
+    with office.catalogue.write() as uow:
+        row = jobs.retry(uow, job)
+        _note(uow, "job.retry", row, actor)
+        return row
+
+
+def retry_as(service: Service, visitor: Visitor, job: UUID) -> JobRow:
+    """Have a failed job tried again at a person's word; refusals are in the log.
+
+    What unwraps footage would be done in another's name, and a destruction that failed is for
+    those to see who decided it: neither is tried again by whoever keeps jobs.
+    Raises: NotFoundError, ConflictError (it did not fail), ApiError(forbidden).
+    """
+    office, subject = service.office, f"job:{job}"
+    service.authorise(visitor, Act.KEEP_JOBS, subject=subject)
+    with office.catalogue.read() as session:
+        kind = KINDS.get(jobs.by_id(session, str(job)).kind)
+    if kind is None or not kind.may_retry:
+        _refuse(service, visitor, Act.KEEP_JOBS, subject)
+    return retry(office, str(job), actor=visitor.actor)
+
+
+def _refuse(service: Service, visitor: Visitor, act: Act, subject: str) -> NoReturn:
+    service.refused(visitor, act.value, subject, "kind")
+    raise ApiError("forbidden", act=act.value, reason="kind")
+
+
+def _note(uow: UnitOfWork, act: str, row: JobRow, actor: str) -> None:
+    uow.record(
+        act,
+        PremisType.METADATA_MODIFICATION,
+        actor=actor,
+        subject=f"job:{row.id}",
+        what=row.kind,
+        about=row.subject,
+    )
 
 
 def _id(recording: str) -> UUID:

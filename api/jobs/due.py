@@ -44,6 +44,7 @@ def work(office: Office, _job: Job, _step: Step) -> Facts:
 KIND = Kind(
     name="due",
     zh="到期清单",
+    askable=True,
     work=work,
     settle=as_found,
     every=timedelta(days=1),

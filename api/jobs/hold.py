@@ -20,4 +20,11 @@ def work(office: Office, job: Job, _step: Step) -> Facts:
     return {"reached": len(ids), "changed": len(changed)}
 
 
-KIND = Kind(name="hold", zh="冻结下达存储", work=work, settle=as_found, queue=Queue.LONG)
+KIND = Kind(
+    name="hold",
+    zh="冻结下达存储",
+    work=work,
+    settle=as_found,
+    queue=Queue.LONG,
+    retriable=True,
+)

@@ -31,7 +31,8 @@ class Queue(StrEnum):
 class Kind:
     """One kind of job. `every` makes it periodic, `at` moves it within its period, county time.
 
-    `person` says that only a person with the right to the footage may ask for it.
+    `person` says that only a person with the right to the footage may ask for it; `askable` that
+    an administrator may, `retriable` that he may at least have it tried again once it failed.
     """
 
     name: str
@@ -43,6 +44,13 @@ class Kind:
     at: timedelta = timedelta()
     recording: bool = False
     person: bool = False
+    askable: bool = False
+    retriable: bool = False
+
+    @property
+    def may_retry(self) -> bool:
+        """Whether an administrator may have it tried again; what unwraps or destroys, never."""
+        return self.askable or self.retriable
 
 
 def nothing(_office: Office, _job: Job, _step: Step) -> Facts:

@@ -124,6 +124,7 @@ def _id(row: RecordingRow) -> RecordingId:
 KIND = Kind(
     name="lock",
     zh="保管锁核对",
+    askable=True,
     work=work,
     settle=settle,
     queue=Queue.LONG,

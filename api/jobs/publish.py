@@ -15,4 +15,11 @@ def work(office: Office, _job: Job, _step: Step) -> Facts:
     return {"size": untrusted_checkpoint(text).size}
 
 
-KIND = Kind(name="publish", zh="签发日志头", work=work, settle=as_found, every=timedelta(minutes=5))
+KIND = Kind(
+    name="publish",
+    zh="签发日志头",
+    work=work,
+    settle=as_found,
+    every=timedelta(minutes=5),
+    askable=True,
+)

@@ -25,6 +25,7 @@ def settle(office: Office, uow: UnitOfWork, job: Job, _found: Facts) -> Facts:
 KIND = Kind(
     name="scrub",
     zh="定期巡检",
+    askable=True,
     work=nothing,
     settle=settle,
     every=timedelta(days=1),

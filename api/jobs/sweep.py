@@ -146,6 +146,7 @@ def _locked(office: Office, keys: Iterable[str]) -> bool:
 KIND = Kind(
     name="sweep",
     zh="清理未完成的上传",
+    askable=True,
     work=work,
     settle=as_found,
     queue=Queue.LONG,

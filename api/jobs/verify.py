@@ -69,5 +69,11 @@ def _has(wrong: list[Any], problem: Problem) -> bool:
 
 
 KIND = Kind(
-    name="verify", zh="完整性核验", work=work, settle=settle, queue=Queue.LONG, recording=True
+    name="verify",
+    zh="完整性核验",
+    work=work,
+    settle=settle,
+    queue=Queue.LONG,
+    recording=True,
+    askable=True,
 )

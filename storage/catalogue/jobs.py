@@ -118,6 +118,19 @@ def ask(
     return row
 
 
+def hurried(uow: UnitOfWork, kind: str, subject: str) -> JobRow | None:
+    """Return the job of this kind that is under way for this subject; its pause ends now."""
+    wanted = select(JobRow).where(
+        JobRow.kind == kind,
+        JobRow.subject == subject,
+        JobRow.state.in_((State.WAITING, State.RUNNING)),
+    )
+    row = uow.session.scalar(wanted.order_by(JobRow.id).limit(1))
+    if row is not None and row.state == State.WAITING:
+        row.due_at = min(row.due_at, uow.at)
+    return row
+
+
 def take(uow: UnitOfWork, job_id: str, attempt: int, life: str) -> Job | None:
     """Take a job up in the name of a worker's life.
 
@@ -241,9 +254,10 @@ def jobs(
     kind: str | None = None,
     state: State | None = None,
     subject: str | None = None,
+    before: str | None = None,
     limit: int = 100,
 ) -> list[JobRow]:
-    """Return jobs, the newest first."""
+    """Return jobs, the newest first; with `before`, those asked for before that one."""
     wanted = select(JobRow).order_by(JobRow.id.desc()).limit(limit)
     if kind is not None:
         wanted = wanted.where(JobRow.kind == kind)
@@ -251,7 +265,21 @@ def jobs(
         wanted = wanted.where(JobRow.state == state)
     if subject is not None:
         wanted = wanted.where(JobRow.subject == subject)
+    if before is not None:
+        wanted = wanted.where(JobRow.id < before)
     return list(session.scalars(wanted))
+
+
+def counts(session: Session) -> dict[str, int]:
+    """Return how many jobs there are in each state that has any."""
+    wanted = select(JobRow.state, func.count()).group_by(JobRow.state)
+    return {row.state: row[1] for row in session.execute(wanted)}
+
+
+def failures_by_kind(session: Session) -> dict[str, int]:
+    """Return how many jobs of each kind failed and wait for a person."""
+    wanted = select(JobRow.kind, func.count()).where(JobRow.state == State.FAILED)
+    return {row.kind: row[1] for row in session.execute(wanted.group_by(JobRow.kind))}
 
 
 def newest_done(session: Session, kind: str) -> JobRow | None:

@@ -181,6 +181,9 @@ def test_footage_is_proposed_by_officer_and_overlapping_time(seizure):
     ]
 
 
+_OTHERS = [role for role in Role if role is not Role.ADMIN]
+
+
 @pytest.mark.parametrize(
     ("role", "act", "township", "allowed"),
     [
@@ -201,6 +204,8 @@ def test_footage_is_proposed_by_officer_and_overlapping_time(seizure):
         (Role.REVIEWER, Act.KEEP_STATIONS, "there", False),
         (Role.ADMIN, Act.SEE_STATIONS, "there", True),
         (Role.ADMIN, Act.KEEP_STATIONS, "there", True),
+        (Role.ADMIN, Act.KEEP_JOBS, "there", True),
+        *((role, act, "here", False) for role in _OTHERS for act in (Act.SEE_JOBS, Act.KEEP_JOBS)),
     ],
 )
 def test_access_is_denied_unless_allowed(role, act, township, allowed):

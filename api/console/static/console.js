@@ -139,29 +139,44 @@ const followBays = async () => {
   setTimeout(followBays, 1000);
 };
 
+// What somebody is about to click, or writes into, stays until the next look.
+const inUse = (part) => part.matches(":active, :focus-within");
+
+// Rows of a list by their ids: new ones come in where they belong, those that are no more go.
+const sortRows = (list, fresh) => {
+  const wanted = Array.from(fresh.children).filter((row) => row.id);
+  const ids = new Set(wanted.map((row) => row.id));
+  for (const row of Array.from(list.children)) {
+    if (row.id && !ids.has(row.id) && !inUse(row)) row.remove();
+  }
+  const still = inUse(list);
+  let before = list.firstElementChild;
+  for (const row of wanted) {
+    const shown = document.getElementById(row.id);
+    if (shown && (still || shown === before)) before = shown.nextElementSibling;
+    else list.insertBefore(shown || document.adoptNode(row), before);
+  }
+};
+
 // A page whose parts are drawn anew from the service's own page; forms beside them stay.
 const followPage = async () => {
   const offline = document.querySelector("[data-offline]");
+  const lists = document.querySelectorAll("[data-following]");
   try {
     const response = await fetch(location.href);
     if (response.redirected) location.reload(); // the login has ended
     if (!response.ok || response.redirected) throw response;
     const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
+    for (const list of lists) sortRows(list, fresh.getElementById(list.id));
     for (const part of document.querySelectorAll("[data-live]")) {
       const now = fresh.getElementById(part.id);
-      // What somebody is about to click stays until the next look.
-      if (part.matches(":active, :focus-within")) continue;
-      if (now && now.outerHTML !== part.outerHTML) part.replaceWith(document.adoptNode(now));
-    }
-    const list = document.querySelector("[data-following]");
-    for (const row of Array.from(fresh.querySelector("[data-following]").children)) {
-      if (row.id && !document.getElementById(row.id)) list.append(document.adoptNode(row));
+      if (now && now.outerHTML !== part.outerHTML && !inUse(part)) part.replaceWith(document.adoptNode(now));
     }
     offline.hidden = true;
-    list.removeAttribute("data-stale");
+    for (const list of lists) list.removeAttribute("data-stale");
   } catch {
     offline.hidden = false;
-    document.querySelector("[data-following]").dataset.stale = "";
+    for (const list of lists) list.dataset.stale = "";
   }
   setTimeout(followPage, 5000);
 };
