@@ -21,8 +21,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from api import tus
 from api.problems import reason_zh
-from api.routes import uploads as route
 from api.station_home import StationHome
 from api.whole_check import orphans, whole_check
 from ingest.bay import Outcome
@@ -163,7 +163,7 @@ def test_a_slow_line_cut_again_and_again_sends_little_twice(
     heard: str,
 ) -> None:
     """2 Mbit/s cut every 10 s are 2.5 MB a connection: here in a tenth of the time and less."""
-    monkeypatch.setattr(route, "_REST_S", 0.02)
+    monkeypatch.setattr(tus, "_REST_S", 0.02)
     (entry,) = spool(home, size)
     link.up = 0
     unheard = heard != "both sides hear of it"
