@@ -136,6 +136,8 @@ def test_the_command_archives_and_recalls(desk, monkeypatch):
     settings = desk.office.settings
     monkeypatch.setenv("LIUHEN_HOME", str(settings.home))
     monkeypatch.setenv("LIUHEN_ARCHIVE", settings.archive)
+    if settings.database_url is not None:
+        monkeypatch.setenv("LIUHEN_DATABASE_URL", settings.database_url)
     runner = CliRunner()
     done = runner.invoke(app, ["archive", "run", "--older-than-days", "0"])
     assert done.exit_code == 0, done.output
