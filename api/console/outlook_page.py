@@ -22,7 +22,7 @@ class Plot:
 
     line: str
     ceiling: float | None
-    dates: list[tuple[float, datetime]]
+    dates: list[datetime]
     most: int
 
 
@@ -44,6 +44,6 @@ def plot(found: Outlook) -> Plot:
             f"{n * across:.2f},{40 - 40 * kept / most:.2f}" for n, kept in enumerate(weeks)
         ),
         ceiling=40 - 40 * near / most if near else None,
-        dates=[(n * across, found.at + n * WEEK) for n in range(0, len(weeks), _EVERY)],
+        dates=[found.at + n * WEEK for n in range(0, len(weeks), _EVERY)],
         most=most,
     )

@@ -156,7 +156,7 @@ def recording_page(recording: UUID, service: ServiceHere, visitor: VisitorHere) 
             row=views.recording(session, row),
             kept=kept,
             stone=keeping_views.tombstone(session, row),
-            classes=classes.TAKEN_BY_HAND,
+            classes=classes.BY_HAND,
             links=links,
             custody=views.custody(session, row),
             officers=_officers(session, visitor),

@@ -69,7 +69,7 @@ def classify(
 ) -> RetentionOut:
     """Put a recording into a class; it is kept longer at once, and the objects' locks follow."""
     row = service.recording(visitor, recording, Act.CLASSIFY)
-    if new.kind not in classes.TAKEN_BY_HAND:
+    if new.kind not in classes.BY_HAND:
         raise ApiError("invalid", problem="这一类别由案件和文书关联得出,不能手工归入")
     office = service.office
     with office.catalogue.write() as uow:

@@ -23,8 +23,7 @@ from storage.custody.event import PremisType
 from storage.errors import ConflictError, NotFoundError
 
 _KIND = PremisType.POLICY_ASSIGNMENT
-# The others follow from links, and end with those.
-TAKEN_BY_HAND = frozenset({*FootageClass} - {FootageClass.MAJOR, FootageClass.DOCUMENT})
+BY_HAND = tuple(one for one in FootageClass if one is not FootageClass.MAJOR)  # that is its case's
 
 
 def give(
@@ -39,12 +38,14 @@ def give(
 ) -> ClassRow:
     """Put a recording into a class; its period grows at once. The objects' locks are to follow.
 
-    Raises: NotFoundError, DestroyedError; ConflictError when it is in it already, or no reason is
-    given.
+    Raises: NotFoundError, DestroyedError; ConflictError when it is in it already, no reason is
+    given, or the class follows from a case alone.
     """
     row = present(uow.session, recording_id)
     if not reason.strip():
         raise ConflictError(problem="no reason given")
+    if kind not in BY_HAND:
+        raise ConflictError(problem="this class follows from a case", kind=kind.value)
     if any(one.kind == kind for one in given(uow.session, row.id)):
         raise ConflictError(problem="in this class already", recording=row.id, kind=kind.value)
     found = ClassRow(
@@ -90,7 +91,7 @@ def propose(
     row = present(uow.session, recording_id)
     if not reason.strip():
         raise ConflictError(problem="no reason given")
-    if not set(taking) <= TAKEN_BY_HAND:
+    if not set(taking) <= set(BY_HAND):
         raise ConflictError(problem="this class follows from links, and ends with them")
     if any(one.decided_at is None for one in reclassifications(uow.session, row.id)):
         raise ConflictError(problem="another reclassification waits", recording=row.id)
