@@ -1,7 +1,7 @@
-"""Old payloads into the archive, and back: copied, locked, read back, logged, then let go.
+"""Old payloads into the archive, and back: copied, locked, read back, let go of, logged.
 
-Killed anywhere, the next run goes on: what is copied is found there, what is logged and not yet
-let go of is let go of. At worst an entry stands twice. Records and envelopes stay where they are.
+Killed anywhere, the next run goes on with the same recordings: what is copied is found there, what
+was let go of is only logged. Records and envelopes stay where they are.
 """
 
 from collections.abc import Callable, Iterator

@@ -113,7 +113,17 @@ def store(settings: Settings) -> ObjectStore:
         )
     if settings.archive is None:
         return objects
-    return TieredObjects(objects, lambda: attach_archive(settings))
+    opened: list[ObjectStore] = []  # a bucket is looked at once, a disk each time
+
+    def attach() -> ObjectStore:
+        if opened:
+            return opened[0]
+        found = attach_archive(settings)
+        if isinstance(found, MinioObjects):
+            opened.append(found)
+        return found
+
+    return TieredObjects(objects, attach)
 
 
 def attach_archive(settings: Settings, *, new: bool = False) -> ObjectStore:

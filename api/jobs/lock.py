@@ -18,7 +18,7 @@ from storage.catalogue.jobs import Job
 from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.event import PremisType
-from storage.errors import ObjectMissingError
+from storage.errors import ArchiveAwayError, ObjectMissingError
 from storage.recording import RecordingId
 from storage.vault.objects import PARTS, key_of, lockable
 
@@ -93,13 +93,13 @@ def _look(office: Office, job: Job, cursor: str) -> Facts:
     weak, missing, away = [], [], []
     for row in rows:
         until = max(why[row.id].until, row.retain_until)
-        if row.archived_at is not None and not office.archive_attached:
-            away.append(row.id)
-            continue
         try:
             parts = [part for part in PARTS if _short(office, row, part, until)]
         except ObjectMissingError:
             missing.append(row.id)
+            continue
+        except ArchiveAwayError:
+            away.append(row.id)
             continue
         if parts or until > row.retain_until:
             weak.append({"recording": row.id, "parts": parts, "until": until.isoformat()})

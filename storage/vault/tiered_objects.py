@@ -2,11 +2,12 @@
 
 New objects go into the first store. `archive` copies one behind, locks and holds it there no
 weaker, reads it back, and only then lets the first store let go, as far as its own lock allows.
-Reading looks in both; locks and holds reach whatever store has the object. An archive that is not
-attached is told as such (`ArchiveAwayError`), never as evidence that is missing.
+Reading looks in both; locks and holds reach whatever store has the object. A disk may be unplugged
+at any moment, so whether the archive is there is asked each time: one that is away is told as such
+(`ArchiveAwayError`), never as evidence that is missing, and what only the first store has goes on
+without it. What was ever locked may have a copy behind: while that is away, it is not deleted.
 """
 
-import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 
@@ -18,30 +19,24 @@ _BLOCK = 4 << 20
 
 
 class TieredObjects:
-    """An ObjectStore of two; `attach` opens the archive. Raises of `attach`: ArchiveAwayError."""
+    """An ObjectStore of two; `attach` gives the archive, or raises ArchiveAwayError."""
 
     def __init__(self, first: ObjectStore, attach: Callable[[], ObjectStore]) -> None:
-        """Take the stores; the archive is opened when it is first needed."""
+        """Take the stores; `attach` is called whenever the archive is needed."""
         self.first = first
         self._attach = attach
-        self._archive: ObjectStore | None = None
         self.smallest_part = first.smallest_part
         self.parallel_parts = first.parallel_parts
 
     @property
     def attached(self) -> bool:
         """Whether the archive is there now."""
-        try:
-            return self.archive_store is not None
-        except ArchiveAwayError:
-            return False
+        return self._there() is not None
 
     @property
     def archive_store(self) -> ObjectStore:
         """The archive. Raises: ArchiveAwayError."""
-        if self._archive is None:
-            self._archive = self._attach()
-        return self._archive
+        return self._attach()
 
     def archive(self, key: str) -> Digest:
         """Copy an object into the archive, as locked and held as here; return its digest.
@@ -65,11 +60,7 @@ class TieredObjects:
 
     def archived(self, key: str) -> bool:
         """Tell whether the first store no longer has an object; the archive is not asked."""
-        try:
-            self.first.facts(key)
-        except ObjectMissingError:
-            return True
-        return False
+        return not _has(self.first, key)
 
     def put(self, key: str, blocks: Iterable[Block]) -> Stored:
         """See ObjectStore.put."""
@@ -120,14 +111,19 @@ class TieredObjects:
 
     def keys(self) -> Iterator[str]:
         """See ObjectStore.keys."""
-        found = set(self.first.keys())
-        with contextlib.suppress(ArchiveAwayError):  # what lies there is no orphan
-            found |= set(self.archive_store.keys())
-        yield from sorted(found)
+        there = self._there()  # what lies there is no orphan
+        yield from sorted({*self.first.keys(), *(there.keys() if there is not None else ())})
 
     def delete(self, key: str, at: datetime) -> None:
-        """See ObjectStore.delete. The archive first: while it is away, nothing is deleted."""
-        self.archive_store.delete(key, at)
+        """See ObjectStore.delete. The archive's copy goes first.
+
+        Raises: ArchiveAwayError, too, where there may be one and the archive is away.
+        """
+        there = self._there()
+        if there is not None:
+            there.delete(key, at)
+        elif self._may_lie_behind(key):
+            self._attach()
         self.first.delete(key, at)
 
     def sweep(self, before: datetime) -> int:
@@ -142,21 +138,44 @@ class TieredObjects:
         """See ObjectStore.identity."""
         return self.first.identity()
 
+    def _there(self) -> ObjectStore | None:
+        try:
+            return self._attach()
+        except ArchiveAwayError:
+            return None
+
     def _where(self, key: str) -> ObjectStore:
-        return self.archive_store if self.archived(key) else self.first
+        return self._attach() if self.archived(key) else self.first
 
     def _having(self, key: str) -> list[ObjectStore]:
-        """Return every store that has the object. Raises: ObjectMissingError, ArchiveAwayError."""
-        found = []
-        for store in (self.first, self.archive_store):
-            try:
-                store.facts(key)
-            except ObjectMissingError:
-                continue
-            found.append(store)
-        if not found:
-            raise ObjectMissingError(key=key)
-        return found
+        """Return every store that has the object and is there.
+
+        A copy that is away catches up before the first store lets go (`ObjectStore.let_go`).
+        Raises: ObjectMissingError, ArchiveAwayError when only the archive can have it.
+        """
+        if self.archived(key):
+            there = self._attach()
+            there.facts(key)
+            return [there]
+        behind = self._there()
+        if behind is None or not _has(behind, key):
+            return [self.first]
+        return [self.first, behind]
+
+    def _may_lie_behind(self, key: str) -> bool:
+        """Tell whether the archive may have a copy: only what was locked is ever archived."""
+        try:
+            return self.first.facts(key).retain_until is not None
+        except ObjectMissingError:
+            return True
+
+
+def _has(store: ObjectStore, key: str) -> bool:
+    try:
+        store.facts(key)
+    except ObjectMissingError:
+        return False
+    return True
 
 
 def _copied(source: ObjectStore, target: ObjectStore, key: str) -> Digest:

@@ -1,5 +1,7 @@
 """Old payloads in an archive: read from there, kept as well, recalled, and away when it is away."""
 
+from datetime import timedelta
+
 import pytest
 from typer.testing import CliRunner
 
@@ -11,7 +13,7 @@ from storage.catalogue import custody_log, recordings
 from storage.errors import ArchiveAwayError, RetentionError
 from storage.vault.folder_objects import set_immutable
 from storage.vault.objects import PAYLOAD
-from tests.office import FIRST, Desk, dock, segment
+from tests.office import FIRST, SECOND, Desk, dock, segment
 
 
 @pytest.fixture
@@ -121,6 +123,52 @@ def test_an_archive_that_is_away_is_told_and_nothing_is_made_in_an_empty_folder(
     assert office.archive_attached
     assert list(whole_check(office)) == []
     office.close()
+
+
+def test_a_disk_unplugged_amid_work_is_away_and_not_evidence_that_is_missing(desk, tmp_path):
+    archive_all(desk)
+    key = f"{rows(desk)[0].id}/{PAYLOAD}"
+    assert desk.office.objects.read(key, 0, 10)
+    (tmp_path / "safe").rename(tmp_path / "elsewhere")
+    (tmp_path / "safe").mkdir()
+    for use in (
+        lambda: desk.office.objects.facts(key),
+        lambda: desk.office.objects.lock(key, desk.office.clock()),
+        lambda: desk.office.objects.delete(key, desk.office.clock()),
+    ):
+        with pytest.raises(ArchiveAwayError):
+            use()
+    assert {one.what for one in whole_check(desk.office)} == {"unreadable-object"}
+
+
+def test_while_the_archive_is_away_footage_still_comes_in(desk, tmp_path):
+    """Its usual place is a safe."""
+    (tmp_path / "safe").rename(tmp_path / "elsewhere")
+    before = len(rows(desk))
+    dock(desk, "bay-2", SECOND, segment(10, 2))
+    desk.sweep(3)
+    (new,) = rows(desk)[before:]
+    assert new.receipt_text is not None
+    objects = desk.office.objects
+    assert objects.facts(f"{new.id}/{PAYLOAD}").retain_until >= new.retain_until
+    with pytest.raises(ArchiveAwayError):  # a copy may lie there
+        objects.delete(f"{new.id}/{PAYLOAD}", desk.office.clock())
+
+
+def test_a_duty_that_grows_while_a_copy_is_away_reaches_it_before_it_is_alone(desk, tmp_path):
+    """The first store lets go only of what is kept as well behind."""
+    row = rows(desk)[0]
+    key = f"{row.id}/{PAYLOAD}"
+    desk.office.objects.archive(key)
+    (tmp_path / "safe").rename(tmp_path / "elsewhere")
+    longer = row.retain_until + timedelta(days=400)
+    desk.office.objects.lock(key, longer)
+    (tmp_path / "elsewhere").rename(tmp_path / "safe")
+    with pytest.raises(RetentionError):
+        desk.office.objects.let_go(key)
+    archive_all(desk)
+    assert desk.office.objects.archived(key)
+    assert desk.office.objects.facts(key).retain_until >= longer
 
 
 def test_another_offices_archive_is_refused(desk, tmp_path):
