@@ -17,9 +17,11 @@ from policies.rules import Rulebook
 from policies.stages import ActionKind
 from policies.trusted_time import Told
 from storage.catalogue import cases, dispositions, exhibits, people, recordings
+from storage.catalogue.case_facts import PROPOSED
 from storage.catalogue.recordings import NewRecording
-from storage.catalogue.tables import RecordingRow
+from storage.catalogue.tables import ExhibitRow, RecordingRow
 from storage.catalogue.unit_of_work import Catalogue
+from storage.custody.event import PremisType
 from storage.destruction import Destruction
 from storage.digest import Digest
 from storage.errors import ObjectMissingError
@@ -138,6 +140,27 @@ class Archive:
         """Link in the catalogue alone, as if a crash had left the lock and the promise short."""
         with self.catalogue.write() as uow:
             return exhibits.link_by_hand(uow, action, recording, actor=WHO).id
+
+    def propose_link(self, action: str, recording: str, at: datetime | None = None) -> str:
+        """Propose a link, as the office does by officer and time; return the exhibit's id."""
+        shown = at or self.at
+        with self.catalogue.write() as uow:
+            row = ExhibitRow(
+                id=uow.new_id(),
+                recording_id=recording,
+                action_id=action,
+                shown_from=shown,
+                shown_to=shown,
+                state=PROPOSED,
+                how="officer-time",
+                proposed_by="system",
+                decided_by=None,
+            )
+            uow.session.add(row)
+            kind = PremisType.METADATA_MODIFICATION
+            subject = recordings.subject_of(recording)
+            uow.record("exhibit.propose", kind, row, actor=WHO, subject=subject)
+        return row.id
 
     def propose(self, *ids: str, by: str = "张三") -> str:
         """Propose a disposition; return its id."""

@@ -28,10 +28,8 @@ from policies.trusted_time import Told
 from storage import holding
 from storage.catalogue import case_facts, classes, dispositions, exhibits, holds
 from storage.catalogue.audit import audit
-from storage.catalogue.case_facts import PROPOSED
 from storage.catalogue.dispositions import DispositionError, StillKeptError
 from storage.catalogue.holds import NewHold
-from storage.catalogue.tables import ExhibitRow
 from storage.custody.event import PremisType
 from storage.destruction import ClockDoubtedError
 from storage.errors import ConflictError, DestroyedError
@@ -431,32 +429,14 @@ class DispositionMachine(RuleBasedStateMachine):
             return
         if one.links.get(action) == "confirmed" or (how == "proposed" and action in one.exhibits):
             return
-        with self.archive.catalogue.write() as uow:
-            if how == "confirmed":
-                row = exhibits.link_by_hand(
+        if how == "confirmed":
+            with self.archive.catalogue.write() as uow:
+                exhibit = exhibits.link_by_hand(
                     uow, action, name, actor=WHO, shown_from=at, shown_to=at
-                )
-            else:
-                row = ExhibitRow(
-                    id=uow.new_id(),
-                    recording_id=name,
-                    action_id=action,
-                    shown_from=at,
-                    shown_to=at,
-                    state=PROPOSED,
-                    how="officer-time",
-                    proposed_by="system",
-                    decided_by=None,
-                )
-                uow.session.add(row)
-                uow.record(
-                    "exhibit.propose",
-                    PremisType.METADATA_MODIFICATION,
-                    row,
-                    actor=WHO,
-                    subject=f"recording:{name}",
-                )
-        one.links[action], one.exhibits[action] = how, row.id
+                ).id
+        else:
+            exhibit = self.archive.propose_link(action, name, at)
+        one.links[action], one.exhibits[action] = how, exhibit
 
     @precondition(lambda self: self.acts)
     @rule(number=pick)

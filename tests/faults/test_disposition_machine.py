@@ -1,4 +1,4 @@
-"""Thousands of steps of the disposition machine; and ten seeded bugs, each caught by it."""
+"""Thousands of steps of the disposition machine; and eleven seeded bugs, each caught by it."""
 
 import os
 from collections import Counter
@@ -161,6 +161,10 @@ def store_not_asked(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(destruction, "store_of", lambda _objects, _recording: Store(None, held=False))
 
 
+def other_clocks_not_heeded(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Destruction, "_vouched", lambda _self, _uow, _told: None)
+
+
 BUGS: tuple[Patch, ...] = (
     hold_not_asked_at_the_point_of_no_return,
     approver_not_compared_with_the_proposer,
@@ -172,6 +176,7 @@ BUGS: tuple[Patch, ...] = (
     party_hold_blind_for_later_links,
     promise_lowered_by_a_newer_edition,
     store_not_asked,
+    other_clocks_not_heeded,
 )
 
 

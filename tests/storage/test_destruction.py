@@ -306,29 +306,7 @@ def test_what_is_linked_or_classed_after_the_approval_is_kept(archive, what):
                 actor=WHO,
             )
     else:
-        from storage.catalogue.case_facts import PROPOSED
-        from storage.catalogue.tables import ExhibitRow
-
-        with archive.catalogue.write() as uow:
-            row = ExhibitRow(
-                id=uow.new_id(),
-                recording_id=recording,
-                action_id=action,
-                shown_from=archive.at,
-                shown_to=archive.at,
-                state=PROPOSED,
-                how="officer-time",
-                proposed_by="system",
-                decided_by=None,
-            )
-            uow.session.add(row)
-            uow.record(
-                "exhibit.propose",
-                PremisType.METADATA_MODIFICATION,
-                row,
-                actor=WHO,
-                subject=f"recording:{recording}",
-            )
+        archive.propose_link(action, recording)
     assert archive.execute(disposition) == {"kept": 1}
     assert archive.whole(recording)
 
