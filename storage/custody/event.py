@@ -23,7 +23,7 @@ SALT_SIZE = 16
 SYSTEM = "system"
 
 _OPAQUE = re.compile(r"[a-z][a-z-]{0,30}:[A-Za-z0-9._-]{1,64}\Z")
-_ACT = re.compile(r"[a-z][a-z0-9-]*(\.[a-z0-9-]+)*\Z")
+_ACT = re.compile(r"(?=.{1,100}\Z)[a-z][a-z0-9-]*(\.[a-z0-9-]+)*\Z")
 _FIELDS = {"v", "act", "event", "outcome", "at", "actor", "subject", "details"}
 
 
@@ -86,8 +86,12 @@ class Event:
         if not _ACT.match(self.act) or self.at.tzinfo is None:
             raise CustodyError(problem="malformed act or naive time", act=self.act[:80])
 
-    def leaf(self, salt: bytes) -> bytes:
-        """Return the entry's exact bytes.
+    def text(self) -> bytes:
+        """Return the readable half's details, canonical: what the leaf has a digest of."""
+        return canonical.encode(dict(self.details))
+
+    def leaf(self, salt: bytes, text: bytes | None = None) -> bytes:
+        """Return the entry's exact bytes; `text` is what `text` returned, where it is at hand.
 
         Raises: CustodyError when they exceed 65,535 bytes or the salt is not 16 bytes.
         """
@@ -102,7 +106,7 @@ class Event:
                 "at": timestamp(self.at),
                 "actor": self.actor,
                 "subject": self.subject,
-                "details": details_digest(self.details, salt),
+                "details": text_digest(self.text() if text is None else text, salt),
             }
         )
         if len(data) > MAX_LEAF:
@@ -112,7 +116,12 @@ class Event:
 
 def details_digest(details: Mapping[str, Any], salt: bytes) -> str:
     """Return `sha-256:<hex>` over salt and canonical details; the salt stops guessing."""
-    return f"sha-256:{hashlib.sha256(salt + canonical.encode(dict(details))).hexdigest()}"
+    return text_digest(canonical.encode(dict(details)), salt)
+
+
+def text_digest(text: bytes, salt: bytes) -> str:
+    """Return `details_digest` of details that are canonical text already."""
+    return f"sha-256:{hashlib.sha256(salt + text).hexdigest()}"
 
 
 def timestamp(at: datetime) -> str:
