@@ -4,18 +4,28 @@ The arithmetic is `storage/custody/tree.py`; here stand only the rows. Signing a
 head is `publish.py`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import cached_property
+from typing import Any
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import Text, bindparam, func, insert, select, tuple_
 from sqlalchemy.orm import Session
 
+from storage.catalogue.columns import Base
 from storage.catalogue.log_tables import CustodyEventRow, LogCheckpointRow, LogLeafRow, LogNodeRow
 from storage.custody import tree
 from storage.custody.checkpoint import untrusted_checkpoint
 from storage.custody.event import Event
 from storage.custody.proof import Proof
 from storage.errors import CustodyError, NotFoundError
+
+# Past the ORM, whose bookkeeping costs more than the inserts.
+_NODES, _LEAVES, _EVENTS = (
+    Base.metadata.tables[row.__tablename__] for row in (LogNodeRow, LogLeafRow, CustodyEventRow)
+)
+_ADD_NODES, _ADD_LEAVES = insert(_NODES), insert(_LEAVES)
+_ADD_EVENTS = insert(_EVENTS).values(details=bindparam("text", type_=Text()))  # encoded already
 
 
 class LogReader:
@@ -46,6 +56,10 @@ class LogReader:
                 raise CustodyError(problem="a node of the log is missing", level=level, index=index)
             found = row.hash
         return found
+
+    def know(self, level: int, index: int, found: bytes) -> None:
+        """Have `node` answer with a node that is not in the tables yet."""
+        self._nodes[level, index] = found
 
     def warm(self, level: int, first: int, count: int) -> None:
         """Read a run of nodes at once; `node` then answers them from memory."""
@@ -98,6 +112,14 @@ class LogReader:
             raise NotFoundError(what="log entry", id=index)
         return row.leaf
 
+    def texts(self, indexes: Sequence[int]) -> list[str]:
+        """Return the exact texts of some entries, in their order. Raises: NotFoundError."""
+        wanted = select(LogLeafRow.index, LogLeafRow.leaf).where(LogLeafRow.index.in_(indexes))
+        found = {one[0]: one[1] for one in self._session.execute(wanted)}
+        if lost := set(indexes) - set(found):
+            raise NotFoundError(what="log entry", id=min(lost))
+        return [found[index] for index in indexes]
+
     def event(self, index: int) -> CustodyEventRow:
         """Return the readable half of one entry. Raises: NotFoundError."""
         row = self._session.get(CustodyEventRow, index)
@@ -126,33 +148,65 @@ class LogReader:
         return self._session.scalar(newest)
 
 
-def append(session: Session, event: Event, salt: bytes) -> int:
-    """Add one entry: leaf, nodes and readable half. Returns its index.
+class LogWriter:
+    """Adds entries within one transaction: numbered at once, in the tables when `write` returns.
 
-    The caller holds the write lock (`unit_of_work.py`), so nobody else takes the same index.
+    The caller holds the write lock (`unit_of_work.py`), so nobody else takes the same indexes, and
+    what was read of the log once stays true.
     """
-    reader = LogReader(session)
-    index = reader.size
-    leaf = event.leaf(salt)
-    reader.warm_paths(index)
-    for level, place, found in tree.append(index, leaf, reader.node):
-        session.add(LogNodeRow(level=level, index=place, hash=found))
-    session.add(LogLeafRow(index=index, leaf=leaf.decode(), hash=tree.leaf_hash(leaf)))
-    session.add(
-        CustodyEventRow(
-            index=index,
-            at=event.at,
-            actor=event.actor,
-            act=event.act,
-            event=event.event.value,
-            outcome=event.outcome.value,
-            subject=event.subject,
-            details=dict(event.details),
-            salt=salt,
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._log = LogReader(session)
+        self._nodes: list[dict[str, Any]] = []
+        self._leaves: list[dict[str, Any]] = []
+        self._events: list[dict[str, Any]] = []
+
+    @cached_property
+    def _first(self) -> int:
+        size = self._log.size
+        self._log.warm_paths(size)
+        return size
+
+    @property
+    def next_index(self) -> int:
+        """The number that the next entry will get."""
+        return self._first + len(self._leaves)
+
+    def append(self, event: Event, salt: bytes) -> int:
+        """Add one entry: leaf, nodes and readable half. Returns its index."""
+        index, text = self.next_index, event.text()
+        leaf = event.leaf(salt, text)
+        nodes = tree.append(index, leaf, self._log.node)
+        for level, place, found in nodes:
+            self._log.know(level, place, found)
+            self._nodes.append({"level": level, "index": place, "hash": found})
+        _, _, leaf_hash = nodes[0]
+        self._leaves.append({"index": index, "leaf": leaf.decode(), "hash": leaf_hash})
+        self._events.append(
+            {
+                "index": index,
+                "at": event.at,
+                "actor": event.actor,
+                "act": event.act,
+                "event": event.event.value,
+                "outcome": event.outcome.value,
+                "subject": event.subject,
+                "text": text.decode(),
+                "salt": salt,
+            }
         )
-    )
-    session.flush()
-    return index
+        return index
+
+    def write(self) -> None:
+        """Insert what was added, many rows at a time."""
+        if self._leaves:
+            for statement, rows in (
+                (_ADD_NODES, self._nodes),
+                (_ADD_LEAVES, self._leaves),
+                (_ADD_EVENTS, self._events),
+            ):
+                self._session.execute(statement, rows)
 
 
 def proof_for(session: Session, index: int, checkpoint: str) -> str:
@@ -160,11 +214,18 @@ def proof_for(session: Session, index: int, checkpoint: str) -> str:
 
     Raises: CustodyError when the checkpoint is older than the entry.
     """
+    return proofs_for(session, [index], checkpoint)[0]
+
+
+def proofs_for(session: Session, indexes: Sequence[int], checkpoint: str) -> list[str]:
+    """Return the tlog-proof of each entry, in their order. Raises: as `proof_for`."""
     size = untrusted_checkpoint(checkpoint).size
     reader = LogReader(session)
-    reader.warm_paths(index, size)
-    path = tree.inclusion_proof(index, size, reader.node)
-    return Proof(index, tuple(path), checkpoint).encode()
+    reader.warm_paths(*indexes, size)
+    return [
+        Proof(index, tuple(tree.inclusion_proof(index, size, reader.node)), checkpoint).encode()
+        for index in indexes
+    ]
 
 
 def keep_checkpoint(session: Session, text: str, at: datetime) -> None:

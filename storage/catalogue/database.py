@@ -5,6 +5,7 @@ a view does not change while it is read; its errors become ours. A server that w
 sort otherwise is refused. What stands in the tables is everybody else's business.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -12,8 +13,9 @@ from typing import Any
 
 import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from storage.errors import (
     CatalogueBusyError,
@@ -27,6 +29,9 @@ from storage.errors import (
 LOG_LOCK = 0x6C6975_68656E  # one advisory lock for all writers of a log on PostgreSQL
 _WRITE = "liuhen_write"
 _POOL = 20  # connections of one process, and as many more for a rush
+_SINGLE: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"}
+_USED = "used"
+_FRESH_S = 1.0  # a connection that was in use so lately is there
 _STATEMENT_S = 300
 _IDLE_S = 600  # a view that does nothing; it holds back no writer
 _WRITER_IDLE_S = 60  # a writer that does nothing holds back all others
@@ -66,11 +71,11 @@ def opened(url: str, busy_timeout_s: float, password: str | None = None) -> Engi
             pool_size=_POOL,
             max_overflow=_POOL,
             pool_timeout=busy_timeout_s,
-            pool_pre_ping=True,  # a connection that the server ended meanwhile is no error
             hide_parameters=True,
             connect_args=_postgresql(busy_timeout_s),
         )
         event.listen(engine, "connect", _fit)
+        _ask_idle(engine)
     event.listen(engine, "before_cursor_execute", _no_nul)
     return engine
 
@@ -87,6 +92,14 @@ def writing(engine: Engine) -> Engine:
         # What another writer committed before our turn must be seen after the wait for it.
         options["isolation_level"] = "READ COMMITTED"
     return engine.execution_options(**options)
+
+
+def glancing(engine: Engine) -> Engine:
+    """Return the engine for single questions: each is a view of its own, without a transaction.
+
+    That saves a server two more answers for each.
+    """
+    return reading(engine) if is_sqlite(engine) else engine.execution_options(**_SINGLE)
 
 
 def reading(engine: Engine) -> Engine:
@@ -195,6 +208,28 @@ def _fit(connection: psycopg.Connection[Any], _record: Any) -> None:
     ):
         if not holds:
             raise CatalogueSetupError(problem=problem, mend=mend)
+
+
+def _ask_idle(engine: Engine) -> None:
+    """Let a connection that lay idle be asked first whether it is still there.
+
+    So one that the server ended meanwhile is no error. Of one that was in use just now it is taken
+    for granted: to ask each time would cost as much as a small question.
+    """
+
+    def used(_connection: Any, record: ConnectionPoolEntry) -> None:
+        record.info[_USED] = time.monotonic()
+
+    def ask(connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+        if time.monotonic() - record.info.get(_USED, 0.0) < _FRESH_S:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except psycopg.Error as error:
+            raise InvalidatePoolError from error  # upon which the pool makes new ones
+
+    event.listen(engine, "checkin", used)
+    event.listen(engine, "checkout", ask)
 
 
 def _no_nul(_connection: Any, _cursor: Any, _statement: str, parameters: Any, *how: Any) -> None:

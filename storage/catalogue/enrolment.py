@@ -185,10 +185,15 @@ def issue(uow: UnitOfWork, row: EnrolmentRow, token_hash: str, until: datetime) 
 
 def by_token(session: Session, token_hash: str, at: datetime) -> EnrolmentRow:
     """Return whose token this is. Raises: EnrolmentError (token, revoked, expired)."""
-    token = session.get(StationTokenRow, token_hash)
-    if token is None or token.expires_at <= at:
+    wanted = (
+        select(EnrolmentRow)
+        .join(StationTokenRow, StationTokenRow.enrolment_id == EnrolmentRow.id)
+        .where(StationTokenRow.token_hash == token_hash, StationTokenRow.expires_at > at)
+    )
+    row = session.scalar(wanted)
+    if row is None:
         raise EnrolmentError("token")
-    return active(session.get_one(EnrolmentRow, token.enrolment_id), at)
+    return active(row, at)
 
 
 def use_assertion(uow: UnitOfWork, assertion_hash: str, until: datetime) -> None:

@@ -64,7 +64,7 @@ def _covers(catalogue: Catalogue, index: int | None) -> str | None:
     """Return the newest published head if it covers this entry."""
     if index is None:
         return None
-    with catalogue.read() as session:
+    with catalogue.glance() as session:
         text = newest_checkpoint(session)
     return text if text is not None and untrusted_checkpoint(text).size > index else None
 

@@ -5,7 +5,7 @@ twice. What the sealed record says never changes; attribution (whose, when) is t
 and every change of it is an entry in the log.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -301,6 +301,12 @@ def by_id(session: Session, recording: UUID | str) -> RecordingRow:
     return row
 
 
+def several(session: Session, ids: Iterable[str]) -> dict[str, RecordingRow]:
+    """Return the recordings of these ids that there are, by id."""
+    found = session.scalars(select(RecordingRow).where(RecordingRow.id.in_(ids)))
+    return {row.id: row for row in found}
+
+
 def present(session: Session, recording: UUID | str) -> RecordingRow:
     """Return one recording that was not destroyed. Raises: NotFoundError, DestroyedError."""
     row = by_id(session, recording)
@@ -312,15 +318,18 @@ def present(session: Session, recording: UUID | str) -> RecordingRow:
 def by_digest(session: Session, source_serial: str, sha256: Digest | str) -> RecordingRow | None:
     """Return the recording of these bytes from this source, if there is one."""
     digits = sha256.hex if isinstance(sha256, Digest) else sha256
-    wanted = select(RecordingRow).where(
+    wanted = select(RecordingRow.id).where(
         RecordingRow.source_serial == source_serial, RecordingRow.sha256 == digits
     )
-    return session.scalar(wanted)
+    found = session.scalar(wanted)  # seldom any: its many columns are asked for only then
+    return session.get(RecordingRow, found) if found is not None else None
 
 
 def exists(session: Session, recording: UUID | str) -> bool:
     """Tell whether this recording is accessioned."""
-    return session.get(RecordingRow, str(recording)) is not None
+    return (
+        session.scalar(select(RecordingRow.id).where(RecordingRow.id == str(recording))) is not None
+    )
 
 
 def same_size(session: Session, source_serial: str, size: int) -> bool:
