@@ -365,17 +365,19 @@ def _write(path: Path, blocks: Iterable[Block], mac_key: bytes) -> tuple[int, Di
     size = 0
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
     with os.fdopen(handle, "wb", buffering=0) as file, ThreadPoolExecutor(1) as aside:
-        flushed, flushing = 0, aside.submit(lambda: None)
+        flushed, flushing = 0, None
         for block in blocks:
             view = memoryview(block)
             mac.authenticate_additional_data(view)
             size += len(view)
             while view:
                 view = view[file.write(view) :]
-            if size - flushed >= _FLUSH and flushing.done():
-                flushing.result()  # an error of the medium is told once: never lose it
-                flushed, flushing = size, aside.submit(lambda: os.fdatasync(handle))
-        flushing.result()
+            if size - flushed >= _FLUSH and (flushing is None or flushing.done()):
+                if flushing is not None:
+                    flushing.result()  # an error of the medium is told once: never lose it
+                flushed, flushing = size, aside.submit(os.fdatasync, handle)
+        if flushing is not None:
+            flushing.result()
         os.fsync(handle)
     mac.finalize()
     digest, found = hasher(Algorithm.SHA256), _mac(mac_key)
@@ -439,8 +441,11 @@ def _read_past_cache(path: Path) -> Iterator[memoryview]:
         size = os.fstat(handle).st_size
         length = min(_READ, max(1, -(-size // mmap.PAGESIZE)) * mmap.PAGESIZE)
         starts = range(0, size, length)
-        # Page-aligned, as O_DIRECT demands; a small file takes little memory and one thread.
+        # Page-aligned, as O_DIRECT demands; a small file takes little memory and no thread.
         views = [memoryview(mmap.mmap(-1, length)) for _ in starts[:_AHEAD]]
+        if len(views) == 1:
+            yield views[0][: _read(handle, views[0], 0)]
+            return
         with ThreadPoolExecutor(_AHEAD) as pool:
             waiting = iter(starts)
             ahead = deque(
