@@ -180,7 +180,7 @@ def counter_of(request: Request, service: ServiceHere) -> Counter:
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not secret:
         raise EnrolmentError("token")
-    with office.catalogue.read() as session:
+    with office.catalogue.glance() as session:
         row = enrolment.by_token(session, _hashed(secret.strip()), office.clock())
         key = enrolment.key_of(row)
     if key is None:

@@ -20,6 +20,7 @@ from ingest.bay import Bay, Progress
 from ingest.clear import Clearing
 from ingest.journal import Journal
 from ingest.media import Effort, Sandbox
+from ingest.receipts import Receipts
 from ingest.reception import BAY as HANDED_IN
 from ingest.reception import Allowance, Reception
 from ingest.room_camera import Camera, CameraState, Limits, Places, Recorder, landed
@@ -322,9 +323,7 @@ class Office:
         centre = LocalCentre(
             catalogue=catalogue,
             objects=objects,
-            signer=signer,
-            tiles=home / "log",
-            key=ring.signing("centre"),
+            receipts=Receipts(catalogue, signer, home / "log", ring.signing("centre")),
             stations=lambda: known_stations(ring, catalogue),
             rulebook=rulebook,
             station=settings.station,

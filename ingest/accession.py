@@ -7,35 +7,33 @@ Each step finds out by itself whether it was done before, so a crash between any
 the next call with the same record; at worst it leaves an orphan object, which a sweep finds.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from ingest.receipts import Receipts
 from ingest.reception import submission_at
 from ingest.self_link import self_link
+from ingest.together import Together
 from policies.retention import retain_until
 from policies.rules import Rulebook
-from storage.catalogue import custody_log, people, recordings
-from storage.catalogue.publish import publish
+from storage.catalogue import people, recordings
 from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import Catalogue, UnitOfWork, View
 from storage.custody.event import Outcome, PremisType
-from storage.custody.signer import LogSigner
 from storage.digest import Digest
 from storage.errors import (
     ConflictError,
     EnvelopeError,
     FixityError,
-    NotFoundError,
     ObjectConflictError,
     ObjectMissingError,
 )
-from storage.record import Receipt, SealedRecord
+from storage.record import SealedRecord
 from storage.recording import MediaKind, RecordingId
-from storage.signing import SigningKey, VerifyKey
+from storage.signing import VerifyKey
 from storage.vault.objects import (
     ENVELOPE,
     PARTS,
@@ -50,6 +48,7 @@ from storage.vault.objects import (
 from storage.vault.sealing import recipients_of
 
 _REMEMBERED = 1000  # payloads
+_Entry = tuple[recordings.NewRecording, Mapping[str, str]]  # and who handed it in here
 _PREMIS = {
     "source.clear": PremisType.DELETION,
     "submission.refuse": PremisType.QUARANTINE,
@@ -63,9 +62,7 @@ class LocalCentre:
 
     catalogue: Catalogue
     objects: ObjectStore
-    signer: LogSigner
-    tiles: Path
-    key: SigningKey
+    receipts: Receipts
     stations: Callable[[], tuple[VerifyKey, ...]]
     rulebook: Rulebook
     station: str
@@ -74,15 +71,22 @@ class LocalCentre:
     on_step: Callable[[str], None] = lambda _step: None
     immediate: bool = True
     _read_back: dict[str, Digest] = field(default_factory=dict)
+    _entering: Together[_Entry, RecordingRow] = field(init=False)
+    _receiving: Together[RecordingRow, bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Let accessions that come at once share their transactions and their signed head."""
+        self._entering = Together(self._enter)
+        self._receiving = Together(lambda rows: self.receipts.give(rows, self.on_step))
 
     def holds_size(self, source: str, size: int) -> bool:
         """See Centre.holds_size."""
-        with self.catalogue.read() as session:
+        with self.catalogue.glance() as session:
             return recordings.same_size(session, source, size)
 
     def receipt_for(self, source: str, original: Digest) -> bytes | None:
         """See Centre.receipt_for."""
-        with self.catalogue.read() as session:
+        with self.catalogue.glance() as session:
             row = recordings.by_digest(session, source, original)
         return self._finish(row) if row is not None else None
 
@@ -112,26 +116,20 @@ class LocalCentre:
         if payload is not None:
             self.remember(payload)
         self._verify_objects(sealed, envelope)
-        with self.catalogue.read() as session:  # what it claims makes sense, before any is kept
-            until = self._until(self.catalogue.now())
+        with self.catalogue.glance() as session:
             township = self._township(session, sealed)
-            new = _new(sealed, record, envelope, until, township)
+        until = self._until(self.catalogue.now())
+        new = _new(sealed, record, envelope, until, township)  # it makes sense: now it may be kept
         self._put_record(sealed.id, record)
         self.on_step("record-stored")
         self.objects.put(key_of(sealed.id, ENVELOPE), [envelope])
         self.on_step("envelope-stored")
-        try:
-            with self.catalogue.write() as uow:
-                new = replace(new, retain_until=self._until(uow.at))
-                row = recordings.accession(uow, new, **self._handed_in(sealed))
-        except recordings.DuplicateRecordingError as error:
-            with self.catalogue.read() as session:
-                row = recordings.by_id(session, error.facts["existing"])
-            if row.id != sealed.recording:
-                self.discard(sealed.id)
+        row = self._entering((new, self._handed_in(sealed)))
+        if row.id != sealed.recording:
+            self.discard(sealed.id)
         self.on_step("catalogued")
         receipt = self._finish(row)
-        self_link(self, row.id, self.scene_key)
+        self_link(self, row, self.scene_key)
         return receipt
 
     def remember(self, payload: Stored) -> None:
@@ -160,21 +158,16 @@ class LocalCentre:
 
     def receipt_of(self, sealed: SealedRecord) -> bytes | None:
         """Return the receipt that this very record got before, finished if a crash cut it short."""
-        with self.catalogue.read() as session:
-            try:
-                row = recordings.by_id(session, sealed.id)
-            except NotFoundError:
+        with self.catalogue.glance() as session:
+            if not recordings.exists(session, sealed.id):
                 return None
+            row = recordings.by_id(session, sealed.id)
         return self._finish(row) if row.sha256 == sealed.original.hex else None
 
     def discard(self, recording: RecordingId) -> None:
         """See Centre.discard."""
-        with self.catalogue.read() as session:
-            try:
-                recordings.by_id(session, recording)
-            except NotFoundError:
-                pass
-            else:
+        with self.catalogue.glance() as session:
+            if recordings.exists(session, recording):
                 raise ConflictError(problem="accessioned", recording=str(recording))
         self._read_back.pop(key_of(recording, PAYLOAD), None)
         for part in PARTS:
@@ -259,28 +252,20 @@ class LocalCentre:
             except ObjectMissingError as error:
                 raise FixityError(part=part, recording=row.id, problem="missing") from error
         self.on_step("locked")
-        checkpoint = publish(self.catalogue, self.signer, self.tiles, covering=row.leaf_index)
-        self.on_step("published")
-        with self.catalogue.read() as session:
-            leaf = custody_log.LogReader(session).leaf(row.leaf_index)
-            proof = custody_log.proof_for(session, row.leaf_index, checkpoint)
-        receipt = Receipt(
-            recording=row.id,
-            station=row.station,
-            record=str(Digest.of(row.record_text.encode())),
-            original=f"sha-256:{row.sha256}",
-            size=row.size,
-            leaf=leaf,
-            proof=proof,
-            accessioned_at=row.accessioned_at.isoformat(),
-        ).sign(self.key)
-        self.on_step("receipt-signed")
+        return self._receiving(row)
+
+    def _enter(self, new: Sequence[_Entry]) -> list[RecordingRow]:
+        """Enter recordings into the catalogue and the log; the same bytes again are the first's."""
         with self.catalogue.write() as uow:
-            if (kept := recordings.by_id(uow.session, row.id).receipt_text) is not None:
-                return kept.encode()
-            recordings.set_receipt(uow, row.id, receipt.decode())
-        self.on_step("receipt-kept")
-        return receipt
+            until = self._until(uow.at)
+            return [_entered(uow, replace(one, retain_until=until), by) for one, by in new]
+
+
+def _entered(uow: UnitOfWork, new: recordings.NewRecording, by: Mapping[str, str]) -> RecordingRow:
+    try:
+        return recordings.accession(uow, new, **by)
+    except recordings.DuplicateRecordingError as error:
+        return recordings.by_id(uow.session, error.facts["existing"])
 
 
 def _new(

@@ -88,7 +88,8 @@ class Counter:
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             # Signed by the station, and yet no record: it says what cannot be.
             raise DeliveryRefusedError(problem="record") from error
-        self.uploads.forget(sealed.id)
+        if stored is not None:
+            self.uploads.forget(sealed.id)
         return receipt
 
     def note(

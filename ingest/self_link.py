@@ -32,18 +32,19 @@ class _Seen:
     reading: Reading | None = None
 
 
-def self_link(kept: Keeping, recording: str, key: bytes) -> list[str]:
+def self_link(kept: Keeping, row: RecordingRow, key: bytes) -> list[str]:
     """Read a recording's scene codes and draw the consequences; return what is linked now.
 
     Raises: VaultError when a lock cannot be made; everything before it is kept.
     """
+    if not row.media.get("codes"):
+        with kept.catalogue.glance() as session:
+            if not clocks.readings_with(session, row):
+                return []
     with kept.catalogue.read() as session:
-        row = recordings.by_id(session, recording)
-        if not row.media.get("codes") and not clocks.readings_with(session, row):
-            return []
         seen = _seen(session, row, key)
-    _enter(kept.catalogue, recording, seen)
-    return _link(kept, recording)
+    _enter(kept.catalogue, row.id, seen)
+    return _link(kept, row.id)
 
 
 def _seen(session: View, row: RecordingRow, key: bytes) -> _Seen:

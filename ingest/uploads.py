@@ -95,7 +95,7 @@ class Uploads:
         """
         if Digest.of(bytes(data)) != sha256:
             raise ConflictError(problem="digest", recording=str(recording))
-        with self.catalogue.read() as session:
+        with self.catalogue.glance() as session:
             row = self._find(session, recording)
             known = _accessioned(session, recording, station)
         key = key_of(recording, PAYLOAD)
@@ -136,7 +136,7 @@ class Uploads:
         Bytes that are not what the station announced begin anew from 0.
         Raises: ConflictError(problem=incomplete | digest), FixityError, VaultError.
         """
-        with self.catalogue.read() as session:
+        with self.catalogue.glance() as session:
             row = self._find(session, recording)
         if row is None:
             return None
@@ -158,7 +158,7 @@ class Uploads:
 
     def forget(self, recording: RecordingId) -> None:
         """Drop what is no longer needed once the recording is accessioned, or was given up."""
-        with self.catalogue.read() as session:
+        with self.catalogue.glance() as session:
             row = self._find(session, recording)
         if row is None:
             return
@@ -168,7 +168,7 @@ class Uploads:
 
     def discard(self, recording: RecordingId) -> None:
         """Give an upload up: its parts and its row. Never touches a complete object."""
-        with self.catalogue.read() as session:
+        with self.catalogue.glance() as session:
             row = self._find(session, recording)
         if row is not None:
             self.objects.abort(key_of(recording, PAYLOAD), row.handle)
@@ -340,11 +340,9 @@ class Writer:
 
 def _accessioned(session: View, recording: RecordingId, station: str) -> bool:
     """Tell whether this recording is accessioned, by this station. Raises: ConflictError."""
-    try:
-        row = recordings.by_id(session, recording)
-    except NotFoundError:
+    if not recordings.exists(session, recording):
         return False
-    if row.station != station:
+    if recordings.by_id(session, recording).station != station:
         raise ConflictError(problem="another station's recording", recording=str(recording))
     return True
 

@@ -161,7 +161,7 @@ def test_footage_that_a_person_rejected_is_not_linked_again(desk):
         (exhibit,) = case_facts.exhibits(session, action)
     with desk.office.catalogue.write() as uow:
         cases.reject_exhibit(uow, exhibit.id, actor="person:x")
-    assert self_link(desk.office.centre, row.id, desk.office.ring.scene_key) == []
+    assert self_link(desk.office.centre, row, desk.office.ring.scene_key) == []
     assert linked(desk, action)[row.id][0] == "rejected"
 
 
@@ -172,7 +172,7 @@ def test_told_again_nothing_is_done_twice(desk):
     (row,) = films(desk)
     with desk.office.catalogue.read() as session:
         before = LogReader(session).size
-    assert self_link(desk.office.centre, row.id, desk.office.ring.scene_key) == []
+    assert self_link(desk.office.centre, row, desk.office.ring.scene_key) == []
     with desk.office.catalogue.read() as session:
         assert LogReader(session).size == before
         assert clocks.reading_of(session, row.id) is not None

@@ -1,0 +1,66 @@
+"""Receipts: the last step of an accession, for one recording or for all that wait at once.
+
+Order: log head signed and published -> receipts signed -> kept, each with its entry, in one
+transaction. A crash between any two is mended by the next call for the same recordings.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from storage.catalogue import custody_log, recordings
+from storage.catalogue.publish import publish
+from storage.catalogue.tables import RecordingRow
+from storage.catalogue.unit_of_work import Catalogue
+from storage.custody.signer import LogSigner
+from storage.digest import Digest
+from storage.record import Receipt
+from storage.signing import SigningKey
+
+
+@dataclass(frozen=True, slots=True)
+class Receipts:
+    """Whoever signs for the centre: over its catalogue, its log and the folder of its tiles."""
+
+    catalogue: Catalogue
+    signer: LogSigner
+    tiles: Path
+    key: SigningKey
+
+    def give(self, rows: Sequence[RecordingRow], on_step: Callable[[str], None]) -> list[bytes]:
+        """Return the receipt of each, in their order; one that was given before is given again.
+
+        The objects of each are locked. Raises: CustodyError, CatalogueBusyError.
+        """
+        last = max(row.leaf_index for row in rows)
+        checkpoint = publish(self.catalogue, self.signer, self.tiles, covering=last)
+        on_step("published")
+        signed = self._signed(rows, checkpoint)
+        on_step("receipt-signed")
+        with self.catalogue.write() as uow:
+            kept = recordings.several(uow.session, [row.id for row in rows])
+            for row, receipt in zip(rows, signed, strict=True):
+                if kept[row.id].receipt_text is None:
+                    recordings.set_receipt(uow, row.id, receipt)
+        on_step("receipt-kept")
+        return [(kept[row.id].receipt_text or "").encode() for row in rows]
+
+    def _signed(self, rows: Sequence[RecordingRow], checkpoint: str) -> list[str]:
+        indexes = [row.leaf_index for row in rows]
+        with self.catalogue.read() as session:
+            leaves = custody_log.LogReader(session).texts(indexes)
+            proofs = custody_log.proofs_for(session, indexes, checkpoint)
+        return [self._receipt(*one) for one in zip(rows, leaves, proofs, strict=True)]
+
+    def _receipt(self, row: RecordingRow, leaf: str, proof: str) -> str:
+        receipt = Receipt(
+            recording=row.id,
+            station=row.station,
+            record=str(Digest.of(row.record_text.encode())),
+            original=f"sha-256:{row.sha256}",
+            size=row.size,
+            leaf=leaf,
+            proof=proof,
+            accessioned_at=row.accessioned_at.isoformat(),
+        )
+        return receipt.sign(self.key).decode()
