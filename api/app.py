@@ -72,6 +72,8 @@ def create_app(
     add_handlers(app)
     api = APIRouter(prefix="/api/v1")
     for part in (
+        uploads,  # routes are looked at in this order: first those that stations ask all day
+        stations,
         sessions,
         bays,
         recordings,
@@ -82,14 +84,12 @@ def create_app(
         custody,
         certificates,
         rules,
-        stations,
         administration,
         jobs,
         outlook,
         keeping,
         holds,
         dispositions,
-        uploads,
         submissions,
     ):
         api.include_router(part.router)
