@@ -1,5 +1,6 @@
 """What is kept and what ends, on pages: due on a day, dispositions, holds, reclassifications."""
 
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
@@ -11,7 +12,7 @@ from api import keeping_views
 from api.console.rendering import render
 from api.gate import ServiceHere, VisitorHere
 from api.identity import Visitor
-from api.keeping_schemas import RetentionOut
+from api.keeping_schemas import HoldOut, RetentionOut
 from api.problems import TABLE
 from api.routes.dispositions import listed as listed_dispositions
 from api.routes.dispositions import one as one_disposition
@@ -22,8 +23,9 @@ from api.service import Service
 from policies.access import Act, decide
 from policies.disposition import DISPOSITION_MOVES
 from policies.wording import COUNTY_TIME
-from storage.catalogue import people
-from storage.catalogue.tables import RecordingRow
+from storage.catalogue import holds, people
+from storage.catalogue.tables import CaseRow, RecordingRow
+from storage.catalogue.unit_of_work import View
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -76,6 +78,11 @@ def kept(service: Service, visitor: Visitor, row: RecordingRow) -> RetentionOut 
     office = service.office
     with office.catalogue.read() as session:
         return keeping_views.retention(session, office, row, visitor, office.clock())
+
+
+def held(session: View, visitor: Visitor, case: CaseRow, actions: Iterable[str]) -> list[HoldOut]:
+    """Return what holds a case, its party or some of its actions, for their pages."""
+    return [keeping_views.hold(session, row, visitor) for row in holds.upon(session, case, actions)]
 
 
 _REFUSALS = {

@@ -198,6 +198,7 @@ def case_page(case: UUID, service: ServiceHere, visitor: VisitorHere) -> Respons
             officers=_officers(session, visitor),
             everybody=_everybody(session, row.township),
             way=way_views.the_way(session, row, service.office.rulebook, now),
+            holds=keeping_pages.held(session, visitor, row, [action.id for action in found]),
             explanation=explained.explanation(session, row, service.office.rulebook, now),
             custody=views.entries(session, subjects),
         )
@@ -232,6 +233,7 @@ def action_page(action: UUID, service: ServiceHere, visitor: VisitorHere) -> Res
             case=views.case(case),
             moments=[way_views.moment(one) for one in way.moments(session, row.id)],
             marks=_marks(session, row),
+            holds=keeping_pages.held(session, visitor, case, [row.id]),
             nearby=[
                 views.recording(session, recordings.by_id(session, item.recording))
                 for item in nearby

@@ -187,6 +187,13 @@ def holding(session: Session, recording_id: str) -> list[HoldRow]:
     return [row for row in reaching(session, told)[recording_id] if row.released_at is None]
 
 
+def upon(session: Session, case: CaseRow, actions: Iterable[str]) -> list[HoldRow]:
+    """Return the holds that stand on a case, on its party or on these of its actions."""
+    told = Linked({*actions}, {case.id}, {(case.party, case.township)})
+    found = reaching(session, {case.id: told})[case.id]
+    return [row for row in found if row.released_at is None]
+
+
 def reached(session: Session, row: HoldRow) -> list[str]:
     """Return the recordings that a hold reaches now, destroyed ones left out, by id."""
     if row.recording_id is not None:

@@ -13,14 +13,14 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from api.jobs.running import Runner
 from policies.access import Role
-from storage.catalogue import custody_log, jobs, keeping
+from storage.catalogue import custody_log, exhibits, jobs, keeping
 from storage.destruction import CERTIFICATE_DOMAIN
 from storage.errors import ObjectMissingError
 from storage.signing import verify_document
 from storage.vault.objects import PARTS, key_of
 from tests.aged_office import AgedDesk
 from tests.keeping import TOWNSHIP
-from tests.office import PASSWORD
+from tests.office import PASSWORD, SEIZED_AT
 
 STEP = lambda _name, function: function()  # noqa: E731 - an engine that remembers nothing
 FOREIGN = "青龙镇"
@@ -260,6 +260,46 @@ def test_a_party_is_held_in_ones_own_township_or_by_the_county_everywhere(client
     assert code(clients.shen.post("/api/v1/holds", json={"reason": "other"})) == (422, "invalid")
     for who, one in ((clients.zhao, own), (clients.shen, county)):
         assert who.post(f"/api/v1/holds/{one['id']}/release", json={"why": "完"}).status_code == 200
+
+
+def test_a_case_and_its_action_show_what_holds_them_and_take_more(desk, clients, due):
+    case, action = desk.seizure(number="冻1")
+    other, _ = desk.seizure(number="冻2")  # the same party's
+    with desk.office.catalogue.write() as uow:
+        shown = {"shown_from": SEIZED_AT, "shown_to": SEIZED_AT}
+        exhibits.link_by_hand(uow, action, due, **shown, actor="system")
+    placed = {}
+    for client, what, on in (
+        (clients.zhao, "case", case),
+        (clients.shen, "action", action),
+        (clients.zhao, "party", "赵某"),
+    ):
+        new = {"reason": "litigation", what: on, "note": f"held-{what}"}
+        if what != "party":
+            assert code(clients.foreign.post("/api/v1/holds", json=new)) == (403, "forbidden")
+            assert code(clients.zhang.post("/api/v1/holds", json=new)) == (403, "forbidden")
+        placed[what] = client.post("/api/v1/holds", json=new).json()
+    kept = clients.zhao.get(f"/api/v1/recordings/{due}/retention").json()
+    assert {one["id"] for one in kept["holds"]} == {one["id"] for one in placed.values()}
+
+    paths = {f"/cases/{case}": "冻结这个案件", f"/actions/{action}": "冻结这次执法活动"}
+    for path, form in paths.items():
+        for who in ("zhang", "zhao", "shen"):
+            client = getattr(clients, who)
+            page = client.get(path).text
+            assert all(f"held-{what}" in page for what in placed), (path, who)
+            assert "行政诉讼" in page
+            assert (form in page) is (who != "zhang"), (path, who)
+            yours = {one["id"] for one in client.get("/api/v1/holds").json() if one["yours"]}
+            for one in placed.values():
+                assert (f"/holds/{one['id']}/release" in page) is (one["id"] in yours), (path, who)
+    page = clients.zhao.get(f"/cases/{other}").text
+    assert [what for what in placed if f"held-{what}" in page] == ["party"]
+
+    for client, what in ((clients.zhao, "case"), (clients.shen, "action"), (clients.zhao, "party")):
+        client.post(f"/api/v1/holds/{placed[what]['id']}/release", json={"why": "已结案"})
+        for path in paths:
+            assert f"held-{what}" not in clients.zhao.get(path).text
 
 
 def test_what_is_not_due_cannot_be_proposed(desk, clients, due):

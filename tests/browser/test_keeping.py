@@ -119,6 +119,40 @@ def test_a_later_day_is_foretold_and_what_waits_is_withdrawn(desk, pages):
     seen(head, "later")
 
 
+def test_a_case_is_held_from_its_page_and_released_there(desk, pages):
+    case, action = desk.seizure(number="冻1")
+    head = pages("zhao")
+    head.goto(f"/cases/{case}")
+    holds = head.locator("#holds")
+    expect(holds).to_contain_text("没有冻结")
+    holds.get_by_text("冻结这个案件").click()
+    holds.get_by_label("事由").select_option("litigation")
+    holds.get_by_label("说明").fill("法院调卷")
+    holds.get_by_role("button", name="冻结", exact=True).click()
+    expect(holds).to_contain_text("冻结中 1 项")
+    for told in ("行政诉讼", "法院调卷", f"{TOWNSHIP}人民政府", "zhao某", "冻1"):
+        expect(holds).to_contain_text(told)
+    seen(head, "case")
+
+    for name, path in (("zhang", f"/actions/{action}"), ("shen", f"/cases/{case}")):
+        page = pages(name)
+        page.goto(path)
+        expect(page.locator("#holds")).to_contain_text(f"只有{TOWNSHIP}人民政府可以解除")
+        expect(page.locator("#holds summary")).to_have_count(0 if name == "zhang" else 1)
+        seen(page, f"case-{name}")
+
+    head.goto("/keeping")
+    row = head.locator("#holds tr", has_text="法院调卷")
+    row.get_by_role("link", name=re.compile("冻1")).click()
+    head.wait_for_url(f"**/cases/{case}")
+    holds.get_by_text("解除", exact=True).last.click()
+    holds.get_by_label("解除理由").fill("判决生效")
+    holds.get_by_role("button", name="解除冻结").click()
+    expect(holds).to_contain_text("没有冻结")
+    head.goto("/keeping")
+    expect(row).to_have_count(0)
+
+
 def test_a_keeper_without_any_right_has_no_such_page(pages):
     page = pages("wang")
     page.goto("/keeping")
