@@ -70,8 +70,6 @@ def _move(old: Office, settings: Settings, heard: Heard) -> Moved:
     prepare_objects(settings)
     for name in _FOLDERS:
         _copy_folder(old.settings.home / name, settings.home / name)
-    if old.renditions.is_dir():
-        _copy_folder(old.renditions, settings.home / old.renditions.name)
     new = Office.open(settings)
     try:
         objects, size = _copy_objects(old.objects, new.objects, heard)

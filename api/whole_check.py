@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.wiring import Office
-from storage.catalogue import dispositions, recordings
+from storage.catalogue import dispositions, jobs, recordings
 from storage.catalogue.audit import audit
 from storage.catalogue.discrepancy import Discrepancy, What
 from storage.catalogue.tables import RecordingRow
+from storage.destruction import keys_of
 from storage.errors import LiuhenError
 from storage.fixity import Fault, Fixity, Kept, Problem
 
@@ -83,7 +84,8 @@ def whole_check(
     with office.catalogue.read() as session:
         rows = list(recordings.everything(session))
         everything = [kept(row) for row in rows if row.destroyed_at is None]
-        gone = [row.id for row in rows if dispositions.destroyed(session, row)]
+        destroyed = [row.id for row in rows if dispositions.destroyed(session, row)]
+        gone = {one: keys_of(session, one) for one in destroyed}
     ring = office.ring
     fixity = Fixity(
         office.objects, office.stations, ring.verifying("centre"), ring.verifying("log"), progress
@@ -95,9 +97,9 @@ def whole_check(
 
 
 def orphans(office: Office) -> list[str]:
-    """Return the keys of objects without a recording: what interrupted attempts left."""
+    """Return the keys of objects that no row refers to: what interrupted attempts left."""
     with office.catalogue.read() as session:
-        known = [row.id for row in recordings.everything(session)]
+        known = set(jobs.object_ids(session))
     ring = office.ring
     fixity = Fixity(
         office.objects, office.stations, ring.verifying("centre"), ring.verifying("log")

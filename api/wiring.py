@@ -40,7 +40,7 @@ from storage.catalogue.unit_of_work import Catalogue
 from storage.custody.signer import LogSigner
 from storage.destruction import Destruction
 from storage.digest import Algorithm
-from storage.durable import place, sync_folder
+from storage.durable import place
 from storage.errors import ArchiveAwayError, LiuhenError, NotFoundError, StoreSetupError
 from storage.signing import VerifyKey
 from storage.vault.folder_objects import FolderObjects
@@ -434,11 +434,6 @@ class Office:
             cooling=timedelta(days=settings.cooling_days),
         )
 
-    @property
-    def renditions(self) -> Path:
-        """Where what was made from recordings lies, sealed."""
-        return self.settings.home / "renditions"
-
     def destruction(self) -> Destruction:
         """Build what executes dispositions."""
         return Destruction(
@@ -448,16 +443,8 @@ class Office:
             bounds=self.bounds,
             key=self.ring.signing("centre"),
             trusted=self.trusted,
-            forget=self._forget,
             on_step=self.on_step,
         )
-
-    def _forget(self, _recording: str, files: Sequence[str]) -> None:
-        """Remove the files of renditions; those at another worker its own `sweep` removes."""
-        for name in files:
-            (self.renditions / name).unlink(missing_ok=True)
-        if files and self.renditions.is_dir():
-            sync_folder(self.renditions)
 
     def recorders(self) -> list[Recorder]:
         """Build the recorders of this office's room cameras, and register the rooms' sources."""

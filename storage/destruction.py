@@ -43,7 +43,7 @@ from storage.digest import Digest
 from storage.errors import LiuhenError, ObjectMissingError, VaultError
 from storage.recording import RecordingId
 from storage.signing import SigningKey, sign_document
-from storage.vault.objects import ENVELOPE, PARTS, ObjectStore, key_of, lockable
+from storage.vault.objects import ENVELOPE, PARTS, RENDITION, ObjectStore, key_of, lockable
 
 CERTIFICATE_DOMAIN = "destruction-certificate/v1"
 
@@ -69,10 +69,7 @@ class Store:
 
 @dataclass(slots=True)
 class Destruction:
-    """Executes dispositions. `trusted` asks other clocks; `forget` removes derived files by name.
-
-    `forget(recording, files)` gets the names of the recording's renditions; it may be called again.
-    """
+    """Executes dispositions. `trusted` asks other clocks."""
 
     catalogue: Catalogue
     objects: ObjectStore
@@ -80,7 +77,6 @@ class Destruction:
     bounds: Bounds
     key: SigningKey
     trusted: Callable[[], Sequence[Told]]
-    forget: Callable[[str, Sequence[str]], None]
     on_step: Callable[[str], None] = lambda _step: None
 
     def execute(self, disposition_id: str, *, actor: str) -> dict[str, int]:
@@ -152,13 +148,11 @@ class Destruction:
         with self.catalogue.read() as session:
             if dispositions.item(session, disposition, recording).state != ItemState.SHREDDED:
                 return
-            files = [one.sealed_sha256 for one in jobs.renditions_of(session, recording)]
-        for part in PARTS:
-            self.objects.delete(_key(recording, part), self.catalogue.now())
-            self.on_step(f"{part}-deleted")
-        self.forget(recording, files)
-        self.on_step("derived-deleted")
-        self._see_gone(recording)
+            keys = keys_of(session, recording)
+        for key in keys:
+            self.objects.delete(key, self.catalogue.now())
+            self.on_step(f"{key.rpartition('/')[2]}-deleted")
+        self._see_gone(keys)
         with self.catalogue.write() as uow:
             item = dispositions.item(uow.session, disposition, recording)
             if item.state != ItemState.SHREDDED:
@@ -221,14 +215,14 @@ class Destruction:
         asked = replace(facts, locked=store.locked, store_held=store.held)
         return explain(self.rulebook, asked, uow.at).keeping(uow.at)
 
-    def _see_gone(self, recording: str) -> None:
-        """Look for every object once more. Raises: VaultError while one is left."""
-        for part in PARTS:
+    def _see_gone(self, keys: Sequence[str]) -> None:
+        """Look for every object once more. Raises: VaultError while one is left or may be."""
+        for key in keys:
             try:
-                self.objects.facts(_key(recording, part))
+                self.objects.facts(key)
             except ObjectMissingError:
                 continue
-            raise VaultError(problem="not gone", key=_key(recording, part))
+            raise VaultError(problem="not gone", key=key)
 
     def _allowed(self, uow: UnitOfWork, disposition: str) -> None:
         """Ask again whether it may be executed now. Raises: DispositionError."""
@@ -271,6 +265,12 @@ def store_of(objects: ObjectStore, recording: str) -> Store:
     return Store(locked, held)
 
 
+def keys_of(session: View, recording: str) -> list[str]:
+    """Return the keys of everything that may be stored of a recording; its renditions come last."""
+    made = [_key(one.id, RENDITION) for one in jobs.renditions_of(session, recording)]
+    return [*(_key(recording, part) for part in PARTS), *made]
+
+
 def certificate(session: View, row: DispositionRow, at: datetime) -> dict[str, Any]:
     """Return what a destruction certificate says, as plain JSON; times in ISO 8601, UTC."""
     names = {one.id: one.name for one in people.persons(session)}
@@ -310,5 +310,5 @@ def certificate(session: View, row: DispositionRow, at: datetime) -> dict[str, A
     }
 
 
-def _key(recording: str, part: str) -> str:
-    return key_of(RecordingId(UUID(recording)), part)
+def _key(own: str, part: str) -> str:
+    return key_of(RecordingId(UUID(own)), part)

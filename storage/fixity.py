@@ -5,17 +5,15 @@ catalogue promises, its receipt with the centre's and the log's keys. Whether th
 was edited is `storage/catalogue/audit.py`'s business.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
-from uuid import UUID
 
 from storage.digest import Digest
 from storage.errors import LiuhenError, ObjectMissingError
 from storage.record import Receipt, SealedRecord
-from storage.recording import RecordingId
 from storage.signing import VerifyKey
 from storage.vault.objects import (
     ENVELOPE,
@@ -89,15 +87,18 @@ class Fixity:
         for one in everything:
             yield from self._one(one, owners)
 
-    def leftovers(self, gone: Iterable[str]) -> Iterator[Fault]:
-        """Yield what is left of recordings whose destruction is said to be complete."""
-        for recording in gone:
-            for part in PARTS:
+    def leftovers(self, gone: Mapping[str, Iterable[str]]) -> Iterator[Fault]:
+        """Yield what is left of recordings whose destruction is said to be complete.
+
+        `gone` has the keys of each one's objects.
+        """
+        for recording, keys in gone.items():
+            for key in keys:
                 try:
-                    self.objects.facts(key_of(RecordingId(UUID(recording)), part))
+                    self.objects.facts(key)
                 except ObjectMissingError:
                     continue
-                yield Fault(Problem.NOT_GONE, recording, part)
+                yield Fault(Problem.NOT_GONE, recording, key.rpartition("/")[2])
 
     def orphans(self, known: Iterable[str]) -> Iterator[str]:
         """Yield the keys of objects that belong to no known recording: attempts cut short."""

@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from policies.disposition import Bounds
 from policies.retention import retain_until
@@ -18,16 +17,26 @@ from policies.stages import ActionKind
 from policies.trusted_time import Told
 from storage.catalogue import cases, dispositions, exhibits, people, recordings
 from storage.catalogue.case_facts import PROPOSED
+from storage.catalogue.job_tables import RenditionRow
 from storage.catalogue.recordings import NewRecording
 from storage.catalogue.tables import ExhibitRow, RecordingRow
 from storage.catalogue.unit_of_work import Catalogue
 from storage.custody.event import PremisType
-from storage.destruction import Destruction
+from storage.destruction import Destruction, keys_of
 from storage.digest import Digest
 from storage.errors import ObjectMissingError
 from storage.recording import MediaKind, RecordingId, new_recording_id
 from storage.signing import SigningKey
-from storage.vault.objects import ENVELOPE, PARTS, PAYLOAD, RECORD, ObjectStore, key_of, lockable
+from storage.vault.objects import (
+    ENVELOPE,
+    PARTS,
+    PAYLOAD,
+    RECORD,
+    RENDITION,
+    ObjectStore,
+    key_of,
+    lockable,
+)
 
 TOWNSHIP = "半壁山镇"
 WHO = "person:clerk"
@@ -41,7 +50,6 @@ class Archive:
     url: str
     objects: ObjectStore
     at: datetime
-    renditions: Path
     rulebook: Rulebook = field(default_factory=load)
     bounds: Bounds = field(
         default_factory=lambda: Bounds(brake_items=1000, brake_share=1.0, cooling=timedelta(days=7))
@@ -113,6 +121,27 @@ class Archive:
         for part in PARTS:
             self.objects.lock(key_of(own, part), lockable(until))
         return str(own)
+
+    def rendition(self, recording: str) -> str:
+        """Store something made from a recording; return its object's key."""
+        own = new_recording_id(self.at, self.entropy(10))
+        stored = self.objects.put(key_of(own, RENDITION), [b"sealed picture"])
+        with self.catalogue.write() as uow:
+            row = RenditionRow(
+                id=str(own),
+                recording_id=recording,
+                kind="poster",
+                at=uow.at,
+                asked_by=WHO,
+                size=1,
+                sha256="b" * 64,
+                sealed_sha256=stored.digest.hex,
+                envelope_text="{}",
+            )
+            uow.session.add(row)
+            kind, subject = PremisType.CREATION, recordings.subject_of(recording)
+            uow.record("recording.rendition", kind, row, actor=WHO, subject=subject)
+        return stored.key
 
     def action(self, kind: ActionKind = ActionKind.INSPECTION, party: str = "某店") -> str:
         """Open a case with one action around now; return the action's id."""
@@ -199,7 +228,6 @@ class Archive:
             bounds=self.bounds,
             key=self.key,
             trusted=self.trusted or (lambda: (Told("test", self.at, self.at),)),
-            forget=self._forget,
             on_step=self.on_step,
         )
 
@@ -236,16 +264,13 @@ class Archive:
         with self.catalogue.read() as session:
             row = recordings.by_id(session, recording)
             complete = dispositions.destroyed(session, row)
-        return complete and row.envelope_text == "" and not self.parts(recording)
+            keys = set(keys_of(session, recording))
+        return complete and row.envelope_text == "" and not keys & set(self.objects.keys())
 
     @staticmethod
     def key_of(recording: str, part: str) -> str:
         """Return an object's key."""
         return key_of(RecordingId(recording), part)  # type: ignore[arg-type]
-
-    def _forget(self, _recording: str, files: Sequence[str]) -> None:
-        for name in files:
-            (self.renditions / name).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Let go of the database."""

@@ -1,7 +1,7 @@
 """`rendition`: a small picture of a film, made for whoever may play it, kept sealed.
 
 It shows footage, so it is encrypted to the same keys as the evidence; who looks at it is in the
-log. Its file is named by its own digest: a worker that comes late leaves another file, which
+log. Each attempt seals under an id of its own: a worker that comes late leaves an object that
 nobody refers to and `sweep` removes.
 """
 
@@ -21,9 +21,9 @@ from storage.catalogue.job_tables import RenditionRow
 from storage.catalogue.jobs import Job
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.event import Outcome, PremisType
-from storage.durable import place
-from storage.errors import FixityError, LiuhenError
-from storage.recording import RecordingId
+from storage.errors import FixityError, LiuhenError, ObjectMissingError
+from storage.recording import RecordingId, new_recording_id
+from storage.vault.objects import RENDITION, key_of
 from storage.vault.ranges import PlainReader
 from storage.vault.sealing import (
     DATA_KEY,
@@ -44,35 +44,33 @@ class NoPictureError(LiuhenError):
 
 
 def work(office: Office, job: Job, _step: Step) -> Facts:
-    """Make the picture, seal it, and put it on the disk. Raises: NoPictureError, as unwrapping."""
+    """Make the picture, seal it, and store it. Raises: NoPictureError, as unwrapping."""
     with unwrapped(office, job, "rendition") as (_row, file):
         try:
             picture = office.sandbox.poster(file, _row.size)
         except MediaToolError as error:
             raise NoPictureError(recording=recording_of(job), reason=error.reason) from error
-    own, station = RecordingId(UUID(job.id)), office.settings.station
+    own, station = new_recording_id(office.clock(), office.entropy(10)), office.settings.station
     data_key = office.entropy(DATA_KEY)
     sealer = Sealer(io.BytesIO(picture), data_key=data_key, context=context_of(own, station))
-    sealed = b"".join(bytes(block) for block in sealer)
-    digest = hashlib.sha256(sealed).hexdigest()
-    office.renditions.mkdir(mode=0o700, exist_ok=True)
-    place(office.renditions / digest, sealed)
+    stored = office.objects.put(key_of(own, RENDITION), sealer)
     return {
+        "id": str(own),
         "size": len(picture),
         "sha256": hashlib.sha256(picture).hexdigest(),
-        "sealed_sha256": digest,
+        "sealed_sha256": stored.digest.hex,
         "envelope": seal_envelope(data_key, own, station, office.ring.recipients).decode(),
     }
 
 
 def settle(_office: Office, uow: UnitOfWork, job: Job, found: Facts) -> Facts:
-    """Refer to the file that lies there, and say in the log that it was made.
+    """Refer to the object that lies there, and say in the log that it was made.
 
     Raises: DestroyedError: the recording went while the picture was made.
     """
     recordings.present(uow.session, recording_of(job))
     row = RenditionRow(
-        id=job.id,
+        id=found["id"],
         recording_id=recording_of(job),
         kind=POSTER,
         at=uow.at,
@@ -93,7 +91,7 @@ def poster(service: Service, visitor: Visitor, recording: UUID) -> bytes | None:
     """Return the newest picture of a recording as a JPEG, None where none was made.
 
     Who asks is in the log before this returns.
-    Raises: ApiError(forbidden), NotFoundError, FixityError, KeyRingError, EnvelopeError.
+    Raises: ApiError(forbidden), NotFoundError, as `_opened`.
     """
     office = service.office
     row = service.recording(visitor, recording, Act.PLAY)
@@ -110,24 +108,28 @@ def poster(service: Service, visitor: Visitor, recording: UUID) -> bytes | None:
 
 
 def _opened(office: Office, made: RenditionRow) -> bytes:
-    """Return what was sealed, verified. Raises: FixityError, KeyRingError, EnvelopeError."""
+    """Return what was sealed, verified.
+
+    Raises: FixityError (also where it is missing), ArchiveAwayError, KeyRingError, EnvelopeError,
+    VaultError.
+    """
     own = RecordingId(UUID(made.id))
+    key = key_of(own, RENDITION)
     try:
-        sealed = (office.renditions / made.sealed_sha256).read_bytes()
-    except OSError as error:
-        raise FixityError(part="rendition", rendition=made.id, problem="missing") from error
+        size = office.objects.facts(key).size
+    except ObjectMissingError as error:
+        raise FixityError(part=RENDITION, rendition=made.id, problem="missing") from error
     envelope = made.envelope_text.encode()
-    key = office.ring.open_key(recipients_of(envelope, own))
-    opened = open_envelope(envelope, key, own)
+    opened = open_envelope(envelope, office.ring.open_key(recipients_of(envelope, own)), own)
     reader = PlainReader(
-        lambda offset, length: sealed[offset : offset + length],
-        len(sealed),
+        lambda offset, length: office.objects.read(key, offset, length),
+        size,
         opened.data_key,
         opened.context,
     )
     picture = b"".join(reader.read(0, reader.size))
     if hashlib.sha256(picture).hexdigest() != made.sha256:
-        raise FixityError(part="rendition", rendition=made.id)
+        raise FixityError(part=RENDITION, rendition=made.id)
     return picture
 
 

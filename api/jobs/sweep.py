@@ -4,6 +4,7 @@ Given up are uploads that nobody wrote to for weeks, and the parts of writes old
 upload still under way. An object without a row is only told at first. It is removed when every
 sweep of `sweep_days` found it so, it has no lock, no upload, no entry of an accession and no place
 in this station's journal: evidence is none of these. A station that still has the file begins anew.
+A rendition that no row refers to (its maker died, or came too late) goes after a day.
 """
 
 from collections.abc import Iterable
@@ -21,6 +22,7 @@ from storage.catalogue.unit_of_work import UnitOfWork, View
 from storage.custody.event import PremisType
 from storage.errors import ObjectMissingError
 from storage.recording import RecordingId
+from storage.vault.objects import RENDITION
 
 _IDLE_UPLOAD = timedelta(days=14)
 _STRAY = timedelta(days=1)
@@ -30,13 +32,16 @@ _LONGEST = 10_000  # objects told of in one result
 def work(office: Office, job: Job, _step: Step) -> Facts:
     """Do all of it; each part may be done again."""
     now = office.clock()
-    stray = _stray_renditions(office, now - _STRAY)
     given_up = office.uploads.sweep(now - _IDLE_UPLOAD)
     handed_in = office.reception.sweep(now)
     unfinished = office.objects.sweep(_oldest(office, now - _IDLE_UPLOAD))
     seen = _orphans(office, now)
-    until = now - timedelta(days=office.settings.sweep_days)
-    old = [key for key, since in seen.items() if datetime.fromisoformat(since) <= until]
+    grace = timedelta(days=office.settings.sweep_days)
+    old = [
+        key
+        for key, since in seen.items()
+        if datetime.fromisoformat(since) <= now - (_STRAY if key.endswith(RENDITION) else grace)
+    ]
     removed, kept = [], []
     for recording, keys in groupby(sorted(old), key=lambda key: key.partition("/")[0]):
         if _remove(office, job, recording, list(keys)):
@@ -48,7 +53,6 @@ def work(office: Office, job: Job, _step: Step) -> Facts:
         "uploads": given_up,
         "handed_in": handed_in,
         "unfinished": unfinished,
-        "renditions": stray,
         "orphans": dict(sorted(left.items())[:_LONGEST]),
         "removed": removed,
         "kept": kept,
@@ -65,28 +69,12 @@ def _orphans(office: Office, now: datetime) -> dict[str, str]:
     """Return the objects without a row, with the time of the first sweep that found them so."""
     with office.catalogue.read() as session:
         last = jobs.newest_done(session, "sweep")
-        known = set(jobs.recording_ids(session))
+        known = set(jobs.object_ids(session))
     before = (last.result or {}).get("orphans", {}) if last is not None else {}
     found = office.objects.keys()
     return {
         key: before.get(key, now.isoformat()) for key in found if key.partition("/")[0] not in known
     }
-
-
-def _stray_renditions(office: Office, before: datetime) -> int:
-    """Remove the files that no rendition refers to: their makers died, or came too late."""
-    if not office.renditions.is_dir():
-        return 0
-    with office.catalogue.read() as session:
-        known = jobs.rendition_files(session)
-    stray = [
-        file
-        for file in office.renditions.iterdir()
-        if file.name not in known and file.stat().st_mtime < before.timestamp()
-    ]
-    for file in stray:
-        file.unlink(missing_ok=True)
-    return len(stray)
 
 
 def _remove(office: Office, job: Job, recording: str, keys: list[str]) -> bool:
@@ -120,6 +108,7 @@ def _known(session: View, recording: str) -> bool:
     acts = custody_log.LogReader(session).events_of(recordings.subject_of(recording))
     return (
         recordings.exists(session, identity)
+        or jobs.is_rendition(session, recording)
         or uploads.find(session, UploadRow, identity) is not None
         or any(event.act == "recording.accession" for event in acts)
     )

@@ -91,7 +91,8 @@ class LaterLookRow(Audited, Base):
 class RenditionRow(Audited, Base):
     """Something made from a recording (衍生件), kept sealed beside the evidence, never as it.
 
-    `sha256` is that of what was made; `sealed_sha256` that of the file, which is its name too.
+    Its object lies under its own id. `sha256` is that of what was made, `sealed_sha256` that of
+    the object.
     """
 
     __tablename__ = "rendition"

@@ -419,10 +419,9 @@ def renditions_of(session: Session, recording_id: str) -> list[RenditionRow]:
     return list(session.scalars(wanted.order_by(RenditionRow.id)))
 
 
-def rendition_files(session: Session) -> set[str]:
-    """Return the name of every rendition's file; those without a key any more are not wanted."""
-    wanted = select(RenditionRow.sealed_sha256).where(RenditionRow.envelope_text != "")
-    return set(session.scalars(wanted))
+def is_rendition(session: Session, untrusted_id: str) -> bool:
+    """Tell whether this is the id of a rendition."""
+    return session.get(RenditionRow, untrusted_id) is not None
 
 
 def recordings_kept(session: Session) -> int:
@@ -431,9 +430,10 @@ def recordings_kept(session: Session) -> int:
     return session.scalar(wanted.where(RecordingRow.destroyed_at.is_(None))) or 0
 
 
-def recording_ids(session: Session) -> Iterator[str]:
-    """Yield the id of every recording that ever was; destroyed ones too."""
-    yield from session.scalars(select(RecordingRow.id).execution_options(yield_per=1000))
+def object_ids(session: Session) -> Iterator[str]:
+    """Yield every id that objects may lie under: of recordings that ever were, and renditions."""
+    for own in (RecordingRow.id, RenditionRow.id):
+        yield from session.scalars(select(own).execution_options(yield_per=1000))
 
 
 def recordings_after(session: Session, recording_id: str, limit: int) -> list[RecordingRow]:

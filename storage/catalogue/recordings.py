@@ -5,7 +5,7 @@ twice. What the sealed record says never changes; attribution (whose, when) is t
 and every change of it is an entry in the log.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -169,9 +169,17 @@ def extend_retention(
 
 
 def note_archived(
-    uow: UnitOfWork, recording: UUID | str, digest: Digest, archive: str, *, actor: str
+    uow: UnitOfWork,
+    recording: UUID | str,
+    digest: Digest,
+    archive: str,
+    *,
+    renditions: Sequence[str],
+    actor: str,
 ) -> RecordingRow:
     """Write down that the payload was copied into the archive of this name, and read back there.
+
+    So were renditions, of these SHA-256.
 
     Raises: NotFoundError, DestroyedError.
     """
@@ -184,6 +192,7 @@ def note_archived(
         actor=actor,
         subject=subject_of(row.id),
         payload=str(digest),
+        renditions=list(renditions),
         archive=archive,
     )
     return row

@@ -2,7 +2,8 @@
 
 Three objects per recording: `<id>/payload` and `<id>/record.json` under COMPLIANCE, so that
 nobody shortens or deletes, and `<id>/envelope.json` under GOVERNANCE, so that key rotation and
-destruction stay possible as acts of two persons. Objects are written once.
+destruction stay possible as acts of two persons. Objects are written once. What was made from a
+recording is `<id>/rendition` under an id of its own; it can be made anew, so nothing locks it.
 """
 
 import re
@@ -22,12 +23,13 @@ PAYLOAD = "payload"
 RECORD = "record.json"
 ENVELOPE = "envelope.json"
 PARTS = (PAYLOAD, RECORD, ENVELOPE)
+RENDITION = "rendition"
 
 LATEST_LOCK = datetime(2100, 1, 1, tzinfo=UTC)
 
 _KEY = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
-    r"/(?:payload|record\.json|envelope\.json)"
+    r"/(?:payload|record\.json|envelope\.json|rendition)"
 )
 
 
@@ -42,6 +44,7 @@ MODES = {
     PAYLOAD: LockMode.COMPLIANCE,
     RECORD: LockMode.COMPLIANCE,
     ENVELOPE: LockMode.GOVERNANCE,
+    RENDITION: LockMode.GOVERNANCE,
 }
 
 

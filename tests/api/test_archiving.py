@@ -1,18 +1,21 @@
-"""Old payloads in an archive: read from there, kept as well, recalled, and away when it is away."""
+"""Old payloads and their pictures in an archive: read from there, kept as well, recalled, and away when it is away."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from typer.testing import CliRunner
 
 from api import archiving
 from api.cli import app
-from api.whole_check import whole_check
+from api.jobs import rendition
+from api.jobs.running import Runner
+from api.whole_check import orphans, whole_check
 from api.wiring import Office, attach_archive
-from storage.catalogue import custody_log, recordings
-from storage.errors import ArchiveAwayError, RetentionError
+from storage.catalogue import custody_log, jobs, recordings
+from storage.errors import ArchiveAwayError, FixityError, RetentionError
 from storage.vault.folder_objects import set_immutable
-from storage.vault.objects import PAYLOAD
+from storage.vault.objects import PAYLOAD, RENDITION
 from tests.office import FIRST, SECOND, Desk, dock, segment
 
 
@@ -42,6 +45,30 @@ def archive_all(desk, **more):
 def reopened(desk):
     desk.office.close()
     return Office.open(desk.office.settings)
+
+
+def pictured(desk, row):
+    """Have a picture made of a recording; return its object's key."""
+    runner = Runner(desk.office)
+    with desk.office.catalogue.write() as uow:
+        runner.life = jobs.register(uow, f"worker-{uow.new_id()}", over=None)
+        actor, subject = f"person:{desk.persons['zhang']}", f"recording:{row.id}"
+        job = jobs.ask(uow, "rendition", subject, actor=actor).id
+    assert runner.run(job, 1, lambda _name, function: function()) == "done"
+    with desk.office.catalogue.read() as session:
+        made = jobs.newest_rendition(session, row.id, rendition.POSTER)
+    return f"{made.id}/{RENDITION}"
+
+
+def picture(desk, row):
+    return rendition.poster(desk.service, desk.visitor("zhang"), UUID(row.id))
+
+
+def archived_with(desk, row):
+    """Return the SHA-256 of the renditions that each entry of its archiving names."""
+    with desk.office.catalogue.read() as session:
+        events = custody_log.LogReader(session).events_of(f"recording:{row.id}")
+    return [one.details["renditions"] for one in events if one.act == "recording.archive"]
 
 
 def payload(desk, row):
@@ -88,10 +115,66 @@ def test_what_is_recalled_lies_in_the_first_store_again(desk):
     assert list(whole_check(desk.office)) == []
 
 
-@pytest.mark.parametrize("step", ["copied", "let-go", "noted"])
+def test_a_picture_goes_where_its_payload_goes_and_comes_back_with_it(desk):
+    row, other = rows(desk)
+    key, objects = pictured(desk, row), desk.office.objects
+    digest, shown = objects.digest(key), picture(desk, row)
+    archive_all(desk)
+    assert objects.archived(key)
+    assert objects.archive_store.digest(key) == digest
+    assert (archived_with(desk, row), archived_with(desk, other)) == ([[digest.hex]], [[]])
+    assert picture(desk, row) == shown
+    assert (list(whole_check(desk.office)), orphans(desk.office)) == ([], [])
+    later = pictured(desk, row)
+    assert not objects.archived(later)
+    archiving.recall(desk.office, row.id, actor="person:clerk")
+    assert not objects.archived(key)
+    assert picture(desk, row) == shown
+    archive_all(desk)
+    assert objects.archived(key)
+    assert objects.archived(later)
+
+
+@pytest.mark.parametrize("how", ["lost", "damaged"])
+def test_no_evidence_waits_for_a_picture_that_is_lost_or_damaged(desk, how):
+    row = rows(desk)[0]
+    key = pictured(desk, row)
+    path = desk.office.settings.home / "objects" / key
+    data = path.read_bytes()
+    path.unlink()
+    if how == "damaged":
+        path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    archive_all(desk)
+    assert not payload(desk, row).exists()
+    assert path.exists() is (how == "damaged")
+    assert archived_with(desk, row) == [[]]
+    with pytest.raises(FixityError):
+        picture(desk, row)
+    archiving.recall(desk.office, row.id, actor="person:clerk")
+    pictured(desk, row)
+    assert picture(desk, row)
+
+
+def test_a_picture_whose_payload_stays_is_copied_and_stays_too(desk, monkeypatch):
+    """As in a bucket, which lets nothing go that is locked."""
+    row = rows(desk)[0]
+    key = pictured(desk, row)
+    monkeypatch.setattr(type(desk.office.objects.first), "let_go", lambda *_given: False)
+    assert not any(one.freed for one in archive_all(desk))
+    assert not desk.office.objects.archived(key)
+    assert desk.office.objects.archive_store.facts(key)
+    assert len(archived_with(desk, row)[0]) == 1
+
+
+STEPS = ["copied", "let-go", "rendition-copied", "rendition-let-go", "noted"]
+
+
+@pytest.mark.parametrize("step", STEPS)
 def test_cut_short_after_any_step_the_next_run_goes_on(desk, step):
     class Died(BaseException):
         pass
+
+    keys = [pictured(desk, row) for row in rows(desk)]
 
     def die(reached):
         if reached == step:
@@ -100,8 +183,15 @@ def test_cut_short_after_any_step_the_next_run_goes_on(desk, step):
     with pytest.raises(Died):
         archive_all(desk, on_step=die)
     assert list(whole_check(desk.office)) == []
-    archive_all(desk)
-    assert all(row.archived_at and not payload(desk, row).exists() for row in rows(desk))
+    steps = []
+    archive_all(desk, on_step=steps.append)
+    assert set(steps) == set(STEPS)
+    for row, key in zip(rows(desk), keys, strict=True):
+        assert row.archived_at
+        assert not payload(desk, row).exists()
+        assert desk.office.objects.archived(key)
+        assert archived_with(desk, row) == [[desk.office.objects.digest(key).hex]]
+        assert picture(desk, row)
     assert list(whole_check(desk.office)) == []
 
 
@@ -126,6 +216,7 @@ def test_an_archive_that_is_away_is_told_and_nothing_is_made_in_an_empty_folder(
 
 
 def test_a_disk_unplugged_amid_work_is_away_and_not_evidence_that_is_missing(desk, tmp_path):
+    pictured(desk, rows(desk)[0])
     archive_all(desk)
     key = f"{rows(desk)[0].id}/{PAYLOAD}"
     assert desk.office.objects.read(key, 0, 10)
@@ -135,6 +226,7 @@ def test_a_disk_unplugged_amid_work_is_away_and_not_evidence_that_is_missing(des
         lambda: desk.office.objects.facts(key),
         lambda: desk.office.objects.lock(key, desk.office.clock()),
         lambda: desk.office.objects.delete(key, desk.office.clock()),
+        lambda: picture(desk, rows(desk)[0]),
     ):
         with pytest.raises(ArchiveAwayError):
             use()

@@ -24,8 +24,9 @@ from api.reconcile import Workers, start_jobs
 from api.whole_check import orphans, whole_check
 from storage.catalogue import custody_log, jobs, people, recordings
 from storage.catalogue.jobs import State, TurnLostError, WorkerBusyError
-from storage.errors import ConflictError, NotFoundError
+from storage.errors import ConflictError, FixityError, NotFoundError
 from storage.recording import new_recording_id
+from storage.vault.objects import RENDITION, key_of
 from tests.office import FIRST, PASSWORD, Desk, dock, segment
 
 PATIENCE_S = 60
@@ -69,6 +70,10 @@ def row(desk, job):
 def run(desk, runner, kind, subject="system", **more):
     job = ask(desk, kind, subject, **more)
     return row(desk, job), runner.run(job, 1, STEP), row(desk, job)
+
+
+def renditions(desk):
+    return [key for key in desk.office.objects.keys() if key.endswith(RENDITION)]  # noqa: SIM118 - a store, not a dict
 
 
 def entries(desk, recording, act):
@@ -467,8 +472,9 @@ def test_a_poster_is_made_kept_sealed_and_shown_against_an_entry(desk, runner):
     assert (told, after.error) == ("done", None)
     picture = rendition.poster(desk.service, zhang, UUID(video.id))
     assert picture.startswith(b"\xff\xd8\xff")
-    (file,) = desk.office.renditions.iterdir()
-    assert picture not in file.read_bytes()
+    (key,) = renditions(desk)
+    assert picture not in desk.office.objects.read(key, 0, 1 << 20)
+    assert orphans(desk.office) == []
     purposes = [one.details["purpose"] for one in entries(desk, video.id, "recording.access")]
     assert purposes == ["rendition", "rendition"]
     assert list(whole_check(desk.office)) == []
@@ -480,14 +486,28 @@ def test_a_rendition_nobody_refers_to_is_swept_the_others_stay(desk, runner):
     video = kept(desk)[0]
     actor = f"person:{desk.persons['zhang']}"
     run(desk, runner, "rendition", f"recording:{video.id}", actor=actor)
-    (made,) = desk.office.renditions.iterdir()
-    stray = desk.office.renditions / ("0" * 64)
-    stray.write_bytes(b"late")
-    long_ago = desk.office.clock().timestamp() - 3 * 86400
-    for file in (made, stray):
-        os.utime(file, (long_ago, long_ago))
-    assert run(desk, runner, "sweep")[2].result["renditions"] == 1
-    assert list(desk.office.renditions.iterdir()) == [made]
+    (made,) = renditions(desk)
+    late = new_recording_id(desk.office.clock(), desk.office.entropy(10))
+    stray = desk.office.objects.put(key_of(late, RENDITION), [b"late"]).key
+    assert run(desk, runner, "sweep")[2].result["orphans"].keys() == {stray}
+    _grow_old(desk, stray, timedelta(hours=23))
+    assert run(desk, runner, "sweep")[2].result["removed"] == []
+    _grow_old(desk, stray, timedelta(hours=25))
+    assert run(desk, runner, "sweep")[2].result["removed"] == [str(late)]
+    assert renditions(desk) == [made]
+
+
+def test_a_picture_made_again_lies_beside_the_first_and_is_the_one_shown(desk, runner):
+    video, zhang = kept(desk)[0], desk.visitor("zhang")
+    for count in (1, 2):
+        run(desk, runner, "rendition", f"recording:{video.id}", actor=zhang.actor, slot=str(count))
+        assert len(renditions(desk)) == count
+    newest = max(renditions(desk))
+    with desk.office.catalogue.read() as session:
+        assert newest.startswith(jobs.newest_rendition(session, video.id, rendition.POSTER).id)
+    desk.office.objects.delete(newest, desk.office.clock())
+    with pytest.raises(FixityError):
+        rendition.poster(desk.service, zhang, UUID(video.id))
 
 
 def test_what_has_no_picture_gives_no_poster(desk, runner):
@@ -594,11 +614,12 @@ def _events(desk, recording):
         return custody_log.LogReader(session).events_of(recordings.subject_of(recording))
 
 
-def _grow_old(desk, key):
-    """Say that the last sweep saw the orphan long ago."""
+def _grow_old(desk, key, age=None):
+    """Say that the last sweep saw the orphan that long ago; beyond the grace unless told."""
     with desk.office.catalogue.write() as uow:
         last = jobs.newest_done(uow.session, "sweep")
-        long_ago = uow.at - timedelta(days=desk.office.settings.sweep_days, hours=1)
+        grace = timedelta(days=desk.office.settings.sweep_days, hours=1)
+        long_ago = uow.at - (age or grace)
         last.result = (last.result or {}) | {"orphans": {key: long_ago.isoformat()}}
 
 

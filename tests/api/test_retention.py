@@ -32,7 +32,7 @@ def kept(tmp_path_factory):
     )
     office = desk.office
     url = office.settings.database
-    archive = Archive(url, office.objects, office.clock(), office.renditions).found()
+    archive = Archive(url, office.objects, office.clock()).found()
     archive.key = office.ring.signing("centre")
     gone, ordinary, held, major = (archive.keep(bytes([number])) for number in range(4))
     with archive.catalogue.write() as uow:

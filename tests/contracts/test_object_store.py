@@ -22,7 +22,7 @@ from storage.errors import (
     VaultError,
 )
 from storage.recording import new_recording_id
-from storage.vault.objects import ENVELOPE, PAYLOAD, RECORD, LockMode, key_of
+from storage.vault.objects import ENVELOPE, PAYLOAD, RECORD, RENDITION, LockMode, key_of
 
 MIB = 1 << 20
 LATER = datetime(9999, 1, 1, tzinfo=UTC)
@@ -101,8 +101,9 @@ def test_a_lock_that_ended_lets_the_object_go(store, recording):
     store.delete(key, datetime.now(UTC))  # absent is deleted
 
 
-def test_an_envelope_is_locked_in_governance(store, recording, now):
-    key = key_of(recording, ENVELOPE)
+@pytest.mark.parametrize("part", [ENVELOPE, RENDITION])
+def test_an_envelope_or_a_rendition_is_locked_in_governance(store, recording, now, part):
+    key = key_of(recording, part)
     store.put(key, [b"{}"])
     store.lock(key, now + timedelta(days=1))
     assert store.facts(key).mode is LockMode.GOVERNANCE

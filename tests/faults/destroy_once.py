@@ -20,7 +20,7 @@ def opened(folder: Path, at: datetime) -> Archive:
     """Open the archive in a folder, at a time."""
     objects = FolderObjects(folder / "objects", os.urandom, immutable=False)
     url = f"sqlite:///{folder}/catalogue.sqlite"
-    return Archive(url, objects, at, folder / "renditions")
+    return Archive(url, objects, at)
 
 
 def killed(folder: Path, at: datetime, disposition: str, step: str, nth: int) -> None:

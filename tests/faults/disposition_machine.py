@@ -136,7 +136,6 @@ class DispositionMachine(RuleBasedStateMachine):
             f"sqlite:///{self.folder}/c.sqlite",
             objects,
             START,
-            self.folder / "renditions",
             bounds=bounds,
             entropy=Random(2).randbytes,
         )
@@ -823,7 +822,7 @@ class DispositionMachine(RuleBasedStateMachine):
 def found_template(folder: Path) -> Path:
     """Make the catalogue that every run begins with; return its file."""
     path = folder / "template.sqlite"
-    archive = Archive(f"sqlite:///{path}", FolderObjects(folder / "o", os.urandom), START, folder)
+    archive = Archive(f"sqlite:///{path}", FolderObjects(folder / "o", os.urandom), START)
     archive.found().close()
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -27,7 +27,7 @@ STEPS = (
     "envelope-deleted",  # in the transaction that is the point of no return
     "shredded",
     *(f"{part}-deleted" for part in PARTS),
-    "derived-deleted",
+    "rendition-deleted",
     "gone",
 )
 ONCE = "certified"
@@ -104,6 +104,8 @@ def decided(memory: Path) -> Path:
     folder.mkdir()
     archive: Archive = destroy_once.opened(folder, datetime(2026, 11, 23, 2, tzinfo=UTC)).found()
     ids = [archive.keep(b"%d" % number) for number in range(MANY)]
+    for one in ids:
+        archive.rendition(one)
     archive.at += ORDINARY
     disposition = archive.decided(*ids)
     (folder / "decided").write_text(f"{disposition} {archive.at.isoformat()}")

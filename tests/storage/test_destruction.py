@@ -4,6 +4,7 @@ import json
 import os
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,13 +16,12 @@ from storage.catalogue import classes, custody_log, dispositions, holds, jobs, r
 from storage.catalogue.audit import audit
 from storage.catalogue.dispositions import DispositionError, StillKeptError
 from storage.catalogue.holds import NewHold
-from storage.catalogue.job_tables import RenditionRow
-from storage.custody.event import PremisType
 from storage.destruction import CERTIFICATE_DOMAIN, ClockDoubtedError
-from storage.errors import ConflictError, DestroyedError, RetentionError
+from storage.errors import ArchiveAwayError, ConflictError, DestroyedError, RetentionError
 from storage.signing import verify_document
 from storage.vault.folder_objects import FolderObjects
 from storage.vault.objects import ENVELOPE, PARTS, PAYLOAD
+from storage.vault.tiered_objects import TieredObjects
 from tests.keeping import ORDINARY, TOWNSHIP, WHO, Archive
 from tests.servers.database import Database
 
@@ -30,7 +30,7 @@ from tests.servers.database import Database
 def archive(tmp_path, now):
     database = Database.fresh(tmp_path)
     objects = FolderObjects(tmp_path / "objects", os.urandom, immutable=False)
-    archive = Archive(database.url, objects, now, tmp_path / "renditions").found()
+    archive = Archive(database.url, objects, now).found()
     yield archive
     archive.close()
     database.drop()
@@ -396,34 +396,74 @@ def test_the_store_itself_refuses_what_is_locked_or_held(archive, part):
 
 def test_renditions_go_with_their_recording(archive):
     recording = archive.keep()
-    archive.renditions.mkdir()
-    (archive.renditions / ("a" * 64)).write_bytes(b"sealed picture")
-    with archive.catalogue.write() as uow:
-        row = RenditionRow(
-            id=uow.new_id(),
-            recording_id=recording,
-            kind="poster",
-            at=uow.at,
-            asked_by=WHO,
-            size=1,
-            sha256="b" * 64,
-            sealed_sha256="a" * 64,
-            envelope_text="{}",
-        )
-        uow.session.add(row)
-        uow.record(
-            "recording.rendition",
-            PremisType.CREATION,
-            row,
-            actor=WHO,
-            subject=f"recording:{recording}",
-        )
+    made = [archive.rendition(recording) for _ in range(2)]
+    other = archive.rendition(archive.keep(b"other"))
     archive.at += ORDINARY
     archive.execute(archive.decided(recording))
-    assert list(archive.renditions.iterdir()) == []
+    assert archive.gone(recording)
+    assert {*made, other} & set(archive.objects.keys()) == {other}
     with archive.catalogue.read() as session:
-        assert [one.envelope_text for one in jobs.renditions_of(session, recording)] == [""]
+        assert [one.envelope_text for one in jobs.renditions_of(session, recording)] == ["", ""]
         assert list(audit(session, [])) == []
+
+
+@pytest.fixture
+def safe(archive, tmp_path):
+    """An archive behind the store, `there` or away; and a recording with a rendition due now."""
+
+    def attach():
+        if not safe.there:
+            raise ArchiveAwayError(archive="safe")
+        return safe.objects
+
+    objects = FolderObjects(tmp_path / "safe", os.urandom, immutable=False)
+    safe = SimpleNamespace(there=True, objects=objects)
+    archive.objects = TieredObjects(archive.objects, attach)
+    safe.recording = archive.keep()
+    safe.payload, safe.made = (
+        archive.key_of(safe.recording, PAYLOAD),
+        archive.rendition(safe.recording),
+    )
+    archive.at += ORDINARY
+    return safe
+
+
+@pytest.mark.parametrize("freed", [True, False])
+def test_an_archived_rendition_goes_with_its_recording(archive, safe, freed):
+    for key in (safe.payload, safe.made):
+        archive.objects.archive(key)
+        assert not freed or archive.objects.let_go(key)
+    assert archive.execute(archive.decided(safe.recording)) == {"gone": 1}
+    assert archive.gone(safe.recording)
+    assert list(safe.objects.keys()) == []
+
+
+@pytest.mark.parametrize("freed", [True, False])
+@pytest.mark.parametrize(
+    "step", ["shredded", "payload-deleted", "envelope.json-deleted", "rendition-deleted"]
+)
+def test_a_destruction_is_not_complete_while_the_archive_is_away(archive, safe, step, freed):
+    for key in (safe.payload, safe.made):
+        archive.objects.archive(key)
+        assert not freed or archive.objects.let_go(key)
+
+    def unplug(now):
+        safe.there &= now != step
+
+    archive.on_step = unplug
+    disposition = archive.decided(safe.recording)
+    with pytest.raises(ArchiveAwayError):
+        archive.execute(disposition)
+    assert state(archive, disposition, safe.recording) == "shredded"
+    with archive.catalogue.read() as session:
+        assert dispositions.tombstone(session, safe.recording).verified_at is None
+    with pytest.raises(ArchiveAwayError):
+        archive.execute(disposition)
+
+    safe.there, archive.on_step = True, lambda _step: None
+    assert archive.execute(disposition) == {"gone": 1}
+    assert archive.gone(safe.recording)
+    assert list(safe.objects.keys()) == []
 
 
 def test_a_class_is_given_by_one_and_taken_by_two(archive):

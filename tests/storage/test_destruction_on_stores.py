@@ -22,7 +22,8 @@ from storage.catalogue.holds import NewHold
 from storage.errors import RetentionError
 from storage.vault.folder_objects import FolderObjects, set_immutable
 from storage.vault.minio_objects import MinioObjects
-from storage.vault.objects import PARTS
+from storage.vault.objects import PARTS, PAYLOAD
+from storage.vault.tiered_objects import TieredObjects
 from tests.keeping import ORDINARY, WHO, Archive
 from tests.servers.database import Database
 
@@ -60,8 +61,7 @@ def archive(store, tmp_path):
     database = Database.fresh(tmp_path)
     start = datetime.now(UTC).replace(microsecond=0) - ORDINARY - timedelta(hours=1)
     bounds = Bounds(brake_items=1000, brake_share=1.0, cooling=timedelta(minutes=1))
-    renditions = tmp_path / "renditions"
-    archive = Archive(database.url, store.objects, start, renditions, bounds=bounds).found()
+    archive = Archive(database.url, store.objects, start, bounds=bounds).found()
     yield archive
     archive.close()
     database.drop()
@@ -74,12 +74,27 @@ def to_the_present(archive):
 
 def test_what_is_due_goes_for_good(archive):
     recording, younger = archive.keep(b"x" * 100_000), None
+    archive.rendition(recording)
     to_the_present(archive)
     younger = archive.keep(b"young")
     assert archive.execute(archive.decided(recording)) == {"gone": 1}
     assert archive.gone(recording)
     assert archive.whole(younger)
     assert {key.partition("/")[0] for key in archive.objects.keys()} == {younger}  # noqa: SIM118 - a store, not a dict
+
+
+def test_what_has_a_copy_in_an_archive_goes_there_too(archive, store, tmp_path):
+    first = FolderObjects(tmp_path / "first", os.urandom, immutable=False)
+    archive.objects = TieredObjects(first, lambda: store.objects)
+    recording = archive.keep()
+    keys = {archive.key_of(recording, PAYLOAD), archive.rendition(recording)}
+    for key in keys:
+        archive.objects.archive(key)
+    assert set(store.objects.keys()) == keys
+    to_the_present(archive)
+    assert archive.execute(archive.decided(recording)) == {"gone": 1}
+    assert archive.gone(recording)
+    assert list(store.objects.keys()) == []
 
 
 @pytest.mark.parametrize("kept_by", ["lock", "hold", "link"])

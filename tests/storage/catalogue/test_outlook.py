@@ -18,7 +18,7 @@ from tests.servers.database import Database
 def archive(tmp_path, now):
     database = Database.fresh(tmp_path)
     objects = FolderObjects(tmp_path / "objects", os.urandom, immutable=False)
-    archive = Archive(database.url, objects, now, tmp_path / "renditions").found()
+    archive = Archive(database.url, objects, now).found()
     yield archive
     archive.close()
     database.drop()
