@@ -88,17 +88,21 @@ class Fixity:
             yield from self._one(one, owners)
 
     def leftovers(self, gone: Mapping[str, Iterable[str]]) -> Iterator[Fault]:
-        """Yield what is left of recordings whose destruction is said to be complete.
+        """Yield what is left, or may be, of recordings whose destruction is said to be complete.
 
         `gone` has the keys of each one's objects.
         """
         for recording, keys in gone.items():
             for key in keys:
+                part = key.rpartition("/")[2]
                 try:
                     self.objects.facts(key)
                 except ObjectMissingError:
                     continue
-                yield Fault(Problem.NOT_GONE, recording, key.rpartition("/")[2])
+                except LiuhenError as error:
+                    yield Fault(Problem.UNREADABLE, recording, part, error.facts)
+                else:
+                    yield Fault(Problem.NOT_GONE, recording, part)
 
     def orphans(self, known: Iterable[str]) -> Iterator[str]:
         """Yield the keys of objects that belong to no known recording: attempts cut short."""

@@ -14,6 +14,7 @@ from api.whole_check import orphans, whole_check
 from api.wiring import Office, attach_archive
 from storage.catalogue import custody_log, jobs, recordings
 from storage.errors import ArchiveAwayError, FixityError, RetentionError
+from storage.fixity import Fixity, Problem
 from storage.vault.folder_objects import set_immutable
 from storage.vault.objects import PAYLOAD, RENDITION
 from tests.office import FIRST, SECOND, Desk, dock, segment
@@ -231,6 +232,18 @@ def test_a_disk_unplugged_amid_work_is_away_and_not_evidence_that_is_missing(des
         with pytest.raises(ArchiveAwayError):
             use()
     assert {one.what for one in whole_check(desk.office)} == {"unreadable-object"}
+
+
+def test_what_may_be_left_of_the_destroyed_in_an_archive_that_is_away_is_told(desk, tmp_path):
+    row, office = rows(desk)[0], desk.office
+    key = f"{row.id}/{PAYLOAD}"
+    archive_all(desk)
+    verify = office.ring.verifying
+    fixity = Fixity(office.objects, office.stations, verify("centre"), verify("log"))
+    said = {row.id: [key]}
+    assert [one.what for one in fixity.leftovers(said)] == [Problem.NOT_GONE]
+    (tmp_path / "safe").rename(tmp_path / "elsewhere")
+    assert [one.what for one in fixity.leftovers(said)] == [Problem.UNREADABLE]
 
 
 def test_while_the_archive_is_away_footage_still_comes_in(desk, tmp_path):
