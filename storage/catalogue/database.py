@@ -5,6 +5,7 @@ a view does not change while it is read; its errors become ours. A server that w
 sort otherwise is refused. What stands in the tables is everybody else's business.
 """
 
+import select
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,7 +32,7 @@ _WRITE = "liuhen_write"
 _POOL = 20  # connections of one process, and as many more for a rush
 _SINGLE: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"}
 _USED = "used"
-_FRESH_S = 1.0  # a connection that was in use so lately is there
+_FRESH_S = 1.0  # a connection that was in use so lately is there, or says so
 _STATEMENT_S = 300
 _IDLE_S = 600  # a view that does nothing; it holds back no writer
 _WRITER_IDLE_S = 60  # a writer that does nothing holds back all others
@@ -213,15 +214,16 @@ def _fit(connection: psycopg.Connection[Any], _record: Any) -> None:
 def _ask_idle(engine: Engine) -> None:
     """Let a connection that lay idle be asked first whether it is still there.
 
-    So one that the server ended meanwhile is no error. Of one that was in use just now it is taken
-    for granted: to ask each time would cost as much as a small question.
+    So one that the server ended meanwhile is no error. One that was in use just now is asked only
+    when something came from it unasked, as a server's last word or the end of the line does: to ask
+    each time would cost as much as a small question.
     """
 
     def used(_connection: Any, record: ConnectionPoolEntry) -> None:
         record.info[_USED] = time.monotonic()
 
     def ask(connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
-        if time.monotonic() - record.info.get(_USED, 0.0) < _FRESH_S:
+        if time.monotonic() - record.info.get(_USED, 0.0) < _FRESH_S and not _spoke(connection):
             return
         try:
             engine.dialect.do_ping(connection)
@@ -230,6 +232,15 @@ def _ask_idle(engine: Engine) -> None:
 
     event.listen(engine, "checkin", used)
     event.listen(engine, "checkout", ask)
+
+
+def _spoke(connection: psycopg.Connection[Any]) -> bool:
+    """Tell whether there is anything to read from a connection of which nothing was asked."""
+    if connection.closed:
+        return True
+    line = select.poll()
+    line.register(connection.fileno(), select.POLLIN)
+    return bool(line.poll(0))
 
 
 def _no_nul(_connection: Any, _cursor: Any, _statement: str, parameters: Any, *how: Any) -> None:
