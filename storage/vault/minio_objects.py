@@ -411,8 +411,13 @@ class MinioObjects:
         try:
             return self._done(key, lambda: self._join(key, handle, tags))
         except StoreUnavailableError:
-            with self._asking(Act.READ, key):  # Ceph answers 500 for an upload that is gone
-                self._client.parts(self._bucket, key, handle)
+            try:
+                with self._asking(Act.READ, key):  # Ceph answers 500 for an upload that is gone
+                    self._client.parts(self._bucket, key, handle)
+            except ObjectMissingError:
+                if self._look(key) is None:
+                    raise
+                return None  # a twin, who was at it when we asked, is done since
             raise
         except VaultError as error:
             if error.facts.get("refusal") in _OTHER_PARTS:

@@ -263,6 +263,26 @@ def test_a_part_that_another_writer_replaced_is_not_joined(store, key):
     assert list(store.keys()) == []
 
 
+def test_a_twin_who_is_done_after_we_were_told_to_wait_is_found(
+    s3_server, address, store, key, monkeypatch
+):
+    """Ceph answers 500 while a twin joins the parts; he may be done before our next question."""
+    handle, data = store.begin(key), os.urandom(5 * MIB)
+    marks = [store.add_part(key, handle, 1, 0, data)]
+    ask = store._client.parts
+
+    def too_late(*asked):
+        MinioObjects(address, s3_server.key, os.urandom).complete(key, handle, marks, len(data))
+        return ask(*asked)
+
+    def told_to_wait(*_):
+        raise StoreUnavailableError(key=key, problem="already in progress")
+
+    monkeypatch.setattr(store, "_join", told_to_wait)
+    monkeypatch.setattr(store._client, "parts", too_late)
+    assert store.complete(key, handle, marks, len(data)).digest == Digest.of(data)
+
+
 def test_every_upload_of_a_long_list_is_swept(store, now):
     keys = [key_of(new_recording_id(now, os.urandom(10)), PAYLOAD) for _ in range(5)]
     for key in keys:
