@@ -44,6 +44,7 @@ class Together(Generic[Item, Answer]):
         """Act for all; where that fails and one of them may be the cause, for each by itself."""
         try:
             answers = self._act([item for item, _ in some])
+            answered = list(zip(some, answers, strict=True))
         except BaseException as error:  # noqa: BLE001 - each caller raises it again
             if len(some) > 1 and isinstance(error, Exception) and not isinstance(error, _COMMON):
                 for one in some:
@@ -52,5 +53,5 @@ class Together(Generic[Item, Answer]):
             for _, waiting in some:
                 waiting.set_exception(error)
         else:
-            for (_, waiting), answer in zip(some, answers, strict=True):
+            for (_, waiting), answer in answered:
                 waiting.set_result(answer)

@@ -85,3 +85,9 @@ def test_whoever_dies_at_work_leaves_nobody_waiting() -> None:
     for item in (1, 2):
         with pytest.raises(KeyboardInterrupt):
             together(item)
+
+
+def test_an_act_that_answers_too_few_leaves_nobody_waiting() -> None:
+    together: Together[int, int] = Together(lambda items: list(items)[1:])
+    with pytest.raises(ValueError, match="shorter"):
+        together(1)
