@@ -521,13 +521,6 @@ TABLE: dict[str, Words] = {
         "请刷新页面,按当前状态重新办理。",
         "Reload and act on the present state.",
     ),
-    "duplicate-recording": Words(
-        409,
-        "同一来源的相同内容已经入库。",
-        "The same bytes of this source are accessioned already.",
-        "无需再次上传。",
-        "There is nothing to do.",
-    ),
     "gate": Words(
         409,
         "按规定现在不能结束:有 {blocking} 项必须满足的要求没有满足。",

@@ -8,8 +8,9 @@ the next call with the same record; at worst it leaves an orphan object, which a
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache, partial
 from typing import Any
 from uuid import UUID
 
@@ -48,7 +49,7 @@ from storage.vault.objects import (
 from storage.vault.sealing import recipients_of
 
 _REMEMBERED = 1000  # payloads
-_Entry = tuple[recordings.NewRecording, Mapping[str, str]]  # and who handed it in here
+_Sealed = partial[recordings.NewRecording]  # all of it but `township` and `retain_until`
 _PREMIS = {
     "source.clear": PremisType.DELETION,
     "submission.refuse": PremisType.QUARANTINE,
@@ -71,7 +72,7 @@ class LocalCentre:
     on_step: Callable[[str], None] = lambda _step: None
     immediate: bool = True
     _read_back: dict[str, Digest] = field(default_factory=dict)
-    _entering: Together[_Entry, RecordingRow] = field(init=False)
+    _entering: Together[_Sealed, RecordingRow] = field(init=False)
     _receiving: Together[RecordingRow, bytes] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -116,15 +117,12 @@ class LocalCentre:
         if payload is not None:
             self.remember(payload)
         self._verify_objects(sealed, envelope)
-        with self.catalogue.glance() as session:
-            township = self._township(session, sealed)
-        until = self._until(self.catalogue.now())
-        new = _new(sealed, record, envelope, until, township)  # it makes sense: now it may be kept
+        new = _read(sealed, record, envelope, self._handed_in(sealed))  # first: it makes sense
         self._put_record(sealed.id, record)
         self.on_step("record-stored")
         self.objects.put(key_of(sealed.id, ENVELOPE), [envelope])
         self.on_step("envelope-stored")
-        row = self._entering((new, self._handed_in(sealed)))
+        row = self._entering(new)
         if row.id != sealed.recording:
             self.discard(sealed.id)
         self.on_step("catalogued")
@@ -140,6 +138,10 @@ class LocalCentre:
         while len(self._read_back) >= _REMEMBERED:
             self._read_back.pop(next(iter(self._read_back)), None)
         self._read_back[payload.key] = payload.digest
+
+    def remembers(self, recording: RecordingId) -> bool:
+        """Tell whether this process has just read back the whole payload."""
+        return key_of(recording, PAYLOAD) in self._read_back
 
     def _put_record(self, recording: RecordingId, record: bytes) -> None:
         """Store the record; one that was never accessioned gives way to a newer one.
@@ -220,7 +222,10 @@ class LocalCentre:
             )
 
     def _handed_in(self, sealed: SealedRecord) -> dict[str, str]:
-        """Return who handed a recording in at this office's reception, and as which submission."""
+        """Return who handed a recording in at this office's reception, and as which submission.
+
+        Only of this office's own station: another one vouches for no person of ours.
+        """
         operator = sealed.operator or ""
         if sealed.station != self.station or not operator.startswith("person:"):
             return {}
@@ -228,18 +233,6 @@ class LocalCentre:
         if name := submission_at(sealed.offered["path"].split("/")):
             found["submission"] = str(name)
         return found
-
-    def _township(self, session: View, sealed: SealedRecord) -> str:
-        """Return whose a recording is: its station's, or the township of who handed it in here.
-
-        Only of this office's own station: another one vouches for no person of ours.
-        """
-        if by := self._handed_in(sealed).get("operator"):
-            return people.person(session, by.removeprefix("person:")).township
-        return people.station(session, sealed.station).township
-
-    def _until(self, at: datetime) -> datetime:
-        return retain_until(self.rulebook, at)
 
     def _finish(self, row: RecordingRow) -> bytes:
         """Do what is left after the transaction; all of it may have been done before."""
@@ -254,30 +247,39 @@ class LocalCentre:
         self.on_step("locked")
         return self._receiving(row)
 
-    def _enter(self, new: Sequence[_Entry]) -> list[RecordingRow]:
+    def _enter(self, sealed: Sequence[_Sealed]) -> list[RecordingRow]:
         """Enter recordings into the catalogue and the log; the same bytes again are the first's."""
         with self.catalogue.write() as uow:
-            until = self._until(uow.at)
-            return [_entered(uow, replace(one, retain_until=until), by) for one, by in new]
+            until = retain_until(self.rulebook, uow.at)
+            whose = cache(partial(_township, uow.session))
+            return recordings.accession(
+                uow, *(one(retain_until=until, township=whose(*_by(one))) for one in sealed)
+            )
 
 
-def _entered(uow: UnitOfWork, new: recordings.NewRecording, by: Mapping[str, str]) -> RecordingRow:
-    try:
-        return recordings.accession(uow, new, **by)
-    except recordings.DuplicateRecordingError as error:
-        return recordings.by_id(uow.session, error.facts["existing"])
+def _by(sealed: _Sealed) -> tuple[str, str | None]:
+    return sealed.keywords["station"], sealed.keywords["handed_in"].get("operator")
 
 
-def _new(
-    sealed: SealedRecord, record: bytes, envelope: bytes, until: datetime, township: str
-) -> recordings.NewRecording:
+def _township(session: View, station: str, operator: str | None) -> str:
+    """Return whose a recording is: its station's, or the township of who handed it in here."""
+    if operator is not None:
+        return people.person(session, operator.removeprefix("person:")).township
+    return people.station(session, station).township
+
+
+def _read(
+    sealed: SealedRecord, record: bytes, envelope: bytes, handed_in: Mapping[str, str]
+) -> _Sealed:
+    """Read what the catalogue keeps. Raises: KeyError, TypeError, ValueError: no record."""
     media = dict(sealed.media)
     start = sealed.clocks["file_start"]
     docked = sealed.clocks.get("docked_at")
     offset = sealed.clocks["offset_s"]
     began = datetime.fromisoformat(start) + timedelta(seconds=offset or 0) if start else None
     duration = media["duration_s"]
-    return recordings.NewRecording(
+    return partial(
+        recordings.NewRecording,
         id=sealed.id,
         source_serial=sealed.source["identity"],
         sha256=sealed.original,
@@ -287,12 +289,11 @@ def _new(
         kind=MediaKind(media["kind"]),
         playable=media["playable"],
         unplayable_reason=media["unplayable_reason"],
-        township=township,
         station=sealed.station,
+        handed_in=handed_in,
         profile=sealed.source["profile"],
         record_text=record.decode(),
         envelope_text=envelope.decode(),
-        retain_until=until,
         container=media["container"],
         duration_s=duration,
         start_at=began,

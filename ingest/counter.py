@@ -80,7 +80,8 @@ class Counter:
         if (kept := self.centre.receipt_of(sealed)) is not None:
             self.uploads.forget(sealed.id)
             return kept
-        stored = self.uploads.assemble(self.station, sealed.id)
+        whole = self.centre.remembers(sealed.id)
+        stored = None if whole else self.uploads.assemble(self.station, sealed.id)
         try:
             receipt = self.centre.take(sealed, record, envelope, stored)
         except (EnvelopeError, FixityError, ObjectConflictError, ObjectMissingError) as error:

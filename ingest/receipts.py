@@ -38,19 +38,17 @@ class Receipts:
         signed = self._signed(rows, checkpoint)
         on_step("receipt-signed")
         with self.catalogue.write() as uow:
-            kept = recordings.several(uow.session, [row.id for row in rows])
-            for row, receipt in zip(rows, signed, strict=True):
-                if kept[row.id].receipt_text is None:
-                    recordings.set_receipt(uow, row.id, receipt)
+            kept = recordings.keep_receipts(uow, signed)
         on_step("receipt-kept")
         return [(kept[row.id].receipt_text or "").encode() for row in rows]
 
-    def _signed(self, rows: Sequence[RecordingRow], checkpoint: str) -> list[str]:
+    def _signed(self, rows: Sequence[RecordingRow], checkpoint: str) -> dict[str, str]:
         indexes = [row.leaf_index for row in rows]
         with self.catalogue.read() as session:
             leaves = custody_log.LogReader(session).texts(indexes)
             proofs = custody_log.proofs_for(session, indexes, checkpoint)
-        return [self._receipt(*one) for one in zip(rows, leaves, proofs, strict=True)]
+        given = zip(rows, leaves, proofs, strict=True)
+        return {row.id: self._receipt(row, leaf, proof) for row, leaf, proof in given}
 
     def _receipt(self, row: RecordingRow, leaf: str, proof: str) -> str:
         receipt = Receipt(

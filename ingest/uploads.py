@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
-from storage.catalogue import recordings, uploads
+from storage.catalogue import uploads
 from storage.catalogue.station_tables import HandedInRow, UploadRow
 from storage.catalogue.unit_of_work import Catalogue, View
 from storage.digest import Digest
@@ -63,9 +63,9 @@ class Uploads:
         if not 0 < size <= LIMIT:
             raise ConflictError(problem="size", size=size)
         with self.catalogue.read() as session:
-            row = self._find(session, recording)
-            if row is None and _accessioned(session, recording, station):
-                return Offset(size, size)
+            row, known = self._known(session, recording, station)
+        if row is None and known:
+            return Offset(size, size)
         if row is None and self._came_whole(recording, size, sha256):
             return Offset(size, size)
         if row is None:
@@ -96,8 +96,7 @@ class Uploads:
         if Digest.of(bytes(data)) != sha256:
             raise ConflictError(problem="digest", recording=str(recording))
         with self.catalogue.glance() as session:
-            row = self._find(session, recording)
-            known = _accessioned(session, recording, station)
+            row, known = self._known(session, recording, station)
         key = key_of(recording, PAYLOAD)
         if known:
             return None
@@ -110,8 +109,8 @@ class Uploads:
     def at(self, station: str, recording: RecordingId) -> Offset:
         """Return how far this station's upload has come. Raises: NotFoundError."""
         with self.catalogue.read() as session:
-            row = self._find(session, recording)
-            if row is None and _accessioned(session, recording, station):
+            row, known = self._known(session, recording, station)
+            if row is None and known:
                 size = self.objects.facts(key_of(recording, PAYLOAD)).size
                 return Offset(size, size)
             row = uploads.of_owner(session, self.kind, recording, station)
@@ -208,6 +207,18 @@ class Uploads:
 
     def _find(self, session: View, recording: RecordingId) -> uploads.Row | None:
         return uploads.find(session, self.kind, recording)
+
+    def _known(
+        self, session: View, recording: RecordingId, station: str
+    ) -> tuple[uploads.Row | None, bool]:
+        """Return the upload, and whether this station's recording is accessioned already.
+
+        Raises: ConflictError when another's is.
+        """
+        row, whose = uploads.known(session, self.kind, recording)
+        if whose not in {None, station}:
+            raise ConflictError(problem="another station's recording", recording=str(recording))
+        return row, whose is not None
 
     def _tail(self, recording: str) -> Path:
         return self.tails / f"{recording}.tail"
@@ -336,15 +347,6 @@ class Writer:
     @property
     def _tail(self) -> Path:
         return self.owner._tail(self.row.id)  # noqa: SLF001 - same module
-
-
-def _accessioned(session: View, recording: RecordingId, station: str) -> bool:
-    """Tell whether this recording is accessioned, by this station. Raises: ConflictError."""
-    if not recordings.exists(session, recording):
-        return False
-    if recordings.by_id(session, recording).station != station:
-        raise ConflictError(problem="another station's recording", recording=str(recording))
-    return True
 
 
 def _write_all(handle: int, data: Block, done: int) -> None:

@@ -16,6 +16,7 @@ import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from storage.errors import (
@@ -109,6 +110,17 @@ def reading(engine: Engine) -> Engine:
         return engine
     options: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     return engine.execution_options(**options)
+
+
+def end_view(session: Session) -> None:
+    """End a view that was read to its end.
+
+    psycopg forgets every prepared statement of a connection at a ROLLBACK, but not at a COMMIT; and
+    a server that was told that the transaction only reads has nothing to commit. SQLite was not.
+    """
+    if session.in_transaction() and not is_sqlite(session.get_bind().engine):
+        session.expunge_all()
+        session.commit()
 
 
 def take_turn(connection: Connection, *, at_length: bool = False) -> None:

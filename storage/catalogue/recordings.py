@@ -5,13 +5,13 @@ twice. What the sealed record says never changes; attribution (whose, when) is t
 and every change of it is an entry in the log.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from policies.wording import day_and_clock
@@ -26,18 +26,13 @@ from storage.recording import MediaKind, RecordingId
 MAX_PAGE = 500
 
 
-class DuplicateRecordingError(ConflictError):
-    """These bytes of this source are accessioned already, as `facts["existing"]`."""
-
-    code = "duplicate-recording"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRecording:
     """Everything that the catalogue keeps of a recording when it is accessioned.
 
     `start_at` and `end_at` are true time; gaps are seconds from the file's start; the three texts
-    are the exact signed documents.
+    are the exact signed documents. Who handed it in, and as which submission, is told by its entry
+    alone.
     """
 
     id: RecordingId
@@ -75,10 +70,12 @@ class NewRecording:
     source_kind: str | None = None
     file_start: datetime | None = None
     docked_at: datetime | None = None
+    handed_in: Mapping[str, Any] = field(default_factory=dict)
 
     def columns(self) -> dict[str, Any]:
         """Return the values as the row keeps them."""
         values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        del values["handed_in"]
         return values | {
             "id": str(self.id),
             "sha256": self.sha256.hex,
@@ -89,21 +86,41 @@ class NewRecording:
         }
 
 
-def accession(
-    uow: UnitOfWork, new: NewRecording, *, actor: str | None = None, **details: Any
-) -> RecordingRow:
-    """Take responsibility for a recording: its row and its entry, in one transaction.
+def accession(uow: UnitOfWork, *news: NewRecording) -> list[RecordingRow]:
+    """Take responsibility for recordings: their rows and entries, in one transaction.
 
-    The caller has made the object durable and verified it. The entry's index is `leaf_index`.
-    `actor` is the station unless somebody else is named; `details` go into the entry. An officer
-    who is not named is looked up (`register.attribute`); found, the question about him is answered.
-    Raises: DuplicateRecordingError when this source gave these bytes before.
+    The caller has made the objects durable and verified them. An entry's index is `leaf_index`. An
+    officer who is not named is looked up (`register.attribute`); found, the question about him is
+    answered. Returns the row of each, in their order; of bytes that their source gave before, the
+    first recording's, as it is.
     """
-    existing = by_digest(uow.session, new.source_serial, new.sha256)
-    if existing is not None:
-        raise DuplicateRecordingError(existing=existing.id, sha256=new.sha256.hex)
+    known = _by_digests(uow.session, news)
+    fresh: list[tuple[RecordingRow, NewRecording]] = []
+    found = []
+    for new in news:
+        row = known.get((new.source_serial, new.sha256.hex))
+        if row is None:
+            row = _row(uow, new, uow.next_index + len(fresh))
+            known[row.source_serial, row.sha256] = row
+            fresh.append((row, new))
+        found.append(row)
+    uow.session.add_all(row for row, _ in fresh)
+    uow.session.flush()  # all at once
+    for row, new in fresh:
+        uow.record(
+            "recording.accession",
+            PremisType.ACCESSION,
+            row,
+            actor=f"station:{new.station}",
+            subject=subject_of(row.id),
+            **new.handed_in,
+        )
+    return found
+
+
+def _row(uow: UnitOfWork, new: NewRecording, leaf_index: int) -> RecordingRow:
     row = RecordingRow(
-        **new.columns(), receipt_text=None, leaf_index=uow.next_index, accessioned_at=uow.at
+        **new.columns(), receipt_text=None, leaf_index=leaf_index, accessioned_at=uow.at
     )
     if row.officer_id is None:
         row.officer_id = register.attribute(
@@ -111,39 +128,41 @@ def accession(
         )
     if row.officer_id is not None:
         row.questions = [question for question in row.questions if question != "officer"]
-    uow.session.add(row)
-    uow.record(
-        "recording.accession",
-        PremisType.ACCESSION,
-        row,
-        actor=actor or f"station:{new.station}",
-        subject=subject_of(row.id),
-        **details,
-    )
     return row
 
 
-def set_receipt(
-    uow: UnitOfWork, recording: UUID | str, receipt_text: str, *, actor: str = "system"
-) -> RecordingRow:
-    """Keep the receipt that the centre signed. The same receipt again changes nothing.
+def _by_digests(
+    session: Session, news: Sequence[NewRecording]
+) -> dict[tuple[str, str], RecordingRow]:
+    """Return the recordings of these bytes from these sources that there are."""
+    wanted = tuple_(RecordingRow.source_serial, RecordingRow.sha256).in_(
+        [(new.source_serial, new.sha256.hex) for new in news]
+    )
+    found = session.scalars(select(RecordingRow).where(wanted))
+    return {(row.source_serial, row.sha256): row for row in found}
 
-    Raises: NotFoundError, ConflictError when another receipt was given before.
+
+def keep_receipts(uow: UnitOfWork, receipts: Mapping[str, str]) -> dict[str, RecordingRow]:
+    """Keep the receipts that the centre signed, by recording; return the recordings.
+
+    A receipt that was given before stays. Raises: NotFoundError.
     """
-    row = by_id(uow.session, recording)
-    if row.receipt_text == receipt_text:
-        return row
-    if row.receipt_text is not None:
-        raise ConflictError(problem="another receipt was given before", recording=row.id)
-    row.receipt_text = receipt_text
-    uow.record(
-        "recording.receipt",
-        PremisType.DIGITAL_SIGNATURE_GENERATION,
-        row,
-        actor=actor,
-        subject=subject_of(row.id),
-    )
-    return row
+    rows = several(uow.session, receipts)
+    if lost := set(receipts) - set(rows):
+        raise NotFoundError(what="recording", id=min(lost))
+    given = [rows[name] for name in receipts if rows[name].receipt_text is None]
+    for row in given:
+        row.receipt_text = receipts[row.id]
+    uow.session.flush()  # all at once
+    for row in given:
+        uow.record(
+            "recording.receipt",
+            PremisType.DIGITAL_SIGNATURE_GENERATION,
+            row,
+            actor="system",
+            subject=subject_of(row.id),
+        )
+    return rows
 
 
 def extend_retention(

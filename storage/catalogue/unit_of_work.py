@@ -164,6 +164,7 @@ class Catalogue:
         """Open a consistent view of the catalogue. Nothing done in it is kept."""
         with told(), Session(self._reader, expire_on_commit=False, autoflush=False) as session:
             yield session
+            database.end_view(session)
 
     @contextmanager
     def glance(self) -> Iterator[Session]:

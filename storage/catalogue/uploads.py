@@ -9,10 +9,11 @@ from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import CursorResult, delete, func, select, update
+from sqlalchemy import CursorResult, delete, func, literal, select, update
 from sqlalchemy.orm import Session
 
 from storage.catalogue.station_tables import HandedInRow, UploadRow
+from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.errors import ConflictError, NotFoundError
 
@@ -23,6 +24,20 @@ Kind = TypeVar("Kind", bound=UploadRow | HandedInRow)
 def find(session: Session, kind: type[Kind], name: UUID | str) -> Kind | None:
     """Return the upload of this id, if one is under way."""
     return session.get(kind, str(name))
+
+
+def known(session: Session, kind: type[Kind], name: UUID | str) -> tuple[Kind | None, str | None]:
+    """Return the upload of this id, and the station of its recording, where there is either.
+
+    One question, for it is asked about every small recording.
+    """
+    whose = select(RecordingRow.station).where(RecordingRow.id == str(name)).scalar_subquery()
+    one = select(literal(1)).subquery()
+    found = session.execute(
+        select(kind, whose).select_from(one).outerjoin(kind, kind.id == str(name))
+    )
+    row, station = found.one()
+    return row, station
 
 
 def of_owner(session: Session, kind: type[Kind], name: UUID | str, owner: str) -> Kind:

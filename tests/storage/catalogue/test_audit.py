@@ -29,7 +29,7 @@ def folder(tmp_path):
 def office_at_work(catalogue, office, new, signer, folder, now):
     """Every kind of row, several states of some, and two published heads."""
     with catalogue.write() as uow:
-        recording = recordings.accession(uow, new(inspection=[{"kind": "x", "weight": "fact"}]))
+        (recording,) = recordings.accession(uow, new(inspection=[{"kind": "x", "weight": "fact"}]))
         account = people.create_account(
             uow,
             username="zhang",
@@ -49,7 +49,7 @@ def office_at_work(catalogue, office, new, signer, folder, now):
         )
     publish(catalogue, signer, folder)
     with catalogue.write() as uow:
-        recordings.set_receipt(uow, recording.id, "receipt")
+        recordings.keep_receipts(uow, {recording.id: "receipt"})
         people.set_disabled(uow, account.id, disabled=True, actor=WHO)
         case = cases.open_case(
             uow, number="1", title="t", party="p", township=office.township, actor=WHO

@@ -68,7 +68,7 @@ def record(catalogue, new, now):
                     duration_s=float(stop - start),
                     **given,
                 ),
-            )
+            )[0]
 
     return make
 
@@ -274,7 +274,7 @@ def test_footage_of_unknown_time_counts_only_once_it_is_answered(
     catalogue, seizure, new, rules, now
 ):
     with catalogue.write() as uow:
-        recording = recordings.accession(
+        (recording,) = recordings.accession(
             uow, new(start_at=None, duration_s=140.0, questions=("start",))
         )
         cases.link_by_hand(uow, seizure.id, recording.id, actor=WHO)
@@ -297,9 +297,11 @@ def test_an_officer_is_known_by_number_or_by_the_recorder_in_hand(catalogue, off
             actor=WHO,
         )
         register.assign(uow, "R1", office.second.id, actor=WHO, since=now)
-        by_number = recordings.accession(uow, new(b"a", officer_no="001", questions=("officer",)))
-        by_source = recordings.accession(uow, new(b"b", officer_no=None, questions=("officer",)))
-        unknown = recordings.accession(uow, new(b"c", officer_no="777", questions=("officer",)))
+        (by_number,) = recordings.accession(
+            uow, new(b"a", officer_no="001", questions=("officer",))
+        )
+        (by_source,) = recordings.accession(uow, new(b"b", officer_no=None, questions=("officer",)))
+        (unknown,) = recordings.accession(uow, new(b"c", officer_no="777", questions=("officer",)))
     assert (by_number.officer_id, by_number.questions) == (office.first.id, [])
     assert (by_source.officer_id, by_source.questions) == (office.second.id, [])
     assert (unknown.officer_id, unknown.questions) == (None, ["officer"])

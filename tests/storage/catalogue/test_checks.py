@@ -33,7 +33,7 @@ def footage(catalogue, new, now):
                     officer_no="001",
                     start_at=now + timedelta(seconds=n),
                 ),
-            ).id
+            )[0].id
             for n in range(12)
         ]
 

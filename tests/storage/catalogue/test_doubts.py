@@ -20,7 +20,7 @@ SILENT = {"kind": "silent", "weight": "doubt", "start_s": 60.0, "end_s": None, "
 def doubted(catalogue, office, new, now):
     """An inspection of 100 s by one recorder, 30 s of it black, the last 50 s silent."""
     with catalogue.write() as uow:
-        row = recordings.accession(
+        (row,) = recordings.accession(
             uow,
             new(
                 officer_no="001",

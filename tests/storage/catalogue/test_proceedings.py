@@ -17,7 +17,7 @@ def film(catalogue, new, now):
     def make(start, seconds=60.0, **more):
         with catalogue.write() as uow:
             facts = {"start_at": now + timedelta(seconds=start), "duration_s": seconds} | more
-            return recordings.accession(uow, new(f"{start} {more}".encode(), **facts)).id
+            return recordings.accession(uow, new(f"{start} {more}".encode(), **facts))[0].id
 
     return make
 

@@ -7,7 +7,7 @@ import pytest
 
 from storage.catalogue import recordings
 from storage.catalogue.custody_log import LogReader
-from storage.catalogue.recordings import Answers, DuplicateRecordingError, RecordingFilter
+from storage.catalogue.recordings import Answers, RecordingFilter
 from storage.custody.event import Outcome
 from storage.digest import Digest
 from storage.errors import ConflictError, NotFoundError
@@ -17,7 +17,7 @@ from storage.recording import MediaKind
 @pytest.fixture
 def one(catalogue, new):
     with catalogue.write() as uow:
-        return recordings.accession(uow, new())
+        return recordings.accession(uow, new())[0]
 
 
 def events_of(catalogue, row):
@@ -45,22 +45,40 @@ def test_signed_texts_stand_in_the_log_as_digests(one):
     assert one.snapshot()["receipt_text"] is None
 
 
-def test_the_same_bytes_of_the_same_source_are_refused_once_more(catalogue, new, one):
-    with pytest.raises(DuplicateRecordingError) as refusal, catalogue.write() as uow:
-        recordings.accession(uow, new(name="renamed.mp4"))
-    assert refusal.value.facts["existing"] == one.id
+def test_the_same_bytes_of_the_same_source_are_the_first_recording(catalogue, new, one):
+    with catalogue.write() as uow:
+        (again,) = recordings.accession(uow, new(name="renamed.mp4"))
+    assert (again.id, again.name) == (one.id, one.name)
     assert len(events_of(catalogue, one)) == 1
+
+
+def test_many_at_once_are_what_each_would_be_by_itself(catalogue, new, one):
+    news = [
+        new(b"a"),
+        new(b"footage"),
+        new(b"b", serial="R2"),
+        new(b"a", name="twin.mp4"),
+        new(b"c"),
+    ]
+    with catalogue.write() as uow:
+        a, known, b, twin, c = recordings.accession(uow, *news)
+    assert (known.id, twin.id) == (one.id, a.id)
+    for row in (a, b, c):
+        (event,) = events_of(catalogue, row)
+        assert event.index == row.leaf_index
+        assert event.details["rows"][0]["state"] == row.snapshot()
+    assert [a.leaf_index, b.leaf_index, c.leaf_index] == [one.leaf_index + n for n in (1, 2, 3)]
 
 
 def test_the_same_bytes_of_another_source_are_another_recording(catalogue, new, one):
     with catalogue.write() as uow:
-        other = recordings.accession(uow, new(serial="R2"))
+        (other,) = recordings.accession(uow, new(serial="R2"))
     assert other.id != one.id
 
 
 def test_the_same_name_with_other_bytes_is_another_recording(catalogue, new, one):
     with catalogue.write() as uow:
-        other = recordings.accession(uow, new(b"other footage"))
+        (other,) = recordings.accession(uow, new(b"other footage"))
     assert (other.name, other.id != one.id) == (one.name, True)
 
 
@@ -76,23 +94,32 @@ def test_a_size_never_seen_needs_no_digest(catalogue, one):
 def test_a_receipt_is_kept_and_logged_once(catalogue, one):
     for _ in range(2):
         with catalogue.write() as uow:
-            recordings.set_receipt(uow, one.id, "receipt")
+            recordings.keep_receipts(uow, {one.id: "receipt"})
     assert [event.act for event in events_of(catalogue, one)] == [
         "recording.accession",
         "recording.receipt",
     ]
 
 
-def test_another_receipt_is_refused(catalogue, one):
+def test_the_receipt_that_was_given_first_stays(catalogue, new, one):
     with catalogue.write() as uow:
-        recordings.set_receipt(uow, one.id, "receipt")
-    with pytest.raises(ConflictError), catalogue.write() as uow:
-        recordings.set_receipt(uow, one.id, "another")
+        (other,) = recordings.accession(uow, new(b"other"))
+        recordings.keep_receipts(uow, {one.id: "receipt"})
+        kept = recordings.keep_receipts(uow, {one.id: "another", other.id: "its own"})
+    assert [kept[row.id].receipt_text for row in (one, other)] == ["receipt", "its own"]
+    assert [event.act for event in events_of(catalogue, one)].count("recording.receipt") == 1
+
+
+def test_a_receipt_of_nothing_keeps_none(catalogue, one):
+    with pytest.raises(NotFoundError), catalogue.write() as uow:
+        recordings.keep_receipts(uow, {one.id: "receipt", str(uuid4()): "receipt"})
+    with catalogue.read() as session:
+        assert recordings.by_id(session, one.id).receipt_text is None
 
 
 def test_an_answer_moves_the_interval_and_closes_the_question(catalogue, new, now, office):
     with catalogue.write() as uow:
-        row = recordings.accession(
+        (row,) = recordings.accession(
             uow, new(start_at=None, officer_no=None, questions=("start", "officer", "clock"))
         )
         assert row.end_at is None
