@@ -30,10 +30,11 @@ from storage.vault.objects import PAYLOAD
 
 SMALL = 300  # recordings for each centre process
 WARM = 30  # more of them, brought before the clock runs
-STREAMS = 8  # connections to each centre
+STREAMS = 32  # connections to each centre: four stations of eight bays
 WANTED = 30.0  # recordings a second
 TWICE = 1.7
 _SHARE = 0.25  # of a core: two such centres, their load and the servers fit into two cores
+_FEW = 100  # recordings for each centre that has only a share
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,8 @@ def _on(servers: County, folder: Path, store: str) -> Iterator[Result]:
         two.text(),
     )
     if processors.can_limit():
-        alone = _round(servers, folder, store, processes=1, share=_SHARE)
-        both = _round(servers, folder, store, processes=2, share=_SHARE)
+        alone = _round(servers, folder, store, processes=1, share=_SHARE, small=_FEW)
+        both = _round(servers, folder, store, processes=2, share=_SHARE, small=_FEW)
         yield Result(
             "  each centre with a share of its own",
             f"{both.rate:.1f} /s",
@@ -112,13 +113,15 @@ def _round(
     processes: int,
     apart: bool = False,
     share: float | None = None,
+    small: int = SMALL,
 ) -> Seen:
     name = f"{store.lower()}-{processes}{'-apart' * apart}{'-shared' * (share is not None)}"
     with ExitStack() as stack:
         first = stack.enter_context(servers.centre(name, folder=store == "folder"))
         centres = [first] + [stack.enter_context(first.another()) for _ in range(processes - 1)]
         loads = [
-            _sealed(centre, folder / f"{name}-{number}") for number, centre in enumerate(centres)
+            _sealed(centre, folder / f"{name}-{number}", small + WARM)
+            for number, centre in enumerate(centres)
         ]
         others = cores()
         if apart:
@@ -131,9 +134,9 @@ def _round(
         return _bring(loads, slice(WARM, None), centres, others)
 
 
-def _sealed(centre: Centre, folder: Path) -> "_Load":
+def _sealed(centre: Centre, folder: Path, files: int) -> "_Load":
     """Seal with a real station, and take from it what it would bring."""
-    home = station_at(centre, folder, files=SMALL + WARM, size=MIB)
+    home = station_at(centre, folder, files=files, size=MIB)
     sealed = []
     for entry in home.journal.in_state(State.SEALED):
         if entry.record is None or entry.envelope is None:

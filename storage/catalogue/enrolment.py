@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.orm import Session
 
 from storage import canonical
@@ -29,6 +29,14 @@ from storage.signing import VerifyKey
 
 CODE_LASTS = timedelta(hours=24)
 _CHANGE = PremisType.METADATA_MODIFICATION
+_BY_TOKEN = (  # made once: every request of every station asks it
+    select(EnrolmentRow)
+    .join(StationTokenRow, StationTokenRow.enrolment_id == EnrolmentRow.id)
+    .where(
+        StationTokenRow.token_hash == bindparam("token"),
+        StationTokenRow.expires_at > bindparam("at"),
+    )
+)
 
 
 class Standing(StrEnum):
@@ -185,12 +193,7 @@ def issue(uow: UnitOfWork, row: EnrolmentRow, token_hash: str, until: datetime) 
 
 def by_token(session: Session, token_hash: str, at: datetime) -> EnrolmentRow:
     """Return whose token this is. Raises: EnrolmentError (token, revoked, expired)."""
-    wanted = (
-        select(EnrolmentRow)
-        .join(StationTokenRow, StationTokenRow.enrolment_id == EnrolmentRow.id)
-        .where(StationTokenRow.token_hash == token_hash, StationTokenRow.expires_at > at)
-    )
-    row = session.scalar(wanted)
+    row = session.scalar(_BY_TOKEN, {"token": token_hash, "at": at})
     if row is None:
         raise EnrolmentError("token")
     return active(row, at)
