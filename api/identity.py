@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
+from argon2.profiles import RFC_9106_LOW_MEMORY
 
 from api.problems import ApiError
 from policies.access import Person, Role
@@ -22,6 +23,7 @@ from storage.catalogue.unit_of_work import Catalogue
 from storage.custody.event import Outcome, PremisType
 from storage.errors import ConflictError
 
+HASHER = PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY)  # RFC 9106, 4: second choice
 MIN_PASSWORD = 10
 _TRIES = 5
 _PAUSE = timedelta(minutes=1)
@@ -57,9 +59,8 @@ class Identity:
         self._clock = clock
         self._entropy = entropy
         self._lasts = timedelta(hours=hours)
-        self._hasher = PasswordHasher()
         # Unknown names cost as much time as known ones.
-        self._nobody = self._hasher.hash(base64.b64encode(entropy(18)).decode())
+        self._nobody = HASHER.hash(base64.b64encode(entropy(18)).decode())
         self._failures: dict[str, list[datetime]] = {}
         self._lock = threading.Lock()
 
@@ -73,6 +74,7 @@ class Identity:
         Raises: ApiError(invalid) for a short password, ConflictError for a taken name.
         """
         _long_enough(password)
+        password_hash = HASHER.hash(password)  # before others have to wait for it
         with self._catalogue.write() as uow:
             if people.account_by_username(uow.session, username) is not None:
                 raise ConflictError(problem="user name is taken", username=username)
@@ -97,7 +99,7 @@ class Identity:
             people.create_account(
                 uow,
                 username=username,
-                password_hash=self._hasher.hash(password),
+                password_hash=password_hash,
                 role=role.value,
                 person_id=person.id,
                 actor="system",
@@ -115,11 +117,12 @@ class Identity:
         Raises: ApiError(invalid) for a short password, ApiError(not-found).
         """
         _long_enough(password)
+        password_hash = HASHER.hash(password)
         with self._catalogue.write() as uow:
             account = people.account_by_username(uow.session, username)
             if account is None:
                 raise ApiError("not-found", what="account", id=username[:80])
-            people.set_password(uow, account.id, self._hasher.hash(password), actor="system")
+            people.set_password(uow, account.id, password_hash, actor="system")
 
     def login(self, username: str, password: str) -> tuple[str, datetime]:
         """Return a new session token and its end.
@@ -179,7 +182,7 @@ class Identity:
 
     def _matches(self, kept: str, password: str) -> bool:
         try:
-            return self._hasher.verify(kept, password[:1000])
+            return HASHER.verify(kept, password[:1000])
         except (VerifyMismatchError, InvalidHashError):
             return False
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from yaml.constructor import SafeConstructor
 
 from policies.findings import Basis, Severity
 from policies.plain import plain
@@ -383,7 +384,7 @@ class _Reader:
         if not isinstance(node, yaml.ScalarNode):
             raise self._error(node, "a single value is expected here")
         try:
-            return yaml.safe_load(yaml.serialize(node))
+            return SafeConstructor().construct_document(node)
         except (ValueError, OverflowError, yaml.YAMLError) as error:
             raise self._error(node, "not a value that YAML knows") from error
 
