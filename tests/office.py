@@ -34,7 +34,9 @@ def settings_for(folder: Path, **more: object) -> Settings:
         "bays": bays,
         "database_url": database.office_url(folder),
     } | more
-    return Settings(**values)  # type: ignore[arg-type]
+    settings = Settings(**values)  # type: ignore[arg-type]
+    database.migrated(settings.database)
+    return settings
 
 
 @dataclass

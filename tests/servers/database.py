@@ -49,9 +49,9 @@ class Database:
 
     @classmethod
     def fresh(cls, folder: Path, name: str = "catalogue.sqlite") -> "Database":
-        """Make the test's database; on PostgreSQL its tables are there already."""
+        """Make the test's database; its tables are there already."""
         if chosen == SQLITE:
-            return cls(f"sqlite:///{folder}/{name}")
+            return cls(migrated(f"sqlite:///{folder}/{name}"))
         return cls(server().create(_template()))
 
     @classmethod
@@ -130,6 +130,25 @@ def office_url(folder: Path) -> str | None:
     if not kept.exists():
         kept.write_text(Database.fresh(folder).url)
     return kept.read_text()
+
+
+def migrated(url: str) -> str:
+    """Return the database, after its tables were put into a file of SQLite's that is not there."""
+    path = Path(url.removeprefix("sqlite:///"))
+    if url.startswith("sqlite") and not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(_file(), path)
+    return url
+
+
+@cache
+def _file() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="liuhen-sqlite-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    catalogue = Catalogue(f"sqlite:///{folder}/template", clock, entropy)
+    catalogue.migrate()
+    catalogue.close()
+    return folder / "template"
 
 
 @cache
