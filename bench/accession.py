@@ -1,12 +1,12 @@
 """Accession of small recordings: how many a second, and what each process works for one of them.
 
 Recordings of 1 MiB are sealed by a real station before the clock runs; then `replay.py` brings
-them, over TLS, to one centre process or to two of one office on PostgreSQL, with the objects on S3
-and in a folder. Load, centres and servers share this machine's cores, so a rate alone says little
-about the centre: beside it stands the processor time of each for one recording. What is judged is
-the rate that was seen; what a core of its own could do is told, and only told. Whether centres hold
-each other up is seen where each has its own small share of a core, so that the machine is not what
-both wait for.
+them, over TLS and the proxy that we ship, to one centre process or to two of one office on
+PostgreSQL, with the objects on S3 and in a folder. Load, centres and servers share this machine's
+cores, so a rate alone says little about the centre: beside it stands the processor time of each for
+one recording. What is judged is the rate that was seen; what a core of its own could do is told,
+and only told. Whether centres hold each other up is seen where each has its own small share of a
+core, so that the machine is not what both wait for.
 """
 
 import subprocess
@@ -117,8 +117,7 @@ def _round(
 ) -> Seen:
     name = f"{store.lower()}-{processes}{'-apart' * apart}{'-shared' * (share is not None)}"
     with ExitStack() as stack:
-        first = stack.enter_context(servers.centre(name, folder=store == "folder"))
-        centres = [first] + [stack.enter_context(first.another()) for _ in range(processes - 1)]
+        centres = stack.enter_context(servers.centres(name, processes, folder=store == "folder"))
         loads = [
             _sealed(centre, folder / f"{name}-{number}", small + WARM)
             for number, centre in enumerate(centres)
@@ -166,7 +165,7 @@ def _token(home: StationHome) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Load:
-    """What one centre gets, and the keys that its receipts must verify under."""
+    """What one station brings, and the keys that its receipts must verify under."""
 
     folder: Path
     plan: Plan
@@ -195,7 +194,7 @@ class _Load:
 
 
 def _bring(loads: list[_Load], which: slice, centres: list[Centre], on: list[int]) -> Seen:
-    """Bring some of each load at once, every load to its own centre."""
+    """Bring some of each load at once."""
     before = _work(centres)
     processes = [load.begin(which, on) for load in loads]
     took = [_said(process) for process in processes]

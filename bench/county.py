@@ -1,4 +1,8 @@
-"""A county on this machine for measurements: PostgreSQL, an S3 server, centres as processes."""
+"""A county on this machine for measurements: PostgreSQL, an S3 server, centres behind HAProxy.
+
+TLS ends at the proxy, by the very configuration that we ship (`deploy/proxy`); the centres are
+processes of one office behind it.
+"""
 
 import os
 import re
@@ -7,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +24,7 @@ from tests.servers import ceph, postgres
 from tests.servers.tls import Authority
 
 _ROOT = Path(__file__).resolve().parent.parent
+_BEHIND = 2  # centres that the proxy's configuration names
 
 
 @dataclass
@@ -37,6 +42,12 @@ class County:
 
         With `folder` its objects lie in a local folder instead of the S3 server.
         """
+        with self.centres(name, 1, folder=folder) as (one,):
+            yield one
+
+    @contextmanager
+    def centres(self, name: str, count: int, *, folder: bool = False) -> Iterator[list["Centre"]]:
+        """Run one or two centre processes of an office, as `centre`, behind one proxy."""
         home = self.folder / name
         home.mkdir()
         environment = {
@@ -53,9 +64,35 @@ class County:
             environment = {k: v for k, v in environment.items() if "OBJECTS" not in k}
             environment["LIUHEN_IMMUTABLE"] = "false"  # the scratch folder goes afterwards
         said(environment, "found")
-        centre = Centre(self, environment)
-        with centre.running():
-            yield centre
+        public, *own = (_free_port() for _ in range(1 + _BEHIND))
+        with ExitStack() as stack:
+            centres = [Centre(self, environment, port, public) for port in own[:count]]
+            for centre in centres:
+                stack.enter_context(centre.running())
+            stack.enter_context(self._proxy(public, own))
+            yield centres
+
+    @contextmanager
+    def _proxy(self, public: int, own: list[int]) -> Iterator[None]:
+        certificate, key = self.authority.issue(f"proxy-{public}")
+        both = self.folder / f"proxy-{public}.pem"
+        both.write_bytes(certificate.read_bytes() + key.read_bytes())
+        environment = {
+            "LISTEN": f"127.0.0.1:{public}",
+            "HEALTH": f"127.0.0.1:{_free_port()}",
+            "CERTIFICATE": str(both),
+            **{f"CENTRE_{n}": f"127.0.0.1:{port}" for n, port in enumerate(own, 1)},
+        }
+        command = ["haproxy", "-db", "-f", str(_ROOT / "deploy" / "proxy" / "haproxy.cfg")]
+        where = {"PATH": f"{os.environ['PATH']}:/usr/sbin"}
+        with (self.folder / f"proxy-{public}.log").open("wb") as log:
+            running = subprocess.Popen(command, env=environment | where, stdout=log, stderr=log)
+        try:
+            _wait(public)
+            yield
+        finally:
+            running.terminate()
+            running.wait(30)
 
     def _secret(self, name: str, value: str) -> Path:
         path = self.folder / name
@@ -66,44 +103,33 @@ class County:
 
 @dataclass
 class Centre:
-    """One centre process."""
+    """One centre process: `own` is its port, `port` that of the proxy before it."""
 
     county: County
     environment: dict[str, str]
-    port: int = 0
+    own: int
+    port: int
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @contextmanager
-    def running(self) -> Iterator["Centre"]:
+    def running(self) -> Iterator[None]:
         """Run the process until the block ends."""
-        self.port = _free_port()
-        certificate, key = self.county.authority.issue(f"centre-{self.port}")
-        more = {
-            "LIUHEN_PORT": str(self.port),
-            "LIUHEN_TLS_CERTIFICATE": str(certificate),
-            "LIUHEN_TLS_KEY": str(key),
-        }
         command = [sys.executable, "-m", "api.cli", "centre"]
-        with (self.county.folder / f"centre-{self.port}.log").open("wb") as log:
+        environment = self.environment | {"LIUHEN_PORT": str(self.own)}
+        with (self.county.folder / f"centre-{self.own}.log").open("wb") as log:
             self.process = subprocess.Popen(
-                command, cwd=_ROOT, env=self.environment | more, stdout=log, stderr=log
+                command, cwd=_ROOT, env=environment, stdout=log, stderr=log
             )
         try:
-            _wait(self.port)
-            yield self
+            _wait(self.own)
+            yield
         finally:
             self.process.terminate()
             self.process.wait(30)
 
-    @contextmanager
-    def another(self) -> Iterator["Centre"]:
-        """Run one more process of the same office."""
-        with Centre(self.county, self.environment).running() as other:
-            yield other
-
     @property
     def url(self) -> str:
-        """The centre's address."""
+        """The address that stations know."""
         return f"https://127.0.0.1:{self.port}"
 
     def memory(self) -> int:
@@ -197,7 +223,7 @@ def _wait(port: int) -> None:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.1)
-    raise RuntimeError("the centre did not come up")
+    raise RuntimeError("nothing came up", port)
 
 
 def _free_port() -> int:
