@@ -132,18 +132,24 @@ class _Intake:
 async def gathered(request: Request, length: int) -> tuple[bytearray, bool]:
     """Return what came along with the creation, and whether more may come.
 
-    What a slow link brings is not waited for here, but kept bit by bit (`take`).
+    What a slow link brings is not waited for here, but kept bit by bit (`take`). A busy centre is
+    not to take itself for one: another second is given while the last one's pace does for the rest.
     """
-    data = bytearray()
-    try:
-        async with asyncio.timeout(_REST_S):
-            async for chunk in request.stream():
-                data += chunk
-                if len(data) > length:
-                    raise ApiError("invalid", problem="Upload-Length")
-    except (TimeoutError, ClientDisconnect):
-        return data, True
-    return data, False
+    data, before = bytearray(), -length
+    while length - len(data) <= len(data) - before:
+        before = len(data)
+        try:
+            async with asyncio.timeout(_REST_S):
+                async for chunk in request.stream():
+                    data += chunk
+                    if len(data) > length:
+                        raise ApiError("invalid", problem="Upload-Length")
+                return data, False
+        except TimeoutError:
+            continue
+        except ClientDisconnect:
+            break
+    return data, True
 
 
 async def nothing() -> AsyncIterator[bytes]:

@@ -20,7 +20,7 @@ from ingest.self_link import self_link
 from ingest.together import Together
 from policies.retention import retain_until
 from policies.rules import Rulebook
-from storage.catalogue import people, recordings
+from storage.catalogue import clocks, people, recordings
 from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import Catalogue, UnitOfWork, View
 from storage.custody.event import Outcome, PremisType
@@ -72,7 +72,7 @@ class LocalCentre:
     on_step: Callable[[str], None] = lambda _step: None
     immediate: bool = True
     _read_back: dict[str, Digest] = field(default_factory=dict)
-    _entering: Together[_Sealed, RecordingRow] = field(init=False)
+    _entering: Together[_Sealed, tuple[RecordingRow, bool]] = field(init=False)
     _receiving: Together[RecordingRow, bytes] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -122,12 +122,13 @@ class LocalCentre:
         self.on_step("record-stored")
         self.objects.put(key_of(sealed.id, ENVELOPE), [envelope])
         self.on_step("envelope-stored")
-        row = self._entering(new)
+        row, clock_was_read = self._entering(new)
         if row.id != sealed.recording:
             self.discard(sealed.id)
         self.on_step("catalogued")
         receipt = self._finish(row)
-        self_link(self, row, self.scene_key)
+        if clock_was_read or row.media.get("codes"):
+            self_link(self, row, self.scene_key)
         return receipt
 
     def remember(self, payload: Stored) -> None:
@@ -140,7 +141,7 @@ class LocalCentre:
         self._read_back[payload.key] = payload.digest
 
     def remembers(self, recording: RecordingId) -> bool:
-        """Tell whether this process has just read back the whole payload."""
+        """Tell whether this process read the payload back whole, when it was not accessioned."""
         return key_of(recording, PAYLOAD) in self._read_back
 
     def _put_record(self, recording: RecordingId, record: bytes) -> None:
@@ -247,14 +248,19 @@ class LocalCentre:
         self.on_step("locked")
         return self._receiving(row)
 
-    def _enter(self, sealed: Sequence[_Sealed]) -> list[RecordingRow]:
-        """Enter recordings into the catalogue and the log; the same bytes again are the first's."""
+    def _enter(self, sealed: Sequence[_Sealed]) -> list[tuple[RecordingRow, bool]]:
+        """Enter recordings into the catalogue and the log; the same bytes again are the first's.
+
+        Tells of each, too, whether a scene code that came with it has told of its source's clock.
+        """
         with self.catalogue.write() as uow:
             until = retain_until(self.rulebook, uow.at)
             whose = cache(partial(_township, uow.session))
-            return recordings.accession(
+            rows = recordings.accession(
                 uow, *(one(retain_until=until, township=whose(*_by(one))) for one in sealed)
             )
+            read = clocks.read_at_docking(uow.session, rows)
+            return [(row, row.id in read) for row in rows]
 
 
 def _by(sealed: _Sealed) -> tuple[str, str | None]:

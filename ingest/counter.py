@@ -77,11 +77,12 @@ class Counter:
             sealed = SealedRecord.verify(record, [self.key])
         except SignatureError as error:
             raise ConflictError(problem="signature", why=str(error)[:200]) from error
-        if (kept := self.centre.receipt_of(sealed)) is not None:
-            self.uploads.forget(sealed.id)
-            return kept
-        whole = self.centre.remembers(sealed.id)
-        stored = None if whole else self.uploads.assemble(self.station, sealed.id)
+        stored = None
+        if not self.centre.remembers(sealed.id):  # else it came whole a moment ago
+            if (kept := self.centre.receipt_of(sealed)) is not None:
+                self.uploads.forget(sealed.id)
+                return kept
+            stored = self.uploads.assemble(self.station, sealed.id)
         try:
             receipt = self.centre.take(sealed, record, envelope, stored)
         except (EnvelopeError, FixityError, ObjectConflictError, ObjectMissingError) as error:

@@ -35,12 +35,9 @@ class _Seen:
 def self_link(kept: Keeping, row: RecordingRow, key: bytes) -> list[str]:
     """Read a recording's scene codes and draw the consequences; return what is linked now.
 
+    Nothing comes of it without codes of its own, or of another that came with it.
     Raises: VaultError when a lock cannot be made; everything before it is kept.
     """
-    if not row.media.get("codes"):
-        with kept.catalogue.glance() as session:
-            if not clocks.readings_with(session, row):
-                return []
     with kept.catalogue.read() as session:
         seen = _seen(session, row, key)
     _enter(kept.catalogue, row.id, seen)

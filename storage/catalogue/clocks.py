@@ -4,9 +4,10 @@ A reading holds for what came in with the same docking; a landing folder has no 
 there it holds for its own recording alone. Every correction is an entry with the row's state.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from policies.clocks import Reading, offset_at
@@ -75,6 +76,26 @@ def readings_with(session: Session, row: RecordingRow) -> list[ClockReadingRow]:
     else:
         wanted = wanted.where(ClockReadingRow.docked_at == row.docked_at)
     return list(session.scalars(wanted.order_by(ClockReadingRow.at, ClockReadingRow.id)))
+
+
+def read_at_docking(session: Session, rows: Sequence[RecordingRow]) -> set[str]:
+    """Return which of these recordings `readings_with` finds anything for, by one question."""
+    docked, reading = {row.docked_at for row in rows} - {None}, ClockReadingRow
+    wanted = select(reading.source_serial, reading.docked_at, reading.recording_id).where(
+        reading.source_serial.in_({row.source_serial for row in rows}),
+        or_(reading.docked_at.in_(docked), reading.recording_id.in_([row.id for row in rows])),
+    )
+    found = [(serial, at, one) for serial, at, one in session.execute(wanted)]
+    dockings, themselves = {(serial, at) for serial, at, _ in found}, {one for *_, one in found}
+    return {
+        row.id
+        for row in rows
+        if (
+            row.id in themselves
+            if row.docked_at is None
+            else (row.source_serial, row.docked_at) in dockings
+        )
+    }
 
 
 def came_with(session: Session, row: RecordingRow) -> list[RecordingRow]:

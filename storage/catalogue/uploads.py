@@ -9,7 +9,17 @@ from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import CursorResult, delete, func, literal, select, update
+from sqlalchemy import (
+    BindParameter,
+    CursorResult,
+    Select,
+    bindparam,
+    delete,
+    func,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from storage.catalogue.station_tables import HandedInRow, UploadRow
@@ -21,23 +31,26 @@ Row = UploadRow | HandedInRow
 Kind = TypeVar("Kind", bound=UploadRow | HandedInRow)
 
 
+def _both(kind: type[Row]) -> Select[Any]:
+    name: BindParameter[str] = bindparam("name")
+    whose = select(RecordingRow.station).where(RecordingRow.id == name).scalar_subquery()
+    one = select(literal(1)).subquery()
+    return select(kind, whose).select_from(one).outerjoin(kind, kind.id == name)
+
+
+# Made once: it is asked about every small recording.
+_KNOWN: dict[type[Row], Select[Any]] = {kind: _both(kind) for kind in (UploadRow, HandedInRow)}
+
+
 def find(session: Session, kind: type[Kind], name: UUID | str) -> Kind | None:
     """Return the upload of this id, if one is under way."""
     return session.get(kind, str(name))
 
 
 def known(session: Session, kind: type[Kind], name: UUID | str) -> tuple[Kind | None, str | None]:
-    """Return the upload of this id, and the station of its recording, where there is either.
-
-    One question, for it is asked about every small recording.
-    """
-    whose = select(RecordingRow.station).where(RecordingRow.id == str(name)).scalar_subquery()
-    one = select(literal(1)).subquery()
-    found = session.execute(
-        select(kind, whose).select_from(one).outerjoin(kind, kind.id == str(name))
-    )
-    row, station = found.one()
-    return row, station
+    """Return the upload of this id, and the station of its recording, where there is either."""
+    found = session.execute(_KNOWN[kind], {"name": str(name)}).one()
+    return found[0], found[1]
 
 
 def of_owner(session: Session, kind: type[Kind], name: UUID | str, owner: str) -> Kind:
