@@ -39,7 +39,7 @@ def _both(kind: type[Row]) -> Select[Any]:
 
 
 # Made once: it is asked about every small recording.
-_KNOWN: dict[type[Row], Select[Any]] = {kind: _both(kind) for kind in (UploadRow, HandedInRow)}
+_KNOWN: dict[type[Any], Select[Any]] = {kind: _both(kind) for kind in (UploadRow, HandedInRow)}
 
 
 def find(session: Session, kind: type[Kind], name: UUID | str) -> Kind | None:
@@ -49,7 +49,7 @@ def find(session: Session, kind: type[Kind], name: UUID | str) -> Kind | None:
 
 def known(session: Session, kind: type[Kind], name: UUID | str) -> tuple[Kind | None, str | None]:
     """Return the upload of this id, and the station of its recording, where there is either."""
-    found = session.execute(_KNOWN[kind], {"name": str(name)}).one()
+    found: Any = session.execute(_KNOWN[kind], {"name": str(name)}).one()
     return found[0], found[1]
 
 

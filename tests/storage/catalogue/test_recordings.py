@@ -173,7 +173,7 @@ def many(catalogue, new, now):
                     kind=MediaKind.PHOTO if n == 4 else MediaKind.VIDEO,
                     questions=("start",) if n == 0 else (),
                 ),
-            ).id
+            )[0].id
             for n in range(6)
         ]
 
