@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -28,6 +29,7 @@ from api.whole_check import orphans, whole_check
 from ingest.bay import Outcome
 from ingest.centre_client import CentreAwayError
 from ingest.journal import Entry, State
+from ingest.uploads import Uploads
 from storage import canonical
 from storage.errors import LiuhenError
 from storage.record import RECORD_DOMAIN, Receipt
@@ -171,6 +173,32 @@ def test_a_slow_line_cut_again_and_again_sends_little_twice(
     passes = deliver_all(home, 12)
     assert passes > 1
     assert link.up <= 1.1 * size + HANDSHAKES
+    check_once(county, [entry])
+
+
+@pytest.mark.parametrize(("takes_s", "pieces"), [(0.6, 0), (2.0, 1)])
+def test_what_comes_in_little_more_than_one_wait_is_taken_whole(
+    county: County,
+    link: BadLink,
+    home: StationHome,
+    monkeypatch: pytest.MonkeyPatch,
+    takes_s: float,
+    pieces: int,
+) -> None:
+    """A busy centre sees every line as slow; it must not choose the way that costs it most."""
+    begun: list[object] = []
+    begin = Uploads.begin
+
+    def watched(*given: Any) -> Any:
+        begun.append(given)
+        return begin(*given)
+
+    monkeypatch.setattr(tus, "_REST_S", 0.4)
+    monkeypatch.setattr(Uploads, "begin", watched)
+    (entry,) = spool(home, MIB)
+    link.fare = lambda _number: Fare(rate=int(MIB / takes_s))
+    assert bring(home, entry) is None
+    assert len(begun) == pieces
     check_once(county, [entry])
 
 
