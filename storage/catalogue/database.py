@@ -8,7 +8,7 @@ sort otherwise is refused. What stands in the tables is everybody else's busines
 import select
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
 
@@ -117,10 +117,12 @@ def end_view(session: Session) -> None:
 
     psycopg forgets every prepared statement of a connection at a ROLLBACK, but not at a COMMIT; and
     a server that was told that the transaction only reads has nothing to commit. SQLite was not.
+    What was read is true, whether or not the server still hears that it was the last.
     """
     if session.in_transaction() and not is_sqlite(session.get_bind().engine):
         session.expunge_all()
-        session.commit()
+        with suppress(DBAPIError):
+            session.commit()
 
 
 def take_turn(connection: Connection, *, at_length: bool = False) -> None:
