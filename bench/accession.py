@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from api.station_home import StationHome
 from bench import processors
@@ -28,13 +29,13 @@ from storage.record import Receipt, SealedRecord
 from storage.signing import VerifyKey
 from storage.vault.objects import PAYLOAD
 
-SMALL = 300  # recordings for each centre process
+SMALL = 150  # recordings for each centre process
 WARM = 30  # more of them, brought before the clock runs
 STREAMS = 32  # connections to each centre: four stations of eight bays
 WANTED = 30.0  # recordings a second
 TWICE = 1.7
 _SHARE = 0.25  # of a core: two such centres, their load and the servers fit into two cores
-_FEW = 100  # recordings for each centre that has only a share
+_FEW, _FEWER = 60, 8  # recordings and connections for each centre that has only a share
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,9 @@ def _on(servers: County, folder: Path, store: str) -> Iterator[Result]:
         two.text(),
     )
     if processors.can_limit():
-        alone = _round(servers, folder, store, processes=1, share=_SHARE, small=_FEW)
-        both = _round(servers, folder, store, processes=2, share=_SHARE, small=_FEW)
+        few: dict[str, Any] = {"share": _SHARE, "small": _FEW, "streams": _FEWER}
+        alone = _round(servers, folder, store, processes=1, **few)
+        both = _round(servers, folder, store, processes=2, **few)
         yield Result(
             "  each centre with a share of its own",
             f"{both.rate:.1f} /s",
@@ -114,12 +116,13 @@ def _round(
     apart: bool = False,
     share: float | None = None,
     small: int = SMALL,
+    streams: int = STREAMS,
 ) -> Seen:
     name = f"{store.lower()}-{processes}{'-apart' * apart}{'-shared' * (share is not None)}"
     with ExitStack() as stack:
         centres = stack.enter_context(servers.centres(name, processes, folder=store == "folder"))
         loads = [
-            _sealed(centre, folder / f"{name}-{number}", small + WARM)
+            _sealed(centre, folder / f"{name}-{number}", small + WARM, streams)
             for number, centre in enumerate(centres)
         ]
         others = cores()
@@ -133,7 +136,7 @@ def _round(
         return _bring(loads, slice(WARM, None), centres, others)
 
 
-def _sealed(centre: Centre, folder: Path, files: int) -> "_Load":
+def _sealed(centre: Centre, folder: Path, files: int, streams: int) -> "_Load":
     """Seal with a real station, and take from it what it would bring."""
     home = station_at(centre, folder, files=files, size=MIB)
     sealed = []
@@ -152,7 +155,7 @@ def _sealed(centre: Centre, folder: Path, files: int) -> "_Load":
             )
         )
     certificate = str(centre.county.authority.certificate)
-    plan = Plan(centre.port, certificate, _token(home), STREAMS, tuple(sealed))
+    plan = Plan(centre.port, certificate, _token(home), streams, tuple(sealed))
     keys = (home.station.centre_key, home.station.log_key)
     home.close()
     return _Load(folder, plan, keys)
