@@ -204,16 +204,17 @@ class LocalCentre:
         )
 
     def _verify_objects(self, sealed: SealedRecord, envelope: bytes) -> None:
+        key = key_of(sealed.id, PAYLOAD)
+        read_back = self._read_back.pop(key, None)  # for one try: the next one looks at everything
         if Digest.of(envelope) != sealed.envelope_digest:
             raise FixityError(part="envelope", recording=sealed.recording)
         if recipients_of(envelope, sealed.id) != self.recipients:
             # A receipt for what neither vault nor recovery key opens would be a lie.
             raise EnvelopeError(problem="sealed to other keys", recording=sealed.recording)
-        key = key_of(sealed.id, PAYLOAD)
         if self.objects.facts(key).size != sealed.payload["size"]:
             raise FixityError(part="payload", recording=sealed.recording, problem="size")
         # What this process itself read back when it stored it need not be read a third time.
-        found = self._read_back.pop(key, None) or self.objects.digest(key)
+        found = read_back or self.objects.digest(key)
         if found != sealed.payload_digest:
             raise FixityError(
                 part="payload",

@@ -23,7 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     database.chosen = config.getoption("--database")
-    # A hash that is strong is slow on purpose, and half of what it takes to set an office up.
+    # A hash that is strong is slow on purpose: most of what it took to set an office up.
     identity.HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
