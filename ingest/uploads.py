@@ -19,7 +19,7 @@ from uuid import UUID
 from storage.catalogue import uploads
 from storage.catalogue.station_tables import HandedInRow, UploadRow
 from storage.catalogue.unit_of_work import Catalogue, View
-from storage.digest import Digest
+from storage.digest import Algorithm, Digest
 from storage.durable import sync_folder
 from storage.errors import ConflictError, FixityError, NotFoundError, ObjectMissingError
 from storage.recording import RecordingId
@@ -145,12 +145,13 @@ class Uploads:
             raise ConflictError(problem="incomplete", offset=row.offset, size=row.size)
         key = key_of(recording, PAYLOAD)
         try:
-            stored = self.objects.complete(key, row.handle, row.marks, row.size)
+            announced = Digest(Algorithm.SHA256, bytes.fromhex(row.sha256))
+            stored = self.objects.complete(key, row.handle, row.marks, row.size, announced)
         except (ObjectMissingError, FixityError) as error:
             # The attempt is gone, or a writer who had lost its place wrote once more.
             self._begin_anew(row)
             raise ConflictError(problem="incomplete", offset=0, size=row.size) from error
-        if stored.digest.hex != row.sha256 or stored.size != row.size:
+        if (stored.digest, stored.size) != (announced, row.size):
             self._begin_anew(row)
             raise ConflictError(problem="digest", recording=str(recording))
         return stored

@@ -52,7 +52,7 @@ from storage.vault.objects import (
     checked,
     kept_as_well,
 )
-from storage.vault.parts import Comparison, mark_of
+from storage.vault.parts import Wanted, mark_of
 
 Entropy = Callable[[int], bytes]
 
@@ -125,14 +125,22 @@ class FolderObjects:
             raise _translated(error, key) from error
         return mark_of(data)
 
-    def complete(self, key: str, handle: str, marks: Sequence[str], size: int) -> Stored:
+    def complete(
+        self,
+        key: str,
+        handle: str,
+        marks: Sequence[str],
+        size: int,
+        announced: Digest | None = None,
+    ) -> Stored:
         """See ObjectStore.complete."""
         final, attempt = self._root / checked(key), self._attempt(key, handle)
+        wanted = Wanted(size, announced, marks)
         try:
             try:
-                return self._joined(attempt, final, marks, size)
+                return self._joined(attempt, final, wanted)
             except FileNotFoundError:  # an earlier call came this far, or there was none
-                return self._completed(final, marks, size)
+                return self._completed(final, wanted)
         except OSError as error:
             raise _translated(error, key) from error
 
@@ -268,19 +276,19 @@ class FolderObjects:
         final = self._root / checked(key)
         return final.with_name(f"{_TEMPORARY}{final.name}-{handle}")
 
-    def _joined(self, attempt: Path, final: Path, marks: Sequence[str], size: int) -> Stored:
+    def _joined(self, attempt: Path, final: Path, wanted: Wanted) -> Stored:
         with _alone(attempt, os.O_RDONLY) as file:
             os.fchmod(file, 0o400)
             os.fsync(file)
-            stored = _compared(attempt, final, marks, size)
+            stored = _compared(attempt, final, wanted)
             self._place(attempt, final, stored.digest)
             attempt.unlink()
             sync_folder(final.parent)
         return stored
 
-    def _completed(self, final: Path, marks: Sequence[str], size: int) -> Stored:
+    def _completed(self, final: Path, wanted: Wanted) -> Stored:
         try:
-            return _compared(final, final, marks, size)
+            return _compared(final, final, wanted)
         except FixityError as error:
             raise ObjectConflictError(key=final.name, folder=final.parent.name) from error
 
@@ -408,17 +416,14 @@ def _alone(attempt: Path, flags: int) -> Iterator[int]:
         os.close(file)
 
 
-def _compared(path: Path, final: Path, marks: Sequence[str], size: int) -> Stored:
-    """Read a file past the cache and compare it with its parts. Raises: FixityError, OSError."""
-    digest, parts, read = hasher(Algorithm.SHA256), Comparison(marks), 0
-    for block in _read_past_cache(path):
-        digest.update(block)
-        parts.update(block)
-        read += len(block)
-    found = Digest(Algorithm.SHA256, digest.digest())
-    if read != size or not parts.same():
-        raise FixityError(part=path.name, problem="read back", found=str(found))
-    return Stored(f"{final.parent.name}/{final.name}", read, found)
+def _compared(path: Path, final: Path, wanted: Wanted) -> Stored:
+    """Read a file past the cache: is it what is wanted? Raises: FixityError, OSError."""
+    for reading in wanted.readings():
+        for block in _read_past_cache(path):
+            reading.update(block)
+        if reading.same():
+            return Stored(f"{final.parent.name}/{final.name}", reading.size, reading.digest())
+    raise FixityError(part=path.name, problem="read back", found=str(reading.digest()))
 
 
 def _mac(key: bytes) -> AEADEncryptionContext:

@@ -37,7 +37,7 @@ from minio.retention import Retention
 from urllib3.exceptions import HTTPError, MaxRetryError, SSLError
 
 from storage import canonical
-from storage.digest import Algorithm, Digest, hasher
+from storage.digest import Digest
 from storage.errors import (
     FixityError,
     ObjectConflictError,
@@ -58,7 +58,7 @@ from storage.vault.objects import (
     checked,
     kept_as_well,
 )
-from storage.vault.parts import Comparison, Gathering, added_to, mark_of
+from storage.vault.parts import Gathering, Reading, Wanted, added_to, mark_of
 from storage.vault.s3_address import S3Address, S3Key
 from storage.vault.s3_refusals import Act, Refusal, mend
 
@@ -98,15 +98,6 @@ class _Lock:
 
     def keeps(self, mode: LockMode, until: datetime) -> bool:
         return self.mode is mode and self.until is not None and self.until >= until
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """What a version must be when it is read back: a digest, or the marks of its parts."""
-
-    size: int
-    digest: Digest | None = None
-    marks: Sequence[str] = ()
 
 
 class _Client(Minio):
@@ -218,7 +209,7 @@ class MinioObjects:
             own = self._send(key, source.parts())
         else:
             source.exhaust()
-        return self._settled(key, own, _Wanted(source.size, source.digest()))
+        return self._settled(key, own, Wanted(source.size, source.digest()))
 
     def begin(self, key: str) -> str:
         """See ObjectStore.begin."""
@@ -230,7 +221,14 @@ class MinioObjects:
         del offset
         return mark_of(data, self._upload(checked(key), handle, number, data))
 
-    def complete(self, key: str, handle: str, marks: Sequence[str], size: int) -> Stored:
+    def complete(
+        self,
+        key: str,
+        handle: str,
+        marks: Sequence[str],
+        size: int,
+        announced: Digest | None = None,
+    ) -> Stored:
         """See ObjectStore.complete."""
         if not marks:  # S3 joins no empty list
             self.abort(key, handle)
@@ -240,7 +238,7 @@ class MinioObjects:
             own = self._complete(key, handle, tags)
         else:  # an earlier call came this far, or a twin was first
             self.abort(key, handle)
-        return self._settled(key, own, _Wanted(size, marks=marks))
+        return self._settled(key, own, Wanted(size, announced, marks))
 
     def abort(self, key: str, handle: str) -> None:
         """See ObjectStore.abort."""
@@ -281,7 +279,11 @@ class MinioObjects:
 
     def digest(self, key: str) -> Digest:
         """See ObjectStore.digest."""
-        return self._of_version(checked(key), lambda version: self._whole(key, version).digest)
+
+        def ask(version: _Version) -> Digest:
+            return self._whole(key, version, Reading(Wanted(version.size))).digest
+
+        return self._of_version(checked(key), ask)
 
     def keys(self) -> Iterator[str]:
         """See ObjectStore.keys."""
@@ -435,7 +437,7 @@ class MinioObjects:
 
     # What is there
 
-    def _settled(self, key: str, own: str | None, wanted: _Wanted) -> Stored:
+    def _settled(self, key: str, own: str | None, wanted: Wanted) -> Stored:
         """Read back what stands under the key and compare; `own` is the version that we made."""
         version = self._look(key)
         if version is None:
@@ -451,39 +453,33 @@ class MinioObjects:
             raise ObjectConflictError(key=key)
         return stored
 
-    def _read_back(self, key: str, version: _Version, wanted: _Wanted) -> Stored | None:
+    def _read_back(self, key: str, version: _Version, wanted: Wanted) -> Stored | None:
         """Return the version as read if it is what is wanted, None if it is something else.
 
         Only a second reading tells a damaged store from a damaged line: while they differ nothing
         is concluded, least of all that a version may go.
         Raises: FixityError.
         """
-        readings = set()
-        for _ in range(2):
-            parts = Comparison(wanted.marks)
-            stored = self._whole(key, version, parts if wanted.digest is None else None)
-            same = parts.same() if wanted.digest is None else stored.digest == wanted.digest
-            if same and stored.size == wanted.size:
+        found = set()
+        for reading in wanted.readings():
+            stored = self._whole(key, version, reading)
+            if reading.same():
                 return stored
-            readings.add(stored.digest)
-        if len(readings) > 1:
+            found.add(stored.digest)
+        if len(found) > 1:
             raise FixityError(part=key, problem="two readings differ")
         return None
 
-    def _whole(self, key: str, version: _Version, parts: Comparison | None = None) -> Stored:
-        digest, size = hasher(Algorithm.SHA256), 0
+    def _whole(self, key: str, version: _Version, reading: Reading) -> Stored:
         with self._opened(key, version, HTTPStatus.OK) as body:
             lock = _lock_in(body.headers)
             for block in body.stream(_BLOCK, decode_content=False):
-                digest.update(block)
-                size += len(block)
-                if parts is not None:
-                    parts.update(block)
-        if size != version.size:
-            raise FixityError(part=key, problem="length", expected=version.size, found=size)
+                reading.update(block)
+        if reading.size != version.size:
+            raise FixityError(part=key, problem="length", expected=version.size, found=reading.size)
         if lock.mode is None:
             _remember(self._unlocked, version.id, lock)
-        return Stored(key, size, Digest(Algorithm.SHA256, digest.digest()))
+        return Stored(key, reading.size, reading.digest())
 
     def _range(self, key: str, version: _Version, offset: int, length: int) -> bytes:
         length = min(length, version.size - offset)

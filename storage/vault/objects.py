@@ -101,11 +101,19 @@ class ObjectStore(Protocol):
         Raises: ObjectMissingError (no such attempt), StorageFullError, VaultError.
         """
 
-    def complete(self, key: str, handle: str, marks: Sequence[str], size: int) -> Stored:
+    def complete(
+        self,
+        key: str,
+        handle: str,
+        marks: Sequence[str],
+        size: int,
+        announced: Digest | None = None,
+    ) -> Stored:
         """Join the parts. When it returns, all that `put` promises holds.
 
         `marks` are those of parts 1 to n, `size` is what they have in all. Called again after an
-        unknown result it succeeds again: what is read back decides.
+        unknown result it succeeds again: what is read back decides. `announced` is what the whole
+        ought to be: when it reads so, its parts need no comparing; else the marks alone decide.
         Raises: as `put`; ObjectMissingError when there is neither the attempt nor the object.
         """
 

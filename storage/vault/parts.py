@@ -7,6 +7,7 @@ needs a name of its own for the part. The caller keeps marks as they are and rea
 import base64
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from storage.digest import Algorithm, Digest, hasher
 from storage.errors import VaultError
@@ -61,6 +62,51 @@ class Comparison:
         while self._same and self._waiting and self._seen == self._waiting[-1][0]:
             self._same = _text(self._digest.digest()) == self._waiting.pop()[1]
             self._digest, self._seen = hasher(Algorithm.SHA256), 0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What an object must be when it is read back: of this digest, or else made of these parts."""
+
+    size: int
+    digest: Digest | None = None
+    marks: Sequence[str] = ()
+
+    def readings(self) -> Iterator["Reading"]:
+        """Yield the two readings that it may take; a second one tells a damaged line.
+
+        The digest alone is looked at first, which costs half of what the parts cost beside it.
+        """
+        yield Reading(self, by_parts=self.digest is None)
+        yield Reading(self, by_parts=bool(self.marks))
+
+
+class Reading:
+    """One reading of an object, block by block."""
+
+    def __init__(self, wanted: Wanted, *, by_parts: bool = False) -> None:
+        """Begin; `by_parts` looks at the parts instead of the digest."""
+        self.size = 0
+        self._wanted = wanted
+        self._hash = hasher(Algorithm.SHA256)
+        self._parts = Comparison(wanted.marks) if by_parts else None
+
+    def update(self, block: Block) -> None:
+        """Take the next bytes."""
+        self.size += len(block)
+        self._hash.update(block)
+        if self._parts is not None:
+            self._parts.update(block)
+
+    def digest(self) -> Digest:
+        """Return the SHA-256 of what was read."""
+        return Digest(Algorithm.SHA256, self._hash.digest())
+
+    def same(self) -> bool:
+        """Return whether what was read is what is wanted."""
+        if self.size != self._wanted.size:
+            return False
+        return self._parts.same() if self._parts else self.digest() == self._wanted.digest
 
 
 class Gathering:

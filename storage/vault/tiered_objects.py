@@ -74,9 +74,16 @@ class TieredObjects:
         """See ObjectStore.add_part."""
         return self.first.add_part(key, handle, number, offset, data)
 
-    def complete(self, key: str, handle: str, marks: Sequence[str], size: int) -> Stored:
+    def complete(
+        self,
+        key: str,
+        handle: str,
+        marks: Sequence[str],
+        size: int,
+        announced: Digest | None = None,
+    ) -> Stored:
         """See ObjectStore.complete."""
-        return self.first.complete(key, handle, marks, size)
+        return self.first.complete(key, handle, marks, size, announced)
 
     def abort(self, key: str, handle: str) -> None:
         """See ObjectStore.abort."""
