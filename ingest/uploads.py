@@ -93,7 +93,7 @@ class Uploads:
         None when it is accessioned already: then nothing is written, and nothing read.
         Raises: ConflictError as `begin`, and when the bytes are not the digest's.
         """
-        if Digest.of(bytes(data)) != sha256:
+        if Digest.of(data) != sha256:
             raise ConflictError(problem="digest", recording=str(recording))
         with self.catalogue.glance() as session:
             row, known = self._known(session, recording, station)

@@ -45,7 +45,9 @@ class Digest:
             raise FixityError(problem="digest text", found=text[:80]) from error
 
     @classmethod
-    def of(cls, data: bytes, algorithm: Algorithm = Algorithm.SHA256) -> Self:
+    def of(
+        cls, data: bytes | bytearray | memoryview, algorithm: Algorithm = Algorithm.SHA256
+    ) -> Self:
         """Digest of bytes in memory; streams use `hasher`."""
         return cls(algorithm, hashlib.new(_HASHLIB[algorithm], data).digest())
 

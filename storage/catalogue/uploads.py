@@ -109,7 +109,10 @@ def advance(uow: UnitOfWork, row: Row, writer: str, **columns: Any) -> None:
     """Write down what has become durable. Raises: ConflictError when another writer took over."""
     kind = type(row)
     wanted = update(kind).where(kind.id == row.id, kind.writer == writer)
-    done = uow.session.execute(wanted.values(touched_at=uow.at, **columns))
+    done = uow.session.execute(
+        wanted.values(touched_at=uow.at, **columns),
+        execution_options={"synchronize_session": False},  # the row that the caller holds is a copy
+    )
     if isinstance(done, CursorResult) and done.rowcount != 1:
         raise ConflictError(problem="another writer took over", recording=row.id)
 

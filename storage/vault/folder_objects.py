@@ -123,7 +123,7 @@ class FolderObjects:
                 os.fdatasync(file)
         except OSError as error:
             raise _translated(error, key) from error
-        return mark_of(data)
+        return mark_of(len(memoryview(data)), Digest.of(data))
 
     def complete(
         self,

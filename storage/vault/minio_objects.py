@@ -31,6 +31,7 @@ import certifi
 import urllib3
 from minio import Minio
 from minio.commonconfig import ENABLED
+from minio.credentials.credentials import Credentials
 from minio.datatypes import ListMultipartUploadsResult, ListPartsResult, Part
 from minio.error import MinioException, S3Error
 from minio.retention import Retention
@@ -73,8 +74,10 @@ _NO_LOCK = "ObjectLockConfigurationNotFoundError"
 _EXISTS = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
 # Parts were replaced by another writer, or (Ceph) more of them are there than are to be joined.
 _OTHER_PARTS = {"InvalidPart", "InvalidPartOrder"}
+_SIGNED = "x-amz-content-sha256"
 _NOT_S3 = "not an answer of S3"
 
+_Headers = dict[str, str | list[str] | tuple[str]]  # the SDK's DictType
 T = TypeVar("T")
 
 
@@ -103,18 +106,23 @@ class _Lock:
 class _Client(Minio):
     """The SDK with its calls of one request each, which it keeps to itself (7.2.20).
 
-    It sends every body under a checksum that the server compares: a signed SHA-256 over plain
-    HTTP, Content-MD5 (RFC 1864) over TLS.
+    It sends every body under its SHA-256, signed, which the server compares (x-amz-content-sha256
+    of Signature Version 4). We know the digest before; the SDK would compute it once more, or
+    over TLS send Content-MD5 instead.
     """
 
-    def send(self, bucket: str, name: str, data: Block) -> str | None:
-        return self._put_object(bucket, name, cast("bytes", data), {}).version_id or None
+    def send(self, bucket: str, name: str, data: Block, digest: Digest) -> str | None:
+        signed: _Headers = {_SIGNED: digest.hex}
+        return self._put_object(bucket, name, cast("bytes", data), signed).version_id or None
 
     def begin(self, bucket: str, name: str) -> str:
         return self._create_multipart_upload(bucket, name, {})
 
-    def send_part(self, bucket: str, name: str, data: Block, handle: str, number: int) -> str:
-        return self._upload_part(bucket, name, cast("bytes", data), {}, handle, number)
+    def send_part(
+        self, bucket: str, name: str, data: Block, handle: str, number: int, *, digest: Digest
+    ) -> str:
+        signed: _Headers = {_SIGNED: digest.hex}
+        return self._upload_part(bucket, name, cast("bytes", data), signed, handle, number)
 
     def join(self, bucket: str, name: str, handle: str, tags: Sequence[str]) -> str | None:
         parts = [Part(number, tag) for number, tag in enumerate(tags, 1)]
@@ -128,6 +136,20 @@ class _Client(Minio):
 
     def uploads(self, bucket: str, after: str | None) -> ListMultipartUploadsResult:
         return self._list_multipart_uploads(bucket, key_marker=after)
+
+    def _build_headers(
+        self,
+        host: str,
+        headers: _Headers | None = None,
+        body: bytes | None = None,
+        creds: Credentials | None = None,
+    ) -> tuple[_Headers, datetime]:
+        signed = (headers or {}).get(_SIGNED)
+        if signed is None or not body:
+            return super()._build_headers(host, headers, body, creds)
+        told, at = super()._build_headers(host, headers, None, creds)
+        told.pop("Content-MD5", None)  # it would be that of no body
+        return told | {"Content-Length": str(len(body)), _SIGNED: signed}, at
 
 
 class MinioObjects:
@@ -206,7 +228,7 @@ class MinioObjects:
         """See ObjectStore.put."""
         source, own = Gathering(blocks, _PART), None
         if self._is_free(checked(key)):
-            own = self._send(key, source.parts())
+            own = self._send(key, source)
         else:
             source.exhaust()
         return self._settled(key, own, Wanted(source.size, source.digest()))
@@ -219,7 +241,7 @@ class MinioObjects:
     def add_part(self, key: str, handle: str, number: int, offset: int, data: Block) -> str:
         """See ObjectStore.add_part. The server puts parts in the order of their numbers."""
         del offset
-        return mark_of(data, self._upload(checked(key), handle, number, data))
+        return self._upload(checked(key), handle, number, data)
 
     def complete(
         self,
@@ -233,7 +255,7 @@ class MinioObjects:
         if not marks:  # S3 joins no empty list
             self.abort(key, handle)
             return self.put(key, ())
-        tags, own = [added_to(mark) for mark in marks], None
+        tags, own = _tags(marks), None
         if self._look(checked(key)) is None:
             own = self._complete(key, handle, tags)
         else:  # an earlier call came this far, or a twin was first
@@ -358,7 +380,8 @@ class MinioObjects:
         version = self._look(_IDENTITY)
         if version is None:
             document = canonical.encode({"store": self._entropy(16).hex()})
-            self._done(_IDENTITY, lambda: self._put_whole(_IDENTITY, document))
+            whole = Digest.of(document)
+            self._done(_IDENTITY, lambda: self._put_whole(_IDENTITY, document, whole))
             version = self._look(_IDENTITY)  # of two that were made at once, the first stands
         if version is None:
             raise StoreUnavailableError(key=_IDENTITY, problem="acknowledged but not kept")
@@ -369,40 +392,42 @@ class MinioObjects:
 
     # What is sent
 
-    def _send(self, key: str, parts: Iterator[bytearray]) -> str | None:
+    def _send(self, key: str, source: Gathering) -> str | None:
         """Send a new object; return the id of its version, None when only looking can tell."""
+        parts = source.parts()
         first, second = next(parts, bytearray()), next(parts, None)
         if second is None:
-            return self._done(key, lambda: self._put_whole(key, first))
+            return self._done(key, lambda: self._put_whole(key, first, source.digest()))
         handle = self.begin(key)
         try:
-            tags = self._send_parts(key, handle, itertools.chain((first, second), parts))
-            return self._done(key, lambda: self._join(key, handle, tags))
+            marks = self._send_parts(key, handle, itertools.chain((first, second), parts))
+            return self._done(key, lambda: self._join(key, handle, _tags(marks)))
         except BaseException:
             with contextlib.suppress(VaultError):
                 self.abort(key, handle)
             raise
 
     def _send_parts(self, key: str, handle: str, parts: Iterable[bytearray]) -> list[str]:
-        tags: list[str] = []
+        marks: list[str] = []
         waiting: deque[Future[str]] = deque()
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             for number, part in enumerate(parts, 1):
                 waiting.append(pool.submit(self._upload, key, handle, number, part))
                 if len(waiting) == _AT_ONCE:
-                    tags.append(waiting.popleft().result())
-            return tags + [sent.result() for sent in waiting]
+                    marks.append(waiting.popleft().result())
+            return marks + [sent.result() for sent in waiting]
 
     def _upload(self, key: str, handle: str, number: int, data: Block) -> str:
+        digest = Digest.of(data)
         with self._asking(Act.WRITE, key):
-            tag = self._client.send_part(self._bucket, key, data, handle, number)
+            tag = self._client.send_part(self._bucket, key, data, handle, number, digest=digest)
         if not tag:
             raise StoreUnavailableError(key=key, problem=_NOT_S3)
-        return str(tag)
+        return mark_of(len(memoryview(data)), digest, tag)
 
-    def _put_whole(self, name: str, data: Block) -> str | None:
+    def _put_whole(self, name: str, data: Block, digest: Digest) -> str | None:
         with self._asking(Act.WRITE, name):
-            return self._client.send(self._bucket, name, data)
+            return self._client.send(self._bucket, name, data, digest)
 
     def _join(self, key: str, handle: str, tags: Sequence[str]) -> str | None:
         with self._asking(Act.WRITE, key):
@@ -683,6 +708,10 @@ def _remember(memory: dict[str, T], name: str, value: T) -> None:
     if len(memory) >= _REMEMBERED:
         memory.clear()
     memory[name] = value
+
+
+def _tags(marks: Iterable[str]) -> list[str]:
+    return [added_to(mark) for mark in marks]
 
 
 def _is_key(name: str) -> bool:

@@ -17,11 +17,9 @@ _MARK = re.compile(r"([0-9]{1,19})\.([A-Za-z0-9_-]{22})(?:\.(.{1,128}))?", re.AS
 _BITS = 16  # bytes of SHA-256 that a mark carries
 
 
-def mark_of(data: Block, added: str = "") -> str:
-    """Return the mark of one part."""
-    digest = hasher(Algorithm.SHA256)
-    digest.update(data)
-    mark = f"{len(memoryview(data))}.{_text(digest.digest())}"
+def mark_of(length: int, digest: Digest, added: str = "") -> str:
+    """Return the mark of a part of so many bytes with that SHA-256."""
+    mark = f"{length}.{_text(digest.value)}"
     return f"{mark}.{added}" if added else mark
 
 

@@ -23,6 +23,7 @@ from storage.errors import (
 )
 from storage.recording import new_recording_id
 from storage.vault.objects import ENVELOPE, PAYLOAD, RECORD, RENDITION, LockMode, key_of
+from storage.vault.parts import added_to, mark_of
 
 MIB = 1 << 20
 LATER = datetime(9999, 1, 1, tzinfo=UTC)
@@ -329,6 +330,19 @@ def test_parts_that_are_not_what_their_marks_say_are_refused(store, recording):
     with pytest.raises(FixityError):
         store.complete(key, handle, [forged, marks[1]], len(data))
     assert list(store.keys()) == []
+
+
+def test_what_the_whole_ought_to_be_spares_the_parts_and_excuses_nothing(store, now):
+    data, other = os.urandom(6 * MIB), Digest.of(b"something else")
+    for announced in (Digest.of(data), other):
+        key = key_of(new_recording_id(now, os.urandom(10)), PAYLOAD)
+        handle = store.begin(key)
+        marks = parts_of(store, key, handle, data)
+        stored = store.complete(key, handle, marks, len(data), announced)
+        assert (stored.size, stored.digest) == (len(data), Digest.of(data))
+        forged = mark_of(5 * MIB, other, added_to(marks[0]))
+        with pytest.raises(ObjectConflictError):
+            store.complete(key, handle, [forged, marks[1]], len(data), other)
 
 
 def test_a_mark_that_no_store_gave_is_refused(store, recording):

@@ -6,7 +6,12 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from storage.digest import Digest
 from storage.vault.parts import Comparison, Gathering, added_to, mark_of
+
+
+def marked(part: bytes, added: str = "") -> str:
+    return mark_of(len(part), Digest.of(part), added)
 
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:
@@ -19,7 +24,7 @@ CUTS = st.lists(st.integers(0, 1000))
 
 @given(st.binary(max_size=200), CUTS, CUTS)
 def test_what_was_cut_anyhow_is_the_same_read_back_in_any_blocks(data, sent, read):
-    comparison = Comparison([mark_of(part) for part in cut(data, sent)])
+    comparison = Comparison([marked(part) for part in cut(data, sent)])
     for block in cut(data, read):
         comparison.update(block)
     assert comparison.same()
@@ -27,7 +32,7 @@ def test_what_was_cut_anyhow_is_the_same_read_back_in_any_blocks(data, sent, rea
 
 @given(st.binary(min_size=1, max_size=200), CUTS, CUTS, st.integers(0, 10**6))
 def test_one_other_bit_is_noticed(data, sent, read, place):
-    comparison = Comparison([mark_of(part) for part in cut(data, sent)])
+    comparison = Comparison([marked(part) for part in cut(data, sent)])
     at, bit = divmod(place % (8 * len(data)), 8)
     damaged = data[:at] + bytes([data[at] ^ (1 << bit)]) + data[at + 1 :]
     for block in cut(damaged, read):
@@ -37,8 +42,8 @@ def test_one_other_bit_is_noticed(data, sent, read, place):
 
 @given(st.binary(max_size=100), CUTS, st.binary(min_size=1, max_size=10))
 def test_bytes_too_many_or_too_few_are_noticed(data, sent, more):
-    marks = [mark_of(part) for part in cut(data, sent)]
-    longer, shorter = Comparison(marks), Comparison([*marks, mark_of(more)])
+    marks = [marked(part) for part in cut(data, sent)]
+    longer, shorter = Comparison(marks), Comparison([*marks, marked(more)])
     longer.update(data + more)
     shorter.update(data)
     assert (longer.same(), shorter.same()) == (False, False)
@@ -58,5 +63,5 @@ def test_gathered_parts_are_all_that_was_given_in_equal_lengths(blocks, length):
 
 
 def test_a_mark_carries_what_the_store_adds():
-    assert added_to(mark_of(b"x", "an-etag")) == "an-etag"
-    assert added_to(mark_of(b"x")) == ""
+    assert added_to(marked(b"x", "an-etag")) == "an-etag"
+    assert added_to(marked(b"x")) == ""
