@@ -332,9 +332,9 @@ class Writer:
 
         Raises: ConflictError.
         """
-        with self.owner.catalogue.read() as session:
-            row = uploads.find(session, type(self.row), self.row.id)
-        if row is None or row.writer != self.name:
+        with self.owner.catalogue.glance() as session:
+            writer = uploads.writer_of(session, type(self.row), self.row.id)
+        if writer != self.name:
             raise ConflictError(problem="another writer took over", recording=self.row.id)
 
     def _advance(self, **columns: object) -> None:

@@ -38,8 +38,12 @@ def _both(kind: type[Row]) -> Select[Any]:
     return select(kind, whose).select_from(one).outerjoin(kind, kind.id == name)
 
 
-# Made once: it is asked about every small recording.
+# Made once: they are asked about every small recording, and every part of a large one.
 _KNOWN: dict[type[Any], Select[Any]] = {kind: _both(kind) for kind in (UploadRow, HandedInRow)}
+_WRITER: dict[type[Any], Select[Any]] = {
+    kind: select(kind.writer).where(kind.id == bindparam("name"))
+    for kind in (UploadRow, HandedInRow)
+}
 
 
 def find(session: Session, kind: type[Kind], name: UUID | str) -> Kind | None:
@@ -51,6 +55,12 @@ def known(session: Session, kind: type[Kind], name: UUID | str) -> tuple[Kind | 
     """Return the upload of this id, and the station of its recording, where there is either."""
     found: Any = session.execute(_KNOWN[kind], {"name": str(name)}).one()
     return found[0], found[1]
+
+
+def writer_of(session: Session, kind: type[Row], name: str) -> str | None:
+    """Return who may write to the upload of this id, if it is under way and anybody may."""
+    writer: str | None = session.scalar(_WRITER[kind], {"name": name})
+    return writer
 
 
 def of_owner(session: Session, kind: type[Kind], name: UUID | str, owner: str) -> Kind:
@@ -111,7 +121,7 @@ def advance(uow: UnitOfWork, row: Row, writer: str, **columns: Any) -> None:
     wanted = update(kind).where(kind.id == row.id, kind.writer == writer)
     done = uow.session.execute(
         wanted.values(touched_at=uow.at, **columns),
-        execution_options={"synchronize_session": False},  # the row that the caller holds is a copy
+        execution_options={"synchronize_session": False},  # the caller's row is a copy
     )
     if isinstance(done, CursorResult) and done.rowcount != 1:
         raise ConflictError(problem="another writer took over", recording=row.id)
