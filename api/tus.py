@@ -73,7 +73,7 @@ async def take(
 ) -> Offset:
     """Take what `before` and the stream bring, up to wherever the stream ends."""
     writer = await run_in_threadpool(opened)
-    intake = _Intake(writer, bytearray(before))
+    intake = _Intake(writer, before)
     resting = asyncio.create_task(intake.rest_often())
     try:
         async for chunk in stream:
@@ -89,15 +89,17 @@ async def take(
 class _Intake:
     """Gathers one request's bytes while the writer is busy with those before."""
 
-    def __init__(self, writer: Writer, waiting: bytearray) -> None:
+    def __init__(self, writer: Writer, before: bytes | bytearray) -> None:
         self._writer = writer
-        self._waiting = waiting
+        self._waiting: list[bytes | bytearray] = [before]  # joined once: a part is copied once
+        self._count = len(before)
         self._storing: asyncio.Task[None] | None = None
 
     async def take(self, chunk: bytes) -> None:
         """Take bytes; when they are many, wait until the writer has those before."""
-        self._waiting += chunk
-        if len(self._waiting) >= PART:
+        self._waiting.append(chunk)
+        self._count += len(chunk)
+        if self._count >= PART:
             await self._idle()
             self._store(self._writer.add)
 
@@ -111,7 +113,7 @@ class _Intake:
     async def finish(self) -> int:
         """Have everything made durable; return the durable offset."""
         await self._idle()
-        return await run_in_threadpool(_finish, self._writer, self._waiting)
+        return await run_in_threadpool(_finish, self._writer, self._taken())
 
     async def _idle(self) -> None:
         """Wait until the writer has nothing to do. Raises: what it raised."""
@@ -121,8 +123,12 @@ class _Intake:
                 self._storing = None
 
     def _store(self, work: Callable[[bytearray], None]) -> None:
-        data, self._waiting = self._waiting, bytearray()
-        self._storing = asyncio.create_task(run_in_threadpool(work, data))
+        self._storing = asyncio.create_task(run_in_threadpool(work, self._taken()))
+
+    def _taken(self) -> bytearray:
+        data = bytearray().join(self._waiting)
+        self._waiting, self._count = [], 0
+        return data
 
     def _rest(self, data: bytearray) -> None:
         self._writer.add(data)

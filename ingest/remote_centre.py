@@ -8,7 +8,7 @@ file known?) are answered "unknown" while the centre is away.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from io import RawIOBase
+from io import FileIO
 from typing import Any, BinaryIO, cast
 from uuid import UUID
 
@@ -153,31 +153,24 @@ class RemoteCentre:
             return {}
 
 
-class _Part(RawIOBase):
+class _Part:
     """The next `length` bytes of a file, counted as they are read."""
 
-    def __init__(self, file: BinaryIO, length: int, sent: Callable[[int], None]) -> None:
+    def __init__(self, file: FileIO, length: int, sent: Callable[[int], None]) -> None:
         self._file = file
         self._left = length
         self._sent = sent
 
-    def readable(self) -> bool:
-        """Say yes."""
-        return True
-
-    def readinto(self, buffer: Any, /) -> int:
-        """Fill the buffer, but never beyond the length."""
-        view = memoryview(buffer)[: self._left]
-        data = self._file.read(len(view))
-        view[: len(data)] = data
+    def read(self, size: int) -> bytes:
+        """Return the next bytes, but never beyond the length."""
+        data = self._file.read(min(size, self._left))
         self._left -= len(data)
         self._sent(len(data))
-        return len(data)
+        return data
 
     def close(self) -> None:
-        """Close the file too."""
+        """Close the file."""
         self._file.close()
-        super().close()
 
 
 def _named(record: bytes) -> tuple[RecordingId, Digest]:

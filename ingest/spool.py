@@ -7,8 +7,8 @@ anything is read, and the recorders keep their files.
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from storage.errors import StorageFullError
 from storage.recording import RecordingId
@@ -43,9 +43,9 @@ class Spool:
         """Return a payload's bytes. Raises: ObjectMissingError."""
         return self.objects.facts(key_of(recording, PAYLOAD)).size
 
-    def open(self, recording: RecordingId) -> BinaryIO:
+    def open(self, recording: RecordingId) -> FileIO:
         """Open a payload for reading. Raises: OSError."""
-        return (self.root / key_of(recording, PAYLOAD)).open("rb")
+        return (self.root / key_of(recording, PAYLOAD)).open("rb", buffering=0)
 
     def remove(self, recording: RecordingId) -> None:
         """Drop a payload that the centre has, or whose attempt was given up."""

@@ -291,9 +291,10 @@ class Writer:
 
     def _send(self) -> None:
         """Send what is held as the next part; first wait while too many are on their way."""
+        if len(self._sent) < self.owner.objects.parallel_parts:
+            self._check_place()
         while len(self._sent) >= self.owner.objects.parallel_parts:
-            self._settle()
-        self._check_place()
+            self._settle()  # which looks at the place too
         part, self._held, self._kept = self._held, bytearray(), 0
         number = len(self._marks) + len(self._sent) + 1
         offset = self._taken - len(part)

@@ -1,5 +1,6 @@
 """`liuhen serve`, `centre` and `found`: the service with a station, without one, and its making."""
 
+import gc
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -119,6 +120,8 @@ def found(
 
 
 def _run(app: FastAPI, host: str, port: int, settings: Settings) -> None:
+    gc.collect()
+    gc.freeze()  # what is there now stays: the collector need not look at it again and again
     uvicorn.run(
         app,
         host=host,
