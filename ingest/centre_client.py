@@ -41,7 +41,7 @@ from storage.signing import SigningKey
 TUS = "1.0.0"
 BYTES = "application/offset+octet-stream"
 SMALL = 4 << 20  # bytes: a payload up to this size goes along with the upload's creation
-SLICE = 256 << 20  # bytes of one request
+SLICE = 1 << 30  # bytes of one request
 _BLOCK = 1 << 18
 _ANSWER = 1 << 20  # bytes of an answer that is not footage
 _CODE = re.compile(r"[a-z][a-z0-9-]{1,60}\Z")

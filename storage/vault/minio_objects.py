@@ -156,7 +156,7 @@ class MinioObjects:
     """An ObjectStore on one bucket. Safe for many threads; nothing is asked before it is used."""
 
     smallest_part = 5 << 20
-    parallel_parts = 2
+    parallel_parts = 3
 
     def __init__(
         self, address: S3Address, key: S3Key, entropy: Entropy, *, timeout_s: float = 60.0
