@@ -70,7 +70,6 @@ def create_app(
     )
     app.state.service = service
     add_handlers(app)
-    api = APIRouter(prefix="/api/v1")
     for part in (
         uploads,  # routes are looked at in this order: first those that stations ask all day
         stations,
@@ -92,8 +91,7 @@ def create_app(
         dispositions,
         submissions,
     ):
-        api.include_router(part.router)
-    app.include_router(api)
+        app.include_router(part.router, prefix="/api/v1")
     app.include_router(_health)
     console(app)
     app.add_middleware(Guard)

@@ -69,7 +69,7 @@ def answer(status: int, state: Offset, location: str) -> Response:
 async def take(
     stream: AsyncIterable[bytes],
     opened: Callable[[], Writer],
-    before: bytes | bytearray = b"",
+    before: bytes = b"",
 ) -> Offset:
     """Take what `before` and the stream bring, up to wherever the stream ends."""
     writer = await run_in_threadpool(opened)
@@ -89,9 +89,9 @@ async def take(
 class _Intake:
     """Gathers one request's bytes while the writer is busy with those before."""
 
-    def __init__(self, writer: Writer, before: bytes | bytearray) -> None:
+    def __init__(self, writer: Writer, before: bytes) -> None:
         self._writer = writer
-        self._waiting: list[bytes | bytearray] = [before]  # joined once: a part is copied once
+        self._waiting = [before]  # joined once: a part is copied once
         self._count = len(before)
         self._storing: asyncio.Task[None] | None = None
 
@@ -135,27 +135,29 @@ class _Intake:
         self._writer.rest()
 
 
-async def gathered(request: Request, length: int) -> tuple[bytearray, bool]:
+async def gathered(request: Request, length: int) -> tuple[bytes, bool]:
     """Return what came along with the creation, and whether more may come.
 
     What a slow link brings is not waited for here, but kept bit by bit (`take`). A busy centre is
     not to take itself for one: another second is given while the last one's pace does for the rest.
     """
-    data, before = bytearray(), -length
-    while length - len(data) <= len(data) - before:
-        before = len(data)
+    chunks: list[bytes] = []
+    count, before = 0, -length
+    while length - count <= count - before:
+        before = count
         try:
             async with asyncio.timeout(_REST_S):
                 async for chunk in request.stream():
-                    data += chunk
-                    if len(data) > length:
+                    chunks.append(chunk)
+                    count += len(chunk)
+                    if count > length:
                         raise ApiError("invalid", problem="Upload-Length")
-                return data, False
+                return b"".join(chunks), False
         except TimeoutError:
             continue
         except ClientDisconnect:
             break
-    return data, True
+    return b"".join(chunks), True
 
 
 async def nothing() -> AsyncIterator[bytes]:

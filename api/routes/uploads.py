@@ -40,7 +40,7 @@ async def create(
     """Begin an upload, or find it; a small payload may come along whole."""
     same_version(resumable)
     recording, sha256 = _metadata(metadata)
-    data, more = bytearray(), False
+    data, more = b"", False
     if request.headers.get("content-type") == BYTES and length <= PART:
         data, more = await tus.gathered(request, length)
     if len(data) == length:
