@@ -14,15 +14,16 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from api.problems import ApiError
-from ingest.uploads import LIMIT, PART, Offset, Writer
+from ingest.uploads import PART, Offset, Writer
 from storage.digest import Algorithm, Digest
 from storage.errors import FixityError
 
 VERSION = "1.0.0"
 BYTES = "application/offset+octet-stream"
+_NUMBER = 1 << 40  # bytes: beyond that nobody means it; the limits proper are others'
 _REST_S = 1.0  # what came in so many seconds may have to come again
-Length = Annotated[int, Header(alias="Upload-Length", ge=1, le=LIMIT)]
-Position = Annotated[int, Header(alias="Upload-Offset", ge=0, le=LIMIT)]
+Length = Annotated[int, Header(alias="Upload-Length", ge=1, le=_NUMBER)]
+Position = Annotated[int, Header(alias="Upload-Offset", ge=0, le=_NUMBER)]
 Resumable = Annotated[str, Header(alias="Tus-Resumable")]
 Metadata = Annotated[str, Header(alias="Upload-Metadata", max_length=1000)]
 

@@ -8,6 +8,7 @@ then, so that a killed centre, or a drop that it does not hear of, costs little.
 is what the station sealed is decided once, by reading it back (`assemble`).
 """
 
+import math
 import os
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,7 +27,8 @@ from storage.recording import RecordingId
 from storage.vault.objects import PAYLOAD, Block, ObjectStore, Stored, key_of
 
 PART = 8 << 20  # bytes of a part; a store with a larger smallest part is not supported
-LIMIT = 1 << 40  # bytes of one payload
+LIMIT = 1 << 37  # bytes of one payload: a room camera's whole day at 12 Mbit/s
+_MOST_PARTS = 10_000  # Amazon S3 User Guide, "Amazon S3 multipart upload limits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +240,7 @@ class Writer:
     _held: bytearray = field(default_factory=bytearray)
     _taken: int = 0  # bytes taken from the station, durable or not
     _parts: int = 0  # bytes in parts that the row tells of
+    _least: int = 0  # bytes of a part that is not the last
     _kept: int = 0  # bytes of `_held` that are in the tail, too
     _marks: list[str] = field(default_factory=list)
     _sent: deque[tuple[int, Future[str]]] = field(default_factory=deque)
@@ -247,6 +250,8 @@ class Writer:
         """Read the tail that an earlier request left."""
         self._pool = ThreadPoolExecutor(self.owner.objects.parallel_parts)
         self._taken, self._marks = self.row.offset, list(self.row.marks)
+        few_enough = math.ceil(self.row.size / (_MOST_PARTS - 1))
+        self._least = max(self.owner.objects.smallest_part, few_enough)
         self._parts = self.row.offset - self.row.tail
         self._kept = self.row.tail
         if self.row.tail:
@@ -268,7 +273,7 @@ class Writer:
             self._held += data
         else:
             self._held = data
-        if len(self._held) >= PART:
+        if len(self._held) >= max(PART, self._least):
             self._send()
 
     def rest(self) -> None:
@@ -281,7 +286,7 @@ class Writer:
     def close(self) -> int:
         """Make durable all that was taken, as parts and a tail; return the durable offset."""
         try:
-            enough = len(self._held) >= self.owner.objects.smallest_part
+            enough = len(self._held) >= self._least
             if self._held and (enough or self._taken == self.row.size):
                 self._send()
             self.rest()
