@@ -732,6 +732,10 @@ REASONS: dict[str, tuple[str, str]] = {
     "not-regular": ("不是普通文件,不采集", "not a regular file, not taken"),
     "too-deep": ("文件夹层级过深,未采集,请检查记录仪", "folders too deep, not taken"),
     "too-many": ("文件数量过多,请分批采集", "too many files; dock in parts"),
+    "too-large": (
+        "文件超过 128 GiB,无法上传;文件仍在记录仪内,请分段导出后再采集",
+        "larger than 128 GiB, still on its source; export it in pieces",
+    ),
     "unreadable": ("文件无法打开,请重新接入记录仪", "cannot be opened; dock again"),
     "read-error": (
         "读取出错,文件仍在记录仪内;请重新接入,仍不行请送修并保留存储卡",

@@ -17,9 +17,9 @@ from ingest.journal import Journal
 from ingest.spool import Spool
 from storage import canonical
 from storage.digest import Algorithm, Digest
-from storage.errors import SignatureError
+from storage.errors import SignatureError, SubmissionError
 from storage.recording import RecordingId
-from storage.vault.objects import Block, Stored
+from storage.vault.objects import LARGEST, Block, Stored
 
 _ACCESSION_S = 900.0  # the centre reads the whole payload back before it answers
 _CONFLICTS = 5  # in one upload: more of them are no accident
@@ -57,8 +57,10 @@ class RemoteCentre:
     def put_payload(self, recording: RecordingId, blocks: Iterable[Block], expected: int) -> Stored:
         """See Centre.put_payload: the payload is durable here, for `accession` to bring.
 
-        Raises: SpoolFullError before anything is read.
+        Raises, before anything is read: SubmissionError (too-large), SpoolFullError.
         """
+        if expected > LARGEST:
+            raise SubmissionError(reason="too-large", size=expected, limit=LARGEST)
         stored = self.spool.put(recording, blocks, expected)
         self.on_step("payload-stored")
         return stored

@@ -24,10 +24,9 @@ from storage.digest import Algorithm, Digest
 from storage.durable import sync_folder
 from storage.errors import ConflictError, FixityError, NotFoundError, ObjectMissingError
 from storage.recording import RecordingId
-from storage.vault.objects import PAYLOAD, Block, ObjectStore, Stored, key_of
+from storage.vault.objects import LARGEST, PAYLOAD, Block, ObjectStore, Stored, key_of
 
 PART = 8 << 20  # bytes of a part; a store with a larger smallest part is not supported
-LIMIT = 1 << 37  # bytes of one payload: a room camera's whole day at 12 Mbit/s
 _MOST_PARTS = 10_000  # Amazon S3 User Guide, "Amazon S3 multipart upload limits"
 
 
@@ -62,7 +61,7 @@ class Uploads:
         Raises: ConflictError when the id is taken: by another station, with other bytes, or by an
         accessioned recording that is not this station's.
         """
-        if not 0 < size <= LIMIT:
+        if not 0 < size <= LARGEST:
             raise ConflictError(problem="size", size=size)
         with self.catalogue.read() as session:
             row, known = self._known(session, recording, station)

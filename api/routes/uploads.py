@@ -14,9 +14,10 @@ from api import tus
 from api.problems import ApiError
 from api.station_door import CounterHere
 from api.tus import BYTES, Length, Metadata, Position, Resumable, same_version
-from ingest.uploads import LIMIT, PART, Offset
+from ingest.uploads import PART, Offset
 from storage.digest import Digest
 from storage.recording import RecordingId
+from storage.vault.objects import LARGEST
 
 router = APIRouter(tags=["uploads"])
 _TIME_ORDERED = 7  # UUID version of recording ids
@@ -26,7 +27,7 @@ _EXTENSIONS = "creation,creation-with-upload,termination"
 @router.options("/uploads", status_code=204)
 def options() -> Response:
     """Tell what this server can do."""
-    return tus.abilities(_EXTENSIONS, LIMIT)
+    return tus.abilities(_EXTENSIONS, LARGEST)
 
 
 @router.post("/uploads", status_code=201)

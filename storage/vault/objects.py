@@ -25,6 +25,7 @@ ENVELOPE = "envelope.json"
 PARTS = (PAYLOAD, RECORD, ENVELOPE)
 RENDITION = "rendition"
 
+LARGEST = 1 << 37  # bytes of one payload: a room camera's whole day at 12 Mbit/s
 LATEST_LOCK = datetime(2100, 1, 1, tzinfo=UTC)
 
 _KEY = re.compile(

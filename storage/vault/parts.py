@@ -104,7 +104,9 @@ class Reading:
         """Return whether what was read is what is wanted."""
         if self.size != self._wanted.size:
             return False
-        return self._parts.same() if self._parts else self.digest() == self._wanted.digest
+        return (
+            self._parts.same() if self._parts is not None else self.digest() == self._wanted.digest
+        )
 
 
 class Gathering:

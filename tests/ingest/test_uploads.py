@@ -8,6 +8,7 @@ from ingest import uploads
 from storage.catalogue import people
 from storage.digest import Digest
 from storage.recording import new_recording_id
+from storage.vault.objects import LARGEST
 from tests.office import Desk
 
 MIB = 1 << 20
@@ -48,4 +49,4 @@ def test_a_payload_never_takes_more_parts_than_s3_joins(
 
 
 def test_parts_of_the_largest_payload_fit_into_a_streams_memory():
-    assert uploads.LIMIT / (uploads._MOST_PARTS - 1) < 16 * MIB
+    assert LARGEST / (uploads._MOST_PARTS - 1) < 16 * MIB

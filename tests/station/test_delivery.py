@@ -4,6 +4,7 @@ import hashlib
 
 import pytest
 
+from api.problems import reason_zh
 from api.sample_volume import write_segments
 from api.whole_check import whole_check
 from ingest.bay import BayState, Outcome
@@ -257,6 +258,21 @@ def test_a_stations_clock_that_is_years_wrong_does_no_harm(county, township, mon
         assert abs(home.clock() - dt.datetime.now(dt.UTC)) < dt.timedelta(seconds=10)
     newest = max(county.rows(), key=lambda row: row.accessioned_at)
     assert newest.receipt_text
+
+
+def test_a_file_that_no_centre_would_take_stays_on_its_recorder(county, tmp_path, monkeypatch):
+    township = Township(tmp_path, "s-large")
+    township.enrol(county)
+    (file,) = dock(township, 910)
+    with township.open() as home:
+        monkeypatch.setattr("ingest.remote_centre.LARGEST", file.stat().st_size - 1)
+        sweep(home)
+        (entry,) = home.journal.in_state(State.QUARANTINED)
+        assert (entry.size, entry.reason) == (file.stat().st_size, "too-large")
+        assert "128 GiB" in reason_zh("too-large")
+        home.deliver()
+        assert home.journal.in_state(State.QUARANTINED) == [entry]
+        assert file.exists()
 
 
 def test_a_full_spool_stops_intake_and_touches_no_recorder(county, tmp_path):
