@@ -4,9 +4,11 @@ Lower rooms raise codes and facts; only here do they become words. Every entry s
 and what to do next. Sentences may name facts as `{fact}`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ingest.bay import Result
 from policies.rulebook import RuleError
 from storage.errors import LiuhenError
 
@@ -744,7 +746,29 @@ REASONS: dict[str, tuple[str, str]] = {
     "changed": ("读取时文件有变化,将自动重试", "changed while being read; it is tried again"),
     "gone": ("文件已不在记录仪上", "no longer on the recorder"),
     "growing": ("文件持续增长,请先停止录像", "keeps growing; stop the recording first"),
-    "still-writing": ("文件仍在写入,稍后自动采集", "still being written; taken later"),
+    "still-writing": (
+        "文件仍在写入,稍后自动采集;名称像未写完的,一小时不变后照样采集",
+        "still being written; taken later, and after an hour without a change in any case",
+    ),
+    "taken-anew": (
+        "本单位已不再保管这份录像,将重新采集,没有清除",
+        "this office keeps it no more; it is taken anew and was not cleared",
+    ),
+    "unsteady": (
+        "两次读出的内容不同,存储卡或读卡器有故障,没有清除;请换读卡器后重新接入",
+        "two reads differ: card or reader is failing; dock again with another reader",
+    ),
+    "defect": (
+        "程序出错,文件仍在记录仪内,没有清除;请把本机日志交给维护人员",
+        "a defect of ours; the file is still on its source; send us this machine's log",
+    ),
+    "nothing-here": ("没有可采集的文件,请核对路径", "nothing is there to take; check the path"),
+    "system-file": ("系统文件,不是证据,留在原处", "a system's own file, no evidence, left there"),
+    "preview": ("缩略图或预览件,原件已采集", "a preview of a file that is taken"),
+    "spool-damaged": (
+        "本站暂存的密文损坏,请尽快重新接入该记录仪,将重新封存",
+        "the sealed copy here is damaged; dock the recorder again, it will be sealed anew",
+    ),
     "serial-twice": (
         "两个仓位出现同一序列号,请核对记录仪编号",
         "the same serial in two bays; check the recorders",
@@ -851,6 +875,7 @@ JOB_ERRORS: dict[str, tuple[str, str]] = {
     ),
 }
 
+_NAMED = 5  # ignored files that a bay names on a screen
 _JOB_FAULT_NEXT = "请查看工作进程日志,把作业编号告诉维护人员;原因消除后重试。"
 
 STANDINGS: dict[str, str] = {
@@ -932,22 +957,55 @@ def reason_known(reason: str) -> bool:
     return reason in REASONS or reason in TABLE
 
 
-def reason_zh(reason: str | None) -> str:
-    """Return a reason in Chinese; unknown words are shown as they are."""
+def reason_zh(reason: str | None, facts: Mapping[str, Any] | None = None) -> str:
+    """Return a reason in Chinese, with its facts; unknown words are shown as they are."""
     if not reason:
         return ""
     if reason in REASONS:
         return REASONS[reason][0]
-    return TABLE[reason].zh.format_map(_Facts({})) if reason in TABLE else reason
+    return TABLE[reason].zh.format_map(_Facts(facts or {})) if reason in TABLE else reason
 
 
-def reason_en(reason: str | None) -> str:
-    """Return a reason in English; unknown words are shown as they are."""
+def reason_en(reason: str | None, facts: Mapping[str, Any] | None = None) -> str:
+    """Return a reason in English, with its facts; unknown words are shown as they are."""
     if not reason:
         return ""
     if reason in REASONS:
         return REASONS[reason][1]
-    return TABLE[reason].en.format_map(_Facts({})) if reason in TABLE else reason
+    return TABLE[reason].en.format_map(_Facts(facts or {})) if reason in TABLE else reason
+
+
+def result_zh(result: Result) -> str:
+    """Return in Chinese why a file is not taken, or not yet."""
+    return reason_zh(result.reason, result.facts) + _room(result.facts, "需要", "剩余")
+
+
+def result_en(result: Result) -> str:
+    """Return in English why a file is not taken, or not yet."""
+    return reason_en(result.reason, result.facts) + _room(result.facts, "needed", "free")
+
+
+def _room(facts: Mapping[str, Any], needed: str, free: str) -> str:
+    if not {"needed_mb", "free_mb"} <= facts.keys():
+        return ""
+    return f" ({needed} {facts['needed_mb']} MB, {free} {facts['free_mb']} MB)"
+
+
+def bay_reason_zh(reason: str | None, untrusted_facts: Mapping[str, Any]) -> str:
+    """Return what a bay says beside its state: why, which file first, how many; what it ignores.
+
+    The facts are the journal's: what is not of the type that it should be is left out.
+    """
+    facts = untrusted_facts
+    parts = [reason_zh(reason, facts) + _room(facts, "需要", "剩余")] if reason else []
+    first, count = facts.get("first"), facts.get("files")
+    if reason and isinstance(first, str) and isinstance(count, int):
+        parts.append(f"{first} 等 {count} 个文件" if count > 1 else first)
+    ignored, names = facts.get("ignored"), facts.get("ignored_names")
+    if isinstance(ignored, int) and isinstance(names, list) and names:
+        listed = "、".join(map(str, names[:_NAMED])) + ("…" if ignored > _NAMED else "")
+        parts.append(f"另有 {ignored} 个系统文件或预览件不是证据,留在原处:{listed}")
+    return ";".join(parts)
 
 
 class _Facts(dict[str, Any]):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from api.problems import SCREEN, alarm_zh, reason_zh
+from api.problems import SCREEN, alarm_zh, bay_reason_zh
 from api.settings import Settings
 from api.station_home import StationHome, bay_names
 from ingest.bay import BayState
@@ -144,7 +144,7 @@ class Screen:
         camera = name in self.settings.cameras
         return replace(
             bay,
-            reason=reason_zh(row.reason),
+            reason=bay_reason_zh(row.reason, row.facts),
             source=((row.current if camera else row.source) or "").replace("unknown:", "未知设备 "),
             share=share,
             files=(files, row.files_total),

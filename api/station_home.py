@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from api.problems import bay_zh, reason_zh
+from api.problems import bay_reason_zh, bay_zh
 from api.settings import Settings
 from api.station_door import ENROL_DOMAIN, fingerprint, read_code
 from api.wiring import bays_of, clock, entropy, hold_station, software
@@ -22,7 +22,7 @@ from ingest.bay import Bay, Progress
 from ingest.centre_client import Address, CentreClient, Wire
 from ingest.centre_clock import CentreClock
 from ingest.clear import Clearing
-from ingest.delivery import Delivery, Tally
+from ingest.delivery import DAMAGED, Delivery, Tally
 from ingest.journal import Journal, State
 from ingest.media import Effort, Sandbox
 from ingest.remote_centre import RemoteCentre
@@ -200,6 +200,7 @@ class StationHome:
             centre_key=ring.verifying("centre"),
             log_key=log,
             clock=now,
+            monotonic=monotonic,
             entropy=entropy,
             patience=patience or Patience(settings.quiet_s, settings.growing_s),
             effort=Effort(share=settings.inspect_share),
@@ -308,7 +309,7 @@ def look(settings: Settings) -> dict[str, Any]:
                 "bytes": [bay.bytes_done, bay.bytes_total],
                 "current": bay.current,
                 "reason": bay.reason,
-                "reason_zh": reason_zh(bay.reason),
+                "reason_zh": bay_reason_zh(bay.reason, bay.facts),
             }
             for bay in shown(settings, journal)
         ]
@@ -321,8 +322,8 @@ def look(settings: Settings) -> dict[str, Any]:
 def spool_of(journal: Journal, spool: Spool, now: CentreClock, away: str | None) -> dict[str, Any]:
     """Return the spool's fill, its limit and the age of what waits longest, with alarms.
 
-    `alarms`: spool-filling (over 80 %), spool-full, overdue (over 24 h), clock, and the code of
-    what keeps deliveries from going on.
+    `alarms`: spool-filling (over 80 %), spool-full, overdue (over 24 h), clock, spool-damaged (a
+    recorder must be docked again), and the code of what keeps deliveries from going on.
     """
     used = spool.used()
     backlog = journal.backlog()
@@ -334,6 +335,8 @@ def spool_of(journal: Journal, spool: Spool, now: CentreClock, away: str | None)
         alarms.append("overdue")
     if abs(now.offset) > _CLOCK_OFF:
         alarms.append("clock")
+    if any(entry.reason == DAMAGED for entry in journal.in_state(State.SEALED)):
+        alarms.append(DAMAGED)
     if away is not None:
         alarms.append(away)
     return {

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from api.problems import QUESTIONS, bay_zh, reason_zh
+from api.problems import QUESTIONS, bay_reason_zh, bay_zh, reason_zh
 from api.schemas import (
     ActionDetail,
     ActionOut,
@@ -126,7 +126,7 @@ def bays(office: Office) -> list[BayOut]:
                 bytes_done=row.bytes_done if row else 0,
                 current=row.current if row else None,
                 reason=row.reason if row else None,
-                reason_zh=reason_zh(row.reason if row else None),
+                reason_zh=bay_reason_zh(row.reason, row.facts) if row else "",
                 landing=bay.landing,
                 changed=datetime.fromisoformat(row.changed) if row else None,
             )

@@ -293,6 +293,7 @@ class Office:
     journal: Journal
     trusted: Callable[[], Sequence[Told]]
     clock: Callable[[], datetime] = clock
+    monotonic: Callable[[], float] = time.monotonic
     entropy: Callable[[int], bytes] = entropy
     on_step: Step = _silent
     _sandbox: list[Sandbox] = field(default_factory=list)
@@ -407,6 +408,7 @@ class Office:
             centre_key=self.ring.verifying("centre"),
             log_key=self.ring.verifying("log"),
             clock=self.clock,
+            monotonic=self.monotonic,
             entropy=self.entropy,
             patience=patience or Patience(settings.quiet_s, settings.growing_s),
             effort=Effort(share=settings.inspect_share),

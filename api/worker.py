@@ -2,17 +2,21 @@
 
 Each bay has a thread of its own, so that a slow recorder does not hold up its neighbour. Events
 only make the next sweep come sooner; the periodic sweep finds everything anyway. Each room camera
-has a thread of its own too: ffmpeg ends with the thread that started it.
+has a thread of its own too: ffmpeg ends with the thread that started it. One more answers those
+who ask the running station to take a folder that they name (`ingest/by_hand.py`).
 """
 
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
+from ingest import by_hand
 from ingest.bay import Bay, Result
 from ingest.room_camera import Recorder
 from ingest.station import Station
 from ingest.watch import Watcher
+from storage.errors import LiuhenError
 
 LOG = logging.getLogger("liuhen.station")
 _PUBLISH_S = 60.0
@@ -44,6 +48,9 @@ class Worker:
             )
             for one in recorders
         ]
+        self._threads.append(
+            threading.Thread(target=self._answer, name=f"bay-{by_hand.BAY}", daemon=True)
+        )
 
     def start(self) -> None:
         """Begin to watch and to sweep."""
@@ -74,11 +81,21 @@ class Worker:
                 if results:
                     self._found(bay, results)
             except Exception:
-                # The edge of the station: one bay's defect must not stop the others.
+                # The edge of the station: one bay's defect must not stop the others. What a sweep
+                # itself met, it has shown at the bay; this is what hearing of it brought about.
                 LOG.exception("sweep of %s failed", bay.name)
             if wake.wait(self._sweep_s):
                 # Events come in swarms while a recorder writes: let them settle.
                 self._stop.wait(min(1.0, self._sweep_s))
+
+    def _answer(self) -> None:
+        while not self._stop.is_set():
+            try:
+                by_hand.answer_requests(self._station, self._station.journal)
+            except Exception:
+                # The edge of the station: whoever asked goes on waiting, and is answered later.
+                LOG.exception("answering requests failed")
+            self._stop.wait(min(1.0, self._sweep_s))
 
     def _record(self, recorder: Recorder) -> None:
         while not self._stop.is_set():
@@ -87,6 +104,8 @@ class Worker:
             except Exception:
                 # The edge of the station: a camera's defect must not end its recording for good.
                 LOG.exception("recording %s failed", recorder.camera.name)
+                with suppress(LiuhenError):  # the journal is what fails: its reader tells
+                    recorder.show_defect()
                 self._stop.wait(self._sweep_s)
 
 

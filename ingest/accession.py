@@ -8,6 +8,7 @@ the next call with the same record; at worst it leaves an orphan object, which a
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache, partial
@@ -26,11 +27,13 @@ from storage.catalogue.unit_of_work import Catalogue, UnitOfWork, View
 from storage.custody.event import Outcome, PremisType
 from storage.digest import Digest
 from storage.errors import (
+    ArchiveAwayError,
     ConflictError,
     EnvelopeError,
     FixityError,
     ObjectConflictError,
     ObjectMissingError,
+    StorageFullError,
 )
 from storage.record import SealedRecord
 from storage.recording import MediaKind, RecordingId
@@ -46,6 +49,7 @@ from storage.vault.objects import (
     key_of,
     lockable,
 )
+from storage.vault.ranges import payload_size
 from storage.vault.sealing import recipients_of
 
 _REMEMBERED = 1000  # payloads
@@ -89,15 +93,42 @@ class LocalCentre:
         """See Centre.receipt_for."""
         with self.catalogue.glance() as session:
             row = recordings.by_digest(session, source, original)
-        return self._finish(row) if row is not None else None
+        if row is None:
+            return None
+        with suppress(ArchiveAwayError):  # it is told of as away, never as missing
+            self._check_kept(row)
+        return self._finish(row)
 
-    def put_payload(
-        self,
-        recording: RecordingId,
-        blocks: Iterable[Block],
-        expected: int,  # noqa: ARG002 - the store says itself when it is full
-    ) -> Stored:
+    def still_holds(self, source: str, original: Digest) -> bool | None:
+        """See Centre.still_holds."""
+        with self.catalogue.glance() as session:
+            row = recordings.by_digest(session, source, original)
+        if row is None or row.receipt_text is None or row.destroyed_at is not None:
+            return False
+        try:
+            self._check_kept(row)
+        except FixityError:
+            return False
+        except ArchiveAwayError:
+            return None
+        return True
+
+    def has_payload(self, recording: RecordingId, payload: Digest) -> bool:
+        """See Centre.has_payload."""
+        try:
+            return self.objects.digest(key_of(recording, PAYLOAD)) == payload
+        except ObjectMissingError:
+            return False
+
+    def check_room(self, size: int) -> None:
+        """See Centre.check_room."""
+        room = self.objects.room()
+        if room is not None and room < size:
+            raise StorageFullError(where="objects", needed_mb=(size >> 20) + 1, free_mb=room >> 20)
+
+    def put_payload(self, recording: RecordingId, blocks: Iterable[Block], expected: int) -> Stored:
         """See Centre.put_payload."""
+        self.check_room(expected)
         stored = self.objects.put(key_of(recording, PAYLOAD), blocks)
         self.remember(stored)
         self.on_step("payload-stored")
@@ -124,6 +155,8 @@ class LocalCentre:
         self.on_step("envelope-stored")
         row, clock_was_read = self._entering(new)
         if row.id != sealed.recording:
+            with suppress(ArchiveAwayError):
+                self._check_kept(row)  # the first one answers for these bytes from now on
             self.discard(sealed.id)
         self.on_step("catalogued")
         receipt = self._finish(row)
@@ -235,6 +268,16 @@ class LocalCentre:
         if name := submission_at(sealed.offered["path"].split("/")):
             found["submission"] = str(name)
         return found
+
+    def _check_kept(self, row: RecordingRow) -> None:
+        """Make sure that a recording's payload is in the store. Raises: FixityError, VaultError."""
+        key = key_of(RecordingId(UUID(row.id)), PAYLOAD)
+        try:
+            size = self.objects.facts(key).size
+        except ObjectMissingError as error:
+            raise FixityError(part=PAYLOAD, recording=row.id, problem="missing") from error
+        if size != payload_size(row.size):
+            raise FixityError(part=PAYLOAD, recording=row.id, problem="size")
 
     def _finish(self, row: RecordingRow) -> bytes:
         """Do what is left after the transaction; all of it may have been done before."""

@@ -4,7 +4,7 @@ A bay turns green by one way only: everything on it was accessioned, and a later
 left to do. `MOVES` says so; `Progress` refuses any other move.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -63,13 +63,18 @@ class Outcome(StrEnum):
     ACCESSIONED = "accessioned"
     DUPLICATE = "duplicate"
     QUARANTINED = "quarantined"
-    WAITING = "waiting"
-    IGNORED = "ignored"
+    WAITING = "waiting"  # not taken yet: `reason` says what for
+    IGNORED = "ignored"  # left where it is: `reason` says why it is no evidence
+    FAILED = "failed"  # the look ended before it came to this, for `reason`
+
+
+# What a file waits for that does not come by itself: a person makes room or moves it elsewhere.
+NO_ROOM = frozenset({"storage-full", "spool-full"})
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One submission's outcome; `path` is safe to show."""
+    """One entry's outcome; `path` is safe to show, and `.` is the place itself."""
 
     path: str
     outcome: Outcome
@@ -77,6 +82,7 @@ class Result:
     sha256: str | None = None
     reason: str | None = None
     cleared: bool = False
+    facts: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -87,18 +93,42 @@ class Result:
             "sha256": self.sha256,
             "reason": self.reason,
             "cleared": self.cleared,
+            "facts": self.facts,
         }
 
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Result":
+        """Return the result that `to_json` wrote. Raises: KeyError, TypeError, ValueError."""
+        return cls(**{**value, "outcome": Outcome(value["outcome"])})
 
-def conclusion(outcomes: Collection[Outcome]) -> BayState:
-    """Return what a look leaves a bay in; no outcome is better than its file's."""
-    if Outcome.QUARANTINED in outcomes:
-        return BayState.ATTENTION
-    if Outcome.WAITING in outcomes:
-        return BayState.WAITING
-    if Outcome.SEALED in outcomes:
-        return BayState.DELIVERING
-    return BayState.ACCESSIONED
+
+def conclusion(results: Sequence[Result]) -> BayState:
+    """Return what a look leaves a bay in; no state is better than its worst file's.
+
+    Green only where every result is accessioned, known before, or ignored for a reason.
+    """
+    states = {_STATES[result.outcome] for result in results} | {
+        BayState.ATTENTION for result in results if needs_person(result)
+    }
+    return next((state for state in _WORST_FIRST if state in states), BayState.ACCESSIONED)
+
+
+def needs_person(result: Result) -> bool:
+    """Whether a file stays where it is until somebody does something about it."""
+    stuck = result.outcome in {Outcome.QUARANTINED, Outcome.FAILED}
+    return stuck or (result.outcome is Outcome.WAITING and result.reason in NO_ROOM)
+
+
+_STATES = {
+    Outcome.QUARANTINED: BayState.ATTENTION,
+    Outcome.FAILED: BayState.ATTENTION,
+    Outcome.WAITING: BayState.WAITING,
+    Outcome.SEALED: BayState.DELIVERING,
+    Outcome.ACCESSIONED: BayState.ACCESSIONED,
+    Outcome.DUPLICATE: BayState.ACCESSIONED,
+    Outcome.IGNORED: BayState.ACCESSIONED,
+}
+_WORST_FIRST = (BayState.ATTENTION, BayState.WAITING, BayState.DELIVERING)
 
 
 class Handed(Protocol):
@@ -115,7 +145,9 @@ class Handed(Protocol):
 class Bay:
     """A slot of the station, or a landing folder (then each file names its own source).
 
-    `only` names the one file in the root's own folder that is offered, where not all are. Bays
+    `only` names the one file in the root's own folder that is offered, where not all are. `whole`
+    says that the root is all of a volume: what is not there is on the volume no more. `clears`
+    says that the station's setting clears here too: what a person names by hand stays. Bays
     of one `hub` share its line, so that only so many of them are read at once. `quiet_s` is
     how long a file must stay unchanged here, where that is not as everywhere. `handed` is set where
     persons hand files in: a copy of theirs, which goes as soon as its receipt is verified.
@@ -125,6 +157,8 @@ class Bay:
     root: Path
     landing: bool = False
     only: bytes | None = None
+    whole: bool = True
+    clears: bool = True
     hub: str | None = None
     quiet_s: float | None = None
     handed: Handed | None = None

@@ -1,22 +1,29 @@
 """Clear a source: the only place in the project that deletes an original, and what it demands.
 
 The receipt must verify (signature, leaf, inclusion proof, checkpoint) and be for exactly these
-bytes; the file on the source is read once more, whole, and must still be those bytes. Then the
-name is removed and the folder synced. Promise 1 of the design.
+bytes; the file on the source is read once more, whole, from its medium, and must still be those
+bytes and bear that name. Then the name is removed and the folder synced. Promise 1 of the design.
 """
 
 import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from io import FileIO
 
-from ingest.submission import Submission, check_unchanged, folder_of, open_source
+from ingest.settle import written_now
+from ingest.submission import (
+    Submission,
+    check_same,
+    check_unchanged,
+    folder_beneath,
+    open_source,
+)
 from storage.digest import Algorithm, Digest, hasher
 from storage.errors import SignatureError, SubmissionError
+from storage.medium import read_open_past_cache
 from storage.record import Receipt
 from storage.signing import VerifyKey
-
-_READ = 4 << 20
 
 
 class When(StrEnum):
@@ -43,16 +50,19 @@ class Clearing:
 
 
 def digest_source(submission: Submission) -> Digest:
-    """Read the file once and return its SHA-256.
+    """Read the file once, from its medium and not from memory, and return its SHA-256.
 
     Raises: SubmissionError (changed, gone, unreadable), OSError.
     """
-    digest = hasher(Algorithm.SHA256)
-    buffer = memoryview(bytearray(_READ))
     with open_source(submission) as source:
-        while count := source.readinto(buffer):
-            digest.update(buffer[:count])
-        check_unchanged(source, submission)
+        return _digest(source, submission)
+
+
+def _digest(source: FileIO, submission: Submission) -> Digest:
+    digest = hasher(Algorithm.SHA256)
+    for block in read_open_past_cache(source.fileno()):
+        digest.update(block)
+    check_unchanged(source, submission)
     return Digest(Algorithm.SHA256, digest.digest())
 
 
@@ -72,16 +82,65 @@ def verified(
 def clear(submission: Submission, receipt: bytes, centre: VerifyKey, log: VerifyKey) -> Receipt:
     """Remove the file from its source, durably, against its receipt.
 
+    From the first byte that is hashed until the name is gone, one open file is held: what is
+    removed is what was hashed, nobody is known to write to it, and what a writer added in the very
+    moment of the removal is put back under its name.
     Raises: SignatureError, CustodyError, SubmissionError; then nothing was removed.
     """
-    original = digest_source(submission)
-    found = verified(receipt, centre, log, original, submission.size)
-    with folder_of(submission) as (folder, name):
-        try:
-            os.unlink(name, dir_fd=folder)
-            os.fsync(folder)
-        except FileNotFoundError:
-            return found
-        except OSError as error:
-            raise SubmissionError(reason="cannot-clear", errno=error.errno) from error
+    with open_source(submission) as source:
+        original = _digest(source, submission)
+        found = verified(receipt, centre, log, original, submission.size)
+        with folder_beneath(submission.root, submission.path) as (folder, name):
+            if _still_named(source, folder, name, submission):
+                _remove(source, folder, name, submission)
     return found
+
+
+def _still_named(source: FileIO, folder: int, name: bytes, submission: Submission) -> bool:
+    """Whether the name still leads to the open file; False where there is none any more.
+
+    Raises: SubmissionError(reason=changed | still-writing).
+    """
+    try:
+        now = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    if not os.path.samestat(now, os.fstat(source.fileno())):
+        raise SubmissionError(reason="changed", problem="another file bears the name")
+    check_same(now, submission)
+    if (now.st_dev, now.st_ino) in (written_now() or ()):
+        raise SubmissionError(reason="still-writing")
+    return True
+
+
+def _remove(source: FileIO, folder: int, name: bytes, submission: Submission) -> None:
+    try:
+        os.unlink(name, dir_fd=folder)
+        os.fsync(folder)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise SubmissionError(reason="cannot-clear", errno=error.errno) from error
+    try:
+        check_unchanged(source, submission)
+    except SubmissionError:
+        if os.fstat(source.fileno()).st_nlink == 0:
+            _put_back(source, folder, name)
+        raise
+
+
+def _put_back(source: FileIO, folder: int, name: bytes) -> None:
+    """Write the open file, whose name is gone, under that name again; never over another file."""
+    while True:
+        try:
+            handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder)
+            break
+        except FileExistsError:
+            name += b".again"
+    with os.fdopen(handle, "wb", buffering=0) as target:
+        for block in read_open_past_cache(source.fileno()):
+            view = memoryview(block)
+            while view:
+                view = view[target.write(view) :]
+        os.fsync(handle)
+    os.fsync(folder)

@@ -28,6 +28,26 @@ class Centre(Protocol):
     def receipt_for(self, source: str, original: Digest) -> bytes | None:
         """Return the receipt of exactly these bytes from this source, if it was ever given."""
 
+    def still_holds(self, source: str, original: Digest) -> bool | None:
+        """Whether the centre, asked now, answers for exactly these bytes of this source.
+
+        Its recording is there, was given a receipt and was not destroyed, and its payload is in the
+        store. None where the centre is away and nobody knows.
+        Raises: LiuhenError, where what the centre keeps is not what it should be.
+        """
+
+    def has_payload(self, recording: RecordingId, payload: Digest) -> bool:
+        """Whether the payload of an attempt is still, byte for byte, what `put_payload` took.
+
+        Raises: LiuhenError, OSError, where it cannot be read.
+        """
+
+    def check_room(self, size: int) -> None:
+        """Make sure that a payload of so many bytes finds room, before its file is even read.
+
+        Raises: StorageFullError (where, needed_mb, free_mb); SubmissionError(reason=too-large).
+        """
+
     def put_payload(self, recording: RecordingId, blocks: Iterable[Block], expected: int) -> Stored:
         """Take the ciphertext. When it returns, the payload is durable and was read back.
 

@@ -3,7 +3,9 @@
 One pass tries everything that waits, oldest first, a few at a time. A centre that is away ends the
 pass; a recording that the centre refuses, or fails at, stays in the spool with the reason and is
 tried again later, so that one bad recording holds up nothing. A station that lost its enrolment
-stops delivering until a person mends that; it goes on sealing.
+stops delivering until a person mends that; it goes on sealing. What waits is read again once a
+day: a payload that rots in the spool is told of while its recorder still has the file, and is
+sealed anew when that is docked.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,7 +20,9 @@ from storage.errors import LiuhenError
 
 _REFUSED_AGAIN = timedelta(minutes=30)
 _FAILED_AGAIN = timedelta(minutes=5)
+_READ_AGAIN = timedelta(days=1)
 _FAILING = "centre-failing"  # of this one recording, as far as anybody knows
+DAMAGED = "spool-damaged"
 _ENROLMENT = "enrolment-"
 
 
@@ -45,11 +49,13 @@ class Delivery:
     clock: Callable[[], datetime]
     streams: int = 2
     _refused: dict[int, datetime] = field(default_factory=dict)
+    _read: dict[int, datetime] = field(default_factory=dict)
 
     def run(self) -> Tally:
         """Try everything that waits once; never raises for what the network or the centre does."""
         tally = Tally()
         self._clean()
+        self._read_one_again()
         waiting = self._due(self.station.journal.in_state(State.SEALED))
         with ThreadPoolExecutor(self.streams) as pool:
             for accessioned in pool.map(lambda entry: self._one(entry, tally), waiting):
@@ -64,6 +70,9 @@ class Delivery:
         """Deliver one entry: True, or False when it was refused, or None when it must wait."""
         if tally.away is not None:
             return None
+        if entry.reason == DAMAGED and not self._check(entry):
+            self._refused[entry.id] = self.clock() + _REFUSED_AGAIN
+            return False
         try:
             self.station.deliver(entry)
         except LiuhenError as error:
@@ -74,6 +83,7 @@ class Delivery:
                 return None
             again = _FAILED_AGAIN if failing else _REFUSED_AGAIN
             self._refused[entry.id] = self.clock() + again
+            self._check(entry)
             return False
         self._drop(entry)
         return True
@@ -83,6 +93,28 @@ class Delivery:
             tally.notes = self.centre.send_notes()
         except LiuhenError as error:
             tally.away = error.code
+
+    def _read_one_again(self) -> None:
+        """Read the payload that was not read for longest, if that was a day ago."""
+        now = self.clock()
+        waiting = self.station.journal.in_state(State.SEALED)
+        self._read = {entry.id: self._read.get(entry.id, now) for entry in waiting}
+        oldest = min(waiting, key=lambda entry: self._read[entry.id], default=None)
+        if oldest is not None and now - self._read[oldest.id] >= _READ_AGAIN:
+            self._check(oldest)
+
+    def _check(self, entry: Entry) -> bool:
+        """Read a sealed payload again; write down of a damaged one that it is, and return False."""
+        self._read[entry.id] = self.clock()
+        try:
+            whole = self.station.payload_is_whole(entry)
+        except (LiuhenError, OSError):
+            whole = False  # it cannot be read: the recorder's file is the one to go by
+        if not whole:
+            self.station.journal.trouble(entry, DAMAGED)
+        elif entry.reason == DAMAGED:  # the disk reads it again
+            self.station.journal.trouble(entry, None)
+        return whole
 
     def _due(self, entries: Iterable[Entry]) -> list[Entry]:
         now = self.clock()

@@ -2,11 +2,11 @@
 
 Every step of `station.py` writes its state here before the next begins, so that a restart goes on
 where the last run stopped. A submission is one version of one file under its natural key
-(source, path, size, time of change); a file that changes is another submission. How rows are
-kept is `storage/catalogue/journal.py`.
+(source, path, size, time of change); a file that changes is another submission, and so are other
+bytes under an old key. How rows are kept is `storage/catalogue/journal.py`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,9 +14,9 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from ingest.bay import BayState
-from storage.catalogue.journal import BayRow, JournalStore, NoteRow, SubmissionRow
-from storage.errors import ConflictError
+from ingest.bay import BayState, Result
+from storage.catalogue.journal import BayRow, JournalStore, NoteRow, RequestRow, SubmissionRow
+from storage.errors import ConflictError, SubmissionError
 from storage.recording import RecordingId
 
 
@@ -39,8 +39,10 @@ MOVES: dict[State, frozenset[State]] = {
         {State.SEALING, State.DUPLICATE, State.QUARANTINED, State.GONE, State.WAITING}
     ),
     State.SEALING: frozenset({State.SEALED, State.DUPLICATE, State.WAITING, State.QUARANTINED}),
-    State.SEALED: frozenset({State.ACCESSIONED, State.DUPLICATE}),
-    State.ACCESSIONED: frozenset({State.CLEARING, State.WAITING}),  # waiting: other bytes now
+    # waiting: the sealed payload is damaged, and the source is sealed anew
+    State.SEALED: frozenset({State.ACCESSIONED, State.DUPLICATE, State.WAITING}),
+    # waiting: the centre holds these bytes no more
+    State.ACCESSIONED: frozenset({State.CLEARING, State.WAITING}),
     State.DUPLICATE: frozenset({State.CLEARING, State.WAITING}),
     State.CLEARING: frozenset({State.CLEARED, State.ACCESSIONED}),
     State.CLEARED: frozenset({State.WAITING}),  # the same file was put back
@@ -92,36 +94,50 @@ class Journal:
         self._clock = clock
 
     def take(self, *, source: str, path: bytes, size: int, mtime_ns: int, bay: str) -> Entry:
-        """Return the entry under this natural key, made WAITING if it is new."""
-        row = self._store.find(source, path, size, mtime_ns)
-        if row is None:
-            now = self._clock().isoformat()
-            row = self._store.add(
-                source=source,
-                path=path,
-                size=size,
-                mtime_ns=mtime_ns,
-                bay=bay,
-                state=State.WAITING,
-                facts={},
-                first_seen=now,
-                changed=now,
-            )
+        """Return the newest entry under this natural key, made WAITING if there is none."""
+        rows = self._store.rows(source=source, path=path, size=size, mtime_ns=mtime_ns)
+        if rows:
+            return _entry(rows[-1])
+        return self._new(source=source, path=path, size=size, mtime_ns=mtime_ns, bay=bay)
+
+    def by_id(self, number: int) -> Entry | None:
+        """Return one entry."""
+        row = self._store.find(number)
+        return _entry(row) if row is not None else None
+
+    def with_bytes(self, entry: Entry, sha256: str) -> Entry:
+        """Return the entry of these bytes under the same natural key, made WAITING if it is new."""
+        key = {
+            "source": entry.source,
+            "path": entry.path,
+            "size": entry.size,
+            "mtime_ns": entry.mtime_ns,
+        }
+        for row in reversed(self._store.rows(**key)):
+            if row.sha256 == sha256:
+                return _entry(row)
+        return self._new(**key, bay=entry.bay)
+
+    def _new(self, **key: Any) -> Entry:
+        now = self._clock().isoformat()
+        row = self._store.add(**key, state=State.WAITING, facts={}, first_seen=now, changed=now)
         return _entry(row)
 
     def move(self, entry: Entry, state: State, **columns: Any) -> Entry:
         """Write the next state down.
 
-        Raises: ConflictError when the move is not in `MOVES`.
+        Raises: ConflictError when the move is not in `MOVES`; SubmissionError(changed) when another
+        thread moved the entry since it was read.
         """
         if state not in MOVES[entry.state]:
             raise ConflictError(subject="submission", was=entry.state, wanted=state)
         if "recording" in columns and columns["recording"] is not None:
             columns["recording"] = str(columns["recording"])
         columns.setdefault("reason", None)
-        row = self._store.update(
-            entry.id, state=state, changed=self._clock().isoformat(), **columns
-        )
+        changed = self._clock().isoformat()
+        row = self._store.advance(entry.id, entry.state, state=state, changed=changed, **columns)
+        if row is None:
+            raise SubmissionError(reason="changed", submission=entry.id)
         return _entry(row)
 
     def together(self) -> AbstractContextManager[None]:
@@ -216,6 +232,41 @@ class Journal:
     def drop_note(self, number: int) -> None:
         """Forget an act that the centre has."""
         self._store.drop_note(number)
+
+    def clock(self) -> tuple[datetime | None, datetime | None]:
+        """Return up to when the station's clock was seen to run, and when it last jumped."""
+        seen, jumped = self._store.clock()
+        return (
+            datetime.fromisoformat(seen) if seen else None,
+            datetime.fromisoformat(jumped) if jumped else None,
+        )
+
+    def set_clock(self, seen: datetime, jumped: datetime | None) -> None:
+        """Write down how the clock runs."""
+        self._store.set_clock(seen.isoformat(), jumped.isoformat() if jumped else None)
+
+    def add_request(self, path: bytes) -> int:
+        """Ask the running station to take a folder or file; return the request's number."""
+        return self._store.add_request(path, self._clock().isoformat())
+
+    def requests(self) -> list[RequestRow]:
+        """Return the requests that wait for an answer, oldest first."""
+        return self._store.requests()
+
+    def answer_request(self, number: int, results: Sequence[Result]) -> None:
+        """Write down what became of a request."""
+        self._store.answer_request(number, [result.to_json() for result in results])
+
+    def answer_to(self, number: int) -> list[Result] | None:
+        """Return what became of a request; None while nobody has answered it."""
+        row = self._store.request(number)
+        if row is None or row.results is None:
+            return None
+        return [Result.from_json(result) for result in row.results]
+
+    def drop_request(self, number: int) -> None:
+        """Forget a request whose answer was read, or that was taken back."""
+        self._store.drop_request(number)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -204,7 +204,7 @@ class Reception:
         strange = text in {"", ".", ".."} or any(char in text for char in "/\\\0")
         if strange or len(untrusted_name) > _NAME or unfinished(text):
             raise HandInError("name")
-        if read_profile((untrusted_name,), (), self.catalogue.now()).ignore:
+        if read_profile((untrusted_name,), (), self.catalogue.now()).ignorable is not None:
             raise HandInError("name")
 
     def _in_hand(self, session: View, person: str) -> int:

@@ -54,13 +54,34 @@ class RemoteCentre:
         )
         return receipt.encode() if isinstance(receipt, str) else None
 
+    def still_holds(self, source: str, original: Digest) -> bool | None:
+        """See Centre.still_holds; None while the centre is away or does not take our word."""
+        if self.monotonic() < self._away_until:
+            return None
+        query = {"source": source, "sha256": original.hex}
+        try:
+            answer = self.client.ask("GET", "/receipts", query=query, timeout_s=_QUIET_S)
+        except (CentreAwayError, CentreRefusedError):
+            self._away_until = self.monotonic() + _QUIET_S
+            return None
+        return isinstance(answer.get("receipt"), str)
+
+    def has_payload(self, recording: RecordingId, payload: Digest) -> bool:
+        """See Centre.has_payload: it is in the spool."""
+        return self.spool.digest(recording) == payload
+
+    def check_room(self, size: int) -> None:
+        """See Centre.check_room."""
+        if size > LARGEST:
+            raise SubmissionError(reason="too-large", size=size, limit=LARGEST)
+        self.spool.check_room(size)
+
     def put_payload(self, recording: RecordingId, blocks: Iterable[Block], expected: int) -> Stored:
         """See Centre.put_payload: the payload is durable here, for `accession` to bring.
 
         Raises, before anything is read: SubmissionError (too-large), SpoolFullError.
         """
-        if expected > LARGEST:
-            raise SubmissionError(reason="too-large", size=expected, limit=LARGEST)
+        self.check_room(expected)
         stored = self.spool.put(recording, blocks, expected)
         self.on_step("payload-stored")
         return stored

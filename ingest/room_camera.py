@@ -197,6 +197,10 @@ class Recorder:
                 wait = min(wait * 2, self.limits.longest_wait_s)
         self._tell(CameraState.OFF, None)
 
+    def show_defect(self) -> None:
+        """Say at the dock that the recording ended by a defect of ours, and is begun anew."""
+        self._tell(CameraState.ATTENTION, "defect")
+
     def wanted(self) -> bool:
         """Tell whether the camera is to be recorded now."""
         return self.camera.always or self.places.wanted.exists()

@@ -1,4 +1,4 @@
-"""When is a file whole? Decided from looks at it, with the clock passed in.
+"""When is a file whole? Decided from looks at it, with the time passed in.
 
 A close event proves nothing (recorders close, reopen and append) and a modification time alone
 proves nothing (FAT counts in two seconds). A file is whole when two looks, far enough apart, saw
@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
@@ -31,39 +30,54 @@ class Settled(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one look saw."""
+    """What one look saw; `at` is in seconds of a monotonic clock."""
 
     size: int
     mtime_ns: int
-    at: datetime
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds: unchanged for `quiet_s` is whole, changing for `growing_s` is reported."""
+    """Seconds: unchanged for `quiet_s` is whole, changing for `growing_s` is reported.
+
+    A file whose name says that it is being written is whole after `left_over_s` without a change.
+    """
 
     quiet_s: float = 3.0
     growing_s: float = 6 * 3600.0
+    left_over_s: float = 3600.0
 
 
 def settle(
-    looks: Sequence[Look], name: str, patience: Patience, *, held_open: bool | None
+    looks: Sequence[Look],
+    name: str,
+    patience: Patience,
+    *,
+    held_open: bool | None,
+    age_s: float = 0.0,
 ) -> Settled:
-    """Decide from all looks at one path, oldest first. `held_open` is None where unknowable."""
+    """Decide from all looks at one path, oldest first. `held_open` is None where unknowable.
+
+    `age_s` is for how long, before the first look, the file is known to have been left alone.
+    """
     if not looks:
         return Settled.WAIT
     last = looks[-1]
-    if (last.at - looks[0].at).total_seconds() > patience.growing_s and changed(looks):
+    if last.at - looks[0].at > patience.growing_s and changed(looks):
         return Settled.GROWING
-    if held_open or unfinished(name):
+    if held_open:
         return Settled.WAIT
     same = [look for look in looks if (look.size, look.mtime_ns) == (last.size, last.mtime_ns)]
-    quiet = (last.at - same[0].at).total_seconds()
-    return Settled.WHOLE if len(same) >= 2 and quiet >= patience.quiet_s else Settled.WAIT  # noqa: PLR2004 - two looks
+    quiet = last.at - same[0].at
+    needed = patience.quiet_s
+    if unfinished(name):
+        needed = max(needed, patience.left_over_s - age_s)
+    return Settled.WHOLE if len(same) >= 2 and quiet >= needed else Settled.WAIT  # noqa: PLR2004 - two looks
 
 
 def unfinished(name: str) -> bool:
-    """Tell whether a name says that the file is still being written."""
+    """Whether a name says that the file is still being written."""
     return _TEMPORARY.fullmatch(name) is not None
 
 

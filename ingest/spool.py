@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
-from storage.errors import StorageFullError
+from storage.digest import Digest
+from storage.errors import ObjectMissingError, StorageFullError
 from storage.recording import RecordingId
 from storage.vault.folder_objects import FolderObjects
 from storage.vault.objects import PAYLOAD, Block, Stored, key_of
@@ -31,17 +32,36 @@ class Spool:
     limit: int
     reserve: int
 
+    def check_room(self, expected: int) -> None:
+        """Make sure that so many bytes more fit. Raises: SpoolFullError."""
+        used, free = self.used(), shutil.disk_usage(self.root).free
+        if used + expected > self.limit or free - expected < self.reserve:
+            raise SpoolFullError(
+                where="spool",
+                used_mb=used >> 20,
+                limit_mb=self.limit >> 20,
+                free_mb=free >> 20,
+                needed_mb=(expected >> 20) + 1,
+            )
+
     def put(self, recording: RecordingId, blocks: Iterable[Block], expected: int) -> Stored:
         """Keep a payload of about `expected` bytes, durable and read back when this returns.
 
         Raises: SpoolFullError before the first block is asked for, and as `ObjectStore.put`.
         """
-        self._make_room(expected)
+        self.check_room(expected)
         return self.objects.put(key_of(recording, PAYLOAD), self._bounded(blocks, expected))
 
     def size(self, recording: RecordingId) -> int:
         """Return a payload's bytes. Raises: ObjectMissingError."""
         return self.objects.facts(key_of(recording, PAYLOAD)).size
+
+    def digest(self, recording: RecordingId) -> Digest | None:
+        """Read a payload from the disk and return its SHA-256; None where there is none."""
+        try:
+            return self.objects.digest(key_of(recording, PAYLOAD))
+        except ObjectMissingError:
+            return None
 
     def open(self, recording: RecordingId) -> FileIO:
         """Open a payload for reading. Raises: OSError."""
@@ -65,22 +85,11 @@ class Spool:
     def _keys(self) -> Iterator[str]:
         yield from self.objects.keys()
 
-    def _make_room(self, expected: int) -> None:
-        used, free = self.used(), shutil.disk_usage(self.root).free
-        if used + expected > self.limit or free - expected < self.reserve:
-            raise SpoolFullError(
-                where="spool",
-                used_mb=used >> 20,
-                limit_mb=self.limit >> 20,
-                free_mb=free >> 20,
-                needed_mb=(expected >> 20) + 1,
-            )
-
     def _bounded(self, blocks: Iterable[Block], expected: int) -> Iterator[Block]:
         """Pass the blocks on; a source that grows beyond what was expected asks for room again."""
         taken = 0
         for block in blocks:
             taken += len(block)
             if taken > expected:
-                self._make_room(len(block))
+                self.check_room(len(block))
             yield block

@@ -2,48 +2,79 @@
 
 One bay is one small state machine (`bay.MOVES`); one file is one walk through the journal's states.
 Every step is written down before the next, so a killed station goes on where it stopped, and any
-call may be made again. Nothing here deletes an original but `clear.clear`, and only when the whole
-bay was looked at.
+call may be made again. Each entry of a volume ends in a result, whatever happens to the others:
+one file's trouble is that file's, and what stops a look is the result of all that it did not
+reach. Nothing here deletes an original but `clear.clear`, once the whole bay was looked at.
 """
 
 import errno
+import logging
 import threading
+import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
 
-from ingest.bay import GREEN, Bay, BayState, Outcome, Progress, Result, conclusion
+from ingest.bay import GREEN, Bay, BayState, Outcome, Progress, Result, conclusion, needs_person
+from ingest.census import Census, Enumerator, Offer, shown
 from ingest.clear import Clearing, When, clear, digest_source, verified
 from ingest.deliver import Centre
+from ingest.docking import Docking, version_of
 from ingest.journal import RECEIPTED, Entry, Journal, State
 from ingest.media import USUAL, Effort, Sandbox
 from ingest.probe import probe
+from ingest.reckoning import Reckoning
 from ingest.seal import Seal, seal
-from ingest.settle import Look, Patience, Settled, changed, settle, written_now
+from ingest.settle import Patience, Settled, settle, written_now
 from ingest.sources.names import display
-from ingest.sources.profile import read as read_profile
+from ingest.sources.profile import SourceFacts
 from ingest.sources.volume import VolumeIdentity, identify, landed, vacant
-from ingest.submission import Submission, open_source
-from ingest.watch import Candidate, MountGoneError, Refused, scan
+from ingest.submission import Submission, is_gone, open_source
+from ingest.watch import Candidate, MountGoneError, Refused
 from storage import canonical
 from storage.digest import Algorithm, Digest
-from storage.errors import LiuhenError, SignatureError, StorageFullError, SubmissionError
+from storage.errors import (
+    CatalogueSetupError,
+    ConflictError,
+    CustodyError,
+    KeyRingError,
+    LiuhenError,
+    SignatureError,
+    StorageFullError,
+    StoreClockError,
+    StoreRefusedError,
+    StoreSetupError,
+    SubmissionError,
+)
 from storage.record import RECORD_DOMAIN
 from storage.recording import new_recording_id
 from storage.signing import VerifyKey, sign_document, signer_of
+from storage.vault.ranges import payload_size
 
+LOG = logging.getLogger("liuhen.station")
 _GONE = {errno.ENODEV, errno.ENOTCONN, errno.ENXIO, errno.ESTALE}
-_RETRY = frozenset({"changed", "gone"})
+_RETRY = frozenset({"changed", "gone", "still-writing", "taken-anew"})
 _AT_WORK = frozenset({BayState.MOUNTING, BayState.SCANNING, BayState.SEALING})
 _SHOWN_S = 0.5
+_NAMED = 20  # ignored files whose names a bay shows
+# Faults of the centre as a whole: whatever is tried next would meet the same one.
+_EVERY_FILES = (
+    CatalogueSetupError,
+    CustodyError,
+    KeyRingError,
+    StoreClockError,
+    StoreRefusedError,
+    StoreSetupError,
+)
+_PER_FILE_ROOM = frozenset({"objects", "spool"})  # a smaller file may still fit
 
 
 @dataclass(slots=True)
 class Station:
-    """Everything a station needs, handed in."""
+    """Everything a station needs, handed in; `monotonic` counts seconds and never jumps."""
 
     journal: Journal
     centre: Centre
@@ -53,21 +84,26 @@ class Station:
     log_key: VerifyKey
     clock: Callable[[], datetime]
     entropy: Callable[[int], bytes]
+    monotonic: Callable[[], float] = time.monotonic
     patience: Patience = field(default_factory=Patience)
     effort: Effort = USUAL
     clearing: Clearing = field(default_factory=Clearing)
     per_hub: int = 2
     on_step: Callable[[str], None] = lambda _step: None
     listen: Callable[[Progress], None] = lambda _progress: None
-    _looks: dict[tuple[str, bytes], list[Look]] = field(default_factory=dict)
-    _checked: set[tuple[str, bytes]] = field(default_factory=set)
-    _given_up: set[tuple[str, bytes]] = field(default_factory=set)
-    _docked: dict[str, str] = field(default_factory=dict)
-    _since: dict[str, datetime] = field(default_factory=dict)
+    _reckoning: Reckoning = field(init=False)
+    _enumerator: Enumerator = field(default_factory=Enumerator)
+    _dockings: dict[str, Docking] = field(default_factory=dict)
+    _delivered: set[int] = field(default_factory=set)  # entries that this process saw accessioned
+    _sealed_anew: set[int] = field(default_factory=set)
     _states: dict[str, BayState] = field(default_factory=dict)
     _shown: dict[str, float] = field(default_factory=dict)
     _hubs: dict[str, threading.BoundedSemaphore] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        """Watch the clock that clearing counts days by."""
+        self._reckoning = Reckoning(self.journal, self.clock, self.monotonic)
 
     def recover(self) -> None:
         """After a start: finish what was sealed, give up what was cut short before.
@@ -86,8 +122,8 @@ class Station:
             if self.centre.immediate:
                 try:
                     self.deliver(entry)
-                except LiuhenError:
-                    continue  # the next docking of this file tries again, and tells why it fails
+                except LiuhenError as error:
+                    self.journal.trouble(entry, error.code)  # the next docking tries again
 
     def _sign_again(self, entry: Entry) -> None:
         """After the station got a new key: what it still holds is signed under that key."""
@@ -97,19 +133,49 @@ class Station:
         self.journal.keep_record(entry, sign_document(self.seal.key, RECORD_DOMAIN, body))
 
     def sweep(self, bay: Bay) -> list[Result]:
-        """Look at one bay once and take what is whole. Never raises for what a source does."""
+        """Look at one bay once and take what is whole; return what became of each entry.
+
+        Never raises for what a source, a file or the centre does: what stopped the look is the
+        result of every file that it did not reach, or of the bay itself (`.`). Nothing comes of a
+        bay that is empty, or whose volume went meanwhile.
+        """
         before = self._states.get(bay.name, BayState.UNKNOWN)
         progress = Progress(bay.name, self._report, before)
+        results: list[Result] = []
+        pending: list[Submission] = []
         try:
             with self._line_of(bay):
-                return self._sweep(bay, progress)
+                self._reckoning.look()
+                self._sweep(bay, progress, pending, results)
         except MountGoneError:
-            self._forget(bay)
+            self.forget(bay)
             Progress(bay.name, self._report, progress.state).show(state=BayState.EMPTY)
+            return []
         except LiuhenError as error:
             reason = error.facts.get("reason", error.code)
-            progress.show(state=BayState.ATTENTION, reason=reason, facts=error.facts, current=None)
-        return []
+            self._stopped(progress, pending, results, reason, error.facts)
+        except Exception as error:
+            # The edge of the station: a defect met here must not stop other bays, nor stay unseen.
+            LOG.exception("the look at %s failed", bay.name)
+            self._stopped(progress, pending, results, "defect", {"error": type(error).__name__})
+        return results
+
+    def _stopped(
+        self,
+        progress: Progress,
+        pending: list[Submission],
+        results: list[Result],
+        reason: str,
+        facts: dict[str, Any],
+    ) -> None:
+        """Say of each file that was not reached, or of the bay, why the look ended before it."""
+        paths = [display_path(one.path) for one in pending]
+        facts = {name: value for name, value in facts.items() if name != "reason"}
+        results += [
+            Result(path, Outcome.FAILED, reason=reason, facts=facts) for path in paths or ["."]
+        ]
+        with suppress(LiuhenError):  # a journal that cannot be written to is told of by its reader
+            progress.show(state=BayState.ATTENTION, reason=reason, facts=facts, current=None)
 
     def _line_of(self, bay: Bay) -> AbstractContextManager[object]:
         """Wait for a place on the bay's hub; bays of no hub have their own line."""
@@ -118,114 +184,113 @@ class Station:
         with self._lock:
             return self._hubs.setdefault(bay.hub, threading.BoundedSemaphore(self.per_hub))
 
-    def _sweep(self, bay: Bay, progress: Progress) -> list[Result]:
+    def _sweep(
+        self, bay: Bay, progress: Progress, pending: list[Submission], results: list[Result]
+    ) -> None:
         if bay.handed is not None:
             bay.handed.land()
-        found = [item for item in scan(bay.root) if bay.only is None or item.parts == (bay.only,)]
-        files = [item for item in found if isinstance(item, Candidate)]
-        results = [self._refused(bay, item) for item in found if isinstance(item, Refused)]
-        now = self.clock()
-        if not found and (bay.landing or bay.only or vacant(bay.root)):
+        census = self._enumerator.take(bay, partial(self._placed, bay), self.clock())
+        results += [self._refused(bay, item) for item in census.refused]
+        results += census.ignored
+        if census.empty and (bay.landing or bay.only or vacant(bay.root)):
             if bay.handed is not None:  # a folder of our own: what is not in it is gone
-                self._finish_clearing(bay, None, set())
-            self._forget(bay)
+                self._finish_clearing(bay, None)
+            self.forget(bay)
             progress.show(state=BayState.EMPTY)
-            return results
+            return
         if progress.state in {BayState.UNKNOWN, BayState.EMPTY}:
             progress.show(state=BayState.MOUNTING)
-        volume = self._identified(bay, files, now)
-        if not bay.landing and self._dock(volume, bay):
+        volume = self._identified(bay, census.files)
+        # What is named by hand may be a copy of what is docked: it takes no recorder's place.
+        if bay.whole and not bay.landing and self._dock(volume, bay):
             progress.show(state=BayState.MOUNTING)
-        self._finish_clearing(bay, volume, {item.path for item in files})
-        offered = self._offered(bay, files, volume, now)
+        self._finish_clearing(bay, volume)
+        offered = self._offered(bay, census, volume)
+        pending += offered
         progress.source = None if bay.landing else volume.identity
         progress.files_total = len(offered)
         progress.bytes_total = sum(item.size for item in offered)
         if progress.state is BayState.MOUNTING:
             progress.show(state=BayState.SCANNING)
-        held = written_now()
-        inodes = {item.path: (item.device, item.inode) for item in files}
-        taken: list[Result] = []
-        try:
-            for submission in offered:
-                open_elsewhere = None if held is None else inodes[submission.path] in held
-                taken.append(self._one(submission, progress, open_elsewhere=open_elsewhere))
-                progress.files_done += 1
-        except StorageFullError:
-            self._clear_what_is_due(progress, offered, taken, results)  # no room here hinders none
-            raise
-        self._clear_what_is_due(progress, offered, taken, results)
-        results += taken
+        first = len(results)
+        self._take_all(census, pending, progress, results)
+        self._clear_what_is_due(bay, progress, offered, results, first)
         self._conclude(progress, results)
-        return results
 
-    def _offered(
-        self, bay: Bay, files: list[Candidate], volume: VolumeIdentity, now: datetime
-    ) -> list[Submission]:
+    def _placed(self, bay: Bay, file: Candidate, facts: SourceFacts) -> SourceFacts:
+        """Complete what a name says by where it lies."""
+        if not bay.landing:
+            return facts
+        return landed(facts, file.parts, f"{self.seal.station}-{_opaque(bay.name)}")
+
+    def _offered(self, bay: Bay, census: Census, volume: VolumeIdentity) -> list[Submission]:
         """Return what is offered, in the order in which it is taken."""
-        docked_at = None if bay.landing else self._since.setdefault(bay.name, now)
-        names: dict[tuple[bytes, ...], list[bytes]] = {}
-        for item in files:
-            names.setdefault(item.parts[:-1], []).append(item.parts[-1])
-        offered = []
-        for item in files:
-            facts = read_profile(item.parts, names[item.parts[:-1]], now)
-            if bay.landing:
-                place = f"{self.seal.station}-{_opaque(bay.name)}"
-                facts = landed(facts, item.parts, place)
-            if not facts.ignore:
-                operator = bay.handed.submitter(item.parts) if bay.handed is not None else None
-                source = _source(bay, volume, facts.serial, operator)
-                offered.append(
-                    Submission(
-                        source,
-                        bay.name,
-                        bay.root,
-                        item.path,
-                        item.size,
-                        item.mtime_ns,
-                        facts,
-                        docked_at,
-                        bay.quiet_s,
-                        operator,
-                    )
-                )
+        docked_at = None if bay.landing else self._docking(bay.name).since
+
+        def submission(offer: Offer) -> Submission:
+            file, facts = offer.file, offer.facts
+            operator = bay.handed.submitter(file.parts) if bay.handed is not None else None
+            return Submission(
+                _source(bay, volume, facts.serial, operator),
+                bay.name,
+                bay.root,
+                file.path,
+                file.size,
+                file.mtime_ns,
+                facts,
+                docked_at,
+                bay.quiet_s,
+                operator,
+            )
+
         # Of two files with the same bytes, the one whose name says most becomes the recording.
-        offered.sort(key=lambda one: (len(one.facts.questions), one.path))
-        return offered
+        return sorted(
+            map(submission, census.offers), key=lambda one: (len(one.facts.questions), one.path)
+        )
+
+    def _take_all(
+        self,
+        census: Census,
+        pending: list[Submission],
+        progress: Progress,
+        results: list[Result],
+    ) -> None:
+        """Take each file that is pending; it is that until its result is there."""
+        writers = written_now()
+        inodes = {item.path: (item.device, item.inode) for item in census.files}
+        while pending:
+            submission = pending[0]
+            open_elsewhere = None if writers is None else inodes[submission.path] in writers
+            results.append(self._one(submission, progress, open_elsewhere=open_elsewhere))
+            del pending[0]
+            progress.files_done += 1
 
     def _clear_what_is_due(
         self,
+        bay: Bay,
         progress: Progress,
         offered: list[Submission],
-        taken: list[Result],
-        refused: list[Result],
+        results: list[Result],
+        first: int,
     ) -> None:
         """Remove from the source what may go, now that everything on it was looked at."""
-        due = [
-            number
-            for number, result in enumerate(taken)
-            if result.outcome in {Outcome.ACCESSIONED, Outcome.DUPLICATE}
-            and self._due(offered[number])
-        ]
-        if not due:
+        if not bay.clears:
             return
-        progress.worked = True
-        state = conclusion({result.outcome for result in (*refused, *taken)})
-        if state is BayState.ACCESSIONED and len(taken) == len(offered):
-            progress.show(state=state, current=None)
-        else:
-            _reading(progress)
-        for number in due:
-            submission, result = offered[number], taken[number]
-            taken[number] = self._tried(submission, partial(self._clear, submission, result))
+        state = conclusion(results)
+        for number, submission in enumerate(offered, first):
+            result = results[number]
+            if result.outcome not in {Outcome.ACCESSIONED, Outcome.DUPLICATE}:
+                continue
+            if self._due(submission):
+                act = partial(self._clear, submission, result, progress, state)
+                results[number] = self._tried(submission, act)
 
-    def _identified(self, bay: Bay, files: list[Candidate], now: datetime) -> VolumeIdentity:
+    def _identified(self, bay: Bay, files: list[Candidate]) -> VolumeIdentity:
         """Return whose volume this is; where it no longer tells, what it was before it was cleared.
 
         A recorder whose named files are gone may hold a last one that names nobody.
         """
-        volume = identify(bay.root, [item.parts for item in files], now)
+        volume = identify(bay.root, [item.parts for item in files], self.clock())
         if volume.how != "bay":
             return volume
         before = {
@@ -236,22 +301,15 @@ class Station:
         return replace(volume, identity=before.pop()) if len(before) == 1 else volume
 
     def _conclude(self, progress: Progress, results: list[Result]) -> None:
-        state = conclusion({result.outcome for result in results})
-        told: dict[str, Any] = {"reason": None, "facts": {}}
-        if state is BayState.ATTENTION:
-            wrong = [r for r in results if r.outcome is Outcome.QUARANTINED]
-            facts = {"files": len(wrong), "first": wrong[0].path}
-            told = {"reason": wrong[0].reason, "facts": facts}
-        elif state is BayState.DELIVERING:
-            sealed = [r for r in results if r.outcome is Outcome.SEALED]
-            why = next((r.reason for r in sealed if r.reason), None)
-            told = {"reason": why, "facts": {"sealed": len(sealed)}}
+        state = conclusion(results)
+        words = _words(state, results)
         resting = state is BayState.ACCESSIONED and not progress.worked
         if not (resting and progress.state in GREEN):
-            progress.show(state=state, current=None, **told)
+            progress.show(state=state, current=None, **words)
+        evidence = [result for result in results if result.outcome is not Outcome.IGNORED]
         if resting:
-            progress.show(state=BayState.SAFE, current=None, **told)
-        elif state is BayState.ACCESSIONED and results and all(one.cleared for one in results):
+            progress.show(state=BayState.SAFE, current=None, **words)
+        elif state is BayState.ACCESSIONED and evidence and all(one.cleared for one in evidence):
             progress.show(state=BayState.CLEARED)
 
     def _one(
@@ -259,17 +317,21 @@ class Station:
     ) -> Result:
         progress.show(current=display(submission.path))
         before = progress.bytes_done
-        entry = self._entry(submission)
-        self.on_step("found")
-        result = self._tried(
-            submission,
-            lambda: self._walk(entry, submission, progress, open_elsewhere=open_elsewhere),
-        )
+
+        def walk() -> Result:
+            entry = self._entry(submission)
+            self.on_step("found")
+            return self._walk(entry, submission, progress, open_elsewhere=open_elsewhere)
+
+        result = self._tried(submission, walk)
         progress.show(bytes_done=before + submission.size)
         return result
 
     def _entry(self, submission: Submission) -> Entry:
-        return self.journal.take(
+        """Return the journal's entry for this file: of the bytes that were read in this docking."""
+        number = self._docking(submission.bay).entries.get(version_of(submission))
+        known = self.journal.by_id(number) if number is not None else None
+        return known or self.journal.take(
             source=submission.source,
             path=submission.path,
             size=submission.size,
@@ -283,18 +345,27 @@ class Station:
             return act()
         except SubmissionError as error:
             return self._quarantine(submission, error.facts.get("reason", error.code), error.facts)
-        except StorageFullError:
+        except StorageFullError as error:
             self._undo(submission)
-            raise
+            if error.facts.get("where") not in _PER_FILE_ROOM:
+                raise
+            path = display_path(submission.path)
+            return Result(path, Outcome.WAITING, reason=error.code, facts=error.facts)
         except LiuhenError as error:
-            if not error.retryable:
-                self._quarantine(submission, error.code, error.facts)
-            raise
+            if error.retryable or isinstance(error, _EVERY_FILES):
+                raise
+            return self._quarantine(submission, error.code, error.facts)
         except OSError as error:
             if error.errno in _GONE or not submission.root.is_dir():
                 self._undo(submission)
                 raise MountGoneError(str(submission.root)) from error
             return self._quarantine(submission, "read-error", {"errno": error.errno})
+        except MountGoneError:
+            raise
+        except Exception as error:
+            # The edge of the station: what one file brings about must not stop the others.
+            LOG.exception("a file of %s failed", submission.bay)
+            return self._quarantine(submission, "defect", {"error": type(error).__name__})
 
     def _walk(
         self,
@@ -304,67 +375,108 @@ class Station:
         *,
         open_elsewhere: bool | None,
     ) -> Result:
-        given_up = (submission.bay, submission.path) in self._given_up
-        if entry.state is State.QUARANTINED and given_up:
+        docking, version = self._docking(submission.bay), version_of(submission)
+        if (given_up := docking.given_up.get(version)) is not None:
             # Tried in this docking; once more would only wear the card and flood the log.
-            return Result(display(submission.path), Outcome.QUARANTINED, reason=entry.reason)
-        checked = (submission.bay, submission.path) in self._checked
-        if not (checked and entry.state in RECEIPTED):
+            return given_up
+        if not (version in docking.checked and entry.state in RECEIPTED):
             progress.worked = True
         if entry.state in {State.CLEARED, State.GONE, State.QUARANTINED}:
             entry = self.journal.move(entry, State.WAITING, recording=None)
         if entry.state is State.SEALING:
             entry = self._undo(submission)
-        if entry.state in RECEIPTED:
+        if entry.state in RECEIPTED or entry.state is State.SEALED:
             entry = self._same_bytes(entry, submission, progress)
         if entry.state is State.WAITING:
             settled = self._settled(submission, open_elsewhere=open_elsewhere)
             if settled is not Settled.WHOLE:
                 reason = "still-writing" if settled is Settled.WAIT else "growing"
-                return Result(display(submission.path), Outcome.WAITING, reason=reason)
+                return Result(display_path(submission.path), Outcome.WAITING, reason=reason)
             entry = self._known(entry, submission, progress) or self._seal(
                 entry, submission, progress
             )
         if entry.state is State.SEALED and self.centre.immediate:
-            entry = self.deliver(entry)
+            entry = self._brought(entry, submission, progress)
         if entry.state is State.SEALED:
-            recording = str(entry.recording)
-            return Result(
-                display(submission.path), Outcome.SEALED, recording, entry.sha256, entry.reason
-            )
+            recording, path = str(entry.recording), display_path(submission.path)
+            return Result(path, Outcome.SEALED, recording, entry.sha256, entry.reason)
         return _receipted(entry, submission)
 
     def _same_bytes(self, entry: Entry, submission: Submission, progress: Progress) -> Entry:
-        """Once a docking, read a receipted file again: same name and time may hold other bytes.
+        """Once a docking, read a known file again, from its medium.
 
-        FAT counts time in two seconds and recorders restart their counters; other bytes are
-        another recording.
+        The same name, size and time may hold other bytes: FAT counts time in two seconds and
+        recorders restart their counters; other bytes are another recording. And the first read may
+        have been wrong: two that differ must not be explained away by a third.
+        Raises: SubmissionError(unsteady): no two reads agree.
         """
-        key = (submission.bay, submission.path)
-        if key in self._checked or entry.state is State.CLEARING:
+        docking, version = self._docking(submission.bay), version_of(submission)
+        if version in docking.checked or entry.state is State.CLEARING:
             return entry
         _reading(progress)
-        if digest_source(submission).hex != entry.sha256:
-            entry = self.journal.move(
-                entry, State.WAITING, recording=None, receipt=None, record=None, envelope=None
-            )
-        else:
-            self._checked.add(key)
+        digest = digest_source(submission)
+        if digest.hex != entry.sha256:
+            if digest_source(submission) != digest:
+                raise SubmissionError(reason="unsteady")
+            entry = self.journal.with_bytes(entry, digest.hex)
+            docking.entries[version] = entry.id
+        entry = self._still_kept(entry, submission, digest)
+        if entry.state in RECEIPTED or entry.state is State.SEALED:
+            docking.checked.add(version)
         return entry
 
+    def _still_kept(self, entry: Entry, submission: Submission, digest: Digest) -> Entry:
+        """Return the entry; WAITING where what it stands for is kept no more, here or there.
+
+        A recording may have been destroyed since, and a sealed payload may rot while it waits.
+        """
+        if entry.state is State.SEALED:
+            if self.payload_is_whole(entry):
+                return entry
+            entry = self.journal.by_id(entry.id) or entry  # a delivery may have ended meanwhile
+            return self._give_up(entry) if entry.state is State.SEALED else entry
+        asked = entry.state in RECEIPTED and entry.id not in self._delivered
+        if asked and self.centre.still_holds(submission.source, digest) is False:
+            return self._take_anew(entry)
+        return entry
+
+    def payload_is_whole(self, entry: Entry) -> bool:
+        """Whether what was sealed of an entry is still what its record says. Raises: OSError."""
+        if entry.record is None or entry.recording is None:
+            return False
+        payload = payload_digest(entry.record)
+        return payload is not None and self.centre.has_payload(entry.recording, payload)
+
+    def _give_up(self, entry: Entry) -> Entry:
+        """Give a sealed attempt up, so that its source is sealed anew.
+
+        Raises: ConflictError when it was accessioned after all.
+        """
+        if entry.recording is not None:
+            self.centre.discard(entry.recording)
+        return self._take_anew(entry)
+
+    def _take_anew(self, entry: Entry) -> Entry:
+        return self.journal.move(
+            entry,
+            State.WAITING,
+            recording=None,
+            receipt=None,
+            record=None,
+            envelope=None,
+            sha256=None,
+        )
+
     def _settled(self, submission: Submission, *, open_elsewhere: bool | None) -> Settled:
-        looks = self._looks.setdefault((submission.bay, submission.path), [])
-        now = Look(submission.size, submission.mtime_ns, self.clock())
-        if len(looks) > 1 and not changed(looks) and not changed([looks[-1], now]):
-            looks[-1] = now  # however often somebody looks, the first of the equal looks is kept
-        else:
-            looks.append(now)
-        del looks[1:-8]
+        looks = self._docking(submission.bay).look(submission, self.monotonic())
         name = display(submission.path.rpartition(b"/")[2])
         patience = self.patience
         if submission.quiet_s is not None:
             patience = replace(patience, quiet_s=submission.quiet_s)
-        return settle(looks, name, patience, held_open=open_elsewhere)
+        age_s = 0.0
+        if submission.docked_at is not None:  # nobody but the recorder wrote to a volume before
+            age_s = max(0.0, submission.docked_at.timestamp() - submission.mtime_ns / 1e9)
+        return settle(looks, name, patience, held_open=open_elsewhere, age_s=age_s)
 
     def _known(self, entry: Entry, submission: Submission, progress: Progress) -> Entry | None:
         """Return the entry as DUPLICATE if these bytes of this source hold a receipt already."""
@@ -375,6 +487,8 @@ class Station:
         digest = digest_source(submission)
         self.on_step("hashed")
         before = self.journal.with_receipt(source, digest.hex)
+        if before is not None and self.centre.still_holds(source, digest) is False:
+            return None  # it was destroyed, or lost: what is offered is taken anew
         receipt = before.receipt if before else self.centre.receipt_for(source, digest)
         if receipt is None:
             return None
@@ -388,6 +502,7 @@ class Station:
         )
 
     def _seal(self, entry: Entry, submission: Submission, progress: Progress) -> Entry:
+        self.centre.check_room(payload_size(submission.size))  # before anything is read
         recording = new_recording_id(self.clock(), self.entropy(10))
         done = progress.bytes_done
         _reading(progress)
@@ -425,6 +540,24 @@ class Station:
         self.on_step("sealed")
         return entry
 
+    def _brought(self, entry: Entry, submission: Submission, progress: Progress) -> Entry:
+        """Deliver a sealed entry whose source is docked; where that fails for good, seal it anew.
+
+        Once in a process: a fault that comes back is the file's, or the centre's, and is told.
+        """
+        try:
+            return self.deliver(entry)
+        except LiuhenError as error:
+            again = entry.id in self._sealed_anew
+            if again or error.retryable or isinstance(error, _EVERY_FILES):
+                raise
+            self._sealed_anew.add(entry.id)
+            try:
+                entry = self._give_up(entry)
+            except ConflictError:
+                raise error from None
+        return self.deliver(self._seal(entry, submission, progress))
+
     def deliver(self, entry: Entry) -> Entry:
         """Bring a sealed entry to the centre and keep its verified receipt.
 
@@ -444,6 +577,7 @@ class Station:
             receipt=receipt,
             facts={"recording": found.recording},
         )
+        self._delivered.add(entry.id)
         self.on_step("accessioned")
         return entry
 
@@ -453,89 +587,133 @@ class Station:
         if self.clearing.when is When.NEVER:
             return False
         entry = self._entry(submission)
-        return entry.changed is not None and self.clearing.due(entry.changed, self.clock())
+        if entry.changed is None:
+            return False
+        return self.clearing.due(self._reckoning.start_of(entry.changed), self.clock())
 
-    def _clear(self, submission: Submission, result: Result) -> Result:
+    def _clear(
+        self, submission: Submission, result: Result, progress: Progress, state: BayState
+    ) -> Result:
+        """Clear one file, if the centre says now that it holds it; `state` is what its bay is in.
+
+        Raises: SubmissionError, and as `clear`.
+        """
         entry = self._entry(submission)
         recording = str(result.recording)
-        receipt = entry.receipt or b""
+        original = Digest(Algorithm.SHA256, bytes.fromhex(entry.sha256 or ""))
+        held = self.centre.still_holds(submission.source, original)
+        if held is None:
+            return result  # nobody can say: the file stays until somebody can
+        progress.worked = True
+        if held is False:
+            self._docking(submission.bay).checked.discard(version_of(submission))
+            self._take_anew(entry)
+            raise SubmissionError(reason="taken-anew")
+        if state is BayState.ACCESSIONED:
+            progress.show(state=state, current=None)
+        else:
+            _reading(progress)
         if entry.state is not State.CLEARING:
             entry = self.journal.move(entry, State.CLEARING)
         self.on_step("clearing")
+        self._remove(submission, entry)
+        self.on_step("unlinked")
+        self._cleared(entry, recording, gone=False)
+        return replace(result, cleared=True)
+
+    def _remove(self, submission: Submission, entry: Entry) -> None:
+        """Unlink the source against the receipt. Raises: SubmissionError, and as `clear`."""
         try:
-            clear(submission, receipt, self.centre_key, self.log_key)
+            clear(submission, entry.receipt or b"", self.centre_key, self.log_key)
         except SubmissionError:
             self.journal.move(entry, State.ACCESSIONED)
             raise
         except SignatureError as error:
             # Other bytes than the receipt's are another recording, which the next look takes.
-            self._checked.discard((submission.bay, submission.path))
+            self._docking(submission.bay).checked.discard(version_of(submission))
             self.journal.move(entry, State.ACCESSIONED)
             if digest_source(submission).hex == entry.sha256:
                 raise  # the bytes are the same, so the receipt is not good: a person must look
             raise SubmissionError(reason="changed") from error
-        self.on_step("unlinked")
-        self._cleared(entry, recording)
-        return replace(result, cleared=True)
 
-    def _cleared(self, entry: Entry, recording: str) -> None:
-        # A centre far away hears of it through the journal: once, whenever we are killed.
+    def _cleared(self, entry: Entry, recording: str, *, gone: bool) -> None:
+        """Note that a source was cleared; `gone` says that it was not seen to go, but to be gone.
+
+        A centre far away hears of it through the journal: once, whenever we are killed.
+        """
+        details: dict[str, Any] = {"submission": entry.id, "sha256": entry.sha256}
         with self.journal.together():
             self.centre.note(
                 "source.clear",
                 subject=f"recording:{recording}",
                 outcome="success",
-                details={"submission": entry.id, "sha256": entry.sha256},
+                details=details | ({"noticed": "gone after a restart"} if gone else {}),
             )
             self.on_step("clear-noted")
             self.journal.move(entry, State.CLEARED)
         self.on_step("cleared")
+
+    def _docking(self, bay: str) -> Docking:
+        with self._lock:
+            return self._dockings.setdefault(bay, Docking(self.clock()))
 
     def _dock(self, volume: VolumeIdentity, bay: Bay) -> bool:
         """Note where a source is; tell whether it took another's place since the last look.
 
         Raises: SubmissionError(serial-twice): the same serial in two bays is two devices.
         """
-        with self._lock:
-            here = {source for source, name in self._docked.items() if name == bay.name}
+        before = self._docking(bay.name).source
         # A volume that tells nothing any more may be the same one, cleared.
-        changed_places = bool(here) and volume.how != "bay" and volume.identity not in here
+        changed_places = before not in {None, volume.identity} and volume.how != "bay"
         if changed_places:
-            self._forget(bay)
+            self.forget(bay)
         with self._lock:
-            other = self._docked.setdefault(volume.identity, bay.name)
-        if other != bay.name:
-            raise SubmissionError(reason="serial-twice", serial=volume.identity, other_bay=other)
+            for name, other in self._dockings.items():
+                if name != bay.name and other.source == volume.identity:
+                    raise SubmissionError(
+                        reason="serial-twice", serial=volume.identity, other_bay=name
+                    )
+            docking = self._dockings.setdefault(bay.name, Docking(self.clock()))
+            docking.source = volume.identity
         return changed_places
 
-    def _finish_clearing(
-        self, bay: Bay, volume: VolumeIdentity | None, present: set[bytes]
-    ) -> None:
-        """After a crash between unlink and note: what is gone from this very source is noted."""
+    def _finish_clearing(self, bay: Bay, volume: VolumeIdentity | None) -> None:
+        """After a crash between unlink and note: what is gone from this very source is noted.
+
+        Only where the file system itself says that the name is gone from the whole volume: what a
+        look did not come to, or was not asked about, is no proof of anything.
+        """
+        if bay.only is not None or not bay.whole:
+            return
         for entry in self.journal.in_state(State.CLEARING):
             if volume is None or bay.landing:
                 same = entry.bay == bay.name
             else:
                 same = entry.source == volume.identity
-            if same and entry.path not in present:
-                self._cleared(entry, entry.facts.get("recording") or str(entry.recording))
+            if same and is_gone(bay.root, entry.path):
+                recording = entry.facts.get("recording") or str(entry.recording)
+                self._cleared(entry, recording, gone=True)
 
     def _quarantine(self, submission: Submission, reason: str, facts: dict[str, Any]) -> Result:
         entry = self._undo(submission)
-        shown = display(submission.path)
+        path = display_path(submission.path)
         if reason in _RETRY:
-            return Result(shown, Outcome.WAITING, reason=reason)
+            return Result(path, Outcome.WAITING, reason=reason)
+        told = {name: value for name, value in facts.items() if name != "reason"}
+        result = Result(path, Outcome.QUARANTINED, reason=reason, facts=told)
+        given_up = self._docking(submission.bay).given_up
+        first = version_of(submission) not in given_up
+        given_up[version_of(submission)] = result
         if entry.state is State.WAITING:
-            self._given_up.add((submission.bay, submission.path))
-            told = {name: value for name, value in facts.items() if name != "reason"}
             self.journal.move(entry, State.QUARANTINED, reason=reason, facts=told)
+        if first:
             self.centre.note(
                 "submission.refuse",
                 subject=f"submission:{entry.id}",
                 outcome="refused",
-                details={"reason": reason, "path": shown, "source": submission.source},
+                details={"reason": reason, "path": path, "source": submission.source},
             )
-        return Result(shown, Outcome.QUARANTINED, reason=reason)
+        return result
 
     def _undo(self, submission: Submission) -> Entry:
         """Give up an unfinished attempt at this file, at the centre and in the journal."""
@@ -547,27 +725,23 @@ class Station:
         return entry
 
     def _refused(self, bay: Bay, item: Refused) -> Result:
-        shown = "/".join(display(part) for part in item.parts)
-        key = (bay.name, b"/".join(item.parts))
-        if key not in self._looks:
-            self._looks[key] = []
+        path = shown(item.parts) or "."
+        docking, key = self._docking(bay.name), b"/".join(item.parts)
+        if key not in docking.refused:
+            docking.refused.add(key)
             self.centre.note(
                 "submission.refuse",
                 subject=f"bay:{_opaque(bay.name)}",
                 outcome="refused",
-                details={"reason": item.reason, "path": shown},
+                details={"reason": item.reason, "path": path},
             )
-        return Result(shown, Outcome.QUARANTINED, reason=item.reason)
+        return Result(path, Outcome.QUARANTINED, reason=item.reason)
 
-    def _forget(self, bay: Bay) -> None:
-        self._since.pop(bay.name, None)
-        for key in [key for key in self._looks if key[0] == bay.name]:
-            del self._looks[key]
-        self._checked = {key for key in self._checked if key[0] != bay.name}
-        self._given_up = {key for key in self._given_up if key[0] != bay.name}
+    def forget(self, bay: Bay) -> None:
+        """Forget what is remembered of a docking: its volume went, or nobody looks any more."""
+        self._enumerator.forget(bay.name)
         with self._lock:
-            for source in [source for source, name in self._docked.items() if name == bay.name]:
-                del self._docked[source]
+            self._dockings.pop(bay.name, None)
 
     def _report(self, progress: Progress) -> None:
         """Pass progress on; the journal's row for screens is written at most twice a second.
@@ -600,6 +774,44 @@ class Station:
             self._states[progress.bay] = progress.state
 
 
+def display_path(path: bytes) -> str:
+    """Return a raw relative path as it is safe to show."""
+    return shown(path.split(b"/"))
+
+
+def payload_digest(record: bytes) -> Digest | None:
+    """Return the digest of the payload that our own signed record names; None if it names none."""
+    try:
+        payload = canonical.decode(record)["body"]["payload"]
+        return Digest(Algorithm.SHA256, bytes.fromhex(payload[Algorithm.SHA256]))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _words(state: BayState, results: list[Result]) -> dict[str, Any]:
+    """Return the reason and facts that a bay shows beside its state: what, how many, which first.
+
+    What is ignored is counted and named in every state, so that green says what it leaves out.
+    """
+    concerned: list[Result] = []
+    reason = None
+    if state is BayState.ATTENTION:
+        concerned = [one for one in results if needs_person(one)]
+    elif state is BayState.WAITING:
+        concerned = [one for one in results if one.outcome is Outcome.WAITING]
+    elif state is BayState.DELIVERING:
+        concerned = [one for one in results if one.outcome is Outcome.SEALED]
+    facts: dict[str, Any] = {}
+    if concerned:
+        first = next((one for one in concerned if one.reason), concerned[0])
+        reason = first.reason
+        facts = {**first.facts, "files": len(concerned), "first": first.path}
+    ignored = [one.path for one in results if one.outcome is Outcome.IGNORED]
+    if ignored:
+        facts |= {"ignored": len(ignored), "ignored_names": ignored[:_NAMED]}
+    return {"reason": reason, "facts": facts}
+
+
 def _reading(progress: Progress) -> None:
     """Show that a file is read; while a bay's files are being sealed that is part of it."""
     if progress.state not in {BayState.SCANNING, BayState.SEALING}:
@@ -611,7 +823,7 @@ def _receipted(entry: Entry, submission: Submission) -> Result:
     if entry.receipt is None or entry.state not in RECEIPTED:
         raise SubmissionError(reason="journal-damaged")
     return Result(
-        display(submission.path),
+        display_path(submission.path),
         Outcome.DUPLICATE if entry.state is State.DUPLICATE else Outcome.ACCESSIONED,
         entry.facts.get("recording") or str(entry.recording),
         entry.sha256,

@@ -17,6 +17,7 @@ from typing import Any
 
 from ingest.probe import MediaFacts
 from ingest.sources.profile import SourceFacts
+from ingest.watch import bounded_mtime
 from storage.errors import SubmissionError
 
 _UNSET_YEARS = frozenset({1904, 1970, 1980, 2000, 2010})
@@ -85,14 +86,14 @@ def clocks(start: Start, submission: Submission, now: datetime) -> dict[str, Any
 
 
 @contextmanager
-def folder_of(submission: Submission) -> Iterator[tuple[int, bytes]]:
-    """Yield (open folder, name) of the file, reached without following a single link.
+def folder_beneath(root: Path, path: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield (open folder, name) of a file below a root, reached without following a single link.
 
     Raises: SubmissionError(reason=gone | unreadable).
     """
-    *folders, name = submission.path.split(b"/")
+    *folders, name = path.split(b"/")
     flags = os.O_RDONLY | os.O_DIRECTORY
-    handle = _opened(os.fsencode(submission.root), flags)
+    handle = _opened(os.fsencode(root), flags)
     try:
         for folder in folders:
             if folder in {b"", b".", b".."}:
@@ -105,17 +106,27 @@ def folder_of(submission: Submission) -> Iterator[tuple[int, bytes]]:
         os.close(handle)
 
 
+def open_beneath(root: Path, path: bytes) -> FileIO:
+    """Open a regular file below a root for reading, through no link.
+
+    Raises: SubmissionError(reason=not-regular | gone | unreadable).
+    """
+    with folder_beneath(root, path) as (folder, name):
+        handle = _opened(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, folder)
+    source = os.fdopen(handle, "rb", buffering=0)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        source.close()
+        raise SubmissionError(reason="not-regular")
+    return source
+
+
 def open_source(submission: Submission) -> FileIO:
     """Open the file for the one read, only if it is what was seen when it settled.
 
     Raises: SubmissionError(reason=not-regular | changed | gone | unreadable).
     """
-    with folder_of(submission) as (folder, name):
-        handle = _opened(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, folder)
-    source = os.fdopen(handle, "rb", buffering=0)
+    source = open_beneath(submission.root, submission.path)
     try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise SubmissionError(reason="not-regular")
         check_unchanged(source, submission)
     except BaseException:
         source.close()
@@ -123,14 +134,38 @@ def open_source(submission: Submission) -> FileIO:
     return source
 
 
+def is_gone(root: Path, path: bytes) -> bool:
+    """Whether nothing bears this name below a root any more, and the file system itself says so.
+
+    A root or a folder that cannot be opened is no proof of anything.
+    """
+    try:
+        with folder_beneath(root, path) as (folder, name):
+            os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return True
+    except SubmissionError as error:
+        return error.facts.get("reason") == "gone" and root.is_dir()
+    except OSError:
+        return False
+    return False
+
+
 def check_unchanged(source: FileIO, submission: Submission) -> None:
     """Make sure that the open file still has the size and time it was settled with.
 
     Raises: SubmissionError(reason=changed).
     """
-    found = os.fstat(source.fileno())
-    if (found.st_size, found.st_mtime_ns) != (submission.size, submission.mtime_ns):
-        raise SubmissionError(reason="changed", was=submission.size, found=found.st_size)
+    check_same(os.fstat(source.fileno()), submission)
+
+
+def check_same(status: os.stat_result, submission: Submission) -> None:
+    """Make sure that a file's status still shows the size and time it was settled with.
+
+    Raises: SubmissionError(reason=changed).
+    """
+    if (status.st_size, bounded_mtime(status)) != (submission.size, submission.mtime_ns):
+        raise SubmissionError(reason="changed", was=submission.size, found=status.st_size)
 
 
 def _opened(name: bytes, flags: int, folder: int | None = None) -> int:

@@ -19,6 +19,7 @@ from watchdog.observers.polling import PollingObserver
 
 MAX_FILES = 200_000
 MAX_DEPTH = 12
+_INT64 = (-(1 << 63), (1 << 63) - 1)
 _SILENT = ("fuse", "nfs", "cifs", "smb", "vfat", "exfat", "9p", "virtiofs")
 
 
@@ -34,7 +35,7 @@ class Refusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A regular file: its raw relative parts, size in bytes and time of change."""
+    """A regular file: its raw relative parts, size in bytes, time of change (`bounded_mtime`)."""
 
     parts: tuple[bytes, ...]
     size: int
@@ -54,6 +55,15 @@ class Refused:
 
     parts: tuple[bytes, ...]
     reason: Refusal
+
+
+def bounded_mtime(status: os.stat_result) -> int:
+    """Time of change in ns since 1970, cut to what 64 bits hold: 1677 to 2262.
+
+    File systems store years up to 2446 and beyond (ext4, XFS); a database column does not.
+    """
+    low, high = _INT64
+    return max(low, min(high, status.st_mtime_ns))
 
 
 class MountGoneError(Exception):
@@ -92,9 +102,8 @@ def scan(root: Path) -> Iterator[Candidate | Refused]:
                 else:
                     stack.append(parts)
             elif stat.S_ISREG(status.st_mode):
-                yield Candidate(
-                    parts, status.st_size, status.st_mtime_ns, status.st_dev, status.st_ino
-                )
+                mtime_ns = bounded_mtime(status)
+                yield Candidate(parts, status.st_size, mtime_ns, status.st_dev, status.st_ino)
             else:
                 yield Refused(parts, Refusal.NOT_REGULAR)
 

@@ -18,7 +18,7 @@ from api.service import Service
 from api.settings import Settings
 from api.wiring import Office, StationBusyError, open_or_found, prepare_objects
 from api.worker import Publisher, Standby, Worker
-from ingest.bay import Bay, Outcome, Result
+from ingest.bay import Bay, Result, needs_person
 
 
 def serve(
@@ -138,7 +138,7 @@ def _run(app: FastAPI, host: str, port: int, settings: Settings) -> None:
 
 def _log_results(bay: Bay, results: list[Result]) -> None:
     for result in results:
-        if result.outcome is Outcome.QUARANTINED:
+        if needs_person(result):
             logging.getLogger("liuhen.station").warning("%s: %s", bay.name, result.reason)
 
 

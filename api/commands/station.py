@@ -18,13 +18,13 @@ from api import station_home
 from api.commands.serve import log_to_stderr
 from api.commands.terminal import ERR, OUT, bay_bars, say_json, say_result
 from api.console.screen_page import showing
-from api.problems import alarm_zh, reason_zh
+from api.problems import alarm_zh, reason_zh, result_zh
 from api.screen import Screen
 from api.settings import Settings
 from api.station_home import StationHome
 from api.wiring import open_or_found, recorders_of
 from api.worker import Worker
-from ingest.bay import Bay, Outcome, Result
+from ingest.bay import Bay, Result, needs_person
 from storage.errors import LiuhenError
 
 LOG = logging.getLogger("liuhen.station")
@@ -116,8 +116,9 @@ def _deliver(home: StationHome, stop: threading.Event) -> None:
         except LiuhenError as error:
             LOG.warning("%s", reason_zh(error.code))
         except Exception:
-            # The edge of the station: delivery must go on whatever happened.
+            # The edge of the station: delivery must go on whatever happened, and say that it fails.
             LOG.exception("delivery failed")
+            home.away = last = "defect"
         # Stations that lost one centre at one moment must not all come back at one moment.
         wait = pause * random.uniform(0.5, 1.0) if pause > _FIRST_S else _ROUND_S  # noqa: S311
         stop.wait(wait)
@@ -140,5 +141,5 @@ def _embedded(settings: Settings, stop: threading.Event) -> None:
 
 def _print_results(_bay: Bay, results: list[Result]) -> None:
     for result in results:
-        if result.outcome is Outcome.QUARANTINED:
-            say_result(result, reason_zh(result.reason))
+        if needs_person(result):
+            say_result(result, result_zh(result))

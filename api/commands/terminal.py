@@ -29,7 +29,8 @@ _OUTCOMES = {
     "duplicate": "[cyan]已有 duplicate[/cyan]",
     "quarantined": "[red]未采集 quarantined[/red]",
     "waiting": "[yellow]等待 waiting[/yellow]",
-    "ignored": "忽略 ignored",
+    "ignored": "[dim]留在原处 ignored[/dim]",
+    "failed": "[red]未能处理 failed[/red]",
 }
 
 

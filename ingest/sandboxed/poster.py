@@ -5,7 +5,8 @@ from fractions import Fraction
 from typing import Any, BinaryIO
 
 import av
-from look import FAILURES, film, opened, sniff  # type: ignore[import-not-found]
+from look import FAILURES, film, opened  # type: ignore[import-not-found]
+from magic import sniff  # type: ignore[import-not-found]
 
 WIDE = 640
 HIGH = 640

@@ -9,7 +9,7 @@ nothing is guessed. An unset clock (1904, 1970, 1980, 2000 or 2010, or tomorrow)
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -78,24 +78,19 @@ class SourceFacts:
     marked: bool | None = None
     rollover_s: float = 2.0
     sidecars: tuple[str, ...] = ()
-    ignore: bool = False
+    ignorable: str | None = None
     questions: tuple[str, ...] = ()
 
 
-# What recorders and computers write for themselves: never evidence, never cleared.
-_IGNORED = re.compile(
-    r"(?i)(.*\.(thm|lrv|tmp|db|ini|lnk)|\._.*|\.ds_store|desktop\.ini|thumbs\.db|liuhen-source\.json"
-    r"|deviceid\.txt|wpsettings\.dat|indexervolumeguid)"
+# What recorders and computers write for themselves. A name alone proves nothing: what is called so
+# is left where it is only when its bytes agree (`ingest/census.py`), and is named and counted.
+SYSTEM_FILE, PREVIEW = "system-file", "preview"
+_SYSTEM_FILES = re.compile(
+    r"(?i)(.*\.(db|ini|lnk)|\._.*|\.ds_store|liuhen-source\.json|deviceid\.txt|wpsettings\.dat"
+    r"|indexervolumeguid)"
 )
-_IGNORED_FOLDERS = {
-    "system volume information",
-    ".trashes",
-    ".spotlight-v100",
-    "$recycle.bin",
-    ".fseventsd",
-    "lost+found",
-    "misc",
-}
+_SYSTEM_FOLDERS = {"system volume information", ".spotlight-v100", ".fseventsd"}
+_PREVIEW = re.compile(r"(?i).*\.(thm|lrv)")
 
 
 def read(
@@ -107,14 +102,29 @@ def read(
     """Return what a file's path (raw parts, last is the name) says of it. Never raises."""
     shown = [display(part) for part in parts]
     name = shown[-1]
-    ignore = bool(_IGNORED.fullmatch(name)) or any(
-        part.lower() in _IGNORED_FOLDERS for part in shown[:-1]
-    )
     for profile in profiles(folder):
         for pattern in profile.names:
             if match := pattern.fullmatch(name):
-                return _facts(profile, match, shown, siblings, now, ignore=ignore)
+                facts = _facts(profile, match, shown, siblings, now)
+                return replace(facts, ignorable=_ignorable(shown, siblings))
     raise AssertionError  # the generic profile matches every name
+
+
+def _ignorable(shown: Sequence[str], siblings: Sequence[bytes]) -> str | None:
+    """Why a file may be left out, by its name and place: what a computer or a recorder made.
+
+    A preview counts as one only beside the file that it is made from.
+    """
+    name = shown[-1]
+    if _PREVIEW.fullmatch(name):
+        stem = name.rpartition(".")[0]
+        others = (display(raw) for raw in siblings)
+        main = any(one.rpartition(".")[0] == stem and not _PREVIEW.fullmatch(one) for one in others)
+        return PREVIEW if main else None
+    if _SYSTEM_FILES.fullmatch(name):
+        return SYSTEM_FILE
+    inside = any(part.lower() in _SYSTEM_FOLDERS for part in shown[:-1])
+    return SYSTEM_FILE if inside else None
 
 
 def _facts(
@@ -123,8 +133,6 @@ def _facts(
     shown: Sequence[str],
     siblings: Sequence[bytes],
     now: datetime,
-    *,
-    ignore: bool,
 ) -> SourceFacts:
     told = {key: value for key, value in match.groupdict().items() if value}
     for pattern in profile.folders:
@@ -165,7 +173,6 @@ def _facts(
         marked=marked,
         rollover_s=profile.rollover_s,
         sidecars=near,
-        ignore=ignore,
         questions=tuple(asked),
     )
 

@@ -15,12 +15,14 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Index,
     LargeBinary,
     String,
-    UniqueConstraint,
     delete,
     func,
+    inspect,
     select,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
@@ -34,10 +36,14 @@ class JournalBase(DeclarativeBase):
 
 
 class SubmissionRow(JournalBase):
-    """One version of one file that a source offered; a changed file is another row."""
+    """One version of one file that a source offered; a changed file is another row.
+
+    So are other bytes under the same name, size and time: FAT counts time in two seconds, and
+    recorders restart their counters.
+    """
 
     __tablename__ = "submission"
-    __table_args__ = (UniqueConstraint("source", "path", "size", "mtime_ns"),)
+    __table_args__ = (Index("ix_submission_key", "source", "path", "size", "mtime_ns"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     source: Mapped[str] = mapped_column(String(200), index=True)
@@ -89,6 +95,28 @@ class NoteRow(JournalBase):
     at: Mapped[str] = mapped_column(String(32))
 
 
+class ClockRow(JournalBase):
+    """Up to when this station's clock was seen to run, and when it last jumped."""
+
+    __tablename__ = "clock"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    seen: Mapped[str] = mapped_column(String(32))
+    jumped: Mapped[str | None] = mapped_column(String(32))
+
+
+class RequestRow(JournalBase):
+    """A folder or file that a person asks the running station to take, and what became of it."""
+
+    __tablename__ = "request"
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 - numbers are never used again
+
+    number: Mapped[int] = mapped_column(primary_key=True)
+    path: Mapped[bytes] = mapped_column(LargeBinary(4096))
+    asked: Mapped[str] = mapped_column(String(32))
+    results: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
+
+
 class BacklogRow(NamedTuple):
     """What of one source in one bay stands in a state; `changed` is the oldest."""
 
@@ -109,7 +137,28 @@ class JournalStore:
         self._writer = writing(self._engine)
         self._joined = threading.local()
         with told("journal"):
+            self._let_versions_share_a_key()
             JournalBase.metadata.create_all(self._engine)
+
+    def _let_versions_share_a_key(self) -> None:
+        """Make the table of an older journal anew, where one key had room for one row only."""
+        with self._writer.begin() as connection:
+            tables = inspect(connection)
+            if not tables.has_table("submission") or not tables.get_unique_constraints(
+                "submission"
+            ):
+                return
+            for index in tables.get_indexes("submission"):
+                connection.execute(text(f"DROP INDEX {index['name']}"))
+            columns = ", ".join(column["name"] for column in tables.get_columns("submission"))
+            connection.execute(text("ALTER TABLE submission RENAME TO submission_before"))
+            JournalBase.metadata.tables["submission"].create(connection)
+            connection.execute(
+                text(
+                    f"INSERT INTO submission ({columns}) SELECT {columns} FROM submission_before"  # noqa: S608 - our own names
+                )
+            )
+            connection.execute(text("DROP TABLE submission_before"))
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -137,16 +186,10 @@ class JournalStore:
             finally:
                 self._joined.session = None
 
-    def find(self, source: str, path: bytes, size: int, mtime_ns: int) -> SubmissionRow | None:
-        """Return the row under this natural key."""
-        wanted = select(SubmissionRow).where(
-            SubmissionRow.source == source,
-            SubmissionRow.path == path,
-            SubmissionRow.size == size,
-            SubmissionRow.mtime_ns == mtime_ns,
-        )
+    def find(self, row_id: int) -> SubmissionRow | None:
+        """Return one row."""
         with Session(self._engine, expire_on_commit=False) as session:
-            return session.scalar(wanted)
+            return session.get(SubmissionRow, row_id)
 
     def rows(self, **equal: Any) -> list[SubmissionRow]:
         """Return the rows whose columns equal the given values, oldest first."""
@@ -186,6 +229,16 @@ class JournalStore:
                 setattr(row, name, value)
         return row
 
+    def advance(self, row_id: int, was: str, **columns: Any) -> SubmissionRow | None:
+        """Change one row that is in the state that it was in; None where it is in another."""
+        with self.write() as session:
+            row = session.get_one(SubmissionRow, row_id)
+            if row.state != was:
+                return None
+            for name, value in columns.items():
+                setattr(row, name, value)
+        return row
+
     def set_bay(self, name: str, **columns: Any) -> None:
         """Write down what a bay shows now."""
         with self.write() as session:
@@ -213,6 +266,47 @@ class JournalStore:
         """Forget a note that the centre has."""
         with self.write() as session:
             session.execute(delete(NoteRow).where(NoteRow.number == number))
+
+    def clock(self) -> tuple[str | None, str | None]:
+        """Return up to when the clock was seen to run, and when it last jumped."""
+        with Session(self._engine) as session:
+            row = session.get(ClockRow, 1)
+            return (row.seen, row.jumped) if row is not None else (None, None)
+
+    def set_clock(self, seen: str, jumped: str | None) -> None:
+        """Write down how the clock runs."""
+        with self.write() as session:
+            session.merge(ClockRow(id=1, seen=seen, jumped=jumped))
+
+    def add_request(self, path: bytes, asked: str) -> int:
+        """Keep a request for the running station and return its number; durable on return."""
+        row = RequestRow(path=path, asked=asked, results=None)
+        with self.write() as session:
+            session.add(row)
+        return row.number
+
+    def requests(self) -> list[RequestRow]:
+        """Return the requests that wait for an answer, oldest first."""
+        wanted = select(RequestRow).where(RequestRow.results.is_(None)).order_by(RequestRow.number)
+        with Session(self._engine, expire_on_commit=False) as session:
+            return list(session.scalars(wanted))
+
+    def answer_request(self, number: int, results: list[dict[str, Any]]) -> None:
+        """Write down what became of a request; one that was taken back stays so."""
+        with self.write() as session:
+            row = session.get(RequestRow, number)
+            if row is not None:
+                row.results = results
+
+    def request(self, number: int) -> RequestRow | None:
+        """Return one request."""
+        with Session(self._engine, expire_on_commit=False) as session:
+            return session.get(RequestRow, number)
+
+    def drop_request(self, number: int) -> None:
+        """Forget a request whose answer was read, or that was taken back."""
+        with self.write() as session:
+            session.execute(delete(RequestRow).where(RequestRow.number == number))
 
     def close(self) -> None:
         """Let go of the file."""

@@ -13,11 +13,10 @@ import contextlib
 import errno
 import fcntl
 import json
-import mmap
 import os
 import re
+import shutil
 import struct
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -42,6 +41,7 @@ from storage.errors import (
     StorageFullError,
     VaultError,
 )
+from storage.medium import read_past_cache
 from storage.vault.objects import (
     MODES,
     Block,
@@ -59,8 +59,7 @@ Entropy = Callable[[int], bytes]
 _TEMPORARY = ".put-"
 _IDENTITY = "store.json"
 _HANDLE = re.compile(r"[0-9a-f]{32}")
-_READ = 4 << 20
-_AHEAD = 3  # reads under way at once
+_RESERVE = 16 << 20  # bytes that payloads leave to catalogue and log, on a disk of some size
 _FLUSH = 32 << 20  # bytes: begin to flush while the rest is being written
 _MAC_KEY = 32
 _FS_IOC_GETFLAGS = 0x80086601
@@ -169,6 +168,14 @@ class FolderObjects:
     def release(self, key: str) -> None:
         """See ObjectStore.release."""
         self._set_hold(key, held=False)
+
+    def room(self) -> int | None:
+        """See ObjectStore.room."""
+        try:
+            disk = shutil.disk_usage(self._root)
+        except OSError as error:
+            raise _translated(error, "") from error
+        return max(0, disk.free - min(_RESERVE, disk.total // 16))
 
     def facts(self, key: str) -> ObjectFacts:
         """See ObjectStore.facts."""
@@ -357,7 +364,7 @@ class FolderObjects:
 
     def _digest_of(self, path: Path) -> Digest:
         digest = hasher(Algorithm.SHA256)
-        for block in _read_past_cache(path):
+        for block in read_past_cache(path):
             digest.update(block)
         return Digest(Algorithm.SHA256, digest.digest())
 
@@ -389,7 +396,7 @@ def _write(path: Path, blocks: Iterable[Block], mac_key: bytes) -> tuple[int, Di
         os.fsync(handle)
     mac.finalize()
     digest, found = hasher(Algorithm.SHA256), _mac(mac_key)
-    for block in _read_past_cache(path):
+    for block in read_past_cache(path):
         digest.update(block)
         found.authenticate_additional_data(block)
     found.finalize()
@@ -419,7 +426,7 @@ def _alone(attempt: Path, flags: int) -> Iterator[int]:
 def _compared(path: Path, final: Path, wanted: Wanted) -> Stored:
     """Read a file past the cache: is it what is wanted? Raises: FixityError, OSError."""
     for reading in wanted.readings():
-        for block in _read_past_cache(path):
+        for block in read_past_cache(path):
             reading.update(block)
         if reading.same():
             return Stored(f"{final.parent.name}/{final.name}", reading.size, reading.digest())
@@ -429,52 +436,6 @@ def _compared(path: Path, final: Path, wanted: Wanted) -> Stored:
 def _mac(key: bytes) -> AEADEncryptionContext:
     # The key is used once, so the nonce may be constant (NIST SP 800-38D, 8.2).
     return Cipher(algorithms.AES(key), modes.GCM(bytes(12))).encryptor()
-
-
-def _read_past_cache(path: Path) -> Iterator[memoryview]:
-    """Yield a file from the medium: O_DIRECT where the file system has it, else dropped pages.
-
-    A few reads are under way at once, so that hashing and the disk work side by side. A block is
-    valid until the next one is asked for.
-    """
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        try:
-            fcntl.fcntl(handle, fcntl.F_SETFL, os.O_DIRECT)
-        except OSError:
-            os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
-        size = os.fstat(handle).st_size
-        length = min(_READ, max(1, -(-size // mmap.PAGESIZE)) * mmap.PAGESIZE)
-        starts = range(0, size, length)
-        # Page-aligned, as O_DIRECT demands; a small file takes little memory and no thread.
-        views = [memoryview(mmap.mmap(-1, length)) for _ in starts[:_AHEAD]]
-        if len(views) == 1:
-            yield views[0][: _read(handle, views[0], 0)]
-            return
-        with ThreadPoolExecutor(_AHEAD) as pool:
-            waiting = iter(starts)
-            ahead = deque(
-                (view, pool.submit(_read, handle, view, offset))
-                for view, offset in zip(views, waiting, strict=False)
-            )
-            while ahead:
-                view, reading = ahead.popleft()
-                yield view[: reading.result()]
-                if (offset := next(waiting, None)) is not None:
-                    ahead.append((view, pool.submit(_read, handle, view, offset)))
-    finally:
-        os.close(handle)
-
-
-def _read(handle: int, view: memoryview, offset: int) -> int:
-    try:
-        return os.preadv(handle, [view], offset)
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
-        # Some file systems accept the flag and refuse the read: go on through the cache.
-        fcntl.fcntl(handle, fcntl.F_SETFL, 0)
-        return os.preadv(handle, [view], offset)
 
 
 def set_immutable(path: Path, *, immutable: bool) -> bool:

@@ -282,6 +282,10 @@ class MinioObjects:
             whole += timedelta(seconds=1)
         self._of_version(checked(key), lambda version: self._lock(key, version, whole))
 
+    def room(self) -> int | None:
+        """See ObjectStore.room. S3 does not tell."""
+        return None
+
     def facts(self, key: str) -> ObjectFacts:
         """See ObjectStore.facts."""
 

@@ -134,6 +134,12 @@ class ObjectStore(Protocol):
         Raises: ObjectMissingError, RetentionError when the store keeps another lock than asked.
         """
 
+    def room(self) -> int | None:
+        """Return the bytes that are free for payloads; None where the store does not tell.
+
+        What catalogue and log need on the same disk is left out.
+        """
+
     def facts(self, key: str) -> ObjectFacts:
         """Return size and lock. Raises: ObjectMissingError."""
 

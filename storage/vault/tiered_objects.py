@@ -104,6 +104,10 @@ class TieredObjects:
         for store in self._having(key):
             store.lock(key, until)
 
+    def room(self) -> int | None:
+        """See ObjectStore.room."""
+        return self.first.room()
+
     def facts(self, key: str) -> ObjectFacts:
         """See ObjectStore.facts."""
         return self._where(key).facts(key)

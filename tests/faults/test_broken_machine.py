@@ -243,10 +243,9 @@ def test_a_locked_journal_is_told_and_tried_again(desk: Desk) -> None:
 
     with locked(desk.office.settings.home / "station.db"):
         for _ in range(2):
-            with pytest.raises(CatalogueBusyError) as caught:
-                station.sweep(bay)
-            assert caught.value.facts["database"] == "journal"
-            assert caught.value.retryable
+            (result,) = station.sweep(bay)
+            assert (result.outcome, result.reason) == ("failed", "catalogue-busy")
+            assert result.facts["database"] == "journal"
         assert note.exists()
         assert kept(desk) == []
     for _ in range(2):

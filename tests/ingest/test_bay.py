@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 
-from ingest.bay import GREEN, MOVES, BayState, Outcome, Progress, conclusion
+from ingest.bay import GREEN, MOVES, BayState, Outcome, Progress, Result, conclusion
 from ingest.clear import When
 from ingest.settle import Patience
 from storage.errors import ConflictError
@@ -56,7 +56,8 @@ def test_a_bay_may_be_emptied_or_ask_for_a_person_at_any_time():
 def test_a_look_is_accessioned_only_when_every_file_is(size):
     for outcomes in itertools.combinations(Outcome, size):
         good = set(outcomes) <= {Outcome.ACCESSIONED, Outcome.DUPLICATE, Outcome.IGNORED}
-        assert (conclusion(outcomes) is BayState.ACCESSIONED) == good
+        results = [Result("a.mp4", outcome) for outcome in outcomes]
+        assert (conclusion(results) is BayState.ACCESSIONED) == good
 
 
 class Watched:

@@ -28,6 +28,7 @@ class Landing:
         office = self.desk.office
         self.passed = timedelta()
         office.clock = lambda: datetime.now(UTC) + self.passed
+        office.monotonic = lambda: time.monotonic() + self.passed.total_seconds()
         self.station = office.station()
         (self.bay,) = [bay for bay in office.bays() if bay.landing]
 
@@ -131,7 +132,7 @@ def test_an_sftp_upload_cut_off_and_resumed_is_one_recording(landing, film, uplo
 def test_an_sftp_upload_under_another_name_waits_for_its_renaming(landing, film, upload, under):
     upload.say(f"put {film} {under}")
     landing.sweep()
-    assert landing.sweep(3600)[under][0] == "waiting"
+    assert landing.sweep(3590)[under][0] == "waiting"
     upload.say(f"rename {under} {NAME}")
     landing.sweep()
     assert landing.sweep(31)[NAME][0] == "accessioned"

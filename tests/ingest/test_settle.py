@@ -1,17 +1,14 @@
 """When is a file whole."""
 
 import os
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from ingest.settle import Look, Patience, Settled, settle, written_now
 
-T0 = datetime(2026, 1, 21, tzinfo=UTC)
-
 
 def looks(*seen):
-    return [Look(size, size, T0 + timedelta(seconds=at)) for at, size in seen]
+    return [Look(size, size, float(at)) for at, size in seen]
 
 
 @pytest.mark.parametrize(
@@ -27,6 +24,10 @@ def looks(*seen):
         (looks((0, 5), (3, 6), (7, 6)), "a.mp4", False, Settled.WHOLE),
         (looks((0, 5), (3, 6), (30_000, 7)), "a.mp4", False, Settled.GROWING),
         ([], "a.mp4", False, Settled.WAIT),
+        (looks((0, 5), (3599, 5)), "a.mp4.part", False, Settled.WAIT),
+        (looks((0, 5), (3600, 5)), "a.mp4.part", False, Settled.WHOLE),
+        (looks((0, 5), (3600, 5)), "a.mp4.part", True, Settled.WAIT),
+        (looks((0, 5), (3000, 6), (3600, 6)), ".config.backup", False, Settled.WAIT),
     ],
 )
 def test_a_file_is_whole_after_two_equal_looks(seen, name, held, verdict):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.sources.names import display
-from ingest.sources.profile import ProfileError, profiles, read
+from ingest.sources.profile import PREVIEW, SYSTEM_FILE, ProfileError, profiles, read
 from ingest.sources.volume import identify, landed
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -120,10 +120,25 @@ def test_sidecars_are_found_beside_their_recording():
 
 
 @pytest.mark.parametrize(
-    "path", [b"System Volume Information/x.mp4", b"a/x.THM", b"._a.mp4", b"DEVICEID.TXT"]
+    ("path", "reason"),
+    [
+        (b"System Volume Information/tracking.log", SYSTEM_FILE),
+        (b"._a.mp4", SYSTEM_FILE),
+        (b"DEVICEID.TXT", SYSTEM_FILE),
+        (b"a/x.THM", PREVIEW),
+        (b"MISC/0002.MP4", None),
+        (b"0002.MP4.tmp", None),
+        (b"0002.tmp", None),
+        (b"$RECYCLE.BIN/S-1-5/$R123.MP4", None),
+    ],
 )
-def test_what_the_device_writes_for_itself_is_ignored(path):
-    assert read(path.split(b"/"), (), NOW).ignore
+def test_what_the_device_writes_for_itself_may_be_left_and_nothing_else(path, reason):
+    siblings = (b"x.MP4", b"x.THM")
+    assert read(path.split(b"/"), siblings, NOW).ignorable == reason
+
+
+def test_a_preview_whose_film_is_gone_is_taken():
+    assert read([b"x.THM"], [b"x.THM", b"x.LRV"], NOW).ignorable is None
 
 
 @given(st.binary(min_size=1, max_size=255).filter(lambda b: b"/" not in b and b"\0" not in b))

@@ -1,0 +1,68 @@
+"""A folder or file that a person names: docked once, as a bay would be, and left as it is.
+
+Only one process at a time is the station of a home. Whoever is not asks it through the journal
+that both share: a request waits there until the running station answers it.
+"""
+
+import os
+from pathlib import Path
+
+from ingest.bay import Bay, Outcome, Result
+from ingest.journal import Journal
+from ingest.station import Station
+from storage.errors import SubmissionError
+
+BAY = "by-hand"  # never a name of a folder or file: bays stand in the log
+_LOOKS = 3
+_EMPTY = Result(".", Outcome.FAILED, reason="nothing-here")
+
+
+def bay_of(path: Path) -> Bay:
+    """Return a folder, or the one file, as a bay that is looked at once.
+
+    Raises: SubmissionError(reason=gone): no folder and no regular file.
+    """
+    if path.is_dir():
+        return Bay(BAY, path.resolve(), whole=False, clears=False, quiet_s=0.0)
+    if path.is_file() and not path.is_symlink():
+        return Bay(
+            BAY,
+            path.resolve().parent,
+            landing=True,
+            only=os.fsencode(path.name),
+            whole=False,
+            clears=False,
+            quiet_s=0.0,
+        )
+    raise SubmissionError(reason="gone", path=str(path))
+
+
+def take(station: Station, path: Path) -> list[Result]:
+    """Take what a person named: look until nothing waits any more, or nothing changes.
+
+    Returns one result for each entry, and never none: what was not there is a failure too.
+    """
+    try:
+        bay = bay_of(path)
+    except SubmissionError as error:
+        return [Result(".", Outcome.FAILED, reason=error.facts["reason"])]
+    results: list[Result] = []
+    try:
+        for _ in range(_LOOKS):
+            results = station.sweep(bay)
+            if all(result.outcome is not Outcome.WAITING for result in results):
+                break
+    finally:
+        station.forget(bay)
+    return results or [_EMPTY]
+
+
+def answer_requests(station: Station, journal: Journal) -> int:
+    """Answer every request that waits, oldest first; return how many.
+
+    A request that a crash interrupted waits still and is answered anew: all of it may be repeated.
+    """
+    requests = journal.requests()
+    for request in requests:
+        journal.answer_request(request.number, take(station, Path(os.fsdecode(request.path))))
+    return len(requests)

@@ -1,0 +1,120 @@
+"""The census of a volume: every entry of it is offered, or named with the reason why not.
+
+Whoever calls a bay green must know of each entry what became of it. What computers and recorders
+write for themselves is left where it is, but only when its bytes agree with its name: footage
+called `index.db`, or a preview whose film is gone, is offered like any other file. What cannot be
+looked into (a link, a folder that does not open) is refused, which keeps the bay from green.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ingest.bay import Bay, Outcome, Result
+from ingest.sandboxed.magic import sniff
+from ingest.sources.names import display
+from ingest.sources.profile import PREVIEW, SourceFacts
+from ingest.sources.profile import read as read_profile
+from ingest.submission import open_beneath
+from ingest.watch import Candidate, Refused, scan
+from storage.errors import SubmissionError
+
+_HEAD = 1024  # bytes
+_LARGEST_SYSTEM_FILE = 16 << 20  # bytes; what is larger is looked at like any other file
+_FOOTAGE = frozenset({"video", "audio", "photo"})
+
+Version = tuple[bytes, int, int]  # path, size, time of change
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A file that is to be taken, and what its name and place say of it."""
+
+    file: Candidate
+    facts: SourceFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """All entries of a volume, each in exactly one of three lists.
+
+    `ignored` has a result with its reason for each file that stays where it is.
+    """
+
+    offers: tuple[Offer, ...] = ()
+    ignored: tuple[Result, ...] = ()
+    refused: tuple[Refused, ...] = ()
+
+    @property
+    def files(self) -> list[Candidate]:
+        """Files that are offered."""
+        return [offer.file for offer in self.offers]
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no entry at all."""
+        return not (self.offers or self.ignored or self.refused)
+
+
+@dataclass(slots=True)
+class Enumerator:
+    """Takes the census of a bay again and again; remembers which bytes it looked at before."""
+
+    _verdicts: dict[tuple[str, Version], bool] = field(default_factory=dict)
+
+    def take(
+        self, bay: Bay, facts_of: Callable[[Candidate, SourceFacts], SourceFacts], now: datetime
+    ) -> Census:
+        """Return what lies in a bay now; `facts_of` completes what a name says by its place.
+
+        Raises: MountGoneError.
+        """
+        entries = [one for one in scan(bay.root) if bay.only is None or one.parts == (bay.only,)]
+        files = [entry for entry in entries if isinstance(entry, Candidate)]
+        siblings = _siblings(files)
+        offers, ignored = [], []
+        for file in files:
+            facts = read_profile(file.parts, siblings[file.parts[:-1]], now)
+            if facts.ignorable is not None and self._may_stay(bay, file, facts.ignorable):
+                ignored.append(Result(shown(file.parts), Outcome.IGNORED, reason=facts.ignorable))
+            else:
+                offers.append(Offer(file, facts_of(file, facts)))
+        refused = tuple(entry for entry in entries if isinstance(entry, Refused))
+        return Census(tuple(offers), tuple(ignored), refused)
+
+    def forget(self, bay: str) -> None:
+        """Forget a bay whose volume went: the next one is looked at anew."""
+        for key in [key for key in self._verdicts if key[0] == bay]:
+            del self._verdicts[key]
+
+    def _may_stay(self, bay: Bay, file: Candidate, reason: str) -> bool:
+        """Whether a file that is called like a system file or a preview is no footage."""
+        if reason == PREVIEW:
+            return True  # its film is beside it
+        key = (bay.name, (file.path, file.size, file.mtime_ns))
+        if key not in self._verdicts:
+            self._verdicts[key] = file.size <= _LARGEST_SYSTEM_FILE and _no_footage(bay, file)
+        return self._verdicts[key]
+
+
+def shown(parts: Iterable[bytes]) -> str:
+    """Return a relative path that is safe to show."""
+    return "/".join(display(part) for part in parts)
+
+
+def _siblings(files: Sequence[Candidate]) -> Mapping[tuple[bytes, ...], list[bytes]]:
+    names: dict[tuple[bytes, ...], list[bytes]] = {}
+    for file in files:
+        names.setdefault(file.parts[:-1], []).append(file.parts[-1])
+    return names
+
+
+def _no_footage(bay: Bay, file: Candidate) -> bool:
+    """Whether the first bytes are no recording's; what cannot be read is offered, and told of."""
+    try:
+        with open_beneath(bay.root, file.path) as source:
+            head = os.pread(source.fileno(), _HEAD, 0)
+    except (SubmissionError, OSError):
+        return False
+    return sniff(head)[1] not in _FOOTAGE

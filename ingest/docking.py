@@ -1,0 +1,51 @@
+"""What a station remembers of one docking: while a volume stays in its bay, and no longer.
+
+Nothing here is durable. A station that starts anew knows nothing of what lies in its bays, and
+looks at all of it again.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ingest.bay import Result
+from ingest.settle import Look, changed
+from ingest.submission import Submission
+
+Version = tuple[bytes, int, int]  # path, size, time of change
+_LOOKS_KEPT = 8
+
+
+def version_of(submission: Submission) -> Version:
+    """Return what tells one state of a file from another without reading it."""
+    return submission.path, submission.size, submission.mtime_ns
+
+
+@dataclass(slots=True)
+class Docking:
+    """One volume in one bay, or one landing folder, since it was first looked at.
+
+    `checked` are the files whose bytes were read a second time; `given_up` those that are not
+    tried again before the next docking; `entries` which journal entry stands for a file's bytes.
+    """
+
+    since: datetime
+    source: str | None = None
+    looks: dict[bytes, list[Look]] = field(default_factory=dict)
+    checked: set[Version] = field(default_factory=set)
+    given_up: dict[Version, Result] = field(default_factory=dict)
+    entries: dict[Version, int] = field(default_factory=dict)
+    refused: set[bytes] = field(default_factory=set)
+
+    def look(self, submission: Submission, at: float) -> list[Look]:
+        """Add a look at a file, at a monotonic time, and return all that count.
+
+        However often somebody looks, the first of the equal looks is kept.
+        """
+        looks = self.looks.setdefault(submission.path, [])
+        now = Look(submission.size, submission.mtime_ns, at)
+        if len(looks) > 1 and not changed(looks) and not changed([looks[-1], now]):
+            looks[-1] = now
+        else:
+            looks.append(now)
+        del looks[1:-_LOOKS_KEPT]
+        return looks

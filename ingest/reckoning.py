@@ -1,0 +1,47 @@
+"""Days that really passed, by a clock that may be set: a jump of it makes nothing due.
+
+A recorder's file is cleared so many days after its accession. A clock that was years behind when
+the accession was written down, and is put right afterwards, would let all of them go at once. So
+the station notes up to when its clock was seen to run; where it jumps, days count from the jump.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from ingest.journal import Journal
+
+_JUMP = timedelta(hours=1)  # within one process, beside the monotonic clock
+_LONGEST_OFF = timedelta(days=30)  # a station that was off for longer counts anew: that only waits
+_NOTED = timedelta(minutes=10)
+
+
+@dataclass(slots=True)
+class Reckoning:
+    """Watches a clock, call by call, over restarts."""
+
+    journal: Journal
+    clock: Callable[[], datetime]
+    monotonic: Callable[[], float]
+    _last: tuple[datetime, float] | None = field(default=None)
+
+    def look(self) -> None:
+        """Compare the clock with what it should show by now, and note a jump."""
+        now, ticks = self.clock(), self.monotonic()
+        seen, jumped = self.journal.clock()
+        if self._jumped(now, ticks, seen):
+            self.journal.set_clock(now, now)
+        elif seen is None or now - seen >= _NOTED:
+            self.journal.set_clock(now, jumped)
+        self._last = (now, ticks)
+
+    def start_of(self, noted: datetime) -> datetime:
+        """From when the days count of something that was written down at `noted`."""
+        _seen, jumped = self.journal.clock()
+        return noted if jumped is None else max(noted, jumped)
+
+    def _jumped(self, now: datetime, ticks: float, seen: datetime | None) -> bool:
+        if self._last is not None:
+            before, then = self._last
+            return abs(now - before - timedelta(seconds=ticks - then)) > _JUMP
+        return seen is not None and not -_JUMP <= now - seen <= _LONGEST_OFF
