@@ -1,0 +1,111 @@
+"""The census: over many odd cards, nothing on one goes without a word, and green never lies."""
+
+import os
+import shutil
+from collections import Counter
+from datetime import UTC, datetime
+
+import pytest
+
+from ingest.bay import GREEN, Bay, BayState, Outcome
+from ingest.census import Enumerator
+from ingest.settle import Patience
+from ingest.station import display_path
+from ingest.watch import MAX_DEPTH
+from storage.catalogue import recordings
+from tests.ingest import cards
+from tests.office import Desk
+
+CARDS = 200
+GROUPS = 8
+TAKEN = {Outcome.ACCESSIONED, Outcome.DUPLICATE}
+NAMED = {Outcome.IGNORED, Outcome.QUARANTINED, Outcome.WAITING, Outcome.FAILED}
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    desk = Desk.set_up(tmp_path_factory.mktemp("census"))
+    yield desk
+    desk.office.close()
+
+
+def shown(desk):
+    return BayState(next(row.state for row in desk.office.journal.bays() if row.name == "bay-1"))
+
+
+def too_deep(path):
+    """The folder at which a look stops: what lies below has the folder's name as its own."""
+    return b"/".join(path.split(b"/")[:MAX_DEPTH])
+
+
+def digests(desk):
+    with desk.office.catalogue.read() as session:
+        return {row.sha256 for row in recordings.everything(session)}
+
+
+@pytest.mark.parametrize("group", range(GROUPS))
+def test_every_entry_of_a_card_is_taken_or_named_and_green_never_hides_one(desk, group):
+    """`CARDS` cards in all: each entry ends in one result; all taken or ignored, or no green."""
+    card = desk.bay("bay-1")
+    station = desk.office.station(patience=Patience(0, 1000))
+    (bay, _other) = desk.office.bays()
+    outcomes: Counter = Counter()
+    for seed in range(group, CARDS, GROUPS):
+        shutil.rmtree(card)
+        cards.make(seed, card)
+        there = {
+            path if path.count(b"/") < MAX_DEPTH else too_deep(path) for path in cards.entries(card)
+        }
+        for _ in range(4):
+            results = station.sweep(bay)
+        ends = Counter(result.path for result in results)
+        assert ends == Counter(map(display_path, there)), seed
+        assert all(result.reason for result in results if result.outcome in NAMED), seed
+        hidden = [one.path for one in results if one.outcome not in TAKEN | {Outcome.IGNORED}]
+        assert (shown(desk) in GREEN) == (not hidden), (seed, hidden)
+        ours = digests(desk)
+        assert {one.sha256 for one in results if one.outcome in TAKEN} <= ours
+        outcomes.update(result.outcome for result in results)
+        shutil.rmtree(card)
+        card.mkdir()
+        station.sweep(bay)  # undocked
+    assert min(outcomes[one] for one in (*TAKEN, Outcome.IGNORED, Outcome.QUARANTINED)) > 0
+
+
+def census_of(folder):
+    bay = Bay("bay-1", folder)
+    return Enumerator().take(bay, lambda _file, facts: facts, datetime.now(UTC))
+
+
+@pytest.mark.parametrize("head", list(cards.HEADS[:4]))
+def test_footage_that_is_called_like_a_system_file_is_offered(tmp_path, head):
+    for folder, name in (
+        (b"", b"index.db"),
+        (b"System Volume Information", b"0001"),
+        (b"", b"._x.mp4"),
+    ):
+        cards.put(tmp_path, folder, name, head + b"x" * 600, 0)
+    census = census_of(tmp_path)
+    assert len(census.offers) == 3
+    assert census.ignored == ()
+
+
+def test_a_system_file_of_the_size_of_footage_is_offered(tmp_path):
+    with (tmp_path / "store.db").open("wb") as file:
+        file.truncate(17 << 20)
+    assert len(census_of(tmp_path).offers) == 1
+
+
+def test_an_ignored_file_whose_bytes_change_is_looked_at_again(tmp_path):
+    enumerator, bay = Enumerator(), Bay("bay-1", tmp_path)
+    path = tmp_path / "index.db"
+    path.write_bytes(b"no film")
+
+    def look():
+        return enumerator.take(bay, lambda _file, facts: facts, datetime.now(UTC))
+
+    assert len(look().ignored) == 1
+    path.write_bytes(cards.HEADS[0] + b"film")
+    assert len(look().offers) == 1
+    os.unlink(path)
+    assert look().empty
