@@ -44,8 +44,8 @@ def take(station: Station, path: Path) -> list[Result]:
     """
     try:
         bay = bay_of(path)
-    except SubmissionError as error:
-        return [Result(".", Outcome.FAILED, reason=error.facts["reason"])]
+    except SubmissionError:
+        return [_EMPTY]
     results: list[Result] = []
     try:
         for _ in range(_LOOKS):

@@ -102,7 +102,7 @@ def test_what_cannot_be_taken_is_told_with_status_one(tmp_path):
     assert "已入库" in done.out
     missing = run(tmp_path / "var", "ingest", tmp_path / "nowhere")
     assert missing.returncode == 1
-    assert "错误" in missing.err
+    assert "核对路径" in missing.out
 
 
 def test_accounts_are_asked_for_their_password(tmp_path):

@@ -375,3 +375,17 @@ def test_of_two_centres_one_takes_it_in(desk, clients):
         other.close()
     assert listed(clients.zhang, place)["state"] == "accessioned"
     assert _shift(desk.office) is None  # nothing is left to do
+
+
+def test_a_file_from_the_year_2400_stops_nobody_who_hands_in(desk, clients):
+    """A browser's File.lastModified: one such file stopped the reception of everybody for good."""
+    for client, data, more in (
+        (clients.zhang, b"of the year 2400", {"modified": 13_569_465_600_000}),
+        (clients.li, b"of an ordinary day", {}),
+    ):
+        place = begin(client, data, name=f"{data.decode()}.txt", **more)
+        assert send(client, place, data).status_code == 204
+    sweep(desk)
+    sweep(desk)
+    for client in (clients.zhang, clients.li):
+        assert {one["state"] for one in client.get(ROOT).json()} == {"accessioned"}

@@ -570,6 +570,6 @@ def test_a_folder_named_by_hand_is_left_as_it_is(tmp_path: Path) -> None:
         (result,) = by_hand.take(station, folder)
         assert (result.outcome, result.cleared) == ("accessioned", False)
         assert (folder / "a.txt").exists()
-        assert by_hand.take(station, tmp_path / "nothing")[0].reason == "gone"
+        assert by_hand.take(station, tmp_path / "nothing")[0].reason == "nothing-here"
         (folder / "a.txt").unlink()
         assert by_hand.take(station, folder)[0].reason == "nothing-here"

@@ -1,6 +1,8 @@
 """A station with a link to the centre: enrol, seal to the spool, deliver, be believed or refused."""
 
 import hashlib
+import os
+from datetime import timedelta
 
 import pytest
 
@@ -214,6 +216,112 @@ def test_a_payload_that_is_not_what_was_announced_begins_anew(county, township):
         home.delivery._refused.clear()
         assert home.delivery.run().refused == 0
         assert any(row.id == str(entry.recording) for row in county.rows())
+
+
+def spooled(home, entry):
+    return home.settings.home / "spool" / str(entry.recording) / "payload"
+
+
+def rot(path):
+    """Flip a bit in the middle, as a bad sector does."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.chmod(0o600)
+    path.write_bytes(data)
+
+
+def test_a_payload_that_rots_in_the_spool_is_sealed_anew_from_its_docked_recorder(county, township):
+    (film, *_others) = dock(township, 720)
+    with township.open() as home:
+        sweep(home, 1)
+        sweep(home, 1)
+        for entry in home.journal.in_state(State.SEALED):
+            rot(spooled(home, entry))
+        assert home.deliver().refused > 0
+        assert "spool-damaged" in home.spool()["alarms"]
+        assert reason_zh("spool-damaged")
+        assert not any(row.sha256 == sha256(film) for row in county.rows())
+        for bay in home.bays():
+            home.station.forget(bay)  # undocked, and docked again
+        sweep(home, 2)
+        home.delivery._refused.clear()
+        tally = home.deliver()
+        assert (tally.refused, tally.waiting) == (0, 0)
+        assert "spool-damaged" not in home.spool()["alarms"]
+        assert {result.outcome for result in sweep(home, 1)} <= {"accessioned", "duplicate"}
+    assert any(row.sha256 == sha256(film) for row in county.rows())
+    assert list(whole_check(county.desk.office)) == []
+
+
+def test_what_waits_in_the_spool_is_read_again_once_a_day(county, township):
+    dock(township, 740)
+    with township.open() as home:
+        home.centre._away_until = float("inf")
+        sweep(home, 2)
+        entry = home.journal.in_state(State.SEALED)[0]
+        for other in home.journal.in_state(State.SEALED)[1:]:
+            home.delivery._read[other.id] = home.clock() + timedelta(days=9)
+        home.delivery._read_one_again()
+        good = spooled(home, entry).read_bytes()
+        rot(spooled(home, entry))
+        home.delivery._read_one_again()
+        assert home.spool()["alarms"] == []  # not read since
+        ahead = home.clock() + timedelta(days=1, minutes=1)
+        home.delivery.clock = lambda: ahead
+        home.delivery._read_one_again()
+        assert home.spool()["alarms"] == ["spool-damaged"]
+        spooled(home, entry).write_bytes(good)  # the disk reads it again
+        ahead += timedelta(days=2)
+        home.delivery._read_one_again()
+        assert home.spool()["alarms"] == []
+
+
+def sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["delivered", "docked-again-first"])
+def test_other_bytes_under_a_sealed_files_name_size_and_time_are_read_and_sealed_too(
+    county, township, again
+):
+    """A dead clock and a counter that restarts: without a receipt the name alone was believed."""
+    card = township.bay("bay-1")
+    first, second = f"one {township.name}".encode(), f"two {township.name}".encode()
+
+    def put(data):
+        (card / "0001.MP4").write_bytes(data)
+        os.utime(card / "0001.MP4", (1_700_000_000, 1_700_000_000))
+
+    with township.open() as home:
+        home.centre._away_until = float("inf")
+        put(first)
+        assert sweep(home, 3)[0].outcome == "sealed"
+        for data in (second, first, second) if again else (second,):
+            for bay in home.bays():
+                home.station.forget(bay)
+            put(data)
+            assert sweep(home, 3)[0].outcome == "sealed"
+        assert len(home.journal.in_state(State.SEALED)) == 2
+        home.centre._away_until = 0.0
+        assert home.deliver().waiting == 0
+    digests = {row.sha256 for row in county.rows()}
+    assert {hashlib.sha256(data).hexdigest() for data in (first, second)} <= digests
+
+
+def test_nothing_is_cleared_while_the_centre_cannot_say_that_it_holds_it(county, tmp_path):
+    township = Township(tmp_path, "s-clear-asks", {"clear": When.AT_ONCE})
+    township.enrol(county)
+    (film, *_others) = dock(township, 760)
+    with township.open() as home:
+        sweep(home)
+        home.deliver()
+        home.centre._away_until = float("inf")
+        sweep(home, 3)
+        assert film.exists()
+        assert shown(home) is BayState.SAFE
+        home.centre._away_until = 0.0
+        sweep(home, 1)
+        assert not film.exists()
 
 
 def test_an_assertion_serves_once(county, township):
