@@ -79,6 +79,27 @@ def test_what_is_due_goes_with_tombstone_entry_and_certificate(archive):
     assert wrong == []
 
 
+def test_from_the_point_of_no_return_on_it_answers_for_its_bytes_no_more(archive):
+    recording = archive.keep()
+    row = archive.row(recording)
+    archive.at += ORDINARY
+    answers = {}
+
+    def ask(step):
+        with archive.catalogue.read() as session:
+            answers[step] = (
+                recordings.by_digest(session, "R1", row.sha256) is not None,
+                recordings.same_size(session, "R1", row.size),
+            )
+
+    archive.on_step = ask
+    archive.execute(archive.decided(recording))
+    kept = {step for step, found in answers.items() if found == (True, True)}
+    assert kept == {"begun", "envelope-deleted"}  # not committed yet: it may turn back
+    assert set(answers.values()) == {(True, True), (False, False)}
+    assert {"shredded", "payload-deleted", "gone", "certified"} <= set(answers)
+
+
 def test_no_byte_of_the_envelope_is_left_in_the_database(archive, tmp_path):
     recording = archive.keep()
     archive.at += ORDINARY
