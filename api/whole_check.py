@@ -31,6 +31,10 @@ WORDS: dict[str, tuple[str, str]] = {
     Problem.SWAPPED: ("对象被调换成另一份", "an object was swapped for another's"),
     Problem.CHANGED: ("对象内容被改动", "an object was changed"),
     Problem.LOCK: ("对象的保管锁不足", "an object is locked for less than promised"),
+    Problem.LOCK_LOST: (
+        "对象的保管锁记录丢失,在补锁之前任何人不能删除它",
+        "what was written of an object's lock is lost; nobody deletes it until it is locked anew",
+    ),
     Problem.RECORD: ("封存记录签名无效", "a sealed record's signature is bad"),
     Problem.RECEIPT: ("回执无效", "a receipt is bad"),
     Problem.NO_RECEIPT: ("入库未完成,尚无回执", "accession is unfinished: no receipt yet"),

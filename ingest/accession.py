@@ -46,6 +46,7 @@ from storage.vault.objects import (
     Stored,
     key_of,
     lockable,
+    size_of,
 )
 from storage.vault.sealing import recipients_of
 
@@ -203,7 +204,7 @@ class LocalCentre:
 
     def _there(self, recording: RecordingId, part: str) -> bool:
         try:
-            self.objects.facts(key_of(recording, part))
+            size_of(self.objects, key_of(recording, part))
         except ObjectMissingError:
             return False
         return True
@@ -335,7 +336,7 @@ class LocalCentre:
         recording, texts = sealed.keywords["id"], sealed.keywords
         expected = {RECORD: texts["record_text"], ENVELOPE: texts["envelope_text"]}
         try:
-            size = self.objects.facts(key_of(recording, PAYLOAD)).size
+            size = size_of(self.objects, key_of(recording, PAYLOAD))
             return size == payload_of(texts["record_text"].encode())[0] and all(
                 self.objects.digest(key_of(recording, part)) == Digest.of(text.encode())
                 for part, text in expected.items()

@@ -25,7 +25,7 @@ from storage.durable import sync_folder
 from storage.errors import ConflictError, FixityError, NotFoundError, ObjectMissingError
 from storage.record import payload_of
 from storage.recording import RecordingId
-from storage.vault.objects import LARGEST, PAYLOAD, Block, ObjectStore, Stored, key_of
+from storage.vault.objects import LARGEST, PAYLOAD, Block, ObjectStore, Stored, key_of, size_of
 
 PART = 8 << 20  # bytes of a part; a store with a larger smallest part is not supported
 _MOST_PARTS = 10_000  # Amazon S3 User Guide, "Amazon S3 multipart upload limits"
@@ -114,7 +114,7 @@ class Uploads:
         with self.catalogue.read() as session:
             row, known = self._known(session, recording, station)
             if row is None and known:
-                size = self.objects.facts(key_of(recording, PAYLOAD)).size
+                size = size_of(self.objects, key_of(recording, PAYLOAD))
                 return Offset(size, size)
             row = uploads.of_owner(session, self.kind, recording, station)
         return Offset(row.offset, row.size)
@@ -194,7 +194,7 @@ class Uploads:
         try:
             return (
                 size <= PART
-                and self.objects.facts(key).size == size
+                and size_of(self.objects, key) == size
                 and self.objects.digest(key) == sha256
             )
         except ObjectMissingError:
@@ -239,7 +239,7 @@ class Uploads:
 
     def _lost(self, recording: RecordingId) -> bool:
         try:
-            self.objects.facts(key_of(recording, PAYLOAD))
+            size_of(self.objects, key_of(recording, PAYLOAD))
         except ObjectMissingError:
             return True
         return False

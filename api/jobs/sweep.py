@@ -20,7 +20,7 @@ from storage.catalogue import custody_log, jobs, recordings, uploads
 from storage.catalogue.jobs import Job
 from storage.catalogue.station_tables import UploadRow
 from storage.catalogue.unit_of_work import View
-from storage.errors import ObjectMissingError
+from storage.errors import LockLostError, ObjectMissingError
 from storage.recording import RecordingId
 from storage.vault.objects import RENDITION
 
@@ -115,6 +115,8 @@ def _locked(office: Office, keys: Iterable[str]) -> bool:
             facts = office.objects.facts(key)
         except ObjectMissingError:
             continue
+        except LockLostError:
+            return True
         if facts.held or facts.retain_until is not None:
             return True
     return False

@@ -7,6 +7,12 @@ An object that comes in parts grows in one temporary file per attempt and ends i
 kill -9 after any line leaves a whole object or a temporary that `sweep` removes. Locks and holds
 stand in `<id>/.lock/<part>.json`, written the same way; the immutable flag (ioctl_iflags(2)) is set
 on locked objects where the file system and our rights allow it, as a second fence, not as the lock.
+
+A note can be lost, with its whole folder: an object that was ever locked or held bears a mark, the
+sticky bit of its inode (chmod(2)), which is set before the note is written and which cp -a, rsync
+-a and tar keep. Where it does not stay on, a file under `.marked/` stands for it. Marked and
+without a readable note is nobody's permission: `LockLostError` until it is locked anew. Objects of
+releases that set no mark get it with the first look at their note.
 """
 
 import contextlib
@@ -16,6 +22,7 @@ import json
 import mmap
 import os
 import re
+import stat
 import struct
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -36,6 +43,7 @@ from storage.digest import Algorithm, Digest, hasher
 from storage.durable import TEMPORARY, place, sync_folder
 from storage.errors import (
     FixityError,
+    LockLostError,
     ObjectConflictError,
     ObjectMissingError,
     RetentionError,
@@ -58,6 +66,7 @@ Entropy = Callable[[int], bytes]
 
 _TEMPORARY = ".put-"
 _IDENTITY = "store.json"
+_MARKED = ".marked"
 _HANDLE = re.compile(r"[0-9a-f]{32}")
 _READ = 4 << 20
 _AHEAD = 3  # reads under way at once
@@ -155,7 +164,7 @@ class FolderObjects:
     def lock(self, key: str, until: datetime) -> None:
         """See ObjectStore.lock."""
         mode = MODES[checked(key).rpartition("/")[2]]
-        with self._lock_note(key) as facts:
+        with self._lock_note(key, mending=True) as facts:
             if facts.retain_until is not None and facts.retain_until >= until:
                 return
             self._note(ObjectFacts(key, facts.size, mode, until, facts.held))
@@ -172,24 +181,7 @@ class FolderObjects:
 
     def facts(self, key: str) -> ObjectFacts:
         """See ObjectStore.facts."""
-        try:
-            size = (self._root / checked(key)).stat().st_size
-        except OSError as error:
-            raise _translated(error, key) from error
-        try:
-            document = json.loads(self._lock_path(key).read_bytes())
-            mode, until = document["mode"], document["retain_until"]
-            return ObjectFacts(
-                key,
-                size,
-                mode and LockMode(mode),
-                until and datetime.fromisoformat(until),
-                held=document.get("held", False) is not False,
-            )
-        except FileNotFoundError:
-            return ObjectFacts(key, size, None, None)
-        except (OSError, KeyError, TypeError, ValueError) as error:
-            raise VaultError(key=key, problem="lock unreadable") from error
+        return self._facts(checked(key), mending=False)
 
     def read(self, key: str, offset: int, length: int) -> bytes:
         """See ObjectStore.read."""
@@ -209,7 +201,7 @@ class FolderObjects:
     def keys(self) -> Iterator[str]:
         """See ObjectStore.keys."""
         for folder in sorted(self._root.iterdir()):
-            if folder.is_dir():
+            if folder.is_dir() and not folder.name.startswith("."):
                 for path in sorted(folder.iterdir()):
                     if path.is_file() and not path.name.startswith("."):
                         yield f"{folder.name}/{path.name}"
@@ -292,23 +284,71 @@ class FolderObjects:
         except FixityError as error:
             raise ObjectConflictError(key=final.name, folder=final.parent.name) from error
 
+    def _facts(self, key: str, *, mending: bool) -> ObjectFacts:
+        """Return size and lock; `mending`: a lock that was lost as none, and held."""
+        try:
+            found = (self._root / key).stat()
+        except OSError as error:
+            raise _translated(error, key) from error
+        marked = bool(found.st_mode & stat.S_ISVTX) or self._witness(key).exists()
+        try:
+            facts = self._noted(key, found.st_size)
+        except FileNotFoundError:
+            if not marked:
+                return ObjectFacts(key, found.st_size, None, None)
+            problem = "lock note missing"
+        except (OSError, KeyError, TypeError, ValueError):
+            problem = "lock unreadable"
+        else:
+            if not marked:  # an earlier release locked it
+                with contextlib.suppress(OSError, VaultError):
+                    self._mark(key)
+            return facts
+        if not mending:
+            raise LockLostError(key=key, problem=problem, size=found.st_size)
+        return ObjectFacts(key, found.st_size, None, None, held=True)
+
+    def _noted(self, key: str, size: int) -> ObjectFacts:
+        """Read what is written of a lock. Raises: OSError, KeyError, TypeError, ValueError."""
+        document = json.loads(self._lock_path(key).read_bytes())
+        mode, until = document["mode"], document["retain_until"]
+        return ObjectFacts(
+            key,
+            size,
+            mode and LockMode(mode),
+            until and datetime.fromisoformat(until),
+            held=document.get("held", False) is not False,
+        )
+
+    def _mark(self, key: str) -> None:
+        """Mark an object durably as one that was locked or held. Raises: OSError."""
+        if _set_mark(self._root / key):
+            return
+        witness = self._witness(key)
+        self._make_folder(witness.parent)
+        place(witness, b"")
+
+    def _witness(self, key: str) -> Path:
+        return self._root / _MARKED / key.replace("/", ".")
+
     @contextlib.contextmanager
-    def _lock_note(self, key: str) -> Iterator[ObjectFacts]:
+    def _lock_note(self, key: str, *, mending: bool = False) -> Iterator[ObjectFacts]:
         """Read the lock and let no other thread or process change it meanwhile."""
-        self.facts(key)
+        self._facts(key, mending=mending)
         note = self._lock_path(key)
         self._make_folder(note.parent)
         try:
             folder = os.open(note.parent, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 fcntl.flock(folder, fcntl.LOCK_EX)
-                yield self.facts(key)
+                yield self._facts(key, mending=mending)
             finally:
                 os.close(folder)
         except OSError as error:
             raise _translated(error, key) from error
 
     def _note(self, facts: ObjectFacts) -> None:
+        self._mark(facts.key)  # first: from here on no lost note is taken for none
         until = facts.retain_until
         document = {
             "mode": facts.mode,
@@ -334,6 +374,7 @@ class FolderObjects:
         set_immutable(path, immutable=False)
         path.unlink()
         self._lock_path(key).unlink(missing_ok=True)
+        self._witness(key).unlink(missing_ok=True)
         sync_folder(path.parent)
 
     def _lock_path(self, key: str) -> Path:
@@ -494,6 +535,24 @@ def set_immutable(path: Path, *, immutable: bool) -> bool:
     finally:
         os.close(handle)
     return True
+
+
+def _set_mark(path: Path) -> bool:
+    """Set the sticky bit durably; tell whether it stays on: not every file system has it.
+
+    Nor can it be set on an object that is immutable already.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        mode = os.fstat(handle).st_mode
+        if not mode & stat.S_ISVTX:
+            os.fchmod(handle, stat.S_IMODE(mode) | stat.S_ISVTX)
+            os.fsync(handle)
+        return bool(os.fstat(handle).st_mode & stat.S_ISVTX)
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
 
 
 def _translated(error: OSError, key: str) -> VaultError:

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from storage.digest import Digest
-from storage.errors import FixityError, RetentionError, VaultError
+from storage.errors import FixityError, LockLostError, RetentionError, VaultError
 from storage.recording import RecordingId
 
 Block = bytes | bytearray | memoryview
@@ -122,20 +122,25 @@ class ObjectStore(Protocol):
         """Forget an attempt that is not complete; an unknown one is forgotten."""
 
     def hold(self, key: str) -> None:
-        """Refuse every deletion until `release`. Raises: ObjectMissingError."""
+        """Refuse every deletion until `release`. Raises: ObjectMissingError, LockLostError."""
 
     def release(self, key: str) -> None:
-        """End a hold; the lock stands. Raises: ObjectMissingError."""
+        """End a hold; the lock stands. Raises: ObjectMissingError, LockLostError."""
 
     def lock(self, key: str, until: datetime) -> None:
         """Keep the object until then, durably, in its part's mode; compare what the store did.
 
-        A lock only ever grows: an earlier date changes nothing.
+        A lock only ever grows: an earlier date changes nothing. A lock that was lost is written
+        anew, with a hold: whether it was held nobody knows, and a release ends that.
         Raises: ObjectMissingError, RetentionError when the store keeps another lock than asked.
         """
 
     def facts(self, key: str) -> ObjectFacts:
-        """Return size and lock. Raises: ObjectMissingError."""
+        """Return size and lock.
+
+        That nothing is written of a lock is never taken for its absence where there was one.
+        Raises: ObjectMissingError, LockLostError.
+        """
 
     def read(self, key: str, offset: int, length: int) -> bytes:
         """Return at most `length` bytes from `offset`. Raises: ObjectMissingError."""
@@ -149,7 +154,7 @@ class ObjectStore(Protocol):
     def delete(self, key: str, at: datetime) -> None:
         """Delete an object that is neither locked at that time nor held; absent is deleted.
 
-        Raises: RetentionError while it is locked or held.
+        Raises: RetentionError while it is locked or held; LockLostError while nobody knows.
         """
 
     def let_go(self, key: str, keeper: "ObjectStore") -> bool:
@@ -171,6 +176,17 @@ class ObjectStore(Protocol):
 
         Who remembers it notices a store that was swapped for another one, or for an empty one.
         """
+
+
+def size_of(store: ObjectStore, key: str) -> int:
+    """Return an object's size; a lock that was lost keeps nobody from reading.
+
+    Raises: ObjectMissingError, VaultError.
+    """
+    try:
+        return store.facts(key).size
+    except LockLostError as error:
+        return int(error.facts["size"])
 
 
 def kept_as_well(store: ObjectStore, keeper: ObjectStore, key: str) -> None:

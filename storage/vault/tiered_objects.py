@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 
 from storage.digest import Digest
-from storage.errors import ArchiveAwayError, FixityError, ObjectMissingError
+from storage.errors import ArchiveAwayError, FixityError, LockLostError, ObjectMissingError
 from storage.vault.objects import Block, ObjectFacts, ObjectStore, Stored
 
 _BLOCK = 4 << 20
@@ -162,7 +162,8 @@ class TieredObjects:
         """
         if self.archived(key):
             there = self._attach()
-            there.facts(key)
+            if not _has(there, key):
+                raise ObjectMissingError(key=key)
             return [there]
         behind = self._there()
         if behind is None or not _has(behind, key):
@@ -173,7 +174,7 @@ class TieredObjects:
         """Tell whether the archive may have a copy: only what was locked is ever archived."""
         try:
             return self.first.facts(key).retain_until is not None
-        except ObjectMissingError:
+        except (ObjectMissingError, LockLostError):
             return True
 
 
@@ -182,6 +183,8 @@ def _has(store: ObjectStore, key: str) -> bool:
         store.facts(key)
     except ObjectMissingError:
         return False
+    except LockLostError:  # it is there, and can be read
+        return True
     return True
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -299,6 +300,45 @@ def test_a_weak_lock_is_found_extended_and_logged(desk, runner):
     assert list(whole_check(desk.office)) == []
     assert run(desk, runner, "lock")[2].result == {"extended": [], "missing": [], "held": []}
     assert len(entries(desk, recording, "recording.lock")) == 1
+
+
+def test_a_lost_lock_is_found_mended_from_the_promise_and_logged(desk, runner):
+    office, recording = desk.office, kept(desk)[0].id
+    shutil.rmtree(office.settings.home / "objects" / recording / ".lock")
+    run(desk, runner, "verify", f"recording:{recording}")
+    (entry,) = entries(desk, recording, "recording.verify")
+    assert {one["what"] for one in entry.details["wrong"]} == {"lost-lock"}
+    with office.catalogue.read() as session:
+        (asked,) = jobs.jobs(session, kind="lock")
+    assert runner.run(asked.id, 1, STEP) == "done"
+    (entry,) = entries(desk, recording, "recording.lock")
+    assert set(entry.details["lost"]) == {"payload", "record.json", "envelope.json"}
+    assert list(whole_check(office)) == []
+    for part in entry.details["lost"]:
+        facts = office.objects.facts(f"{recording}/{part}")
+        assert (facts.retain_until, facts.held) == (kept(desk)[0].retain_until, False)
+
+
+def test_the_nightly_look_mends_a_lost_lock_and_goes_on_with_the_others(desk, runner):
+    first, second = (one.id for one in kept(desk))
+    objects = desk.office.settings.home / "objects"
+    os.truncate(objects / first / ".lock" / "payload.json", 0)
+    (objects / second / ".lock" / "record.json.json").unlink()
+    told = run(desk, runner, "lock")[2].result
+    assert [one["lost"] for one in told["extended"]] == [["payload"], ["record.json"]]
+    assert list(whole_check(desk.office)) == []
+
+
+def test_an_orphan_whose_lock_is_lost_is_never_removed(desk, runner):
+    office = desk.office
+    recording = new_recording_id(office.clock(), office.entropy(10))
+    key = office.objects.put(f"{recording}/payload", [b"evidence"]).key
+    office.objects.lock(key, office.clock() + timedelta(days=1))
+    shutil.rmtree(office.settings.home / "objects" / str(recording) / ".lock")
+    run(desk, runner, "sweep")
+    _grow_old(desk, key)
+    assert run(desk, runner, "sweep")[2].result["kept"] == [str(recording)]
+    assert orphans(office) == [key]
 
 
 def test_a_missing_object_met_while_locking_is_verified(desk, runner):

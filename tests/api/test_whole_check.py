@@ -1,5 +1,7 @@
 """`verify --all`: whatever is touched behind the service's back is named."""
 
+import os
+
 import pytest
 
 from api.whole_check import orphans, whole_check
@@ -61,6 +63,17 @@ def test_a_lock_that_was_shortened_is_named(desk):
     lock.chmod(0o600)
     lock.write_text('{"mode":"COMPLIANCE","retain_until":"2026-01-01T00:00:00+00:00"}')
     assert found(desk) == {("weak-lock", f"{first.name}/payload")}
+
+
+@pytest.mark.parametrize("how", ["lost", "truncated"])
+def test_a_lock_whose_note_is_lost_is_named(desk, how):
+    (first, *_) = objects(desk)
+    note = first / ".lock" / "payload.json"
+    if how == "lost":
+        note.unlink()
+    else:
+        os.truncate(note, 3)
+    assert found(desk) == {("lost-lock", f"{first.name}/payload")}
 
 
 def test_another_recordings_envelope_is_named_as_swapped(desk):

@@ -1,9 +1,11 @@
 """The stores that the contract holds, each empty, and what it takes to open one again."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +22,12 @@ class Place:
 
     open: Callable[[], ObjectStore]
     another: Callable[[], ObjectStore]
+    lose_locks: Callable[[], None] = lambda: None  # whatever is written of locks beside objects
+
+
+def lose_notes(folder: Path) -> None:
+    for notes in folder.rglob(".lock"):
+        shutil.rmtree(notes)
 
 
 @pytest.fixture(params=["folder", "s3", "tiered"])
@@ -28,6 +36,7 @@ def place(request, tmp_path) -> Iterator[Place]:
         yield Place(
             lambda: FolderObjects(tmp_path / "objects", os.urandom),
             lambda: FolderObjects(tmp_path / "another", os.urandom),
+            lambda: lose_notes(tmp_path),
         )
         for path in tmp_path.rglob("*"):
             set_immutable(path, immutable=False)
@@ -36,6 +45,7 @@ def place(request, tmp_path) -> Iterator[Place]:
         yield Place(
             lambda: TieredObjects(FolderObjects(tmp_path / "objects", os.urandom), lambda: archive),
             lambda: FolderObjects(tmp_path / "another", os.urandom),
+            lambda: lose_notes(tmp_path),
         )
         for path in tmp_path.rglob("*"):
             set_immutable(path, immutable=False)

@@ -16,13 +16,14 @@ import pytest
 from storage.digest import Digest
 from storage.errors import (
     FixityError,
+    LockLostError,
     ObjectConflictError,
     ObjectMissingError,
     RetentionError,
     VaultError,
 )
 from storage.recording import new_recording_id
-from storage.vault.objects import ENVELOPE, PAYLOAD, RECORD, RENDITION, LockMode, key_of
+from storage.vault.objects import ENVELOPE, PAYLOAD, RECORD, RENDITION, LockMode, key_of, size_of
 from storage.vault.parts import added_to, mark_of
 
 MIB = 1 << 20
@@ -108,6 +109,27 @@ def test_an_envelope_or_a_rendition_is_locked_in_governance(store, recording, no
     store.put(key, [b"{}"])
     store.lock(key, now + timedelta(days=1))
     assert store.facts(key).mode is LockMode.GOVERNANCE
+
+
+@pytest.mark.parametrize("how", ["lock", "hold"])
+def test_what_is_lost_of_a_lock_is_never_taken_for_none(place, recording, now, how):
+    """A store that writes locks beside its objects can lose what it wrote; another cannot."""
+    store, key = place.open(), key_of(recording, PAYLOAD)
+    store.put(key, [b"evidence"])
+    if how == "lock":
+        store.lock(key, now + timedelta(days=100))
+    else:
+        store.hold(key)
+    place.lose_locks()
+    for one in (store, place.open()):
+        with pytest.raises((LockLostError, RetentionError)):
+            one.delete(key, now)
+        assert one.digest(key) == Digest.of(b"evidence")
+        assert (one.read(key, 0, 9), size_of(one, key)) == (b"evidence", 8)
+    store.lock(key, now + timedelta(days=100))
+    assert store.facts(key).retain_until == now + timedelta(days=100)
+    with pytest.raises(RetentionError):
+        store.delete(key, now + timedelta(days=99))
 
 
 def test_an_unlocked_orphan_may_be_deleted(store, recording, now):
