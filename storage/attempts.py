@@ -6,12 +6,13 @@ within that turn: only for what the log names must it look at the objects once m
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from storage.catalogue import custody_log
 from storage.catalogue.recordings import subject_of
 from storage.catalogue.unit_of_work import Catalogue, View
 from storage.custody.event import PremisType
-from storage.vault.objects import ObjectStore
+from storage.vault.objects import ObjectStore, strange_versions
 
 _ACT = "object.sweep"
 
@@ -29,11 +30,13 @@ def remove(
 
     `wanted` is asked within each of both turns. Raises: RetentionError, VaultError.
     """
+    strange = strange_versions(objects, keys)
+    told: dict[str, Any] = {"keys": list(keys)} | ({"strangers": strange} if strange else {})
     with catalogue.write() as uow:
         if wanted(uow.session):
             return False
         subject = subject_of(recording)
-        uow.record(_ACT, PremisType.DELETION, actor=actor, subject=subject, keys=list(keys))
+        uow.record(_ACT, PremisType.DELETION, actor=actor, subject=subject, **told)
     with catalogue.write() as uow:
         if wanted(uow.session):
             return False

@@ -38,6 +38,7 @@ class Problem(StrEnum):
     RECEIPT = "bad-receipt"
     NO_RECEIPT = "no-receipt"  # accession was cut short; the next sweep of its station mends it
     UNREADABLE = "unreadable-object"
+    STRANGER = "strange-object"  # in the store, and put there by nobody of ours
     NOT_GONE = "not-gone"  # its destruction says that nothing is left
 
 
@@ -64,7 +65,7 @@ class Fault:
     @property
     def subject(self) -> str:
         """The object's key."""
-        return f"{self.recording}/{self.part}"
+        return f"{self.recording}/{self.part}" if self.part else self.recording
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -104,6 +105,13 @@ class Fixity:
                     yield Fault(Problem.UNREADABLE, recording, part, error.facts)
                 else:
                     yield Fault(Problem.NOT_GONE, recording, part)
+
+    def strangers(self) -> Iterator[Fault]:
+        """Yield what lies in the store and is none of its objects. Raises: VaultError."""
+        for found in self.objects.strangers():
+            recording, _, part = found.name.partition("/")
+            facts = {name: value for name, value in found.to_json().items() if name != "name"}
+            yield Fault(Problem.STRANGER, recording, part, facts)
 
     def orphans(self, known: Iterable[str]) -> Iterator[str]:
         """Yield the keys of objects that belong to no known recording: attempts cut short."""

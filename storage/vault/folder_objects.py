@@ -57,7 +57,10 @@ from storage.vault.objects import (
     ObjectFacts,
     ObjectStore,
     Stored,
+    Stranger,
+    StrangerKind,
     checked,
+    is_key,
     kept_as_well,
 )
 from storage.vault.parts import Wanted, mark_of
@@ -67,6 +70,17 @@ Entropy = Callable[[int], bytes]
 _TEMPORARY = ".put-"
 _IDENTITY = "store.json"
 _MARKED = ".marked"
+_LOST_AND_FOUND = "lost+found"  # a file system's own, where the store is all of a disk
+_ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_PART = r"(?:payload|record\.json|envelope\.json|rendition)"
+_FOLDER = re.compile(_ID)
+_OWN_FOLDER = re.compile(rf"{_ID}(?:/\.lock)?|\.marked")
+_OWN_FILE = re.compile(
+    rf"store\.json|\.store\.json\.[0-9a-f]+"
+    rf"|{_ID}/\.put-{_PART}-[0-9a-f]+"
+    rf"|{_ID}/\.lock/(?:{_PART}\.json|\.{_PART}\.json\.[0-9]+-[0-9]+\.new)"
+    rf"|\.marked/(?:{_ID}\.{_PART}|\.{_ID}\.{_PART}\.[0-9]+-[0-9]+\.new)"
+)
 _HANDLE = re.compile(r"[0-9a-f]{32}")
 _READ = 4 << 20
 _AHEAD = 3  # reads under way at once
@@ -201,10 +215,16 @@ class FolderObjects:
     def keys(self) -> Iterator[str]:
         """See ObjectStore.keys."""
         for folder in sorted(self._root.iterdir()):
-            if folder.is_dir() and not folder.name.startswith("."):
+            if folder.is_dir() and _FOLDER.fullmatch(folder.name):
                 for path in sorted(folder.iterdir()):
-                    if path.is_file() and not path.name.startswith("."):
-                        yield f"{folder.name}/{path.name}"
+                    key = f"{folder.name}/{path.name}"
+                    if is_key(key) and path.is_file():
+                        yield key
+
+    def strangers(self, prefix: str = "") -> Iterator[Stranger]:
+        """See ObjectStore.strangers."""
+        folder = prefix.rstrip("/")
+        yield from _strangers(self._root / folder, folder)
 
     def delete(self, key: str, at: datetime) -> None:
         """See ObjectStore.delete."""
@@ -535,6 +555,30 @@ def set_immutable(path: Path, *, immutable: bool) -> bool:
     finally:
         os.close(handle)
     return True
+
+
+def _strangers(folder: Path, name: str) -> Iterator[Stranger]:
+    """Yield what is strange in a folder of the store and below; what vanishes meanwhile is none."""
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        place_ = f"{name}/{entry.name}" if name else entry.name
+        try:
+            found = entry.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            continue
+        is_folder = stat.S_ISDIR(found.st_mode)
+        if is_folder and _OWN_FOLDER.fullmatch(place_):
+            yield from _strangers(folder / entry.name, place_)
+        elif is_folder and place_ != _LOST_AND_FOUND:
+            yield Stranger(place_, StrangerKind.FOLDER, 0)
+        elif stat.S_ISREG(found.st_mode) and (is_key(place_) or _OWN_FILE.fullmatch(place_)):
+            continue
+        elif not is_folder:
+            kind = StrangerKind.LINK if stat.S_ISLNK(found.st_mode) else StrangerKind.FILE
+            yield Stranger(place_, kind, found.st_size)
 
 
 def _set_mark(path: Path) -> bool:

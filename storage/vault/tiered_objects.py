@@ -9,11 +9,12 @@ without it. What was ever locked may have a copy behind: while that is away, it 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from storage.digest import Digest
 from storage.errors import ArchiveAwayError, FixityError, LockLostError, ObjectMissingError
-from storage.vault.objects import Block, ObjectFacts, ObjectStore, Stored
+from storage.vault.objects import Block, ObjectFacts, ObjectStore, Stored, Stranger
 
 _BLOCK = 4 << 20
 
@@ -120,6 +121,13 @@ class TieredObjects:
         """See ObjectStore.keys."""
         there = self._there()  # what lies there is no orphan
         yield from sorted({*self.first.keys(), *(there.keys() if there is not None else ())})
+
+    def strangers(self, prefix: str = "") -> Iterator[Stranger]:
+        """See ObjectStore.strangers; of the archive, while it is there."""
+        yield from self.first.strangers(prefix)
+        there = self._there()
+        for found in there.strangers(prefix) if there is not None else ():
+            yield replace(found, archived=True)
 
     def delete(self, key: str, at: datetime) -> None:
         """See ObjectStore.delete. The archive's copy goes first.

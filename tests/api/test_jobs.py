@@ -25,7 +25,7 @@ from api.reconcile import Workers, start_jobs
 from api.whole_check import orphans, whole_check
 from storage.catalogue import custody_log, jobs, people, recordings
 from storage.catalogue.jobs import State, TurnLostError, WorkerBusyError
-from storage.errors import ConflictError, FixityError, NotFoundError
+from storage.errors import ConflictError, FixityError, NotFoundError, StoreUnavailableError
 from storage.recording import new_recording_id
 from storage.vault.objects import RENDITION, key_of
 from tests.office import FIRST, PASSWORD, Desk, dock, segment
@@ -365,6 +365,30 @@ def test_scrub_takes_what_was_read_longest_ago_and_all_in_time(desk, runner):
         for one in (first, second):
             jobs.note_verified(uow, one, [], long_ago)
     assert run(desk, runner, "scrub", slot="3")[2].result == {"asked": 2}
+
+
+def test_scrub_tells_what_is_strange_in_the_store(desk, runner):
+    assert "wrong" not in run(desk, runner, "scrub", slot="1")[2].result
+    (desk.office.settings.home / "objects" / "notes.txt").write_text("x")
+    told = run(desk, runner, "scrub", slot="2")[2].result
+    assert [one["subject"] for one in told["wrong"]] == ["notes.txt"]
+    assert (told["asked"], told["count"]) == (1, 1)
+    with desk.office.catalogue.read() as session:
+        (entry,) = custody_log.LogReader(session).events_of("system:store")
+    assert (entry.act, entry.outcome, entry.details["count"]) == ("store.check", "failure", 1)
+
+
+def test_a_store_that_cannot_be_listed_holds_up_no_verification(desk, runner, monkeypatch):
+    def unlisted(_prefix=""):
+        raise StoreUnavailableError(problem="away")
+
+    monkeypatch.setattr(desk.office.objects, "strangers", unlisted)
+    job = ask(desk, "scrub")
+    assert runner.run(job, 1, STEP) == "again"
+    with desk.office.catalogue.write() as uow:
+        jobs.by_id(uow.session, job).failures = jobs.TRIES - 1
+    assert runner.run(job, 2, STEP) == "done"
+    assert row(desk, job).result == {"asked": 1, "unlisted": "store-unavailable"}
 
 
 def test_an_orphan_is_told_first_and_removed_only_after_the_grace(desk, runner):

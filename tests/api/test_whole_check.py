@@ -1,5 +1,6 @@
 """`verify --all`: whatever is touched behind the service's back is named."""
 
+import io
 import os
 
 import pytest
@@ -74,6 +75,36 @@ def test_a_lock_whose_note_is_lost_is_named(desk, how):
     else:
         os.truncate(note, 3)
     assert found(desk) == {("lost-lock", f"{first.name}/payload")}
+
+
+def test_what_an_intruder_left_in_a_folder_is_named(desk):
+    (first, *_) = objects(desk)
+    (first / "payload.bak").write_text("x")
+    (first.parent / "notes.txt").write_text("x")
+    assert found(desk) == {
+        ("strange-object", f"{first.name}/payload.bak"),
+        ("strange-object", "notes.txt"),
+    }
+    assert orphans(desk.office) == []
+
+
+def test_what_an_intruder_left_in_a_bucket_is_named(desk, s3_server):
+    """The office's objects, moved into a bucket; then somebody came who has its key."""
+    there = s3_server.store()
+    here = desk.office.objects
+    for key in here.keys():  # noqa: SIM118 - a store, not a dict
+        there.put(key, [here.read(key, 0, here.facts(key).size)])
+        there.lock(key, here.facts(key).retain_until)
+    desk.office.objects = there
+    assert found(desk) == set()
+    (key, *_) = [key for key in there.keys() if key.endswith("payload")]  # noqa: SIM118
+    there._client.put_object(there._bucket, key, io.BytesIO(b"forged"), 6)
+    there._client.remove_object(there._bucket, key)
+    named = [(one.what, one.subject, one.facts["kind"]) for one in whole_check(desk.office)]
+    assert sorted(named) == [
+        ("strange-object", key, "delete-marker"),
+        ("strange-object", key, "version"),
+    ]
 
 
 def test_another_recordings_envelope_is_named_as_swapped(desk):

@@ -230,6 +230,53 @@ def test_another_process_sees_what_was_deleted_and_put_anew(place, recording, no
     assert other.read(key, 0, 9) == b"second"
 
 
+# Strangers
+
+
+def test_what_others_put_into_a_store_is_told_and_changes_nothing(place, recording, now):
+    store, key = place.open(), key_of(recording, PAYLOAD)
+    store.identity()
+    store.put(key, [b"evidence"])
+    store.lock(key, now + timedelta(days=1))
+    assert list(store.strangers()) == []
+    put = place.intrude(key)
+    for one in (store, place.open()):
+        assert {(found.name, found.kind) for found in one.strangers()} == put
+        own = {(found.name, found.kind) for found in one.strangers(f"{recording}/")}
+        assert own == {(name, kind) for name, kind in put if name.startswith(str(recording))}
+        assert one.digest(key) == Digest.of(b"evidence")
+        assert one.facts(key).retain_until == now + timedelta(days=1)
+    with pytest.raises(RetentionError):
+        store.delete(key, now)
+
+
+def test_names_that_are_none_of_ours_are_no_objects(place, recording):
+    store, key = place.open(), key_of(recording, PAYLOAD)
+    store.put(key, [b"evidence"])
+    place.intrude(key)
+    assert set(store.keys()) <= {key, key_of(recording, RECORD)}  # a link stands in its place
+
+
+def test_nothing_in_the_life_of_an_object_is_strange(place, recording, now):
+    store = place.open()
+    for part in (PAYLOAD, RECORD, ENVELOPE, RENDITION):
+        key = key_of(recording, part)
+        handle, other = store.begin(key), store.begin(key)
+        mark = store.add_part(key, handle, 1, 0, b"evidence")
+        assert list(store.strangers()) == []
+        store.complete(key, handle, [mark], 8)
+        store.put(key, [b"evidence"])
+        store.abort(key, other)
+        store.hold(key)
+        store.release(key)
+        assert list(store.strangers()) == []
+        store.delete(key, now)
+    assert list(store.strangers()) == []
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: place.open().put(key_of(recording, PAYLOAD), [b"x"]), range(4)))
+    assert list(store.strangers()) == []
+
+
 # Parts
 
 
