@@ -215,10 +215,11 @@ def note_archived(
     *,
     renditions: Sequence[str],
     actor: str,
+    **details: Any,
 ) -> RecordingRow:
     """Write down that the payload was copied into the archive of this name, and read back there.
 
-    So were renditions, of these SHA-256.
+    So were renditions, of these SHA-256. `details` are what else the entry says.
 
     Raises: NotFoundError, DestroyedError.
     """
@@ -233,6 +234,7 @@ def note_archived(
         payload=str(digest),
         renditions=list(renditions),
         archive=archive,
+        **details,
     )
     return row
 
