@@ -6,7 +6,7 @@ stay where they are.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -15,9 +15,10 @@ from api.wiring import Office
 from storage.catalogue import jobs, keeping, recordings
 from storage.catalogue.job_tables import RenditionRow
 from storage.catalogue.tables import RecordingRow
-from storage.errors import ArchiveAwayError, ObjectMissingError
+from storage.destruction import keys_of
+from storage.errors import ArchiveAwayError, DestroyedError, ObjectMissingError
 from storage.recording import RecordingId
-from storage.vault.objects import PAYLOAD, RENDITION, key_of
+from storage.vault.objects import PAYLOAD, RENDITION, key_of, strange_versions
 from storage.vault.tiered_objects import TieredObjects
 
 
@@ -50,10 +51,11 @@ def archive(
         key = _key(row.id, PAYLOAD)
         digest = store.archive(key)
         on_step("copied")
+        strange = strange_versions(store.first, [key])  # they would go when it is let go of
         freed = store.let_go(key)
         on_step("let-go")
         made = [one for one in _made(office, row.id) if _followed(store, one, on_step, freed=freed)]
-        with office.catalogue.write() as uow:
+        with _unless_destroyed(office, row.id), office.catalogue.write() as uow:
             recordings.note_archived(
                 uow,
                 row.id,
@@ -61,6 +63,7 @@ def archive(
                 name,
                 renditions=[one.sealed_sha256 for one in made],
                 actor=actor,
+                **({"strangers": strange} if strange and freed else {}),
             )
         on_step("noted")
         yield Moved(row.id, row.size, freed)
@@ -78,9 +81,25 @@ def recall(office: Office, recording: UUID, *, actor: str) -> RecordingRow:
     for one in _made(office, row.id):
         with suppress(ObjectMissingError):  # made since, or lost: not archived
             store.recall(_key(one.id, RENDITION))
-    with office.catalogue.write() as uow:
+    with _unless_destroyed(office, row.id), office.catalogue.write() as uow:
         name = store.archive_store.identity()
         return recordings.note_recalled(uow, row.id, digest, name, actor=actor)
+
+
+@contextmanager
+def _unless_destroyed(office: Office, recording: str) -> Iterator[None]:
+    """Take copies away again that were made while their recording was destroyed.
+
+    Killed before that, the whole check names what is left. Raises: DestroyedError.
+    """
+    try:
+        yield
+    except DestroyedError:
+        with office.catalogue.read() as session:
+            keys = keys_of(session, recording)
+        for key in keys:
+            office.objects.delete(key, office.clock())
+        raise
 
 
 def _tiered(office: Office) -> TieredObjects:

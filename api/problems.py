@@ -600,6 +600,13 @@ TABLE: dict[str, Words] = {
         "到期后按处置程序办理。",
         "Wait until retention ends, then follow disposition.",
     ),
+    "lock-lost": Words(
+        500,
+        "对象的保管锁记录丢失或者损坏:{key}。在补锁之前不能删除。",
+        "What was written of an object's lock is lost or damaged: {key}. It cannot be deleted.",
+        "请在“后台作业”页运行“保管锁核对”补锁,并查明存储里是谁删改了 .lock 目录。",
+        "Run the job “lock”, which locks it anew, and find out who touched the .lock folders.",
+    ),
     "storage-full": Words(
         507,
         "磁盘空间不足,已暂停采集,记录仪内的文件没有清除。",

@@ -23,7 +23,7 @@ from storage.catalogue.tables import RecordingRow
 from storage.custody.event import Outcome, PremisType
 from storage.errors import FixityError
 from storage.recording import RecordingId
-from storage.vault.objects import ENVELOPE, PAYLOAD, key_of
+from storage.vault.objects import ENVELOPE, PAYLOAD, key_of, size_of
 from storage.vault.ranges import PlainReader
 from storage.vault.sealing import OpenedEnvelope, open_envelope, recipients_of
 
@@ -99,7 +99,7 @@ class Service:
             recordings.present(session, row.id)
         opened = self._grant(visitor, row, purpose)
         key = key_of(opened.recording, PAYLOAD)
-        size = self.office.objects.facts(key).size
+        size = size_of(self.office.objects, key)
 
         def read_at(offset: int, length: int) -> bytes:
             return self.office.objects.read(key, offset, length)

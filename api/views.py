@@ -82,6 +82,8 @@ ACTS_ZH = {
     "reclassification.refuse": "不批准重新归类",
     "reclassification.decide": "申请重新归类",
     "recording.lock": "延长存储保管锁",
+    "object.sweep": "清理未入库的残留对象",
+    "store.check": "存储巡检发现异常",
     "recording.propose-disposition": "列入处置",
     "recording.destroy-begin": "开始销毁",
     "recording.destroy": "销毁密钥",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from api.wiring import Office
@@ -31,9 +32,17 @@ WORDS: dict[str, tuple[str, str]] = {
     Problem.SWAPPED: ("对象被调换成另一份", "an object was swapped for another's"),
     Problem.CHANGED: ("对象内容被改动", "an object was changed"),
     Problem.LOCK: ("对象的保管锁不足", "an object is locked for less than promised"),
+    Problem.LOCK_LOST: (
+        "对象的保管锁记录丢失,在补锁之前任何人不能删除它",
+        "what was written of an object's lock is lost; nobody deletes it until it is locked anew",
+    ),
     Problem.RECORD: ("封存记录签名无效", "a sealed record's signature is bad"),
     Problem.RECEIPT: ("回执无效", "a receipt is bad"),
     Problem.NO_RECEIPT: ("入库未完成,尚无回执", "accession is unfinished: no receipt yet"),
+    Problem.STRANGER: (
+        "存储中有不属于本系统的内容(多出的版本、删除标记或者外来文件)",
+        "something in the store is none of ours: a strange version, a delete marker or a file",
+    ),
     Problem.NOT_GONE: ("已销毁的录音录像仍有残留", "something is left of a destroyed recording"),
     Problem.UNREADABLE: ("对象无法读取", "an object cannot be read"),
 }
@@ -92,7 +101,7 @@ def whole_check(
     )
     for fault in fixity.check(everything):
         yield _wrong(fault)
-    for fault in fixity.leftovers(gone):
+    for fault in chain(fixity.leftovers(gone), fixity.strangers()):
         yield _wrong(fault)
 
 

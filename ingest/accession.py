@@ -8,7 +8,6 @@ the next call with the same record; at worst it leaves an orphan object, which a
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache, partial
@@ -21,6 +20,7 @@ from ingest.self_link import self_link
 from ingest.together import Together
 from policies.retention import retain_until
 from policies.rules import Rulebook
+from storage import attempts
 from storage.catalogue import clocks, people, recordings
 from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import Catalogue, UnitOfWork, View
@@ -35,7 +35,7 @@ from storage.errors import (
     ObjectMissingError,
     StorageFullError,
 )
-from storage.record import SealedRecord
+from storage.record import SealedRecord, payload_of
 from storage.recording import MediaKind, RecordingId
 from storage.signing import VerifyKey
 from storage.vault.objects import (
@@ -48,12 +48,14 @@ from storage.vault.objects import (
     Stored,
     key_of,
     lockable,
+    size_of,
 )
 from storage.vault.ranges import payload_size
 from storage.vault.sealing import recipients_of
 
 _REMEMBERED = 1000  # payloads
 _Sealed = partial[recordings.NewRecording]  # all of it but `township` and `retain_until`
+_Entered = tuple[RecordingRow, bool]
 _PREMIS = {
     "source.clear": PremisType.DELETION,
     "submission.refuse": PremisType.QUARANTINE,
@@ -76,7 +78,7 @@ class LocalCentre:
     on_step: Callable[[str], None] = lambda _step: None
     immediate: bool = True
     _read_back: dict[str, Digest] = field(default_factory=dict)
-    _entering: Together[_Sealed, tuple[RecordingRow, bool]] = field(init=False)
+    _entering: Together[_Sealed, _Entered | None] = field(init=False)
     _receiving: Together[RecordingRow, bytes] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -95,23 +97,21 @@ class LocalCentre:
             row = recordings.by_digest(session, source, original)
         if row is None:
             return None
-        with suppress(ArchiveAwayError):  # it is told of as away, never as missing
-            self._check_kept(row)
-        return self._finish(row)
+        self._check_kept(row)
+        return self._finish_again(row)
 
     def still_holds(self, source: str, original: Digest) -> bool | None:
         """See Centre.still_holds."""
         with self.catalogue.glance() as session:
             row = recordings.by_digest(session, source, original)
-        if row is None or row.receipt_text is None or row.destroyed_at is not None:
+        if row is None or row.receipt_text is None:
             return False
         try:
-            self._check_kept(row)
-        except FixityError:
+            return self._payload_size(row) == payload_size(row.size)
+        except ObjectMissingError:
             return False
         except ArchiveAwayError:
             return None
-        return True
 
     def has_payload(self, recording: RecordingId, payload: Digest) -> bool:
         """See Centre.has_payload."""
@@ -144,6 +144,8 @@ class LocalCentre:
         """Take responsibility as `accession` does, for a record that was just verified.
 
         `payload` is what was just read back, where it arrived in parts.
+        Raises: ConflictError(problem=incomplete) when the objects were swept away meanwhile: then
+        nothing was entered, and the upload begins anew. DestroyedError.
         """
         if payload is not None:
             self.remember(payload)
@@ -153,13 +155,16 @@ class LocalCentre:
         self.on_step("record-stored")
         self.objects.put(key_of(sealed.id, ENVELOPE), [envelope])
         self.on_step("envelope-stored")
-        row, clock_was_read = self._entering(new)
-        if row.id != sealed.recording:
-            with suppress(ArchiveAwayError):
-                self._check_kept(row)  # the first one answers for these bytes from now on
-            self.discard(sealed.id)
+        entered = self._entering(new)
+        if entered is None:
+            raise ConflictError(problem="incomplete", offset=0, size=sealed.payload["size"])
+        row, clock_was_read = entered
         self.on_step("catalogued")
-        receipt = self._finish(row)
+        fresh = row.record_text.encode() == record
+        receipt = self._finish(row) if fresh else self._finish_again(row)
+        if row.id != sealed.recording:
+            self._check_kept(row)  # the first one answers for these bytes from now on
+            self.discard(sealed.id)
         if clock_was_read or row.media.get("codes"):
             self_link(self, row, self.scene_key)
         return receipt
@@ -185,20 +190,36 @@ class LocalCentre:
         try:
             self.objects.put(key_of(recording, RECORD), [record])
         except ObjectConflictError:
-            with self.catalogue.read() as session:
-                if recordings.exists(session, recording):
-                    raise
-            for part in (RECORD, ENVELOPE):
-                self.objects.delete(key_of(recording, part), self.catalogue.now())
+            if not self._remove(recording, (RECORD, ENVELOPE)):
+                raise
             self.objects.put(key_of(recording, RECORD), [record])
 
+    def _remove(self, recording: RecordingId, parts: Sequence[str]) -> bool:
+        """Remove objects of a recording that was never accessioned; tell whether it was not."""
+        return attempts.remove(
+            self.catalogue,
+            self.objects,
+            str(recording),
+            [key_of(recording, part) for part in parts],
+            actor=f"station:{self.station}",
+            wanted=lambda session: recordings.exists(session, recording),
+        )
+
     def receipt_of(self, sealed: SealedRecord) -> bytes | None:
-        """Return the receipt that this very record got before, finished if a crash cut it short."""
+        """Return the receipt that this very record got before, finished if a crash cut it short.
+
+        None, too, when it got none and its payload is lost: then it is to be delivered again.
+        Raises: DestroyedError.
+        """
         with self.catalogue.glance() as session:
             if not recordings.exists(session, sealed.id):
                 return None
-            row = recordings.by_id(session, sealed.id)
-        return self._finish(row) if row.sha256 == sealed.original.hex else None
+            row = recordings.present(session, sealed.id)
+        if row.sha256 != sealed.original.hex:
+            return None
+        if row.receipt_text is None and not self._there(sealed.id, PAYLOAD):
+            return None
+        return self._finish_again(row)
 
     def discard(self, recording: RecordingId) -> None:
         """See Centre.discard."""
@@ -206,8 +227,16 @@ class LocalCentre:
             if recordings.exists(session, recording):
                 raise ConflictError(problem="accessioned", recording=str(recording))
         self._read_back.pop(key_of(recording, PAYLOAD), None)
-        for part in PARTS:
-            self.objects.delete(key_of(recording, part), self.catalogue.now())
+        left = [part for part in PARTS if self._there(recording, part)]
+        if left and not self._remove(recording, left):
+            raise ConflictError(problem="accessioned", recording=str(recording))
+
+    def _there(self, recording: RecordingId, part: str) -> bool:
+        try:
+            size_of(self.objects, key_of(recording, part))
+        except ObjectMissingError:
+            return False
+        return True
 
     def note(self, act: str, *, subject: str, outcome: str, details: Mapping[str, Any]) -> None:
         """See Centre.note."""
@@ -247,14 +276,7 @@ class LocalCentre:
         if self.objects.facts(key).size != sealed.payload["size"]:
             raise FixityError(part="payload", recording=sealed.recording, problem="size")
         # What this process itself read back when it stored it need not be read a third time.
-        found = read_back or self.objects.digest(key)
-        if found != sealed.payload_digest:
-            raise FixityError(
-                part="payload",
-                recording=sealed.recording,
-                expected=str(sealed.payload_digest),
-                found=str(found),
-            )
+        _compare(sealed, read_back or self.objects.digest(key))
 
     def _handed_in(self, sealed: SealedRecord) -> dict[str, str]:
         """Return who handed a recording in at this office's reception, and as which submission.
@@ -270,17 +292,28 @@ class LocalCentre:
         return found
 
     def _check_kept(self, row: RecordingRow) -> None:
-        """Make sure that a recording's payload is in the store. Raises: FixityError, VaultError."""
-        key = key_of(RecordingId(UUID(row.id)), PAYLOAD)
+        """Make sure that a recording's payload is in the store, as far as anybody can say now.
+
+        One in an archive that is away is away, not missing. Raises: FixityError, VaultError.
+        """
         try:
-            size = self.objects.facts(key).size
+            size = self._payload_size(row)
+        except ArchiveAwayError:
+            return
         except ObjectMissingError as error:
             raise FixityError(part=PAYLOAD, recording=row.id, problem="missing") from error
         if size != payload_size(row.size):
             raise FixityError(part=PAYLOAD, recording=row.id, problem="size")
 
+    def _payload_size(self, row: RecordingRow) -> int:
+        return size_of(self.objects, key_of(RecordingId(UUID(row.id)), PAYLOAD))
+
     def _finish(self, row: RecordingRow) -> bytes:
-        """Do what is left after the transaction; all of it may have been done before."""
+        """Do what is left after the transaction; all of it may have been done before.
+
+        Its objects were just verified. Raises: DestroyedError, FixityError, VaultError.
+        """
+        recordings.kept_row(row)
         if row.receipt_text is not None:
             return row.receipt_text.encode()
         recording = RecordingId(UUID(row.id))
@@ -292,19 +325,81 @@ class LocalCentre:
         self.on_step("locked")
         return self._receiving(row)
 
-    def _enter(self, sealed: Sequence[_Sealed]) -> list[tuple[RecordingRow, bool]]:
+    def _finish_again(self, row: RecordingRow) -> bytes:
+        """Finish what a crash cut short, however long ago, after a look at its objects.
+
+        Record and envelope are put back from the catalogue's copies where they are lost; another
+        attempt's give way. Raises: as `_finish`, RetentionError.
+        """
+        if row.receipt_text is None:
+            recording = RecordingId(UUID(row.id))
+            self._verify_payload(SealedRecord.verify(row.record_text.encode(), self.stations()))
+            for part, text in ((RECORD, row.record_text), (ENVELOPE, row.envelope_text)):
+                self._put_back(key_of(recording, part), text.encode())
+        return self._finish(row)
+
+    def _verify_payload(self, sealed: SealedRecord) -> None:
+        try:
+            found = self.objects.digest(key_of(sealed.id, PAYLOAD))
+        except ObjectMissingError as error:
+            raise FixityError(
+                part=PAYLOAD, recording=sealed.recording, problem="missing"
+            ) from error
+        _compare(sealed, found)
+
+    def _put_back(self, key: str, data: bytes) -> None:
+        try:
+            self.objects.put(key, [data])
+        except ObjectConflictError:
+            self.objects.delete(key, self.catalogue.now())  # a lock refuses, whoever set it
+            self.objects.put(key, [data])
+
+    def _enter(self, sealed: Sequence[_Sealed]) -> list[_Entered | None]:
         """Enter recordings into the catalogue and the log; the same bytes again are the first's.
 
         Tells of each, too, whether a scene code that came with it has told of its source's clock.
+        None of one whose objects were swept away since they were verified.
         """
         with self.catalogue.write() as uow:
             until = retain_until(self.rulebook, uow.at)
             whose = cache(partial(_township, uow.session))
+            gone = attempts.removed(uow.session, (str(one.keywords["id"]) for one in sealed))
+            whole = [
+                one for one in sealed if str(one.keywords["id"]) not in gone or self._whole(one)
+            ]
             rows = recordings.accession(
-                uow, *(one(retain_until=until, township=whose(*_by(one))) for one in sealed)
+                uow, *(one(retain_until=until, township=whose(*_by(one))) for one in whole)
             )
             read = clocks.read_at_docking(uow.session, rows)
-            return [(row, row.id in read) for row in rows]
+            entered = {id(one): (row, row.id in read) for one, row in zip(whole, rows, strict=True)}
+            return [entered.get(id(one)) for one in sealed]
+
+    def _whole(self, sealed: _Sealed) -> bool:
+        """Look at the objects of an attempt once more; nobody removes any while we have our turn.
+
+        A payload that came anew since was read back by whoever brought it.
+        """
+        recording, texts = sealed.keywords["id"], sealed.keywords
+        expected = {RECORD: texts["record_text"], ENVELOPE: texts["envelope_text"]}
+        try:
+            size = size_of(self.objects, key_of(recording, PAYLOAD))
+            return size == payload_of(texts["record_text"].encode())[0] and all(
+                self.objects.digest(key_of(recording, part)) == Digest.of(text.encode())
+                for part, text in expected.items()
+            )
+        except ObjectMissingError:
+            return False
+
+
+def _compare(sealed: SealedRecord, payload: Digest) -> None:
+    """Compare a payload as read with the record. Raises: FixityError."""
+    if payload != sealed.payload_digest:
+        raise FixityError(
+            part=PAYLOAD,
+            recording=sealed.recording,
+            expected=str(sealed.payload_digest),
+            found=str(payload),
+        )
 
 
 def _by(sealed: _Sealed) -> tuple[str, str | None]:

@@ -17,14 +17,15 @@ from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
-from storage.catalogue import uploads
+from storage.catalogue import recordings, uploads
 from storage.catalogue.station_tables import HandedInRow, UploadRow
 from storage.catalogue.unit_of_work import Catalogue, View
 from storage.digest import Algorithm, Digest
 from storage.durable import sync_folder
 from storage.errors import ConflictError, FixityError, NotFoundError, ObjectMissingError
+from storage.record import payload_of
 from storage.recording import RecordingId
-from storage.vault.objects import LARGEST, PAYLOAD, Block, ObjectStore, Stored, key_of
+from storage.vault.objects import LARGEST, PAYLOAD, Block, ObjectStore, Stored, key_of, size_of
 
 PART = 8 << 20  # bytes of a part; a store with a larger smallest part is not supported
 _MOST_PARTS = 10_000  # Amazon S3 User Guide, "Amazon S3 multipart upload limits"
@@ -58,13 +59,14 @@ class Uploads:
     def begin(self, station: str, recording: RecordingId, size: int, sha256: Digest) -> Offset:
         """Begin an upload, or find the one that began before; the same call again is the same.
 
+        A recording whose payload was lost before its receipt was given is delivered again.
         Raises: ConflictError when the id is taken: by another station, with other bytes, or by an
-        accessioned recording that is not this station's.
+        accessioned recording that is not this station's; DestroyedError.
         """
         if not 0 < size <= LARGEST:
             raise ConflictError(problem="size", size=size)
         with self.catalogue.read() as session:
-            row, known = self._known(session, recording, station)
+            row, known = self._known(session, recording, station, sha256)
         if row is None and known:
             return Offset(size, size)
         if row is None and self._came_whole(recording, size, sha256):
@@ -92,12 +94,12 @@ class Uploads:
         """Take a payload that came in one piece of at most `PART` bytes; return it as read back.
 
         None when it is accessioned already: then nothing is written, and nothing read.
-        Raises: ConflictError as `begin`, and when the bytes are not the digest's.
+        Raises: as `begin`, and ConflictError when the bytes are not the digest's.
         """
         if Digest.of(data) != sha256:
             raise ConflictError(problem="digest", recording=str(recording))
         with self.catalogue.glance() as session:
-            row, known = self._known(session, recording, station)
+            row, known = self._known(session, recording, station, sha256)
         key = key_of(recording, PAYLOAD)
         if known:
             return None
@@ -112,7 +114,7 @@ class Uploads:
         with self.catalogue.read() as session:
             row, known = self._known(session, recording, station)
             if row is None and known:
-                size = self.objects.facts(key_of(recording, PAYLOAD)).size
+                size = size_of(self.objects, key_of(recording, PAYLOAD))
                 return Offset(size, size)
             row = uploads.of_owner(session, self.kind, recording, station)
         return Offset(row.offset, row.size)
@@ -192,7 +194,7 @@ class Uploads:
         try:
             return (
                 size <= PART
-                and self.objects.facts(key).size == size
+                and size_of(self.objects, key) == size
                 and self.objects.digest(key) == sha256
             )
         except ObjectMissingError:
@@ -211,16 +213,36 @@ class Uploads:
         return uploads.find(session, self.kind, recording)
 
     def _known(
-        self, session: View, recording: RecordingId, station: str
+        self,
+        session: View,
+        recording: RecordingId,
+        station: str,
+        sha256: Digest | None = None,
     ) -> tuple[uploads.Row | None, bool]:
         """Return the upload, and whether this station's recording is accessioned already.
 
-        Raises: ConflictError when another's is.
+        `sha256` is what is offered now: of a recording that is to be delivered again, these bytes
+        alone are taken. Raises: ConflictError when another's is; DestroyedError.
         """
-        row, whose = uploads.known(session, self.kind, recording)
-        if whose not in {None, station}:
+        row, accessioned = uploads.known(session, self.kind, recording)
+        if accessioned is None:
+            return row, False
+        if accessioned.station != station:
             raise ConflictError(problem="another station's recording", recording=str(recording))
-        return row, whose is not None
+        if accessioned.destroyed:
+            recordings.present(session, recording)
+        if accessioned.receipted or not self._lost(recording):
+            return row, True
+        if sha256 is not None:
+            _as_sealed(session, recording, sha256)
+        return row, False
+
+    def _lost(self, recording: RecordingId) -> bool:
+        try:
+            size_of(self.objects, key_of(recording, PAYLOAD))
+        except ObjectMissingError:
+            return True
+        return False
 
     def _tail(self, recording: str) -> Path:
         return self.tails / f"{recording}.tail"
@@ -353,6 +375,16 @@ class Writer:
     @property
     def _tail(self) -> Path:
         return self.owner._tail(self.row.id)  # noqa: SLF001 - same module
+
+
+def _as_sealed(session: View, recording: RecordingId, sha256: Digest) -> None:
+    """Make sure that a payload which comes again is the one that the catalogue knows.
+
+    Raises: ConflictError.
+    """
+    _size, sealed = payload_of(recordings.by_id(session, recording).record_text.encode())
+    if sha256 != sealed:
+        raise ConflictError(problem="other bytes than were sealed", recording=str(recording))
 
 
 def _write_all(handle: int, data: Block, done: int) -> None:

@@ -43,7 +43,15 @@ from storage.digest import Digest
 from storage.errors import LiuhenError, ObjectMissingError, VaultError
 from storage.recording import RecordingId
 from storage.signing import SigningKey, sign_document
-from storage.vault.objects import ENVELOPE, PARTS, RENDITION, ObjectStore, key_of, lockable
+from storage.vault.objects import (
+    ENVELOPE,
+    PARTS,
+    RENDITION,
+    ObjectStore,
+    key_of,
+    lockable,
+    strange_versions,
+)
 
 CERTIFICATE_DOMAIN = "destruction-certificate/v1"
 
@@ -109,6 +117,7 @@ class Destruction:
 
     def _begin(self, disposition: str, recording: str, actor: str) -> None:
         told, store = self.trusted(), store_of(self.objects, recording)
+        strange = self._strangers(recording)
         with self.catalogue.write() as uow:
             item = dispositions.item(uow.session, disposition, recording)
             if item.state != ItemState.LISTED:
@@ -119,12 +128,13 @@ class Destruction:
                 self._keep(uow, item, reasons, actor)
             else:
                 act = "recording.destroy-begin"
-                dispositions.move(uow, item, ItemState.BEGUN, act, actor=actor)
+                dispositions.move(uow, item, ItemState.BEGUN, act, actor=actor, **strange)
         self.on_step("begun")
 
     def _shred(self, disposition: str, recording: str, actor: str) -> None:
         """Pass the point of no return, or turn back."""
         told, store = self.trusted(), store_of(self.objects, recording)
+        strange = self._strangers(recording)
         with self.catalogue.write() as uow:
             item = dispositions.item(uow.session, disposition, recording)
             if item.state != ItemState.BEGUN:
@@ -137,7 +147,7 @@ class Destruction:
                 self._vouched(uow, told)
                 self.objects.delete(_key(recording, ENVELOPE), uow.at)
                 self.on_step("envelope-deleted")
-                self._tombstone(uow, item, row, actor)
+                self._tombstone(uow, item, row, actor, strange)
         if reasons:
             holding.follow(self.catalogue, self.objects, [recording])
             return
@@ -178,7 +188,12 @@ class Destruction:
         self.on_step("certified")
 
     def _tombstone(
-        self, uow: UnitOfWork, item: DispositionItemRow, row: RecordingRow, actor: str
+        self,
+        uow: UnitOfWork,
+        item: DispositionItemRow,
+        row: RecordingRow,
+        actor: str,
+        strange: dict[str, Any],
     ) -> None:
         stone = TombstoneRow(
             recording_id=row.id,
@@ -196,7 +211,8 @@ class Destruction:
         for one in made:
             one.envelope_text = ""
         act = "recording.destroy"
-        dispositions.move(uow, item, ItemState.SHREDDED, act, row, stone, *made, actor=actor)
+        rows = (row, stone, *made)
+        dispositions.move(uow, item, ItemState.SHREDDED, act, *rows, actor=actor, **strange)
 
     def _keep(
         self, uow: UnitOfWork, item: DispositionItemRow, reasons: Sequence[Reason], actor: str
@@ -214,6 +230,13 @@ class Destruction:
         facts = keeping.kept_facts(uow.session, self.rulebook, [recording], uow.at)[recording]
         asked = replace(facts, locked=store.locked, store_held=store.held)
         return explain(self.rulebook, asked, uow.at).keeping(uow.at)
+
+    def _strangers(self, recording: str) -> dict[str, Any]:
+        """Return what the entry says of versions that go along and were never ours."""
+        with self.catalogue.read() as session:
+            keys = keys_of(session, recording)
+        found = strange_versions(self.objects, keys)
+        return {"strangers": found} if found else {}
 
     def _see_gone(self, keys: Sequence[str]) -> None:
         """Look for every object once more. Raises: VaultError while one is left or may be."""

@@ -64,6 +64,15 @@ class RetentionError(VaultError):
     code = "retained"
 
 
+class LockLostError(VaultError):
+    """The object was locked or held, and what the store wrote of that is lost or unreadable.
+
+    Nothing deletes it. `facts["size"]` is its size: it can be read. Locking it anew mends that.
+    """
+
+    code = "lock-lost"
+
+
 class StorageFullError(VaultError):
     """No space left. Intake pauses; nothing was acknowledged."""
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from storage.digest import Digest
-from storage.errors import LiuhenError, ObjectMissingError
+from storage.errors import LiuhenError, LockLostError, ObjectMissingError
 from storage.record import Receipt, SealedRecord
 from storage.signing import VerifyKey
 from storage.vault.objects import (
@@ -33,10 +33,12 @@ class Problem(StrEnum):
     SWAPPED = "swapped-object"  # the object is another recording's
     CHANGED = "changed-object"
     LOCK = "weak-lock"  # locked for less than promised, or not at all
+    LOCK_LOST = "lost-lock"  # what the store wrote of its lock is lost: nothing deletes it
     RECORD = "bad-record"  # no trusted station signed it, or it is another's
     RECEIPT = "bad-receipt"
     NO_RECEIPT = "no-receipt"  # accession was cut short; the next sweep of its station mends it
     UNREADABLE = "unreadable-object"
+    STRANGER = "strange-object"  # in the store, and put there by nobody of ours
     NOT_GONE = "not-gone"  # its destruction says that nothing is left
 
 
@@ -63,7 +65,7 @@ class Fault:
     @property
     def subject(self) -> str:
         """The object's key."""
-        return f"{self.recording}/{self.part}"
+        return f"{self.recording}/{self.part}" if self.part else self.recording
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -103,6 +105,13 @@ class Fixity:
                     yield Fault(Problem.UNREADABLE, recording, part, error.facts)
                 else:
                     yield Fault(Problem.NOT_GONE, recording, part)
+
+    def strangers(self) -> Iterator[Fault]:
+        """Yield what lies in the store and is none of its objects. Raises: VaultError."""
+        for found in self.objects.strangers():
+            recording, _, part = found.name.partition("/")
+            facts = {name: value for name, value in found.to_json().items() if name != "name"}
+            yield Fault(Problem.STRANGER, recording, part, facts)
 
     def orphans(self, known: Iterable[str]) -> Iterator[str]:
         """Yield the keys of objects that belong to no known recording: attempts cut short."""
@@ -151,7 +160,7 @@ class Fixity:
         key = key_of(record.id, part)
         try:
             found = self.objects.digest(key)
-            facts = self.objects.facts(key)
+            locked = self._locked_until(key)
         except ObjectMissingError:
             yield Fault(Problem.MISSING, kept.recording, part)
             return
@@ -166,12 +175,19 @@ class Fixity:
             else:
                 yield Fault(Problem.CHANGED, kept.recording, part, told)
         wanted = lockable(kept.retain_until)
-        if facts.retain_until is None or facts.retain_until < wanted:
-            until = facts.retain_until.isoformat() if facts.retain_until else None
-            promised = wanted.isoformat()
-            yield Fault(
-                Problem.LOCK, kept.recording, part, {"locked_until": until, "promised": promised}
-            )
+        promised = {"promised": wanted.isoformat()}
+        if isinstance(locked, LockLostError):
+            why = {"problem": locked.facts["problem"]}
+            yield Fault(Problem.LOCK_LOST, kept.recording, part, why | promised)
+        elif locked is None or locked < wanted:
+            until = {"locked_until": locked.isoformat() if locked else None}
+            yield Fault(Problem.LOCK, kept.recording, part, until | promised)
+
+    def _locked_until(self, key: str) -> datetime | LockLostError | None:
+        try:
+            return self.objects.facts(key).retain_until
+        except LockLostError as error:
+            return error
 
     def _receipt(self, kept: Kept, record: SealedRecord) -> Iterator[Fault]:
         if kept.receipt is None:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Self, TypeVar
 from uuid import UUID
 
+from storage import canonical
 from storage.custody.checkpoint import log_keys
 from storage.custody.verify import verify_entry
 from storage.digest import Algorithm, Digest
@@ -22,6 +23,12 @@ from storage.signing import SigningKey, VerifyKey, sign_document, signer_of, ver
 RECORD_DOMAIN = "sealed-record/v1"
 RECEIPT_DOMAIN = "receipt/v1"
 T = TypeVar("T")
+
+
+def payload_of(record: bytes) -> tuple[int, Digest]:
+    """Return size and SHA-256 of the payload that a verified record names, without its keys."""
+    payload = canonical.decode(record)["body"]["payload"]
+    return payload["size"], Digest(Algorithm.SHA256, bytes.fromhex(payload[Algorithm.SHA256]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,11 @@
 
 A rulebook may have lengthened, a crash may have come between a hold and the store's. Locks and
 promises only grow, so it may run at any time and any number of times. What was extended is an
-entry in the log. A missing object is for `verify` to tell.
+entry in the log, and says which locks had been lost. A missing object is for `verify` to tell.
 """
 
 from datetime import datetime, timedelta
+from enum import Enum
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -18,7 +19,7 @@ from storage.catalogue.jobs import Job
 from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.event import PremisType
-from storage.errors import ArchiveAwayError, ObjectMissingError
+from storage.errors import ArchiveAwayError, LockLostError, ObjectMissingError
 from storage.recording import RecordingId
 from storage.vault.objects import PARTS, key_of, lockable
 
@@ -67,6 +68,7 @@ def settle(_office: Office, uow: UnitOfWork, job: Job, found: Facts) -> Facts:
             subject=recordings.subject_of(one["recording"]),
             parts=one["parts"],
             until=one["until"],
+            **({"lost": lost} if (lost := one.get("lost")) else {}),
         )
     for recording in found["missing"]:
         subject = recordings.subject_of(recording)
@@ -94,15 +96,18 @@ def _look(office: Office, job: Job, cursor: str) -> Facts:
     for row in rows:
         until = max(why[row.id].until, row.retain_until)
         try:
-            parts = [part for part in PARTS if _short(office, row, part, until)]
+            states = {part: _state(office, row, part, until) for part in PARTS}
         except ObjectMissingError:
             missing.append(row.id)
             continue
         except ArchiveAwayError:
             away.append(row.id)
             continue
+        parts = [part for part, state in states.items() if state is not _Lock.LONG]
         if parts or until > row.retain_until:
-            weak.append({"recording": row.id, "parts": parts, "until": until.isoformat()})
+            lost = [part for part in parts if states[part] is _Lock.LOST]
+            told = {"recording": row.id, "parts": parts, "until": until.isoformat()}
+            weak.append(told | ({"lost": lost} if lost else {}))
     more = rows[-1].id if job.subject == SYSTEM and len(rows) == _PAGE else ""
     return {
         "weak": weak,
@@ -112,9 +117,18 @@ def _look(office: Office, job: Job, cursor: str) -> Facts:
     }
 
 
-def _short(office: Office, row: RecordingRow, part: str, until: datetime) -> bool:
-    locked = office.objects.facts(key_of(_id(row), part)).retain_until
-    return locked is None or locked < lockable(until)
+class _Lock(Enum):
+    LONG = "as long as promised"
+    SHORT = "too short, or none"
+    LOST = "nobody knows how long"
+
+
+def _state(office: Office, row: RecordingRow, part: str, until: datetime) -> _Lock:
+    try:
+        locked = office.objects.facts(key_of(_id(row), part)).retain_until
+    except LockLostError:
+        return _Lock.LOST
+    return _Lock.SHORT if locked is None or locked < lockable(until) else _Lock.LONG
 
 
 def _id(row: RecordingRow) -> RecordingId:

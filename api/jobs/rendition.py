@@ -23,7 +23,7 @@ from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.event import Outcome, PremisType
 from storage.errors import FixityError, LiuhenError, ObjectMissingError
 from storage.recording import RecordingId, new_recording_id
-from storage.vault.objects import RENDITION, key_of
+from storage.vault.objects import RENDITION, key_of, size_of
 from storage.vault.ranges import PlainReader
 from storage.vault.sealing import (
     DATA_KEY,
@@ -116,7 +116,7 @@ def _opened(office: Office, made: RenditionRow) -> bytes:
     own = RecordingId(UUID(made.id))
     key = key_of(own, RENDITION)
     try:
-        size = office.objects.facts(key).size
+        size = size_of(office.objects, key)
     except ObjectMissingError as error:
         raise FixityError(part=RENDITION, rendition=made.id, problem="missing") from error
     envelope = made.envelope_text.encode()

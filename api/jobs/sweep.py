@@ -15,12 +15,12 @@ from uuid import UUID
 from api.jobs.kind import Facts, Kind, Queue, Step, as_found
 from api.wiring import Office
 from ingest.journal import State
+from storage import attempts
 from storage.catalogue import custody_log, jobs, recordings, uploads
 from storage.catalogue.jobs import Job
 from storage.catalogue.station_tables import UploadRow
-from storage.catalogue.unit_of_work import UnitOfWork, View
-from storage.custody.event import PremisType
-from storage.errors import ObjectMissingError
+from storage.catalogue.unit_of_work import View
+from storage.errors import LockLostError, ObjectMissingError
 from storage.recording import RecordingId
 from storage.vault.objects import RENDITION
 
@@ -78,29 +78,17 @@ def _orphans(office: Office, now: datetime) -> dict[str, str]:
 
 
 def _remove(office: Office, job: Job, recording: str, keys: list[str]) -> bool:
-    """Remove one attempt's objects, said in the log beforehand; tell whether it was done.
-
-    The objects go under the writers' lock: no accession can be committed in between.
-    """
-    subject = recordings.subject_of(recording)
+    """Remove one attempt's objects; tell whether it was done."""
     if _in_hand(office, recording) or _locked(office, keys):
         return False
-    with office.catalogue.write() as uow:
-        if _known(uow.session, recording):
-            return False
-        uow.record(
-            "object.sweep", PremisType.DELETION, actor=job.asked_by, subject=subject, keys=keys
-        )
-    with office.catalogue.write() as uow:
-        return _delete(office, uow, recording, keys)
-
-
-def _delete(office: Office, uow: UnitOfWork, recording: str, keys: list[str]) -> bool:
-    if _known(uow.session, recording):
-        return False
-    for key in keys:
-        office.objects.delete(key, uow.at)
-    return True
+    return attempts.remove(
+        office.catalogue,
+        office.objects,
+        recording,
+        keys,
+        actor=job.asked_by,
+        wanted=lambda session: _known(session, recording),
+    )
 
 
 def _known(session: View, recording: str) -> bool:
@@ -127,6 +115,8 @@ def _locked(office: Office, keys: Iterable[str]) -> bool:
             facts = office.objects.facts(key)
         except ObjectMissingError:
             continue
+        except LockLostError:
+            return True
         if facts.held or facts.retain_until is not None:
             return True
     return False

@@ -1,7 +1,8 @@
 """`verify`: whether a recording's objects are still what was sealed, and locked as promised.
 
 Every byte is read. The outcome is an entry in the log; what is wrong stands beside the recording
-until a later verification finds it right. A lock that is too short is also mended (`lock`).
+until a later verification finds it right. A lock that is too short, or lost, is also mended
+(`lock`).
 """
 
 from datetime import datetime
@@ -53,7 +54,7 @@ def settle(_office: Office, uow: UnitOfWork, job: Job, found: Facts) -> Facts:
         wrong=wrong,
     )
     jobs.note_verified(uow, recording, wrong, datetime.fromisoformat(found["at"]))
-    if _has(wrong, Problem.LOCK):
+    if _has(wrong, Problem.LOCK) or _has(wrong, Problem.LOCK_LOST):
         jobs.ask(uow, "lock", job.subject, actor=job.asked_by, slot=f"verify:{job.id}")
     return found
 

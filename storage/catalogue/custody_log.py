@@ -4,7 +4,7 @@ The arithmetic is `storage/custody/tree.py`; here stand only the rows. Signing a
 head is `publish.py`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -207,6 +207,14 @@ class LogWriter:
                 (_ADD_EVENTS, self._events),
             ):
                 self._session.execute(statement, rows)
+
+
+def subjects_with(session: Session, act: str, subjects: Iterable[str]) -> set[str]:
+    """Return those of the subjects upon which this act was ever done."""
+    wanted = select(CustodyEventRow.subject).where(
+        CustodyEventRow.subject.in_(list(subjects)), CustodyEventRow.act == act
+    )
+    return set(session.scalars(wanted))
 
 
 def proof_for(session: Session, index: int, checkpoint: str) -> str:

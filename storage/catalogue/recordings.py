@@ -1,8 +1,9 @@
 """Recordings in the catalogue: accession, receipt, search, answers to open questions, access.
 
-A recording is one original of one source: the same bytes of the same source are never accessioned
-twice. What the sealed record says never changes; attribution (whose, when) is the catalogue's,
-and every change of it is an entry in the log.
+A recording is one original of one source: the same bytes of the same source are never kept twice.
+One that was destroyed answers for its bytes no more: offered again, they are another recording,
+whose entry names it. What the sealed record says never changes; attribution (whose, when) is the
+catalogue's, and every change of it is an entry in the log.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, or_, select, tuple_
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from policies.wording import day_and_clock
@@ -92,14 +93,17 @@ def accession(uow: UnitOfWork, *news: NewRecording) -> list[RecordingRow]:
     The caller has made the objects durable and verified them. An entry's index is `leaf_index`. An
     officer who is not named is looked up (`register.attribute`); found, the question about him is
     answered. Returns the row of each, in their order; of bytes that their source gave before, the
-    first recording's, as it is.
+    first recording's, as it is. Of what was destroyed before, the entry names the last under
+    `repeats`. Raises: DestroyedError for the id of a recording that was destroyed.
     """
-    known = _by_digests(uow.session, news)
+    known, destroyed = _by_digests(uow.session, news)
+    repeated = {(row.source_serial, row.sha256): row.id for row in destroyed}
     fresh: list[tuple[RecordingRow, NewRecording]] = []
     found = []
     for new in news:
         row = known.get((new.source_serial, new.sha256.hex))
         if row is None:
+            _never_destroyed(new, destroyed)
             row = _row(uow, new, uow.next_index + len(fresh))
             known[row.source_serial, row.sha256] = row
             fresh.append((row, new))
@@ -114,8 +118,20 @@ def accession(uow: UnitOfWork, *news: NewRecording) -> list[RecordingRow]:
             actor=f"station:{new.station}",
             subject=subject_of(row.id),
             **new.handed_in,
+            **_repeats(repeated.get((row.source_serial, row.sha256))),
         )
     return found
+
+
+def _never_destroyed(new: NewRecording, destroyed: Iterable[RecordingRow]) -> None:
+    """Refuse an id whose recording was destroyed: its log and its tombstone are closed."""
+    for row in destroyed:
+        if row.id == str(new.id):
+            kept_row(row)
+
+
+def _repeats(destroyed: str | None) -> dict[str, Any]:
+    return {"repeats": destroyed} if destroyed is not None else {}
 
 
 def _row(uow: UnitOfWork, new: NewRecording, leaf_index: int) -> RecordingRow:
@@ -133,23 +149,27 @@ def _row(uow: UnitOfWork, new: NewRecording, leaf_index: int) -> RecordingRow:
 
 def _by_digests(
     session: Session, news: Sequence[NewRecording]
-) -> dict[tuple[str, str], RecordingRow]:
-    """Return the recordings of these bytes from these sources that there are."""
-    wanted = tuple_(RecordingRow.source_serial, RecordingRow.sha256).in_(
-        [(new.source_serial, new.sha256.hex) for new in news]
-    )
-    found = session.scalars(select(RecordingRow).where(wanted))
-    return {(row.source_serial, row.sha256): row for row in found}
+) -> tuple[dict[tuple[str, str], RecordingRow], list[RecordingRow]]:
+    """Return the recordings of these bytes and sources that are kept, and those destroyed."""
+    digests = {new.sha256.hex for new in news}
+    sources = {new.source_serial for new in news}
+    wanted = select(RecordingRow).where(RecordingRow.sha256.in_(digests))
+    rows = session.scalars(wanted.order_by(RecordingRow.leaf_index)).all()
+    own = [row for row in rows if row.source_serial in sources]
+    kept = {(row.source_serial, row.sha256): row for row in own if row.destroyed_at is None}
+    return kept, [row for row in own if row.destroyed_at is not None]
 
 
 def keep_receipts(uow: UnitOfWork, receipts: Mapping[str, str]) -> dict[str, RecordingRow]:
     """Keep the receipts that the centre signed, by recording; return the recordings.
 
-    A receipt that was given before stays. Raises: NotFoundError.
+    A receipt that was given before stays. Raises: NotFoundError, DestroyedError.
     """
     rows = several(uow.session, receipts)
     if lost := set(receipts) - set(rows):
         raise NotFoundError(what="recording", id=min(lost))
+    for row in rows.values():
+        kept_row(row)
     given = [rows[name] for name in receipts if rows[name].receipt_text is None]
     for row in given:
         row.receipt_text = receipts[row.id]
@@ -195,10 +215,11 @@ def note_archived(
     *,
     renditions: Sequence[str],
     actor: str,
+    **details: Any,
 ) -> RecordingRow:
     """Write down that the payload was copied into the archive of this name, and read back there.
 
-    So were renditions, of these SHA-256.
+    So were renditions, of these SHA-256. `details` are what else the entry says.
 
     Raises: NotFoundError, DestroyedError.
     """
@@ -213,6 +234,7 @@ def note_archived(
         payload=str(digest),
         renditions=list(renditions),
         archive=archive,
+        **details,
     )
     return row
 
@@ -337,33 +359,45 @@ def several(session: Session, ids: Iterable[str]) -> dict[str, RecordingRow]:
 
 def present(session: Session, recording: UUID | str) -> RecordingRow:
     """Return one recording that was not destroyed. Raises: NotFoundError, DestroyedError."""
-    row = by_id(session, recording)
+    return kept_row(by_id(session, recording))
+
+
+def kept_row(row: RecordingRow) -> RecordingRow:
+    """Return the row of a recording that was not destroyed. Raises: DestroyedError."""
     if row.destroyed_at is not None:
         raise DestroyedError(recording=row.id, at=day_and_clock(row.destroyed_at))
     return row
 
 
 def by_digest(session: Session, source_serial: str, sha256: Digest | str) -> RecordingRow | None:
-    """Return the recording of these bytes from this source, if there is one."""
+    """Return the recording of these bytes from this source, if one is kept.
+
+    What was destroyed, from its point of no return on, answers for nothing: no source is cleared
+    for the sake of bytes that nobody has.
+    """
     digits = sha256.hex if isinstance(sha256, Digest) else sha256
     wanted = select(RecordingRow.id).where(
-        RecordingRow.source_serial == source_serial, RecordingRow.sha256 == digits
+        RecordingRow.source_serial == source_serial,
+        RecordingRow.sha256 == digits,
+        RecordingRow.destroyed_at.is_(None),
     )
     found = session.scalar(wanted)  # seldom any: its many columns are asked for only then
     return session.get(RecordingRow, found) if found is not None else None
 
 
 def exists(session: Session, recording: UUID | str) -> bool:
-    """Tell whether this recording is accessioned."""
+    """Tell whether this recording is accessioned, or was before it was destroyed."""
     return (
         session.scalar(select(RecordingRow.id).where(RecordingRow.id == str(recording))) is not None
     )
 
 
 def same_size(session: Session, source_serial: str, size: int) -> bool:
-    """Tell whether this source gave a recording of this size: if not, no digest need be read."""
+    """Tell whether a recording of this source and size is kept: if not, no digest need be read."""
     wanted = select(RecordingRow.id).where(
-        RecordingRow.source_serial == source_serial, RecordingRow.size == size
+        RecordingRow.source_serial == source_serial,
+        RecordingRow.size == size,
+        RecordingRow.destroyed_at.is_(None),
     )
     return session.scalar(wanted.limit(1)) is not None
 

@@ -94,7 +94,15 @@ class RecordingRow(Audited, Base):
 
     __tablename__ = "recording"
     __table_args__ = (
-        UniqueConstraint("source_serial", "sha256"),
+        # The same bytes twice are one recording; what was destroyed answers for its bytes no more.
+        Index(
+            "uq_recording_kept",
+            "source_serial",
+            "sha256",
+            unique=True,
+            sqlite_where=text("destroyed_at IS NULL"),
+            postgresql_where=text("destroyed_at IS NULL"),
+        ),
         Index("ix_recording_source_serial_size", "source_serial", "size"),
         # What falls due is found at the cost of what is due: what is destroyed is not in it.
         Index(

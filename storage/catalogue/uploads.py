@@ -5,6 +5,7 @@ that makes it: a writer whose place a newer one took changes nothing any more. T
 for what stations deliver (`UploadRow`) and for what persons hand in (`HandedInRow`).
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -28,18 +29,30 @@ from storage.catalogue.unit_of_work import UnitOfWork
 from storage.errors import ConflictError, NotFoundError
 
 Row = UploadRow | HandedInRow
+_Both = Select[*tuple[Any, ...]]
 Kind = TypeVar("Kind", bound=UploadRow | HandedInRow)
 
 
-def _both(kind: type[Row]) -> Select[Any]:
+@dataclass(frozen=True, slots=True)
+class Accessioned:
+    """What the catalogue has of an upload's recording; `receipted` unless a crash came first."""
+
+    station: str
+    destroyed: bool
+    receipted: bool
+
+
+def _both(kind: type[Row]) -> _Both:
     name: BindParameter[str] = bindparam("name")
-    whose = select(RecordingRow.station).where(RecordingRow.id == name).scalar_subquery()
     one = select(literal(1)).subquery()
-    return select(kind, whose).select_from(one).outerjoin(kind, kind.id == name)
+    row = RecordingRow
+    facts = (row.station, row.destroyed_at.is_not(None), row.receipt_text.is_not(None))
+    both = select(kind, *facts).select_from(one)
+    return both.outerjoin(kind, kind.id == name).outerjoin(row, row.id == name)
 
 
 # Made once: they are asked about every small recording, and every part of a large one.
-_KNOWN: dict[type[Any], Select[Any]] = {kind: _both(kind) for kind in (UploadRow, HandedInRow)}
+_KNOWN: dict[type[Any], _Both] = {kind: _both(kind) for kind in (UploadRow, HandedInRow)}
 _WRITER: dict[type[Any], Select[Any]] = {
     kind: select(kind.writer).where(kind.id == bindparam("name"))
     for kind in (UploadRow, HandedInRow)
@@ -51,10 +64,12 @@ def find(session: Session, kind: type[Kind], name: UUID | str) -> Kind | None:
     return session.get(kind, str(name))
 
 
-def known(session: Session, kind: type[Kind], name: UUID | str) -> tuple[Kind | None, str | None]:
-    """Return the upload of this id, and the station of its recording, where there is either."""
-    found: Any = session.execute(_KNOWN[kind], {"name": str(name)}).one()
-    return found[0], found[1]
+def known(
+    session: Session, kind: type[Kind], name: UUID | str
+) -> tuple[Kind | None, Accessioned | None]:
+    """Return the upload of this id, and what is known of its recording, where there is either."""
+    row, station, *more = session.execute(_KNOWN[kind], {"name": str(name)}).one()
+    return row, Accessioned(station, *more) if station is not None else None
 
 
 def writer_of(session: Session, kind: type[Row], name: str) -> str | None:

@@ -7,6 +7,12 @@ An object that comes in parts grows in one temporary file per attempt and ends i
 kill -9 after any line leaves a whole object or a temporary that `sweep` removes. Locks and holds
 stand in `<id>/.lock/<part>.json`, written the same way; the immutable flag (ioctl_iflags(2)) is set
 on locked objects where the file system and our rights allow it, as a second fence, not as the lock.
+
+A note can be lost, with its whole folder: an object that was ever locked or held bears a mark, the
+sticky bit of its inode (chmod(2)), which is set before the note is written and which cp -a, rsync
+-a and tar keep. Where it does not stay on, a file under `.marked/` stands for it. Marked and
+without a readable note is nobody's permission: `LockLostError` until it is locked anew. Objects of
+releases that set no mark get it with the first look at their note.
 """
 
 import contextlib
@@ -16,6 +22,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +42,7 @@ from storage.digest import Algorithm, Digest, hasher
 from storage.durable import TEMPORARY, place, sync_folder
 from storage.errors import (
     FixityError,
+    LockLostError,
     ObjectConflictError,
     ObjectMissingError,
     RetentionError,
@@ -49,7 +57,10 @@ from storage.vault.objects import (
     ObjectFacts,
     ObjectStore,
     Stored,
+    Stranger,
+    StrangerKind,
     checked,
+    is_key,
     kept_as_well,
 )
 from storage.vault.parts import Wanted, mark_of
@@ -58,6 +69,18 @@ Entropy = Callable[[int], bytes]
 
 _TEMPORARY = ".put-"
 _IDENTITY = "store.json"
+_MARKED = ".marked"
+_LOST_AND_FOUND = "lost+found"  # a file system's own, where the store is all of a disk
+_ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_PART = r"(?:payload|record\.json|envelope\.json|rendition)"
+_FOLDER = re.compile(_ID)
+_OWN_FOLDER = re.compile(rf"{_ID}(?:/\.lock)?|\.marked")
+_OWN_FILE = re.compile(
+    rf"store\.json|\.store\.json\.[0-9a-f]+"
+    rf"|{_ID}/\.put-{_PART}-[0-9a-f]+"
+    rf"|{_ID}/\.lock/(?:{_PART}\.json|\.{_PART}\.json\.[0-9]+-[0-9]+\.new)"
+    rf"|\.marked/(?:{_ID}\.{_PART}|\.{_ID}\.{_PART}\.[0-9]+-[0-9]+\.new)"
+)
 _HANDLE = re.compile(r"[0-9a-f]{32}")
 _RESERVE = 16 << 20  # bytes that payloads leave to catalogue and log, on a disk of some size
 _FLUSH = 32 << 20  # bytes: begin to flush while the rest is being written
@@ -154,7 +177,7 @@ class FolderObjects:
     def lock(self, key: str, until: datetime) -> None:
         """See ObjectStore.lock."""
         mode = MODES[checked(key).rpartition("/")[2]]
-        with self._lock_note(key) as facts:
+        with self._lock_note(key, mending=True) as facts:
             if facts.retain_until is not None and facts.retain_until >= until:
                 return
             self._note(ObjectFacts(key, facts.size, mode, until, facts.held))
@@ -179,24 +202,7 @@ class FolderObjects:
 
     def facts(self, key: str) -> ObjectFacts:
         """See ObjectStore.facts."""
-        try:
-            size = (self._root / checked(key)).stat().st_size
-        except OSError as error:
-            raise _translated(error, key) from error
-        try:
-            document = json.loads(self._lock_path(key).read_bytes())
-            mode, until = document["mode"], document["retain_until"]
-            return ObjectFacts(
-                key,
-                size,
-                mode and LockMode(mode),
-                until and datetime.fromisoformat(until),
-                held=document.get("held", False) is not False,
-            )
-        except FileNotFoundError:
-            return ObjectFacts(key, size, None, None)
-        except (OSError, KeyError, TypeError, ValueError) as error:
-            raise VaultError(key=key, problem="lock unreadable") from error
+        return self._facts(checked(key), mending=False)
 
     def read(self, key: str, offset: int, length: int) -> bytes:
         """See ObjectStore.read."""
@@ -216,10 +222,16 @@ class FolderObjects:
     def keys(self) -> Iterator[str]:
         """See ObjectStore.keys."""
         for folder in sorted(self._root.iterdir()):
-            if folder.is_dir():
+            if folder.is_dir() and _FOLDER.fullmatch(folder.name):
                 for path in sorted(folder.iterdir()):
-                    if path.is_file() and not path.name.startswith("."):
-                        yield f"{folder.name}/{path.name}"
+                    key = f"{folder.name}/{path.name}"
+                    if is_key(key) and path.is_file():
+                        yield key
+
+    def strangers(self, prefix: str = "") -> Iterator[Stranger]:
+        """See ObjectStore.strangers."""
+        folder = prefix.rstrip("/")
+        yield from _strangers(self._root / folder, folder)
 
     def delete(self, key: str, at: datetime) -> None:
         """See ObjectStore.delete."""
@@ -299,23 +311,71 @@ class FolderObjects:
         except FixityError as error:
             raise ObjectConflictError(key=final.name, folder=final.parent.name) from error
 
+    def _facts(self, key: str, *, mending: bool) -> ObjectFacts:
+        """Return size and lock; `mending`: a lock that was lost as none, and held."""
+        try:
+            found = (self._root / key).stat()
+        except OSError as error:
+            raise _translated(error, key) from error
+        marked = bool(found.st_mode & stat.S_ISVTX) or self._witness(key).exists()
+        try:
+            facts = self._noted(key, found.st_size)
+        except FileNotFoundError:
+            if not marked:
+                return ObjectFacts(key, found.st_size, None, None)
+            problem = "lock note missing"
+        except (OSError, KeyError, TypeError, ValueError):
+            problem = "lock unreadable"
+        else:
+            if not marked:  # an earlier release locked it
+                with contextlib.suppress(OSError, VaultError):
+                    self._mark(key)
+            return facts
+        if not mending:
+            raise LockLostError(key=key, problem=problem, size=found.st_size)
+        return ObjectFacts(key, found.st_size, None, None, held=True)
+
+    def _noted(self, key: str, size: int) -> ObjectFacts:
+        """Read what is written of a lock. Raises: OSError, KeyError, TypeError, ValueError."""
+        document = json.loads(self._lock_path(key).read_bytes())
+        mode, until = document["mode"], document["retain_until"]
+        return ObjectFacts(
+            key,
+            size,
+            mode and LockMode(mode),
+            until and datetime.fromisoformat(until),
+            held=document.get("held", False) is not False,
+        )
+
+    def _mark(self, key: str) -> None:
+        """Mark an object durably as one that was locked or held. Raises: OSError."""
+        if _set_mark(self._root / key):
+            return
+        witness = self._witness(key)
+        self._make_folder(witness.parent)
+        place(witness, b"")
+
+    def _witness(self, key: str) -> Path:
+        return self._root / _MARKED / key.replace("/", ".")
+
     @contextlib.contextmanager
-    def _lock_note(self, key: str) -> Iterator[ObjectFacts]:
+    def _lock_note(self, key: str, *, mending: bool = False) -> Iterator[ObjectFacts]:
         """Read the lock and let no other thread or process change it meanwhile."""
-        self.facts(key)
+        self._facts(key, mending=mending)
         note = self._lock_path(key)
         self._make_folder(note.parent)
         try:
             folder = os.open(note.parent, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 fcntl.flock(folder, fcntl.LOCK_EX)
-                yield self.facts(key)
+                yield self._facts(key, mending=mending)
             finally:
                 os.close(folder)
         except OSError as error:
             raise _translated(error, key) from error
 
     def _note(self, facts: ObjectFacts) -> None:
+        self._mark(facts.key)  # first: from here on no lost note is taken for none
         until = facts.retain_until
         document = {
             "mode": facts.mode,
@@ -341,6 +401,7 @@ class FolderObjects:
         set_immutable(path, immutable=False)
         path.unlink()
         self._lock_path(key).unlink(missing_ok=True)
+        self._witness(key).unlink(missing_ok=True)
         sync_folder(path.parent)
 
     def _lock_path(self, key: str) -> Path:
@@ -455,6 +516,48 @@ def set_immutable(path: Path, *, immutable: bool) -> bool:
     finally:
         os.close(handle)
     return True
+
+
+def _strangers(folder: Path, name: str) -> Iterator[Stranger]:
+    """Yield what is strange in a folder of the store and below; what vanishes meanwhile is none."""
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        place_ = f"{name}/{entry.name}" if name else entry.name
+        try:
+            found = entry.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            continue
+        is_folder = stat.S_ISDIR(found.st_mode)
+        if is_folder and _OWN_FOLDER.fullmatch(place_):
+            yield from _strangers(folder / entry.name, place_)
+        elif is_folder and place_ != _LOST_AND_FOUND:
+            yield Stranger(place_, StrangerKind.FOLDER, 0)
+        elif stat.S_ISREG(found.st_mode) and (is_key(place_) or _OWN_FILE.fullmatch(place_)):
+            continue
+        elif not is_folder:
+            kind = StrangerKind.LINK if stat.S_ISLNK(found.st_mode) else StrangerKind.FILE
+            yield Stranger(place_, kind, found.st_size)
+
+
+def _set_mark(path: Path) -> bool:
+    """Set the sticky bit durably; tell whether it stays on: not every file system has it.
+
+    Nor can it be set on an object that is immutable already.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        mode = os.fstat(handle).st_mode
+        if not mode & stat.S_ISVTX:
+            os.fchmod(handle, stat.S_IMODE(mode) | stat.S_ISVTX)
+            os.fsync(handle)
+        return bool(os.fstat(handle).st_mode & stat.S_ISVTX)
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
 
 
 def _translated(error: OSError, key: str) -> VaultError:

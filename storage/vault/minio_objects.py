@@ -32,7 +32,7 @@ import urllib3
 from minio import Minio
 from minio.commonconfig import ENABLED
 from minio.credentials.credentials import Credentials
-from minio.datatypes import ListMultipartUploadsResult, ListPartsResult, Part
+from minio.datatypes import ListMultipartUploadsResult, ListPartsResult, Object, Part
 from minio.error import MinioException, S3Error
 from minio.retention import Retention
 from urllib3.exceptions import HTTPError, MaxRetryError, SSLError
@@ -56,7 +56,10 @@ from storage.vault.objects import (
     ObjectFacts,
     ObjectStore,
     Stored,
+    Stranger,
+    StrangerKind,
     checked,
+    is_key,
     kept_as_well,
 )
 from storage.vault.parts import Gathering, Reading, Wanted, added_to, mark_of
@@ -319,9 +322,25 @@ class MinioObjects:
                 self._bucket, recursive=True, include_version=True
             ):
                 name = str(found.object_name)
-                if name != last and not found.is_delete_marker and _is_key(name):
+                if name != last and not found.is_delete_marker and is_key(name):
                     last = name
                     yield name
+
+    def strangers(self, prefix: str = "") -> Iterator[Stranger]:
+        """See ObjectStore.strangers. A twin of the same bytes, which a lost reply left, is none."""
+        same: list[Object] = []  # the versions of one name, the youngest first
+        with self._asking(Act.READ):
+            for found in self._client.list_objects(
+                self._bucket, prefix=prefix, recursive=True, include_version=True
+            ):
+                if found.is_delete_marker:
+                    yield _stranger(found, StrangerKind.MARKER)
+                    continue
+                if same and same[0].object_name != found.object_name:
+                    yield from _strange_versions(same)
+                    same = []
+                same.append(found)
+            yield from _strange_versions(same)
 
     def delete(self, key: str, at: datetime) -> None:
         """See ObjectStore.delete.
@@ -362,7 +381,7 @@ class MinioObjects:
                 left = [
                     (str(upload.object_name), str(upload.upload_id))
                     for upload in page.uploads
-                    if _is_key(str(upload.object_name))
+                    if is_key(str(upload.object_name))
                     and upload.initiated_time is not None
                     and upload.initiated_time < before
                 ]
@@ -707,6 +726,23 @@ def _lock_in(told: Mapping[str, str]) -> _Lock:
     )
 
 
+def _strange_versions(versions: Sequence[Object]) -> Iterator[Stranger]:
+    """Yield those versions of one name, the youngest first, that are not its object."""
+    if not versions:
+        return
+    own = versions[-1]
+    if not (is_key(str(own.object_name)) or own.object_name == _IDENTITY):
+        yield from (_stranger(found, StrangerKind.FILE) for found in versions)
+        return
+    for found in versions[:-1]:
+        if (found.etag, found.size) != (own.etag, own.size):
+            yield _stranger(found, StrangerKind.VERSION)
+
+
+def _stranger(found: Object, kind: StrangerKind) -> Stranger:
+    return Stranger(str(found.object_name), kind, int(found.size or 0), found.version_id)
+
+
 def _remember(memory: dict[str, T], name: str, value: T) -> None:
     """Keep a fact that only saves a request; a memory that is full begins anew."""
     if len(memory) >= _REMEMBERED:
@@ -716,11 +752,3 @@ def _remember(memory: dict[str, T], name: str, value: T) -> None:
 
 def _tags(marks: Iterable[str]) -> list[str]:
     return [added_to(mark) for mark in marks]
-
-
-def _is_key(name: str) -> bool:
-    try:
-        checked(name)
-    except VaultError:
-        return False
-    return True

@@ -8,13 +8,14 @@ recording is `<id>/rendition` under an id of its own; it can be made anew, so no
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Protocol
+from itertools import islice
+from typing import Any, Protocol
 
 from storage.digest import Digest
-from storage.errors import FixityError, RetentionError, VaultError
+from storage.errors import FixityError, LockLostError, RetentionError, VaultError
 from storage.recording import RecordingId
 
 Block = bytes | bytearray | memoryview
@@ -67,6 +68,34 @@ class ObjectFacts:
     mode: LockMode | None
     retain_until: datetime | None
     held: bool = False
+
+
+class StrangerKind(StrEnum):
+    """What something is that lies in a store and is none of its objects."""
+
+    VERSION = "version"  # of an object's key, younger than the object: it changes nothing
+    MARKER = "delete-marker"  # it hides what it stands upon from other readers, not from us
+    FILE = "file"  # under a name that is none of ours
+    FOLDER = "folder"
+    LINK = "link"
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """Something in a store that is neither an object nor the store's own; `name` is its place.
+
+    `archived`: it lies in the archive behind the store.
+    """
+
+    name: str
+    kind: StrangerKind
+    size: int
+    version: str | None = None
+    archived: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self) | {"kind": self.kind.value}
 
 
 class ObjectStore(Protocol):
@@ -122,15 +151,16 @@ class ObjectStore(Protocol):
         """Forget an attempt that is not complete; an unknown one is forgotten."""
 
     def hold(self, key: str) -> None:
-        """Refuse every deletion until `release`. Raises: ObjectMissingError."""
+        """Refuse every deletion until `release`. Raises: ObjectMissingError, LockLostError."""
 
     def release(self, key: str) -> None:
-        """End a hold; the lock stands. Raises: ObjectMissingError."""
+        """End a hold; the lock stands. Raises: ObjectMissingError, LockLostError."""
 
     def lock(self, key: str, until: datetime) -> None:
         """Keep the object until then, durably, in its part's mode; compare what the store did.
 
-        A lock only ever grows: an earlier date changes nothing.
+        A lock only ever grows: an earlier date changes nothing. A lock that was lost is written
+        anew, with a hold: whether it was held nobody knows, and a release ends that.
         Raises: ObjectMissingError, RetentionError when the store keeps another lock than asked.
         """
 
@@ -141,7 +171,11 @@ class ObjectStore(Protocol):
         """
 
     def facts(self, key: str) -> ObjectFacts:
-        """Return size and lock. Raises: ObjectMissingError."""
+        """Return size and lock.
+
+        That nothing is written of a lock is never taken for its absence where there was one.
+        Raises: ObjectMissingError, LockLostError.
+        """
 
     def read(self, key: str, offset: int, length: int) -> bytes:
         """Return at most `length` bytes from `offset`. Raises: ObjectMissingError."""
@@ -152,10 +186,19 @@ class ObjectStore(Protocol):
     def keys(self) -> Iterator[str]:
         """Yield every object's key, sorted."""
 
+    def strangers(self, prefix: str = "") -> Iterator[Stranger]:
+        """Yield what stands in the store and was put there by nobody of ours.
+
+        None of it ever takes an object's place. Only what stands under names that begin with
+        `prefix`: a recording's id and a slash. One listing of the store, not a call per object.
+        """
+
     def delete(self, key: str, at: datetime) -> None:
         """Delete an object that is neither locked at that time nor held; absent is deleted.
 
-        Raises: RetentionError while it is locked or held.
+        Strange versions and markers under its key go with it (`strange_versions` tells of them).
+
+        Raises: RetentionError while it is locked or held; LockLostError while nobody knows.
         """
 
     def let_go(self, key: str, keeper: "ObjectStore") -> bool:
@@ -177,6 +220,29 @@ class ObjectStore(Protocol):
 
         Who remembers it notices a store that was swapped for another one, or for an empty one.
         """
+
+
+def strange_versions(store: ObjectStore, keys: Iterable[str]) -> list[dict[str, Any]]:
+    """Return, as plain JSON, what would go with these objects and is none of them.
+
+    An entry about their deletion says so. At most a hundred; one listing for each recording.
+    """
+    wanted = set(keys)
+    folders = sorted({f"{key.rpartition('/')[0]}/" for key in wanted})
+    found = (one for folder in folders for one in store.strangers(folder) if one.name in wanted)
+    kinds = {StrangerKind.VERSION, StrangerKind.MARKER}
+    return [one.to_json() for one in islice((one for one in found if one.kind in kinds), 100)]
+
+
+def size_of(store: ObjectStore, key: str) -> int:
+    """Return an object's size; a lock that was lost keeps nobody from reading.
+
+    Raises: ObjectMissingError, VaultError.
+    """
+    try:
+        return store.facts(key).size
+    except LockLostError as error:
+        return int(error.facts["size"])
 
 
 def kept_as_well(store: ObjectStore, keeper: ObjectStore, key: str) -> None:
@@ -207,6 +273,11 @@ def lockable(until: datetime) -> datetime:
 def key_of(recording: RecordingId, part: str) -> str:
     """Return the key of one part of a recording."""
     return checked(f"{recording}/{part}")
+
+
+def is_key(name: str) -> bool:
+    """Tell whether a name found in a store is an object's key."""
+    return _KEY.fullmatch(name) is not None
 
 
 def checked(untrusted_key: str) -> str:

@@ -9,11 +9,12 @@ without it. What was ever locked may have a copy behind: while that is away, it 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from storage.digest import Digest
-from storage.errors import ArchiveAwayError, FixityError, ObjectMissingError
-from storage.vault.objects import Block, ObjectFacts, ObjectStore, Stored
+from storage.errors import ArchiveAwayError, FixityError, LockLostError, ObjectMissingError
+from storage.vault.objects import Block, ObjectFacts, ObjectStore, Stored, Stranger
 
 _BLOCK = 4 << 20
 
@@ -125,6 +126,13 @@ class TieredObjects:
         there = self._there()  # what lies there is no orphan
         yield from sorted({*self.first.keys(), *(there.keys() if there is not None else ())})
 
+    def strangers(self, prefix: str = "") -> Iterator[Stranger]:
+        """See ObjectStore.strangers; of the archive, while it is there."""
+        yield from self.first.strangers(prefix)
+        there = self._there()
+        for found in there.strangers(prefix) if there is not None else ():
+            yield replace(found, archived=True)
+
     def delete(self, key: str, at: datetime) -> None:
         """See ObjectStore.delete. The archive's copy goes first.
 
@@ -166,7 +174,8 @@ class TieredObjects:
         """
         if self.archived(key):
             there = self._attach()
-            there.facts(key)
+            if not _has(there, key):
+                raise ObjectMissingError(key=key)
             return [there]
         behind = self._there()
         if behind is None or not _has(behind, key):
@@ -177,7 +186,7 @@ class TieredObjects:
         """Tell whether the archive may have a copy: only what was locked is ever archived."""
         try:
             return self.first.facts(key).retain_until is not None
-        except ObjectMissingError:
+        except (ObjectMissingError, LockLostError):
             return True
 
 
@@ -186,6 +195,8 @@ def _has(store: ObjectStore, key: str) -> bool:
         store.facts(key)
     except ObjectMissingError:
         return False
+    except LockLostError:  # it is there, and can be read
+        return True
     return True
 
 

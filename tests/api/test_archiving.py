@@ -1,6 +1,7 @@
 """Old payloads and their pictures in an archive: read from there, kept as well, recalled, and away when it is away."""
 
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -13,10 +14,13 @@ from api.jobs.running import Runner
 from api.whole_check import orphans, whole_check
 from api.wiring import Office, attach_archive
 from storage.catalogue import custody_log, jobs, recordings
-from storage.errors import ArchiveAwayError, FixityError, RetentionError
+from storage.custody.event import PremisType
+from storage.errors import ArchiveAwayError, DestroyedError, FixityError, RetentionError
 from storage.fixity import Fixity, Problem
+from storage.vault import tiered_objects
 from storage.vault.folder_objects import set_immutable
-from storage.vault.objects import PAYLOAD, RENDITION
+from storage.vault.objects import PARTS, PAYLOAD, RENDITION
+from tests.aged_office import AgedDesk
 from tests.office import FIRST, SECOND, Desk, dock, segment
 
 
@@ -105,6 +109,43 @@ def test_a_damaged_copy_in_the_archive_is_found(desk, tmp_path):
     data[100] ^= 1
     path.write_bytes(data)
     assert [one.what for one in whole_check(desk.office)] == ["changed-object"]
+
+
+@pytest.mark.parametrize("act", ["archive", "recall"])
+def test_a_copy_made_while_its_recording_was_destroyed_is_taken_away(tmp_path, monkeypatch, act):
+    desk = AgedDesk.aged(tmp_path, archive=str(tmp_path / "safe"))
+    office = desk.office
+    attach_archive(office.settings, new=True)
+    recording = desk.keep()
+    if act == "recall":
+        archive_all(desk)
+    copy = tiered_objects._copied
+
+    def destroyed_meanwhile(source, target, key):
+        digest = copy(source, target, key)
+        data, until = target.read(key, 0, 1000), target.facts(key).retain_until
+        for part in PARTS:
+            office.objects.delete(f"{recording}/{part}", office.clock())
+        with office.catalogue.write() as uow:
+            row = recordings.by_id(uow.session, recording)
+            row.destroyed_at, row.envelope_text = uow.at, ""
+            subject = recordings.subject_of(recording)
+            uow.record(
+                "recording.destroy", PremisType.DELETION, row, actor="system", subject=subject
+            )
+        target.put(key, [data])  # its last step came after all that
+        target.lock(key, until)
+        return digest
+
+    monkeypatch.setattr(tiered_objects, "_copied", destroyed_meanwhile)
+    recall = partial(archiving.recall, office, UUID(recording), actor="person:clerk")
+    do = recall if act == "recall" else partial(archive_all, desk)
+    with pytest.raises(DestroyedError):
+        do()
+    assert list(office.objects.keys()) == []
+    office.close()
+    for path in tmp_path.rglob("*"):
+        set_immutable(path, immutable=False)
 
 
 def test_what_is_recalled_lies_in_the_first_store_again(desk):

@@ -75,6 +75,14 @@ def test_a_new_office_from_keys_to_a_verified_store(tmp_path, volume):
     assert run(home, "log", "proof", 0).out.startswith("c2sp.org/tlog-proof")
     assert run(home, "log", "proof", 10_000).returncode == 1
 
+    stranger = home / "objects" / "notes.txt"
+    stranger.write_text("x")
+    visited = run(home, "verify", "--all")
+    assert visited.returncode == 1
+    assert "存储中有不属于本系统的内容" in visited.out
+    assert "notes.txt" in visited.out
+    stranger.unlink()
+
     (payload,) = list((home / "objects").glob(f"{lines[0]['recording']}/payload"))
     payload.chmod(0o600)
     payload.write_bytes(payload.read_bytes()[:-1] + b"x")

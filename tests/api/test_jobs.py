@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from api.reconcile import Workers, start_jobs
 from api.whole_check import orphans, whole_check
 from storage.catalogue import custody_log, jobs, people, recordings
 from storage.catalogue.jobs import State, TurnLostError, WorkerBusyError
-from storage.errors import ConflictError, FixityError, NotFoundError
+from storage.errors import ConflictError, FixityError, NotFoundError, StoreUnavailableError
 from storage.recording import new_recording_id
 from storage.vault.objects import RENDITION, key_of
 from tests.office import FIRST, PASSWORD, Desk, dock, segment
@@ -301,6 +302,45 @@ def test_a_weak_lock_is_found_extended_and_logged(desk, runner):
     assert len(entries(desk, recording, "recording.lock")) == 1
 
 
+def test_a_lost_lock_is_found_mended_from_the_promise_and_logged(desk, runner):
+    office, recording = desk.office, kept(desk)[0].id
+    shutil.rmtree(office.settings.home / "objects" / recording / ".lock")
+    run(desk, runner, "verify", f"recording:{recording}")
+    (entry,) = entries(desk, recording, "recording.verify")
+    assert {one["what"] for one in entry.details["wrong"]} == {"lost-lock"}
+    with office.catalogue.read() as session:
+        (asked,) = jobs.jobs(session, kind="lock")
+    assert runner.run(asked.id, 1, STEP) == "done"
+    (entry,) = entries(desk, recording, "recording.lock")
+    assert set(entry.details["lost"]) == {"payload", "record.json", "envelope.json"}
+    assert list(whole_check(office)) == []
+    for part in entry.details["lost"]:
+        facts = office.objects.facts(f"{recording}/{part}")
+        assert (facts.retain_until, facts.held) == (kept(desk)[0].retain_until, False)
+
+
+def test_the_nightly_look_mends_a_lost_lock_and_goes_on_with_the_others(desk, runner):
+    first, second = (one.id for one in kept(desk))
+    objects = desk.office.settings.home / "objects"
+    os.truncate(objects / first / ".lock" / "payload.json", 0)
+    (objects / second / ".lock" / "record.json.json").unlink()
+    told = run(desk, runner, "lock")[2].result
+    assert [one["lost"] for one in told["extended"]] == [["payload"], ["record.json"]]
+    assert list(whole_check(desk.office)) == []
+
+
+def test_an_orphan_whose_lock_is_lost_is_never_removed(desk, runner):
+    office = desk.office
+    recording = new_recording_id(office.clock(), office.entropy(10))
+    key = office.objects.put(f"{recording}/payload", [b"evidence"]).key
+    office.objects.lock(key, office.clock() + timedelta(days=1))
+    shutil.rmtree(office.settings.home / "objects" / str(recording) / ".lock")
+    run(desk, runner, "sweep")
+    _grow_old(desk, key)
+    assert run(desk, runner, "sweep")[2].result["kept"] == [str(recording)]
+    assert orphans(office) == [key]
+
+
 def test_a_missing_object_met_while_locking_is_verified(desk, runner):
     recording = kept(desk)[0].id
     (desk.office.settings.home / "objects" / recording / "payload").unlink()
@@ -325,6 +365,30 @@ def test_scrub_takes_what_was_read_longest_ago_and_all_in_time(desk, runner):
         for one in (first, second):
             jobs.note_verified(uow, one, [], long_ago)
     assert run(desk, runner, "scrub", slot="3")[2].result == {"asked": 2}
+
+
+def test_scrub_tells_what_is_strange_in_the_store(desk, runner):
+    assert "wrong" not in run(desk, runner, "scrub", slot="1")[2].result
+    (desk.office.settings.home / "objects" / "notes.txt").write_text("x")
+    told = run(desk, runner, "scrub", slot="2")[2].result
+    assert [one["subject"] for one in told["wrong"]] == ["notes.txt"]
+    assert (told["asked"], told["count"]) == (1, 1)
+    with desk.office.catalogue.read() as session:
+        (entry,) = custody_log.LogReader(session).events_of("system:store")
+    assert (entry.act, entry.outcome, entry.details["count"]) == ("store.check", "failure", 1)
+
+
+def test_a_store_that_cannot_be_listed_holds_up_no_verification(desk, runner, monkeypatch):
+    def unlisted(_prefix=""):
+        raise StoreUnavailableError(problem="away")
+
+    monkeypatch.setattr(desk.office.objects, "strangers", unlisted)
+    job = ask(desk, "scrub")
+    assert runner.run(job, 1, STEP) == "again"
+    with desk.office.catalogue.write() as uow:
+        jobs.by_id(uow.session, job).failures = jobs.TRIES - 1
+    assert runner.run(job, 2, STEP) == "done"
+    assert row(desk, job).result == {"asked": 1, "unlisted": "store-unavailable"}
 
 
 def test_an_orphan_is_told_first_and_removed_only_after_the_grace(desk, runner):

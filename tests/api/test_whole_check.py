@@ -1,5 +1,8 @@
 """`verify --all`: whatever is touched behind the service's back is named."""
 
+import io
+import os
+
 import pytest
 
 from api.whole_check import orphans, whole_check
@@ -61,6 +64,47 @@ def test_a_lock_that_was_shortened_is_named(desk):
     lock.chmod(0o600)
     lock.write_text('{"mode":"COMPLIANCE","retain_until":"2026-01-01T00:00:00+00:00"}')
     assert found(desk) == {("weak-lock", f"{first.name}/payload")}
+
+
+@pytest.mark.parametrize("how", ["lost", "truncated"])
+def test_a_lock_whose_note_is_lost_is_named(desk, how):
+    (first, *_) = objects(desk)
+    note = first / ".lock" / "payload.json"
+    if how == "lost":
+        note.unlink()
+    else:
+        os.truncate(note, 3)
+    assert found(desk) == {("lost-lock", f"{first.name}/payload")}
+
+
+def test_what_an_intruder_left_in_a_folder_is_named(desk):
+    (first, *_) = objects(desk)
+    (first / "payload.bak").write_text("x")
+    (first.parent / "notes.txt").write_text("x")
+    assert found(desk) == {
+        ("strange-object", f"{first.name}/payload.bak"),
+        ("strange-object", "notes.txt"),
+    }
+    assert orphans(desk.office) == []
+
+
+def test_what_an_intruder_left_in_a_bucket_is_named(desk, s3_server):
+    """The office's objects, moved into a bucket; then somebody came who has its key."""
+    there = s3_server.store()
+    here = desk.office.objects
+    for key in here.keys():  # noqa: SIM118 - a store, not a dict
+        there.put(key, [here.read(key, 0, here.facts(key).size)])
+        there.lock(key, here.facts(key).retain_until)
+    desk.office.objects = there
+    assert found(desk) == set()
+    (key, *_) = [key for key in there.keys() if key.endswith("payload")]  # noqa: SIM118
+    there._client.put_object(there._bucket, key, io.BytesIO(b"forged"), 6)
+    there._client.remove_object(there._bucket, key)
+    named = [(one.what, one.subject, one.facts["kind"]) for one in whole_check(desk.office)]
+    assert sorted(named) == [
+        ("strange-object", key, "delete-marker"),
+        ("strange-object", key, "version"),
+    ]
 
 
 def test_another_recordings_envelope_is_named_as_swapped(desk):

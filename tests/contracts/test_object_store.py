@@ -16,13 +16,14 @@ import pytest
 from storage.digest import Digest
 from storage.errors import (
     FixityError,
+    LockLostError,
     ObjectConflictError,
     ObjectMissingError,
     RetentionError,
     VaultError,
 )
 from storage.recording import new_recording_id
-from storage.vault.objects import ENVELOPE, PAYLOAD, RECORD, RENDITION, LockMode, key_of
+from storage.vault.objects import ENVELOPE, PAYLOAD, RECORD, RENDITION, LockMode, key_of, size_of
 from storage.vault.parts import added_to, mark_of
 
 MIB = 1 << 20
@@ -108,6 +109,27 @@ def test_an_envelope_or_a_rendition_is_locked_in_governance(store, recording, no
     store.put(key, [b"{}"])
     store.lock(key, now + timedelta(days=1))
     assert store.facts(key).mode is LockMode.GOVERNANCE
+
+
+@pytest.mark.parametrize("how", ["lock", "hold"])
+def test_what_is_lost_of_a_lock_is_never_taken_for_none(place, recording, now, how):
+    """A store that writes locks beside its objects can lose what it wrote; another cannot."""
+    store, key = place.open(), key_of(recording, PAYLOAD)
+    store.put(key, [b"evidence"])
+    if how == "lock":
+        store.lock(key, now + timedelta(days=100))
+    else:
+        store.hold(key)
+    place.lose_locks()
+    for one in (store, place.open()):
+        with pytest.raises((LockLostError, RetentionError)):
+            one.delete(key, now)
+        assert one.digest(key) == Digest.of(b"evidence")
+        assert (one.read(key, 0, 9), size_of(one, key)) == (b"evidence", 8)
+    store.lock(key, now + timedelta(days=100))
+    assert store.facts(key).retain_until == now + timedelta(days=100)
+    with pytest.raises(RetentionError):
+        store.delete(key, now + timedelta(days=99))
 
 
 def test_an_unlocked_orphan_may_be_deleted(store, recording, now):
@@ -206,6 +228,53 @@ def test_another_process_sees_what_was_deleted_and_put_anew(place, recording, no
         other.read(key, 0, 9)
     one.put(key, [b"second"])
     assert other.read(key, 0, 9) == b"second"
+
+
+# Strangers
+
+
+def test_what_others_put_into_a_store_is_told_and_changes_nothing(place, recording, now):
+    store, key = place.open(), key_of(recording, PAYLOAD)
+    store.identity()
+    store.put(key, [b"evidence"])
+    store.lock(key, now + timedelta(days=1))
+    assert list(store.strangers()) == []
+    put = place.intrude(key)
+    for one in (store, place.open()):
+        assert {(found.name, found.kind) for found in one.strangers()} == put
+        own = {(found.name, found.kind) for found in one.strangers(f"{recording}/")}
+        assert own == {(name, kind) for name, kind in put if name.startswith(str(recording))}
+        assert one.digest(key) == Digest.of(b"evidence")
+        assert one.facts(key).retain_until == now + timedelta(days=1)
+    with pytest.raises(RetentionError):
+        store.delete(key, now)
+
+
+def test_names_that_are_none_of_ours_are_no_objects(place, recording):
+    store, key = place.open(), key_of(recording, PAYLOAD)
+    store.put(key, [b"evidence"])
+    place.intrude(key)
+    assert set(store.keys()) <= {key, key_of(recording, RECORD)}  # a link stands in its place
+
+
+def test_nothing_in_the_life_of_an_object_is_strange(place, recording, now):
+    store = place.open()
+    for part in (PAYLOAD, RECORD, ENVELOPE, RENDITION):
+        key = key_of(recording, part)
+        handle, other = store.begin(key), store.begin(key)
+        mark = store.add_part(key, handle, 1, 0, b"evidence")
+        assert list(store.strangers()) == []
+        store.complete(key, handle, [mark], 8)
+        store.put(key, [b"evidence"])
+        store.abort(key, other)
+        store.hold(key)
+        store.release(key)
+        assert list(store.strangers()) == []
+        store.delete(key, now)
+    assert list(store.strangers()) == []
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: place.open().put(key_of(recording, PAYLOAD), [b"x"]), range(4)))
+    assert list(store.strangers()) == []
 
 
 # Parts

@@ -17,7 +17,13 @@ from storage.catalogue.audit import audit
 from storage.catalogue.dispositions import DispositionError, StillKeptError
 from storage.catalogue.holds import NewHold
 from storage.destruction import CERTIFICATE_DOMAIN, ClockDoubtedError
-from storage.errors import ArchiveAwayError, ConflictError, DestroyedError, RetentionError
+from storage.errors import (
+    ArchiveAwayError,
+    ConflictError,
+    DestroyedError,
+    LockLostError,
+    RetentionError,
+)
 from storage.signing import verify_document
 from storage.vault.folder_objects import FolderObjects
 from storage.vault.objects import ENVELOPE, PARTS, PAYLOAD
@@ -77,6 +83,38 @@ def test_what_is_due_goes_with_tombstone_entry_and_certificate(archive):
     assert [one["name"] for one in body["approved_by"]] == ["李四"]
     assert body["destroyed"][0]["rules"] == ["keep-ordinary"]
     assert wrong == []
+
+
+def test_from_the_point_of_no_return_on_it_answers_for_its_bytes_no_more(archive):
+    recording = archive.keep()
+    row = archive.row(recording)
+    archive.at += ORDINARY
+    answers = {}
+
+    def ask(step):
+        with archive.catalogue.read() as session:
+            answers[step] = (
+                recordings.by_digest(session, "R1", row.sha256) is not None,
+                recordings.same_size(session, "R1", row.size),
+            )
+
+    archive.on_step = ask
+    archive.execute(archive.decided(recording))
+    kept = {step for step, found in answers.items() if found == (True, True)}
+    assert kept == {"begun", "envelope-deleted"}  # not committed yet: it may turn back
+    assert set(answers.values()) == {(True, True), (False, False)}
+    assert {"shredded", "payload-deleted", "gone", "certified"} <= set(answers)
+
+
+def test_what_nobody_knows_the_lock_of_is_not_destroyed(archive, tmp_path):
+    recording = archive.keep()
+    archive.at += ORDINARY
+    disposition = archive.decided(recording)
+    note = tmp_path / "objects" / recording / ".lock" / "payload.json"
+    note.unlink()
+    with pytest.raises(LockLostError):
+        archive.execute(disposition)
+    assert archive.row(recording).destroyed_at is None
 
 
 def test_no_byte_of_the_envelope_is_left_in_the_database(archive, tmp_path):

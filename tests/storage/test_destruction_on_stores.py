@@ -3,6 +3,7 @@
 The clock begins half a year before the server's own, so that ordinary footage is due now.
 """
 
+import io
 import os
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -17,12 +18,12 @@ from policies.stages import ActionKind
 from policies.terms import HoldReason
 from policies.trusted_time import Told
 from storage import holding
-from storage.catalogue import holds
+from storage.catalogue import custody_log, holds, recordings
 from storage.catalogue.holds import NewHold
 from storage.errors import RetentionError
 from storage.vault.folder_objects import FolderObjects, set_immutable
 from storage.vault.minio_objects import MinioObjects
-from storage.vault.objects import PARTS, PAYLOAD
+from storage.vault.objects import ENVELOPE, PARTS, PAYLOAD
 from storage.vault.tiered_objects import TieredObjects
 from tests.keeping import ORDINARY, WHO, Archive
 from tests.servers.database import Database
@@ -33,7 +34,7 @@ def store(request, tmp_path):
     """A store, and a way to delete in it that asks nothing of ours."""
     if request.param == "folder":
         objects = FolderObjects(tmp_path / "objects", os.urandom)
-        yield SimpleNamespace(objects=objects, erase=objects.delete)
+        yield SimpleNamespace(objects=objects, erase=objects.delete, intrude=None)
         for path in tmp_path.rglob("*"):
             set_immutable(path, immutable=False)
         return
@@ -53,7 +54,11 @@ def store(request, tmp_path):
         for version in found:
             raw.remove_object(bucket.bucket, key, version_id=version.version_id)
 
-    yield SimpleNamespace(objects=objects, erase=erase)
+    def intrude(key):
+        raw.put_object(bucket.bucket, key, io.BytesIO(b"forged"), 6)
+        raw.remove_object(bucket.bucket, key)
+
+    yield SimpleNamespace(objects=objects, erase=erase, intrude=intrude)
 
 
 @pytest.fixture
@@ -95,6 +100,31 @@ def test_what_has_a_copy_in_an_archive_goes_there_too(archive, store, tmp_path):
     assert archive.execute(archive.decided(recording)) == {"gone": 1}
     assert archive.gone(recording)
     assert list(store.objects.keys()) == []
+
+
+def test_strange_versions_that_go_along_stand_in_the_entries(archive, store):
+    if store.intrude is None:
+        pytest.skip("a folder has no versions")
+    recording = archive.keep()
+    store.intrude(archive.key_of(recording, PAYLOAD))
+    store.intrude(archive.key_of(recording, ENVELOPE))
+    to_the_present(archive)
+    assert archive.execute(archive.decided(recording)) == {"gone": 1}
+    assert list(archive.objects.strangers()) == []
+    with archive.catalogue.read() as session:
+        events = custody_log.LogReader(session).events_of(recordings.subject_of(recording))
+    for act in ("recording.destroy-begin", "recording.destroy"):
+        (entry,) = (event for event in events if event.act == act)
+        told = sorted(
+            (one["name"].rpartition("/")[2], one["kind"]) for one in entry.details["strangers"]
+        )
+        assert told == [
+            (ENVELOPE, "delete-marker"),
+            (ENVELOPE, "version"),
+            (PAYLOAD, "delete-marker"),
+            (PAYLOAD, "version"),
+        ]
+        assert all(one["version"] for one in entry.details["strangers"])
 
 
 @pytest.mark.parametrize("kept_by", ["lock", "hold", "link"])

@@ -162,6 +162,9 @@ def test_every_released_state_is_brought_to_the_newest_with_its_rows(empty, old)
     check_newest(empty)
     check_nothing_lost(before, content(empty))
     with empty._reader.begin() as connection:
+        if connection.dialect.name == "sqlite":
+            assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
+            assert connection.exec_driver_sql("PRAGMA integrity_check").all() == [("ok",)]
         for table in Base.metadata.sorted_tables:
             connection.execute(select(func.count()).select_from(table))
             connection.execute(select(table))

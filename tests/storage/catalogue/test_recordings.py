@@ -1,16 +1,18 @@
 """What is accessioned once, and what may change about it."""
 
+import sqlite3
 from datetime import timedelta
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from storage.catalogue import recordings
 from storage.catalogue.custody_log import LogReader
 from storage.catalogue.recordings import Answers, RecordingFilter
-from storage.custody.event import Outcome
+from storage.custody.event import Outcome, PremisType
 from storage.digest import Digest
-from storage.errors import ConflictError, NotFoundError
+from storage.errors import ConflictError, DestroyedError, NotFoundError
 from storage.recording import MediaKind
 
 
@@ -89,6 +91,65 @@ def test_a_size_never_seen_needs_no_digest(catalogue, one):
         assert not recordings.same_size(session, "R2", one.size)
         assert recordings.by_digest(session, "R1", one.sha256).id == one.id
         assert recordings.by_digest(session, "R2", Digest.of(b"footage")) is None
+
+
+def destroy(catalogue, row):
+    """Pass the point of no return, as `storage/destruction.py` does it."""
+    with catalogue.write() as uow:
+        gone = recordings.by_id(uow.session, row.id)
+        gone.destroyed_at, gone.envelope_text = uow.at, ""
+        subject = recordings.subject_of(gone.id)
+        uow.record("recording.destroy", PremisType.DELETION, gone, actor="system", subject=subject)
+
+
+def test_what_was_destroyed_answers_for_nothing(catalogue, one):
+    destroy(catalogue, one)
+    with catalogue.read() as session:
+        assert not recordings.same_size(session, "R1", one.size)
+        assert recordings.by_digest(session, "R1", one.sha256) is None
+
+
+def test_bytes_that_come_again_after_their_destruction_are_a_new_recording_that_names_it(
+    catalogue, new, one
+):
+    destroy(catalogue, one)
+    with catalogue.write() as uow:
+        (second,) = recordings.accession(uow, new())
+    (event,) = events_of(catalogue, second)
+    assert (second.id != one.id, event.details["repeats"]) == (True, one.id)
+    with catalogue.write() as uow:
+        again, twin, other = recordings.accession(uow, new(), new(), new(serial="R2"))
+    assert (again.id, twin.id) == (second.id, second.id)  # it answers for its bytes from now on
+    assert "repeats" not in events_of(catalogue, other)[0].details
+    destroy(catalogue, second)
+    with catalogue.write() as uow:
+        third, twin = recordings.accession(uow, new(), new())
+    assert (twin.id, events_of(catalogue, third)[0].details["repeats"]) == (third.id, second.id)
+
+
+def test_the_id_of_what_was_destroyed_is_never_given_again(catalogue, new):
+    same = new()
+    with catalogue.write() as uow:
+        (row,) = recordings.accession(uow, same)
+    destroy(catalogue, row)
+    with pytest.raises(DestroyedError), catalogue.write() as uow:
+        recordings.accession(uow, same)
+
+
+def test_what_was_destroyed_gets_no_receipt(catalogue, one):
+    destroy(catalogue, one)
+    with pytest.raises(DestroyedError), catalogue.write() as uow:
+        recordings.keep_receipts(uow, {one.id: "receipt"})
+
+
+def test_the_database_itself_refuses_to_keep_the_same_bytes_twice(catalogue, new, database, one):
+    with catalogue.write() as uow:
+        (other,) = recordings.accession(uow, new(b"other"))
+    twice = ("UPDATE recording SET sha256 = ? WHERE id = ?", one.sha256, other.id)
+    with pytest.raises((sqlite3.IntegrityError, psycopg.errors.UniqueViolation)):
+        database.execute(*twice)
+    destroy(catalogue, one)
+    database.execute(*twice)
 
 
 def test_a_receipt_is_kept_and_logged_once(catalogue, one):

@@ -32,7 +32,7 @@ from storage.errors import (
 )
 from storage.recording import new_recording_id
 from storage.vault.minio_objects import MinioObjects, _Client
-from storage.vault.objects import ENVELOPE, PAYLOAD, RECORD, key_of
+from storage.vault.objects import ENVELOPE, PAYLOAD, RECORD, StrangerKind, key_of
 from storage.vault.s3_address import S3Address, S3Key
 
 MIB = 1 << 20
@@ -160,6 +160,35 @@ def test_a_delete_marker_and_a_second_version_change_nothing(store, direct, addr
         assert one.put(key, [b"evidence"]).size == 8
         with pytest.raises(ObjectConflictError):
             one.put(key, [b"forged!!"])
+
+
+def test_strangers_of_a_long_list_are_told_page_by_page(store, direct, address, now, monkeypatch):
+    """Also where the versions of one name stand on two pages."""
+    keys = [key_of(new_recording_id(now, os.urandom(10)), PAYLOAD) for _ in range(3)]
+    for key in keys:
+        store.put(key, [b"evidence"])
+        for number in range(3):
+            direct.put_object(address.bucket, key, io.BytesIO(b"%d" % number), 1)
+        direct.remove_object(address.bucket, key)
+    pages = []
+    listed = store._client._list_objects
+
+    def of_two(*given, **more):
+        pages.append(given)
+        return listed(*given, **more | {"max_keys": 2})
+
+    monkeypatch.setattr(store._client, "_list_objects", of_two)
+    found = [(one.name, one.kind) for one in store.strangers()]
+    kinds = [StrangerKind.VERSION] * 3 + [StrangerKind.MARKER]
+    assert sorted(found) == sorted((key, kind) for key in keys for kind in kinds)
+    assert len(pages) == 1  # one listing, of as many pages as it takes
+    assert len({one.version for one in store.strangers()}) == len(found)
+
+
+def test_a_twin_of_the_same_bytes_is_no_stranger(store, direct, address, key):
+    store.put(key, [b"evidence"])
+    direct.put_object(address.bucket, key, io.BytesIO(b"evidence"), 8)
+    assert list(store.strangers()) == []
 
 
 def _key(store: MinioObjects) -> S3Key:
