@@ -15,7 +15,7 @@ from pathlib import Path
 
 from api.settings import Settings
 from api.whole_check import whole_check
-from api.wiring import MOVED, Office, hold_station, prepare_objects
+from api.wiring import MOVED, Office, hold_station
 from storage import canonical
 from storage.catalogue import custody_log
 from storage.catalogue.publish import publish
@@ -67,10 +67,9 @@ def _move(old: Office, settings: Settings, heard: Heard) -> Moved:
         raise ConflictError(problem="the old office is not whole", first=wrong[0].en)
     if old.reception.waiting():
         raise ConflictError(problem="what persons handed in is not taken in yet")
-    prepare_objects(settings)
     for name in _FOLDERS:
         _copy_folder(old.settings.home / name, settings.home / name)
-    new = Office.open(settings)
+    new = Office.begin(settings)  # its catalogue is empty beside a signed head until all is here
     try:
         objects, size = _copy_objects(old.objects, new.objects, heard)
         copy_rows(old.catalogue, new.catalogue, heard)

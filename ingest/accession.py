@@ -70,6 +70,7 @@ class LocalCentre:
     recipients: frozenset[str]
     scene_key: bytes
     on_step: Callable[[str], None] = lambda _step: None
+    check_store: Callable[[], None] = lambda: None
     immediate: bool = True
     _read_back: dict[str, Digest] = field(default_factory=dict)
     _entering: Together[_Sealed, tuple[RecordingRow, bool]] = field(init=False)
@@ -98,6 +99,7 @@ class LocalCentre:
         expected: int,  # noqa: ARG002 - the store says itself when it is full
     ) -> Stored:
         """See Centre.put_payload."""
+        self.check_store()
         stored = self.objects.put(key_of(recording, PAYLOAD), blocks)
         self.remember(stored)
         self.on_step("payload-stored")
@@ -113,7 +115,9 @@ class LocalCentre:
         """Take responsibility as `accession` does, for a record that was just verified.
 
         `payload` is what was just read back, where it arrived in parts.
+        Raises: StoreReplacedError (nothing is taken into another store than this office's), too.
         """
+        self.check_store()
         if payload is not None:
             self.remember(payload)
         self._verify_objects(sealed, envelope)

@@ -9,7 +9,7 @@ import typer
 from api.commands.terminal import bay_bars, say_json, say_result
 from api.problems import reason_en, reason_zh
 from api.settings import Settings
-from api.wiring import Office, open_or_found
+from api.wiring import Office
 from ingest.bay import Bay, Outcome, Result
 from ingest.clear import Clearing
 from ingest.settle import Patience
@@ -27,7 +27,7 @@ def ingest(
 ) -> None:
     """采集一个文件夹或文件。 Ingest a folder or a file, once; the source is left as it is."""
     settings = Settings()
-    office = open_or_found(settings)
+    office = Office.open(settings)
     try:
         results = _ingest(office, path, json=json)
     finally:

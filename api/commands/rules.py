@@ -17,6 +17,7 @@ from policies.rulebook import explain as explained
 from policies.terms import APPROVER_ZH, WAIVER_ZH, Approver, WaiverReason
 from storage.catalogue import cases
 from storage.catalogue.tables import CaseRow
+from storage.errors import NoOfficeError
 
 app = typer.Typer(no_args_is_help=True)
 _SEVERITY = {
@@ -63,9 +64,11 @@ def explain(
 
 def _explain_case(settings: Settings, name: str, *, json: bool) -> None:
     """Explain a case by its number or id. Raises: ApiError(not-found)."""
-    if not settings.keys.is_dir():
-        raise ApiError("not-found", what="rule", id=name[:80])
-    office = Office.open(settings)
+    try:
+        office = Office.open(settings)
+    except NoOfficeError as error:
+        what = f"rule, and no office in {error.facts['home']}"
+        raise ApiError("not-found", what=what, id=name[:80]) from error
     try:
         with office.catalogue.read() as session:
             row = cases.case_by_number(session, name) or session.get(CaseRow, name)

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from storage.catalogue.database import opened, told, writing
+from storage.catalogue.database import check_file, create_file, opened, told, writing
 
 _BUSY_S = 30
 
@@ -104,8 +104,8 @@ class JournalStore:
     """The journal's file, opened; every `write` is one durable transaction."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._engine = opened(f"sqlite:///{path}", _BUSY_S)
+        self._engine = opened(f"sqlite:///{path}", _BUSY_S, name="journal")
+        create_file(self._engine)
         self._writer = writing(self._engine)
         self._joined = threading.local()
         with told("journal"):
@@ -115,7 +115,8 @@ class JournalStore:
     def write(self) -> Iterator[Session]:
         """Open one transaction, or join this thread's; it is on the disk when the block ends.
 
-        Raises: CatalogueBusyError (locked for 30 s), StorageFullError, CatalogueUnavailableError.
+        Raises: CatalogueBusyError (locked for 30 s), StorageFullError, CatalogueUnavailableError,
+        CatalogueReplacedError (the open file is not the one at its path; nothing is kept).
         """
         if (joined := getattr(self._joined, "session", None)) is not None:
             yield joined
@@ -125,6 +126,15 @@ class JournalStore:
             Session(self._writer, expire_on_commit=False) as session,
             session.begin(),
         ):
+            check_file(session)
+            yield session
+            check_file(session)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Open a view of the journal. Raises: as `write`."""
+        with told("journal"), Session(self._engine, expire_on_commit=False) as session:
+            check_file(session)
             yield session
 
     @contextmanager
@@ -145,13 +155,13 @@ class JournalStore:
             SubmissionRow.size == size,
             SubmissionRow.mtime_ns == mtime_ns,
         )
-        with Session(self._engine, expire_on_commit=False) as session:
+        with self.read() as session:
             return session.scalar(wanted)
 
     def rows(self, **equal: Any) -> list[SubmissionRow]:
         """Return the rows whose columns equal the given values, oldest first."""
         wanted = select(SubmissionRow).filter_by(**equal).order_by(SubmissionRow.id)
-        with Session(self._engine, expire_on_commit=False) as session:
+        with self.read() as session:
             return list(session.scalars(wanted))
 
     def backlog(self, state: str) -> list[BacklogRow]:
@@ -168,7 +178,7 @@ class JournalStore:
             .where(SubmissionRow.state == state)
             .group_by(SubmissionRow.bay, SubmissionRow.source)
         )
-        with Session(self._engine) as session:
+        with self.read() as session:
             return [BacklogRow(*row) for row in session.execute(wanted)]
 
     def add(self, **columns: Any) -> SubmissionRow:
@@ -196,7 +206,7 @@ class JournalStore:
 
     def bays(self) -> list[BayRow]:
         """Return the last known state of every bay, by name."""
-        with Session(self._engine, expire_on_commit=False) as session:
+        with self.read() as session:
             return list(session.scalars(select(BayRow).order_by(BayRow.name)))
 
     def add_note(self, **columns: Any) -> None:
@@ -206,7 +216,7 @@ class JournalStore:
 
     def notes(self) -> list[NoteRow]:
         """Return the notes that wait, oldest first."""
-        with Session(self._engine, expire_on_commit=False) as session:
+        with self.read() as session:
             return list(session.scalars(select(NoteRow).order_by(NoteRow.number)))
 
     def drop_note(self, number: int) -> None:

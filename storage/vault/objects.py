@@ -172,6 +172,9 @@ class ObjectStore(Protocol):
         Who remembers it notices a store that was swapped for another one, or for an empty one.
         """
 
+    def find_identity(self) -> str | None:
+        """Return the name that `identity` made, None where there is none; makes nothing."""
+
 
 def kept_as_well(store: ObjectStore, keeper: ObjectStore, key: str) -> None:
     """Make sure that another store keeps an object as this one does.
