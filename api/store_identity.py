@@ -36,7 +36,7 @@ def recognise_store(
         return name
     for row in rows:
         payload = row.archived_at is not None or holds_payload(objects, row)
-        if found is None or not payload or not _holds_record(objects, row):
+        if not payload or not _holds_record(objects, row):
             raise not_ours(known, row, where)
     return remember_store(known, objects)
 

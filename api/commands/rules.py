@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from api.commands.terminal import OUT, say_json
+from api.commands.terminal import ERR, OUT, say_json
 from api.explained import explanation, lines
 from api.problems import ApiError
 from api.settings import Settings
@@ -63,12 +63,12 @@ def explain(
 
 
 def _explain_case(settings: Settings, name: str, *, json: bool) -> None:
-    """Explain a case by its number or id. Raises: ApiError(not-found)."""
+    """Explain a case by its number or id. Raises: ApiError(not-found), NoOfficeError."""
     try:
         office = Office.open(settings)
-    except NoOfficeError as error:
-        what = f"rule, and no office in {error.facts['home']}"
-        raise ApiError("not-found", what=what, id=name[:80]) from error
+    except NoOfficeError:
+        ERR.print(f"没有这条规则 no such rule: {name[:80]}", markup=False)
+        raise
     try:
         with office.catalogue.read() as session:
             row = cases.case_by_number(session, name) or session.get(CaseRow, name)
