@@ -120,5 +120,5 @@ def _head(file: Path) -> int | None:
         return untrusted_checkpoint(file.read_text(encoding="utf-8")).size
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (SignatureError, ValueError):
+    except (OSError, SignatureError, ValueError):
         return _UNREADABLE

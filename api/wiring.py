@@ -390,7 +390,6 @@ class Office:
 
         The caller has made sure that nothing of another office is there. Raises: as `open`.
         """
-        make_bucket(settings)
         catalogue = open_catalogue(settings)
         try:
             catalogue.migrate(new=True)
@@ -590,6 +589,7 @@ def found(settings: Settings, recovery_out: Path | None = None) -> Office:
     finally:
         catalogue.close()
     parts.require_room()
+    make_bucket(settings)
     settings.home.mkdir(parents=True, exist_ok=True)
     settings.home.chmod(0o700)
     if not parts.keys:
