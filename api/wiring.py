@@ -141,18 +141,22 @@ def open_store(settings: Settings, catalogue: Catalogue) -> tuple[ObjectStore, K
     Raises: StoreSetupError (cannot keep evidence, or nothing says that it is this office's),
     StoreReplacedError (is not the store that this office knows).
     """
-    with catalogue.read() as session:
-        rows = recordings.samples(session)
+    memory, root = settings.home / "object-store.id", settings.home / "objects"
+    rows: Sequence[RecordingRow] = ()
+    if not memory.exists():
+        with catalogue.read() as session:
+            rows = recordings.samples(session)
     objects: ObjectStore
-    root = settings.home / "objects"
     if settings.objects_url is not None:
         objects = MinioObjects.open(*_bucket(settings), entropy)
-    elif rows and not root.is_dir():  # never made anew: a disk may not be mounted
+    elif (
+        rows or memory.exists()
+    ) and not root.is_dir():  # never made anew: a disk may not be mounted
         raise StoreReplacedError(store=str(root), found="-", known="-")
     else:
         objects = FolderObjects(root, entropy, immutable=settings.immutable)
     where = settings.objects_url or str(root.absolute())
-    name = recognise_store(settings.home / "object-store.id", objects, rows, where)
+    name = recognise_store(memory, objects, rows, where)
     known = KnownStore(
         objects, name, where, time.monotonic, _STORE_S if settings.objects_url else 0.0
     )
