@@ -1,13 +1,16 @@
 """The HTTP service: one application over one opened office. Routes only authorise, call, answer."""
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from fastapi.responses import JSONResponse
 
 from api.console.pages import console
 from api.gate import Guard, ServiceHere, add_handlers
+from api.problems import problem
 from api.routes import (
     administration,
     bays,
@@ -32,6 +35,10 @@ from api.routes import (
 from api.schemas import Problem
 from api.service import Service
 from api.wiring import software
+from storage.errors import LiuhenError
+
+LOG = logging.getLogger("liuhen.http")
+_NOT_READY = 503
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": text}
@@ -107,8 +114,16 @@ def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@_health.get("/readyz")
-def readyz(service: ServiceHere) -> dict[str, str]:
-    """Tell that the catalogue answers too."""
-    service.ready()
-    return {"status": "ready"}
+@_health.get(
+    "/readyz",
+    response_model=dict[str, str],
+    responses={503: {"model": Problem, "description": "Not ready"}},
+)
+def readyz(service: ServiceHere) -> Any:
+    """Tell that catalogue, log, keys and store are those that were opened; 503 where not."""
+    try:
+        return service.readiness.check()
+    except LiuhenError as error:
+        LOG.error("not ready: %s", error)  # noqa: TRY400 - its place says nothing more
+        body = problem(error, "/readyz") | {"status": _NOT_READY}
+        return JSONResponse(body, _NOT_READY, media_type="application/problem+json")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from api.settings import Settings
 from api.whole_check import whole_check
-from api.wiring import MOVED, Office, hold_station, prepare_objects
+from api.wiring import MOVED, Office, hold_station, look_at_home, make_bucket, open_catalogue
 from storage import canonical
 from storage.catalogue import custody_log
 from storage.catalogue.publish import publish
@@ -47,7 +47,8 @@ def migrate(old_home: Path, settings: Settings, heard: Heard = lambda _what, _n:
     Cut short anywhere, the same call goes on. Raises: ConflictError (the old office is not whole,
     the new place holds something else, or not everything arrived), StationBusyError, VaultError.
     """
-    old_settings = Settings(home=old_home)
+    old_settings = Settings.of_home(old_home)
+    _require_office(old_settings)
     if old_home.resolve() == settings.home.resolve():
         raise ConflictError(problem="old and new home are the same")
     lock = hold_station(old_home, old_settings.station)
@@ -61,16 +62,25 @@ def migrate(old_home: Path, settings: Settings, heard: Heard = lambda _what, _n:
         os.close(lock)
 
 
+def _require_office(settings: Settings) -> None:
+    """Make sure that there is an office, before so much as a lock is made beside it."""
+    catalogue = open_catalogue(settings)
+    try:
+        look_at_home(settings, catalogue).require_office()
+    finally:
+        catalogue.close()
+
+
 def _move(old: Office, settings: Settings, heard: Heard) -> Moved:
     head = publish(old.catalogue, old.signer, old.settings.home / "log")
     if wrong := list(whole_check(old)):
         raise ConflictError(problem="the old office is not whole", first=wrong[0].en)
     if old.reception.waiting():
         raise ConflictError(problem="what persons handed in is not taken in yet")
-    prepare_objects(settings)
+    make_bucket(settings)
     for name in _FOLDERS:
         _copy_folder(old.settings.home / name, settings.home / name)
-    new = Office.open(settings)
+    new = Office.begin(settings)  # its catalogue is empty beside a signed head until all is here
     try:
         objects, size = _copy_objects(old.objects, new.objects, heard)
         copy_rows(old.catalogue, new.catalogue, heard)

@@ -628,6 +628,13 @@ TABLE: dict[str, Words] = {
         "请存储管理员处理:{mend}",
         "The storage administrator mends it: {mend}",
     ),
+    "store-replaced": Words(
+        503,
+        "对象存储已不是本单位的存储({store}:应为 {known},实为 {found}),没有收入任何内容。",
+        "The object store is not this office's ({store} is {found}, not {known}); it took nothing.",
+        "请核对 LIUHEN_OBJECTS_URL、磁盘挂载和存储桶,换回原来的存储;记录仪内的文件没有清除。",
+        "Check LIUHEN_OBJECTS_URL, mounts and bucket, and bring it back; no recorder was cleared.",
+    ),
     "store-refused": Words(
         503,
         "对象存储拒绝了本系统的密钥,或者没有给它这项权限({refusal})。",
@@ -684,6 +691,53 @@ TABLE: dict[str, Words] = {
         "请检查数据库和磁盘,恢复后先查看结果再重试;记录仪内的文件没有清除。",
         "Check database and disk, then look before trying again; no recorder was cleared.",
     ),
+    "catalogue-replaced": Words(
+        503,
+        "正在使用的数据库文件({database})已被移走、删除或替换:{file};没有写入任何内容。",
+        "The database file in use ({database}) was moved, removed or replaced: {file}; nothing"
+        " was written.",
+        "请勿清除记录仪。先从 /proc/{pid}/fd 复制仍打开的数据库和 -wal,"
+        "再停止服务、放回文件、重新启动;步骤见 docs/OPERATIONS.md。",
+        "Clear no recorder. Copy the file and its -wal, still open, from /proc/{pid}/fd; then stop"
+        " the service, put them back, start again: see docs/OPERATIONS.md.",
+    ),
+    "no-office": Words(
+        404,
+        "目录 {home} 里没有单位,什么也没有新建。",
+        "There is no office in {home}; nothing was made.",
+        "请用 LIUHEN_HOME=… 指明本单位的目录;确要新建单位的,请运行 liuhen keys init。",
+        "Name the office's folder by LIUHEN_HOME=…; to found a new one, run liuhen keys init.",
+    ),
+    "founding-unfinished": Words(
+        409,
+        "目录 {home} 里的单位没有建完:有密钥,日志还没有开始。",
+        "The founding of the office in {home} was cut short: keys are there, no log yet.",
+        "请再次运行 liuhen keys init(县里:liuhen found),接着建完。",
+        "Run liuhen keys init again (a county: liuhen found); it goes on where it stopped.",
+    ),
+    "office-exists": Words(
+        409,
+        "目录 {home} 里已有单位和密钥,什么也没有改动。",
+        "There is an office with its keys in {home}; nothing was changed.",
+        "无需再建;另建单位请用 LIUHEN_HOME=… 指明新目录。",
+        "Nothing to do; for another office name a new folder by LIUHEN_HOME=….",
+    ),
+    "station-home": Words(
+        409,
+        "目录 {home} 属于已登记的采集站,不是单位。",
+        "{home} is the home of an enrolled station, not of an office.",
+        "请在县中心执行这条命令,或用 LIUHEN_HOME=… 指明单位的目录。",
+        "Run this at the centre, or name the office's folder by LIUHEN_HOME=….",
+    ),
+    "office-parts": Words(
+        409,
+        "目录 {home} 里的单位不完整,没有新建任何内容。有:{there_zh};缺:{missing_zh}。",
+        "The office in {home} is not whole, and nothing was made. There: {there_en};"
+        " missing: {missing_en}.",
+        "请从备份放回缺少的部分,或接好它所在的磁盘;切勿另建单位。步骤见 docs/OPERATIONS.md。",
+        "Put the missing part back from a backup, or mount its disk; never found anew."
+        " See docs/OPERATIONS.md.",
+    ),
     "catalogue-setup": Words(
         503,
         "数据库的设置不能保证证据不丢失:{problem}",
@@ -733,6 +787,23 @@ TABLE: dict[str, Words] = {
         "请改正后重新启动。",
         "Correct it and start again.",
     ),
+}
+
+# A part of an office; `{head}` and `{entries}` are sizes of its log.
+PARTS: dict[str, tuple[str, str]] = {
+    "keys": ("密钥(keys/)", "keys (keys/)"),
+    "head": (
+        "已签署的日志头(log-signer/head,{head} 条)",
+        "a signed head of {head} entries (log-signer/head)",
+    ),
+    "log": ("已公布的日志(log/)", "a published log (log/)"),
+    "catalogue": ("数据库(日志 {entries} 条)", "the catalogue ({entries} entries)"),
+    "objects": ("存储中的录像", "recordings in the object store"),
+}
+MISSING: dict[str, tuple[str, str]] = {
+    "keys": ("密钥(keys/)", "keys (keys/)"),
+    "head": ("已签署的日志头(log-signer/head)", "the signed head (log-signer/head)"),
+    "catalogue": ("数据库(没有或是空的)", "the catalogue (absent or empty)"),
 }
 
 # Why a file was not taken, or cannot be played, or waits: what happened; what to do.
@@ -929,7 +1000,7 @@ def bay_zh(state: str) -> str:
 def words(error: LiuhenError | RuleError) -> Words:
     """Return status and sentences of an error, its facts filled in."""
     found = TABLE.get(error.code, TABLE["internal"])
-    facts = _Facts(error.facts)
+    facts = _Facts(error.facts | _parts(error.facts))
     return Words(
         found.status,
         found.zh.format_map(facts),
@@ -937,6 +1008,18 @@ def words(error: LiuhenError | RuleError) -> Words:
         found.next_zh.format_map(facts),
         found.next_en.format_map(facts),
     )
+
+
+def _parts(facts: dict[str, Any]) -> dict[str, str]:
+    """Return how the parts of an office are called in a sentence, in both languages."""
+    return {
+        f"{fact}_{language}": comma.join(
+            table[part][index].format_map(_Facts(facts)) for part in facts[fact]
+        )
+        for fact, table in (("there", PARTS), ("missing", MISSING))
+        if fact in facts
+        for index, (language, comma) in enumerate((("zh", "、"), ("en", ", ")))
+    }
 
 
 def problem(error: LiuhenError | RuleError, instance: str = "") -> dict[str, Any]:

@@ -13,11 +13,12 @@ from uuid import UUID
 
 from api.identity import Identity, Visitor
 from api.problems import ApiError
+from api.readiness import Readiness
 from api.schemas import VerificationOut, WrongOut
 from api.whole_check import orphans, whole_check
 from api.wiring import Office
 from policies.access import Act, decide
-from storage.catalogue import custody_log, recordings
+from storage.catalogue import recordings
 from storage.catalogue.publish import publish
 from storage.catalogue.tables import RecordingRow
 from storage.custody.event import Outcome, PremisType
@@ -44,6 +45,7 @@ class Service:
 
     office: Office
     identity: Identity
+    readiness: Readiness
     _grants: dict[tuple[str, str], tuple[datetime, OpenedEnvelope]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -53,7 +55,7 @@ class Service:
         identity = Identity(
             office.catalogue, office.clock, office.entropy, office.settings.session_hours
         )
-        return cls(office, identity)
+        return cls(office, identity, Readiness(office))
 
     def authorise(
         self, visitor: Visitor, act: Act, township: str | None = None, subject: str = "system"
@@ -108,11 +110,6 @@ class Service:
         if reader.size != row.size:
             raise FixityError(part="payload", recording=row.id, problem="size")
         return reader
-
-    def ready(self) -> None:
-        """Make sure that the catalogue answers. Raises: CatalogueBusyError."""
-        with self.office.catalogue.read() as session:
-            custody_log.LogReader(session).checkpoint()
 
     def checkpoint(self) -> str:
         """Sign and publish the newest head of the log and return it. Raises: CustodyError."""

@@ -168,6 +168,11 @@ class Settings(BaseSettings):
         toml = TomlConfigSettingsSource(settings_cls, home / "liuhen.toml")
         return init_settings, env_settings, toml
 
+    @classmethod
+    def of_home(cls, home: Path) -> "Settings":
+        """Return the settings that stand in a home itself; the environment speaks of another."""
+        return _HomeAlone(home=home)
+
     @property
     def keys(self) -> Path:
         """The key ring's folder."""
@@ -182,3 +187,15 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The catalogue's database."""
         return self.database_url or f"sqlite:///{self.home / 'catalogue.db'}"
+
+
+class _HomeAlone(Settings):
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], *sources: Any, **named: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Leave the environment out."""
+        given, _environment, toml = super().settings_customise_sources(
+            settings_cls, *sources, **named
+        )
+        return given, toml

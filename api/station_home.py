@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from api.home_parts import ENROLMENT
 from api.problems import bay_reason_zh, bay_zh
 from api.settings import Settings
 from api.station_door import ENROL_DOMAIN, fingerprint, read_code
@@ -39,7 +40,6 @@ from storage.signing import SigningKey, VerifyKey, sign_document
 from storage.vault.folder_objects import FolderObjects
 from storage.vault.keys import KeyRing, SealKey, write_station_ring
 
-ENROLMENT = "enrolment.json"
 CA = "centre.pem"
 _GIB = 1 << 30
 _FILLING, _FULL = 0.8, 0.98  # shares of the spool's limit

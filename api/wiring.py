@@ -1,7 +1,8 @@
 """Builds every object once and hands out clock and randomness: the composition root.
 
-`found` makes a new office (keys, tables, the log's first head); `Office.open` opens one. The rooms
-below read no settings, no clock and no randomness but what they get from here.
+`found` makes a new office (keys, tables, the log's first head), and nothing else does;
+`Office.open` opens one that is whole. The rooms below read no settings, no clock and no randomness
+but what they get from here.
 """
 
 import fcntl
@@ -13,7 +14,9 @@ from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 
+from api.home_parts import HomeParts, folder_has_objects
 from api.settings import CAMERAS_BAY, RecordWhen, Settings
+from api.store_identity import holds_payload, not_ours, recognise_store, remember_store
 from api.trusted_time import TrustedTime
 from ingest.accession import LocalCentre
 from ingest.bay import Bay, Progress
@@ -34,17 +37,25 @@ from policies.rulebook import SHIPPED, load
 from policies.rules import Rulebook
 from policies.terms import SourceKind
 from policies.trusted_time import Told
-from storage.catalogue import custody_log, enrolment, people, uploads
+from storage.catalogue import enrolment, people, recordings, uploads
 from storage.catalogue.journal import JournalStore
+from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import Catalogue
 from storage.custody.signer import LogSigner
 from storage.destruction import Destruction
 from storage.digest import Algorithm
-from storage.durable import place
-from storage.errors import ArchiveAwayError, LiuhenError, NotFoundError, StoreSetupError
+from storage.errors import (
+    ArchiveAwayError,
+    LiuhenError,
+    NotFoundError,
+    OfficeExistsError,
+    StoreReplacedError,
+    StoreSetupError,
+)
 from storage.signing import VerifyKey
 from storage.vault.folder_objects import FolderObjects
 from storage.vault.keys import KeyRing
+from storage.vault.known_store import KnownStore
 from storage.vault.minio_objects import MinioObjects
 from storage.vault.objects import ObjectStore
 from storage.vault.s3_address import S3Address, S3Key
@@ -52,6 +63,7 @@ from storage.vault.tiered_objects import TieredObjects
 
 Step = Callable[[str], None]
 MOVED = "moved.json"
+_STORE_S = 5.0  # a bucket that was right is not asked for its name again before
 
 
 def clock() -> datetime:
@@ -82,36 +94,76 @@ class StationBusyError(LiuhenError):
     retryable = True
 
 
-def prepare_objects(settings: Settings) -> None:
-    """Make the object store ready for its first use; one that is ready stays as it is.
+def open_catalogue(settings: Settings) -> Catalogue:
+    """Return the catalogue of the settings; nothing is connected yet, and nothing made."""
+    password = settings.database_password_file
+    return Catalogue(
+        settings.database,
+        clock,
+        entropy,
+        password=_secret(password) if password is not None else None,
+    )
+
+
+def look_at_home(settings: Settings, catalogue: Catalogue, *, ask_store: bool = False) -> HomeParts:
+    """Return which parts of an office are there; a bucket is asked only where `ask_store` is said.
+
+    Raises: as `Catalogue.entries`; VaultError.
+    """
+
+    def has_objects() -> bool:
+        if settings.objects_url is None:
+            return folder_has_objects(settings.home / "objects")
+        return ask_store and _bucket_has_objects(settings)
+
+    return HomeParts.look(settings.home, settings.keys, catalogue.entries(), has_objects)
+
+
+def _bucket_has_objects(settings: Settings) -> bool:
+    try:
+        return next(MinioObjects.open(*_bucket(settings), entropy).keys(), None) is not None
+    except StoreSetupError:  # there is no such bucket yet, or none that could keep evidence
+        return False
+
+
+def make_bucket(settings: Settings) -> None:
+    """Make the bucket of the settings; one that can keep evidence stays as it is.
 
     Raises: StoreSetupError, VaultError.
     """
-    settings.home.mkdir(parents=True, exist_ok=True)
     if settings.objects_url is not None:
         MinioObjects(*_bucket(settings), entropy).create_bucket()
-    store(settings)
 
 
-def store(settings: Settings) -> ObjectStore:
-    """Open the object store of the settings, the same one as ever.
+def open_store(settings: Settings, catalogue: Catalogue) -> tuple[ObjectStore, KnownStore]:
+    """Open the object store of the settings, the same one as ever; the second watches that it is.
 
-    Raises: StoreSetupError (cannot keep evidence, or is not the store this office knows).
+    Raises: StoreSetupError (cannot keep evidence, or nothing says that it is this office's),
+    StoreReplacedError (is not the store that this office knows).
     """
+    memory, root = settings.home / "object-store.id", settings.home / "objects"
+    rows: Sequence[RecordingRow] = ()
+    if not memory.exists():
+        with catalogue.read() as session:
+            rows = recordings.samples(session)
     objects: ObjectStore
-    if settings.objects_url is None:
-        objects = FolderObjects(settings.home / "objects", entropy, immutable=settings.immutable)
-    else:
+    if settings.objects_url is not None:
         objects = MinioObjects.open(*_bucket(settings), entropy)
-    known, found = settings.home / "object-store.id", objects.identity()
-    if not known.exists():
-        place(known, found.encode())
-    elif known.read_text(encoding="utf-8") != found:
-        raise StoreSetupError(
-            bucket=settings.objects_url or "objects",
-            problem=f"this is store {found}, not the one that this office knows",
-            mend="LIUHEN_OBJECTS_URL",
-        )
+    elif (
+        rows or memory.exists()
+    ) and not root.is_dir():  # never made anew: a disk may not be mounted
+        raise StoreReplacedError(store=str(root), found="-", known="-")
+    else:
+        objects = FolderObjects(root, entropy, immutable=settings.immutable)
+    where = settings.objects_url or str(root.absolute())
+    name = recognise_store(memory, objects, rows, where)
+    known = KnownStore(
+        objects, name, where, time.monotonic, _STORE_S if settings.objects_url else 0.0
+    )
+    return _with_archive(settings, objects), known
+
+
+def _with_archive(settings: Settings, objects: ObjectStore) -> ObjectStore:
     if settings.archive is None:
         return objects
     opened: list[ObjectStore] = []  # a bucket is looked at once, a disk each time
@@ -127,10 +179,25 @@ def store(settings: Settings) -> ObjectStore:
     return TieredObjects(objects, attach)
 
 
-def attach_archive(settings: Settings, *, new: bool = False) -> ObjectStore:
+def adopt_archive(office: "Office") -> ObjectStore:
+    """Make the archive of the settings this office's; again changes nothing.
+
+    An office that archived before knows its archive: without `archive-store.id` only one that
+    holds what was archived is taken for it. Raises: ArchiveAwayError, StoreSetupError.
+    """
+    with office.catalogue.read() as session:
+        rows = recordings.samples(session, archived=True)
+    known = office.settings.home / "archive-store.id"
+    return attach_archive(office.settings, new=not known.exists(), archived=rows)
+
+
+def attach_archive(
+    settings: Settings, *, new: bool = False, archived: Sequence[RecordingRow] = ()
+) -> ObjectStore:
     """Open the archive, the same one as ever; `new` makes it this office's.
 
-    A disk that is not mounted is an empty folder: nothing is ever made in one unasked.
+    A disk that is not mounted is an empty folder: nothing is ever made in one unasked, nor where
+    it should hold what was `archived`.
     Raises: ArchiveAwayError, StoreSetupError.
     """
     where = settings.archive
@@ -141,14 +208,17 @@ def attach_archive(settings: Settings, *, new: bool = False) -> ObjectStore:
         address, key = _bucket(settings)
         address = S3Address.parse(where, settings.objects_ca_file)
         objects = MinioObjects.open(address, key, entropy)
-    elif new or (Path(where) / "store.json").is_file():
+    elif (new and not archived) or (Path(where) / "store.json").is_file():
         objects = FolderObjects(Path(where), entropy, immutable=settings.immutable)
     else:
         raise ArchiveAwayError(problem="the archive is not attached", archive=where)
-    known, found = settings.home / "archive-store.id", objects.identity()
+    known = settings.home / "archive-store.id"
     if new and not known.exists():
-        place(known, found.encode())
-    if not known.exists() or known.read_text(encoding="utf-8") != found:
+        for row in archived:
+            if not holds_payload(objects, row):
+                raise not_ours(known, row, where)
+        remember_store(known, objects)
+    if not known.exists() or known.read_text(encoding="utf-8") != objects.find_identity():
         raise ArchiveAwayError(problem="another archive than this office knows", archive=where)
     return objects
 
@@ -285,6 +355,7 @@ class Office:
     ring: KeyRing
     catalogue: Catalogue
     objects: ObjectStore
+    known_store: KnownStore
     signer: LogSigner
     rulebook: Rulebook
     centre: LocalCentre
@@ -303,21 +374,40 @@ class Office:
     def open(cls, settings: Settings, on_step: Step = _silent, *, moved: bool = False) -> "Office":
         """Open an office that was founded; one that was moved away only where `moved` is said.
 
-        Raises: KeyRingError (no keys yet), MovedError, RuleError, CatalogueBusyError.
+        Where there is none, or not all of it, nothing is made.
+        Raises: MovedError, NoOfficeError, FoundingUnfinishedError, StationHomeError,
+        OfficePartsError, KeyRingError, RuleError, StoreSetupError, StoreReplacedError,
+        CatalogueBusyError, CatalogueUnavailableError.
         """
-        home = settings.home
-        if (home / MOVED).exists() and not moved:
-            raise MovedError(home=str(home))
-        ring = KeyRing.load(settings.keys)
-        password = settings.database_password_file
-        catalogue = Catalogue(
-            settings.database,
-            clock,
-            entropy,
-            password=_secret(password) if password is not None else None,
-        )
+        if not moved:
+            _refuse_moved(settings.home)
+        catalogue = open_catalogue(settings)
+        try:
+            look_at_home(settings, catalogue).require_office()
+            return cls._over(catalogue, settings, on_step)
+        except BaseException:
+            catalogue.close()
+            raise
+
+    @classmethod
+    def begin(cls, settings: Settings, on_step: Step = _silent) -> "Office":
+        """Open an office whose catalogue is filled next: by its founding, or by a move.
+
+        The caller has made sure that nothing of another office is there. Raises: as `open`.
+        """
+        catalogue = open_catalogue(settings)
+        try:
+            catalogue.migrate(new=True)
+            return cls._over(catalogue, settings, on_step)
+        except BaseException:
+            catalogue.close()
+            raise
+
+    @classmethod
+    def _over(cls, catalogue: Catalogue, settings: Settings, on_step: Step) -> "Office":
+        home, ring = settings.home, KeyRing.load(settings.keys)
         catalogue.migrate()
-        objects = store(settings)
+        objects, known_store = open_store(settings, catalogue)
         origin = ring.verifying("log").name
         signer = LogSigner(ring.signing("log"), origin, home / "log-signer" / "head")
         rulebook = load(settings.rulebook or SHIPPED, settings.county)
@@ -331,6 +421,7 @@ class Office:
             recipients=frozenset(key.kid for key in ring.recipients),
             scene_key=ring.scene_key,
             on_step=on_step,
+            check_store=known_store.check,
         )
         journal = Journal(JournalStore(home / "station.db"), clock)
         uploads = Uploads(catalogue, objects, home / "uploads")
@@ -339,6 +430,7 @@ class Office:
             ring,
             catalogue,
             objects,
+            known_store,
             signer,
             rulebook,
             centre,
@@ -492,32 +584,50 @@ def _reception(settings: Settings, catalogue: Catalogue, on_step: Step) -> Recep
 def found(settings: Settings, recovery_out: Path | None = None) -> Office:
     """Make a new office: keys, tables, the log's empty head, its station.
 
-    Raises: KeyRingError when there are keys already: nothing is ever overwritten.
+    A founding that was cut short is gone on with. Nothing is ever overwritten, and nothing made
+    beside parts of an office.
+    Raises: OfficeExistsError, OfficePartsError, StationHomeError, MovedError, KeyRingError.
     """
+    _refuse_moved(settings.home)
+    catalogue = open_catalogue(settings)
+    try:
+        parts = look_at_home(settings, catalogue, ask_store=True)
+    finally:
+        catalogue.close()
+    parts.require_room()
+    make_bucket(settings)
     settings.home.mkdir(parents=True, exist_ok=True)
     settings.home.chmod(0o700)
-    KeyRing.create(
-        settings.keys,
-        station=settings.station,
-        origin=settings.log_origin,
-        recovery_out=recovery_out or settings.recovery_out,
-        entropy=entropy,
-    )
-    return open_or_found(settings)
-
-
-def open_or_found(settings: Settings) -> Office:
-    """Open the office; found it where there is none yet, or where founding was cut short.
-
-    Raises: as `Office.open`.
-    """
-    if not settings.keys.is_dir():
-        return found(settings)
-    office = Office.open(settings)
-    with office.catalogue.read() as session:
-        empty = custody_log.LogReader(session).size == 0
-    if empty and not office.signer.begun:
+    if not parts.keys:
+        KeyRing.create(
+            settings.keys,
+            station=settings.station,
+            origin=settings.log_origin,
+            recovery_out=recovery_out or settings.recovery_out,
+            entropy=entropy,
+        )
+    office = Office.begin(settings)
+    if not office.signer.begun:
         office.signer.begin(clock())
+    _add_own_station(office)
+    return office
+
+
+def found_or_open(settings: Settings, recovery_out: Path | None = None) -> Office:
+    """Found the office, or open the one that is there, with a station of the settings' name.
+
+    Raises: as `found` and `Office.open`.
+    """
+    try:
+        return found(settings, recovery_out)
+    except OfficeExistsError:
+        office = Office.open(settings)
+        _add_own_station(office)
+        return office
+
+
+def _add_own_station(office: Office) -> None:
+    settings = office.settings
     with office.catalogue.write() as uow:
         try:
             people.station(uow.session, settings.station)
@@ -529,4 +639,8 @@ def open_or_found(settings: Settings) -> Office:
                 township=settings.township,
                 actor="system",
             )
-    return office
+
+
+def _refuse_moved(home: Path) -> None:
+    if (home / MOVED).exists():
+        raise MovedError(home=str(home))

@@ -85,7 +85,7 @@ def _of(
         try:
             took = time.perf_counter()
             catalogue = Catalogue(url, clock, entropy)
-            catalogue.migrate()
+            catalogue.migrate(new=True)
             catalogue.close()  # filled past it; it opens again by itself
             fill(url, Stock(size, DUE))
             took = time.perf_counter() - took

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from api.settings import Settings
-from api.wiring import Office, open_or_found
+from api.wiring import Office, found_or_open
 from ingest.bay import Outcome
 from ingest.clear import When
 from ingest.settle import Patience
@@ -20,7 +20,7 @@ def office_in(folder: Path) -> Office:
     """
     bay = folder / "bay"
     bay.mkdir(parents=True, exist_ok=True)
-    return open_or_found(
+    return found_or_open(
         Settings(
             home=folder / "var",
             database_url=None,

@@ -76,6 +76,7 @@ class LocalCentre:
     recipients: frozenset[str]
     scene_key: bytes
     on_step: Callable[[str], None] = lambda _step: None
+    check_store: Callable[[], None] = lambda: None
     immediate: bool = True
     _read_back: dict[str, Digest] = field(default_factory=dict)
     _entering: Together[_Sealed, _Entered | None] = field(init=False)
@@ -128,6 +129,7 @@ class LocalCentre:
 
     def put_payload(self, recording: RecordingId, blocks: Iterable[Block], expected: int) -> Stored:
         """See Centre.put_payload."""
+        self.check_store()
         self.check_room(expected)
         stored = self.objects.put(key_of(recording, PAYLOAD), blocks)
         self.remember(stored)
@@ -146,7 +148,9 @@ class LocalCentre:
         `payload` is what was just read back, where it arrived in parts.
         Raises: ConflictError(problem=incomplete) when the objects were swept away meanwhile: then
         nothing was entered, and the upload begins anew. DestroyedError.
+        StoreReplacedError: nothing is taken into another store than this office's.
         """
+        self.check_store()
         if payload is not None:
             self.remember(payload)
         self._verify_objects(sealed, envelope)

@@ -140,6 +140,14 @@ class Journal:
             raise SubmissionError(reason="changed", submission=entry.id)
         return _entry(row)
 
+    def check(self) -> None:
+        """Make sure that the journal can be read, and is the file that was opened.
+
+        Raises: CatalogueReplacedError, CatalogueBusyError, CatalogueUnavailableError.
+        """
+        with self._store.read():
+            pass
+
     def together(self) -> AbstractContextManager[None]:
         """Return a block whose calls are durable all together, when it ends, or not at all."""
         return self._store.together()

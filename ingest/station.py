@@ -37,6 +37,7 @@ from ingest.watch import Candidate, MountGoneError, Refused
 from storage import canonical
 from storage.digest import Algorithm, Digest
 from storage.errors import (
+    CatalogueReplacedError,
     CatalogueSetupError,
     ConflictError,
     CustodyError,
@@ -46,6 +47,7 @@ from storage.errors import (
     StorageFullError,
     StoreClockError,
     StoreRefusedError,
+    StoreReplacedError,
     StoreSetupError,
     SubmissionError,
 )
@@ -62,11 +64,13 @@ _SHOWN_S = 0.5
 _NAMED = 20  # ignored files whose names a bay shows
 # Faults of the centre as a whole: whatever is tried next would meet the same one.
 _EVERY_FILES = (
+    CatalogueReplacedError,
     CatalogueSetupError,
     CustodyError,
     KeyRingError,
     StoreClockError,
     StoreRefusedError,
+    StoreReplacedError,
     StoreSetupError,
 )
 _PER_FILE_ROOM = frozenset({"objects", "spool"})  # a smaller file may still fit

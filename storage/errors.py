@@ -99,6 +99,12 @@ class StoreSetupError(VaultError):
     code = "store-setup"
 
 
+class StoreReplacedError(VaultError):
+    """The object store is another one than this office knows, or none any more; never retried."""
+
+    code = "store-replaced"
+
+
 class StoreRefusedError(VaultError):
     """The object store does not take our key, or does not let it do this."""
 
@@ -152,6 +158,15 @@ class CatalogueUnavailableError(LiuhenError):
     retryable = True
 
 
+class CatalogueReplacedError(LiuhenError):
+    """The open database is no longer the file at its path: what is written now would be lost.
+
+    Not retryable: somebody puts the file back and starts again.
+    """
+
+    code = "catalogue-replaced"
+
+
 class CatalogueSetupError(LiuhenError):
     """The database as it is set up cannot keep evidence; `mend` says what would mend it."""
 
@@ -180,6 +195,39 @@ class DestroyedError(ConflictError):
     """The recording was destroyed before: nothing can be done with it any more."""
 
     code = "destroyed"
+
+
+class NoOfficeError(LiuhenError):
+    """There is no office in this home, and only founding makes one."""
+
+    code = "no-office"
+
+
+class OfficeExistsError(LiuhenError):
+    """There is an office in this home: nothing of it is ever made anew."""
+
+    code = "office-exists"
+
+
+class FoundingUnfinishedError(LiuhenError):
+    """The founding of this office was cut short: it is gone on with before anything else."""
+
+    code = "founding-unfinished"
+
+
+class StationHomeError(LiuhenError):
+    """The home is an enrolled station's: no office is in it, and none is founded there."""
+
+    code = "station-home"
+
+
+class OfficePartsError(LiuhenError):
+    """Of an office some parts are here and others are not: nothing is founded beside them.
+
+    `there` and `missing` name parts (`keys`, `head`, `log`, `catalogue`, `objects`).
+    """
+
+    code = "office-parts"
 
 
 class EnrolmentError(LiuhenError):

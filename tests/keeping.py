@@ -65,7 +65,7 @@ class Archive:
 
     def found(self) -> "Archive":
         """Make tables, a station and three persons."""
-        self.catalogue.migrate()
+        self.catalogue.migrate(new=True)
         with self.catalogue.write() as uow:
             people.add_station(uow, id="s1", name="半壁山", township=TOWNSHIP, actor=WHO)
             for name in ("张三", "李四", "王五"):

@@ -8,7 +8,7 @@ from api.commands.terminal import OUT
 from api.problems import ApiError
 from api.service import Service
 from api.settings import Settings
-from api.wiring import Office, open_or_found
+from api.wiring import Office
 from policies.access import Role
 from storage.catalogue import people
 
@@ -29,7 +29,7 @@ def add(  # noqa: PLR0917 - typer turns each into an option
     township: Annotated[str | None, typer.Option(help="乡镇,默认本单位")] = None,
 ) -> None:
     """新建人员和帐号。 Add a person with an account."""
-    office = open_or_found(Settings())
+    office = Office.open(Settings())
     try:
         more = {"certificate_no": certificate} if certificate else {}
         Service.over(office).identity.create(

@@ -9,7 +9,7 @@ import typer
 from api import archiving
 from api.commands.terminal import OUT, say_json
 from api.settings import Settings
-from api.wiring import Office, attach_archive
+from api.wiring import Office, adopt_archive
 
 app = typer.Typer(no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="输出 JSON")]
@@ -19,7 +19,11 @@ _ACTOR = "system"
 @app.command()
 def init() -> None:
     """把 LIUHEN_ARCHIVE 所指的盘或者存储桶设为本单位的归档。 Make it this office's archive."""
-    name = attach_archive(Settings(), new=True).identity()
+    office = Office.open(Settings())
+    try:
+        name = adopt_archive(office).identity()
+    finally:
+        office.close()
     OUT.print(f"归档已就绪:{name}", markup=False)
 
 

@@ -10,11 +10,12 @@ from typing import Annotated
 import typer
 
 from api.commands.terminal import OUT, say_json
+from api.problems import words
 from api.settings import Settings
-from api.wiring import clock, software
+from api.wiring import clock, look_at_home, open_catalogue, software
 from ingest.media import Sandbox, tool_versions
 from policies.rulebook import SHIPPED, RuleError, load
-from storage.errors import LiuhenError
+from storage.errors import LiuhenError, NoOfficeError, StationHomeError
 from storage.vault.folder_objects import set_immutable
 from storage.vault.keys import KeyRing
 
@@ -77,6 +78,7 @@ def _home(settings: Settings) -> Iterator[Told]:
     there = home if home.is_dir() else home.parent
     free = shutil.disk_usage(there).free
     yield Told("disk", good=free > _LITTLE, zh=f"{there} 剩余 {free >> 30} GiB")
+    yield from _parts(settings)
     try:
         ring = KeyRing.load(settings.keys)
     except LiuhenError as error:
@@ -89,6 +91,23 @@ def _home(settings: Settings) -> Iterator[Told]:
     fence = _immutable(home)
     without = "文件系统或权限不支持不可变标志:只有只读权限和保管锁"
     yield Told("immutable", good=fence, zh="支持" if fence else without)
+
+
+def _parts(settings: Settings) -> Iterator[Told]:
+    """Tell whether what belongs together in this home is together; an empty home is no fault."""
+    try:
+        catalogue = open_catalogue(settings)
+        try:
+            look_at_home(settings, catalogue).require_office()
+        finally:
+            catalogue.close()
+    except (NoOfficeError, StationHomeError):
+        return
+    except LiuhenError as error:
+        told = words(error)
+        yield Told("office", good=False, zh=f"{told.zh}{told.next_zh}", serious=True)
+    else:
+        yield Told("office", good=True, zh="密钥、日志头和目录齐全")
 
 
 def _immutable(home: Path) -> bool:

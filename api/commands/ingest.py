@@ -11,7 +11,7 @@ import typer
 from api.commands.terminal import ERR, bay_bars, say_json, say_result
 from api.problems import result_en, result_zh
 from api.settings import Settings
-from api.wiring import Office, StationBusyError, open_or_found
+from api.wiring import Office, StationBusyError
 from ingest.bay import Outcome, Progress, Result
 from ingest.by_hand import take
 
@@ -29,7 +29,7 @@ def ingest(
     Exit status 0 only when there was something and all of it is accessioned, known or ignored.
     """
     settings = Settings()
-    office = open_or_found(settings)
+    office = Office.open(settings)
     try:
         results = _ingest(office, path.absolute(), json=json)
     finally:

@@ -10,7 +10,7 @@ from api.commands.terminal import OUT, say_json
 from api.problems import ApiError
 from api.register_csv import MAX_BYTES, read
 from api.settings import Settings
-from api.wiring import Office, open_or_found
+from api.wiring import Office
 from policies.requirements.officers import why_zh
 from policies.wording import COUNTY_TIME
 from storage.catalogue import people, register
@@ -30,7 +30,7 @@ def import_(
     """导入人员名册,要么全部写入,要么一条也不写。 Import a register, whole or not at all."""
     with file.open("rb") as opened:
         listed = read(opened.read(MAX_BYTES + 1))
-    office = open_or_found(Settings())
+    office = Office.open(Settings())
     try:
         if dry_run:
             with office.catalogue.read() as session:

@@ -8,7 +8,7 @@ import typer
 from api.commands.terminal import OUT
 from api.problems import ApiError
 from api.settings import Settings
-from api.wiring import Office, open_or_found
+from api.wiring import Office
 from policies.terms import SOURCE_ZH, SourceKind
 from policies.wording import COUNTY_TIME, day_and_clock
 from storage.catalogue import people, register
@@ -27,7 +27,7 @@ def add(
 ) -> None:
     """登记一台设备。 Register a recorder, terminal or room camera."""
     settings = Settings()
-    office = open_or_found(settings)
+    office = Office.open(settings)
     try:
         with office.catalogue.write() as uow:
             people.add_source(

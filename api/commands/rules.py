@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from api.commands.terminal import OUT, say_json
+from api.commands.terminal import ERR, OUT, say_json
 from api.explained import explanation, lines
 from api.problems import ApiError
 from api.settings import Settings
@@ -17,6 +17,7 @@ from policies.rulebook import explain as explained
 from policies.terms import APPROVER_ZH, WAIVER_ZH, Approver, WaiverReason
 from storage.catalogue import cases
 from storage.catalogue.tables import CaseRow
+from storage.errors import NoOfficeError
 
 app = typer.Typer(no_args_is_help=True)
 _SEVERITY = {
@@ -62,10 +63,12 @@ def explain(
 
 
 def _explain_case(settings: Settings, name: str, *, json: bool) -> None:
-    """Explain a case by its number or id. Raises: ApiError(not-found)."""
-    if not settings.keys.is_dir():
-        raise ApiError("not-found", what="rule", id=name[:80])
-    office = Office.open(settings)
+    """Explain a case by its number or id. Raises: ApiError(not-found), NoOfficeError."""
+    try:
+        office = Office.open(settings)
+    except NoOfficeError:
+        ERR.print(f"没有这条规则 no such rule: {name[:80]}", markup=False)
+        raise
     try:
         with office.catalogue.read() as session:
             row = cases.case_by_number(session, name) or session.get(CaseRow, name)

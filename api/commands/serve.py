@@ -16,7 +16,7 @@ from api.commands.terminal import ERR
 from api.reconcile import start_jobs
 from api.service import Service
 from api.settings import Settings
-from api.wiring import Office, StationBusyError, open_or_found, prepare_objects
+from api.wiring import Office, StationBusyError
 from api.worker import Publisher, Standby, Worker
 from ingest.bay import Bay, Result, needs_person
 
@@ -29,7 +29,7 @@ def serve(
     """运行服务、控制台和采集站。 Run service, console and station until interrupted."""
     settings = Settings()
     host, port = host or settings.host, settings.port if port is None else port
-    office = open_or_found(settings)
+    office = Office.open(settings)
     log_to_stderr()
     worker = Worker(
         office.station(),
@@ -112,10 +112,7 @@ def found(
     ] = None,
 ) -> None:
     """建立或升级:密钥、数据表、对象桶、日志头。 Found the office, or bring it up to date."""
-    settings = Settings()
-    prepare_objects(settings)
-    office = wiring.found(settings, recovery) if not settings.keys.is_dir() else None
-    (office or open_or_found(settings)).close()
+    wiring.found_or_open(Settings(), recovery).close()
     ERR.print("就绪 ready")
 
 

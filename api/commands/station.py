@@ -22,7 +22,7 @@ from api.problems import alarm_zh, reason_zh, result_zh
 from api.screen import Screen
 from api.settings import Settings
 from api.station_home import StationHome
-from api.wiring import open_or_found, recorders_of
+from api.wiring import Office, recorders_of
 from api.worker import Worker
 from ingest.bay import Bay, Result, needs_person
 from storage.errors import LiuhenError
@@ -125,7 +125,7 @@ def _deliver(home: StationHome, stop: threading.Event) -> None:
 
 
 def _embedded(settings: Settings, stop: threading.Event) -> None:
-    office = open_or_found(settings)
+    office = Office.open(settings)
     with bay_bars() as listen:
         station, recorders = office.station(listen), office.recorders()
         worker = Worker(

@@ -7,7 +7,7 @@ import typer
 from api import station_door
 from api.commands.terminal import OUT, say_json
 from api.settings import Settings
-from api.wiring import open_or_found
+from api.wiring import Office
 from policies.wording import COUNTY_TIME
 from storage.catalogue import enrolment, people
 from storage.catalogue.enrolment import Standing
@@ -32,7 +32,7 @@ def code(
 ) -> None:
     """发一次性登记码,24 小时有效。 Give a station a one-time enrolment code."""
     settings = Settings()
-    office = open_or_found(settings)
+    office = Office.open(settings)
     try:
         made = station_door.offer(
             office,
@@ -54,7 +54,7 @@ def code(
 @app.command("list")
 def list_(*, as_json: Annotated[bool, typer.Option("--json", help="输出 JSON")] = False) -> None:
     """列出采集站和登记状态。 List stations, and what their enrolments are worth."""
-    office = open_or_found(Settings())
+    office = Office.open(Settings())
     try:
         with office.catalogue.read() as session:
             seen = {row.station_id: row.seen_at for row in enrolment.statuses(session)}
@@ -90,7 +90,7 @@ def revoke(
     why: Annotated[str, typer.Argument(help="原因,记入日志")],
 ) -> None:
     """立即撤销一个采集站:它不能再上传。 Revoke a station at once; what it signed stays valid."""
-    office = open_or_found(Settings())
+    office = Office.open(Settings())
     try:
         with office.catalogue.write() as uow:
             people.station(uow.session, station)

@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -19,6 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from storage.catalogue.database_file import DatabaseFile
 from storage.errors import (
     CatalogueBusyError,
     CatalogueSetupError,
@@ -30,6 +33,7 @@ from storage.errors import (
 
 LOG_LOCK = 0x6C6975_68656E  # one advisory lock for all writers of a log on PostgreSQL
 _WRITE = "liuhen_write"
+_FILE = "liuhen_file"
 _POOL = 20  # connections of one process, and as many more for a rush
 _SINGLE: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"}
 _USED = "used"
@@ -61,11 +65,18 @@ _ALIVE = {"idle": 10, "interval": 5, "count": 3}
 _UNHEARD_MS = 30_000
 
 
-def opened(url: str, busy_timeout_s: float, password: str | None = None) -> Engine:
-    """Return the database's engine; nothing is connected yet. `password` is kept out of the URL."""
+def opened(
+    url: str, busy_timeout_s: float, password: str | None = None, *, name: str = "catalogue"
+) -> Engine:
+    """Return the database's engine; nothing is connected yet, and no file is ever made by it.
+
+    `password` is kept out of the URL; `name` is what errors call the database.
+    """
     if url.startswith("sqlite"):
-        engine = create_engine(url, connect_args={"timeout": busy_timeout_s}, hide_parameters=True)
-        event.listen(engine, "connect", _pragmas)
+        file = DatabaseFile(Path(make_url(url).database or ""), name, busy_timeout_s)
+        engine = create_engine(url, creator=file.connect, hide_parameters=True)
+        engine.update_execution_options(**{_FILE: file})
+        event.listen(engine, "connect", partial(_pragmas, file))
         event.listen(engine, "begin", _begin)
     else:
         engine = create_engine(
@@ -85,6 +96,32 @@ def opened(url: str, busy_timeout_s: float, password: str | None = None) -> Engi
 def is_sqlite(engine: Engine) -> bool:
     """Tell which of the two it is."""
     return engine.dialect.name == "sqlite"
+
+
+def create_file(engine: Engine) -> None:
+    """Make SQLite's file unless there is one; a server's databases are made by its operator."""
+    if (file := _file_of(engine)) is not None:
+        file.create()
+
+
+def is_filled(engine: Engine) -> bool:
+    """Tell whether there can be any table: False where SQLite's file is missing or empty."""
+    file = _file_of(engine)
+    return file is None or file.filled
+
+
+def check_file(session: Session) -> None:
+    """Make sure that a session's database is the file at its path; a server vouches for itself.
+
+    Costs two calls of stat(2). Raises: CatalogueReplacedError.
+    """
+    if (file := _file_of(session.get_bind().engine)) is not None:
+        file.check(session.connection().info)
+
+
+def _file_of(engine: Engine) -> DatabaseFile | None:
+    file: DatabaseFile | None = engine.get_execution_options().get(_FILE)
+    return file
 
 
 def writing(engine: Engine) -> Engine:
@@ -149,7 +186,7 @@ def server_now(connection: Connection) -> datetime | None:
     return found
 
 
-def _pragmas(connection: Any, _record: Any) -> None:
+def _pragmas(file: DatabaseFile, connection: Any, record: ConnectionPoolEntry) -> None:
     """Let SQLite write ahead, and sync every commit."""
     connection.isolation_level = None  # we say BEGIN ourselves, below
     for pragma in (
@@ -159,6 +196,7 @@ def _pragmas(connection: Any, _record: Any) -> None:
         "secure_delete=ON",  # an envelope that was shredded leaves nothing in the file
     ):
         connection.execute(f"PRAGMA {pragma}").close()
+    file.note_wal(record.info)
 
 
 def _begin(connection: Connection) -> None:
@@ -302,7 +340,7 @@ def _ours(error: DBAPIError, database: str) -> LiuhenError | None:
 
 
 def _ours_of_sqlite(error: DBAPIError, said: str, database: str) -> LiuhenError | None:
-    if "malformed" in said:
+    if "malformed" in said or "not a database" in said:
         return CatalogueUnavailableError(database=database, problem=said)
     if not isinstance(error, OperationalError):
         return None

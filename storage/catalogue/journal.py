@@ -24,9 +24,10 @@ from sqlalchemy import (
     select,
     text,
 )
+from sqlalchemy.engine import Inspector
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from storage.catalogue.database import opened, told, writing
+from storage.catalogue.database import check_file, create_file, opened, told, writing
 
 _BUSY_S = 30
 
@@ -132,8 +133,8 @@ class JournalStore:
     """The journal's file, opened; every `write` is one durable transaction."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._engine = opened(f"sqlite:///{path}", _BUSY_S)
+        self._engine = opened(f"sqlite:///{path}", _BUSY_S, name="journal")
+        create_file(self._engine)
         self._writer = writing(self._engine)
         self._joined = threading.local()
         with told("journal"):
@@ -142,29 +143,27 @@ class JournalStore:
 
     def _let_versions_share_a_key(self) -> None:
         """Make the table of an older journal anew, where one key had room for one row only."""
+        if not _one_row_a_key(inspect(self._engine)):
+            return
         with self._writer.begin() as connection:
             tables = inspect(connection)
-            if not tables.has_table("submission") or not tables.get_unique_constraints(
-                "submission"
-            ):
-                return
+            if not _one_row_a_key(tables):
+                return  # another process was first
             for index in tables.get_indexes("submission"):
                 connection.execute(text(f"DROP INDEX {index['name']}"))
             columns = ", ".join(column["name"] for column in tables.get_columns("submission"))
             connection.execute(text("ALTER TABLE submission RENAME TO submission_before"))
             JournalBase.metadata.tables["submission"].create(connection)
-            connection.execute(
-                text(
-                    f"INSERT INTO submission ({columns}) SELECT {columns} FROM submission_before"  # noqa: S608 - our own names
-                )
-            )
+            copied = f"INSERT INTO submission ({columns}) SELECT {columns} FROM submission_before"  # noqa: S608 - our own names
+            connection.execute(text(copied))
             connection.execute(text("DROP TABLE submission_before"))
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """Open one transaction, or join this thread's; it is on the disk when the block ends.
 
-        Raises: CatalogueBusyError (locked for 30 s), StorageFullError, CatalogueUnavailableError.
+        Raises: CatalogueBusyError (locked for 30 s), StorageFullError, CatalogueUnavailableError,
+        CatalogueReplacedError (the open file is not the one at its path; nothing is kept).
         """
         if (joined := getattr(self._joined, "session", None)) is not None:
             yield joined
@@ -174,6 +173,15 @@ class JournalStore:
             Session(self._writer, expire_on_commit=False) as session,
             session.begin(),
         ):
+            check_file(session)
+            yield session
+            check_file(session)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Open a view of the journal. Raises: as `write`."""
+        with told("journal"), Session(self._engine, expire_on_commit=False) as session:
+            check_file(session)
             yield session
 
     @contextmanager
@@ -188,13 +196,13 @@ class JournalStore:
 
     def find(self, row_id: int) -> SubmissionRow | None:
         """Return one row."""
-        with Session(self._engine, expire_on_commit=False) as session:
+        with self.read() as session:
             return session.get(SubmissionRow, row_id)
 
     def rows(self, **equal: Any) -> list[SubmissionRow]:
         """Return the rows whose columns equal the given values, oldest first."""
         wanted = select(SubmissionRow).filter_by(**equal).order_by(SubmissionRow.id)
-        with Session(self._engine, expire_on_commit=False) as session:
+        with self.read() as session:
             return list(session.scalars(wanted))
 
     def backlog(self, state: str) -> list[BacklogRow]:
@@ -211,7 +219,7 @@ class JournalStore:
             .where(SubmissionRow.state == state)
             .group_by(SubmissionRow.bay, SubmissionRow.source)
         )
-        with Session(self._engine) as session:
+        with self.read() as session:
             return [BacklogRow(*row) for row in session.execute(wanted)]
 
     def add(self, **columns: Any) -> SubmissionRow:
@@ -249,7 +257,7 @@ class JournalStore:
 
     def bays(self) -> list[BayRow]:
         """Return the last known state of every bay, by name."""
-        with Session(self._engine, expire_on_commit=False) as session:
+        with self.read() as session:
             return list(session.scalars(select(BayRow).order_by(BayRow.name)))
 
     def add_note(self, **columns: Any) -> None:
@@ -259,7 +267,7 @@ class JournalStore:
 
     def notes(self) -> list[NoteRow]:
         """Return the notes that wait, oldest first."""
-        with Session(self._engine, expire_on_commit=False) as session:
+        with self.read() as session:
             return list(session.scalars(select(NoteRow).order_by(NoteRow.number)))
 
     def drop_note(self, number: int) -> None:
@@ -269,7 +277,7 @@ class JournalStore:
 
     def clock(self) -> tuple[str | None, str | None]:
         """Return up to when the clock was seen to run, and when it last jumped."""
-        with Session(self._engine) as session:
+        with self.read() as session:
             row = session.get(ClockRow, 1)
             return (row.seen, row.jumped) if row is not None else (None, None)
 
@@ -288,7 +296,7 @@ class JournalStore:
     def requests(self) -> list[RequestRow]:
         """Return the requests that wait for an answer, oldest first."""
         wanted = select(RequestRow).where(RequestRow.results.is_(None)).order_by(RequestRow.number)
-        with Session(self._engine, expire_on_commit=False) as session:
+        with self.read() as session:
             return list(session.scalars(wanted))
 
     def answer_request(self, number: int, results: list[dict[str, Any]]) -> None:
@@ -300,7 +308,7 @@ class JournalStore:
 
     def request(self, number: int) -> RequestRow | None:
         """Return one request."""
-        with Session(self._engine, expire_on_commit=False) as session:
+        with self.read() as session:
             return session.get(RequestRow, number)
 
     def drop_request(self, number: int) -> None:
@@ -311,3 +319,7 @@ class JournalStore:
     def close(self) -> None:
         """Let go of the file."""
         self._engine.dispose()
+
+
+def _one_row_a_key(tables: Inspector) -> bool:
+    return tables.has_table("submission") and bool(tables.get_unique_constraints("submission"))

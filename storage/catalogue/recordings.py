@@ -445,6 +445,26 @@ def search(
     return Page(tuple(rows[:limit]), rows[limit - 1].id if more else None)
 
 
+def samples(
+    session: Session, count: int = 5, *, archived: bool | None = None
+) -> list[RecordingRow]:
+    """Return the oldest and the newest kept recordings and some between, at most `count`.
+
+    What was destroyed is not among them. `archived` asks for those whose payload lies in the
+    archive, or for those whose payload does not.
+    """
+    kept = select(RecordingRow.id).where(RecordingRow.destroyed_at.is_(None))
+    if archived is not None:
+        there = RecordingRow.archived_at
+        kept = kept.where(there.is_not(None) if archived else there.is_(None))
+    total = session.scalar(select(func.count()).select_from(kept.subquery())) or 0
+    places = {place * (total - 1) // max(1, count - 1) for place in range(count)} if total else ()
+    ids = [
+        session.scalar(kept.order_by(RecordingRow.id).offset(place).limit(1)) for place in places
+    ]
+    return [row for id_ in ids if (row := session.get(RecordingRow, id_)) is not None]
+
+
 def everything(session: Session) -> Iterator[RecordingRow]:
     """Yield every recording, oldest first, a few at a time."""
     wanted = select(RecordingRow).order_by(RecordingRow.id).execution_options(yield_per=200)

@@ -21,6 +21,7 @@ from sqlalchemy.orm import InstanceState, Session
 from storage.catalogue import custody_log, database
 from storage.catalogue.columns import Audited
 from storage.catalogue.database import told
+from storage.catalogue.log_tables import LogLeafRow
 from storage.custody.event import SALT_SIZE, Event, Outcome, PremisType
 from storage.errors import CustodyError, TextError
 from storage.recording import new_recording_id
@@ -130,12 +131,28 @@ class Catalogue:
         self._clock = clock
         self._entropy = entropy
 
-    def migrate(self) -> None:
+    def entries(self) -> int | None:
+        """Return how many entries the log has; None where there is no catalogue. Makes nothing.
+
+        Raises: CatalogueSetupError, CatalogueBusyError, CatalogueUnavailableError.
+        """
+        if not database.is_filled(self._engine):
+            return None
+        with told(), self._reader.connect() as connection:
+            if not inspect(connection).has_table(LogLeafRow.__tablename__):
+                return None
+        with self.read() as session:
+            return custody_log.LogReader(session).size
+
+    def migrate(self, *, new: bool = False) -> None:
         """Bring the tables to this version, in one transaction; several processes may call it.
 
+        `new` makes SQLite's file where there is none: founding does that, and nothing else.
         Raises: CatalogueSetupError (the server as it is set up would lose evidence),
-        CatalogueBusyError, CatalogueUnavailableError.
+        CatalogueBusyError, CatalogueUnavailableError (there is no such database, too).
         """
+        if new:
+            database.create_file(self._engine)
         config = Config()
         folder = Path(__file__).parent / "migrations"
         config.set_main_option("script_location", str(folder).replace("%", "%%"))
@@ -151,18 +168,25 @@ class Catalogue:
         An exception in the block undoes everything.
         Raises: CatalogueBusyError (another writer held the lock for too long; the same call may
         succeed later), StorageFullError, CatalogueUnavailableError (if it came at the commit, the
-        unit may be kept or not), TextError, CustodyError (a row changed without an entry).
+        unit may be kept or not), CatalogueReplacedError (nothing is kept), TextError, CustodyError
+        (a row changed without an entry).
         """
         with told(), Session(self._writer, expire_on_commit=False) as session, session.begin():
+            database.check_file(session)
             database.take_turn(session.connection())
             unit = UnitOfWork(session, self._clock(), self._entropy)
             yield unit
             unit.finish()
+            database.check_file(session)  # what is committed into a lost file would be lost
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """Open a consistent view of the catalogue. Nothing done in it is kept."""
+        """Open a consistent view of the catalogue. Nothing done in it is kept.
+
+        Raises: CatalogueReplacedError, CatalogueBusyError, CatalogueUnavailableError.
+        """
         with told(), Session(self._reader, expire_on_commit=False, autoflush=False) as session:
+            database.check_file(session)
             yield session
             database.end_view(session)
 
@@ -171,8 +195,10 @@ class Catalogue:
         """Open the catalogue for single questions: each sees what was committed when it is asked.
 
         Cheaper than `read` for one question; for several that must agree it is wrong.
+        Raises: as `read`.
         """
         with told(), Session(self._glancer, expire_on_commit=False, autoflush=False) as session:
+            database.check_file(session)
             yield session
 
     def now(self) -> datetime:

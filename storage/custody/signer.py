@@ -38,6 +38,7 @@ class LogSigner:
 
         Raises: CustodyError when this signer has begun before.
         """
+        self._state.parent.mkdir(parents=True, exist_ok=True)
         with self._locked():
             if self._state.exists():
                 raise CustodyError(problem="the log has begun already", file=self._state.name)
@@ -56,6 +57,13 @@ class LogSigner:
         """
         with self._locked():
             yield HeldSigner(self, self._last())
+
+    def last_head(self) -> Checkpoint:
+        """Return the head last signed, without waiting for whoever signs now.
+
+        Raises: CustodyError as `hold`.
+        """
+        return open_checkpoint(self._last(), self.keys)
 
     def last(self) -> str:
         """Return the checkpoint last signed. Raises: CustodyError as `hold`."""
@@ -83,8 +91,12 @@ class LogSigner:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        self._state.parent.mkdir(parents=True, exist_ok=True)
-        lock = os.open(self._state.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            lock = os.open(self._state.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        except FileNotFoundError as error:  # nothing is made where a disk is not mounted
+            raise CustodyError(
+                problem="the signer's last head is missing", file=self._state.name
+            ) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield

@@ -269,7 +269,19 @@ class FolderObjects:
         try:
             if not path.exists():
                 self._make_identity(path)
-            return str(json.loads(path.read_bytes())["store"])
+        except OSError as error:
+            raise _translated(error, _IDENTITY) from error
+        name = self.find_identity()
+        if name is None:
+            raise VaultError(key=_IDENTITY, problem="identity not kept")
+        return name
+
+    def find_identity(self) -> str | None:
+        """See ObjectStore.find_identity."""
+        try:
+            return str(json.loads((self._root / _IDENTITY).read_bytes())["store"])
+        except (FileNotFoundError, NotADirectoryError):
+            return None
         except OSError as error:
             raise _translated(error, _IDENTITY) from error
         except (KeyError, TypeError, ValueError) as error:

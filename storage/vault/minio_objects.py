@@ -400,14 +400,21 @@ class MinioObjects:
 
     def identity(self) -> str:
         """See ObjectStore.identity."""
+        if (name := self.find_identity()) is not None:
+            return name
+        document = canonical.encode({"store": self._entropy(16).hex()})
+        whole = Digest.of(document)
+        self._done(_IDENTITY, lambda: self._put_whole(_IDENTITY, document, whole))
+        name = self.find_identity()  # of two that were made at once, the first stands
+        if name is None:
+            raise StoreUnavailableError(key=_IDENTITY, problem="acknowledged but not kept")
+        return name
+
+    def find_identity(self) -> str | None:
+        """See ObjectStore.find_identity."""
         version = self._look(_IDENTITY)
         if version is None:
-            document = canonical.encode({"store": self._entropy(16).hex()})
-            whole = Digest.of(document)
-            self._done(_IDENTITY, lambda: self._put_whole(_IDENTITY, document, whole))
-            version = self._look(_IDENTITY)  # of two that were made at once, the first stands
-        if version is None:
-            raise StoreUnavailableError(key=_IDENTITY, problem="acknowledged but not kept")
+            return None
         try:
             return str(json.loads(self._range(_IDENTITY, version, 0, 4096))["store"])
         except (KeyError, TypeError, ValueError) as error:

@@ -221,6 +221,9 @@ class ObjectStore(Protocol):
         Who remembers it notices a store that was swapped for another one, or for an empty one.
         """
 
+    def find_identity(self) -> str | None:
+        """Return the name that `identity` made, None where there is none; makes nothing."""
+
 
 def strange_versions(store: ObjectStore, keys: Iterable[str]) -> list[dict[str, Any]]:
     """Return, as plain JSON, what would go with these objects and is none of them.

@@ -157,6 +157,10 @@ class TieredObjects:
         """See ObjectStore.identity."""
         return self.first.identity()
 
+    def find_identity(self) -> str | None:
+        """See ObjectStore.find_identity."""
+        return self.first.find_identity()
+
     def _there(self) -> ObjectStore | None:
         try:
             return self._attach()

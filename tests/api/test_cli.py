@@ -32,6 +32,13 @@ def run(home, *arguments, answers="", **more):
     return done
 
 
+def founded(home):
+    """Found an office, as its people do before anything else."""
+    done = run(home, "keys", "init")
+    assert done.returncode == 0, done.err
+    return home
+
+
 @pytest.fixture(scope="module")
 def volume(tmp_path_factory):
     """A folder as a recorder leaves it."""
@@ -94,7 +101,7 @@ def test_a_new_office_from_keys_to_a_verified_store(tmp_path, volume):
 
 def test_one_file_is_ingested_alone(tmp_path, volume):
     (file, *_) = sorted(volume.rglob("*.MP4"))
-    done = run(tmp_path / "var", "ingest", file, "--json")
+    done = run(founded(tmp_path / "var"), "ingest", file, "--json")
     (line,) = [json.loads(line) for line in done.out.splitlines()]
     assert (line["path"], line["outcome"]) == (file.name, "accessioned")
 
@@ -104,7 +111,7 @@ def test_what_cannot_be_taken_is_told_with_status_one(tmp_path):
     folder.mkdir()
     (folder / "link.mp4").symlink_to("/etc/passwd")
     (folder / "note.txt").write_text("x")
-    done = run(tmp_path / "var", "ingest", folder)
+    done = run(founded(tmp_path / "var"), "ingest", folder)
     assert done.returncode == 1
     assert "符号链接" in done.out
     assert "已入库" in done.out
@@ -114,7 +121,7 @@ def test_what_cannot_be_taken_is_told_with_status_one(tmp_path):
 
 
 def test_accounts_are_asked_for_their_password(tmp_path):
-    home = tmp_path / "var"
+    home = founded(tmp_path / "var")
     options = ("--username", "zhang", "--name", "张伟", "--role", "officer")
     done = run(home, "accounts", "add", *options, answers=f"{PASSWORD}\n{PASSWORD}\n")
     assert done.returncode == 0, done.err
@@ -224,7 +231,7 @@ def test_serve_answers_docks_and_stops_when_asked(tmp_path):
     bay = tmp_path / "bay"
     bay.mkdir()
     (bay / "note.txt").write_text("one")
-    home = tmp_path / "var"
+    home = founded(tmp_path / "var")
     environment = {"PATH": os.environ["PATH"], "LIUHEN_HOME": str(home), "PYTHONUTF8": "1"}
     environment |= {"LIUHEN_IMMUTABLE": "false", "LIUHEN_BAYS": json.dumps({"bay-1": str(bay)})}
     environment |= {"LIUHEN_QUIET_S": "0.2", "LIUHEN_SWEEP_S": "0.3"}
@@ -314,7 +321,7 @@ def test_a_case_is_explained_on_the_command_line(tmp_path):
 
 
 def test_a_draw_is_made_and_repeated_on_the_command_line(tmp_path, volume):
-    home = tmp_path / "var"
+    home = founded(tmp_path / "var")
     assert run(home, "ingest", volume).returncode == 0
     drawn = run(home, "checks", "draw", "--seed", "沪指3141", "--purpose", "一季度", "--count", "2")
     assert drawn.returncode == 0, drawn.err

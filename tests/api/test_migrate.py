@@ -11,8 +11,9 @@ from api.whole_check import orphans, whole_check
 from api.wiring import MovedError, Office
 from storage.catalogue import recordings
 from storage.catalogue.custody_log import LogReader
-from storage.errors import ConflictError
+from storage.errors import ConflictError, NoOfficeError
 from storage.record import Receipt
+from tests.api.test_cli import run
 from tests.office import FIRST, Desk, dock, segment
 from tests.servers import database
 
@@ -135,3 +136,28 @@ def test_a_place_that_is_not_empty_is_refused(old, target, tmp_path):
     with pytest.raises(ConflictError):
         migrate(old.office.settings.home, target)
     Office.open(old.office.settings).close()
+
+
+def test_the_environment_names_the_new_place_and_not_the_old(old, target, tmp_path):
+    """As an administrator does it: the new place stands in LIUHEN_* variables."""
+    old.office.close()
+    told = {
+        "LIUHEN_DATABASE_URL": target.database_url,
+        "LIUHEN_OBJECTS_URL": target.objects_url,
+        "LIUHEN_OBJECTS_ACCESS_KEY_FILE": str(target.objects_access_key_file),
+        "LIUHEN_OBJECTS_SECRET_FILE": str(target.objects_secret_file),
+    }
+    done = run(target.home, "migrate", old.office.settings.home, **told)
+    assert done.returncode == 0, done.err
+    new = Office.open(target)
+    assert list(whole_check(new)) == []
+    new.close()
+
+
+def test_a_folder_without_an_office_is_not_moved_and_stays_as_it_is(tmp_path, target):
+    wrong = tmp_path / "wrong"
+    wrong.mkdir()
+    with pytest.raises(NoOfficeError):
+        migrate(wrong, target)
+    assert not list(wrong.iterdir())
+    assert not target.home.exists()

@@ -499,6 +499,13 @@ def test_a_store_knows_its_name_and_another_has_another(place):
     assert place.another().identity() != name
 
 
+def test_looking_for_the_name_of_a_store_gives_it_none(place):
+    assert place.open().find_identity() is None
+    assert place.open().find_identity() is None
+    name = place.open().identity()
+    assert place.open().find_identity() == name
+
+
 def test_two_who_name_a_store_at_once_give_it_one_name(place):
     with ThreadPoolExecutor(4) as pool:
         names = set(pool.map(lambda _: place.open().identity(), range(4)))

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from api.wiring import Office, StationBusyError, found, open_or_found
+from api.wiring import Office, StationBusyError, found, found_or_open
 from ingest.bay import BayState
 from ingest.clear import When
 from ingest.journal import State
 from ingest.settle import Patience
 from storage.catalogue import recordings
 from storage.catalogue.custody_log import LogReader
-from storage.errors import EnvelopeError, KeyRingError, SignatureError
+from storage.errors import EnvelopeError, OfficeExistsError, SignatureError
 from storage.record import SealedRecord
 from storage.signing import SigningKey
 from storage.vault.keys import KeyRing, OpenKey, Use
@@ -235,8 +235,10 @@ def test_two_bays_with_the_same_serial_are_not_mixed_up(desk):
 
 
 def test_keys_that_are_there_are_never_overwritten(desk):
-    with pytest.raises(KeyRingError):
+    before = {path: path.read_bytes() for path in desk.office.settings.keys.iterdir()}
+    with pytest.raises(OfficeExistsError):
         found(desk.office.settings)
+    assert {path: path.read_bytes() for path in desk.office.settings.keys.iterdir()} == before
 
 
 @pytest.mark.parametrize("files", range(1, 11))
@@ -261,9 +263,9 @@ def test_founding_cut_short_after_any_file_is_finished_by_the_next_start(
 
     monkeypatch.setattr(keys, "_write_new", cut)
     with contextlib.suppress(CutError):
-        open_or_found(settings).close()
+        found_or_open(settings).close()
     monkeypatch.setattr(keys, "_write_new", write)
-    office = open_or_found(settings)
+    office = found_or_open(settings)
     ring = KeyRing.load(settings.keys)
     recovery = OpenKey.load(settings.recovery_out)
     assert recovery.seal_key().kid == ring.recipients[1].kid

@@ -58,6 +58,7 @@ class Database:
     def empty(cls, folder: Path, name: str = "catalogue.sqlite") -> "Database":
         """Make a database without any table."""
         if chosen == SQLITE:
+            (folder / name).touch()
             return cls(f"sqlite:///{folder}/{name}")
         return cls(server().create("template0", BY_BYTES))
 
@@ -146,7 +147,7 @@ def _file() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="liuhen-sqlite-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     catalogue = Catalogue(f"sqlite:///{folder}/template", clock, entropy)
-    catalogue.migrate()
+    catalogue.migrate(new=True)
     catalogue.close()
     return folder / "template"
 
@@ -155,7 +156,7 @@ def _file() -> Path:
 def _template() -> str:
     url = server().create("template0", BY_BYTES)
     catalogue = Catalogue(url, clock, entropy)
-    catalogue.migrate()
+    catalogue.migrate(new=True)
     catalogue.close()
     return url.rpartition("/")[2]
 

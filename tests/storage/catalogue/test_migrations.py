@@ -158,7 +158,7 @@ def test_every_released_state_is_brought_to_the_newest_with_its_rows(empty, old)
     fill(empty)
     before = content(empty)
     assert all(len(rows) == ROWS for rows in before.values())
-    empty.migrate()
+    empty.migrate(new=True)
     check_newest(empty)
     check_nothing_lost(before, content(empty))
     with empty._reader.begin() as connection:
@@ -174,6 +174,7 @@ def test_every_released_state_is_brought_to_the_newest_with_its_rows(empty, old)
 def test_every_released_state_is_the_same_on_both_databases(empty, old, tmp_path, clock):
     """What a revision makes is compared with what it makes on SQLite, column by column."""
     migrate_to(empty, old)
+    (tmp_path / "other.sqlite").touch()
     other = Catalogue(f"sqlite:///{tmp_path}/other.sqlite", clock, bytes)
     migrate_to(other, old)
     with empty._reader.begin() as here, other._reader.begin() as there:
@@ -224,7 +225,7 @@ def test_a_migration_killed_anywhere_leaves_the_old_state_and_is_done_again(
         assert child.exitcode == -signal.SIGKILL
         assert revision(empty) == old
         assert content(empty) == before
-    empty.migrate()
+    empty.migrate(new=True)
     check_newest(empty)
     check_nothing_lost(before, content(empty))
 

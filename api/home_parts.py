@@ -1,0 +1,124 @@
+"""Which parts of an office are in a home: looked at before anything is opened, made or migrated.
+
+Keys, the signer's last head, the published log, the catalogue and the objects belong together. An
+office is founded only where none of them is, and opened only where all of them are: what is made
+anew beside the rest of a lost office would sign a second history, or take in evidence that nobody
+finds again. Looking changes nothing.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from storage.custody.checkpoint import untrusted_checkpoint
+from storage.errors import (
+    FoundingUnfinishedError,
+    NoOfficeError,
+    OfficeExistsError,
+    OfficePartsError,
+    SignatureError,
+    StationHomeError,
+)
+
+ENROLMENT = "enrolment.json"
+KEYS, HEAD, LOG, CATALOGUE, OBJECTS = "keys", "head", "log", "catalogue", "objects"
+_UNREADABLE = -1
+
+
+@dataclass(frozen=True, slots=True)
+class HomeParts:
+    """What of an office is there; `head` and `entries` are sizes of its log, None for no part."""
+
+    home: Path
+    enrolled: bool  # the home of a station apart from its centre
+    keys: bool
+    head: int | None
+    published: bool
+    entries: int | None
+    objects: bool
+
+    @classmethod
+    def look(
+        cls, home: Path, keys: Path, entries: int | None, has_objects: Callable[[], bool]
+    ) -> "HomeParts":
+        """Look at a home whose catalogue has so many entries; the store is asked if in doubt."""
+        head = _head(home / "log-signer" / "head")
+        held = _any(keys)
+        return cls(
+            home=home.absolute(),
+            enrolled=(home / ENROLMENT).exists(),
+            keys=held,
+            head=head,
+            published=_any(home / "log"),
+            entries=entries,
+            objects=False if held and head is not None and entries else has_objects(),
+        )
+
+    @property
+    def whole(self) -> bool:
+        """Whether an office is here that was founded to the end."""
+        return self.keys and self.head is not None and bool(self.entries)
+
+    def require_office(self) -> None:
+        """Make sure that there is an office to open.
+
+        Raises: NoOfficeError, FoundingUnfinishedError, StationHomeError, OfficePartsError.
+        """
+        if self.enrolled:
+            raise StationHomeError(home=str(self.home))
+        if self.whole:
+            return
+        self._require_no_evidence()
+        raise (FoundingUnfinishedError if self.keys else NoOfficeError)(home=str(self.home))
+
+    def require_room(self) -> None:
+        """Make sure that an office may be founded here, or its founding gone on with.
+
+        Raises: OfficeExistsError, StationHomeError, OfficePartsError.
+        """
+        if self.enrolled:
+            raise StationHomeError(home=str(self.home))
+        if self.whole:
+            raise OfficeExistsError(home=str(self.home))
+        self._require_no_evidence()
+
+    def _require_no_evidence(self) -> None:
+        signed = self.head not in {None, 0} or (self.head == 0 and not self.keys)
+        if not (signed or self.published or self.objects or self.entries):
+            return
+        parts = {
+            KEYS: self.keys,
+            HEAD: self.head is not None,
+            LOG: self.published,
+            CATALOGUE: bool(self.entries),
+            OBJECTS: self.objects,
+        }
+        raise OfficePartsError(
+            home=str(self.home),
+            there=[part for part, there in parts.items() if there],
+            missing=[part for part in (KEYS, HEAD, CATALOGUE) if not parts[part]],
+            head=self.head,
+            entries=self.entries or 0,
+        )
+
+
+def folder_has_objects(root: Path) -> bool:
+    """Tell whether a folder store holds anything; makes nothing."""
+    try:
+        return any(path.is_dir() and _any(path) for path in root.iterdir())
+    except OSError:
+        return False
+
+
+def _any(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())
+
+
+def _head(file: Path) -> int | None:
+    """Return the size of the head that the signer remembers; what cannot be read is one too."""
+    try:
+        return untrusted_checkpoint(file.read_text(encoding="utf-8")).size
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, SignatureError, ValueError):
+        return _UNREADABLE

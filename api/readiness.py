@@ -1,0 +1,66 @@
+"""Whether a running service may be asked for anything: its catalogue, log, keys and store.
+
+Each is compared with what this process opened. The answer comes within a second or so, whatever
+hangs: a proxy that gets none would take the service for dead.
+"""
+
+from dataclasses import dataclass, field
+
+from api.home_parts import KEYS
+from api.wiring import Office
+from storage.catalogue.custody_log import LogReader
+from storage.errors import (
+    CustodyError,
+    OfficePartsError,
+    StoreReplacedError,
+    StoreSetupError,
+)
+from storage.vault.known_store import PatientCheck
+
+_GONE = (StoreReplacedError, StoreSetupError)
+
+
+@dataclass(slots=True)
+class Readiness:
+    """What `/readyz` answers of one opened office."""
+
+    office: Office
+    _store: PatientCheck = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Let the store be asked in a thread of its own."""
+        self._store = PatientCheck(self.office.known_store.check)
+
+    def check(self) -> dict[str, str]:
+        """Return `status` ready, and `objects` with a code while the store cannot be asked.
+
+        A store that is away for a while takes no page and no list away, so it is told and does
+        not count. Raises: CatalogueReplacedError, CatalogueUnavailableError, CatalogueBusyError,
+        CustodyError (the signed head is lost, changed, or ahead of the catalogue),
+        OfficePartsError (the keys are gone), StoreReplacedError, StoreSetupError.
+        """
+        self._check_keys()
+        self._check_log()
+        self.office.journal.check()
+        error = self._store.error()
+        if isinstance(error, _GONE):
+            raise error
+        return {"status": "ready"} | ({"objects": error.code} if error is not None else {})
+
+    def _check_keys(self) -> None:
+        settings = self.office.settings
+        if not settings.keys.is_dir():
+            raise OfficePartsError(home=str(settings.home.absolute()), there=[], missing=[KEYS])
+
+    def _check_log(self) -> None:
+        """Compare what was signed last with the catalogue, which only ever grows beyond it."""
+        head = self.office.signer.last_head()  # first: what is signed later is not missed here
+        with self.office.catalogue.read() as session:
+            log = LogReader(session)
+            size = log.size
+            if size < head.size:
+                raise CustodyError(
+                    problem="the log is smaller than before", before=head.size, now=size
+                )
+            if log.root(head.size) != head.root:
+                raise CustodyError(problem="the log is not the one that was signed", at=head.size)
