@@ -22,6 +22,7 @@ from api.routes import (
     proceedings,
     recordings,
     register,
+    releases,
     rules,
     sessions,
     stations,
@@ -88,6 +89,7 @@ def create_app(
         outlook,
         keeping,
         holds,
+        releases,
         dispositions,
         submissions,
     ):

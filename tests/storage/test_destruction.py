@@ -12,8 +12,17 @@ from policies.disposition import Bounds
 from policies.stages import ActionKind
 from policies.terms import FootageClass, HoldReason
 from policies.trusted_time import Told
-from storage.catalogue import classes, custody_log, dispositions, holds, jobs, recordings
+from storage.catalogue import (
+    classes,
+    custody_log,
+    dispositions,
+    holds,
+    jobs,
+    recordings,
+    releases,
+)
 from storage.catalogue.audit import audit
+from storage.catalogue.concerns import NotEntitledError
 from storage.catalogue.dispositions import DispositionError, StillKeptError
 from storage.catalogue.holds import NewHold
 from storage.destruction import CERTIFICATE_DOMAIN, ClockDoubtedError
@@ -215,13 +224,16 @@ def test_a_namesake_in_another_township_is_somebody_else(archive):
 
 def test_only_the_authority_that_placed_a_hold_releases_it(archive):
     placed = hold(archive, recording_id=archive.keep())
-    for authority in (None, f"township:{TOWNSHIP}", "proceeding:x"):
-        with pytest.raises(ConflictError), archive.catalogue.write() as uow:
-            holds.release(uow, placed, "结案", authority=authority, actor=WHO)
-    with pytest.raises(ConflictError), archive.catalogue.write() as uow:
-        holds.release(uow, placed, "  ", authority="county", actor=WHO)
+    for first, second in (("赵一", "孙三"), ("孙三", "赵一")):  # a head has no part in the county's
+        with pytest.raises(NotEntitledError):
+            archive.release(placed, first, second)
+    with archive.catalogue.read() as session:
+        assert holds.hold(session, placed).released_at is None
+        [waiting] = releases.releases(session, waiting=True)
     with archive.catalogue.write() as uow:
-        assert holds.release(uow, placed, "结案", authority="county", actor=WHO).released_at
+        releases.approve(uow, waiting.id, by=archive.keeper("周四"))
+    with archive.catalogue.read() as session:
+        assert holds.hold(session, placed).released_at
 
 
 STEPS = ["begun", "envelope-deleted", "shredded", *(f"{part}-deleted" for part in PARTS)]
