@@ -115,6 +115,13 @@ TABLE: dict[str, Words] = {
         "请由与本事项无关的{who_zh}办理;换账号不算另一人。",
         "Ask {who_en} whom it does not concern; another account of yours does not do.",
     ),
+    "involved": Words(
+        403,
+        "所涉录音录像与您有关({tie_zh}),不能由您认定或者处置。",
+        "The footage concerns you ({tie_en}), so it is not for you to judge or to dispose of.",
+        "请由未拍摄、未提交该录像,也未参加该执法活动的有权人员办理。",
+        "Ask somebody entitled who neither made it, handed it in, nor took part.",
+    ),
     "release-same-person": Words(
         403,
         "提出解除冻结的人不得自己批准。",

@@ -119,8 +119,16 @@ class Archive:
             self.persons = {one.name: one.id for one in people.persons(session)}
         return self
 
-    def keep(self, content: bytes = b"footage", start: datetime | None = None) -> str:
-        """Accession a recording now, its objects locked as promised; return its id."""
+    def keep(
+        self,
+        content: bytes = b"footage",
+        start: datetime | None = None,
+        officer: str | None = None,
+    ) -> str:
+        """Accession a recording now, its objects locked as promised; return its id.
+
+        `officer` is whose footage it is, by name.
+        """
         own = new_recording_id(self.at, self.entropy(10))
         until = retain_until(self.rulebook, self.at)
         texts = {RECORD: f'{{"record":"{own}"}}', ENVELOPE: f'{{"envelope":"{own}"}}'}
@@ -142,6 +150,7 @@ class Archive:
             record_text=texts[RECORD],
             envelope_text=texts[ENVELOPE],
             retain_until=until,
+            officer_no=officer,
             duration_s=60.0,
             start_at=start or self.at,
             end_at=(start or self.at) + timedelta(seconds=60),

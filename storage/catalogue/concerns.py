@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from policies import releases
 from policies.access import Person, Role
-from policies.concern import TIE_EN, TIE_ZH, Matter, Tie
+from policies.concern import TIE_EN, TIE_ZH, Matter, Tie, tie_of
 from policies.holds import authority_zh, is_proceeding
 from policies.releases import WHO_EN, WHO_ZH, Held
 from policies.terms import Part
@@ -55,6 +55,30 @@ class NotEntitledError(ConflictError):
         authority = authority_zh(held.authority)
         super().__init__(authority=authority, **who_may(held, second=second))
         self.code = "proceeding-authority" if is_proceeding(held.authority) else "hold-authority"
+
+
+class InvolvedError(ConflictError):
+    """Footage that is one's own, or shows what one took part in, is for others to judge."""
+
+    code = "involved"
+
+    def __init__(self, tie: Tie) -> None:
+        """Keep how it concerns him."""
+        super().__init__(tie=tie.value, tie_zh=TIE_ZH[tie], tie_en=TIE_EN[tie])
+
+
+def check_not_concerned(held: Held, person_id: str) -> None:
+    """Let whom a hold or a proceeding does not concern go on. Raises: ConcernedError."""
+    tie = tie_of(held.matter, person_id)
+    if tie is not None:
+        raise ConcernedError(tie, held)
+
+
+def check_uninvolved(matter: Matter, person_id: str) -> None:
+    """Let whom a matter does not concern go on. Raises: InvolvedError."""
+    tie = tie_of(matter, person_id)
+    if tie is not None:
+        raise InvolvedError(tie)
 
 
 def who_may(held: Held, *, second: bool) -> dict[str, str]:
@@ -106,19 +130,27 @@ def of_action(session: Session, action_id: str) -> Matter:
 
 def of_recordings(session: Session, ids: Iterable[str]) -> Matter:
     """Return whom footage concerns: who made it, handed it in, or took part in what it shows."""
-    matter = Matter()
-    for some in _parts_of(sorted(set(ids))):
+    listed = sorted(set(ids))
+    matter = of_footage(session, listed)
+    for some in _parts_of(listed):
         took_part = (
             select(ActionOfficerRow.person_id)
             .join(ExhibitRow, ExhibitRow.action_id == ActionOfficerRow.action_id)
             .where(ExhibitRow.recording_id.in_(some), ExhibitRow.state != case_facts.REJECTED)
         )
+        matter |= Matter(officers=frozenset(session.scalars(took_part)))
+    return matter
+
+
+def of_footage(session: Session, ids: Iterable[str]) -> Matter:
+    """Return whose footage it is: who made it, or handed it in."""
+    matter = Matter()
+    for some in _parts_of(sorted(set(ids))):
         accessions = select(CustodyEventRow.details).where(
             CustodyEventRow.subject.in_([subject_of(one) for one in some]),
             CustodyEventRow.act == "recording.accession",
         )
         matter |= Matter(
-            officers=frozenset(session.scalars(took_part)),
             recorders=_recorders(session, some),
             submitters=_persons(
                 str(details.get("operator", "")) for details in session.scalars(accessions)
@@ -159,6 +191,11 @@ def heads(session: Session, township: str | None) -> frozenset[str]:
 def actor_of(person: Person) -> str:
     """Return how the log names a person who acts."""
     return f"{_PERSON}{person.id}"
+
+
+def person_of(actor: str) -> str | None:
+    """Return the id of the person whom the log names so; None for stations and the system."""
+    return actor.removeprefix(_PERSON) if actor.startswith(_PERSON) else None
 
 
 def _cases_of(session: Session, row: HoldRow) -> list[str]:

@@ -20,7 +20,7 @@ from policies.holds import of_proceeding
 from policies.releases import Held
 from policies.terms import HoldReason, ProceedingKind
 from storage.catalogue import case_facts, concerns, holds
-from storage.catalogue.concerns import ConcernedError, NotEntitledError, actor_of
+from storage.catalogue.concerns import NotEntitledError, actor_of
 from storage.catalogue.holds import NewHold
 from storage.catalogue.people import person
 from storage.catalogue.tables import RecordingRow
@@ -84,7 +84,7 @@ def register_proceeding(uow: UnitOfWork, new: NewProceeding, *, actor: str) -> P
     uow.record("proceeding.register", _CHANGE, row, actor=actor, subject=f"proceeding:{row.id}")
     _hold_more(uow, row, actor=actor)
     if row.handler_id is not None:
-        _not_concerned(as_held(uow.session, row), row.handler_id)
+        concerns.check_not_concerned(as_held(uow.session, row), row.handler_id)
     return row
 
 
@@ -143,7 +143,7 @@ def answer(uow: UnitOfWork, proceeding_id: str, text: str, *, by: Person) -> Pro
     """
     row = proceeding(uow.session, proceeding_id)
     held = as_held(uow.session, row)
-    _not_concerned(held, by.id)
+    concerns.check_not_concerned(held, by.id)
     if policy.may_answer(by, held) is not None:
         raise NotEntitledError(held)
     if row.answered_at is not None:
@@ -171,12 +171,6 @@ def as_held(session: Session, row: ProceedingRow) -> Held:
         heads=concerns.heads(session, row.township),
         answered=row.answered_at is not None,
     )
-
-
-def _not_concerned(held: Held, person_id: str) -> None:
-    tie = tie_of(held.matter, person_id)
-    if tie is not None:
-        raise ConcernedError(tie, held)
 
 
 def proceeding(session: Session, proceeding_id: str) -> ProceedingRow:

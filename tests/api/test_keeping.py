@@ -13,7 +13,8 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from api.jobs.running import Runner
 from policies.access import Role
-from storage.catalogue import custody_log, exhibits, jobs, keeping
+from storage.catalogue import case_facts, custody_log, exhibits, jobs, keeping, recordings
+from storage.custody.event import PremisType
 from storage.destruction import CERTIFICATE_DOMAIN
 from storage.errors import ObjectMissingError
 from storage.signing import verify_document
@@ -394,6 +395,41 @@ def test_a_head_who_decided_the_case_leaves_a_complaint_about_it_to_others(desk,
     path = f"/api/v1/proceedings/{complain(clients.shen, case).json()['id']}"
     assert code(clients.zhao.post(f"{path}/answer", json={"text": "x"})) == (403, "concerned")
     assert clients.qian.post(f"{path}/answer", json={"text": "x"}).status_code == 200
+
+
+def test_what_one_took_part_in_is_judged_by_others_and_the_refusal_is_logged(desk, clients, due):
+    case, action = desk.seizure(number="诉4")
+    link(desk, action, due)
+    complain(clients.shen, case)
+    with desk.office.catalogue.read() as session:
+        [exhibit] = case_facts.exhibits(session, action)
+    doubt = {"kind": "black", "start_s": 1.0, "confirmed": False, "reason": "夜间"}
+    for path, body, act_refused, expected in (
+        (f"exhibits/{exhibit.id}/reject", None, "exhibit.reject", "concerned"),
+        (f"recordings/{due}/doubts", doubt, "doubt.settle", "involved"),
+    ):
+        refused = clients.li.post(f"/api/v1/{path}", json=body)
+        assert code(refused) == (403, expected)
+        assert "参加了所涉执法活动" in refused.json()["detail"]
+        assert entries(desk, f"recording:{due}", act_refused, "refused")
+
+
+def test_a_head_ends_no_footage_of_his_own(desk, clients, due):
+    with desk.office.catalogue.write() as uow:
+        recordings.by_id(uow.session, due).officer_id = desk.persons["zhao"]
+        row = recordings.by_id(uow.session, due)
+        kind = PremisType.METADATA_MODIFICATION
+        uow.record("recording.answer", kind, row, actor="system", subject=f"recording:{due}")
+    assert code(propose(clients.zhao, due)) == (403, "involved")
+    assert entries(desk, "system", "disposition.propose", "refused")
+    number = propose(clients.qian, due).json()["id"]
+    assert code(act(clients.zhao, number, "approve")) == (403, "involved")
+    assert entries(desk, f"disposition:{number}", "disposition.approve", "refused")
+    less = {"taking": [], "reason": "x"}
+    refused = clients.zhao.post(f"/api/v1/recordings/{due}/reclassifications", json=less)
+    assert code(refused) == (403, "involved")
+    assert entries(desk, f"recording:{due}", "reclassification.propose", "refused")
+    act(clients.qian, number, "withdraw", why="x")
 
 
 def test_nobody_is_made_handler_of_a_complaint_about_himself(desk, clients):

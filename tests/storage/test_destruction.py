@@ -22,7 +22,7 @@ from storage.catalogue import (
     releases,
 )
 from storage.catalogue.audit import audit
-from storage.catalogue.concerns import NotEntitledError
+from storage.catalogue.concerns import InvolvedError, NotEntitledError
 from storage.catalogue.dispositions import DispositionError, StillKeptError
 from storage.catalogue.holds import NewHold
 from storage.destruction import CERTIFICATE_DOMAIN, ClockDoubtedError
@@ -511,6 +511,24 @@ def test_a_class_is_given_by_one_and_taken_by_two(archive):
         assert list(audit(session, [])) == []
     assert archive.execute(archive.decided(recording)) == {"gone": 1}
     del given
+
+
+def test_nobody_proposes_or_approves_the_end_of_his_own_footage(archive):
+    recording = archive.keep(officer="张三")
+    own, other = archive.persons["张三"], archive.persons["李四"]
+    archive.at += ORDINARY
+    with pytest.raises(InvolvedError):
+        archive.propose(recording, by="张三")
+    disposition = archive.propose(recording, by="李四")
+    with pytest.raises(InvolvedError):
+        archive.approve(disposition, by="张三")
+    with pytest.raises(InvolvedError), archive.catalogue.write() as uow:
+        classes.propose(uow, recording, [], "误标", person_id=own, actor=WHO)
+    with archive.catalogue.write() as uow:
+        asked = classes.propose(uow, recording, [], "误标", person_id=other, actor=WHO)
+    with pytest.raises(InvolvedError), archive.catalogue.write() as uow:
+        classes.decide(uow, archive.rulebook, asked.id, approve=True, person_id=own, actor=WHO)
+    archive.approve(disposition, by="王五")
 
 
 def test_a_reclassification_goes_not_below_a_link_or_the_objects_lock(archive):

@@ -10,6 +10,7 @@ from policies.releases import ReleaseState
 from policies.stages import ActionKind
 from policies.terms import HoldReason, Part, ProceedingKind
 from storage.catalogue import (
+    case_facts,
     cases,
     concerns,
     custody_log,
@@ -494,6 +495,36 @@ def test_a_proposal_is_void_when_its_proposer_turns_out_to_be_concerned(
         way.take_part(uow, seized[0], Part.DECIDES, keepers["head"].id, actor=WHO)
     assert approve(catalogue, proposed, keepers["first"]) == ReleaseState.VOID
     assert standing(catalogue) == 1
+
+
+def test_an_officer_complained_about_takes_no_footage_out_of_the_hold(
+    catalogue, office, keepers, seized, brought
+):
+    case, action, recording = seized
+    complaint = brought(case_id=case)
+    with catalogue.read() as session:
+        [exhibit] = case_facts.exhibits(session, action)
+    for who in (office.first, office.second):
+        refused(
+            catalogue,
+            lambda uow, w=who: cases.reject_exhibit(uow, exhibit.id, actor=f"person:{w.id}"),
+            ConcernedError,
+        )
+    with catalogue.read() as session:
+        assert proceedings.held(session, complaint) == [recording]
+    with catalogue.write() as uow:  # somebody whom it does not concern corrects a wrong link
+        cases.reject_exhibit(uow, exhibit.id, actor=f"person:{office.helper.id}")
+
+
+def test_a_link_that_takes_nothing_out_of_a_hold_is_rejected_as_ever(
+    catalogue, office, seized, brought
+):
+    _case, action, recording = seized
+    with catalogue.read() as session:
+        [exhibit] = case_facts.exhibits(session, action)
+    place(catalogue, "county", recording_id=recording)  # holds it by itself
+    with catalogue.write() as uow:
+        cases.reject_exhibit(uow, exhibit.id, actor=f"person:{office.second.id}")
 
 
 def test_no_proposal_of_this_name(catalogue, keepers):
