@@ -96,17 +96,17 @@ def reject_exhibit(uow: UnitOfWork, exhibit_id: str, *, actor: str) -> ExhibitRo
     """Say that it does not; it is not proposed again.
 
     Whom a hold concerns takes nothing out of its reach so.
-    Raises: NotFoundError, ConflictError, ConcernedError.
+    Raises: NotFoundError, ConflictError, InvolvedError.
     """
     row = case_facts.exhibit(uow.session, exhibit_id)
     before = holds.holding(uow.session, row.recording_id)
-    held = [releases.covered_with(uow.session, one).held for one in before]
+    matters = [releases.covered_with(uow.session, one).held.matter for one in before]
     rejected = _decide(uow, exhibit_id, REJECTED, "exhibit.reject", actor)
     still = {one.id for one in holds.holding(uow.session, row.recording_id)}
     who = concerns.person_of(actor)
-    for one, matter in zip(before, held, strict=True):
-        if who is not None and one.id not in still:
-            concerns.check_not_concerned(matter, who)
+    for hold, matter in zip(before, matters, strict=True):
+        if who is not None and hold.id not in still:
+            concerns.check_uninvolved(matter, who)
     return rejected
 
 

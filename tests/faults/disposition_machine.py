@@ -28,6 +28,7 @@ from policies.trusted_time import Told
 from storage import holding
 from storage.catalogue import case_facts, classes, dispositions, exhibits, holds, releases
 from storage.catalogue.audit import audit
+from storage.catalogue.concerns import InvolvedError
 from storage.catalogue.dispositions import DispositionError, StillKeptError
 from storage.catalogue.holds import NewHold
 from storage.custody.event import PremisType
@@ -47,6 +48,7 @@ AUTHORITIES = ("county", f"township:{TOWNSHIP}")
 HEADS, REVIEWERS = ("赵一", "钱二"), ("孙三", "周四")
 KEEPERS = HEADS + REVIEWERS
 TAKING_PART = ("张三", "钱二", "周四")  # in turn: sometimes somebody who may release else
+REJECTING = ("李四", "钱二", "王五", "张三")  # who rejects links, in turn
 # Who proposes and who decides a release, how, and what happens between: in turn.
 RELEASES = (
     ("right", "right", "approve", ""),
@@ -536,9 +538,29 @@ class DispositionMachine(RuleBasedStateMachine):
         ]
         if linked:
             name, action = linked[number % len(linked)]
-            with self.archive.catalogue.write() as uow:
-                exhibits.reject_exhibit(uow, self.kept[name].exhibits[action], actor=WHO)
+            by = REJECTING[number % len(REJECTING)]
+            if not self.try_rejecting(name, action, by):
+                return
             del self.kept[name].links[action]
+
+    def try_rejecting(self, name: str, action: str, by: str) -> bool:
+        """Reject a link unless that takes the recording out of a hold that concerns who does so."""
+        one = self.kept[name]
+        without = {other: how for other, how in one.links.items() if other != action}
+        over = [hold for hold in self.holds.values() if self.reached(name, hold)]
+        barred = [hold for hold in over if self.concerned(by, hold)]
+        links, one.links = one.links, without
+        lost = any(not self.reached(name, hold) for hold in barred)
+        one.links = links
+        actor = f"person:{self.archive.persons[by]}"
+        try:
+            with self.archive.catalogue.write() as uow:
+                exhibits.reject_exhibit(uow, one.exhibits[action], actor=actor)
+        except InvolvedError:
+            assert lost, "refused to reject a link, though no hold that concerns him loses by it"
+            return False
+        assert not lost, "whom a hold concerns took footage out of its reach"
+        return True
 
     @rule(
         on=st.sampled_from(["recording", "action", "case", "party"]),

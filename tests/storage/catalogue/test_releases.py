@@ -24,7 +24,7 @@ from storage.catalogue import (
     way,
 )
 from storage.catalogue.audit import audit
-from storage.catalogue.concerns import ConcernedError, NotEntitledError
+from storage.catalogue.concerns import ConcernedError, InvolvedError, NotEntitledError
 from storage.catalogue.holds import NewHold
 from storage.catalogue.proceedings import NewProceeding
 from storage.catalogue.releases import ReleaseError
@@ -508,7 +508,7 @@ def test_an_officer_complained_about_takes_no_footage_out_of_the_hold(
         refused(
             catalogue,
             lambda uow, w=who: cases.reject_exhibit(uow, exhibit.id, actor=f"person:{w.id}"),
-            ConcernedError,
+            InvolvedError,
         )
     with catalogue.read() as session:
         assert proceedings.held(session, complaint) == [recording]
