@@ -25,6 +25,7 @@ from api.routes import (
     proceedings,
     recordings,
     register,
+    releases,
     rules,
     sessions,
     stations,
@@ -95,6 +96,7 @@ def create_app(
         outlook,
         keeping,
         holds,
+        releases,
         dispositions,
         submissions,
     ):

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.schemas import Id, Text
 from policies.disposition import DispositionState, ItemState
+from policies.releases import ReleaseState
 from policies.retention import Keeper
 from policies.terms import FootageClass, HoldReason
 
@@ -33,7 +34,7 @@ class NewHold(_In):
 
 
 class Given(_In):
-    """Why a hold is released, or a disposition withdrawn."""
+    """Why a hold is to be released, or what was proposed is rejected or withdrawn."""
 
     why: Why
 
@@ -115,7 +116,11 @@ class ClassOut(BaseModel):
 
 
 class HoldOut(BaseModel):
-    """A hold. `yours` tells whether you may release it."""
+    """A hold. `yours`: you may propose its release; else `refusal` says why not, in words too.
+
+    `release` is the proposal that waits for another person; `proceeding` is the complaint,
+    reconsideration or lawsuit with which alone it ends.
+    """
 
     id: str
     reason: HoldReason
@@ -125,11 +130,44 @@ class HoldOut(BaseModel):
     on: str
     on_zh: str
     township: str | None
+    proceeding: str | None
     placed_at: datetime
     placed_by: str
     released_at: datetime | None
     note: str | None
+    release: str | None
     yours: bool
+    refusal: str | None
+    refusal_zh: str | None
+
+
+class ReleaseOut(BaseModel):
+    """A proposed release of one hold, or of all that a proceeding holds.
+
+    `may_approve`, `may_reject` and `may_withdraw` are yours; `refusal` says why you may not
+    approve it, in words too. `holds` is how many stand that would end.
+    """
+
+    id: str
+    hold: str | None
+    proceeding: str | None
+    on: str
+    on_zh: str
+    township: str | None
+    holds: int
+    reason: str
+    state: ReleaseState
+    state_zh: str
+    proposed_by: str
+    proposed_at: datetime
+    decided_by: str | None
+    decided_at: datetime | None
+    decided_why: str | None
+    may_approve: bool
+    may_reject: bool
+    may_withdraw: bool
+    refusal: str | None
+    refusal_zh: str | None
 
 
 class ReclassificationOut(BaseModel):

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
+from api import release_views
 from api.identity import Visitor
 from api.keeping_schemas import (
     ApprovalOut,
@@ -16,7 +17,6 @@ from api.keeping_schemas import (
     DispositionDetail,
     DispositionOut,
     DueOut,
-    HoldOut,
     ItemOut,
     KeptOut,
     ReasonOut,
@@ -25,18 +25,17 @@ from api.keeping_schemas import (
     TombstoneOut,
 )
 from api.problems import ApiError
+from api.release_views import Look
 from api.wiring import Office
 from policies import disposition as policy
-from policies import holds as authorities
 from policies.access import Act, decide
 from policies.disposition import DISPOSITION_ZH, ITEM_ZH, DispositionState, ItemState
 from policies.retention import KeptFacts, Reason, Retention, explain
-from policies.terms import FOOTAGE_ZH, HOLD_ZH, FootageClass, HoldReason
-from storage.catalogue import cases, classes, dispositions, holds, keeping, people, recordings
+from policies.terms import FOOTAGE_ZH, FootageClass
+from storage.catalogue import classes, dispositions, holds, keeping, people, recordings
 from storage.catalogue.keeping_tables import DispositionRow, ReclassificationRow
 from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import View
-from storage.catalogue.way_tables import HoldRow
 from storage.destruction import store_of
 from storage.errors import VaultError
 
@@ -64,6 +63,7 @@ def retention(
     facts = keeping.kept_facts(session, office.rulebook, [row.id], at)[row.id]
     facts, asked_store = _with_store(office, row, facts)
     told = explain(office.rulebook, facts, at)
+    look = Look(session, visitor)
     return RetentionOut(
         recording=row.id,
         at=at,
@@ -82,7 +82,7 @@ def retention(
             )
             for one in classes.given(session, row.id)
         ],
-        holds=[hold(session, one, visitor) for one in holds.holding(session, row.id)],
+        holds=[release_views.hold(look, one) for one in holds.holding(session, row.id)],
         reclassifications=[
             reclassification(session, one, visitor)
             for one in classes.reclassifications(session, row.id)
@@ -107,39 +107,6 @@ def tombstone(session: View, row: RecordingRow) -> TombstoneOut | None:
         destroyed_at=stone.destroyed_at,
         verified_at=stone.verified_at,
     )
-
-
-def hold(session: View, row: HoldRow, visitor: Visitor) -> HoldOut:
-    """Return one hold."""
-    authority = holds.authority_of(row)
-    on, on_zh = _lies_on(session, row)
-    allowed = decide(visitor.person, Act.PLACE_HOLD).allowed
-    yours = allowed and authorities.may_release(authority, authorities.of_person(visitor.person))
-    return HoldOut(
-        id=row.id,
-        reason=HoldReason(row.reason),
-        zh=HOLD_ZH[HoldReason(row.reason)],
-        authority=authority,
-        authority_zh=authorities.authority_zh(authority),
-        on=on,
-        on_zh=on_zh,
-        township=township_of(session, row),
-        placed_at=row.placed_at,
-        placed_by=_actor(session, row.placed_by),
-        released_at=row.released_at,
-        note=row.note,
-        yours=yours and row.released_at is None,
-    )
-
-
-def township_of(session: View, row: HoldRow) -> str | None:
-    """Return whose footage a hold lies on; None for a party of the whole county."""
-    if row.recording_id is not None:
-        return recordings.by_id(session, row.recording_id).township
-    case_id = row.case_id
-    if row.action_id is not None:
-        case_id = cases.action(session, row.action_id).case_id
-    return cases.case(session, case_id).township if case_id is not None else row.township
 
 
 def reclassification(
@@ -264,27 +231,8 @@ def _with_store(office: Office, row: RecordingRow, facts: KeptFacts) -> tuple[Ke
     return replace(facts, locked=store.locked, store_held=store.held), True
 
 
-def _lies_on(session: View, row: HoldRow) -> tuple[str, str]:
-    """Return what a hold lies on: as the log names it, and in words."""
-    if row.recording_id is not None:
-        return f"recording:{row.recording_id}", recordings.by_id(session, row.recording_id).name
-    if row.action_id is not None:
-        action = cases.action(session, row.action_id)
-        number = cases.case(session, action.case_id).number
-        return f"action:{action.id}", f"{number} {action.place}"
-    if row.case_id is not None:
-        case = cases.case(session, row.case_id)
-        return f"case:{case.id}", f"{case.number} {case.title}"
-    return f"party:{row.party}", str(row.party)
-
-
 def _name(session: View, person: str) -> str:
     return people.person(session, person).name
-
-
-def _actor(session: View, actor: str) -> str:
-    kind, _, person = actor.partition(":")
-    return _name(session, person) if kind == "person" else actor
 
 
 def _cursor(row: RecordingRow) -> str:

@@ -7,6 +7,7 @@ that a player asks for.
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -22,7 +23,7 @@ from storage.catalogue import recordings
 from storage.catalogue.publish import publish
 from storage.catalogue.tables import RecordingRow
 from storage.custody.event import Outcome, PremisType
-from storage.errors import FixityError
+from storage.errors import ConflictError, FixityError
 from storage.recording import RecordingId
 from storage.vault.objects import ENVELOPE, PAYLOAD, key_of, size_of
 from storage.vault.ranges import PlainReader
@@ -81,6 +82,15 @@ class Service:
                 outcome=Outcome.REFUSED,
                 reason=reason,
             )
+
+    @contextmanager
+    def logging_refusal(self, visitor: Visitor, act: str, subject: str) -> Iterator[None]:
+        """Enter into the log that a rule refused what is done within, and let the refusal go on."""
+        try:
+            yield
+        except ConflictError as error:
+            self.refused(visitor, act, subject, error.code)
+            raise
 
     def recording(self, visitor: Visitor, recording_id: UUID, act: Act) -> RecordingRow:
         """Return a recording that this person may see. Raises: NotFoundError, ApiError."""

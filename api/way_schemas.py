@@ -129,7 +129,7 @@ class NewProceedingIn(_In):
 
 
 class Answered(_In):
-    """How a proceeding was answered, or why its holds are released."""
+    """How a proceeding was answered, or why its holds are to be released."""
 
     text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
 
@@ -231,7 +231,7 @@ class WayOut(BaseModel):
 
 
 class ProceedingOut(BaseModel):
-    """A proceeding with what it holds."""
+    """A proceeding with what it holds. `handler` is a person whom it does not concern."""
 
     id: str
     kind: ProceedingKind
@@ -241,6 +241,7 @@ class ProceedingOut(BaseModel):
     township: str
     about: str
     brought_by: str
+    handler: str | None
     received_at: datetime
     answered_at: datetime | None
     answer: str | None

@@ -141,6 +141,7 @@ def proceeding(
         township=row.township,
         about=row.about,
         brought_by=row.brought_by,
+        handler=row.handler_id,
         received_at=row.received_at,
         answered_at=row.answered_at,
         answer=row.answer,

@@ -2,9 +2,10 @@
 
 Operators run a station and see no footage; officers see their own township; its head decides and
 approves explanations; reviewers see the county, review and check, and change no evidence; head and
-reviewers hold, reclassify, and propose or approve what is destroyed, each act by two of them;
-administrators keep accounts, stations and jobs, of the whole county, and see no footage (三员分离:
-whoever rules the system does not read the evidence).
+reviewers hold, answer complaints, reclassify, and propose or approve what is released or destroyed,
+each by two of them; administrators keep accounts, stations and jobs, of the whole county, and see
+no footage (三员分离: whoever rules the system does not read the evidence). Whom a matter concerns
+does not decide upon it, whatever he is granted here (`policies/concern.py`).
 """
 
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ class Act(StrEnum):
     APPROVE = "waiver.settle"
     SETTLE_DOUBT = "doubt.settle"
     KEEP_PROCEEDING = "proceeding.keep"
+    ANSWER_PROCEEDING = "proceeding.answer"
     SEE_DUTIES = "duty.see"
     SEE_REGISTER = "register.see"
     KEEP_REGISTER = "register.keep"
@@ -55,6 +57,7 @@ class Act(StrEnum):
     EVALUATE = "evaluation.see"
     SEE_KEEPING = "keeping.see"
     PLACE_HOLD = "hold.place"
+    RELEASE_HOLD = "hold.release"
     CLASSIFY = "class.give"
     RECLASSIFY = "reclassification.decide"
     PROPOSE_DISPOSITION = "disposition.propose"
@@ -83,7 +86,9 @@ _COUNTY = frozenset({Role.REVIEWER, Role.ADMIN})
 _KEEPERS = frozenset(
     {
         Act.SEE_KEEPING,
+        Act.ANSWER_PROCEEDING,
         Act.PLACE_HOLD,
+        Act.RELEASE_HOLD,
         Act.CLASSIFY,
         Act.RECLASSIFY,
         Act.PROPOSE_DISPOSITION,

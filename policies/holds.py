@@ -1,8 +1,8 @@
-"""Holds (冻结): who places one, and who alone may release it.
+"""Holds (冻结): who places one, and for which authority.
 
 A hold lies on a recording, an action, a case or a party, and reaches whatever is linked to it,
-now or later. Several may lie on one thing; each is released by the authority that placed it and
-by nobody else. Source: 兴隆县指导意见 第十六, 十八条.
+now or later. Several may lie on one thing; each ends by itself, by two persons of the authority
+that placed it (`policies/releases.py`). Source: 兴隆县指导意见 第十六, 十八条.
 """
 
 from policies.access import Person, Role
@@ -28,9 +28,15 @@ def of_person(person: Person) -> str | None:
     return None
 
 
-def may_release(placed_by: str, asking: str | None) -> bool:
-    """Tell whether this authority may release a hold that the other placed."""
-    return asking is not None and asking == placed_by
+def is_proceeding(authority: str) -> bool:
+    """Tell whether an authority is a complaint, reconsideration or lawsuit."""
+    return authority.startswith(_PROCEEDING)
+
+
+def township_of(authority: str) -> str | None:
+    """Return the township that an authority stands for; None where it is no township's."""
+    own = authority.startswith(_TOWNSHIP)
+    return authority.removeprefix(_TOWNSHIP) if own else None
 
 
 def authority_zh(authority: str) -> str:
@@ -39,4 +45,4 @@ def authority_zh(authority: str) -> str:
         return "县司法行政部门"
     if authority.startswith(_TOWNSHIP):
         return f"{authority.removeprefix(_TOWNSHIP)}人民政府"
-    return "案件程序本身(答复后解除)"
+    return "案件程序(答复后由两人解除)"

@@ -83,7 +83,10 @@ OBJECTION_ZH = {
 
 
 def concerned_in(facts: Any) -> frozenset[str]:
-    """Return whom a matter concerns: who took part, and who handles the case."""
+    """Return whom a matter concerns: who took part in it, or handles the case."""
     if isinstance(facts, ActionFacts):
         return frozenset(officer.id for officer in facts.officers)
-    return frozenset(facts.handlers) if isinstance(facts, CaseFacts) else frozenset()
+    if isinstance(facts, CaseFacts):
+        took_part = (concerned_in(action) for action in facts.actions)
+        return frozenset(facts.handlers).union(*took_part)
+    return frozenset()

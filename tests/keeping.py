@@ -9,18 +9,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from policies.access import Person, Role
 from policies.disposition import Bounds
 from policies.retention import retain_until
 from policies.rulebook import load
 from policies.rules import Rulebook
 from policies.stages import ActionKind
 from policies.trusted_time import Told
-from storage.catalogue import cases, dispositions, exhibits, people, recordings
+from storage.catalogue import cases, dispositions, exhibits, people, recordings, releases
 from storage.catalogue.case_facts import PROPOSED
 from storage.catalogue.job_tables import RenditionRow
 from storage.catalogue.recordings import NewRecording
 from storage.catalogue.tables import ExhibitRow, RecordingRow
-from storage.catalogue.unit_of_work import Catalogue
+from storage.catalogue.unit_of_work import Catalogue, UnitOfWork
 from storage.custody.event import PremisType
 from storage.destruction import Destruction, keys_of
 from storage.digest import Digest
@@ -41,6 +42,24 @@ from storage.vault.objects import (
 TOWNSHIP = "半壁山镇"
 WHO = "person:clerk"
 ORDINARY = timedelta(days=184)
+# Who keeps: two heads of the township and two reviewers of the county.
+KEEPERS = {"赵一": Role.HEAD, "钱二": Role.HEAD, "孙三": Role.REVIEWER, "周四": Role.REVIEWER}
+
+
+def keeper_of(person_id: str, role: Role, township: str) -> Person:
+    """Return somebody as a face knows him; a reviewer is of the whole county."""
+    return Person(person_id, role, None if role is Role.REVIEWER else township)
+
+
+def add_keeper(uow: UnitOfWork, name: str, role: Role, township: str) -> Person:
+    """Add a head or a reviewer with an account."""
+    row = people.add_person(
+        uow, name=name, kind=role.value, unit=township, township=township, actor=WHO
+    )
+    people.create_account(
+        uow, username=name, password_hash="x", role=role.value, person_id=row.id, actor=WHO
+    )
+    return keeper_of(row.id, role, township)
 
 
 @dataclass
@@ -64,7 +83,7 @@ class Archive:
         self.persons: dict[str, str] = {}
 
     def found(self) -> "Archive":
-        """Make tables, a station and three persons."""
+        """Make tables, a station, three officers, and the keepers with their accounts."""
         self.catalogue.migrate(new=True)
         with self.catalogue.write() as uow:
             people.add_station(uow, id="s1", name="半壁山", township=TOWNSHIP, actor=WHO)
@@ -79,7 +98,20 @@ class Archive:
                     actor=WHO,
                 )
                 self.persons[name] = found.id
+            for name, role in KEEPERS.items():
+                self.persons[name] = add_keeper(uow, name, role, TOWNSHIP).id
         return self
+
+    def keeper(self, name: str) -> Person:
+        """Return somebody as a face knows him; who is no keeper is an officer."""
+        return keeper_of(self.persons[name], KEEPERS.get(name, Role.OFFICER), TOWNSHIP)
+
+    def release(self, hold: str, first: str, second: str) -> None:
+        """Release a hold by two keepers."""
+        with self.catalogue.write() as uow:
+            proposed = releases.propose_for_hold(uow, hold, "结案", by=self.keeper(first))
+        with self.catalogue.write() as uow:
+            releases.approve(uow, proposed.id, by=self.keeper(second))
 
     def reopen(self) -> "Archive":
         """Find the persons of an archive that another process founded."""
@@ -87,8 +119,16 @@ class Archive:
             self.persons = {one.name: one.id for one in people.persons(session)}
         return self
 
-    def keep(self, content: bytes = b"footage", start: datetime | None = None) -> str:
-        """Accession a recording now, its objects locked as promised; return its id."""
+    def keep(
+        self,
+        content: bytes = b"footage",
+        start: datetime | None = None,
+        officer: str | None = None,
+    ) -> str:
+        """Accession a recording now, its objects locked as promised; return its id.
+
+        `officer` is whose footage it is, by name.
+        """
         own = new_recording_id(self.at, self.entropy(10))
         until = retain_until(self.rulebook, self.at)
         texts = {RECORD: f'{{"record":"{own}"}}', ENVELOPE: f'{{"envelope":"{own}"}}'}
@@ -110,6 +150,7 @@ class Archive:
             record_text=texts[RECORD],
             envelope_text=texts[ENVELOPE],
             retain_until=until,
+            officer_no=officer,
             duration_s=60.0,
             start_at=start or self.at,
             end_at=(start or self.at) + timedelta(seconds=60),
@@ -143,7 +184,9 @@ class Archive:
             uow.record("recording.rendition", kind, row, actor=WHO, subject=subject)
         return stored.key
 
-    def action(self, kind: ActionKind = ActionKind.INSPECTION, party: str = "某店") -> str:
+    def action(
+        self, kind: ActionKind = ActionKind.INSPECTION, party: str = "某店", officer: str = "张三"
+    ) -> str:
         """Open a case with one action around now; return the action's id."""
         with self.catalogue.write() as uow:
             case = cases.open_case(
@@ -156,7 +199,7 @@ class Archive:
                 place="x",
                 start_at=self.at,
                 end_at=self.at + timedelta(seconds=60),
-                officers=[self.persons["张三"]],
+                officers=[self.persons[officer]],
                 actor=WHO,
             ).id
 

@@ -8,20 +8,23 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import HTMLResponse
 
-from api import keeping_views
+from api import keeping_views, release_views
 from api.console.rendering import render
 from api.gate import ServiceHere, VisitorHere
 from api.identity import Visitor
 from api.keeping_schemas import HoldOut, RetentionOut
 from api.problems import TABLE
+from api.release_views import Look
 from api.routes.dispositions import listed as listed_dispositions
 from api.routes.dispositions import one as one_disposition
 from api.routes.holds import standing
 from api.routes.keeping import due as listed_due
 from api.routes.keeping import waiting
+from api.routes.releases import listed as listed_releases
 from api.service import Service
 from policies.access import Act, decide
 from policies.disposition import DISPOSITION_MOVES
+from policies.releases import RELEASE_MOVES
 from policies.wording import COUNTY_TIME
 from storage.catalogue import holds, people
 from storage.catalogue.tables import CaseRow, RecordingRow
@@ -58,6 +61,9 @@ def keeping_page(
         ended=[one for one in decided if not DISPOSITION_MOVES[one.state]],
         holds=standing(service, visitor),
         waiting=waiting(service, visitor),
+        open_releases=[
+            one for one in listed_releases(service, visitor) if RELEASE_MOVES[one.state]
+        ],
         refusals=_REFUSALS,
         townships=townships,
         own=visitor.person.township,
@@ -82,7 +88,8 @@ def kept(service: Service, visitor: Visitor, row: RecordingRow) -> RetentionOut 
 
 def held(session: View, visitor: Visitor, case: CaseRow, actions: Iterable[str]) -> list[HoldOut]:
     """Return what holds a case, its party or some of its actions, for their pages."""
-    return [keeping_views.hold(session, row, visitor) for row in holds.upon(session, case, actions)]
+    look = Look(session, visitor)
+    return [release_views.hold(look, row) for row in holds.upon(session, case, actions)]
 
 
 _REFUSALS = {

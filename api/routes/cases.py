@@ -221,7 +221,11 @@ def confirm(exhibit: Id, service: ServiceHere, visitor: VisitorHere) -> ExhibitO
 def reject(exhibit: Id, service: ServiceHere, visitor: VisitorHere) -> ExhibitOut:
     """Say that it does not; it is not proposed again."""
     row = _exhibit(service, visitor, exhibit)
-    with service.office.catalogue.write() as uow:
+    subject = recordings.subject_of(row.recording_id)
+    with (
+        service.logging_refusal(visitor, "exhibit.reject", subject),
+        service.office.catalogue.write() as uow,
+    ):
         decided = cases.reject_exhibit(uow, row.id, actor=visitor.actor)
     return _exhibits(service, [decided])[0]
 

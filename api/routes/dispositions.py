@@ -13,6 +13,7 @@ from api.schemas import Id
 from api.service import Service
 from policies.access import Act
 from storage.catalogue import dispositions
+from storage.catalogue.concerns import InvolvedError
 from storage.catalogue.dispositions import DispositionError, StillKeptError
 from storage.catalogue.keeping_tables import DispositionRow
 
@@ -51,6 +52,9 @@ def propose(new: NewDisposition, service: ServiceHere, visitor: VisitorHere) -> 
                 actor=visitor.actor,
                 township=townships.pop() if len(townships) == 1 else None,
             )
+    except InvolvedError as error:
+        service.refused(visitor, act.value, "system", error.code)
+        raise
     except StillKeptError as error:
         subject = f"recording:{error.facts['recording']}"
         service.refused(visitor, "recording.propose-disposition", subject, error.code)
@@ -74,7 +78,7 @@ def approve(disposition: Id, service: ServiceHere, visitor: VisitorHere) -> Disp
             row = dispositions.approve(
                 uow, office.bounds, row.id, person_id=visitor.person.id, actor=visitor.actor
             )
-    except DispositionError as error:
+    except (DispositionError, InvolvedError) as error:
         subject = dispositions.subject(row.id)
         service.refused(visitor, Act.APPROVE_DISPOSITION.value, subject, error.code)
         raise

@@ -1,17 +1,22 @@
-"""Holds by hand: placed and released for the township or the county; the store is told by a job."""
+"""Holds by hand: placed for the township or the county; their release proposed; the store is told.
+
+What becomes of a proposed release is `releases.py`'s business.
+"""
 
 from fastapi import APIRouter
 
-from api import keeping_views
+from api import release_views
 from api.gate import ServiceHere, VisitorHere
 from api.identity import Visitor
-from api.keeping_schemas import Given, HoldOut, NewHold
+from api.keeping_schemas import Given, HoldOut, NewHold, ReleaseOut
 from api.problems import ApiError
+from api.release_views import Look
 from api.schemas import Id
 from api.service import Service
 from policies import holds as policy
 from policies.access import Act
-from storage.catalogue import cases, holds, jobs, recordings
+from storage.catalogue import cases, holds, jobs, recordings, releases
+from storage.catalogue.releases import STORE_JOB
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.catalogue.way_tables import HoldRow
 
@@ -22,10 +27,14 @@ router = APIRouter(tags=["keeping"])
 def standing(service: ServiceHere, visitor: VisitorHere) -> list[HoldOut]:
     """Return the holds that stand in your township, newest first; those of the whole county too."""
     service.authorise(visitor, Act.SEE_KEEPING)
-    township = visitor.person.township
+    own = visitor.person.township
     with service.office.catalogue.read() as session:
-        found = [keeping_views.hold(session, row, visitor) for row in holds.standing(session)]
-    return [one for one in found if township is None or one.township in {None, township}]
+        look = Look(session, visitor)
+        return [
+            release_views.hold(look, row)
+            for row in holds.standing(session)
+            if own is None or release_views.township_of(session, row) in {None, own}
+        ]
 
 
 @router.post("/holds", status_code=201)
@@ -53,31 +62,29 @@ def place(new: NewHold, service: ServiceHere, visitor: VisitorHere) -> HoldOut:
         )
         tell_store(uow, row, visitor)
     with service.office.catalogue.read() as session:
-        return keeping_views.hold(session, row, visitor)
+        return release_views.hold(Look(session, visitor), row)
 
 
-@router.post("/holds/{hold}/release")
-def release(hold: Id, given: Given, service: ServiceHere, visitor: VisitorHere) -> HoldOut:
-    """Release a hold in the name of the authority that placed it; the others stay."""
+@router.post("/holds/{hold}/release", status_code=201)
+def propose(hold: Id, given: Given, service: ServiceHere, visitor: VisitorHere) -> ReleaseOut:
+    """Propose that a hold placed by hand ends; it stays until another person approves."""
     with service.office.catalogue.read() as session:
         row = holds.hold(session, hold)
-        township, authority = keeping_views.township_of(session, row), holds.authority_of(row)
-    service.authorise(visitor, Act.PLACE_HOLD, township, f"hold:{row.id}")
-    own = policy.of_person(visitor.person)
-    if not policy.may_release(authority, own):
-        service.refused(visitor, "hold.release", f"hold:{row.id}", "authority")
-        raise ApiError("hold-authority", authority=policy.authority_zh(authority), hold=row.id)
-    with service.office.catalogue.write() as uow:
-        row = holds.release(uow, row.id, given.why, authority=own, actor=visitor.actor)
-        tell_store(uow, row, visitor)
+        township = release_views.township_of(session, row)
+    subject = f"hold:{row.id}"
+    service.authorise(visitor, Act.SEE_KEEPING, township, subject)
+    with (
+        service.logging_refusal(visitor, "hold.release.propose", subject),
+        service.office.catalogue.write() as uow,
+    ):
+        proposed = releases.propose_for_hold(uow, row.id, given.why, by=visitor.person)
     with service.office.catalogue.read() as session:
-        return keeping_views.hold(session, row, visitor)
+        return release_views.release(Look(session, visitor), proposed)
 
 
 def tell_store(uow: UnitOfWork, hold: HoldRow, visitor: Visitor) -> None:
-    """Have the object store told of a hold that was placed or released."""
-    slot = "placed" if hold.released_at is None else "released"
-    jobs.ask(uow, "hold", f"hold:{hold.id}", actor=visitor.actor, slot=slot)
+    """Have the object store told of a hold that was placed."""
+    jobs.ask(uow, STORE_JOB, f"hold:{hold.id}", actor=visitor.actor, slot="placed")
 
 
 def _place(service: Service, visitor: Visitor, new: NewHold) -> tuple[str | None, str]:

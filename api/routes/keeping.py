@@ -92,7 +92,11 @@ def propose(
 ) -> ReclassificationOut:
     """Propose that a recording is kept for less; another person decides."""
     row = service.recording(visitor, recording, Act.RECLASSIFY)
-    with service.office.catalogue.write() as uow:
+    subject = recordings.subject_of(row.id)
+    with (
+        service.logging_refusal(visitor, "reclassification.propose", subject),
+        service.office.catalogue.write() as uow,
+    ):
         found = classes.propose(
             uow,
             row.id,
@@ -127,11 +131,14 @@ def decide(
     with office.catalogue.read() as session:
         found = classes.reclassification(session, reclassification)
     row = service.recording(visitor, UUID(found.recording_id), Act.RECLASSIFY)
+    subject = recordings.subject_of(row.id)
     if visitor.person.id == found.proposed_by:
-        subject = recordings.subject_of(row.id)
         service.refused(visitor, Act.RECLASSIFY.value, subject, "same-person")
         raise ApiError("another-person", reclassification=found.id)
-    with office.catalogue.write() as uow:
+    with (
+        service.logging_refusal(visitor, Act.RECLASSIFY.value, subject),
+        office.catalogue.write() as uow,
+    ):
         decided = classes.decide(
             uow,
             office.rulebook,

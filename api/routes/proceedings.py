@@ -2,10 +2,12 @@
 
 from fastapi import APIRouter, Response
 
-from api import way_views
+from api import release_views, way_views
 from api.due import due, pressing
 from api.gate import ServiceHere, VisitorHere
 from api.identity import Visitor
+from api.keeping_schemas import ReleaseOut
+from api.release_views import Look
 from api.routes.cases import case_of
 from api.routes.holds import tell_store
 from api.schemas import Id
@@ -13,7 +15,7 @@ from api.service import Service
 from api.way_schemas import Answered, DutyOut, NewProceedingIn, ProceedingOut
 from policies.access import Act
 from policies.duties import Duty, feed
-from storage.catalogue import people, proceedings
+from storage.catalogue import people, proceedings, releases
 from storage.catalogue.proceedings import NewProceeding
 from storage.catalogue.way_tables import ProceedingRow
 
@@ -36,7 +38,11 @@ def register(new: NewProceedingIn, service: ServiceHere, visitor: VisitorHere) -
     if new.case is not None:
         township = case_of(service, visitor, new.case, Act.KEEP_PROCEEDING).township
     service.authorise(visitor, Act.KEEP_PROCEEDING, township)
-    with service.office.catalogue.write() as uow:
+    on = f"case:{new.case}" if new.case is not None else "system"
+    with (
+        service.logging_refusal(visitor, "proceeding.register", on),
+        service.office.catalogue.write() as uow,
+    ):
         row = proceedings.register_proceeding(
             uow,
             NewProceeding(
@@ -74,23 +80,29 @@ def hold_more(proceeding: Id, service: ServiceHere, visitor: VisitorHere) -> Pro
 def answer(
     proceeding: Id, new: Answered, service: ServiceHere, visitor: VisitorHere
 ) -> ProceedingOut:
-    """Enter how the proceeding was answered."""
+    """Enter how the proceeding was answered; for heads and reviewers whom it does not concern."""
     row = _proceeding(service, visitor, proceeding)
-    with service.office.catalogue.write() as uow:
-        answered = proceedings.answer(uow, row.id, new.text, actor=visitor.actor)
+    with (
+        service.logging_refusal(visitor, Act.ANSWER_PROCEEDING.value, f"proceeding:{row.id}"),
+        service.office.catalogue.write() as uow,
+    ):
+        answered = proceedings.answer(uow, row.id, new.text, by=visitor.person)
     return _shown(service, answered)
 
 
-@router.post("/proceedings/{proceeding}/release")
+@router.post("/proceedings/{proceeding}/release", status_code=201)
 def release(
     proceeding: Id, new: Answered, service: ServiceHere, visitor: VisitorHere
-) -> ProceedingOut:
-    """Release the holds of an answered proceeding; those of others stay."""
+) -> ReleaseOut:
+    """Propose that all that an answered proceeding holds ends; another person approves."""
     row = _proceeding(service, visitor, proceeding)
-    with service.office.catalogue.write() as uow:
-        for hold in proceedings.release(uow, row.id, new.text, actor=visitor.actor):
-            tell_store(uow, hold, visitor)
-    return _shown(service, row)
+    with (
+        service.logging_refusal(visitor, "hold.release.propose", f"proceeding:{row.id}"),
+        service.office.catalogue.write() as uow,
+    ):
+        proposed = releases.propose_for_proceeding(uow, row.id, new.text, by=visitor.person)
+    with service.office.catalogue.read() as session:
+        return release_views.release(Look(session, visitor), proposed)
 
 
 @router.get("/duties")

@@ -179,7 +179,10 @@ def draw(new: NewDraw, service: ServiceHere, visitor: VisitorHere) -> DrawOut:
 def check(draw: Id, new: NewCheck, service: ServiceHere, visitor: VisitorHere) -> NewCheck:
     """Enter what you found in a recording that you were drawn to inspect."""
     service.authorise(visitor, Act.CHECK)
-    with service.office.catalogue.write() as uow:
+    with (
+        service.logging_refusal(visitor, Act.CHECK.value, f"draw:{draw}"),
+        service.office.catalogue.write() as uow,
+    ):
         checks.record_check(
             uow,
             draw,

@@ -243,8 +243,11 @@ def settle(waiver: Id, new: Settlement, service: ServiceHere, visitor: VisitorHe
     """Approve or refuse an explanation; never by whom the matter concerns."""
     with service.office.catalogue.read() as session:
         case = explanations.waiver(session, waiver).case_id
-    case_of(service, visitor, case, Act.APPROVE)
-    with service.office.catalogue.write() as uow:
+    subject = f"case:{case_of(service, visitor, case, Act.APPROVE).id}"
+    with (
+        service.logging_refusal(visitor, Act.APPROVE.value, subject),
+        service.office.catalogue.write() as uow,
+    ):
         row = explanations.settle(
             uow,
             waiver,
@@ -265,7 +268,10 @@ def settle_doubt(
 ) -> NewDoubt:
     """Confirm or dismiss what inspection doubts; a dismissal needs a reason."""
     row = _recording(service, visitor, recording)
-    with service.office.catalogue.write() as uow:
+    with (
+        service.logging_refusal(visitor, Act.SETTLE_DOUBT.value, recordings.subject_of(row)),
+        service.office.catalogue.write() as uow,
+    ):
         doubts.settle_doubt(
             uow,
             row,

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from policies.draw import draw, pair
-from storage.catalogue import case_facts
+from storage.catalogue import case_facts, concerns
 from storage.catalogue.people import person, persons
 from storage.catalogue.recordings import by_id
 from storage.catalogue.tables import RecordingRow
@@ -83,10 +83,15 @@ def record_check(
     note: str,
     actor: str,
 ) -> CheckRow:
-    """Enter what a drawn inspector found. Raises: NotFoundError; ConflictError (not drawn)."""
+    """Enter what a drawn inspector found.
+
+    Raises: NotFoundError; ConflictError (not drawn); InvolvedError when the recording came to
+    concern him since he was drawn: it was linked, or somebody said whose it is.
+    """
     drawn: dict[str, list[str]] = dict(the_draw(uow.session, draw_id).drawn)
     if person_id not in drawn.get(by_id(uow.session, recording_id).id, ()):
         raise ConflictError(problem="not drawn to inspect this", recording=recording_id)
+    concerns.check_uninvolved(concerns.of_recordings(uow.session, [recording_id]), person_id)
     wanted = select(CheckRow).where(
         CheckRow.draw_id == draw_id, CheckRow.recording_id == recording_id
     )

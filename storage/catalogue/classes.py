@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from policies.retention import FOREVER, KeptFacts, explain
 from policies.rules import Rulebook
 from policies.terms import FootageClass
-from storage.catalogue import keeping
+from storage.catalogue import concerns, keeping
 from storage.catalogue.keeping_tables import ClassRow, ReclassificationRow
 from storage.catalogue.people import person
 from storage.catalogue.recordings import extend_retention, present, subject_of
@@ -85,10 +85,11 @@ def propose(
 ) -> ReclassificationRow:
     """Propose that a recording is kept for less; nothing changes yet.
 
-    Raises: NotFoundError, DestroyedError; ConflictError when no reason is given, a class follows
-    from links, or another proposal waits.
+    Raises: NotFoundError, DestroyedError; InvolvedError (his own footage); ConflictError when no
+    reason is given, a class follows from links, or another proposal waits.
     """
     row = present(uow.session, recording_id)
+    concerns.check_uninvolved(concerns.of_footage(uow.session, [row.id]), person_id)
     if not reason.strip():
         raise ConflictError(problem="no reason given")
     if not set(taking) <= set(BY_HAND):
@@ -126,7 +127,8 @@ def decide(
 
     Approved, the recording is promised exactly what the rules of today ask for what it is linked
     to and classed as. Holds and the object lock keep it beside that.
-    Raises: NotFoundError, DestroyedError, ConflictError (decided already, or the same person).
+    Raises: NotFoundError, DestroyedError, InvolvedError (his own footage), ConflictError (decided
+    already, or the same person).
     """
     found = reclassification(uow.session, reclassification_id)
     if found.decided_at is not None:
@@ -134,6 +136,7 @@ def decide(
     if person(uow.session, person_id).id == found.proposed_by:
         raise ConflictError(problem="another person must decide", reclassification=found.id)
     row = present(uow.session, found.recording_id)
+    concerns.check_uninvolved(concerns.of_footage(uow.session, [row.id]), person_id)
     found.decided_by, found.decided_at, found.approved = person_id, uow.at, approve
     taken: list[ClassRow] = []
     if approve:

@@ -16,7 +16,7 @@ from policies.disposition import Bounds, DispositionState, ItemState, No, Propos
 from policies.plain import plain
 from policies.retention import Reason
 from policies.rules import Rulebook
-from storage.catalogue import jobs, keeping
+from storage.catalogue import concerns, jobs, keeping
 from storage.catalogue.keeping_tables import (
     ApprovalRow,
     DispositionItemRow,
@@ -65,7 +65,8 @@ def propose(
 
     `township` is whose footage it is; None where it is of several.
     Raises: NotFoundError, DestroyedError, DispositionError (none, too many), StillKeptError (what
-    keeps the first of them), ConflictError (no reason given, or proposed already).
+    keeps the first of them), InvolvedError (his own footage is among them), ConflictError (no
+    reason given, or proposed already).
     """
     ids = sorted(set(recordings))
     _allow(policy.may_propose(len(ids), bounds))
@@ -75,6 +76,7 @@ def propose(
         listed = present(uow.session, one)
         if township is not None and listed.township != township:
             raise NotFoundError(what="recording", id=one)
+    concerns.check_uninvolved(concerns.of_footage(uow.session, ids), person_id)
     told = keeping.explained(uow.session, rulebook, ids, uow.at)
     for one in ids:
         if keepers := told[one].keeping(uow.at):
@@ -120,12 +122,14 @@ def approve(
 
     With the last approval that is asked for, the cooling-off time begins, and the job that
     destroys is asked for, due at its end.
-    Raises: NotFoundError, DispositionError.
+    Raises: NotFoundError, DispositionError, InvolvedError (his own footage is among them).
     """
     row = disposition(uow.session, disposition_id)
     who = person(uow.session, person_id).id
     told = proposal(uow.session, row, bounds, uow.at)
     _allow(policy.may_approve(told, who, bounds))
+    listed = [one.recording_id for one in items(uow.session, row.id)]
+    concerns.check_uninvolved(concerns.of_footage(uow.session, listed), who)
     given = ApprovalRow(
         disposition_id=row.id, person_id=who, at=uow.at, number=len(told.approvers) + 1
     )

@@ -7,6 +7,7 @@ confirmed one is a fault. What the station saw stays in the signed record, whate
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from storage.catalogue.concerns import check_uninvolved, of_recordings
 from storage.catalogue.facts import doubts_of
 from storage.catalogue.people import person
 from storage.catalogue.recordings import by_id, subject_of
@@ -29,12 +30,12 @@ def settle_doubt(
 ) -> DoubtRow:
     """Confirm or dismiss one doubt; said again, the last word holds.
 
-    Nobody judges the footage that he made himself. Raises: NotFoundError (no such doubt),
-    ConflictError (a dismissal without a reason, one's own footage).
+    Nobody judges the footage that he made or handed in, or of an action that he took part in.
+    Raises: NotFoundError (no such doubt), InvolvedError, ConflictError (a dismissal without a
+    reason).
     """
     recording = by_id(uow.session, recording_id)
-    if recording.officer_id == person_id:
-        raise ConflictError(problem="one's own footage", recording=recording.id)
+    check_uninvolved(of_recordings(uow.session, [recording.id]), person_id)
     if not any(one[2] == kind and one[0] == start_s for one in doubts_of(recording)):
         raise NotFoundError(what="doubt", id=f"{recording.id}/{kind}/{start_s}")
     if not confirmed and not reason.strip():

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import select
 
 from policies.linking import propose
-from storage.catalogue import case_facts, facts
+from storage.catalogue import case_facts, concerns, facts, holds, releases
 from storage.catalogue.case_facts import CONFIRMED, PROPOSED, REJECTED
 from storage.catalogue.recordings import present, subject_of
 from storage.catalogue.tables import ActionRow, ExhibitRow, RecordingRow
@@ -93,8 +93,21 @@ def confirm_exhibit(uow: UnitOfWork, exhibit_id: str, *, actor: str) -> ExhibitR
 
 
 def reject_exhibit(uow: UnitOfWork, exhibit_id: str, *, actor: str) -> ExhibitRow:
-    """Say that it does not; it is not proposed again. Raises: NotFoundError, ConflictError."""
-    return _decide(uow, exhibit_id, REJECTED, "exhibit.reject", actor)
+    """Say that it does not; it is not proposed again.
+
+    Whom a hold concerns takes nothing out of its reach so.
+    Raises: NotFoundError, ConflictError, InvolvedError.
+    """
+    row = case_facts.exhibit(uow.session, exhibit_id)
+    before = holds.holding(uow.session, row.recording_id)
+    matters = [releases.covered_with(uow.session, one).held.matter for one in before]
+    rejected = _decide(uow, exhibit_id, REJECTED, "exhibit.reject", actor)
+    still = {one.id for one in holds.holding(uow.session, row.recording_id)}
+    who = concerns.person_of(actor)
+    for hold, matter in zip(before, matters, strict=True):
+        if who is not None and hold.id not in still:
+            concerns.check_uninvolved(matter, who)
+    return rejected
 
 
 def link_by_code(

@@ -2,7 +2,7 @@
 
 A hold stands from the moment it is committed, and reaches what is linked later too, because what
 it reaches is asked anew each time. The legal hold of the object store follows (`storage/
-holding.py`). Who may release is `policies/holds.py`'s to say.
+holding.py`). How a hold ends is `releases.py`'s business.
 """
 
 from collections.abc import Iterable, Mapping
@@ -76,24 +76,7 @@ def place(uow: UnitOfWork, new: NewHold, *, actor: str) -> HoldRow:
         released_why=None,
     )
     uow.session.add(row)
-    uow.record("hold.place", _KIND, row, actor=actor, subject=_subject(row))
-    return row
-
-
-def release(
-    uow: UnitOfWork, hold_id: str, why: str, *, authority: str | None, actor: str
-) -> HoldRow:
-    """Release a hold in the name of the authority that placed it; the others stay.
-
-    Raises: NotFoundError, ConflictError (another's, released already, or no reason given).
-    """
-    row = hold(uow.session, hold_id)
-    if not policy.may_release(authority_of(row), authority):
-        raise ConflictError(problem="another authority placed this hold", hold=row.id)
-    if row.released_at is not None or not why.strip():
-        raise ConflictError(problem="released already, or no reason given", hold=row.id)
-    row.released_at, row.released_by, row.released_why = uow.at, actor, why
-    uow.record("hold.release", _KIND, row, actor=actor, subject=_subject(row), reason=why)
+    uow.record("hold.place", _KIND, row, actor=actor, subject=subject(row))
     return row
 
 
@@ -114,6 +97,15 @@ def standing(session: Session) -> list[HoldRow]:
 def authority_of(row: HoldRow) -> str:
     """Return the authority that placed a hold."""
     return row.authority or policy.of_proceeding(row.proceeding_id or "")
+
+
+def subject(row: HoldRow) -> str:
+    """Return what a hold lies on, as the log names it."""
+    if row.recording_id is not None:
+        return subject_of(row.recording_id)
+    if row.action_id is not None:
+        return f"action:{row.action_id}"
+    return f"case:{row.case_id}" if row.case_id is not None else f"hold:{row.id}"
 
 
 @dataclass(slots=True)
@@ -232,11 +224,3 @@ def _lies(row: HoldRow, action: Any) -> Any:
         return CaseRow.id == row.case_id
     on = CaseRow.party == row.party
     return on if row.township is None else on & (CaseRow.township == row.township)
-
-
-def _subject(row: HoldRow) -> str:
-    if row.recording_id is not None:
-        return subject_of(row.recording_id)
-    if row.action_id is not None:
-        return f"action:{row.action_id}"
-    return f"case:{row.case_id}" if row.case_id is not None else f"hold:{row.id}"

@@ -1,8 +1,8 @@
 """Complaints, reconsiderations and lawsuits: registered, answered, and what they keep (holds).
 
 Each places holds by itself: on its case, with all that is linked to it, and on what was recorded
-in its township in its interval; a hold is released by the proceeding that placed it, never by
-another (`holds.py`).
+in its township in its interval; they end with it alone, when it was answered, by two persons
+(`releases.py`). Nobody whom it concerns handles or answers it.
 Source: 兴隆县指导意见 第十六, 十八条.
 """
 
@@ -13,9 +13,14 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from policies import releases as policy
+from policies.access import Person
+from policies.concern import Matter, tie_of
 from policies.holds import of_proceeding
+from policies.releases import Held
 from policies.terms import HoldReason, ProceedingKind
-from storage.catalogue import case_facts, holds
+from storage.catalogue import case_facts, concerns, holds
+from storage.catalogue.concerns import NotEntitledError, actor_of
 from storage.catalogue.holds import NewHold
 from storage.catalogue.people import person
 from storage.catalogue.tables import RecordingRow
@@ -48,8 +53,9 @@ class NewProceeding:
 def register_proceeding(uow: UnitOfWork, new: NewProceeding, *, actor: str) -> ProceedingRow:
     """Register a proceeding and hold what it concerns.
 
+    Its case is held as a whole whoever registers it; an interval only adds to that.
     Raises: NotFoundError; ConflictError when the interval ends before it begins, or a
-    reconsideration or lawsuit names no case.
+    reconsideration or lawsuit names no case; ConcernedError when it concerns its handler.
     """
     if new.case_id is not None:
         case_facts.case(uow.session, new.case_id)
@@ -76,7 +82,9 @@ def register_proceeding(uow: UnitOfWork, new: NewProceeding, *, actor: str) -> P
     )
     uow.session.add(row)
     uow.record("proceeding.register", _CHANGE, row, actor=actor, subject=f"proceeding:{row.id}")
-    hold_more(uow, row.id, actor=actor)
+    _hold_more(uow, row, actor=actor)
+    if row.handler_id is not None:
+        concerns.check_not_concerned(as_held(uow.session, row), row.handler_id)
     return row
 
 
@@ -84,11 +92,20 @@ def hold_more(uow: UnitOfWork, proceeding_id: str, *, actor: str) -> list[HoldRo
     """Hold what concerns an open proceeding and is not held by it yet; return the new holds.
 
     The case is held as a whole, with whatever is linked to it later; footage of the interval, one
-    by one, as it comes in.
+    by one, as it comes in. A handler whom that turns out to concern handles it no more.
     """
     row = proceeding(uow.session, proceeding_id)
     if row.answered_at is not None:
         return []
+    added = _hold_more(uow, row, actor=actor)
+    handler = row.handler_id
+    if handler is not None and tie_of(matter(uow.session, row), handler) is not None:
+        row.handler_id = None
+        uow.record("proceeding.excuse", _CHANGE, row, actor=actor, subject=f"proceeding:{row.id}")
+    return added
+
+
+def _hold_more(uow: UnitOfWork, row: ProceedingRow, *, actor: str) -> list[HoldRow]:
     placed = holds_of(uow.session, row.id)
     new: list[NewHold] = []
     plain = NewHold(
@@ -118,29 +135,42 @@ def concerned(session: Session, row: ProceedingRow) -> list[RecordingRow]:
     return list(session.scalars(wanted.order_by(RecordingRow.start_at, RecordingRow.id)))
 
 
-def answer(uow: UnitOfWork, proceeding_id: str, text: str, *, actor: str) -> ProceedingRow:
-    """Enter that a proceeding was answered. Raises: NotFoundError, ConflictError (answered)."""
+def answer(uow: UnitOfWork, proceeding_id: str, text: str, *, by: Person) -> ProceedingRow:
+    """Enter how a proceeding was answered; its holds stay until two persons release them.
+
+    Raises: NotFoundError; ConcernedError (it concerns him), NotEntitledError (neither a head of its
+    township nor a reviewer), ConflictError (answered).
+    """
     row = proceeding(uow.session, proceeding_id)
+    held = as_held(uow.session, row)
+    concerns.check_not_concerned(held, by.id)
+    if policy.may_answer(by, held) is not None:
+        raise NotEntitledError(held)
     if row.answered_at is not None:
         raise ConflictError(problem="answered already", proceeding=row.id)
     row.answered_at, row.answer = uow.at, text
-    uow.record("proceeding.answer", _CHANGE, row, actor=actor, subject=f"proceeding:{row.id}")
+    subject = f"proceeding:{row.id}"
+    uow.record("proceeding.answer", _CHANGE, row, actor=actor_of(by), subject=subject)
     return row
 
 
-def release(uow: UnitOfWork, proceeding_id: str, reason: str, *, actor: str) -> list[HoldRow]:
-    """Release every hold of an answered proceeding; those of others stay.
+def matter(session: Session, row: ProceedingRow) -> Matter:
+    """Return whom a proceeding concerns: by its case, and by the footage that it holds or names."""
+    footage = [one.id for one in concerned(session, row)]
+    holding = concerns.of_holds(session, holds_of(session, row.id))
+    holding |= concerns.of_recordings(session, footage)
+    return holding if row.case_id is None else holding | concerns.of_case(session, row.case_id)
 
-    Raises: NotFoundError, ConflictError (not answered yet, or no reason given).
-    """
-    row = proceeding(uow.session, proceeding_id)
-    if row.answered_at is None or not reason.strip():
-        raise ConflictError(problem="not answered yet, or no reason given", proceeding=row.id)
-    return [
-        holds.release(uow, hold.id, reason, authority=of_proceeding(row.id), actor=actor)
-        for hold in holds_of(uow.session, row.id)
-        if hold.released_at is None
-    ]
+
+def as_held(session: Session, row: ProceedingRow) -> Held:
+    """Return what a decision about a proceeding, or about what it holds, looks at."""
+    return Held(
+        authority=of_proceeding(row.id),
+        township=row.township,
+        matter=matter(session, row),
+        heads=concerns.heads(session, row.township),
+        answered=row.answered_at is not None,
+    )
 
 
 def proceeding(session: Session, proceeding_id: str) -> ProceedingRow:

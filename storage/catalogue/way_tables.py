@@ -1,7 +1,7 @@
 """The tables of a case's way: who does what, what was marked, made, reviewed, decided, explained.
 
-Rows are read anywhere and changed only by `way`, `waivers`, `proceedings` and `checks` beside
-this module, inside a unit of work.
+Rows are read anywhere and changed only by `way`, `waivers`, `proceedings`, `holds`, `releases` and
+`checks` beside this module, inside a unit of work.
 """
 
 from datetime import datetime
@@ -169,6 +169,28 @@ class HoldRow(Audited, Base):
     authority: Mapped[str | None] = mapped_column(NAME)
     note: Mapped[str | None] = mapped_column(Text)
     released_why: Mapped[str | None] = mapped_column(Text)
+
+
+class ReleaseRow(Audited, Base):
+    """解除冻结: proposed by one person, decided by another (policies.releases).
+
+    It is about one hold placed by hand, or about all that a proceeding holds. `covers` is the
+    SHA-256 of which holds these were, and of what they reached, when it was proposed.
+    """
+
+    __tablename__ = "hold_release"
+
+    id: Mapped[str] = mapped_column(UUID, primary_key=True)
+    hold_id: Mapped[str | None] = mapped_column(ForeignKey("hold.id"), index=True)
+    proceeding_id: Mapped[str | None] = mapped_column(ForeignKey("proceeding.id"), index=True)
+    reason: Mapped[str] = mapped_column(Text)
+    covers: Mapped[str] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(WORD, index=True)
+    proposed_by: Mapped[str] = mapped_column(ForeignKey("person.id"))
+    proposed_at: Mapped[datetime] = mapped_column(UtcTime)
+    decided_by: Mapped[str | None] = mapped_column(ForeignKey("person.id"))
+    decided_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    decided_why: Mapped[str | None] = mapped_column(Text)
 
 
 class DrawRow(Audited, Base):

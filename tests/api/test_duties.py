@@ -61,6 +61,5 @@ def test_a_complaint_holds_what_was_filmed_then_and_has_a_deadline(zhang):
     assert len(made.json()["held"]) == 1
     assert any(one["rule"] == "xl-16-complaints" for one in zhang.get("/api/v1/duties").json())
     path = f"/api/v1/proceedings/{made.json()['id']}"
-    assert zhang.post(f"{path}/release", json={"text": "已办结"}).status_code == 409
-    assert zhang.post(f"{path}/answer", json={"text": "查无此事"}).json()["answered_at"]
-    assert zhang.post(f"{path}/release", json={"text": "已办结"}).json()["held"] == []
+    for step in ("answer", "release"):  # it is his own footage
+        assert zhang.post(f"{path}/{step}", json={"text": "查无此事"}).json()["code"] == "concerned"

@@ -13,7 +13,8 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from api.jobs.running import Runner
 from policies.access import Role
-from storage.catalogue import custody_log, exhibits, jobs, keeping
+from storage.catalogue import case_facts, custody_log, exhibits, jobs, keeping, recordings
+from storage.custody.event import PremisType
 from storage.destruction import CERTIFICATE_DOMAIN
 from storage.errors import ObjectMissingError
 from storage.signing import verify_document
@@ -111,6 +112,19 @@ def parts(desk, recording):
         except ObjectMissingError:
             continue
     return found
+
+
+def propose_release(client, hold, why="调阅完毕"):
+    return client.post(f"/api/v1/holds/{hold}/release", json={"why": why})
+
+
+def decide_release(client, release, step, **body):
+    return client.post(f"/api/v1/releases/{release}/{step}", json=body or None)
+
+
+def release(first, second, hold):
+    """Release a hold by two persons; return the answer to the second."""
+    return decide_release(second, propose_release(first, hold).json()["id"], "approve")
 
 
 def items(client, **asked):
@@ -235,16 +249,196 @@ def test_a_hold_is_released_by_its_own_authority_alone(desk, clients, due, runne
     assert code(propose(clients.zhao, due)) == (409, "still-kept")
     assert hold["id"] in {one["id"] for one in clients.shen.get("/api/v1/holds").json()}
     assert hold["id"] not in {one["id"] for one in clients.foreign.get("/api/v1/holds").json()}
-    path, why = f"/api/v1/holds/{hold['id']}/release", {"why": "调阅完毕"}
-    wrong = clients.shen.post(path, json=why)
+    subject = f"hold:{hold['id']}"
+    wrong = propose_release(clients.shen, hold["id"])
     assert code(wrong) == (403, "hold-authority")
     assert hold["authority_zh"] in wrong.json()["detail"]
-    assert entries(desk, f"hold:{hold['id']}", "hold.release", "refused")
-    assert code(clients.foreign.post(path, json=why)) == (403, "forbidden")
-    assert clients.zhao.post(path, json={"why": " "}).status_code == 422
-    assert clients.qian.post(path, json=why).json()["released_at"]  # the township's other head
-    assert code(clients.zhao.post(path, json=why)) == (409, "conflict")
+    assert "行政负责人" in wrong.json()["next"]
+    assert code(propose_release(clients.zhang, hold["id"])) == (403, "hold-authority")
+    assert len(entries(desk, subject, "hold.release.propose", "refused")) == 2
+    assert code(propose_release(clients.foreign, hold["id"])) == (403, "forbidden")
+    assert code(propose_release(clients.wang, hold["id"])) == (403, "forbidden")
+    assert propose_release(clients.zhao, hold["id"], " ").status_code == 422
+    proposed = propose_release(clients.zhao, hold["id"])
+    assert proposed.status_code == 201
+    assert code(propose_release(clients.qian, hold["id"])) == (409, "conflict")
+    assert not items(clients.zhao)[due]["due"]  # proposed is not released
+    number = proposed.json()["id"]
+    assert code(decide_release(clients.zhao, number, "approve")) == (403, "release-same-person")
+    assert code(decide_release(clients.zhang, number, "approve")) == (403, "hold-authority")
+    assert len(entries(desk, subject, "hold.release", "refused")) == 2
+    assert code(decide_release(clients.foreign, number, "approve")) == (403, "forbidden")
+    released = decide_release(clients.qian, number, "approve")  # the township's other head
+    assert (released.json()["state"], released.json()["decided_by"]) == ("approved", "qian某")
+    assert run(desk, runner, "hold", subject) == "done"
+    assert not desk.office.objects.facts(key_of(UUID(due), "payload")).held
+    assert code(propose_release(clients.zhao, hold["id"])) == (409, "conflict")
+    assert code(decide_release(clients.shen, number, "approve")) == (409, "release-state")
     assert items(clients.zhao)[due]["due"]
+
+
+def test_a_release_is_rejected_or_withdrawn_and_the_hold_stays(desk, clients, due):
+    new = {"reason": "investigation", "recording": due}
+    hold = clients.shen.post("/api/v1/holds", json=new).json()["id"]
+    number = propose_release(clients.shen, hold).json()["id"]
+    assert code(decide_release(clients.sun, number, "withdraw", why="x")) == (
+        403,
+        "release-not-proposer",
+    )
+    assert code(decide_release(clients.shen, number, "reject", why="x")) == (
+        403,
+        "release-same-person",
+    )
+    for act_refused in ("hold.release.withdraw", "hold.release.reject"):
+        assert entries(desk, f"hold:{hold}", act_refused, "refused")
+    assert decide_release(clients.sun, number, "reject").status_code == 422  # without a reason
+    rejected = decide_release(clients.sun, number, "reject", why="仍需调阅").json()
+    assert (rejected["state"], rejected["decided_why"]) == ("rejected", "仍需调阅")
+    number = propose_release(clients.shen, hold).json()["id"]
+    page = clients.sun.get("/keeping").text
+    assert "调阅完毕" in page
+    assert f"/releases/{number}/approve" in page
+    assert f"/releases/{number}/approve" not in clients.shen.get("/keeping").text
+    withdrawn = decide_release(clients.shen, number, "withdraw", why="再查")
+    assert withdrawn.json()["state"] == "withdrawn"
+    states = {one["id"]: one["state"] for one in clients.zhang.get("/api/v1/releases").json()}
+    assert states[number] == "withdrawn"
+    assert number not in {one["id"] for one in clients.foreign.get("/api/v1/releases").json()}
+    assert code(clients.foreign.get(f"/api/v1/releases/{number}")) == (403, "forbidden")
+    assert code(clients.wang.get("/api/v1/releases")) == (403, "forbidden")
+    assert release(clients.shen, clients.sun, hold).json()["state"] == "approved"
+
+
+def test_a_release_is_void_when_more_is_held_than_when_it_was_proposed(desk, clients, due):
+    _, action = desk.seizure(number="冻3")
+    new = {"reason": "other", "action": action}
+    hold = clients.shen.post("/api/v1/holds", json=new).json()["id"]
+    number = propose_release(clients.shen, hold).json()["id"]
+    assert "已提议解除" in clients.sun.get(f"/actions/{action}").text
+    link(desk, action, due)
+    page = clients.sun.get(f"/actions/{action}").text  # what is void keeps nobody from a new one
+    assert "已提议解除" not in page
+    assert f"/holds/{hold}/release" in page
+    assert "该提议失效" in clients.sun.get("/keeping").text
+    assert code(decide_release(clients.sun, number, "approve")) == (409, "release-void")
+    assert entries(desk, f"hold:{hold}", "hold.release", "refused")
+    assert clients.sun.get(f"/api/v1/releases/{number}").json()["state"] == "void"
+    assert hold in {one["id"] for one in clients.shen.get("/api/v1/holds").json()}
+    assert release(clients.sun, clients.shen, hold).status_code == 200
+
+
+def link(desk, action, recording):
+    with desk.office.catalogue.write() as uow:
+        shown = {"shown_from": SEIZED_AT, "shown_to": SEIZED_AT}
+        exhibits.link_by_hand(uow, action, recording, **shown, actor="system")
+
+
+def complain(client, case, **more):
+    new = {
+        "kind": "complaint",
+        "number": "信访9号",
+        "about": "现场执法粗暴",
+        "brought_by": "孙某",
+        "received_at": "2026-11-27T01:00:00Z",
+        "case": case,
+    }
+    return client.post("/api/v1/proceedings", json=new | more)
+
+
+def test_an_officer_complained_about_cannot_answer_or_release(desk, clients, due):
+    case, action = desk.seizure(number="诉1")
+    link(desk, action, due)
+    complaint = complain(clients.shen, case).json()
+    assert complaint["held"] == [due]
+    path, text = f"/api/v1/proceedings/{complaint['id']}", {"text": "查无此事"}
+    for officer in (clients.zhang, clients.li):
+        for step in ("answer", "release"):
+            refused = officer.post(f"{path}/{step}", json=text)
+            assert code(refused) == (403, "concerned")
+            assert "应当回避" in refused.json()["detail"]
+            assert "行政负责人或者县审核人员" in refused.json()["next"]
+            assert "reviewer" in refused.json()["next_en"]
+    subject = f"proceeding:{complaint['id']}"
+    assert len(entries(desk, subject, "proceeding.answer", "refused")) == 2
+    assert len(entries(desk, subject, "hold.release.propose", "refused")) == 2
+    assert code(clients.foreign.post(f"{path}/answer", json=text)) == (403, "forbidden")
+    assert code(clients.zhao.post(f"{path}/release", json=text)) == (409, "release-unanswered")
+    assert clients.zhao.post(f"{path}/answer", json=text).json()["answered_at"]
+    number = clients.zhao.post(f"{path}/release", json={"text": "已办结"}).json()["id"]
+    for officer in (clients.zhang, clients.li):
+        assert code(decide_release(officer, number, "approve")) == (403, "concerned")
+        assert code(decide_release(officer, number, "reject", why="x")) == (403, "concerned")
+        page = officer.get("/keeping").text
+        assert "已办结" in page
+        assert "您不能批准:本事项与您有关(参加了所涉执法活动)" in page
+        assert f"/releases/{number}/" not in page
+    assert code(decide_release(clients.zhao, number, "approve")) == (403, "release-same-person")
+    shown = clients.shen.get(f"/api/v1/releases/{number}").json()
+    assert (shown["may_approve"], shown["holds"], shown["proposed_by"]) == (True, 1, "zhao某")
+    assert decide_release(clients.shen, number, "approve").json()["state"] == "approved"
+    [released] = entries(desk, f"case:{case}", "hold.release", "success")
+    assert released.details["proposed_by"] == f"person:{desk.persons['zhao']}"
+    assert released.details["approved_by"] == f"person:{desk.persons['shen']}"
+    assert complain(clients.shen, case, number="信访10号").json()["held"] == [due]  # and again
+
+
+def test_a_head_who_decided_the_case_leaves_a_complaint_about_it_to_others(desk, clients):
+    case, _ = desk.seizure(number="诉2")
+    part = {"part": "decides", "person": desk.persons["zhao"]}
+    assert clients.zhang.post(f"/api/v1/cases/{case}/parts", json=part).status_code == 201
+    hold = clients.qian.post("/api/v1/holds", json={"reason": "other", "case": case}).json()["id"]
+    assert code(propose_release(clients.zhao, hold)) == (403, "concerned")
+    page = clients.zhao.get(f"/cases/{case}").text
+    assert "审批决定过该案件" in page
+    assert f"/holds/{hold}/release" not in page
+    assert f"/holds/{hold}/release" in clients.qian.get(f"/cases/{case}").text
+    path = f"/api/v1/proceedings/{complain(clients.shen, case).json()['id']}"
+    assert code(clients.zhao.post(f"{path}/answer", json={"text": "x"})) == (403, "concerned")
+    assert clients.qian.post(f"{path}/answer", json={"text": "x"}).status_code == 200
+
+
+def test_what_one_took_part_in_is_judged_by_others_and_the_refusal_is_logged(desk, clients, due):
+    case, action = desk.seizure(number="诉4")
+    link(desk, action, due)
+    complain(clients.shen, case)
+    with desk.office.catalogue.read() as session:
+        [exhibit] = case_facts.exhibits(session, action)
+    doubt = {"kind": "black", "start_s": 1.0, "confirmed": False, "reason": "夜间"}
+    for path, body, act_refused in (
+        (f"exhibits/{exhibit.id}/reject", None, "exhibit.reject"),
+        (f"recordings/{due}/doubts", doubt, "doubt.settle"),
+    ):
+        refused = clients.li.post(f"/api/v1/{path}", json=body)
+        assert code(refused) == (403, "involved")
+        assert "参加了所涉执法活动" in refused.json()["detail"]
+        assert entries(desk, f"recording:{due}", act_refused, "refused")
+
+
+def test_a_head_ends_no_footage_of_his_own(desk, clients, due):
+    with desk.office.catalogue.write() as uow:
+        recordings.by_id(uow.session, due).officer_id = desk.persons["zhao"]
+        row = recordings.by_id(uow.session, due)
+        kind = PremisType.METADATA_MODIFICATION
+        uow.record("recording.answer", kind, row, actor="system", subject=f"recording:{due}")
+    assert code(propose(clients.zhao, due)) == (403, "involved")
+    assert entries(desk, "system", "disposition.propose", "refused")
+    number = propose(clients.qian, due).json()["id"]
+    assert code(act(clients.zhao, number, "approve")) == (403, "involved")
+    assert entries(desk, f"disposition:{number}", "disposition.approve", "refused")
+    less = {"taking": [], "reason": "x"}
+    refused = clients.zhao.post(f"/api/v1/recordings/{due}/reclassifications", json=less)
+    assert code(refused) == (403, "involved")
+    assert entries(desk, f"recording:{due}", "reclassification.propose", "refused")
+    act(clients.qian, number, "withdraw", why="x")
+
+
+def test_nobody_is_made_handler_of_a_complaint_about_himself(desk, clients):
+    case, _ = desk.seizure(number="诉3")
+    refused = complain(clients.zhang, case, handler=desk.persons["li"])
+    assert code(refused) == (403, "concerned")
+    assert entries(desk, f"case:{case}", "proceeding.register", "refused")
+    made = complain(clients.zhang, case, handler=desk.persons["sun"])
+    assert made.json()["handler"] == desk.persons["sun"]
 
 
 def test_a_party_is_held_in_ones_own_township_or_by_the_county_everywhere(clients):
@@ -258,16 +452,17 @@ def test_a_party_is_held_in_ones_own_township_or_by_the_county_everywhere(client
     both = {"reason": "other", "party": "某店", "case": county["id"]}
     assert code(clients.shen.post("/api/v1/holds", json=both)) == (422, "invalid")
     assert code(clients.shen.post("/api/v1/holds", json={"reason": "other"})) == (422, "invalid")
-    for who, one in ((clients.zhao, own), (clients.shen, county)):
-        assert who.post(f"/api/v1/holds/{one['id']}/release", json={"why": "完"}).status_code == 200
+    for first, second, one in (
+        (clients.zhao, clients.shen, own),  # a reviewer may be the second for a township's
+        (clients.shen, clients.sun, county),
+    ):
+        assert release(first, second, one["id"]).json()["state"] == "approved"
 
 
 def test_a_case_and_its_action_show_what_holds_them_and_take_more(desk, clients, due):
     case, action = desk.seizure(number="冻1")
     other, _ = desk.seizure(number="冻2")  # the same party's
-    with desk.office.catalogue.write() as uow:
-        shown = {"shown_from": SEIZED_AT, "shown_to": SEIZED_AT}
-        exhibits.link_by_hand(uow, action, due, **shown, actor="system")
+    link(desk, action, due)
     placed = {}
     for client, what, on in (
         (clients.zhao, "case", case),
@@ -296,8 +491,14 @@ def test_a_case_and_its_action_show_what_holds_them_and_take_more(desk, clients,
     page = clients.zhao.get(f"/cases/{other}").text
     assert [what for what in placed if f"held-{what}" in page] == ["party"]
 
-    for client, what in ((clients.zhao, "case"), (clients.shen, "action"), (clients.zhao, "party")):
-        client.post(f"/api/v1/holds/{placed[what]['id']}/release", json={"why": "已结案"})
+    for first, second, what in (
+        (clients.zhao, clients.qian, "case"),
+        (clients.shen, clients.sun, "action"),
+        (clients.qian, clients.shen, "party"),
+    ):
+        number = propose_release(first, placed[what]["id"]).json()["id"]
+        assert all("已提议解除" in second.get(path).text for path in paths)
+        assert decide_release(second, number, "approve").status_code == 200
         for path in paths:
             assert f"held-{what}" not in clients.zhao.get(path).text
 

@@ -1,4 +1,4 @@
-"""The page 保管 in a real Chromium: proposed by one person, approved by another, held, withdrawn."""
+"""The page 保管 in a real Chromium: proposed by one, approved by another, held, released."""
 
 import os
 import re
@@ -12,6 +12,8 @@ from tests.aged_office import AgedDesk
 from tests.browser.test_console import chromium, log_in, served  # noqa: F401 - fixtures
 from tests.keeping import TOWNSHIP
 from tests.office import PASSWORD
+
+WHY_NOT = {"zhang": "本事项与您有关", "shen": f"只有作出它的“{TOWNSHIP}人民政府”可以解除"}
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -88,15 +90,40 @@ def test_one_person_proposes_from_the_due_list_and_another_approves(desk, pages)
     expect(other.locator("#open")).to_contain_text("冷静期到")
     expect(other.locator("#open")).to_contain_text("开始执行前可以撤回")
     seen(other, "approved")
-    other.locator("#holds").get_by_text("解除", exact=True).last.click()
-    other.get_by_label("解除理由").fill("调查完毕")
-    other.get_by_role("button", name="解除冻结").click()
-    expect(other.locator("#holds")).to_contain_text("没有冻结")
-
     officer = pages("zhang")
     officer.goto("/keeping")
     expect(officer.locator("#open")).to_contain_text("冷静期到")
     expect(officer.get_by_role("button", name=re.compile("批准|提出|撤回"))).to_have_count(0)
+
+
+def test_a_release_waits_for_another_person_who_rejects_or_approves_it(desk, pages):
+    """Of the one hold that stands here: the test before this one placed it."""
+    head, other = pages("zhao"), pages("qian")
+    other.goto("/keeping")
+    other.locator("#holds").get_by_text("提议解除", exact=True).first.click()
+    other.get_by_label("解除理由").fill("调查完毕")
+    other.get_by_role("button", name="提议解除").click()
+    expect(other.locator("#holds")).to_contain_text("已提议解除")
+    expect(other.locator("#releases")).to_contain_text("您不能批准:提出解除冻结的人不得自己批准")
+    expect(other.get_by_role("button", name="批准解除")).to_have_count(0)
+    seen(other, "release-own")
+
+    head.goto("/keeping")
+    expect(head.locator("#releases")).to_contain_text("解除理由:调查完毕")
+    expect(head.locator("#releases")).to_contain_text("qian某")
+    head.locator("#releases").get_by_text("驳回", exact=True).first.click()
+    head.locator("#releases").get_by_label("驳回原因").fill("仍需调阅")
+    head.locator("#releases").get_by_role("button", name="驳回").click()
+    expect(head.locator("#releases")).to_have_count(0)
+    expect(head.locator("#holds")).to_contain_text("人民政府")
+    head.locator("#holds").get_by_text("提议解除", exact=True).first.click()
+    head.get_by_label("解除理由").fill("确已查毕")
+    head.get_by_role("button", name="提议解除").click()
+    expect(head.locator("#releases")).to_contain_text("确已查毕")
+    other.goto("/keeping")
+    seen(other, "release-other")
+    other.locator("#releases").get_by_role("button", name="批准解除").click()
+    expect(other.locator("#holds")).to_contain_text("没有冻结")
 
 
 def test_a_later_day_is_foretold_and_what_waits_is_withdrawn(desk, pages):
@@ -137,7 +164,7 @@ def test_a_case_is_held_from_its_page_and_released_there(desk, pages):
     for name, path in (("zhang", f"/actions/{action}"), ("shen", f"/cases/{case}")):
         page = pages(name)
         page.goto(path)
-        expect(page.locator("#holds")).to_contain_text(f"只有{TOWNSHIP}人民政府可以解除")
+        expect(page.locator("#holds")).to_contain_text(WHY_NOT[name])
         expect(page.locator("#holds summary")).to_have_count(0 if name == "zhang" else 1)
         seen(page, f"case-{name}")
 
@@ -145,9 +172,21 @@ def test_a_case_is_held_from_its_page_and_released_there(desk, pages):
     row = head.locator("#holds tr", has_text="法院调卷")
     row.get_by_role("link", name=re.compile("冻1")).click()
     head.wait_for_url(f"**/cases/{case}")
-    holds.get_by_text("解除", exact=True).last.click()
+    holds.get_by_text("提议解除", exact=True).first.click()
     holds.get_by_label("解除理由").fill("判决生效")
-    holds.get_by_role("button", name="解除冻结").click()
+    holds.get_by_role("button", name="提议解除").click()
+    expect(holds).to_contain_text("由另一人在“保管”页决定")
+    officer = pages("zhang")
+    officer.goto("/keeping")
+    expect(officer.locator("#releases")).to_contain_text("判决生效")
+    expect(officer.locator("#releases")).to_contain_text("您不能批准:本事项与您有关")
+    expect(officer.locator("#releases button")).to_have_count(0)
+    seen(officer, "release-concerned")
+    reviewer = pages("shen")
+    reviewer.goto("/keeping")
+    reviewer.locator("#releases").get_by_role("button", name="批准解除").click()
+    expect(reviewer.locator("#releases")).to_have_count(0)
+    head.goto(f"/cases/{case}")
     expect(holds).to_contain_text("没有冻结")
     head.goto("/keeping")
     expect(row).to_have_count(0)

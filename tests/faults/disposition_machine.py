@@ -26,8 +26,9 @@ from policies.stages import ActionKind
 from policies.terms import FootageClass, HoldReason
 from policies.trusted_time import Told
 from storage import holding
-from storage.catalogue import case_facts, classes, dispositions, exhibits, holds
+from storage.catalogue import case_facts, classes, dispositions, exhibits, holds, releases
 from storage.catalogue.audit import audit
+from storage.catalogue.concerns import InvolvedError
 from storage.catalogue.dispositions import DispositionError, StillKeptError
 from storage.catalogue.holds import NewHold
 from storage.custody.event import PremisType
@@ -44,6 +45,26 @@ PEOPLE = ("张三", "李四", "王五")
 PARTIES = ("孙某", "某店")
 BY_HAND = (FootageClass.OBSTRUCTION, FootageClass.INCIDENT, FootageClass.DOCUMENT)
 AUTHORITIES = ("county", f"township:{TOWNSHIP}")
+HEADS, REVIEWERS = ("赵一", "钱二"), ("孙三", "周四")
+KEEPERS = HEADS + REVIEWERS
+TAKING_PART = ("张三", "钱二", "周四")  # in turn: sometimes somebody who may release else
+REJECTING = ("李四", "钱二", "王五", "张三")  # who rejects links, in turn
+# Who proposes and who decides a release, how, and what happens between: in turn.
+RELEASES = (
+    ("right", "right", "approve", ""),
+    ("right", "proposer", "approve", ""),
+    ("concerned", "right", "approve", ""),
+    ("right", "right", "approve", "link"),
+    ("right", "concerned", "approve", ""),
+    ("right", "right", "later", ""),
+    ("wrong", "right", "approve", ""),
+    ("right", "wrong", "approve", ""),
+    ("right", "right", "reject", ""),
+    ("officer", "right", "approve", "link"),
+    ("right", "proposer", "withdraw", ""),
+    ("right", "right", "withdraw", ""),
+    ("right", "officer", "reject", ""),
+)
 FOR_EVER = {ActionKind.SEIZURE, ActionKind.DEMOLITION}
 DAY = timedelta(days=1)
 COOLING = timedelta(days=7)
@@ -89,6 +110,7 @@ class Act:
     at: datetime
     case: str
     party: str
+    officer: str = "张三"
     closed: bool = False
 
 
@@ -100,6 +122,15 @@ class Held:
     what: str
     township: str | None
     authority: str
+
+
+@dataclass
+class Releasing:
+    """A proposal to release a hold that waits; `reached` when it was proposed."""
+
+    hold: str
+    by: str
+    reached: set[str]
 
 
 @dataclass
@@ -144,6 +175,7 @@ class DispositionMachine(RuleBasedStateMachine):
         self.kept: dict[str, Kept] = {}
         self.acts: dict[str, Act] = {}
         self.holds: dict[str, Held] = {}
+        self.releases: dict[str, Releasing] = {}
         self.plans: dict[str, Planned] = {}
         self.asked: dict[str, tuple[str, set[FootageClass], str]] = {}
         self.lags: list[timedelta] = [timedelta(0)]
@@ -199,6 +231,41 @@ class DispositionMachine(RuleBasedStateMachine):
             "party": hold.township in {None, TOWNSHIP}
             and any(act.party == hold.what for act in acts.values()),
         }[hold.on]
+
+    def reaches(self, hold: Held) -> set[str]:
+        """The recordings that a hold reaches now."""
+        return {name for name in self.alive() if self.reached(name, hold)}
+
+    def concerned(self, who: str, hold: Held) -> bool:
+        """Whether somebody took part in what a hold lies on, or in what its footage shows."""
+        acts = {action for name in self.reaches(hold) for action in self.kept[name].links}
+        return any(self.acts[action].officer == who for action in acts | self.acts_under(hold))
+
+    def acts_under(self, hold: Held) -> set[str]:
+        """The actions that a hold lies on, by themselves or by their case or party."""
+        here = hold.township in {None, TOWNSHIP}
+        return {
+            action
+            for action, act in self.acts.items()
+            if (hold.on == "action" and hold.what == action)
+            or (hold.on == "case" and hold.what == act.case)
+            or (hold.on == "party" and hold.what == act.party and here)
+        }
+
+    def speaks(self, who: str, hold: Held, *, second: bool) -> bool:
+        """Whether somebody may release a hold, as the first or the second, if it is not his."""
+        if self.concerned(who, hold):
+            return False
+        if hold.authority == "county":
+            return who in REVIEWERS
+        if any(not self.concerned(head, hold) for head in HEADS):
+            return who in HEADS or (second and who in REVIEWERS)
+        return who in REVIEWERS
+
+    def outdated(self, one: Releasing) -> bool:
+        """Whether a proposal is void: what the hold reaches changed, or it is his who made it."""
+        hold = self.holds[one.hold]
+        return self.reaches(hold) != one.reached or self.concerned(one.by, hold)
 
     def keepers(self, name: str, *, store: bool) -> list[str]:
         """What keeps a recording now; `store` asks the store's own locks too."""
@@ -411,8 +478,9 @@ class DispositionMachine(RuleBasedStateMachine):
         self.start_action(kind, party)
 
     def start_action(self, kind: ActionKind, party: str) -> str:
-        action = self.archive.action(kind, party)
-        self.acts[action] = Act(kind, self.at, self.archive.case_of(action), party)
+        officer = TAKING_PART[len(self.acts) % len(TAKING_PART)]
+        action = self.archive.action(kind, party, officer)
+        self.acts[action] = Act(kind, self.at, self.archive.case_of(action), party, officer)
         return action
 
     @precondition(lambda self: self.acts)
@@ -470,9 +538,29 @@ class DispositionMachine(RuleBasedStateMachine):
         ]
         if linked:
             name, action = linked[number % len(linked)]
-            with self.archive.catalogue.write() as uow:
-                exhibits.reject_exhibit(uow, self.kept[name].exhibits[action], actor=WHO)
+            by = REJECTING[number % len(REJECTING)]
+            if not self.try_rejecting(name, action, by):
+                return
             del self.kept[name].links[action]
+
+    def try_rejecting(self, name: str, action: str, by: str) -> bool:
+        """Reject a link unless that takes the recording out of a hold that concerns who does so."""
+        one = self.kept[name]
+        without = {other: how for other, how in one.links.items() if other != action}
+        over = [hold for hold in self.holds.values() if self.reached(name, hold)]
+        barred = [hold for hold in over if self.concerned(by, hold)]
+        links, one.links = one.links, without
+        lost = any(not self.reached(name, hold) for hold in barred)
+        one.links = links
+        actor = f"person:{self.archive.persons[by]}"
+        try:
+            with self.archive.catalogue.write() as uow:
+                exhibits.reject_exhibit(uow, one.exhibits[action], actor=actor)
+        except InvolvedError:
+            assert lost, "refused to reject a link, though no hold that concerns him loses by it"
+            return False
+        assert not lost, "whom a hold concerns took footage out of its reach"
+        return True
 
     @rule(
         on=st.sampled_from(["recording", "action", "case", "party"]),
@@ -506,19 +594,107 @@ class DispositionMachine(RuleBasedStateMachine):
         self.holds[placed] = Held(on, what, township, authority)
 
     @precondition(lambda self: self.holds)
-    @rule(number=pick, authority=st.sampled_from([*AUTHORITIES, *AUTHORITIES, None]))
-    def release_hold(self, number: int, authority: str | None) -> None:
+    @rule(number=pick, turn=st.integers(0, len(RELEASES) - 1))
+    def release_hold(self, number: int, turn: int) -> None:
         self.step("release-hold")
-        name = self.any_of(list(self.holds), number)
-        right = authority == self.holds[name].authority
+        self.release_one(number, turn)
+
+    def release_one(self, number: int, turn: int) -> None:
+        """Proposed and decided, with something between or nothing; or decided much later."""
+        first, second, how, meanwhile = RELEASES[turn % len(RELEASES)]
+        if meanwhile or "concerned" in {first, second} or not self.holds:
+            name = self.linked_hold(number)
+        else:
+            name = self.any_of(list(self.holds), number)
+        release = self.propose_one(name, self.somebody(first, self.holds[name], ""))
+        if release is None and self.releases:
+            release = self.any_of(list(self.releases), number)
+        if release is None or how == "later":
+            return
+        asked = self.releases[release]
+        hold = self.holds[asked.hold]
+        if meanwhile:
+            self.link_under(hold, number)
+        self.decide_one(release, self.somebody(second, hold, asked.by), how)
+
+    def linked_hold(self, number: int) -> str:
+        """A hold that lies on an open action, by itself or by its case or party."""
+        acts = [action for action, act in self.acts.items() if not act.closed]
+        action = (
+            self.any_of(acts, number) if acts else self.start_action(ActionKind.SERVICE, "孙某")
+        )
+        under = [name for name, hold in self.holds.items() if action in self.acts_under(hold)]
+        if not under:
+            self.hold("action", action, AUTHORITIES[number % 2])
+            under = list(self.holds)[-1:]
+        return self.any_of(under, number)
+
+    def somebody(self, which: str, hold: Held, proposer: str) -> str:
+        """A person of a kind; where there is none of it, whoever comes next."""
+        turn = len(self.holds) % len(KEEPERS)
+        turned = KEEPERS[turn:] + KEEPERS[:turn]
+        kinds = {
+            "right": [one for one in turned if self.speaks(one, hold, second=bool(proposer))],
+            "wrong": [one for one in turned if not self.speaks(one, hold, second=bool(proposer))],
+            "concerned": [one for one in turned if self.concerned(one, hold)],
+            "proposer": [proposer],
+            "officer": ["张三"],
+        }
+        return next(
+            iter([one for one in kinds[which] if one != proposer] or kinds[which] or turned)
+        )
+
+    def link_under(self, hold: Held, number: int) -> None:
+        """Have a hold reach more than it did."""
+        under = sorted(self.acts_under(hold))
+        fresh = [name for name in self.alive() if not self.reached(name, hold)]
+        if under and fresh:
+            self.link_one(self.any_of(fresh, number), self.any_of(under, number), "proposed")
+
+    def propose_one(self, name: str, by: str) -> str | None:
+        hold = self.holds[name]
+        waiting = [one for one, asked in self.releases.items() if asked.hold == name]
+        free = all(self.outdated(self.releases[one]) for one in waiting)
+        right = self.speaks(by, hold, second=False)
         try:
             with self.archive.catalogue.write() as uow:
-                holds.release(uow, name, "结案", authority=authority, actor=WHO)
+                release = releases.propose_for_hold(
+                    uow, name, "结案", by=self.archive.keeper(by)
+                ).id
         except ConflictError:
-            assert not right
+            assert not (right and free), "refused who may propose a release"
+            return None
+        assert right, "somebody proposed to release what is not his to release"
+        assert free, "two proposals wait for one hold"
+        for one in waiting:
+            del self.releases[one]
+        self.releases[release] = Releasing(name, by, self.reaches(hold))
+        return release
+
+    def decide_one(self, name: str, by: str, how: str) -> None:
+        asked = self.releases[name]
+        hold = self.holds[asked.hold]
+        own = by == asked.by
+        right = own if how == "withdraw" else self.speaks(by, hold, second=True) and not own
+        stale = how == "approve" and self.outdated(asked)
+        try:
+            with self.archive.catalogue.write() as uow:
+                who = self.archive.keeper(by)
+                if how == "approve":
+                    state = releases.approve(uow, name, by=who).state
+                elif how == "reject":
+                    state = releases.reject(uow, name, "再查", by=who).state
+                else:
+                    state = releases.withdraw(uow, name, "再查", by=who).state
+        except ConflictError:
+            assert not right, f"refused who may {how} a release"
             return
-        assert right, "another authority released a hold"
-        del self.holds[name]
+        assert right, f"somebody could {how} a release that is not his to decide"
+        del self.releases[name]
+        assert (state == "void") is stale, "released more than was proposed"
+        if state == "approved":
+            assert how == "approve"
+            del self.holds[asked.hold]
 
     @precondition(lambda self: self.alive())
     @rule(number=pick)
@@ -633,6 +809,19 @@ class DispositionMachine(RuleBasedStateMachine):
         Mostly of a new recording: what is older is soon kept for ever by something.
         """
         self.step("whole-way")
+        self.go_the_way(number, before, early, by, slow, cooled, meddle)
+        self.release_one(number, before + len(self.kept))
+
+    def go_the_way(
+        self,
+        number: int,
+        before: int,
+        early: int,
+        by: str,
+        slow: int,
+        cooled: int,
+        meddle: str,
+    ) -> None:
         self.lags = [timedelta(0)]
         if len(self.alive()) < 2 * ROOM:
             self.keep_one()
@@ -668,9 +857,11 @@ class DispositionMachine(RuleBasedStateMachine):
             self.hold("recording", name, "county")
             self.hold("recording", name, AUTHORITIES[1])
             released = list(self.holds)[-1]
-            with self.archive.catalogue.write() as uow:
-                holds.release(uow, released, "结案", authority=AUTHORITIES[1], actor=WHO)
-            del self.holds[released]
+            release = self.propose_one(released, HEADS[0])
+            assert release is not None, "nobody but the other head and a reviewer take part"
+            self.decide_one(release, HEADS[1], "approve")
+            if released in self.holds:  # it concerned the other head
+                self.decide_one(release, REVIEWERS[0], "approve")
         elif how == "party":
             self.hold("party", PARTIES[0], "county", TOWNSHIP)
             self.to(self.at + min(DAY, END - self.at))

@@ -1,4 +1,4 @@
-"""Thousands of steps of the disposition machine; and eleven seeded bugs, each caught by it."""
+"""Thousands of steps of the disposition machine; and fourteen seeded bugs, each caught by it."""
 
 import os
 from collections import Counter
@@ -14,6 +14,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from sqlalchemy import select
 
 from policies import disposition as disposition_policy
+from policies import releases as release_policy
 from policies import retention
 from storage import destruction
 from storage.catalogue import dispositions, holds, keeping
@@ -165,6 +166,23 @@ def other_clocks_not_heeded(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Destruction, "_vouched", lambda _self, _uow, _told: None)
 
 
+def release_approved_by_its_proposer(patch: pytest.MonkeyPatch) -> None:
+    real = release_policy.may_decide
+    patch.setattr(
+        release_policy,
+        "may_decide",
+        lambda by, held, asked: real(by, held, replace(asked, proposer="account")),
+    )
+
+
+def release_by_whom_it_concerns(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(release_policy, "tie_of", lambda _matter, _person: None)
+
+
+def release_of_more_than_was_proposed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(release_policy, "is_void", lambda _held, _proposal: False)
+
+
 BUGS: tuple[Patch, ...] = (
     hold_not_asked_at_the_point_of_no_return,
     approver_not_compared_with_the_proposer,
@@ -177,6 +195,9 @@ BUGS: tuple[Patch, ...] = (
     promise_lowered_by_a_newer_edition,
     store_not_asked,
     other_clocks_not_heeded,
+    release_approved_by_its_proposer,
+    release_by_whom_it_concerns,
+    release_of_more_than_was_proposed,
 )
 
 

@@ -12,8 +12,17 @@ from policies.disposition import Bounds
 from policies.stages import ActionKind
 from policies.terms import FootageClass, HoldReason
 from policies.trusted_time import Told
-from storage.catalogue import classes, custody_log, dispositions, holds, jobs, recordings
+from storage.catalogue import (
+    classes,
+    custody_log,
+    dispositions,
+    holds,
+    jobs,
+    recordings,
+    releases,
+)
 from storage.catalogue.audit import audit
+from storage.catalogue.concerns import InvolvedError, NotEntitledError
 from storage.catalogue.dispositions import DispositionError, StillKeptError
 from storage.catalogue.holds import NewHold
 from storage.destruction import CERTIFICATE_DOMAIN, ClockDoubtedError
@@ -253,13 +262,16 @@ def test_a_namesake_in_another_township_is_somebody_else(archive):
 
 def test_only_the_authority_that_placed_a_hold_releases_it(archive):
     placed = hold(archive, recording_id=archive.keep())
-    for authority in (None, f"township:{TOWNSHIP}", "proceeding:x"):
-        with pytest.raises(ConflictError), archive.catalogue.write() as uow:
-            holds.release(uow, placed, "结案", authority=authority, actor=WHO)
-    with pytest.raises(ConflictError), archive.catalogue.write() as uow:
-        holds.release(uow, placed, "  ", authority="county", actor=WHO)
+    for first, second in (("赵一", "孙三"), ("孙三", "赵一")):  # a head has no part in the county's
+        with pytest.raises(NotEntitledError):
+            archive.release(placed, first, second)
+    with archive.catalogue.read() as session:
+        assert holds.hold(session, placed).released_at is None
+        [waiting] = releases.releases(session, waiting=True)
     with archive.catalogue.write() as uow:
-        assert holds.release(uow, placed, "结案", authority="county", actor=WHO).released_at
+        releases.approve(uow, waiting.id, by=archive.keeper("周四"))
+    with archive.catalogue.read() as session:
+        assert holds.hold(session, placed).released_at
 
 
 STEPS = ["begun", "envelope-deleted", "shredded", *(f"{part}-deleted" for part in PARTS)]
@@ -537,6 +549,24 @@ def test_a_class_is_given_by_one_and_taken_by_two(archive):
         assert list(audit(session, [])) == []
     assert archive.execute(archive.decided(recording)) == {"gone": 1}
     del given
+
+
+def test_nobody_proposes_or_approves_the_end_of_his_own_footage(archive):
+    recording = archive.keep(officer="张三")
+    own, other = archive.persons["张三"], archive.persons["李四"]
+    archive.at += ORDINARY
+    with pytest.raises(InvolvedError):
+        archive.propose(recording, by="张三")
+    disposition = archive.propose(recording, by="李四")
+    with pytest.raises(InvolvedError):
+        archive.approve(disposition, by="张三")
+    with pytest.raises(InvolvedError), archive.catalogue.write() as uow:
+        classes.propose(uow, recording, [], "误标", person_id=own, actor=WHO)
+    with archive.catalogue.write() as uow:
+        asked = classes.propose(uow, recording, [], "误标", person_id=other, actor=WHO)
+    with pytest.raises(InvolvedError), archive.catalogue.write() as uow:
+        classes.decide(uow, archive.rulebook, asked.id, approve=True, person_id=own, actor=WHO)
+    archive.approve(disposition, by="王五")
 
 
 def test_a_reclassification_goes_not_below_a_link_or_the_objects_lock(archive):

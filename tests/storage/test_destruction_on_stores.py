@@ -164,8 +164,7 @@ def test_the_stores_hold_ends_with_the_last_of_ours(archive):
             placed.append(holds.place(uow, new, actor=WHO).id)
     holding.follow(archive.catalogue, archive.objects, [recording])
     for number, hold in enumerate(placed):
-        with archive.catalogue.write() as uow:
-            holds.release(uow, hold, "结案", authority="county", actor=WHO)
+        archive.release(hold, "孙三", "周四")
         holding.follow(archive.catalogue, archive.objects, [recording])
         still = number == 0
         for part in PARTS:

@@ -4,7 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from storage.catalogue import checks, people, recordings
+from policies.stages import ActionKind
+from storage.catalogue import cases, checks, people, recordings
+from storage.catalogue.concerns import InvolvedError
 from storage.errors import ConflictError
 
 WHO = "person:p1"
@@ -81,6 +83,33 @@ def test_only_who_was_drawn_enters_a_result_and_only_once(catalogue, office, foo
         checks.record_check(uow, row.id, recording, first, **facts)
     with catalogue.read() as session:
         assert [one.good for one in checks.checks_of(session, footage)] == [True]
+
+
+def test_an_inspector_whom_the_recording_concerns_by_now_enters_nothing(
+    catalogue, office, footage, third, now
+):
+    row = drawn(catalogue, third)
+    recording, (first, second) = row.drawn[0]
+    with catalogue.write() as uow:
+        case = cases.open_case(
+            uow, number="1", title="t", party="p", township=office.township, actor=WHO
+        )
+        action = cases.add_action(
+            uow,
+            case_id=case.id,
+            kind=ActionKind.INSPECTION,
+            place="x",
+            start_at=now,
+            end_at=now + timedelta(seconds=100),
+            officers=[first],
+            actor=WHO,
+        )
+        cases.link_by_hand(uow, action.id, recording, actor=WHO)
+    facts = {"good": True, "note": "", "actor": WHO}
+    with pytest.raises(InvolvedError), catalogue.write() as uow:
+        checks.record_check(uow, row.id, recording, first, **facts)
+    with catalogue.write() as uow:
+        checks.record_check(uow, row.id, recording, second, **facts)
 
 
 @pytest.mark.parametrize("seed", ["", "two\nlines"])

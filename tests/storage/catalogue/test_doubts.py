@@ -8,6 +8,7 @@ from policies.findings import Cause
 from policies.requirements.coverage import Coverage
 from policies.stages import ActionKind
 from storage.catalogue import cases, doubts, facts, recordings
+from storage.catalogue.concerns import InvolvedError
 from storage.catalogue.custody_log import LogReader
 from storage.errors import ConflictError, NotFoundError
 
@@ -77,8 +78,28 @@ def test_a_dismissed_doubt_counts_no_more_and_a_confirmed_one_is_a_fault(
 
 
 def test_nobody_judges_his_own_footage(catalogue, office, doubted):
-    with pytest.raises(ConflictError, match="own"):
+    with pytest.raises(InvolvedError):
         settle(catalogue, doubted[0], "black", 10.0, office.first.id)
+
+
+def test_who_took_part_in_the_action_judges_none_of_its_footage(catalogue, office, doubted, now):
+    row, action = doubted
+    with catalogue.write() as uow:
+        other = cases.add_action(
+            uow,
+            case_id=action.case_id,
+            kind=ActionKind.INSPECTION,
+            place="x",
+            start_at=now,
+            end_at=now + timedelta(seconds=100),
+            officers=[office.second.id],
+            actor=WHO,
+        )
+    settle(catalogue, row, "black", 10.0, office.second.id)  # not his action yet
+    with catalogue.write() as uow:
+        cases.link_by_hand(uow, other.id, row.id, actor=WHO)
+    with pytest.raises(InvolvedError):
+        settle(catalogue, row, "black", 10.0, office.second.id)
 
 
 def test_a_dismissal_needs_a_reason(catalogue, office, doubted):

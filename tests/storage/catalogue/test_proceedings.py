@@ -4,10 +4,13 @@ from datetime import timedelta
 
 import pytest
 
+from policies.access import Role
 from policies.terms import ProceedingKind
-from storage.catalogue import cases, holds, proceedings, recordings
+from storage.catalogue import cases, holds, proceedings, recordings, releases
 from storage.catalogue.proceedings import NewProceeding
+from storage.catalogue.releases import ReleaseError
 from storage.errors import ConflictError, NotFoundError
+from tests.keeping import add_keeper
 
 WHO = "person:p1"
 
@@ -61,17 +64,25 @@ def test_what_comes_in_later_is_held_too(catalogue, film, brought):
         assert proceedings.hold_more(uow, row.id, actor=WHO) == []
 
 
-def test_a_hold_is_released_by_its_own_answered_proceeding_alone(catalogue, film, brought):
+def test_a_hold_is_released_by_its_own_answered_proceeding_alone(catalogue, office, film, brought):
     recording = film(30)
-    one, other = brought(), brought(number="信访2号")
-    with pytest.raises(ConflictError), catalogue.write() as uow:
-        proceedings.release(uow, one.id, "结束", actor=WHO)
+    complaint, other = brought(), brought(number="信访2号")
     with catalogue.write() as uow:
-        proceedings.answer(uow, one.id, "查无此事", actor=WHO)
-        assert len(proceedings.release(uow, one.id, "结束", actor=WHO)) == 1
-        assert proceedings.release(uow, one.id, "结束", actor=WHO) == []
+        head = add_keeper(uow, "head", Role.HEAD, office.township)
+        reviewer = add_keeper(uow, "reviewer", Role.REVIEWER, office.township)
+    with pytest.raises(ReleaseError), catalogue.write() as uow:
+        releases.propose_for_proceeding(uow, complaint.id, "结束", by=head)
+    with catalogue.write() as uow:
+        proceedings.answer(uow, complaint.id, "查无此事", by=head)
+        proposed = releases.propose_for_proceeding(uow, complaint.id, "结束", by=head)
+    with catalogue.write() as uow:
+        releases.approve(uow, proposed.id, by=reviewer)
     with catalogue.read() as session:
         assert [h.proceeding_id for h in holds.holding(session, recording)] == [other.id]
+    with pytest.raises(ConflictError), catalogue.write() as uow:
+        releases.propose_for_proceeding(uow, complaint.id, "结束", by=head)
+    with pytest.raises(ConflictError), catalogue.write() as uow:
+        proceedings.answer(uow, complaint.id, "再答", by=head)
 
 
 def test_a_reconsideration_holds_the_cases_footage(catalogue, office, film, brought, now):

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0008"
-down_revision = "0006"
+down_revision = "0007"
 
 _UNIQUE = "uq_recording_source_serial_sha256"
 _CONSTRAINT = re.compile(rf",\s*CONSTRAINT {_UNIQUE} UNIQUE \(source_serial, sha256\)")

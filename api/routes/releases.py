@@ -1,0 +1,95 @@
+"""Proposed releases of holds: approved, rejected or withdrawn. Nobody decides on what concerns him.
+
+They are proposed where the hold is (`holds.py`) or the proceeding (`proceedings.py`).
+"""
+
+from fastapi import APIRouter
+
+from api import release_views
+from api.gate import ServiceHere, VisitorHere
+from api.identity import Visitor
+from api.keeping_schemas import Given, ReleaseOut
+from api.problems import ApiError
+from api.release_views import Look
+from api.schemas import Id
+from api.service import Service
+from policies.access import Act
+from policies.releases import ReleaseState
+from storage.catalogue import concerns, releases
+from storage.catalogue.way_tables import ReleaseRow
+
+router = APIRouter(tags=["keeping"])
+
+
+@router.get("/releases")
+def listed(service: ServiceHere, visitor: VisitorHere) -> list[ReleaseOut]:
+    """Return the proposed releases of your township, newest first; those that are over too."""
+    service.authorise(visitor, Act.SEE_KEEPING)
+    own = visitor.person.township
+    with service.office.catalogue.read() as session:
+        look = Look(session, visitor)
+        return [
+            release_views.release(look, row)
+            for row in releases.releases(session)
+            if own is None or release_views.township_of_release(session, row) in {None, own}
+        ]
+
+
+@router.get("/releases/{release}")
+def one(release: Id, service: ServiceHere, visitor: VisitorHere) -> ReleaseOut:
+    """Return one proposed release, and what of it you may do."""
+    return _shown(service, visitor, _release(service, visitor, release))
+
+
+@router.post("/releases/{release}/approve")
+def approve(release: Id, service: ServiceHere, visitor: VisitorHere) -> ReleaseOut:
+    """Approve what another person proposed: the holds end now; 409 when they changed meanwhile."""
+    row = _release(service, visitor, release)
+    with (
+        service.logging_refusal(visitor, "hold.release", releases.subject(row)),
+        service.office.catalogue.write() as uow,
+    ):
+        decided = releases.approve(uow, row.id, by=visitor.person)
+    if decided.state == ReleaseState.VOID:
+        with service.office.catalogue.read() as session:
+            held = releases.covered_by(session, decided).held
+        raise ApiError("release-void", release=row.id, **concerns.who_may(held, second=False))
+    return _shown(service, visitor, decided)
+
+
+@router.post("/releases/{release}/reject")
+def reject(release: Id, given: Given, service: ServiceHere, visitor: VisitorHere) -> ReleaseOut:
+    """Reject what another person proposed; the holds stay."""
+    row = _release(service, visitor, release)
+    with (
+        service.logging_refusal(visitor, "hold.release.reject", releases.subject(row)),
+        service.office.catalogue.write() as uow,
+    ):
+        decided = releases.reject(uow, row.id, given.why, by=visitor.person)
+    return _shown(service, visitor, decided)
+
+
+@router.post("/releases/{release}/withdraw")
+def withdraw(release: Id, given: Given, service: ServiceHere, visitor: VisitorHere) -> ReleaseOut:
+    """Withdraw what you proposed yourself; the holds stay."""
+    row = _release(service, visitor, release)
+    with (
+        service.logging_refusal(visitor, "hold.release.withdraw", releases.subject(row)),
+        service.office.catalogue.write() as uow,
+    ):
+        decided = releases.withdraw(uow, row.id, given.why, by=visitor.person)
+    return _shown(service, visitor, decided)
+
+
+def _release(service: Service, visitor: Visitor, release: str) -> ReleaseRow:
+    """Return a proposal that this person may see. Raises: NotFoundError, ApiError(forbidden)."""
+    with service.office.catalogue.read() as session:
+        row = releases.release(session, release)
+        township = release_views.township_of_release(session, row)
+    service.authorise(visitor, Act.SEE_KEEPING, township, releases.subject(row))
+    return row
+
+
+def _shown(service: Service, visitor: Visitor, row: ReleaseRow) -> ReleaseOut:
+    with service.office.catalogue.read() as session:
+        return release_views.release(Look(session, visitor), row)
