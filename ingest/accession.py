@@ -200,7 +200,7 @@ class LocalCentre:
 
     def _remove(self, recording: RecordingId, parts: Sequence[str]) -> bool:
         """Remove objects of a recording that was never accessioned; tell whether it was not."""
-        return attempts.remove(
+        return attempts.remove_attempt(
             self.catalogue,
             self.objects,
             str(recording),
@@ -367,10 +367,9 @@ class LocalCentre:
         with self.catalogue.write() as uow:
             until = retain_until(self.rulebook, uow.at)
             whose = cache(partial(_township, uow.session))
-            gone = attempts.removed(uow.session, (str(one.keywords["id"]) for one in sealed))
-            whole = [
-                one for one in sealed if str(one.keywords["id"]) not in gone or self._whole(one)
-            ]
+            ids = {id(one): str(one.keywords["id"]) for one in sealed}
+            swept = attempts.removed_attempts(uow.session, ids.values())
+            whole = [one for one in sealed if ids[id(one)] not in swept or self._whole(one)]
             rows = recordings.accession(
                 uow, *(one(retain_until=until, township=whose(*_by(one))) for one in whole)
             )

@@ -1,8 +1,8 @@
 """Objects of attempts that were never accessioned: how they are removed, and who must look again.
 
 A removal is said in the log first; then the objects go under the writers' lock, where nobody can
-be accessioning them. Whoever verified an attempt's objects before its own turn came asks `removed`
-within that turn: only for what the log names must it look at the objects once more.
+be accessioning them. Whoever verified an attempt's objects before its own turn came asks
+`removed_attempts` within that turn: only what the log names must be looked at once more.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +17,7 @@ from storage.vault.objects import ObjectStore, strange_versions
 _ACT = "object.sweep"
 
 
-def remove(
+def remove_attempt(
     catalogue: Catalogue,
     objects: ObjectStore,
     recording: str,
@@ -31,12 +31,12 @@ def remove(
     `wanted` is asked within each of both turns. Raises: RetentionError, VaultError.
     """
     strange = strange_versions(objects, keys)
-    told: dict[str, Any] = {"keys": list(keys)} | ({"strangers": strange} if strange else {})
+    details: dict[str, Any] = {"keys": list(keys)} | ({"strangers": strange} if strange else {})
     with catalogue.write() as uow:
         if wanted(uow.session):
             return False
         subject = subject_of(recording)
-        uow.record(_ACT, PremisType.DELETION, actor=actor, subject=subject, **told)
+        uow.record(_ACT, PremisType.DELETION, actor=actor, subject=subject, **details)
     with catalogue.write() as uow:
         if wanted(uow.session):
             return False
@@ -45,7 +45,7 @@ def remove(
     return True
 
 
-def removed(session: View, recordings: Iterable[str]) -> set[str]:
+def removed_attempts(session: View, recordings: Iterable[str]) -> set[str]:
     """Return those of the recordings of which objects were removed, or are about to be."""
     subjects = {subject_of(recording): recording for recording in recordings}
     return {subjects[one] for one in custody_log.subjects_with(session, _ACT, subjects)}

@@ -106,8 +106,8 @@ def _look(office: Office, job: Job, cursor: str) -> Facts:
         parts = [part for part, state in states.items() if state is not _Lock.LONG]
         if parts or until > row.retain_until:
             lost = [part for part in parts if states[part] is _Lock.LOST]
-            told = {"recording": row.id, "parts": parts, "until": until.isoformat()}
-            weak.append(told | ({"lost": lost} if lost else {}))
+            entry = {"recording": row.id, "parts": parts, "until": until.isoformat()}
+            weak.append(entry | ({"lost": lost} if lost else {}))
     more = rows[-1].id if job.subject == SYSTEM and len(rows) == _PAGE else ""
     return {
         "weak": weak,

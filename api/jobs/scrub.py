@@ -26,12 +26,12 @@ def work(office: Office, job: Job, step: Step) -> Facts:
         return {"count": len(found), "wrong": found[:_LONGEST]}
 
     try:
-        told: Facts = step("strangers", listed)
+        strangers: Facts = step("strangers", listed)
     except LiuhenError as error:
         if error.retryable and not job.last_try:
             raise
         return {"unlisted": error.code}
-    return told if told["count"] else {}
+    return strangers if strangers["count"] else {}
 
 
 def settle(office: Office, uow: UnitOfWork, job: Job, found: Facts) -> Facts:

@@ -81,7 +81,7 @@ def _remove(office: Office, job: Job, recording: str, keys: list[str]) -> bool:
     """Remove one attempt's objects; tell whether it was done."""
     if _in_hand(office, recording) or _locked(office, keys):
         return False
-    return attempts.remove(
+    return attempts.remove_attempt(
         office.catalogue,
         office.objects,
         recording,

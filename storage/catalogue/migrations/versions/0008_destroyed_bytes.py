@@ -37,28 +37,28 @@ def _rebuild() -> None:
     parent is counted, and counted off again when the row is back (sqlite.org/foreignkeys.html, 4.2
     and 5; `defer_foreign_keys` ends with the transaction).
     """
-    told = op.get_bind().exec_driver_sql
-    made = told("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = 'recording'")
+    execute = op.get_bind().exec_driver_sql
+    made = execute("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = 'recording'")
     table, dropped = _CONSTRAINT.subn("", str(made.scalar_one()))
     if dropped != 1:
         raise RuntimeError("the table of recordings is not as revision 0001 made it")
-    indexes = told(
+    indexes = execute(
         "SELECT sql FROM sqlite_master"
         " WHERE type = 'index' AND tbl_name = 'recording' AND sql IS NOT NULL"
     )
     again = [str(index) for index in indexes.scalars()]
     # Each row that goes or comes looks for those that refer to it; this table alone has no index.
-    told("CREATE INDEX ix_quality_check_for_a_while ON quality_check (recording_id)")
-    told("PRAGMA defer_foreign_keys = ON")
-    told(re.sub(r'(?i)^CREATE TABLE "?recording"?', "CREATE TABLE recording_out", table))
-    told("INSERT INTO recording_out SELECT * FROM recording")
-    told("DROP TABLE recording")
-    told(table)
-    told("INSERT INTO recording SELECT * FROM recording_out")
-    told("DROP TABLE recording_out")
-    told("DROP INDEX ix_quality_check_for_a_while")
+    execute("CREATE INDEX ix_quality_check_for_a_while ON quality_check (recording_id)")
+    execute("PRAGMA defer_foreign_keys = ON")
+    execute(re.sub(r'(?i)^CREATE TABLE "?recording"?', "CREATE TABLE recording_out", table))
+    execute("INSERT INTO recording_out SELECT * FROM recording")
+    execute("DROP TABLE recording")
+    execute(table)
+    execute("INSERT INTO recording SELECT * FROM recording_out")
+    execute("DROP TABLE recording_out")
+    execute("DROP INDEX ix_quality_check_for_a_while")
     for index in again:
-        told(index)
+        execute(index)
 
 
 def downgrade() -> None:
