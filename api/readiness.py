@@ -25,6 +25,7 @@ class Readiness:
     """What `/readyz` answers of one opened office."""
 
     office: Office
+    publishing: str | None = None  # the code of why the log's head was not published last
     _store: PatientCheck = field(init=False)
 
     def __post_init__(self) -> None:
@@ -32,10 +33,11 @@ class Readiness:
         self._store = PatientCheck(self.office.known_store.check)
 
     def check(self) -> dict[str, str]:
-        """Return `status` ready, and `objects` with a code while the store cannot be asked.
+        """Return `status` ready, and a code under `objects` or `log` where there is one.
 
-        A store that is away for a while takes no page and no list away, so it is told and does
-        not count. Raises: CatalogueReplacedError, CatalogueUnavailableError, CatalogueBusyError,
+        `objects`: the store cannot be asked. `log`: its head was not signed and published last.
+        Neither takes a page or a list away, so both are told and do not count.
+        Raises: CatalogueReplacedError, CatalogueUnavailableError, CatalogueBusyError,
         CustodyError (the signed head is lost, changed, or ahead of the catalogue),
         OfficePartsError (the keys are gone), StoreReplacedError, StoreSetupError.
         """
@@ -45,7 +47,12 @@ class Readiness:
         error = self._store.error()
         if isinstance(error, _GONE):
             raise error
-        return {"status": "ready"} | ({"objects": error.code} if error is not None else {})
+        troubles = {"objects": error.code if error is not None else None, "log": self.publishing}
+        return {"status": "ready"} | {name: code for name, code in troubles.items() if code}
+
+    def tell_publishing(self, code: str | None) -> None:
+        """Hear whether the log's head was published just now, or why not."""
+        self.publishing = code
 
     def _check_keys(self) -> None:
         settings = self.office.settings

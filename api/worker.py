@@ -147,10 +147,19 @@ class Standby:
 
 
 class Publisher:
-    """Signs and publishes the log's head now and then, so that no entry stays unsigned for long."""
+    """Signs and publishes the log's head now and then, so that no entry stays unsigned for long.
 
-    def __init__(self, publish: Callable[[], object], every_s: float = _PUBLISH_S) -> None:
+    `tell` hears of each try: None when it was done, or the code of why not.
+    """
+
+    def __init__(
+        self,
+        publish: Callable[[], object],
+        every_s: float = _PUBLISH_S,
+        tell: Callable[[str | None], None] = lambda _code: None,
+    ) -> None:
         self._publish = publish
+        self._tell = tell
         self._every_s = every_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
@@ -170,5 +179,7 @@ class Publisher:
             stopping = self._stop.wait(self._every_s)
             try:
                 self._publish()
-            except Exception:
+                self._tell(None)
+            except Exception as error:
                 LOG.exception("publishing the log's head failed")
+                self._tell(error.code if isinstance(error, LiuhenError) else "defect")

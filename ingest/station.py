@@ -98,7 +98,7 @@ class Station:
     _reckoning: Reckoning = field(init=False)
     _enumerator: Enumerator = field(default_factory=Enumerator)
     _dockings: dict[str, Docking] = field(default_factory=dict)
-    _delivered: set[int] = field(default_factory=set)  # entries that this process saw accessioned
+    _delivered: set[int] = field(default_factory=set)  # entries accessioned just now
     _sealed_anew: set[int] = field(default_factory=set)
     _states: dict[str, BayState] = field(default_factory=dict)
     _shown: dict[str, float] = field(default_factory=dict)
@@ -746,6 +746,7 @@ class Station:
         self._enumerator.forget(bay.name)
         with self._lock:
             self._dockings.pop(bay.name, None)
+            self._delivered.clear()  # whoever is docked next is asked about at the centre
 
     def _report(self, progress: Progress) -> None:
         """Pass progress on; the journal's row for screens is written at most twice a second.

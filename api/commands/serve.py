@@ -39,7 +39,7 @@ def serve(
         office.recorders(),
     )
     service = Service.over(office)
-    publisher = Publisher(service.checkpoint)
+    publisher = Publisher(service.checkpoint, tell=service.readiness.tell_publishing)
     ends: list[Callable[[], None]] = []
 
     def start() -> None:
@@ -75,7 +75,7 @@ def centre(
     office = Office.open(settings)
     log_to_stderr()
     service = Service.over(office)
-    publisher = Publisher(service.checkpoint)
+    publisher = Publisher(service.checkpoint, tell=service.readiness.tell_publishing)
     standby = Standby(lambda: _shift(office), settings.sweep_s)
 
     def start() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from api.problems import bay_reason_zh
-from api.worker import Worker
+from api.worker import Publisher, Worker
 from ingest import by_hand, clear, watch
 from ingest import station as station_module
 from ingest.bay import BayState, Result
@@ -27,6 +27,7 @@ from storage.catalogue.custody_log import LogReader
 from storage.catalogue.journal import BayRow
 from storage.catalogue.tables import RecordingRow
 from storage.custody.event import Event
+from storage.errors import CustodyError
 from storage.medium import read_open_past_cache
 from tests.faults.test_broken_machine import needs_root
 from tests.office import FIRST, Desk, dock, segment
@@ -228,6 +229,25 @@ def test_a_file_that_finds_no_room_keeps_no_smaller_one_out(desk: Desk) -> None:
 def processor_time() -> float:
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system
+
+
+def test_a_head_that_is_not_published_is_told_of_by_readyz(desk: Desk) -> None:
+    readiness, heard = desk.service.readiness, threading.Event()
+
+    def failing() -> None:
+        raise CustodyError(problem="the signer refuses")
+
+    def tell(code: str | None) -> None:
+        readiness.tell_publishing(code)
+        heard.set()
+
+    for publish, code in ((failing, "custody"), (desk.service.checkpoint, None)):
+        heard.clear()
+        publisher = Publisher(publish, 0.01, tell)
+        publisher.start()
+        assert heard.wait(60)
+        publisher.stop()
+        assert readiness.check() == {"status": "ready"} | ({"log": code} if code else {})
 
 
 # What is ignored is named; green means that everything is accounted for

@@ -13,6 +13,7 @@ import pytest
 from api.jobs.running import Runner
 from api.whole_check import whole_check
 from ingest.centre_client import CentreRefusedError
+from ingest.clear import Clearing, When
 from ingest.journal import State
 from storage import canonical
 from storage.catalogue import custody_log, jobs, recordings
@@ -350,6 +351,31 @@ def test_a_destroyed_recording_answers_no_station(office, home, destroyed):
     original = Digest.of((home.settings.bays["bay-1"] / "a.bin").read_bytes())
     assert not home.centre.holds_size(row.source_serial, row.size)
     assert home.centre.receipt_for(row.source_serial, original) is None
+
+
+@pytest.mark.parametrize("docking", ["the same", "another"])
+def test_the_same_station_clears_nothing_for_the_receipt_of_what_was_destroyed(
+    county, office, home, destroyed, docking
+):
+    """Its journal holds the old receipt; the file may be the last copy there is."""
+    film = home.settings.bays["bay-1"] / "a.bin"
+    data = film.read_bytes()
+    home.station.clearing = Clearing(When.AT_ONCE)
+    if docking == "another":
+        for bay in home.bays():
+            home.station.forget(bay)
+    sweep(home, 3)
+    assert film.read_bytes() == data
+    assert {one.state for one in home.journal.of_source(destroyed.source)} == {State.SEALED}
+    assert home.deliver().accessioned == 1
+    (fresh,) = [row for row in county.rows() if row.sha256 == sha256(data) and not row.destroyed_at]
+    assert fresh.id != str(destroyed.recording)
+    sweep(home, 2)
+    assert not film.exists()  # for a receipt of its own, by now
+
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
 
 
 def test_what_was_destroyed_is_not_taken_again_under_its_old_id(office, home, destroyed):
