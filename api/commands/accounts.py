@@ -1,4 +1,7 @@
-"""`liuhen accounts add|list|disable|password`: who may log in. Passwords are asked, never given."""
+"""`liuhen accounts add|list|disable|password`: who may log in. Passwords are asked, never given.
+
+Nothing is asked before there is an office: a wrong folder is told of first.
+"""
 
 from typing import Annotated
 
@@ -13,28 +16,28 @@ from policies.access import Role
 from storage.catalogue import people
 
 app = typer.Typer(no_args_is_help=True)
-Password = Annotated[
-    str,
-    typer.Option(prompt="密码 password", hide_input=True, confirmation_prompt=True),
-]
+Password = Annotated[str | None, typer.Option(help="不给出则询问 asked for if not given")]
 
 
 @app.command()
 def add(  # noqa: PLR0917 - typer turns each into an option
-    username: Annotated[str, typer.Option(prompt="用户名 user name")],
-    name: Annotated[str, typer.Option(prompt="姓名 person's name")],
-    role: Annotated[Role, typer.Option(prompt="角色 role")],
-    password: Password,
+    username: Annotated[str | None, typer.Option(help="用户名 user name")] = None,
+    name: Annotated[str | None, typer.Option(help="姓名 person's name")] = None,
+    role: Annotated[Role | None, typer.Option(help="角色 role")] = None,
+    password: Password = None,
     certificate: Annotated[str | None, typer.Option(help="执法证号(记录仪文件中的警号)")] = None,
     township: Annotated[str | None, typer.Option(help="乡镇,默认本单位")] = None,
 ) -> None:
     """新建人员和帐号。 Add a person with an account."""
     office = Office.open(Settings())
     try:
+        username = username or typer.prompt("用户名 user name")
+        name = name or typer.prompt("姓名 person's name")
+        role = role or typer.prompt(f"角色 role ({', '.join(Role)})", type=Role)
         more = {"certificate_no": certificate} if certificate else {}
         Service.over(office).identity.create(
             username=username,
-            password=password,
+            password=password or _asked_twice(),
             role=role,
             name=name,
             township=township or office.settings.township,
@@ -76,11 +79,16 @@ def disable(username: str) -> None:
 
 
 @app.command()
-def password(username: str, password: Password) -> None:
+def password(username: str, password: Password = None) -> None:
     """重设密码,已登录的立即退出。 Set a new password; open sessions end."""
     office = Office.open(Settings())
     try:
-        Service.over(office).identity.set_password(username, password)
+        Service.over(office).identity.set_password(username, password or _asked_twice())
     finally:
         office.close()
     OUT.print(f"已重设密码 password set: {username}", markup=False)
+
+
+def _asked_twice() -> str:
+    answer: str = typer.prompt("密码 password", hide_input=True, confirmation_prompt=True)
+    return answer

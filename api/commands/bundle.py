@@ -18,14 +18,16 @@ def bundle(
     case: Annotated[str, typer.Argument(help="案号 case number")],
     out: Annotated[Path, typer.Argument(help="新文件夹 a new folder")],
     *,
-    username: Annotated[str, typer.Option(prompt="用户名 user")],
-    password: Annotated[str, typer.Option(prompt="密码 password", hide_input=True)],
+    username: Annotated[str | None, typer.Option(help="用户名 user; 不给出则询问")] = None,
+    password: Annotated[str | None, typer.Option(help="密码 password; 不给出则询问")] = None,
     sealed: Annotated[bool, typer.Option(help="导出密文,不解密")] = False,
 ) -> None:
     """导出证据包。 Export a case as a bundle that verifies offline."""
     office = Office.open(Settings())
     try:
         service = Service.over(office)
+        username = username or typer.prompt("用户名 user")
+        password = password or typer.prompt("密码 password", hide_input=True)
         token, _until = service.identity.login(username, password)
         visitor = service.identity.visitor(token)
         with office.catalogue.read() as session:

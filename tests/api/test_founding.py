@@ -31,6 +31,8 @@ COMMANDS = (
     ("verify", "--all"),
     ("duties",),
     ("accounts", "add", *PERSON),
+    ("accounts", "add"),  # refused before anything is asked
+    ("bundle", "1号", "out"),
     ("stations", "list"),
     ("recorders", "add", "0000012"),
     ("rules", "explain", "1号"),
