@@ -107,28 +107,20 @@ def conclusion(results: Sequence[Result]) -> BayState:
 
     Green only where every result is accessioned, known before, or ignored for a reason.
     """
-    states = {_STATES[result.outcome] for result in results} | {
-        BayState.ATTENTION for result in results if needs_person(result)
-    }
-    return next((state for state in _WORST_FIRST if state in states), BayState.ACCESSIONED)
+    if any(needs_person(result) for result in results):
+        return BayState.ATTENTION
+    outcomes = {result.outcome for result in results}
+    if Outcome.WAITING in outcomes:
+        return BayState.WAITING
+    if Outcome.SEALED in outcomes:
+        return BayState.DELIVERING
+    return BayState.ACCESSIONED
 
 
 def needs_person(result: Result) -> bool:
     """Whether a file stays where it is until somebody does something about it."""
     stuck = result.outcome in {Outcome.QUARANTINED, Outcome.FAILED}
     return stuck or (result.outcome is Outcome.WAITING and result.reason in NO_ROOM)
-
-
-_STATES = {
-    Outcome.QUARANTINED: BayState.ATTENTION,
-    Outcome.FAILED: BayState.ATTENTION,
-    Outcome.WAITING: BayState.WAITING,
-    Outcome.SEALED: BayState.DELIVERING,
-    Outcome.ACCESSIONED: BayState.ACCESSIONED,
-    Outcome.DUPLICATE: BayState.ACCESSIONED,
-    Outcome.IGNORED: BayState.ACCESSIONED,
-}
-_WORST_FIRST = (BayState.ATTENTION, BayState.WAITING, BayState.DELIVERING)
 
 
 class Handed(Protocol):
