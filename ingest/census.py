@@ -7,14 +7,14 @@ looked into (a link, a folder that does not open) is refused, which keeps the ba
 """
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from ingest.bay import Bay, Outcome, Result
 from ingest.sandboxed.magic import sniff
 from ingest.sources.names import display
-from ingest.sources.profile import PREVIEW, SourceFacts
+from ingest.sources.profile import PREVIEW, Siblings, SourceFacts
 from ingest.sources.profile import read as read_profile
 from ingest.submission import open_beneath
 from ingest.watch import Candidate, Refused, scan
@@ -57,11 +57,20 @@ class Census:
         return not (self.offers or self.ignored or self.refused)
 
 
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """What the names in one folder say, as long as they are these names."""
+
+    names: tuple[bytes, ...]
+    facts: dict[bytes, SourceFacts]
+
+
 @dataclass(slots=True)
 class Enumerator:
-    """Takes the census of a bay again and again; remembers which bytes it looked at before."""
+    """Takes the census of a bay again and again; what it read before, it does not read again."""
 
     _verdicts: dict[tuple[str, Version], bool] = field(default_factory=dict)
+    _folders: dict[tuple[str, tuple[bytes, ...]], _Folder] = field(default_factory=dict)
 
     def take(
         self, bay: Bay, facts_of: Callable[[Candidate, SourceFacts], SourceFacts], now: datetime
@@ -71,22 +80,48 @@ class Enumerator:
         Raises: MountGoneError.
         """
         entries = [one for one in scan(bay.root) if bay.only is None or one.parts == (bay.only,)]
-        files = [entry for entry in entries if isinstance(entry, Candidate)]
-        siblings = _siblings(files)
-        offers, ignored = [], []
-        for file in files:
-            facts = read_profile(file.parts, siblings[file.parts[:-1]], now)
-            if facts.ignorable is not None and self._may_stay(bay, file, facts.ignorable):
-                ignored.append(Result(shown(file.parts), Outcome.IGNORED, reason=facts.ignorable))
-            else:
-                offers.append(Offer(file, facts_of(file, facts)))
+        folders: dict[tuple[bytes, ...], list[Candidate]] = {}
+        for entry in entries:
+            if isinstance(entry, Candidate):
+                folders.setdefault(entry.parts[:-1], []).append(entry)
+        offers: list[Offer] = []
+        ignored: list[Result] = []
+        for place, files in folders.items():
+            facts_by_name = self._facts(bay, place, files, facts_of, now)
+            for file in files:
+                facts = facts_by_name[file.parts[-1]]
+                if facts.ignorable is not None and self._may_stay(bay, file, facts.ignorable):
+                    reason = facts.ignorable
+                    ignored.append(Result(shown(file.parts), Outcome.IGNORED, reason=reason))
+                else:
+                    offers.append(Offer(file, facts))
         refused = tuple(entry for entry in entries if isinstance(entry, Refused))
         return Census(tuple(offers), tuple(ignored), refused)
 
+    def _facts(
+        self,
+        bay: Bay,
+        place: tuple[bytes, ...],
+        files: Sequence[Candidate],
+        facts_of: Callable[[Candidate, SourceFacts], SourceFacts],
+        now: datetime,
+    ) -> dict[bytes, SourceFacts]:
+        names = tuple(file.parts[-1] for file in files)
+        known = self._folders.get((bay.name, place))
+        if known is not None and known.names == names:
+            return known.facts
+        siblings = Siblings(names)
+        facts = {
+            file.parts[-1]: facts_of(file, read_profile(file.parts, siblings, now))
+            for file in files
+        }
+        self._folders[bay.name, place] = _Folder(names, facts)
+        return facts
+
     def forget(self, bay: str) -> None:
         """Forget a bay whose volume went: the next one is looked at anew."""
-        for key in [key for key in self._verdicts if key[0] == bay]:
-            del self._verdicts[key]
+        self._verdicts = {key: one for key, one in self._verdicts.items() if key[0] != bay}
+        self._folders = {key: one for key, one in self._folders.items() if key[0] != bay}
 
     def _may_stay(self, bay: Bay, file: Candidate, reason: str) -> bool:
         """Whether a file that is called like a system file or a preview is no footage."""
@@ -101,13 +136,6 @@ class Enumerator:
 def shown(parts: Iterable[bytes]) -> str:
     """Return a relative path that is safe to show."""
     return "/".join(display(part) for part in parts)
-
-
-def _siblings(files: Sequence[Candidate]) -> Mapping[tuple[bytes, ...], list[bytes]]:
-    names: dict[tuple[bytes, ...], list[bytes]] = {}
-    for file in files:
-        names.setdefault(file.parts[:-1], []).append(file.parts[-1])
-    return names
 
 
 def _no_footage(bay: Bay, file: Candidate) -> bool:

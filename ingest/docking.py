@@ -24,17 +24,25 @@ def version_of(submission: Submission) -> Version:
 class Docking:
     """One volume in one bay, or one landing folder, since it was first looked at.
 
-    `checked` are the files whose bytes were read a second time; `given_up` those that are not
-    tried again before the next docking; `entries` which journal entry stands for a file's bytes.
+    `checked` are the files whose bytes were read a second time; `settled` those of them whose
+    receipt is here, with when they got it: nothing is spent on them at further looks. `given_up`
+    are not tried again before the next docking; `entries` tells which journal entry stands for a
+    file's bytes.
     """
 
     since: datetime
     source: str | None = None
     looks: dict[bytes, list[Look]] = field(default_factory=dict)
     checked: set[Version] = field(default_factory=set)
+    settled: dict[Version, tuple[Result, datetime]] = field(default_factory=dict)
     given_up: dict[Version, Result] = field(default_factory=dict)
     entries: dict[Version, int] = field(default_factory=dict)
     refused: set[bytes] = field(default_factory=set)
+
+    def reopen(self, version: Version) -> None:
+        """Look at a file again as if it was seen for the first time in this docking."""
+        self.checked.discard(version)
+        self.settled.pop(version, None)
 
     def look(self, submission: Submission, at: float) -> list[Look]:
         """Add a look at a file, at a monotonic time, and return all that count.

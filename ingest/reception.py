@@ -18,6 +18,7 @@ from pathlib import Path
 from uuid import UUID
 
 from ingest.settle import unfinished
+from ingest.sources.profile import ALONE
 from ingest.sources.profile import read as read_profile
 from ingest.uploads import Offset, Uploads
 from storage.catalogue import handed_in, uploads
@@ -204,7 +205,7 @@ class Reception:
         strange = text in {"", ".", ".."} or any(char in text for char in "/\\\0")
         if strange or len(untrusted_name) > _NAME or unfinished(text):
             raise HandInError("name")
-        if read_profile((untrusted_name,), (), self.catalogue.now()).ignorable is not None:
+        if read_profile((untrusted_name,), ALONE, self.catalogue.now()).ignorable is not None:
             raise HandInError("name")
 
     def _in_hand(self, session: View, person: str) -> int:

@@ -173,7 +173,7 @@ class Station:
         facts: dict[str, Any],
     ) -> None:
         """Say of each file that was not reached, or of the bay, why the look ended before it."""
-        paths = [display_path(one.path) for one in pending]
+        paths = [display_path(one.path) for one in reversed(pending)]
         facts = {name: value for name, value in facts.items() if name != "reason"}
         results += [
             Result(path, Outcome.FAILED, reason=reason, facts=facts) for path in paths or ["."]
@@ -204,7 +204,7 @@ class Station:
             return
         if progress.state in {BayState.UNKNOWN, BayState.EMPTY}:
             progress.show(state=BayState.MOUNTING)
-        volume = self._identified(bay, census.files)
+        volume = self._identified(bay, census)
         # What is named by hand may be a copy of what is docked: it takes no recorder's place.
         if bay.whole and not bay.landing and self._dock(volume, bay):
             progress.show(state=BayState.MOUNTING)
@@ -259,14 +259,24 @@ class Station:
         progress: Progress,
         results: list[Result],
     ) -> None:
-        """Take each file that is pending; it is that until its result is there."""
+        """Take each file that is pending; it is that until its result is there.
+
+        What is settled in this docking costs nothing more, however many there are.
+        """
         writers = written_now()
         inodes = {item.path: (item.device, item.inode) for item in census.files}
+        settled = self._docking(progress.bay).settled
+        pending.reverse()
         while pending:
-            submission = pending[0]
-            open_elsewhere = None if writers is None else inodes[submission.path] in writers
-            results.append(self._one(submission, progress, open_elsewhere=open_elsewhere))
-            del pending[0]
+            submission = pending[-1]
+            known = settled.get(version_of(submission))
+            if known is not None:
+                results.append(known[0])
+                progress.bytes_done += submission.size
+            else:
+                open_elsewhere = None if writers is None else inodes[submission.path] in writers
+                results.append(self._one(submission, progress, open_elsewhere=open_elsewhere))
+            pending.pop()
             progress.files_done += 1
 
     def _clear_what_is_due(
@@ -289,17 +299,20 @@ class Station:
                 act = partial(self._clear, submission, result, progress, state)
                 results[number] = self._tried(submission, act)
 
-    def _identified(self, bay: Bay, files: list[Candidate]) -> VolumeIdentity:
+    def _identified(self, bay: Bay, census: Census) -> VolumeIdentity:
         """Return whose volume this is; where it no longer tells, what it was before it was cleared.
 
         A recorder whose named files are gone may hold a last one that names nobody.
         """
-        volume = identify(bay.root, [item.parts for item in files], self.clock())
+        docking = self._docking(bay.name)
+        volume = identify(bay.root, {offer.facts.serial for offer in census.offers})
         if volume.how != "bay":
             return volume
+        if docking.source is not None and docking.settled:
+            return replace(volume, identity=docking.source)  # found out at an earlier look
         before = {
             source
-            for item in files
+            for item in census.files
             for source in self.journal.sources_of(bay.name, item.path, item.size, item.mtime_ns)
         }
         return replace(volume, identity=before.pop()) if len(before) == 1 else volume
@@ -401,10 +414,21 @@ class Station:
             )
         if entry.state is State.SEALED and self.centre.immediate:
             entry = self._brought(entry, submission, progress)
+        return self._result(entry, submission)
+
+    def _result(self, entry: Entry, submission: Submission) -> Result:
+        """Return what became of a file that is sealed or receipted, and remember it if settled.
+
+        Raises: SubmissionError(journal-damaged).
+        """
         if entry.state is State.SEALED:
             recording, path = str(entry.recording), display_path(submission.path)
             return Result(path, Outcome.SEALED, recording, entry.sha256, entry.reason)
-        return _receipted(entry, submission)
+        result = _receipted(entry, submission)
+        docking, version = self._docking(submission.bay), version_of(submission)
+        if version in docking.checked and entry.changed is not None:
+            docking.settled[version] = (result, entry.changed)
+        return result
 
     def _same_bytes(self, entry: Entry, submission: Submission, progress: Progress) -> Entry:
         """Once a docking, read a known file again, from its medium.
@@ -590,10 +614,11 @@ class Station:
             return True  # what a person handed in is a copy of ours
         if self.clearing.when is When.NEVER:
             return False
-        entry = self._entry(submission)
-        if entry.changed is None:
-            return False
-        return self.clearing.due(self._reckoning.start_of(entry.changed), self.clock())
+        settled = self._docking(submission.bay).settled.get(version_of(submission))
+        changed = settled[1] if settled is not None else self._entry(submission).changed
+        return changed is not None and self.clearing.due(
+            self._reckoning.start_of(changed), self.clock()
+        )
 
     def _clear(
         self, submission: Submission, result: Result, progress: Progress, state: BayState
@@ -610,7 +635,7 @@ class Station:
             return result  # nobody can say: the file stays until somebody can
         progress.worked = True
         if held is False:
-            self._docking(submission.bay).checked.discard(version_of(submission))
+            self._docking(submission.bay).reopen(version_of(submission))
             self._take_anew(entry)
             raise SubmissionError(reason="taken-anew")
         if state is BayState.ACCESSIONED:
@@ -634,7 +659,7 @@ class Station:
             raise
         except SignatureError as error:
             # Other bytes than the receipt's are another recording, which the next look takes.
-            self._docking(submission.bay).checked.discard(version_of(submission))
+            self._docking(submission.bay).reopen(version_of(submission))
             self.journal.move(entry, State.ACCESSIONED)
             if digest_source(submission).hex == entry.sha256:
                 raise  # the bytes are the same, so the receipt is not good: a person must look

@@ -8,7 +8,7 @@ nothing is guessed. An unset clock (1904, 1970, 1980, 2000 or 2010, or tomorrow)
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -93,9 +93,26 @@ _SYSTEM_FOLDERS = {"system volume information", ".spotlight-v100", ".fseventsd"}
 _PREVIEW = re.compile(r"(?i).*\.(thm|lrv)")
 
 
+class Siblings:
+    """Names in one folder, by what stands before their last dot; shown, not raw."""
+
+    def __init__(self, names: Iterable[bytes] = ()) -> None:
+        self._by_stem: dict[str, list[str]] = {}
+        for name in map(display, names):
+            self._by_stem.setdefault(name.rpartition(".")[0], []).append(name)
+
+    def beside(self, name: str) -> list[str]:
+        """Return the names that differ from this one by their ending alone."""
+        stem = name.rpartition(".")[0]
+        return [sibling for sibling in self._by_stem.get(stem, ()) if sibling != name]
+
+
+ALONE = Siblings()
+
+
 def read(
     parts: Sequence[bytes],
-    siblings: Sequence[bytes],
+    siblings: Siblings,
     now: datetime,
     folder: Path = SHIPPED,
 ) -> SourceFacts:
@@ -110,17 +127,15 @@ def read(
     raise AssertionError  # the generic profile matches every name
 
 
-def _ignorable(shown: Sequence[str], siblings: Sequence[bytes]) -> str | None:
+def _ignorable(shown: Sequence[str], siblings: Siblings) -> str | None:
     """Why a file may be left out, by its name and place: what a computer or a recorder made.
 
     A preview counts as one only beside the file that it is made from.
     """
     name = shown[-1]
     if _PREVIEW.fullmatch(name):
-        stem = name.rpartition(".")[0]
-        others = (display(raw) for raw in siblings)
-        main = any(one.rpartition(".")[0] == stem and not _PREVIEW.fullmatch(one) for one in others)
-        return PREVIEW if main else None
+        films = [one for one in siblings.beside(name) if not _PREVIEW.fullmatch(one)]
+        return PREVIEW if films else None
     if _SYSTEM_FILES.fullmatch(name):
         return SYSTEM_FILE
     inside = any(part.lower() in _SYSTEM_FOLDERS for part in shown[:-1])
@@ -131,7 +146,7 @@ def _facts(
     profile: Profile,
     match: re.Match[str],
     shown: Sequence[str],
-    siblings: Sequence[bytes],
+    siblings: Siblings,
     now: datetime,
 ) -> SourceFacts:
     told = {key: value for key, value in match.groupdict().items() if value}
@@ -152,13 +167,10 @@ def _facts(
         for question, known in (("start", start), ("serial", serial), ("officer", officer))
         if known is None and not (question == "officer" and profile.kind == ROOM_CAMERA)
     ]
-    stem = match.string.rpartition(".")[0]
     near = tuple(
         sibling
-        for raw in siblings
-        if (sibling := display(raw)) != match.string
-        and sibling.rpartition(".")[0] == stem
-        and sibling.rpartition(".")[2].lower() in profile.sidecars
+        for sibling in siblings.beside(match.string)
+        if sibling.rpartition(".")[2].lower() in profile.sidecars
     )
     return SourceFacts(
         profile=profile.family,

@@ -13,11 +13,10 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 
 from ingest.sources.names import display
-from ingest.sources.profile import SourceFacts, profiles, read
+from ingest.sources.profile import SourceFacts, profiles
 
 _ID_FILES = ("liuhen-source.json", "DEVICEID.TXT", "deviceid.txt")
 _SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,39}")
@@ -35,14 +34,17 @@ class VolumeIdentity:
     how: str
 
 
-def identify(mount: Path, names: Iterable[tuple[bytes, ...]], now: datetime) -> VolumeIdentity:
-    """Return whose volume this is. Never raises on what the volume carries."""
+def identify(mount: Path, serials: Iterable[str | None]) -> VolumeIdentity:
+    """Return whose volume this is; `serials` are what its file names tell, None for nothing.
+
+    Never raises on what the volume carries.
+    """
     if serial := _from_id_file(mount):
         return VolumeIdentity(serial, serial, "id-file")
-    serials = {facts.serial for parts in names if (facts := read(parts, (), now)).serial}
-    if len(serials) == 1:
-        (only,) = serials
-        if only and _SERIAL.fullmatch(only):
+    named = {serial for serial in serials if serial}
+    if len(named) == 1:
+        (only,) = named
+        if _SERIAL.fullmatch(only):
             return VolumeIdentity(only, only, "file-names")
     if uuid := _uuid(mount):
         return VolumeIdentity(f"unknown:volume-{uuid}", None, "volume-uuid")

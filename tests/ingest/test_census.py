@@ -7,8 +7,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from ingest import census
+from ingest import station as station_module
 from ingest.bay import GREEN, Bay, BayState, Outcome
 from ingest.census import Enumerator
+from ingest.journal import Journal
 from ingest.settle import Patience
 from ingest.station import display_path
 from ingest.watch import MAX_DEPTH
@@ -85,9 +88,9 @@ def test_footage_that_is_called_like_a_system_file_is_offered(tmp_path, head):
         (b"", b"._x.mp4"),
     ):
         cards.put(tmp_path, folder, name, head + b"x" * 600, 0)
-    census = census_of(tmp_path)
-    assert len(census.offers) == 3
-    assert census.ignored == ()
+    taken = census_of(tmp_path)
+    assert len(taken.offers) == 3
+    assert taken.ignored == ()
 
 
 def test_a_system_file_of_the_size_of_footage_is_offered(tmp_path):
@@ -109,3 +112,26 @@ def test_an_ignored_file_whose_bytes_change_is_looked_at_again(tmp_path):
     assert len(look().offers) == 1
     os.unlink(path)
     assert look().empty
+
+
+def test_a_look_at_what_is_settled_asks_nobody_and_reads_nothing(tmp_path, monkeypatch):
+    """However many files lie in a bay that was looked at: only their names and times are seen."""
+    desk = Desk.set_up(tmp_path)
+    for number in range(30):
+        cards.put(desk.bay("bay-1"), b"DCIM", b"%04d.txt" % number, b"%d" % number, 1_700_000_000)
+    station = desk.office.station(patience=Patience(0, 1000))
+    (bay, _other) = desk.office.bays()
+    before = [station.sweep(bay) for _ in range(4)][-1]
+    asked = []
+    for name in ("take", "by_id", "with_receipt", "sources_of"):
+        monkeypatch.setattr(Journal, name, lambda *_args, _name=name, **_more: asked.append(_name))
+    for name in ("read_profile", "open_beneath"):
+        monkeypatch.setattr(census, name, lambda *_args, _name=name: asked.append(_name))
+    monkeypatch.setattr(station_module, "digest_source", lambda _file: asked.append("digest"))
+    assert station.sweep(bay) == before
+    assert asked == []
+    assert shown(desk) is BayState.SAFE
+    monkeypatch.undo()
+    cards.put(desk.bay("bay-1"), b"DCIM", b"new.txt", b"one more", 1_700_000_000)
+    assert [station.sweep(bay) for _ in range(3)][-1] != before
+    desk.office.close()
