@@ -15,6 +15,7 @@ from api.problems import reason_zh
 from ingest.bay import BayState
 from ingest.clear import When, clear
 from ingest.journal import State
+from ingest.sources.profile import Siblings
 from ingest.sources.profile import read as read_profile
 from ingest.submission import Submission
 from storage.errors import CustodyError, SignatureError
@@ -40,7 +41,7 @@ class Forger:
         status = self.path.stat()
         bay = self.desk.bay("bay-1")
         parts = tuple(map(os.fsencode, self.path.relative_to(bay).parts))
-        facts = read_profile(parts, [parts[-1]], self.desk.office.clock())
+        facts = read_profile(parts, Siblings([parts[-1]]), self.desk.office.clock())
         self.submission = Submission(
             FIRST.serial, "bay-1", bay, b"/".join(parts), status.st_size, status.st_mtime_ns, facts
         )

@@ -33,7 +33,7 @@ from ingest.room_camera import (
 )
 from ingest.rtsp import Address, Answer, CameraError, Frame, Login, Message, Relay, describe, take
 from ingest.settle import Patience
-from ingest.sources.profile import read
+from ingest.sources.profile import ALONE, read
 from policies.facts import ActionFacts
 from policies.intervals import Span
 from policies.requirements.premises import Premises
@@ -115,7 +115,7 @@ def written(folder, size):
 
 def span(path):
     """What a landed segment's name claims."""
-    facts = read((os.fsencode(path.name),), (), datetime.now(UTC))
+    facts = read((os.fsencode(path.name),), ALONE, datetime.now(UTC))
     assert facts.profile == "roomcamera"
     return facts.start, facts.end
 
@@ -412,7 +412,7 @@ def test_a_cut_off_segment_whose_start_was_lost_is_kept_and_asked_about(clip, tm
     (session / "000001.mkv").touch()
     assert recover(places, "room-1") == 1
     (kept,) = places.landing.iterdir()
-    facts = read((os.fsencode(kept.name),), (), datetime.now(UTC))
+    facts = read((os.fsencode(kept.name),), ALONE, datetime.now(UTC))
     assert (facts.profile, facts.serial, facts.start) == ("roomcamera", "room-1", None)
     assert facts.questions == ("start",)
     assert not session.exists()
