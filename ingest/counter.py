@@ -29,7 +29,7 @@ from storage.signing import VerifyKey
 from storage.vault.objects import Block
 
 ACTS = frozenset({"source.clear", "submission.refuse", "submission.duplicate"})
-FACTS = frozenset({"reason", "path", "source", "submission", "sha256", "station_at"})
+FACTS = frozenset({"reason", "path", "source", "submission", "sha256", "station_at", "noticed"})
 _TEXT = 1000  # characters
 
 

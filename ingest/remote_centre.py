@@ -96,6 +96,7 @@ class RemoteCentre:
         self._upload(recording, digest)
         self.on_step("uploaded")
         told = self.client.ask("POST", "/accessions", document, timeout_s=_ACCESSION_S)
+        self._away_until = 0.0  # it is there
         receipt = told.get("receipt")
         if not isinstance(receipt, str):
             raise SignatureError(problem="no receipt")

@@ -9,7 +9,7 @@ from api import station_door, station_home
 from api.app import create_app
 from api.settings import Settings
 from api.station_home import StationHome
-from ingest.bay import Result
+from ingest.bay import Outcome, Result
 from ingest.settle import Patience
 from storage.catalogue import recordings
 from storage.catalogue.tables import RecordingRow
@@ -109,7 +109,8 @@ class Township:
 
 
 def sweep(home: StationHome, looks: int = 2) -> list[Result]:
+    """Look at all bays; return what became of the evidence. What is ignored is no evidence."""
     results: list[Result] = []
     for _ in range(looks):
         results = [result for bay in home.bays() for result in home.station.sweep(bay)]
-    return results
+    return [result for result in results if result.outcome is not Outcome.IGNORED]

@@ -18,6 +18,7 @@ import pytest
 from pydantic import ValidationError
 
 from api.settings import Settings
+from api.wiring import found
 from api.worker import Worker
 from ingest.media import Level, Sandbox
 from ingest.room_camera import (
@@ -338,7 +339,7 @@ def test_what_a_killed_ffmpeg_had_written_is_landed_once_and_can_be_played(clip,
 
 def test_a_killed_station_takes_what_was_recorded_up_to_the_cut_and_nothing_twice(clip, tmp_path):
     home, secret = tmp_path / "var", tmp_path / "secret"
-    home.mkdir()
+    found(Settings(home=home)).close()
     secret.write_text(rtsp.PASSWORD)
     with rtsp.camera(clip) as camera:
         setting = {"url": camera.url, "room": "听证室", "user": rtsp.USER}

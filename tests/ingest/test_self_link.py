@@ -178,7 +178,7 @@ def test_told_again_nothing_is_done_twice(desk):
         assert clocks.reading_of(session, row.id) is not None
 
 
-class PowerCutError(Exception):
+class PowerCutError(BaseException):
     """The power goes."""
 
 
