@@ -392,7 +392,7 @@ def test_a_killed_station_takes_what_was_recorded_up_to_the_cut_and_nothing_twic
     station = office.station(patience=Patience(0, 1000))
     for _ in range(2):
         results = station.sweep(office.bays()[-1])
-    assert {result.outcome for result in results} == {"accessioned"}
+    assert {(one.outcome, one.reason) for one in results} == {("accessioned", None)}
     with office.catalogue.read() as session:
         rows = list(recordings.everything(session))
     names = sorted(row.name for row in rows)
