@@ -9,6 +9,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from api import identity
+from tests.costs import Costs
 from tests.servers import database, s3
 
 
@@ -19,10 +20,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=database.SQLITE,
         help="the engine that every catalogue of this run is on",
     )
+    parser.addoption(
+        "--costs", action="store_true", help="print the tests that take most processor time"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     database.chosen = config.getoption("--database")
+    config.pluginmanager.register(Costs(), "costs")
     # A hash that is strong is slow on purpose: most of what it took to set an office up.
     identity.HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
