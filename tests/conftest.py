@@ -1,6 +1,7 @@
 """What every test may ask for: the real clips, a clock, randomness."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 from argon2 import PasswordHasher
 
 from api import identity
+from tests import clips
+from tests.costs import Costs
 from tests.servers import database, s3
 
 
@@ -19,10 +22,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=database.SQLITE,
         help="the engine that every catalogue of this run is on",
     )
+    parser.addoption(
+        "--costs", action="store_true", help="print the tests that take most processor time"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     database.chosen = config.getoption("--database")
+    config.pluginmanager.register(Costs(), "costs")
+    if new := clips.begin():
+        config.add_cleanup(lambda: shutil.rmtree(new, ignore_errors=True))
     # A hash that is strong is slow on purpose: most of what it took to set an office up.
     identity.HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 

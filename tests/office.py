@@ -1,5 +1,6 @@
 """An office at work on real files, for tests of the whole way: found, dock, sweep, link."""
 
+import shutil
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -68,6 +69,12 @@ class Desk:
             )
         return desk
 
+    def rest(self) -> "Template":
+        """Close the office, to be copied as often as it is needed."""
+        folder = self.office.settings.home.parent
+        self.office.close()
+        return Template(folder, self.persons)
+
     def bay(self, name: str) -> Path:
         return self.office.settings.bays[name]
 
@@ -132,6 +139,20 @@ class Desk:
         actor = f"person:{self.persons['zhang']}"
         with self.office.catalogue.write() as uow:
             return cases.close_action(uow, action_id, self.office.rulebook, actor=actor)
+
+
+@dataclass(frozen=True)
+class Template:
+    """An office at rest with all that it was given; nobody opens it, each test has a copy."""
+
+    folder: Path
+    persons: dict[str, str]
+
+    def copy(self, folder: Path, **more: object) -> Desk:
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        database.copied(self.folder, folder)
+        office = Office.open(settings_for(folder, **more))
+        return Desk(office, Service.over(office), dict(self.persons))
 
 
 def segment(start_s: float, seconds: float, **more: bool) -> Segment:

@@ -1,35 +1,13 @@
-"""The command line in processes of its own: exit status, JSON, both languages, no tracebacks."""
+"""The command line: exit status, JSON, both languages, no tracebacks."""
 
 import json
-import os
 import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
+from tests.command import LIUHEN, environment, run, run_program
 from tests.office import FIRST, PASSWORD, Desk, dock, segment
-
-LIUHEN = Path(sys.executable).with_name("liuhen")
-
-
-def run(home, *arguments, answers="", **more):
-    environment = {"PATH": os.environ["PATH"], "LIUHEN_HOME": str(home), "PYTHONUTF8": "1"}
-    environment |= {"LIUHEN_IMMUTABLE": "false", "LANG": "C.UTF-8", "COLUMNS": "200"} | more
-    if (url := Path(home).parent / "database-url").exists():  # the desk's own, on PostgreSQL
-        environment["LIUHEN_DATABASE_URL"] = url.read_text()
-    done = subprocess.run(
-        [LIUHEN, *map(str, arguments)],
-        env=environment,
-        cwd=Path(home).parent,
-        input=answers.encode(),
-        capture_output=True,
-        check=False,
-    )
-    done.out, done.err = done.stdout.decode(), done.stderr.decode()
-    assert "Traceback" not in done.err + done.out, done.err
-    return done
 
 
 def founded(home):
@@ -115,7 +93,7 @@ def test_what_cannot_be_taken_is_told_with_status_one(tmp_path):
     assert done.returncode == 1
     assert "符号链接" in done.out
     assert "已入库" in done.out
-    missing = run(tmp_path / "var", "ingest", tmp_path / "nowhere")
+    missing = run_program(tmp_path / "var", "ingest", tmp_path / "nowhere")
     assert missing.returncode == 1
     assert "核对路径" in missing.out
 
@@ -157,7 +135,7 @@ def test_rules_are_explained_with_their_article(tmp_path):
 def test_wrong_usage_is_status_two(tmp_path):
     for arguments in (("verify",), ("verify", "x", "--all"), ("nonsense",), ("ingest",)):
         assert run(tmp_path / "var", *arguments).returncode == 2
-    assert run(tmp_path / "var", "station").returncode == 2
+    assert run_program(tmp_path / "var", "station").returncode == 2
 
 
 def test_doctor_says_what_each_lack_costs(tmp_path):
@@ -232,12 +210,11 @@ def test_serve_answers_docks_and_stops_when_asked(tmp_path):
     bay.mkdir()
     (bay / "note.txt").write_text("one")
     home = founded(tmp_path / "var")
-    environment = {"PATH": os.environ["PATH"], "LIUHEN_HOME": str(home), "PYTHONUTF8": "1"}
-    environment |= {"LIUHEN_IMMUTABLE": "false", "LIUHEN_BAYS": json.dumps({"bay-1": str(bay)})}
-    environment |= {"LIUHEN_QUIET_S": "0.2", "LIUHEN_SWEEP_S": "0.3"}
+    more = {"LIUHEN_BAYS": json.dumps({"bay-1": str(bay)})}
+    more |= {"LIUHEN_QUIET_S": "0.2", "LIUHEN_SWEEP_S": "0.3"}
     with subprocess.Popen(
         [LIUHEN, "serve", "--port", str(port)],
-        env=environment,
+        env=environment(home, **more),
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -254,7 +231,7 @@ def test_serve_answers_docks_and_stops_when_asked(tmp_path):
             if (home / "objects").exists() and list((home / "objects").glob("*/record.json")):
                 break
             pause.wait(0.1)
-        beside = run(home, "ingest", bay, "--json")
+        beside = run_program(home, "ingest", bay, "--json")
         served.send_signal(signal.SIGINT)
         assert served.wait(60) in {0, 130}
         told = served.stdout.read().decode()

@@ -17,7 +17,7 @@ from storage.errors import (
     OfficePartsError,
     StationHomeError,
 )
-from tests.api.test_cli import run
+from tests.command import run, run_program
 from tests.office import FIRST, PASSWORD, Desk, dock, segment, settings_for
 from tests.servers import database
 from tests.township import County, Township
@@ -110,7 +110,8 @@ def test_what_needs_no_office_makes_none(tmp_path, command):
 
 
 def test_the_refusal_is_one_for_programs_too(tmp_path):
-    done = run(tmp_path / "var", "ingest", ".", "--json")
+    done = run_program(tmp_path / "var", "ingest", ".", "--json")
+    assert done.returncode == 1
     told = json.loads(done.out)
     assert told["code"] == "no-office"
     assert told["facts"] == {"home": str(tmp_path / "var")}

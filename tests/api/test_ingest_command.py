@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from api.wiring import Office
-from tests.api.test_cli import LIUHEN, run
+from tests.command import LIUHEN, environment, run, run_program
 from tests.office import Desk, settings_for
 
 MIB = 1 << 20
@@ -135,12 +135,9 @@ def test_what_is_ignored_is_a_line_too(tmp_path, card):
 def test_a_running_office_takes_it_and_whoever_asked_is_told(tmp_path, card):
     home = tmp_path / "var"
     assert run(home, "keys", "init").returncode == 0
-    environment = {"PATH": os.environ["PATH"], "LIUHEN_HOME": str(home), "PYTHONUTF8": "1"}
-    environment |= {"LIUHEN_IMMUTABLE": "false", "LIUHEN_SWEEP_S": "0.3"}
-    environment |= {"LIUHEN_CLEAR": "at-once"}
     with subprocess.Popen(
         [LIUHEN, "serve", "--port", "0"],
-        env=environment,
+        env=environment(home, LIUHEN_SWEEP_S="0.3", LIUHEN_CLEAR="at-once"),
         cwd=tmp_path,
         stderr=subprocess.PIPE,
     ) as served:
@@ -148,7 +145,7 @@ def test_a_running_office_takes_it_and_whoever_asked_is_told(tmp_path, card):
         assert b"console" in served.stderr.readline()
         threading.Thread(target=served.stderr.read, daemon=True).start()
         try:
-            done = run(home, "ingest", card, "--json")
+            done = run_program(home, "ingest", card, "--json")
         finally:
             served.send_signal(signal.SIGINT)
             served.wait(60)

@@ -34,12 +34,18 @@ PATIENCE_S = 60
 STEP = lambda _name, function: function()  # noqa: E731 - an engine that remembers nothing
 
 
-@pytest.fixture
-def desk(tmp_path):
-    desk = Desk.set_up(tmp_path, worker_silent_s=2)
+@pytest.fixture(scope="module")
+def docked(tmp_path_factory):
+    desk = Desk.set_up(tmp_path_factory.mktemp("docked"))
     for path in dock(desk, "bay-1", FIRST, segment(0, 2), segment(3, 2)):
         path.with_suffix(".log").unlink()
     desk.sweep()
+    return desk.rest()
+
+
+@pytest.fixture
+def desk(docked, tmp_path):
+    desk = docked.copy(tmp_path, worker_silent_s=2)
     yield desk
     desk.office.close()
 

@@ -13,7 +13,7 @@ from storage.catalogue import recordings
 from storage.catalogue.custody_log import LogReader
 from storage.errors import ConflictError, NoOfficeError
 from storage.record import Receipt
-from tests.api.test_cli import run
+from tests.command import run
 from tests.office import FIRST, Desk, dock, segment
 from tests.servers import database
 

@@ -13,8 +13,8 @@ from storage.errors import ArchiveAwayError, StoreReplacedError, StoreSetupError
 from storage.vault.folder_objects import FolderObjects
 from storage.vault.objects import ObjectStore
 from tests.api.test_archiving import archive_all
-from tests.api.test_cli import run
 from tests.api.test_founding import in_bucket
+from tests.command import run
 from tests.office import Desk
 
 

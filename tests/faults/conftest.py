@@ -1,6 +1,5 @@
 """What the fault tests share: an office founded once and copied, and a look into what it keeps."""
 
-import multiprocessing
 import os
 import shutil
 import tempfile
@@ -18,7 +17,7 @@ from ingest.media import Sandbox
 from storage.catalogue import recordings
 from storage.catalogue.journal import BayRow
 from storage.catalogue.tables import RecordingRow
-from tests.faults import destroy_once, dock_once, township_once
+from tests import fresh as fresh_processes
 from tests.office import Desk, segment, settings_for
 
 OpenDesk = Callable[..., Desk]
@@ -113,10 +112,7 @@ def memory() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def fresh() -> ForkServerContext:
     """A server of fresh processes that have the program read already; nothing of ours is open."""
-    context = multiprocessing.get_context("forkserver")
-    preload = (dock_once, township_once, destroy_once)
-    context.set_forkserver_preload([one.__name__ for one in preload])
-    return context
+    return fresh_processes.context()
 
 
 def kept(desk: Desk) -> list[RecordingRow]:

@@ -19,22 +19,23 @@ NAME = "VID_20260121_094300.mp4"
 
 
 class Landing:
-    """An office with one landing folder, whose clock the test moves on."""
+    """An office with one landing folder, whose clocks stand still unless the test moves them on."""
 
     def __init__(self, folder, **more):
         self.root = folder / "landing"
         self.root.mkdir()
         self.desk = Desk.set_up(folder, landing={"sftp": self.root}, **more)
         office = self.desk.office
-        self.passed = timedelta()
-        office.clock = lambda: datetime.now(UTC) + self.passed
-        office.monotonic = lambda: time.monotonic() + self.passed.total_seconds()
+        self.now = datetime.now(UTC)
+        self.passed = 0.0
+        office.clock = lambda: self.now + timedelta(seconds=self.passed)
+        office.monotonic = lambda: self.passed
         self.station = office.station()
         (self.bay,) = [bay for bay in office.bays() if bay.landing]
 
     def sweep(self, after_s=0.0):
         """Let so many seconds pass, look once, return outcome and reason by path."""
-        self.passed += timedelta(seconds=after_s)
+        self.passed += after_s
         return {one.path: (one.outcome, one.reason) for one in self.station.sweep(self.bay)}
 
     def rows(self):

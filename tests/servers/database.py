@@ -133,6 +133,13 @@ def office_url(folder: Path) -> str | None:
     return kept.read_text()
 
 
+def copied(template: Path, folder: Path) -> None:
+    """Give the office in this folder a copy of the database of another, which nobody has open."""
+    if chosen == POSTGRESQL:
+        url = (template / "database-url").read_text()
+        (folder / "database-url").write_text(server().create(url.rpartition("/")[2]))
+
+
 def migrated(url: str) -> str:
     """Return the database, after its tables were put into a file of SQLite's that is not there."""
     path = Path(url.removeprefix("sqlite:///"))
