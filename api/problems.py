@@ -888,6 +888,10 @@ REASONS: dict[str, tuple[str, str]] = {
         "本单位已不再保管这份录像,将重新采集,没有清除",
         "this office keeps it no more; it is taken anew and was not cleared",
     ),
+    "clear-unsure": (
+        "已清除,但存储卡没有确认,下次读取时核实",
+        "removed, and the medium did not confirm it; the next look finds out",
+    ),
     "unsteady": (
         "两次读出的内容不同,存储卡或读卡器有故障,没有清除;请换读卡器后重新接入",
         "two reads differ: card or reader is failing; dock again with another reader",

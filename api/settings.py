@@ -17,6 +17,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from ingest.by_hand import BAY as BY_HAND
 from ingest.clear import When
 from ingest.reception import BAY as HANDED_IN
 from ingest.rtsp import Address
@@ -146,7 +147,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _names(self) -> "Settings":
-        names = [*self.bays, *self.landing, *self.cameras, HANDED_IN]
+        names = [*self.bays, *self.landing, *self.cameras, HANDED_IN, BY_HAND]
         names += [CAMERAS_BAY] if self.cameras else []
         if len(set(names)) < len(names):
             raise ValueError("bays, landing folders and cameras need names of their own")

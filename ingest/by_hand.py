@@ -4,7 +4,9 @@ Only one process at a time is the station of a home. Whoever is not asks it thro
 that both share: a request waits there until the running station answers it.
 """
 
+import logging
 import os
+from datetime import timedelta
 from pathlib import Path
 
 from ingest.bay import Bay, Outcome, Result
@@ -12,8 +14,10 @@ from ingest.journal import Journal
 from ingest.station import Station
 from storage.errors import SubmissionError
 
+LOG = logging.getLogger("liuhen.station")
 BAY = "by-hand"  # never a name of a folder or file: bays stand in the log
 _LOOKS = 3
+_KEPT = timedelta(days=1)  # an answer whose asker was killed
 _EMPTY = Result(".", Outcome.FAILED, reason="nothing-here")
 
 
@@ -46,6 +50,8 @@ def take(station: Station, path: Path) -> list[Result]:
         bay = bay_of(path)
     except SubmissionError:
         return [_EMPTY]
+    except OSError as error:  # not ours to look at, or no name that a file can have
+        return [Result(".", Outcome.FAILED, reason="unreadable", facts={"errno": error.errno})]
     results: list[Result] = []
     try:
         for _ in range(_LOOKS):
@@ -64,5 +70,14 @@ def answer_requests(station: Station, journal: Journal) -> int:
     """
     requests = journal.requests()
     for request in requests:
-        journal.answer_request(request.number, take(station, Path(os.fsdecode(request.path))))
+        try:
+            results = take(station, Path(os.fsdecode(request.path)))
+        except Exception as error:
+            # The edge of the station: one request's trouble must not keep the others waiting.
+            LOG.exception("request %s failed", request.number)
+            facts = {"error": type(error).__name__}
+            results = [Result(".", Outcome.FAILED, reason="defect", facts=facts)]
+        journal.answer_request(request.number, results)
+    if requests:
+        journal.forget_answers(station.clock() - _KEPT)
     return len(requests)

@@ -120,8 +120,10 @@ class Enumerator:
 
     def forget(self, bay: str) -> None:
         """Forget a bay whose volume went: the next one is looked at anew."""
-        self._verdicts = {key: one for key, one in self._verdicts.items() if key[0] != bay}
-        self._folders = {key: one for key, one in self._folders.items() if key[0] != bay}
+        for verdict in [key for key in list(self._verdicts) if key[0] == bay]:
+            self._verdicts.pop(verdict, None)  # other bays' threads add to these meanwhile
+        for folder in [key for key in list(self._folders) if key[0] == bay]:
+            self._folders.pop(folder, None)
 
     def _may_stay(self, bay: Bay, file: Candidate, reason: str) -> bool:
         """Whether a file that is called like a system file or a preview is no footage."""

@@ -25,6 +25,8 @@ from storage.medium import read_open_past_cache
 from storage.record import Receipt
 from storage.signing import VerifyKey
 
+UNSURE = "clear-unsure"  # the name is gone, and the medium did not confirm it
+
 
 class When(StrEnum):
     """The station's setting."""
@@ -116,17 +118,28 @@ def _still_named(source: FileIO, folder: int, name: bytes, submission: Submissio
 def _remove(source: FileIO, folder: int, name: bytes, submission: Submission) -> None:
     try:
         os.unlink(name, dir_fd=folder)
-        os.fsync(folder)
     except FileNotFoundError:
         return
     except OSError as error:
         raise SubmissionError(reason="cannot-clear", errno=error.errno) from error
+    unsynced = _unsynced(folder)
     try:
         check_unchanged(source, submission)
     except SubmissionError:
         if os.fstat(source.fileno()).st_nlink == 0:
             _put_back(source, folder, name)
         raise
+    if unsynced is not None:
+        raise SubmissionError(reason=UNSURE, errno=unsynced)
+
+
+def _unsynced(folder: int) -> int | None:
+    """Sync a folder's names; return the error's number where the medium refuses."""
+    try:
+        os.fsync(folder)
+    except OSError as error:
+        return error.errno
+    return None
 
 
 def _put_back(source: FileIO, folder: int, name: bytes) -> None:

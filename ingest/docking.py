@@ -11,13 +11,13 @@ from ingest.bay import Result
 from ingest.settle import Look, changed
 from ingest.submission import Submission
 
-Version = tuple[bytes, int, int]  # path, size, time of change
+Version = tuple[bytes, int, int, tuple[int, int]]  # path, size, time of change, stamp
 _LOOKS_KEPT = 8
 
 
 def version_of(submission: Submission) -> Version:
     """Return what tells one state of a file from another without reading it."""
-    return submission.path, submission.size, submission.mtime_ns
+    return submission.path, submission.size, submission.mtime_ns, submission.stamp
 
 
 @dataclass(slots=True)
@@ -31,6 +31,7 @@ class Docking:
     """
 
     since: datetime
+    mount: str = ""
     source: str | None = None
     looks: dict[bytes, list[Look]] = field(default_factory=dict)
     checked: set[Version] = field(default_factory=set)
@@ -43,6 +44,16 @@ class Docking:
         """Look at a file again as if it was seen for the first time in this docking."""
         self.checked.discard(version)
         self.settled.pop(version, None)
+
+    def keep_only(self, seen: set[Version]) -> None:
+        """Forget what is not there at a look: when it is back, it is looked at anew."""
+        self.checked &= seen
+        for memory in (self.settled, self.given_up, self.entries):
+            for version in memory.keys() - seen:
+                del memory[version]
+        paths = {version[0] for version in seen}
+        for path in self.looks.keys() - paths:
+            del self.looks[path]
 
     def look(self, submission: Submission, at: float) -> list[Look]:
         """Add a look at a file, at a monotonic time, and return all that count.

@@ -44,7 +44,7 @@ MOVES: dict[State, frozenset[State]] = {
     # waiting: the centre holds these bytes no more
     State.ACCESSIONED: frozenset({State.CLEARING, State.WAITING}),
     State.DUPLICATE: frozenset({State.CLEARING, State.WAITING}),
-    State.CLEARING: frozenset({State.CLEARED, State.ACCESSIONED}),
+    State.CLEARING: frozenset({State.CLEARED, State.ACCESSIONED, State.WAITING}),
     State.CLEARED: frozenset({State.WAITING}),  # the same file was put back
     State.QUARANTINED: frozenset({State.WAITING, State.GONE, State.QUARANTINED}),
     State.GONE: frozenset({State.WAITING}),
@@ -135,7 +135,14 @@ class Journal:
             columns["recording"] = str(columns["recording"])
         columns.setdefault("reason", None)
         changed = self._clock().isoformat()
-        row = self._store.advance(entry.id, entry.state, state=state, changed=changed, **columns)
+        row = self._store.advance(
+            entry.id,
+            entry.state,
+            str(entry.recording) if entry.recording is not None else None,
+            state=state,
+            changed=changed,
+            **columns,
+        )
         if row is None:
             raise SubmissionError(reason="changed", submission=entry.id)
         return _entry(row)
@@ -264,6 +271,10 @@ class Journal:
     def answer_request(self, number: int, results: Sequence[Result]) -> None:
         """Write down what became of a request."""
         self._store.answer_request(number, [result.to_json() for result in results])
+
+    def forget_answers(self, before: datetime) -> None:
+        """Forget answered requests that nobody came back for since then."""
+        self._store.forget_answers(before.isoformat())
 
     def answer_to(self, number: int) -> list[Result] | None:
         """Return what became of a request; None while nobody has answered it."""

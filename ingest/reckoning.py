@@ -5,6 +5,7 @@ the accession was written down, and is put right afterwards, would let all of th
 the station notes up to when its clock was seen to run; where it jumps, days count from the jump.
 """
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -24,16 +25,18 @@ class Reckoning:
     clock: Callable[[], datetime]
     monotonic: Callable[[], float]
     _last: tuple[datetime, float] | None = field(default=None)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def look(self) -> None:
         """Compare the clock with what it should show by now, and note a jump."""
-        now, ticks = self.clock(), self.monotonic()
-        seen, jumped = self.journal.clock()
-        if self._jumped(now, ticks, seen):
-            self.journal.set_clock(now, now)
-        elif seen is None or now - seen >= _NOTED:
-            self.journal.set_clock(now, jumped)
-        self._last = (now, ticks)
+        with self._lock:  # bays look at once
+            now, ticks = self.clock(), self.monotonic()
+            seen, jumped = self.journal.clock()
+            if self._jumped(now, ticks, seen):
+                self.journal.set_clock(now, now)
+            elif seen is None or now - seen >= _NOTED:
+                self.journal.set_clock(now, jumped)
+            self._last = (now, ticks)
 
     def start_of(self, noted: datetime) -> datetime:
         """From when the days count of something that was written down at `noted`."""

@@ -20,7 +20,7 @@ from typing import Any
 
 from ingest.bay import GREEN, Bay, BayState, Outcome, Progress, Result, conclusion, needs_person
 from ingest.census import Census, Enumerator, Offer, shown
-from ingest.clear import Clearing, When, clear, digest_source, verified
+from ingest.clear import UNSURE, Clearing, When, clear, digest_source, verified
 from ingest.deliver import Centre
 from ingest.docking import Docking, version_of
 from ingest.journal import RECEIPTED, Entry, Journal, State
@@ -33,7 +33,7 @@ from ingest.sources.names import display
 from ingest.sources.profile import SourceFacts
 from ingest.sources.volume import VolumeIdentity, identify, landed, vacant
 from ingest.submission import Submission, is_gone, open_source
-from ingest.watch import Candidate, MountGoneError, Refused
+from ingest.watch import Candidate, MountGoneError, Refused, mount_id
 from storage import canonical
 from storage.digest import Algorithm, Digest
 from storage.errors import (
@@ -58,7 +58,7 @@ from storage.vault.ranges import payload_size
 
 LOG = logging.getLogger("liuhen.station")
 _GONE = {errno.ENODEV, errno.ENOTCONN, errno.ENXIO, errno.ESTALE}
-_RETRY = frozenset({"changed", "gone", "still-writing", "taken-anew"})
+_RETRY = frozenset({"changed", "gone", "still-writing", "taken-anew", UNSURE})
 _AT_WORK = frozenset({BayState.MOUNTING, BayState.SCANNING, BayState.SEALING})
 _SHOWN_S = 0.5
 _NAMED = 20  # ignored files whose names a bay shows
@@ -196,6 +196,7 @@ class Station:
         census = self._enumerator.take(bay, partial(self._placed, bay), self.clock())
         results += [self._refused(bay, item) for item in census.refused]
         results += census.ignored
+        self._same_mount(bay)
         if census.empty and (bay.landing or bay.only or vacant(bay.root)):
             if bay.handed is not None:  # a folder of our own: what is not in it is gone
                 self._finish_clearing(bay, None)
@@ -210,6 +211,7 @@ class Station:
             progress.show(state=BayState.MOUNTING)
         self._finish_clearing(bay, volume)
         offered = self._offered(bay, census, volume)
+        self._docking(bay.name).keep_only({version_of(one) for one in offered})
         pending += offered
         progress.source = None if bay.landing else volume.identity
         progress.files_total = len(offered)
@@ -220,6 +222,15 @@ class Station:
         self._take_all(census, pending, progress, results)
         self._clear_what_is_due(bay, progress, offered, results, first)
         self._conclude(progress, results)
+
+    def _same_mount(self, bay: Bay) -> None:
+        """Forget a docking whose volume was taken out and another mounted between two looks."""
+        mount = mount_id(bay.root)
+        docking = self._docking(bay.name)
+        if docking.mount not in {"", mount}:
+            self.forget(bay)
+            docking = self._docking(bay.name)
+        docking.mount = mount
 
     def _placed(self, bay: Bay, file: Candidate, facts: SourceFacts) -> SourceFacts:
         """Complete what a name says by where it lies."""
@@ -245,6 +256,7 @@ class Station:
                 docked_at,
                 bay.quiet_s,
                 operator,
+                file.stamp,
             )
 
         # Of two files with the same bytes, the one whose name says most becomes the recording.
@@ -308,7 +320,8 @@ class Station:
         volume = identify(bay.root, {offer.facts.serial for offer in census.offers})
         if volume.how != "bay":
             return volume
-        if docking.source is not None and docking.settled:
+        here = {(one.path, one.size, one.mtime_ns, one.stamp) for one in census.files}
+        if docking.source is not None and here and here <= docking.settled.keys():
             return replace(volume, identity=docking.source)  # found out at an earlier look
         before = {
             source
@@ -357,7 +370,24 @@ class Station:
         )
 
     def _tried(self, submission: Submission, act: Callable[[], Result]) -> Result:
-        """Return what an act on one file gives; a fault of this file alone is its result."""
+        """Return what an act on one file gives; a fault of this file alone is its result.
+
+        So is a fault met while the first one is written down.
+        """
+        try:
+            return self._tried_once(submission, act)
+        except MountGoneError:
+            raise
+        except Exception as error:
+            if isinstance(error, LiuhenError) and (
+                error.retryable or isinstance(error, _EVERY_FILES)
+            ):
+                raise
+            LOG.exception("a file of %s failed, and its refusal too", submission.bay)
+            reason = error.code if isinstance(error, LiuhenError) else "defect"
+            return Result(display_path(submission.path), Outcome.FAILED, reason=reason)
+
+    def _tried_once(self, submission: Submission, act: Callable[[], Result]) -> Result:
         try:
             return act()
         except SubmissionError as error:
@@ -439,7 +469,7 @@ class Station:
         Raises: SubmissionError(unsteady): no two reads agree.
         """
         docking, version = self._docking(submission.bay), version_of(submission)
-        if version in docking.checked or entry.state is State.CLEARING:
+        if version in docking.checked:
             return entry
         _reading(progress)
         digest = digest_source(submission)
@@ -648,14 +678,16 @@ class Station:
         self._remove(submission, entry)
         self.on_step("unlinked")
         self._cleared(entry, recording, gone=False)
+        self._docking(submission.bay).reopen(version_of(submission))
         return replace(result, cleared=True)
 
     def _remove(self, submission: Submission, entry: Entry) -> None:
         """Unlink the source against the receipt. Raises: SubmissionError, and as `clear`."""
         try:
             clear(submission, entry.receipt or b"", self.centre_key, self.log_key)
-        except SubmissionError:
-            self.journal.move(entry, State.ACCESSIONED)
+        except SubmissionError as error:
+            if error.facts.get("reason") != UNSURE:  # else the next look finds out
+                self.journal.move(entry, State.ACCESSIONED)
             raise
         except SignatureError as error:
             # Other bytes than the receipt's are another recording, which the next look takes.
@@ -714,6 +746,8 @@ class Station:
         """
         if bay.only is not None or not bay.whole:
             return
+        if volume is not None and volume.how == "bay" and not bay.landing:
+            return  # a slot is no volume: what is not in it now may be elsewhere
         for entry in self.journal.in_state(State.CLEARING):
             if volume is None or bay.landing:
                 same = entry.bay == bay.name
@@ -732,7 +766,6 @@ class Station:
         result = Result(path, Outcome.QUARANTINED, reason=reason, facts=told)
         given_up = self._docking(submission.bay).given_up
         first = version_of(submission) not in given_up
-        given_up[version_of(submission)] = result
         if entry.state is State.WAITING:
             self.journal.move(entry, State.QUARANTINED, reason=reason, facts=told)
         if first:
@@ -742,6 +775,7 @@ class Station:
                 outcome="refused",
                 details={"reason": reason, "path": path, "source": submission.source},
             )
+        given_up[version_of(submission)] = result  # last: what was not logged is tried again
         return result
 
     def _undo(self, submission: Submission) -> Entry:
@@ -757,13 +791,13 @@ class Station:
         path = shown(item.parts) or "."
         docking, key = self._docking(bay.name), b"/".join(item.parts)
         if key not in docking.refused:
-            docking.refused.add(key)
             self.centre.note(
                 "submission.refuse",
                 subject=f"bay:{_opaque(bay.name)}",
                 outcome="refused",
                 details={"reason": item.reason, "path": path},
             )
+            docking.refused.add(key)
         return Result(path, Outcome.QUARANTINED, reason=item.reason)
 
     def forget(self, bay: Bay) -> None:

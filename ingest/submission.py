@@ -29,7 +29,7 @@ class Submission:
 
     `docked_at` is when its recorder was docked this time; None for a landing folder. `quiet_s`
     is how long it must stay unchanged, where that is not as everywhere. `operator` is the person
-    who handed it in, as the log names persons.
+    who handed it in, as the log names persons. `stamp` is what `Candidate.stamp` is.
     """
 
     source: str
@@ -42,6 +42,7 @@ class Submission:
     docked_at: datetime | None = None
     quiet_s: float | None = None
     operator: str | None = None
+    stamp: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)

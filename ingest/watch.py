@@ -42,6 +42,12 @@ class Candidate:
     mtime_ns: int
     device: int
     inode: int
+    ctime_ns: int = 0
+
+    @property
+    def stamp(self) -> tuple[int, int]:
+        """What changes when another file takes this one's place, as far as the system tells."""
+        return self.device, self.ctime_ns
 
     @property
     def path(self) -> bytes:
@@ -103,7 +109,14 @@ def scan(root: Path) -> Iterator[Candidate | Refused]:
                     stack.append(parts)
             elif stat.S_ISREG(status.st_mode):
                 mtime_ns = bounded_mtime(status)
-                yield Candidate(parts, status.st_size, mtime_ns, status.st_dev, status.st_ino)
+                yield Candidate(
+                    parts,
+                    status.st_size,
+                    mtime_ns,
+                    status.st_dev,
+                    status.st_ino,
+                    status.st_ctime_ns,
+                )
             else:
                 yield Refused(parts, Refusal.NOT_REGULAR)
 
@@ -165,16 +178,29 @@ class _Wake(FileSystemEventHandler):
 
 def file_system(path: Path) -> str:
     """Return the type of the file system that holds the path (`ext4`, `fuse.sshfs`), or ''."""
-    best = ("", "")
+    return _mount(path)[1]
+
+
+def mount_id(path: Path) -> str:
+    """Return the kernel's number of the mount that holds the path, or '': another at each mount.
+
+    Source: proc_pid_mountinfo(5), field 1.
+    """
+    return _mount(path)[0]
+
+
+def _mount(path: Path) -> tuple[str, str]:
+    best = ("", "", "")
     try:
         lines = Path("/proc/self/mountinfo").read_text().splitlines()
     except OSError:
-        return ""
+        return "", ""
     target = str(path.resolve())
     for line in lines:
         left, _, right = line.partition(" - ")
-        mount = left.split()[4].encode().decode("unicode_escape")
+        fields = left.split()
+        mount = fields[4].encode().decode("unicode_escape")
         inside = target == mount or target.startswith(mount.rstrip("/") + "/")
         if inside and len(mount) >= len(best[0]):
-            best = (mount, right.split()[0])
-    return best[1]
+            best = (mount, fields[0], right.split()[0])
+    return best[1], best[2]

@@ -139,7 +139,9 @@ class JournalStore:
         self._joined = threading.local()
         with told("journal"):
             self._let_versions_share_a_key()
-            JournalBase.metadata.create_all(self._engine)
+            if JournalBase.metadata.tables.keys() - set(inspect(self._engine).get_table_names()):
+                with self._writer.begin() as connection:  # two that open at once take turns
+                    JournalBase.metadata.create_all(connection)
 
     def _let_versions_share_a_key(self) -> None:
         """Make the table of an older journal anew, where one key had room for one row only."""
@@ -237,11 +239,13 @@ class JournalStore:
                 setattr(row, name, value)
         return row
 
-    def advance(self, row_id: int, was: str, **columns: Any) -> SubmissionRow | None:
-        """Change one row that is in the state that it was in; None where it is in another."""
+    def advance(
+        self, row_id: int, was: str, attempt: str | None, **columns: Any
+    ) -> SubmissionRow | None:
+        """Change one row that is in that state, of that recording; None where it is not."""
         with self.write() as session:
             row = session.get_one(SubmissionRow, row_id)
-            if row.state != was:
+            if (row.state, row.recording) != (was, attempt):
                 return None
             for name, value in columns.items():
                 setattr(row, name, value)
@@ -305,6 +309,13 @@ class JournalStore:
             row = session.get(RequestRow, number)
             if row is not None:
                 row.results = results
+
+    def forget_answers(self, before: str) -> None:
+        """Forget answered requests that were asked before then."""
+        with self.write() as session:
+            session.execute(
+                delete(RequestRow).where(RequestRow.results.is_not(None), RequestRow.asked < before)
+            )
 
     def request(self, number: int) -> RequestRow | None:
         """Return one request."""
