@@ -12,7 +12,7 @@ from argon2 import PasswordHasher
 from api import identity
 from tests import clips
 from tests.costs import Costs
-from tests.servers import database, s3
+from tests.servers import database, reach, s3
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,6 +34,16 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(lambda: shutil.rmtree(new, ignore_errors=True))
     # A hash that is strong is slow on purpose: most of what it took to set an office up.
     identity.HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    reach.mark(items)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    reach.expect(item)
 
 
 def pytest_report_header() -> str:
