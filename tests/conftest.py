@@ -10,7 +10,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from api import identity
-from tests import clips
+from tests import clips, sampling
 from tests.costs import Costs
 from tests.servers import database, reach, s3
 
@@ -30,6 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     database.chosen = config.getoption("--database")
     config.pluginmanager.register(Costs(), "costs")
+    sampling.begin()
     if new := clips.begin():
         config.add_cleanup(lambda: shutil.rmtree(new, ignore_errors=True))
     # A hash that is strong is slow on purpose: most of what it took to set an office up.
@@ -46,8 +47,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     reach.expect(item)
 
 
-def pytest_report_header() -> str:
-    return f"database: {database.chosen}"
+def pytest_report_header() -> list[str]:
+    return [f"database: {database.chosen}", sampling.begin()]
 
 
 FOOTAGE = os.environ.get("LIUHEN_FOOTAGE")
@@ -79,6 +80,7 @@ def s3_server() -> Iterator[s3.S3Server]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    terminalreporter.write_line(sampling.begin())  # the header is not shown to whoever asks for -q
     if not FOOTAGE:
         terminalreporter.write_sep(
             "!", "LIUHEN_FOOTAGE is not set: every test on real footage was SKIPPED", red=True
