@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test lint types bench faults faults-scale browser lock clean
+.PHONY: help setup demo serve test check lint types bench faults faults-scale browser lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -27,10 +27,15 @@ demo: setup ## run the whole main job on sample footage, then say how to go on
 serve: setup ## run service, console and station on ./var
 	$(BIN)/liuhen serve
 
-test: $(VENV)/ready ## install everything and run all tests
+test: $(VENV)/ready ## install everything and run all tests; tell of the dearest
 	@deploy/system-packages test
-	$(BIN)/python -m pytest -n 2 --dist loadfile -q
-	$(BIN)/python -m pytest -n 2 --dist loadfile -q tests/storage tests/api --database postgresql
+	$(BIN)/python -m pytest -n 2 --dist loadfile -q --costs
+	$(BIN)/python -m pytest -n 2 --dist loadfile -q --costs tests/storage tests/api --database postgresql -m database
+
+PURE := tests/test_architecture.py tests/policies tests/storage/custody tests/docs
+
+check: $(VENV)/ready lint types ## lint, types and the tests that need no service: a minute
+	$(BIN)/python -m pytest -n 2 -q $(PURE)
 
 lint: $(VENV)/ready ## ruff: style and formatting
 	$(BIN)/ruff check .
@@ -43,9 +48,9 @@ bench: $(VENV)/ready ## measure speed and memory as ratios
 	@deploy/system-packages test
 	$(BIN)/python -m bench
 
-faults: $(VENV)/ready ## the fault tests alone: crashes, full disks, hostile input
+faults: $(VENV)/ready ## the fault tests alone, every case: crashes, full disks, hostile input
 	@deploy/system-packages test
-	LIUHEN_MACHINE_STEPS=20000 $(BIN)/python -m pytest -q tests/faults
+	LIUHEN_MACHINE_STEPS=20000 LIUHEN_WHOLE=1 $(BIN)/python -m pytest -q tests/faults
 
 faults-scale: $(VENV)/ready ## two centres, two workers, four stations, 500 recordings; all killed at random
 	@deploy/system-packages test

@@ -10,9 +10,9 @@ import pytest
 from argon2 import PasswordHasher
 
 from api import identity
-from tests import clips
+from tests import clips, sampling
 from tests.costs import Costs
-from tests.servers import database, s3
+from tests.servers import database, reach, s3
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,14 +30,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     database.chosen = config.getoption("--database")
     config.pluginmanager.register(Costs(), "costs")
+    sampling.begin()
     if new := clips.begin():
         config.add_cleanup(lambda: shutil.rmtree(new, ignore_errors=True))
     # A hash that is strong is slow on purpose: most of what it took to set an office up.
     identity.HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
-def pytest_report_header() -> str:
-    return f"database: {database.chosen}"
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    reach.mark(items)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    reach.expect(item)
+
+
+def pytest_report_header() -> list[str]:
+    return [f"database: {database.chosen}", sampling.begin()]
 
 
 FOOTAGE = os.environ.get("LIUHEN_FOOTAGE")
@@ -69,6 +80,7 @@ def s3_server() -> Iterator[s3.S3Server]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    terminalreporter.write_line(sampling.begin())  # the header is not shown to whoever asks for -q
     if not FOOTAGE:
         terminalreporter.write_sep(
             "!", "LIUHEN_FOOTAGE is not set: every test on real footage was SKIPPED", red=True

@@ -24,12 +24,18 @@ from tests.aged_office import AgedDesk
 from tests.office import FIRST, SECOND, Desk, dock, segment
 
 
-@pytest.fixture
-def desk(tmp_path):
-    desk = Desk.set_up(tmp_path, archive=str(tmp_path / "safe"))
-    attach_archive(desk.office.settings, new=True)
+@pytest.fixture(scope="module")
+def docked(tmp_path_factory):
+    desk = Desk.set_up(tmp_path_factory.mktemp("docked"))
     dock(desk, "bay-1", FIRST, segment(0, 2), segment(3, 2))
     desk.sweep(3)
+    return desk.rest()
+
+
+@pytest.fixture
+def desk(docked, tmp_path):
+    desk = docked.copy(tmp_path, archive=str(tmp_path / "safe"))
+    attach_archive(desk.office.settings, new=True)
     yield desk
     desk.office.close()
     for path in tmp_path.rglob("*"):

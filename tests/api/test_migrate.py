@@ -17,6 +17,8 @@ from tests.command import run
 from tests.office import FIRST, Desk, dock, segment
 from tests.servers import database
 
+pytestmark = pytest.mark.engines
+
 
 @pytest.fixture
 def old(tmp_path):

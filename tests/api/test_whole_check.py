@@ -11,11 +11,17 @@ from tests.office import FIRST, Desk, dock, segment
 from tests.servers.database import Database
 
 
-@pytest.fixture
-def desk(tmp_path):
-    desk = Desk.set_up(tmp_path)
+@pytest.fixture(scope="module")
+def docked(tmp_path_factory):
+    desk = Desk.set_up(tmp_path_factory.mktemp("docked"))
     dock(desk, "bay-1", FIRST, segment(0, 2), segment(2, 2), segment(4, 2))
     desk.sweep()
+    return desk.rest()
+
+
+@pytest.fixture
+def desk(docked, tmp_path):
+    desk = docked.copy(tmp_path)
     yield desk
     desk.office.close()
 

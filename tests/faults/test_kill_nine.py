@@ -12,6 +12,7 @@ from ingest.journal import State
 from tests.faults import dock_once
 from tests.faults.aftermath import check_restart, check_what_is_gone_has_a_receipt, dock, files
 from tests.faults.conftest import STEPS, OpenDesk
+from tests.sampling import sample
 
 MIB = 1 << 20
 
@@ -39,8 +40,14 @@ def test_the_steps_are_all_listed(folder: Path, fresh: ForkServerContext) -> Non
     assert tuple(dict.fromkeys((folder / "steps").read_text().split())) == STEPS
 
 
-@pytest.mark.parametrize("occurrence", [1, 2])
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(
+    ("step", "occurrence"),
+    sample(
+        [(step, occurrence) for step in STEPS for occurrence in (1, 2)],
+        always=[(step, 1) for step in STEPS],
+        drawn=3,
+    ),
+)
 def test_killed_at_a_step_and_restarted_every_file_is_accessioned_once(
     open_desk: OpenDesk, folder: Path, fresh: ForkServerContext, step: str, occurrence: int
 ) -> None:
@@ -96,7 +103,9 @@ def test_killed_amid_a_payload_and_restarted_the_file_is_accessioned_once(
     check_restart(open_desk, tmp_path, before)
 
 
-@pytest.mark.parametrize(("call", "when"), CALLS)
+@pytest.mark.parametrize(
+    ("call", "when"), sample(CALLS, always=list(dict(reversed(CALLS)).items()), drawn=2)
+)
 def test_killed_before_a_call_of_the_system_every_file_is_accessioned_once(
     open_desk: OpenDesk, folder: Path, fresh: ForkServerContext, call: str, when: int
 ) -> None:

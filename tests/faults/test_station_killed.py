@@ -36,6 +36,7 @@ from storage.catalogue.station_tables import UploadRow
 from storage.digest import Digest
 from tests.faults import township_once
 from tests.faults.township_once import CLEARING
+from tests.sampling import sample
 from tests.servers.bad_link import Fare, bad_link
 from tests.township import County, Township, sweep
 
@@ -80,6 +81,11 @@ STATES = (
     BayState.SAFE,
 )
 
+
+WHEN = ("before", "after")  # it is written down
+
+# Each time that a bay comes into one of them.
+PASSED = [(state, STATES[: place + 1].count(state)) for place, state in enumerate(STATES)]
 
 # Every step of the centre, while it takes a recording that was uploaded.
 CENTRE_STEPS = (
@@ -260,8 +266,14 @@ def test_the_steps_of_a_station_are_all_listed(docked: Docked) -> None:
     assert tuple(dict.fromkeys(docked.steps())) == STEPS
 
 
-@pytest.mark.parametrize("occurrence", [1, 2])
-@pytest.mark.parametrize("step", [step for step in STEPS if step != "hashed"])
+@pytest.mark.parametrize(
+    ("step", "occurrence"),
+    sample(
+        [(step, occurrence) for step in STEPS if step != "hashed" for occurrence in (1, 2)],
+        always=[(step, 1) for step in STEPS],
+        drawn=3,
+    ),
+)
 def test_a_station_killed_at_a_step_delivers_and_clears_every_file_once(
     docked: Docked, step: str, occurrence: int
 ) -> None:
@@ -285,10 +297,13 @@ def test_a_bay_passes_through_every_state_on_its_way(docked: Docked) -> None:
     docked.check_delivered_once()
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(
-    ("state", "occurrence"),
-    [(state, STATES[: place + 1].count(state)) for place, state in enumerate(STATES)],
+    ("state", "occurrence", "when"),
+    sample(
+        [(*passed, when) for passed in PASSED for when in WHEN],
+        always=[(*passed, when) for passed, when in zip(PASSED, cycle(WHEN), strict=False)],
+        drawn=3,
+    ),
 )
 def test_a_station_killed_at_a_state_of_its_bay_clears_nothing_early_and_delivers_once(
     docked: Docked, state: BayState, occurrence: int, when: str
