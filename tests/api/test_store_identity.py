@@ -192,7 +192,9 @@ def replace_host(store):
 
 
 def test_a_new_office_takes_the_store_that_is_there(tmp_path):
-    settings = Desk.set_up(tmp_path).office.settings
+    desk = Desk.set_up(tmp_path)
+    desk.office.close()
+    settings = desk.office.settings
     name = FolderObjects(settings.home / "objects", lambda count: b"x" * count).find_identity()
     assert (settings.home / "object-store.id").read_text() == name
 

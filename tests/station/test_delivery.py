@@ -26,6 +26,7 @@ def county(tmp_path_factory):
     county = County.found(tmp_path_factory.mktemp("county"))
     with county.serve():
         yield county
+    county.desk.office.close()
 
 
 @pytest.fixture
