@@ -406,7 +406,10 @@ class Station:
             if error.errno in _GONE or not submission.root.is_dir():
                 self._undo(submission)
                 raise MountGoneError(str(submission.root)) from error
-            return self._quarantine(submission, "read-error", {"errno": error.errno})
+            # A source that lacks the file is told as gone: a name missing elsewhere is ours, and
+            # went by another thread's hand. It is tried again.
+            reason = "changed" if error.errno == errno.ENOENT else "read-error"
+            return self._quarantine(submission, reason, {"errno": error.errno})
         except MountGoneError:
             raise
         except Exception as error:

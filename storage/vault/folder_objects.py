@@ -223,7 +223,7 @@ class FolderObjects:
         """See ObjectStore.keys."""
         for folder in sorted(self._root.iterdir()):
             if folder.is_dir() and _FOLDER.fullmatch(folder.name):
-                for path in sorted(folder.iterdir()):
+                for path in _names_in(folder):
                     key = f"{folder.name}/{path.name}"
                     if is_key(key) and path.is_file():
                         yield key
@@ -570,6 +570,14 @@ def _set_mark(path: Path) -> bool:
         return False
     finally:
         os.close(handle)
+
+
+def _names_in(folder: Path) -> list[Path]:
+    """Return what a folder holds, sorted; nothing of one that went while others were listed."""
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
 
 
 def _translated(error: OSError, key: str) -> VaultError:

@@ -309,6 +309,25 @@ def test_other_bytes_under_a_sealed_files_name_size_and_time_are_read_and_sealed
     assert {hashlib.sha256(data).hexdigest() for data in (first, second)} <= digests
 
 
+def test_what_is_delivered_while_the_spool_is_counted_stops_no_sealing(county, township):
+    """Seen with eight bays: a payload that went amid the count made another file unreadable."""
+    dock(township, 780, 790, 800)
+    with township.open() as home:
+        sweep(home, 2)
+        spool = home.centre.spool
+        entries = home.journal.in_state(State.SEALED)
+        assert len(entries) > 2
+        keys = spool.objects.keys()
+        first = next(keys)
+        for entry in entries:
+            if str(entry.recording) not in first:
+                spool.remove(entry.recording)
+        assert list(keys) == []
+        count = spool.objects.keys
+        spool.objects.keys = lambda: [*count(), f"{entries[-1].recording}/payload"]
+        assert spool.used() > 0
+
+
 def test_nothing_is_cleared_while_the_centre_cannot_say_that_it_holds_it(county, tmp_path):
     township = Township(tmp_path, "s-clear-asks", {"clear": When.AT_ONCE})
     township.enrol(county)
