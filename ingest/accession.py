@@ -277,7 +277,7 @@ class LocalCentre:
         if recipients_of(envelope, sealed.id) != self.recipients:
             # A receipt for what neither vault nor recovery key opens would be a lie.
             raise EnvelopeError(problem="sealed to other keys", recording=sealed.recording)
-        if self.objects.facts(key).size != sealed.payload["size"]:
+        if size_of(self.objects, key) != sealed.payload["size"]:
             raise FixityError(part="payload", recording=sealed.recording, problem="size")
         # What this process itself read back when it stored it need not be read a third time.
         _compare(sealed, read_back or self.objects.digest(key))

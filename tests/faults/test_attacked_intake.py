@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from api.whole_check import whole_check
 from ingest import by_hand, clear
 from ingest import station as station_module
 from ingest.bay import BayState
@@ -17,6 +18,7 @@ from ingest.settle import Patience
 from ingest.station import Station
 from storage.errors import CatalogueBusyError, SubmissionError
 from storage.recording import new_recording_id
+from storage.vault.folder_objects import FolderObjects
 from tests.faults.test_nothing_quiet import (
     Clock,
     CutError,
@@ -283,3 +285,27 @@ def test_bays_may_be_forgotten_while_others_are_looked_at() -> None:
         stop.set()
         looking.join()
     assert len([key for key in enumerator._verdicts if key[0] == "bay-1"]) == 3000
+
+
+@pytest.mark.parametrize("lock", [1, 2, 3])
+def test_a_crash_amid_a_lock_keeps_no_file_from_its_receipt(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, lock: int
+) -> None:
+    """The mark of a lock is there, its note is not: that is a lost lock, until it is set again."""
+    put(desk.bay("bay-1") / "a.txt", b"one")
+    note, notes = FolderObjects._note, []
+
+    def cut(self, facts):  # type: ignore[no-untyped-def]
+        notes.append(facts)
+        if len(notes) == lock:
+            raise CutError
+        note(self, facts)
+
+    monkeypatch.setattr(FolderObjects, "_note", cut)
+    with pytest.raises(CutError):
+        at_bay(desk)
+    monkeypatch.undo()
+    assert at_bay(desk, 3)["a.txt"].outcome == "accessioned"
+    (row,) = kept(desk)
+    assert row.receipt_text is not None
+    assert list(whole_check(desk.office)) == []
