@@ -99,6 +99,7 @@ class Station:
     _enumerator: Enumerator = field(default_factory=Enumerator)
     _dockings: dict[str, Docking] = field(default_factory=dict)
     _delivered: set[int] = field(default_factory=set)  # entries accessioned just now
+    _unlinked: dict[int, str] = field(default_factory=dict)  # entries seen to go, by their bay
     _sealed_anew: set[int] = field(default_factory=set)
     _states: dict[str, BayState] = field(default_factory=dict)
     _shown: dict[str, float] = field(default_factory=dict)
@@ -197,6 +198,7 @@ class Station:
         results += [self._refused(bay, item) for item in census.refused]
         results += census.ignored
         self._same_mount(bay)
+        self._note_unlinked(bay)
         if census.empty and (bay.landing or bay.only or vacant(bay.root)):
             if bay.handed is not None:  # a folder of our own: what is not in it is gone
                 self._finish_clearing(bay, None)
@@ -679,6 +681,7 @@ class Station:
             entry = self.journal.move(entry, State.CLEARING)
         self.on_step("clearing")
         self._remove(submission, entry)
+        self._unlinked[entry.id] = submission.bay
         self.on_step("unlinked")
         self._cleared(entry, recording, gone=False)
         self._docking(submission.bay).reopen(version_of(submission))
@@ -715,6 +718,7 @@ class Station:
             )
             self.on_step("clear-noted")
             self.journal.move(entry, State.CLEARED)
+        self._unlinked.pop(entry.id, None)
         self.on_step("cleared")
 
     def _docking(self, bay: str) -> Docking:
@@ -740,6 +744,13 @@ class Station:
             docking = self._dockings.setdefault(bay.name, Docking(self.clock()))
             docking.source = volume.identity
         return changed_places
+
+    def _note_unlinked(self, bay: Bay) -> None:
+        """Note what this bay's thread itself removed, where the note failed then."""
+        for entry in self.journal.in_state(State.CLEARING) if self._unlinked else ():
+            if self._unlinked.get(entry.id) == bay.name:
+                recording = entry.facts.get("recording") or str(entry.recording)
+                self._cleared(entry, recording, gone=False)
 
     def _finish_clearing(self, bay: Bay, volume: VolumeIdentity | None) -> None:
         """After a crash between unlink and note: what is gone from this very source is noted.
