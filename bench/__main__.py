@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bench import (
     accession,
+    command,
     coverage,
     delivery,
     due,
@@ -25,6 +26,7 @@ from bench.result import Result, unmeasured
 NAMES = (
     "seal",
     "ingest",
+    "command",
     "range",
     "memory",
     "coverage",
@@ -34,7 +36,7 @@ NAMES = (
     "accession",
     "due",
 )
-_WITH_FILE = {"seal", "ingest", "range"}
+_WITH_FILE = {"seal", "ingest", "command", "range"}
 
 
 def main() -> None:
@@ -64,13 +66,15 @@ def _measured(asked: argparse.Namespace, folder: Path) -> Iterator[Result]:
     size = asked.size_mib * MIB
     note = lacking(folder, size)
     if note and _WITH_FILE & set(only):
-        yield unmeasured("seal, ingest and range", note)
+        yield unmeasured("seal, ingest, command and range", note)
     elif _WITH_FILE & set(only):
         file = filled(folder / "file.bin", size)
         if "seal" in only:
             yield from sealing.measure(file)
         if "ingest" in only:
             yield from ingest.measure(file, folder)
+        if "command" in only:
+            yield from command.measure(file, folder)
         if "range" in only:
             yield from ranges.measure(file, folder)
         file.unlink()
@@ -92,7 +96,9 @@ _OTHERS: dict[str, Callable[[argparse.Namespace, Path], Iterator[Result]]] = {
 
 def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--size-mib", type=_positive, default=2048, help="seal, ingest and range")
+    parser.add_argument(
+        "--size-mib", type=_positive, default=2048, help="seal, ingest, command, range"
+    )
     parser.add_argument("--memory-gib", type=_positive, default=8, help="sparse file for memory")
     parser.add_argument("--only", choices=NAMES, action="append", help="may be repeated")
     parser.add_argument("--folder", type=Path, help="scratch folder (default: a temporary one)")

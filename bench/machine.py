@@ -12,7 +12,7 @@ from pathlib import Path
 MIB = 1 << 20
 _BLOCK = 64 * MIB
 _SPARE = 1 << 30
-_ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def described(folder: Path) -> dict[str, str]:
@@ -107,7 +107,7 @@ def _said(command: list[str], on: list[int] | None = None) -> str:
         capture_output=True,
         text=True,
         check=False,
-        cwd=_ROOT,
+        cwd=ROOT,
         preexec_fn=lambda: os.sched_setaffinity(0, allowed),
     )
     if done.returncode:

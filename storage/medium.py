@@ -1,9 +1,12 @@
-"""Reading a file from its medium: past the page cache, which remembers what a first read brought.
+"""Reading and writing files on their medium, past the page cache.
 
 A cable or a card reader that flips a bit hands the flipped bit to the cache, and every later read
 of the same pages finds it there again. Whoever wants to know what a medium holds asks the medium:
 by O_DIRECT (open(2)) where the file system has it, else after its pages were dropped
 (posix_fadvise(2), POSIX_FADV_DONTNEED).
+
+A payload is written the same way: it is read back past the cache at once, so pages that the cache
+would have to find, fill, flush and drop again serve nobody.
 """
 
 import errno
@@ -11,13 +14,17 @@ import fcntl
 import mmap
 import os
 from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 _READ = 4 << 20
-_AHEAD = 3  # reads under way at once
+_WRITE = 4 << 20
+_AHEAD = 3  # reads or writes under way at once
+_SMALL = 1 << 20  # bytes: less is written through the cache, without a thread
+_FLUSH = 32 << 20  # bytes after which what did go through the cache is flushed
 
 
 def read_past_cache(path: Path) -> Iterator[memoryview]:
@@ -84,3 +91,130 @@ def _read(handle: int, view: memoryview, offset: int) -> int:
         fcntl.fcntl(handle, fcntl.F_SETFL, 0)
         forget_pages(handle)
         return os.preadv(handle, [view], offset)
+
+
+def write_open_past_cache(
+    handle: int, blocks: Iterable[bytes | bytearray | memoryview], offset: int = 0
+) -> int:
+    """Write the blocks to an open file's medium from `offset` on; return where they end.
+
+    All is written when this returns, and not yet durable: fsync(2) is the caller's. Nothing may
+    stand in the file beyond the offset, and where that is no multiple of a page the handle must be
+    readable too. What the blocks raise passes through, after the last write under way has ended.
+    The handle may be left in O_DIRECT.
+    Raises: OSError.
+    """
+    with DirectWriter(handle, offset) as writer:
+        for block in blocks:
+            writer.write(block)
+        return writer.finish()
+
+
+class DirectWriter:
+    """One open file written in order, with a few direct writes under way at once.
+
+    O_DIRECT asks for aligned memory, offsets and lengths (open(2), NOTES): blocks are gathered in
+    page-aligned buffers, none of which is filled again before its write has ended. Leaving the
+    `with` waits for the writes, so that the handle can be closed and its number used again.
+    """
+
+    def __init__(self, handle: int, offset: int = 0) -> None:
+        """Begin at `offset`; what stands before it on its page is written once more with it."""
+        self._handle = handle
+        self._pool = ThreadPoolExecutor(_AHEAD)  # no thread before the first full buffer
+        self._under_way: deque[tuple[memoryview, Future[None]]] = deque()
+        self._free = [memoryview(mmap.mmap(-1, _WRITE))]
+        self._made = 1
+        self._direct = False
+        self._start = offset - offset % mmap.PAGESIZE  # of the buffer at hand, in the file
+        before = self._free[-1][: offset - self._start]
+        self._gathered = _filled(handle, before, self._start, offset)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._pool.shutdown(cancel_futures=True)  # after an error, what has not begun need not
+
+    def write(self, block: bytes | bytearray | memoryview) -> None:
+        """Take the next bytes; they are the caller's again when this returns.
+
+        Raises: OSError of this write or of one that was under way.
+        """
+        view = memoryview(block)
+        while view:
+            buffer = self._buffer()
+            taken = view[: len(buffer) - self._gathered]
+            buffer[self._gathered : self._gathered + len(taken)] = taken
+            self._gathered += len(taken)
+            view = view[len(taken) :]
+            if self._gathered == len(buffer):
+                self._send(len(buffer))
+
+    def finish(self) -> int:
+        """Write what is left and wait for all of it; return the file's end. Raises: OSError."""
+        end = self._start + self._gathered
+        if not self._direct and self._gathered < _SMALL:
+            _write_all(self._handle, self._free[-1][: self._gathered], self._start)
+            return end
+        if self._gathered:
+            whole = -(-self._gathered // mmap.PAGESIZE) * mmap.PAGESIZE
+            self._buffer()[self._gathered : whole] = bytes(whole - self._gathered)
+            self._send(whole)
+        while self._under_way:
+            self._wait_for_oldest()
+        if end % mmap.PAGESIZE:
+            os.ftruncate(self._handle, end)  # the padding of the last page
+        return end
+
+    def _buffer(self) -> memoryview:
+        """Return the buffer at hand, or a free one to begin with."""
+        if not self._free and self._made < _AHEAD:
+            self._free.append(memoryview(mmap.mmap(-1, _WRITE)))
+            self._made += 1
+        if not self._free:
+            self._wait_for_oldest()
+        return self._free[-1]
+
+    def _send(self, length: int) -> None:
+        """Begin to write so much of the buffer at hand."""
+        if not self._direct:
+            self._direct = True
+            with suppress(OSError):  # a file system without it: through the cache
+                fcntl.fcntl(self._handle, fcntl.F_SETFL, os.O_DIRECT)
+        buffer = self._free.pop()
+        writing = self._pool.submit(_write_aside, self._handle, buffer[:length], self._start)
+        self._under_way.append((buffer, writing))
+        self._start += length
+        self._gathered = 0
+
+    def _wait_for_oldest(self) -> None:
+        buffer, writing = self._under_way.popleft()
+        writing.result()  # an error of the medium is told once: never lose it
+        self._free.append(buffer)
+
+
+def _write_aside(handle: int, view: memoryview, offset: int) -> None:
+    """Write the view; what went through the cache is flushed now and then as the rest goes on."""
+    _write_all(handle, view, offset)
+    end = offset + len(view)
+    if end % _FLUSH == 0 and not fcntl.fcntl(handle, fcntl.F_GETFL) & os.O_DIRECT:
+        os.fdatasync(handle)
+
+
+def _write_all(handle: int, view: memoryview, offset: int) -> None:
+    """Write all of the view at its place, however much the single calls take."""
+    while view:
+        written = _written(handle, view, offset)
+        view, offset = view[written:], offset + written
+
+
+def _written(handle: int, view: memoryview, offset: int) -> int:
+    try:
+        return os.pwrite(handle, view, offset)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        # Some file systems accept the flag and refuse the write, or the rest of a short one.
+        fcntl.fcntl(handle, fcntl.F_SETFL, 0)
+        return os.pwrite(handle, view, offset)

@@ -1,8 +1,8 @@
 """Objects in a local folder: write-once, read back, read-only, immutable where permitted.
 
-Order of a put: temporary file -> fsync -> read back past the page cache and compare by MAC ->
-hard link under the final name (fails if it exists: no overwrite) -> fsync the folder -> unlink
-the temporary name.
+Order of a put: temporary file, past the page cache unless small -> fsync -> read back past the
+page cache and compare by MAC -> hard link under the final name (fails if it exists: no overwrite)
+-> fsync the folder -> unlink the temporary name.
 An object that comes in parts grows in one temporary file per attempt and ends in the same way.
 kill -9 after any line leaves a whole object or a temporary that `sweep` removes. Locks and holds
 stand in `<id>/.lock/<part>.json`, written the same way; the immutable flag (ioctl_iflags(2)) is set
@@ -25,7 +25,6 @@ import shutil
 import stat
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,7 +48,7 @@ from storage.errors import (
     StorageFullError,
     VaultError,
 )
-from storage.medium import read_past_cache
+from storage.medium import read_past_cache, write_open_past_cache
 from storage.vault.objects import (
     MODES,
     Block,
@@ -83,7 +82,6 @@ _OWN_FILE = re.compile(
 )
 _HANDLE = re.compile(r"[0-9a-f]{32}")
 _RESERVE = 16 << 20  # bytes that payloads leave to catalogue and log, on a disk of some size
-_FLUSH = 32 << 20  # bytes: begin to flush while the rest is being written
 _MAC_KEY = 32
 _FS_IOC_GETFLAGS = 0x80086601
 _FS_IOC_SETFLAGS = 0x40086602
@@ -134,14 +132,11 @@ class FolderObjects:
     def add_part(self, key: str, handle: str, number: int, offset: int, data: Block) -> str:
         """See ObjectStore.add_part."""
         try:
-            with _alone(self._attempt(key, handle), os.O_WRONLY) as file:
+            with _alone(self._attempt(key, handle), os.O_RDWR) as file:
                 if os.fstat(file).st_size < offset:
                     raise ObjectMissingError(key=key, problem="a part is missing", number=number)
                 os.ftruncate(file, offset)  # a part that comes again replaces what followed it
-                view = memoryview(data)
-                while view:
-                    written = os.pwrite(file, view, offset)
-                    view, offset = view[written:], offset + written
+                write_open_past_cache(file, [data], offset)
                 os.fdatasync(file)
         except OSError as error:
             raise _translated(error, key) from error
@@ -446,27 +441,16 @@ def _write(path: Path, blocks: Iterable[Block], mac_key: bytes) -> tuple[int, Di
     """Write a new file, durably, and read all of it back; return its size and SHA-256 as read.
 
     What was given and what the medium holds are compared by a MAC (GMAC under a key of this one
-    write), which costs next to nothing beside SHA-256. Flushing begins while the rest is written.
+    write), which costs next to nothing beside SHA-256.
     Raises: FixityError, OSError.
     """
     mac = _mac(mac_key)
-    size = 0
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
-    with os.fdopen(handle, "wb", buffering=0) as file, ThreadPoolExecutor(1) as aside:
-        flushed, flushing = 0, None
-        for block in blocks:
-            view = memoryview(block)
-            mac.authenticate_additional_data(view)
-            size += len(view)
-            while view:
-                view = view[file.write(view) :]
-            if size - flushed >= _FLUSH and (flushing is None or flushing.done()):
-                if flushing is not None:
-                    flushing.result()  # an error of the medium is told once: never lose it
-                flushed, flushing = size, aside.submit(os.fdatasync, handle)
-        if flushing is not None:
-            flushing.result()
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400)
+    try:
+        size = write_open_past_cache(handle, _authenticated(blocks, mac))
         os.fsync(handle)
+    finally:
+        os.close(handle)
     mac.finalize()
     digest, found = hasher(Algorithm.SHA256), _mac(mac_key)
     for block in read_past_cache(path):
@@ -477,6 +461,12 @@ def _write(path: Path, blocks: Iterable[Block], mac_key: bytes) -> tuple[int, Di
     if found.tag != mac.tag:
         raise FixityError(part=path.name, problem="read back", found=str(read))
     return size, read
+
+
+def _authenticated(blocks: Iterable[Block], mac: AEADEncryptionContext) -> Iterator[Block]:
+    for block in blocks:
+        mac.authenticate_additional_data(block)
+        yield block
 
 
 @contextlib.contextmanager
