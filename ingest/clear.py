@@ -8,9 +8,9 @@ bytes and bear that name. Then the name is removed and the folder synced. Promis
 import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from io import FileIO
 
+from ingest.clear_when import When
 from ingest.settle import written_now
 from ingest.submission import (
     Submission,
@@ -24,14 +24,6 @@ from storage.errors import SignatureError, SubmissionError
 from storage.medium import read_open_past_cache
 from storage.record import Receipt
 from storage.signing import VerifyKey
-
-
-class When(StrEnum):
-    """The station's setting."""
-
-    NEVER = "never"
-    AT_ONCE = "at-once"
-    AFTER_DAYS = "after-days"
 
 
 @dataclass(frozen=True, slots=True)

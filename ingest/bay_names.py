@@ -1,0 +1,4 @@
+"""Names of bays that no setting gives."""
+
+HANDED_IN = "handed-in"  # what persons upload
+CAMERAS = "cameras"  # what recorded cameras leave
