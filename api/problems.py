@@ -808,6 +808,92 @@ TABLE: dict[str, Words] = {
         "请缩短文字或去掉特殊字符后重试。",
         "Shorten it or leave out special characters, then try again.",
     ),
+    "catalogue-newer": Words(
+        503,
+        "数据库属于更新的版本(表结构 {revision},本程序只认识到 {known}),没有打开。",
+        "The database is of a newer version (tables {revision}; this program knows up to {known})"
+        " and was not opened.",
+        "请安装曾打开过它的版本或更新的版本;切勿改动数据库。程序版本见 liuhen --version。",
+        "Install the version that opened it, or a newer one, and leave the database as it is."
+        " liuhen --version says which this is.",
+    ),
+    "setting-value": Words(
+        422,
+        "{file} 第 {line} 行:{key} 的值 {value} 不能使用;可用:{allowed_zh}。({problem})",
+        "{file} line {line}: {key} cannot be {value}; allowed: {allowed_en}. ({problem})",
+        "请改正后重新运行;各项说明见 docs/SETTINGS.md。",
+        "Correct it and run this again; docs/SETTINGS.md describes every setting.",
+    ),
+    "variable-value": Words(
+        422,
+        "环境变量 {variable}:{key} 的值 {value} 不能使用;可用:{allowed_zh}。({problem})",
+        "The variable {variable}: {key} cannot be {value}; allowed: {allowed_en}. ({problem})",
+        "请改正后重新运行;各项说明见 docs/SETTINGS.md。",
+        "Correct it and run this again; docs/SETTINGS.md describes every setting.",
+    ),
+    "setting-unknown": Words(
+        422,
+        "{file} 第 {line} 行:没有名为 {key} 的设置{near_zh}。",
+        "{file} line {line}: there is no setting {key}{near_en}",
+        "请改正或删除这一行;写错的设置从不被忽略。各项见 docs/SETTINGS.md。",
+        "Correct or remove it; a misspelt setting is never passed over. See docs/SETTINGS.md.",
+    ),
+    "variable-unknown": Words(
+        422,
+        "没有名为 {variable} 的设置{near_zh}。",
+        "There is no setting {variable}{near_en}",
+        "请改正或取消这个环境变量;写错的设置从不被忽略。各项见 docs/SETTINGS.md。",
+        "Correct or unset it; a misspelt setting is never passed over. See docs/SETTINGS.md.",
+    ),
+    "settings-syntax": Words(
+        422,
+        "{file} 第 {line} 行不是有效的 TOML:{problem}",
+        "{file} line {line} is not valid TOML: {problem}",
+        "请改正这一行后重新运行;文字须加引号,文件须为 UTF-8。",
+        "Correct the line and run this again; texts stand in quotes, the file is UTF-8.",
+    ),
+    "port-busy": Words(
+        409,
+        "无法监听 {host}:{port}:{problem}。",
+        "Cannot listen on {host} port {port}: {problem}.",
+        "请停止占用该端口的程序,或换一个端口(--port,或设置 port)。",
+        "Stop the program that has this port, or take another (--port, or the setting port).",
+    ),
+    "tool-missing": Words(
+        503,
+        "本机没有 {tool},什么也没有改动。",
+        "{tool} is not installed on this machine; nothing was changed.",
+        "请安装(Debian:apt-get install {package}),再运行 liuhen doctor 核对。",
+        "Install it (Debian: apt-get install {package}); liuhen doctor then looks again.",
+    ),
+    "file-denied": Words(
+        503,
+        "没有权限:{file}({problem})。",
+        "Permission denied: {file} ({problem}).",
+        "请以拥有 LIUHEN_HOME 的用户运行,或让管理员改正权限。",
+        "Run this as the user who owns LIUHEN_HOME, or have the permissions corrected.",
+    ),
+    "file-read-only": Words(
+        503,
+        "所在磁盘只读:{file}({problem})。",
+        "The disk is read-only: {file} ({problem}).",
+        "请检查磁盘是否故障或以只读方式挂载,处理后再运行。",
+        "See whether the disk is failing or mounted read-only, then run this again.",
+    ),
+    "file-full": Words(
+        503,
+        "磁盘已满:{file}({problem})。",
+        "The disk is full: {file} ({problem}).",
+        "请清理或扩容后再运行。",
+        "Make room, then run this again.",
+    ),
+    "file-refused": Words(
+        503,
+        "文件无法使用:{file}({problem})。",
+        "A file cannot be used: {file} ({problem}).",
+        "请核对路径和设置(liuhen config show)后再运行。",
+        "Check the path and the settings (liuhen config show), then run this again.",
+    ),
     "register": Words(
         422,
         "人员名册有误,没有写入:{problem}",
@@ -1060,7 +1146,7 @@ def bay_zh(state: str) -> str:
 def words(error: LiuhenError | RuleError) -> Words:
     """Return status and sentences of an error, its facts filled in."""
     found = TABLE.get(error.code, TABLE["internal"])
-    facts = _Facts(error.facts | _parts(error.facts))
+    facts = _Facts(error.facts | _parts(error.facts) | _near(error.facts))
     return Words(
         found.status,
         found.zh.format_map(facts),
@@ -1080,6 +1166,13 @@ def _parts(facts: dict[str, Any]) -> dict[str, str]:
         if fact in facts
         for index, (language, comma) in enumerate((("zh", "、"), ("en", ", ")))
     }
+
+
+def _near(facts: dict[str, Any]) -> dict[str, str]:
+    """Return the name that may have been meant, in both languages; nothing where none is near."""
+    near = "".join(facts.get("near", ())[:1])
+    texts = {"near_zh": f",是否应为 {near}", "near_en": f"; did you mean {near}?"}
+    return texts if near else {"near_zh": "", "near_en": "."}
 
 
 def problem(error: LiuhenError | RuleError, instance: str = "") -> dict[str, Any]:

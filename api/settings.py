@@ -1,34 +1,51 @@
 """Settings: the only place that reads the environment. `LIUHEN_*` first, then `liuhen.toml`.
 
 `LIUHEN_HOME` (default `./var`) holds everything of an embedded office: database, objects, keys,
-log, journal. Nothing has a secret default.
+log, journal. Nothing has a secret default. What is set wrongly, or under a name that is none, is
+refused (SettingsError): a misspelt setting that is passed over is how evidence stays unlocked.
 """
 
+import os
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from pydantic_settings import SettingsError as UnreadableVariable
 
-from ingest.by_hand import BAY as BY_HAND
-from ingest.clear import When
-from ingest.reception import BAY as HANDED_IN
+from api.settings_errors import (
+    PREFIX,
+    TOML,
+    Given,
+    refuse_unknown_variables,
+    settings_error,
+)
+from ingest.bay_names import BY_HAND, CAMERAS, HANDED_IN
+from ingest.clear_when import When
 from ingest.rtsp import Address
 
-CAMERAS_BAY = "cameras"
+CAMERAS_BAY = CAMERAS
 TimeServer = Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?$")]
 CameraName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 
 
 class _Home(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="LIUHEN_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
     home: Path = Path("var")
 
 
@@ -67,9 +84,9 @@ class Settings(BaseSettings):
     """One office. Paths are resolved against the working directory."""
 
     # An address with a password in it is refused, and not repeated in the error either.
-    model_config = SettingsConfigDict(
-        env_prefix="LIUHEN_", extra="forbid", hide_input_in_errors=True
-    )
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", hide_input_in_errors=True)
+
+    reads_environment: ClassVar[bool] = True
 
     home: Path = Path("var")
     station: str = Field(default="station-1", pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")
@@ -134,6 +151,31 @@ class Settings(BaseSettings):
     footage: Path | None = None  # real clips for the demonstration and the tests
     vectors: Path | None = None  # public test vectors, for the tests alone
 
+    def __init__(self, **values: Any) -> None:
+        """Read the settings. Raises: SettingsError; ValidationError of what `values` say."""
+        given = self._given(values)
+        if self.reads_environment:
+            refuse_unknown_variables(given.environment, type(self))
+        try:
+            super().__init__(**values)
+        except (ValidationError, UnreadableVariable, ValueError) as error:
+            raise settings_error(error, given, type(self)) or error from error
+
+    @classmethod
+    def _given(cls, values: Mapping[str, Any]) -> Given:
+        environment = (
+            {name.upper(): value for name, value in os.environ.items()}
+            if cls.reads_environment
+            else {}
+        )
+        home = Path(values["home"]) if "home" in values else _Home().home
+        return Given(frozenset(values), environment, home / TOML)
+
+    @property
+    def given(self) -> Given:
+        """What the environment and the home's file give, to say where each value came from."""
+        return self._given({"home": self.home})
+
     @field_validator("database_url")
     @classmethod
     def _without_a_password(cls, url: str | None) -> str | None:
@@ -166,7 +208,7 @@ class Settings(BaseSettings):
         del dotenv_settings, file_secret_settings
         given: dict[str, Any] = init_settings()
         home = Path(given["home"]) if "home" in given else _Home().home
-        toml = TomlConfigSettingsSource(settings_cls, home / "liuhen.toml")
+        toml = TomlConfigSettingsSource(settings_cls, home / TOML)
         return init_settings, env_settings, toml
 
     @classmethod
@@ -191,6 +233,8 @@ class Settings(BaseSettings):
 
 
 class _HomeAlone(Settings):
+    reads_environment: ClassVar[bool] = False
+
     @classmethod
     def settings_customise_sources(
         cls, settings_cls: type[BaseSettings], *sources: Any, **named: Any

@@ -19,6 +19,7 @@ from bench import (
     ranges,
     scene_codes,
     sealing,
+    starting,
 )
 from bench.machine import MIB, described, filled, lacking
 from bench.result import Result, unmeasured
@@ -35,6 +36,7 @@ NAMES = (
     "deliver",
     "accession",
     "due",
+    "start",
 )
 _WITH_FILE = {"seal", "ingest", "command", "range"}
 
@@ -91,6 +93,7 @@ _OTHERS: dict[str, Callable[[argparse.Namespace, Path], Iterator[Result]]] = {
     "deliver": lambda _asked, folder: delivery.measure(folder),
     "accession": lambda _asked, folder: accession.measure(folder),
     "due": lambda _asked, folder: due.measure(folder),
+    "start": lambda _asked, folder: starting.measure(folder),
 }
 
 

@@ -10,12 +10,13 @@ from datetime import timedelta
 from pathlib import Path
 
 from ingest.bay import Bay, Outcome, Result
+from ingest.bay_names import BY_HAND
 from ingest.journal import Journal
 from ingest.station import Station
 from storage.errors import SubmissionError
 
 LOG = logging.getLogger("liuhen.station")
-BAY = "by-hand"  # never a name of a folder or file: bays stand in the log
+BAY = BY_HAND  # never a name of a folder or file: bays stand in the log
 _LOOKS = 3
 _KEPT = timedelta(days=1)  # an answer whose asker was killed
 _EMPTY = Result(".", Outcome.FAILED, reason="nothing-here")

@@ -8,9 +8,9 @@ bytes and bear that name. Then the name is removed and the folder synced. Promis
 import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from io import FileIO
 
+from ingest.clear_when import When
 from ingest.settle import written_now
 from ingest.submission import (
     Submission,
@@ -26,14 +26,6 @@ from storage.record import Receipt
 from storage.signing import VerifyKey
 
 UNSURE = "clear-unsure"  # the name is gone, and the medium did not confirm it
-
-
-class When(StrEnum):
-    """The station's setting."""
-
-    NEVER = "never"
-    AT_ONCE = "at-once"
-    AFTER_DAYS = "after-days"
 
 
 @dataclass(frozen=True, slots=True)

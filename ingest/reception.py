@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+from ingest.bay_names import HANDED_IN
 from ingest.settle import unfinished
 from ingest.sources.profile import ALONE
 from ingest.sources.profile import read as read_profile
@@ -31,7 +32,7 @@ from storage.recording import RecordingId, new_recording_id
 from storage.vault.folder_objects import FolderObjects
 from storage.vault.objects import PAYLOAD, key_of
 
-BAY = "handed-in"
+BAY = HANDED_IN
 _NAME = 255  # bytes
 _LISTED = 50
 _MARK = "_"  # no serial begins so: the folder is never taken for a device's

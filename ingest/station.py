@@ -20,7 +20,8 @@ from typing import Any
 
 from ingest.bay import GREEN, Bay, BayState, Outcome, Progress, Result, conclusion, needs_person
 from ingest.census import Census, Enumerator, Offer, shown
-from ingest.clear import UNSURE, Clearing, When, clear, digest_source, verified
+from ingest.clear import UNSURE, Clearing, clear, digest_source, verified
+from ingest.clear_when import When
 from ingest.deliver import Centre
 from ingest.docking import Docking, version_of
 from ingest.journal import RECEIPTED, Entry, Journal, State

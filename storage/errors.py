@@ -167,6 +167,12 @@ class CatalogueReplacedError(LiuhenError):
     code = "catalogue-replaced"
 
 
+class CatalogueNewerError(LiuhenError):
+    """The database's tables are of a version that this program does not know."""
+
+    code = "catalogue-newer"
+
+
 class CatalogueSetupError(LiuhenError):
     """The database as it is set up cannot keep evidence; `mend` says what would mend it."""
 

@@ -7,31 +7,35 @@ from uuid import UUID
 import typer
 
 from api import archiving
-from api.commands.terminal import OUT, say_json
+from api.commands.help import Commands, Json
+from api.commands.terminal import OUT, say_done, say_json
 from api.settings import Settings
 from api.wiring import Office, adopt_archive
 
-app = typer.Typer(no_args_is_help=True)
-Json = Annotated[bool, typer.Option("--json", help="输出 JSON")]
+app = Commands(no_args_is_help=True)
 _ACTOR = "system"
 
 
 @app.command()
-def init() -> None:
+def init(*, as_json: Json = False) -> None:
     """把 LIUHEN_ARCHIVE 所指的盘或者存储桶设为本单位的归档。 Make it this office's archive."""
     office = Office.open(Settings())
     try:
         name = adopt_archive(office).identity()
     finally:
         office.close()
-    OUT.print(f"归档已就绪:{name}", markup=False)
+    say_done(f"归档已就绪 ready:{name}", as_json=as_json, archive=name)
 
 
 @app.command()
 def run(
     *,
-    older_than_days: Annotated[int, typer.Option(min=0, help="入库满多少天的")] = 365,
-    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="最多几条")] = 1_000,
+    older_than_days: Annotated[
+        int, typer.Option(min=0, help="入库满多少天的。 Accessioned so many days ago.")
+    ] = 365,
+    limit: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="最多几条。 At most so many.")
+    ] = 1_000,
     as_json: Json = False,
 ) -> None:
     """把旧的密文移入归档:复制、加锁、读回核对、记日志,然后释放。 Archive old payloads."""
@@ -53,11 +57,15 @@ def run(
 
 
 @app.command()
-def recall(recording: Annotated[UUID, typer.Argument(help="录像编号")]) -> None:
+def recall(
+    recording: Annotated[UUID, typer.Argument(help="录像编号。 The recording's id.")],
+    *,
+    as_json: Json = False,
+) -> None:
     """把一条已归档的密文取回;归档中的副本保留。 Copy an archived payload back."""
     office = Office.open(Settings())
     try:
         row = archiving.recall(office, recording, actor=_ACTOR)
     finally:
         office.close()
-    OUT.print(f"已取回:{row.id}", markup=False)
+    say_done(f"已取回 recalled:{row.id}", as_json=as_json, recording=row.id)

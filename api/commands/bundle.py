@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from api.commands.terminal import OUT, counting
+from api.commands.help import Json
+from api.commands.terminal import counting, say_done
 from api.export import export
 from api.problems import ApiError
 from api.service import Service
@@ -15,19 +16,26 @@ from storage.catalogue import cases
 
 
 def bundle(
-    case: Annotated[str, typer.Argument(help="案号 case number")],
-    out: Annotated[Path, typer.Argument(help="新文件夹 a new folder")],
+    case: Annotated[str, typer.Argument(help="案号。 Case number.")],
+    out: Annotated[Path, typer.Argument(help="新文件夹。 A new folder.")],
     *,
-    username: Annotated[str | None, typer.Option(help="用户名 user; 不给出则询问")] = None,
-    password: Annotated[str | None, typer.Option(help="密码 password; 不给出则询问")] = None,
-    sealed: Annotated[bool, typer.Option(help="导出密文,不解密")] = False,
+    username: Annotated[
+        str | None, typer.Option(help="用户名,不给出则询问。 User name; asked for if not given.")
+    ] = None,
+    password: Annotated[
+        str | None, typer.Option(help="密码,不给出则询问。 Password; asked for if not given.")
+    ] = None,
+    sealed: Annotated[
+        bool, typer.Option(help="导出密文,不解密。 Export the ciphertext, undecrypted.")
+    ] = False,
+    as_json: Json = False,
 ) -> None:
     """导出证据包。 Export a case as a bundle that verifies offline."""
     office = Office.open(Settings())
     try:
         service = Service.over(office)
-        username = username or typer.prompt("用户名 user")
-        password = password or typer.prompt("密码 password", hide_input=True)
+        username = username or typer.prompt("用户名 user", err=True)
+        password = password or typer.prompt("密码 password", hide_input=True, err=True)
         token, _until = service.identity.login(username, password)
         visitor = service.identity.visitor(token)
         with office.catalogue.read() as session:
@@ -39,4 +47,5 @@ def bundle(
         service.identity.logout(token)
     finally:
         office.close()
-    OUT.print(f"已导出 exported: {out}\n清单 manifest sha-256: {digest}", markup=False)
+    done = f"已导出 exported: {out}\n清单 manifest sha-256: {digest}"
+    say_done(done, as_json=as_json, bundle=str(out), manifest_sha256=str(digest))

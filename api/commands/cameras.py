@@ -4,21 +4,24 @@ from typing import Annotated
 
 import typer
 
-from api.commands.terminal import ERR, OUT, say_json
+from api.commands.help import Commands, Json
+from api.commands.terminal import ERR, OUT, say_done, say_json
 from api.problems import ApiError, bay_zh, reason_zh
 from api.settings import Settings
 from api.wiring import camera_places, cameras_of, clock, entropy
-from ingest.clear import When
+from ingest.clear_when import When
 from ingest.journal import Journal
 from ingest.room_camera import Camera, ask_for, let_go
 from ingest.rtsp import CameraError, describe
 from storage.catalogue.journal import JournalStore
 
-app = typer.Typer(no_args_is_help=True)
+app = Commands(no_args_is_help=True)
 
 
 @app.command(name="list")
-def listed(*, as_json: Annotated[bool, typer.Option("--json", help="输出 JSON")] = False) -> None:
+def listed(
+    *, as_json: Annotated[bool, typer.Option("--json", help="输出 JSON。 Print JSON.")] = False
+) -> None:
     """列出摄像机和录像状态。 List the cameras and what each is doing."""
     settings = Settings()
     seen = {}
@@ -40,7 +43,11 @@ def listed(*, as_json: Annotated[bool, typer.Option("--json", help="输出 JSON"
 
 @app.command()
 def check(
-    name: Annotated[str | None, typer.Argument(help="摄像机,默认全部")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="摄像机,默认全部。 A camera; all by default.")
+    ] = None,
+    *,
+    as_json: Json = False,
 ) -> None:
     """逐台连接并登录,看有没有画面和声音;不录像。 Ask each camera what it would send."""
     settings = Settings()
@@ -51,29 +58,40 @@ def check(
             tracks = describe(camera.address, camera.login(), entropy)
         except CameraError as error:
             failed = True
-            OUT.print(f"{camera.name}  不通过 failed: {reason_zh(error.reason)}", markup=False)
+            done = f"{camera.name}  不通过 failed: {reason_zh(error.reason)}"
+            say_done(done, as_json=as_json, name=camera.name, good=False, reason=error.reason)
             continue
-        OUT.print(f"{camera.name}  通过 ok: {', '.join(tracks)}", markup=False)
-        kinds = {track.split(" ")[0] for track in tracks}
-        if missing := {"video": "画面", "audio": "声音"}.keys() - kinds:
-            failed = True
-            OUT.print(f"  缺少 missing: {', '.join(sorted(missing))}", markup=False)
-    if settings.cameras and settings.clear is When.NEVER:
+        missing = sorted({"video", "audio"} - {track.split(" ")[0] for track in tracks})
+        failed = failed or bool(missing)
+        done = f"{camera.name}  通过 ok: {', '.join(tracks)}"
+        done += f"\n  缺少 missing: {', '.join(missing)}" if missing else ""
+        facts = {"name": camera.name, "good": not missing, "tracks": tracks, "missing": missing}
+        say_done(done, as_json=as_json, **facts)
+    if not as_json and settings.cameras and settings.clear is When.NEVER:
         OUT.print("提示:clear = never 时,入库后的分段也留在本站磁盘,磁盘将满时停止录像")
     raise typer.Exit(1 if failed else 0)
 
 
 @app.command()
-def start(name: Annotated[str, typer.Argument(help="摄像机或房间名称")]) -> None:
+def start(
+    name: Annotated[str, typer.Argument(help="摄像机或房间名称。 A camera or its room.")],
+    *,
+    as_json: Json = False,
+) -> None:
     """开始录像(如询问开始时);重启后继续,直到 stop。 Record from now on, until `stop`."""
     settings = Settings()
     camera = _camera(settings, name)
     ask_for(camera_places(settings, camera.name), clock())
-    OUT.print(f"开始 started: {camera.name} {camera.room}", markup=False)
+    done = f"开始 started: {camera.name} {camera.room}"
+    say_done(done, as_json=as_json, name=camera.name, wanted=True)
 
 
 @app.command()
-def stop(name: Annotated[str, typer.Argument(help="摄像机或房间名称")]) -> None:
+def stop(
+    name: Annotated[str, typer.Argument(help="摄像机或房间名称。 A camera or its room.")],
+    *,
+    as_json: Json = False,
+) -> None:
     """停止录像;设为一直录像的摄像机不停。 Record no more, unless the camera always is."""
     settings = Settings()
     camera = _camera(settings, name)
@@ -81,7 +99,8 @@ def stop(name: Annotated[str, typer.Argument(help="摄像机或房间名称")]) 
         ERR.print("该摄像机设为一直录像 (when = always),请改设置 (it always is; see liuhen.toml)")
         raise typer.Exit(2)
     let_go(camera_places(settings, camera.name))
-    OUT.print(f"停止 stopped: {camera.name} {camera.room}", markup=False)
+    done = f"停止 stopped: {camera.name} {camera.room}"
+    say_done(done, as_json=as_json, name=camera.name, wanted=False)
 
 
 def _camera(settings: Settings, name: str) -> Camera:

@@ -18,7 +18,7 @@ from api import sample_case, views
 from api.commands.terminal import OUT, bay_bars, counting, say_result
 from api.export import export
 from api.identity import Visitor
-from api.problems import reason_en, reason_zh
+from api.problems import ApiError, reason_en, reason_zh
 from api.sample_volume import (
     Recorder,
     Segment,
@@ -35,7 +35,8 @@ from api.whole_check import whole_check
 from api.wiring import Office, clock, entropy, found
 from ingest import linking
 from ingest.bay import Bay, Outcome, Result
-from ingest.clear import When
+from ingest.clear_when import When
+from ingest.media import tool_versions
 from ingest.station import Station
 from policies.access import Role
 from policies.findings import Verdict
@@ -65,11 +66,16 @@ class DemoError(Exception):
 def demo(
     *,
     home: Annotated[
-        Path | None, typer.Option(help="演示数据目录,默认 <LIUHEN_HOME>/demo/<时间>")
+        Path | None,
+        typer.Option(
+            help="演示数据目录,默认 <LIUHEN_HOME>/demo/<时间>。 Folder of the demonstration."
+        ),
     ] = None,
 ) -> None:
     """用样例录像演示全流程。 Run the whole main job on sample footage."""
     settings = Settings()
+    if tool_versions()["ffmpeg"] is None:
+        raise ApiError("tool-missing", tool="ffmpeg", package="ffmpeg")
     now = clock()
     place = home or settings.home / "demo" / now.astimezone(COUNTY_TIME).strftime("%Y%m%d-%H%M%S")
     began = time.monotonic()

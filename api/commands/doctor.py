@@ -34,7 +34,7 @@ class Told:
 
 def doctor(
     *,
-    json: Annotated[bool, typer.Option("--json", help="输出 JSON")] = False,
+    json: Annotated[bool, typer.Option("--json", help="输出 JSON。 Print JSON.")] = False,
 ) -> None:
     """检查本机是否具备运行条件。 Check this machine; say what each lack costs."""
     found = list(_examined(Settings()))

@@ -20,9 +20,11 @@ _DONE = frozenset({Outcome.ACCESSIONED, Outcome.DUPLICATE, Outcome.IGNORED})
 
 
 def ingest(
-    path: Annotated[Path, typer.Argument(help="要采集的文件夹或文件 A folder or a file.")],
+    path: Annotated[Path, typer.Argument(help="要采集的文件夹或文件。 A folder or a file.")],
     *,
-    json: Annotated[bool, typer.Option("--json", help="每个文件一行 JSON")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="每个文件一行 JSON。 A line of JSON for each file.")
+    ] = False,
 ) -> None:
     """采集一个文件夹或文件。 Ingest a folder or a file, once; the source is left as it is.
 

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from api.commands.help import Commands, Json
 from api.commands.terminal import OUT, say_json
 from api.jobs import asking
 from api.jobs.registry import KINDS
@@ -16,16 +17,15 @@ from storage.catalogue import jobs
 from storage.catalogue.job_tables import JobRow
 from storage.catalogue.jobs import State
 
-app = typer.Typer(no_args_is_help=True)
-Json = Annotated[bool, typer.Option("--json", help="输出 JSON")]
+app = Commands(no_args_is_help=True)
 
 
 @app.command("list")
 def list_(
     *,
-    state: Annotated[State | None, typer.Option(help="只列某一状态")] = None,
-    kind: Annotated[str | None, typer.Option(help="只列某一类")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="最多几项")] = 50,
+    state: Annotated[State | None, typer.Option(help="只列某一状态。 Of one state alone.")] = None,
+    kind: Annotated[str | None, typer.Option(help="只列某一类。 Of one kind alone.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="最多几项。 At most so many.")] = 50,
     as_json: Json = False,
 ) -> None:
     """列出后台作业,最新的在前。 List jobs, the newest first."""
@@ -41,10 +41,12 @@ def list_(
 
 @app.command()
 def ask(
-    kind: Annotated[str, typer.Argument(help="类别,如 verify、sweep、inspect")],
-    subject: Annotated[str | None, typer.Argument(help="录像编号;默认全部")] = None,
+    kind: Annotated[str, typer.Argument(help="类别,如 verify、sweep、inspect。 Kind of job.")],
+    subject: Annotated[
+        str | None, typer.Argument(help="录像编号;默认全部。 A recording's id; all by default.")
+    ] = None,
     *,
-    username: Annotated[str | None, typer.Option(help="以谁的名义 in whose name")] = None,
+    username: Annotated[str | None, typer.Option(help="以谁的名义。 In whose name.")] = None,
     as_json: Json = False,
 ) -> None:
     """提出一项后台作业;需解封录像的,须以有权人员名义。 Ask for a job."""
@@ -62,7 +64,7 @@ def ask(
 
 @app.command()
 def retry(
-    job: Annotated[str, typer.Argument(help="作业编号")],
+    job: Annotated[str, typer.Argument(help="作业编号。 The job's id.")],
     *,
     as_json: Json = False,
 ) -> None:

@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
-from api.commands.terminal import OUT
+from api.commands.help import Commands, Json
+from api.commands.terminal import OUT, say_json
 from api.settings import Settings
 from api.wiring import found
 
-app = typer.Typer(no_args_is_help=True)
+app = Commands(no_args_is_help=True)
 
 
 @app.callback()
@@ -20,14 +21,29 @@ def keys() -> None:
 @app.command()
 def init(
     recovery: Annotated[
-        Path | None, typer.Option(help="恢复密钥写到哪里(如 U 盘) where the recovery key goes")
+        Path | None, typer.Option(help="恢复密钥写到哪里(如 U 盘)。 Where the recovery key goes.")
     ] = None,
+    *,
+    as_json: Json = False,
 ) -> None:
     """生成密钥并建立本单位。 Make the keys and found the office; nothing is ever overwritten."""
     settings = Settings()
     office = found(settings, recovery)
     ring = office.ring
     where = recovery or settings.recovery_out
+    office.close()
+    if as_json:
+        say_json(
+            {
+                "keys": {
+                    key.name: str(key.kid)
+                    for key in (ring.verifying("centre"), ring.verifying("log"), *ring.stations)
+                },
+                "recipients": {seal.use: str(seal.kid) for seal in ring.recipients},
+                "recovery": str(where),
+            }
+        )
+        return
     OUT.print("密钥已生成,请记录并公布以下指纹。 Keys made; publish these fingerprints:")
     for key in (ring.verifying("centre"), ring.verifying("log"), *ring.stations):
         OUT.print(f"  {key.name}  {key.kid}", markup=False)
@@ -37,4 +53,3 @@ def init(
         f"[bold]恢复密钥在 {where}:请移到离线介质,由两人保管,并从本机删除。[/bold]\n"
         "Move the recovery key to an offline medium in the care of two persons, and delete it here."
     )
-    office.close()

@@ -2,11 +2,12 @@
 
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from api.commands.terminal import OUT, say_json
+from api.commands.help import Commands, Json
+from api.commands.terminal import OUT, say_done, say_json
 from api.problems import ApiError
 from api.register_csv import MAX_BYTES, read
 from api.settings import Settings
@@ -15,17 +16,24 @@ from policies.requirements.officers import why_zh
 from policies.wording import COUNTY_TIME
 from storage.catalogue import people, register
 from storage.catalogue.register_import import Change, carry_out, plan
+from storage.catalogue.tables import PersonRow
+from storage.catalogue.unit_of_work import View
 
-app = typer.Typer(no_args_is_help=True)
+app = Commands(no_args_is_help=True)
 CHANGE_ZH = {Change.NEW: "新增", Change.CHANGED: "变更", Change.SAME: "不变"}
 
 
 @app.command(name="import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="CSV 文件", exists=True, dir_okay=False)],
+    file: Annotated[
+        Path, typer.Argument(help="CSV 文件。 A CSV file.", exists=True, dir_okay=False)
+    ],
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="只看会改什么,不写入")] = False,
-    json: Annotated[bool, typer.Option("--json", help="输出 JSON")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="只看会改什么,不写入。 Show the changes, write nothing."),
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="输出 JSON。 Print JSON.")] = False,
 ) -> None:
     """导入人员名册,要么全部写入,要么一条也不写。 Import a register, whole or not at all."""
     with file.open("rb") as opened:
@@ -55,7 +63,11 @@ def import_(
 
 
 @app.command(name="list")
-def listed(township: Annotated[str | None, typer.Option(help="乡镇")] = None) -> None:
+def listed(
+    township: Annotated[str | None, typer.Option(help="乡镇。 Township.")] = None,
+    *,
+    as_json: Json = False,
+) -> None:
     """列出人员及其证件今日是否有效。 List people and whether they are certified today."""
     office = Office.open(Settings())
     try:
@@ -67,18 +79,37 @@ def listed(township: Annotated[str | None, typer.Option(help="乡镇")] = None) 
                 found = register.qualification(session, row, now)
                 state = "有效 valid" if found.certified else f"{why_zh(found.why)} {found.why}"
                 numbers = "、".join(c.number for c in register.certificates(session, row.id))
+                if as_json:
+                    say_json(_person_json(session, row, found))
+                    continue
                 told = f"{row.name}  {row.kind}  {row.unit}  {row.township}  {numbers}  {state}"
                 OUT.print(told, markup=False)
     finally:
         office.close()
 
 
+def _person_json(session: View, row: PersonRow, found: register.Qualification) -> dict[str, Any]:
+    return {
+        "person": row.id,
+        "name": row.name,
+        "kind": row.kind,
+        "unit": row.unit,
+        "township": row.township,
+        "certificates": [one.number for one in register.certificates(session, row.id)],
+        "certified": found.certified,
+        "why": found.why,
+    }
+
+
 @app.command()
 def end(
-    number: Annotated[str, typer.Argument(help="执法证号")],
+    number: Annotated[str, typer.Argument(help="执法证号。 Certificate number.")],
     *,
-    why: Annotated[str, typer.Option(help="surrendered 收回 或者 revoked 吊销")],
-    on: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="默认今天")] = None,
+    why: Annotated[str, typer.Option(help="收回或者吊销。 surrendered or revoked.")],
+    on: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="默认今天。 Today by default.")
+    ] = None,
+    as_json: Json = False,
 ) -> None:
     """登记证件被收回或者吊销,当日起不再有效。 End a certificate; it counts no more that day."""
     office = Office.open(Settings())
@@ -88,17 +119,26 @@ def end(
             register.end_certificate(uow, number, on=day, why=why, actor="system")
     finally:
         office.close()
-    OUT.print(f"已登记 ended: {number} {why} {day}", markup=False)
+    done = f"已登记 ended: {number} {why} {day}"
+    say_done(done, as_json=as_json, certificate=number, why=why, on=day.isoformat())
 
 
 @app.command()
 def train(
-    number: Annotated[str, typer.Argument(help="执法证号")],
-    hours: Annotated[float, typer.Argument(help="学时")],
-    title: Annotated[str, typer.Argument(help="培训内容")],
+    number: Annotated[str, typer.Argument(help="执法证号。 Certificate number.")],
+    hours: Annotated[float, typer.Argument(help="学时。 Hours.")],
+    title: Annotated[str, typer.Argument(help="培训内容。 Subject of the training.")],
     *,
-    day: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="默认今天")] = None,
-    special: Annotated[bool, typer.Option("--special", help="专业知识及下放事项培训")] = False,
+    day: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="默认今天。 Today by default.")
+    ] = None,
+    special: Annotated[
+        bool,
+        typer.Option(
+            "--special", help="专业知识及下放事项培训。 Training in special and devolved matters."
+        ),
+    ] = False,
+    as_json: Json = False,
 ) -> None:
     """登记一次培训。 Enter a training."""
     office = Office.open(Settings())
@@ -119,4 +159,5 @@ def train(
             )
     finally:
         office.close()
-    OUT.print(f"已登记培训 entered: {number} {hours:g}", markup=False)
+    done = f"已登记培训 entered: {number} {hours:g}"
+    say_done(done, as_json=as_json, certificate=number, hours=hours, on=on.isoformat())

@@ -1,29 +1,42 @@
 """`liuhen recorders add|assign|list`: which sources there are, and who had them when."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from api.commands.terminal import OUT
+from api.commands.help import Commands, Json
+from api.commands.terminal import OUT, say_done, say_json
 from api.problems import ApiError
 from api.settings import Settings
 from api.wiring import Office
+from policies.plain import plain
 from policies.terms import SOURCE_ZH, SourceKind
 from policies.wording import COUNTY_TIME, day_and_clock
 from storage.catalogue import people, register
+from storage.catalogue.tables import SourceRow
+from storage.catalogue.unit_of_work import View
 
-app = typer.Typer(no_args_is_help=True)
+app = Commands(no_args_is_help=True)
 
 
 @app.command()
 def add(
-    serial: Annotated[str, typer.Argument(help="设备序列号,与文件名中的一致")],
+    serial: Annotated[
+        str, typer.Argument(help="设备序列号,与文件名中的一致。 Serial number, as in file names.")
+    ],
     *,
-    kind: Annotated[SourceKind, typer.Option(help="设备种类")] = SourceKind.RECORDER,
-    label: Annotated[str, typer.Option(help="单位内的编号或者名称")] = "",
-    family: Annotated[str, typer.Option(help="型号")] = "generic",
-    township: Annotated[str | None, typer.Option(help="乡镇,默认本单位")] = None,
+    kind: Annotated[
+        SourceKind, typer.Option(help="设备种类。 Kind of source.")
+    ] = SourceKind.RECORDER,
+    label: Annotated[
+        str, typer.Option(help="单位内的编号或者名称。 The office's own number or name.")
+    ] = "",
+    family: Annotated[str, typer.Option(help="型号。 Model family.")] = "generic",
+    township: Annotated[
+        str | None, typer.Option(help="乡镇,默认本单位。 Township; this office's by default.")
+    ] = None,
+    as_json: Json = False,
 ) -> None:
     """登记一台设备。 Register a recorder, terminal or room camera."""
     settings = Settings()
@@ -41,17 +54,26 @@ def add(
             )
     finally:
         office.close()
-    OUT.print(f"已登记 added: {serial} {SOURCE_ZH[kind]}", markup=False)
+    say_done(f"已登记 added: {serial} {SOURCE_ZH[kind]}", as_json=as_json, serial=serial, kind=kind)
 
 
 @app.command()
 def assign(
-    serial: Annotated[str, typer.Argument(help="设备序列号")],
-    number: Annotated[str | None, typer.Argument(help="领用人执法证号;不写则交回")] = None,
+    serial: Annotated[str, typer.Argument(help="设备序列号。 Serial number.")],
+    number: Annotated[
+        str | None,
+        typer.Argument(
+            help="领用人执法证号;不写则交回。 The holder's certificate number; none: handed back."
+        ),
+    ] = None,
     *,
     since: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%dT%H:%M"], help="本地时间,默认现在")
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%dT%H:%M"], help="本地时间,默认现在。 Local time; now by default."
+        ),
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """登记设备领用或者交回。 Enter who has a source from now on; without a number, nobody."""
     office = Office.open(Settings())
@@ -67,16 +89,20 @@ def assign(
             register.assign(uow, serial, holder, since=at, actor="system")
     finally:
         office.close()
-    OUT.print(f"已登记 assigned: {serial} {number or '交回 nobody'}", markup=False)
+    done = f"已登记 assigned: {serial} {number or '交回 nobody'}"
+    say_done(done, as_json=as_json, serial=serial, certificate=number)
 
 
 @app.command(name="list")
-def listed() -> None:
+def listed(*, as_json: Json = False) -> None:
     """列出设备及领用情况。 List the sources and who has them."""
     office = Office.open(Settings())
     try:
         with office.catalogue.read() as session:
             for row in people.sources(session):
+                if as_json:
+                    say_json(_source_json(session, row))
+                    continue
                 OUT.print(
                     f"{row.serial}  {SOURCE_ZH[SourceKind(row.kind)]}  {row.label}", markup=False
                 )
@@ -86,3 +112,17 @@ def listed() -> None:
                     OUT.print(f"  {name}  {day_and_clock(held.from_at)} 至 {until}", markup=False)
     finally:
         office.close()
+
+
+def _source_json(session: View, row: SourceRow) -> dict[str, Any]:
+    holders = [
+        {
+            "person": held.person_id,
+            "name": people.person(session, held.person_id).name,
+            "from_at": plain(held.from_at),
+            "to_at": plain(held.to_at),
+        }
+        for held in register.assignments(session, row.serial)
+    ]
+    named = {"serial": row.serial, "kind": row.kind, "label": row.label, "township": row.township}
+    return named | {"holders": holders}

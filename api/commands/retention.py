@@ -14,7 +14,8 @@ import typer
 from rich.markup import escape
 
 from api.certificates import paper, signed
-from api.commands.terminal import ERR, OUT, say_json, tallying
+from api.commands.help import Commands, Json
+from api.commands.terminal import ERR, OUT, say_done, say_json, tallying
 from api.settings import Settings
 from api.wiring import Office
 from policies import holds as policy
@@ -29,20 +30,26 @@ from storage.catalogue.unit_of_work import View
 from storage.destruction import store_of
 from storage.digest import Digest
 
-app = typer.Typer(no_args_is_help=True)
-holds_app = typer.Typer(no_args_is_help=True)
+app = Commands(no_args_is_help=True)
+holds_app = Commands(no_args_is_help=True)
 
 Day = Annotated[
     datetime | None,
-    typer.Option("--at", formats=["%Y-%m-%d"], metavar="DAY", help="截至该日终了,默认此刻"),
+    typer.Option(
+        "--at",
+        formats=["%Y-%m-%d"],
+        metavar="DAY",
+        help="截至该日终了,默认此刻。 Until the end of that day; now by default.",
+    ),
 ]
-Township = Annotated[str | None, typer.Option(help="乡镇,默认全部")]
-Json = Annotated[bool, typer.Option("--json", help="输出 JSON")]
+Township = Annotated[str | None, typer.Option(help="乡镇,默认全部。 Township; all by default.")]
 
 
 @app.command(name="explain")
 def explained(
-    recording: Annotated[str, typer.Argument(help="录音录像编号", metavar="ID")],
+    recording: Annotated[
+        str, typer.Argument(help="录音录像编号。 The recording's id.", metavar="ID")
+    ],
     *,
     at: Day = None,
     json: Json = False,
@@ -126,11 +133,16 @@ def review(*, json: Json = False) -> None:
 
 @app.command()
 def certificate(
-    disposition: Annotated[str, typer.Argument(help="处置编号")],
-    out: Annotated[Path, typer.Option(help="PDF 文件 the PDF to write")],
+    disposition: Annotated[str, typer.Argument(help="处置编号。 The disposition's id.")],
+    out: Annotated[Path, typer.Option(help="PDF 文件。 The PDF to write.")],
     document: Annotated[
-        Path | None, typer.Option("--signed", help="同时写出已签名的原件(JSON)")
+        Path | None,
+        typer.Option(
+            "--signed", help="同时写出已签名的原件(JSON)。 Write the signed original, too."
+        ),
     ] = None,
+    *,
+    as_json: Json = False,
 ) -> None:
     """出具销毁证明。 Write a destruction certificate as a PDF; no file is ever overwritten."""
     office = Office.open(Settings())
@@ -142,7 +154,9 @@ def certificate(
     for path, data in ((out, printed), (document, original)):
         if path is not None:
             _place(path, data)
-    OUT.print(f"已写出 written: {out}\n已签名原件 signed: {Digest.of(original)}", markup=False)
+    digest = str(Digest.of(original))
+    done = f"已写出 written: {out}\n已签名原件 signed: {digest}"
+    say_done(done, as_json=as_json, written=str(out), signed=digest)
 
 
 @holds_app.command(name="list")

@@ -1,25 +1,20 @@
 """`liuhen rules check|explain`: read the rulebook, and what it says of a case, as a person does."""
 
 from collections.abc import Mapping
+from json import dumps
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from api.commands.terminal import ERR, OUT, say_json
-from api.explained import explanation, lines
-from api.problems import ApiError
+from api.commands.help import Commands, Json
 from api.settings import Settings
-from api.wiring import Office
 from policies.findings import Severity
 from policies.rulebook import SHIPPED, load
 from policies.rulebook import explain as explained
 from policies.terms import APPROVER_ZH, WAIVER_ZH, Approver, WaiverReason
-from storage.catalogue import cases
-from storage.catalogue.tables import CaseRow
-from storage.errors import NoOfficeError
 
-app = typer.Typer(no_args_is_help=True)
+app = Commands(no_args_is_help=True)
 _SEVERITY = {
     Severity.BLOCKS: "阻断 blocks",
     Severity.WARNS: "警示 warns",
@@ -29,58 +24,49 @@ _SEVERITY = {
 
 @app.command()
 def check(
-    folder: Annotated[Path | None, typer.Argument(help="规则目录")] = None,
-    area: Annotated[str | None, typer.Option(help="县(区)名,默认本单位所属")] = None,
+    folder: Annotated[Path | None, typer.Argument(help="规则目录。 A folder of rules.")] = None,
+    area: Annotated[
+        str | None, typer.Option(help="县(区)名,默认本单位所属。 County; this office's by default.")
+    ] = None,
+    *,
+    as_json: Json = False,
 ) -> None:
     """检查规则库。 Read every rule; the first mistake is named with file and line."""
     settings = Settings()
     known = area or (settings.county if folder is None else None)
     book = load(folder or settings.rulebook or SHIPPED, known)
-    OUT.print(f"规则库有效,共 {len(book.rules)} 条规则。 {len(book.rules)} rules, all valid.")
+    count = len(book.rules)
+    done = f"规则库有效,共 {count} 条规则。 {count} rules, all valid."
+    typer.echo(dumps({"valid": True, "rules": count}) if as_json else done)
 
 
 @app.command()
 def explain(
-    name: Annotated[str | None, typer.Argument(help="规则编号或者案号;不写则列出全部规则")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="规则编号或者案号,不写则列出全部规则。 A rule's id or a case number; none: all."
+        ),
+    ] = None,
     *,
-    json: Annotated[bool, typer.Option("--json", help="输出 JSON")] = False,
+    json: Annotated[bool, typer.Option("--json", help="输出 JSON。 Print JSON.")] = False,
 ) -> None:
     """解释一条规则,或者解释一个案件为什么能(不能)往下走。 Explain a rule, or a case."""
     settings = Settings()
     book = load(settings.rulebook or SHIPPED, settings.county)
     if name is None:
         for one in book.rules:
-            OUT.print(f"{one.id}  {one.title_zh}  {one.basis.zh}", markup=False)
+            named = {"id": one.id, "title_zh": one.title_zh, "basis_zh": one.basis.zh}
+            typer.echo(dumps(named, ensure_ascii=False) if json else "  ".join(named.values()))
         return
     told = explained(book, name)
     if told is None:
-        _explain_case(settings, name, json=json)
-        return
-    if json:
-        say_json(told)
-        return
-    OUT.print("\n".join(_rule_lines(told)), markup=False)
+        from api.commands.explain_case import explain_case  # noqa: PLC0415 - rules need no office
 
-
-def _explain_case(settings: Settings, name: str, *, json: bool) -> None:
-    """Explain a case by its number or id. Raises: ApiError(not-found), NoOfficeError."""
-    try:
-        office = Office.open(settings)
-    except NoOfficeError:
-        ERR.print(f"没有这条规则 no such rule: {name[:80]}", markup=False)
-        raise
-    try:
-        with office.catalogue.read() as session:
-            row = cases.case_by_number(session, name) or session.get(CaseRow, name)
-            if row is None:
-                raise ApiError("not-found", what="rule or case", id=name[:80])
-            told = explanation(session, row, office.rulebook, office.clock())
-            if json:
-                say_json(told.model_dump(mode="json"))
-            else:
-                OUT.print("\n".join(lines(session, told)), markup=False)
-    finally:
-        office.close()
+        explain_case(settings, name, as_json=json)
+        return
+    shown = dumps(told, ensure_ascii=False) if json else "\n".join(_rule_lines(told))
+    typer.echo(shown)
 
 
 def _rule_lines(told: Mapping[str, Any]) -> list[str]:

@@ -2,7 +2,9 @@
 
 import gc
 import logging
+import socket
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +14,9 @@ from fastapi import FastAPI
 
 from api import wiring
 from api.app import create_app
-from api.commands.terminal import ERR
+from api.commands.help import Json
+from api.commands.terminal import ERR, say_json
+from api.listening import bind_port
 from api.reconcile import start_jobs
 from api.service import Service
 from api.settings import Settings
@@ -23,12 +27,13 @@ from ingest.bay import Bay, Result, needs_person
 
 def serve(
     *,
-    host: Annotated[str | None, typer.Option(help="监听地址")] = None,
-    port: Annotated[int | None, typer.Option(help="端口")] = None,
+    host: Annotated[str | None, typer.Option(help="监听地址。 Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="端口。 Port.")] = None,
 ) -> None:
     """运行服务、控制台和采集站。 Run service, console and station until interrupted."""
     settings = Settings()
     host, port = host or settings.host, settings.port if port is None else port
+    sockets = bind_port(host, port)
     office = Office.open(settings)
     log_to_stderr()
     worker = Worker(
@@ -59,19 +64,20 @@ def serve(
     if not service.identity.anyone():
         ERR.print("还没有帐号,请先运行: liuhen accounts add  (no account yet)")
     try:
-        _run(app, host, port, settings)
+        _run(app, sockets, settings)
     finally:
         office.close()
 
 
 def centre(
     *,
-    host: Annotated[str | None, typer.Option(help="监听地址")] = None,
-    port: Annotated[int | None, typer.Option(help="端口")] = None,
+    host: Annotated[str | None, typer.Option(help="监听地址。 Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="端口。 Port.")] = None,
 ) -> None:
     """运行县中心:服务和控制台,不带仓位;可同时运行多个。 Run the centre; any number of them."""
     settings = Settings()
     host, port = host or settings.host, settings.port if port is None else port
+    sockets = bind_port(host, port)
     office = Office.open(settings)
     log_to_stderr()
     service = Service.over(office)
@@ -89,7 +95,7 @@ def centre(
     app = create_app(service, start, stop)
     ERR.print(f"县中心 centre: http://{host}:{port}/  (Ctrl-C 停止)")
     try:
-        _run(app, host, port, settings)
+        _run(app, sockets, settings)
     finally:
         office.close()
 
@@ -108,21 +114,22 @@ def _shift(office: Office) -> Worker | None:
 def found(
     *,
     recovery: Annotated[
-        Path | None, typer.Option(help="恢复密钥写到哪里(如 U 盘) where the recovery key goes")
+        Path | None, typer.Option(help="恢复密钥写到哪里(如 U 盘)。 Where the recovery key goes.")
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """建立或升级:密钥、数据表、对象桶、日志头。 Found the office, or bring it up to date."""
     wiring.found_or_open(Settings(), recovery).close()
     ERR.print("就绪 ready")
+    if as_json:
+        say_json({"ready": True})
 
 
-def _run(app: FastAPI, host: str, port: int, settings: Settings) -> None:
+def _run(app: FastAPI, sockets: list[socket.socket], settings: Settings) -> None:
     gc.collect()
     gc.freeze()  # what is there now stays: the collector need not look at it again and again
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
-        host=host,
-        port=port,
         log_level="warning",
         server_header=False,
         access_log=False,
@@ -131,6 +138,11 @@ def _run(app: FastAPI, host: str, port: int, settings: Settings) -> None:
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=settings.tls_key,
     )
+    server = uvicorn.Server(config)
+    with suppress(KeyboardInterrupt):  # it was asked to stop, and has stopped
+        server.run(sockets)
+    if not server.started:
+        raise typer.Exit(1)
 
 
 def _log_results(bay: Bay, results: list[Result]) -> None:

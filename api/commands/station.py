@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from api import station_home
+from api.commands.help import Commands, Json
 from api.commands.serve import log_to_stderr
 from api.commands.terminal import ERR, OUT, bay_bars, say_json, say_result
 from api.console.screen_page import showing
@@ -28,7 +29,7 @@ from ingest.bay import Bay, Result, needs_person
 from storage.errors import LiuhenError
 
 LOG = logging.getLogger("liuhen.station")
-app = typer.Typer()
+app = Commands()
 _FIRST_S, _LONGEST_S, _ROUND_S, _REPORT_S = 1.0, 120.0, 2.0, 30.0
 
 
@@ -53,20 +54,30 @@ def station(context: typer.Context) -> None:
 
 @app.command()
 def enrol(
-    url: Annotated[str, typer.Argument(help="县中心地址,https://…")],
-    code: Annotated[str, typer.Argument(help="管理员给的一次性登记码")],
+    url: Annotated[str, typer.Argument(help="县中心地址,https://…。 The centre's address.")],
+    code: Annotated[
+        str, typer.Argument(help="管理员给的一次性登记码。 The administrator's one-time code.")
+    ],
     *,
-    ca: Annotated[Path | None, typer.Option(help="县里下发的证书文件 (PEM)")] = None,
+    ca: Annotated[
+        Path | None, typer.Option(help="县里下发的证书文件。 The county's certificate (PEM).")
+    ] = None,
+    as_json: Json = False,
 ) -> None:
     """向县中心登记本站。 Enrol this station with the centre."""
     settings = Settings()
     told = station_home.enrol(settings, url, code, ca)
+    if as_json:
+        say_json({"station": told["station"]["id"], "name": told["station"]["name"]})
+        return
     OUT.print(f"登记成功 enrolled: {told['station']['name']} ({told['station']['id']})")
     OUT.print("现在可以运行: liuhen station")
 
 
 @app.command()
-def status(*, as_json: Annotated[bool, typer.Option("--json", help="输出 JSON")] = False) -> None:
+def status(
+    *, as_json: Annotated[bool, typer.Option("--json", help="输出 JSON。 Print JSON.")] = False
+) -> None:
     """查看本站:仓位、暂存区、告警。 Show bays, spool and alarms of the running station."""
     told = station_home.look(Settings())
     if as_json:

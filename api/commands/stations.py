@@ -5,14 +5,15 @@ from typing import Annotated
 import typer
 
 from api import station_door
-from api.commands.terminal import OUT, say_json
+from api.commands.help import Commands, Json
+from api.commands.terminal import OUT, say_done, say_json
 from api.settings import Settings
 from api.wiring import Office
 from policies.wording import COUNTY_TIME
 from storage.catalogue import enrolment, people
 from storage.catalogue.enrolment import Standing
 
-app = typer.Typer(no_args_is_help=True)
+app = Commands(no_args_is_help=True)
 _STANDING = {
     Standing.OFFERED: "待登记 offered",
     Standing.LAPSED: "登记码已过期 lapsed",
@@ -24,11 +25,18 @@ _STANDING = {
 
 @app.command()
 def code(
-    station: Annotated[str, typer.Argument(help="采集站编号,小写字母、数字和连字符")],
+    station: Annotated[
+        str,
+        typer.Argument(
+            help="采集站编号,小写字母、数字和连字符。 The station's id: a–z, 0–9 and hyphens."
+        ),
+    ],
     *,
-    name: Annotated[str, typer.Option(help="采集站名称")] = "",
-    township: Annotated[str | None, typer.Option(help="乡镇,默认本单位")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="输出 JSON")] = False,
+    name: Annotated[str, typer.Option(help="采集站名称。 The station's name.")] = "",
+    township: Annotated[
+        str | None, typer.Option(help="乡镇,默认本单位。 Township; this office's by default.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="输出 JSON。 Print JSON.")] = False,
 ) -> None:
     """发一次性登记码,24 小时有效。 Give a station a one-time enrolment code."""
     settings = Settings()
@@ -52,7 +60,9 @@ def code(
 
 
 @app.command("list")
-def list_(*, as_json: Annotated[bool, typer.Option("--json", help="输出 JSON")] = False) -> None:
+def list_(
+    *, as_json: Annotated[bool, typer.Option("--json", help="输出 JSON。 Print JSON.")] = False
+) -> None:
     """列出采集站和登记状态。 List stations, and what their enrolments are worth."""
     office = Office.open(Settings())
     try:
@@ -86,8 +96,10 @@ def list_(*, as_json: Annotated[bool, typer.Option("--json", help="输出 JSON")
 
 @app.command()
 def revoke(
-    station: Annotated[str, typer.Argument(help="采集站编号")],
-    why: Annotated[str, typer.Argument(help="原因,记入日志")],
+    station: Annotated[str, typer.Argument(help="采集站编号。 The station's id.")],
+    why: Annotated[str, typer.Argument(help="原因,记入日志。 Why; it is logged.")],
+    *,
+    as_json: Json = False,
 ) -> None:
     """立即撤销一个采集站:它不能再上传。 Revoke a station at once; what it signed stays valid."""
     office = Office.open(Settings())
@@ -97,4 +109,5 @@ def revoke(
             ended = enrolment.revoke(uow, station, why, actor="system")
     finally:
         office.close()
-    OUT.print(f"已撤销 {ended} 项登记 (revoked)。该站已封存未上传的录像仍在站上。")
+    done = f"已撤销 {ended} 项登记 (revoked)。该站已封存未上传的录像仍在站上。"
+    say_done(done, as_json=as_json, station=station, revoked=ended)

@@ -39,6 +39,14 @@ def say_json(value: Any) -> None:
     OUT.print(json.dumps(value, ensure_ascii=False), markup=False)
 
 
+def say_done(text: str, *, as_json: bool, **facts: Any) -> None:
+    """Say what was done: the facts as one JSON object for programs, else the text."""
+    if as_json:
+        say_json(facts)
+    else:
+        OUT.print(text, markup=False)
+
+
 @contextmanager
 def bay_bars() -> Iterator[Callable[[BayProgress], None]]:
     """Show a bar for each bay while the block runs; gives the listener for a station."""

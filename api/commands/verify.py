@@ -15,11 +15,18 @@ from storage.bundle.verify import verify as verify_bundle
 
 
 def verify(
-    bundle: Annotated[Path | None, typer.Argument(help="证据包(文件夹或 zip)")] = None,
+    bundle: Annotated[
+        Path | None, typer.Argument(help="证据包(文件夹或 zip)。 A bundle: folder or zip.")
+    ] = None,
     *,
-    everything: Annotated[bool, typer.Option("--all", help="核验本机保管的全部内容")] = False,
-    keys: Annotated[Path | None, typer.Option(help="另行取得的公钥目录")] = None,
-    json: Annotated[bool, typer.Option("--json", help="输出 JSON")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="核验本机保管的全部内容。 Verify all that is kept here.")
+    ] = False,
+    keys: Annotated[
+        Path | None,
+        typer.Option(help="另行取得的公钥目录。 A folder of public keys got elsewhere."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="输出 JSON。 Print JSON.")] = False,
 ) -> None:
     """核验证据包,或全部内容。 Verify a bundle offline, or everything that is kept here."""
     if everything == (bundle is not None):

@@ -15,7 +15,7 @@ from api.wiring import Office
 def worker(
     *,
     name: Annotated[
-        str, typer.Option(help="工作进程名称,固定且互不相同 a stable name of its own")
+        str, typer.Option(help="工作进程名称,固定且互不相同。 A stable name of its own.")
     ] = "worker-1",
 ) -> None:
     """运行后台作业;可同时运行多个,名称各不相同。 Do background jobs; any number of these."""

@@ -348,6 +348,6 @@ def _ours_of_sqlite(error: DBAPIError, said: str, database: str) -> LiuhenError 
         return CatalogueBusyError(database=database)
     if "full" in said:
         return StorageFullError(where=database)
-    if "I/O error" in said or "unable to open" in said:
+    if any(fault in said for fault in ("I/O error", "unable to open", "readonly")):
         return CatalogueUnavailableError(database=database, problem=said)
     return None

@@ -10,11 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from datetime import datetime
-from pathlib import Path
 from typing import Any, cast
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import event, inspect
 from sqlalchemy.orm import InstanceState, Session
 
@@ -22,6 +19,7 @@ from storage.catalogue import custody_log, database
 from storage.catalogue.columns import Audited
 from storage.catalogue.database import told
 from storage.catalogue.log_tables import LogLeafRow
+from storage.catalogue.table_version import find_version, upgrade_tables
 from storage.custody.event import SALT_SIZE, Event, Outcome, PremisType
 from storage.errors import CustodyError, TextError
 from storage.recording import new_recording_id
@@ -134,11 +132,13 @@ class Catalogue:
     def entries(self) -> int | None:
         """Return how many entries the log has; None where there is no catalogue. Makes nothing.
 
-        Raises: CatalogueSetupError, CatalogueBusyError, CatalogueUnavailableError.
+        Raises: CatalogueNewerError, CatalogueSetupError, CatalogueBusyError,
+        CatalogueUnavailableError.
         """
         if not database.is_filled(self._engine):
             return None
         with told(), self._reader.connect() as connection:
+            find_version(connection)
             if not inspect(connection).has_table(LogLeafRow.__tablename__):
                 return None
         with self.read() as session:
@@ -149,17 +149,14 @@ class Catalogue:
 
         `new` makes SQLite's file where there is none: founding does that, and nothing else.
         Raises: CatalogueSetupError (the server as it is set up would lose evidence),
-        CatalogueBusyError, CatalogueUnavailableError (there is no such database, too).
+        CatalogueNewerError, CatalogueBusyError, CatalogueUnavailableError (there is no such
+        database, too).
         """
         if new:
             database.create_file(self._engine)
-        config = Config()
-        folder = Path(__file__).parent / "migrations"
-        config.set_main_option("script_location", str(folder).replace("%", "%%"))
         with told(), self._writer.begin() as connection:
             database.take_turn(connection, at_length=True)
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            upgrade_tables(connection)
 
     @contextmanager
     def write(self) -> Iterator[UnitOfWork]:

@@ -179,7 +179,7 @@ class Docked:
             "LIUHEN_SWEEP_S": "1",
             "LIUHEN_SPOOL_RESERVE_GB": "0",
             "LIUHEN_CENTRE_TIMEOUT_S": "20",
-            "LIUHEN_KIOSK_PORT": "0",
+            "LIUHEN_SCREEN_PORT": "0",
         }
 
 

@@ -1,0 +1,124 @@
+"""How help is printed: whole, in both languages, Chinese first, in 80 columns and less.
+
+A Chinese character fills two columns and may end a line; a Latin word is never cut. Nothing is
+shortened: a text that does not fit goes on in the next line.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from typing import Annotated, Any, TypeVar
+
+import typer
+from typer.core import TyperArgument, TyperCommand, TyperGroup
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_NAMES_WIDTH = 26  # of the column of names; what is longer has a line of its own
+_HELP_TEXT = "显示本说明。 Show this help and leave."
+# What a line may be broken behind: a space, or a wide character; never before closing marks.
+_PIECE = re.compile(r"\s+|[^\s\u2e80-\uffef]+[,。;:、!?)”》〕]*|[“(《〔]*.[,。;:、!?)”》〕]*")
+
+Json = Annotated[bool, typer.Option("--json", help="输出 JSON。 Print JSON.")]
+
+
+class BilingualCommand(TyperCommand):
+    """A command whose help is printed whole."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help of this command."""
+        formatter.write(_help_of(self, ctx, formatter.width))
+
+
+class BilingualGroup(TyperGroup):
+    """A group of commands whose help is printed whole."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help of this group, and a line or more for each of its commands."""
+        formatter.write(_help_of(self, ctx, formatter.width))
+
+
+class Commands(typer.Typer):
+    """A group of commands as typer makes them, with help in both languages."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(
+            **{
+                "cls": BilingualGroup,
+                "add_completion": False,
+                "rich_markup_mode": None,
+                "pretty_exceptions_enable": False,
+                **attributes,
+            }
+        )
+
+    def command(self, *arguments: Any, **attributes: Any) -> Callable[[_Function], _Function]:
+        """Register a command."""
+        return super().command(*arguments, **{"cls": BilingualCommand, **attributes})
+
+
+def wrap_text(text: str, width: int) -> list[str]:
+    """Return a text as lines of so many columns at most; a longer Latin word stays whole."""
+    lines, line = [], ""
+    for piece in _PIECE.findall(" ".join(text.split())):
+        if line and columns_of(line) + columns_of(piece.rstrip()) > width:
+            lines.append(line.rstrip())
+            line = piece.lstrip()
+        else:
+            line += piece
+    return [*lines, line.rstrip()]
+
+
+def columns_of(text: str) -> int:
+    """Return how many columns of a terminal a text fills."""
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def _help_of(command: TyperCommand | TyperGroup, ctx: Any, width: int) -> str:
+    lines = ["", *wrap_text(f"用法 Usage: {' '.join(_usage(command, ctx))}", width), ""]
+    for paragraph in (command.help or "").split("\n\n"):
+        lines += [*wrap_text(paragraph, width), ""]
+    for title, rows in _sections(command, ctx):
+        if rows:
+            lines += [f"{title}:", *_listed(rows, width), ""]
+    return "\n".join(lines)
+
+
+def _usage(command: TyperCommand | TyperGroup, ctx: Any) -> Iterator[str]:
+    yield str(ctx.command_path)
+    yield from command.collect_usage_pieces(ctx)
+
+
+def _sections(
+    command: TyperCommand | TyperGroup, ctx: Any
+) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    records = [(one, _record(one, ctx)) for one in command.get_params(ctx)]
+    arguments = [record for one, record in records if isinstance(one, TyperArgument) and record]
+    options = [record for one, record in records if not isinstance(one, TyperArgument) and record]
+    yield "参数 Arguments", arguments
+    yield "选项 Options", options
+    if isinstance(command, TyperGroup):
+        listed = [(name, command.get_command(ctx, name)) for name in command.list_commands(ctx)]
+        yield (
+            "命令 Commands",
+            [(name, (one.help or "").split("\n\n")[0]) for name, one in listed if one],
+        )
+
+
+def _record(parameter: Any, ctx: Any) -> tuple[str, str] | None:
+    record = parameter.get_help_record(ctx)
+    if record is None or parameter.name != "help":
+        return record  # type: ignore[no-any-return]
+    return "--help", _HELP_TEXT
+
+
+def _listed(rows: Iterable[tuple[str, str]], width: int) -> Iterator[str]:
+    rows = list(rows)
+    indent = min(_NAMES_WIDTH, max(columns_of(name) for name, _text in rows) + 4)
+    for name, text in rows:
+        first, *others = wrap_text(text, width - indent)
+        if columns_of(name) + 4 > indent:
+            yield f"  {name}"
+            others = [first, *others]
+        else:
+            yield f"  {name}{' ' * (indent - 2 - columns_of(name))}{first}"
+        yield from (f"{' ' * indent}{line}" for line in others)

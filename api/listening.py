@@ -1,0 +1,55 @@
+"""Ports to serve on, taken before anything else is opened: a busy one is told at once.
+
+Nobody is heard before the server is ready: it is the server that begins to listen.
+"""
+
+import errno
+import socket
+from contextlib import suppress
+
+from api.problems import ApiError
+
+
+def bind_port(host: str, port: int) -> list[socket.socket]:
+    """Return bound sockets for every address of a host; port 0 is any free one.
+
+    Raises: ApiError(port-busy).
+    """
+    sockets: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        for family, _type, _protocol, _name, address in dict.fromkeys(found):
+            with suppress(_NoSuchFamilyError):
+                sockets.append(_bind(family, address))
+        if not sockets:
+            raise OSError(errno.EADDRNOTAVAIL, "no address")
+    except OSError as error:
+        for one in sockets:
+            one.close()
+        problem = error.strerror or str(error)
+        raise ApiError("port-busy", host=host, port=port, problem=problem) from error
+    return sockets
+
+
+class _NoSuchFamilyError(Exception):
+    """The machine does not speak IPv6."""
+
+
+def _bind(family: int, address: tuple[object, ...]) -> socket.socket:
+    try:
+        made = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        if error.errno == errno.EAFNOSUPPORT:
+            raise _NoSuchFamilyError from error
+        raise
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind(address)
+    except OSError:
+        made.close()
+        raise
+    return made
