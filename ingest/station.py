@@ -33,7 +33,7 @@ from ingest.settle import Patience, Settled, settle, written_now
 from ingest.sources.names import display
 from ingest.sources.profile import SourceFacts
 from ingest.sources.volume import VolumeIdentity, identify, landed, vacant
-from ingest.submission import Submission, is_gone, open_source
+from ingest.submission import Submission, folder_known, is_gone, open_source
 from ingest.watch import Candidate, MountGoneError, Refused, mount_id
 from storage import canonical
 from storage.digest import Algorithm, Digest
@@ -59,6 +59,7 @@ from storage.vault.ranges import payload_size
 
 LOG = logging.getLogger("liuhen.station")
 _GONE = {errno.ENODEV, errno.ENOTCONN, errno.ENXIO, errno.ESTALE}
+_FOLDER = "folder"  # a fact of an entry that is being cleared: `folder_known`
 _RETRY = frozenset({"changed", "gone", "still-writing", "taken-anew", UNSURE})
 _AT_WORK = frozenset({BayState.MOUNTING, BayState.SCANNING, BayState.SEALING})
 _SHOWN_S = 0.5
@@ -679,7 +680,8 @@ class Station:
         else:
             _reading(progress)
         if entry.state is not State.CLEARING:
-            entry = self.journal.move(entry, State.CLEARING)
+            known = folder_known(submission.root, submission.path)
+            entry = self.journal.move(entry, State.CLEARING, facts=entry.facts | {_FOLDER: known})
         self.on_step("clearing")
         self._remove(submission, entry)
         self._unlinked[entry.id] = submission.bay
@@ -757,15 +759,18 @@ class Station:
         """After a crash between unlink and note: what is gone from this very source is noted.
 
         Only where the file system itself says that the name is gone from the whole volume: what a
-        look did not come to, or was not asked about, is no proof of anything.
+        look did not come to, or was not asked about, is no proof of anything. A slot is no volume:
+        what is not in it now may be elsewhere, unless the folder is there that the file was in.
         """
         if bay.only is not None or not bay.whole:
             return
-        if volume is not None and volume.how == "bay" and not bay.landing:
-            return  # a slot is no volume: what is not in it now may be elsewhere
         for entry in self.journal.in_state(State.CLEARING):
             if volume is None or bay.landing:
                 same = entry.bay == bay.name
+            elif volume.how == "bay":
+                known = entry.facts.get(_FOLDER)
+                same = entry.bay == bay.name and known is not None
+                same = same and known == folder_known(bay.root, entry.path)
             else:
                 same = entry.source == volume.identity
             if same and is_gone(bay.root, entry.path):

@@ -152,6 +152,20 @@ def is_gone(root: Path, path: bytes) -> bool:
     return False
 
 
+def folder_known(root: Path, path: bytes) -> list[int] | None:
+    """Return what tells the folder of a file from others that take its place: two inode numbers.
+
+    None where `root` is a mount of its own: cards without an identity number their folders alike.
+    """
+    try:
+        if root.stat().st_dev != root.parent.stat().st_dev:
+            return None
+        with folder_beneath(root, path) as (folder, _name):
+            return [root.stat().st_ino, os.fstat(folder).st_ino]
+    except (OSError, SubmissionError):
+        return None
+
+
 def check_unchanged(source: FileIO, submission: Submission) -> None:
     """Make sure that the open file still has the size and time it was settled with.
 

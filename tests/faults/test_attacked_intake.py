@@ -147,7 +147,8 @@ def test_another_card_in_the_slot_proves_no_clearing(tmp_path: Path) -> None:
         cut_at(desk, "clearing")
         with pytest.raises(CutError):
             at_bay(desk)
-        (card / "a.txt").rename(tmp_path / "on the first card still")
+        card.rename(tmp_path / "the first card")
+        card.mkdir()
         put(card / "other.txt", b"another card")
         at_bay(desk, 1)
         assert events(desk, "source.clear") == []

@@ -74,14 +74,20 @@ def test_killed_again_and_again_every_file_is_accessioned_once(
 def test_killed_after_the_last_file_went_its_clearing_is_noted_at_the_next_docking(
     open_desk: OpenDesk, folder: Path, fresh: ForkServerContext
 ) -> None:
-    """An empty bay cannot tell a cleared recorder from none: nothing is noted that is not known."""
+    """An empty slot cannot tell a cleared recorder from none: nothing is noted that is not known."""
     before = files(folder)
     assert dock(fresh, folder, "unlinked", len(before)) == -signal.SIGKILL
     assert files(folder) == {}
     desk = open_desk(folder)
     check_what_is_gone_has_a_receipt(desk, folder, before)
+    (folder / "bay-1").rename(folder / "taken out")
+    (folder / "bay-1").mkdir()
     desk.sweep()
     assert len(desk.office.journal.in_state(State.CLEARING)) == 1
+    (folder / "bay-1").rmdir()
+    (folder / "taken out").rename(folder / "bay-1")
+    desk.sweep()
+    assert desk.office.journal.in_state(State.CLEARING) == []
     desk.office.close()
     name = b"DCIM/20261120/DSJ-A7_0000012@000123_20261120100000_0002.log"
     (folder / "bay-1" / os.fsdecode(name)).write_text("the same recorder, later")
