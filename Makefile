@@ -48,9 +48,11 @@ bench: $(VENV)/ready ## measure speed and memory as ratios
 	@deploy/system-packages test
 	$(BIN)/python -m bench
 
+MATRICES := tests/ingest/test_census.py tests/ingest/test_inspection_real.py
+
 faults: $(VENV)/ready ## the fault tests alone, every case: crashes, full disks, hostile input
 	@deploy/system-packages test
-	LIUHEN_MACHINE_STEPS=20000 LIUHEN_WHOLE=1 $(BIN)/python -m pytest -q tests/faults
+	LIUHEN_MACHINE_STEPS=20000 LIUHEN_WHOLE=1 $(BIN)/python -m pytest -q tests/faults $(MATRICES)
 
 faults-scale: $(VENV)/ready ## two centres, two workers, four stations, 500 recordings; all killed at random
 	@deploy/system-packages test

@@ -43,6 +43,7 @@ from tests.faults.aftermath import check_accessioned_once, check_what_is_gone_ha
 from tests.faults.conftest import shown
 from tests.faults.test_broken_machine import fill, needs_root
 from tests.office import Desk
+from tests.sampling import sample
 from tests.servers import database, postgres
 from tests.servers.bad_link import BadLink, bad_link
 
@@ -157,16 +158,16 @@ class Strike:
         self.link.deaf = True  # the commit arrives, its answer does not
 
 
-@pytest.mark.parametrize(
-    "how",
-    [
-        "server_before_the_commit",
-        "server_amid_the_commit",
-        "backend_killed",
-        "backend_ended",
-        "answer_lost",
-    ],
+LOSSES = (
+    "server_before_the_commit",
+    "server_amid_the_commit",
+    "backend_killed",
+    "backend_ended",
+    "answer_lost",
 )
+
+
+@pytest.mark.parametrize("how", sample(LOSSES, always=["server_amid_the_commit"], drawn=2))
 def test_a_database_lost_amid_commits_loses_nothing_and_doubles_nothing(
     server: postgres.Postgres, url: str, tmp_path: Path, how: str
 ) -> None:
