@@ -2,7 +2,6 @@
 
 # ruff: noqa: PT012 - what fails is a whole transaction
 
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -74,13 +73,6 @@ def catalogue(url: str) -> Iterator[Catalogue]:
     catalogue.migrate()
     yield catalogue
     catalogue.close()
-
-
-@pytest.fixture(scope="module")
-def fresh() -> ForkServerContext:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([writers_once.__name__])
-    return context
 
 
 def append(catalogue: Catalogue, note: str = "") -> None:
