@@ -10,10 +10,9 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 
-from api.identity import Identity
+from api.identity import HASHES_AT_ONCE, Identity
 from api.problems import ApiError
 
-AT_ONCE = 2  # 128 MiB
 MOST_IN_HAND = 128  # waiting or being checked: some seconds' worth
 COME_AGAIN_S = 5
 
@@ -21,14 +20,12 @@ COME_AGAIN_S = 5
 class Logins:
     """The queue before `Identity.login`, for one process."""
 
-    def __init__(
-        self, identity: Identity, at_once: int = AT_ONCE, most: int = MOST_IN_HAND
-    ) -> None:
+    def __init__(self, identity: Identity, most: int = MOST_IN_HAND) -> None:
         self._identity = identity
         self._most = most
         self.in_hand = 0
         self._lock = threading.Lock()
-        self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="login")
+        self._threads = ThreadPoolExecutor(HASHES_AT_ONCE, thread_name_prefix="login")
 
     async def log_in(self, username: str, password: str) -> tuple[str, datetime]:
         """Return a new session token and its end, once it is this login's turn.

@@ -9,7 +9,8 @@ from fastapi.testclient import TestClient
 
 from api import identity, logins
 from api.app import create_app
-from api.logins import AT_ONCE, Logins
+from api.identity import HASHES_AT_ONCE
+from api.logins import Logins
 from tests.office import PASSWORD, Desk
 
 
@@ -30,7 +31,7 @@ class Held:
         with self._lock:
             self.now += 1
             self.most = max(self.most, self.now)
-            if self.now == AT_ONCE:
+            if self.now == HASHES_AT_ONCE:
                 self.full.set()
         assert self.go.wait(60)
         with self._lock:
@@ -77,7 +78,7 @@ def test_many_logins_at_once_are_checked_few_at_a_time_and_hold_up_nobody_else(c
         assert held.checked == 0
         held.go.set()
         answers = [one.result() for one in asked]
-    assert held.most == AT_ONCE
+    assert held.most == HASHES_AT_ONCE
     statuses = sorted(answer.status_code for answer in answers)
     assert statuses[0] == 201
     assert statuses.count(201) + statuses.count(429) == 60
