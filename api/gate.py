@@ -107,7 +107,7 @@ def told(error: LiuhenError, request: Request) -> Response:
         headers["WWW-Authenticate"] = "Bearer"
     if "offset" in error.facts:
         headers |= {"Upload-Offset": str(error.facts["offset"]), "Tus-Resumable": "1.0.0"}
-    if error.code == "too-many-logins":
+    if error.code in {"too-many-logins", "logins-busy"}:
         headers["Retry-After"] = str(error.facts["wait_s"])
     body = problem(error, request.url.path)
     return JSONResponse(body, body["status"], headers, "application/problem+json")

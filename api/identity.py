@@ -24,6 +24,7 @@ from storage.custody.event import Outcome, PremisType
 from storage.errors import ConflictError
 
 HASHER = PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY)  # RFC 9106, 4: second choice
+HASHES_AT_ONCE = 2  # 64 MiB each
 MIN_PASSWORD = 10
 _TRIES = 5
 _PAUSE = timedelta(minutes=1)
@@ -59,6 +60,7 @@ class Identity:
         self._clock = clock
         self._entropy = entropy
         self._lasts = timedelta(hours=hours)
+        self._few = threading.BoundedSemaphore(HASHES_AT_ONCE)
         # Unknown names cost as much time as known ones.
         self._nobody = HASHER.hash(base64.b64encode(entropy(18)).decode())
         self._failures: dict[str, list[datetime]] = {}
@@ -74,7 +76,7 @@ class Identity:
         Raises: ApiError(invalid) for a short password, ConflictError for a taken name.
         """
         _long_enough(password)
-        password_hash = HASHER.hash(password)  # before others have to wait for it
+        password_hash = self._hash(password)  # before others have to wait for it
         with self._catalogue.write() as uow:
             if people.account_by_username(uow.session, username) is not None:
                 raise ConflictError(problem="user name is taken", username=username)
@@ -117,7 +119,7 @@ class Identity:
         Raises: ApiError(invalid) for a short password, ApiError(not-found).
         """
         _long_enough(password)
-        password_hash = HASHER.hash(password)
+        password_hash = self._hash(password)
         with self._catalogue.write() as uow:
             account = people.account_by_username(uow.session, username)
             if account is None:
@@ -180,9 +182,14 @@ class Identity:
         with self._catalogue.write() as uow:
             people.close_session(uow, _hashed(token))
 
+    def _hash(self, password: str) -> str:
+        with self._few:
+            return HASHER.hash(password)
+
     def _matches(self, kept: str, password: str) -> bool:
         try:
-            return HASHER.verify(kept, password[:1000])
+            with self._few:
+                return HASHER.verify(kept, password[:1000])
         except (VerifyMismatchError, InvalidHashError):
             return False
 

@@ -544,6 +544,13 @@ TABLE: dict[str, Words] = {
         "稍后再试;不是您本人操作的,请通知管理员。",
         "Try later; if it was not you, tell the administrator.",
     ),
+    "logins-busy": Words(
+        429,
+        "同时登录的人太多,这一次没有核对密码。",
+        "Too many log in at this moment; the password was not checked.",
+        "请等 {wait_s} 秒再登录;一直如此的,请通知管理员。",
+        "Log in again in {wait_s} s; if it stays so, tell the administrator.",
+    ),
     "forbidden": Words(
         403,
         "您没有进行这项操作的权限,本次尝试已记入监管链日志。",

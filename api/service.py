@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from api.identity import Identity, Visitor
+from api.logins import Logins
 from api.problems import ApiError
 from api.readiness import Readiness
 from api.schemas import VerificationOut, WrongOut
@@ -47,8 +48,13 @@ class Service:
     office: Office
     identity: Identity
     readiness: Readiness
+    logins: Logins = field(init=False)
     _grants: dict[tuple[str, str], tuple[datetime, OpenedEnvelope]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        """Let those who log in queue apart from those who ask for anything else."""
+        self.logins = Logins(self.identity)
 
     @classmethod
     def over(cls, office: Office) -> "Service":

@@ -60,7 +60,7 @@ def login_page(next_page: Annotated[str, Query(alias="next", max_length=500)] = 
 
 
 @router.post("/login")
-def log_in(
+async def log_in(
     request: Request,
     service: ServiceHere,
     username: Annotated[str, Form(max_length=100)],
@@ -71,7 +71,7 @@ def log_in(
     if not same_site(request):
         raise ApiError("cross-site")
     try:
-        token, _until = service.identity.login(username, password)
+        token, _until = await service.logins.log_in(username, password)
     except ApiError as error:
         told = words(error)
         response = render(

@@ -10,12 +10,14 @@ router = APIRouter(tags=["sessions"])
 
 
 @router.post("/sessions", status_code=201)
-def log_in(login: Login, service: ServiceHere, request: Request, response: Response) -> Session:
+async def log_in(
+    login: Login, service: ServiceHere, request: Request, response: Response
+) -> Session:
     """Open a session. Browsers get a cookie; programs send the token as Bearer."""
     browser = "origin" in request.headers or "sec-fetch-site" in request.headers
     if browser and not same_site(request):
         raise ApiError("cross-site")
-    token, until = service.identity.login(login.username, login.password)
+    token, until = await service.logins.log_in(login.username, login.password)
     set_cookie(response, request, token)
     return Session(token=token, expires_at=until)
 
