@@ -1,7 +1,8 @@
 # Liuhen: every way to run, check and measure it. `make help` lists the targets.
-# The newest Python of 3.11 to 3.13 that is there and runs.
+# The newest Python of 3.11 to 3.13 that is there and runs; the job engine needs SQLite 3.42 from 3.12 on.
+FITS := import sqlite3, sys; v = sys.version_info; sys.exit(not ((3, 11) <= v < (3, 12) or v < (3, 14) and v >= (3, 12) and sqlite3.sqlite_version_info >= (3, 42)))
 PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
-  $$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && { echo $$name; break; }; done)
+  $$name -c '$(FITS)' 2>/dev/null && { echo $$name; break; }; done)
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip --disable-pip-version-check -q
@@ -14,7 +15,7 @@ help: ## list the targets
 
 # The environment is built once for each lock file; hashes are checked on every package.
 $(VENV)/ready: requirements.lock pyproject.toml
-	@[ -n "$(PYTHON)" ] || { echo "需要 Python 3.11、3.12 或 3.13。 Python 3.11, 3.12 or 3.13 is needed."; exit 1; }
+	@[ -n "$(PYTHON)" ] || { echo "需要 Python 3.11,或者带 SQLite 3.42 的 3.12、3.13。 Python 3.11 is needed, or 3.12 or 3.13 with SQLite 3.42."; exit 1; }
 	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { rm -rf $(VENV); DEBIAN_FRONTEND=noninteractive $$( [ "$$(id -u)" = 0 ] || echo sudo ) apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); }
 	$(PIP) install --require-hashes -r requirements.lock
 	$(PIP) install --no-build-isolation --no-deps -e .

@@ -151,10 +151,10 @@ def note(counter: CounterHere, given: NoteIn) -> None:
 @router.put("/status")
 def status(service: ServiceHere, counter: CounterHere, given: StatusIn) -> StatusOut:
     """Keep what the station says of itself, for the screens; answer with the centre's time."""
-    told = given.model_dump(mode="json")
     try:
+        told = given.model_dump(mode="json")
         size = len(canonical.encode(told))
-    except (ValueError, RecursionError) as error:  # half letters, integers beyond 2^53, NaN
+    except (ValueError, RecursionError) as error:  # depth, half letters, integers beyond 2^53, NaN
         raise ApiError("invalid", problem="status") from error
     if size > _STATUS_BYTES:
         raise ApiError("invalid", problem="status")
