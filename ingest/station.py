@@ -78,6 +78,13 @@ _EVERY_FILES = (
 _PER_FILE_ROOM = frozenset({"objects", "spool"})  # a smaller file may still fit
 
 
+class StoppingError(BaseException):
+    """The station was told to stop, and what it had in hand is left as a crash would leave it.
+
+    No `Exception`: nothing that keeps a look going, whatever one file brings about, may keep this.
+    """
+
+
 @dataclass(slots=True)
 class Station:
     """Everything a station needs, handed in; `monotonic` counts seconds and never jumps."""
@@ -97,6 +104,7 @@ class Station:
     per_hub: int = 2
     on_step: Callable[[str], None] = lambda _step: None
     listen: Callable[[Progress], None] = lambda _progress: None
+    stopping: threading.Event = field(default_factory=threading.Event)  # heard at the next block
     _reckoning: Reckoning = field(init=False)
     _enumerator: Enumerator = field(default_factory=Enumerator)
     _dockings: dict[str, Docking] = field(default_factory=dict)
@@ -144,7 +152,7 @@ class Station:
 
         Never raises for what a source, a file or the centre does: what stopped the look is the
         result of every file that it did not reach, or of the bay itself (`.`). Nothing comes of a
-        bay that is empty, or whose volume went meanwhile.
+        bay that is empty, or whose volume went meanwhile. Raises: StoppingError.
         """
         before = self._states.get(bay.name, BayState.UNKNOWN)
         progress = Progress(bay.name, self._report, before)
@@ -831,7 +839,10 @@ class Station:
         """Pass progress on; the journal's row for screens is written at most twice a second.
 
         A bay at rest is looked at in silence: nothing of it changes until it is at work again.
+        Raises: StoppingError: whoever shows how far it is hears here that it shall stop.
         """
+        if self.stopping.is_set():
+            raise StoppingError
         same = self._states.get(progress.bay) is progress.state
         moving = same and progress.current is not None
         if moving and progress.state not in _AT_WORK:
