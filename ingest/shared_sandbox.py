@@ -38,6 +38,7 @@ AT_ONCE = 2  # sandboxes of one card
 MOST_FILES = 256  # of one sandbox
 _WAIT_S = 20.0
 _CPU_S = 10
+_LET_GO_S = 2.0
 _OWN_CPU_S = 600  # of the program itself, which only forks
 
 
@@ -65,7 +66,7 @@ class SharedSandbox:
         with self._lock:
             idle, self._idle = self._idle, []
         for running in idle:
-            running.end()
+            running.let_go()
 
     def _answer(self, file: BinaryIO, size: int, effort: Effort, tell: Tell) -> bytes | None:
         words, _, _ = asked_of(size, effort)
@@ -143,6 +144,14 @@ class _Running:
         if self.control.recv(16) != b"clean":
             raise MediaToolError("crashed", "in a shared sandbox")
         return answer
+
+    def let_go(self) -> None:
+        """Let the sandbox end by itself, which it does where nobody speaks to it any more."""
+        self.control.close()
+        try:
+            self.child.wait(_LET_GO_S)
+        except subprocess.TimeoutExpired:
+            self.end()
 
     def end(self) -> None:
         """End the sandbox and all in it."""
