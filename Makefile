@@ -1,5 +1,7 @@
 # Liuhen: every way to run, check and measure it. `make help` lists the targets.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# The newest Python of 3.11 to 3.13 that is there and runs.
+PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
+  $$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && { echo $$name; break; }; done)
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip --disable-pip-version-check -q
@@ -12,7 +14,7 @@ help: ## list the targets
 
 # The environment is built once for each lock file; hashes are checked on every package.
 $(VENV)/ready: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed"; exit 1; }
+	@[ -n "$(PYTHON)" ] || { echo "需要 Python 3.11、3.12 或 3.13。 Python 3.11, 3.12 or 3.13 is needed."; exit 1; }
 	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { rm -rf $(VENV); DEBIAN_FRONTEND=noninteractive $$( [ "$$(id -u)" = 0 ] || echo sudo ) apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); }
 	$(PIP) install --require-hashes -r requirements.lock
 	$(PIP) install --no-build-isolation --no-deps -e .
@@ -48,9 +50,11 @@ bench: $(VENV)/ready ## measure speed and memory as ratios
 	@deploy/system-packages test
 	$(BIN)/python -m bench
 
+MATRICES := tests/ingest/test_census.py tests/ingest/test_inspection_real.py
+
 faults: $(VENV)/ready ## the fault tests alone, every case: crashes, full disks, hostile input
 	@deploy/system-packages test
-	LIUHEN_MACHINE_STEPS=20000 LIUHEN_WHOLE=1 $(BIN)/python -m pytest -q tests/faults
+	LIUHEN_MACHINE_STEPS=20000 LIUHEN_WHOLE=1 $(BIN)/python -m pytest -q tests/faults $(MATRICES)
 
 faults-scale: $(VENV)/ready ## two centres, two workers, four stations, 500 recordings; all killed at random
 	@deploy/system-packages test
@@ -62,7 +66,7 @@ browser: $(VENV)/ready ## the console in a real Chromium
 
 lock: $(VENV)/ready ## renew requirements.lock from pyproject.toml
 	$(BIN)/uv --version >/dev/null 2>&1 || $(PIP) install uv
-	$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11 -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11 -o requirements.lock
 
 clean: ## remove the environment and caches (never ./var)
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse
 
 from api.console.pages import console
-from api.gate import Guard, ServiceHere, add_handlers
+from api.gate import RETRY_AFTER_S, Guard, ServiceHere, add_handlers
 from api.problems import problem
 from api.routes import (
     administration,
@@ -128,4 +128,6 @@ def readyz(service: ServiceHere) -> Any:
     except LiuhenError as error:
         LOG.error("not ready: %s", error)  # noqa: TRY400 - its place says nothing more
         body = problem(error, "/readyz") | {"status": _NOT_READY}
-        return JSONResponse(body, _NOT_READY, media_type="application/problem+json")
+        return JSONResponse(
+            body, _NOT_READY, {"Retry-After": RETRY_AFTER_S}, media_type="application/problem+json"
+        )

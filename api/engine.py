@@ -17,6 +17,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
 
+from storage.errors import CatalogueUnavailableError
+
 Step = Callable[[str, Callable[[], Any]], Any]
 Run = Callable[[str, int, Step], str]
 
@@ -27,6 +29,7 @@ _ENDED = frozenset({"SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCE
 _CONNECTIONS = 5
 _POLL_S = 1.0
 _FORGET = 500
+_LOST, _LOCKED = "Database connection failed", "database is locked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +93,14 @@ class Engine:
             "executor_id": self._worker,
             "serializer": DBOSPortableJSONSerializer(),
             "sys_db_pool_size": _CONNECTIONS,
-            "log_level": "ERROR",
+            "log_level": "WARNING",
             "run_migrations": True,
         }
         DBOS(config=config)
-        logging.getLogger("dbos").propagate = False
+        log = logging.getLogger("dbos")
+        log.handlers.clear()  # its own, to the error channel; ours are there already
+        log.propagate = True
+        log.addFilter(_lets_pass)
         DBOS.launch()
         for name, at_once in self._queues.items():
             DBOS.register_queue(
@@ -151,3 +157,16 @@ class Engine:
 def _seen(status: Any) -> Workflow:
     running = status.executor_id if status.status == "PENDING" else None
     return Workflow(status.workflow_id, running, status.status in _ENDED)
+
+
+def _lets_pass(record: logging.LogRecord) -> bool:
+    """Let the engine's errors pass, and of its warnings one, as our error: its database is away.
+
+    It waits for its database for ever, and says so in a warning alone.
+    """
+    text = " ".join(record.getMessage().split())
+    if record.levelno == logging.WARNING and text.startswith(_LOST) and _LOCKED not in text:
+        away = CatalogueUnavailableError(database="catalogue", problem=text[:200])
+        record.msg, record.args = "%s", (away,)
+        return True
+    return record.levelno > logging.WARNING

@@ -33,6 +33,8 @@ _HEADERS = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
+RETRY_AFTER_S = "10"
+_PASSING = {503, 507}  # statuses of what passes without the caller's doing
 _LIMIT = 1 << 20  # bytes of a request's body
 # Payloads go here, bounded by what was announced.
 _UPLOADS = ("/api/v1/uploads", "/api/v1/submissions/")
@@ -79,13 +81,26 @@ ServiceHere = Annotated[Service, Depends(service_of)]
 VisitorHere = Annotated[Visitor, Depends(visitor_of)]
 
 
+def _asked_by_program(request: Request) -> bool:
+    """Tell whether problem+json is the answer to read; the proxy decides alike (haproxy.cfg)."""
+    accept = request.headers.get("accept", "").lower()
+    for_programs = request.url.path.startswith(("/api/", "/healthz", "/readyz"))
+    return for_programs or ("json" in accept and "text/html" not in accept)
+
+
+def patience(error: LiuhenError) -> dict[str, str]:
+    """Return when to ask again, as a header (RFC 9110 10.2.3), where that may help by itself."""
+    return {"Retry-After": RETRY_AFTER_S} if words(error).status in _PASSING else {}
+
+
 def told(error: LiuhenError, request: Request) -> Response:
     """Return an error as problem+json, or as a page where a page was asked for."""
     page = getattr(request.app.state, "error_page", None)
-    if page is not None and not request.url.path.startswith(("/api/", "/healthz", "/readyz")):
+    if page is not None and not _asked_by_program(request):
         response: Response = page(error, request)
+        response.headers.update(patience(error))
         return response
-    headers = {}
+    headers = patience(error)
     if error.code == "range":
         headers["Content-Range"] = f"bytes */{error.facts['size']}"
     if error.code == "unauthenticated":

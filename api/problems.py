@@ -749,10 +749,12 @@ TABLE: dict[str, Words] = {
     ),
     "catalogue-unavailable": Words(
         503,
-        "数据库无法读写,本次操作是否完成尚不确定:{problem}",
+        "数据库暂时无法读写,本次操作是否完成尚不确定。",
         "The database cannot be read or written; this may be done or not: {problem}",
-        "请检查数据库和磁盘,恢复后先查看结果再重试;记录仪内的文件没有清除。",
-        "Check database and disk, then look before trying again; no recorder was cleared.",
+        "请稍候再试;几分钟后仍未恢复的,请告知系统管理员检查数据库和磁盘。"
+        "恢复后先查看结果再重新操作;记录仪内的文件没有清除。",
+        "Try again shortly; if it lasts, the administrator checks database and disk. Look before"
+        " doing anything anew; no recorder was cleared.",
     ),
     "catalogue-replaced": Words(
         503,

@@ -38,6 +38,7 @@ from policies.rules import Rulebook
 from policies.terms import SourceKind
 from policies.trusted_time import Told
 from storage.catalogue import enrolment, people, recordings, uploads
+from storage.catalogue.custody_log import LogReader
 from storage.catalogue.journal import JournalStore
 from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import Catalogue
@@ -74,6 +75,19 @@ def clock() -> datetime:
 def entropy(count: int) -> bytes:
     """Return random bytes of the operating system."""
     return os.urandom(count)
+
+
+def probes(office: "Office") -> dict[tuple[str, ...], Callable[[], object]]:
+    """Return what asks the office's database and store whether they are back (`api/outages.py`)."""
+
+    def ask_catalogue() -> int:
+        with office.catalogue.read() as session:
+            return LogReader(session).size
+
+    return {
+        ("catalogue-unavailable", "catalogue"): ask_catalogue,
+        ("store-unavailable",): office.objects.find_identity,
+    }
 
 
 def software() -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from ingest import by_hand
-from ingest.bay import Bay, Result
+from ingest.bay import Bay, Result, needs_person
 from ingest.room_camera import Recorder
 from ingest.station import Station, StoppingError
 from ingest.watch import Watcher
@@ -21,6 +21,20 @@ from storage.errors import LiuhenError
 
 LOG = logging.getLogger("liuhen.station")
 _PUBLISH_S = 60.0
+
+
+class News:
+    """Of what looks at the bays found: what needs a person and was not so at the look before."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, frozenset[tuple[str, str | None]]] = {}
+
+    def of(self, bay: Bay, results: list[Result]) -> list[Result]:
+        """Return the results that nobody was told of yet; the same again are none."""
+        stuck = {(one.path, one.reason): one for one in results if needs_person(one)}
+        known = self._known.get(bay.name, frozenset())
+        self._known[bay.name] = frozenset(stuck)
+        return [one for name, one in stuck.items() if name not in known]
 
 
 class Worker:

@@ -46,7 +46,7 @@ _BLOCK = 1 << 18
 _ANSWER = 1 << 20  # bytes of an answer that is not footage
 _CODE = re.compile(r"[a-z][a-z0-9-]{1,60}\Z")
 _SERVER_ERROR = 500
-_BUSY = {429, 502, 503, 504}
+_BUSY = {408, 429, 502, 503, 504}
 _RENEW = timedelta(minutes=1)
 _ASSERTION = timedelta(minutes=4)
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"

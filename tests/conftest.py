@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from argon2 import PasswordHasher
 
 from api import identity
 from tests import clips, sampling
+from tests import fresh as fresh_processes
 from tests.costs import Costs
 from tests.servers import database, reach, s3
 
@@ -60,6 +62,12 @@ def footage() -> Path:
     if not FOOTAGE or not Path(FOOTAGE).is_dir():
         pytest.skip("LIUHEN_FOOTAGE is not set: REAL FOOTAGE WAS NOT TESTED")
     return Path(FOOTAGE)
+
+
+@pytest.fixture(scope="session")
+def fresh() -> ForkServerContext:
+    """A server of fresh processes that have the program read already; nothing of ours is open."""
+    return fresh_processes.context()
 
 
 @pytest.fixture

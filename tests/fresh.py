@@ -16,6 +16,7 @@ _READ = (
     "tests.faults.township_once",
     "tests.faults.work_once",
     "tests.faults.writers_once",
+    "tests.storage.catalogue.migrate_once",
 )
 
 

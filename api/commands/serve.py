@@ -3,6 +3,7 @@
 import gc
 import logging
 import socket
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
@@ -18,12 +19,13 @@ from api.commands.help import Json
 from api.commands.terminal import ERR, say_json
 from api.ending import WITHIN_S, Ending, leave, stop_all
 from api.listening import bind_port
+from api.outages import Outages
 from api.reconcile import start_jobs
 from api.service import Service
 from api.settings import Settings
 from api.wiring import Office, StationBusyError
-from api.worker import Publisher, Standby, Worker
-from ingest.bay import Bay, Result, needs_person
+from api.worker import News, Publisher, Standby, Worker
+from ingest.bay import Bay, Result
 
 _REQUESTS_S = 5  # for requests under way, where a service may take its time
 
@@ -38,12 +40,12 @@ def serve(
     host, port = host or settings.host, settings.port if port is None else port
     sockets = bind_port(host, port)
     office = Office.open(settings)
-    log_to_stderr()
+    log_to_stderr(office)
     worker = Worker(
         office.station(),
         [*office.bays(), office.handed_in],
         settings.sweep_s,
-        _log_results,
+        _log_news(),
         office.recorders(),
     )
     service = Service.over(office)
@@ -73,7 +75,7 @@ def centre(
     host, port = host or settings.host, settings.port if port is None else port
     sockets = bind_port(host, port)
     office = Office.open(settings)
-    log_to_stderr()
+    log_to_stderr(office)
     service = Service.over(office)
     publisher = Publisher(service.checkpoint, tell=service.readiness.tell_publishing)
     standby = Standby(lambda: _shift(office), settings.sweep_s)
@@ -95,7 +97,7 @@ def _shift(office: Office) -> Worker | None:
         station = office.station(alone=False)
     except StationBusyError:
         return None
-    return Worker(station, [office.handed_in], office.settings.sweep_s, _log_results)
+    return Worker(station, [office.handed_in], office.settings.sweep_s, _log_news())
 
 
 def found(
@@ -138,6 +140,7 @@ def _run(
     settings = office.settings
     config = uvicorn.Config(
         app,
+        log_config=None,  # as everything else is logged
         log_level="warning",
         server_header=False,
         access_log=False,
@@ -160,14 +163,27 @@ def _run(
         raise typer.Exit(1)
 
 
-def _log_results(bay: Bay, results: list[Result]) -> None:
-    for result in results:
-        if needs_person(result):
-            logging.getLogger("liuhen.station").warning("%s: %s", bay.name, result.reason)
+def _log_news() -> Callable[[Bay, list[Result]], None]:
+    """Return what logs, for each bay, the reasons that came up and how many files each holds up."""
+    news = News()
+
+    def log(bay: Bay, results: list[Result]) -> None:
+        for reason, count in Counter(one.reason for one in news.of(bay, results)).items():
+            logging.getLogger("liuhen.station").warning("%s: %s (%d)", bay.name, reason, count)
+
+    return log
 
 
-def log_to_stderr() -> None:
-    """Log to the error channel, without the noise of libraries."""
+def log_to_stderr(office: Office | None = None) -> None:
+    """Log to the error channel, without the noise of libraries and of what lasts.
+
+    The office says when its database and its store are back.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    probes = {} if office is None else wiring.probes(office)
+    outages = Outages(wiring.clock, probes=probes)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(outages)
+    outages.start()
     for noisy in ("alembic", "watchdog", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -8,6 +8,7 @@ import logging
 import random
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -24,13 +25,14 @@ from api.screen import Screen
 from api.settings import Settings
 from api.station_home import StationHome
 from api.wiring import Office, recorders_of
-from api.worker import Worker, join
-from ingest.bay import Bay, Result, needs_person
+from api.worker import News, Worker, join
+from ingest.bay import Bay, Result
 from storage.errors import LiuhenError
 
 LOG = logging.getLogger("liuhen.station")
 app = Commands()
 _FIRST_S, _LONGEST_S, _ROUND_S, _REPORT_S = 1.0, 120.0, 2.0, 30.0
+_BY_NAME = 10  # files of one look
 
 
 @app.callback(invoke_without_command=True)
@@ -96,7 +98,7 @@ def _remote(settings: Settings) -> None:
     with bay_bars() as listen:
         home = StationHome.open(settings, listen)
         recorders = recorders_of(settings, home.station.sandbox, home.journal, home.clock)
-        worker = Worker(home.station, home.bays(), settings.sweep_s, _print_results, recorders)
+        worker = Worker(home.station, home.bays(), settings.sweep_s, _print_news(), recorders)
         screen = Screen(settings, home.journal, home.clock, time.monotonic, home)
         courier = threading.Thread(target=_deliver, args=(home, stop), name="delivery", daemon=True)
 
@@ -130,7 +132,7 @@ def _deliver(home: StationHome, stop: threading.Event) -> None:
                 since_report = 0.0
                 home.report()
         except LiuhenError as error:
-            LOG.warning("%s", reason_zh(error.code))
+            LOG.warning("%s: %s", reason_zh(error.code), error)
         except Exception:
             # The edge of the station: delivery must go on whatever happened, and say that it fails.
             LOG.exception("delivery failed")
@@ -145,7 +147,7 @@ def _embedded(settings: Settings) -> None:
     with bay_bars() as listen:
         station, recorders = office.station(listen), office.recorders()
         worker = Worker(
-            station, [*office.bays(), office.handed_in], settings.sweep_s, _print_results, recorders
+            station, [*office.bays(), office.handed_in], settings.sweep_s, _print_news(), recorders
         )
         screen = Screen(settings, office.journal, office.clock, time.monotonic)
         ending = Ending(worker.tell)
@@ -158,7 +160,15 @@ def _embedded(settings: Settings) -> None:
     office.close()
 
 
-def _print_results(_bay: Bay, results: list[Result]) -> None:
-    for result in results:
-        if needs_person(result):
+def _print_news() -> Callable[[Bay, list[Result]], None]:
+    """Return what prints, for each bay, what came up; of many files the first few by name."""
+    news = News()
+
+    def tell(bay: Bay, results: list[Result]) -> None:
+        found = news.of(bay, results)
+        for result in found[:_BY_NAME]:
             say_result(result, result_zh(result))
+        if more := len(found[_BY_NAME:]):
+            OUT.print(f"  {bay.name}: 另有 {more} 个文件需要处理 and {more} more")
+
+    return tell

@@ -20,7 +20,7 @@ def worker(
 ) -> None:
     """运行后台作业;可同时运行多个,名称各不相同。 Do background jobs; any number of these."""
     office = Office.open(Settings())
-    log_to_stderr()
+    log_to_stderr(office)
     workers = Workers(office, name)
     Ending(workers.stop)
     try:

@@ -30,7 +30,7 @@ from storage.catalogue import cases, classes, custody_log, doubts, people, recor
 from storage.catalogue.recordings import RecordingFilter
 from storage.catalogue.tables import ActionRow
 from storage.catalogue.unit_of_work import View
-from storage.errors import LiuhenError
+from storage.errors import CatalogueBusyError, CatalogueUnavailableError, LiuhenError
 from storage.recording import MediaKind
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -278,7 +278,9 @@ def error_page(error: LiuhenError, request: Request) -> Response:
         return RedirectResponse(f"/login?next={quote(back)}", status_code=303)
     told = words(error)
     try:
-        visitor = service_of(request).identity.visitor(token_of(request))
+        # A catalogue that is away is not asked, and waited for, once more.
+        away = isinstance(error, CatalogueUnavailableError | CatalogueBusyError)
+        visitor = None if away else service_of(request).identity.visitor(token_of(request))
     except LiuhenError:
         visitor = None
     response = render("error.html", visitor, told=told)

@@ -88,6 +88,7 @@ def showing(screen: Screen, port: int | None, say: Callable[[str], None]) -> Ite
     server = uvicorn.Server(
         uvicorn.Config(
             screen_app(screen),
+            log_config=None,
             log_level="warning",
             server_header=False,
             access_log=False,

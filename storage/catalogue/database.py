@@ -321,6 +321,19 @@ def told(database: str = "catalogue") -> Iterator[None]:
         raise CatalogueBusyError(database=database) from error
 
 
+def trouble_of(error: BaseException) -> LiuhenError | None:
+    """Return what an error of a database is in our words where nobody said it (`told`).
+
+    Libraries log their own: the pool of a lost connection, the job engine of its questions.
+    None where it is no database's, or a defect.
+    """
+    if isinstance(error, DBAPIError):
+        return _ours(error, "catalogue")
+    if isinstance(error, psycopg.OperationalError):
+        return CatalogueUnavailableError(database="catalogue", problem=str(error)[:200])
+    return None
+
+
 def _ours(error: DBAPIError, database: str) -> LiuhenError | None:
     """Return our error for a database's own; None where it is a defect of ours."""
     said, state = str(error.orig), getattr(error.orig, "sqlstate", None)

@@ -4,7 +4,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,6 @@ from ingest.media import Sandbox
 from storage.catalogue import recordings
 from storage.catalogue.journal import BayRow
 from storage.catalogue.tables import RecordingRow
-from tests import fresh as fresh_processes
 from tests.office import Desk, segment, settings_for
 
 OpenDesk = Callable[..., Desk]
@@ -107,12 +105,6 @@ def memory() -> Iterator[Path]:
     within = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="liuhen-", dir=within) as folder:
         yield Path(folder)
-
-
-@pytest.fixture(scope="session")
-def fresh() -> ForkServerContext:
-    """A server of fresh processes that have the program read already; nothing of ours is open."""
-    return fresh_processes.context()
 
 
 def kept(desk: Desk) -> list[RecordingRow]:

@@ -183,7 +183,9 @@ class Docked:
         }
 
 
-def run(folder: Path, recordings: int, every_s: float, seed: int) -> Outcome:
+def run(
+    folder: Path, recordings: int, every_s: float, seed: int, stations_count: int = STATIONS
+) -> Outcome:
     """Run the whole thing once on an empty folder."""
     chance = random.Random(seed)
     began = time.monotonic()
@@ -191,7 +193,9 @@ def run(folder: Path, recordings: int, every_s: float, seed: int) -> Outcome:
     with running(
         folder / "county", without=frozenset({"introduce", "station"}), settings=settings
     ) as county:
-        stations = [Docked(county, folder / f"s{n}", f"s-{n}") for n in range(1, STATIONS + 1)]
+        stations = [
+            Docked(county, folder / f"s{n}", f"s-{n}") for n in range(1, stations_count + 1)
+        ]
         kills: Counter[str] = Counter()
         try:
             for station in stations:
@@ -214,8 +218,8 @@ def run(folder: Path, recordings: int, every_s: float, seed: int) -> Outcome:
 def _offer(stations: list[Docked], recordings: int, chance: random.Random) -> None:
     at = datetime(2026, 11, 20, 1, 0, 0, tzinfo=UTC)
     for number in range(recordings):
-        station = stations[number % STATIONS]
-        bay = f"bay-{number // STATIONS % BAYS + 1}"
+        station = stations[number % len(stations)]
+        bay = f"bay-{number // len(stations) % BAYS + 1}"
         size = _LARGE if number % _EVERY_LARGE == 0 else chance.randrange(50_000, 700_000)
         station.offer(bay, number, size, at + timedelta(minutes=number))
         time.sleep(0.05)

@@ -1,6 +1,5 @@
 """Workers killed with -9 or asleep amid a job: every job is done once in effect, none is lost."""
 
-import multiprocessing
 import os
 import shutil
 import signal
@@ -31,13 +30,6 @@ STEPS = (
     "job-settling",  # before the commit
     "job-settled",  # after it, before the engine knows
 )
-
-
-@pytest.fixture(scope="session")
-def fresh() -> ForkServerContext:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([work_once.__name__])
-    return context
 
 
 @pytest.fixture(scope="session")

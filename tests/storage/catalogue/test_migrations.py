@@ -1,6 +1,5 @@
 """From every revision that was ever released to the newest, with rows in every table."""
 
-import multiprocessing
 import signal
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,13 +51,6 @@ def empty(database, clock, random_bytes):
     catalogue = Catalogue(database.url, clock, random_bytes, busy_timeout_s=30)
     yield catalogue
     catalogue.close()
-
-
-@pytest.fixture(scope="module")
-def fresh():
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([migrate_once.__name__])
-    return context
 
 
 def migrate_to(catalogue, revision):
