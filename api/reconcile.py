@@ -33,7 +33,7 @@ _BEATS = 6  # in the time after which a worker counts as dead
 _ENGINE_KEEPS = timedelta(hours=1)
 _HOUSEKEEPING_S = 600.0
 _TICK_S = 2.0
-_STOP_S = 5
+_STOP_S = 20
 
 
 class Workers:
@@ -74,8 +74,8 @@ class Workers:
             try:
                 self._live(engine)
             finally:
-                engine.stop(_STOP_S if self._runner.at_work else 0)
-                self._leave()
+                self._leave()  # first: what is in hand is anybody's, however our threads end
+                engine.stop()
 
     def _live(self, engine: "Engine") -> None:
         ticks = 0
@@ -236,9 +236,10 @@ def _password(settings: Settings) -> str | None:
     return file.read_text(encoding="utf-8").strip() if file is not None else None
 
 
-def start_jobs(office: Office, name: str | None = None) -> Callable[[], None]:
+def start_jobs(office: Office, name: str | None = None) -> Callable[..., bool]:
     """Run jobs in this process, beside whatever else it does; return how to stop them.
 
+    What is returned tells them, waits for so many seconds, 0 too, and tells whether they ended.
     Returns at once: the engine takes seconds to load. `name` is the station's unless given.
     """
     workers = Workers(office, name or office.settings.station)
@@ -252,8 +253,9 @@ def start_jobs(office: Office, name: str | None = None) -> Callable[[], None]:
     thread = threading.Thread(target=run, name="jobs", daemon=True)
     thread.start()
 
-    def stop() -> None:
+    def stop(timeout_s: float = _STOP_S) -> bool:
         workers.stop()
-        thread.join(_STOP_S * 4)
+        thread.join(timeout_s)
+        return not thread.is_alive()
 
     return stop

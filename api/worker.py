@@ -8,13 +8,14 @@ who ask the running station to take a folder that they name (`ingest/by_hand.py`
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from ingest import by_hand
 from ingest.bay import Bay, Result, needs_person
 from ingest.room_camera import Recorder
-from ingest.station import Station
+from ingest.station import Station, StoppingError
 from ingest.watch import Watcher
 from storage.errors import LiuhenError
 
@@ -50,7 +51,7 @@ class Worker:
         self._station = station
         self._sweep_s = sweep_s
         self._found = found
-        self._stop = threading.Event()
+        self._stop = station.stopping
         self._wakes = {bay.name: threading.Event() for bay in bays}
         self._watcher = Watcher([bay.root for bay in bays], self.wake)
         self._threads = [
@@ -77,13 +78,19 @@ class Worker:
         for wake in self._wakes.values():
             wake.set()
 
-    def stop(self, timeout_s: float = 30) -> None:
-        """End after the file in hand; what is unfinished is resumed by the next start."""
+    def tell(self) -> None:
+        """Tell all threads to end at the next block of what they have in hand; do not wait."""
         self._stop.set()
         self.wake()
+
+    def stop(self, timeout_s: float = 30) -> bool:
+        """End amid the file in hand; what is unfinished is resumed by the next start.
+
+        Returns whether all threads ended in time; those that did not may still use the station.
+        """
+        self.tell()
         self._watcher.stop()
-        for thread in self._threads:
-            thread.join(timeout_s)
+        return join(self._threads, timeout_s)
 
     def _run(self, bay: Bay) -> None:
         wake = self._wakes[bay.name]
@@ -94,6 +101,8 @@ class Worker:
                 results = self._station.sweep(bay)
                 if results:
                     self._found(bay, results)
+            except StoppingError:
+                return
             except Exception:
                 # The edge of the station: one bay's defect must not stop the others. What a sweep
                 # itself met, it has shown at the bay; this is what hearing of it brought about.
@@ -106,6 +115,8 @@ class Worker:
         while not self._stop.is_set():
             try:
                 by_hand.answer_requests(self._station, self._station.journal)
+            except StoppingError:
+                return  # the request waits still; who is the station next answers it
             except Exception:
                 # The edge of the station: whoever asked goes on waiting, and is answered later.
                 LOG.exception("answering requests failed")
@@ -121,6 +132,14 @@ class Worker:
                 with suppress(LiuhenError):  # the journal is what fails: its reader tells
                     recorder.show_defect()
                 self._stop.wait(self._sweep_s)
+
+
+def join(threads: Sequence[threading.Thread], timeout_s: float) -> bool:
+    """Wait so long for threads that were told to end; tell whether all of them have."""
+    until = time.monotonic() + timeout_s
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
+    return not any(thread.is_alive() for thread in threads)
 
 
 class Standby:
@@ -141,12 +160,17 @@ class Standby:
         """Begin to look."""
         self._thread.start()
 
-    def stop(self, timeout_s: float = 30) -> None:
-        """End after the file in hand."""
+    def tell(self) -> None:
+        """Tell it to end, and what it had in hand; do not wait."""
         self._stop.set()
-        self._thread.join(timeout_s)
         if self._worker is not None:
-            self._worker.stop(timeout_s)
+            self._worker.tell()
+
+    def stop(self, timeout_s: float = 30) -> bool:
+        """End amid the file in hand; tell whether all threads ended in time."""
+        self.tell()
+        ended = join([self._thread], timeout_s)
+        return (self._worker is None or self._worker.stop(timeout_s)) and ended
 
     def _run(self) -> None:
         while self._worker is None and not self._stop.is_set():
@@ -182,10 +206,14 @@ class Publisher:
         """Begin."""
         self._thread.start()
 
-    def stop(self, timeout_s: float = 30) -> None:
-        """Publish once more and end."""
+    def tell(self) -> None:
+        """Tell it to publish once more and end; do not wait."""
         self._stop.set()
-        self._thread.join(timeout_s)
+
+    def stop(self, timeout_s: float = 30) -> bool:
+        """Publish once more and end; tell whether it ended in time."""
+        self.tell()
+        return join([self._thread], timeout_s)
 
     def _run(self) -> None:
         stopping = False

@@ -15,6 +15,7 @@ from bench import (
     due,
     ingest,
     inspection,
+    many_files,
     memory,
     ranges,
     scene_codes,
@@ -28,6 +29,7 @@ NAMES = (
     "seal",
     "ingest",
     "command",
+    "many",
     "range",
     "memory",
     "coverage",
@@ -86,6 +88,7 @@ def _measured(asked: argparse.Namespace, folder: Path) -> Iterator[Result]:
 
 
 _OTHERS: dict[str, Callable[[argparse.Namespace, Path], Iterator[Result]]] = {
+    "many": lambda _asked, folder: many_files.measure(folder),
     "memory": lambda asked, folder: memory.measure(folder, asked.memory_gib << 30),
     "coverage": lambda _asked, _folder: coverage.measure(),
     "inspect": lambda _asked, folder: inspection.measure(folder),

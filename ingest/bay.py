@@ -4,6 +4,7 @@ A bay turns green by one way only: everything on it was accessioned, and a later
 left to do. `MOVES` says so; `Progress` refuses any other move.
 """
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -176,6 +177,7 @@ class Progress:
     facts: dict[str, Any] = field(default_factory=dict)
 
     worked: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def show(self, **changes: Any) -> None:
         """Change what is shown.
@@ -188,3 +190,64 @@ class Progress:
         for name, value in changes.items():
             setattr(self, name, value)
         self.report(self)
+
+    def advance(self, count: int) -> None:
+        """Show that so many bytes more are done; several threads may."""
+        with self._lock:
+            self.bytes_done += count
+        self.report(self)
+
+    def skip(self, count: int) -> None:
+        """Count bytes that were done before; nobody need be told."""
+        with self._lock:
+            self.bytes_done += count
+
+    def finish_file(self) -> None:
+        """Count one more file as looked at."""
+        with self._lock:
+            self.files_done += 1
+
+
+BEGUN = 0.005  # of a file: shown as soon as something is done with it
+
+
+@dataclass(slots=True)
+class FileProgress:
+    """How far one file has come in a look, through all that is done with it; it never goes back.
+
+    `heed` is called whenever anything is heard: what it raises ends the work on the file.
+    """
+
+    bay: Progress
+    size: int
+    heed: Callable[[], None] = lambda: None
+    _share: float = 0.0
+    _shown: int = 0
+
+    def phase(self, part: float = 1.0) -> Callable[[float], None]:
+        """Return who hears of the next phase, from 0 to 1: it takes this part of what is left."""
+        first = max(self._share, BEGUN)
+        self._reach(first)
+
+        def hear(share: float) -> None:
+            self.heed()
+            self._reach(first + (1 - first) * part * share)
+
+        return hear
+
+    def finish(self) -> None:
+        """Show that the file is done."""
+        self._reach(1.0)
+
+    def take_back(self) -> None:
+        """Show that nothing of the file is done after all: it waits."""
+        shown, self._shown, self._share = self._shown, 0, 0.0
+        if shown:
+            self.bay.advance(-shown)
+
+    def _reach(self, share: float) -> None:
+        self._share = max(self._share, min(share, 1.0))
+        now = int(self.size * self._share)
+        if now > self._shown:
+            count, self._shown = now - self._shown, now
+            self.bay.advance(count)

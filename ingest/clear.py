@@ -6,11 +6,13 @@ bytes and bear that name. Then the name is removed and the folder synced. Promis
 """
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from io import FileIO
 
 from ingest.clear_when import When
+from ingest.media import silent
 from ingest.settle import written_now
 from ingest.submission import (
     Submission,
@@ -43,19 +45,23 @@ class Clearing:
         return now >= accessioned_at + timedelta(days=days)
 
 
-def digest_source(submission: Submission) -> Digest:
+def digest_source(submission: Submission, hear: Callable[[float], None] = silent) -> Digest:
     """Read the file once, from its medium and not from memory, and return its SHA-256.
 
+    `hear` is told how far the read is, from 0 to 1; what it raises ends it.
     Raises: SubmissionError (changed, gone, unreadable), OSError.
     """
     with open_source(submission) as source:
-        return _digest(source, submission)
+        return _digest(source, submission, hear)
 
 
-def _digest(source: FileIO, submission: Submission) -> Digest:
+def _digest(source: FileIO, submission: Submission, hear: Callable[[float], None]) -> Digest:
     digest = hasher(Algorithm.SHA256)
+    count = 0
     for block in read_open_past_cache(source.fileno()):
         digest.update(block)
+        count += len(block)
+        hear(count / max(submission.size, 1))
     check_unchanged(source, submission)
     return Digest(Algorithm.SHA256, digest.digest())
 
@@ -73,7 +79,13 @@ def verified(
     return found
 
 
-def clear(submission: Submission, receipt: bytes, centre: VerifyKey, log: VerifyKey) -> Receipt:
+def clear(
+    submission: Submission,
+    receipt: bytes,
+    centre: VerifyKey,
+    log: VerifyKey,
+    hear: Callable[[float], None] = silent,
+) -> Receipt:
     """Remove the file from its source, durably, against its receipt.
 
     From the first byte that is hashed until the name is gone, one open file is held: what is
@@ -82,7 +94,7 @@ def clear(submission: Submission, receipt: bytes, centre: VerifyKey, log: Verify
     Raises: SignatureError, CustodyError, SubmissionError; then nothing was removed.
     """
     with open_source(submission) as source:
-        original = _digest(source, submission)
+        original = _digest(source, submission, hear)
         found = verified(receipt, centre, log, original, submission.size)
         with folder_beneath(submission.root, submission.path) as (folder, name):
             if _still_named(source, folder, name, submission):

@@ -7,15 +7,18 @@ bubblewrap cannot run, resource limits and a process group remain, and `level` s
 sealed record. ffmpeg commands are built by ffmpeg-python, argument lists throughout.
 """
 
+import ctypes
 import os
 import resource
+import select
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -34,6 +37,17 @@ _FIRST_WAIT_S = 60.0
 _BYTES_PER_S = 8 << 20  # slower than any disk we were shown: the time limit grows with the file
 _LOOK_BYTES_PER_S = 1 << 20  # thirty times the usual cost of looking at pictures
 _NICE = 10
+_SET_PDEATHSIG = 1  # linux/prctl.h
+_LIBC = ctypes.CDLL(None)
+_HEARD_S = 0.2  # how long a call of `tell` may let wait for it
+_CLOSING_S = 60.0
+
+Tell = Callable[[float], None]
+"""Hears how much of a file was looked at, from 0 to 1; what it raises ends the child."""
+
+
+def silent(_share: float) -> None:
+    """Hear nothing of it."""
 
 
 class Level(StrEnum):
@@ -99,37 +113,37 @@ class Sandbox:
                 return cls(Level.BWRAP, tuple(wrap))
         return cls(Level.RLIMITS)
 
-    def look(self, file: BinaryIO, size: int, effort: Effort = USUAL) -> bytes:
+    def look(self, file: BinaryIO, size: int, effort: Effort = USUAL, tell: Tell = silent) -> bytes:
         """Return the one JSON line that the program `sandboxed/` says about the open file.
 
         A decoder that dies or hangs on the file does not take the facts of its packets with it:
-        then these are told alone. Raises: MediaToolError (timeout, crashed, too-long).
+        then these are told alone.
+        Raises: MediaToolError (timeout, crashed, too-long), and what `tell` raises.
         """
-        inside = "/sandboxed" if self.level is Level.BWRAP else str(_SANDBOXED)
-        command = [*self.wrap, *_python(), inside]
-        counting = _FIRST_WAIT_S + size / _BYTES_PER_S
-        seconds = min(effort.seconds, _FIRST_WAIT_S + size / _LOOK_BYTES_PER_S)
-        asked = ["--share", str(effort.share), "--seconds", str(seconds)]
-        asked += [] if effort.codes else ["--no-codes"]
+        words, counting, seconds = asked_of(size, effort)
         try:
-            return _run([*command, *asked], file, counting + seconds / effort.share)
+            return _run([*self.program(), *words], file, counting + seconds / effort.share, tell)
         except MediaToolError:
             file.seek(0)
-            return _run([*command, "--packets-only"], file, counting)
+            return _run([*self.program(), "--packets-only"], file, counting, tell)
 
     def poster(self, file: BinaryIO, size: int) -> bytes:
         """Return one picture of the open film as a small JPEG.
 
         Raises: MediaToolError (no-picture, too-long, timeout, crashed).
         """
-        inside = "/sandboxed" if self.level is Level.BWRAP else str(_SANDBOXED)
         seconds = _FIRST_WAIT_S + size / _BYTES_PER_S
-        answer = _run([*self.wrap, *_python(), inside, "--poster"], file, seconds)
+        answer = _run([*self.program(), "--poster"], file, seconds)
         if not answer.startswith(_JPEG[0]) or not answer.endswith(_JPEG[1]):
             raise MediaToolError("no-picture", f"{len(answer)} bytes")
         if len(answer) > _POSTER_LIMIT:
             raise MediaToolError("too-long", f"{len(answer)} bytes")
         return answer
+
+    def program(self) -> list[str]:
+        """Return the command that runs the program `sandboxed/` in here."""
+        inside = "/sandboxed" if self.level is Level.BWRAP else str(_SANDBOXED)
+        return [*self.wrap, *_python(), inside]
 
     def record(self, plan: "Plan", folder: Path) -> "Recording":
         """Start to record a camera into a folder; the caller carries the conversation.
@@ -260,7 +274,8 @@ def _bubblewrap() -> list[str]:
     bound = sorted(prefix for prefix in prefixes if not prefix.startswith("/usr/"))
     command = [bwrap, "--unshare-all", "--die-with-parent", "--new-session"]
     # First of all: an interpreter that lives below /tmp is bound into it, not hidden by it.
-    command += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]  # noqa: S108 - its own
+    # And no /proc: through its own fd/0 a child could open the original anew, to cut it off.
+    command += ["--dev", "/dev", "--tmpfs", "/tmp"]  # noqa: S108 - its own
     for folder in ("/usr", "/lib", "/lib64", "/bin", "/etc/alternatives"):
         path = Path(folder)
         if path.is_symlink():
@@ -277,7 +292,20 @@ def _bubblewrap() -> list[str]:
     return [*command, "--cap-drop", "ALL", "--chdir", "/tmp", "--"]  # noqa: S108 - its own
 
 
-def _limits(cpu_s: int) -> None:
+def asked_of(size: int, effort: Effort) -> tuple[list[str], float, float]:
+    """Return the words that ask for a look, and seconds: to count packets, and of looking."""
+    counting = _FIRST_WAIT_S + size / _BYTES_PER_S
+    seconds = min(effort.seconds, _FIRST_WAIT_S + size / _LOOK_BYTES_PER_S)
+    words = ["--share", str(effort.share), "--seconds", str(seconds)]
+    return words + ([] if effort.codes else ["--no-codes"]), counting, seconds
+
+
+def limit_child(cpu_s: int) -> None:
+    """Limit this process, which is about to become a child: memory, time, files, no writing.
+
+    It dies with the thread that started it, however that ends.
+    """
+    _LIBC.prctl(_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE, _ADDRESS_SPACE))
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s))
     resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
@@ -286,7 +314,42 @@ def _limits(cpu_s: int) -> None:
     os.nice(_NICE)
 
 
-def _run(command: Sequence[str], file: BinaryIO, limit_s: float) -> bytes:
+def answer_through(pipe: int, limit_s: float, tell: Tell) -> bytes:
+    """Return what comes through a pipe up to its end, without the lines that tell how far it is.
+
+    `tell` is called a few times a second meanwhile.
+    Raises: MediaToolError (timeout, too-long), and what `tell` raises.
+    """
+    until = time.monotonic() + limit_s
+    answer, count, share = b"", 0, 0.0
+    waiting = select.poll()
+    waiting.register(pipe, select.POLLIN)
+    while True:
+        tell(share)
+        left = until - time.monotonic()
+        if left <= 0:
+            raise MediaToolError("timeout", f"{limit_s:.0f} s")
+        if not waiting.poll(min(left, _HEARD_S) * 1000):
+            continue
+        some = os.read(pipe, 1 << 16)
+        if not some:
+            return answer
+        answer, count = answer + some, count + len(some)
+        if count > _ANSWER_LIMIT:
+            raise MediaToolError("too-long", f"{count} bytes")
+        while answer.startswith(b"~") and b"\n" in answer:
+            line, _, answer = answer.partition(b"\n")
+            share = max(share, _share(line[1:]))
+
+
+def _share(untrusted_text: bytes) -> float:
+    try:
+        return min(max(0.0, float(untrusted_text)), 1.0)  # what is no number is 0
+    except ValueError:
+        return 0.0
+
+
+def _run(command: Sequence[str], file: BinaryIO, limit_s: float, tell: Tell = silent) -> bytes:
     with subprocess.Popen(
         command,
         stdin=file,
@@ -294,21 +357,20 @@ def _run(command: Sequence[str], file: BinaryIO, limit_s: float) -> bytes:
         stderr=subprocess.DEVNULL,
         env={"PATH": "/usr/bin:/bin"},
         start_new_session=True,
-        preexec_fn=lambda: _limits(int(limit_s)),  # noqa: PLW1509 - limits must be set before exec
+        preexec_fn=lambda: limit_child(int(limit_s)),  # noqa: PLW1509 - before exec
     ) as child:
+        assert child.stdout is not None  # noqa: S101 - a pipe was asked for
         try:
-            answer, _ = child.communicate(timeout=limit_s)
+            answer = answer_through(child.stdout.fileno(), limit_s, tell)
+            child.wait(_CLOSING_S)
         except subprocess.TimeoutExpired as error:
             os.killpg(child.pid, signal.SIGKILL)
-            child.communicate()
-            raise MediaToolError("timeout", f"{limit_s:.0f} s") from error
+            raise MediaToolError("timeout", "it answered and did not end") from error
         except BaseException:
             os.killpg(child.pid, signal.SIGKILL)
             raise
     if child.returncode != 0:
         raise MediaToolError("crashed", f"exit status {child.returncode}")
-    if len(answer) > _ANSWER_LIMIT:
-        raise MediaToolError("too-long", f"{len(answer)} bytes")
     return answer
 
 

@@ -10,9 +10,9 @@ import math
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
-from ingest.media import USUAL, Effort, MediaToolError, Sandbox
+from ingest.media import USUAL, Effort, Level, MediaToolError, Tell, silent
 from storage.recording import MediaKind
 
 _BROWSER_VIDEO = {"h264", "vp8", "vp9", "av1"}
@@ -116,8 +116,25 @@ class MediaFacts:
         }
 
 
+class Looking(Protocol):
+    """A sandbox that looks at files: one of each file's own, or one for many small ones."""
+
+    @property
+    def level(self) -> Level:
+        """How well its children are shut in."""
+
+    def look(self, file: BinaryIO, size: int, effort: Effort = ..., tell: Tell = ...) -> bytes:
+        """See `Sandbox.look`."""
+
+
 def probe(
-    file: BinaryIO, size: int, sandbox: Sandbox, *, text: bool = False, effort: Effort = USUAL
+    file: BinaryIO,
+    size: int,
+    sandbox: Looking,
+    *,
+    text: bool = False,
+    effort: Effort = USUAL,
+    tell: Tell = silent,
 ) -> MediaFacts:
     """Look at an open file in the sandbox; its position afterwards is unspecified.
 
@@ -128,7 +145,7 @@ def probe(
         return _unplayable(MediaKind.UNKNOWN, "empty", sandbox)
     file.seek(0)
     try:
-        untrusted_told = json.loads(sandbox.look(file, size, effort))
+        untrusted_told = json.loads(sandbox.look(file, size, effort, tell))
     except MediaToolError as error:
         return _unplayable(MediaKind.UNKNOWN, f"tool-{error.reason}", sandbox)
     except ValueError:
@@ -136,7 +153,7 @@ def probe(
     return _facts(untrusted_told, sandbox, text=text)
 
 
-def _facts(told: dict[str, Any], sandbox: Sandbox, *, text: bool) -> MediaFacts:
+def _facts(told: dict[str, Any], sandbox: Looking, *, text: bool) -> MediaFacts:
     kind = _KINDS.get(told.get("kind", ""), MediaKind.UNKNOWN)
     if text and told.get("text") is True:
         kind = MediaKind.DOCUMENT
@@ -270,7 +287,7 @@ def _device(tags: dict[str, str]) -> str | None:
     return " ".join(part for part in parts if part) or None
 
 
-def _unplayable(kind: MediaKind, reason: str, sandbox: Sandbox) -> MediaFacts:
+def _unplayable(kind: MediaKind, reason: str, sandbox: Looking) -> MediaFacts:
     return MediaFacts(kind, None, playable=False, unplayable_reason=reason, sandbox=sandbox.level)
 
 

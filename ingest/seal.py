@@ -12,6 +12,7 @@ from io import FileIO
 
 from ingest.deliver import Centre
 from ingest.inspect import inspect
+from ingest.media import silent
 from ingest.probe import MediaFacts
 from ingest.sources.names import display
 from ingest.submission import Submission, check_unchanged, clocks, start_of
@@ -72,10 +73,11 @@ def seal(
     centre: Centre,
     entropy: Callable[[int], bytes],
     now: datetime,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[float], None] = silent,
 ) -> Sealed:
     """Read the open file once, hand its ciphertext to the centre, return the signed documents.
 
+    `progress` is told how much of the file is sealed, from 0 to 1.
     Raises: SubmissionError(reason=changed) when the file changed while it was read (nothing of
     the attempt counts then), OSError of the source, and whatever the centre raises.
     """
@@ -85,7 +87,8 @@ def seal(
         data_key=data_key,
         context=context_of(recording, by.station),
         algorithms=by.algorithms,
-        progress=progress,
+        progress=lambda count: progress(count / max(submission.size, 1)),
+        size=submission.size,
     )
     try:
         stored = centre.put_payload(recording, _apart(sealer), payload_size(submission.size))

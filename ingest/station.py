@@ -12,13 +12,23 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
 
-from ingest.bay import GREEN, Bay, BayState, Outcome, Progress, Result, conclusion, needs_person
+from ingest.bay import (
+    GREEN,
+    Bay,
+    BayState,
+    FileProgress,
+    Outcome,
+    Progress,
+    Result,
+    conclusion,
+    needs_person,
+)
 from ingest.census import Census, Enumerator, Offer, shown
 from ingest.clear import UNSURE, Clearing, clear, digest_source, verified
 from ingest.clear_when import When
@@ -26,10 +36,11 @@ from ingest.deliver import Centre
 from ingest.docking import Docking, version_of
 from ingest.journal import RECEIPTED, Entry, Journal, State
 from ingest.media import USUAL, Effort, Sandbox
-from ingest.probe import probe
+from ingest.probe import Looking, probe
 from ingest.reckoning import Reckoning
 from ingest.seal import Seal, seal
 from ingest.settle import Patience, Settled, settle, written_now
+from ingest.shared_sandbox import SharedSandbox
 from ingest.sources.names import display
 from ingest.sources.profile import SourceFacts
 from ingest.sources.volume import VolumeIdentity, identify, landed, vacant
@@ -63,6 +74,8 @@ _FOLDER = "folder"  # a fact of an entry that is being cleared: `folder_known`
 _RETRY = frozenset({"changed", "gone", "still-writing", "taken-anew", UNSURE})
 _AT_WORK = frozenset({BayState.MOUNTING, BayState.SCANNING, BayState.SEALING})
 _SHOWN_S = 0.5
+# What part of what is left of a file each phase is, for those who watch it.
+_KNOWN_PART, _LOOK_PART, SEAL_PART, _READ_PART = 0.15, 0.5, 0.9, 0.95
 _NAMED = 20  # ignored files whose names a bay shows
 # Faults of the centre as a whole: whatever is tried next would meet the same one.
 _EVERY_FILES = (
@@ -76,6 +89,13 @@ _EVERY_FILES = (
     StoreSetupError,
 )
 _PER_FILE_ROOM = frozenset({"objects", "spool"})  # a smaller file may still fit
+
+
+class StoppingError(BaseException):
+    """The station was told to stop, and what it had in hand is left as a crash would leave it.
+
+    No `Exception`: nothing that keeps a look going, whatever one file brings about, may keep this.
+    """
 
 
 @dataclass(slots=True)
@@ -97,6 +117,7 @@ class Station:
     per_hub: int = 2
     on_step: Callable[[str], None] = lambda _step: None
     listen: Callable[[Progress], None] = lambda _progress: None
+    stopping: threading.Event = field(default_factory=threading.Event)  # heard at the next block
     _reckoning: Reckoning = field(init=False)
     _enumerator: Enumerator = field(default_factory=Enumerator)
     _dockings: dict[str, Docking] = field(default_factory=dict)
@@ -144,7 +165,7 @@ class Station:
 
         Never raises for what a source, a file or the centre does: what stopped the look is the
         result of every file that it did not reach, or of the bay itself (`.`). Nothing comes of a
-        bay that is empty, or whose volume went meanwhile.
+        bay that is empty, or whose volume went meanwhile. Raises: StoppingError.
         """
         before = self._states.get(bay.name, BayState.UNKNOWN)
         progress = Progress(bay.name, self._report, before)
@@ -279,6 +300,17 @@ class Station:
 
         What is settled in this docking costs nothing more, however many there are.
         """
+        with closing(SharedSandbox(self.sandbox)) as sandbox:
+            self._take_pending(census, pending, sandbox, progress, results)
+
+    def _take_pending(
+        self,
+        census: Census,
+        pending: list[Submission],
+        sandbox: Looking,
+        progress: Progress,
+        results: list[Result],
+    ) -> None:
         writers = written_now()
         inodes = {item.path: (item.device, item.inode) for item in census.files}
         settled = self._docking(progress.bay).settled
@@ -288,12 +320,14 @@ class Station:
             known = settled.get(version_of(submission))
             if known is not None:
                 results.append(known[0])
-                progress.bytes_done += submission.size
+                progress.skip(submission.size)
             else:
                 open_elsewhere = None if writers is None else inodes[submission.path] in writers
-                results.append(self._one(submission, progress, open_elsewhere=open_elsewhere))
+                results.append(
+                    self._one(submission, progress, sandbox, open_elsewhere=open_elsewhere)
+                )
             pending.pop()
-            progress.files_done += 1
+            progress.finish_file()
 
     def _clear_what_is_due(
         self,
@@ -347,19 +381,36 @@ class Station:
             progress.show(state=BayState.CLEARED)
 
     def _one(
-        self, submission: Submission, progress: Progress, *, open_elsewhere: bool | None
+        self,
+        submission: Submission,
+        progress: Progress,
+        sandbox: Looking,
+        *,
+        open_elsewhere: bool | None,
     ) -> Result:
+        self._heed()
         progress.show(current=display(submission.path))
-        before = progress.bytes_done
+        file = FileProgress(progress, submission.size, self._heed)
 
         def walk() -> Result:
             entry = self._entry(submission)
             self.on_step("found")
-            return self._walk(entry, submission, progress, open_elsewhere=open_elsewhere)
+            return self._walk(entry, submission, Taking(file, sandbox, open_elsewhere))
 
         result = self._tried(submission, walk)
-        progress.show(bytes_done=before + submission.size)
+        if result.outcome is Outcome.WAITING:
+            file.take_back()
+        else:
+            file.finish()
         return result
+
+    def _hear(self, _share: float) -> None:
+        self._heed()
+
+    def _heed(self) -> None:
+        """Raise: StoppingError, once the station is to stop."""
+        if self.stopping.is_set():
+            raise StoppingError
 
     def _entry(self, submission: Submission) -> Entry:
         """Return the journal's entry for this file: of the bytes that were read in this docking."""
@@ -421,36 +472,29 @@ class Station:
             LOG.exception("a file of %s failed", submission.bay)
             return self._quarantine(submission, "defect", {"error": type(error).__name__})
 
-    def _walk(
-        self,
-        entry: Entry,
-        submission: Submission,
-        progress: Progress,
-        *,
-        open_elsewhere: bool | None,
-    ) -> Result:
+    def _walk(self, entry: Entry, submission: Submission, taking: "Taking") -> Result:
         docking, version = self._docking(submission.bay), version_of(submission)
         if (given_up := docking.given_up.get(version)) is not None:
             # Tried in this docking; once more would only wear the card and flood the log.
             return given_up
         if not (version in docking.checked and entry.state in RECEIPTED):
-            progress.worked = True
+            taking.file.bay.worked = True
         if entry.state in {State.CLEARED, State.GONE, State.QUARANTINED}:
             entry = self.journal.move(entry, State.WAITING, recording=None)
         if entry.state is State.SEALING:
             entry = self._undo(submission)
         if entry.state in RECEIPTED or entry.state is State.SEALED:
-            entry = self._same_bytes(entry, submission, progress)
+            entry = self._same_bytes(entry, submission, taking.file)
         if entry.state is State.WAITING:
-            settled = self._settled(submission, open_elsewhere=open_elsewhere)
+            settled = self._settled(submission, open_elsewhere=taking.open_elsewhere)
             if settled is not Settled.WHOLE:
                 reason = "still-writing" if settled is Settled.WAIT else "growing"
                 return Result(display_path(submission.path), Outcome.WAITING, reason=reason)
-            entry = self._known(entry, submission, progress) or self._seal(
-                entry, submission, progress
+            entry = self._known(entry, submission, taking.file) or self._seal(
+                entry, submission, taking
             )
         if entry.state is State.SEALED and self.centre.immediate:
-            entry = self._brought(entry, submission, progress)
+            entry = self._brought(entry, submission, taking)
         return self._result(entry, submission)
 
     def _result(self, entry: Entry, submission: Submission) -> Result:
@@ -467,7 +511,7 @@ class Station:
             docking.settled[version] = (result, entry.changed)
         return result
 
-    def _same_bytes(self, entry: Entry, submission: Submission, progress: Progress) -> Entry:
+    def _same_bytes(self, entry: Entry, submission: Submission, file: FileProgress) -> Entry:
         """Once a docking, read a known file again, from its medium.
 
         The same name, size and time may hold other bytes: FAT counts time in two seconds and
@@ -478,10 +522,10 @@ class Station:
         docking, version = self._docking(submission.bay), version_of(submission)
         if version in docking.checked:
             return entry
-        _reading(progress)
-        digest = digest_source(submission)
+        _reading(file.bay)
+        digest = digest_source(submission, file.phase(_READ_PART))
         if digest.hex != entry.sha256:
-            if digest_source(submission) != digest:
+            if digest_source(submission, file.phase(_READ_PART)) != digest:
                 raise SubmissionError(reason="unsteady")
             entry = self.journal.with_bytes(entry, digest.hex)
             docking.entries[version] = entry.id
@@ -543,13 +587,13 @@ class Station:
             age_s = max(0.0, submission.docked_at.timestamp() - submission.mtime_ns / 1e9)
         return settle(looks, name, patience, held_open=open_elsewhere, age_s=age_s)
 
-    def _known(self, entry: Entry, submission: Submission, progress: Progress) -> Entry | None:
+    def _known(self, entry: Entry, submission: Submission, file: FileProgress) -> Entry | None:
         """Return the entry as DUPLICATE if these bytes of this source hold a receipt already."""
         source, size = submission.source, submission.size
         if not (self.journal.same_size(source, size) or self.centre.holds_size(source, size)):
             return None
-        _reading(progress)
-        digest = digest_source(submission)
+        _reading(file.bay)
+        digest = digest_source(submission, file.phase(_KNOWN_PART))
         self.on_step("hashed")
         before = self.journal.with_receipt(source, digest.hex)
         if before is not None and self.centre.still_holds(source, digest) is False:
@@ -566,23 +610,24 @@ class Station:
             facts={"recording": found.recording},
         )
 
-    def _seal(self, entry: Entry, submission: Submission, progress: Progress) -> Entry:
+    def _seal(self, entry: Entry, submission: Submission, taking: "Taking") -> Entry:
         self.centre.check_room(payload_size(submission.size))  # before anything is read
         recording = new_recording_id(self.clock(), self.entropy(10))
-        done = progress.bytes_done
-        _reading(progress)
+        file = taking.file
+        _reading(file.bay)
         with open_source(submission) as source:
             media = probe(
                 source,
                 submission.size,
-                self.sandbox,
+                taking.sandbox,
                 text=_is_text(submission.path),
                 effort=self.effort,
+                tell=file.phase(_LOOK_PART),
             )
             source.seek(0)
             entry = self.journal.move(entry, State.SEALING, recording=recording)
             self.on_step("sealing")
-            progress.show(state=BayState.SEALING)
+            file.bay.show(state=BayState.SEALING)
             sealed = seal(
                 submission,
                 source,
@@ -592,7 +637,7 @@ class Station:
                 centre=self.centre,
                 entropy=self.entropy,
                 now=self.clock(),
-                progress=lambda count: progress.show(bytes_done=done + count),
+                progress=file.phase(SEAL_PART),
             )
         self.on_step("payload-delivered")
         entry = self.journal.move(
@@ -605,7 +650,7 @@ class Station:
         self.on_step("sealed")
         return entry
 
-    def _brought(self, entry: Entry, submission: Submission, progress: Progress) -> Entry:
+    def _brought(self, entry: Entry, submission: Submission, taking: "Taking") -> Entry:
         """Deliver a sealed entry whose source is docked; where that fails for good, seal it anew.
 
         Once in a process: a fault that comes back is the file's, or the centre's, and is told.
@@ -621,7 +666,7 @@ class Station:
                 entry = self._give_up(entry)
             except ConflictError:
                 raise error from None
-        return self.deliver(self._seal(entry, submission, progress))
+        return self.deliver(self._seal(entry, submission, taking))
 
     def deliver(self, entry: Entry) -> Entry:
         """Bring a sealed entry to the centre and keep its verified receipt.
@@ -693,7 +738,7 @@ class Station:
     def _remove(self, submission: Submission, entry: Entry) -> None:
         """Unlink the source against the receipt. Raises: SubmissionError, and as `clear`."""
         try:
-            clear(submission, entry.receipt or b"", self.centre_key, self.log_key)
+            clear(submission, entry.receipt or b"", self.centre_key, self.log_key, self._hear)
         except SubmissionError as error:
             if error.facts.get("reason") != UNSURE:  # else the next look finds out
                 self.journal.move(entry, State.ACCESSIONED)
@@ -702,7 +747,7 @@ class Station:
             # Other bytes than the receipt's are another recording, which the next look takes.
             self._docking(submission.bay).reopen(version_of(submission))
             self.journal.move(entry, State.ACCESSIONED)
-            if digest_source(submission).hex == entry.sha256:
+            if digest_source(submission, self._hear).hex == entry.sha256:
                 raise  # the bytes are the same, so the receipt is not good: a person must look
             raise SubmissionError(reason="changed") from error
 
@@ -831,7 +876,9 @@ class Station:
         """Pass progress on; the journal's row for screens is written at most twice a second.
 
         A bay at rest is looked at in silence: nothing of it changes until it is at work again.
+        Raises: StoppingError: whoever shows how far it is hears here that it shall stop.
         """
+        self._heed()
         same = self._states.get(progress.bay) is progress.state
         moving = same and progress.current is not None
         if moving and progress.state not in _AT_WORK:
@@ -856,6 +903,15 @@ class Station:
                 facts=progress.facts,
             )
             self._states[progress.bay] = progress.state
+
+
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """What it takes to take one file: who hears how far it is, a sandbox, whether it is open."""
+
+    file: FileProgress
+    sandbox: Looking
+    open_elsewhere: bool | None
 
 
 def display_path(path: bytes) -> str:

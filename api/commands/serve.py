@@ -4,9 +4,9 @@ import gc
 import logging
 import socket
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -17,6 +17,7 @@ from api import wiring
 from api.app import create_app
 from api.commands.help import Json
 from api.commands.terminal import ERR, say_json
+from api.ending import WITHIN_S, Ending, leave, stop_all
 from api.listening import bind_port
 from api.outages import Outages
 from api.reconcile import start_jobs
@@ -25,6 +26,8 @@ from api.settings import Settings
 from api.wiring import Office, StationBusyError
 from api.worker import News, Publisher, Standby, Worker
 from ingest.bay import Bay, Result
+
+_REQUESTS_S = 5  # for requests under way, where a service may take its time
 
 
 def serve(
@@ -47,28 +50,19 @@ def serve(
     )
     service = Service.over(office)
     publisher = Publisher(service.checkpoint, tell=service.readiness.tell_publishing)
-    ends: list[Callable[[], None]] = []
+    parts: list[Callable[..., bool]] = [worker.stop, publisher.stop]
 
     def start() -> None:
         worker.start()
         publisher.start()
         if settings.jobs:
-            ends.append(start_jobs(office))
+            parts.append(start_jobs(office))
 
-    def stop() -> None:
-        for end in ends:
-            end()
-        worker.stop()
-        publisher.stop()
-
-    app = create_app(service, start, stop)
+    app = create_app(service, start)
     ERR.print(f"控制台 console: http://{host}:{port}/  (Ctrl-C 停止)")
     if not service.identity.anyone():
         ERR.print("还没有帐号,请先运行: liuhen accounts add  (no account yet)")
-    try:
-        _run(app, sockets, settings)
-    finally:
-        office.close()
+    _run(app, sockets, office, parts)
 
 
 def centre(
@@ -90,16 +84,9 @@ def centre(
         publisher.start()
         standby.start()
 
-    def stop() -> None:
-        standby.stop()
-        publisher.stop()
-
-    app = create_app(service, start, stop)
+    app = create_app(service, start)
     ERR.print(f"县中心 centre: http://{host}:{port}/  (Ctrl-C 停止)")
-    try:
-        _run(app, sockets, settings)
-    finally:
-        office.close()
+    _run(app, sockets, office, [standby.stop, publisher.stop], _REQUESTS_S + WITHIN_S)
 
 
 def _shift(office: Office) -> Worker | None:
@@ -127,23 +114,51 @@ def found(
         say_json({"ready": True})
 
 
-def _run(app: FastAPI, sockets: list[socket.socket], settings: Settings) -> None:
+class _Server(uvicorn.Server):
+    """The server, whose end is the end of all that runs beside it."""
+
+    def __init__(self, config: uvicorn.Config, ending: Ending) -> None:
+        super().__init__(config)
+        self._ending = ending
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Take a signal: whoever works beside the server hears it at once."""
+        self._ending.hear(sig)
+        super().handle_exit(sig, frame)
+
+
+def _run(
+    app: FastAPI,
+    sockets: list[socket.socket],
+    office: Office,
+    parts: Sequence[Callable[..., bool]],
+    within_s: float = WITHIN_S,
+) -> None:
+    """Serve until told to stop; `parts` are how to stop what runs beside: seconds in, ended out."""
     gc.collect()
     gc.freeze()  # what is there now stays: the collector need not look at it again and again
+    settings = office.settings
     config = uvicorn.Config(
         app,
         log_config=None,  # as everything else is logged
         log_level="warning",
         server_header=False,
         access_log=False,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=_REQUESTS_S,
         timeout_keep_alive=75,
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=settings.tls_key,
     )
-    server = uvicorn.Server(config)
-    with suppress(KeyboardInterrupt):  # it was asked to stop, and has stopped
-        server.run(sockets)
+
+    def tell() -> None:
+        for part in parts:
+            part(0)
+
+    server = _Server(config, Ending(tell, within_s=within_s))
+    server.run(sockets)
+    if server.started and not stop_all(parts):
+        leave(0)  # somebody still works over what would be closed
+    office.close()
     if not server.started:
         raise typer.Exit(1)
 

@@ -6,7 +6,6 @@ an embedded office, whose bays are watched without the service.
 
 import logging
 import random
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -20,12 +19,13 @@ from api.commands.help import Commands, Json
 from api.commands.serve import log_to_stderr
 from api.commands.terminal import ERR, OUT, bay_bars, say_json, say_result
 from api.console.screen_page import showing
+from api.ending import Ending, leave, stop_all
 from api.problems import alarm_zh, reason_zh, result_zh
 from api.screen import Screen
 from api.settings import Settings
 from api.station_home import StationHome
 from api.wiring import Office, recorders_of
-from api.worker import News, Worker
+from api.worker import News, Worker, join
 from ingest.bay import Bay, Result
 from storage.errors import LiuhenError
 
@@ -45,13 +45,10 @@ def station(context: typer.Context) -> None:
         ERR.print("没有设置仓位:请在 liuhen.toml 写明 [bays] (no bays are configured)")
         raise typer.Exit(2)
     log_to_stderr()
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
     if station_home.enrolled(settings.home):
-        _remote(settings, stop)
+        _remote(settings)
     else:
-        _embedded(settings, stop)
+        _embedded(settings)
 
 
 @app.command()
@@ -96,20 +93,28 @@ def status(
         OUT.print(f"[red]告警[/red] {alarm_zh(alarm)}")
 
 
-def _remote(settings: Settings, stop: threading.Event) -> None:
+def _remote(settings: Settings) -> None:
+    stop = threading.Event()
     with bay_bars() as listen:
         home = StationHome.open(settings, listen)
         recorders = recorders_of(settings, home.station.sandbox, home.journal, home.clock)
         worker = Worker(home.station, home.bays(), settings.sweep_s, _print_news(), recorders)
         screen = Screen(settings, home.journal, home.clock, time.monotonic, home)
+        courier = threading.Thread(target=_deliver, args=(home, stop), name="delivery", daemon=True)
+
+        def tell() -> None:
+            worker.tell()
+            stop.set()
+
+        ending = Ending(tell)
         worker.start()
-        courier = threading.Thread(target=_deliver, args=(home, stop), name="delivery")
         courier.start()
         with showing(screen, settings.screen_port, LOG.info):
-            stop.wait()
-        worker.stop()
-        courier.join()
-        home.close()
+            ending.wait()
+        ended = stop_all([worker.stop, lambda seconds: join([courier], seconds)])
+    if not ended:
+        leave(0)  # somebody still works over what would be closed
+    home.close()
 
 
 def _deliver(home: StationHome, stop: threading.Event) -> None:
@@ -137,7 +142,7 @@ def _deliver(home: StationHome, stop: threading.Event) -> None:
         stop.wait(wait)
 
 
-def _embedded(settings: Settings, stop: threading.Event) -> None:
+def _embedded(settings: Settings) -> None:
     office = Office.open(settings)
     with bay_bars() as listen:
         station, recorders = office.station(listen), office.recorders()
@@ -145,10 +150,13 @@ def _embedded(settings: Settings, stop: threading.Event) -> None:
             station, [*office.bays(), office.handed_in], settings.sweep_s, _print_news(), recorders
         )
         screen = Screen(settings, office.journal, office.clock, time.monotonic)
+        ending = Ending(worker.tell)
         worker.start()
         with showing(screen, settings.screen_port, LOG.info):
-            stop.wait()
-        worker.stop()
+            ending.wait()
+        ended = stop_all([worker.stop])
+    if not ended:
+        leave(0)  # somebody still works over what would be closed
     office.close()
 
 

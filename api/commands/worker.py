@@ -1,12 +1,12 @@
 """`liuhen worker`: do jobs, and nothing else, until told to stop. Start as many as are needed."""
 
-import signal
 from typing import Annotated
 
 import typer
 
 from api.commands.serve import log_to_stderr
 from api.commands.terminal import ERR
+from api.ending import Ending
 from api.reconcile import Workers
 from api.settings import Settings
 from api.wiring import Office
@@ -22,8 +22,7 @@ def worker(
     office = Office.open(Settings())
     log_to_stderr(office)
     workers = Workers(office, name)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: workers.stop())
+    Ending(workers.stop)
     try:
         workers.run(lambda: ERR.print(f"后台作业 worker {name}: 已就绪 ready"))
     finally:

@@ -9,7 +9,7 @@ listen to sound take theirs (`pictures.py`, `sounds.py`).
 
 import codecs
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 import av
@@ -64,8 +64,18 @@ def is_text(head: bytes) -> bool:
     return False
 
 
-def look(file: BinaryIO, pace: Pace, *, decode: bool = True, codes: bool = True) -> dict[str, Any]:
-    """Return all facts about the open file; without `decode` those that packets alone tell."""
+def look(
+    file: BinaryIO,
+    pace: Pace,
+    passed: Callable[[], None],
+    *,
+    decode: bool = True,
+    codes: bool = True,
+) -> dict[str, Any]:
+    """Return all facts about the open file; without `decode` those that packets alone tell.
+
+    `passed` is called for each packet.
+    """
     size = os.fstat(file.fileno()).st_size
     head = file.read(1024)
     demuxer, kind = sniff(head)
@@ -80,7 +90,7 @@ def look(file: BinaryIO, pace: Pace, *, decode: bool = True, codes: bool = True)
         with opened(file, demuxer) as container:
             told |= headers(container)
             watchers = watchers_of(container, kind, pace, finder) if decode else {}
-            done = walk(container, told["tracks"], watchers)
+            done = walk(container, told["tracks"], watchers, passed)
             told["stopped"] = done.stopped
             for index, watcher in watchers.items():
                 watcher.end()

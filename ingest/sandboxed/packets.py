@@ -10,7 +10,7 @@ import bisect
 import itertools
 import math
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -120,7 +120,12 @@ def track(stream: Any) -> dict[str, Any]:
     return told
 
 
-def walk(container: Any, tracks: list[dict[str, Any]], watchers: Mapping[int, Watcher]) -> Walk:
+def walk(
+    container: Any,
+    tracks: list[dict[str, Any]],
+    watchers: Mapping[int, Watcher],
+    passed: Callable[[], None] = lambda: None,
+) -> Walk:
     """Count every packet into its track, hand it to its watcher, and find the breaks."""
     streams = list(container.streams)[:MAX_STREAMS]
     lines = {stream.index: Line() for stream in streams}
@@ -128,6 +133,7 @@ def walk(container: Any, tracks: list[dict[str, Any]], watchers: Mapping[int, Wa
     total = 0
     try:
         for packet in passing(container, streams):
+            passed()
             index = packet.stream_index
             if packet.size == 0 or index not in lines:
                 continue

@@ -60,8 +60,11 @@ class Sealer:
         context: bytes,
         algorithms: Sequence[Algorithm] = (Algorithm.SHA256,),
         progress: Callable[[int], None] | None = None,
+        size: int = BLOCK,
     ) -> None:
+        """`size` is about how many bytes will come: small files get small buffers."""
         self._source = source
+        self._block = min(BLOCK, -(-max(size, 1) // CHUNK) * CHUNK)
         self._encryptor = Cobblestone256Encryptor(data_key, context)
         self._lanes = [_Lane(algorithm) for algorithm in algorithms]
         self._progress = progress
@@ -69,8 +72,8 @@ class Sealer:
         self.digests: dict[Algorithm, Digest] = {}
 
     def __iter__(self) -> Iterator[bytes | memoryview]:
-        buffers = [memoryview(bytearray(BLOCK)) for _ in range(_BUFFERS)]
-        sealed = memoryview(bytearray(payload_size(BLOCK + CHUNK)))  # and what was held back
+        buffers = [memoryview(bytearray(self._block)) for _ in range(_BUFFERS)]
+        sealed = memoryview(bytearray(payload_size(self._block + CHUNK)))  # and what was held back
         for lane in self._lanes:
             lane.start()
         try:

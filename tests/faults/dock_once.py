@@ -17,6 +17,7 @@ from api.wiring import Office
 from ingest.bay import BayState, Progress
 from ingest.clear import When
 from ingest.settle import Patience
+from ingest.station import SEAL_PART
 from tests.office import settings_for
 
 PTRACE_FORBIDDEN = 77
@@ -33,9 +34,15 @@ def main(folder: Path, step: str = "", occurrence: int = 1) -> None:
         if name == step and seen[name] == occurrence:
             os.kill(os.getpid(), signal.SIGKILL)
 
+    looked_at: list[int] = []  # what is shown of the bay's one file before its payload is read
+
     def listen(progress: Progress) -> None:
-        reading = progress.state is BayState.SEALING and progress.bytes_done > 0
-        if amid is not None and reading and progress.bytes_done >= amid:
+        if amid is None or progress.state is not BayState.SEALING:
+            return
+        looked_at.append(progress.bytes_done)
+        read = progress.bytes_done - looked_at[0]
+        whole = SEAL_PART * (progress.bytes_total - looked_at[0])
+        if read and read * progress.bytes_total >= amid * whole:
             os.kill(os.getpid(), signal.SIGKILL)
 
     if step.startswith("before@"):
