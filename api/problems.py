@@ -908,6 +908,20 @@ TABLE: dict[str, Words] = {
         "请改正规则文件后重新启动。",
         "Correct the file and start again.",
     ),
+    "area-name": Words(
+        422,
+        "“{name}”不能作为县(区)或者乡镇的名称。",
+        "{name} is no name of a county or a township.",
+        "请用 2 到 40 个汉字、字母或数字,如 青龙满族自治县;不能含 / 等符号,也不能是 all。",
+        "Give 2 to 40 letters or digits; no signs such as /, and not `all`.",
+    ),
+    "edition-exists": Words(
+        409,
+        "文件 {file} 已经存在,没有改动。",
+        "The file {file} exists already and was left as it is.",
+        "请直接修改该文件,或用 --out 指明另一个目录或文件。",
+        "Edit that file, or name another folder or file by --out.",
+    ),
     "submission": Words(
         422,
         "这个文件现在不能采集。",

@@ -15,6 +15,7 @@ from api.settings import Settings
 from api.wiring import clock, look_at_home, open_catalogue, software
 from ingest.media import Sandbox, tool_versions
 from policies.rulebook import SHIPPED, RuleError, load
+from policies.wording import national_rules_only
 from storage.errors import LiuhenError, NoOfficeError, StationHomeError
 from storage.vault.folder_objects import set_immutable
 from storage.vault.keys import KeyRing
@@ -63,7 +64,9 @@ def _examined(settings: Settings) -> Iterator[Told]:
     yield from _home(settings)
     try:
         rules = load(settings.rulebook or SHIPPED, settings.county)
-        yield Told("rulebook", good=True, zh=f"{len(rules.rules)} 条规则")
+        area = rules.without_edition
+        more = f";{national_rules_only(area)[0]}请运行 liuhen rules new {area}" if area else ""
+        yield Told("rulebook", good=not area, zh=f"{len(rules.rules)} 条规则{more}")
     except RuleError as error:
         yield Told("rulebook", good=False, zh=str(error), serious=True)
     for name, root in {**settings.bays, **settings.landing}.items():
