@@ -13,6 +13,7 @@ from policies.rules import Rulebook
 from policies.stages import STAGE_ZH, Stage, next_stages
 from policies.terms import APPROVER_EN, APPROVER_ZH, WAIVER_ZH, Approver, WaiverReason
 from policies.waivers import OBJECTION_ZH
+from policies.wording import national_rules_only
 from storage.catalogue import cases, people
 from storage.catalogue.tables import CaseRow
 from storage.catalogue.unit_of_work import View
@@ -73,7 +74,10 @@ def moves(session: View, row: CaseRow, rulebook: Rulebook, at: datetime) -> list
 
 
 def explanation(session: View, row: CaseRow, rulebook: Rulebook, at: datetime) -> ExplanationOut:
-    """Explain why a case may, or may not, go on from where it stands."""
+    """Explain why a case may, or may not, go on from where it stands.
+
+    It says so where the county has no edition of its own, so that only national rules were asked.
+    """
     stage = Stage(row.stage)
     seen: dict[tuple[str, str], Finding] = {}
     for target in next_stages(stage, Stage(row.returns_to) if row.returns_to else None):
@@ -81,6 +85,8 @@ def explanation(session: View, row: CaseRow, rulebook: Rulebook, at: datetime) -
             seen.setdefault((one.subject, one.rule), one)
     told = sorted(seen.values(), key=lambda one: (not one.blocks, one.passed, one.rule))
     possible = moves(session, row, rulebook, at)
+    area = rulebook.without_edition
+    notes = [national_rules_only(area)] if area else []
     return ExplanationOut(
         case=row.id,
         number=row.number,
@@ -88,8 +94,8 @@ def explanation(session: View, row: CaseRow, rulebook: Rulebook, at: datetime) -
         stage_zh=STAGE_ZH[stage],
         moves=possible,
         findings=[finding(one) for one in told],
-        zh=[_move_zh(one) for one in possible],
-        en=[_move_en(one) for one in possible],
+        zh=[*(_move_zh(one) for one in possible), *(zh for zh, _en in notes)],
+        en=[*(_move_en(one) for one in possible), *(en for _zh, en in notes)],
     )
 
 

@@ -917,6 +917,50 @@ TABLE: dict[str, Words] = {
         "请改正规则文件后重新启动。",
         "Correct the file and start again.",
     ),
+    "origin-changed": Words(
+        503,
+        "监管链日志正在改用(或已改用)名称 {origin},本进程仍用旧名称 {found},不再签名。",
+        "The log goes on under {origin}; this process knows {found} and signs nothing.",
+        "请重新启动服务;更名中断的,请再次运行 liuhen log rename-origin。",
+        "Start the service again; if the change was cut short: liuhen log rename-origin.",
+    ),
+    "origin-name": Words(
+        422,
+        "“{origin}”不能作为监管链日志的名称。",
+        "{origin} cannot name a custody log.",
+        "请用本单位独有的名称,如 sfj.xinglong.example/custody(字母、数字和 . - _ ~ /,不含 https://);"
+        "liuhen.invalid/custody 是旧的共用名称,不能再用。",
+        "Give one that is yours alone, such as sfj.xinglong.example/custody (letters, digits,"
+        " . - _ ~ /, without https://); liuhen.invalid/custody was everybody's.",
+    ),
+    "origin-used": Words(
+        409,
+        "监管链日志现在或者曾经使用名称 {origin},没有改动。",
+        "The log bears, or bore, the origin {origin}; nothing was changed.",
+        "请换一个从未用过的名称。",
+        "Give an origin that it never had.",
+    ),
+    "origin-begun": Words(
+        409,
+        "改用名称 {origin} 的操作没有做完。",
+        "The change to the origin {origin} was begun and is not finished.",
+        "请先运行 liuhen log rename-origin {origin},做完这一次更名。",
+        "Finish that first: liuhen log rename-origin {origin}",
+    ),
+    "area-name": Words(
+        422,
+        "“{name}”不能作为县(区)或者乡镇的名称。",
+        "{name} is no name of a county or a township.",
+        "请用 2 到 40 个汉字、字母或数字,如 青龙满族自治县;不能含 / 等符号,也不能是 all。",
+        "Give 2 to 40 letters or digits; no signs such as /, and not `all`.",
+    ),
+    "edition-exists": Words(
+        409,
+        "文件 {file} 已经存在,没有改动。",
+        "The file {file} exists already and was left as it is.",
+        "请直接修改该文件,或用 --out 指明另一个目录或文件。",
+        "Edit that file, or name another folder or file by --out.",
+    ),
     "submission": Words(
         422,
         "这个文件现在不能采集。",

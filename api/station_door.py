@@ -11,6 +11,7 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any
@@ -25,6 +26,8 @@ from api.wiring import Office
 from ingest.counter import Counter
 from storage import canonical
 from storage.catalogue import enrolment, people
+from storage.catalogue.log_origin import origin_changes
+from storage.catalogue.publish import publish
 from storage.catalogue.station_tables import EnrolmentRow
 from storage.custody.event import Outcome, PremisType
 from storage.digest import Digest
@@ -83,6 +86,20 @@ def centre_keys(office: Office) -> dict[str, Any]:
         "centre": ring.verifying("centre").to_json(),
         "log": ring.verifying("log").to_json(),
         "recipients": [key.to_json() for key in ring.recipients],
+    }
+
+
+def log_origins(office: Office) -> dict[str, Any]:
+    """Return the log's public key with its origins, and the entries of every change with proofs.
+
+    A station that knows an earlier origin follows by them (`storage/custody/origin.py`).
+    """
+    head = publish(office.catalogue, office.signer, office.settings.home / "log")
+    with office.catalogue.read() as session:
+        changes = origin_changes(session, head)
+    return {
+        "log": office.ring.verifying("log").to_json(),
+        "changes": [one.to_json() for one in changes],
     }
 
 
@@ -156,7 +173,7 @@ def token(office: Office, assertion: str) -> tuple[str, int]:
         claims = jwt.decode(assertion, options={"verify_signature": False})
         with office.catalogue.read() as session:
             row = enrolment.by_key(session, str(claims["sub"]), str(header["kid"]))
-        _verify(assertion, row, office.ring.verifying("log").name)
+        _verify(assertion, row, office.ring.verifying("log").names)
         issued, ends, name = float(claims["iat"]), float(claims["exp"]), str(claims["jti"])
     except (jwt.InvalidTokenError, *_NO_ASSERTION) as error:
         raise EnrolmentError("assertion") from error
@@ -199,7 +216,7 @@ def _key_in(document: str) -> VerifyKey:
         raise EnrolmentError("key") from error
 
 
-def _verify(assertion: str, row: EnrolmentRow, audience: str) -> None:
+def _verify(assertion: str, row: EnrolmentRow, audience: Sequence[str]) -> None:
     """Check the signature and for whom it is; when it was made is `_timely`'s."""
     key = enrolment.key_of(row)
     if key is None:

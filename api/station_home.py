@@ -8,9 +8,10 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,13 @@ from ingest.spool import Spool
 from ingest.station import Station
 from storage import canonical
 from storage.catalogue.journal import BayRow, JournalStore
+from storage.custody.origin import OriginChange, follow_origin
 from storage.digest import Algorithm
 from storage.durable import place
-from storage.errors import EnrolmentError, KeyRingError, LiuhenError
+from storage.errors import EnrolmentError, KeyRingError, LiuhenError, SignatureError
 from storage.signing import SigningKey, VerifyKey, sign_document
 from storage.vault.folder_objects import FolderObjects
-from storage.vault.keys import KeyRing, SealKey, write_station_ring
+from storage.vault.keys import KeyRing, SealKey, keep_log_key, write_station_ring
 
 CA = "centre.pem"
 _GIB = 1 << 30
@@ -175,7 +177,7 @@ class StationHome:
                 Wire(Address(enrolment["url"], ca), settings.centre_timeout_s),
                 name,
                 key,
-                log.name,
+                log.names,
                 now,
                 entropy,
             ),
@@ -210,6 +212,7 @@ class StationHome:
             listen=listen,
         )
         station.recover()
+        centre.learn_origins = partial(_follow_log, home, station, centre)
         delivery = Delivery(station, centre, now, settings.streams)
         return cls(
             settings,
@@ -273,6 +276,24 @@ class StationHome:
         self.centre.client.wire.close()
         self.journal.close()
         os.close(self._lock)
+
+
+def _follow_log(
+    home: Path, station: Station, centre: RemoteCentre, told: Mapping[str, Any]
+) -> None:
+    """Know the custody log under its origin of today, once it proved that it changed to it.
+
+    Raises: SignatureError, CustodyError, KeyRingError.
+    """
+    known = station.log_key
+    try:
+        key = VerifyKey.from_json(told["log"])
+        changes = [OriginChange.from_json(one) for one in told["changes"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise SignatureError(problem="no origins of the log") from error
+    followed = follow_origin(known, key, changes[len(known.former) :])
+    keep_log_key(home / "keys", followed)
+    station.log_key, centre.client.origins = followed, followed.names
 
 
 def bay_names(settings: Settings) -> list[str]:

@@ -422,8 +422,9 @@ class Office:
         home, ring = settings.home, KeyRing.load(settings.keys)
         catalogue.migrate()
         objects, known_store = open_store(settings, catalogue)
-        origin = ring.verifying("log").name
-        signer = LogSigner(ring.signing("log"), origin, home / "log-signer" / "head")
+        log = ring.verifying("log")
+        state = home / "log-signer" / "head"
+        signer = LogSigner(ring.signing("log"), log.name, state, log.former)
         rulebook = load(settings.rulebook or SHIPPED, settings.county)
         centre = LocalCentre(
             catalogue=catalogue,

@@ -229,7 +229,7 @@ class CentreClient:
     wire: Wire
     station: str
     key: SigningKey
-    audience: str
+    origins: tuple[str, ...]  # of the custody log, today's last
     clock: CentreClock
     entropy: Callable[[int], bytes]
     _token: tuple[str, datetime] | None = None
@@ -344,7 +344,7 @@ class CentreClient:
         claims = {
             "iss": self.station,
             "sub": self.station,
-            "aud": self.audience,
+            "aud": self.origins[-1],
             "iat": int(now.timestamp()),
             "exp": int((now + _ASSERTION).timestamp()),
             "jti": self.entropy(16).hex(),

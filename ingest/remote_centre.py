@@ -16,8 +16,10 @@ from ingest.centre_client import SLICE, SMALL, CentreAwayError, CentreClient, Ce
 from ingest.journal import Journal
 from ingest.spool import Spool
 from storage import canonical
+from storage.custody.checkpoint import untrusted_checkpoint
+from storage.custody.proof import Proof
 from storage.digest import Algorithm, Digest
-from storage.errors import SignatureError, SubmissionError
+from storage.errors import LiuhenError, SignatureError, SubmissionError
 from storage.recording import RecordingId
 from storage.vault.objects import LARGEST, Block, Stored
 
@@ -38,6 +40,7 @@ class RemoteCentre:
     monotonic: Callable[[], float]
     on_step: Callable[[str], None] = lambda _step: None
     sent: Callable[[int], None] = lambda _bytes: None
+    learn_origins: Callable[[Mapping[str, Any]], None] = lambda _told: None
     immediate: bool = False
     _away_until: float = field(default=0.0)
     _begun: set[RecordingId] = field(default_factory=set)
@@ -52,7 +55,10 @@ class RemoteCentre:
         receipt = self._if_there("/receipts", {"source": source, "sha256": original.hex}).get(
             "receipt"
         )
-        return receipt.encode() if isinstance(receipt, str) else None
+        if not isinstance(receipt, str):
+            return None
+        self._follow_log(receipt.encode())
+        return receipt.encode()
 
     def still_holds(self, source: str, original: Digest) -> bool | None:
         """See Centre.still_holds; None while the centre is away or does not take our word."""
@@ -100,7 +106,21 @@ class RemoteCentre:
         receipt = told.get("receipt")
         if not isinstance(receipt, str):
             raise SignatureError(problem="no receipt")
+        self._follow_log(receipt.encode())
         return receipt.encode()
+
+    def _follow_log(self, untrusted_receipt: bytes) -> None:
+        """Ask what became of the log where a receipt stands under an origin that we do not know.
+
+        Whether the receipt is good is not looked at here.
+        """
+        try:
+            proof = Proof.parse(canonical.decode(untrusted_receipt)["body"]["proof"])
+            origin = untrusted_checkpoint(proof.checkpoint).origin
+        except (LiuhenError, KeyError, TypeError, AttributeError):
+            return
+        if origin not in self.client.origins:
+            self.learn_origins(self.client.ask("GET", "/log-origins"))
 
     def discard(self, recording: RecordingId) -> None:
         """See Centre.discard: an attempt that was not delivered is only here."""

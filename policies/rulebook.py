@@ -147,19 +147,22 @@ _ARTICLE = re.compile(r"(?:附件 )?第([〇一二三四五六七八九十百]+)
 
 
 def load(folder: Path = SHIPPED, area: str | None = None) -> Rulebook:
-    """Read every edition in a folder and return the rules of one area, those of `all` included.
+    """Read every edition in a folder (or one file) and return the rules of one area and of `all`.
 
+    An area without an edition of its own is judged by those of `all` (`Rulebook.without_edition`).
     Without `area` there must be one area only, beside `all`.
     Raises: RuleError with file and line for anything that is not exactly as documented.
     """
     rules: list[Rule] = []
     editions: list[Edition] = []
     owners: dict[str, str] = {}
-    read = [_Reader(path) for path in sorted(folder.glob("*.yaml"))]
+    files = [folder] if folder.is_file() else sorted(folder.glob("*.yaml"))
+    read = [_Reader(path) for path in files]
+    national = any(one.edition.area == EVERYWHERE for one in read)
     areas = {one.edition.area for one in read} - {EVERYWHERE}
     if area is None and len(areas) > 1:
         raise RuleError(str(folder), 0, f"several areas, name one: {', '.join(sorted(areas))}")
-    if area is not None and areas and area not in areas:
+    if area is not None and areas and area not in areas and not national:
         raise RuleError(str(folder), 0, f"no edition for {area}")
     for one in read:
         if area is None or one.edition.area in {area, EVERYWHERE}:
@@ -175,7 +178,7 @@ def load(folder: Path = SHIPPED, area: str | None = None) -> Rulebook:
         if (rule.id, rule.effective_from) in seen:
             raise RuleError(str(folder), 0, f"rule {rule.id} stands twice for the same day")
         seen.add((rule.id, rule.effective_from))
-    return Rulebook(tuple(rules), tuple(editions))
+    return Rulebook(tuple(rules), tuple(editions), area)
 
 
 def areas_of(folder: Path, area: str) -> dict[str, bytes]:

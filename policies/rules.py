@@ -117,10 +117,17 @@ class Edition:
 
 @dataclass(frozen=True, slots=True)
 class Rulebook:
-    """All rules that hold in one area, of all editions that were loaded."""
+    """All rules that hold in one area (`area`), of all editions that were loaded."""
 
     rules: tuple[Rule, ...]
     editions: tuple[Edition, ...] = ()
+    area: str | None = None
+
+    @property
+    def without_edition(self) -> str | None:
+        """The area, where no edition is its own: only the rules of everywhere hold there."""
+        own = any(edition.area == self.area for edition in self.editions)
+        return None if own else self.area
 
     def rule(self, rule_id: str) -> Rule | None:
         """Return the newest rule of that id."""

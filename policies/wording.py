@@ -76,3 +76,10 @@ def _interval(span: Span, day: datetime | None, to: str) -> str:
     first = clock(start) if start.date() == known else day_and_clock(start)
     last = clock(end) if end.date() == start.date() else day_and_clock(end)
     return f"{first}{to}{last}"
+
+
+def national_rules_only(area: str) -> tuple[str, str]:
+    """Return the sentence that a county is judged by national rules alone: Chinese, English."""
+    zh = f"只适用国家规则:规则库里没有“{area}”的版本,本县文件的要求没有检查。"
+    en = f"Only national rules apply: no edition for {area}; the county's own text is not checked."
+    return zh, en

@@ -141,6 +141,12 @@ class CustodyError(LiuhenError):
     code = "custody"
 
 
+class OriginChangedError(CustodyError):
+    """The custody log goes on, or is to go on, under another origin than this process knows."""
+
+    code = "origin-changed"
+
+
 class CatalogueBusyError(LiuhenError):
     """The database is locked by another writer for longer than we wait."""
 

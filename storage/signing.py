@@ -25,36 +25,81 @@ _BODY, _SIGNATURES = b'{"body":', b',"signatures":'
 
 
 @dataclass(frozen=True, slots=True)
+class FormerOrigin:
+    """An origin that a custody log gave up, and its last head under it (`custody/origin.py`)."""
+
+    origin: str
+    size: int
+    root: bytes
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {
+            "origin": self.origin,
+            "size": self.size,
+            "root": base64.b64encode(self.root).decode(),
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Read `to_json`. Raises: KeyError, TypeError, ValueError."""
+        former = cls(
+            document["origin"], document["size"], base64.b64decode(document["root"], validate=True)
+        )
+        if former.to_json() != document or isinstance(former.size, bool) or former.size < 0:
+            raise ValueError("former origin")
+        return former
+
+
+@dataclass(frozen=True, slots=True)
 class VerifyKey:
-    """The public half of a signer: raw Ed25519 (32 bytes) and ML-DSA-44 (1312 bytes) keys."""
+    """The public half of a signer: raw Ed25519 (32 bytes) and ML-DSA-44 (1312 bytes) keys.
+
+    A custody log's key may have signed under other names before: `former`, oldest first.
+    """
 
     name: str
     ed25519: bytes
     ml_dsa_44: bytes
+    former: tuple[FormerOrigin, ...] = ()
 
     @property
     def kid(self) -> str:
         """First 16 hex digits of SHA-256 over both public keys."""
         return hashlib.sha256(self.ed25519 + self.ml_dsa_44).hexdigest()[:16]
 
-    def to_json(self) -> dict[str, str]:
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name that this key ever signed under, oldest first."""
+        return (*(one.origin for one in self.former), self.name)
+
+    def is_same_key(self, other: "VerifyKey") -> bool:
+        """Tell whether both halves are the other's, under whatever name."""
+        return (self.ed25519, self.ml_dsa_44) == (other.ed25519, other.ml_dsa_44)
+
+    def to_json(self) -> dict[str, Any]:
         """Return the public key as it stands in bundles and on disk."""
+        former = {"former": [one.to_json() for one in self.former]} if self.former else {}
         return {
             "name": self.name,
             "kid": self.kid,
             ED25519: base64.b64encode(self.ed25519).decode(),
             ML_DSA_44: base64.b64encode(self.ml_dsa_44).decode(),
+            **former,
         }
 
     @classmethod
-    def from_json(cls, document: Mapping[str, str]) -> Self:
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
         """Read `to_json`. Raises: KeyRingError, also where the keys do not give the `kid`."""
         try:
             key = cls(
                 document["name"],
                 base64.b64decode(document[ED25519], validate=True),
                 base64.b64decode(document[ML_DSA_44], validate=True),
+                tuple(FormerOrigin.from_json(one) for one in document.get("former", ())),
             )
+            if len(set(key.names)) < len(key.names):
+                raise ValueError("a name stands twice")
         except (KeyError, TypeError, ValueError) as error:
             raise KeyRingError(problem="malformed public signing key") from error
         if key.kid != document.get("kid"):

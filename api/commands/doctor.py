@@ -15,6 +15,8 @@ from api.settings import Settings
 from api.wiring import clock, look_at_home, open_catalogue, software
 from ingest.media import Sandbox, tool_versions
 from policies.rulebook import SHIPPED, RuleError, load
+from policies.wording import national_rules_only
+from storage.custody.origin import SHARED_ORIGIN
 from storage.errors import LiuhenError, NoOfficeError, StationHomeError
 from storage.vault.folder_objects import set_immutable
 from storage.vault.keys import KeyRing
@@ -63,7 +65,9 @@ def _examined(settings: Settings) -> Iterator[Told]:
     yield from _home(settings)
     try:
         rules = load(settings.rulebook or SHIPPED, settings.county)
-        yield Told("rulebook", good=True, zh=f"{len(rules.rules)} 条规则")
+        area = rules.without_edition
+        more = f";{national_rules_only(area)[0]}请运行 liuhen rules new {area}" if area else ""
+        yield Told("rulebook", good=not area, zh=f"{len(rules.rules)} 条规则{more}")
     except RuleError as error:
         yield Told("rulebook", good=False, zh=str(error), serious=True)
     for name, root in {**settings.bays, **settings.landing}.items():
@@ -85,12 +89,23 @@ def _home(settings: Settings) -> Iterator[Told]:
         yield Told("keys", good=False, zh=f"{error.facts.get('problem')}:请运行 liuhen keys init")
         return
     yield Told("keys", good=True, zh="、".join(key.kid for key in ring.recipients))
+    yield from _origin(ring)
     carried = not settings.recovery_out.exists()
     where = "恢复密钥还在本机,请移到离线介质并从本机删除"
     yield Told("recovery key", good=carried, zh="已移走" if carried else where)
     fence = _immutable(home)
     without = "文件系统或权限不支持不可变标志:只有只读权限和保管锁"
     yield Told("immutable", good=fence, zh="支持" if fence else without)
+
+
+def _origin(ring: KeyRing) -> Iterator[Told]:
+    """Tell whether the custody log has an origin of its own; a station's ring is not asked."""
+    if "log" not in ring.signers:
+        return
+    origin = ring.verifying("log").name
+    shared = f"{origin} 是各单位共用的旧名称,请停止服务后运行 liuhen log rename-origin"
+    own = origin != SHARED_ORIGIN
+    yield Told("log origin", good=own, zh=origin if own else shared)
 
 
 def _parts(settings: Settings) -> Iterator[Told]:

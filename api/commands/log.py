@@ -1,4 +1,4 @@
-"""`liuhen log checkpoint|proof`: the custody log's head and proofs, for witnesses and courts."""
+"""`liuhen log checkpoint|proof|rename-origin`: the custody log's head, proofs and public name."""
 
 from typing import Annotated
 
@@ -6,10 +6,12 @@ import typer
 
 from api.commands.help import Commands, Json
 from api.commands.terminal import OUT, say_json
+from api.log_origin import begun_change, rename_origin
 from api.service import Service
 from api.settings import Settings
 from api.wiring import Office
 from storage.catalogue import custody_log
+from storage.custody.origin import SHARED_ORIGIN, propose_origin
 
 app = Commands(no_args_is_help=True)
 
@@ -47,3 +49,45 @@ def proof(
             OUT.print(text, end="", markup=False)
     finally:
         office.close()
+
+
+@app.command(name="rename-origin")
+def rename(
+    origin: Annotated[
+        str | None,
+        typer.Argument(
+            help="新名称,如 sfj.xinglong.example/custody;不写则做完上次的更名,或自动取一个。"
+            " The new origin; none: finish the last change, or make one up."
+        ),
+    ] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """给监管链日志改用本单位独有的名称。 Give the log an origin of the office's own.
+
+    先停止服务;以前的检查点、回执和证据包照样有效。密钥和指纹不变。
+    Stop the service first; heads, receipts and bundles of before stay valid, and so do keys.
+    """
+    settings = Settings()
+    if origin is None:
+        office = Office.open(settings)
+        try:
+            origin = begun_change(office) or office.signer.origin
+            if origin == SHARED_ORIGIN:
+                origin = propose_origin(office.entropy(6))
+        finally:
+            office.close()
+    before = rename_origin(settings, origin)
+    if as_json:
+        say_json({"origin": origin, "before": before.to_json()})
+        return
+    OUT.print(f"日志名称 origin: {before.origin} → {origin}", markup=False)
+    OUT.print(
+        f"旧名称下最后一个日志头有 {before.size} 条;以前签发的一切照样有效。\n"
+        f"The last head under the old origin has {before.size} entries, and stays valid.",
+        markup=False,
+    )
+    OUT.print(
+        "请公布新名称,重新启动服务;未使用的采集站登记码须重新生成。\n"
+        "Publish the new origin, start the service again; give unused station codes anew."
+    )

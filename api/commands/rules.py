@@ -1,4 +1,4 @@
-"""`liuhen rules check|explain`: read the rulebook, and what it says of a case, as a person does."""
+"""`liuhen rules check|explain|new`: read the rulebook, explain by it, begin a county's own."""
 
 from collections.abc import Mapping
 from json import dumps
@@ -8,11 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from api.commands.help import Commands, Json
+from api.new_edition import begin_edition
 from api.settings import Settings
 from policies.findings import Severity
 from policies.rulebook import SHIPPED, load
 from policies.rulebook import explain as explained
 from policies.terms import APPROVER_ZH, WAIVER_ZH, Approver, WaiverReason
+from policies.wording import COUNTY_TIME, national_rules_only
 
 app = Commands(no_args_is_help=True)
 _SEVERITY = {
@@ -24,7 +26,9 @@ _SEVERITY = {
 
 @app.command()
 def check(
-    folder: Annotated[Path | None, typer.Argument(help="规则目录。 A folder of rules.")] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(help="规则目录或者一个文件。 A folder of rules, or one file.")
+    ] = None,
     area: Annotated[
         str | None, typer.Option(help="县(区)名,默认本单位所属。 County; this office's by default.")
     ] = None,
@@ -36,8 +40,41 @@ def check(
     known = area or (settings.county if folder is None else None)
     book = load(folder or settings.rulebook or SHIPPED, known)
     count = len(book.rules)
-    done = f"规则库有效,共 {count} 条规则。 {count} rules, all valid."
-    typer.echo(dumps({"valid": True, "rules": count}) if as_json else done)
+    without = book.without_edition
+    if as_json:
+        told = {"valid": True, "rules": count, "area": known, "national_only": without is not None}
+        typer.echo(dumps(told, ensure_ascii=False))
+        return
+    typer.echo(f"规则库有效,共 {count} 条规则。 {count} rules, all valid.")
+    if without:
+        typer.echo("\n".join(national_rules_only(without)))
+        typer.echo(f"加入本县规则 to add the county's: liuhen rules new {without}")
+
+
+@app.command()
+def new(
+    county: Annotated[str, typer.Argument(help="县(区)名。 The county's name.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="目录或者 .yaml 文件,默认是设置 rulebook 的目录,否则 LIUHEN_HOME/rulebook。"
+            " Folder or .yaml file; else the setting rulebook, or LIUHEN_HOME/rulebook."
+        ),
+    ] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """写一份本县规则库的模板。 Write a template of a county's own edition of the rulebook."""
+    from api.wiring import clock  # noqa: PLC0415 - checking rules needs no office
+
+    settings = Settings()
+    place = out or settings.rulebook or settings.home / "rulebook"
+    written = begin_edition(county, place, clock().astimezone(COUNTY_TIME).date())
+    if as_json:
+        files = {"file": str(written.file), "national": str(written.national)}
+        typer.echo(dumps(files | {"rulebook": str(written.folder)}, ensure_ascii=False))
+        return
+    typer.echo("\n".join(written.told(settings.rulebook)))
 
 
 @app.command()

@@ -25,7 +25,7 @@ from api.routes.proceedings import duties as listed_duties
 from api.routes.sessions import set_cookie
 from api.schemas import NewBundle
 from policies.access import Act, Role
-from policies.wording import COUNTY_TIME
+from policies.wording import COUNTY_TIME, national_rules_only
 from storage.catalogue import cases, classes, custody_log, doubts, people, recordings, way
 from storage.catalogue.recordings import RecordingFilter
 from storage.catalogue.tables import ActionRow
@@ -174,7 +174,14 @@ def cases_page(
     service.authorise(visitor, Act.SEE_CASE)
     with service.office.catalogue.read() as session:
         found = cases.cases(session, township=visitor.person.township, text=text or None)
-    return render("cases.html", visitor, rows=[views.case(row) for row in found], text=text)
+    area = service.office.rulebook.without_edition
+    return render(
+        "cases.html",
+        visitor,
+        rows=[views.case(row) for row in found],
+        text=text,
+        notice=national_rules_only(area)[0] if area else None,
+    )
 
 
 @router.get("/cases/{case}")

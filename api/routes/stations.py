@@ -114,6 +114,12 @@ def time(service: ServiceHere) -> StatusOut:
     return StatusOut(now=service.office.clock())
 
 
+@router.get("/log-origins")
+def log_origins(service: ServiceHere, _counter: CounterHere) -> dict[str, Any]:
+    """Return the custody log's key with its origins, and each change of them with its proof."""
+    return station_door.log_origins(service.office)
+
+
 @router.get("/holdings")
 def holds(
     counter: CounterHere, source: Source, size: Annotated[int, Query(ge=0)]

@@ -7,6 +7,7 @@ from typing import Any
 
 from policies.facts import ActionFacts
 from policies.findings import Verdict
+from storage.custody.origin import SUBJECT as ORIGIN_SUBJECT
 from storage.signing import VerifyKey
 from storage.vault.keys import SealKey
 
@@ -76,7 +77,7 @@ class Contents:
     def subjects(self) -> frozenset[str]:
         """The log subjects whose every entry belongs into this bundle."""
         return frozenset(
-            [f"case:{self.case['id']}"]
+            [f"case:{self.case['id']}", ORIGIN_SUBJECT]
             + [f"action:{action.id}" for action in self.actions]
             + [f"recording:{recording.id}" for recording in self.recordings]
             + [f"person:{one.id}" for action in self.actions for one in action.facts.officers]

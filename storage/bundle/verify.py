@@ -12,7 +12,7 @@ import base64
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ from storage.bundle.write import BUNDLE_DOMAIN, detached
 from storage.custody import tree
 from storage.custody.checkpoint import Checkpoint, log_keys, open_checkpoint
 from storage.custody.event import parse_leaf
+from storage.custody.origin import SUBJECT as ORIGIN_SUBJECT
+from storage.custody.origin import check_change
 from storage.custody.proof import Proof
 from storage.custody.verify import verify_details, verify_entry
 from storage.errors import LiuhenError
@@ -54,6 +56,19 @@ class Keys:
         stations = tuple(key for name, key in found.items() if name.startswith("station-"))
         return cls(stations, found["centre"], found["log"])
 
+    def with_later_origins(self, folder: Path) -> "Keys":
+        """Return the keys with the origins that the bundle says the log took on since.
+
+        Its own word for them is not believed: `_Bundle.entries` wants each in the log itself.
+        """
+        try:
+            own = Keys.load(folder).log
+        except _BAD:
+            return self
+        known = len(self.log.former)
+        same = own.is_same_key(self.log) and own.former[:known] == self.log.former
+        return replace(self, log=own) if same and own.names[: known + 1] == self.log.names else self
+
     @property
     def told(self) -> str:
         """Name every key by its id, to be compared by people."""
@@ -70,6 +85,8 @@ def verify(root: Path, trusted: Path | None = None) -> Report:
     except _BAD as error:
         report.checks.append(Check("keys", "公钥可用", "public keys", (_told(error),)))
         return report
+    if trusted is not None:
+        keys = keys.with_later_origins(root / "data" / "keys")
     where = "由核验人另行提供" if trusted else "取自证据包,请与公布的指纹核对"
     report.checks.append(Check("keys", "公钥", "public keys", note=f"{where} {keys.told}"))
     bundle = _Bundle(root, keys)
@@ -160,6 +177,11 @@ class _Bundle:
         if any(size > newest.size for size in heads):
             yield "a receipt is newer than the checkpoint"
         heads.setdefault(newest.size, newest)
+        for former in self._keys.log.former:
+            if former.size <= newest.size:
+                last = Checkpoint(former.origin, former.size, former.root)
+                if heads.setdefault(former.size, last).root != former.root:
+                    yield f"two heads of size {former.size}"
         walk = tree.Frontier()
         for leaf in self._leaves():
             walk.add(tree.leaf_hash(leaf))
@@ -173,18 +195,31 @@ class _Bundle:
         """Every entry opens; and no leaf about this case was left out."""
         note_keys = log_keys(self._keys.log, self._keys.log.name)
         newest = self._head()
-        given: set[int] = set()
+        given: dict[int, Mapping[str, Any]] = {}
         for told in self._entries():
             index = told["index"]
             found = verify_entry(told["leaf"], told["proof"], note_keys)
             if found.index != index or found.head != newest:
                 yield f"entry {index}: proven under another number or head"
             verify_details(found.entry, told["details"], base64.b64decode(told["salt"]))
-            given.add(index)
+            given[index] = told
+        yield from self._origins(given, newest)
         subjects = self._subjects()
         for index, leaf in enumerate(self._leaves()):
             if index not in given and parse_leaf(leaf)["subject"] in subjects:
                 yield f"entry {index}: about this case, but left out"
+
+    def _origins(self, given: Mapping[int, Mapping[str, Any]], newest: Checkpoint) -> Iterator[str]:
+        """Every origin that the log gave up before this head, as its own entry says."""
+        for number, former in enumerate(self._keys.log.former):
+            if newest.size <= former.size:
+                continue
+            told = given.get(former.size)
+            if told is None:
+                yield f"entry {former.size}: the log's change of origin is left out"
+                continue
+            entry = parse_leaf(told["leaf"].encode())
+            check_change(former.size, entry, told["details"], self._keys.log, number)
 
     def facts(self) -> Iterator[str]:
         states = _last_states(self._entries())
@@ -220,7 +255,7 @@ class _Bundle:
         return sorted((self._data / "actions").glob("*"))
 
     def _subjects(self) -> set[str]:
-        found = {f"case:{self._case()['id']}"}
+        found = {f"case:{self._case()['id']}", ORIGIN_SUBJECT}
         found |= {f"recording:{folder.name}" for folder in self._recordings()}
         for folder in self._actions():
             found.add(f"action:{folder.name}")

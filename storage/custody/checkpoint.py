@@ -74,18 +74,26 @@ class Checkpoint:
         )
 
 
-def log_keys(key: VerifyKey, origin: str) -> tuple[NoteKey, NoteKey]:
-    """Return the two note keys of a log: its signing key under the log's origin as name."""
-    return (
-        NoteKey(origin, SignatureType.ED25519, key.ed25519),
-        NoteKey(origin, SignatureType.ML_DSA_44, key.ml_dsa_44),
+def log_keys(key: VerifyKey, origin: str) -> tuple[NoteKey, ...]:
+    """Return the two note keys of a log: its signing key under the log's origin as name.
+
+    Two more follow for each origin that it had before, good for no head beyond its last.
+    """
+    names = [(origin, None), *((one.origin, one.size) for one in key.former)]
+    return tuple(
+        NoteKey(name, type_, public, until)
+        for name, until in names
+        for type_, public in (
+            (SignatureType.ED25519, key.ed25519),
+            (SignatureType.ML_DSA_44, key.ml_dsa_44),
+        )
     )
 
 
 def sign_checkpoint(head: Checkpoint, key: SigningKey, at: datetime) -> str:
     """Return the checkpoint signed with both keys. Remembers nothing: see `signer.LogSigner`."""
     timestamp = int(at.timestamp())
-    classical, quantum = log_keys(key.verify_key(), head.origin)
+    classical, quantum = log_keys(key.verify_key(), head.origin)[:2]
     plain = key.sign(head.text.encode())[ED25519]
     cosignature = key.sign(head.cosigned_message(head.origin, timestamp))[ML_DSA_44]
     return Note(
@@ -98,24 +106,31 @@ def sign_checkpoint(head: Checkpoint, key: SigningKey, at: datetime) -> str:
 
 
 def open_checkpoint(data: str, keys: Sequence[NoteKey]) -> Checkpoint:
-    """Return the head after every one of `keys` proved to have signed it.
+    """Return the head after every one of `keys` that bears its origin proved to have signed it.
 
     Lines by other keys are ignored, as signed-note asks; a line left out of those expected is
-    refused, so that nobody strips the post-quantum signature. The origin must be the keys' name.
+    refused, so that nobody strips the post-quantum signature. The origin must be a name of the
+    keys, and under one that the log gave up nothing beyond its last head is good.
     Raises: SignatureError.
     """
     if not keys:
         raise SignatureError(problem="no key to verify the checkpoint with")
     note = parse_note(data)
-    for key in keys:
+    untrusted_head = Checkpoint.parse(note.untrusted_text)
+    expected = [key for key in keys if key.name == untrusted_head.origin]
+    if not expected:
+        found = untrusted_head.origin[:80]
+        raise SignatureError(problem="a checkpoint of another log", found=found)
+    for key in expected:
         if key.type is SignatureType.ED25519:
             verify_ed25519(note, key)
         else:
             _verify_ml_dsa_44(note, key)
-    head = Checkpoint.parse(note.untrusted_text)
-    if head.origin != keys[0].name:
-        raise SignatureError(problem="a checkpoint of another log", found=head.origin[:80])
-    return head
+        if key.until is not None and untrusted_head.size > key.until:
+            raise SignatureError(
+                problem="a head under an origin that was given up before", size=untrusted_head.size
+            )
+    return untrusted_head
 
 
 def untrusted_checkpoint(data: str) -> Checkpoint:

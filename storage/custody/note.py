@@ -35,11 +35,15 @@ _KEY_SIZES = {SignatureType.ED25519: 32, SignatureType.ML_DSA_44: 1312}
 
 @dataclass(frozen=True, slots=True)
 class NoteKey:
-    """A public key under a name, for one signature type."""
+    """A public key under a name, for one signature type.
+
+    `until` is the size of a log's last head under this name, where it goes on under another.
+    """
 
     name: str
     type: SignatureType
     public: bytes
+    until: int | None = None
 
     def __post_init__(self) -> None:
         bad_name = not self.name or "+" in self.name or any(c.isspace() for c in self.name)

@@ -7,12 +7,16 @@ The file is the signed checkpoint itself: edited, it no longer verifies. Several
 it under a lock; it is on the disk before a new checkpoint leaves the signer.
 
 For the same reason a missing file is refused: `begin` makes it once, when the keys are made.
+
+A log that goes on under another origin (`origin.py`) has a second file, `origin`: nobody signs
+under any other from the moment that it stands there.
 """
 
 import fcntl
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -20,18 +24,21 @@ from storage.custody.checkpoint import Checkpoint, log_keys, open_checkpoint, si
 from storage.custody.note import NoteKey
 from storage.custody.tree import EMPTY_ROOT, verify_consistency
 from storage.durable import place
-from storage.errors import CustodyError, SignatureError
-from storage.signing import SigningKey
+from storage.errors import CustodyError, OriginChangedError, SignatureError
+from storage.signing import FormerOrigin, SigningKey
 
 
 class LogSigner:
     """Signs the heads of one log; `state` names the file that holds the last one signed."""
 
-    def __init__(self, key: SigningKey, origin: str, state: Path) -> None:
+    def __init__(
+        self, key: SigningKey, origin: str, state: Path, former: Sequence[FormerOrigin] = ()
+    ) -> None:
         self._key = key
         self._state = state
         self.origin = origin
-        self.keys: tuple[NoteKey, ...] = log_keys(key.verify_key(), origin)
+        public = replace(key.verify_key(), former=tuple(former))
+        self.keys: tuple[NoteKey, ...] = log_keys(public, origin)
 
     def begin(self, at: datetime) -> str:
         """Start the log: sign the empty head and remember it.
@@ -50,13 +57,27 @@ class LogSigner:
         return self._state.exists()
 
     @contextmanager
-    def hold(self) -> Iterator["HeldSigner"]:
+    def hold(self, *, leaving: bool = False) -> Iterator["HeldSigner"]:
         """Hold the signer: nobody else signs until the block ends.
 
-        Raises: CustodyError when the file of the last head is missing or not what was signed.
+        `leaving` is for whoever changes the origin, and goes on with a change that was begun.
+        Raises: CustodyError when the file of the last head is missing or not what was signed,
+        OriginChangedError when the log goes on under another origin.
         """
         with self._locked():
-            yield HeldSigner(self, self._last())
+            yield HeldSigner(self, self._last(leaving=leaving))
+
+    @property
+    def next_origin(self) -> str | None:
+        """The origin under which alone may be signed from now on; None while none was changed."""
+        try:
+            return self._origin_file.read_text(encoding="utf-8")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    @property
+    def _origin_file(self) -> Path:
+        return self._state.with_name("origin")
 
     def last_head(self) -> Checkpoint:
         """Return the head last signed, without waiting for whoever signs now.
@@ -70,7 +91,10 @@ class LogSigner:
         with self.hold() as held:
             return held.last_text
 
-    def _last(self) -> str:
+    def _last(self, *, leaving: bool = False) -> str:
+        origin = self.next_origin
+        if origin not in {None, self.origin} and not leaving:
+            raise OriginChangedError(origin=origin, found=self.origin)
         try:
             text = self._state.read_text(encoding="utf-8")
             open_checkpoint(text, self.keys)
@@ -109,6 +133,7 @@ class HeldSigner:
 
     def __init__(self, signer: LogSigner, last_text: str) -> None:
         self._signer = signer
+        self._left = False
         self.last_text = last_text
         self.last = open_checkpoint(last_text, signer.keys)
 
@@ -122,6 +147,13 @@ class HeldSigner:
         verify_consistency(self.last.size, self.last.root, size, root, consistency)
         if size == self.last.size:
             return self.last_text
+        if self._left:
+            raise CustodyError(problem="this origin was given up")
         head = Checkpoint(self._signer.origin, size, root)
         self.last_text, self.last = self._signer._sign(head, at), head  # noqa: SLF001 - same module
         return self.last_text
+
+    def leave_origin(self, origin: str) -> None:
+        """Have nobody sign under the present origin any more: the log goes on under this one."""
+        self._left = True
+        place(self._signer._origin_file, origin.encode())  # noqa: SLF001 - same module

@@ -15,7 +15,7 @@ import os
 import shutil
 import stat
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives import hpke
 from cryptography.hazmat.primitives.asymmetric import mlkem, x25519
 
 from storage import canonical
-from storage.durable import sync_folder
+from storage.durable import place, sync_folder
 from storage.errors import KeyRingError
 from storage.signing import SigningKey, VerifyKey
 
@@ -196,7 +196,8 @@ class KeyRing:
         """Read every key file of a folder: a whole office's, or a station's public part.
 
         Who signs must be trusted to have signed: each `.sign` needs its `.verify`, of the same
-        name and keys, or what is sealed today could not be checked tomorrow.
+        name and keys, or what is sealed today could not be checked tomorrow. A log that changed
+        its origin is named by its `.verify`.
         Raises: KeyRingError.
         """
         if not folder.is_dir():
@@ -210,8 +211,11 @@ class KeyRing:
             path.stem: VerifyKey.from_json(_read(path)) for path in sorted(folder.glob("*.verify"))
         }
         for name, signer in signers.items():
-            if signer.verify_key() != trusted.get(name):
+            public = trusted.get(name)
+            known = public is not None and public.is_same_key(signer.verify_key())
+            if public is None or not known or signer.name not in public.names:
                 raise KeyRingError(problem="signing key without its public key", file=name)
+            signers[name] = replace(signer, name=public.name)
         scene = _load_scene(folder / SCENE) if (folder / SCENE).exists() else None
         return cls((seal[Use.VAULT], seal[Use.RECOVERY]), opening, signers, trusted, scene)
 
@@ -250,6 +254,17 @@ class KeyRing:
             return self.trusted[name]
         except KeyError as error:
             raise KeyRingError(problem="no such public key", wanted=name) from error
+
+
+def keep_log_key(folder: Path, key: VerifyKey) -> None:
+    """Put the custody log's public key, with its origin of today, in the place of the one there.
+
+    Raises: KeyRingError when it is another key; OSError.
+    """
+    file = folder / "log.verify"
+    if not VerifyKey.from_json(_read(file)).is_same_key(key):
+        raise KeyRingError(problem="the log's key is another", file=file.name)
+    place(file, canonical.encode(key.to_json()))
 
 
 def write_station_ring(
@@ -349,7 +364,7 @@ def _read(path: Path) -> dict[str, Any]:
     return document
 
 
-def _write_new(path: Path, document: Mapping[str, str], *, private: bool = False) -> None:
+def _write_new(path: Path, document: Mapping[str, Any], *, private: bool = False) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     try:
         handle = os.open(path, flags, 0o600 if private else 0o644)

@@ -1,6 +1,7 @@
 """The shipped rulebook, what it refuses, and what a broken file is told."""
 
-from datetime import UTC, datetime, timedelta
+import re
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -8,6 +9,7 @@ from policies.access import Act, Person, Role, decide
 from policies.facts import Footage
 from policies.linking import propose
 from policies.rulebook import SHIPPED, RuleError, explain, load
+from policies.rulebook_template import edition_template, is_area_name
 from policies.stages import ActionKind
 from tests.policies.conftest import T0, at, clip
 
@@ -84,8 +86,50 @@ def test_another_countys_rules_load_beside_and_do_not_mix(tmp_path, seizure):
     assert ours.evaluate(seizure(clip(-5, 105))).allowed
     blocking = [f.rule for f in theirs.evaluate(seizure(clip(-5, 105))).findings if f.blocks]
     assert blocking == ["kc-03-two-officers"]
-    with pytest.raises(RuleError, match="no edition for"):
+    assert ours.without_edition is None
+
+
+def test_a_county_without_an_edition_is_judged_by_national_rules(tmp_path, seizure):
+    rules = load(area="青龙满族自治县")
+    assert rules.without_edition == "青龙满族自治县"
+    assert {edition.area for edition in rules.editions} == {"all"}
+    blocking = {
+        f.rule for f in rules.evaluate(seizure(clip(-5, 50), moments=())).findings if f.blocks
+    }
+    assert blocking == {"qz-18-measure", "qz-24-inventory"}
+    shipped(tmp_path)
+    with pytest.raises(RuleError, match="no edition for"):  # nor anything that holds everywhere
         load(tmp_path, "平泉市")
+
+
+def uncommented(text):
+    """The examples behind # with the # taken away; explanations have one space after theirs."""
+    return re.sub(r"^#(  .*|major.*)$", r"\1", text, flags=re.MULTILINE)
+
+
+def test_the_template_of_an_edition_is_valid_as_it_is_written_and_with_its_examples(tmp_path):
+    text = edition_template("青龙满族自治县", date(2026, 11, 28))
+    (tmp_path / "own.yaml").write_text(text, encoding="utf-8")
+    assert len(load(tmp_path / "own.yaml", "青龙满族自治县").rules) == 1
+    (tmp_path / "own.yaml").write_text(uncommented(text), encoding="utf-8")
+    other = edition_template("宽城满族自治县", date(2026, 11, 28))
+    (tmp_path / "other.yaml").write_text(uncommented(other), encoding="utf-8")
+    rules = load(tmp_path, "青龙满族自治县")
+    assert rules.without_edition is None
+    assert len(rules.rules) == 3
+    # The API takes such ids alone.
+    assert all(re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,79}", rule.id) for rule in rules.rules)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "县", "all", "../county", "a/b", "a\\b", "..", "a.yaml", "a\nb", "a\0b", " 县县", "县: {x}",
+     '"县县', "{area}", "县" * 41, "\udcff\udcff", "-县县", "~root"],
+)  # fmt: skip
+def test_hostile_names_of_counties_are_refused(name):
+    assert not is_area_name(name)
+    with pytest.raises(ValueError):
+        edition_template(name, date(2026, 11, 28))
 
 
 def test_a_rule_that_begins_later_than_its_edition_judges_from_its_own_day(tmp_path, seizure):
