@@ -59,10 +59,10 @@ class Ending:
         began = time.monotonic()
         self._tell()
         time.sleep(max(0.0, self._within_s - (time.monotonic() - began)))
-        leave(self._status(number))
+        end_process(self._status(number))
 
 
-def leave(status: int) -> None:
+def end_process(status: int) -> None:
     """End the process now, whatever its threads are at."""
     LOG.info("已停止;未完成的,下次启动后继续 stopped; what is unfinished goes on at the next start")
     for channel in (sys.stdout, sys.stderr):

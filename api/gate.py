@@ -88,7 +88,7 @@ def _asked_by_program(request: Request) -> bool:
     return for_programs or ("json" in accept and "text/html" not in accept)
 
 
-def patience(error: LiuhenError) -> dict[str, str]:
+def retry_headers(error: LiuhenError) -> dict[str, str]:
     """Return when to ask again, as a header (RFC 9110 10.2.3), where that may help by itself."""
     return {"Retry-After": RETRY_AFTER_S} if words(error).status in _PASSING else {}
 
@@ -98,9 +98,9 @@ def told(error: LiuhenError, request: Request) -> Response:
     page = getattr(request.app.state, "error_page", None)
     if page is not None and not _asked_by_program(request):
         response: Response = page(error, request)
-        response.headers.update(patience(error))
+        response.headers.update(retry_headers(error))
         return response
-    headers = patience(error)
+    headers = retry_headers(error)
     if error.code == "range":
         headers["Content-Range"] = f"bytes */{error.facts['size']}"
     if error.code == "unauthenticated":

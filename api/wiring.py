@@ -77,7 +77,7 @@ def entropy(count: int) -> bytes:
     return os.urandom(count)
 
 
-def probes(office: "Office") -> dict[tuple[str, ...], Callable[[], object]]:
+def outage_probes(office: "Office") -> dict[tuple[str, ...], Callable[[], object]]:
     """Return what asks the office's database and store whether they are back (`api/outages.py`)."""
 
     def ask_catalogue() -> int:

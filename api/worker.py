@@ -23,8 +23,8 @@ LOG = logging.getLogger("liuhen.station")
 _PUBLISH_S = 60.0
 
 
-class News:
-    """Of what looks at the bays found: what needs a person and was not so at the look before."""
+class BayNews:
+    """What is new at the bays: what needs a person now and did not at the look before."""
 
     def __init__(self) -> None:
         self._known: dict[str, frozenset[tuple[str, str | None]]] = {}

@@ -116,7 +116,7 @@ class MediaFacts:
         }
 
 
-class Looking(Protocol):
+class FileLooker(Protocol):
     """A sandbox that looks at files: one of each file's own, or one for many small ones."""
 
     @property
@@ -130,7 +130,7 @@ class Looking(Protocol):
 def probe(
     file: BinaryIO,
     size: int,
-    sandbox: Looking,
+    sandbox: FileLooker,
     *,
     text: bool = False,
     effort: Effort = USUAL,
@@ -153,7 +153,7 @@ def probe(
     return _facts(untrusted_told, sandbox, text=text)
 
 
-def _facts(told: dict[str, Any], sandbox: Looking, *, text: bool) -> MediaFacts:
+def _facts(told: dict[str, Any], sandbox: FileLooker, *, text: bool) -> MediaFacts:
     kind = _KINDS.get(told.get("kind", ""), MediaKind.UNKNOWN)
     if text and told.get("text") is True:
         kind = MediaKind.DOCUMENT
@@ -287,7 +287,7 @@ def _device(tags: dict[str, str]) -> str | None:
     return " ".join(part for part in parts if part) or None
 
 
-def _unplayable(kind: MediaKind, reason: str, sandbox: Looking) -> MediaFacts:
+def _unplayable(kind: MediaKind, reason: str, sandbox: FileLooker) -> MediaFacts:
     return MediaFacts(kind, None, playable=False, unplayable_reason=reason, sandbox=sandbox.level)
 
 

@@ -36,7 +36,7 @@ from ingest.deliver import Centre
 from ingest.docking import Docking, version_of
 from ingest.journal import RECEIPTED, Entry, Journal, State
 from ingest.media import USUAL, Effort, Sandbox
-from ingest.probe import Looking, probe
+from ingest.probe import FileLooker, probe
 from ingest.reckoning import Reckoning
 from ingest.seal import Seal, seal
 from ingest.settle import Patience, Settled, settle, written_now
@@ -307,7 +307,7 @@ class Station:
         self,
         census: Census,
         pending: list[Submission],
-        sandbox: Looking,
+        sandbox: FileLooker,
         progress: Progress,
         results: list[Result],
     ) -> None:
@@ -384,7 +384,7 @@ class Station:
         self,
         submission: Submission,
         progress: Progress,
-        sandbox: Looking,
+        sandbox: FileLooker,
         *,
         open_elsewhere: bool | None,
     ) -> Result:
@@ -395,7 +395,7 @@ class Station:
         def walk() -> Result:
             entry = self._entry(submission)
             self.on_step("found")
-            return self._walk(entry, submission, Taking(file, sandbox, open_elsewhere))
+            return self._walk(entry, submission, FileTaking(file, sandbox, open_elsewhere))
 
         result = self._tried(submission, walk)
         if result.outcome is Outcome.WAITING:
@@ -472,7 +472,7 @@ class Station:
             LOG.exception("a file of %s failed", submission.bay)
             return self._quarantine(submission, "defect", {"error": type(error).__name__})
 
-    def _walk(self, entry: Entry, submission: Submission, taking: "Taking") -> Result:
+    def _walk(self, entry: Entry, submission: Submission, taking: "FileTaking") -> Result:
         docking, version = self._docking(submission.bay), version_of(submission)
         if (given_up := docking.given_up.get(version)) is not None:
             # Tried in this docking; once more would only wear the card and flood the log.
@@ -610,7 +610,7 @@ class Station:
             facts={"recording": found.recording},
         )
 
-    def _seal(self, entry: Entry, submission: Submission, taking: "Taking") -> Entry:
+    def _seal(self, entry: Entry, submission: Submission, taking: "FileTaking") -> Entry:
         self.centre.check_room(payload_size(submission.size))  # before anything is read
         recording = new_recording_id(self.clock(), self.entropy(10))
         file = taking.file
@@ -650,7 +650,7 @@ class Station:
         self.on_step("sealed")
         return entry
 
-    def _brought(self, entry: Entry, submission: Submission, taking: "Taking") -> Entry:
+    def _brought(self, entry: Entry, submission: Submission, taking: "FileTaking") -> Entry:
         """Deliver a sealed entry whose source is docked; where that fails for good, seal it anew.
 
         Once in a process: a fault that comes back is the file's, or the centre's, and is told.
@@ -906,11 +906,11 @@ class Station:
 
 
 @dataclass(frozen=True, slots=True)
-class Taking:
+class FileTaking:
     """What it takes to take one file: who hears how far it is, a sandbox, whether it is open."""
 
     file: FileProgress
-    sandbox: Looking
+    sandbox: FileLooker
     open_elsewhere: bool | None
 
 

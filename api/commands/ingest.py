@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from api.commands.terminal import ERR, bay_bars, say_json, say_result
-from api.ending import PATIENCE_S, Ending, leave
+from api.ending import PATIENCE_S, Ending, end_process
 from api.problems import result_en, result_zh
 from api.settings import Settings
 from api.wiring import Office, StationBusyError
@@ -65,7 +65,7 @@ def _ingest(office: Office, path: Path, *, json: bool) -> list[Result]:
         return done.result()
     ERR.print("已停止,未采集完的下次继续 stopped; what is unfinished goes on next time")
     if thread.is_alive():
-        leave(_stopped_by(number))
+        end_process(_stopped_by(number))
     raise typer.Exit(_stopped_by(number))
 
 

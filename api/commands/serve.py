@@ -17,14 +17,14 @@ from api import wiring
 from api.app import create_app
 from api.commands.help import Json
 from api.commands.terminal import ERR, say_json
-from api.ending import WITHIN_S, Ending, leave, stop_all
+from api.ending import WITHIN_S, Ending, end_process, stop_all
 from api.listening import bind_port
 from api.outages import Outages
 from api.reconcile import start_jobs
 from api.service import Service
 from api.settings import Settings
 from api.wiring import Office, StationBusyError
-from api.worker import News, Publisher, Standby, Worker
+from api.worker import BayNews, Publisher, Standby, Worker
 from ingest.bay import Bay, Result
 
 _REQUESTS_S = 5  # for requests under way, where a service may take its time
@@ -157,7 +157,7 @@ def _run(
     server = _Server(config, Ending(tell, within_s=within_s))
     server.run(sockets)
     if server.started and not stop_all(parts):
-        leave(0)  # somebody still works over what would be closed
+        end_process(0)  # somebody still works over what would be closed
     office.close()
     if not server.started:
         raise typer.Exit(1)
@@ -165,7 +165,7 @@ def _run(
 
 def _log_news() -> Callable[[Bay, list[Result]], None]:
     """Return what logs, for each bay, the reasons that came up and how many files each holds up."""
-    news = News()
+    news = BayNews()
 
     def log(bay: Bay, results: list[Result]) -> None:
         for reason, count in Counter(one.reason for one in news.of(bay, results)).items():
@@ -180,7 +180,7 @@ def log_to_stderr(office: Office | None = None) -> None:
     The office says when its database and its store are back.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    probes = {} if office is None else wiring.probes(office)
+    probes = {} if office is None else wiring.outage_probes(office)
     outages = Outages(wiring.clock, probes=probes)
     for handler in logging.getLogger().handlers:
         handler.addFilter(outages)

@@ -19,13 +19,13 @@ from api.commands.help import Commands, Json
 from api.commands.serve import log_to_stderr
 from api.commands.terminal import ERR, OUT, bay_bars, say_json, say_result
 from api.console.screen_page import showing
-from api.ending import Ending, leave, stop_all
+from api.ending import Ending, end_process, stop_all
 from api.problems import alarm_zh, reason_zh, result_zh
 from api.screen import Screen
 from api.settings import Settings
 from api.station_home import StationHome
 from api.wiring import Office, recorders_of
-from api.worker import News, Worker, join
+from api.worker import BayNews, Worker, join
 from ingest.bay import Bay, Result
 from storage.errors import LiuhenError
 
@@ -113,7 +113,7 @@ def _remote(settings: Settings) -> None:
             ending.wait()
         ended = stop_all([worker.stop, lambda seconds: join([courier], seconds)])
     if not ended:
-        leave(0)  # somebody still works over what would be closed
+        end_process(0)  # somebody still works over what would be closed
     home.close()
 
 
@@ -156,13 +156,13 @@ def _embedded(settings: Settings) -> None:
             ending.wait()
         ended = stop_all([worker.stop])
     if not ended:
-        leave(0)  # somebody still works over what would be closed
+        end_process(0)  # somebody still works over what would be closed
     office.close()
 
 
 def _print_news() -> Callable[[Bay, list[Result]], None]:
     """Return what prints, for each bay, what came up; of many files the first few by name."""
-    news = News()
+    news = BayNews()
 
     def tell(bay: Bay, results: list[Result]) -> None:
         found = news.of(bay, results)
