@@ -36,33 +36,48 @@ def change_origin(
     """
     if signer.next_origin not in {None, signer.origin, origin}:
         raise CustodyError(problem="another change of origin was begun", found=signer.next_origin)
+    with catalogue.read() as session:
+        former = _written(LogReader(session), origin)
+    if not former:
+        former = (*key.former, _write(catalogue, signer, origin, on_step))
+    on_step("change-logged")
+    return replace(key, name=origin, former=former)
+
+
+def _write(
+    catalogue: Catalogue, signer: LogSigner, origin: str, on_step: Callable[[str], None]
+) -> FormerOrigin:
+    """Sign the last head, give its origin up and log that; return what was the last head."""
     with signer.hold(leaving=True) as held, catalogue.write() as uow:
         log = LogReader(uow.session)
-        before = _written(log, origin)
-        if before is None:
-            size = log.size
-            consistency = log.consistency(held.last.size, size)
-            text = held.sign(size, log.root(size), consistency, uow.at)
-            keep_checkpoint(uow.session, text, uow.at)
-            on_step("last-head-signed")
-            held.leave_origin(origin)
-            on_step("origin-left")
-            before = FormerOrigin(held.last.origin, size, held.last.root)
-            uow.record(
-                ACT,
-                PremisType.METADATA_MODIFICATION,
-                actor="system",
-                subject=SUBJECT,
-                **change_details(before, origin),
-            )
-    on_step("change-logged")
-    return replace(key, name=origin, former=(*key.former, before))
+        size = log.size
+        text = held.sign(size, log.root(size), log.consistency(held.last.size, size), uow.at)
+        keep_checkpoint(uow.session, text, uow.at)
+        on_step("last-head-signed")
+        held.leave_origin(origin)
+        on_step("origin-left")
+        before = FormerOrigin(held.last.origin, size, held.last.root)
+        uow.record(
+            ACT,
+            PremisType.METADATA_MODIFICATION,
+            actor="system",
+            subject=SUBJECT,
+            **change_details(before, origin),
+        )
+    return before
 
 
-def _written(log: LogReader, origin: str) -> FormerOrigin | None:
-    """Return the last head before this change, where its entry was committed before."""
-    events = [one for one in log.events_of(SUBJECT) if one.details.get("origin") == origin]
-    return former_origin(events[-1].details) if events else None
+def _written(log: LogReader, origin: str) -> tuple[FormerOrigin, ...]:
+    """Return every origin before this one, where the change to it was committed; else none.
+
+    The log is asked, not the key: a key folder of before may have been put back.
+    """
+    former: list[FormerOrigin] = []
+    for event in log.events_of(SUBJECT):
+        former.append(former_origin(event.details))
+        if event.details["origin"] == origin:
+            return tuple(former)
+    return ()
 
 
 def origin_changes(session: Session, checkpoint: str) -> list[OriginChange]:

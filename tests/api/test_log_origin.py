@@ -198,6 +198,27 @@ def test_a_change_that_is_killed_is_finished_when_it_is_said_again(tmp_path, ste
     assert run(settings.home, "verify", "--all").returncode == 0
 
 
+def test_a_key_folder_of_before_learns_every_change_from_the_log_again(tmp_path):
+    desk = of_before(tmp_path)
+    settings = desk.office.settings
+    desk.office.close()
+    shutil.copytree(settings.keys, tmp_path / "keys-before")
+    for origin in (NEW, "second.example/custody"):
+        rename_origin(settings, origin)
+    today = KeyRing.load(settings.keys).verifying("log")
+    shutil.rmtree(settings.keys)
+    shutil.copytree(tmp_path / "keys-before", settings.keys)
+    office = Office.open(settings)
+    with pytest.raises(OriginChangedError):
+        publish(office.catalogue, office.signer)
+    office.close()
+    done = run(settings.home, "log", "rename-origin")  # as that refusal says
+    assert done.returncode == 0, done.err
+    assert KeyRing.load(settings.keys).verifying("log") == today
+    assert today.names == (SHARED_ORIGIN, NEW, "second.example/custody")
+    assert run(settings.home, "verify", "--all").returncode == 0
+
+
 def test_the_command_makes_an_origin_up_once_and_refuses_the_shared_one(tmp_path):
     desk = of_before(tmp_path)
     home = desk.office.settings.home
