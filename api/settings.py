@@ -212,14 +212,19 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read keyword arguments, the environment, the home's `liuhen.toml`, its office's record.
 
-        A variable that is empty asks nothing of county, township and log origin.
+        County, township and log origin that are empty there are as if they were not set.
         """
         del dotenv_settings, file_secret_settings
         given: dict[str, Any] = init_settings()
         home = Path(given["home"]) if "home" in given else _Home().home
         toml = TomlConfigSettingsSource(settings_cls, home / TOML)
         record = InitSettingsSource(settings_cls, read_record(home / "keys"))
-        return init_settings, _WithoutEmpty(settings_cls, env_settings), toml, record
+        return (
+            init_settings,
+            _WithoutEmpty(settings_cls, env_settings),
+            _WithoutEmpty(settings_cls, toml),
+            record,
+        )
 
     @classmethod
     def of_home(cls, home: Path) -> "Settings":
@@ -243,7 +248,7 @@ class Settings(BaseSettings):
 
 
 class _WithoutEmpty(PydanticBaseSettingsSource):
-    """The environment, where an empty variable of what is asked at founding is none."""
+    """Settings from a source, where an empty one of what is asked at founding is none."""
 
     def __init__(self, settings_cls: type[BaseSettings], whole: PydanticBaseSettingsSource) -> None:
         super().__init__(settings_cls)

@@ -70,6 +70,9 @@ def test_what_was_said_at_founding_is_known_to_every_later_command(home):
             setting = known[name.removeprefix("LIUHEN_").lower()]
             assert (setting["value"], setting["source"]) == (value, "founding")
     assert "只适用国家规则" in run(home, "rules", "check").out
+    (home / "liuhen.toml").write_text('county = ""\n')
+    assert "只适用国家规则" in run(home, "rules", "check").out
+    assert Settings.of_home(home).county == ASKED["LIUHEN_COUNTY"]
     other = run(home, "rules", "check", LIUHEN_COUNTY="兴隆县")  # a setting comes first
     assert "只适用国家规则" not in other.out
 
