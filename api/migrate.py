@@ -13,9 +13,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from api.office_record import keep_record
 from api.settings import Settings
 from api.whole_check import whole_check
-from api.wiring import MOVED, Office, hold_station, look_at_home, make_bucket, open_catalogue
+from api.wiring import (
+    MOVED,
+    Office,
+    hold_station,
+    look_at_home,
+    make_bucket,
+    open_catalogue,
+    with_record,
+)
 from storage import canonical
 from storage.catalogue import custody_log
 from storage.catalogue.publish import publish
@@ -80,6 +89,7 @@ def _move(old: Office, settings: Settings, heard: Heard) -> Moved:
     make_bucket(settings)
     for name in _FOLDERS:
         _copy_folder(old.settings.home / name, settings.home / name)
+    settings = _same_place(old.settings, settings)
     new = Office.begin(settings)  # its catalogue is empty beside a signed head until all is here
     try:
         objects, size = _copy_objects(old.objects, new.objects, heard)
@@ -94,6 +104,13 @@ def _move(old: Office, settings: Settings, heard: Heard) -> Moved:
         return Moved(objects, size, sum(counted(new.catalogue).values()), entries, head)
     finally:
         new.close()
+
+
+def _same_place(old: Settings, settings: Settings) -> Settings:
+    """Return the new settings with the old county and township, or their own; both are kept."""
+    names = {name: getattr(settings, name) or getattr(old, name) for name in ("county", "township")}
+    keep_record(settings.keys, **names)
+    return with_record(settings.model_copy(update=names))
 
 
 def _check(old: Office, new: Office) -> None:

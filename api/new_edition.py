@@ -68,7 +68,7 @@ def begin_edition(county: str, place: Path, since: date) -> NewEdition:
     Nothing is overwritten. Raises: ApiError (area-name, edition-exists), RuleError (the folder's
     own files), OSError.
     """
-    if not is_area_name(county):
+    if not is_area_name(county) or f"{county}{_YAML}".lower() == NATIONAL:
         raise ApiError("area-name", name=county[:80])
     alone = place.suffix == _YAML and not place.is_dir()
     file = place if alone else place / f"{county}{_YAML}"

@@ -773,6 +773,17 @@ TABLE: dict[str, Words] = {
         "请用 LIUHEN_HOME=… 指明本单位的目录;确要新建单位的,请运行 liuhen keys init。",
         "Name the office's folder by LIUHEN_HOME=…; to found a new one, run liuhen keys init.",
     ),
+    "founding-unasked": Words(
+        422,
+        "建立单位前须给出 {settings},什么也没有新建。",
+        "Before an office is founded, {settings} must be given; nothing was made.",
+        "请设置 LIUHEN_COUNTY(县、区)、LIUHEN_TOWNSHIP(乡镇)、LIUHEN_LOG_ORIGIN(监管链日志的名称,"
+        "本单位独有,如 sfj.qinglong.example/custody),或写进 liuhen.toml,或用 --county --township"
+        " --origin;在终端运行时会逐项询问。",
+        "Set LIUHEN_COUNTY, LIUHEN_TOWNSHIP and LIUHEN_LOG_ORIGIN (a public name of the custody log"
+        " that is the office's alone, such as sfj.qinglong.example/custody), or in liuhen.toml,"
+        " or by --county --township --origin; at a terminal you are asked.",
+    ),
     "founding-unfinished": Words(
         409,
         "目录 {home} 里的单位没有建完:有密钥,日志还没有开始。",

@@ -4,9 +4,15 @@ TEXTS: dict[str, tuple[str, str]] = {
     "home": ("一个单位的全部数据所在目录", "folder of all that an office keeps"),
     "station": ("本采集站的编号", "id of this station"),
     "station_name": ("本采集站的名称", "name of this station"),
-    "county": ("所属县(区),决定适用哪一版规则库", "county; it decides which rulebook holds"),
-    "township": ("所属乡镇", "township of this office"),
-    "log_origin": ("监管链日志的公开名称,建单位时定", "public name of the custody log, for ever"),
+    "county": (
+        "所属县(区),决定适用哪一版规则库;建立单位时必须给出",
+        "county; it decides which rulebook holds; must be given at founding",
+    ),
+    "township": ("所属乡镇;建立单位时必须给出", "township; must be given at founding"),
+    "log_origin": (
+        "监管链日志的公开名称,本单位独有;建立单位时必须给出,以后用 liuhen log rename-origin",
+        "public name of the custody log, the office's alone; must be given at founding",
+    ),
     "database_url": (
         "数据库地址,不含密码;默认是 LIUHEN_HOME 里的 SQLite",
         "database, without its password; by default SQLite in LIUHEN_HOME",

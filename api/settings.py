@@ -20,14 +20,17 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
 from pydantic_settings import SettingsError as UnreadableVariable
 
+from api.office_record import ASKED, read_record
 from api.settings_errors import (
     PREFIX,
     TOML,
@@ -91,9 +94,9 @@ class Settings(BaseSettings):
     home: Path = Path("var")
     station: str = Field(default="station-1", pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")
     station_name: str = "一号采集站"
-    county: str = "兴隆县"
-    township: str = "兴隆镇"
-    log_origin: str = Field(default="liuhen.invalid/custody", pattern=r"^[^\s+]{1,200}$")
+    county: str = ""  # these three are asked at founding; later the office's record gives them
+    township: str = ""
+    log_origin: str = Field(default="", pattern=r"^[^\s+]{0,200}$")
     database_url: str | None = None  # postgresql+psycopg://user@host/name, without the password
     database_password_file: Path | None = None
     objects_url: str | None = None  # s3://host:port/bucket?secure=true; default: a local folder
@@ -169,6 +172,9 @@ class Settings(BaseSettings):
             else {}
         )
         home = Path(values["home"]) if "home" in values else _Home().home
+        for name in ASKED:
+            if not environment.get(variable := f"{PREFIX}{name.upper()}", "-"):
+                del environment[variable]
         return Given(frozenset(values), environment, home / TOML)
 
     @property
@@ -204,12 +210,21 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read keyword arguments, then the environment, then the home's `liuhen.toml`."""
+        """Read keyword arguments, the environment, the home's `liuhen.toml`, its office's record.
+
+        County, township and log origin that are empty there are as if they were not set.
+        """
         del dotenv_settings, file_secret_settings
         given: dict[str, Any] = init_settings()
         home = Path(given["home"]) if "home" in given else _Home().home
         toml = TomlConfigSettingsSource(settings_cls, home / TOML)
-        return init_settings, env_settings, toml
+        record = InitSettingsSource(settings_cls, read_record(home / "keys"))
+        return (
+            init_settings,
+            _WithoutEmpty(settings_cls, env_settings),
+            _WithoutEmpty(settings_cls, toml),
+            record,
+        )
 
     @classmethod
     def of_home(cls, home: Path) -> "Settings":
@@ -232,6 +247,23 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{self.home / 'catalogue.db'}"
 
 
+class _WithoutEmpty(PydanticBaseSettingsSource):
+    """Settings from a source, where an empty one of what is asked at founding is none."""
+
+    def __init__(self, settings_cls: type[BaseSettings], whole: PydanticBaseSettingsSource) -> None:
+        super().__init__(settings_cls)
+        self._whole = whole
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """See PydanticBaseSettingsSource."""
+        return self._whole.get_field_value(field, field_name)
+
+    def __call__(self) -> dict[str, Any]:
+        """See PydanticBaseSettingsSource."""
+        given = self._whole()
+        return {name: value for name, value in given.items() if value or name not in ASKED}
+
+
 class _HomeAlone(Settings):
     reads_environment: ClassVar[bool] = False
 
@@ -240,7 +272,7 @@ class _HomeAlone(Settings):
         cls, settings_cls: type[BaseSettings], *sources: Any, **named: Any
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Leave the environment out."""
-        given, _environment, toml = super().settings_customise_sources(
+        given, _environment, toml, record = super().settings_customise_sources(
             settings_cls, *sources, **named
         )
-        return given, toml
+        return given, toml, record

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from api.office_record import ASKED
 from api.setting_texts import TEXTS
 from api.settings import Settings
 from api.settings_errors import PREFIX, TOML, allowed_values
@@ -11,7 +12,7 @@ from api.settings_errors import PREFIX, TOML, allowed_values
 
 @dataclass(frozen=True, slots=True)
 class SettingValue:
-    """One setting as it holds now; `source` is a variable, `liuhen.toml:LINE` or `default`."""
+    """One setting as it holds now; `source`: a variable, a line, `founding` or `default`."""
 
     name: str
     value: Any
@@ -24,7 +25,8 @@ def list_settings(settings: Settings) -> Iterator[SettingValue]:
     for name in Settings.model_fields:
         variable, line = given.variable(name), given.line([name])
         file = f"{TOML}:{line}" if line is not None and name != "home" else None
-        yield SettingValue(name, values[name], variable or file or "default")
+        otherwise = "founding" if name in ASKED and values[name] else "default"
+        yield SettingValue(name, values[name], variable or file or otherwise)
 
 
 def reference() -> str:
@@ -40,7 +42,7 @@ def reference() -> str:
 
 
 def _default(value: Any) -> str:
-    if value is None or value in ({}, []):
+    if value is None or value in ({}, [], ""):
         return "—"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 

@@ -15,6 +15,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from api.home_parts import HomeParts, folder_has_objects
+from api.office_record import ASKED, RECORD, office_record, read_record
+from api.problems import ApiError
 from api.settings import CAMERAS_BAY, RecordWhen, Settings
 from api.store_identity import holds_payload, not_ours, recognise_store, remember_store
 from api.trusted_time import TrustedTime
@@ -34,6 +36,7 @@ from ingest.station import Station
 from ingest.uploads import Uploads
 from policies.disposition import Bounds
 from policies.rulebook import SHIPPED, load
+from policies.rulebook_template import is_area_name
 from policies.rules import Rulebook
 from policies.terms import SourceKind
 from policies.trusted_time import Told
@@ -42,11 +45,13 @@ from storage.catalogue.custody_log import LogReader
 from storage.catalogue.journal import JournalStore
 from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import Catalogue
+from storage.custody.origin import is_new_origin
 from storage.custody.signer import LogSigner
 from storage.destruction import Destruction
 from storage.digest import Algorithm
 from storage.errors import (
     ArchiveAwayError,
+    FoundingUnaskedError,
     LiuhenError,
     NotFoundError,
     OfficeExistsError,
@@ -63,6 +68,7 @@ from storage.vault.s3_address import S3Address, S3Key
 from storage.vault.tiered_objects import TieredObjects
 
 Step = Callable[[str], None]
+Ask = Callable[[Settings], Settings]
 MOVED = "moved.json"
 _STORE_S = 5.0  # a bucket that was right is not asked for its name again before
 
@@ -596,12 +602,43 @@ def _reception(settings: Settings, catalogue: Catalogue, on_step: Step) -> Recep
     return Reception.over(catalogue, settings.home / HANDED_IN, entropy, allowance, on_step)
 
 
-def found(settings: Settings, recovery_out: Path | None = None) -> Office:
+def refuse_unasked(settings: Settings) -> Settings:
+    """Return the settings if they say all that must be known at founding.
+
+    Raises: FoundingUnaskedError.
+    """
+    if missing := [name for name in ASKED if not getattr(settings, name)]:
+        names = "、".join(f"LIUHEN_{name.upper()}" for name in missing)
+        raise FoundingUnaskedError(settings=names)
+    return settings
+
+
+def with_record(settings: Settings) -> Settings:
+    """Return the settings with what the office's record says where they say nothing."""
+    record = read_record(settings.keys)
+    update = {name: value for name, value in record.items() if not getattr(settings, name)}
+    return settings.model_copy(update=update)
+
+
+def _check_asked(settings: Settings) -> None:
+    """Refuse a county, township or origin that no new office may have. Raises: ApiError."""
+    for name in (settings.county, settings.township):
+        if not is_area_name(name):
+            raise ApiError("area-name", name=name[:80])
+    if not is_new_origin(settings.log_origin):
+        raise ApiError("origin-name", origin=settings.log_origin[:80])
+
+
+def found(
+    settings: Settings, recovery_out: Path | None = None, ask: Ask = refuse_unasked
+) -> Office:
     """Make a new office: keys, tables, the log's empty head, its station.
 
-    A founding that was cut short is gone on with. Nothing is ever overwritten, and nothing made
-    beside parts of an office.
-    Raises: OfficeExistsError, OfficePartsError, StationHomeError, MovedError, KeyRingError.
+    `ask` completes the settings with county, township and log origin, or refuses. A founding that
+    was cut short is gone on with. Nothing is ever overwritten, and nothing made beside parts of an
+    office.
+    Raises: OfficeExistsError, OfficePartsError, StationHomeError, MovedError, KeyRingError,
+    FoundingUnaskedError, ApiError (area-name, origin-name).
     """
     _refuse_moved(settings.home)
     catalogue = open_catalogue(settings)
@@ -610,16 +647,22 @@ def found(settings: Settings, recovery_out: Path | None = None) -> Office:
     finally:
         catalogue.close()
     parts.require_room()
+    recovery = recovery_out or settings.recovery_out
+    held = parts.keys or KeyRing.finish(settings.keys, recovery)
+    settings = with_record(settings) if held else ask(settings)
+    if not held:
+        _check_asked(settings)
     make_bucket(settings)
     settings.home.mkdir(parents=True, exist_ok=True)
     settings.home.chmod(0o700)
-    if not parts.keys:
+    if not held:
         KeyRing.create(
             settings.keys,
             station=settings.station,
             origin=settings.log_origin,
-            recovery_out=recovery_out or settings.recovery_out,
+            recovery_out=recovery,
             entropy=entropy,
+            documents={RECORD: office_record(settings.county, settings.township)},
         )
     office = Office.begin(settings)
     if not office.signer.begun:
@@ -628,13 +671,15 @@ def found(settings: Settings, recovery_out: Path | None = None) -> Office:
     return office
 
 
-def found_or_open(settings: Settings, recovery_out: Path | None = None) -> Office:
+def found_or_open(
+    settings: Settings, recovery_out: Path | None = None, ask: Ask = refuse_unasked
+) -> Office:
     """Found the office, or open the one that is there, with a station of the settings' name.
 
     Raises: as `found` and `Office.open`.
     """
     try:
-        return found(settings, recovery_out)
+        return found(settings, recovery_out, ask)
     except OfficeExistsError:
         office = Office.open(settings)
         _add_own_station(office)

@@ -53,6 +53,9 @@ class County:
         environment = {
             "PATH": os.environ["PATH"],
             "LIUHEN_HOME": str(home / "var"),
+            "LIUHEN_COUNTY": "兴隆县",
+            "LIUHEN_TOWNSHIP": "兴隆镇",
+            "LIUHEN_LOG_ORIGIN": "bench.invalid/custody",
             "LIUHEN_DATABASE_URL": self.database.create(),
             "LIUHEN_OBJECTS_URL": (
                 f"s3://{self.s3.endpoint.rpartition('/')[2]}/liuhen-{name}?secure=false"

@@ -23,6 +23,9 @@ def office_in(folder: Path) -> Office:
     return found_or_open(
         Settings(
             home=folder / "var",
+            county="兴隆县",
+            township="兴隆镇",
+            log_origin="bench.invalid/custody",
             database_url=None,
             rulebook=None,
             bays={"bay-1": bay},

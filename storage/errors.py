@@ -221,6 +221,12 @@ class OfficeExistsError(LiuhenError):
     code = "office-exists"
 
 
+class FoundingUnaskedError(LiuhenError):
+    """What must be known before an office is founded was not given: `settings` names it."""
+
+    code = "founding-unasked"
+
+
 class FoundingUnfinishedError(LiuhenError):
     """The founding of this office was cut short: it is gone on with before anything else."""
 

@@ -17,6 +17,8 @@ from api import cli, commands
 from api.commands import terminal
 from tests import fresh
 
+# What every founding by a command says, as nobody is asked there.
+FOUNDING = ("--county", "兴隆县", "--township", "兴隆镇", "--origin", "office.test/custody")
 LIUHEN = Path(sys.executable).with_name("liuhen")
 for command in pkgutil.iter_modules(commands.__path__):
     importlib.import_module(f"{commands.__name__}.{command.name}")

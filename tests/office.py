@@ -30,6 +30,9 @@ def settings_for(folder: Path, **more: object) -> Settings:
         bay.mkdir(exist_ok=True)
     values = {
         "home": folder / "var",
+        "county": "兴隆县",
+        "township": "兴隆镇",
+        "log_origin": "office.test/custody",
         "immutable": False,
         "quiet_s": 0,
         "bays": bays,

@@ -44,6 +44,7 @@ from policies.scene_code import Kind
 from policies.stages import ActionKind, Stage
 from policies.wording import COUNTY_TIME, length_zh, percent
 from storage.catalogue import cases, recordings
+from storage.custody.origin import propose_origin
 
 FIRST = Recorder("0000012", "000123")
 SECOND = Recorder("0000034", "000456", ahead_s=437.25)
@@ -119,6 +120,9 @@ class _Show:
         (home / "liuhen.toml").write_text("\n".join(toml) + "\n", encoding="utf-8")
         settings = Settings(
             home=home,
+            county="兴隆县",
+            township="兴隆镇",
+            log_origin=propose_origin(entropy(6)),
             immutable=False,
             quiet_s=1.0,
             landing_quiet_s=1.0,

@@ -64,7 +64,7 @@ def _examined(settings: Settings) -> Iterator[Told]:
     yield Told("sqlite", good=True, zh=sqlite3.sqlite_version)
     yield from _home(settings)
     try:
-        rules = load(settings.rulebook or SHIPPED, settings.county)
+        rules = load(settings.rulebook or SHIPPED, settings.county or None)
         area = rules.without_edition
         more = f";{national_rules_only(area)[0]}请运行 liuhen rules new {area}" if area else ""
         yield Told("rulebook", good=not area, zh=f"{len(rules.rules)} 条规则{more}")

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
+from api.commands.founding import County, Origin, TownshipName, asking, given
 from api.commands.help import Commands, Json
 from api.commands.terminal import OUT, say_json
-from api.settings import Settings
 from api.wiring import found
 
 app = Commands(no_args_is_help=True)
@@ -24,11 +24,14 @@ def init(
         Path | None, typer.Option(help="恢复密钥写到哪里(如 U 盘)。 Where the recovery key goes.")
     ] = None,
     *,
+    county: County = None,
+    township: TownshipName = None,
+    origin: Origin = None,
     as_json: Json = False,
 ) -> None:
     """生成密钥并建立本单位。 Make the keys and found the office; nothing is ever overwritten."""
-    settings = Settings()
-    office = found(settings, recovery)
+    settings = given(county, township, origin)
+    office = found(settings, recovery, asking(as_json=as_json))
     ring = office.ring
     where = recovery or settings.recovery_out
     office.close()
@@ -47,6 +50,7 @@ def init(
     OUT.print("密钥已生成,请记录并公布以下指纹。 Keys made; publish these fingerprints:")
     for key in (ring.verifying("centre"), ring.verifying("log"), *ring.stations):
         OUT.print(f"  {key.name}  {key.kid}", markup=False)
+    OUT.print(f"  日志名称 log origin  {ring.verifying('log').name}", markup=False)
     for seal in ring.recipients:
         OUT.print(f"  {seal.use}  {seal.kid}", markup=False)
     OUT.print(

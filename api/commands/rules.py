@@ -37,7 +37,7 @@ def check(
 ) -> None:
     """检查规则库。 Read every rule; the first mistake is named with file and line."""
     settings = Settings()
-    known = area or (settings.county if folder is None else None)
+    known = area or (settings.county or None if folder is None else None)
     book = load(folder or settings.rulebook or SHIPPED, known)
     count = len(book.rules)
     without = book.without_edition
@@ -90,7 +90,7 @@ def explain(
 ) -> None:
     """解释一条规则,或者解释一个案件为什么能(不能)往下走。 Explain a rule, or a case."""
     settings = Settings()
-    book = load(settings.rulebook or SHIPPED, settings.county)
+    book = load(settings.rulebook or SHIPPED, settings.county or None)
     if name is None:
         for one in book.rules:
             named = {"id": one.id, "title_zh": one.title_zh, "basis_zh": one.basis.zh}

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from api import wiring
 from api.app import create_app
+from api.commands.founding import County, Origin, TownshipName, asking, given
 from api.commands.help import Json
 from api.commands.terminal import ERR, say_json
 from api.ending import WITHIN_S, Ending, end_process, stop_all
@@ -105,10 +106,14 @@ def found(
     recovery: Annotated[
         Path | None, typer.Option(help="恢复密钥写到哪里(如 U 盘)。 Where the recovery key goes.")
     ] = None,
+    county: County = None,
+    township: TownshipName = None,
+    origin: Origin = None,
     as_json: Json = False,
 ) -> None:
     """建立或升级:密钥、数据表、对象桶、日志头。 Found the office, or bring it up to date."""
-    wiring.found_or_open(Settings(), recovery).close()
+    settings = given(county, township, origin)
+    wiring.found_or_open(settings, recovery, asking(as_json=as_json)).close()
     ERR.print("就绪 ready")
     if as_json:
         say_json({"ready": True})

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 from cryptography.hazmat.primitives import hpke
@@ -154,25 +155,44 @@ class KeyRing:
 
     @classmethod
     def create(
-        cls, folder: Path, *, station: str, origin: str, recovery_out: Path, entropy: Entropy
+        cls,
+        folder: Path,
+        *,
+        station: str,
+        origin: str,
+        recovery_out: Path,
+        entropy: Entropy,
+        documents: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     ) -> Self:
         """Make the ring of an embedded office and return it.
 
         `origin` names the custody log (C2SP tlog-checkpoint) and with it the log's signer. The
-        private recovery key goes to `recovery_out` alone. Nothing is ever overwritten. The folder
-        appears whole or not at all; a creation cut short is finished, or begun anew, by the next.
+        private recovery key goes to `recovery_out` alone; `documents` lie beside the keys, by name.
+        Nothing is ever overwritten. The folder appears whole or not at all; a creation cut short is
+        finished, or begun anew, by the next.
         Raises: KeyRingError when the folder or the recovery key exists.
         """
         if folder.is_dir() and any(folder.iterdir()):
             raise KeyRingError(problem="the key folder is not empty", folder=folder.name)
-        making = folder.with_name(f".{folder.name}.making")
-        if not _is_finished(making, recovery_out):
+        if not cls.finish(folder, recovery_out):
+            making = _making(folder)
             shutil.rmtree(making, ignore_errors=True)
             making.mkdir(parents=True, mode=0o700)
+            for name, document in documents.items():
+                _write_new(making / name, document)
             cls._make(making, station, origin, recovery_out, entropy)
+            cls.finish(folder, recovery_out)
+        return cls.load(folder)
+
+    @staticmethod
+    def finish(folder: Path, recovery_out: Path) -> bool:
+        """Put a ring in place that was made to its last file; False where there is none."""
+        making = _making(folder)
+        if not _is_finished(making, recovery_out):
+            return False
         making.replace(folder)
         sync_folder(folder.parent)
-        return cls.load(folder)
+        return True
 
     @staticmethod
     def _make(
@@ -287,6 +307,10 @@ def write_station_ring(
     name = f"station-{key.name}"
     _write_new(folder / f"{name}.sign", _signing_json(key), private=True)
     _write_new(folder / f"{name}.verify", key.verify_key().to_json())
+
+
+def _making(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.making")
 
 
 def _is_finished(making: Path, recovery_out: Path) -> bool:

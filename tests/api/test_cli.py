@@ -6,13 +6,13 @@ import subprocess
 
 import pytest
 
-from tests.command import LIUHEN, environment, run, run_program
+from tests.command import FOUNDING, LIUHEN, environment, run, run_program
 from tests.office import FIRST, PASSWORD, Desk, dock, segment
 
 
 def founded(home):
     """Found an office, as its people do before anything else."""
-    done = run(home, "keys", "init")
+    done = run(home, "keys", "init", *FOUNDING)
     assert done.returncode == 0, done.err
     return home
 
@@ -29,11 +29,11 @@ def volume(tmp_path_factory):
 
 def test_a_new_office_from_keys_to_a_verified_store(tmp_path, volume):
     home = tmp_path / "var"
-    made = run(home, "keys", "init")
+    made = run(home, "keys", "init", *FOUNDING)
     assert made.returncode == 0, made.err
     assert "恢复密钥" in made.out
     assert (home / "keys" / "vault.key").stat().st_mode & 0o077 == 0
-    again = run(home, "keys", "init")
+    again = run(home, "keys", "init", *FOUNDING)
     assert again.returncode == 1
     assert "密钥" in again.err
 
@@ -56,7 +56,7 @@ def test_a_new_office_from_keys_to_a_verified_store(tmp_path, volume):
     }  # fmt: skip
 
     checkpoint = run(home, "log", "checkpoint")
-    assert checkpoint.out.startswith("liuhen.invalid/custody\n")
+    assert checkpoint.out.startswith("office.test/custody\n")
     assert run(home, "log", "proof", 0).out.startswith("c2sp.org/tlog-proof")
     assert run(home, "log", "proof", 10_000).returncode == 1
 
@@ -246,7 +246,7 @@ def test_serve_answers_docks_and_stops_when_asked(tmp_path):
 
 def test_a_register_is_tried_out_imported_and_used(tmp_path):
     home, list_ = tmp_path / "var", tmp_path / "list.csv"
-    assert run(home, "keys", "init").returncode == 0
+    assert run(home, "keys", "init", *FOUNDING).returncode == 0
     head = "姓名,人员类别,执法证号,所属单位,乡镇,有效期止,记录仪警号\n"
     line = "赵六,执法人员,E001,执法队,兴隆镇,2099-12-31,000777\n"
     list_.write_text(head + line, encoding="gb18030")

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from api import cli
 from api.commands.help import columns_of, wrap_text
+from tests.command import FOUNDING
 from tests.office import Desk
 
 LIUHEN = Path(sys.executable).with_name("liuhen")
@@ -151,7 +152,7 @@ def test_settings_are_listed_with_their_sources(tmp_path):
 
 
 def test_database_of_a_newer_version_is_told_and_left_alone(tmp_path):
-    assert run(tmp_path, "keys", "init").returncode == 0
+    assert run(tmp_path, "keys", "init", *FOUNDING).returncode == 0
     database = sqlite3.connect(tmp_path / "catalogue.db")
     with database:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
@@ -195,14 +196,14 @@ def test_demonstration_without_ffmpeg_says_what_to_install(tmp_path):
 def test_home_that_the_system_refuses_is_told_with_its_name(tmp_path):
     (tmp_path / "file").write_text("x")
     for home in (tmp_path / "file" / "var", Path("/sys/liuhen")):
-        done = run(home, "keys", "init")
+        done = run(home, "keys", "init", *FOUNDING)
         assert done.returncode == 1
         assert str(home) in done.err
         assert re.search(r"error \(file-(denied|refused|read-only)\)", done.err), done.err
 
 
 def test_home_on_a_read_only_disk_is_told(tmp_path):
-    assert run(tmp_path, "keys", "init").returncode == 0
+    assert run(tmp_path, "keys", "init", *FOUNDING).returncode == 0
     told = subprocess.run(
         ["bwrap", "--dev-bind", "/", "/", "--ro-bind", tmp_path, tmp_path, LIUHEN, "accounts", "list"],
         env={"PATH": os.environ["PATH"], "LIUHEN_HOME": str(tmp_path), "PYTHONUTF8": "1"},

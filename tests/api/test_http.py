@@ -272,7 +272,7 @@ def test_a_reviewer_verifies_everything_and_gets_proofs(clients):
     assert answer["verified"], answer
     assert answer["recordings"] == 7
     head = clients.shen.get("/api/v1/custody/checkpoint").text
-    assert head.startswith("liuhen.invalid/custody\n")
+    assert head.startswith("office.test/custody\n")
     assert clients.shen.get("/api/v1/custody/entries/0/proof").text.startswith(
         "c2sp.org/tlog-proof"
     )

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from api.wiring import Office
-from tests.command import LIUHEN, environment, run, run_program
+from tests.command import FOUNDING, LIUHEN, environment, run, run_program
 from tests.office import Desk, settings_for
 
 MIB = 1 << 20
@@ -59,7 +59,7 @@ def test_what_finds_no_room_is_a_line_and_status_one_and_what_fits_is_taken(tmp_
         file.truncate(200 * MIB)
     with small_disk(tmp_path / "disk", "60m"):
         home = tmp_path / "disk" / "h"
-        assert run(home, "keys", "init").returncode == 0
+        assert run(home, "keys", "init", *FOUNDING).returncode == 0
         done = run(home, "ingest", card, "--json")
         assert done.returncode == 1
         found = outcomes(done)
@@ -77,7 +77,7 @@ def test_what_finds_no_room_is_a_line_and_status_one_and_what_fits_is_taken(tmp_
 def test_on_a_disk_without_any_room_every_file_is_a_line_and_status_one(tmp_path, card):
     with small_disk(tmp_path / "disk", "60m"):
         home = tmp_path / "disk" / "h"
-        assert run(home, "keys", "init").returncode == 0
+        assert run(home, "keys", "init", *FOUNDING).returncode == 0
         fill(tmp_path / "disk" / "filler")
         done = run(home, "ingest", card, "--json")
         assert done.returncode == 1
@@ -92,7 +92,7 @@ def test_on_a_disk_without_any_room_every_file_is_a_line_and_status_one(tmp_path
 def test_a_refused_log_is_a_line_and_status_one(tmp_path, card):
     """The signer has signed more than the catalogue holds: an old copy was put back."""
     home = tmp_path / "var"
-    assert run(home, "keys", "init").returncode == 0
+    assert run(home, "keys", "init", *FOUNDING).returncode == 0
     shutil.copy(home / "catalogue.db", tmp_path / "before.db")
     extra = tmp_path / "extra.txt"
     extra.write_text("signed since")
@@ -111,7 +111,7 @@ def test_a_refused_log_is_a_line_and_status_one(tmp_path, card):
 @pytest.mark.parametrize("what", ["nothing", "empty"])
 def test_nothing_looked_at_is_not_done(tmp_path, what):
     home = tmp_path / "var"
-    assert run(home, "keys", "init").returncode == 0
+    assert run(home, "keys", "init", *FOUNDING).returncode == 0
     (tmp_path / "empty").mkdir()
     done = run(home, "ingest", tmp_path / what, "--json")
     assert done.returncode == 1
@@ -124,7 +124,7 @@ def test_nothing_looked_at_is_not_done(tmp_path, what):
 
 def test_what_is_ignored_is_a_line_too(tmp_path, card):
     home = tmp_path / "var"
-    assert run(home, "keys", "init").returncode == 0
+    assert run(home, "keys", "init", *FOUNDING).returncode == 0
     (card / "Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0" + bytes(100))
     done = run(home, "ingest", card, "--json")
     assert done.returncode == 0
@@ -134,7 +134,7 @@ def test_what_is_ignored_is_a_line_too(tmp_path, card):
 
 def test_a_running_office_takes_it_and_whoever_asked_is_told(tmp_path, card):
     home = tmp_path / "var"
-    assert run(home, "keys", "init").returncode == 0
+    assert run(home, "keys", "init", *FOUNDING).returncode == 0
     with subprocess.Popen(
         [LIUHEN, "serve", "--port", "0"],
         env=environment(home, LIUHEN_SWEEP_S="0.3", LIUHEN_CLEAR="at-once"),

@@ -1,6 +1,7 @@
 """An office that shares its log's origin gets its own, and all that was signed before stays good."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -19,7 +20,7 @@ from storage.custody.tree import verify_consistency
 from storage.errors import CustodyError, OriginChangedError, SignatureError
 from storage.vault.keys import KeyRing
 from tests.command import run
-from tests.office import FIRST, SECOND, Desk, dock, segment
+from tests.office import FIRST, SECOND, Desk, dock, segment, settings_for
 from tests.township import County, Township
 
 NEW = "sfj.qinglong.example/custody"
@@ -27,6 +28,20 @@ NEW = "sfj.qinglong.example/custody"
 
 class KilledError(Exception):
     """The process ends here."""
+
+
+def of_before(folder):
+    """An office as it was founded when nobody was asked: the shared origin, and no record."""
+    settings = settings_for(folder)
+    settings.home.mkdir(exist_ok=True)
+    KeyRing.create(
+        settings.keys,
+        station=settings.station,
+        origin=SHARED_ORIGIN,
+        recovery_out=settings.recovery_out,
+        entropy=os.urandom,
+    )
+    return Desk.set_up(folder)
 
 
 def reopened(desk):
@@ -45,7 +60,7 @@ def exported(desk, case, folder):
 def renamed(tmp_path_factory):
     """An office of the old default: recordings and a bundle, the change, and both again."""
     folder = tmp_path_factory.mktemp("renamed")
-    desk = Desk.set_up(folder, log_origin=SHARED_ORIGIN)
+    desk = of_before(folder)
     dock(desk, "bay-1", FIRST, segment(-5, 15))
     desk.sweep()
     case, action = desk.seizure()
@@ -148,7 +163,7 @@ STEPS = ("last-head-signed", "origin-left", "change-logged", "key-kept")
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_change_that_is_killed_is_finished_when_it_is_said_again(tmp_path, step):
-    desk = Desk.set_up(tmp_path, log_origin=SHARED_ORIGIN)
+    desk = of_before(tmp_path)
     desk.service.checkpoint()
     settings = desk.office.settings
     desk.office.close()
@@ -184,7 +199,7 @@ def test_a_change_that_is_killed_is_finished_when_it_is_said_again(tmp_path, ste
 
 
 def test_a_key_folder_of_before_learns_every_change_from_the_log_again(tmp_path):
-    desk = Desk.set_up(tmp_path, log_origin=SHARED_ORIGIN)
+    desk = of_before(tmp_path)
     settings = desk.office.settings
     desk.office.close()
     shutil.copytree(settings.keys, tmp_path / "keys-before")
@@ -205,7 +220,7 @@ def test_a_key_folder_of_before_learns_every_change_from_the_log_again(tmp_path)
 
 
 def test_the_command_makes_an_origin_up_once_and_refuses_the_shared_one(tmp_path):
-    desk = Desk.set_up(tmp_path, log_origin=SHARED_ORIGIN)
+    desk = of_before(tmp_path)
     home = desk.office.settings.home
     desk.office.close()
     told = {one["name"]: one for one in json.loads(run(home, "doctor", "--json").out)}

@@ -87,7 +87,7 @@ def test_a_template_in_a_file_of_its_own_is_valid_and_never_overwrites(home, tmp
     assert file.read_text() == "mine"
 
 
-@pytest.mark.parametrize("name", ["../../evil", "/etc/evil", "all", "a\nb"])
+@pytest.mark.parametrize("name", ["../../evil", "/etc/evil", "all", "national", "a\nb"])
 def test_a_hostile_name_writes_nothing(home, name):
     done = run(home, "rules", "new", name)
     assert done.returncode == 1

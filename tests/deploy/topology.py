@@ -32,6 +32,12 @@ from tests.servers.ceph import Ceph
 from tests.servers.postgres import Postgres
 
 PATIENCE_S = 90
+# What whoever starts a county says of it.
+_ASKED = {
+    "LIUHEN_COUNTY": "兴隆县",
+    "LIUHEN_TOWNSHIP": "兴隆镇",
+    "LIUHEN_LOG_ORIGIN": "county.test/custody",
+}
 _VARIABLE = re.compile(r"\$\{[A-Z_]+:-([^}]*)\}")
 _PROGRAMS = (
     str(Path(sys.executable).parent),
@@ -317,7 +323,8 @@ class Topology:
             "PATH": os.pathsep.join(_PROGRAMS),
             "HOME": str(self.folder),
             "LANG": "C.UTF-8",
-            **{name: filled(value, places) for name, value in told.items()},
+            **{name: _VARIABLE.sub(r"\1", filled(value, places)) for name, value in told.items()},
+            **(_ASKED if service.name == "migrate" else {}),
             **(self.settings if service.image == "office" else {}),
         }
 

@@ -339,7 +339,8 @@ def test_what_a_killed_ffmpeg_had_written_is_landed_once_and_can_be_played(clip,
 
 def test_a_killed_station_takes_what_was_recorded_up_to_the_cut_and_nothing_twice(clip, tmp_path):
     home, secret = tmp_path / "var", tmp_path / "secret"
-    found(Settings(home=home)).close()
+    asked = {"county": "兴隆县", "township": "兴隆镇", "log_origin": "office.test/custody"}
+    found(Settings(home=home, **asked)).close()
     secret.write_text(rtsp.PASSWORD)
     with rtsp.camera(clip) as camera:
         setting = {"url": camera.url, "room": "听证室", "user": rtsp.USER}

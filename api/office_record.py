@@ -1,0 +1,57 @@
+"""What an office was asked when it was founded: county and township, kept beside its keys.
+
+`keys/office.json` is made with the keys and goes wherever they go; the log's origin is the name in
+`keys/log.verify`. An office without that file was founded before anybody was asked, with the county
+and the township that were the default then. Settings read all of it, after everything else.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from storage import canonical
+from storage.durable import place
+from storage.errors import KeyRingError
+
+RECORD = "office.json"
+ASKED = ("county", "township", "log_origin")
+_BEFORE_ASKING = {"county": "兴隆县", "township": "兴隆镇"}
+_VERSION = 1
+
+
+def office_record(county: str, township: str) -> dict[str, Any]:
+    """Return what is kept beside the keys."""
+    return {"v": _VERSION, "county": county, "township": township}
+
+
+def keep_record(keys: Path, county: str, township: str) -> None:
+    """Put the record into a key folder, in the place of any that is there. Raises: OSError."""
+    place(keys / RECORD, canonical.encode(office_record(county, township)))
+
+
+def read_record(keys: Path) -> dict[str, str]:
+    """Return county, township and log origin of the office with these keys; {} where none is.
+
+    Raises: KeyRingError when the record is there and cannot be read.
+    """
+    if not (keys / "log.sign").is_file():  # no keys, or a station's
+        return {}
+    found = _BEFORE_ASKING | _origin(keys / "log.verify")
+    try:
+        told = json.loads((keys / RECORD).read_bytes())
+        found |= {name: str(told[name]) for name in _BEFORE_ASKING}
+        if told != office_record(found["county"], found["township"]):
+            raise ValueError(RECORD)
+    except FileNotFoundError:
+        return found
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise KeyRingError(problem="office record unreadable", file=RECORD) from error
+    return found
+
+
+def _origin(file: Path) -> dict[str, str]:
+    """Return the log's origin; what is wrong with its key, the key ring says."""
+    try:
+        return {"log_origin": str(json.loads(file.read_bytes())["name"])}
+    except (OSError, KeyError, TypeError, ValueError):
+        return {}
