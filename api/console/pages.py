@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from urllib.parse import quote
 from uuid import UUID
 
-from fastapi import APIRouter, FastAPI, Form, Query, Request, Response
+from fastapi import APIRouter, BackgroundTasks, FastAPI, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
@@ -19,6 +19,7 @@ from api.console import job_pages, keeping_pages, outlook_page, station_pages
 from api.console.rendering import HERE, KINDS, render
 from api.gate import COOKIE, ServiceHere, VisitorHere, same_site, service_of, token_of
 from api.identity import Visitor
+from api.paging import Cursor
 from api.problems import ApiError, words
 from api.routes.cases import bundle as export_bundle
 from api.routes.proceedings import duties as listed_duties
@@ -254,9 +255,12 @@ def code_page(action: UUID, service: ServiceHere, visitor: VisitorHere) -> Respo
 
 
 @router.get("/duties")
-def duties_page(service: ServiceHere, visitor: VisitorHere) -> Response:
+def duties_page(
+    service: ServiceHere, visitor: VisitorHere, later: BackgroundTasks, cursor: Cursor = None
+) -> Response:
     """Show what is due, the most pressing first."""
-    return render("duties.html", visitor, duties=listed_duties(service, visitor))
+    found = listed_duties(service, visitor, later, cursor=cursor)
+    return render("duties.html", visitor, duties=found.items, next=found.next)
 
 
 @router.get("/custody")

@@ -4,6 +4,7 @@ Each change is an entry in the log, with the row's whole state. Logins that are 
 are not evidence and not logged.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import delete, select
@@ -96,6 +97,12 @@ def persons(
     if kind is not None:
         wanted = wanted.where(PersonRow.kind == kind)
     return list(session.scalars(wanted))
+
+
+def names(session: Session, ids: Collection[str]) -> dict[str, str]:
+    """Return the names of these persons, by id; those that nobody has are left out."""
+    wanted = select(PersonRow.id, PersonRow.name).where(PersonRow.id.in_(ids))
+    return {row.id: row.name for row in session.execute(wanted)}
 
 
 def townships(session: Session) -> list[str]:
