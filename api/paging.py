@@ -30,13 +30,13 @@ Part = str | int | datetime
 
 
 class Page(BaseModel, Generic[ItemOut]):
-    """Some items of a list, in its order; `next` is the cursor of the next page, if there is one."""
+    """Some items of a list, in its order; `next` is the cursor of the next page, if any."""
 
     items: list[ItemOut]
     next: str | None
 
 
-def page_of(  # noqa: PLR0913 - a page has these parts
+def page_of(
     name: str,
     rows: Sequence[Item],
     limit: int,

@@ -287,7 +287,7 @@ def _warned(requirement: Any, soon_days: float) -> timedelta:
 
 def _persons(facts: AnyFacts) -> tuple[str, ...]:
     if isinstance(facts, ActionFacts):
-        return tuple(one.id for one in facts.officers)
+        return tuple(sorted(one.id for one in facts.officers))
     return facts.handlers if isinstance(facts, CaseFacts) else ()
 
 
