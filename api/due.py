@@ -6,7 +6,7 @@ answer, which waits for nobody, and stored when the answer is out.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -85,15 +85,17 @@ def count_overdue(office: Office, at: datetime) -> int:
         return duties.overdue(session, standard, at, _judged(office, session, standard, at))
 
 
-def keep(office: Office, judged: tuple[Judged, ...]) -> None:
-    """Store what was judged. Nothing waits for it: what cannot be stored is judged again."""
+def keep(office: Office, judged: Sequence[Judged]) -> bool:
+    """Store what was judged, and tell whether that went; what could not be is judged again."""
     if not judged:
-        return
+        return True
     try:
         with office.catalogue.write() as uow:
             duties.keep(uow, duties.standard_of(office.rulebook), judged)
     except (CatalogueBusyError, CatalogueUnavailableError, StorageFullError) as error:
-        LOG.warning("duties were judged and not stored: %s", error)
+        LOG.warning("duties were judged and not stored: %s", error.code)
+        return False
+    return True
 
 
 def judge_all(office: Office, at: datetime) -> list[str]:
@@ -115,7 +117,7 @@ def judge_all(office: Office, at: datetime) -> list[str]:
             for one in judged
             if one.subject not in unsure and set(before[one.subject]) != set(one.duties)
         ]
-        keep(office, tuple(judged))
+        keep(office, judged)
         after = names[-1]
 
 
@@ -131,7 +133,8 @@ def _catch_up(office: Office, standard: str, at: datetime) -> None:
             if len(names) < BATCH:
                 return
             judged = duties.judge(session, office.rulebook, names, at)
-        keep(office, tuple(judged))
+        if not keep(office, judged):
+            return
         after = names[-1]
 
 
