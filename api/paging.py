@@ -85,8 +85,9 @@ def _part(untrusted_part: object, kind: type[Any]) -> Part:
         return at.astimezone(UTC)
     if kind is str and isinstance(untrusted_part, str) and "\0" not in untrusted_part:
         return untrusted_part
-    if kind is int and isinstance(untrusted_part, int) and abs(untrusted_part) < _BIGGEST:
-        return int(untrusted_part)
+    # `type`, for to Python True is an int.
+    if kind is int and type(untrusted_part) is int and abs(untrusted_part) < _BIGGEST:
+        return untrusted_part
     raise ValueError(untrusted_part)
 
 

@@ -8,7 +8,7 @@ from api import due, release_views, way_views
 from api.gate import ServiceHere, VisitorHere
 from api.identity import Visitor
 from api.keeping_schemas import ReleaseOut
-from api.paging import PAGE, Cursor, Limit, Page, read_cursor, write_cursor
+from api.paging import PAGE, Cursor, Limit, Page, page_of, read_cursor, write_cursor
 from api.problems import ApiError
 from api.release_views import Look
 from api.routes.cases import case_of
@@ -27,12 +27,26 @@ _LASTS = timedelta(days=1)
 
 
 @router.get("/proceedings")
-def listed(service: ServiceHere, visitor: VisitorHere) -> list[ProceedingOut]:
+def listed(
+    service: ServiceHere, visitor: VisitorHere, *, cursor: Cursor = None, limit: Limit = PAGE
+) -> Page[ProceedingOut]:
     """Return the proceedings of your township, newest first."""
     service.authorise(visitor, Act.KEEP_PROCEEDING)
-    with service.office.catalogue.read() as session:
-        rows = proceedings.proceedings(session, township=visitor.person.township)
-    return [_shown(service, row) for row in rows]
+    office, now = service.office, service.office.clock()
+    with office.catalogue.read() as session:
+        rows = proceedings.proceedings(
+            session,
+            township=visitor.person.township,
+            after=read_cursor("proceedings", cursor, datetime, str),
+            limit=limit + 1,
+        )
+        return page_of(
+            "proceedings",
+            rows,
+            limit,
+            lambda row: (row.received_at, row.id),
+            lambda row: way_views.proceeding(session, row, office.rulebook, now),
+        )
 
 
 @router.post("/proceedings", status_code=201)

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from policies.draw import draw, pair
 from storage.catalogue import case_facts, concerns
+from storage.catalogue.keyset import Place, keyed
 from storage.catalogue.people import person, persons
 from storage.catalogue.recordings import by_id
 from storage.catalogue.tables import RecordingRow
@@ -120,9 +121,10 @@ def the_draw(session: Session, draw_id: str) -> DrawRow:
     return row
 
 
-def draws(session: Session) -> list[DrawRow]:
-    """Return every draw, newest first."""
-    return list(session.scalars(select(DrawRow).order_by(DrawRow.at.desc(), DrawRow.id)))
+def draws(session: Session, *, after: Place = (), limit: int | None = None) -> list[DrawRow]:
+    """Return draws, newest first (time, id)."""
+    keys = (DrawRow.at, DrawRow.id)
+    return list(session.scalars(keyed(select(DrawRow), keys, after, limit, newest=True)))
 
 
 def checks_of(session: Session, recording_ids: Sequence[str]) -> list[CheckRow]:
@@ -142,4 +144,4 @@ def involved(session: Session, recording_id: str) -> frozenset[str]:
 
 def possible_inspectors(session: Session) -> list[str]:
     """Return the officers of the county, by id."""
-    return sorted(row.id for row in persons(session, kind="officer"))
+    return sorted(row.id for row in persons(session, kinds=["officer"]))

@@ -21,6 +21,7 @@ from storage.custody.event import PremisType
 from storage.errors import ConflictError, NotFoundError
 
 AUXILIARY = "auxiliary"
+ENFORCING = ("officer", AUXILIARY)  # the kinds of persons that take part in actions
 ENDINGS = ("surrendered", "revoked")
 _CHANGE = PremisType.METADATA_MODIFICATION
 

@@ -1,4 +1,4 @@
-"""Stored duties, and the basis of each: every case, proceeding and township is to be judged."""
+"""Stored duties, and the basis of each: all are to be judged. Cases in the order of their list."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -41,6 +41,8 @@ def upgrade() -> None:
     order = ["due_at", "subject", "rule", "person_id"]
     for name, columns in (("ix_duty_open", order), ("ix_duty_township_open", ["township", *order])):
         op.create_index(name, "duty", columns, sqlite_where=still, postgresql_where=still)
+    op.create_index("ix_case_opened", "case_", ["opened_at", "id"])
+    op.create_index("ix_case_township_opened", "case_", ["township", "opened_at", "id"])
     for subjects in (
         "SELECT 'case:' || id AS subject FROM case_",
         "SELECT 'proceeding:' || id AS subject FROM proceeding",
