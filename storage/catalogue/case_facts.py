@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from storage.catalogue.keyset import Place, keyed
@@ -69,6 +69,16 @@ def cases(
         wanted = wanted.where(or_(*(c.icontains(text, autoescape=True) for c in columns)))
     keys = (CaseRow.opened_at, CaseRow.id)
     return list(session.scalars(keyed(wanted, keys, after, limit, newest=True)))
+
+
+def cases_of(session: Session, township: str, since: datetime, until: datetime) -> list[CaseRow]:
+    """Return a township's cases that were opened or acted in from `since` up to `until`, by id."""
+    acted = select(ActionRow.id).where(
+        ActionRow.case_id == CaseRow.id, ActionRow.start_at >= since, ActionRow.start_at < until
+    )
+    opened = and_(CaseRow.opened_at >= since, CaseRow.opened_at < until)
+    wanted = select(CaseRow).where(CaseRow.township == township, or_(opened, acted.exists()))
+    return list(session.scalars(wanted.order_by(CaseRow.id)))
 
 
 def case_by_number(session: Session, number: str) -> CaseRow | None:

@@ -6,8 +6,9 @@ recording shows is never drawn to inspect it. Source: 兴隆县指导意见 第�
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from policies.draw import draw, pair
@@ -131,6 +132,20 @@ def checks_of(session: Session, recording_ids: Sequence[str]) -> list[CheckRow]:
     """Return what was found in some recordings."""
     wanted = select(CheckRow).where(CheckRow.recording_id.in_(list(recording_ids)))
     return list(session.scalars(wanted.order_by(CheckRow.at, CheckRow.id)))
+
+
+def count_checks(
+    session: Session, township: str, since: datetime, until: datetime
+) -> tuple[int, int]:
+    """Return how many checks there are of what a township recorded in a span, and how many good."""
+    row = RecordingRow
+    wanted = (
+        select(func.count(), func.count().filter(CheckRow.good))
+        .join(row, row.id == CheckRow.recording_id)
+        .where(row.township == township, row.start_at >= since, row.start_at < until)
+    )
+    checked, good = session.execute(wanted.select_from(CheckRow)).one()
+    return int(checked), int(good)
 
 
 def involved(session: Session, recording_id: str) -> frozenset[str]:

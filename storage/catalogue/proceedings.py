@@ -188,15 +188,22 @@ def proceedings(
     township: str | None = None,
     case_id: str | None = None,
     unanswered: bool = False,
+    received: tuple[datetime, datetime] | None = None,
     after: Place = (),
     limit: int | None = None,
 ) -> list[ProceedingRow]:
-    """Return proceedings, newest first (time of receipt, id)."""
+    """Return proceedings, newest first (time of receipt, id).
+
+    `received` asks for those of a span, its end not included.
+    """
     wanted = select(ProceedingRow)
     if township is not None:
         wanted = wanted.where(ProceedingRow.township == township)
     if case_id is not None:
         wanted = wanted.where(ProceedingRow.case_id == case_id)
+    if received is not None:
+        since, until = received
+        wanted = wanted.where(ProceedingRow.received_at >= since, ProceedingRow.received_at < until)
     if unanswered:
         wanted = wanted.where(ProceedingRow.answered_at.is_(None))
     keys = (ProceedingRow.received_at, ProceedingRow.id)

@@ -431,6 +431,21 @@ def search(
     return list(session.scalars(keyed(query, (RecordingRow.id,), after, limit, newest=True)))
 
 
+def count_linked(
+    session: Session, township: str, since: datetime, until: datetime
+) -> tuple[int, int]:
+    """Return how many recordings of a township began in a span, and of how many a link stands."""
+    row = RecordingRow
+    confirmed = select(ExhibitRow.id).where(
+        ExhibitRow.recording_id == row.id, ExhibitRow.state == "confirmed"
+    )
+    wanted = select(func.count()).where(
+        row.township == township, row.start_at >= since, row.start_at < until
+    )
+    linked = session.scalar(wanted.where(confirmed.exists()))
+    return session.scalar(wanted) or 0, linked or 0
+
+
 def samples(
     session: Session, count: int = 5, *, archived: bool | None = None
 ) -> list[RecordingRow]:
