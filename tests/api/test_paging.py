@@ -286,3 +286,33 @@ def test_the_console_goes_on_where_its_page_ended(desk, clients, filled):
         url = html.unescape(link[1])
     assert sorted(seen) == sorted(f"多{number}" for number in range(60))
     assert client.get("/cases?cursor=x").status_code == 422
+
+
+def test_what_is_entered_while_somebody_turns_pages_moves_nothing(desk, clients, filled):
+    township, who = desk.office.settings.township, f"person:{desk.persons['zhang']}"
+
+    def enter(number):
+        """Bring a case in front of the pages that were seen, and a person on either side."""
+        with desk.office.catalogue.write() as uow:
+            cases.open_case(
+                uow, number=f"后{number}", title="占道", party="孙某", township=township, actor=who
+            )
+            for name in (f"A{number}", f"龥{number}"):
+                people.add_person(
+                    uow, name=name, kind="officer", unit="队", township=township, actor=who
+                )
+
+    for path in ("/api/v1/cases", "/api/v1/officers"):
+        client = clients["zhang"]
+        before = client.get(path, params={"limit": 200}).json()["items"]
+        found, cursor = [], None
+        for number in range(2 * len(before)):
+            asked = {"limit": 2} | ({"cursor": cursor} if cursor else {})
+            page = client.get(path, params=asked).json()
+            found += [one["id"] for one in page["items"]]
+            if (cursor := page["next"]) is None:
+                break
+            enter(f"{path[-8:]}{number}")
+        assert len(found) == len(set(found))
+        known = {one["id"] for one in before}
+        assert [one for one in found if one in known] == [one["id"] for one in before]
