@@ -1,55 +1,145 @@
 """What is due: every duty with a clock, of cases, actions, proceedings and townships, as one list.
 
-Which rules are in force is the rulebook's to say, how a duty stands `policies/duties.py`'s; here
-is only gathered. Closed cases count for a year, while their decisions may have to be disclosed.
+Which rules are in force is the rulebook's to say, how a duty stands `policies/duties.py`'s. What
+was judged is stored (`storage/catalogue/duties.py`); whatever is stale there is judged for the
+answer, which waits for nobody, and stored when the answer is out.
 """
 
-from datetime import datetime, timedelta
-from typing import Any
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
-from policies.duties import AnyFacts, Asked, Duty, DutyState, duties, in_order
-from policies.facts import ActionFacts
-from policies.rules import SCOPES, Rulebook
-from storage.catalogue import cases, people, proceedings, register
-from storage.catalogue.facts import case_facts_of, proceeding_facts
+from api.wiring import Office
+from policies.duties import Duty, Place, place
+from storage.catalogue import duties
+from storage.catalogue.duties import BATCH, Judged
 from storage.catalogue.unit_of_work import View
+from storage.errors import CatalogueBusyError, CatalogueUnavailableError, StorageFullError
 
-LOOK_BACK = timedelta(days=366)
+LOG = logging.getLogger("liuhen.duties")
+
+
+@dataclass(frozen=True, slots=True)
+class DutyPage:
+    """Some duties as they stood `at`, the most pressing first; `last` is None on the last page.
+
+    `judged` is what had to be judged for it: `keep` stores that.
+    """
+
+    duties: tuple[Duty, ...]
+    at: datetime
+    last: Place | None
+    judged: tuple[Judged, ...]
+
+
+def page(
+    office: Office,
+    *,
+    at: datetime,
+    limit: int,
+    township: str | None = None,
+    after: Place | None = None,
+    done: bool = False,
+) -> DutyPage:
+    """Return a page of what is due in a township (None: in all) at a moment.
+
+    All pages of one list are asked for with one `at`, the first page's: the order moves with time.
+    """
+    standard = duties.standard_of(office.rulebook)
+    _catch_up(office, standard, at)
+    with office.catalogue.read() as session:
+        judged = tuple(_judged(office, session, standard, at))
+        found = duties.listed(
+            session,
+            standard,
+            at,
+            township=township,
+            after=after,
+            limit=limit + 1,
+            done=done,
+            judged=judged,
+        )
+    last = place(found[limit - 1]) if len(found) > limit else None
+    return DutyPage(tuple(found[:limit]), at, last, judged)
 
 
 def due(
-    session: View, rulebook: Rulebook, at: datetime, *, township: str | None = None
-) -> tuple[Duty, ...]:
-    """Return every duty of a township (None: of all), the most pressing first."""
-    found: list[Duty] = []
-    for facts in _facts(session, at, township):
-        found += duties(_asked(rulebook, facts), facts, at)
-    return in_order(found)
+    office: Office, at: datetime, *, township: str | None = None, done: bool = False
+) -> Iterator[Duty]:
+    """Yield every duty of a township (None: of all), the most pressing first."""
+    after: Place | None = None
+    while True:
+        found = page(office, at=at, limit=BATCH, township=township, after=after, done=done)
+        keep(office, found.judged)
+        yield from found.duties
+        if found.last is None:
+            return
+        after = found.last
 
 
-def pressing(found: tuple[Duty, ...]) -> tuple[Duty, ...]:
-    """Return what is still to be done."""
-    return tuple(one for one in found if one.state is not DutyState.DONE)
+def count_overdue(office: Office, at: datetime) -> int:
+    """Return how many duties are overdue in all townships."""
+    standard = duties.standard_of(office.rulebook)
+    with office.catalogue.read() as session:
+        return duties.overdue(session, standard, at, _judged(office, session, standard, at))
 
 
-def _facts(session: View, at: datetime, township: str | None) -> list[AnyFacts]:
-    found: list[AnyFacts] = []
-    for row in cases.cases(session, township=township):
-        if row.closed_at is None or row.closed_at > at - LOOK_BACK:
-            facts = case_facts_of(session, row.id, at)
-            found += [facts, *facts.actions]
-    for one in proceedings.proceedings(session, township=township):
-        found.append(proceeding_facts(one, at))
-    for name in [township] if township is not None else people.townships(session):
-        found.append(register.township_facts(session, name, at))
-    return found
+def keep(office: Office, judged: Sequence[Judged]) -> bool:
+    """Store what was judged, and tell whether that went; what could not be is judged again."""
+    if not judged:
+        return True
+    try:
+        with office.catalogue.write() as uow:
+            duties.keep(uow, duties.standard_of(office.rulebook), judged)
+    except (CatalogueBusyError, CatalogueUnavailableError, StorageFullError) as error:
+        LOG.warning("duties were judged and not stored: %s", error.code)
+        return False
+    return True
 
 
-def _asked(rulebook: Rulebook, facts: AnyFacts) -> list[Asked]:
-    at: Any = facts.start if isinstance(facts, ActionFacts) else facts.at
-    scope, major = SCOPES[type(facts)], rulebook.is_major(facts, at)
-    return [
-        (rule.id, rule.title_zh, rule.title_en, rule.requirement)
-        for rule in rulebook.in_force(at)
-        if rule.scope is scope and rule.when.holds(facts, major=major)
-    ]
+def judge_all(office: Office, at: datetime) -> list[str]:
+    """Judge everything anew, whatever is stored, and store it; return what was stored wrongly.
+
+    That is what a change past the units of work leaves behind, and nothing else should.
+    """
+    standard, wrong, after = duties.standard_of(office.rulebook), list[str](), ""
+    while True:
+        with office.catalogue.read() as session:
+            names = duties.subjects(session, after=after)
+            unsure = set(duties.stale(session, standard, at, after=after, limit=len(names) + 1))
+            before = duties.stored(session, names)
+            judged = duties.judge(session, office.rulebook, names, at)
+        if not names:
+            return wrong
+        wrong += [
+            one.subject
+            for one in judged
+            if one.subject not in unsure and set(before[one.subject]) != set(one.duties)
+        ]
+        keep(office, judged)
+        after = names[-1]
+
+
+def _catch_up(office: Office, standard: str, at: datetime) -> None:
+    """Judge and store, part by part, as long as more is stale than one answer should judge.
+
+    So it is after a change of rules or of the software, and on the first asking of all.
+    """
+    after = ""
+    while True:
+        with office.catalogue.read() as session:
+            names = duties.stale(session, standard, at, after=after)
+            if len(names) < BATCH:
+                return
+            judged = duties.judge(session, office.rulebook, names, at)
+        if not keep(office, judged):
+            return
+        after = names[-1]
+
+
+def _judged(office: Office, session: View, standard: str, at: datetime) -> Iterator[Judged]:
+    after = ""
+    while names := duties.stale(session, standard, at, after=after):
+        yield from duties.judge(session, office.rulebook, names, at)
+        after = names[-1]

@@ -5,7 +5,7 @@ Counts only: what was fined or taken is nowhere looked at (第二十一条).
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import MAXYEAR, UTC, datetime
 
 from policies.evaluation import Evaluation, RuleCount, Share, TownshipYear, evaluate
 from policies.facts import ActionFacts, Trained
@@ -19,7 +19,7 @@ from policies.rules import Rulebook
 from policies.stages import ActionKind
 from policies.wording import COUNTY_TIME
 from storage.catalogue import (
-    cases,
+    case_facts,
     checks,
     people,
     proceedings,
@@ -28,7 +28,6 @@ from storage.catalogue import (
     waivers,
 )
 from storage.catalogue.facts import case_facts_of, proceeding_facts
-from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import View
 
 
@@ -48,34 +47,27 @@ class _Counted:
     ) -> None:
         self._session, self._rulebook = session, rulebook
         self._township, self._year, self._at = township, year, at
+        self._span = _start_of(year), _start_of(year + 1)
         self._findings: list[Finding] = []
         self._covered: list[float] = []
         self._kinds: Counter[ActionKind] = Counter()
 
     def year_of(self) -> TownshipYear:
         """Count, and return what was counted."""
-        session, at = self._session, self._at
-        for row in cases.cases(session, township=self._township):
+        session, at, year = self._session, self._at, self._span
+        for row in case_facts.cases_of(session, self._township, *year):
             facts = case_facts_of(session, row.id, at)
-            if any(self._mine(one.start) for one in facts.actions) or self._mine(row.opened_at):
-                self._findings += self._rulebook.evaluate(facts).findings
+            self._findings += self._rulebook.evaluate(facts).findings
             for action in facts.actions:
                 if self._mine(action.start):
                     self._action(action)
-        for one in proceedings.proceedings(session, township=self._township):
-            if self._mine(one.received_at):
-                self._findings += self._rulebook.evaluate(proceeding_facts(one, at)).findings
+        for one in proceedings.proceedings(session, township=self._township, received=year):
+            self._findings += self._rulebook.evaluate(proceeding_facts(one, at)).findings
         staff = register.township_facts(session, self._township, at)
         self._findings += self._rulebook.evaluate(staff).findings
-        mine = [row for row in self._recordings() if row.start_at and self._mine(row.start_at)]
-        found = checks.checks_of(session, [row.id for row in mine])
-        linked = sum(bool(self._confirmed(row)) for row in mine)
-        explained = [
-            one
-            for row in cases.cases(session, township=self._township)
-            for one in waivers.waivers(session, row.id)
-            if self._mine(one.at)
-        ]
+        filmed, linked = recordings.count_linked(session, self._township, *year)
+        checked, good = checks.count_checks(session, self._township, *year)
+        explained, approved = waivers.count_waivers(session, self._township, *year)
         certified = [one for one in staff.officers if self._certified(one.id)]
         return TownshipYear(
             township=self._township,
@@ -83,16 +75,14 @@ class _Counted:
             actions=dict(self._kinds),
             covered=tuple(self._covered),
             uploaded_in_time=self._share("upload_within"),
-            linked=Share(linked, len(mine)),
+            linked=Share(linked, filmed),
             disclosed_in_time=self._share("disclose_within"),
             decided_in_time=self._share("decide_within"),
             answered_in_time=self._share("answer_within"),
             trained=Share(self._trained(staff.officers), len(staff.officers)),
             certified=Share(len(certified), len(staff.officers)),
-            reviewed=Share(sum(one.good for one in found), len(found)),
-            waivers_approved=Share(
-                sum(one.state == "approved" for one in explained), len(explained)
-            ),
+            reviewed=Share(good, checked),
+            waivers_approved=Share(approved, explained),
             full_time=staff.full_time,
             full_time_required=self._required(),
             rules=tuple(self._rules()),
@@ -149,17 +139,17 @@ class _Counted:
         told = explain(self._rulebook, rule_id)
         return str(told["requirement"]) if told else ""
 
-    def _recordings(self) -> list[RecordingRow]:
-        rows = recordings.everything(self._session)
-        return [row for row in rows if row.township == self._township]
-
-    def _confirmed(self, row: RecordingRow) -> bool:
-        links = cases.exhibits_of(self._session, row.id)
-        return any(one.state == "confirmed" for one in links)
-
     def _certified(self, person_id: str) -> bool:
         row = people.person(self._session, person_id)
         return register.qualification(self._session, row, self._at).certified
 
     def _mine(self, moment: datetime) -> bool:
-        return moment.astimezone(COUNTY_TIME).year == self._year
+        since, until = self._span
+        return since <= moment < until
+
+
+def _start_of(year: int) -> datetime:
+    """Return the first moment of a year of the county; of one past the calendar, its last."""
+    if year > MAXYEAR:
+        return datetime.max.replace(tzinfo=UTC)
+    return datetime(year, 1, 1, tzinfo=COUNTY_TIME).astimezone(UTC)

@@ -13,7 +13,7 @@ from api.jobs.registry import KINDS
 from api.problems import JOB_STATES, job_error_zh, job_next_zh
 from api.wiring import Office
 from storage.catalogue import jobs, people
-from storage.catalogue.job_tables import JobRow
+from storage.catalogue.job_tables import JobRow, WorkerRow
 from storage.catalogue.unit_of_work import View
 from storage.errors import NotFoundError
 
@@ -115,21 +115,17 @@ def kinds(session: View) -> list[KindOut]:
     return found
 
 
-def workers(session: View, office: Office) -> list[WorkerOut]:
-    """Return every worker, by name. Which jobs are freed is never decided by this, but by beats."""
+def worker(office: Office, row: WorkerRow) -> WorkerOut:
+    """Return one worker. Which jobs are freed is never decided by this, but by beats."""
     # Twice the silence: another machine's clock may be a little off, and this is for a screen.
     silent = timedelta(seconds=2 * office.settings.worker_silent_s)
-    now = office.clock()
-    return [
-        WorkerOut(
-            name=row.name,
-            started_at=row.started_at,
-            beat_at=row.beat_at,
-            ended_at=row.ended_at,
-            alive=row.ended_at is None and now - row.beat_at < silent,
-        )
-        for row in jobs.workers(session)
-    ]
+    return WorkerOut(
+        name=row.name,
+        started_at=row.started_at,
+        beat_at=row.beat_at,
+        ended_at=row.ended_at,
+        alive=row.ended_at is None and office.clock() - row.beat_at < silent,
+    )
 
 
 def _subject_zh(subject: str) -> str:

@@ -6,8 +6,7 @@ promise is a reason like any other.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
-from uuid import UUID
+from datetime import datetime
 
 from api import release_views
 from api.identity import Visitor
@@ -24,7 +23,7 @@ from api.keeping_schemas import (
     RetentionOut,
     TombstoneOut,
 )
-from api.problems import ApiError
+from api.paging import read_cursor, write_cursor
 from api.release_views import Look
 from api.wiring import Office
 from policies import disposition as policy
@@ -41,18 +40,27 @@ from storage.errors import VaultError
 
 
 def due(
-    session: View, office: Office, at: datetime, *, township: str | None, cursor: str | None
+    session: View,
+    office: Office,
+    at: datetime,
+    *,
+    township: str | None,
+    cursor: str | None,
+    limit: int,
 ) -> DueOut:
-    """Return a page of what was promised no longer than `at`. Raises: ApiError(invalid)."""
-    after = _after(cursor) if cursor else None
-    rows = keeping.due(session, at, after=after, limit=keeping.PAGE, township=township)
+    """Return a page of what was promised no longer than `at`. Raises: ApiError(cursor)."""
+    after = read_cursor("due", cursor, datetime, str) or None
+    found = keeping.due(session, at, after=after, limit=limit + 1, township=township)
+    rows = found[:limit]
     ids = [row.id for row in rows]
     told = keeping.explained(session, office.rulebook, ids, at)
     listed = dispositions.listing(session, ids)
     return DueOut(
         at=at,
         items=[_kept(row, told[row.id], at, listed.get(row.id)) for row in rows],
-        next=_cursor(rows[-1]) if len(rows) == keeping.PAGE else None,
+        next=(
+            write_cursor("due", rows[-1].retain_until, rows[-1].id) if len(found) > limit else None
+        ),
     )
 
 
@@ -233,18 +241,3 @@ def _with_store(office: Office, row: RecordingRow, facts: KeptFacts) -> tuple[Ke
 
 def _name(session: View, person: str) -> str:
     return people.person(session, person).name
-
-
-def _cursor(row: RecordingRow) -> str:
-    return f"{row.retain_until:%Y-%m-%dT%H:%M:%S.%f}Z_{row.id}"
-
-
-def _after(untrusted_cursor: str) -> tuple[datetime, str]:
-    promise, _, recording = untrusted_cursor.partition("_")
-    try:
-        after = datetime.fromisoformat(promise)
-        if after.tzinfo is not UTC:
-            raise ValueError  # none that we gave
-        return after, str(UUID(recording))
-    except ValueError as error:
-        raise ApiError("invalid", problem="cursor") from error

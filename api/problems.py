@@ -572,6 +572,13 @@ TABLE: dict[str, Words] = {
         "请改正后重新提交。",
         "Correct it and send it again.",
     ),
+    "cursor": Words(
+        422,
+        "翻页位置无法识别",
+        "The place in the list is not known",
+        "请从第一页重新打开。",
+        "Open the list anew from its first page.",
+    ),
     "not-found": Words(
         404,
         "没有找到,或者您无权查看。",

@@ -120,7 +120,7 @@ class Workers:
     def _bury(self) -> None:
         """Declare dead who has not beaten for `worker_silent_s`, as watched from here."""
         with self._office.catalogue.read() as session:
-            alive = {row.life: row.beats for row in jobs.workers(session) if row.ended_at is None}
+            alive = {row.life: row.beats for row in jobs.workers(session, at_work=True)}
         seen, self._seen = self._seen, {}
         for life, beats in alive.items():
             before, ticks = seen.get(life, (beats, -1))
@@ -133,7 +133,7 @@ class Workers:
 
     def _living(self) -> set[str]:
         with self._office.catalogue.read() as session:
-            return {row.name for row in jobs.workers(session) if row.ended_at is None}
+            return {row.name for row in jobs.workers(session, at_work=True)}
 
     def _start(self, engine: "Engine", queue: Queue, resumed: set[str]) -> None:
         from api.engine import workflow_id  # noqa: PLC0415 - as above
@@ -203,8 +203,8 @@ class Workers:
 
     def _holder(self) -> tuple[str, int] | None:
         with self._office.catalogue.read() as session:
-            for row in jobs.workers(session):
-                if row.name == self._name and row.ended_at is None:
+            for row in jobs.workers(session, at_work=True):
+                if row.name == self._name:
                     return row.life, row.beats
         return None
 

@@ -161,13 +161,6 @@ class RecordingOut(BaseModel):
     destroyed_at: datetime | None
 
 
-class RecordingPage(BaseModel):
-    """Some recordings, newest first; `next` is the cursor of the next page."""
-
-    items: list[RecordingOut]
-    next: str | None
-
-
 class EntryOut(BaseModel):
     """One act in the custody log, with its readable half."""
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
+from api.paging import Page, page_of, read_cursor
 from api.problems import QUESTIONS, bay_reason_zh, bay_zh, reason_zh
 from api.schemas import (
     ActionDetail,
@@ -211,22 +213,24 @@ def entry(session: View, row: CustodyEventRow) -> EntryOut:
     )
 
 
-def entries(session: View, subjects: Sequence[str]) -> list[EntryOut]:
-    """Return every custody entry upon these subjects, oldest first."""
-    log = custody_log.LogReader(session)
-    found = [row for subject in subjects for row in log.events_of(subject)]
-    return [entry(session, row) for row in sorted(found, key=lambda row: row.index)]
+def entries(
+    session: View, subjects: Sequence[str], cursor: str | None, limit: int
+) -> Page[EntryOut]:
+    """Return a page of the custody entries upon these subjects, oldest first."""
+    after = read_cursor("custody", cursor, int)
+    rows = custody_log.LogReader(session).events_of(*subjects, after=after, limit=limit + 1)
+    show = partial(entry, session)
+    return page_of("custody", rows, limit, lambda row: (row.index,), show)
 
 
-def custody(session: View, row: RecordingRow) -> list[EntryOut]:
+def custody(session: View, row: RecordingRow, cursor: str | None, limit: int) -> Page[EntryOut]:
     """Return a recording's chain of custody, from when a person handed it in, if one did."""
-    chain = entries(session, [recordings.subject_of(row.id)])
-    named = {
-        one.details["submission"]
-        for one in chain
-        if one.act == "recording.accession" and "submission" in one.details
-    }
-    return entries(session, [f"submission:{name}" for name in named]) + chain
+    subject = recordings.subject_of(row.id)
+    log = custody_log.LogReader(session)
+    accessions = log.events_of(subject, act="recording.accession")
+    named = {one.details["submission"] for one in accessions if "submission" in one.details}
+    handed_in = sorted(f"submission:{name}" for name in named)
+    return entries(session, [subject, *handed_in], cursor, limit)
 
 
 def case(row: CaseRow) -> CaseOut:

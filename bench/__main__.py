@@ -13,6 +13,7 @@ from bench import (
     coverage,
     delivery,
     due,
+    duties,
     ingest,
     inspection,
     many_files,
@@ -38,6 +39,7 @@ NAMES = (
     "deliver",
     "accession",
     "due",
+    "duties",
     "start",
 )
 _WITH_FILE = {"seal", "ingest", "command", "range"}
@@ -96,6 +98,7 @@ _OTHERS: dict[str, Callable[[argparse.Namespace, Path], Iterator[Result]]] = {
     "deliver": lambda _asked, folder: delivery.measure(folder),
     "accession": lambda _asked, folder: accession.measure(folder),
     "due": lambda _asked, folder: due.measure(folder),
+    "duties": lambda _asked, folder: duties.measure(folder),
     "start": lambda _asked, folder: starting.measure(folder),
 }
 

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from ingest.bay_names import HANDED_IN
@@ -34,7 +35,6 @@ from storage.vault.objects import PAYLOAD, key_of
 
 BAY = HANDED_IN
 _NAME = 255  # bytes
-_LISTED = 50
 _MARK = "_"  # no serial begins so: the folder is never taken for a device's
 
 
@@ -127,10 +127,10 @@ class Reception:
         with self.catalogue.read() as session:
             return uploads.of_owner(session, HandedInRow, name, person)
 
-    def listed(self, person: str) -> list[HandedInRow]:
-        """Return what this person handed in of late, newest first."""
+    def listed(self, person: str, after: Sequence[Any], limit: int) -> list[HandedInRow]:
+        """Return what this person handed in, newest first, from a place of that list on."""
         with self.catalogue.read() as session:
-            return handed_in.of_person(session, person, _LISTED)
+            return handed_in.of_person(session, person, after=after, limit=limit)
 
     def receive(self, person: str, name: UUID) -> HandedInRow:
         """Take what is whole into the bay; what is not whole yet stays as it is.
@@ -210,7 +210,7 @@ class Reception:
             raise HandInError("name")
 
     def _in_hand(self, session: View, person: str) -> int:
-        rows = handed_in.of_person(session, person, 10_000)
+        rows = handed_in.of_person(session, person, limit=10_000)
         return sum(
             row.received_at is None or (self.bay / os.fsdecode(self.path_of(row))).exists()
             for row in rows

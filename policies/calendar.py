@@ -66,6 +66,11 @@ def last_known_day() -> date:
     return date(_LAST_YEAR, month, day) - ONE_DAY
 
 
+def published_days() -> str:
+    """Return everything that was published, as one text: it differs when any day differs."""
+    return repr((sorted(published.holidays.items()), sorted(published.workdays.items())))
+
+
 def unpublished_zh(since: date) -> str:
     """Say which year's arrangement is missing for days from `since` on."""
     return f"{_missing_year(since)} 年节假日安排尚未收录"

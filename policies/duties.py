@@ -3,23 +3,28 @@
 It asks every requirement that has a clock (`due`), and those that know persons for each of them
 (`each`). Which rules apply to which facts is chosen by whoever calls; storing or sending the list
 is left to others. The feed follows RFC 5545 and is the same text for the same duties and stamp.
+
+An `Obligation` is a duty without the moment of asking: it may be stored, for as long as `steady`
+says that the same entries bring the same obligations. How it stands is asked anew each time.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
-from policies.calendar import ONE_DAY, county_day, is_end_of_day
+from policies.calendar import ONE_DAY, county_day, is_end_of_day, start_of_day
 from policies.facts import ActionFacts, CaseFacts, ProceedingFacts, TownshipFacts
 from policies.requirements.outcome import Due, Scope
+from policies.rules import SCOPES, Rule, Rulebook
 from policies.wording import day_and_clock
 
 AnyFacts = ActionFacts | CaseFacts | ProceedingFacts | TownshipFacts
 Asked = tuple[str, str, str, Any]  # rule id, title in Chinese and English, requirement
+Place = tuple[int, datetime, str, str, str]  # group, due time, subject, rule, person or ""
 
 SOON_DAYS = 3.0
 _SUBJECT: dict[type[Any], tuple[Scope, str]] = {
@@ -77,26 +82,155 @@ class Duty:
         )
 
 
-def duties(
-    rules: Iterable[Asked], facts: AnyFacts, at: datetime, soon_days: float = SOON_DAYS
-) -> tuple[Duty, ...]:
-    """Return what these rules ask of one action, case, proceeding or township, in order.
+@dataclass(frozen=True, slots=True)
+class Obligation:
+    """One thing to be done, whatever the time. `soon_at` is from when on it is soon.
 
-    Requirements of another scope, and those without a clock, bring no duty. A requirement's own
+    The other fields are those of `Duty`.
+    """
+
+    subject: str
+    township: str
+    person: str | None
+    what_zh: str
+    what_en: str
+    rule: str
+    due_at: datetime | None
+    done_at: datetime | None
+    soon_at: datetime | None
+    persons: tuple[str, ...] = ()
+
+    def stands(self, at: datetime) -> Duty:
+        """Return how it stands at a moment."""
+        return Duty(
+            subject=self.subject,
+            township=self.township,
+            person=self.person,
+            what_zh=self.what_zh,
+            what_en=self.what_en,
+            rule=self.rule,
+            due_at=self.due_at,
+            done_at=self.done_at,
+            state=self._state(at),
+            persons=self.persons,
+        )
+
+    def _state(self, at: datetime) -> DutyState:
+        if self.done_at is not None:
+            return DutyState.DONE
+        if self.due_at is None or self.soon_at is None:
+            return DutyState.UNKNOWN
+        if self.due_at < at:
+            return DutyState.OVERDUE
+        return DutyState.SOON if self.soon_at <= at else DutyState.OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The moments from `first` up to, not including, `until`."""
+
+    first: datetime
+    until: datetime
+
+    def cut(self, first: datetime, until: datetime) -> "Window":
+        """Return the part of it that lies within two moments."""
+        return Window(max(self.first, first), min(self.until, until))
+
+
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+LATEST = datetime(9000, 1, 1, tzinfo=UTC)
+_DAY_S = 86_400.0
+_MARGIN_S = 0.01  # a suspension counts in seconds with fractions: around midnight nothing is sure
+
+
+class Asking:
+    """A rulebook as it asks for duties: what is in force on a day is found out once."""
+
+    def __init__(self, rulebook: Rulebook) -> None:
+        self.rulebook = rulebook
+        self._days: dict[date, tuple[Rule, ...]] = {}
+
+    def asked(self, facts: AnyFacts) -> tuple[Asked, ...]:
+        """Return the rules with a clock that ask: of an action by its day, else by `at`."""
+        at = facts.start if isinstance(facts, ActionFacts) else facts.at
+        day = county_day(at)
+        if day not in self._days:
+            self._days[day] = tuple(
+                rule for rule in self.rulebook.in_force(at) if has_clock(rule.requirement)
+            )
+        scope, major = SCOPES[type(facts)], self.rulebook.is_major(facts, at)
+        return tuple(
+            (rule.id, rule.title_zh, rule.title_en, rule.requirement)
+            for rule in self._days[day]
+            if rule.scope is scope and rule.when.holds(facts, major=major)
+        )
+
+
+def has_clock(requirement: object) -> bool:
+    """Tell whether a requirement may bring duties."""
+    return hasattr(requirement, "due") or hasattr(requirement, "each")
+
+
+def steady(
+    rulebook: Rulebook, facts: CaseFacts | ProceedingFacts | TownshipFacts, *, suspended: bool
+) -> Window:
+    """Return during which moments of asking the same entries bring the same obligations.
+
+    It lies around `facts.at`, or is empty. Rules begin and end with a day; a township is asked
+    about its day; and while a case is `suspended` its time to decide grows, day by day.
+    """
+    edges = [start_of_day(day) for day in rulebook.changes()]
+    window = Window(
+        max((one for one in edges if one <= facts.at), default=EARLIEST),
+        min((one for one in edges if one > facts.at), default=LATEST),
+    )
+    if isinstance(facts, TownshipFacts):
+        today = county_day(facts.at)
+        return window.cut(start_of_day(today), start_of_day(today + ONE_DAY))
+    if suspended and isinstance(facts, CaseFacts):
+        passed = facts.suspended_s % _DAY_S
+        return window.cut(
+            facts.at - timedelta(seconds=passed - _MARGIN_S),
+            facts.at + timedelta(seconds=_DAY_S - passed - _MARGIN_S),
+        )
+    return window
+
+
+def obligations(
+    rules: Iterable[Asked], facts: AnyFacts, soon_days: float = SOON_DAYS
+) -> tuple[Obligation, ...]:
+    """Return what these rules ask of one action, case, proceeding or township.
+
+    Requirements of another scope, and those without a clock, bring none. A requirement's own
     `warn_days` says from when on it is soon.
     """
     scope, _ = _SUBJECT[type(facts)]
-    return in_order(
-        _duty(rule, facts, who, _state(due, at, _warned(rule[3], soon_days)), due)
+    return tuple(
+        _obligation(rule, facts, who, due, _warned(rule[3], soon_days))
         for rule in rules
         if rule[3].scope is scope
         for who, due in _dues(rule[3], facts)
     )
 
 
+def duties(
+    rules: Iterable[Asked], facts: AnyFacts, at: datetime, soon_days: float = SOON_DAYS
+) -> tuple[Duty, ...]:
+    """Return how `obligations` stand at a moment, in order."""
+    return in_order(one.stands(at) for one in obligations(rules, facts, soon_days))
+
+
 def in_order(found: Iterable[Duty]) -> tuple[Duty, ...]:
     """Return duties, of whatever origin, the most pressing first: overdue, then by time."""
-    return tuple(sorted(found, key=_pressing))
+    return tuple(sorted(found, key=place))
+
+
+def place(duty: Duty) -> Place:
+    """Return where a duty stands in the order: each has its own place at one moment of asking."""
+    # Open and soon are one group by time: a warning of 60 days must not hide what ends tomorrow.
+    group = DutyState.SOON if duty.state is DutyState.OPEN else duty.state
+    when = duty.due_at or EARLIEST
+    return _ORDER.index(group), when, duty.subject, duty.rule, duty.person or ""
 
 
 def feed(found: Iterable[Duty], stamp: datetime, name: str = "留痕:到期事项") -> str:
@@ -128,12 +262,12 @@ def _dues(requirement: Any, facts: AnyFacts) -> Iterator[tuple[tuple[str, str] |
             yield None, due
 
 
-def _duty(
-    rule: Asked, facts: AnyFacts, who: tuple[str, str] | None, state: DutyState, due: Due
-) -> Duty:
+def _obligation(
+    rule: Asked, facts: AnyFacts, who: tuple[str, str] | None, due: Due, warned: timedelta
+) -> Obligation:
     rule_id, zh, en, _ = rule
     _, name = _SUBJECT[type(facts)]
-    return Duty(
+    return Obligation(
         subject=f"{name}:{getattr(facts, name)}",
         township=facts.township,
         person=who[0] if who else None,
@@ -142,7 +276,7 @@ def _duty(
         rule=rule_id,
         due_at=due.at,
         done_at=due.done_at,
-        state=state,
+        soon_at=due.at - warned if due.at else None,
         persons=(who[0],) if who else _persons(facts),
     )
 
@@ -153,25 +287,8 @@ def _warned(requirement: Any, soon_days: float) -> timedelta:
 
 def _persons(facts: AnyFacts) -> tuple[str, ...]:
     if isinstance(facts, ActionFacts):
-        return tuple(one.id for one in facts.officers)
+        return tuple(sorted(one.id for one in facts.officers))
     return facts.handlers if isinstance(facts, CaseFacts) else ()
-
-
-def _state(due: Due, at: datetime, warned: timedelta) -> DutyState:
-    if due.done_at is not None:
-        return DutyState.DONE
-    if due.at is None:
-        return DutyState.UNKNOWN
-    if due.at < at:
-        return DutyState.OVERDUE
-    return DutyState.SOON if due.at - at <= warned else DutyState.OPEN
-
-
-def _pressing(duty: Duty) -> tuple[int, float, str, str, str]:
-    # Open and soon are one group by time: a warning of 60 days must not hide what ends tomorrow.
-    group = DutyState.SOON if duty.state is DutyState.OPEN else duty.state
-    when = duty.due_at.timestamp() if duty.due_at else 0.0
-    return _ORDER.index(group), when, duty.subject, duty.rule, duty.person or ""
 
 
 def _event(duty: Duty, due_at: datetime, stamp: datetime) -> Sequence[str]:

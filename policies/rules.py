@@ -7,7 +7,7 @@ Reading rules from files is `policies/rulebook.py`'s business.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from policies.facts import ActionFacts, CaseFacts, ProceedingFacts, TownshipFacts, Waiver
@@ -157,6 +157,17 @@ class Rulebook:
         listed = [one for one in self.editions if one.major and one.since <= day]
         newest = max(listed, key=lambda one: one.since, default=None)
         return newest is not None and not set(newest.major).isdisjoint(features)
+
+    def changes(self) -> tuple[date, ...]:
+        """Return the days on which other rules begin to hold than the day before, in order."""
+        days = {rule.effective_from for rule in self.rules}
+        days |= {one.since for one in self.editions}
+        days |= {
+            rule.effective_to + timedelta(days=1)
+            for rule in self.rules
+            if rule.effective_to is not None and rule.effective_to < date.max
+        }
+        return tuple(sorted(days))
 
     def in_force(self, at: datetime) -> tuple[Rule, ...]:
         """Return the rules of that day, one of each id: a newer edition replaces an older."""

@@ -296,7 +296,8 @@ def keys_of(session: View, recording: str) -> list[str]:
 
 def certificate(session: View, row: DispositionRow, at: datetime) -> dict[str, Any]:
     """Return what a destruction certificate says, as plain JSON; times in ISO 8601, UTC."""
-    names = {one.id: one.name for one in people.persons(session)}
+    approved = dispositions.approvals(session, row.id)
+    names = people.names(session, {row.proposed_by, *(one.person_id for one in approved)})
     gone, kept = [], []
     for item in dispositions.items(session, row.id):
         stone = dispositions.tombstone(session, item.recording_id)
@@ -324,7 +325,7 @@ def certificate(session: View, row: DispositionRow, at: datetime) -> dict[str, A
         "proposed_at": plain(row.proposed_at),
         "approved_by": [
             {"name": names.get(one.person_id, one.person_id), "at": plain(one.at)}
-            for one in dispositions.approvals(session, row.id)
+            for one in approved
         ],
         "not_before": plain(row.not_before),
         "certified_at": plain(at),

@@ -152,5 +152,5 @@ def test_the_catalogue_agrees_with_its_log_after_all_that(desk, bundle):
     office = desk.office
     with office.catalogue.read() as session:
         assert list(audit(session, office.signer.keys, signed=office.signer.last())) == []
-        kinds = [row.kind for row in recordings.search(session).rows]
+        kinds = [row.kind for row in recordings.search(session)]
     assert sorted(kinds) == ["document"] * 3 + ["video"] * 3  # each with its recorder's .log

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from api.commands.terminal import OUT, say_json
-from api.due import due, pressing
+from api.due import due
 from api.settings import Settings
 from api.wiring import Office
 from policies.duties import STATE_ZH, feed
@@ -31,11 +31,9 @@ def duties(
     office = Office.open(Settings())
     try:
         now = office.clock()
-        with office.catalogue.read() as session:
-            found = due(session, office.rulebook, now, township=township)
+        shown = list(due(office, now, township=township, done=everything))
     finally:
         office.close()
-    shown = found if everything else pressing(found)
     if calendar:
         sys.stdout.buffer.write(feed(shown, now).encode())  # lines end in CR LF (RFC 5545)
     elif json:

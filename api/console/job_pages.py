@@ -38,7 +38,9 @@ def jobs_page(
             visitor,
             jobs=[row for one in wanted for row in _rows(session, one, one_kind)],
             kinds=job_views.kinds(session),
-            workers=job_views.workers(session, service.office),
+            workers=[
+                job_views.worker(service.office, row) for row in jobs.workers(session, at_work=True)
+            ],
             counts={one.value: counts.get(one.value, 0) for one in State},
             states=JOB_STATES,
             asked={"state": state, "kind": kind},

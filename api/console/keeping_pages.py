@@ -13,6 +13,7 @@ from api.console.rendering import render
 from api.gate import ServiceHere, VisitorHere
 from api.identity import Visitor
 from api.keeping_schemas import HoldOut, RetentionOut
+from api.paging import MOST, Cursor
 from api.problems import TABLE
 from api.release_views import Look
 from api.routes.dispositions import listed as listed_dispositions
@@ -23,8 +24,6 @@ from api.routes.keeping import waiting
 from api.routes.releases import listed as listed_releases
 from api.service import Service
 from policies.access import Act, decide
-from policies.disposition import DISPOSITION_MOVES
-from policies.releases import RELEASE_MOVES
 from policies.wording import COUNTY_TIME
 from storage.catalogue import holds, people
 from storage.catalogue.tables import CaseRow, RecordingRow
@@ -39,14 +38,18 @@ def keeping_page(
     visitor: VisitorHere,
     *,
     day: Annotated[str, Query(max_length=10)] = "",
-    cursor: Annotated[str, Query(max_length=80)] = "",
+    cursor: Cursor = None,
+    open_cursor: Cursor = None,
+    ended_cursor: Cursor = None,
+    holds_cursor: Cursor = None,
+    releases_cursor: Cursor = None,
+    waiting_cursor: Cursor = None,
 ) -> Response:
     """Show what could be destroyed on a day (today), and everything that waits for a decision."""
     now = service.office.clock()
     today = now.astimezone(COUNTY_TIME).date().isoformat()
     at = _end_of(day) if day and day != today else now
-    found = listed_due(service, visitor, at=at or now, cursor=cursor or None)
-    decided = listed_dispositions(service, visitor)
+    found = listed_due(service, visitor, at=at or now, cursor=cursor, limit=MOST)
     with service.office.catalogue.read() as session:
         townships = people.townships(session)
     return render(
@@ -57,13 +60,11 @@ def keeping_page(
         later=found.at > now,
         due=[one for one in found.items if one.due],
         kept=[one for one in found.items if not one.due],
-        open_dispositions=[one for one in decided if DISPOSITION_MOVES[one.state]],
-        ended=[one for one in decided if not DISPOSITION_MOVES[one.state]],
-        holds=standing(service, visitor),
-        waiting=waiting(service, visitor),
-        open_releases=[
-            one for one in listed_releases(service, visitor) if RELEASE_MOVES[one.state]
-        ],
+        under_way=listed_dispositions(service, visitor, under_way=True, cursor=open_cursor),
+        ended=listed_dispositions(service, visitor, under_way=False, cursor=ended_cursor),
+        holds=standing(service, visitor, cursor=holds_cursor),
+        waiting=waiting(service, visitor, cursor=waiting_cursor),
+        releases=listed_releases(service, visitor, waiting=True, cursor=releases_cursor),
         refusals=_REFUSALS,
         townships=townships,
         own=visitor.person.township,

@@ -6,11 +6,12 @@ download a browser handles best.
 """
 
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Annotated, Any
 from urllib.parse import quote
 from uuid import UUID
 
-from fastapi import APIRouter, FastAPI, Form, Query, Request, Response
+from fastapi import APIRouter, BackgroundTasks, FastAPI, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
@@ -19,14 +20,16 @@ from api.console import job_pages, keeping_pages, outlook_page, station_pages
 from api.console.rendering import HERE, KINDS, render
 from api.gate import COOKIE, ServiceHere, VisitorHere, same_site, service_of, token_of
 from api.identity import Visitor
+from api.paging import PAGE, Cursor, page_of, read_cursor
 from api.problems import ApiError, words
 from api.routes.cases import bundle as export_bundle
+from api.routes.cases import find as listed_cases
 from api.routes.proceedings import duties as listed_duties
 from api.routes.sessions import set_cookie
 from api.schemas import NewBundle
 from policies.access import Act, Role
 from policies.wording import COUNTY_TIME, national_rules_only
-from storage.catalogue import cases, classes, custody_log, doubts, people, recordings, way
+from storage.catalogue import cases, classes, custody_log, doubts, people, recordings, register, way
 from storage.catalogue.recordings import RecordingFilter
 from storage.catalogue.tables import ActionRow
 from storage.catalogue.unit_of_work import View
@@ -110,7 +113,7 @@ def recordings_page(
     kind: Annotated[str, Query(max_length=20)] = "",
     day: Annotated[str, Query(max_length=10)] = "",
     unanswered: bool = False,
-    cursor: Annotated[str, Query(max_length=36)] = "",
+    cursor: Cursor = None,
 ) -> Response:
     """Find recordings."""
     service.authorise(visitor, Act.LIST_RECORDINGS)
@@ -125,22 +128,26 @@ def recordings_page(
         unanswered=unanswered,
     )
     with service.office.catalogue.read() as session:
-        page = recordings.search(session, wanted, cursor or None)
-        rows = [views.recording(session, row) for row in page.rows]
+        after = read_cursor("recordings", cursor, str)
+        found = recordings.search(session, wanted, after, PAGE + 1)
+        show = partial(views.recording, session)
+        page = page_of("recordings", found, PAGE, lambda row: (row.id,), show)
         officers = _officers(session, visitor)
     asked = {"text": text, "officer": officer, "kind": kind, "day": day, "unanswered": unanswered}
     return render(
         "recordings.html",
         visitor,
-        rows=rows,
-        next_cursor=page.next_cursor,
+        rows=page.items,
+        next=page.next,
         asked=asked,
         officers=officers,
     )
 
 
 @router.get("/recordings/{recording}")
-def recording_page(recording: UUID, service: ServiceHere, visitor: VisitorHere) -> Response:
+def recording_page(
+    recording: UUID, service: ServiceHere, visitor: VisitorHere, entries: Cursor = None
+) -> Response:
     """Show one recording: player, facts, questions, why it is kept, chain of custody."""
     row = service.recording(visitor, recording, Act.LIST_RECORDINGS)
     kept = keeping_pages.kept(service, visitor, row)
@@ -158,7 +165,7 @@ def recording_page(recording: UUID, service: ServiceHere, visitor: VisitorHere) 
             stone=keeping_views.tombstone(session, row),
             classes=classes.BY_HAND,
             links=links,
-            custody=views.custody(session, row),
+            custody=views.custody(session, row, entries, PAGE),
             officers=_officers(session, visitor),
             fps=_frames_per_second(row.media),
             settled={(one.kind, one.start_s): one for one in doubts.settled(session, row.id)},
@@ -168,24 +175,29 @@ def recording_page(recording: UUID, service: ServiceHere, visitor: VisitorHere) 
 
 @router.get("/cases")
 def cases_page(
-    service: ServiceHere, visitor: VisitorHere, text: Annotated[str, Query(max_length=200)] = ""
+    service: ServiceHere,
+    visitor: VisitorHere,
+    *,
+    text: Annotated[str, Query(max_length=200)] = "",
+    cursor: Cursor = None,
 ) -> Response:
     """Find cases."""
-    service.authorise(visitor, Act.SEE_CASE)
-    with service.office.catalogue.read() as session:
-        found = cases.cases(session, township=visitor.person.township, text=text or None)
+    found = listed_cases(service, visitor, text=text or None, cursor=cursor)
     area = service.office.rulebook.without_edition
     return render(
         "cases.html",
         visitor,
-        rows=[views.case(row) for row in found],
+        rows=found.items,
+        next=found.next,
         text=text,
         notice=national_rules_only(area)[0] if area else None,
     )
 
 
 @router.get("/cases/{case}")
-def case_page(case: UUID, service: ServiceHere, visitor: VisitorHere) -> Response:
+def case_page(
+    case: UUID, service: ServiceHere, visitor: VisitorHere, entries: Cursor = None
+) -> Response:
     """Show one case: its stages, its actions with coverage and findings."""
     with service.office.catalogue.read() as session:
         row = cases.case(session, str(case))
@@ -207,7 +219,7 @@ def case_page(case: UUID, service: ServiceHere, visitor: VisitorHere) -> Respons
             way=way_views.the_way(session, row, service.office.rulebook, now),
             holds=keeping_pages.held(session, visitor, row, [action.id for action in found]),
             explanation=explained.explanation(session, row, service.office.rulebook, now),
-            custody=views.entries(session, subjects),
+            custody=views.entries(session, subjects, entries, PAGE),
         )
 
 
@@ -261,9 +273,12 @@ def code_page(action: UUID, service: ServiceHere, visitor: VisitorHere) -> Respo
 
 
 @router.get("/duties")
-def duties_page(service: ServiceHere, visitor: VisitorHere) -> Response:
+def duties_page(
+    service: ServiceHere, visitor: VisitorHere, later: BackgroundTasks, cursor: Cursor = None
+) -> Response:
     """Show what is due, the most pressing first."""
-    return render("duties.html", visitor, duties=listed_duties(service, visitor))
+    found = listed_duties(service, visitor, later, cursor=cursor)
+    return render("duties.html", visitor, duties=found.items, next=found.next)
 
 
 @router.get("/custody")
@@ -303,15 +318,14 @@ def _first_page(visitor: Visitor) -> str:
 
 
 def _officers(session: View, visitor: Visitor) -> list[Any]:
-    rows = people.persons(session, township=visitor.person.township)
-    return [views.person(row) for row in rows if row.kind in {"officer", "auxiliary"}]
+    rows = people.persons(session, township=visitor.person.township, kinds=register.ENFORCING)
+    return [views.person(row) for row in rows]
 
 
 def _everybody(session: View, township: str) -> list[Any]:
     """Return who may handle, review or decide: the township's people and the county's."""
-    rows = [row for row in people.persons(session) if row.kind not in {"operator", "admin"}]
-    county = Role.REVIEWER.value
-    return [views.person(row) for row in rows if row.township == township or row.kind == county]
+    rows = people.persons_for(session, township, county=Role.REVIEWER.value)
+    return [views.person(row) for row in rows]
 
 
 def _marks(session: View, row: ActionRow) -> list[tuple[float, str]]:

@@ -1,37 +1,44 @@
 """`due`: every morning's list of what is due, with what the night's jobs found.
 
 The console shows duties as they stand; this keeps what was due on that day, and is what a
-reminder is sent from.
+reminder is sent from. Before, it judges everything anew: what was stored otherwise than it should
+be, as after a change past the units of work, is named, and mended by that.
 """
 
+import logging
 from datetime import timedelta
+from itertools import islice
 
-from api.due import due, pressing
+from api.due import count_overdue, due, judge_all
 from api.jobs.kind import Facts, Kind, Step, as_found
 from api.outlook import look
 from api.wiring import Office
-from policies.duties import DutyState
 from policies.plain import plain
 from storage.catalogue import jobs
 from storage.catalogue.jobs import Job, State
 
 _SHOWN = ("subject", "township", "person", "what_zh", "what_en", "rule", "due_at", "state")
 _LONGEST = 5_000
+_NAMED = 20
+
+LOG = logging.getLogger("liuhen.duties")
 
 
 def work(office: Office, _job: Job, _step: Step) -> Facts:
     """Gather the list; it names persons, so it never goes through the engine."""
     now, coming = office.clock(), look(office, None)
+    misjudged = judge_all(office, now)
+    if misjudged:
+        LOG.error("stored duties were not what their entries say: %s", misjudged[:_NAMED])
+    duties = list(islice(due(office, now), _LONGEST))
     with office.catalogue.read() as session:
-        duties = pressing(due(session, office.rulebook, now))
         damaged = [row.recording_id for row in jobs.damaged(session)]
         failed = [row.id for row in jobs.jobs(session, state=State.FAILED, limit=_LONGEST)]
     return {
         "at": plain(now),
-        "overdue": sum(one.state is DutyState.OVERDUE for one in duties),
-        "duties": [
-            {name: plain(getattr(one, name)) for name in _SHOWN} for one in duties[:_LONGEST]
-        ],
+        "overdue": count_overdue(office, now),
+        "misjudged": misjudged[:_LONGEST],
+        "duties": [{name: plain(getattr(one, name)) for name in _SHOWN} for one in duties],
         "due_in_30_days": coming.due_count,
         "unlinked": [row.id for row in coming.unlinked],
         "late": [row.id for row in coming.late],

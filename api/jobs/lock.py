@@ -74,7 +74,7 @@ def settle(_office: Office, uow: UnitOfWork, job: Job, found: Facts) -> Facts:
         subject = recordings.subject_of(recording)
         jobs.ask(uow, "verify", subject, actor=job.asked_by, slot=f"lock:{job.id}")
     if job.subject == SYSTEM:
-        for row in proceedings.proceedings(uow.session):
+        for row in proceedings.proceedings(uow.session, unanswered=True):
             for placed in proceedings.hold_more(uow, row.id, actor=job.asked_by):
                 jobs.ask(uow, "hold", f"hold:{placed.id}", actor=job.asked_by, slot="placed")
     return found

@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 import zipfile
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from api import views
 from api.export import export
 from api.gate import ServiceHere, VisitorHere
 from api.identity import Visitor
+from api.paging import PAGE, Cursor, Limit, Page, page_of, read_cursor
 from api.problems import ApiError
 from api.schemas import (
     ActionDetail,
@@ -35,32 +37,50 @@ from api.schemas import (
 from api.service import Service
 from ingest import linking
 from policies.access import Act
-from storage.catalogue import cases, people, recordings
+from storage.catalogue import cases, people, recordings, register
 from storage.catalogue.tables import ActionRow, CaseRow, ExhibitRow
 
 router = APIRouter(tags=["cases"])
 
 
 @router.get("/officers")
-def officers(service: ServiceHere, visitor: VisitorHere) -> list[PersonOut]:
-    """Return the people of your township who may take part in an action."""
+def officers(
+    service: ServiceHere, visitor: VisitorHere, *, cursor: Cursor = None, limit: Limit = PAGE
+) -> Page[PersonOut]:
+    """Return the people of your township who may take part in an action, by name."""
     service.authorise(visitor, Act.SEE_CASE)
+    after = read_cursor("officers", cursor, str, str)
     with service.office.catalogue.read() as session:
-        rows = people.persons(session, township=visitor.person.township)
-    return [views.person(row) for row in rows if row.kind in {"officer", "auxiliary"}]
+        rows = people.persons(
+            session,
+            township=visitor.person.township,
+            kinds=register.ENFORCING,
+            after=after,
+            limit=limit + 1,
+        )
+    return page_of("officers", rows, limit, lambda row: (row.name, row.id), views.person)
 
 
 @router.get("/cases")
 def find(
     service: ServiceHere,
     visitor: VisitorHere,
+    *,
     text: Annotated[str | None, Query(max_length=200)] = None,
-) -> list[CaseOut]:
+    cursor: Cursor = None,
+    limit: Limit = PAGE,
+) -> Page[CaseOut]:
     """Return the cases of your township, newest first; `text` is looked for in all they say."""
     service.authorise(visitor, Act.SEE_CASE)
     with service.office.catalogue.read() as session:
-        rows = cases.cases(session, township=visitor.person.township, text=text)
-    return [views.case(row) for row in rows]
+        rows = cases.cases(
+            session,
+            township=visitor.person.township,
+            text=text,
+            after=read_cursor("cases", cursor, datetime, str),
+            limit=limit + 1,
+        )
+    return page_of("cases", rows, limit, lambda row: (row.opened_at, row.id), views.case)
 
 
 @router.post("/cases", status_code=201)
@@ -93,12 +113,19 @@ def one(case: Id, service: ServiceHere, visitor: VisitorHere) -> CaseDetail:
 
 
 @router.get("/cases/{case}/custody")
-def custody(case: Id, service: ServiceHere, visitor: VisitorHere) -> list[EntryOut]:
-    """Return every custody entry upon the case and its actions, oldest first."""
+def custody(
+    case: Id,
+    service: ServiceHere,
+    visitor: VisitorHere,
+    *,
+    cursor: Cursor = None,
+    limit: Limit = PAGE,
+) -> Page[EntryOut]:
+    """Return the custody entries upon the case and its actions, oldest first."""
     row = case_of(service, visitor, case, Act.SEE_CASE)
     with service.office.catalogue.read() as session:
         actions = [f"action:{found.id}" for found in cases.actions(session, row.id)]
-        return views.entries(session, [f"case:{row.id}", *actions])
+        return views.entries(session, [f"case:{row.id}", *actions], cursor, limit)
 
 
 @router.post("/cases/{case}/stage")

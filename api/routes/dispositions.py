@@ -8,6 +8,7 @@ from api import keeping_views
 from api.gate import ServiceHere, VisitorHere
 from api.identity import Visitor
 from api.keeping_schemas import DispositionDetail, DispositionOut, Given, NewDisposition
+from api.paging import PAGE, Cursor, Limit, Page, page_of, read_cursor
 from api.problems import ApiError
 from api.schemas import Id
 from api.service import Service
@@ -21,16 +22,32 @@ router = APIRouter(tags=["keeping"])
 
 
 @router.get("/dispositions")
-def listed(service: ServiceHere, visitor: VisitorHere) -> list[DispositionOut]:
-    """Return the dispositions of your township, newest first."""
+def listed(
+    service: ServiceHere,
+    visitor: VisitorHere,
+    *,
+    under_way: bool | None = None,
+    cursor: Cursor = None,
+    limit: Limit = PAGE,
+) -> Page[DispositionOut]:
+    """Return the dispositions of your township, newest first; only those `under_way`, or over."""
     service.authorise(visitor, Act.SEE_KEEPING)
-    office = service.office
+    office, now = service.office, service.office.clock()
     with office.catalogue.read() as session:
-        now = office.clock()
-        return [
-            keeping_views.disposition(session, office, row, visitor, now)
-            for row in dispositions.dispositions(session, township=visitor.person.township)
-        ]
+        rows = dispositions.dispositions(
+            session,
+            township=visitor.person.township,
+            under_way=under_way,
+            after=read_cursor("dispositions", cursor, str),
+            limit=limit + 1,
+        )
+        return page_of(
+            "dispositions",
+            rows,
+            limit,
+            lambda row: (row.id,),
+            lambda row: keeping_views.disposition(session, office, row, visitor, now),
+        )
 
 
 @router.post("/dispositions", status_code=201)

@@ -3,12 +3,16 @@
 What becomes of a proposed release is `releases.py`'s business.
 """
 
+from datetime import datetime
+from functools import partial
+
 from fastapi import APIRouter
 
 from api import release_views
 from api.gate import ServiceHere, VisitorHere
 from api.identity import Visitor
 from api.keeping_schemas import Given, HoldOut, NewHold, ReleaseOut
+from api.paging import PAGE, Cursor, Limit, Page, page_of, read_cursor
 from api.problems import ApiError
 from api.release_views import Look
 from api.schemas import Id
@@ -24,17 +28,16 @@ router = APIRouter(tags=["keeping"])
 
 
 @router.get("/holds")
-def standing(service: ServiceHere, visitor: VisitorHere) -> list[HoldOut]:
+def standing(
+    service: ServiceHere, visitor: VisitorHere, *, cursor: Cursor = None, limit: Limit = PAGE
+) -> Page[HoldOut]:
     """Return the holds that stand in your township, newest first; those of the whole county too."""
     service.authorise(visitor, Act.SEE_KEEPING)
-    own = visitor.person.township
+    own, after = visitor.person.township, read_cursor("holds", cursor, datetime, str)
     with service.office.catalogue.read() as session:
-        look = Look(session, visitor)
-        return [
-            release_views.hold(look, row)
-            for row in holds.standing(session)
-            if own is None or release_views.township_of(session, row) in {None, own}
-        ]
+        rows = holds.standing(session, township=own, after=after, limit=limit + 1)
+        show = partial(release_views.hold, Look(session, visitor))
+        return page_of("holds", rows, limit, lambda row: (row.placed_at, row.id), show)
 
 
 @router.post("/holds", status_code=201)

@@ -1,5 +1,6 @@
 """Durable jobs, for whoever keeps them: how each stands; ask for one, or for another try."""
 
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -10,19 +11,13 @@ from api import job_views
 from api.gate import ServiceHere, VisitorHere
 from api.job_views import JobOut, KindOut, WorkerOut
 from api.jobs import asking
+from api.paging import PAGE, Cursor, Limit, Page, page_of, read_cursor
 from policies.access import Act
 from storage.catalogue import jobs
 from storage.catalogue.jobs import State
 
 router = APIRouter(tags=["jobs"])
 KindName = Annotated[str, Query(pattern=r"^[a-z][a-z-]{0,39}$")]
-
-
-class JobPage(BaseModel):
-    """Some jobs, the newest first; `next` is the cursor of the next page."""
-
-    items: list[JobOut]
-    next: str | None
 
 
 class NewJob(BaseModel):
@@ -41,16 +36,16 @@ def listed(
     *,
     state: State | None = None,
     kind: KindName | None = None,
-    cursor: UUID | None = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-) -> JobPage:
+    cursor: Cursor = None,
+    limit: Limit = PAGE,
+) -> Page[JobOut]:
     """Return the jobs that fit, the newest first."""
     service.authorise(visitor, Act.SEE_JOBS)
-    before = str(cursor) if cursor else None
+    before = next(iter(read_cursor("jobs", cursor, str)), None)
     with service.office.catalogue.read() as session:
         rows = jobs.jobs(session, kind=kind, state=state, before=before, limit=limit + 1)
-        items = [job_views.job(session, row) for row in rows[:limit]]
-    return JobPage(items=items, next=items[-1].id if len(rows) > limit else None)
+        show = partial(job_views.job, session)
+        return page_of("jobs", rows, limit, lambda row: (row.id,), show)
 
 
 @router.get("/jobs/kinds")
@@ -62,11 +57,16 @@ def kinds(service: ServiceHere, visitor: VisitorHere) -> list[KindOut]:
 
 
 @router.get("/jobs/workers")
-def workers(service: ServiceHere, visitor: VisitorHere) -> list[WorkerOut]:
-    """Return the workers there ever were; jobs wait where none is at work."""
+def workers(
+    service: ServiceHere, visitor: VisitorHere, *, cursor: Cursor = None, limit: Limit = PAGE
+) -> Page[WorkerOut]:
+    """Return the workers there ever were, by name; jobs wait where none is at work."""
     service.authorise(visitor, Act.SEE_JOBS)
+    after = read_cursor("workers", cursor, str)
     with service.office.catalogue.read() as session:
-        return job_views.workers(session, service.office)
+        rows = jobs.workers(session, after=after, limit=limit + 1)
+    show = partial(job_views.worker, service.office)
+    return page_of("workers", rows, limit, lambda row: (row.name,), show)
 
 
 @router.post("/jobs", status_code=201)

@@ -4,7 +4,7 @@ from datetime import MAXYEAR, datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import AfterValidator, AwareDatetime
 
 from api import keeping_views
@@ -17,6 +17,7 @@ from api.keeping_schemas import (
     ReclassificationOut,
     RetentionOut,
 )
+from api.paging import PAGE, Cursor, Limit, Page, page_of, read_cursor
 from api.problems import ApiError
 from api.schemas import Id
 from policies.access import Act
@@ -41,14 +42,15 @@ def due(
     visitor: VisitorHere,
     *,
     at: Moment | None = None,
-    cursor: Annotated[str | None, Query(max_length=80)] = None,
+    cursor: Cursor = None,
+    limit: Limit = PAGE,
 ) -> DueOut:
     """Return what could be destroyed at a moment (now), and what is kept beyond its promise."""
     service.authorise(visitor, Act.SEE_KEEPING)
     office, township = service.office, visitor.person.township
     with office.catalogue.read() as session:
         return keeping_views.due(
-            session, office, at or office.clock(), township=township, cursor=cursor
+            session, office, at or office.clock(), township=township, cursor=cursor, limit=limit
         )
 
 
@@ -110,16 +112,26 @@ def propose(
 
 
 @router.get("/reclassifications")
-def waiting(service: ServiceHere, visitor: VisitorHere) -> list[ReclassificationOut]:
+def waiting(
+    service: ServiceHere, visitor: VisitorHere, *, cursor: Cursor = None, limit: Limit = PAGE
+) -> Page[ReclassificationOut]:
     """Return the reclassifications of your township that wait for a decision, newest first."""
     service.authorise(visitor, Act.SEE_KEEPING)
-    township = visitor.person.township
     with service.office.catalogue.read() as session:
-        return [
-            keeping_views.reclassification(session, row, visitor)
-            for row in classes.reclassifications(session, waiting=True)
-            if township is None or recordings.by_id(session, row.recording_id).township == township
-        ]
+        rows = classes.reclassifications(
+            session,
+            waiting=True,
+            township=visitor.person.township,
+            after=read_cursor("reclassifications", cursor, str),
+            limit=limit + 1,
+        )
+        return page_of(
+            "reclassifications",
+            rows,
+            limit,
+            lambda row: (row.id,),
+            lambda row: keeping_views.reclassification(session, row, visitor),
+        )
 
 
 @router.post("/reclassifications/{reclassification}/decision")

@@ -1,12 +1,15 @@
 """Complaints, reconsiderations, lawsuits with their holds; and what is due."""
 
-from fastapi import APIRouter, Response
+from datetime import datetime, timedelta
 
-from api import release_views, way_views
-from api.due import due, pressing
+from fastapi import APIRouter, BackgroundTasks, Response
+
+from api import due, release_views, way_views
 from api.gate import ServiceHere, VisitorHere
 from api.identity import Visitor
 from api.keeping_schemas import ReleaseOut
+from api.paging import PAGE, Cursor, Limit, Page, page_of, read_cursor, write_cursor
+from api.problems import ApiError
 from api.release_views import Look
 from api.routes.cases import case_of
 from api.routes.holds import tell_store
@@ -14,21 +17,36 @@ from api.schemas import Id
 from api.service import Service
 from api.way_schemas import Answered, DutyOut, NewProceedingIn, ProceedingOut
 from policies.access import Act
-from policies.duties import Duty, feed
+from policies.duties import Place, feed
 from storage.catalogue import people, proceedings, releases
 from storage.catalogue.proceedings import NewProceeding
 from storage.catalogue.way_tables import ProceedingRow
 
 router = APIRouter(tags=["proceedings"])
+_LASTS = timedelta(days=1)
 
 
 @router.get("/proceedings")
-def listed(service: ServiceHere, visitor: VisitorHere) -> list[ProceedingOut]:
+def listed(
+    service: ServiceHere, visitor: VisitorHere, *, cursor: Cursor = None, limit: Limit = PAGE
+) -> Page[ProceedingOut]:
     """Return the proceedings of your township, newest first."""
     service.authorise(visitor, Act.KEEP_PROCEEDING)
-    with service.office.catalogue.read() as session:
-        rows = proceedings.proceedings(session, township=visitor.person.township)
-    return [_shown(service, row) for row in rows]
+    office, now = service.office, service.office.clock()
+    with office.catalogue.read() as session:
+        rows = proceedings.proceedings(
+            session,
+            township=visitor.person.township,
+            after=read_cursor("proceedings", cursor, datetime, str),
+            limit=limit + 1,
+        )
+        return page_of(
+            "proceedings",
+            rows,
+            limit,
+            lambda row: (row.received_at, row.id),
+            lambda row: way_views.proceeding(session, row, office.rulebook, now),
+        )
 
 
 @router.post("/proceedings", status_code=201)
@@ -106,40 +124,63 @@ def release(
 
 
 @router.get("/duties")
-def duties(service: ServiceHere, visitor: VisitorHere) -> list[DutyOut]:
-    """Return what is due in your township, the most pressing first."""
-    found = _due(service, visitor)
-    with service.office.catalogue.read() as session:
-        names = {row.id: row.name for row in people.persons(session)}
-    return [
-        DutyOut(
-            subject=one.subject,
-            township=one.township,
-            person=names.get(one.person, one.person) if one.person else None,
-            what=one.what_zh,
-            what_en=one.what_en,
-            rule=one.rule,
-            due_at=one.due_at,
-            done_at=one.done_at,
-            state=one.state.value,
-        )
-        for one in found
-    ]
+def duties(
+    service: ServiceHere,
+    visitor: VisitorHere,
+    later: BackgroundTasks,
+    *,
+    cursor: Cursor = None,
+    limit: Limit = PAGE,
+) -> Page[DutyOut]:
+    """Return what is due in your township, the most pressing first, as it stood at the first page.
+
+    A day later its pages are gone: the list is to be asked for anew.
+    """
+    service.authorise(visitor, Act.SEE_DUTIES, visitor.person.township)
+    office = service.office
+    at, after = _place(cursor, office.clock())
+    found = due.page(office, at=at, limit=limit, township=visitor.person.township, after=after)
+    later.add_task(due.keep, office, found.judged)
+    with office.catalogue.read() as session:
+        names = people.names(session, {one.person for one in found.duties if one.person})
+    return Page(
+        items=[
+            DutyOut(
+                subject=one.subject,
+                township=one.township,
+                person=names.get(one.person, one.person) if one.person else None,
+                what=one.what_zh,
+                what_en=one.what_en,
+                rule=one.rule,
+                due_at=one.due_at,
+                done_at=one.done_at,
+                state=one.state.value,
+            )
+            for one in found.duties
+        ],
+        next=write_cursor("duties", at, *found.last) if found.last else None,
+    )
 
 
 @router.get("/duties.ics", response_class=Response)
 def subscribed(service: ServiceHere, visitor: VisitorHere) -> Response:
     """Return what is due as a calendar (RFC 5545) that can be subscribed to."""
-    text = feed(_due(service, visitor), service.office.clock())
+    service.authorise(visitor, Act.SEE_DUTIES, visitor.person.township)
+    office, township = service.office, visitor.person.township
+    now = office.clock()
+    text = feed(due.due(office, now, township=township), now)
     return Response(text, media_type="text/calendar; charset=utf-8")
 
 
-def _due(service: Service, visitor: Visitor) -> tuple[Duty, ...]:
-    service.authorise(visitor, Act.SEE_DUTIES, visitor.person.township)
-    office = service.office
-    with office.catalogue.read() as session:
-        township = visitor.person.township
-        return pressing(due(session, office.rulebook, office.clock(), township=township))
+def _place(untrusted_cursor: str | None, now: datetime) -> tuple[datetime, Place | None]:
+    """Return the moment of a list and where its next page begins. Raises: ApiError(cursor)."""
+    read = read_cursor("duties", untrusted_cursor, datetime, int, datetime, str, str, str)
+    if not read:
+        return now, None
+    at, *place = read
+    if not now - _LASTS < at <= now:  # nothing may be judged as of a moment of somebody's choice
+        raise ApiError("cursor")
+    return at, tuple(place)
 
 
 def _proceeding(service: Service, visitor: Visitor, proceeding: str) -> ProceedingRow:

@@ -1,5 +1,6 @@
 """Recordings: find, look, play by range, answer open questions, see the chain of custody."""
 
+from functools import partial
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -8,9 +9,10 @@ from pydantic import AwareDatetime
 
 from api import views
 from api.gate import ServiceHere, VisitorHere
+from api.paging import PAGE, Cursor, Limit, Page, page_of, read_cursor
 from api.playback import play
 from api.problems import ApiError
-from api.schemas import EntryOut, NewAnswers, RecordingOut, RecordingPage
+from api.schemas import EntryOut, NewAnswers, RecordingOut
 from policies.access import Act
 from storage.catalogue import people, recordings
 from storage.catalogue.recordings import Answers, RecordingFilter
@@ -33,9 +35,9 @@ def find(
     until: AwareDatetime | None = None,
     kind: MediaKind | None = None,
     unanswered: bool = False,
-    cursor: Annotated[str | None, Query(max_length=36)] = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-) -> RecordingPage:
+    cursor: Cursor = None,
+    limit: Limit = PAGE,
+) -> Page[RecordingOut]:
     """Return the recordings of your township that fit, newest first."""
     service.authorise(visitor, Act.LIST_RECORDINGS)
     wanted = RecordingFilter(
@@ -50,9 +52,9 @@ def find(
         unanswered=unanswered,
     )
     with service.office.catalogue.read() as session:
-        page = recordings.search(session, wanted, cursor, limit)
-        items = [views.recording(session, row) for row in page.rows]
-    return RecordingPage(items=items, next=page.next_cursor)
+        rows = recordings.search(session, wanted, read_cursor("recordings", cursor, str), limit + 1)
+        show = partial(views.recording, session)
+        return page_of("recordings", rows, limit, lambda row: (row.id,), show)
 
 
 @router.get("/recordings/{recording}")
@@ -99,11 +101,18 @@ def content_facts(
 
 
 @router.get("/recordings/{recording}/custody")
-def custody(recording: UUID, service: ServiceHere, visitor: VisitorHere) -> list[EntryOut]:
+def custody(
+    recording: UUID,
+    service: ServiceHere,
+    visitor: VisitorHere,
+    *,
+    cursor: Cursor = None,
+    limit: Limit = PAGE,
+) -> Page[EntryOut]:
     """Return the recording's chain of custody, oldest first."""
     row = service.recording(visitor, recording, Act.LIST_RECORDINGS)
     with service.office.catalogue.read() as session:
-        return views.custody(session, row)
+        return views.custody(session, row, cursor, limit)
 
 
 @router.get("/recordings/{recording}/receipt")

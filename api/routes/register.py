@@ -1,11 +1,14 @@
 """The officer register, sources, random checks and the year's figures."""
 
+from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
 from api.evaluating import evaluation
 from api.gate import ServiceHere, VisitorHere
+from api.paging import PAGE, Cursor, Limit, Page, page_of, read_cursor
 from api.register_csv import read
 from api.register_schemas import (
     CertificateOut,
@@ -28,7 +31,7 @@ from policies.wording import COUNTY_TIME
 from storage.catalogue import checks, people, register
 from storage.catalogue.register_import import carry_out, plan
 from storage.catalogue.register_tables import CertificateRow
-from storage.catalogue.tables import SourceRow
+from storage.catalogue.tables import PersonRow, SourceRow
 from storage.catalogue.unit_of_work import View
 from storage.catalogue.way_tables import DrawRow
 
@@ -36,29 +39,22 @@ router = APIRouter(tags=["register"])
 
 
 @router.get("/register/officers")
-def officers(service: ServiceHere, visitor: VisitorHere) -> list[OfficerOut]:
-    """Return who is in the register of your township, and who is certified today."""
+def officers(
+    service: ServiceHere, visitor: VisitorHere, *, cursor: Cursor = None, limit: Limit = PAGE
+) -> Page[OfficerOut]:
+    """Return who is in the register of your township, by name, and who is certified today."""
     service.authorise(visitor, Act.SEE_REGISTER)
     now = service.office.clock()
     with service.office.catalogue.read() as session:
-        found = []
-        for row in people.persons(session, township=visitor.person.township):
-            if row.kind in {"officer", register.AUXILIARY}:
-                today = register.qualification(session, row, now)
-                held = register.certificates(session, row.id)
-                found.append(
-                    OfficerOut(
-                        id=row.id,
-                        name=row.name,
-                        kind=row.kind,
-                        unit=row.unit,
-                        township=row.township,
-                        certified=today.certified,
-                        why=today.why,
-                        certificates=[_certificate(one) for one in held],
-                    )
-                )
-        return found
+        rows = people.persons(
+            session,
+            township=visitor.person.township,
+            kinds=register.ENFORCING,
+            after=read_cursor("register", cursor, str, str),
+            limit=limit + 1,
+        )
+        show = partial(_officer, session, now)
+        return page_of("register", rows, limit, lambda row: (row.name, row.id), show)
 
 
 @router.post("/register/import")
@@ -111,12 +107,20 @@ def train(person: Id, new: NewTraining, service: ServiceHere, visitor: VisitorHe
 
 
 @router.get("/register/sources")
-def sources(service: ServiceHere, visitor: VisitorHere) -> list[HeldOut]:
-    """Return the registered sources of your township and who had them."""
+def sources(
+    service: ServiceHere, visitor: VisitorHere, *, cursor: Cursor = None, limit: Limit = PAGE
+) -> Page[HeldOut]:
+    """Return the registered sources of your township, by label, and who had them."""
     service.authorise(visitor, Act.SEE_REGISTER)
     with service.office.catalogue.read() as session:
-        rows = people.sources(session, township=visitor.person.township)
-        return [_held(session, row) for row in rows]
+        rows = people.sources(
+            session,
+            township=visitor.person.township,
+            after=read_cursor("sources", cursor, str, str),
+            limit=limit + 1,
+        )
+        show = partial(_held, session)
+        return page_of("sources", rows, limit, lambda row: (row.label, row.serial), show)
 
 
 @router.post("/register/sources", status_code=201)
@@ -151,11 +155,15 @@ def assign(
 
 
 @router.get("/draws")
-def draws(service: ServiceHere, visitor: VisitorHere) -> list[DrawOut]:
-    """Return every draw, newest first, each repeated on the spot."""
+def draws(
+    service: ServiceHere, visitor: VisitorHere, *, cursor: Cursor = None, limit: Limit = PAGE
+) -> Page[DrawOut]:
+    """Return the draws, newest first, each repeated on the spot."""
     service.authorise(visitor, Act.CHECK)
+    after = read_cursor("draws", cursor, datetime, str)
     with service.office.catalogue.read() as session:
-        return [_draw(row) for row in checks.draws(session)]
+        rows = checks.draws(session, after=after, limit=limit + 1)
+    return page_of("draws", rows, limit, lambda row: (row.at, row.id), _draw)
 
 
 @router.post("/draws", status_code=201)
@@ -222,6 +230,20 @@ def evaluate(
         )
         for one in found.figures
     ]
+
+
+def _officer(session: View, now: datetime, row: PersonRow) -> OfficerOut:
+    today = register.qualification(session, row, now)
+    return OfficerOut(
+        id=row.id,
+        name=row.name,
+        kind=row.kind,
+        unit=row.unit,
+        township=row.township,
+        certified=today.certified,
+        why=today.why,
+        certificates=[_certificate(one) for one in register.certificates(session, row.id)],
+    )
 
 
 def _certificate(row: CertificateRow) -> CertificateOut:

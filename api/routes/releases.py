@@ -3,12 +3,15 @@
 They are proposed where the hold is (`holds.py`) or the proceeding (`proceedings.py`).
 """
 
+from functools import partial
+
 from fastapi import APIRouter
 
 from api import release_views
 from api.gate import ServiceHere, VisitorHere
 from api.identity import Visitor
 from api.keeping_schemas import Given, ReleaseOut
+from api.paging import PAGE, Cursor, Limit, Page, page_of, read_cursor
 from api.problems import ApiError
 from api.release_views import Look
 from api.schemas import Id
@@ -22,17 +25,23 @@ router = APIRouter(tags=["keeping"])
 
 
 @router.get("/releases")
-def listed(service: ServiceHere, visitor: VisitorHere) -> list[ReleaseOut]:
-    """Return the proposed releases of your township, newest first; those that are over too."""
+def listed(
+    service: ServiceHere,
+    visitor: VisitorHere,
+    *,
+    waiting: bool = False,
+    cursor: Cursor = None,
+    limit: Limit = PAGE,
+) -> Page[ReleaseOut]:
+    """Return the proposed releases of your township, newest first; `waiting` omits those over."""
     service.authorise(visitor, Act.SEE_KEEPING)
-    own = visitor.person.township
+    own, after = visitor.person.township, read_cursor("releases", cursor, str)
     with service.office.catalogue.read() as session:
-        look = Look(session, visitor)
-        return [
-            release_views.release(look, row)
-            for row in releases.releases(session)
-            if own is None or release_views.township_of_release(session, row) in {None, own}
-        ]
+        rows = releases.releases(
+            session, waiting=waiting, township=own, after=after, limit=limit + 1
+        )
+        show = partial(release_views.release, Look(session, visitor))
+        return page_of("releases", rows, limit, lambda row: (row.id,), show)
 
 
 @router.get("/releases/{release}")

@@ -5,6 +5,7 @@ so creating it again finds it and tells where to go on. What becomes of a file i
 `ingest/reception.py`.
 """
 
+from datetime import datetime
 from email.utils import format_datetime
 from functools import partial
 from typing import Annotated
@@ -17,6 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from api import tus
 from api.gate import ServiceHere, VisitorHere
 from api.identity import Visitor
+from api.paging import PAGE, Cursor, Limit, Page, page_of, read_cursor
 from api.problems import ApiError, reason_zh
 from api.service import Service
 from api.tus import Length, Metadata, Position, Resumable, same_version
@@ -70,10 +72,14 @@ SubmitterHere = Annotated[Visitor, Depends(submitter_of)]
 
 
 @router.get("/submissions")
-def submissions(service: ServiceHere, visitor: SubmitterHere) -> list[SubmissionOut]:
-    """Return what you handed in of late, newest first."""
-    rows = service.office.reception.listed(visitor.person.id)
-    return [_told(service, row) for row in rows]
+def submissions(
+    service: ServiceHere, visitor: SubmitterHere, *, cursor: Cursor = None, limit: Limit = PAGE
+) -> Page[SubmissionOut]:
+    """Return what you handed in or began to, newest first."""
+    after = read_cursor("submissions", cursor, datetime, str)
+    rows = service.office.reception.listed(visitor.person.id, after, limit + 1)
+    show = partial(_told, service)
+    return page_of("submissions", rows, limit, lambda row: (row.created_at, row.id), show)
 
 
 @router.options("/submissions", status_code=204)

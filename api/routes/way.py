@@ -1,10 +1,13 @@
 """A case's way: parts, documents, moments, reviews, decision, explanations, doubts."""
 
+from datetime import datetime
+
 from fastapi import APIRouter
 
 from api import explained, way_views
 from api.gate import ServiceHere, VisitorHere
 from api.identity import Visitor
+from api.paging import PAGE, Cursor, Limit, Page, page_of, read_cursor
 from api.problems import ApiError
 from api.routes.cases import action_of, case_of
 from api.scene_codes import scene_code as shown
@@ -185,11 +188,20 @@ def mark(action: Id, new: NewMoment, service: ServiceHere, visitor: VisitorHere)
 
 
 @router.get("/actions/{action}/moments")
-def moments(action: Id, service: ServiceHere, visitor: VisitorHere) -> list[MomentOut]:
+def moments(
+    action: Id,
+    service: ServiceHere,
+    visitor: VisitorHere,
+    *,
+    cursor: Cursor = None,
+    limit: Limit = PAGE,
+) -> Page[MomentOut]:
     """Return the marked moments, in order of time."""
     row = action_of(service, visitor, action, Act.SEE_CASE)
+    after = read_cursor("moments", cursor, datetime, str)
     with service.office.catalogue.read() as session:
-        return [way_views.moment(one) for one in way.moments(session, row.id)]
+        rows = way.moments(session, row.id, after=after, limit=limit + 1)
+    return page_of("moments", rows, limit, lambda one: (one.at, one.id), way_views.moment)
 
 
 @router.get("/actions/{action}/scene-code")

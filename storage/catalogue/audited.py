@@ -3,6 +3,7 @@
 from typing import Any
 
 from storage.catalogue import (
+    duty_tables,
     job_tables,
     keeping_tables,
     log_tables,
@@ -14,6 +15,7 @@ from storage.catalogue import (
 from storage.catalogue.columns import Audited, Base
 
 _MODULES = (
+    duty_tables,
     log_tables,
     tables,
     way_tables,

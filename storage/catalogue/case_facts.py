@@ -3,9 +3,10 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
+from storage.catalogue.keyset import Place, keyed
 from storage.catalogue.tables import (
     ActionOfficerRow,
     ActionRow,
@@ -54,9 +55,11 @@ def cases(
     township: str | None = None,
     party: str | None = None,
     text: str | None = None,
+    after: Place = (),
+    limit: int | None = None,
 ) -> list[CaseRow]:
-    """Return cases, newest first; `text` looks in number, title and party."""
-    wanted = select(CaseRow).order_by(CaseRow.opened_at.desc(), CaseRow.id.desc())
+    """Return cases, newest first (time of opening, id); `text` looks in number, title, party."""
+    wanted = select(CaseRow)
     if township is not None:
         wanted = wanted.where(CaseRow.township == township)
     if party is not None:
@@ -64,7 +67,18 @@ def cases(
     if text:
         columns = (CaseRow.number, CaseRow.title, CaseRow.party)
         wanted = wanted.where(or_(*(c.icontains(text, autoescape=True) for c in columns)))
-    return list(session.scalars(wanted))
+    keys = (CaseRow.opened_at, CaseRow.id)
+    return list(session.scalars(keyed(wanted, keys, after, limit, newest=True)))
+
+
+def cases_of(session: Session, township: str, since: datetime, until: datetime) -> list[CaseRow]:
+    """Return a township's cases that were opened or acted in from `since` up to `until`, by id."""
+    acted = select(ActionRow.id).where(
+        ActionRow.case_id == CaseRow.id, ActionRow.start_at >= since, ActionRow.start_at < until
+    )
+    opened = and_(CaseRow.opened_at >= since, CaseRow.opened_at < until)
+    wanted = select(CaseRow).where(CaseRow.township == township, or_(opened, acted.exists()))
+    return list(session.scalars(wanted.order_by(CaseRow.id)))
 
 
 def case_by_number(session: Session, number: str) -> CaseRow | None:

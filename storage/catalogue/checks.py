@@ -6,12 +6,14 @@ recording shows is never drawn to inspect it. Source: 兴隆县指导意见 第�
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from policies.draw import draw, pair
 from storage.catalogue import case_facts, concerns
+from storage.catalogue.keyset import Place, keyed
 from storage.catalogue.people import person, persons
 from storage.catalogue.recordings import by_id
 from storage.catalogue.tables import RecordingRow
@@ -120,15 +122,30 @@ def the_draw(session: Session, draw_id: str) -> DrawRow:
     return row
 
 
-def draws(session: Session) -> list[DrawRow]:
-    """Return every draw, newest first."""
-    return list(session.scalars(select(DrawRow).order_by(DrawRow.at.desc(), DrawRow.id)))
+def draws(session: Session, *, after: Place = (), limit: int | None = None) -> list[DrawRow]:
+    """Return draws, newest first (time, id)."""
+    keys = (DrawRow.at, DrawRow.id)
+    return list(session.scalars(keyed(select(DrawRow), keys, after, limit, newest=True)))
 
 
 def checks_of(session: Session, recording_ids: Sequence[str]) -> list[CheckRow]:
     """Return what was found in some recordings."""
     wanted = select(CheckRow).where(CheckRow.recording_id.in_(list(recording_ids)))
     return list(session.scalars(wanted.order_by(CheckRow.at, CheckRow.id)))
+
+
+def count_checks(
+    session: Session, township: str, since: datetime, until: datetime
+) -> tuple[int, int]:
+    """Return how many checks there are of what a township recorded in a span, and how many good."""
+    row = RecordingRow
+    wanted = (
+        select(func.count(), func.count().filter(CheckRow.good))
+        .join(row, row.id == CheckRow.recording_id)
+        .where(row.township == township, row.start_at >= since, row.start_at < until)
+    )
+    checked, good = session.execute(wanted.select_from(CheckRow)).one()
+    return int(checked), int(good)
 
 
 def involved(session: Session, recording_id: str) -> frozenset[str]:
@@ -142,4 +159,4 @@ def involved(session: Session, recording_id: str) -> frozenset[str]:
 
 def possible_inspectors(session: Session) -> list[str]:
     """Return the officers of the county, by id."""
-    return sorted(row.id for row in persons(session, kind="officer"))
+    return sorted(row.id for row in persons(session, kinds=["officer"]))

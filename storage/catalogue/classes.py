@@ -16,8 +16,10 @@ from policies.rules import Rulebook
 from policies.terms import FootageClass
 from storage.catalogue import concerns, keeping
 from storage.catalogue.keeping_tables import ClassRow, ReclassificationRow
+from storage.catalogue.keyset import Place, keyed
 from storage.catalogue.people import person
 from storage.catalogue.recordings import extend_retention, present, subject_of
+from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.event import PremisType
 from storage.errors import ConflictError, NotFoundError
@@ -170,16 +172,26 @@ def reclassification(session: Session, reclassification_id: str) -> Reclassifica
 
 
 def reclassifications(
-    session: Session, recording_id: str | None = None, *, waiting: bool = False
+    session: Session,
+    recording_id: str | None = None,
+    *,
+    waiting: bool = False,
+    township: str | None = None,
+    after: Place = (),
+    limit: int | None = None,
 ) -> list[ReclassificationRow]:
-    """Return reclassifications of one recording (None: of all), newest first."""
+    """Return reclassifications of one recording (None: of all), newest first (id)."""
     row = ReclassificationRow
-    wanted = select(row).order_by(row.id.desc())
+    wanted = select(row)
+    if township is not None:
+        of = RecordingRow
+        own = select(of.id).where(of.id == row.recording_id, of.township == township)
+        wanted = wanted.where(own.exists())
     if recording_id is not None:
         wanted = wanted.where(row.recording_id == recording_id)
     if waiting:
         wanted = wanted.where(row.decided_at.is_(None))
-    return list(session.scalars(wanted))
+    return list(session.scalars(keyed(wanted, (row.id,), after, limit, newest=True)))
 
 
 def reviewable(session: Session, rulebook: Rulebook, at: datetime) -> Iterator[KeptFacts]:

@@ -13,6 +13,7 @@ from sqlalchemy import Text, bindparam, func, insert, select, tuple_
 from sqlalchemy.orm import Session
 
 from storage.catalogue.columns import Base
+from storage.catalogue.keyset import Place, keyed
 from storage.catalogue.log_tables import CustodyEventRow, LogCheckpointRow, LogLeafRow, LogNodeRow
 from storage.custody import tree
 from storage.custody.checkpoint import untrusted_checkpoint
@@ -127,10 +128,18 @@ class LogReader:
             raise NotFoundError(what="custody event", id=index)
         return row
 
-    def events_of(self, subject: str) -> list[CustodyEventRow]:
-        """Return every event upon one subject, oldest first."""
-        wanted = select(CustodyEventRow).where(CustodyEventRow.subject == subject)
-        return list(self._session.scalars(wanted.order_by(CustodyEventRow.index)))
+    def events_of(
+        self,
+        *subjects: str,
+        act: str | None = None,
+        after: Place = (),
+        limit: int | None = None,
+    ) -> list[CustodyEventRow]:
+        """Return the events upon some subjects, of one act if it is given, oldest first (index)."""
+        wanted = select(CustodyEventRow).where(CustodyEventRow.subject.in_(subjects))
+        if act is not None:
+            wanted = wanted.where(CustodyEventRow.act == act)
+        return list(self._session.scalars(keyed(wanted, (CustodyEventRow.index,), after, limit)))
 
     def root(self, size: int) -> bytes:
         """Return the head over the first `size` entries."""

@@ -12,7 +12,14 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from policies import disposition as policy
-from policies.disposition import Bounds, DispositionState, ItemState, No, Proposal
+from policies.disposition import (
+    DISPOSITION_MOVES,
+    Bounds,
+    DispositionState,
+    ItemState,
+    No,
+    Proposal,
+)
 from policies.plain import plain
 from policies.retention import Reason
 from policies.rules import Rulebook
@@ -23,6 +30,7 @@ from storage.catalogue.keeping_tables import (
     DispositionRow,
     TombstoneRow,
 )
+from storage.catalogue.keyset import Place, keyed
 from storage.catalogue.people import person
 from storage.catalogue.recordings import present, subject_of
 from storage.catalogue.tables import RecordingRow
@@ -217,13 +225,22 @@ def disposition(session: Session, disposition_id: str) -> DispositionRow:
 
 
 def dispositions(
-    session: Session, *, township: str | None = None, limit: int = 200
+    session: Session,
+    *,
+    township: str | None = None,
+    under_way: bool | None = None,
+    after: Place = (),
+    limit: int | None = None,
 ) -> list[DispositionRow]:
-    """Return dispositions, newest first."""
-    wanted = select(DispositionRow).order_by(DispositionRow.id.desc()).limit(limit)
+    """Return dispositions, newest first (id); `under_way`: only those that can still move."""
+    row = DispositionRow
+    wanted = select(row)
     if township is not None:
-        wanted = wanted.where(DispositionRow.township == township)
-    return list(session.scalars(wanted))
+        wanted = wanted.where(row.township == township)
+    if under_way is not None:
+        moving = row.state.in_([state.value for state, moves in DISPOSITION_MOVES.items() if moves])
+        wanted = wanted.where(moving if under_way else ~moving)
+    return list(session.scalars(keyed(wanted, (row.id,), after, limit, newest=True)))
 
 
 def items(session: Session, disposition_id: str) -> list[DispositionItemRow]:

@@ -76,9 +76,9 @@ def facts_of(session: Session, action_id: str) -> ActionFacts:
         moments=tuple(
             Moment(MomentKind(one.kind), one.at, one.note) for one in session.scalars(marked)
         ),
-        documents=tuple(_document(one) for one in session.scalars(filed)),
+        documents=tuple(document_of(one) for one in session.scalars(filed)),
         waivers=tuple(_waiver(one) for one in session.scalars(told)),
-        features=_features(case),
+        features=entered_features(case),
         manner=Manner(row.manner) if row.manner else None,
     )
 
@@ -112,14 +112,14 @@ def case_facts_of(
         at=at,
         asked=asked,
         filed_at=row.filed_at,
-        suspended_s=_suspended(row, at),
+        suspended_s=suspended_s(row, at),
         features=case_features(row, actions),
         handlers=_having(session, row.id, Part.HANDLES),
         reviewers=_having(session, row.id, Part.REVIEWS),
         deciders=_having(session, row.id, Part.DECIDES),
         reviews=tuple(Review(o.person_id, o.at, o.passed) for o in session.scalars(reviewed)),
         decision=_decision(session, row.id),
-        documents=tuple(_document(one) for one in session.scalars(filed)),
+        documents=tuple(document_of(one) for one in session.scalars(filed)),
         actions=tuple(facts_of(session, one.id) for one in actions),
         open_actions=tuple(one.id for one in actions if one.status == "open"),
         waivers=tuple(_waiver(one) for one in session.scalars(told.order_by(WaiverRow.at))),
@@ -209,7 +209,8 @@ def _officer(session: Session, person: PersonRow, at: datetime) -> OfficerFact:
     return OfficerFact(person.id, found.certified, auxiliary, found.why)
 
 
-def _document(row: DocumentRow) -> Document:
+def document_of(row: DocumentRow) -> Document:
+    """Return a document as rules see it."""
     manner = Manner(row.manner) if row.manner else None
     return Document(row.id, DocumentKind(row.kind), row.at, row.served_at, manner)
 
@@ -241,22 +242,29 @@ def _decision(session: Session, case_id: str) -> DecisionFact | None:
     row = session.scalar(wanted.order_by(DecisionRow.at.desc(), DecisionRow.id.desc()).limit(1))
     if row is None:
         return None
+    return decision_of(row)
+
+
+def decision_of(row: DecisionRow) -> DecisionFact:
+    """Return a decision as rules see it."""
     return DecisionFact(row.at, row.person_id, row.penalty, row.signed_by_head, row.disclosed_at)
 
 
-def _features(row: CaseRow) -> tuple[Feature, ...]:
+def entered_features(row: CaseRow) -> tuple[Feature, ...]:
+    """Return what was entered of a case, as an action of it sees that."""
     return tuple(Feature(one) for one in row.features or ())
 
 
 def case_features(row: CaseRow, actions: Sequence[ActionRow]) -> tuple[Feature, ...]:
     """Return what was entered, and what the actions show by themselves: a hearing was held."""
-    found = set(_features(row))
+    found = set(entered_features(row))
     if any(one.kind == ActionKind.HEARING for one in actions):
         found.add(Feature.AFTER_HEARING)
     return tuple(sorted(found))
 
 
-def _suspended(row: CaseRow, at: datetime) -> float:
+def suspended_s(row: CaseRow, at: datetime) -> float:
+    """Return for how many seconds a case was suspended, up to a moment."""
     running = (at - row.suspended_at).total_seconds() if row.suspended_at else 0.0
     return (row.suspended_s or 0.0) + max(0.0, running)
 

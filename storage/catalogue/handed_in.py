@@ -9,16 +9,20 @@ from datetime import datetime
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from storage.catalogue.keyset import Place, keyed
 from storage.catalogue.station_tables import HandedInRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.event import PremisType
 from storage.errors import NotFoundError
 
 
-def of_person(session: Session, person: str, limit: int) -> list[HandedInRow]:
-    """Return what this person handed in or began to, newest first."""
+def of_person(
+    session: Session, person: str, *, after: Place = (), limit: int | None = None
+) -> list[HandedInRow]:
+    """Return what this person handed in or began to, newest first (time, id)."""
     wanted = select(HandedInRow).where(HandedInRow.person_id == person)
-    return list(session.scalars(wanted.order_by(HandedInRow.created_at.desc()).limit(limit)))
+    keys = (HandedInRow.created_at, HandedInRow.id)
+    return list(session.scalars(keyed(wanted, keys, after, limit, newest=True)))
 
 
 def same(session: Session, person: str, sha256: str, size: int) -> HandedInRow | None:

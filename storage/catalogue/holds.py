@@ -9,12 +9,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Executable, Select, or_, select
+from sqlalchemy import ColumnElement, Executable, Select, and_, or_, select
 from sqlalchemy.orm import Session
 
 from policies import holds as policy
 from policies.terms import HoldReason
 from storage.catalogue import case_facts
+from storage.catalogue.keyset import Place, keyed
 from storage.catalogue.recordings import by_id, present, subject_of
 from storage.catalogue.tables import ActionRow, CaseRow, ExhibitRow, RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork
@@ -88,10 +89,40 @@ def hold(session: Session, hold_id: str) -> HoldRow:
     return row
 
 
-def standing(session: Session) -> list[HoldRow]:
-    """Return every hold that stands, newest first."""
+def standing(
+    session: Session,
+    *,
+    township: str | None = None,
+    after: Place = (),
+    limit: int | None = None,
+) -> list[HoldRow]:
+    """Return the holds that stand, newest first (time of placing, id).
+
+    Of a township alone, if it is given, those that lie on what is its own or on the whole county.
+    """
     wanted = select(HoldRow).where(HoldRow.released_at.is_(None))
-    return list(session.scalars(wanted.order_by(HoldRow.placed_at.desc(), HoldRow.id)))
+    if township is not None:
+        wanted = wanted.where(in_township(township))
+    keys = (HoldRow.placed_at, HoldRow.id)
+    return list(session.scalars(keyed(wanted, keys, after, limit, newest=True)))
+
+
+def in_township(township: str) -> ColumnElement[bool]:
+    """Return the condition that a hold lies on what is a township's own, or on the whole county."""
+    row, case = HoldRow, CaseRow.township == township
+    footage = select(RecordingRow.id).where(
+        RecordingRow.id == row.recording_id, RecordingRow.township == township
+    )
+    acted = select(ActionRow.id).join(CaseRow, CaseRow.id == ActionRow.case_id)
+    return or_(
+        footage.exists(),
+        acted.where(ActionRow.id == row.action_id, case).exists(),
+        select(CaseRow.id).where(CaseRow.id == row.case_id, case).exists(),
+        and_(
+            *(one.is_(None) for one in (row.recording_id, row.action_id, row.case_id)),
+            or_(row.township.is_(None), row.township == township),
+        ),
+    )
 
 
 def authority_of(row: HoldRow) -> str:

@@ -23,6 +23,7 @@ from storage.catalogue.job_tables import (
     VerifiedRow,
     WorkerRow,
 )
+from storage.catalogue.keyset import Place, keyed
 from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import Catalogue, UnitOfWork
 from storage.errors import ConflictError, LiuhenError, NotFoundError
@@ -340,9 +341,18 @@ def leave(uow: UnitOfWork, life: str) -> None:
     uow.session.execute(mine.values(ended_at=uow.at))
 
 
-def workers(session: Session) -> list[WorkerRow]:
-    """Return every worker there ever was, by name."""
-    return list(session.scalars(select(WorkerRow).order_by(WorkerRow.name)))
+def workers(
+    session: Session,
+    *,
+    at_work: bool = False,
+    after: Place = (),
+    limit: int | None = None,
+) -> list[WorkerRow]:
+    """Return the workers there ever were, by name; `at_work` leaves out those that ended."""
+    wanted = select(WorkerRow)
+    if at_work:
+        wanted = wanted.where(WorkerRow.ended_at.is_(None))
+    return list(session.scalars(keyed(wanted, (WorkerRow.name,), after, limit)))
 
 
 @contextmanager

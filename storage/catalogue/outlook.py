@@ -5,6 +5,7 @@ retention sees it: by an exhibit that was not rejected, or as a document's scan.
 """
 
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import func, select
@@ -86,15 +87,15 @@ def late(
 ) -> list[RecordingRow]:
     """Return what was accessioned since then, longer after its end than it may take."""
     row = RecordingRow
-    wanted = select(row).where(_KEPT, row.accessioned_at > since, row.end_at.is_not(None))
-    found = []
+    wanted = select(row.id, row.accessioned_at, row.end_at).where(
+        _KEPT, row.accessioned_at > since, row.end_at < row.accessioned_at
+    )
     ordered = _of(wanted.order_by(row.accessioned_at, row.id), township)
-    for one in session.scalars(ordered.execution_options(yield_per=500)):
-        if one.end_at is not None and one.accessioned_at - one.end_at > longest:
-            found.append(one)
-            if len(found) == LISTED:
-                break
-    return found
+    told = session.execute(ordered.execution_options(yield_per=500))
+    found = (id_ for id_, came, ended in told if came - ended > longest)
+    ids = list(islice(found, LISTED))
+    rows = select(row).where(row.id.in_(ids)).order_by(row.accessioned_at, row.id)
+    return list(session.scalars(rows))
 
 
 def _of(wanted: Any, township: str | None) -> Any:

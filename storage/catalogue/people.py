@@ -4,11 +4,13 @@ Each change is an entry in the log, with the row's whole state. Logins that are 
 are not evidence and not logged.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import and_, delete, or_, select
 from sqlalchemy.orm import Session
 
+from storage.catalogue.keyset import Place, keyed
 from storage.catalogue.tables import AccountRow, PersonRow, SessionRow, SourceRow, StationRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.event import PremisType
@@ -87,15 +89,38 @@ def person(session: Session, person_id: str) -> PersonRow:
 
 
 def persons(
-    session: Session, *, township: str | None = None, kind: str | None = None
+    session: Session,
+    *,
+    township: str | None = None,
+    kinds: Collection[str] | None = None,
+    after: Place = (),
+    limit: int | None = None,
 ) -> list[PersonRow]:
-    """Return persons, by name."""
-    wanted = select(PersonRow).order_by(PersonRow.name, PersonRow.id)
+    """Return persons, by name (and id); of these kinds alone, if any are given."""
+    wanted = select(PersonRow)
     if township is not None:
         wanted = wanted.where(PersonRow.township == township)
-    if kind is not None:
-        wanted = wanted.where(PersonRow.kind == kind)
-    return list(session.scalars(wanted))
+    if kinds is not None:
+        wanted = wanted.where(PersonRow.kind.in_(kinds))
+    keys = (PersonRow.name, PersonRow.id)
+    return list(session.scalars(keyed(wanted, keys, after, limit)))
+
+
+def persons_for(session: Session, township: str, county: str) -> list[PersonRow]:
+    """Return who may handle, review or decide in a township, by name.
+
+    They are its own people, but for operators and administrators, and those of the kind `county`.
+    """
+    row = PersonRow
+    own = and_(row.township == township, row.kind.not_in(("operator", "admin")))
+    wanted = select(row).where(or_(own, row.kind == county))
+    return list(session.scalars(wanted.order_by(row.name, row.id)))
+
+
+def names(session: Session, ids: Collection[str]) -> dict[str, str]:
+    """Return the names of these persons, by id; those that nobody has are left out."""
+    wanted = select(PersonRow.id, PersonRow.name).where(PersonRow.id.in_(ids))
+    return {row.id: row.name for row in session.execute(wanted)}
 
 
 def townships(session: Session) -> list[str]:
@@ -139,12 +164,19 @@ def source(session: Session, serial: str) -> SourceRow | None:
     return session.get(SourceRow, serial)
 
 
-def sources(session: Session, *, township: str | None = None) -> list[SourceRow]:
-    """Return sources, by label."""
-    wanted = select(SourceRow).order_by(SourceRow.label, SourceRow.serial)
+def sources(
+    session: Session,
+    *,
+    township: str | None = None,
+    after: Place = (),
+    limit: int | None = None,
+) -> list[SourceRow]:
+    """Return sources, by label (and serial)."""
+    wanted = select(SourceRow)
     if township is not None:
         wanted = wanted.where(SourceRow.township == township)
-    return list(session.scalars(wanted))
+    keys = (SourceRow.label, SourceRow.serial)
+    return list(session.scalars(keyed(wanted, keys, after, limit)))
 
 
 def create_account(

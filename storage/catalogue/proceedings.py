@@ -22,6 +22,7 @@ from policies.terms import HoldReason, ProceedingKind
 from storage.catalogue import case_facts, concerns, holds
 from storage.catalogue.concerns import NotEntitledError, actor_of
 from storage.catalogue.holds import NewHold
+from storage.catalogue.keyset import Place, keyed
 from storage.catalogue.people import person
 from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork
@@ -182,15 +183,31 @@ def proceeding(session: Session, proceeding_id: str) -> ProceedingRow:
 
 
 def proceedings(
-    session: Session, *, township: str | None = None, case_id: str | None = None
+    session: Session,
+    *,
+    township: str | None = None,
+    case_id: str | None = None,
+    unanswered: bool = False,
+    received: tuple[datetime, datetime] | None = None,
+    after: Place = (),
+    limit: int | None = None,
 ) -> list[ProceedingRow]:
-    """Return proceedings, newest first."""
-    wanted = select(ProceedingRow).order_by(ProceedingRow.received_at.desc(), ProceedingRow.id)
+    """Return proceedings, newest first (time of receipt, id).
+
+    `received` asks for those of a span, its end not included.
+    """
+    wanted = select(ProceedingRow)
     if township is not None:
         wanted = wanted.where(ProceedingRow.township == township)
     if case_id is not None:
         wanted = wanted.where(ProceedingRow.case_id == case_id)
-    return list(session.scalars(wanted))
+    if received is not None:
+        since, until = received
+        wanted = wanted.where(ProceedingRow.received_at >= since, ProceedingRow.received_at < until)
+    if unanswered:
+        wanted = wanted.where(ProceedingRow.answered_at.is_(None))
+    keys = (ProceedingRow.received_at, ProceedingRow.id)
+    return list(session.scalars(keyed(wanted, keys, after, limit, newest=True)))
 
 
 def holds_of(session: Session, proceeding_id: str) -> list[HoldRow]:

@@ -17,14 +17,13 @@ from sqlalchemy.orm import Session
 
 from policies.wording import day_and_clock
 from storage.catalogue import register
+from storage.catalogue.keyset import Place, keyed
 from storage.catalogue.tables import ActionRow, ExhibitRow, RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.event import Outcome, PremisType
 from storage.digest import Digest
 from storage.errors import ConflictError, DestroyedError, NotFoundError
 from storage.recording import MediaKind, RecordingId
-
-MAX_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -421,28 +420,30 @@ class RecordingFilter:
     unanswered: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Some rows, newest first, and the cursor of the next ones."""
-
-    rows: tuple[RecordingRow, ...]
-    next_cursor: str | None
-
-
 def search(
     session: Session,
     wanted: RecordingFilter | None = None,
-    cursor: str | None = None,
-    limit: int = 50,
-) -> Page:
-    """Return the recordings that fit, newest id first; `cursor` goes on where a page ended."""
-    limit = max(1, min(limit, MAX_PAGE))
+    after: Place = (),
+    limit: int | None = None,
+) -> list[RecordingRow]:
+    """Return the recordings that fit, newest first (id)."""
     query = _where(select(RecordingRow), wanted or RecordingFilter())
-    if cursor:
-        query = query.where(RecordingRow.id < cursor)
-    rows = session.scalars(query.order_by(RecordingRow.id.desc()).limit(limit + 1)).all()
-    more = len(rows) > limit
-    return Page(tuple(rows[:limit]), rows[limit - 1].id if more else None)
+    return list(session.scalars(keyed(query, (RecordingRow.id,), after, limit, newest=True)))
+
+
+def count_linked(
+    session: Session, township: str, since: datetime, until: datetime
+) -> tuple[int, int]:
+    """Return how many recordings of a township began in a span, and of how many a link stands."""
+    row = RecordingRow
+    confirmed = select(ExhibitRow.id).where(
+        ExhibitRow.recording_id == row.id, ExhibitRow.state == "confirmed"
+    )
+    wanted = select(func.count()).where(
+        row.township == township, row.start_at >= since, row.start_at < until
+    )
+    linked = session.scalar(wanted.where(confirmed.exists()))
+    return session.scalar(wanted) or 0, linked or 0
 
 
 def samples(

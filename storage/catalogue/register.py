@@ -4,6 +4,7 @@ Source of the duties: 兴隆县指导意见 第二至五条. Each change is an e
 person. Reading files from outside is `api/commands/officers.py`'s business.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -20,6 +21,7 @@ from storage.custody.event import PremisType
 from storage.errors import ConflictError, NotFoundError
 
 AUXILIARY = "auxiliary"
+ENFORCING = ("officer", AUXILIARY)  # the kinds of persons that take part in actions
 ENDINGS = ("surrendered", "revoked")
 _CHANGE = PremisType.METADATA_MODIFICATION
 
@@ -232,22 +234,51 @@ def trainings(session: Session, person_id: str, year: int) -> list[TrainingRow]:
 
 def township_facts(session: Session, township: str, at: datetime) -> TownshipFacts:
     """Return who enforces in a township, and how they were trained in this county year."""
+    return townships_facts(session, [township], at)[0]
+
+
+def townships_facts(
+    session: Session, townships: Sequence[str], at: datetime
+) -> list[TownshipFacts]:
+    """Return the same of several townships, in their order, by three questions in all."""
     year = at.astimezone(COUNTY_TIME).year
-    officers = people.persons(session, township=township, kind="officer")
-    trained = []
-    for one in officers:
-        held = trainings(session, one.id, year)
-        trained.append(
-            Trained(
-                id=one.id,
-                name=one.name,
-                hours=sum(row.hours for row in held if not row.special),
-                special=sum(1 for row in held if row.special),
-                certificate_until=_until(certificates(session, one.id)),
-            )
+    working = select(PersonRow).where(PersonRow.township.in_(townships))
+    working = working.where(PersonRow.kind == "officer").order_by(PersonRow.name, PersonRow.id)
+    officers: dict[str, list[PersonRow]] = {name: [] for name in townships}
+    for one in session.scalars(working):
+        officers[one.township].append(one)
+    ids = working.with_only_columns(PersonRow.id).order_by(None)
+    attended: dict[str, list[TrainingRow]] = {}
+    sessions_of_year = select(TrainingRow).where(
+        TrainingRow.person_id.in_(ids), TrainingRow.day.startswith(f"{year:04}-")
+    )
+    for training in session.scalars(sessions_of_year.order_by(TrainingRow.day, TrainingRow.id)):
+        attended.setdefault(training.person_id, []).append(training)
+    held: dict[str, list[CertificateRow]] = {}
+    for row in session.scalars(select(CertificateRow).where(CertificateRow.person_id.in_(ids))):
+        held.setdefault(row.person_id, []).append(row)
+    return [
+        TownshipFacts(
+            name,
+            at,
+            sum(1 for one in officers[name] if one.full_time),
+            tuple(
+                _trained(one, attended.get(one.id, []), held.get(one.id, []))
+                for one in officers[name]
+            ),
         )
-    full_time = sum(1 for one in officers if one.full_time)
-    return TownshipFacts(township, at, full_time, tuple(trained))
+        for name in townships
+    ]
+
+
+def _trained(person: PersonRow, attended: list[TrainingRow], held: list[CertificateRow]) -> Trained:
+    return Trained(
+        id=person.id,
+        name=person.name,
+        hours=sum(row.hours for row in attended if not row.special),
+        special=sum(1 for row in attended if row.special),
+        certificate_until=_until(held),
+    )
 
 
 def _until(held: list[CertificateRow]) -> date | None:

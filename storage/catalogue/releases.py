@@ -9,7 +9,7 @@ changes it is void, and somebody looks anew.
 import hashlib
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from policies import releases as policy
@@ -20,6 +20,7 @@ from policies.releases import Held, No, Proposal, ReleaseState
 from storage import canonical
 from storage.catalogue import concerns, holds, jobs, proceedings
 from storage.catalogue.concerns import ConcernedError, NotEntitledError, actor_of
+from storage.catalogue.keyset import Place, keyed
 from storage.catalogue.people import person
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.catalogue.way_tables import HoldRow, ProceedingRow, ReleaseRow
@@ -150,12 +151,29 @@ def release(session: Session, release_id: str) -> ReleaseRow:
     return row
 
 
-def releases(session: Session, *, waiting: bool = False, limit: int = 200) -> list[ReleaseRow]:
-    """Return proposals, newest first; `waiting` leaves out what is over."""
-    wanted = select(ReleaseRow).order_by(ReleaseRow.id.desc()).limit(limit)
+def releases(
+    session: Session,
+    *,
+    waiting: bool = False,
+    township: str | None = None,
+    after: Place = (),
+    limit: int | None = None,
+) -> list[ReleaseRow]:
+    """Return proposals, newest first (id); `waiting` leaves out what is over.
+
+    Of a township alone, if it is given, those about its holds and proceedings, or the county's.
+    """
+    row = ReleaseRow
+    wanted = select(row)
     if waiting:
-        wanted = wanted.where(ReleaseRow.state == ReleaseState.PROPOSED)
-    return list(session.scalars(wanted))
+        wanted = wanted.where(row.state == ReleaseState.PROPOSED)
+    if township is not None:
+        own = select(ProceedingRow.id).where(
+            ProceedingRow.id == row.proceeding_id, ProceedingRow.township == township
+        )
+        held = select(HoldRow.id).where(HoldRow.id == row.hold_id, holds.in_township(township))
+        wanted = wanted.where(or_(own.exists(), and_(row.proceeding_id.is_(None), held.exists())))
+    return list(session.scalars(keyed(wanted, (row.id,), after, limit, newest=True)))
 
 
 def covered_by(session: Session, row: ReleaseRow) -> Covered:

@@ -171,6 +171,11 @@ class CaseRow(Audited, Base):
     """A case file: whom it concerns, where, and how far it has come."""
 
     __tablename__ = "case_"
+    __table_args__ = (
+        # The list of cases is read in its order, and only as far as a page goes.
+        Index("ix_case_opened", "opened_at", "id"),
+        Index("ix_case_township_opened", "township", "opened_at", "id"),
+    )
 
     id: Mapped[str] = mapped_column(UUID, primary_key=True)
     number: Mapped[str] = mapped_column(NAME, unique=True)

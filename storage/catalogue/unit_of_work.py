@@ -2,8 +2,9 @@
 
 A unit of work takes the write lock when it opens, so that several processes (station, service,
 command line) append to one log in turn. It refuses to commit an audited row whose last state was
-not logged in the same transaction: nobody can forget. How the two databases are opened, so that
-what was committed has happened, is `database.py`.
+not logged in the same transaction: nobody can forget. In it, too, it counts on what stored duties
+were judged from (`duty_basis.py`). How the two databases are opened, so that what was committed
+has happened, is `database.py`.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from sqlalchemy.orm import InstanceState, Session
 from storage.catalogue import custody_log, database
 from storage.catalogue.columns import Audited
 from storage.catalogue.database import told
+from storage.catalogue.duty_basis import Concern, concerns, raise_versions
 from storage.catalogue.log_tables import LogLeafRow
 from storage.catalogue.table_version import find_version, upgrade_tables
 from storage.custody.event import SALT_SIZE, Event, Outcome, PremisType
@@ -41,6 +43,7 @@ class UnitOfWork:
         self._entropy = entropy
         self._log = custody_log.LogWriter(session)
         self._touched: set[Audited] = set()
+        self._concerned: set[Concern] = set()
         self._logged: dict[tuple[str, str], dict[str, Any] | None] = {}
         event.listen(session, "before_flush", _check_lengths)
         event.listen(session, "after_flush", self._remember)
@@ -98,6 +101,7 @@ class UnitOfWork:
                 raise CustodyError(
                     problem="a row changed without an entry", table=row.__tablename__, row=row.key
                 )
+        raise_versions(self.session, self._concerned)
         self._log.write()
 
     def _state(self, row: Audited) -> dict[str, Any]:
@@ -107,6 +111,7 @@ class UnitOfWork:
 
     def _remember(self, session: Session, _context: Any) -> None:
         changed = (*session.new, *session.dirty, *session.deleted)
+        self._concerned |= concerns(changed)
         self._touched.update(row for row in changed if isinstance(row, Audited))
 
 

@@ -6,8 +6,9 @@ could never count, so that nobody waits in vain.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from policies.facts import ActionFacts, CaseFacts, Waiver
@@ -18,6 +19,7 @@ from storage.catalogue import case_facts
 from storage.catalogue.facts import APPROVED, REFUSED, case_facts_of, facts_of
 from storage.catalogue.people import person
 from storage.catalogue.recordings import by_id
+from storage.catalogue.tables import CaseRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.catalogue.way_tables import WaiverRow
 from storage.custody.event import Outcome, PremisType
@@ -111,6 +113,20 @@ def waivers(session: Session, case_id: str) -> list[WaiverRow]:
     """Return every explanation handed in for a case and its actions, oldest first."""
     wanted = select(WaiverRow).where(WaiverRow.case_id == case_id)
     return list(session.scalars(wanted.order_by(WaiverRow.at, WaiverRow.id)))
+
+
+def count_waivers(
+    session: Session, township: str, since: datetime, until: datetime
+) -> tuple[int, int]:
+    """Return how many were handed in for a township's cases in a span, and how many approved."""
+    wanted = (
+        select(func.count(), func.count().filter(WaiverRow.state == APPROVED))
+        .select_from(WaiverRow)
+        .join(CaseRow, CaseRow.id == WaiverRow.case_id)
+        .where(CaseRow.township == township, WaiverRow.at >= since, WaiverRow.at < until)
+    )
+    explained, approved = session.execute(wanted).one()
+    return int(explained), int(approved)
 
 
 def _check(

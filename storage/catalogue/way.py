@@ -18,6 +18,7 @@ from policies.stages import Stage
 from policies.terms import DocumentKind, Feature, Manner, MomentKind, Part
 from storage.catalogue import case_facts
 from storage.catalogue.facts import case_facts_of
+from storage.catalogue.keyset import Place, keyed
 from storage.catalogue.people import person
 from storage.catalogue.tables import ActionRow, CaseRow
 from storage.catalogue.unit_of_work import UnitOfWork
@@ -94,10 +95,12 @@ def unmark_moment(uow: UnitOfWork, moment_id: str, *, actor: str) -> None:
     uow.record("moment.unmark", _CHANGE, row, actor=actor, subject=f"action:{action.id}")
 
 
-def moments(session: Session, action_id: str) -> list[MomentRow]:
-    """Return the marked moments of an action, in order of time."""
+def moments(
+    session: Session, action_id: str, *, after: Place = (), limit: int | None = None
+) -> list[MomentRow]:
+    """Return the marked moments of an action, in order of time (and id)."""
     wanted = select(MomentRow).where(MomentRow.action_id == action_id)
-    return list(session.scalars(wanted.order_by(MomentRow.at, MomentRow.id)))
+    return list(session.scalars(keyed(wanted, (MomentRow.at, MomentRow.id), after, limit)))
 
 
 def enter_document(

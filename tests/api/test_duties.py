@@ -32,11 +32,33 @@ def zhang(desk):
 
 
 def test_goods_that_are_held_have_a_day(zhang):
-    due = {one["rule"]: one for one in zhang.get("/api/v1/duties").json()}
+    due = {one["rule"]: one for one in zhang.get("/api/v1/duties").json()["items"]}
     held = due["qz-25-held"]
     assert held["due_at"].startswith("2026-12-20")
     assert held["what"]
     assert due["xl-05-training"]["township"]
+
+
+def test_what_is_due_comes_page_by_page_as_it_stood_at_the_first(zhang, desk):
+    whole = zhang.get("/api/v1/duties").json()
+    assert whole["next"] is None
+    assert len(whole["items"]) > 2
+    found, cursor = [], None
+    while True:
+        asked = {"limit": 1} | ({"cursor": cursor} if cursor else {})
+        page = zhang.get("/api/v1/duties", params=asked).json()
+        found += page["items"]
+        if (cursor := page["next"]) is None:
+            break
+        last = cursor
+    assert found == whole["items"]
+    page = zhang.get("/duties").text
+    assert page.count("<tr>") == len(found) + 1
+    with pytest.MonkeyPatch.context() as patch:
+        later = desk.office.clock() + timedelta(days=1)
+        patch.setattr(desk.office, "clock", lambda: later)
+        refused = zhang.get("/api/v1/duties", params={"cursor": last})
+    assert (refused.status_code, refused.json()["code"]) == (422, "cursor")
 
 
 def test_what_is_due_can_be_subscribed_to(zhang):
@@ -59,7 +81,9 @@ def test_a_complaint_holds_what_was_filmed_then_and_has_a_deadline(zhang):
     made = zhang.post("/api/v1/proceedings", json=new)
     assert made.status_code == 201
     assert len(made.json()["held"]) == 1
-    assert any(one["rule"] == "xl-16-complaints" for one in zhang.get("/api/v1/duties").json())
+    assert "xl-16-complaints" in {
+        one["rule"] for one in zhang.get("/api/v1/duties").json()["items"]
+    }
     path = f"/api/v1/proceedings/{made.json()['id']}"
     for step in ("answer", "release"):  # it is his own footage
         assert zhang.post(f"{path}/{step}", json={"text": "查无此事"}).json()["code"] == "concerned"

@@ -1,8 +1,14 @@
 """A township's year, counted from what the office keeps."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from api.evaluating import evaluation
+from policies.stages import ActionKind
+from policies.terms import ProceedingKind
+from storage.catalogue import cases, proceedings
+from storage.catalogue.proceedings import NewProceeding
 from tests.office import FIRST, Desk, dock, segment
 
 
@@ -39,6 +45,45 @@ def test_another_year_is_empty(desk):
     found = figures(desk, 2025)
     assert found["covered_share"].share is None
     assert "actions.seizure" not in found
+
+
+def test_the_year_of_a_township_is_the_countys_and_its_own(desk):
+    township, new_year = desk.office.settings.township, datetime(2024, 12, 31, 16, tzinfo=UTC)
+    hour, who = timedelta(hours=1), f"person:{desk.persons['zhang']}"
+    with desk.office.catalogue.write() as uow:
+        for number, (where, start) in enumerate(
+            ((township, new_year - hour), (township, new_year), ("别处", new_year))
+        ):
+            case = cases.open_case(
+                uow, number=f"{number}", title="占道", party="孙某", township=where, actor=who
+            )
+            cases.add_action(
+                uow,
+                case_id=case.id,
+                kind=ActionKind.SEIZURE,
+                place="街口",
+                start_at=start,
+                officers=[desk.persons["zhang"], desk.persons["li"]],
+                actor=who,
+            )
+            proceedings.register_proceeding(
+                uow,
+                NewProceeding(
+                    kind=ProceedingKind.COMPLAINT,
+                    number=f"{number}",
+                    township=where,
+                    about="粗暴",
+                    brought_by="孙某",
+                    received_at=start,
+                ),
+                actor=who,
+            )
+    for year in (2024, 2025):
+        found = figures(desk, year)
+        assert found["actions.seizure"].value == 1
+        assert found["answered_in_time"].of == 1
+    assert figures(desk, 2026)["actions.seizure"].value == 1
+    assert figures(desk, 9999)["answered_in_time"].of == 0
 
 
 def test_no_figure_has_any_money_in_it(desk):

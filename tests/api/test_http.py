@@ -115,7 +115,7 @@ def test_a_case_goes_from_opening_to_a_verified_bundle(desk, clients, tmp_path):
     case = zhang.post("/api/v1/cases", json=new)
     assert case.status_code == 201
     assert zhang.post("/api/v1/cases", json=new).status_code == 409
-    people = zhang.get("/api/v1/officers").json()
+    people = zhang.get("/api/v1/officers").json()["items"]
     action = zhang.post(
         f"/api/v1/cases/{case.json()['id']}/actions",
         json={
@@ -162,7 +162,7 @@ def test_a_case_goes_from_opening_to_a_verified_bundle(desk, clients, tmp_path):
     assert verify(bundle).passed
     assert not list((desk.office.settings.home / "spool").iterdir())
 
-    chain = zhang.get(f"/api/v1/cases/{case.json()['id']}/custody").json()
+    chain = zhang.get(f"/api/v1/cases/{case.json()['id']}/custody").json()["items"]
     assert [one["outcome"] for one in chain if one["act"] == "action.close"] == [
         "refused",  # no end yet
         "refused",  # a gap
@@ -189,7 +189,7 @@ def enter_what_is_missing(zhang, case, action):
     outside = (SEIZED_AT + timedelta(hours=2)).isoformat()
     wrong = zhang.post(path, json={"kind": "arrival", "at": outside}).json()
     assert zhang.delete(f"/api/v1/moments/{wrong['id']}").status_code == 204
-    assert len(zhang.get(path).json()) == len(kinds)
+    assert len(zhang.get(path).json()["items"]) == len(kinds)
     before = (SEIZED_AT - timedelta(days=1)).isoformat()
     end = (SEIZED_AT + timedelta(seconds=30)).isoformat()
     for kind, at, served in (
@@ -207,7 +207,7 @@ def enter_what_is_missing(zhang, case, action):
 
 
 def test_a_sealed_bundle_verifies_too(desk, clients, tmp_path):
-    case = clients.shen.get("/api/v1/cases").json()[0]
+    case = clients.shen.get("/api/v1/cases").json()["items"][0]
     answer = clients.shen.post(f"/api/v1/cases/{case['id']}/bundle", json={"sealed": True})
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         archive.extractall(tmp_path)
@@ -218,7 +218,7 @@ def test_a_sealed_bundle_verifies_too(desk, clients, tmp_path):
 
 
 def test_a_reviewer_changes_nothing_and_an_operator_sees_no_case(clients):
-    case = clients.shen.get("/api/v1/cases").json()[0]
+    case = clients.shen.get("/api/v1/cases").json()["items"][0]
     new = {"kind": "hearing", "place": "x", "start_at": SEIZED_AT.isoformat(), "officers": []}
     assert (
         clients.shen.post(
@@ -248,7 +248,7 @@ def test_what_nobody_knew_is_answered_by_a_person(desk, clients):
         json={"start_at": SEIZED_AT.isoformat(), "officer": desk.persons["li"]},
     )
     assert answer.json()["officer"] == "li某"
-    chain = clients.zhang.get(f"/api/v1/recordings/{recording['id']}/custody").json()
+    chain = clients.zhang.get(f"/api/v1/recordings/{recording['id']}/custody").json()["items"]
     assert chain[-1]["act"] == "recording.answer"
     assert chain[-1]["actor_name"] == "zhang某"
 

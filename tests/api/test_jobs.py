@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from api.cli import app
-from api.due import due, pressing
+from api.due import due
 from api.engine import database
 from api.jobs import asking, registry, rendition
 from api.jobs.running import Runner
@@ -464,9 +464,9 @@ def test_publish_signs_what_is_not_signed_yet(desk, runner):
 
 def test_the_daily_list_is_what_the_console_shows(desk, runner):
     told = run(desk, runner, "due")[2].result
-    with desk.office.catalogue.read() as session:
-        shown = pressing(due(session, desk.office.rulebook, desk.office.clock()))
+    shown = due(desk.office, desk.office.clock())
     assert [one["subject"] for one in told["duties"]] == [one.subject for one in shown]
+    assert told["misjudged"] == []
 
 
 def test_a_later_inspection_stands_beside_the_sealed_record(desk, runner):

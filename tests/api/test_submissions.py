@@ -79,7 +79,7 @@ def sweep(desk):
 
 
 def listed(client, place):
-    (found,) = [one for one in client.get(ROOT).json() if place.endswith(one["id"])]
+    (found,) = [one for one in client.get(ROOT).json()["items"] if place.endswith(one["id"])]
     return found
 
 
@@ -123,7 +123,7 @@ def test_a_file_handed_in_in_pieces_becomes_a_recording_of_the_person(desk, clie
     assert recording["name"] == "手持终端 录像.mp4"
     copy = clients.zhang.get(f"/api/v1/recordings/{found['recording']}/content?purpose=copy")
     assert copy.content == data
-    chain = clients.zhang.get(f"/api/v1/recordings/{found['recording']}/custody").json()
+    chain = clients.zhang.get(f"/api/v1/recordings/{found['recording']}/custody").json()["items"]
     assert [one["act"] for one in chain][:2] == ["submission.hand-in", "recording.accession"]
     assert chain[0]["actor"] == f"person:{desk.persons['zhang']}"
     assert chain[1]["details"]["operator"] == f"person:{desk.persons['zhang']}"
@@ -388,4 +388,4 @@ def test_a_file_from_the_year_2400_stops_nobody_who_hands_in(desk, clients):
     sweep(desk)
     sweep(desk)
     for client in (clients.zhang, clients.li):
-        assert {one["state"] for one in client.get(ROOT).json()} == {"accessioned"}
+        assert {one["state"] for one in client.get(ROOT).json()["items"]} == {"accessioned"}

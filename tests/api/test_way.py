@@ -309,7 +309,7 @@ def test_the_register_is_kept_by_the_administrator_and_seen_by_officers(desk, vi
     tried = guan.post("/api/v1/register/import", json={"csv": text, "dry_run": True}).json()
     assert [one["change"] for one in tried] == ["new"]
     assert guan.post("/api/v1/register/import", json={"csv": text}).status_code == 200
-    listed = visitors["zhang"].get("/api/v1/register/officers").json()
+    listed = visitors["zhang"].get("/api/v1/register/officers").json()["items"]
     (qian,) = [one for one in listed if one["name"] == "钱三"]
     assert qian["certified"] is True
     new = {"day": "2026-03-01", "hours": 8, "title": "行政处罚法"}
@@ -325,7 +325,7 @@ def test_the_register_is_kept_by_the_administrator_and_seen_by_officers(desk, vi
         "/api/v1/register/certificates/E77/end", json={"on": "2026-01-01", "why": "revoked"}
     )
     assert ended.json()["ended_why"] == "revoked"
-    listed = visitors["zhang"].get("/api/v1/register/officers").json()
+    listed = visitors["zhang"].get("/api/v1/register/officers").json()["items"]
     assert next(one["why"] for one in listed if one["name"] == "钱三") == "revoked"
     assert guan.post("/api/v1/register/import", json={"csv": "血型\n"}).json()["code"] == "register"
 

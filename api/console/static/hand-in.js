@@ -288,7 +288,7 @@ const refresh = async (panel) => {
   clearTimeout(panel.next);
   let known;
   try {
-    known = await call("GET", ROOT);
+    known = (await call("GET", ROOT)).items;
   } catch {
     panel.next = setTimeout(() => refresh(panel), 5000);
     return;

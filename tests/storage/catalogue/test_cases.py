@@ -220,7 +220,7 @@ def test_a_link_stands_in_the_recordings_own_chain(catalogue, seizure, record):
         assert events[-1].details["action"] == seizure.id
         assert [e.id for e in cases.exhibits_of(session, recording.id)] == [row.id]
         page = recordings.search(session, RecordingFilter(case=seizure.case_id))
-        assert [found.id for found in page.rows] == [recording.id]
+        assert [found.id for found in page] == [recording.id]
 
 
 def test_strangers_footage_is_not_proposed_but_can_be_linked_by_hand(

@@ -30,7 +30,7 @@ def test_officers_are_found_by_certificate_and_place(catalogue, office):
     with catalogue.read() as session:
         assert people.officer_by_certificate(session, "002").id == office.second.id
         assert people.officer_by_certificate(session, "009") is None
-        assert [p.id for p in people.persons(session, kind="auxiliary")] == [office.helper.id]
+        assert [p.id for p in people.persons(session, kinds=["auxiliary"])] == [office.helper.id]
         assert len(people.persons(session, township=office.township)) == 3
         assert people.persons(session, township="别处") == []
         assert people.station(session, "s1").township == office.township

@@ -241,7 +241,7 @@ def many(catalogue, new, now):
 
 def found(catalogue, **wanted):
     with catalogue.read() as session:
-        rows = recordings.search(session, RecordingFilter(**wanted)).rows
+        rows = recordings.search(session, RecordingFilter(**wanted))
         return sorted(int(row.name.split("_")[2][0]) for row in rows)
 
 
@@ -265,12 +265,9 @@ def test_search_takes_wildcards_literally(catalogue, many):
 
 
 def test_pages_follow_each_other_without_gap_or_overlap(catalogue, many):
-    seen, cursor = [], None
+    seen, after = [], ()
     with catalogue.read() as session:
-        for _ in range(10):
-            page = recordings.search(session, cursor=cursor, limit=4)
-            seen += [row.id for row in page.rows]
-            cursor = page.next_cursor
-            if cursor is None:
-                break
+        while page := recordings.search(session, after=after, limit=4):
+            seen += [row.id for row in page]
+            after = (page[-1].id,)
     assert seen == sorted(many, reverse=True)

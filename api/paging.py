@@ -1,0 +1,95 @@
+"""Pages of lists, in one form for all: `cursor` and `limit` are asked, `items` and `next` answered.
+
+A cursor names the place of the last item shown, never a number of items: what is entered or taken
+away meanwhile moves nothing else. It is nobody's business what stands in it; one that was
+mangled, or that another list gave, is refused.
+"""
+
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Annotated, Any, Generic, TypeVar
+
+from fastapi import Query
+from pydantic import BaseModel
+
+from api.problems import ApiError
+
+PAGE = 50
+MOST = 200
+_SUM_SIZE = 6
+_BIGGEST = 1 << 62  # of both databases
+
+Cursor = Annotated[str | None, Query(max_length=2000)]
+Limit = Annotated[int, Query(ge=1, le=MOST)]
+ItemOut = TypeVar("ItemOut")
+Item = TypeVar("Item")
+Part = str | int | datetime
+
+
+class Page(BaseModel, Generic[ItemOut]):
+    """Some items of a list, in its order; `next` is the cursor of the next page, if any."""
+
+    items: list[ItemOut]
+    next: str | None
+
+
+def page_of(
+    name: str,
+    rows: Sequence[Item],
+    limit: int,
+    place: Callable[[Item], Sequence[Part]],
+    show: Callable[[Item], ItemOut],
+) -> Page[ItemOut]:
+    """Return a page of `limit` rows; that there is one row more says that there is a next page."""
+    shown = rows[:limit]
+    more = write_cursor(name, *place(shown[-1])) if len(rows) > limit else None
+    return Page(items=[show(row) for row in shown], next=more)
+
+
+def write_cursor(name: str, *parts: Part) -> str:
+    """Return a cursor of the list of this name, with the place of the last item in it."""
+    told = [part.isoformat() if isinstance(part, datetime) else part for part in parts]
+    text = json.dumps([name, *told], ensure_ascii=False, separators=(",", ":")).encode()
+    return urlsafe_b64encode(_sum(text) + text).decode().rstrip("=")
+
+
+def read_cursor(name: str, untrusted_cursor: str | None, *kinds: type[Any]) -> tuple[Any, ...]:
+    """Return the parts of a cursor, each of its kind; nothing for the first page.
+
+    Raises: ApiError(cursor) unless it is one of ours, of this very list.
+    """
+    if not untrusted_cursor:
+        return ()
+    try:
+        padded = untrusted_cursor + "=" * (-len(untrusted_cursor) % 4)
+        read = urlsafe_b64decode(padded.encode("ascii"))
+        whole, text = read[:_SUM_SIZE], read[_SUM_SIZE:]
+        if whole != _sum(text):
+            raise ValueError("mangled")
+        of, *parts = json.loads(text)
+        if of != name:
+            raise ValueError(of)
+        return tuple(_part(part, kind) for part, kind in zip(parts, kinds, strict=True))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ApiError("cursor") from error
+
+
+def _part(untrusted_part: object, kind: type[Any]) -> Part:
+    if kind is datetime and isinstance(untrusted_part, str):
+        at = datetime.fromisoformat(untrusted_part)
+        if at.utcoffset() != UTC.utcoffset(None):
+            raise ValueError(untrusted_part)
+        return at.astimezone(UTC)
+    if kind is str and isinstance(untrusted_part, str) and "\0" not in untrusted_part:
+        return untrusted_part
+    # `type`, for to Python True is an int.
+    if kind is int and type(untrusted_part) is int and abs(untrusted_part) < _BIGGEST:
+        return untrusted_part
+    raise ValueError(untrusted_part)
+
+
+def _sum(text: bytes) -> bytes:
+    return sha256(text).digest()[:_SUM_SIZE]

@@ -1,0 +1,29 @@
+"""Pages of a list by the place of the last row seen: what comes or goes meanwhile moves nothing."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Select, literal, tuple_
+
+Place = Sequence[Any]  # the values of a list's keys, in their order
+
+
+def keyed(
+    wanted: Select[Any],
+    keys: Sequence[Any],
+    after: Place = (),
+    limit: int | None = None,
+    *,
+    newest: bool = False,
+) -> Select[Any]:
+    """Return a list in the order of its keys (`newest` turns it round), from `after` on.
+
+    The keys together are unique; `after` is empty for the first page.
+    """
+    ordered = wanted.order_by(*(key.desc() if newest else key for key in keys))
+    if after:
+        there = tuple_(*keys)
+        pairs = zip(keys, after, strict=True)
+        last = tuple_(*(literal(value, key.type) for key, value in pairs))
+        ordered = ordered.where(there < last if newest else there > last)
+    return ordered.limit(limit)
