@@ -4,8 +4,7 @@ The export and every original that leaves with it are in the log before the firs
 bundle's checkpoint covers those entries too.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,14 +14,19 @@ from api.service import Service
 from api.wiring import software
 from policies.access import Act
 from policies.rulebook import SHIPPED, areas_of
+from storage import canonical
 from storage.bundle.contents import BundledAction, BundledEntry, BundledRecording, Contents
 from storage.bundle.write import write
-from storage.catalogue import cases, custody_log, people, recordings
+from storage.catalogue import cases, chained, custody_log, people, recordings
 from storage.catalogue.publish import publish
 from storage.catalogue.tables import ActionRow, CaseRow, RecordingRow
 from storage.catalogue.unit_of_work import View
 from storage.custody.checkpoint import untrusted_checkpoint
-from storage.custody.event import PremisType
+from storage.custody.event import PremisType, parse_leaf
+from storage.custody.origin import SUBJECT as ORIGIN_SUBJECT
+from storage.custody.partial_tree import Place, nodes_beside
+from storage.custody.proof import Proof
+from storage.custody.subjects import opens
 from storage.errors import ConflictError
 from storage.recording import RecordingId
 from storage.vault.objects import PAYLOAD, ObjectStore, key_of
@@ -51,27 +55,31 @@ def export(
     service.authorise(visitor, Act.EXPORT, case.township, f"case:{case.id}")
     if waiting := [row.id for row in rows if row.receipt_text is None]:
         raise ConflictError(problem="no receipt yet", recordings=waiting)
+    originals = {} if sealed else {row.id: _original(service, visitor, row) for row in rows}
     with office.catalogue.write() as uow:
-        uow.record(
+        subjects = chained.belonging_to(uow.session, case.id) | {ORIGIN_SUBJECT}
+        export = uow.record(
             "bundle.export",
             PremisType.INFORMATION_PACKAGE_CREATION,
             actor=visitor.actor,
             subject=f"case:{case.id}",
+            heads=subjects,
             recordings=[row.id for row in rows],
             sealed=sealed,
         )
-    originals = {} if sealed else {row.id: _original(service, visitor, row) for row in rows}
     checkpoint = publish(office.catalogue, office.signer, office.settings.home / "log")
     with office.catalogue.read() as session:
-        log = custody_log.LogReader(session)
+        shown = {recordings.subject_of(row.id) for row in rows}
+        entries = list(_entries(session, subjects, shown, export))
         contents = Contents(
             case=_case(case),
             actions=[_action(service, session, row) for row in cases.actions(session, case.id)],
             recordings=[
                 _recording(session, office.objects, row, originals.get(row.id)) for row in rows
             ],
-            entries=(),
-            leaves=log.leaves(0, untrusted_checkpoint(checkpoint).size),
+            entries=entries,
+            nodes=_nodes(session, entries, rows, checkpoint),
+            export=export,
             checkpoint=checkpoint,
             stations=office.stations,
             centre=office.ring.verifying("centre"),
@@ -82,10 +90,7 @@ def export(
             made_by=visitor.name,
             software=software(),
         )
-        entries = _entries(session, contents.subjects, checkpoint)
-        return write(
-            folder, replace(contents, entries=entries), office.ring.signing("centre"), progress
-        )
+        return write(folder, contents, office.ring.signing("centre"), progress)
 
 
 def _linked(session: View, case_id: str) -> list[RecordingRow]:
@@ -123,19 +128,21 @@ def _action(service: Service, session: View, row: ActionRow) -> BundledAction:
         id=row.id,
         facts=facts,
         verdict=service.office.rulebook.evaluate(facts),
-        status=row.status,
-        place=row.place,
-        officers=[person.name for person in cases.officers(session, row.id)],
-        exhibits=[
-            {
-                "recording": one.recording_id,
-                "shown_from": one.shown_from.isoformat(),
-                "shown_to": one.shown_to.isoformat(),
-                "how": one.how,
-            }
-            for one in cases.exhibits(session, row.id)
-            if one.state == "confirmed"
-        ],
+        about={
+            "status": row.status,
+            "place": row.place,
+            "officers": [person.name for person in cases.officers(session, row.id)],
+            "exhibits": [
+                {
+                    "recording": one.recording_id,
+                    "shown_from": one.shown_from.isoformat(),
+                    "shown_to": one.shown_to.isoformat(),
+                    "how": one.how,
+                }
+                for one in cases.exhibits(session, row.id)
+                if one.state == "confirmed"
+            ],
+        },
     )
 
 
@@ -151,8 +158,8 @@ def _recording(
         record=row.record_text.encode(),
         envelope=row.envelope_text.encode(),
         receipt=(row.receipt_text or "").encode(),
-        name=row.name,
         about={
+            "name": row.name,
             "source": row.source_serial,
             "start_at": row.start_at.isoformat() if row.start_at else None,
             "duration_s": row.duration_s,
@@ -173,18 +180,32 @@ def _stored(objects: ObjectStore, recording: str) -> Iterator[bytes]:
         offset += len(block)
 
 
-def _entries(session: View, subjects: Iterable[str], checkpoint: str) -> list[BundledEntry]:
+def _entries(
+    session: View, subjects: Collection[str], shown: Collection[str], export: int
+) -> Iterator[BundledEntry]:
+    """Yield the chains' entries up to the export; what only concerns other cases stays closed."""
     log = custody_log.LogReader(session)
-    size = untrusted_checkpoint(checkpoint).size
-    events = [event for subject in subjects for event in log.events_of(subject)]
-    return [
-        BundledEntry(
-            index=event.index,
-            leaf=log.leaf(event.index),
-            details=event.details,
-            salt=event.salt,
-            proof=custody_log.proof_for(session, event.index, checkpoint),
+    places = log.chain_entries(subjects)
+    indexes = sorted({one for found in places.values() for one in found if one <= export})
+    for index, leaf, event in log.readable(indexes):
+        entry = parse_leaf(leaf.encode())
+        is_open = opens(entry, subjects, shown)
+        yield BundledEntry(
+            index=index,
+            leaf=leaf,
+            details=event.details if is_open else None,
+            salt=event.salt if is_open else None,
         )
-        for event in sorted(events, key=lambda event: event.index)
-        if event.index < size
-    ]
+
+
+def _nodes(
+    session: View, entries: Iterable[BundledEntry], rows: Iterable[RecordingRow], checkpoint: str
+) -> dict[Place, bytes]:
+    """Return what proves the entries, and the heads of the receipts, under the checkpoint."""
+    size = untrusted_checkpoint(checkpoint).size
+    receipts = [canonical.decode((row.receipt_text or "").encode())["body"] for row in rows]
+    heads = [untrusted_checkpoint(Proof.parse(one["proof"]).checkpoint).size for one in receipts]
+    log = custody_log.LogReader(session)
+    places = nodes_beside([one.index for one in entries], heads, size)
+    log.warm_places(places)
+    return {(level, index): log.node(level, index) for level, index in places}

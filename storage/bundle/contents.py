@@ -7,7 +7,7 @@ from typing import Any
 
 from policies.facts import ActionFacts
 from policies.findings import Verdict
-from storage.custody.origin import SUBJECT as ORIGIN_SUBJECT
+from storage.custody.partial_tree import Place
 from storage.signing import VerifyKey
 from storage.vault.keys import SealKey
 
@@ -24,45 +24,53 @@ class BundledRecording:
     record: bytes
     envelope: bytes
     receipt: bytes
-    name: str
     about: Mapping[str, Any]
     original: Callable[[], Iterable[bytes]] | None
     payload: Callable[[], Iterable[bytes]]
 
+    @property
+    def name(self) -> str:
+        """The file name as it was offered."""
+        return str(self.about["name"])
+
 
 @dataclass(frozen=True, slots=True)
 class BundledAction:
-    """One action: the facts that rules saw, what they said, and how it is told to people."""
+    """One action: the facts that rules saw, what they said, and what the evidence list tells."""
 
     id: str
     facts: ActionFacts
     verdict: Verdict
-    status: str
-    place: str
-    officers: Sequence[str]
-    exhibits: Sequence[Mapping[str, Any]]
+    about: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class BundledEntry:
-    """One log entry with the readable half that opens its digest, and its proof."""
+    """One log entry; `details` and `salt`, which open its digest, are None where it stays closed.
+
+    Closed is what an entry in one of the case's chains tells of another case.
+    """
 
     index: int
     leaf: str
-    details: Mapping[str, Any]
-    salt: bytes
-    proof: str
+    details: Mapping[str, Any] | None
+    salt: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """One bundle. `leaves` is every entry of the log up to the checkpoint, opaque as it is."""
+    """One bundle. `entries` are the whole chains that belong to the case, up to its export.
+
+    `export` is the number of the entry that tells of this export and names the head of each of
+    the chains; `nodes` prove the entries and the receipts' heads under `checkpoint`.
+    """
 
     case: Mapping[str, Any]
     actions: Sequence[BundledAction]
     recordings: Sequence[BundledRecording]
     entries: Sequence[BundledEntry]
-    leaves: Iterable[str]
+    nodes: Mapping[Place, bytes]
+    export: int
     checkpoint: str
     stations: Sequence[VerifyKey]
     centre: VerifyKey
@@ -72,13 +80,3 @@ class Contents:
     made_at: datetime
     made_by: str
     software: str
-
-    @property
-    def subjects(self) -> frozenset[str]:
-        """The log subjects whose every entry belongs into this bundle."""
-        return frozenset(
-            [f"case:{self.case['id']}", ORIGIN_SUBJECT]
-            + [f"action:{action.id}" for action in self.actions]
-            + [f"recording:{recording.id}" for recording in self.recordings]
-            + [f"person:{one.id}" for action in self.actions for one in action.facts.officers]
-        )

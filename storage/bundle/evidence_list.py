@@ -1,16 +1,18 @@
-"""The evidence list (证据清单): one self-contained page, Chinese first, made to be printed."""
+"""The evidence list (证据清单): one self-contained page, Chinese first, made to be printed.
 
-from collections.abc import Iterable, Mapping
+It is a function of what stands in the bundle beside it, so a verifier can make it again.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from html import escape
 from typing import Any
 
-from policies.findings import Finding
+from policies.facts import ActionFacts
+from policies.findings import Finding, Verdict
 from policies.stages import ACTION_ZH
 from policies.terms import WAIVER_ZH, WaiverReason
 from policies.wording import day_and_clock, interval_zh, length_zh
-from storage.bundle.contents import BundledAction, BundledRecording, Contents
-from storage.custody.checkpoint import untrusted_checkpoint
 
 _STYLE = """
 @page { size: A4; margin: 16mm }
@@ -27,61 +29,69 @@ tr { page-break-inside: avoid }
 """
 
 
-def evidence_list(contents: Contents) -> str:
-    """Return the page as HTML. Everything from outside is escaped; nothing is loaded."""
-    case = contents.case
+def evidence_list(
+    case: Mapping[str, Any],
+    told: Mapping[str, Any],
+    actions: Sequence[tuple[str, ActionFacts, Verdict]],
+) -> str:
+    """Return the page as HTML. Everything from outside is escaped; nothing is loaded.
+
+    `case` is `case.json`, `told` is `evidence-list.json`, `actions` are its actions by id.
+    """
     head = _table(
         [
             ("案号 Case", case["number"]),
             ("案由 Title", case["title"]),
             ("当事人 Party", case["party"]),
             ("办案单位 Township", case["township"]),
-            ("导出时间 Made at", day_and_clock(contents.made_at)),
-            ("导出人 Made by", contents.made_by),
-            ("监管链日志 Log entries", str(untrusted_checkpoint(contents.checkpoint).size)),
+            ("导出时间 Made at", _time(told["made_at"])),
+            ("导出人 Made by", told["made_by"]),
+            ("监管链日志 Log entries", str(told["entries"])),
         ]
     )
-    actions = "".join(_action(action) for action in contents.actions)
-    rows = "".join(_recording(n, item) for n, item in enumerate(contents.recordings, 1))
+    tables = "".join(
+        _action(facts, verdict, told["actions"][name]) for name, facts, verdict in actions
+    )
+    recordings = told["recordings"]
+    rows = "".join(_recording(n, item) for n, item in enumerate(recordings, 1))
     return (
         '<!doctype html><html lang="zh-CN"><head><meta charset="utf-8">'
         f"<title>证据清单 {escape(str(case['number']))}</title><style>{_STYLE}</style></head><body>"
         f"<h1>证据清单<small>Evidence list</small></h1>{head}"
-        f"<h2>录音录像 Recordings({len(contents.recordings)})</h2>"
+        f"<h2>录音录像 Recordings({len(recordings)})</h2>"
         "<table><thead><tr><th>序号</th><th>文件与来源 File, source</th><th>时间 Time</th>"
         "<th>执法人员 Officer</th><th>SHA-256(原件 original)</th></tr></thead>"
         f"<tbody>{rows}</tbody></table>"
-        f"<h2>执法活动与检查结论 Actions and findings</h2>{actions}"
+        f"<h2>执法活动与检查结论 Actions and findings</h2>{tables}"
         "<p>核验方法见 VERIFY.md,不需要本系统软件。"
         "How to verify, without our software: VERIFY.md.</p></body></html>\n"
     )
 
 
-def _recording(number: int, item: BundledRecording) -> str:
-    about = item.about
-    start = _time(about.get("start_at"))
-    length = about.get("duration_s")
+def _recording(number: int, about: Mapping[str, Any]) -> str:
+    start = _time(about["start_at"])
+    length = about["duration_s"]
+    file = f"{escape(about['name'])}<br>{escape(about['source'])}<br>"
     parts = [
         str(number),
-        f"{escape(item.name)}<br>{escape(str(about['source']))}<br><code>{item.id}</code>",
+        f"{file}<code>{escape(about['recording'])}</code>",
         f"{start}<br>{length_zh(length) if length is not None else '时长未知'}",
-        escape(str(about.get("officer") or "未知")),
-        f"<code>{escape(str(about['sha256']))}</code><br>{about['size']:,} 字节",
+        escape(about["officer"] or "未知"),
+        f"<code>{escape(about['sha256'])}</code><br>{about['size']:,} 字节",
     ]
     return "<tr>" + "".join(f"<td>{part}</td>" for part in parts) + "</tr>"
 
 
-def _action(action: BundledAction) -> str:
-    facts = action.facts
+def _action(facts: ActionFacts, verdict: Verdict, about: Mapping[str, Any]) -> str:
     when = interval_zh(facts.span) if facts.span else f"{day_and_clock(facts.start)} 起"
     rows = [
-        ("执法活动 Action", f"{ACTION_ZH[facts.kind]} {action.place}"),
+        ("执法活动 Action", f"{ACTION_ZH[facts.kind]} {about['place']}"),
         ("时间 Time", when),
-        ("执法人员 Officers", "、".join(action.officers)),
-        ("状态 Status", "已办结 closed" if action.status == "closed" else "未办结 open"),
+        ("执法人员 Officers", "、".join(about["officers"])),
+        ("状态 Status", "已办结 closed" if about["status"] == "closed" else "未办结 open"),
     ]
-    findings = "".join(_finding(one) for one in action.verdict.findings)
-    shown = "".join(_exhibit(one) for one in action.exhibits)
+    findings = "".join(_finding(one) for one in verdict.findings)
+    shown = "".join(_exhibit(one) for one in about["exhibits"])
     return (
         f"{_table(rows)}<table><thead><tr><th>结论</th><th>规则与依据 Rule</th>"
         f"<th>说明 Finding</th></tr></thead><tbody>{findings}</tbody></table>"

@@ -6,8 +6,13 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was checked; `problems` are empty when it holds."""
+    """One thing that was checked; `problems` are empty when it holds.
 
+    `level` is 1 (signatures, digests, proofs), 2 (chains, presence, states, names, times) or 3
+    (verdicts and pages derived anew).
+    """
+
+    level: int
     name: str
     zh: str
     en: str
@@ -31,12 +36,19 @@ class Report:
         """Whether every check holds, and there was at least one."""
         return bool(self.checks) and all(check.passed for check in self.checks)
 
+    @property
+    def levels(self) -> list[int]:
+        """The levels of which anything was checked."""
+        return sorted({check.level for check in self.checks})
+
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return {
             "verified": self.passed,
+            "levels": self.levels,
             "checks": [
                 {
+                    "level": check.level,
                     "name": check.name,
                     "passed": check.passed,
                     "problems": list(check.problems),
@@ -52,11 +64,14 @@ class Report:
         for check in self.checks:
             mark = "✓" if check.passed else "✗"
             note = f"({check.note})" if check.note else ""
-            told.append(f"{mark} {check.zh} / {check.en}{note}")
+            told.append(f"{mark} L{check.level} {check.zh} / {check.en}{note}")
             told += [f"    {problem}" for problem in check.problems[:20]]
             if len(check.problems) > 20:  # noqa: PLR2004 - a screenful
                 told.append(f"    … {len(check.problems) - 20}")
+        levels = "、".join(f"L{level}" for level in self.levels)
         told.append(
-            "结论:核验通过。 VERIFIED." if self.passed else "结论:核验未通过! NOT VERIFIED."
+            f"结论:核验通过({levels})。 VERIFIED."
+            if self.passed
+            else "结论:核验未通过! NOT VERIFIED."
         )
         return told

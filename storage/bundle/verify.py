@@ -8,140 +8,152 @@ completeness by recomputing the signed root over all leaves; the facts by the st
 holds and the records; the findings by running the rules again.
 """
 
-import base64
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from policies.facts import ActionFacts
 from policies.rulebook import RuleError, load
 from storage import canonical
+from storage.bundle import chain_check, log_check, state_check
 from storage.bundle.bag import MANIFEST, digest_of, problems
+from storage.bundle.evidence_list import evidence_list
 from storage.bundle.facts_check import against_log, against_records
+from storage.bundle.keys import Keys
+from storage.bundle.reading import BundleFiles
 from storage.bundle.report import Check, Report
-from storage.bundle.write import BUNDLE_DOMAIN, detached
-from storage.custody import tree
-from storage.custody.checkpoint import Checkpoint, log_keys, open_checkpoint
-from storage.custody.event import parse_leaf
-from storage.custody.origin import SUBJECT as ORIGIN_SUBJECT
-from storage.custody.origin import check_change
-from storage.custody.proof import Proof
-from storage.custody.verify import verify_details, verify_entry
+from storage.bundle.states import States
+from storage.bundle.write import BUNDLE_DOMAIN, BUNDLE_VERSION, GUIDE, detached, pem
+from storage.custody.checkpoint import plain_signature
 from storage.errors import LiuhenError
-from storage.record import RECEIPT_DOMAIN, RECORD_DOMAIN, Receipt, SealedRecord
+from storage.record import RECEIPT_DOMAIN, RECORD_DOMAIN, Receipt
 from storage.signing import VerifyKey, verify_document
 
 # What hostile bundles make our readers raise; everything else is a defect of ours.
+_SINCE_2 = ("chains", "pages")  # what bundles of version 1 do not hold
+_PLAIN = ("checkpoint.message", "checkpoint.ed25519")
 _BAD = (LiuhenError, RuleError, OSError, ValueError, KeyError, TypeError, AttributeError)
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """Whom the verification believes."""
-
-    stations: tuple[VerifyKey, ...]
-    centre: VerifyKey
-    log: VerifyKey
-
-    @classmethod
-    def load(cls, folder: Path) -> "Keys":
-        """Read `*.verify` files. Raises: KeyRingError, OSError, ValueError, KeyError."""
-        found = {
-            path.stem: VerifyKey.from_json(json.loads(path.read_bytes()))
-            for path in sorted(folder.glob("*.verify"))
-        }
-        stations = tuple(key for name, key in found.items() if name.startswith("station-"))
-        return cls(stations, found["centre"], found["log"])
-
-    def with_later_origins(self, folder: Path) -> "Keys":
-        """Return the keys with the origins that the bundle says the log took on since.
-
-        Its own word for them is not believed: `_Bundle.entries` wants each in the log itself.
-        """
-        try:
-            own = Keys.load(folder).log
-        except _BAD:
-            return self
-        known = len(self.log.former)
-        same = own.is_same_key(self.log) and own.former[:known] == self.log.former
-        return replace(self, log=own) if same and own.names[: known + 1] == self.log.names else self
-
-    @property
-    def told(self) -> str:
-        """Name every key by its id, to be compared by people."""
-        signers = (self.centre, self.log, *self.stations)
-        return ", ".join(f"{key.name} {key.kid}" for key in signers)
 
 
 def verify(root: Path, trusted: Path | None = None) -> Report:
     """Check a bundle folder; never raises for what the bundle holds."""
     report = Report()
-    _add(report, "bag", "文件完整无改动", "every file is as listed", lambda: list(problems(root)))
+    bag = _Asked(1, "bag", "文件完整无改动", "every file is as listed", lambda: problems(root))
+    report.checks.append(bag.made())
     try:
         keys = Keys.load(trusted or root / "data" / "keys")
     except _BAD as error:
-        report.checks.append(Check("keys", "公钥可用", "public keys", (_told(error),)))
+        report.checks.append(Check(1, "keys", "公钥可用", "public keys", (_told(error),)))
         return report
     if trusted is not None:
         keys = keys.with_later_origins(root / "data" / "keys")
     where = "由核验人另行提供" if trusted else "取自证据包,请与公布的指纹核对"
-    report.checks.append(Check("keys", "公钥", "public keys", note=f"{where} {keys.told}"))
-    bundle = _Bundle(root, keys)
-    for name, zh, en, check in (
-        ("statement", "中心签名的清单", "the centre signed this manifest", bundle.statement),
-        ("records", "封存记录与原件一致", "originals are what stations sealed", bundle.records),
-        ("receipts", "入库回执有效", "receipts hold", bundle.receipts),
-        ("log", "监管链日志根值一致", "the log's root is the signed one", bundle.log),
-        ("entries", "条目齐全、内容未改", "entries complete and unchanged", bundle.entries),
-        ("facts", "事实与日志、记录一致", "facts agree with log and records", bundle.facts),
-        ("findings", "规则重新计算结论一致", "rules give the same findings", bundle.findings),
-    ):
-        _add(report, name, zh, en, check)
+    report.checks.append(Check(1, "keys", "公钥", "public keys", note=f"{where} {keys.told}"))
+    report.checks += [asked.made() for asked in _Bundle(root, keys).checks()]
     return report
 
 
-def _add(report: Report, name: str, zh: str, en: str, check: Callable[[], Iterable[str]]) -> None:
-    try:
-        found = tuple(check())
-    except _BAD as error:
-        found = (_told(error),)
-    report.checks.append(Check(name, zh, en, found))
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One check to be made, and how it is told."""
+
+    level: int
+    name: str
+    zh: str
+    en: str
+    problems: Callable[[], Iterable[str]]
+
+    def made(self) -> Check:
+        """Return what it found; what a hostile bundle makes a reader raise is found, too."""
+        found: list[str] = []
+        try:
+            for problem in self.problems():
+                found.append(problem)  # noqa: PERF402 - what came before an error is kept
+        except _BAD as error:
+            found.append(_told(error))
+        return Check(self.level, self.name, self.zh, self.en, tuple(found))
 
 
 class _Bundle:
     """One bundle being checked."""
 
     def __init__(self, root: Path, keys: Keys) -> None:
-        self._root = root
-        self._data = root / "data"
+        self._files = BundleFiles(root, keys)
         self._keys = keys
 
-    def statement(self) -> Iterable[str]:
+    def checks(self) -> list[_Asked]:
+        """Return the checks that this bundle's version calls for, in order."""
+        found = [
+            _Asked(
+                1, "statement", "中心签名的清单", "the centre signed this manifest", self.statement
+            ),
+            _Asked(
+                1, "records", "封存记录与原件一致", "stations sealed these originals", self.records
+            ),
+            _Asked(1, "receipts", "入库回执有效", "receipts hold", self.receipts),
+            _Asked(1, "log", "日志条目属于已签名的根", "entries lead to the signed head", self.log),
+            _Asked(1, "origins", "日志更名有据", "the log's origins are its own", self.origins),
+            _Asked(2, "chains", "监管链齐全、没有断开", "chains are whole", self.chains),
+            _Asked(2, "presence", "应有的都在", "what belongs to the case is there", self.presence),
+            _Asked(2, "states", "所述与日志一致", "what is told is as logged", self.states),
+            _Asked(
+                2, "facts", "事实与日志、记录一致", "facts agree with log and records", self.facts
+            ),
+            _Asked(
+                3, "findings", "规则重新计算结论一致", "rules find the same again", self.findings
+            ),
+            _Asked(3, "pages", "证据清单重新生成一致", "the page is made again alike", self.pages),
+        ]
+        return [one for one in found if not self._old() or one.name not in _SINCE_2]
+
+    def _old(self) -> bool:
+        try:
+            return self._files.version == 1
+        except _BAD:
+            return False
+
+    def statement(self) -> Iterator[str]:
+        files = self._files
         body = verify_document(
-            (self._root / "bundle.json").read_bytes(), BUNDLE_DOMAIN, [self._keys.centre]
+            (files.root / "bundle.json").read_bytes(), BUNDLE_DOMAIN, [self._keys.centre]
         )
-        wrong = []
-        if body["manifest"]["sha-256"] != digest_of(self._root / MANIFEST):
-            wrong.append(f"{MANIFEST}: not the one that was signed")
-        if body["checkpoint"]["sha-256"] != digest_of(self._data / "custody" / "checkpoint"):
-            wrong.append("custody/checkpoint: not the one that was signed")
-        if body["case"] != self._case()["id"]:
-            wrong.append("case.json: another case")
-        return wrong
+        if body["v"] not in {1, BUNDLE_VERSION}:
+            yield f"bundle.json: version {body['v']} is not known to this edition"
+        if body["manifest"]["sha-256"] != digest_of(files.root / MANIFEST):
+            yield f"{MANIFEST}: not the one that was signed"
+        if body["checkpoint"]["sha-256"] != digest_of(files.data / "custody" / "checkpoint"):
+            yield "custody/checkpoint: not the one that was signed"
+        if body["case"] != files.case()["id"]:
+            yield "case.json: another case"
+        if body["v"] != 1:
+            yield from _detached(files.root, "bundle", BUNDLE_DOMAIN)
+            yield from self._beside()
+
+    def _beside(self) -> Iterator[str]:
+        """Yield which copies for other tools are not what they are copies of."""
+        custody = self._files.data / "custody"
+        checkpoint = (custody / "checkpoint").read_text(encoding="utf-8")
+        copies = dict(zip(_PLAIN, plain_signature(checkpoint, self._keys.log), strict=True))
+        for name, copy in copies.items():
+            if (custody / name).read_bytes() != copy:
+                yield f"custody/{name}: not of this checkpoint"
+        for path in sorted((self._files.data / "keys").glob("*.verify")):
+            key = VerifyKey.from_json(json.loads(path.read_bytes()))
+            if path.with_suffix(".pem").read_bytes() != pem(key):
+                yield f"keys/{path.stem}.pem: not the key beside it"
+        if (self._files.data / "VERIFY.md").read_bytes() != GUIDE.read_bytes():
+            yield "VERIFY.md: not the guide of this edition"
 
     def records(self) -> Iterator[str]:
-        for folder in self._recordings():
+        for folder in self._files.recordings():
             try:
                 yield from self._record(folder)
             except _BAD as error:
                 yield f"{folder.name}: {_told(error)}"
 
     def _record(self, folder: Path) -> Iterator[str]:
-        data = (folder / "record.json").read_bytes()
-        record = SealedRecord.verify(data, self._keys.stations)
+        record = self._files.record(folder.name)
         if record.recording != folder.name:
             yield f"{folder.name}: the record is of {record.recording}"
         if digest_of(folder / "envelope.json") != record.envelope_digest.hex:
@@ -157,12 +169,12 @@ class _Bundle:
         yield from _detached(folder, "record", RECORD_DOMAIN)
 
     def receipts(self) -> Iterator[str]:
-        for folder in self._recordings():
+        for folder in self._files.recordings():
             try:
                 data = (folder / "receipt.json").read_bytes()
                 receipt = Receipt.verify(data, self._keys.centre, self._keys.log)
+                record = self._files.record(folder.name)
                 sealed = (folder / "record.json").read_bytes()
-                record = SealedRecord.verify(sealed, self._keys.stations)
             except _BAD as error:
                 yield f"{folder.name}: {_told(error)}"
                 continue
@@ -171,129 +183,59 @@ class _Bundle:
             yield from _detached(folder, "receipt", RECEIPT_DOMAIN)
 
     def log(self) -> Iterator[str]:
-        """Recompute every signed root that the bundle holds over all leaves."""
-        heads = {head.size: head for head in self._receipt_heads()}
-        newest = self._head()
-        if any(size > newest.size for size in heads):
-            yield "a receipt is newer than the checkpoint"
-        heads.setdefault(newest.size, newest)
-        for former in self._keys.log.former:
-            if former.size <= newest.size:
-                last = Checkpoint(former.origin, former.size, former.root)
-                if heads.setdefault(former.size, last).root != former.root:
-                    yield f"two heads of size {former.size}"
-        walk = tree.Frontier()
-        for leaf in self._leaves():
-            walk.add(tree.leaf_hash(leaf))
-            head = heads.get(walk.size)
-            if head is not None and head.root != walk.root():
-                yield f"the leaves do not lead to the signed root of size {head.size}"
-        if walk.size != newest.size or heads[newest.size].root != newest.root:
-            yield f"{walk.size} leaves, but the checkpoint says {newest.size}"
+        if self._files.version == 1:
+            yield from log_check.whole_log(self._files)
+            yield from log_check.own_proofs(self._files)
+        else:
+            yield from log_check.shared_proof(self._files)
 
-    def entries(self) -> Iterator[str]:
-        """Every entry opens; and no leaf about this case was left out."""
-        note_keys = log_keys(self._keys.log, self._keys.log.name)
-        newest = self._head()
-        given: dict[int, Mapping[str, Any]] = {}
-        for told in self._entries():
-            index = told["index"]
-            found = verify_entry(told["leaf"], told["proof"], note_keys)
-            if found.index != index or found.head != newest:
-                yield f"entry {index}: proven under another number or head"
-            verify_details(found.entry, told["details"], base64.b64decode(told["salt"]))
-            given[index] = told
-        yield from self._origins(given, newest)
-        subjects = self._subjects()
-        for index, leaf in enumerate(self._leaves()):
-            if index not in given and parse_leaf(leaf)["subject"] in subjects:
-                yield f"entry {index}: about this case, but left out"
+    def origins(self) -> Iterator[str]:
+        yield from log_check.origins(self._files)
 
-    def _origins(self, given: Mapping[int, Mapping[str, Any]], newest: Checkpoint) -> Iterator[str]:
-        """Every origin that the log gave up before this head, as its own entry says."""
-        for number, former in enumerate(self._keys.log.former):
-            if newest.size <= former.size:
-                continue
-            told = given.get(former.size)
-            if told is None:
-                yield f"entry {former.size}: the log's change of origin is left out"
-                continue
-            entry = parse_leaf(told["leaf"].encode())
-            check_change(former.size, entry, told["details"], self._keys.log, number)
+    def chains(self) -> Iterator[str]:
+        yield from chain_check.chains(self._files)
+
+    def presence(self) -> Iterator[str]:
+        yield from state_check.presence(self._files, self._states())
+
+    def states(self) -> Iterator[str]:
+        states = self._states()
+        yield from state_check.case_as_logged(self._files, states)
+        yield from state_check.records_as_logged(self._files, states)
+        if self._files.version != 1:
+            yield from state_check.list_as_logged(self._files, states)
 
     def facts(self) -> Iterator[str]:
-        states = _last_states(self._entries())
-        records = {
-            folder.name: SealedRecord.verify(
-                (folder / "record.json").read_bytes(), self._keys.stations
-            )
-            for folder in self._recordings()
-        }
-        for folder in self._actions():
-            facts = ActionFacts.from_json(_json(folder / "facts.json"))
+        states = self._states().last
+        records = {folder.name: self._files.record(folder.name) for folder in self._recordings()}
+        for folder in self._files.actions():
+            facts = self._files.facts(folder.name)
             yield from against_log(folder.name, facts, states)
             yield from against_records(facts, records, states)
 
     def findings(self) -> Iterator[str]:
-        rulebook = load(self._data / "rulebook")
-        for folder in self._actions():
-            facts = ActionFacts.from_json(_json(folder / "facts.json"))
-            again = canonical.encode(rulebook.evaluate(facts).to_json())
-            if again != canonical.encode(_json(folder / "findings.json")):
+        rulebook = load(self._files.data / "rulebook")
+        for folder in self._files.actions():
+            again = rulebook.evaluate(self._files.facts(folder.name)).to_json()
+            told = self._files.json(f"actions/{folder.name}/findings.json")
+            if canonical.encode(again) != canonical.encode(told):
                 yield f"{folder.name}: the rules find something else"
 
-    def _case(self) -> dict[str, Any]:
-        found = _json(self._data / "case.json")
-        if not isinstance(found, dict):
-            raise ValueError("case.json")  # noqa: TRY004 - what is bad is the value
-        return found
+    def pages(self) -> Iterator[str]:
+        files, rulebook = self._files, load(self._files.data / "rulebook")
+        actions = []
+        for folder in files.actions():
+            facts = files.facts(folder.name)
+            actions.append((folder.name, facts, rulebook.evaluate(facts)))
+        page = evidence_list(files.case(), files.json("evidence-list.json"), actions)
+        if (files.data / "evidence-list.html").read_bytes() != page.encode():
+            yield "evidence-list.html: not what the case and its findings make"
 
     def _recordings(self) -> list[Path]:
-        return sorted((self._data / "recordings").glob("*"))
+        return self._files.recordings()
 
-    def _actions(self) -> list[Path]:
-        return sorted((self._data / "actions").glob("*"))
-
-    def _subjects(self) -> set[str]:
-        found = {f"case:{self._case()['id']}", ORIGIN_SUBJECT}
-        found |= {f"recording:{folder.name}" for folder in self._recordings()}
-        for folder in self._actions():
-            found.add(f"action:{folder.name}")
-            officers = _json(folder / "facts.json")["officers"]
-            found |= {f"person:{one['id']}" for one in officers}
-        return found
-
-    def _head(self) -> Checkpoint:
-        text = (self._data / "custody" / "checkpoint").read_text(encoding="utf-8")
-        return open_checkpoint(text, log_keys(self._keys.log, self._keys.log.name))
-
-    def _receipt_heads(self) -> Iterator[Checkpoint]:
-        keys = log_keys(self._keys.log, self._keys.log.name)
-        for folder in self._recordings():
-            body = canonical.decode((folder / "receipt.json").read_bytes())["body"]
-            yield open_checkpoint(Proof.parse(body["proof"]).checkpoint, keys)
-
-    def _leaves(self) -> Iterator[bytes]:
-        with (self._data / "custody" / "leaves.jsonl").open("rb") as file:
-            for line in file:
-                yield line.removesuffix(b"\n")
-
-    def _entries(self) -> Iterator[dict[str, Any]]:
-        with (self._data / "custody" / "entries.jsonl").open("rb") as file:
-            for line in file:
-                told = json.loads(line)
-                if not isinstance(told, dict):
-                    raise ValueError("entries.jsonl")  # noqa: TRY004 - what is bad is the value
-                yield told
-
-
-def _last_states(entries: Iterator[dict[str, Any]]) -> dict[tuple[str, str], Mapping[str, Any]]:
-    """Return the last logged state of every row that the entries tell of."""
-    states: dict[tuple[str, str], Mapping[str, Any]] = {}
-    for told in sorted(entries, key=lambda one: one["index"]):
-        for row in told["details"].get("rows", ()):
-            states[row["table"], row["key"]] = row["state"] or {}
-    return states
+    def _states(self) -> States:
+        return States.of(self._files.entries)
 
 
 def _detached(folder: Path, name: str, domain: str) -> Iterator[str]:
@@ -303,10 +245,6 @@ def _detached(folder: Path, name: str, domain: str) -> Iterator[str]:
         yield f"{folder.name}: {name}.message changed"
     if (folder / f"{name}.ed25519").read_bytes() != signature:
         yield f"{folder.name}: {name}.ed25519 changed"
-
-
-def _json(path: Path) -> Any:
-    return json.loads(path.read_bytes())
 
 
 def _told(error: BaseException) -> str:

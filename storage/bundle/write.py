@@ -3,14 +3,15 @@
 Layout below `data/`: `case.json`; `actions/<id>/facts.json` and `findings.json`; for each
 recording `recordings/<id>/` with the original (or payload), the three signed documents and, for
 tools that know no JSON, the exact signed message with its raw Ed25519 signature; `custody/` with
-the checkpoint, every leaf and our entries' readable halves; `keys/`; `rulebook/`; the evidence
-list. `bundle.json` beside the manifests is signed by the centre and pins the payload manifest.
+the checkpoint, the entries of every chain that belongs to the case, and the nodes that prove them;
+`keys/`; `rulebook/`; the evidence list as data and as a page. `bundle.json` beside the manifests is
+signed by the centre and pins the payload manifest (docs/spec/bundle.md).
 """
 
 import base64
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,15 @@ from storage import canonical
 from storage.bundle.bag import BagWriter
 from storage.bundle.contents import BundledEntry, BundledRecording, Contents
 from storage.bundle.evidence_list import evidence_list
+from storage.custody.checkpoint import plain_signature, untrusted_checkpoint
+from storage.custody.partial_tree import Place
 from storage.digest import Digest
 from storage.errors import FixityError
 from storage.record import RECEIPT_DOMAIN, RECORD_DOMAIN, SealedRecord
 from storage.signing import ED25519, SigningKey, VerifyKey, sign_document, signed_message
 
 BUNDLE_DOMAIN = "bundle/v1"
+BUNDLE_VERSION = 2
 GUIDE = Path(__file__).with_name("VERIFY.md")
 _UNSAFE = re.compile(r"[^\w.-]+")
 _LONGEST = 100
@@ -56,7 +60,10 @@ def write(
     _keys(bag, contents)
     for name, data in contents.rulebook.items():
         bag.put(f"data/rulebook/{name}", [data])
-    bag.put("data/evidence-list.html", [evidence_list(contents).encode()])
+    told = _evidence(contents)
+    _put_json(bag, "data/evidence-list.json", told)
+    acts = [(one.id, one.facts, one.verdict) for one in contents.actions]
+    bag.put("data/evidence-list.html", [evidence_list(contents.case, told, acts).encode()])
     bag.put("data/VERIFY.md", [GUIDE.read_bytes()])
     info = {
         "Source-Organization": str(contents.case["township"]),
@@ -66,15 +73,20 @@ def write(
     }
     manifest = bag.manifest({name: _one_line(value) for name, value in info.items()})
     statement = {
-        "v": 1,
+        "v": BUNDLE_VERSION,
         "case": contents.case["id"],
+        "export": contents.export,
         "manifest": {"sha-256": manifest},
         "checkpoint": {"sha-256": Digest.of(contents.checkpoint.encode()).hex},
         "made_at": contents.made_at.isoformat(),
         "made_by": contents.made_by,
         "software": contents.software,
     }
-    bag.put("bundle.json", [sign_document(centre, BUNDLE_DOMAIN, statement)])
+    signed = sign_document(centre, BUNDLE_DOMAIN, statement)
+    message, signature = detached(signed, BUNDLE_DOMAIN)
+    bag.put("bundle.json", [signed])
+    bag.put("bundle.message", [message])
+    bag.put("bundle.ed25519", [signature])
     bag.close()
     return manifest
 
@@ -122,30 +134,49 @@ def safe_name(untrusted_name: str) -> str:
 
 def _custody(bag: BagWriter, contents: Contents) -> None:
     bag.put("data/custody/checkpoint", [contents.checkpoint.encode()])
-    bag.put("data/custody/leaves.jsonl", (f"{leaf}\n".encode() for leaf in contents.leaves))
+    message, signature = plain_signature(contents.checkpoint, contents.log)
+    bag.put("data/custody/checkpoint.message", [message])
+    bag.put("data/custody/checkpoint.ed25519", [signature])
     bag.put("data/custody/entries.jsonl", _entry_lines(contents.entries))
+    bag.put("data/custody/nodes.jsonl", _node_lines(contents.nodes))
 
 
 def _entry_lines(entries: Iterable[BundledEntry]) -> Iterator[bytes]:
     for one in entries:
-        told = {
-            "index": one.index,
-            "leaf": one.leaf,
-            "details": dict(one.details),
-            "salt": base64.b64encode(one.salt).decode(),
-            "proof": one.proof,
-        }
+        told: dict[str, Any] = {"index": one.index, "leaf": one.leaf}
+        if one.details is not None and one.salt is not None:
+            told |= {"details": dict(one.details), "salt": _base64(one.salt)}
         yield canonical.encode(told) + b"\n"
+
+
+def _node_lines(nodes: Mapping[Place, bytes]) -> Iterator[bytes]:
+    for (level, index), found in sorted(nodes.items()):
+        yield canonical.encode([level, index, _base64(found)]) + b"\n"
+
+
+def _evidence(contents: Contents) -> dict[str, Any]:
+    return {
+        "made_at": contents.made_at.isoformat(),
+        "made_by": contents.made_by,
+        "entries": untrusted_checkpoint(contents.checkpoint).size,
+        "actions": {one.id: dict(one.about) for one in contents.actions},
+        "recordings": [{"recording": one.id, **one.about} for one in contents.recordings],
+    }
 
 
 def _keys(bag: BagWriter, contents: Contents) -> None:
     signers = [("centre", contents.centre), ("log", contents.log)]
-    signers += [(f"station-{key.name}", key) for key in contents.stations]
+    # A station that was enrolled again has several keys.
+    signers += [(f"station-{key.name}-{key.kid}", key) for key in contents.stations]
     for name, key in signers:
         _put_json(bag, f"data/keys/{name}.verify", key.to_json())
         bag.put(f"data/keys/{name}.pem", [pem(key)])
     for seal in contents.recipients:
         _put_json(bag, f"data/keys/{seal.use}.pub", seal.to_json())
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 def pem(key: VerifyKey) -> bytes:

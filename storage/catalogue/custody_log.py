@@ -5,28 +5,45 @@ head is `publish.py`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Text, bindparam, func, insert, select, tuple_
+from sqlalchemy import Text, bindparam, func, insert, select, text, tuple_
 from sqlalchemy.orm import Session
 
 from storage.catalogue.columns import Base
 from storage.catalogue.keyset import Place, keyed
-from storage.catalogue.log_tables import CustodyEventRow, LogCheckpointRow, LogLeafRow, LogNodeRow
+from storage.catalogue.log_tables import (
+    CustodyEventRow,
+    LogChainEntryRow,
+    LogChainRow,
+    LogCheckpointRow,
+    LogLeafRow,
+    LogNodeRow,
+)
 from storage.custody import tree
+from storage.custody.chain import EMPTY, ChainHead
 from storage.custody.checkpoint import untrusted_checkpoint
 from storage.custody.event import Event
 from storage.custody.proof import Proof
 from storage.errors import CustodyError, NotFoundError
 
 # Past the ORM, whose bookkeeping costs more than the inserts.
-_NODES, _LEAVES, _EVENTS = (
-    Base.metadata.tables[row.__tablename__] for row in (LogNodeRow, LogLeafRow, CustodyEventRow)
+_NODES, _LEAVES, _EVENTS, _CHAIN_ENTRIES = (
+    Base.metadata.tables[row.__tablename__]
+    for row in (LogNodeRow, LogLeafRow, CustodyEventRow, LogChainEntryRow)
 )
-_ADD_NODES, _ADD_LEAVES = insert(_NODES), insert(_LEAVES)
+_ADD_NODES, _ADD_LEAVES, _ADD_CHAIN_ENTRIES = (
+    insert(table) for table in (_NODES, _LEAVES, _CHAIN_ENTRIES)
+)
 _ADD_EVENTS = insert(_EVENTS).values(details=bindparam("text", type_=Text()))  # encoded already
+_SET_CHAIN = text(
+    "INSERT INTO log_chain (subject, count, digest) VALUES (:subject, :count, :digest)"
+    " ON CONFLICT (subject) DO UPDATE SET count = excluded.count, digest = excluded.digest"
+)
+_AT_ONCE = 500  # subjects in one question
 
 
 class LogReader:
@@ -84,11 +101,16 @@ class LogReader:
             for beside in ((place >> level) - 1, place >> level, (place >> level) ^ 1)
             if beside >= 0 and (level, beside) not in self._nodes
         }
-        found = select(LogNodeRow.level, LogNodeRow.index, LogNodeRow.hash).where(
-            tuple_(LogNodeRow.level, LogNodeRow.index).in_(sorted(wanted))
-        )
-        for level, index, hash_ in self._session.execute(found):
-            self._nodes[level, index] = hash_
+        self.warm_places(sorted(wanted))
+
+    def warm_places(self, places: Sequence[tuple[int, int]]) -> None:
+        """Read some nodes, each by level and index, at once."""
+        row = LogNodeRow
+        for first in range(0, len(places), _AT_ONCE):
+            wanted = tuple_(row.level, row.index).in_(places[first : first + _AT_ONCE])
+            found = select(row.level, row.index, row.hash).where(wanted)
+            for level, index, hash_ in self._session.execute(found):
+                self._nodes[level, index] = hash_
 
     def leaves(self, first: int, count: int) -> Iterator[str]:
         """Yield the exact texts of a run of entries. Raises: CustodyError when one is missing."""
@@ -112,6 +134,19 @@ class LogReader:
         if row is None:
             raise NotFoundError(what="log entry", id=index)
         return row.leaf
+
+    def readable(self, indexes: Sequence[int]) -> Iterator[tuple[int, str, CustodyEventRow]]:
+        """Yield some entries in their order: number, exact text, readable half."""
+        for first in range(0, len(indexes), _AT_ONCE):
+            some = indexes[first : first + _AT_ONCE]
+            wanted = (
+                select(LogLeafRow.leaf, CustodyEventRow)
+                .join_from(LogLeafRow, CustodyEventRow, LogLeafRow.index == CustodyEventRow.index)
+                .where(LogLeafRow.index.in_(some))
+                .order_by(LogLeafRow.index)
+            )
+            for leaf, event in self._session.execute(wanted):
+                yield event.index, leaf, event
 
     def texts(self, indexes: Sequence[int]) -> list[str]:
         """Return the exact texts of some entries, in their order. Raises: NotFoundError."""
@@ -140,6 +175,29 @@ class LogReader:
         if act is not None:
             wanted = wanted.where(CustodyEventRow.act == act)
         return list(self._session.scalars(keyed(wanted, (CustodyEventRow.index,), after, limit)))
+
+    def chain_heads(self, subjects: Iterable[str]) -> dict[str, ChainHead]:
+        """Return where the chains of some subjects end; of one that has none, the empty head."""
+        wanted = sorted(set(subjects))
+        found = dict.fromkeys(wanted, EMPTY)
+        for first in range(0, len(wanted), _AT_ONCE):
+            some = wanted[first : first + _AT_ONCE]
+            rows = select(LogChainRow).where(LogChainRow.subject.in_(some))
+            for row in self._session.scalars(rows):
+                found[row.subject] = ChainHead(row.count, row.digest)
+        return found
+
+    def chain_entries(self, subjects: Iterable[str]) -> dict[str, list[int]]:
+        """Return the numbers in the log of the entries in the chains of some subjects, in order."""
+        wanted = sorted(set(subjects))
+        found: dict[str, list[int]] = {subject: [] for subject in wanted}
+        row = LogChainEntryRow
+        for first in range(0, len(wanted), _AT_ONCE):
+            some = wanted[first : first + _AT_ONCE]
+            places = select(row.subject, row.index).where(row.subject.in_(some))
+            for subject, index in self._session.execute(places.order_by(row.subject, row.number)):
+                found[subject].append(index)
+        return found
 
     def root(self, size: int) -> bytes:
         """Return the head over the first `size` entries."""
@@ -170,6 +228,9 @@ class LogWriter:
         self._nodes: list[dict[str, Any]] = []
         self._leaves: list[dict[str, Any]] = []
         self._events: list[dict[str, Any]] = []
+        self._chains: dict[str, ChainHead] = {}
+        self._continued: set[str] = set()
+        self._chain_entries: list[dict[str, Any]] = []
 
     @cached_property
     def _first(self) -> int:
@@ -182,10 +243,28 @@ class LogWriter:
         """The number that the next entry will get."""
         return self._first + len(self._leaves)
 
-    def append(self, event: Event, salt: bytes) -> int:
-        """Add one entry: leaf, nodes and readable half. Returns its index."""
-        index, text = self.next_index, event.text()
-        leaf = event.leaf(salt, text)
+    def append(
+        self,
+        event: Event,
+        salt: bytes,
+        chains: Iterable[str] = (),
+        heads: Iterable[str] = (),
+    ) -> int:
+        """Add one entry: leaf, nodes and readable half. Returns its index.
+
+        It continues the chains of its subject and of `chains`, and names the heads of `heads`.
+        """
+        own = {event.subject, *chains}
+        named = set(heads) - own
+        event = replace(event, chains=self.chain_heads(own), heads=self.chain_heads(named))
+        index, details = self.next_index, event.text()
+        leaf = event.leaf(salt, details)
+        self._chains |= {one: head.followed_by(leaf) for one, head in event.chains.items()}
+        self._chain_entries += [
+            {"subject": one, "number": head.count, "index": index}
+            for one, head in event.chains.items()
+        ]
+        self._continued |= own
         nodes = tree.append(index, leaf, self._log.node)
         for level, place, found in nodes:
             self._log.know(level, place, found)
@@ -201,11 +280,18 @@ class LogWriter:
                 "event": event.event.value,
                 "outcome": event.outcome.value,
                 "subject": event.subject,
-                "text": text.decode(),
+                "text": details.decode(),
                 "salt": salt,
             }
         )
         return index
+
+    def chain_heads(self, subjects: Iterable[str]) -> dict[str, ChainHead]:
+        """Return where the chains of some subjects end, the entries added so far included."""
+        wanted = set(subjects)
+        if unknown := wanted - set(self._chains):
+            self._chains |= self._log.chain_heads(unknown)
+        return {subject: self._chains[subject] for subject in wanted}
 
     def write(self) -> None:
         """Insert what was added, many rows at a time."""
@@ -214,8 +300,14 @@ class LogWriter:
                 (_ADD_NODES, self._nodes),
                 (_ADD_LEAVES, self._leaves),
                 (_ADD_EVENTS, self._events),
+                (_ADD_CHAIN_ENTRIES, self._chain_entries),
+                (_SET_CHAIN, [self._chain(subject) for subject in sorted(self._continued)]),
             ):
                 self._session.execute(statement, rows)
+
+    def _chain(self, subject: str) -> dict[str, Any]:
+        head = self._chains[subject]
+        return {"subject": subject, "count": head.count, "digest": head.digest}
 
 
 def subjects_with(session: Session, act: str, subjects: Iterable[str]) -> set[str]:

@@ -49,6 +49,26 @@ class CustodyEventRow(Base):
     salt: Mapped[bytes] = mapped_column(LargeBinary(16))
 
 
+class LogChainRow(Base):
+    """Where the chain of a subject ends (custody/chain.py): a copy of what the entries say."""
+
+    __tablename__ = "log_chain"
+
+    subject: Mapped[str] = mapped_column(String(100), primary_key=True)
+    count: Mapped[int] = mapped_column(BigInteger)
+    digest: Mapped[bytes] = mapped_column(LargeBinary(32))
+
+
+class LogChainEntryRow(Base):
+    """Which entry stands where in the chain of a subject: what finds them, no proof of anything."""
+
+    __tablename__ = "log_chain_entry"
+
+    subject: Mapped[str] = mapped_column(String(100), primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    index: Mapped[int] = mapped_column(BigInteger)
+
+
 class LogCheckpointRow(Base):
     """A signed head, as it was published."""
 

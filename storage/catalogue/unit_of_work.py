@@ -7,9 +7,10 @@ were judged from (`duty_basis.py`). How the two databases are opened, so that wh
 has happened, is `database.py`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
 
@@ -23,6 +24,7 @@ from storage.catalogue.duty_basis import Concern, concerns, raise_versions
 from storage.catalogue.log_tables import LogLeafRow
 from storage.catalogue.table_version import find_version, upgrade_tables
 from storage.custody.event import SALT_SIZE, Event, Outcome, PremisType
+from storage.custody.subjects import continued, named
 from storage.errors import CustodyError, TextError
 from storage.recording import new_recording_id
 
@@ -57,25 +59,31 @@ class UnitOfWork:
         """The number that the next entry will get."""
         return self._log.next_index
 
-    def log(self, event: Event, *rows: Audited) -> int:
+    def log(
+        self,
+        event: Event,
+        *rows: Audited,
+        chains: Iterable[str] = (),
+        heads: Iterable[str] = (),
+    ) -> int:
         """Append an entry and return its index; `rows` are those that the act changed.
 
-        The state of each row after the act goes into the event's details, under `rows`.
+        The state of each row after the act goes into the event's details, under `rows`. The entry
+        continues the chains of its subject, of those that its rows are about, and of `chains`; it
+        names the heads of those that its rows name, and of `heads` (custody/subjects.py).
         """
         self.session.flush()
         details = dict(event.details)
         if rows:
             details["rows"] = [self._state(row) for row in rows]
-        told = Event(
-            act=event.act,
-            event=event.event,
-            at=event.at,
-            actor=event.actor,
-            subject=event.subject,
-            outcome=event.outcome,
-            details=details,
+        # What a row says, and what a row that is gone said.
+        told = [(row.__tablename__, row.snapshot()) for row in rows]
+        return self._log.append(
+            replace(event, details=details),
+            self._entropy(SALT_SIZE),
+            {*continued(told), *chains},
+            {*named(told), *heads},
         )
-        return self._log.append(told, self._entropy(SALT_SIZE))
 
     def record(
         self,
@@ -85,10 +93,13 @@ class UnitOfWork:
         actor: str,
         subject: str,
         outcome: Outcome = Outcome.SUCCESS,
+        chains: Iterable[str] = (),
+        heads: Iterable[str] = (),
         **details: Any,
     ) -> int:
         """Append an entry for an act of this moment; see `log`."""
-        return self.log(Event(act, kind, self.at, actor, subject, outcome, details), *rows)
+        event = Event(act, kind, self.at, actor, subject, outcome, details)
+        return self.log(event, *rows, chains=chains, heads=heads)
 
     def finish(self) -> None:
         """Write the entries into the log.

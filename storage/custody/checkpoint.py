@@ -105,6 +105,23 @@ def sign_checkpoint(head: Checkpoint, key: SigningKey, at: datetime) -> str:
     ).encode()
 
 
+def plain_signature(data: str, key: VerifyKey) -> tuple[bytes, bytes]:
+    """Return what the Ed25519 key signed of a checkpoint, and the raw signature, unverified.
+
+    So other tools can verify it. Raises: SignatureError when the log did not sign it so.
+    """
+    note = parse_note(data)
+    origin = Checkpoint.parse(note.untrusted_text).origin
+    found = [
+        note.by(one)
+        for one in log_keys(key, key.name)
+        if (one.name, one.type) == (origin, SignatureType.ED25519)
+    ]
+    if not found:
+        raise SignatureError(problem="the note is not signed by this key", signer=key.name)
+    return note.untrusted_text.encode(), found[0]
+
+
 def open_checkpoint(data: str, keys: Sequence[NoteKey]) -> Checkpoint:
     """Return the head after every one of `keys` that bears its origin proved to have signed it.
 

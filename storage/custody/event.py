@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import Any
 
 from storage import canonical
+from storage.custody.chain import ChainHead, heads_to_json
 from storage.errors import CustodyError
 
 MAX_LEAF = 65_535  # an entry bundle prefixes each entry with a uint16 (C2SP tlog-tiles)
@@ -25,6 +26,8 @@ SYSTEM = "system"
 _OPAQUE = re.compile(r"[a-z][a-z-]{0,30}:[A-Za-z0-9._-]{1,64}\Z")
 _ACT = re.compile(r"(?=.{1,100}\Z)[a-z][a-z0-9-]*(\.[a-z0-9-]+)*\Z")
 _FIELDS = {"v", "act", "event", "outcome", "at", "actor", "subject", "details"}
+_CHAINED = _FIELDS | {"chains", "heads"}
+_MEMBERS = {1: _FIELDS, 2: _CHAINED}
 
 
 class PremisType(StrEnum):
@@ -65,7 +68,11 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An act to be logged. `act` is our own word for it (`recording.accession`)."""
+    """An act to be logged. `act` is our own word for it (`recording.accession`).
+
+    `chains` are the subjects whose chains it continues, each with its head before this entry;
+    `heads` those that it rests on or names without continuing them (chain.py).
+    """
 
     act: str
     event: PremisType
@@ -74,6 +81,8 @@ class Event:
     subject: str
     outcome: Outcome = Outcome.SUCCESS
     details: Mapping[str, Any] = field(default_factory=dict)
+    chains: Mapping[str, ChainHead] = field(default_factory=dict)
+    heads: Mapping[str, ChainHead] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         opaque = self.actor == SYSTEM or _OPAQUE.match(self.actor)
@@ -99,7 +108,7 @@ class Event:
             raise CustodyError(problem="salt length", expected=SALT_SIZE, found=len(salt))
         data = canonical.encode(
             {
-                "v": 1,
+                "v": 2,
                 "act": self.act,
                 "event": self.event.value,
                 "outcome": self.outcome.value,
@@ -107,6 +116,8 @@ class Event:
                 "actor": self.actor,
                 "subject": self.subject,
                 "details": text_digest(self.text() if text is None else text, salt),
+                "chains": heads_to_json(self.chains),
+                "heads": heads_to_json(self.heads),
             }
         )
         if len(data) > MAX_LEAF:
@@ -135,6 +146,8 @@ def parse_leaf(data: bytes) -> dict[str, Any]:
     Raises: SignatureError (not canonical JSON), CustodyError (not an entry of ours).
     """
     entry = canonical.decode(data)
-    if not isinstance(entry, dict) or set(entry) != _FIELDS or entry["v"] != 1:
-        raise CustodyError(problem="not an entry of this log")
-    return entry
+    if isinstance(entry, dict) and type(version := entry.get("v")) is int:
+        chained = version == 1 or entry.get("subject") in entry.get("chains", ())
+        if chained and set(entry) == _MEMBERS.get(version):
+            return entry
+    raise CustodyError(problem="not an entry of this log")

@@ -1,0 +1,70 @@
+"""L2 of a bundle's chains: each is whole, from its first entry to the head that the export names.
+
+Which subjects belong to the case follows from the entries themselves (custody/subjects.py), so
+leaving one out leaves a name behind. An entry left off the end of a chain needs an export entry
+that names a head of before, or a second entry of that number: signed, and named by a replay.
+"""
+
+from collections.abc import Collection, Iterator
+
+from storage.bundle.reading import BundleFiles, GivenEntry
+from storage.custody.chain import ChainWalk, heads_from_json
+from storage.custody.origin import SUBJECT as ORIGIN_SUBJECT
+from storage.custody.subjects import belonging, hidden, opens, touched
+
+
+def chains(bundle: BundleFiles) -> Iterator[str]:
+    """Yield every break of a chain that belongs to the case, and every chain that is missing."""
+    case = f"case:{bundle.case()['id']}"
+    export = _export(bundle, case)
+    if export is None:
+        yield "the entry of this export is left out"
+        return
+    by_subject: dict[str, list[set[str]]] = {}
+    for one in bundle.entries[:-1]:
+        yield from _shows_itself(one)
+        told = touched(one.entry, one.details)
+        for subject in one.entry.get("chains", {one.entry["subject"]: None}):
+            by_subject.setdefault(subject, []).append(told)
+    subjects = belonging(
+        case, lambda wanted: {subject: by_subject.get(subject, []) for subject in wanted}
+    )
+    named = heads_from_json({**export.entry["chains"], **export.entry["heads"]})
+    subjects |= {ORIGIN_SUBJECT} & set(named)
+    walk = ChainWalk(subjects)
+    for one in bundle.entries[:-1]:
+        yield from (f"entry {one.index}: {wrong}" for wrong in walk.add(one.entry, one.leaf))
+    for subject in sorted(subjects):
+        if subject not in named:
+            yield f"{subject}: belongs to the case, and the export does not name it"
+        elif walk.head(subject) != named[subject]:
+            yield f"{subject}: its chain does not end where the export says"
+    for subject in sorted(set(named) - subjects):
+        yield f"{subject}: named by the export, and no entry leads to it"
+    yield from _closed(bundle, subjects)
+
+
+def _export(bundle: BundleFiles, case: str) -> GivenEntry | None:
+    """Return the last entry: that of the export which made the bundle."""
+    number = bundle.statement["export"]
+    for one in bundle.entries[-1:]:
+        told = (one.index, one.entry["act"], one.entry["subject"], one.entry["v"])
+        if told == (number, "bundle.export", case, 2):
+            return one
+    return None
+
+
+def _shows_itself(one: GivenEntry) -> Iterator[str]:
+    if one.entry["v"] != 1 and one.details is not None:
+        for subject in sorted(hidden(one.entry, one.details)):
+            yield f"entry {one.index}: about {subject}, and not in its chain"
+
+
+def _closed(bundle: BundleFiles, subjects: Collection[str]) -> Iterator[str]:
+    """Yield the entries that are closed, and are this case's to tell."""
+    shown = {f"recording:{folder.name}" for folder in bundle.recordings()}
+    for one in bundle.entries:
+        if one.details is None and opens(one.entry, subjects, shown):
+            yield f"entry {one.index}: about this case, and not opened"
+        if not {*one.entry.get("chains", ()), one.entry["subject"]} & set(subjects):
+            yield f"entry {one.index}: not about this case"

@@ -1,0 +1,125 @@
+"""A bundle's files, read as what they should be; everything in them is hostile."""
+
+import base64
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from policies.facts import ActionFacts
+from storage import canonical
+from storage.bundle.keys import Keys
+from storage.custody.checkpoint import Checkpoint, log_keys, open_checkpoint
+from storage.custody.event import parse_leaf
+from storage.custody.proof import Proof
+from storage.custody.verify import verify_details
+from storage.record import SealedRecord
+
+
+@dataclass(frozen=True, slots=True)
+class GivenEntry:
+    """An entry as the bundle gives it: not proven yet. `details` is None where it stays closed."""
+
+    index: int
+    leaf: bytes
+    entry: Mapping[str, Any]
+    details: Mapping[str, Any] | None
+    proof: str | None  # its own tlog-proof, in bundles of version 1
+
+
+class BundleFiles:
+    """The files of one bundle, by what they hold; each method raises what hostile files bring."""
+
+    def __init__(self, root: Path, keys: Keys) -> None:
+        self.root = root
+        self.data = root / "data"
+        self.keys = keys
+
+    @cached_property
+    def statement(self) -> Mapping[str, Any]:
+        """The body of `bundle.json`, unverified."""
+        body: Mapping[str, Any] = canonical.decode((self.root / "bundle.json").read_bytes())["body"]
+        return body
+
+    @property
+    def version(self) -> int:
+        """The version of the bundle's format, as its statement says."""
+        return int(self.statement["v"])
+
+    def case(self) -> dict[str, Any]:
+        """Return the case, as `case.json` tells it."""
+        return self.json("case.json")
+
+    def json(self, path: str) -> dict[str, Any]:
+        """Return a JSON object below `data/`."""
+        found = json.loads((self.data / path).read_bytes())
+        if not isinstance(found, dict):
+            raise ValueError(path)  # noqa: TRY004 - what is bad is the value
+        return found
+
+    def recordings(self) -> list[Path]:
+        """Return the folder of each recording."""
+        return sorted((self.data / "recordings").glob("*"))
+
+    def actions(self) -> list[Path]:
+        """Return the folder of each action."""
+        return sorted((self.data / "actions").glob("*"))
+
+    def facts(self, action: str) -> ActionFacts:
+        """Return the facts that an action's rules were asked about."""
+        return ActionFacts.from_json(self.json(f"actions/{action}/facts.json"))
+
+    def record(self, recording: str) -> SealedRecord:
+        """Return a recording's sealed record, verified under the stations' keys."""
+        data = (self.data / "recordings" / recording / "record.json").read_bytes()
+        return SealedRecord.verify(data, self.keys.stations)
+
+    @cached_property
+    def head(self) -> Checkpoint:
+        """The bundle's checkpoint, verified under the log's keys."""
+        return self._opened((self.data / "custody" / "checkpoint").read_text(encoding="utf-8"))
+
+    def receipt_heads(self) -> Iterator[Checkpoint]:
+        """Yield the checkpoint of each receipt, verified under the log's keys."""
+        for folder in self.recordings():
+            body = canonical.decode((folder / "receipt.json").read_bytes())["body"]
+            yield self._opened(Proof.parse(body["proof"]).checkpoint)
+
+    @cached_property
+    def entries(self) -> list[GivenEntry]:
+        """The entries in order, each opened by its readable half where that is given."""
+        found = [self._entry(json.loads(line)) for line in self._lines("entries.jsonl")]
+        numbers = [one.index for one in found]
+        if numbers != sorted(set(numbers)):
+            raise ValueError("entries.jsonl: not in the order of their numbers, or one twice")
+        return found
+
+    def leaves(self) -> Iterator[bytes]:
+        """Every entry of the log, in bundles of version 1."""
+        return self._lines("leaves.jsonl")
+
+    def nodes(self) -> dict[tuple[int, int], bytes]:
+        """Return the nodes of the log's tree that prove the entries."""
+        found = {}
+        for line in self._lines("nodes.jsonl"):
+            level, index, told = json.loads(line)
+            found[int(level), int(index)] = base64.b64decode(told, validate=True)
+        return found
+
+    def _entry(self, told: Mapping[str, Any]) -> GivenEntry:
+        leaf = str(told["leaf"]).encode()
+        entry = parse_leaf(leaf)
+        details = told.get("details")
+        if details is not None:
+            verify_details(entry, details, base64.b64decode(told["salt"]))
+        return GivenEntry(int(told["index"]), leaf, entry, details, told.get("proof"))
+
+    def _lines(self, name: str) -> Iterator[bytes]:
+        with (self.data / "custody" / name).open("rb") as file:
+            for line in file:
+                yield line.removesuffix(b"\n")
+
+    def _opened(self, text: str) -> Checkpoint:
+        return open_checkpoint(text, log_keys(self.keys.log, self.keys.log.name))
