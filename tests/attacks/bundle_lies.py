@@ -1,0 +1,227 @@
+"""What a dishonest centre leaves out of a bundle, or says in it, with its real key."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tests.attacks.dishonest_centre import LyingBundle
+
+
+@dataclass(frozen=True, slots=True)
+class Lie:
+    """One attack on a bundle: what is attacked, what is done to it, and which check names it.
+
+    `held_before` tells whether 8c2c158 named it.
+    """
+
+    asset: str
+    act: str
+    level: int
+    check: str
+    tell: Callable[[LyingBundle], None]
+    held_before: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.asset}: {self.act}"
+
+
+def _recording(bundle: LyingBundle) -> str:
+    return bundle.recordings()[0]
+
+
+def _about(*parts: str) -> Callable[[dict[str, Any]], bool]:
+    """Pick entries whose leaf or details hold all of these texts."""
+    return lambda one: all(part in str(one) for part in parts)
+
+
+def _leave_out_recording(bundle: LyingBundle) -> None:
+    bundle.remove(f"recordings/{_recording(bundle)}")
+
+
+def _leave_out_recording_with_entries(bundle: LyingBundle) -> None:
+    name = _recording(bundle)
+    bundle.without(lambda one: f"recording:{name}" in one["leaf"] and "export" not in one["leaf"])
+    bundle.remove(f"recordings/{name}")
+
+
+def _leave_out_all_recordings(bundle: LyingBundle) -> None:
+    bundle.without(lambda one: '"recording:' in one["leaf"] and "export" not in one["leaf"])
+    for name in bundle.recordings():
+        bundle.remove(f"recordings/{name}")
+
+
+def _leave_out_action(bundle: LyingBundle) -> None:
+    action = bundle.action()
+    bundle.without(lambda one: f"action:{action}" in one["leaf"] and "export" not in one["leaf"])
+    bundle.remove(f"actions/{action}")
+
+
+def _leave_out(*parts: str) -> Callable[[LyingBundle], None]:
+    def tell(bundle: LyingBundle) -> None:
+        bundle.without(_about(*parts))
+
+    return tell
+
+
+def _leave_out_export(bundle: LyingBundle) -> None:
+    bundle.without(lambda one: "bundle.export" in one["leaf"])
+
+
+def _close_entry(bundle: LyingBundle) -> None:
+    every = bundle.entries()
+    one = next(one for one in every if "action.close" in one["leaf"])
+    del one["details"], one["salt"]
+    bundle.put_entries(every)
+
+
+def _say(path: str, **told: Any) -> Callable[[LyingBundle], None]:
+    def tell(bundle: LyingBundle) -> None:
+        bundle.change(path, lambda found: found.update(told))
+
+    return tell
+
+
+def _say_of_recording(**told: Any) -> Callable[[LyingBundle], None]:
+    return lambda bundle: bundle.change(
+        "evidence-list.json", lambda found: found["recordings"][0].update(told)
+    )
+
+
+def _say_of_action(**told: Any) -> Callable[[LyingBundle], None]:
+    return lambda bundle: bundle.change(
+        "evidence-list.json", lambda found: found["actions"][bundle.action()].update(told)
+    )
+
+
+def _shorten_list(bundle: LyingBundle) -> None:
+    bundle.change("evidence-list.json", lambda found: found["recordings"].pop())
+
+
+def _page(bundle: LyingBundle) -> None:
+    bundle.put("evidence-list.html", "<h1>证据清单</h1> 全部符合".encode())
+
+
+def _guide(bundle: LyingBundle) -> None:
+    bundle.put("VERIFY.md", b"```sh\necho OK\n```\n")
+
+
+def _other_pem(bundle: LyingBundle) -> None:
+    pem = (bundle.data / "keys" / "log.pem").read_bytes()
+    bundle.put("keys/centre.pem", pem)
+
+
+def _rules_loosened(bundle: LyingBundle) -> None:
+    for path in (bundle.data / "rulebook").iterdir():
+        text = path.read_text(encoding="utf-8").replace("severity: blocks", "severity: warns")
+        bundle.put(f"rulebook/{path.name}", text.encode())
+
+
+def _rules_left_out(bundle: LyingBundle) -> None:
+    bundle.remove(f"rulebook/{min(p.name for p in (bundle.data / 'rulebook').iterdir())}")
+
+
+def _facts(change: Callable[[dict[str, Any]], None]) -> Callable[[LyingBundle], None]:
+    return lambda bundle: bundle.change(f"actions/{bundle.action()}/facts.json", change)
+
+
+def _findings(bundle: LyingBundle) -> None:
+    bundle.change(f"actions/{bundle.action()}/findings.json", lambda found: found["findings"].pop())
+
+
+def _swap_originals(bundle: LyingBundle) -> None:
+    first, second = bundle.recordings()[:2]
+    files = [next((bundle.data / f"recordings/{n}/original").iterdir()) for n in (first, second)]
+    one, other = (path.read_bytes() for path in files)
+    bundle.put(str(files[0].relative_to(bundle.data)), other)
+    bundle.put(str(files[1].relative_to(bundle.data)), one)
+
+
+def _swap_receipts(bundle: LyingBundle) -> None:
+    first, second = bundle.recordings()[:2]
+    for part in ("json", "message", "ed25519"):
+        paths = [f"recordings/{name}/receipt.{part}" for name in (first, second)]
+        one, other = ((bundle.data / path).read_bytes() for path in paths)
+        bundle.put(paths[0], other)
+        bundle.put(paths[1], one)
+
+
+def _older_checkpoint(bundle: LyingBundle) -> None:
+    import json
+
+    receipt = json.loads(
+        (bundle.data / f"recordings/{_recording(bundle)}/receipt.json").read_bytes()
+    )
+    note = receipt["body"]["proof"].split("\n\n", 1)[1]
+    bundle.put("custody/checkpoint", note.encode())
+
+
+LIES = (
+    Lie("recording", "left out, its entries kept", 2, "presence", _leave_out_recording),
+    Lie("recording", "left out with its entries", 2, "chains", _leave_out_recording_with_entries),
+    Lie("recordings", "all left out with their entries", 2, "chains", _leave_out_all_recordings),
+    Lie("action", "left out with its entries", 2, "chains", _leave_out_action),
+    Lie("entry", "refused closing left out", 1, "log", _leave_out("refused"), held_before=True),
+    Lie("entry", "a link left out", 2, "chains", _leave_out("exhibit.confirm")),
+    Lie("entry", "a moment left out", 2, "chains", _leave_out("moment.mark"), held_before=True),
+    Lie("entry", "a document left out", 2, "chains", _leave_out("document.enter")),
+    Lie("entry", "the opening of the case left out", 2, "chains", _leave_out("case.open")),
+    Lie("entry", "an officer's registration left out", 2, "chains", _leave_out("person.add")),
+    Lie("entry", "the export's own left out", 2, "chains", _leave_out_export),
+    Lie("entry", "the closing left unopened", 2, "chains", _close_entry),
+    Lie("case.json", "other party", 2, "states", _say("case.json", party="钱某")),
+    Lie("case.json", "other stage", 2, "states", _say("case.json", stage="filing")),
+    Lie("case.json", "other title", 2, "states", _say("case.json", title="无")),
+    Lie("case.json", "other number", 2, "states", _say("case.json", number="9号")),
+    Lie("case.json", "another case's id", 2, "chains", _say("case.json", id="0" * 32)),
+    Lie("case.json", "a member that no entry has", 2, "states", _say("case.json", plea="guilty")),
+    Lie("evidence list", "other officer", 2, "states", _say_of_action(officers=["王五"])),
+    Lie("evidence list", "other place", 2, "states", _say_of_action(place="别处")),
+    Lie("evidence list", "other status", 2, "states", _say_of_action(status="open")),
+    Lie("evidence list", "an exhibit less", 2, "states", _say_of_action(exhibits=[])),
+    Lie("evidence list", "other file name", 2, "states", _say_of_recording(name="别.MP4")),
+    Lie(
+        "evidence list",
+        "moved in time",
+        2,
+        "states",
+        _say_of_recording(start_at="2026-11-20T00:00:00+00:00"),
+    ),
+    Lie(
+        "evidence list", "other recorder's officer", 2, "states", _say_of_recording(officer="王五")
+    ),
+    Lie("evidence list", "a recording less", 2, "states", _shorten_list),
+    Lie("evidence list", "another page", 3, "pages", _page),
+    Lie("guide", "commands that only say OK", 1, "statement", _guide),
+    Lie("key", "another key as centre.pem", 1, "statement", _other_pem),
+    Lie("rulebook", "every block a warning", 3, "rulebook", _rules_loosened),
+    Lie("rulebook", "a file left out", 3, "rulebook", _rules_left_out),
+    Lie(
+        "facts",
+        "the action shortened",
+        2,
+        "facts",
+        _facts(lambda found: found.update(end="2026-11-20T01:00:09+00:00")),
+        held_before=True,
+    ),
+    Lie(
+        "facts",
+        "footage less",
+        2,
+        "facts",
+        _facts(lambda found: found["footage"].pop()),
+        held_before=True,
+    ),
+    Lie(
+        "facts",
+        "an officer not certified",
+        2,
+        "facts",
+        _facts(lambda found: found["officers"][0].update(certified=False)),
+        held_before=True,
+    ),
+    Lie("findings", "one left out", 3, "findings", _findings, held_before=True),
+    Lie("original", "two swapped", 1, "records", _swap_originals, held_before=True),
+    Lie("receipt", "two swapped", 1, "receipts", _swap_receipts, held_before=True),
+    Lie("checkpoint", "an older one", 1, "log", _older_checkpoint, held_before=True),
+)
