@@ -5,6 +5,7 @@ bundle's checkpoint covers those entries too.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,20 +14,22 @@ from api.identity import Visitor
 from api.service import Service
 from api.wiring import software
 from policies.access import Act
-from policies.rulebook import SHIPPED, areas_of
+from policies.rules import Rulebook
 from storage import canonical
 from storage.bundle.contents import BundledAction, BundledEntry, BundledRecording, Contents
 from storage.bundle.write import write
 from storage.catalogue import cases, chained, custody_log, people, recordings
+from storage.catalogue.log_tables import CustodyEventRow
 from storage.catalogue.publish import publish
+from storage.catalogue.rulebooks import judged_by, rulebook_files
 from storage.catalogue.tables import ActionRow, CaseRow, RecordingRow
 from storage.catalogue.unit_of_work import View
 from storage.custody.checkpoint import untrusted_checkpoint
-from storage.custody.event import PremisType, parse_leaf
+from storage.custody.event import Outcome, PremisType, parse_leaf
 from storage.custody.origin import SUBJECT as ORIGIN_SUBJECT
 from storage.custody.partial_tree import Place, nodes_beside
 from storage.custody.proof import Proof
-from storage.custody.subjects import opens
+from storage.custody.subjects import RULEBOOK, opens
 from storage.errors import ConflictError
 from storage.recording import RecordingId
 from storage.vault.objects import PAYLOAD, ObjectStore, key_of
@@ -57,7 +60,7 @@ def export(
         raise ConflictError(problem="no receipt yet", recordings=waiting)
     originals = {} if sealed else {row.id: _original(service, visitor, row) for row in rows}
     with office.catalogue.write() as uow:
-        subjects = chained.belonging_to(uow.session, case.id) | {ORIGIN_SUBJECT}
+        subjects = chained.belonging_to(uow.session, case.id) | {ORIGIN_SUBJECT, RULEBOOK}
         export = uow.record(
             "bundle.export",
             PremisType.INFORMATION_PACKAGE_CREATION,
@@ -66,14 +69,19 @@ def export(
             heads=subjects,
             recordings=[row.id for row in rows],
             sealed=sealed,
+            **judged_by(office.rulebook),
         )
     checkpoint = publish(office.catalogue, office.signer, office.settings.home / "log")
     with office.catalogue.read() as session:
         shown = {recordings.subject_of(row.id) for row in rows}
         entries = list(_entries(session, subjects, shown, export))
+        digests = {(one.details or {}).get("rulebook") for one in entries} - {None}
         contents = Contents(
             case=_case(case),
-            actions=[_action(service, session, row) for row in cases.actions(session, case.id)],
+            actions=[
+                _action(session, office.rulebook, row, office.clock())
+                for row in cases.actions(session, case.id)
+            ],
             recordings=[
                 _recording(session, office.objects, row, originals.get(row.id)) for row in rows
             ],
@@ -85,7 +93,7 @@ def export(
             centre=office.ring.verifying("centre"),
             log=office.ring.verifying("log"),
             recipients=office.ring.recipients,
-            rulebook=areas_of(office.settings.rulebook or SHIPPED, office.settings.county),
+            rulebooks={one: rulebook_files(session, one) for one in sorted(map(str, digests))},
             made_at=office.clock(),
             made_by=visitor.name,
             software=software(),
@@ -122,15 +130,20 @@ def _case(row: CaseRow) -> dict[str, Any]:
     }
 
 
-def _action(service: Service, session: View, row: ActionRow) -> BundledAction:
+def _action(session: View, rulebook: Rulebook, row: ActionRow, made_at: datetime) -> BundledAction:
     facts = cases.facts_of(session, row.id)
+    now = {"facts": facts.to_json(), "verdict": rulebook.evaluate(facts).to_json()}
+    closing = _closing(session, row)
+    judged = now | (closing.details if closing is not None else {})
     return BundledAction(
         id=row.id,
-        facts=facts,
-        verdict=service.office.rulebook.evaluate(facts),
+        facts=judged["facts"],
+        verdict=judged["verdict"],
+        later=now if judged["verdict"] != now["verdict"] else None,
         about={
             "status": row.status,
             "place": row.place,
+            "judged_at": (closing.at if closing is not None else made_at).isoformat(),
             "officers": [person.name for person in cases.officers(session, row.id)],
             "exhibits": [
                 {
@@ -144,6 +157,14 @@ def _action(service: Service, session: View, row: ActionRow) -> BundledAction:
             ],
         },
     )
+
+
+def _closing(session: View, row: ActionRow) -> CustodyEventRow | None:
+    """Return the entry by which an action was closed; None while it is open."""
+    if row.status != cases.CLOSED:
+        return None
+    tried = custody_log.LogReader(session).events_of(f"action:{row.id}", act="action.close")
+    return next(one for one in reversed(tried) if one.outcome == Outcome.SUCCESS)
 
 
 def _recording(

@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 
 from api.problems import ApiError
-from policies.rulebook import SHIPPED, areas_of
+from policies.rulebook import SHIPPED, areas_in
 from policies.rulebook_template import edition_template, is_area_name
 from policies.rules import EVERYWHERE
 from storage.durable import sync_folder
@@ -84,7 +84,7 @@ def begin_edition(county: str, place: Path, since: date) -> NewEdition:
 
 def _has_national(folder: Path) -> bool:
     """Tell whether a folder has an edition that holds everywhere. Raises: RuleError."""
-    return bool(areas_of(folder, EVERYWHERE))
+    return EVERYWHERE in areas_in(folder)
 
 
 def _write_new(file: Path, data: bytes) -> None:

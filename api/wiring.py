@@ -41,8 +41,10 @@ from policies.rules import Rulebook
 from policies.terms import SourceKind
 from policies.trusted_time import Told
 from storage.catalogue import enrolment, people, recordings, uploads
+from storage.catalogue.chained import begin_chains
 from storage.catalogue.custody_log import LogReader
 from storage.catalogue.journal import JournalStore
+from storage.catalogue.rulebooks import log_rulebook
 from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import Catalogue
 from storage.custody.origin import is_new_origin
@@ -431,7 +433,9 @@ class Office:
         log = ring.verifying("log")
         state = home / "log-signer" / "head"
         signer = LogSigner(ring.signing("log"), log.name, state, log.former)
+        begin_chains(catalogue)
         rulebook = load(settings.rulebook or SHIPPED, settings.county)
+        log_rulebook(catalogue, rulebook)
         centre = LocalCentre(
             catalogue=catalogue,
             objects=objects,

@@ -6,6 +6,7 @@ set; there is no expression language. Editions of several areas may lie side by 
 `all` hold everywhere. Only `load` reads files; judging is `policies/rules.py`.
 """
 
+import hashlib
 import math
 import re
 import types
@@ -181,16 +182,9 @@ def load(folder: Path = SHIPPED, area: str | None = None) -> Rulebook:
     return Rulebook(tuple(rules), tuple(editions), area)
 
 
-def areas_of(folder: Path, area: str) -> dict[str, bytes]:
-    """Return the files of one area and of `all`, by name: what a bundle must carry.
-
-    Raises: RuleError.
-    """
-    return {
-        path.name: path.read_bytes()
-        for path in sorted(folder.glob("*.yaml"))
-        if _Reader(path).edition.area in {area, EVERYWHERE}
-    }
+def areas_in(folder: Path) -> set[str]:
+    """Return the areas of the editions in a folder. Raises: RuleError."""
+    return {_Reader(path).edition.area for path in sorted(folder.glob("*.yaml"))}
 
 
 class _Reader:
@@ -199,7 +193,9 @@ class _Reader:
     def __init__(self, path: Path) -> None:
         self.file = path.name
         try:
-            node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+            data = path.read_bytes()
+            text = data.decode()
+            node = yaml.compose(text, Loader=yaml.SafeLoader)
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 0
             raise RuleError(self.file, line, str(error.problem)) from error
@@ -215,6 +211,9 @@ class _Reader:
             area=self._text(top["area"]),
             since=self._date(top["effective_from"]),
             major=self._several(top, "major_decisions", Feature),
+            file=self.file,
+            text=text,
+            sha256=hashlib.sha256(data).hexdigest(),
         )
         listed = top["rules"]
         if not isinstance(listed, yaml.SequenceNode):
@@ -395,4 +394,4 @@ class _Reader:
         return RuleError(self.file, node.start_mark.line + 1, problem)
 
 
-__all__ = ["SHIPPED", "Rule", "RuleError", "Rulebook", "areas_of", "explain", "load"]
+__all__ = ["SHIPPED", "Rule", "RuleError", "Rulebook", "areas_in", "explain", "load"]

@@ -6,8 +6,9 @@ Reading rules from files is `policies/rulebook.py`'s business.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 from policies.facts import ActionFacts, CaseFacts, ProceedingFacts, TownshipFacts, Waiver
@@ -33,6 +34,9 @@ SCOPES: dict[type[Any], Scope] = {
     TownshipFacts: Scope.TOWNSHIP,
 }
 EVERYWHERE = "all"
+# The edition of what requirements mean: raised whenever the same facts may bring another finding
+# under the same rulebook. A verdict says by which it was judged; only that one judges it again.
+JUDGE_EDITION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +111,18 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Edition:
-    """One file: who it is for, from when, and what makes a decision major (第九条)."""
+    """One file: who it is for, from when, and what makes a decision major (第九条).
+
+    `file` is its name, `text` all that stands in it: a verdict rests on every byte.
+    """
 
     version: str
     area: str
     since: date
     major: tuple[Feature, ...] = ()
+    file: str = ""
+    text: str = field(default="", repr=False)
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +132,17 @@ class Rulebook:
     rules: tuple[Rule, ...]
     editions: tuple[Edition, ...] = ()
     area: str | None = None
+
+    @property
+    def files(self) -> dict[str, Edition]:
+        """The editions by the names of their files."""
+        return {one.file: one for one in sorted(self.editions, key=lambda one: one.file)}
+
+    @property
+    def digest(self) -> str:
+        """What `sha256sum *.yaml | sha256sum` says of its files, as hex: 64 digits."""
+        lines = "".join(f"{one.sha256}  {name}\n" for name, one in self.files.items())
+        return sha256(lines.encode()).hexdigest()
 
     @property
     def without_edition(self) -> str | None:

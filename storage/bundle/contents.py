@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from policies.facts import ActionFacts
-from policies.findings import Verdict
 from storage.custody.partial_tree import Place
 from storage.signing import VerifyKey
 from storage.vault.keys import SealKey
@@ -36,11 +34,16 @@ class BundledRecording:
 
 @dataclass(frozen=True, slots=True)
 class BundledAction:
-    """One action: the facts that rules saw, what they said, and what the evidence list tells."""
+    """One action: the facts that rules saw and what they said, as JSON, and what the list tells.
+
+    A closed action was judged at its closing, and stays so: `later` is what the rules say of it at
+    the export (`facts`, `verdict`), where that is something else.
+    """
 
     id: str
-    facts: ActionFacts
-    verdict: Verdict
+    facts: Mapping[str, Any]
+    verdict: Mapping[str, Any]
+    later: Mapping[str, Any] | None
     about: Mapping[str, Any]
 
 
@@ -62,7 +65,8 @@ class Contents:
     """One bundle. `entries` are the whole chains that belong to the case, up to its export.
 
     `export` is the number of the entry that tells of this export and names the head of each of
-    the chains; `nodes` prove the entries and the receipts' heads under `checkpoint`.
+    the chains; `nodes` prove the entries and the receipts' heads under `checkpoint`. `rulebooks`
+    are the files of each rulebook that judged here, by its digest.
     """
 
     case: Mapping[str, Any]
@@ -76,7 +80,7 @@ class Contents:
     centre: VerifyKey
     log: VerifyKey
     recipients: Sequence[SealKey]
-    rulebook: Mapping[str, bytes]
+    rulebooks: Mapping[str, Mapping[str, bytes]]
     made_at: datetime
     made_by: str
     software: str

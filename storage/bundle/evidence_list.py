@@ -3,13 +3,14 @@
 It is a function of what stands in the bundle beside it, so a verifier can make it again.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 from typing import Any
 
 from policies.facts import ActionFacts
-from policies.findings import Finding, Verdict
+from policies.findings import Basis
 from policies.stages import ACTION_ZH
 from policies.terms import WAIVER_ZH, WaiverReason
 from policies.wording import day_and_clock, interval_zh, length_zh
@@ -29,14 +30,24 @@ tr { page-break-inside: avoid }
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One action as it was judged, and as the rules see it at the export where that differs.
+
+    `facts.json`, `findings.json` and `later.json` of the bundle.
+    """
+
+    facts: Mapping[str, Any]
+    verdict: Mapping[str, Any]
+    later: Mapping[str, Any] | None
+
+
 def evidence_list(
-    case: Mapping[str, Any],
-    told: Mapping[str, Any],
-    actions: Sequence[tuple[str, ActionFacts, Verdict]],
+    case: Mapping[str, Any], told: Mapping[str, Any], actions: Mapping[str, Judged]
 ) -> str:
     """Return the page as HTML. Everything from outside is escaped; nothing is loaded.
 
-    `case` is `case.json`, `told` is `evidence-list.json`, `actions` are its actions by id.
+    `case` is `case.json`, `told` is `evidence-list.json`; `actions` are by id, in order.
     """
     head = _table(
         [
@@ -49,9 +60,7 @@ def evidence_list(
             ("监管链日志 Log entries", str(told["entries"])),
         ]
     )
-    tables = "".join(
-        _action(facts, verdict, told["actions"][name]) for name, facts, verdict in actions
-    )
+    tables = "".join(_action(judged, told["actions"][name]) for name, judged in actions.items())
     recordings = told["recordings"]
     rows = "".join(_recording(n, item) for n, item in enumerate(recordings, 1))
     return (
@@ -82,34 +91,54 @@ def _recording(number: int, about: Mapping[str, Any]) -> str:
     return "<tr>" + "".join(f"<td>{part}</td>" for part in parts) + "</tr>"
 
 
-def _action(facts: ActionFacts, verdict: Verdict, about: Mapping[str, Any]) -> str:
+def _action(judged: Judged, about: Mapping[str, Any]) -> str:
+    facts = ActionFacts.from_json(judged.facts)
     when = interval_zh(facts.span) if facts.span else f"{day_and_clock(facts.start)} 起"
     rows = [
         ("执法活动 Action", f"{ACTION_ZH[facts.kind]} {about['place']}"),
         ("时间 Time", when),
         ("执法人员 Officers", "、".join(about["officers"])),
         ("状态 Status", "已办结 closed" if about["status"] == "closed" else "未办结 open"),
+        ("判断时间 Judged at", _time(about["judged_at"])),
     ]
-    findings = "".join(_finding(one) for one in verdict.findings)
+    findings = "".join(_finding(one) for one in judged.verdict["findings"])
     shown = "".join(_exhibit(one) for one in about["exhibits"])
     return (
         f"{_table(rows)}<table><thead><tr><th>结论</th><th>规则与依据 Rule</th>"
-        f"<th>说明 Finding</th></tr></thead><tbody>{findings}</tbody></table>"
+        f"<th>说明 Finding</th></tr></thead><tbody>{findings}</tbody></table>{_later(judged)}"
         "<table><thead><tr><th>证据 Exhibit</th><th>所示时间段 Interval shown</th>"
         f"<th>关联方式</th></tr></thead><tbody>{shown}</tbody></table>"
     )
 
 
-def _finding(one: Finding) -> str:
-    """Return a row; an explanation that was approved stands beside the finding, never for it."""
-    told = f"{escape(one.message_zh)}<br>{escape(one.message_en)}"
-    if one.waived is not None:
-        reason = WAIVER_ZH[WaiverReason(one.waived.reason)]
-        when = day_and_clock(one.waived.approved_at)
-        told += f"<br><strong>经批准的情况说明 explained</strong>:{reason},{when}"
+def _later(judged: Judged) -> str:
+    """Return what the rules say otherwise by now: beside the verdict, never in its place."""
+    if judged.later is None:
+        return ""
+    before = {one["rule"]: (one["passed"], one["message_zh"]) for one in judged.verdict["findings"]}
+    rows = "".join(
+        _finding(one)
+        for one in judged.later["verdict"]["findings"]
+        if before.get(one["rule"]) != (one["passed"], one["message_zh"])
+    )
     return (
-        f'<tr><td class="{"yes" if one.passed else "no"}">{"符合" if one.passed else "不符合"}</td>'
-        f"<td>{escape(one.title_zh)}<br>{escape(one.basis.zh)}</td><td>{told}</td></tr>"
+        "<table><thead><tr><th>后来发现</th><th>规则与依据 Rule</th>"
+        "<th>导出时的情况,不改变上面的结论 Found later; the verdict above stands</th></tr></thead>"
+        f"<tbody>{rows}</tbody></table>"
+    )
+
+
+def _finding(one: Mapping[str, Any]) -> str:
+    """Return a row; an explanation that was approved stands beside the finding, never for it."""
+    told = f"{escape(one['message_zh'])}<br>{escape(one['message_en'])}"
+    if one["waived"] is not None:
+        reason = WAIVER_ZH[WaiverReason(one["waived"]["reason"])]
+        when = _time(one["waived"]["approved_at"])
+        told += f"<br><strong>经批准的情况说明 explained</strong>:{reason},{when}"
+    mark, word = ("yes", "符合") if one["passed"] else ("no", "不符合")
+    return (
+        f'<tr><td class="{mark}">{word}</td><td>{escape(one["title_zh"])}<br>'
+        f"{escape(Basis(**one['basis']).zh)}</td><td>{told}</td></tr>"
     )
 
 

@@ -87,5 +87,6 @@ def _subjects(bundle: BundleFiles) -> set[str]:
     found |= {f"recording:{folder.name}" for folder in bundle.recordings()}
     for folder in bundle.actions():
         found.add(f"action:{folder.name}")
-        found |= {f"person:{one.id}" for one in bundle.facts(folder.name).officers}
+        officers = bundle.json(f"actions/{folder.name}/facts.json")["officers"]
+        found |= {f"person:{one['id']}" for one in officers}
     return found

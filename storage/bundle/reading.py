@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from policies.facts import ActionFacts
 from storage import canonical
 from storage.bundle.keys import Keys
 from storage.custody.checkpoint import Checkpoint, log_keys, open_checkpoint
@@ -66,10 +65,6 @@ class BundleFiles:
     def actions(self) -> list[Path]:
         """Return the folder of each action."""
         return sorted((self.data / "actions").glob("*"))
-
-    def facts(self, action: str) -> ActionFacts:
-        """Return the facts that an action's rules were asked about."""
-        return ActionFacts.from_json(self.json(f"actions/{action}/facts.json"))
 
     def record(self, recording: str) -> SealedRecord:
         """Return a recording's sealed record, verified under the stations' keys."""

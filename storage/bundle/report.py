@@ -4,6 +4,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
+class Remark(str):
+    """What a check tells without finding anything wrong: what it could not look at."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """One thing that was checked; `problems` are empty when it holds.

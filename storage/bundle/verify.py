@@ -14,15 +14,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from policies.facts import ActionFacts
 from policies.rulebook import RuleError, load
 from storage import canonical
-from storage.bundle import chain_check, log_check, state_check
+from storage.bundle import chain_check, log_check, state_check, verdict_check
 from storage.bundle.bag import MANIFEST, digest_of, problems
-from storage.bundle.evidence_list import evidence_list
+from storage.bundle.evidence_list import Judged, evidence_list
 from storage.bundle.facts_check import against_log, against_records
 from storage.bundle.keys import Keys
 from storage.bundle.reading import BundleFiles
-from storage.bundle.report import Check, Report
+from storage.bundle.report import Check, Remark, Report
 from storage.bundle.states import States
 from storage.bundle.write import BUNDLE_DOMAIN, BUNDLE_VERSION, GUIDE, detached, pem
 from storage.custody.checkpoint import plain_signature
@@ -31,7 +32,7 @@ from storage.record import RECEIPT_DOMAIN, RECORD_DOMAIN, Receipt
 from storage.signing import VerifyKey, verify_document
 
 # What hostile bundles make our readers raise; everything else is a defect of ours.
-_SINCE_2 = ("chains", "pages")  # what bundles of version 1 do not hold
+_SINCE_2 = ("chains", "rulebook", "pages")  # what bundles of version 1 do not hold
 _PLAIN = ("checkpoint.message", "checkpoint.ed25519")
 _BAD = (LiuhenError, RuleError, OSError, ValueError, KeyError, TypeError, AttributeError)
 
@@ -72,7 +73,9 @@ class _Asked:
                 found.append(problem)  # noqa: PERF402 - what came before an error is kept
         except _BAD as error:
             found.append(_told(error))
-        return Check(self.level, self.name, self.zh, self.en, tuple(found))
+        wrong = tuple(one for one in found if not isinstance(one, Remark))
+        note = "; ".join(one for one in found if isinstance(one, Remark))
+        return Check(self.level, self.name, self.zh, self.en, wrong, note)
 
 
 class _Bundle:
@@ -97,6 +100,9 @@ class _Bundle:
             _Asked(2, "chains", "监管链齐全、没有断开", "chains are whole", self.chains),
             _Asked(2, "presence", "应有的都在", "what belongs to the case is there", self.presence),
             _Asked(2, "states", "所述与日志一致", "what is told is as logged", self.states),
+            _Asked(
+                2, "rulebook", "规则库是记录在案的", "the rules are those logged", self.rulebook
+            ),
             _Asked(
                 2, "facts", "事实与日志、记录一致", "facts agree with log and records", self.facts
             ),
@@ -205,34 +211,44 @@ class _Bundle:
         if self._files.version != 1:
             yield from state_check.list_as_logged(self._files, states)
 
+    def rulebook(self) -> Iterator[str]:
+        yield from verdict_check.rulebooks(self._files)
+
     def facts(self) -> Iterator[str]:
+        if not self._old():
+            yield from verdict_check.facts(self._files)
+            return
         states = self._states().last
-        records = {folder.name: self._files.record(folder.name) for folder in self._recordings()}
+        records = {one.name: self._files.record(one.name) for one in self._files.recordings()}
         for folder in self._files.actions():
-            facts = self._files.facts(folder.name)
+            facts = ActionFacts.from_json(self._files.json(f"actions/{folder.name}/facts.json"))
             yield from against_log(folder.name, facts, states)
             yield from against_records(facts, records, states)
 
     def findings(self) -> Iterator[str]:
+        if not self._old():
+            yield from verdict_check.findings(self._files)
+            return
         rulebook = load(self._files.data / "rulebook")
         for folder in self._files.actions():
-            again = rulebook.evaluate(self._files.facts(folder.name)).to_json()
+            facts = ActionFacts.from_json(self._files.json(f"actions/{folder.name}/facts.json"))
             told = self._files.json(f"actions/{folder.name}/findings.json")
-            if canonical.encode(again) != canonical.encode(told):
+            if canonical.encode(rulebook.evaluate(facts).to_json()) != canonical.encode(told):
                 yield f"{folder.name}: the rules find something else"
 
     def pages(self) -> Iterator[str]:
-        files, rulebook = self._files, load(self._files.data / "rulebook")
-        actions = []
-        for folder in files.actions():
-            facts = files.facts(folder.name)
-            actions.append((folder.name, facts, rulebook.evaluate(facts)))
-        page = evidence_list(files.case(), files.json("evidence-list.json"), actions)
+        files = self._files
+        judged = {folder.name: self._judged(folder) for folder in files.actions()}
+        page = evidence_list(files.case(), files.json("evidence-list.json"), judged)
         if (files.data / "evidence-list.html").read_bytes() != page.encode():
             yield "evidence-list.html: not what the case and its findings make"
 
-    def _recordings(self) -> list[Path]:
-        return self._files.recordings()
+    def _judged(self, folder: Path) -> Judged:
+        at = f"actions/{folder.name}"
+        later = self._files.json(f"{at}/later.json") if (folder / "later.json").exists() else None
+        return Judged(
+            self._files.json(f"{at}/facts.json"), self._files.json(f"{at}/findings.json"), later
+        )
 
     def _states(self) -> States:
         return States.of(self._files.entries)

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from storage import canonical
 from storage.bundle.bag import BagWriter
 from storage.bundle.contents import BundledEntry, BundledRecording, Contents
-from storage.bundle.evidence_list import evidence_list
+from storage.bundle.evidence_list import Judged, evidence_list
 from storage.custody.checkpoint import plain_signature, untrusted_checkpoint
 from storage.custody.partial_tree import Place
 from storage.digest import Digest
@@ -51,19 +51,22 @@ def write(
     _put_json(bag, "data/case.json", dict(contents.case))
     for action in contents.actions:
         at = f"data/actions/{action.id}"
-        _put_json(bag, f"{at}/facts.json", action.facts.to_json())
-        _put_json(bag, f"{at}/findings.json", action.verdict.to_json())
+        _put_json(bag, f"{at}/facts.json", action.facts)
+        _put_json(bag, f"{at}/findings.json", action.verdict)
+        if action.later is not None:
+            _put_json(bag, f"{at}/later.json", action.later)
     for recording in contents.recordings:
         size = _recording(bag, recording, contents)
         progress(recording.id, size)
     _custody(bag, contents)
     _keys(bag, contents)
-    for name, data in contents.rulebook.items():
-        bag.put(f"data/rulebook/{name}", [data])
+    for digest, files in contents.rulebooks.items():
+        for name, data in files.items():
+            bag.put(f"data/rulebook/{digest}/{name}", [data])
     told = _evidence(contents)
     _put_json(bag, "data/evidence-list.json", told)
-    acts = [(one.id, one.facts, one.verdict) for one in contents.actions]
-    bag.put("data/evidence-list.html", [evidence_list(contents.case, told, acts).encode()])
+    judged = {one.id: Judged(one.facts, one.verdict, one.later) for one in contents.actions}
+    bag.put("data/evidence-list.html", [evidence_list(contents.case, told, judged).encode()])
     bag.put("data/VERIFY.md", [GUIDE.read_bytes()])
     info = {
         "Source-Organization": str(contents.case["township"]),

@@ -34,9 +34,11 @@ from storage.catalogue.exhibits import (
 )
 from storage.catalogue.facts import case_facts_of, facts_of, judge
 from storage.catalogue.people import person
+from storage.catalogue.rulebooks import judged_by
 from storage.catalogue.tables import ActionOfficerRow, ActionRow, CaseRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.event import Outcome, PremisType
+from storage.custody.subjects import RULEBOOK
 from storage.errors import ConflictError
 
 OPEN = "open"
@@ -116,6 +118,8 @@ def move_case(
         reason=move.reason,
         open_actions=list(move.open_actions),
         findings=[one.to_json() for one in move.verdict.findings if not one.passed],
+        heads=[RULEBOOK],
+        **judged_by(rulebook),
     )
     return move
 
@@ -230,7 +234,8 @@ def close_action(uow: UnitOfWork, action_id: str, rulebook: Rulebook, *, actor: 
     either. Raises: NotFoundError; ConflictError when it is closed or has no end.
     """
     row = _open(uow, action_id)
-    verdict = judge(uow.session, action_id, rulebook)
+    facts = facts_of(uow.session, action_id)
+    verdict = rulebook.evaluate(facts)
     if verdict.allowed and row.end_at is None:
         raise ConflictError(problem="the action has no end", action=row.id)
     if verdict.allowed:
@@ -243,6 +248,9 @@ def close_action(uow: UnitOfWork, action_id: str, rulebook: Rulebook, *, actor: 
         subject=f"action:{row.id}",
         outcome=Outcome.SUCCESS if verdict.allowed else Outcome.REFUSED,
         verdict=verdict.to_json(),
+        facts=facts.to_json(),
+        heads=[RULEBOOK],
+        **judged_by(rulebook),
         exhibits=[found.id for found in exhibits(uow.session, row.id)],
     )
     return verdict

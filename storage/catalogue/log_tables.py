@@ -69,6 +69,15 @@ class LogChainEntryRow(Base):
     index: Mapped[int] = mapped_column(BigInteger)
 
 
+class RulebookTextRow(Base):
+    """A file of a rulebook that ever judged, by its SHA-256; entries hold that digest."""
+
+    __tablename__ = "rulebook_text"
+
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    text: Mapped[str] = mapped_column(Text)
+
+
 class LogCheckpointRow(Base):
     """A signed head, as it was published."""
 

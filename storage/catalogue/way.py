@@ -20,6 +20,7 @@ from storage.catalogue import case_facts
 from storage.catalogue.facts import case_facts_of
 from storage.catalogue.keyset import Place, keyed
 from storage.catalogue.people import person
+from storage.catalogue.rulebooks import judged_by
 from storage.catalogue.tables import ActionRow, CaseRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.catalogue.way_tables import (
@@ -30,6 +31,7 @@ from storage.catalogue.way_tables import (
     ReviewRow,
 )
 from storage.custody.event import Outcome, PremisType
+from storage.custody.subjects import RULEBOOK
 from storage.errors import ConflictError, NotFoundError
 
 _CHANGE = PremisType.METADATA_MODIFICATION
@@ -238,6 +240,8 @@ def decide(
         subject=f"case:{case.id}",
         outcome=Outcome.SUCCESS if verdict.allowed else Outcome.REFUSED,
         verdict=verdict.to_json(),
+        heads=[RULEBOOK],
+        **judged_by(rulebook),
     )
     return verdict
 

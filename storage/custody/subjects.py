@@ -9,6 +9,7 @@ his own. Writer and verifier both ask here, so an entry that hides from a chain 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
+RULEBOOK = "rulebook:office"  # the rules by which this office judges, in whatever edition
 _A_CASES_OWN = ("case", "action")
 State = Mapping[str, Any]  # a row as entries hold it: its columns by name
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from policies.rulebook import load
 from tests.attacks.dishonest_centre import LyingBundle
 
 
@@ -94,6 +95,10 @@ def _say_of_action(**told: Any) -> Callable[[LyingBundle], None]:
     )
 
 
+def _judged_later(bundle: LyingBundle) -> None:
+    _say_of_action(judged_at="2026-11-20T03:00:00+00:00")(bundle)
+
+
 def _shorten_list(bundle: LyingBundle) -> None:
     bundle.change("evidence-list.json", lambda found: found["recordings"].pop())
 
@@ -112,13 +117,19 @@ def _other_pem(bundle: LyingBundle) -> None:
 
 
 def _rules_loosened(bundle: LyingBundle) -> None:
-    for path in (bundle.data / "rulebook").iterdir():
+    for path in (bundle.data / "rulebook").rglob("*.yaml"):
         text = path.read_text(encoding="utf-8").replace("severity: blocks", "severity: warns")
-        bundle.put(f"rulebook/{path.name}", text.encode())
+        bundle.put(str(path.relative_to(bundle.data)), text.encode())
+
+
+def _rules_under_their_own_digest(bundle: LyingBundle) -> None:
+    _rules_loosened(bundle)
+    (folder,) = (bundle.data / "rulebook").iterdir()
+    folder.rename(folder.with_name(load(folder).digest))
 
 
 def _rules_left_out(bundle: LyingBundle) -> None:
-    bundle.remove(f"rulebook/{min(p.name for p in (bundle.data / 'rulebook').iterdir())}")
+    bundle.remove(str(min((bundle.data / "rulebook").rglob("*.yaml")).relative_to(bundle.data)))
 
 
 def _facts(change: Callable[[dict[str, Any]], None]) -> Callable[[LyingBundle], None]:
@@ -194,29 +205,31 @@ LIES = (
     Lie("evidence list", "another page", 3, "pages", _page),
     Lie("guide", "commands that only say OK", 1, "statement", _guide),
     Lie("key", "another key as centre.pem", 1, "statement", _other_pem),
-    Lie("rulebook", "every block a warning", 3, "rulebook", _rules_loosened),
-    Lie("rulebook", "a file left out", 3, "rulebook", _rules_left_out),
+    Lie("rulebook", "every block a warning", 2, "rulebook", _rules_loosened),
+    Lie("rulebook", "under its own digest", 2, "rulebook", _rules_under_their_own_digest),
+    Lie("rulebook", "a file left out", 2, "rulebook", _rules_left_out),
+    Lie("evidence list", "judged at another time", 3, "findings", _judged_later),
     Lie(
         "facts",
         "the action shortened",
-        2,
-        "facts",
+        3,
+        "findings",
         _facts(lambda found: found.update(end="2026-11-20T01:00:09+00:00")),
         held_before=True,
     ),
     Lie(
         "facts",
         "footage less",
-        2,
-        "facts",
+        3,
+        "findings",
         _facts(lambda found: found["footage"].pop()),
         held_before=True,
     ),
     Lie(
         "facts",
         "an officer not certified",
-        2,
-        "facts",
+        3,
+        "findings",
         _facts(lambda found: found["officers"][0].update(certified=False)),
         held_before=True,
     ),

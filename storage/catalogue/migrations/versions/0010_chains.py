@@ -1,4 +1,4 @@
-"""Where the chain of each subject ends: entries of before begin it, all in one digest."""
+"""Chains of entries, begun by one digest of all those of before; and what rulebooks said."""
 
 import hashlib
 
@@ -19,6 +19,12 @@ def upgrade() -> None:
         sa.Column("count", sa.BigInteger(), nullable=False),
         sa.Column("digest", sa.LargeBinary(32), nullable=False),
         sa.PrimaryKeyConstraint("subject", name="pk_log_chain"),
+    )
+    op.create_table(
+        "rulebook_text",
+        sa.Column("sha256", sa.String(64), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("sha256", name="pk_rulebook_text"),
     )
     op.create_table(
         "log_chain_entry",
