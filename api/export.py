@@ -18,12 +18,12 @@ from policies.rules import Rulebook
 from storage import canonical
 from storage.bundle.contents import BundledAction, BundledEntry, BundledRecording, Contents
 from storage.bundle.write import write
-from storage.catalogue import cases, chained, custody_log, people, recordings
+from storage.catalogue import cases, chained, custody_log, people, proven_rows, recordings
 from storage.catalogue.log_tables import CustodyEventRow
 from storage.catalogue.publish import publish
 from storage.catalogue.rulebooks import judged_by, rulebook_files
 from storage.catalogue.tables import ActionRow, CaseRow, RecordingRow
-from storage.catalogue.unit_of_work import View
+from storage.catalogue.unit_of_work import Attempt, View
 from storage.custody.checkpoint import untrusted_checkpoint
 from storage.custody.event import Outcome, PremisType, parse_leaf
 from storage.custody.origin import SUBJECT as ORIGIN_SUBJECT
@@ -59,7 +59,15 @@ def export(
     if waiting := [row.id for row in rows if row.receipt_text is None]:
         raise ConflictError(problem="no receipt yet", recordings=waiting)
     originals = {} if sealed else {row.id: _original(service, visitor, row) for row in rows}
+    service.checkpoint()
+    attempt = Attempt(
+        "bundle.export",
+        PremisType.INFORMATION_PACKAGE_CREATION,
+        visitor.actor,
+        f"case:{case.id}",
+    )
     with office.catalogue.write() as uow:
+        proven_rows.require_case(uow, case.id, attempt)
         subjects = chained.belonging_to(uow.session, case.id) | {ORIGIN_SUBJECT, RULEBOOK}
         export = uow.record(
             "bundle.export",
@@ -72,7 +80,8 @@ def export(
             **judged_by(office.rulebook),
         )
     checkpoint = publish(office.catalogue, office.signer, office.settings.home / "log")
-    with office.catalogue.read() as session:
+    with office.catalogue.refusing(), office.catalogue.read() as session:
+        proven_rows.require_same(session, subjects, office.signer.last_head(), attempt)
         shown = {recordings.subject_of(row.id) for row in rows}
         entries = list(_entries(session, subjects, shown, export))
         digests = {(one.details or {}).get("rulebook") for one in entries} - {None}

@@ -593,6 +593,15 @@ TABLE: dict[str, Words] = {
         "请刷新页面,按当前状态重新办理。",
         "Reload and act on the present state.",
     ),
+    "rows-differ": Words(
+        409,
+        "数据库记录与监管链日志不一致,已拒绝办理:{rows}(共 {count} 处)。",
+        "Rows are not what the custody log says, so this is refused: {rows} ({count} in all).",
+        "有人绕过本系统改动了数据库。请保护现场,通知管理员和审核人员,运行 liuhen verify --all 核查;"
+        "记录恢复为日志所载并经全面核验之后,再重新办理。",
+        "Somebody changed the database past this system. Tell administrator and reviewer, run"
+        " liuhen verify --all; retry when the rows are what was logged, and all is verified.",
+    ),
     "gate": Words(
         409,
         "按规定现在不能结束:有 {blocking} 项必须满足的要求没有满足。",

@@ -21,6 +21,7 @@ WORDS: dict[str, tuple[str, str]] = {
     What.EDITED_DETAILS: ("日志条目的内容被改动", "an entry's readable half was edited"),
     What.MISSING_DETAILS: ("日志条目的内容缺失", "an entry's readable half is missing"),
     What.EDITED_NODE: ("日志树节点被改动", "a node of the log was edited"),
+    What.BROKEN_CHAIN: ("条目链断裂", "a chain of entries is broken"),
     What.EDITED_ROW: ("数据库记录被改动", "a row was edited"),
     What.MISSING_ROW: ("数据库记录被删除", "a row was deleted"),
     What.UNLOGGED_ROW: ("数据库记录没有日志", "a row was never logged"),

@@ -433,6 +433,7 @@ class Office:
         log = ring.verifying("log")
         state = home / "log-signer" / "head"
         signer = LogSigner(ring.signing("log"), log.name, state, log.former)
+        catalogue.trust_heads(signer.last_head)
         begin_chains(catalogue)
         rulebook = load(settings.rulebook or SHIPPED, settings.county)
         log_rulebook(catalogue, rulebook)

@@ -35,9 +35,10 @@ from storage.catalogue import (
     uploads,
 )
 from storage.catalogue.keeping_tables import DispositionItemRow, DispositionRow, TombstoneRow
+from storage.catalogue.proven_rows import require_footage
 from storage.catalogue.station_tables import UploadRow
 from storage.catalogue.tables import RecordingRow
-from storage.catalogue.unit_of_work import Catalogue, UnitOfWork, View
+from storage.catalogue.unit_of_work import Attempt, Catalogue, UnitOfWork, View
 from storage.custody.event import Outcome, PremisType
 from storage.digest import Digest
 from storage.errors import LiuhenError, ObjectMissingError, VaultError
@@ -91,8 +92,8 @@ class Destruction:
         """Destroy what may be destroyed; return how many items ended in which state.
 
         Called again after a crash it goes on; a disposition that was withdrawn, or is done, stays
-        as it is. Raises: NotFoundError, DispositionError (not yet), ClockDoubtedError, VaultError
-        (a retryable one may pass); what was done before stays done.
+        as it is. Raises: NotFoundError, DispositionError (not yet), ClockDoubtedError,
+        RowsDifferError, VaultError (a retryable one may pass); what was done before stays done.
         """
         with self.catalogue.read() as session:
             row = dispositions.disposition(session, disposition_id)
@@ -122,6 +123,7 @@ class Destruction:
             item = dispositions.item(uow.session, disposition, recording)
             if item.state != ItemState.LISTED:
                 return
+            self._as_logged(uow, disposition, recording, "recording.destroy-begin", actor)
             self._allowed(uow, disposition)
             self._vouched(uow, told)
             if reasons := self._keepers(uow, recording, store):
@@ -139,6 +141,7 @@ class Destruction:
             item = dispositions.item(uow.session, disposition, recording)
             if item.state != ItemState.BEGUN:
                 return
+            self._as_logged(uow, disposition, recording, "recording.destroy", actor)
             row = recordings.by_id(uow.session, recording)
             if reasons := self._keepers(uow, recording, store):
                 self._put_back(row)
@@ -246,6 +249,14 @@ class Destruction:
             except ObjectMissingError:
                 continue
             raise VaultError(problem="not gone", key=key)
+
+    def _as_logged(
+        self, uow: UnitOfWork, disposition: str, recording: str, act: str, actor: str
+    ) -> None:
+        """Refuse to go on where a row is not as it was logged. Raises: RowsDifferError."""
+        subject = recordings.subject_of(recording)
+        attempt = Attempt(act, PremisType.DEACCESSION, actor, subject)
+        require_footage(uow, [recording], attempt, dispositions.subject(disposition))
 
     def _allowed(self, uow: UnitOfWork, disposition: str) -> None:
         """Ask again whether it may be executed now. Raises: DispositionError."""

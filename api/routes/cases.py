@@ -133,6 +133,7 @@ def move(case: Id, new: NewStage, service: ServiceHere, visitor: VisitorHere) ->
     """Take the case to another stage; a refusal is logged as well."""
     row = case_of(service, visitor, case, Act.KEEP_CASE)
     rulebook = service.office.rulebook
+    service.checkpoint()
     with service.office.catalogue.write() as uow:
         result = cases.move_case(uow, row.id, new.stage, rulebook, actor=visitor.actor)
     if result.reason == "gate":
@@ -262,6 +263,7 @@ def close(action: Id, service: ServiceHere, visitor: VisitorHere) -> VerdictOut:
     """Close the action if no blocking rule fails; else 409 with every finding, and logged."""
     row = action_of(service, visitor, action, Act.CLOSE)
     office = service.office
+    service.checkpoint()
     with office.catalogue.write() as uow:
         verdict = cases.close_action(uow, row.id, office.rulebook, actor=visitor.actor)
     told = verdict.to_json()

@@ -90,6 +90,7 @@ def approve(disposition: Id, service: ServiceHere, visitor: VisitorHere) -> Disp
     """Approve what another person proposed; the cooling-off time begins with the last approval."""
     row = of_visitor(service, visitor, disposition, Act.APPROVE_DISPOSITION)
     office = service.office
+    service.checkpoint()
     try:
         with office.catalogue.write() as uow:
             row = dispositions.approve(

@@ -54,6 +54,7 @@ def one(release: Id, service: ServiceHere, visitor: VisitorHere) -> ReleaseOut:
 def approve(release: Id, service: ServiceHere, visitor: VisitorHere) -> ReleaseOut:
     """Approve what another person proposed: the holds end now; 409 when they changed meanwhile."""
     row = _release(service, visitor, release)
+    service.checkpoint()
     with (
         service.logging_refusal(visitor, "hold.release", releases.subject(row)),
         service.office.catalogue.write() as uow,

@@ -149,6 +149,7 @@ def decide(case: Id, new: NewDecision, service: ServiceHere, visitor: VisitorHer
     """Sign the decision; 409 with every finding where the rules forbid it, and logged."""
     row = case_of(service, visitor, case, Act.DECIDE)
     office = service.office
+    service.checkpoint()
     with office.catalogue.write() as uow:
         verdict = way.decide(
             uow,

@@ -27,7 +27,7 @@ def chains(bundle: BundleFiles) -> Iterator[str]:
         for subject in one.entry.get("chains", {one.entry["subject"]: None}):
             by_subject.setdefault(subject, []).append(told)
     subjects = belonging(
-        case, lambda wanted: {subject: by_subject.get(subject, []) for subject in wanted}
+        [case], lambda wanted: {subject: by_subject.get(subject, []) for subject in wanted}
     )
     named = heads_from_json({**export.entry["chains"], **export.entry["heads"]})
     subjects |= {ORIGIN_SUBJECT, RULEBOOK} & set(named)

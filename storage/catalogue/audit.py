@@ -11,23 +11,23 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import inspect, select
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from storage import canonical
 from storage.catalogue import audit_log
 from storage.catalogue.audited import AUDITED
 from storage.catalogue.columns import Audited
 from storage.catalogue.damage import damage
 from storage.catalogue.discrepancy import Discrepancy, What, about_entry
 from storage.catalogue.log_tables import CustodyEventRow, LogLeafRow
-from storage.custody.event import details_digest, parse_leaf, timestamp
+from storage.catalogue.logged_state import (
+    UNREADABLE,
+    RowKey,
+    State,
+    changed_columns,
+    compare_halves,
+    states_logged,
+)
 from storage.custody.note import NoteKey
-from storage.errors import LiuhenError
-
-# What reading a value that somebody put there may raise: not JSON, no time, no text, no UTF-8.
-UNREADABLE = (ValueError, TypeError, AttributeError, KeyError, LiuhenError, DBAPIError)
-_Key = tuple[str, str]
 
 
 def audit(
@@ -77,37 +77,10 @@ def _details(session: Session, edited: set[int]) -> Iterator[Discrepancy]:
 
 def _opened(session: Session, index: int, leaf: bytes) -> Iterator[Discrepancy]:
     try:
-        entry = parse_leaf(leaf)
-    except UNREADABLE:
-        yield about_entry(What.EDITED_ENTRY, index)
-        return
-    try:
         event = session.get(CustodyEventRow, index)
-        told = _told(event) if event is not None else None
     except UNREADABLE:
-        told = {}
-    if told is None:
-        yield about_entry(What.MISSING_DETAILS, index, subject=entry["subject"])
-        return
-    changed = sorted(name for name in _TOLD if told.get(name) != entry[name])
-    if changed:
-        facts = {"changed": changed, "subject": entry["subject"]}
-        yield about_entry(What.EDITED_DETAILS, index, **facts)
-
-
-_TOLD = ("act", "event", "outcome", "at", "actor", "subject", "details")
-
-
-def _told(event: CustodyEventRow) -> dict[str, str]:
-    return {
-        "act": event.act,
-        "event": event.event,
-        "outcome": event.outcome,
-        "at": timestamp(event.at),
-        "actor": event.actor,
-        "subject": event.subject,
-        "details": details_digest(event.details, event.salt),
-    }
+        event = CustodyEventRow(index=index)
+    yield from compare_halves(index, leaf, event)
 
 
 def _rows(session: Session) -> Iterator[Discrepancy]:
@@ -136,46 +109,32 @@ def _row(
         return
     try:
         row: Audited | None = session.get(table, identity)
-        changed = _changed(row.snapshot(), expected) if row is not None else ["all"]
+        changed = changed_columns(row.snapshot(), expected) if row is not None else ["all"]
     except UNREADABLE:
         changed = ["unreadable"]
     if changed:
         yield Discrepancy(What.EDITED_ROW, f"{name} {key}", facts | {"changed": changed})
 
 
-def _changed(found: dict[str, Any], expected: dict[str, Any]) -> list[str]:
-    """Name the columns that differ from the state logged.
-
-    A migration may have added columns since (they are empty then) or taken some away.
-    """
-    return sorted(
-        name
-        for name, value in found.items()
-        if canonical.encode(value) != canonical.encode(expected.get(name))
-    )
-
-
-def _last_logged(session: Session) -> dict[_Key, int]:
+def _last_logged(session: Session) -> dict[RowKey, int]:
     """Return, for each row that was ever logged, the entry that logged it last.
 
     Details that do not open their entry are named by `_details`; here they are taken as found.
     """
-    last: dict[_Key, int] = {}
+    last: dict[RowKey, int] = {}
     for index in session.scalars(select(CustodyEventRow.index).order_by(CustodyEventRow.index)):
-        for table, key, _state_then in _logged_by(session, index):
-            last[table, key] = index
+        for key, _state_then in _logged_by(session, index):
+            last[key] = index
     return last
 
 
-def _state(session: Session, index: int, wanted: _Key) -> dict[str, Any] | None:
-    states = [state for *key, state in _logged_by(session, index) if tuple(key) == wanted]
+def _state(session: Session, index: int, wanted: RowKey) -> State:
+    states = [state for key, state in _logged_by(session, index) if key == wanted]
     return states[-1] if states else None
 
 
-def _logged_by(session: Session, index: int) -> list[tuple[str, str, dict[str, Any] | None]]:
+def _logged_by(session: Session, index: int) -> list[tuple[RowKey, State]]:
     try:
-        event = session.get(CustodyEventRow, index)
-        told = event.details.get("rows", ()) if event is not None else ()
-        return [(str(one["table"]), str(one["key"]), one["state"]) for one in told]
+        return states_logged(session.get(CustodyEventRow, index))
     except UNREADABLE:
         return []

@@ -34,9 +34,10 @@ from storage.catalogue.exhibits import (
 )
 from storage.catalogue.facts import case_facts_of, facts_of, judge
 from storage.catalogue.people import person
+from storage.catalogue.proven_rows import require_case
 from storage.catalogue.rulebooks import judged_by
 from storage.catalogue.tables import ActionOfficerRow, ActionRow, CaseRow
-from storage.catalogue.unit_of_work import UnitOfWork
+from storage.catalogue.unit_of_work import Attempt, UnitOfWork
 from storage.custody.event import Outcome, PremisType
 from storage.custody.subjects import RULEBOOK
 from storage.errors import ConflictError
@@ -99,9 +100,11 @@ def move_case(
     """Take a case to another stage, or refuse; either is logged. Commit a refusal too.
 
     Refused: `not-a-next-stage` (policies.stages), `open-actions` of the present stage, `gate`
-    where a rule blocks. Raises: NotFoundError.
+    where a rule blocks. Raises: NotFoundError, RowsDifferError.
     """
     row = case(uow.session, case_id)
+    attempt = Attempt("case.move", PremisType.POLICY_ASSIGNMENT, actor, f"case:{row.id}")
+    require_case(uow, row.id, attempt)
     move = judge_move(uow.session, row, stage, rulebook, uow.at)
     before = row.stage
     if move.allowed:
@@ -231,8 +234,11 @@ def close_action(uow: UnitOfWork, action_id: str, rulebook: Rulebook, *, actor: 
     """Judge an open action and close it if no blocking rule failed.
 
     Allowed or refused, one entry holds the verdict with every finding and every gap: commit
-    either. Raises: NotFoundError; ConflictError when it is closed or has no end.
+    either. Raises: NotFoundError; RowsDifferError; ConflictError when it is closed or has no end.
     """
+    found = action(uow.session, action_id)
+    attempt = Attempt("action.close", PremisType.POLICY_ASSIGNMENT, actor, f"action:{found.id}")
+    require_case(uow, found.case_id, attempt)
     row = _open(uow, action_id)
     facts = facts_of(uow.session, action_id)
     verdict = rulebook.evaluate(facts)

@@ -4,6 +4,7 @@ What a chain is says `custody/chain.py`; which entry stands in which, `custody/s
 """
 
 from collections.abc import Collection, Iterator
+from functools import partial
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -20,18 +21,21 @@ _AT_ONCE = 200  # subjects in one entry: a leaf has 65,535 bytes, and a head tak
 
 def belonging_to(session: Session, case_id: str) -> set[str]:
     """Return every subject whose chain belongs to a case, its own included."""
-    log = LogReader(session)
+    return belonging([f"case:{case_id}"], partial(touched_by, LogReader(session)))
 
-    def touched_by(subjects: Collection[str]) -> dict[str, list[set[str]]]:
-        places = log.chain_entries(subjects)
-        wanted = sorted({index for indexes in places.values() for index in indexes})
-        entries = {
-            index: touched(parse_leaf(leaf.encode()), event.details)
-            for index, leaf, event in log.readable(wanted)
-        }
-        return {subject: [entries[one] for one in indexes] for subject, indexes in places.items()}
 
-    return belonging(f"case:{case_id}", touched_by)
+def touched_by(log: LogReader, subjects: Collection[str]) -> dict[str, list[set[str]]]:
+    """Return, for each of some subjects, what each entry in its chain touches."""
+    places = log.chain_entries(subjects)
+    wanted = sorted({index for indexes in places.values() for index in indexes})
+    entries = {
+        index: touched(parse_leaf(leaf.encode()), event.details)
+        for index, leaf, event in log.readable(wanted)
+    }
+    return {
+        subject: [entries[one] for one in indexes if one in entries]
+        for subject, indexes in places.items()
+    }
 
 
 def begin_chains(catalogue: Catalogue) -> None:

@@ -14,6 +14,7 @@ class What(StrEnum):
     EDITED_DETAILS = "edited-details"
     MISSING_DETAILS = "missing-details"
     EDITED_NODE = "edited-node"
+    BROKEN_CHAIN = "broken-chain"
     EDITED_ROW = "edited-row"
     MISSING_ROW = "missing-row"
     UNLOGGED_ROW = "unlogged-row"

@@ -32,9 +32,10 @@ from storage.catalogue.keeping_tables import (
 )
 from storage.catalogue.keyset import Place, keyed
 from storage.catalogue.people import person
+from storage.catalogue.proven_rows import require_footage
 from storage.catalogue.recordings import present, subject_of
 from storage.catalogue.tables import RecordingRow
-from storage.catalogue.unit_of_work import UnitOfWork
+from storage.catalogue.unit_of_work import Attempt, UnitOfWork
 from storage.custody.event import Outcome, PremisType
 from storage.errors import ConflictError, NotFoundError
 
@@ -130,13 +131,16 @@ def approve(
 
     With the last approval that is asked for, the cooling-off time begins, and the job that
     destroys is asked for, due at its end.
-    Raises: NotFoundError, DispositionError, InvolvedError (his own footage is among them).
+    Raises: NotFoundError, DispositionError, InvolvedError (his own footage is among them),
+    RowsDifferError.
     """
     row = disposition(uow.session, disposition_id)
+    listed = [one.recording_id for one in items(uow.session, row.id)]
+    attempt = Attempt("disposition.approve", _KIND, actor, subject(row.id))
+    require_footage(uow, listed, attempt, subject(row.id))
     who = person(uow.session, person_id).id
     told = proposal(uow.session, row, bounds, uow.at)
     _allow(policy.may_approve(told, who, bounds))
-    listed = [one.recording_id for one in items(uow.session, row.id)]
     concerns.check_uninvolved(concerns.of_footage(uow.session, listed), who)
     given = ApprovalRow(
         disposition_id=row.id, person_id=who, at=uow.at, number=len(told.approvers) + 1

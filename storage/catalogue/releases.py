@@ -22,7 +22,8 @@ from storage.catalogue import concerns, holds, jobs, proceedings
 from storage.catalogue.concerns import ConcernedError, NotEntitledError, actor_of
 from storage.catalogue.keyset import Place, keyed
 from storage.catalogue.people import person
-from storage.catalogue.unit_of_work import UnitOfWork
+from storage.catalogue.proven_rows import require_footage
+from storage.catalogue.unit_of_work import Attempt, UnitOfWork
 from storage.catalogue.way_tables import HoldRow, ProceedingRow, ReleaseRow
 from storage.custody.event import Outcome, PremisType
 from storage.errors import ConflictError, NotFoundError
@@ -78,10 +79,12 @@ def approve(uow: UnitOfWork, release_id: str, *, by: Person) -> ReleaseRow:
 
     When what it covers has changed, or its proposer is concerned by now, nothing ends: the
     proposal comes back VOID, which is committed and logged.
-    Raises: NotFoundError, ConcernedError, NotEntitledError, ReleaseError (the same person, over).
+    Raises: NotFoundError, ConcernedError, NotEntitledError, ReleaseError (the same person, over),
+    RowsDifferError.
     """
     row = release(uow.session, release_id)
     covered = covered_by(uow.session, row)
+    _require_as_logged(uow, row, covered, by)
     no = policy.may_decide(by, covered.held, proposal(uow.session, row, covered))
     if no is No.VOID:
         _end(uow, row, ReleaseState.VOID, by)
@@ -288,6 +291,16 @@ def _record(
         proposed_by=f"person:{row.proposed_by}",
         **details,
     )
+
+
+def _require_as_logged(uow: UnitOfWork, row: ReleaseRow, covered: Covered, by: Person) -> None:
+    """Refuse to end holds that are not what was placed. Raises: RowsDifferError."""
+    of_case = {one.case_id for one in (*covered.rows, covered.proceeding) if one and one.case_id}
+    subjects = {f"action:{one.action_id}" for one in covered.rows if one.action_id}
+    subjects |= {subject(row), *(f"case:{one}" for one in of_case)}
+    footage = [one.recording_id for one in covered.rows if one.recording_id]
+    attempt = Attempt("hold.release", _KIND, actor_of(by), subject(row))
+    require_footage(uow, footage, attempt, *subjects)
 
 
 def _of_hold(session: Session, row: HoldRow) -> Covered:

@@ -7,25 +7,28 @@ were judged from (`duty_basis.py`). How the two databases are opened, so that wh
 has happened, is `database.py`.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import event, inspect
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstanceState, Session
 
 from storage.catalogue import custody_log, database
 from storage.catalogue.columns import Audited
 from storage.catalogue.database import told
+from storage.catalogue.discrepancy import Discrepancy
 from storage.catalogue.duty_basis import Concern, concerns, raise_versions
 from storage.catalogue.log_tables import LogLeafRow
 from storage.catalogue.table_version import find_version, upgrade_tables
-from storage.custody.event import SALT_SIZE, Event, Outcome, PremisType
-from storage.custody.subjects import continued, named
-from storage.errors import CustodyError, TextError
+from storage.custody.checkpoint import Checkpoint
+from storage.custody.event import SALT_SIZE, SYSTEM, Event, Outcome, PremisType
+from storage.custody.subjects import INTEGRITY, continued, named
+from storage.errors import CustodyError, LiuhenError, TextError
 from storage.recording import new_recording_id
 
 View = Session  # a consistent view of the catalogue, as `Catalogue.read` gives it
@@ -34,14 +37,54 @@ Entropy = Callable[[int], bytes]
 
 _ID_ENTROPY = 10
 _NEVER: dict[str, Any] = {}  # no row's state: a row that is gone has None
+_LONGEST = 100  # differences named in one entry
+
+
+def no_head() -> None:
+    """Know of no signed head: before a log has a signer, and where none is handed in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An act that is tried: how its entry names it if it is refused."""
+
+    act: str
+    kind: PremisType
+    actor: str
+    subject: str
+
+
+class RowsDifferError(LiuhenError):
+    """Rows that an act rests on are not what the log says: nothing was done, and it is logged."""
+
+    code = "rows-differ"
+
+    def __init__(self, attempt: Attempt, found: Sequence[Discrepancy]) -> None:
+        """Keep what was tried, and what differs."""
+        self.attempt = attempt
+        self.found = tuple(found)
+        names = list(dict.fromkeys(one.subject for one in found))
+        super().__init__(
+            act=attempt.act,
+            rows="、".join(names[:5]),
+            count=len(names),
+            wrong=[one.to_json() for one in found[:_LONGEST]],
+        )
 
 
 class UnitOfWork:
     """One transaction that may change rows. `at` is the one time of all that it does."""
 
-    def __init__(self, session: Session, at: datetime, entropy: Entropy) -> None:
+    def __init__(
+        self,
+        session: Session,
+        at: datetime,
+        entropy: Entropy,
+        last_head: Callable[[], Checkpoint | None] = no_head,
+    ) -> None:
         self.session = session
         self.at = at
+        self.last_head = last_head
         self._entropy = entropy
         self._log = custody_log.LogWriter(session)
         self._touched: set[Audited] = set()
@@ -49,6 +92,11 @@ class UnitOfWork:
         self._logged: dict[tuple[str, str], dict[str, Any] | None] = {}
         event.listen(session, "before_flush", _check_lengths)
         event.listen(session, "after_flush", self._remember)
+
+    @property
+    def logged(self) -> Mapping[tuple[str, str], Mapping[str, Any] | None]:
+        """The states that this unit has logged so far, by table and key."""
+        return self._logged
 
     def new_id(self) -> str:
         """Return a fresh UUIDv7 as text."""
@@ -144,6 +192,11 @@ class Catalogue:
         self._glancer = database.glancing(self._engine)
         self._clock = clock
         self._entropy = entropy
+        self._last_head: Callable[[], Checkpoint | None] = no_head
+
+    def trust_heads(self, last_head: Callable[[], Checkpoint | None]) -> None:
+        """Learn who knows the last signed head, verified: rows are compared under it."""
+        self._last_head = last_head
 
     def entries(self) -> int | None:
         """Return how many entries the log has; None where there is no catalogue. Makes nothing.
@@ -178,16 +231,58 @@ class Catalogue:
     def write(self) -> Iterator[UnitOfWork]:
         """Open a unit of work; it is committed, and on the disk, when the block ends.
 
-        An exception in the block undoes everything.
+        An exception in the block undoes everything; a RowsDifferError is then logged.
         Raises: CatalogueBusyError (another writer held the lock for too long; the same call may
         succeed later), StorageFullError, CatalogueUnavailableError (if it came at the commit, the
         unit may be kept or not), CatalogueReplacedError (nothing is kept), TextError, CustodyError
         (a row changed without an entry).
         """
+        with self.refusing(), self._unit() as unit:
+            yield unit
+
+    @contextmanager
+    def refusing(self) -> Iterator[None]:
+        """Log that an act was refused for rows that differ, after what it did is undone."""
+        try:
+            yield
+        except RowsDifferError as error:
+            try:
+                self._log_refusal(error)
+            except (CustodyError, IntegrityError) as broken:  # the log takes no entry any more
+                error.add_note(f"the refusal could not be logged: {broken}")
+            raise
+
+    def _log_refusal(self, error: RowsDifferError) -> None:
+        """Commit the refusal, and the alarm."""
+        tried, wrong = error.attempt, error.facts["wrong"]
+        with self._unit() as unit:
+            unit.record(
+                tried.act,
+                tried.kind,
+                actor=tried.actor,
+                subject=tried.subject,
+                outcome=Outcome.REFUSED,
+                reason=error.code,
+                wrong=wrong,
+            )
+            unit.record(
+                "custody.alarm",
+                PremisType.FIXITY_CHECK,
+                actor=SYSTEM,
+                subject=INTEGRITY,
+                outcome=Outcome.FAILURE,
+                why=error.code,
+                tried=tried.act,
+                upon=tried.subject,
+                wrong=wrong,
+            )
+
+    @contextmanager
+    def _unit(self) -> Iterator[UnitOfWork]:
         with told(), Session(self._writer, expire_on_commit=False) as session, session.begin():
             database.check_file(session)
             database.take_turn(session.connection())
-            unit = UnitOfWork(session, self._clock(), self._entropy)
+            unit = UnitOfWork(session, self._clock(), self._entropy, self._last_head)
             yield unit
             unit.finish()
             database.check_file(session)  # what is committed into a lost file would be lost

@@ -20,9 +20,10 @@ from storage.catalogue import case_facts
 from storage.catalogue.facts import case_facts_of
 from storage.catalogue.keyset import Place, keyed
 from storage.catalogue.people import person
+from storage.catalogue.proven_rows import require_case
 from storage.catalogue.rulebooks import judged_by
 from storage.catalogue.tables import ActionRow, CaseRow
-from storage.catalogue.unit_of_work import UnitOfWork
+from storage.catalogue.unit_of_work import Attempt, UnitOfWork
 from storage.catalogue.way_tables import (
     CasePartRow,
     DecisionRow,
@@ -208,8 +209,11 @@ def decide(
 ) -> Verdict:
     """Enter the decision of a case if no blocking rule on deciding fails; commit a refusal too.
 
-    Raises: NotFoundError; ConflictError outside the stage 决定, or for one with another part.
+    Raises: NotFoundError; RowsDifferError; ConflictError outside the stage 决定, or for one with
+    another part.
     """
+    attempt = Attempt("case.decide", PremisType.POLICY_ASSIGNMENT, actor, f"case:{case_id}")
+    require_case(uow, case_facts.case(uow.session, case_id).id, attempt)
     case = _open_case(uow, case_id)
     if Stage(case.stage) is not Stage.DECISION:
         raise ConflictError(problem="not the stage to decide in", stage=case.stage)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 RULEBOOK = "rulebook:office"  # the rules by which this office judges, in whatever edition
+INTEGRITY = "system:integrity"  # the office's own state: checks of it all, and alarms
 _A_CASES_OWN = ("case", "action")
 State = Mapping[str, Any]  # a row as entries hold it: its columns by name
 
@@ -75,6 +76,13 @@ REACHES: Mapping[str, frozenset[str]] = {
     "station": frozenset({"key"}),
     "proceeding": frozenset({"hold"}),
 }
+# What decides whether footage may go, and who may say so: from the footage upwards.
+FOOTAGE_REACHES: Mapping[str, frozenset[str]] = {
+    "recording": frozenset({"action", "case", "hold", "disposition"}),
+    "action": frozenset({"case", "hold"}),
+    "case": frozenset({"hold", "proceeding"}),
+    "proceeding": frozenset({"hold"}),
+}
 
 
 def continued(rows: Iterable[tuple[str, State]]) -> set[str]:
@@ -111,20 +119,22 @@ def states_in(details: Mapping[str, Any]) -> list[tuple[str, State]]:
 
 
 def belonging(
-    start: str, touched_by: Callable[[Collection[str]], Mapping[str, Iterable[Collection[str]]]]
+    start: Iterable[str],
+    touched_by: Callable[[Collection[str]], Mapping[str, Iterable[Collection[str]]]],
+    reaches: Mapping[str, frozenset[str]] = REACHES,
 ) -> set[str]:
-    """Return every subject that belongs to one, itself included, by `REACHES`.
+    """Return every subject that belongs to some, themselves included, by `reaches`.
 
     `touched_by` returns for each of some subjects what each entry in its chain touches.
     """
-    found = new = {start}
+    found = new = set(start)
     while new:
         met = {
             other
             for subject, entries in touched_by(new).items()
             for entry in entries
             for other in entry
-            if kind_of(other) in REACHES.get(kind_of(subject), ())
+            if kind_of(other) in reaches.get(kind_of(subject), ())
         }
         new = met - found
         found = found | new
