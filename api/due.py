@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from api.wiring import Office
-from policies.duties import Duty, Place, place
-from storage.catalogue import duties
+from policies.duties import Duty, DutyState, Place, place
+from storage.catalogue import duties, integrity
 from storage.catalogue.duties import BATCH, Judged
+from storage.catalogue.log_tables import CustodyEventRow
 from storage.catalogue.unit_of_work import View
 from storage.errors import CatalogueBusyError, CatalogueUnavailableError, StorageFullError
 
@@ -42,7 +43,7 @@ def page(
     after: Place | None = None,
     done: bool = False,
 ) -> DutyPage:
-    """Return a page of what is due in a township (None: in all) at a moment.
+    """Return a page of what is due in a township (None: in all) at a moment; an alarm comes first.
 
     All pages of one list are asked for with one `at`, the first page's: the order moves with time.
     """
@@ -60,8 +61,25 @@ def page(
             done=done,
             judged=judged,
         )
+        doubt = integrity.doubt(session) if after is None else None
     last = place(found[limit - 1]) if len(found) > limit else None
-    return DutyPage(tuple(found[:limit]), at, last, judged)
+    alarm = [_alarm(office, doubt)] if doubt is not None else []
+    return DutyPage((*alarm, *found[:limit]), at, last, judged)
+
+
+def _alarm(office: Office, doubt: CustodyEventRow) -> Duty:
+    """Return what is due at once: to find out who changed what the office keeps."""
+    return Duty(
+        subject=doubt.subject,
+        township=office.settings.township,
+        person=None,
+        what_zh="数据库与监管链日志不一致,或者自动核查发现问题:保护现场,查明原因,再全面核验",
+        what_en="rows differ from the log, or a check failed: find out why, then verify everything",
+        rule=integrity.code(doubt),
+        due_at=doubt.at,
+        done_at=None,
+        state=DutyState.OVERDUE,
+    )
 
 
 def due(

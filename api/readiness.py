@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from api.home_parts import KEYS
 from api.wiring import Office
+from storage.catalogue import integrity
 from storage.catalogue.custody_log import LogReader
 from storage.errors import (
     CustodyError,
@@ -33,10 +34,11 @@ class Readiness:
         self._store = PatientCheck(self.office.known_store.check)
 
     def check(self) -> dict[str, str]:
-        """Return `status` ready, and a code under `objects` or `log` where there is one.
+        """Return `status` ready, and a code under each of the following that is in trouble.
 
         `objects`: the store cannot be asked. `log`: its head was not signed and published last.
-        Neither takes a page or a list away, so both are told and do not count.
+        `integrity`: rows were found that are not as logged, or a check of everything failed.
+        None takes a page or a list away, so all are told and do not count.
         Raises: CatalogueReplacedError, CatalogueUnavailableError, CatalogueBusyError,
         CustodyError (the signed head is lost, changed, or ahead of the catalogue),
         OfficePartsError (the keys are gone), StoreReplacedError, StoreSetupError.
@@ -47,8 +49,17 @@ class Readiness:
         error = self._store.error()
         if isinstance(error, _GONE):
             raise error
-        troubles = {"objects": error.code if error is not None else None, "log": self.publishing}
+        troubles = {
+            "objects": error.code if error is not None else None,
+            "log": self.publishing,
+            "integrity": self._doubt(),
+        }
         return {"status": "ready"} | {name: code for name, code in troubles.items() if code}
+
+    def _doubt(self) -> str | None:
+        with self.office.catalogue.read() as session:
+            found = integrity.doubt(session)
+            return integrity.code(found) if found is not None else None
 
     def tell_publishing(self, code: str | None) -> None:
         """Hear whether the log's head was published just now, or why not."""

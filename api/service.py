@@ -24,6 +24,7 @@ from storage.catalogue import recordings
 from storage.catalogue.publish import publish
 from storage.catalogue.tables import RecordingRow
 from storage.custody.event import Outcome, PremisType
+from storage.custody.subjects import INTEGRITY
 from storage.errors import ConflictError, FixityError
 from storage.recording import RecordingId
 from storage.vault.objects import ENVELOPE, PAYLOAD, key_of, size_of
@@ -142,7 +143,9 @@ class Service:
                 PremisType.FIXITY_CHECK,
                 actor=visitor.actor,
                 subject="system",
+                chains=[INTEGRITY],
                 outcome=Outcome.FAILURE if wrong else Outcome.SUCCESS,
+                whole=True,
                 recordings=len(counted),
                 wrong=[{"what": one.what, "subject": one.subject} for one in wrong[:200]],
             )

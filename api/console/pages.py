@@ -29,7 +29,17 @@ from api.routes.sessions import set_cookie
 from api.schemas import NewBundle
 from policies.access import Act, Role
 from policies.wording import COUNTY_TIME, national_rules_only
-from storage.catalogue import cases, classes, custody_log, doubts, people, recordings, register, way
+from storage.catalogue import (
+    cases,
+    classes,
+    custody_log,
+    doubts,
+    integrity,
+    people,
+    recordings,
+    register,
+    way,
+)
 from storage.catalogue.recordings import RecordingFilter
 from storage.catalogue.tables import ActionRow
 from storage.catalogue.unit_of_work import View
@@ -288,9 +298,9 @@ def custody_page(service: ServiceHere, visitor: VisitorHere) -> Response:
     ring = service.office.ring
     with service.office.catalogue.read() as session:
         log = custody_log.LogReader(session)
-        head, size = log.checkpoint(), log.size
+        head, size, doubt = log.checkpoint(), log.size, integrity.doubt(session)
     signers = [ring.verifying("centre"), ring.verifying("log"), *service.office.stations]
-    return render("custody.html", visitor, head=head, size=size, signers=signers)
+    return render("custody.html", visitor, head=head, size=size, signers=signers, doubt=doubt)
 
 
 def error_page(error: LiuhenError, request: Request) -> Response:

@@ -37,6 +37,7 @@ Entropy = Callable[[int], bytes]
 
 _ID_ENTROPY = 10
 _NEVER: dict[str, Any] = {}  # no row's state: a row that is gone has None
+ALARM = "custody.alarm"
 _LONGEST = 100  # differences named in one entry
 
 
@@ -266,7 +267,7 @@ class Catalogue:
                 wrong=wrong,
             )
             unit.record(
-                "custody.alarm",
+                ALARM,
                 PremisType.FIXITY_CHECK,
                 actor=SYSTEM,
                 subject=INTEGRITY,

@@ -215,13 +215,13 @@ EDITS = (
         "chain",
         "an entry taken out of the middle",
         What.BROKEN_CHAIN,
-        sql("DELETE FROM log_chain_entry WHERE number=2 AND subject LIKE 'action:%'"),
+        sql("DELETE FROM log_chain_entry WHERE number=2 AND substr(subject, 1, 7)='action:'"),
     ),
     RowEdit(
         "chain",
         "its end edited",
         What.BROKEN_CHAIN,
-        sql("UPDATE log_chain SET count=count-1 WHERE subject LIKE 'case:%'"),
+        sql("UPDATE log_chain SET count=count-1 WHERE substr(subject, 1, 5)='case:'"),
     ),
     RowEdit(
         "entry",

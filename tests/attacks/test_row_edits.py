@@ -5,6 +5,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import select
 
+from api import due
 from api.app import create_app
 from api.export import export
 from policies.stages import Stage
@@ -150,8 +151,23 @@ def test_the_refusal_is_told_in_both_languages_and_names_the_row(desk, database)
     database.execute("UPDATE action SET place='别处'")
     client = TestClient(create_app(desk.service), base_url="https://testserver")
     token, _until = desk.service.identity.login("zhang", PASSWORD)
-    answer = client.post(
-        f"/api/v1/actions/{action}/close", headers={"Authorization": f"Bearer {token}"}
-    )
+    client.headers["Authorization"] = f"Bearer {token}"
+    answer = client.post(f"/api/v1/actions/{action}/close")
     assert (answer.status_code, answer.json()["code"]) == (409, "rows-differ")
     assert f"action {action}" in answer.json()["detail"]
+
+
+def test_the_alarm_stands_until_everything_is_verified(desk, database):
+    _case, action = the_case(desk)
+    assert desk.service.readiness.check() == {"status": "ready"}
+    database.execute("UPDATE action SET place='别处'")
+    with pytest.raises(RowsDifferError):
+        desk.close(action)
+    assert desk.service.readiness.check() == {"status": "ready", "integrity": "rows-differ"}
+    first, *_others = due.due(desk.office, desk.office.clock())
+    assert (first.subject, first.rule) == (INTEGRITY, "rows-differ")
+    assert not desk.service.verification(desk.visitor("shen")).verified
+    assert desk.service.readiness.check()["integrity"] == "audit-failed"
+    database.execute("UPDATE action SET place='村东仓库'")
+    assert desk.service.verification(desk.visitor("shen")).verified
+    assert desk.service.readiness.check() == {"status": "ready"}

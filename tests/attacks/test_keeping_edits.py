@@ -1,0 +1,80 @@
+"""Rows that keep footage are edited past the program, and somebody destroys it or ends a hold."""
+
+import os
+
+import pytest
+
+from policies.terms import HoldReason
+from storage.catalogue import holds, releases
+from storage.catalogue.holds import NewHold
+from storage.catalogue.unit_of_work import RowsDifferError
+from storage.vault.folder_objects import FolderObjects
+from tests.keeping import ORDINARY, TOWNSHIP, WHO, Archive
+from tests.servers.database import Database
+
+
+@pytest.fixture
+def database(tmp_path):
+    database = Database.fresh(tmp_path)
+    yield database
+    database.drop()
+
+
+@pytest.fixture
+def archive(database, tmp_path, now):
+    objects = FolderObjects(tmp_path / "objects", os.urandom, immutable=False)
+    archive = Archive(database.url, objects, now).found()
+    yield archive
+    archive.close()
+
+
+@pytest.fixture
+def hold(archive):
+    with archive.catalogue.write() as uow:
+        new = NewHold(
+            reason=HoldReason.INVESTIGATION, authority="county", party="孙某", township=TOWNSHIP
+        )
+        return holds.place(uow, new, actor=WHO).id
+
+
+EDITS = (
+    "DELETE FROM hold",
+    "UPDATE hold SET party='钱某'",
+    "UPDATE hold SET released_at=placed_at, released_by='person:x', released_why='x'",
+    "UPDATE recording SET retain_until='2026-01-01 00:00:00+00:00'",
+    "UPDATE disposition SET not_before='2026-01-01 00:00:00+00:00'",
+    "UPDATE disposition_approval SET number=9",
+    "DELETE FROM disposition_approval",
+)
+
+
+@pytest.mark.parametrize("edit", EDITS)
+@pytest.mark.usefixtures("hold")
+def test_nothing_is_destroyed_whose_row_was_edited(edit, archive, database):
+    recording = archive.keep()
+    archive.at += ORDINARY
+    disposition = archive.decided(recording)
+    assert database.execute(edit)
+    with pytest.raises(RowsDifferError):
+        archive.execute(disposition)
+    assert archive.whole(recording)
+
+
+@pytest.mark.usefixtures("hold")
+def test_what_nobody_edited_goes(archive):
+    recording = archive.keep()
+    archive.at += ORDINARY
+    assert archive.execute(archive.decided(recording)) == {"gone": 1}
+
+
+@pytest.mark.parametrize("edit", [*EDITS[1:3], "UPDATE hold_release SET reason='x'"])
+def test_a_hold_whose_row_was_edited_is_not_released(edit, archive, database, hold):
+    with archive.catalogue.write() as uow:
+        proposed = releases.propose_for_hold(uow, hold, "结案", by=archive.keeper("孙三")).id
+    assert database.execute(edit)
+    with pytest.raises(RowsDifferError), archive.catalogue.write() as uow:
+        releases.approve(uow, proposed, by=archive.keeper("周四"))
+
+
+def test_a_hold_that_nobody_edited_is_released(archive, hold):
+    archive.release(hold, "孙三", "周四")
