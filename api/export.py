@@ -29,7 +29,7 @@ from storage.custody.event import Outcome, PremisType, parse_leaf
 from storage.custody.origin import SUBJECT as ORIGIN_SUBJECT
 from storage.custody.partial_tree import Place, nodes_beside
 from storage.custody.proof import Proof
-from storage.custody.subjects import RULEBOOK, opens
+from storage.custody.subjects import ALWAYS_CARRIED, opens
 from storage.errors import ConflictError
 from storage.recording import RecordingId
 from storage.vault.objects import PAYLOAD, ObjectStore, key_of
@@ -68,7 +68,8 @@ def export(
     )
     with office.catalogue.write() as uow:
         proven_rows.require_case(uow, case.id, attempt)
-        subjects = chained.belonging_to(uow.session, case.id) | {ORIGIN_SUBJECT, RULEBOOK}
+        subjects = chained.belonging_to(uow.session, case.id)
+        subjects |= {ORIGIN_SUBJECT, *ALWAYS_CARRIED}
         export = uow.record(
             "bundle.export",
             PremisType.INFORMATION_PACKAGE_CREATION,

@@ -250,6 +250,15 @@ TABLE: dict[str, Words] = {
         "请先查明是哪台机器的时钟出错,核对那段时间的处置。",
         "Find out whose clock it was, and look at what was destroyed then.",
     ),
+    "log-clock": Words(
+        503,
+        "服务器时钟({now})早于监管链日志的最后一条({last}),没有写入任何内容。",
+        "The server's clock ({now}) is behind the log's last entry ({last}): nothing was written.",
+        "请先核对标准时间。时钟慢了:校准后重试。时钟以前走快、现在已准:由一人写明理由,"
+        "运行 liuhen log accept-clock --reason …,日志按现在的时间继续。",
+        "Compare with a true clock. If ours is slow, set it and retry. If it had run ahead and is"
+        " right now: one person says why, liuhen log accept-clock --reason …, and the log goes on.",
+    ),
     "clock-stale": Words(
         503,
         "时钟在核对之后又变动,已停止本次销毁。",

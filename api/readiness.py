@@ -10,8 +10,10 @@ from api.home_parts import KEYS
 from api.wiring import Office
 from storage.catalogue import integrity
 from storage.catalogue.custody_log import LogReader
+from storage.custody.log_time import SKEW
 from storage.errors import (
     CustodyError,
+    LogClockError,
     OfficePartsError,
     StoreReplacedError,
     StoreSetupError,
@@ -38,6 +40,7 @@ class Readiness:
 
         `objects`: the store cannot be asked. `log`: its head was not signed and published last.
         `integrity`: rows were found that are not as logged, or a check of everything failed.
+        `clock`: ours is behind the log's last entry, and nothing is written.
         None takes a page or a list away, so all are told and do not count.
         Raises: CatalogueReplacedError, CatalogueUnavailableError, CatalogueBusyError,
         CustodyError (the signed head is lost, changed, or ahead of the catalogue),
@@ -53,6 +56,7 @@ class Readiness:
             "objects": error.code if error is not None else None,
             "log": self.publishing,
             "integrity": self._doubt(),
+            "clock": self._clock(),
         }
         return {"status": "ready"} | {name: code for name, code in troubles.items() if code}
 
@@ -60,6 +64,12 @@ class Readiness:
         with self.office.catalogue.read() as session:
             found = integrity.doubt(session)
             return integrity.code(found) if found is not None else None
+
+    def _clock(self) -> str | None:
+        with self.office.catalogue.read() as session:
+            last = LogReader(session).last_at
+        behind = last is not None and last - self.office.clock() > SKEW
+        return LogClockError.code if behind else None
 
     def tell_publishing(self, code: str | None) -> None:
         """Hear whether the log's head was published just now, or why not."""

@@ -111,6 +111,7 @@ ACTS_ZH = {
     "check.draw": "随机抽查",
     "check.enter": "登记抽查结果",
     "bundle.export": "导出证据包",
+    "log.clock": "确认时钟,日志按现在的时间继续",
     "custody.alarm": "告警:记录与日志不一致",
     "custody.verify": "全面核验",
 }

@@ -12,6 +12,7 @@ later: the next call removes what is left. At the end stands a certificate under
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -41,7 +42,7 @@ from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import Attempt, Catalogue, UnitOfWork, View
 from storage.custody.event import Outcome, PremisType
 from storage.digest import Digest
-from storage.errors import LiuhenError, ObjectMissingError, VaultError
+from storage.errors import LiuhenError, LogClockError, ObjectMissingError, VaultError
 from storage.recording import RecordingId
 from storage.signing import SigningKey, sign_document
 from storage.vault.objects import (
@@ -103,7 +104,8 @@ class Destruction:
                 for recording in listed:
                     self._one(row.id, recording, actor)
             except ClockDoubtedError as error:
-                self._stopped(row.id, error, actor)
+                with suppress(LogClockError):  # then the log takes no entry either
+                    self._stopped(row.id, error, actor)
                 raise
             self._certify(row.id, actor)
         with self.catalogue.read() as session:

@@ -141,6 +141,12 @@ class CustodyError(LiuhenError):
     code = "custody"
 
 
+class LogClockError(CustodyError):
+    """Our clock is behind the last entry of the log: nothing is written until a person looks."""
+
+    code = "log-clock"
+
+
 class OriginChangedError(CustodyError):
     """The custody log goes on, or is to go on, under another origin than this process knows."""
 

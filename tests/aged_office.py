@@ -10,6 +10,7 @@ from pathlib import Path
 
 from policies.trusted_time import Told
 from storage.catalogue import people
+from tests import clocks
 from tests.keeping import TOWNSHIP, WHO, Archive
 from tests.office import Desk
 
@@ -35,6 +36,7 @@ class AgedDesk(Desk):
         desk = cls.set_up(folder, **{"township": TOWNSHIP, "brake_share": 1.0} | more)
         assert isinstance(desk, AgedDesk)
         office, clock = desk.office, desk.clock
+        clock.at = office.clock()  # after all that was founded
         now: Callable[[], datetime] = lambda: clock.at  # noqa: E731
         office.clock = office.catalogue._clock = desk.service.identity._clock = now
         office.trusted = lambda: (Told("test", clock.at, clock.at),)
@@ -45,6 +47,7 @@ class AgedDesk(Desk):
     def keep(self, age: timedelta = AGE) -> str:
         """Accession a recording that long ago; return its id."""
         now, self.clock.at = self.clock.at, self.clock.at - age
+        clocks.accept(self.office.catalogue)
         try:
             return _Archive(self).keep()
         finally:

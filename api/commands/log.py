@@ -1,5 +1,6 @@
-"""`liuhen log checkpoint|proof|rename-origin`: the custody log's head, proofs and public name."""
+"""`liuhen log checkpoint|proof|accept-clock|rename-origin`: the log's head, proofs, time, name."""
 
+import getpass
 from typing import Annotated
 
 import typer
@@ -9,7 +10,8 @@ from api.commands.terminal import OUT, say_json
 from api.log_origin import begun_change, rename_origin
 from api.service import Service
 from api.settings import Settings
-from api.wiring import Office
+from api.wiring import Office, open_catalogue
+from policies.plain import plain
 from storage.catalogue import custody_log
 from storage.custody.origin import SHARED_ORIGIN, propose_origin
 
@@ -49,6 +51,35 @@ def proof(
             OUT.print(text, end="", markup=False)
     finally:
         office.close()
+
+
+@app.command(name="accept-clock")
+def accept_clock(
+    reason: Annotated[
+        str,
+        typer.Option(help="为什么走快,如何核对。 Why it ran ahead, how that was found."),
+    ],
+    *,
+    as_json: Json = False,
+) -> None:
+    """时钟曾经走快,现已校准:日志按现在的时间继续。 Let the log go on after a clock ran ahead.
+
+    写成一条日志:走快的时间、现在的时间、理由和操作的系统账户。
+    One entry says both times, the reason and the account of the machine that said so.
+    """
+    catalogue = open_catalogue(Settings())
+    try:
+        with catalogue.read() as session:
+            last = custody_log.LogReader(session).last_at
+        with catalogue.write() as uow:
+            index = uow.accept_clock(f"{reason} ({getpass.getuser()})", actor="system")
+            now = uow.at
+    finally:
+        catalogue.close()
+    if as_json:
+        say_json({"index": index, "before": plain(last), "now": plain(now)})
+        return
+    OUT.print(f"第 {index} 号条目:{plain(last)} → {plain(now)}", markup=False)
 
 
 @app.command(name="rename-origin")

@@ -9,8 +9,9 @@ from collections.abc import Collection, Iterator
 
 from storage.bundle.reading import BundleFiles, GivenEntry
 from storage.custody.chain import ChainWalk, heads_from_json
+from storage.custody.log_time import running_back
 from storage.custody.origin import SUBJECT as ORIGIN_SUBJECT
-from storage.custody.subjects import RULEBOOK, belonging, hidden, opens, touched
+from storage.custody.subjects import ALWAYS_CARRIED, belonging, hidden, opens, touched
 
 
 def chains(bundle: BundleFiles) -> Iterator[str]:
@@ -30,7 +31,7 @@ def chains(bundle: BundleFiles) -> Iterator[str]:
         [case], lambda wanted: {subject: by_subject.get(subject, []) for subject in wanted}
     )
     named = heads_from_json({**export.entry["chains"], **export.entry["heads"]})
-    subjects |= {ORIGIN_SUBJECT, RULEBOOK} & set(named)
+    subjects |= {ORIGIN_SUBJECT, *ALWAYS_CARRIED} & set(named)
     walk = ChainWalk(subjects)
     for one in bundle.entries[:-1]:
         yield from (f"entry {one.index}: {wrong}" for wrong in walk.add(one.entry, one.leaf))
@@ -42,6 +43,8 @@ def chains(bundle: BundleFiles) -> Iterator[str]:
     for subject in sorted(set(named) - subjects):
         yield f"{subject}: named by the export, and no entry leads to it"
     yield from _closed(bundle, subjects)
+    for index, last in running_back((one.index, one.entry) for one in bundle.entries):
+        yield f"entry {index}: time runs back behind {last}"
 
 
 def _export(bundle: BundleFiles, case: str) -> GivenEntry | None:

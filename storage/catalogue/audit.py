@@ -27,6 +27,8 @@ from storage.catalogue.logged_state import (
     compare_halves,
     states_logged,
 )
+from storage.custody.event import parse_leaf
+from storage.custody.log_time import running_back
 from storage.custody.note import NoteKey
 
 
@@ -59,6 +61,7 @@ def audit(
         yield found
     yield from audit_log.nodes(session)
     yield from _details(session, edited)
+    yield from _times(session)
     yield from _rows(session)
 
 
@@ -73,6 +76,20 @@ def _details(session: Session, edited: set[int]) -> Iterator[Discrepancy]:
     for index in session.scalars(orphans):
         if index not in edited:
             yield about_entry(What.MISSING_ENTRY, index)
+
+
+def _times(session: Session) -> Iterator[Discrepancy]:
+    """Name the entries that are older than the one before them."""
+    for index, last in running_back(_parsed(session)):
+        yield about_entry(What.TIME_RUNS_BACK, index, before=last)
+
+
+def _parsed(session: Session) -> Iterator[tuple[int, dict[str, Any]]]:
+    for index, leaf, _hash in audit_log.leaves(session):
+        try:
+            yield index, parse_leaf(leaf)
+        except UNREADABLE:
+            continue  # named already
 
 
 def _opened(session: Session, index: int, leaf: bytes) -> Iterator[Discrepancy]:

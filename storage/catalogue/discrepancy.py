@@ -21,6 +21,7 @@ class What(StrEnum):
     EDITED_CHECKPOINT = "edited-checkpoint"
     CONTRADICTED_CHECKPOINT = "contradicted-checkpoint"
     EDITED_TILE = "edited-tile"
+    TIME_RUNS_BACK = "time-runs-back"
     ROLLBACK = "rollback"
 
 

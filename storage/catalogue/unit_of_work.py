@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from sqlalchemy import event, inspect
@@ -25,10 +25,12 @@ from storage.catalogue.discrepancy import Discrepancy
 from storage.catalogue.duty_basis import Concern, concerns, raise_versions
 from storage.catalogue.log_tables import LogLeafRow
 from storage.catalogue.table_version import find_version, upgrade_tables
+from storage.custody import log_time
 from storage.custody.checkpoint import Checkpoint
-from storage.custody.event import SALT_SIZE, SYSTEM, Event, Outcome, PremisType
-from storage.custody.subjects import INTEGRITY, continued, named
-from storage.errors import CustodyError, LiuhenError, TextError
+from storage.custody.event import SALT_SIZE, SYSTEM, Event, Outcome, PremisType, timestamp
+from storage.custody.log_time import SKEW
+from storage.custody.subjects import CLOCK, INTEGRITY, continued, named
+from storage.errors import ConflictError, CustodyError, LiuhenError, LogClockError, TextError
 from storage.recording import new_recording_id
 
 View = Session  # a consistent view of the catalogue, as `Catalogue.read` gives it
@@ -84,7 +86,10 @@ class UnitOfWork:
         last_head: Callable[[], Checkpoint | None] = no_head,
     ) -> None:
         self.session = session
+        self._floor = custody_log.LogReader(session).last_at
         self.at = at
+        if self._floor is not None and timedelta() < self._floor - at <= SKEW:
+            self.at = self._floor
         self.last_head = last_head
         self._entropy = entropy
         self._log = custody_log.LogWriter(session)
@@ -120,7 +125,10 @@ class UnitOfWork:
         The state of each row after the act goes into the event's details, under `rows`. The entry
         continues the chains of its subject, of those that its rows are about, and of `chains`; it
         names the heads of those that its rows name, and of `heads` (custody/subjects.py).
+        Raises: LogClockError when our clock is behind the last entry's.
         """
+        if self._floor is not None and event.at < self._floor:
+            raise LogClockError(last=timestamp(self._floor), now=timestamp(event.at))
         self.session.flush()
         details = dict(event.details)
         if rows:
@@ -149,6 +157,27 @@ class UnitOfWork:
         """Append an entry for an act of this moment; see `log`."""
         event = Event(act, kind, self.at, actor, subject, outcome, details)
         return self.log(event, *rows, chains=chains, heads=heads)
+
+    def accept_clock(self, reason: str, *, actor: str) -> int:
+        """Let the log go on by our clock, though its last entry is from later; return the entry.
+
+        Raises: ConflictError when no reason is given, or our clock is not behind.
+        """
+        before = self._floor
+        if not reason.strip():
+            raise ConflictError(problem="no reason given")
+        if before is None or before <= self.at:
+            raise ConflictError(problem="the clock is not behind the log")
+        self._floor = None
+        return self.record(
+            log_time.ACT,
+            PremisType.METADATA_MODIFICATION,
+            actor=actor,
+            subject=CLOCK,
+            before=timestamp(before),
+            now=timestamp(self.at),
+            reason=reason,
+        )
 
     def finish(self) -> None:
         """Write the entries into the log.

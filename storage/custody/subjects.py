@@ -10,6 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 RULEBOOK = "rulebook:office"  # the rules by which this office judges, in whatever edition
+CLOCK = "system:clock"  # by which clock the log goes on after one ran ahead
+ALWAYS_CARRIED = frozenset({RULEBOOK, CLOCK})  # every bundle has these chains
 INTEGRITY = "system:integrity"  # the office's own state: checks of it all, and alarms
 _A_CASES_OWN = ("case", "action")
 State = Mapping[str, Any]  # a row as entries hold it: its columns by name

@@ -10,6 +10,7 @@ from policies.stages import Stage
 from storage.catalogue import case_facts, cases, people
 from storage.catalogue.keyset import keyed
 from storage.catalogue.tables import CaseRow, SourceRow
+from tests import clocks
 from tests.many_recordings import plans
 
 WHO = "person:p1"
@@ -23,7 +24,8 @@ def opened(catalogue, office, clock):
 
     def act(*, at=None):
         if at is not None:
-            clock.now = at - timedelta(seconds=1)
+            clock.now = at - timedelta(seconds=2)
+            clocks.accept(catalogue)
         with catalogue.write() as uow:
             row = cases.open_case(
                 uow,
