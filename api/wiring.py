@@ -406,10 +406,18 @@ class Office:
         catalogue = open_catalogue(settings)
         try:
             look_at_home(settings, catalogue).require_office()
-            return cls._over(catalogue, settings, on_step)
+            office = cls._over(catalogue, settings, on_step)
+            if not moved:
+                office.log_rules()
         except BaseException:
             catalogue.close()
             raise
+        return office
+
+    def log_rules(self) -> None:
+        """Have the log know by which rules is judged from now on, and hold its chains."""
+        begin_chains(self.catalogue)
+        log_rulebook(self.catalogue, self.rulebook)
 
     @classmethod
     def begin(cls, settings: Settings, on_step: Step = _silent) -> "Office":
@@ -433,9 +441,7 @@ class Office:
         log = ring.verifying("log")
         state = home / "log-signer" / "head"
         signer = LogSigner(ring.signing("log"), log.name, state, log.former)
-        begin_chains(catalogue)
         rulebook = load(settings.rulebook or SHIPPED, settings.county)
-        log_rulebook(catalogue, rulebook)
         centre = LocalCentre(
             catalogue=catalogue,
             objects=objects,
@@ -671,6 +677,7 @@ def found(
     office = Office.begin(settings)
     if not office.signer.begun:
         office.signer.begin(clock())
+    office.log_rules()
     _add_own_station(office)
     return office
 

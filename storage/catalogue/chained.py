@@ -38,13 +38,13 @@ def begin_chains(catalogue: Catalogue) -> None:
     """Tie together what a log of version 1 left apart: each case, its actions and their footage.
 
     Done once, when a log gets its first entries of version 2; what came before is told in one
-    digest for each subject (`custody/chain.py`). A log that has begun so is left alone.
+    digest for each subject (`custody/chain.py`). A log that has begun is left alone.
     """
     with catalogue.read() as session:
-        if LogReader(session).chain_entries([BEGUN])[BEGUN]:
+        if _has_begun(session):
             return
     with catalogue.write() as uow:
-        if LogReader(uow.session).chain_entries([BEGUN])[BEGUN]:
+        if _has_begun(uow.session):
             return
         size = uow.next_index
         for case_id in uow.session.scalars(select(CaseRow.id).order_by(CaseRow.id)).all():
@@ -64,6 +64,14 @@ def begin_chains(catalogue: Catalogue) -> None:
             subject=BEGUN,
             size=size,
         )
+
+
+def _has_begun(session: Session) -> bool:
+    """Tell whether the chains have begun: the log is new, or said so."""
+    log = LogReader(session)
+    if log.size == 0 or log.chain_entries([BEGUN])[BEGUN]:
+        return True
+    return bool(parse_leaf(log.leaf(0).encode())["v"] > 1)
 
 
 def _parts(session: Session, case_id: str) -> Iterator[list[str]]:

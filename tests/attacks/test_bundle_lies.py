@@ -44,11 +44,13 @@ def test_signed_again_and_nothing_changed_it_verifies(lying, desk):
     assert report.passed, report.lines()
 
 
-ALWAYS = [lie for lie in LIES if lie.check == "chains"][:3]
+BY_NAME = {lie.name: lie for lie in LIES}
+ALWAYS = [lie.name for lie in LIES if lie.check == "chains"][:3]
 
 
-@pytest.mark.parametrize("lie", sample(LIES, ALWAYS, 9), ids=lambda lie: lie.name)
-def test_a_lie_is_named_at_its_level(lie, lying, desk):
+@pytest.mark.parametrize("name", sample(BY_NAME, ALWAYS, 9))
+def test_a_lie_is_named_at_its_level(name, lying, desk):
+    lie = BY_NAME[name]
     lie.tell(lying)
     report = verify(lying.sign(), desk.office.settings.keys)
     failed = {(check.level, check.name) for check in report.checks if not check.passed}
