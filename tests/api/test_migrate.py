@@ -8,7 +8,7 @@ from api import migrate as module
 from api.migrate import migrate
 from api.settings import Settings
 from api.whole_check import orphans, whole_check
-from api.wiring import MovedError, Office
+from api.wiring import MovedError, Office, with_record
 from storage.catalogue import recordings
 from storage.catalogue.custody_log import LogReader
 from storage.errors import ConflictError, NoOfficeError
