@@ -179,12 +179,12 @@ class LogReader:
     def chain_heads(self, subjects: Iterable[str]) -> dict[str, ChainHead]:
         """Return where the chains of some subjects end; of one that has none, the empty head."""
         wanted = sorted(set(subjects))
-        found = dict.fromkeys(wanted, EMPTY)
+        found, row = dict.fromkeys(wanted, EMPTY), LogChainRow
         for first in range(0, len(wanted), _AT_ONCE):
             some = wanted[first : first + _AT_ONCE]
-            rows = select(LogChainRow).where(LogChainRow.subject.in_(some))
-            for row in self._session.scalars(rows):
-                found[row.subject] = ChainHead(row.count, row.digest)
+            rows = select(row.subject, row.count, row.digest).where(row.subject.in_(some))
+            for subject, count, digest in self._session.execute(rows):
+                found[subject] = ChainHead(count, digest)
         return found
 
     def chain_entries(self, subjects: Iterable[str]) -> dict[str, list[int]]:
