@@ -361,11 +361,7 @@ class Station:
         here = {(one.path, one.size, one.mtime_ns, one.stamp) for one in census.files}
         if docking.source is not None and here and here <= docking.settled.keys():
             return replace(volume, identity=docking.source)  # found out at an earlier look
-        before = {
-            source
-            for item in census.files
-            for source in self.journal.sources_of(bay.name, item.path, item.size, item.mtime_ns)
-        }
+        before = self.journal.sources_of(bay.name, {version[:3] for version in here})
         return replace(volume, identity=before.pop()) if len(before) == 1 else volume
 
     def _conclude(self, progress: Progress, results: list[Result]) -> None:
