@@ -318,8 +318,7 @@ def look(settings: Settings) -> dict[str, Any]:
     now = CentreClock(clock, time.monotonic, home / "centre-clock.json")
     journal = Journal(JournalStore(home / "station.db"), now)
     try:
-        waiting = journal.in_state(State.SEALED)
-        away = next((entry.reason for entry in waiting if entry.reason), None)
+        away = next(iter(journal.reasons_in(State.SEALED)), None)
         bays = [
             {
                 "name": bay.name,
@@ -356,7 +355,7 @@ def spool_of(journal: Journal, spool: Spool, now: CentreClock, away: str | None)
         alarms.append("overdue")
     if abs(now.offset) > _CLOCK_OFF:
         alarms.append("clock")
-    if any(entry.reason == DAMAGED for entry in journal.in_state(State.SEALED)):
+    if DAMAGED in journal.reasons_in(State.SEALED):
         alarms.append(DAMAGED)
     if away is not None:
         alarms.append(away)
