@@ -61,12 +61,21 @@ def export(
     originals = {} if sealed else {row.id: _original(service, visitor, row) for row in rows}
     with office.catalogue.write() as uow:
         subjects = chained.belonging_to(uow.session, case.id) | {ORIGIN_SUBJECT, RULEBOOK}
+        *earlier, last = chained.in_entries(subjects)
+        for some in earlier:
+            uow.record(
+                "bundle.heads",
+                PremisType.INFORMATION_PACKAGE_CREATION,
+                actor=visitor.actor,
+                subject=f"case:{case.id}",
+                heads=some,
+            )
         export = uow.record(
             "bundle.export",
             PremisType.INFORMATION_PACKAGE_CREATION,
             actor=visitor.actor,
             subject=f"case:{case.id}",
-            heads=subjects,
+            heads=last,
             recordings=[row.id for row in rows],
             sealed=sealed,
             **judged_by(office.rulebook),
