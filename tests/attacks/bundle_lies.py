@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from policies.rulebook import load
+from storage.digest import Digest
+from storage.record import RECEIPT_DOMAIN, RECORD_DOMAIN
 from tests.attacks.dishonest_centre import LyingBundle
 
 
@@ -148,6 +150,30 @@ def _swap_originals(bundle: LyingBundle) -> None:
     bundle.put(str(files[1].relative_to(bundle.data)), one)
 
 
+def _doctored(bundle: LyingBundle) -> None:
+    """Change a recording, seal it anew by its station's key, receipt it anew by the centre's."""
+    at = f"recordings/{_recording(bundle)}"
+    (original,) = (bundle.data / at / "original").iterdir()
+    data = bytearray(original.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 100] = bytes(100)
+    bundle.put(str(original.relative_to(bundle.data)), bytes(data))
+    record = bundle.json(f"{at}/record.json")["body"]
+    record["digests"]["sha-256"] = Digest.of(bytes(data)).hex
+    signed = bundle.put_signed(f"{at}/record", RECORD_DOMAIN, record)
+    receipt = bundle.json(f"{at}/receipt.json")["body"]
+    receipt |= {"record": str(Digest.of(signed)), "original": str(Digest.of(bytes(data)))}
+    bundle.put_signed(f"{at}/receipt", RECEIPT_DOMAIN, receipt)
+
+
+def _moved_by_its_station(bundle: LyingBundle) -> None:
+    at = f"recordings/{_recording(bundle)}"
+    record = bundle.json(f"{at}/record.json")["body"]
+    record["clocks"]["file_start"] = "2026-11-20T00:00:00+00:00"
+    signed = bundle.put_signed(f"{at}/record", RECORD_DOMAIN, record)
+    receipt = bundle.json(f"{at}/receipt.json")["body"]
+    bundle.put_signed(f"{at}/receipt", RECEIPT_DOMAIN, receipt | {"record": str(Digest.of(signed))})
+
+
 def _swap_receipts(bundle: LyingBundle) -> None:
     first, second = bundle.recordings()[:2]
     for part in ("json", "message", "ed25519"):
@@ -235,6 +261,8 @@ LIES = (
     ),
     Lie("findings", "one left out", 3, "findings", _findings, held_before=True),
     Lie("original", "two swapped", 1, "records", _swap_originals, held_before=True),
+    Lie("original", "doctored, sealed and receipted anew", 2, "states", _doctored),
+    Lie("record", "its file's time moved, signed anew", 2, "states", _moved_by_its_station),
     Lie("receipt", "two swapped", 1, "receipts", _swap_receipts, held_before=True),
     Lie("checkpoint", "an older one", 1, "log", _older_checkpoint, held_before=True),
 )

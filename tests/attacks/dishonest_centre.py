@@ -13,16 +13,19 @@ from typing import Any
 from storage import canonical
 from storage.bundle.bag import MANIFEST, TAG_MANIFEST, digest_of
 from storage.bundle.write import BUNDLE_DOMAIN, detached
+from storage.record import RECORD_DOMAIN
 from storage.signing import SigningKey, sign_document
 
 
 class LyingBundle:
-    """A copy of a bundle in the hands of somebody with the centre's key."""
+    """A copy of a bundle in the hands of somebody with the centre's key, or the station's too."""
 
-    def __init__(self, bundle: Path, copy: Path, centre: SigningKey) -> None:
+    def __init__(
+        self, bundle: Path, copy: Path, centre: SigningKey, station: SigningKey | None = None
+    ) -> None:
         shutil.copytree(bundle, copy, copy_function=os.link)
         self.root, self.data = copy, copy / "data"
-        self._centre = centre
+        self._centre, self._station = centre, station
 
     def put(self, path: str, data: bytes) -> None:
         """Write a file below `data/` anew; the bundle that it was copied from keeps its own."""
@@ -59,6 +62,16 @@ class LyingBundle:
     def remove(self, path: str) -> None:
         target = self.data / path
         shutil.rmtree(target) if target.is_dir() else target.unlink()
+
+    def put_signed(self, path: str, domain: str, body: Any) -> bytes:
+        """Write a record or a receipt anew, signed by whose it is, with its copies."""
+        signer = self._station if domain == RECORD_DOMAIN else self._centre
+        assert signer is not None
+        signed = sign_document(signer, domain, body)
+        message, signature = detached(signed, domain)
+        for name, data in (("json", signed), ("message", message), ("ed25519", signature)):
+            self.put(f"{path}.{name}", data)
+        return signed
 
     def recordings(self) -> list[str]:
         return sorted(path.name for path in (self.data / "recordings").iterdir())
