@@ -17,7 +17,7 @@ from uuid import UUID
 from ingest.journal import RECEIPTED, Entry, State
 from ingest.remote_centre import RemoteCentre
 from ingest.station import Station
-from storage.errors import LiuhenError
+from storage.errors import LiuhenError, LogContradictedError
 from storage.recording import RecordingId
 
 _REFUSED_AGAIN = timedelta(minutes=30)
@@ -26,6 +26,7 @@ _READ_AGAIN = timedelta(days=1)
 _FAILING = "centre-failing"  # of this one recording, as far as anybody knows
 DAMAGED = "spool-damaged"
 _ENROLMENT = "enrolment-"
+LOG_ALARMS = frozenset({"log-rolled-back", "log-forked", "log-unproven"})
 
 
 @dataclass(slots=True)
@@ -58,13 +59,14 @@ class Delivery:
         tally = Tally()
         self._clean()
         self._read_one_again()
+        self._look_at_log(tally)
         waiting = self._due(self.station.journal.ids_in(State.SEALED))
         with ThreadPoolExecutor(self.streams) as pool:
             for accessioned in pool.map(lambda number: self._one(number, tally), waiting):
                 tally.accessioned += accessioned is True
                 tally.refused += accessioned is False
         tally.waiting = len(self.station.journal.ids_in(State.SEALED))
-        if tally.away is None:
+        if tally.away is None or tally.away in LOG_ALARMS:  # the log itself is to hear of it
             self._notes(tally)
         return tally
 
@@ -83,8 +85,13 @@ class Delivery:
         except LiuhenError as error:
             self.station.journal.trouble(entry, error.code)
             failing = error.code == _FAILING
-            if (error.retryable and not failing) or error.code.startswith(_ENROLMENT):
-                tally.away = error.code
+            contradicted = isinstance(error, LogContradictedError)
+            if (
+                contradicted
+                or (error.retryable and not failing)
+                or error.code.startswith(_ENROLMENT)
+            ):
+                tally.away = error.code  # so it would be of the next one
                 return None
             again = _FAILED_AGAIN if failing else _REFUSED_AGAIN
             self._refused[entry.id] = self.clock() + again
@@ -93,11 +100,20 @@ class Delivery:
         self._drop(entry.recording)
         return True
 
+    def _look_at_log(self, tally: Tally) -> None:
+        """While an alarm over the centre's log stands, ask again before anything is brought."""
+        if self.station.witness.alarm is None:
+            return
+        try:
+            self.station.witness.check()
+        except LiuhenError as error:
+            tally.away = error.code
+
     def _notes(self, tally: Tally) -> None:
         try:
             tally.notes = self.centre.send_notes()
         except LiuhenError as error:
-            tally.away = error.code
+            tally.away = tally.away or error.code
 
     def _read_one_again(self) -> None:
         """Read the payload that was not read for longest, if that was a day ago."""

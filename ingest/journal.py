@@ -6,7 +6,7 @@ where the last run stopped. A submission is one version of one file under its na
 bytes under an old key. How rows are kept is `storage/catalogue/journal.py`.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -16,7 +16,15 @@ from typing import Any
 from uuid import UUID
 
 from ingest.bay import BayState, Result
-from storage.catalogue.journal import BayRow, JournalStore, NoteRow, RequestRow, SubmissionRow
+from storage.catalogue.journal import (
+    BayRow,
+    JournalStore,
+    LogAlarmRow,
+    LogHeadRow,
+    NoteRow,
+    RequestRow,
+    SubmissionRow,
+)
 from storage.errors import ConflictError, SubmissionError
 from storage.recording import RecordingId
 
@@ -274,6 +282,31 @@ class Journal:
     def set_clock(self, seen: datetime, jumped: datetime | None) -> None:
         """Write down how the clock runs."""
         self._store.set_clock(seen.isoformat(), jumped.isoformat() if jumped else None)
+
+    def receipts(self) -> Iterator[bytes]:
+        """Yield every receipt that this station holds."""
+        return self._store.receipts()
+
+    def log_head(self) -> LogHeadRow | None:
+        """Return the newest head that this station saw of the centre's log."""
+        return self._store.log_head()
+
+    def keep_log_head(self, checkpoint: str, *, proven: bool) -> None:
+        """Keep the newest head of the centre's log, and whether the centre gives proofs."""
+        self._store.set_log_head(checkpoint, proven=proven)
+
+    def log_alarm(self) -> LogAlarmRow | None:
+        """Return the alarm over the centre's log that stands, if one does."""
+        return self._store.log_alarm()
+
+    def raise_log_alarm(self, how: str, *, seen: str, shown: str) -> None:
+        """Write down that the centre's log contradicts the head that was seen of it."""
+        began = self._clock().isoformat()
+        self._store.add_log_alarm(how=how, seen=seen, shown=shown, began=began)
+
+    def end_log_alarm(self, alarm: LogAlarmRow, reason: str | None = None) -> None:
+        """Write down that an alarm ended: the log proved itself, or a person's reason."""
+        self._store.end_log_alarm(alarm.number, self._clock().isoformat(), reason)
 
     def add_request(self, path: bytes) -> int:
         """Ask the running station to take a folder or file; return the request's number."""

@@ -47,6 +47,7 @@ from ingest.sources.profile import SourceFacts
 from ingest.sources.volume import VolumeIdentity, identify, landed, vacant
 from ingest.submission import Submission, folder_known, is_gone, open_source
 from ingest.watch import Candidate, MountGoneError, Refused, mount_id
+from ingest.witness import Witness
 from storage import canonical
 from storage.digest import Algorithm, Digest
 from storage.errors import (
@@ -56,6 +57,7 @@ from storage.errors import (
     CustodyError,
     KeyRingError,
     LiuhenError,
+    LogContradictedError,
     SignatureError,
     StorageFullError,
     StoreClockError,
@@ -64,7 +66,7 @@ from storage.errors import (
     StoreSetupError,
     SubmissionError,
 )
-from storage.record import RECORD_DOMAIN
+from storage.record import RECORD_DOMAIN, Receipt
 from storage.recording import new_recording_id
 from storage.signing import VerifyKey, sign_document, signer_of
 from storage.vault.ranges import payload_size
@@ -120,6 +122,7 @@ class Station:
     on_step: Callable[[str], None] = lambda _step: None
     listen: Callable[[Progress], None] = lambda _progress: None
     stopping: threading.Event = field(default_factory=threading.Event)  # heard at the next block
+    witness: Witness = field(init=False)
     _reckoning: Reckoning = field(init=False)
     _enumerator: Enumerator = field(default_factory=Enumerator)
     _dockings: dict[str, Docking] = field(default_factory=dict)
@@ -132,8 +135,9 @@ class Station:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        """Watch the clock that clearing counts days by."""
+        """Watch the clock that clearing counts days by, and the centre's log."""
         self._reckoning = Reckoning(self.journal, self.clock, self.monotonic)
+        self.witness = Witness(self.seal.station, self.journal, self.centre, lambda: self.log_key)
 
     def recover(self) -> None:
         """After a start: finish what was sealed, give up what was cut short before.
@@ -333,7 +337,7 @@ class Station:
         first: int,
     ) -> None:
         """Remove from the source what may go, now that everything on it was looked at."""
-        if not bay.clears:
+        if not bay.clears or self.witness.alarm is not None:
             return
         state = conclusion(results)
         for number, submission in enumerate(offered, first):
@@ -360,6 +364,8 @@ class Station:
         return replace(volume, identity=before.pop()) if len(before) == 1 else volume
 
     def _conclude(self, progress: Progress, results: list[Result]) -> None:
+        if (alarm := self.witness.alarm) is not None:  # nothing of this centre's is green now
+            results.append(Result(".", Outcome.FAILED, reason=alarm.code, facts=alarm.facts))
         state = conclusion(results)
         words = _words(state, results)
         resting = state is BayState.ACCESSIONED and not progress.worked
@@ -593,6 +599,8 @@ class Station:
         if receipt is None:
             return None
         found = verified(receipt, self.centre_key, self.log_key, digest, size)
+        if before is None and not self._log_goes_on(found):
+            return None  # its delivery will find out
         return self.journal.move(
             entry,
             State.DUPLICATE,
@@ -600,6 +608,19 @@ class Station:
             receipt=receipt,
             facts={"recording": found.recording},
         )
+
+    def _log_goes_on(self, receipt: Receipt) -> bool:
+        """Whether the centre, asked now, proves that its log leads on from this receipt's head.
+
+        Raises: LogContradictedError.
+        """
+        try:
+            self.witness.check(receipt.checkpoint)
+        except LogContradictedError:
+            raise
+        except LiuhenError:
+            return False
+        return True
 
     def _seal(self, entry: Entry, submission: Submission, taking: "FileTaking") -> Entry:
         self.centre.check_room(payload_size(submission.size))  # before anything is read
@@ -662,8 +683,9 @@ class Station:
     def deliver(self, entry: Entry) -> Entry:
         """Bring a sealed entry to the centre and keep its verified receipt.
 
-        Raises: SubmissionError(reason=journal-damaged), SignatureError, CustodyError, and as
-        `Centre.accession`.
+        The centre's log must prove that it continues the newest head that was seen of it.
+        Raises: SubmissionError(reason=journal-damaged), SignatureError, LogContradictedError,
+        CustodyError, and as `Centre.accession`.
         """
         if entry.record is None or entry.envelope is None or entry.sha256 is None:
             raise SubmissionError(reason="journal-damaged")
@@ -671,6 +693,7 @@ class Station:
         self.on_step("delivered")
         original = Digest(Algorithm.SHA256, bytes.fromhex(entry.sha256))
         found = verified(receipt, self.centre_key, self.log_key, original, entry.size)
+        self.witness.check(found.checkpoint)
         same = found.recording == str(entry.recording)
         entry = self.journal.move(
             entry,

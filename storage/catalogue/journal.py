@@ -21,6 +21,7 @@ from sqlalchemy import (
     Index,
     LargeBinary,
     String,
+    Text,
     delete,
     func,
     inspect,
@@ -117,6 +118,38 @@ class ClockRow(JournalBase):
     id: Mapped[int] = mapped_column(primary_key=True)
     seen: Mapped[str] = mapped_column(String(32))
     jumped: Mapped[str | None] = mapped_column(String(32))
+
+
+class LogHeadRow(JournalBase):
+    """The newest head of the centre's log that this station saw, as the log signed it.
+
+    `proven` says that the centre gives proofs: it ever proved that it continues a head from here.
+    """
+
+    __tablename__ = "log_head"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    checkpoint: Mapped[str] = mapped_column(Text)
+    proven: Mapped[bool]
+
+
+class LogAlarmRow(JournalBase):
+    """The centre's log contradicted the head that this station had seen; kept for ever.
+
+    Both heads as the log signed them: `shown` does not continue `seen` (empty where the centre
+    showed none). `ended` is when the log went on from `seen` after all, or when a person, for a
+    `reason`, told the station to go on.
+    """
+
+    __tablename__ = "log_alarm"
+
+    number: Mapped[int] = mapped_column(primary_key=True)
+    how: Mapped[str] = mapped_column(String(20))
+    seen: Mapped[str] = mapped_column(Text)
+    shown: Mapped[str] = mapped_column(Text)
+    began: Mapped[str] = mapped_column(String(32))
+    ended: Mapped[str | None] = mapped_column(String(32))
+    reason: Mapped[str | None] = mapped_column(String(600))
 
 
 class RequestRow(JournalBase):
@@ -370,6 +403,40 @@ class JournalStore:
         """Write down how the clock runs."""
         with self.write() as session:
             session.merge(ClockRow(id=1, seen=seen, jumped=jumped))
+
+    def receipts(self) -> Iterator[bytes]:
+        """Yield every receipt that is kept."""
+        wanted = select(SubmissionRow.receipt).where(SubmissionRow.receipt.is_not(None))
+        with self.read() as session:
+            for receipt in session.scalars(wanted.execution_options(yield_per=100)):
+                yield receipt or b""
+
+    def log_head(self) -> LogHeadRow | None:
+        """Return the newest head that was seen of the centre's log."""
+        with self.read() as session:
+            return session.get(LogHeadRow, 1)
+
+    def set_log_head(self, checkpoint: str, *, proven: bool) -> None:
+        """Keep the newest head; durable on return."""
+        with self.write() as session:
+            session.merge(LogHeadRow(id=1, checkpoint=checkpoint, proven=proven))
+
+    def log_alarm(self) -> LogAlarmRow | None:
+        """Return the alarm that stands, if one does."""
+        wanted = select(LogAlarmRow).where(LogAlarmRow.ended.is_(None))
+        with self.read() as session:
+            return session.scalar(wanted.order_by(LogAlarmRow.number).limit(1))
+
+    def add_log_alarm(self, **columns: Any) -> None:
+        """Keep an alarm; durable on return."""
+        with self.write() as session:
+            session.add(LogAlarmRow(**columns))
+
+    def end_log_alarm(self, number: int, ended: str, reason: str | None) -> None:
+        """Write down that an alarm ended, and why."""
+        with self.write() as session:
+            row = session.get_one(LogAlarmRow, number)
+            row.ended, row.reason = ended, reason
 
     def add_request(self, path: bytes, asked: str) -> int:
         """Keep a request for the running station and return its number; durable on return."""
