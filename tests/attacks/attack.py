@@ -57,5 +57,6 @@ def every_undetected() -> list[str]:
 
 
 def _modules() -> list[Any]:
-    names = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "attack")
-    return [importlib.import_module(f"tests.attacks.{name}") for name in names]
+    names = sorted(path.stem for path in FOLDER.glob("[!_]*.py"))
+    others = [name for name in names if not name.startswith("test_")]
+    return [importlib.import_module(f"tests.attacks.{name}") for name in others]

@@ -238,3 +238,11 @@ ATTACKS = (
     _lie("receipt", "two swapped", 1, "receipts", _swap_receipts, held_before=True),
     _lie("checkpoint", "an older one", 1, "log", _older_checkpoint, held_before=True),
 )
+
+UNDETECTED = (
+    """One bundle does not show entries left off the end, or a second history told to somebody else:
+whoever has seen another head finds both (docs/spec/bundle.md section 5).""",
+    """What was never logged, and a history written anew before anybody outside saw a head.""",
+    """One bundle does not tell whether an officer was certified, who had a recorder, or which footage
+was nearby: the facts of a closing are believed in these (docs/spec/bundle.md section 3).""",
+)
