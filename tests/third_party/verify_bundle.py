@@ -23,7 +23,7 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ed25519, mldsa
 
-GUIDES = {"1e4adf5e464b828d5f8371b5ee57faf7bd2fdf119e00985735d2bfdd9c1ed095"}  # bundle.md section 1
+GUIDES = {"eda4a25056a5ef6615ca374ba7e4bd5531165d3b1dfcfdd890d4474642f341aa"}  # bundle.md section 1
 CHANGE_ORIGIN, ORIGIN, RULEBOOK = "log.change-origin", "system:log-origin", "rulebook:office"
 
 
