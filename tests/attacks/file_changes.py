@@ -131,6 +131,7 @@ ATTACKS = EACH + LISTED
 
 UNDETECTED = (
     """VERIFY.md's own commands do not see a file that was added, nor a tag file whose line in
-`tagmanifest-sha256.txt` was written anew (`bag-info.txt`, `bagit.txt`): nobody signs that list.
+`tagmanifest-sha256.txt` was written anew (`bag-info.txt`, `bagit.txt`), nor a line's end more or
+less in that list: nobody signs it.
 `liuhen verify`, and any verifier by docs/spec/bundle.md, see both.""",
 )
