@@ -12,11 +12,12 @@ from tests.office import FIRST, SECOND, Desk, dock, segment
 
 @dataclass(frozen=True, slots=True)
 class MadeBundle:
-    """A bundle's folder, the office's public keys, and the centre's own key to sign it again."""
+    """A bundle's folder, the office's public keys, and its own keys to sign it all again."""
 
     folder: Path
     keys: Path
     centre: SigningKey
+    station: SigningKey
 
     def copy(self, target: Path) -> Path:
         """Return a copy whose files are links: replace one, and never write into it."""
@@ -37,7 +38,8 @@ def export_seizure(folder: Path) -> MadeBundle:
         desk.link(action)
         assert desk.close(action).allowed
         export(desk.service, desk.visitor("zhang"), case, folder / "bag")
-        centre = desk.office.ring.signing("centre")
-        return MadeBundle(folder / "bag", desk.office.settings.keys, centre)
+        ring, settings = desk.office.ring, desk.office.settings
+        station = ring.signing(f"station-{settings.station}")
+        return MadeBundle(folder / "bag", settings.keys, ring.signing("centre"), station)
     finally:
         desk.office.close()

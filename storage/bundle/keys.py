@@ -33,7 +33,7 @@ class Keys:
         """
         try:
             own = Keys.load(folder).log
-        except (LiuhenError, OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (LiuhenError, OSError, ValueError, LookupError, TypeError, AttributeError):
             return self
         known = len(self.log.former)
         same = own.is_same_key(self.log) and own.former[:known] == self.log.former

@@ -207,6 +207,8 @@ class _Bundle:
 
     def presence(self) -> Iterator[str]:
         yield from state_check.presence(self._files, self._states())
+        if self._old():
+            yield Remark("第 1 版证据包没有监管链,整条略去的不能发现 version 1 has no chains")
 
     def states(self) -> Iterator[str]:
         states = self._states()

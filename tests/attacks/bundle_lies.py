@@ -5,6 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 from policies.rulebook import load
+from storage.digest import Digest
+from storage.record import RECEIPT_DOMAIN, RECORD_DOMAIN
 from tests.attacks.attack import Attack, Means
 from tests.attacks.dishonest_centre import LyingBundle
 
@@ -27,6 +29,11 @@ def _lie(
         do=tell,
         held_before=held_before,
     )
+
+
+def _sealed_anew(asset: str, act: str, tell: Callable[[LyingBundle], None]) -> Attack:
+    """Return an attack with the station's key, too; before, nothing compared record and log."""
+    return Attack(asset=asset, act=act, means=Means.ALL_KEYS, level=2, check="states", do=tell)
 
 
 def _recording(bundle: LyingBundle) -> str:
@@ -150,6 +157,30 @@ def _swap_originals(bundle: LyingBundle) -> None:
     bundle.put(str(files[1].relative_to(bundle.data)), one)
 
 
+def _doctored(bundle: LyingBundle) -> None:
+    """Change a recording, seal it anew by its station's key, receipt it anew by the centre's."""
+    at = f"recordings/{_recording(bundle)}"
+    (original,) = (bundle.data / at / "original").iterdir()
+    data = bytearray(original.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 100] = bytes(100)
+    bundle.put(str(original.relative_to(bundle.data)), bytes(data))
+    record = bundle.json(f"{at}/record.json")["body"]
+    record["digests"]["sha-256"] = Digest.of(bytes(data)).hex
+    signed = bundle.put_signed(f"{at}/record", RECORD_DOMAIN, record)
+    receipt = bundle.json(f"{at}/receipt.json")["body"]
+    receipt |= {"record": str(Digest.of(signed)), "original": str(Digest.of(bytes(data)))}
+    bundle.put_signed(f"{at}/receipt", RECEIPT_DOMAIN, receipt)
+
+
+def _moved_by_its_station(bundle: LyingBundle) -> None:
+    at = f"recordings/{_recording(bundle)}"
+    record = bundle.json(f"{at}/record.json")["body"]
+    record["clocks"]["file_start"] = "2026-11-20T00:00:00+00:00"
+    signed = bundle.put_signed(f"{at}/record", RECORD_DOMAIN, record)
+    receipt = bundle.json(f"{at}/receipt.json")["body"]
+    bundle.put_signed(f"{at}/receipt", RECEIPT_DOMAIN, receipt | {"record": str(Digest.of(signed))})
+
+
 def _swap_receipts(bundle: LyingBundle) -> None:
     first, second = bundle.recordings()[:2]
     for part in ("json", "message", "ed25519"):
@@ -173,18 +204,41 @@ ATTACKS = (
     _lie("recordings", "all left out with their entries", 2, "chains", _leave_out_all_recordings),
     _lie("action", "left out with its entries", 2, "chains", _leave_out_action),
     _lie("entry", "refused closing left out", 2, "chains", _leave_out("refused"), held_before=True),
-    _lie("entry", "a link left out", 2, "chains", _leave_out("exhibit.confirm")),
+    _lie("entry", "a link left out", 2, "chains", _leave_out("exhibit.confirm"), held_before=True),
     _lie("entry", "a moment left out", 2, "chains", _leave_out("moment.mark"), held_before=True),
-    _lie("entry", "a document left out", 2, "chains", _leave_out("document.enter")),
-    _lie("entry", "the opening of the case left out", 2, "chains", _leave_out("case.open")),
-    _lie("entry", "an officer's registration left out", 2, "chains", _leave_out("person.add")),
-    _lie("entry", "the export's own left out", 2, "chains", _leave_out_export),
-    _lie("entry", "the closing left unopened", 2, "chains", _close_entry),
+    _lie(
+        "entry", "a document left out", 2, "chains", _leave_out("document.enter"), held_before=True
+    ),
+    _lie(
+        "entry",
+        "the opening of the case left out",
+        2,
+        "chains",
+        _leave_out("case.open"),
+        held_before=True,
+    ),
+    _lie(
+        "entry",
+        "an officer's registration left out",
+        2,
+        "chains",
+        _leave_out("person.add"),
+        held_before=True,
+    ),
+    _lie("entry", "the export's own left out", 2, "chains", _leave_out_export, held_before=True),
+    _lie("entry", "the closing left unopened", 2, "chains", _close_entry, held_before=True),
     _lie("case.json", "other party", 2, "states", _say("case.json", party="钱某")),
     _lie("case.json", "other stage", 2, "states", _say("case.json", stage="filing")),
     _lie("case.json", "other title", 2, "states", _say("case.json", title="无")),
     _lie("case.json", "other number", 2, "states", _say("case.json", number="9号")),
-    _lie("case.json", "another case's id", 2, "chains", _say("case.json", id="0" * 32)),
+    _lie(
+        "case.json",
+        "another case's id",
+        2,
+        "chains",
+        _say("case.json", id="0" * 32),
+        held_before=True,
+    ),
     _lie("case.json", "a member that no entry has", 2, "states", _say("case.json", plea="guilty")),
     _lie("evidence list", "other officer", 2, "states", _say_of_action(officers=["王五"])),
     _lie("evidence list", "other place", 2, "states", _say_of_action(place="别处")),
@@ -201,6 +255,14 @@ ATTACKS = (
     _lie(
         "evidence list", "other recorder's officer", 2, "states", _say_of_recording(officer="王五")
     ),
+    _lie(
+        "evidence list",
+        "made by somebody else",
+        2,
+        "states",
+        _say("evidence-list.json", made_by="王五"),
+    ),
+    _lie("evidence list", "a shorter log", 2, "states", _say("evidence-list.json", entries=7)),
     _lie("evidence list", "a recording less", 2, "states", _shorten_list),
     _lie("evidence list", "another page", 3, "pages", _page),
     _lie("guide", "commands that only say OK", 1, "statement", _guide),
@@ -235,6 +297,8 @@ ATTACKS = (
     ),
     _lie("findings", "one left out", 3, "findings", _findings, held_before=True),
     _lie("original", "two swapped", 1, "records", _swap_originals, held_before=True),
+    _sealed_anew("original", "doctored, sealed and receipted anew", _doctored),
+    _sealed_anew("record", "its file's time moved, signed anew", _moved_by_its_station),
     _lie("receipt", "two swapped", 1, "receipts", _swap_receipts, held_before=True),
     _lie("checkpoint", "an older one", 1, "log", _older_checkpoint, held_before=True),
 )

@@ -14,16 +14,17 @@ from storage import canonical
 from storage.bundle.bag import MANIFEST, TAG_MANIFEST, digest_of
 from storage.bundle.write import BUNDLE_DOMAIN, detached
 from storage.custody.tree import leaf_hash, node_hash
+from storage.record import RECORD_DOMAIN
 from storage.signing import sign_document
 from tests.bundles import MadeBundle
 
 
 class LyingBundle:
-    """A copy of a bundle in the hands of somebody with the centre's key."""
+    """A copy of a bundle in the hands of somebody with the centre's key, or the station's too."""
 
     def __init__(self, made: MadeBundle, copy: Path) -> None:
         self.root, self.data = made.copy(copy), copy / "data"
-        self._centre = made.centre
+        self._centre, self._station = made.centre, made.station
 
     def put(self, path: str, data: bytes) -> None:
         """Write a file below `data/` anew; the bundle that it was copied from keeps its own."""
@@ -74,6 +75,15 @@ class LyingBundle:
     def remove(self, path: str) -> None:
         target = self.data / path
         shutil.rmtree(target) if target.is_dir() else target.unlink()
+
+    def put_signed(self, path: str, domain: str, body: Any) -> bytes:
+        """Write a record or a receipt anew, signed by whose it is, with its copies."""
+        signer = self._station if domain == RECORD_DOMAIN else self._centre
+        signed = sign_document(signer, domain, body)
+        message, signature = detached(signed, domain)
+        for name, data in (("json", signed), ("message", message), ("ed25519", signature)):
+            self.put(f"{path}.{name}", data)
+        return signed
 
     def recordings(self) -> list[str]:
         return sorted(path.name for path in (self.data / "recordings").iterdir())
