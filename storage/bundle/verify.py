@@ -34,7 +34,8 @@ from storage.signing import VerifyKey, verify_document
 # What hostile bundles make our readers raise; everything else is a defect of ours.
 _SINCE_2 = ("chains", "rulebook", "pages")  # what bundles of version 1 do not hold
 _PLAIN = ("checkpoint.message", "checkpoint.ed25519")
-_BAD = (LiuhenError, RuleError, OSError, ValueError, LookupError, TypeError, AttributeError)
+_WRONG_VALUES = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
+_BAD = (LiuhenError, RuleError, OSError, RecursionError, *_WRONG_VALUES)
 
 
 def verify(root: Path, trusted: Path | None = None) -> Report:

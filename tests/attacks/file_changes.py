@@ -130,7 +130,7 @@ LISTED = (
 ATTACKS = EACH + LISTED
 
 UNDETECTED = (
-    """VERIFY.md's own commands do not see a file that was added, nor a tag file whose line in
-`tagmanifest-sha256.txt` was written anew (`bag-info.txt`, `bagit.txt`): nobody signs that list.
+    """VERIFY.md's own commands do not see a file that was added and listed nowhere, nor `bag-info.txt`
+or `bagit.txt` changed with its line in `tagmanifest-sha256.txt`: nobody signs that list.
 `liuhen verify`, and any verifier by docs/spec/bundle.md, see both.""",
 )

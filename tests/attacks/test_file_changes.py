@@ -14,7 +14,6 @@ from tests.third_party.test_verify_bundle import refused
 FILES = 52  # of the bundle: the matrix below is collected before the bundle is made
 MATRIX = [f"{act} {n}" for act in CHANGES for n in range(FILES)]
 LISTED_BY_NAME = {one.name: one for one in LISTED}
-UNSEEN_BY_THE_GUIDE = {"add beside"}
 _STEP = re.compile(r"^```(sh|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -39,7 +38,7 @@ def test_unchanged_the_bundle_passes_by_the_guide(seizure_bundle):
     assert guide_passes(seizure_bundle.folder)
 
 
-@pytest.mark.parametrize("case", sample(MATRIX, [], 10))
+@pytest.mark.parametrize("case", sample(MATRIX, [], 6))
 def test_no_file_is_changed_unseen(case, files, seizure_bundle, tmp_path):
     act, _, n = case.rpartition(" ")
     root = seizure_bundle.copy(tmp_path / "copy")
@@ -47,7 +46,16 @@ def test_no_file_is_changed_unseen(case, files, seizure_bundle, tmp_path):
     assert not verify(root, seizure_bundle.keys).passed, files[int(n)]
     levels, said = refused(root, seizure_bundle.keys)
     assert 1 in levels, said
-    assert guide_passes(root) == (act in UNSEEN_BY_THE_GUIDE), files[int(n)]
+    assert guide_passes(root) == (act == "add beside"), files[int(n)]
+
+
+def test_json_without_end_is_refused_and_breaks_nothing(seizure_bundle, tmp_path):
+    root = seizure_bundle.copy(tmp_path / "copy")
+    for path in sorted(root.rglob("*.json*")):
+        path.unlink()
+        path.write_bytes(b"[" * 200_000)
+    assert not verify(root, seizure_bundle.keys).passed
+    assert 1 in refused(root, seizure_bundle.keys)[0]
 
 
 @pytest.mark.parametrize("name", LISTED_BY_NAME)
