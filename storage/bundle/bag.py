@@ -16,6 +16,7 @@ from storage.durable import sync_folder
 MANIFEST = "manifest-sha256.txt"
 TAG_MANIFEST = "tagmanifest-sha256.txt"
 DECLARATION = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
+TAGS = {"bagit.txt", "bag-info.txt", MANIFEST, "bundle.json", "bundle.message", "bundle.ed25519"}
 MAX_FILES = 100_000
 _LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 _APPLE = "._"  # and below `__MACOSX`
@@ -55,9 +56,7 @@ class BagWriter:
 
     def manifest(self, info: Mapping[str, str]) -> str:
         """Write bag-info and the payload manifest; return the manifest's SHA-256 as hex."""
-        oxum = {"Payload-Oxum": f"{self._octets}.{len(self._payload)}"}
-        lines = "".join(f"{name}: {value}\n" for name, value in {**info, **oxum}.items())
-        self.put("bag-info.txt", [lines.encode()])
+        self.put("bag-info.txt", [bag_info(info, self._octets, len(self._payload))])
         return self.put(MANIFEST, [_manifest(self._payload)])
 
     def close(self) -> None:
@@ -66,15 +65,36 @@ class BagWriter:
         sync_folder(self._root)
 
 
+def bag_info(info: Mapping[str, str], octets: int, files: int) -> bytes:
+    """Return the text of `bag-info.txt`: one line for each member, then the payload's size."""
+    told = {**info, "Payload-Oxum": f"{octets}.{files}"}
+    return "".join(f"{name}: {' '.join(told[name].split())}\n" for name in told).encode()
+
+
+def payload_size(root: Path) -> tuple[int, int]:
+    """Return the octets and the number of the payload's files. Raises: OSError, ValueError."""
+    listed = _read_manifest(root / MANIFEST)
+    return sum((root / path).stat().st_size for path in listed), len(listed)
+
+
 def problems(root: Path) -> Iterator[str]:
     """Yield what is wrong with a bag, by path; nothing when every byte is as listed."""
-    listed: dict[str, str] = {}
-    for name in (MANIFEST, TAG_MANIFEST):
-        try:
-            listed |= _read_manifest(root / name)
-        except (OSError, ValueError):
-            yield f"{name}: unreadable"
-            return
+    try:
+        payload, tags = (_read_manifest(root / name) for name in (MANIFEST, TAG_MANIFEST))
+        declared = (root / "bagit.txt").read_bytes()
+    except (OSError, ValueError) as error:
+        yield f"unreadable: {error}"
+        return
+    if declared != DECLARATION.encode():
+        yield "bagit.txt: another declaration"
+    yield from (f"{path}: beside the bag" for path in sorted(set(tags) - TAGS))
+    strange = sorted(path for path in payload if not path.startswith("data/"))
+    yield from (f"{path}: a tag file among the payload" for path in strange)
+    yield from _unlike(root, payload | tags)
+
+
+def _unlike(root: Path, listed: Mapping[str, str]) -> Iterator[str]:
+    """Yield which files are not the listed ones."""
     found = set()
     for path in _files(root):
         if path.startswith("!"):
@@ -123,13 +143,17 @@ def _manifest(digests: Mapping[str, str]) -> bytes:
 def _read_manifest(path: Path) -> dict[str, str]:
     if path.is_symlink() or path.stat().st_size > _MAX_MANIFEST:
         raise ValueError(path.name)
+    data = path.read_bytes()
     digests = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in data.decode().split("\n"):
         digest, _, name = line.partition("  ")
         parts = PurePosixPath(name).parts
-        if not name or ".." in parts or PurePosixPath(name).is_absolute():
-            raise ValueError(name)
-        digests[name] = digest
+        if ".." in parts or PurePosixPath(name).is_absolute():
+            raise ValueError(f"{path.name}: {name}")
+        if name:
+            digests[name] = digest
+    if _manifest(digests) != data:
+        raise ValueError(f"{path.name}: not as a manifest is written here")
     return digests
 
 

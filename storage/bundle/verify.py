@@ -19,14 +19,14 @@ from policies.facts import ActionFacts
 from policies.rulebook import RuleError, load
 from storage import canonical
 from storage.bundle import chain_check, key_check, log_check, state_check, verdict_check
-from storage.bundle.bag import MANIFEST, digest_of, problems
+from storage.bundle.bag import MANIFEST, bag_info, digest_of, payload_size, problems
 from storage.bundle.evidence_list import Judged, evidence_list
 from storage.bundle.facts_check import against_log, against_records
 from storage.bundle.keys import Anchors, Keys
 from storage.bundle.reading import BundleFiles
 from storage.bundle.report import ANCHORS, Check, Remark, Report
 from storage.bundle.states import States
-from storage.bundle.write import BUNDLE_DOMAIN, BUNDLE_VERSION, GUIDE, detached, pem
+from storage.bundle.write import BUNDLE_DOMAIN, BUNDLE_VERSION, GUIDE, about_bag, detached, pem
 from storage.custody.checkpoint import plain_signature
 from storage.errors import LiuhenError
 from storage.fingerprint import read_fingerprint
@@ -178,6 +178,9 @@ class _Bundle:
             yield "custody/checkpoint: not the one that was signed"
         if body["case"] != files.case()["id"]:
             yield "case.json: another case"
+        info = about_bag(files.case(), body["made_at"], body["software"])
+        if (files.root / "bag-info.txt").read_bytes() != bag_info(info, *payload_size(files.root)):
+            yield "bag-info.txt: not what statement and case make"
         if body["v"] != 1:
             yield from _detached(files.root, "bundle", BUNDLE_DOMAIN)
             yield from self._beside()
@@ -252,6 +255,8 @@ class _Bundle:
 
     def presence(self) -> Iterator[str]:
         yield from state_check.presence(self._files, self._states())
+        if self._old():
+            yield Remark("第 1 版证据包没有监管链,整条略去的不能发现 version 1 has no chains")
 
     def states(self) -> Iterator[str]:
         states = self._states()

@@ -15,7 +15,7 @@ from storage.custody.event import SYSTEM, PremisType, parse_leaf
 from storage.custody.subjects import belonging, touched
 
 BEGUN = "system:log-chains"
-_AT_ONCE = 200  # subjects in one entry: a leaf has 65,535 bytes, and a head takes 130
+AT_ONCE = 200  # subjects in one entry: a leaf has 65,535 bytes, and a head takes 130
 
 
 def belonging_to(session: Session, case_id: str) -> set[str]:
@@ -32,6 +32,12 @@ def belonging_to(session: Session, case_id: str) -> set[str]:
         return {subject: [entries[one] for one in indexes] for subject, indexes in places.items()}
 
     return belonging(f"case:{case_id}", touched_by)
+
+
+def in_entries(subjects: Collection[str]) -> list[list[str]]:
+    """Return the subjects in as many parts as entries have room for; one at least."""
+    listed = sorted(subjects)
+    return [listed[n : n + AT_ONCE] for n in range(0, max(len(listed), 1), AT_ONCE)]
 
 
 def begin_chains(catalogue: Catalogue) -> None:
@@ -80,5 +86,5 @@ def _parts(session: Session, case_id: str) -> Iterator[list[str]]:
     for action in sorted(actions):
         linked = select(ExhibitRow.recording_id).where(ExhibitRow.action_id == action).distinct()
         found = [f"recording:{one}" for one in sorted(session.scalars(linked))]
-        for first in range(0, max(len(found), 1), _AT_ONCE):
-            yield [f"action:{action}", *found[first : first + _AT_ONCE]]
+        for some in in_entries(found):
+            yield [f"action:{action}", *some]
