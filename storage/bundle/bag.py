@@ -87,14 +87,8 @@ def problems(root: Path) -> Iterator[str]:
         return
     if declared != DECLARATION.encode():
         yield "bagit.txt: another declaration"
-    yield from (f"{path}: beside the bag" for path in sorted(set(tags) - TAGS))
-    strange = sorted(path for path in payload if not path.startswith("data/"))
-    yield from (f"{path}: a tag file among the payload" for path in strange)
-    yield from _unlike(root, payload | tags)
-
-
-def _unlike(root: Path, listed: Mapping[str, str]) -> Iterator[str]:
-    """Yield which files are not the listed ones."""
+    yield from _misplaced(payload, tags)
+    listed = payload | tags
     found = set()
     for path in _files(root):
         if path.startswith("!"):
@@ -108,6 +102,14 @@ def _unlike(root: Path, listed: Mapping[str, str]) -> Iterator[str]:
             yield f"{path}: missing"
         elif digest_of(root / path) != expected:
             yield f"{path}: changed"
+
+
+def _misplaced(payload: Iterable[str], tags: Iterable[str]) -> Iterator[str]:
+    """Yield what the other manifest should list: nobody signs the one of tag files."""
+    for path in sorted(set(tags) - TAGS):
+        yield f"{path}: not a tag file of a bundle"
+    for path in sorted(path for path in payload if not path.startswith("data/")):
+        yield f"{path}: a tag file among the payload"
 
 
 def is_litter(path: str) -> bool:

@@ -16,7 +16,7 @@ from storage.fingerprint import grouped
 from storage.signing import VerifyKey
 from storage.vault.keys import SealKey
 
-UNREADABLE = (LiuhenError, OSError, ValueError, KeyError, TypeError, AttributeError)
+UNREADABLE = (LiuhenError, OSError, ValueError, LookupError, TypeError, AttributeError)
 _CENTRE, _LOG, _STATION = "centre", "log", "station"
 _ZH = {_CENTRE: "中心", _LOG: "日志", _STATION: "采集站"}
 

@@ -36,7 +36,7 @@ from storage.signing import VerifyKey, signer_of, verify_document
 # What hostile bundles make our readers raise; everything else is a defect of ours.
 _SINCE_2 = ("chains", "keys", "rulebook", "pages")  # what bundles of version 1 do not hold
 _PLAIN = ("checkpoint.message", "checkpoint.ed25519")
-_BAD = (LiuhenError, RuleError, OSError, ValueError, KeyError, TypeError, AttributeError)
+_BAD = (LiuhenError, RuleError, OSError, ValueError, LookupError, TypeError, AttributeError)
 
 
 def verify(root: Path, anchors: Anchors | Path | None = None, beside: Iterable[str] = ()) -> Report:

@@ -57,6 +57,6 @@ def every_undetected() -> list[str]:
 
 
 def _modules() -> list[Any]:
-    files = (path.stem for path in FOLDER.glob("*.py"))
-    names = sorted(one for one in files if not one.startswith("test_") and one != "listing")
-    return [importlib.import_module(f"tests.attacks.{name}") for name in names]
+    names = sorted(path.stem for path in FOLDER.glob("[!_]*.py"))
+    others = [name for name in names if not name.startswith("test_")]
+    return [importlib.import_module(f"tests.attacks.{name}") for name in others]

@@ -304,15 +304,9 @@ ATTACKS = (
 )
 
 UNDETECTED = (
-    (
-        "An export whose entry names heads of before, so that entries are left off the end of "
-        "chains: one bundle alone verifies. Both are signed; whoever walks the whole log finds two "
-        "entries of one number, or an export that names what was not so."
-    ),
-    (
-        "A second history, told to somebody else, or a log rewritten from its beginning before "
-        "anybody outside saw a head."
-    ),
-    "Rows that were changed past the program and put back before any act rested on them.",
-    "Reading with the vault's private key, past the program, while that key is online.",
+    """One bundle does not show entries left off the end, or a second history told to somebody else:
+whoever has seen another head finds both (docs/spec/bundle.md section 5).""",
+    """What was never logged, and a history written anew before anybody outside saw a head.""",
+    """One bundle does not tell whether an officer was certified, who had a recorder, or which footage
+was nearby: the facts of a closing are believed in these (docs/spec/bundle.md section 3).""",
 )

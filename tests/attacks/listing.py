@@ -1,37 +1,40 @@
-"""docs/ATTACKS.md, made of the attacks themselves: `python -m tests.attacks.listing` writes it."""
+"""docs/ATTACKS.md, made of the attacks as data: `python -m tests.attacks.listing` writes it."""
 
 from pathlib import Path
 
 from tests.attacks.attack import Attack, every_attack, every_undetected
 
 PAGE = Path(__file__).parents[2] / "docs" / "ATTACKS.md"
-_HEAD = """# Attacks
+_HEAD = """# Attacks, and who names them
 
-Made by `make attacks`, which carries each of them out on a real office or its bundle and fails when one is not named.
-Each has a control: the same thing, put together or signed again with nothing changed, passes. *Level* is that of
-[spec/bundle.md](spec/bundle.md); *8c2c158* tells whether the edition that outsiders attacked first named it.
+Made by `make attacks`, which carries each of them out, and a control that passes unattacked; `make test` runs a sample.
+What is attacked, what is done to it, with what in hand; at which level of [bundle.md](spec/bundle.md), and by which check,
+it is named (`-`: no bundle shows it, the named check does); and whether commit 8c2c158, where the trials began, held.
 
-| what is attacked | what is done | with | level | named by | 8c2c158 |
+{count} attacks; 8c2c158 named {before} of them.
+
+| asset | act | with | level | named by | held on 8c2c158 |
 |---|---|---|---|---|---|
-"""
-_UNDETECTED = """
-## What stays undetected
-
 """
 
 
 def page() -> str:
-    """Return the page."""
-    rows = "".join(_row(one) for one in every_attack())
-    rest = "".join(f"- {one}\n" for one in every_undetected())
-    return f"{_HEAD}{rows}{_UNDETECTED}{rest}"
+    """Return the text of docs/ATTACKS.md."""
+    attacks = every_attack()
+    before = sum(one.held_before for one in attacks)
+    rows = "".join(map(_row, attacks))
+    told = "".join(f"- {' '.join(one.split())}\n" for one in every_undetected())
+    return (
+        _HEAD.format(count=len(attacks), before=before)
+        + rows
+        + f"\n## What stays undetected\n\n{told}"
+    )
 
 
 def _row(one: Attack) -> str:
     level = "-" if one.level is None else f"L{one.level}"
-    before = "named" if one.held_before else "passed"
-    cells = (one.asset, one.act, one.means.value, level, one.check, before)
-    return f"| {' | '.join(cells)} |\n"
+    held = "yes" if one.held_before else "no"
+    return f"| {one.asset} | {one.act} | {one.means} | {level} | {one.check} | {held} |\n"
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ed25519, mldsa
 
-GUIDES = {"9279d2d647f205c73bbafabde9bc869e6ab1cce4745c80ad2e2c58ca65c9e55b"}  # bundle.md section 1
+GUIDES = {"f9607bc009d01cca1601102f2dc6c9843b17d1ca4beab6ffe304c690b88de10b"}  # bundle.md section 1
 # What computers add beside a bundle.
 LITTER = re.compile(r"\.DS_Store|Thumbs\.db|desktop\.ini|\._[^/]*|__MACOSX/(?:[^/]+/)*\._[^/]*")
 CHANGE_ORIGIN, ORIGIN, RULEBOOK = "log.change-origin", "system:log-origin", "rulebook:office"
@@ -487,7 +487,7 @@ class Bundle:
         (kind,) = {path.name for path in folder.iterdir()} - documents - {"envelope.json"}
         demand(kind in {"original", "payload"}, f"{folder.name}: {kind}")
         if kind == "payload":
-            (path, size, digest) = (folder / kind, *record["payload"].values())
+            path = folder / kind
             size, digest = record["payload"]["size"], record["payload"]["sha-256"]
         else:
             (path,) = (folder / kind).iterdir()
@@ -624,8 +624,8 @@ def _table(text: str) -> dict[str, list[tuple[str, str]]]:
 CONTINUED, NAMED = _table(CONTINUES), _table(NAMES)
 
 
-def subjects_of(table: dict[str, list[tuple[str, str]]], row: State, state: State) -> set[str]:
-    columns = table.get(row["table"], [])
+def subjects_of(table: dict[str, list[tuple[str, str]]], row: State) -> set[str]:
+    columns, state = table.get(row["table"], []), row["state"]
     return {f"{kind}:{state[name]}" for name, kind in columns if state.get(name) is not None}
 
 
@@ -642,10 +642,6 @@ class Rows:
                 table.pop(row["key"], None)
             else:
                 table[row["key"]] = row["state"]
-
-    def state_of(self, row: State) -> State:
-        """Return the state that a row holds, or of one that is gone the last that it had."""
-        return row["state"] or self.last.get(row["table"], {}).get(row["key"], {})
 
     def of(self, table: str, **wanted: Any) -> list[State]:
         states = self.last.get(table, {}).values()
@@ -666,19 +662,15 @@ class Told:
         self.case = bundle.statement["case"]
         self.export = self.entries[-1]
         self.before = [e for e in self.entries if e.index != bundle.statement["export"]]
-        self._row_subjects = self._subjects_of_rows()
         self.subjects = self._belonging()
 
-    def _subjects_of_rows(self) -> dict[int, tuple[set[str], set[str]]]:
-        rows, found = Rows(), {}
-        for entry in self.entries:
-            states = [(row, rows.state_of(row)) for row in entry.rows]
-            found[entry.index] = tuple(
-                {one for row, state in states for one in subjects_of(table, row, state)}
-                for table in (CONTINUED, NAMED)
-            )
-            rows.take(entry)
-        return found
+    def _subjects_of_rows(self, entry: Entry) -> tuple[set[str], set[str]]:
+        """Return whose chains an entry has to continue, and whose heads it has to name."""
+        rows = [row for row in entry.rows if row["state"]]
+        continued, names = (
+            {one for row in rows for one in subjects_of(table, row)} for table in (CONTINUED, NAMED)
+        )
+        return continued, names
 
     def _chain(self, subject: str) -> list[Entry]:
         return [
@@ -691,7 +683,7 @@ class Told:
     def _touched(self, entry: Entry) -> set[str]:
         if entry.leaf["v"] == 2:
             return {*entry.chains, *entry.heads}
-        continued, names = self._row_subjects[entry.index]
+        continued, names = self._subjects_of_rows(entry)
         return {entry.leaf["subject"]} | continued | names
 
     def _belonging(self) -> set[str]:
@@ -768,7 +760,7 @@ class Told:
             may_be_closed = bool(others - self.subjects) or bool(not others and recordings - shown)
             demand(may_be_closed or entry.details is not None, f"entry {entry.index} is closed")
             if entry.details is not None and entry.leaf["v"] == 2:
-                continued, names = self._row_subjects[entry.index]
+                continued, names = self._subjects_of_rows(entry)
                 demand(
                     continued <= set(entry.chains), f"entry {entry.index}: a chain not continued"
                 )
