@@ -12,7 +12,7 @@ from uuid import UUID
 
 from api.identity import Visitor
 from api.service import Service
-from api.wiring import software
+from api.wiring import Office, software
 from policies.access import Act
 from policies.rules import Rulebook
 from storage import canonical
@@ -29,9 +29,11 @@ from storage.custody.event import Outcome, PremisType, parse_leaf
 from storage.custody.origin import SUBJECT as ORIGIN_SUBJECT
 from storage.custody.partial_tree import Place, nodes_beside
 from storage.custody.proof import Proof
-from storage.custody.subjects import RULEBOOK, opens
+from storage.custody.subjects import RULEBOOK, key_subject, opens
 from storage.errors import ConflictError
 from storage.recording import RecordingId
+from storage.signing import VerifyKey, signer_of
+from storage.vault.keys import SealKey
 from storage.vault.objects import PAYLOAD, ObjectStore, key_of
 
 _BLOCK = 4 << 20
@@ -66,6 +68,7 @@ def export(
         if now != {row.id for row in rows}:
             raise ConflictError(problem="links changed meanwhile", recordings=sorted(now))
         subjects = chained.belonging_to(session, case_id) | {ORIGIN_SUBJECT, RULEBOOK}
+        subjects |= {key_subject(key.kid) for key in _office_keys(office)}
         told = _case(cases.case(session, case_id))
         actions = [
             _action(session, office.rulebook, row, uow.at)
@@ -97,7 +100,7 @@ def export(
             nodes=_nodes(session, entries, footage, checkpoint),
             export=export,
             checkpoint=checkpoint,
-            stations=office.stations,
+            stations=_signers(office, rows),
             centre=office.ring.verifying("centre"),
             log=office.ring.verifying("log"),
             recipients=office.ring.recipients,
@@ -118,6 +121,18 @@ def _log_export(
     for some in earlier:
         uow.record("bundle.heads", kind, actor=actor, subject=subject, heads=some)
     return uow.record("bundle.export", kind, actor=actor, subject=subject, heads=last, **details)
+
+
+def _office_keys(office: Office) -> list[VerifyKey | SealKey]:
+    """Return the keys that every bundle of the office rests on."""
+    ring = office.ring
+    return [ring.verifying("centre"), ring.verifying("log"), *ring.recipients]
+
+
+def _signers(office: Office, rows: Iterable[RecordingRow]) -> list[VerifyKey]:
+    """Return the stations' keys that signed these recordings, and no other."""
+    signers = {signer_of(row.record_text.encode()) for row in rows}
+    return [key for key in office.stations if key.kid in signers]
 
 
 def _linked(session: View, case_id: str) -> list[RecordingRow]:

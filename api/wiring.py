@@ -40,7 +40,7 @@ from policies.rulebook_template import is_area_name
 from policies.rules import Rulebook
 from policies.terms import SourceKind
 from policies.trusted_time import Told
-from storage.catalogue import enrolment, people, recordings, uploads
+from storage.catalogue import enrolment, office_keys, people, recordings, uploads
 from storage.catalogue.chained import begin_chains
 from storage.catalogue.custody_log import LogReader
 from storage.catalogue.journal import JournalStore
@@ -104,9 +104,12 @@ def software() -> str:
 
 
 def known_stations(ring: KeyRing, catalogue: Catalogue) -> tuple[VerifyKey, ...]:
-    """Return the keys of every station that ever signed: of this home, and enrolled ones."""
+    """Return the keys of every station that ever signed: of this home, and enrolled ones.
+
+    A key that only lies in the key folder, and that no entry of the log tells of, is none of them.
+    """
     with catalogue.read() as session:
-        return (*ring.stations, *enrolment.keys(session))
+        return (*office_keys.trusted_stations(session, ring), *enrolment.keys(session))
 
 
 class StationBusyError(LiuhenError):
@@ -415,8 +418,9 @@ class Office:
         return office
 
     def log_rules(self) -> None:
-        """Have the log know by which rules is judged from now on, and hold its chains."""
+        """Have the log hold its chains and the office's keys, and know which rules judge now."""
         begin_chains(self.catalogue)
+        office_keys.log_office_keys(self.catalogue, self.ring)
         log_rulebook(self.catalogue, self.rulebook)
 
     @classmethod

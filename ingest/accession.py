@@ -41,7 +41,7 @@ from storage.errors import (
 )
 from storage.record import SealedRecord, payload_of
 from storage.recording import MediaKind, RecordingId
-from storage.signing import VerifyKey
+from storage.signing import VerifyKey, signer_of
 from storage.vault.objects import (
     ENVELOPE,
     PARTS,
@@ -453,6 +453,7 @@ def _read(
         unplayable_reason=media["unplayable_reason"],
         station=sealed.station,
         handed_in=handed_in,
+        signer=signer_of(record),
         profile=sealed.source["profile"],
         record_text=record.decode(),
         envelope_text=envelope.decode(),

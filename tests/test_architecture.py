@@ -32,7 +32,7 @@ ALLOWED = {
     "zxingcpp": ("ingest.sandboxed", "ingest.scene_code"),
     "minio": ("storage.vault.minio_objects",),
     "ntplib": ("api.trusted_time",),
-    "fpdf": ("api.certificate_pdf",),
+    "fpdf": ("api.paper",),
     "jwt": ("api.station_door", "ingest.centre_client"),
     "urllib3": ("ingest.centre_client", "storage.vault.minio_objects"),
     "yaml": ("policies.rulebook", "ingest.sources"),

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
+from storage.bundle.report import Remark
 from storage.durable import sync_folder
 
 MANIFEST = "manifest-sha256.txt"
@@ -17,6 +18,8 @@ TAG_MANIFEST = "tagmanifest-sha256.txt"
 DECLARATION = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 TAGS = {"bagit.txt", "bag-info.txt", MANIFEST, "bundle.json", "bundle.message", "bundle.ed25519"}
 MAX_FILES = 100_000
+_LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
+_APPLE = "._"  # and below `__MACOSX`
 _MAX_MANIFEST = 64 << 20
 _READ = 1 << 20
 
@@ -93,7 +96,7 @@ def problems(root: Path) -> Iterator[str]:
             continue
         found.add(path)
     for path in sorted(found - set(listed) - {TAG_MANIFEST}):
-        yield f"{path}: not listed"
+        yield told_litter(path) if is_litter(path) else f"{path}: not listed"
     for path, expected in sorted(listed.items()):
         if path not in found:
             yield f"{path}: missing"
@@ -107,6 +110,23 @@ def _misplaced(payload: Iterable[str], tags: Iterable[str]) -> Iterator[str]:
         yield f"{path}: not a tag file of a bundle"
     for path in sorted(path for path in payload if not path.startswith("data/")):
         yield f"{path}: a tag file among the payload"
+
+
+def is_litter(path: str) -> bool:
+    """Tell whether a path beside `data/` is one that computers add by themselves.
+
+    Just these: `.DS_Store`, `._*`, `__MACOSX/…/._*`, `Thumbs.db`, `desktop.ini`. They say nothing,
+    are never opened, and are told of; below `data/` nothing is allowed that is not listed.
+    """
+    *folders, name = path.split("/")
+    if folders:
+        return folders[0] == "__MACOSX" and name.startswith(_APPLE)
+    return name in _LITTER or name.startswith(_APPLE)
+
+
+def told_litter(path: str) -> Remark:
+    """Say that such a file is there."""
+    return Remark(f"{path}: 电脑自动添加,未打开 added by a computer, not opened")
 
 
 def digest_of(path: Path) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from storage.bundle.reading import BundleFiles, GivenEntry
 from storage.custody.chain import ChainHead, ChainWalk, heads_from_json
 from storage.custody.origin import SUBJECT as ORIGIN_SUBJECT
-from storage.custody.subjects import RULEBOOK, belonging, hidden, opens, touched
+from storage.custody.subjects import RULEBOOK, belonging, hidden, key_subject, opens, touched
 
 
 def chains(bundle: BundleFiles) -> Iterator[str]:
@@ -30,7 +30,9 @@ def chains(bundle: BundleFiles) -> Iterator[str]:
         case, lambda wanted: {subject: by_subject.get(subject, []) for subject in wanted}
     )
     named = _named(bundle, export)
-    subjects |= {ORIGIN_SUBJECT, RULEBOOK} & set(named)
+    held = {key_subject(key.kid) for _, key in bundle.keys.signers}
+    held |= {key_subject(seal.kid) for seal in bundle.keys.recipients}
+    subjects |= {ORIGIN_SUBJECT, RULEBOOK, *held} & set(named)
     walk = ChainWalk(subjects)
     for one in bundle.entries[:-1]:
         yield from (f"entry {one.index}: {wrong}" for wrong in walk.add(one.entry, one.leaf))

@@ -11,6 +11,7 @@ signed by the centre and pins the payload manifest (docs/spec/bundle.md).
 import base64
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -44,10 +45,21 @@ def write(
 ) -> str:
     """Write the bundle and return the SHA-256 (hex) of its payload manifest.
 
-    Every original is hashed on its way out and compared with its signed record.
-    Raises: FileExistsError, FixityError, OSError; the folder is then incomplete: remove it.
+    Every original is hashed on its way out and compared with its signed record. A bundle that
+    could not be finished leaves nothing behind: it would be plaintext that nobody answers for.
+    Raises: FileExistsError (the folder was there, and stays), FixityError, OSError.
     """
     bag = BagWriter(folder)
+    try:
+        return _write(bag, contents, centre, progress)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _write(
+    bag: BagWriter, contents: Contents, centre: SigningKey, progress: Callable[[str, int], None]
+) -> str:
     _put_json(bag, "data/case.json", dict(contents.case))
     for action in contents.actions:
         at = f"data/actions/{action.id}"

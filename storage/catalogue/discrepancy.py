@@ -21,6 +21,7 @@ class What(StrEnum):
     CONTRADICTED_CHECKPOINT = "contradicted-checkpoint"
     EDITED_TILE = "edited-tile"
     ROLLBACK = "rollback"
+    UNENROLLED_KEY = "unenrolled-key"
 
 
 @dataclass(frozen=True, slots=True)

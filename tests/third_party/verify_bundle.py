@@ -23,7 +23,9 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ed25519, mldsa
 
-GUIDES = {"eda4a25056a5ef6615ca374ba7e4bd5531165d3b1dfcfdd890d4474642f341aa"}  # bundle.md section 1
+GUIDES = {"f9607bc009d01cca1601102f2dc6c9843b17d1ca4beab6ffe304c690b88de10b"}  # bundle.md section 1
+# What computers add beside a bundle.
+LITTER = re.compile(r"\.DS_Store|Thumbs\.db|desktop\.ini|\._[^/]*|__MACOSX/(?:[^/]+/)*\._[^/]*")
 CHANGE_ORIGIN, ORIGIN, RULEBOOK = "log.change-origin", "system:log-origin", "rulebook:office"
 
 
@@ -120,8 +122,12 @@ class Key:
     former: tuple[dict[str, Any], ...] = ()
 
     @property
+    def fingerprint(self) -> str:
+        return sha256(self.ed25519, self.ml_dsa).hex()
+
+    @property
     def kid(self) -> str:
-        return sha256(self.ed25519, self.ml_dsa).hex()[:16]
+        return self.fingerprint[:16]
 
     def same_pair(self, other: "Key") -> bool:
         return (self.ed25519, self.ml_dsa) == (other.ed25519, other.ml_dsa)
@@ -134,10 +140,14 @@ class Key:
 
 
 def read_key(path: Path) -> Key:
-    told = json.loads(path.read_bytes())
+    return read_key_text(path.read_bytes())
+
+
+def read_key_text(text: str | bytes) -> Key:
+    told = json.loads(text)
     former = tuple(told.get("former", ()))
     key = Key(told["name"], b64(told["Ed25519"]), b64(told["ML-DSA-44"]), former)
-    demand(key.kid == told["kid"], f"{path.name}: kid is of another key")
+    demand(key.kid == told["kid"], f"{told['name']}: kid is of another key")
     return key
 
 
@@ -403,6 +413,7 @@ class Bundle:
         demand((self.root / "bagit.txt").read_bytes() == BAGIT, "bagit.txt")
         payload = {name for name in found if name.startswith("data/")}
         tags = set(found) - payload - {"tagmanifest-sha256.txt"}
+        tags = {name for name in tags if not LITTER.fullmatch(name)}
         demand(tags == TAGS, f"beside the bag: {sorted(tags ^ TAGS)}")
         for manifest, names in (("manifest", payload), ("tagmanifest", tags)):
             listed = read_manifest(self.root / f"{manifest}-sha256.txt")
@@ -685,7 +696,18 @@ class Told:
                     if other.split(":")[0] in kinds:
                         found.add(other)
                         waiting.append(other)
-        return found | {RULEBOOK, ORIGIN}
+        return found | {RULEBOOK, ORIGIN} | {f"key:{one[-1][:16]}" for one in self._held()}
+
+    def _held(self) -> Iterator[tuple[str, ...]]:
+        """Yield use (a station's with its name) and fingerprint of each key in `data/keys`."""
+        keys = self.bundle.keys
+        yield ("centre", keys.centre.fingerprint)
+        yield ("log", keys.log.fingerprint)
+        yield from (("station", key.name, key.fingerprint) for key in keys.stations)
+        for name in sorted(self.bundle.names("keys")):
+            if name.endswith(".pub"):
+                told = self.bundle.json(f"keys/{name}")
+                yield (told["use"], sha256(b64(told["public"])).hex())
 
     def rows_before(self, index: int) -> Rows:
         rows = Rows()
@@ -877,6 +899,39 @@ class Told:
             lines = "".join(f"{found}  {name}\n" for name, found in sorted(files.items()))
             demand(sha256(lines.encode()).hex() == digest, f"rulebook {digest}: another digest")
 
+    # 10
+    def check_keys(self) -> None:
+        added: dict[tuple[str, ...], int] = {}
+        for entry in self.entries:
+            told = entry.details or {}
+            if entry.leaf["act"] == "key.add" and told:
+                demand(entry.leaf["subject"] == f"key:{told['fingerprint'][:16]}", "another key")
+                name = (told["name"],) if told["use"] == "station" else ()
+                added.setdefault((told["use"], *name, told["fingerprint"]), entry.index)
+        for held in self._held():
+            demand(held in added, f"no entry tells of the key {held}")
+        for name, record in self.bundle.records.items():
+            kid = exact(self.bundle.read(f"recordings/{name}/record.json"))["signatures"][0]["kid"]
+            (key,) = (one for one in self.bundle.keys.stations if one.kid == kid)
+            entry = next(
+                one
+                for one in self.entries
+                if one.leaf["act"] == "recording.accession"
+                and one.leaf["subject"] == f"recording:{name}"
+            )
+            if entry.leaf["v"] == 2:
+                count = entry.heads.get(f"key:{kid}", [0])[0]
+                since = added["station", key.name, key.fingerprint]
+                demand(count and since < entry.index, f"{name}: its key was not enrolled before")
+            first = min(_instant(record["sealed_at"]), _instant(entry.leaf["at"]))
+            for end in self._ends(key):
+                demand(first < end, f"{name}: sealed after its key's end")
+
+    def _ends(self, key: Key) -> Iterator[Any]:
+        for row in self.rows().of("enrolment"):
+            if row["key_text"] and read_key_text(row["key_text"]) == key:
+                yield from (_instant(row[at]) for at in ("revoked_at", "expires_at") if row[at])
+
     # 9
     def check_facts(self) -> None:
         for entry in self.entries:
@@ -1053,7 +1108,8 @@ def main() -> int:
     bundled = root / "data" / "keys"
     try:
         keys = Keys.read(own or bundled)
-        keys = Keys(keys.centre, newest_log_key(keys.log, bundled / "log.verify"), keys.stations)
+        stations = Keys.read(bundled).stations  # level 2, point 10, asks what they are worth
+        keys = Keys(keys.centre, newest_log_key(keys.log, bundled / "log.verify"), stations)
     except Exception as problem:  # noqa: BLE001 - as above
         report.say(f"L1 keys: WRONG: {problem!r}")
         return 1
@@ -1078,6 +1134,7 @@ def main() -> int:
     report.check(2, "times", told.check_times)
     report.check(2, "rulebooks", told.check_rulebooks)
     report.check(2, "facts", told.check_facts)
+    report.check(2, "keys", told.check_keys)
     return 0 if report.passed else 1
 
 
