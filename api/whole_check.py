@@ -9,10 +9,12 @@ from api.wiring import Office
 from storage.catalogue import dispositions, jobs, recordings
 from storage.catalogue.audit import audit
 from storage.catalogue.discrepancy import Discrepancy, What
+from storage.catalogue.office_keys import unenrolled
 from storage.catalogue.tables import RecordingRow
 from storage.destruction import keys_of
 from storage.errors import LiuhenError
 from storage.fixity import Fault, Fixity, Kept, Problem
+from storage.vault.keys import KeyRing
 
 WORDS: dict[str, tuple[str, str]] = {
     What.DAMAGED_DATABASE: ("数据库文件损坏", "the database file is damaged"),
@@ -30,6 +32,7 @@ WORDS: dict[str, tuple[str, str]] = {
     What.EDITED_TILE: ("公布的日志文件被改动", "a published log file was edited"),
     What.TIME_RUNS_BACK: ("日志时间倒退", "time runs back in the log"),
     What.ROLLBACK: ("日志被退回到旧版本", "the log was rolled back"),
+    What.UNENROLLED_KEY: ("密钥目录中有未登记的公钥", "a key that no entry enrolled"),
     Problem.MISSING: ("对象被删除", "an object is missing"),
     Problem.SWAPPED: ("对象被调换成另一份", "an object was swapped for another's"),
     Problem.CHANGED: ("对象内容被改动", "an object was changed"),
@@ -91,6 +94,8 @@ def whole_check(
     folder = office.settings.home / "log"
     with office.catalogue.read() as session:
         for found in audit(session, office.signer.keys, signed=signed, folder=folder):
+            yield _wrong(found)
+        for found in unenrolled(session, KeyRing.load(office.settings.keys)):
             yield _wrong(found)
     with office.catalogue.read() as session:
         rows = list(recordings.everything(session))

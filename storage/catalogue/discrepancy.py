@@ -23,6 +23,7 @@ class What(StrEnum):
     EDITED_TILE = "edited-tile"
     TIME_RUNS_BACK = "time-runs-back"
     ROLLBACK = "rollback"
+    UNENROLLED_KEY = "unenrolled-key"
 
 
 @dataclass(frozen=True, slots=True)

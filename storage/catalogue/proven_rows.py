@@ -65,17 +65,6 @@ def require_footage(
     _require(uow, partial(_keeping, uow.session, start), attempt)
 
 
-def require_same(
-    session: Session, subjects: Collection[str], head: Checkpoint | None, attempt: Attempt
-) -> None:
-    """Compare the rows of some subjects once more, in a view that is read from afterwards.
-
-    Raises: RowsDifferError, which `Catalogue.refusing` logs.
-    """
-    if found := list(differing(session, subjects, head)):
-        raise RowsDifferError(attempt, found)
-
-
 def differing(
     session: Session,
     subjects: Collection[str],

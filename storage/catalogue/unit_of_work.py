@@ -267,14 +267,9 @@ class Catalogue:
         unit may be kept or not), CatalogueReplacedError (nothing is kept), TextError, CustodyError
         (a row changed without an entry).
         """
-        with self.refusing(), self._unit() as unit:
-            yield unit
-
-    @contextmanager
-    def refusing(self) -> Iterator[None]:
-        """Log that an act was refused for rows that differ, after what it did is undone."""
         try:
-            yield
+            with self._unit() as unit:
+                yield unit
         except RowsDifferError as error:
             try:
                 self._log_refusal(error)
