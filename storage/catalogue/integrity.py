@@ -4,6 +4,9 @@ Alarms and checks are entries in one chain (`custody.subjects.INTEGRITY`); only 
 everything that found nothing wrong ends a doubt.
 """
 
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
 from sqlalchemy.orm import Session
 
 from storage.catalogue.custody_log import LogReader
@@ -14,16 +17,25 @@ from storage.custody.subjects import INTEGRITY
 
 def doubt(session: Session) -> CustodyEventRow | None:
     """Return the newest alarm or failed check that no check of everything has answered; or None."""
-    log = LogReader(session)
-    for index in reversed(log.chain_entries([INTEGRITY])[INTEGRITY]):
-        event = log.event(index)
-        if event.outcome != Outcome.SUCCESS:
-            return event
-        if event.details.get("whole"):
-            return None
-    return None
+    return next(_unanswered(session), None)
+
+
+def is_raised(session: Session, wrong: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether an alarm for these differences stands: nobody needs the same one again."""
+    return any(event.details.get("wrong") == wrong for event in _unanswered(session))
 
 
 def code(event: CustodyEventRow) -> str:
     """Return the stable word for a doubt: why the alarm was raised, or `audit-failed`."""
     return str(event.details.get("why", "audit-failed"))
+
+
+def _unanswered(session: Session) -> Iterator[CustodyEventRow]:
+    """Yield what nothing has answered, the newest first."""
+    log = LogReader(session)
+    for index in reversed(log.chain_entries([INTEGRITY])[INTEGRITY]):
+        event = log.event(index)
+        if event.outcome != Outcome.SUCCESS:
+            yield event
+        elif event.details.get("whole"):
+            return

@@ -18,7 +18,7 @@ from sqlalchemy import event, inspect
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstanceState, Session
 
-from storage.catalogue import custody_log, database
+from storage.catalogue import custody_log, database, integrity
 from storage.catalogue.columns import Audited
 from storage.catalogue.database import told
 from storage.catalogue.discrepancy import Discrepancy
@@ -278,7 +278,7 @@ class Catalogue:
             raise
 
     def _log_refusal(self, error: RowsDifferError) -> None:
-        """Commit the refusal, and the alarm."""
+        """Commit the refusal, and the alarm, unless one for the same differences stands."""
         tried, wrong = error.attempt, error.facts["wrong"]
         with self._unit() as unit:
             unit.record(
@@ -290,6 +290,8 @@ class Catalogue:
                 reason=error.code,
                 wrong=wrong,
             )
+            if integrity.is_raised(unit.session, wrong):
+                return
             unit.record(
                 ALARM,
                 PremisType.FIXITY_CHECK,

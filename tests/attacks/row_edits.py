@@ -8,30 +8,38 @@ Each statement runs behind everybody's back; what it takes from the office it fi
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from storage.catalogue.discrepancy import What
 from storage.custody import tree
 from storage.custody.event import details_digest
+from tests.attacks.attack import Attack, Means
 from tests.servers.database import Database
 
 Do = Callable[[Database], None]
 
 
-@dataclass(frozen=True, slots=True)
-class RowEdit:
-    """One attack: what is attacked, what is done, and what the refusal names it as.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowEdit(Attack):
+    """An attack, and what the refusal of the act names it as. No act at 8c2c158 was refused."""
 
-    `held_before` tells whether an act at 8c2c158 was stopped by it: none was.
-    """
-
-    asset: str
-    act: str
     what: What
-    do: Do
 
-    @property
-    def name(self) -> str:
-        return f"{self.asset}: {self.act}"
+
+def edit_before(action: str, asset: str, act: str, what: What, do: Do) -> RowEdit:
+    """Return the attack of editing past the program before somebody acts on the rows."""
+    return RowEdit(
+        asset=f"row {asset}" if asset not in _LOGS_OWN else asset,
+        act=act,
+        means=Means.SQL,
+        level=None,
+        check=f"{action}: {what}",
+        do=do,
+        what=what,
+    )
+
+
+_LOGS_OWN = ("chain", "entry", "node", "log")
 
 
 def sql(*statements: str) -> Do:
@@ -136,10 +144,11 @@ def newest_entries_gone(database: Database) -> None:
         database.execute(f'DELETE FROM {table} WHERE "index">?', last - 3)
 
 
+_closing = partial(edit_before, "closing")
 EDITS = (
-    RowEdit("moment", "inserted", What.UNLOGGED_ROW, copied_row("moment", id="'m-9'")),
-    RowEdit("document", "inserted", What.UNLOGGED_ROW, copied_row("document", id="'d-9'")),
-    RowEdit(
+    _closing("moment", "inserted", What.UNLOGGED_ROW, copied_row("moment", id="'m-9'")),
+    _closing("document", "inserted", What.UNLOGGED_ROW, copied_row("document", id="'d-9'")),
+    _closing(
         "officer",
         "inserted",
         What.UNLOGGED_ROW,
@@ -148,7 +157,7 @@ EDITS = (
             " SELECT action.id, person.id FROM action, person WHERE person.name='shen某'"
         ),
     ),
-    RowEdit(
+    _closing(
         "account",
         "inserted for who acts",
         What.UNLOGGED_ROW,
@@ -159,81 +168,135 @@ EDITS = (
             person_id="(SELECT id FROM person WHERE name='zhang某')",
         ),
     ),
-    RowEdit(
+    _closing(
         "account",
         "role edited",
         What.EDITED_ROW,
         sql("UPDATE account SET role='reviewer' WHERE username='zhang'"),
     ),
-    RowEdit(
+    _closing(
         "person",
         "certificate edited",
         What.EDITED_ROW,
         sql("UPDATE person SET certificate_no='9' WHERE name='li某'"),
     ),
-    RowEdit(
+    _closing(
         "certificate",
         "validity edited",
         What.EDITED_ROW,
         sql("UPDATE certificate SET unit='别处' WHERE number='000123'"),
     ),
-    RowEdit(
+    _closing(
         "certificate",
         "deleted",
         What.MISSING_ROW,
         sql("DELETE FROM certificate WHERE number='000123'"),
     ),
-    RowEdit("action", "shortened", What.EDITED_ROW, sql("UPDATE action SET end_at=start_at")),
-    RowEdit(
+    _closing("action", "shortened", What.EDITED_ROW, sql("UPDATE action SET end_at=start_at")),
+    _closing(
         "action",
         "given to another case",
         What.UNLOGGED_ROW,
         sql("UPDATE action SET case_id='c-9'"),
     ),
-    RowEdit("case", "features edited", What.EDITED_ROW, sql("UPDATE case_ SET features='[\"x\"]'")),
-    RowEdit("case", "party edited", What.EDITED_ROW, sql("UPDATE case_ SET party='钱某'")),
-    RowEdit(
+    _closing(
+        "case", "features edited", What.EDITED_ROW, sql("UPDATE case_ SET features='[\"x\"]'")
+    ),
+    _closing("case", "party edited", What.EDITED_ROW, sql("UPDATE case_ SET party='钱某'")),
+    _closing(
         "recording",
         "moved in time",
         What.EDITED_ROW,
         sql("UPDATE recording SET start_at='2026-11-20 01:00:00', end_at='2026-11-20 01:00:30'"),
     ),
-    RowEdit("recording", "lengthened", What.EDITED_ROW, sql("UPDATE recording SET duration_s=99")),
-    RowEdit("recording", "unreadable", What.EDITED_ROW, sql("UPDATE recording SET media='{'")),
-    RowEdit("exhibit", "deleted", What.MISSING_ROW, sql("DELETE FROM exhibit")),
-    RowEdit("moment", "deleted", What.MISSING_ROW, sql("DELETE FROM moment")),
-    RowEdit("document", "backdated", What.EDITED_ROW, sql("UPDATE document SET at='2020-01-01'")),
-    RowEdit("moment", "edited with its readable half", What.EDITED_DETAILS, half_too),
-    RowEdit(
+    _closing("recording", "lengthened", What.EDITED_ROW, sql("UPDATE recording SET duration_s=99")),
+    _closing("recording", "unreadable", What.EDITED_ROW, sql("UPDATE recording SET media='{'")),
+    _closing("exhibit", "deleted", What.MISSING_ROW, sql("DELETE FROM exhibit")),
+    _closing("moment", "deleted", What.MISSING_ROW, sql("DELETE FROM moment")),
+    _closing("document", "backdated", What.EDITED_ROW, sql("UPDATE document SET at='2020-01-01'")),
+    _closing("moment", "edited with its readable half", What.EDITED_DETAILS, half_too),
+    _closing(
         "moment",
         "edited with readable half, leaf and nodes",
         What.CONTRADICTED_CHECKPOINT,
         leaf_and_nodes_too,
     ),
-    RowEdit("exhibit", "undone, its entry cut off the chains", What.BROKEN_CHAIN, cut_off_link),
-    RowEdit(
+    _closing("exhibit", "undone, its entry cut off the chains", What.BROKEN_CHAIN, cut_off_link),
+    _closing(
         "chain",
         "an entry taken out of the middle",
         What.BROKEN_CHAIN,
         sql("DELETE FROM log_chain_entry WHERE number=2 AND substr(subject, 1, 7)='action:'"),
     ),
-    RowEdit(
+    _closing(
         "chain",
         "its end edited",
         What.BROKEN_CHAIN,
         sql("UPDATE log_chain SET count=count-1 WHERE substr(subject, 1, 5)='case:'"),
     ),
-    RowEdit(
+    _closing(
         "entry",
         "its readable half deleted",
         What.MISSING_ENTRY,
         sql("DELETE FROM custody_event WHERE act='moment.mark'"),
     ),
-    RowEdit(
+    _closing(
         "node",
         "edited",
         What.CONTRADICTED_CHECKPOINT,
         sql("UPDATE log_node SET hash=zeroblob(32) WHERE level=0"),
     ),
-    RowEdit("log", "newest entries deleted", What.ROLLBACK, newest_entries_gone),
+    _closing("log", "newest entries deleted", What.ROLLBACK, newest_entries_gone),
+)
+
+_destroying = partial(edit_before, "destroying")
+KEEPING_EDITS = (
+    _destroying("hold", "deleted", What.MISSING_ROW, sql("DELETE FROM hold")),
+    _destroying("hold", "another's", What.EDITED_ROW, sql("UPDATE hold SET party='钱某'")),
+    _destroying(
+        "hold",
+        "released in its columns",
+        What.EDITED_ROW,
+        sql("UPDATE hold SET released_at=placed_at, released_by='person:x', released_why='x'"),
+    ),
+    _destroying(
+        "recording",
+        "kept for less long",
+        What.EDITED_ROW,
+        sql("UPDATE recording SET retain_until='2026-01-01 00:00:00+00:00'"),
+    ),
+    _destroying(
+        "disposition",
+        "its cooling-off time gone",
+        What.EDITED_ROW,
+        sql("UPDATE disposition SET not_before='2026-01-01 00:00:00+00:00'"),
+    ),
+    _destroying(
+        "approval",
+        "numbered anew",
+        What.EDITED_ROW,
+        sql("UPDATE disposition_approval SET number=9"),
+    ),
+    _destroying("approval", "deleted", What.MISSING_ROW, sql("DELETE FROM disposition_approval")),
+)
+RELEASE_EDITS = (
+    *KEEPING_EDITS[1:3],
+    edit_before(
+        "releasing",
+        "release",
+        "its reason edited",
+        What.EDITED_ROW,
+        sql("UPDATE hold_release SET reason='x'"),
+    ),
+)
+ATTACKS = (*EDITS, *KEEPING_EDITS, RELEASE_EDITS[-1])
+UNDETECTED = (
+    """An act rests on rows whose last entry is younger than the signer's last head, and somebody
+    rewrote that entry, its nodes and the rows before a head was signed: five minutes at most, and
+    closing, moving, deciding, exporting, approving and releasing have a head signed first. What
+    was forged then is signed, and stays in the log.""",
+    """Somebody cuts an entry that is older than the newest 2,048 off the end of its chain in the
+    tables before somebody acts: the act is not refused. The daily audit names it, as a replay
+    does.""",
+    """Triggers inside the database, and tables that no entry holds: sessions, jobs, uploads.""",
 )

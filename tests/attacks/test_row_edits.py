@@ -65,7 +65,7 @@ def test_what_nobody_edited_is_closed_and_exported(desk, tmp_path):
     assert not events(desk, "custody.alarm")
 
 
-ALWAYS = [one for one in EDITS if one.asset == "exhibit"]
+ALWAYS = [one for one in EDITS if one.asset == "row exhibit"]
 
 
 @pytest.mark.parametrize("edit", sample(EDITS, ALWAYS, 5), ids=lambda edit: edit.name)
@@ -92,6 +92,23 @@ def test_the_refusal_and_its_alarm_are_in_the_log_though_the_act_is_undone(desk,
     (alarm,) = events(desk, "custody.alarm")
     assert (alarm.subject, alarm.details["tried"]) == (INTEGRITY, "action.close")
     assert database.rows("SELECT status FROM action") == [("open",)]
+
+
+def test_the_same_alarm_is_raised_once_and_another_again(desk, database):
+    _case, action = the_case(desk)
+    database.execute("UPDATE action SET place='别处'")
+    for _ in range(3):
+        with pytest.raises(RowsDifferError):
+            desk.close(action)
+    assert (len(events(desk, "action.close")), len(events(desk, "custody.alarm"))) == (3, 1)
+    database.execute("UPDATE case_ SET party='钱某'")
+    with pytest.raises(RowsDifferError):
+        desk.close(action)
+    assert len(events(desk, "custody.alarm")) == 2
+    assert not desk.service.verification(desk.visitor("shen")).verified
+    with pytest.raises(RowsDifferError):
+        desk.close(action)
+    assert len(events(desk, "custody.alarm")) == 2
 
 
 def test_put_back_it_is_closed_and_the_refusal_stays_in_its_bundle(desk, database, tmp_path):
