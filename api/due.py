@@ -14,11 +14,24 @@ from api.wiring import Office
 from policies.duties import Duty, DutyState, Place, place
 from storage.catalogue import duties, integrity
 from storage.catalogue.duties import BATCH, Judged
-from storage.catalogue.log_tables import CustodyEventRow
 from storage.catalogue.unit_of_work import View
-from storage.errors import CatalogueBusyError, CatalogueUnavailableError, StorageFullError
+from storage.custody.subjects import CLOCK
+from storage.errors import (
+    CatalogueBusyError,
+    CatalogueUnavailableError,
+    LogClockError,
+    StorageFullError,
+)
 
 LOG = logging.getLogger("liuhen.duties")
+_DOUBT = (
+    "数据库与监管链日志不一致,或者自动核查发现问题:保护现场,查明原因,再全面核验",
+    "rows differ from the log, or a check failed: find out why, then verify everything",
+)
+_CLOCK = (
+    "服务器时钟早于监管链日志的最后一条,不能写入:核对标准时间,校准时钟",
+    "the clock is behind the log, and nothing is written: compare it with a true one",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +74,29 @@ def page(
             done=done,
             judged=judged,
         )
-        doubt = integrity.doubt(session) if after is None else None
+        alarms = list(_alarms(office, session, at)) if after is None else []
     last = place(found[limit - 1]) if len(found) > limit else None
-    alarm = [_alarm(office, doubt)] if doubt is not None else []
-    return DutyPage((*alarm, *found[:limit]), at, last, judged)
+    return DutyPage((*alarms, *found[:limit]), at, last, judged)
 
 
-def _alarm(office: Office, doubt: CustodyEventRow) -> Duty:
-    """Return what is due at once: to find out who changed what the office keeps."""
+def _alarms(office: Office, session: View, at: datetime) -> Iterator[Duty]:
+    """Yield what is due at once: to find out who changed what the office keeps, or its clock."""
+    if (doubt := integrity.doubt(session)) is not None:
+        yield _alarm(office, doubt.subject, integrity.code(doubt), doubt.at, _DOUBT)
+    if integrity.log_ahead(session, office.clock()) is not None:
+        yield _alarm(office, CLOCK, LogClockError.code, at, _CLOCK)
+
+
+def _alarm(office: Office, subject: str, code: str, at: datetime, what: tuple[str, str]) -> Duty:
+    what_zh, what_en = what
     return Duty(
-        subject=doubt.subject,
+        subject=subject,
         township=office.settings.township,
         person=None,
-        what_zh="数据库与监管链日志不一致,或者自动核查发现问题:保护现场,查明原因,再全面核验",
-        what_en="rows differ from the log, or a check failed: find out why, then verify everything",
-        rule=integrity.code(doubt),
-        due_at=doubt.at,
+        what_zh=what_zh,
+        what_en=what_en,
+        rule=code,
+        due_at=at,
         done_at=None,
         state=DutyState.OVERDUE,
     )

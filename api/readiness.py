@@ -10,7 +10,6 @@ from api.home_parts import KEYS
 from api.wiring import Office
 from storage.catalogue import integrity
 from storage.catalogue.custody_log import LogReader
-from storage.custody.log_time import SKEW
 from storage.errors import (
     CustodyError,
     LogClockError,
@@ -67,9 +66,8 @@ class Readiness:
 
     def _clock(self) -> str | None:
         with self.office.catalogue.read() as session:
-            last = LogReader(session).last_at
-        behind = last is not None and last - self.office.clock() > SKEW
-        return LogClockError.code if behind else None
+            ahead = integrity.log_ahead(session, self.office.clock())
+        return LogClockError.code if ahead is not None else None
 
     def tell_publishing(self, code: str | None) -> None:
         """Hear whether the log's head was published just now, or why not."""

@@ -26,10 +26,10 @@ from storage.catalogue.log_tables import (
 from storage.custody import tree
 from storage.custody.chain import EMPTY, ChainHead
 from storage.custody.checkpoint import untrusted_checkpoint
-from storage.custody.event import Event
+from storage.custody.event import Event, parse_leaf
 from storage.custody.outside_head import LogContinuation
 from storage.custody.proof import Proof
-from storage.errors import CustodyError, NotFoundError
+from storage.errors import CustodyError, LiuhenError, NotFoundError
 
 # Past the ORM, whose bookkeeping costs more than the inserts.
 _NODES, _LEAVES, _EVENTS, _CHAIN_ENTRIES = (
@@ -62,9 +62,16 @@ class LogReader:
 
     @property
     def last_at(self) -> datetime | None:
-        """When the last entry was made, by its maker's clock; None while there is none."""
-        newest = select(CustodyEventRow.at).order_by(CustodyEventRow.index.desc()).limit(1)
-        return self._session.scalar(newest)
+        """When the last entry was made, as its leaf says; None of no entry, or an unreadable one.
+
+        The readable half is not asked: whoever has the database moves that, and no head shows it.
+        """
+        newest = select(LogLeafRow.leaf).order_by(LogLeafRow.index.desc()).limit(1)
+        leaf = self._session.scalar(newest)
+        try:
+            return None if leaf is None else datetime.fromisoformat(parse_leaf(leaf.encode())["at"])
+        except (LiuhenError, TypeError, ValueError):  # the audit names it
+            return None
 
     def node(self, level: int, index: int) -> bytes:
         """Return a complete node. Raises: CustodyError when it is not there."""

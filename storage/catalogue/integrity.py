@@ -1,10 +1,11 @@
 """Whether what the office keeps is in doubt: an alarm or a failed check that nothing answered.
 
 Alarms and checks are entries in one chain (`custody.subjects.INTEGRITY`); only a check of
-everything that found nothing wrong ends a doubt.
+everything that found nothing wrong ends a doubt. A clock behind the log is in doubt by itself.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 from storage.catalogue.custody_log import LogReader
 from storage.catalogue.log_tables import CustodyEventRow
 from storage.custody.event import Outcome
+from storage.custody.log_time import SKEW
 from storage.custody.subjects import INTEGRITY
 
 
@@ -23,6 +25,12 @@ def doubt(session: Session) -> CustodyEventRow | None:
 def is_raised(session: Session, wrong: Sequence[Mapping[str, Any]]) -> bool:
     """Tell whether an alarm for these differences stands: nobody needs the same one again."""
     return any(event.details.get("wrong") == wrong for event in _unanswered(session))
+
+
+def log_ahead(session: Session, now: datetime) -> datetime | None:
+    """Return the last entry's time where our clock is so far behind it that nothing is written."""
+    last = LogReader(session).last_at
+    return last if last is not None and last - now > SKEW else None
 
 
 def code(event: CustodyEventRow) -> str:

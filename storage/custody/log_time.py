@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
+from storage.custody.subjects import CLOCK
+
 ACT = "log.clock"
 SKEW = timedelta(seconds=2)  # what two clocks of one office may differ by
 
@@ -17,9 +19,10 @@ def running_back(entries: Iterable[tuple[int, Mapping[str, Any]]]) -> Iterator[t
 
     Give parsed entries in the order of their numbers: all of a log, or some.
     """
-    last = ""
+    last, bound = "", False
     for index, entry in entries:
         at = str(entry["at"])
-        if at < last and entry["v"] != 1 and entry["act"] != ACT:
+        bound = bound or entry["v"] != 1  # one of version 1 after that is held to the rule, too
+        if bound and at < last and (entry["act"], entry["subject"]) != (ACT, CLOCK):
             yield index, last
         last = at

@@ -27,6 +27,7 @@ GUIDES = {"f9607bc009d01cca1601102f2dc6c9843b17d1ca4beab6ffe304c690b88de10b"}  #
 # What computers add beside a bundle.
 LITTER = re.compile(r"\.DS_Store|Thumbs\.db|desktop\.ini|\._[^/]*|__MACOSX/(?:[^/]+/)*\._[^/]*")
 CHANGE_ORIGIN, ORIGIN, RULEBOOK = "log.change-origin", "system:log-origin", "rulebook:office"
+SET_CLOCK = ("log.clock", "system:clock")
 
 
 class WrongError(Exception):
@@ -696,7 +697,8 @@ class Told:
                     if other.split(":")[0] in kinds:
                         found.add(other)
                         waiting.append(other)
-        return found | {RULEBOOK, ORIGIN} | {f"key:{one[-1][:16]}" for one in self._held()}
+        found |= {RULEBOOK, ORIGIN, SET_CLOCK[1]}
+        return found | {f"key:{one[-1][:16]}" for one in self._held()}
 
     def _held(self) -> Iterator[tuple[str, ...]]:
         """Yield use (a station's with its name) and fingerprint of each key in `data/keys`."""
@@ -864,6 +866,14 @@ class Told:
 
     # 7
     def check_times(self) -> None:
+        last, bound = "", False
+        for entry in self.entries:
+            at, said = entry.leaf["at"], (entry.leaf["act"], entry.leaf["subject"])
+            bound = bound or entry.leaf["v"] == 2
+            demand(
+                at >= last or not bound or said == SET_CLOCK, f"entry {entry.index}: time ran back"
+            )
+            last = at
         for name, record in self.bundle.records.items():
             start, offset = record["clocks"]["file_start"], record["clocks"]["offset_s"]
             answered = None
