@@ -74,6 +74,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "进程无声多少秒后由他人接手",
         "seconds before a worker's jobs are taken over",
     ),
+    "audit_days": (
+        "日志很大时,多少天内把数据库和日志全部核查一遍",
+        "days in which rows and entries of a large log are all audited once",
+    ),
     "scrub_days": ("多少天内把全部内容读一遍", "days in which everything is read once"),
     "unwrap_gb": ("可在中心解封检查的最大录像", "GB of the largest that is inspected again"),
     "sweep_days": ("无主对象多少天后清理", "days before an object without a recording goes"),

@@ -140,6 +140,7 @@ class Settings(BaseSettings):
     job_streams: int = Field(default=2, ge=1, le=32)  # long ones at once, of one worker
     job_days: int = Field(default=30, ge=1)  # how long those that were done are listed
     worker_silent_s: float = Field(default=60.0, gt=0)  # then its jobs are taken over
+    audit_days: int = Field(default=7, ge=1)  # in so many days a large log is audited once
     scrub_days: int = Field(default=30, ge=1)  # in so many days everything is read once
     unwrap_gb: float = Field(default=8.0, gt=0)  # the largest that is inspected again
     sweep_days: int = Field(default=30, ge=2)  # before an object without a recording goes

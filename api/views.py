@@ -114,6 +114,7 @@ ACTS_ZH = {
     "log.clock": "确认时钟,日志按现在的时间继续",
     "custody.alarm": "告警:记录与日志不一致",
     "custody.verify": "全面核验",
+    "custody.audit": "自动核查数据库与日志",
 }
 
 

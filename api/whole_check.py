@@ -27,6 +27,7 @@ WORDS: dict[str, tuple[str, str]] = {
     What.EDITED_ROW: ("数据库记录被改动", "a row was edited"),
     What.MISSING_ROW: ("数据库记录被删除", "a row was deleted"),
     What.UNLOGGED_ROW: ("数据库记录没有日志", "a row was never logged"),
+    What.MISSING_CHECKPOINT: ("已签名的检查点缺失", "a signed checkpoint is missing"),
     What.EDITED_CHECKPOINT: ("检查点签名无效", "a checkpoint's signature is bad"),
     What.CONTRADICTED_CHECKPOINT: ("日志与已签名的检查点矛盾", "the log contradicts a signed head"),
     What.EDITED_TILE: ("公布的日志文件被改动", "a published log file was edited"),
@@ -86,17 +87,7 @@ def whole_check(
     office: Office, progress: Callable[[str, int], None] = lambda _recording, _size: None
 ) -> Iterator[Wrong]:
     """Yield everything that is wrong; nothing, if all is as it was sealed and logged."""
-    signed = None
-    try:
-        signed = office.signer.last()
-    except LiuhenError as error:
-        yield Wrong(What.EDITED_CHECKPOINT, "the signer's last head", error.facts)
-    folder = office.settings.home / "log"
-    with office.catalogue.read() as session:
-        for found in audit(session, office.signer.keys, signed=signed, folder=folder):
-            yield _wrong(found)
-        for found in unenrolled(session, KeyRing.load(office.settings.keys)):
-            yield _wrong(found)
+    yield from catalogue_check(office)
     with office.catalogue.read() as session:
         rows = list(recordings.everything(session))
         everything = [kept(row) for row in rows if row.destroyed_at is None]
@@ -110,6 +101,21 @@ def whole_check(
         yield _wrong(fault)
     for fault in chain(fixity.leftovers(gone), fixity.strangers()):
         yield _wrong(fault)
+
+
+def catalogue_check(office: Office, part: range | None = None) -> Iterator[Wrong]:
+    """Yield what is wrong with rows, log and keys; of `part`, the entries of these numbers."""
+    signed = None
+    try:
+        signed = office.signer.last()
+    except LiuhenError as error:
+        yield Wrong(What.EDITED_CHECKPOINT, "the signer's last head", error.facts)
+    folder, keys = office.settings.home / "log", office.signer.keys
+    with office.catalogue.read() as session:
+        for found in audit(session, keys, signed=signed, folder=folder, part=part):
+            yield _wrong(found)
+        for found in unenrolled(session, KeyRing.load(office.settings.keys)):
+            yield _wrong(found)
 
 
 def orphans(office: Office) -> list[str]:

@@ -3,13 +3,37 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from api.jobs import destroy, due, hold, inspect, lock, publish, rendition, scrub, sweep, verify
+from api.jobs import (
+    audit,
+    destroy,
+    due,
+    hold,
+    inspect,
+    lock,
+    publish,
+    rendition,
+    scrub,
+    sweep,
+    verify,
+)
 from api.jobs.kind import Kind, Queue
 from policies.wording import COUNTY_TIME
 
 KINDS: dict[str, Kind] = {
     module.KIND.name: module.KIND
-    for module in (verify, scrub, sweep, publish, due, lock, hold, inspect, rendition, destroy)
+    for module in (
+        verify,
+        audit,
+        scrub,
+        sweep,
+        publish,
+        due,
+        lock,
+        hold,
+        inspect,
+        rendition,
+        destroy,
+    )
 }
 _BEGIN = datetime(2026, 1, 5)  # noqa: DTZ001 - a Monday, on the clock of the county's wall
 

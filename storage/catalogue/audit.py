@@ -10,15 +10,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import inspect, select
+from sqlalchemy import exists, inspect, literal, select
 from sqlalchemy.orm import Session
 
 from storage.catalogue import audit_log
 from storage.catalogue.audited import AUDITED
 from storage.catalogue.columns import Audited
+from storage.catalogue.custody_log import LogReader
 from storage.catalogue.damage import damage
 from storage.catalogue.discrepancy import Discrepancy, What, about_entry
-from storage.catalogue.log_tables import CustodyEventRow, LogLeafRow
+from storage.catalogue.log_tables import CustodyEventRow, LogChainRow, LogLeafRow
 from storage.catalogue.logged_state import (
     UNREADABLE,
     RowKey,
@@ -27,9 +28,15 @@ from storage.catalogue.logged_state import (
     compare_halves,
     states_logged,
 )
+from storage.catalogue.proven_rows import broken_chain, differing
+from storage.custody.chain import ChainWalk
+from storage.custody.checkpoint import Checkpoint
 from storage.custody.event import parse_leaf
 from storage.custody.log_time import running_back
 from storage.custody.note import NoteKey
+from storage.custody.subjects import CONTINUES
+
+_AT_ONCE = 500  # subjects in one question
 
 
 def audit(
@@ -38,56 +45,114 @@ def audit(
     *,
     signed: str | None = None,
     folder: Path | None = None,
+    part: range | None = None,
 ) -> Iterator[Discrepancy]:
     """Yield everything that is wrong with the catalogue and its log; nothing, if nothing is.
 
     `keys` are the log's note keys. `signed` is a checkpoint from outside the database (the
     signer's last, a station's, a bundle's): without one, a catalogue put back from an old copy
     looks well. `folder` holds the static log: with it, an edited entry is named even when the
-    whole database was rewritten around it. Give a fresh session (`Catalogue.read`).
+    whole database was rewritten around it. `part` are the numbers of entries to look at, with the
+    nodes above them and the rows of every subject that they are about: all parts together find
+    what the whole finds. Give a fresh session (`Catalogue.read`).
     """
     if (said := damage(session)) is not None:
         yield Discrepancy(What.DAMAGED_DATABASE, "the catalogue", {"found": said})
         return
     static, wrong = audit_log.static_log(folder, keys)
     yield from wrong
-    heads, wrong = audit_log.checkpoints(session, keys, signed)
+    heads, wrong = audit_log.checkpoints(session, keys, signed, part)
     yield from wrong
+    yield from audit_log.lost_checkpoints(session, folder, static)
     if static:
         heads = sorted([*heads, static.head], key=lambda head: head.size)
-    edited: set[int] = set()
-    for found in audit_log.entries(session, heads, static):
+    edited, signed_whole = set[int](), True
+    walk = (
+        audit_log.entries(session, heads, static)
+        if part is None
+        else audit_log.some_entries(session, heads, static, part)
+    )
+    for found in walk:
+        signed_whole = False
         edited.update([found.facts["index"]] if "index" in found.facts else [])
         yield found
-    yield from audit_log.nodes(session)
-    yield from _details(session, edited)
-    yield from _times(session)
-    yield from _rows(session)
+    yield from audit_log.nodes(session, part)
+    yield from _details(session, edited, part)
+    yield from _times(session, part)
+    if part is None:
+        if signed_whole:  # what was edited breaks its chains, and is named already
+            yield from _chains(session)
+        yield from _rows(session)
+    else:
+        yield from _rows_about(session, part, heads[-1] if heads else None)
 
 
-def _details(session: Session, edited: set[int]) -> Iterator[Discrepancy]:
+def _details(session: Session, edited: set[int], part: range | None) -> Iterator[Discrepancy]:
     """Open each entry's digest with its readable half, and compare what both tell."""
-    for index, leaf, _hash in audit_log.leaves(session):
+    for index, leaf, _hash in audit_log.leaves(session, part):
         if index not in edited:
             yield from _opened(session, index, leaf)
     orphans = select(CustodyEventRow.index).where(
         CustodyEventRow.index.not_in(select(LogLeafRow.index))
     )
+    if part is not None and part.start:
+        orphans = orphans.where(CustodyEventRow.index.in_(part))
     for index in session.scalars(orphans):
         if index not in edited:
             yield about_entry(What.MISSING_ENTRY, index)
 
 
-def _times(session: Session) -> Iterator[Discrepancy]:
+def _times(session: Session, part: range | None) -> Iterator[Discrepancy]:
     """Name the entries that are older than the one before them."""
-    for index, last in running_back(_parsed(session)):
+    wider = None if part is None else range(max(part.start - 1, 0), part.stop)
+    found = ((index, entry) for index, entry, _leaf in _parsed(session, wider))
+    for index, last in running_back(found):
         yield about_entry(What.TIME_RUNS_BACK, index, before=last)
 
 
-def _parsed(session: Session) -> Iterator[tuple[int, dict[str, Any]]]:
-    for index, leaf, _hash in audit_log.leaves(session):
+def _chains(session: Session) -> Iterator[Discrepancy]:
+    """Walk along all chains: each has every entry that says so, and the tables end it there."""
+    walk, places = ChainWalk(), dict[str, list[int]]()
+    for index, entry, leaf in _parsed(session, None):
+        for problem in walk.add(entry, leaf):
+            yield broken_chain(problem, index)
+        for subject in entry.get("chains", (entry["subject"],)):
+            places.setdefault(subject, []).append(index)
+    log = LogReader(session)
+    subjects = sorted({*places, *session.scalars(select(LogChainRow.subject))})
+    for first in range(0, len(subjects), _AT_ONCE):
+        some = subjects[first : first + _AT_ONCE]
+        heads, stored = log.chain_heads(some), log.chain_entries(some)
+        for subject in some:
+            if heads[subject] != walk.head(subject) or stored[subject] != places.get(subject, []):
+                yield broken_chain(f"{subject}: its chain is another in the tables", None)
+
+
+def _rows_about(session: Session, part: range, head: Checkpoint | None) -> Iterator[Discrepancy]:
+    """Compare the rows of all that a part's entries are about, and name those of nobody."""
+    subjects = {
+        subject
+        for _index, entry, _leaf in _parsed(session, part)
+        for subject in entry.get("chains", (entry["subject"],))
+    }
+    listed = sorted(subjects)
+    for first in range(0, len(listed), _AT_ONCE):
+        yield from differing(session, listed[first : first + _AT_ONCE], head)
+    for table in AUDITED:
+        name = table.__tablename__
+        of_none = [
+            ~exists().where(LogChainRow.subject == literal(f"{kind}:") + getattr(table, column))
+            for column, kind in CONTINUES[name].items()
+        ]
+        for identity in session.execute(select(*inspect(table).primary_key).where(*of_none)):
+            key = "/".join(str(one) for one in identity)
+            yield Discrepancy(What.UNLOGGED_ROW, f"{name} {key}", {"table": name, "row": key})
+
+
+def _parsed(session: Session, part: range | None) -> Iterator[tuple[int, dict[str, Any], bytes]]:
+    for index, leaf, _hash in audit_log.leaves(session, part):
         try:
-            yield index, parse_leaf(leaf)
+            yield index, parse_leaf(leaf), leaf
         except UNREADABLE:
             continue  # named already
 

@@ -6,6 +6,7 @@ static log proves itself by such a checkpoint, its leaf hashes name the entry th
 even when the whole database was rewritten around it.
 """
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,12 +14,16 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from storage import canonical
+from storage.catalogue.custody_log import LogReader
 from storage.catalogue.discrepancy import Discrepancy, What, about_entry
 from storage.catalogue.log_tables import LogCheckpointRow, LogLeafRow, LogNodeRow
 from storage.catalogue.publish import CHECKPOINT, read_tile
+from storage.catalogue.tables import RecordingRow
 from storage.custody import tiles, tree
-from storage.custody.checkpoint import Checkpoint, open_checkpoint
+from storage.custody.checkpoint import Checkpoint, open_checkpoint, untrusted_checkpoint
 from storage.custody.note import NoteKey
+from storage.custody.proof import Proof
 from storage.custody.tiles import Tile
 from storage.errors import CustodyError, LiuhenError
 
@@ -95,10 +100,17 @@ def static_log(
 
 
 def checkpoints(
-    session: Session, keys: Sequence[NoteKey], signed: str | None
+    session: Session, keys: Sequence[NoteKey], signed: str | None, part: range | None = None
 ) -> tuple[list[Checkpoint], list[Discrepancy]]:
-    """Return every head that is truly signed, smallest first, and what only claims to be."""
-    stored = session.execute(select(LogCheckpointRow.size, LogCheckpointRow.text))
+    """Return every head that is truly signed, smallest first, and what only claims to be.
+
+    Of `part`, the stored ones that cover its entries and no more.
+    """
+    wanted = select(LogCheckpointRow.size, LogCheckpointRow.text)
+    if part is not None:
+        row = LogCheckpointRow
+        wanted = wanted.where(row.size > part.start, row.size <= part.stop)
+    stored = session.execute(wanted)
     texts = [(f"checkpoint {size}", text) for size, text in stored]
     if signed is not None:
         texts.append(("the last signed checkpoint", signed))
@@ -124,11 +136,61 @@ def entries(
     yield from walk.end()
 
 
-def leaves(session: Session) -> Iterator[tuple[int, bytes, bytes]]:
+def some_entries(
+    session: Session, heads: Sequence[Checkpoint], static: StaticLog | None, part: range
+) -> Iterator[Discrepancy]:
+    """Name the entries of a part that are not as signed, and the heads that nodes contradict.
+
+    That the nodes above the part follow from its entries is asked of `nodes`.
+    """
+    log, expected = LogReader(session), part.start
+    for index, leaf, kept in leaves(session, part):
+        yield from (about_entry(What.MISSING_ENTRY, one) for one in range(expected, index))
+        expected = index + 1
+        published = static.leaf_hash(index) if static else None
+        found = tree.leaf_hash(leaf)
+        if found != kept or published not in {None, found}:
+            yield about_entry(What.EDITED_ENTRY, index)
+    yield from (about_entry(What.MISSING_ENTRY, one) for one in range(expected, part.stop))
+    for head in heads:
+        if head.size > log.size:
+            facts = {"signed": head.size, "found": log.size}
+            yield Discrepancy(What.ROLLBACK, "the custody log", facts)
+        elif not _is_root(log, head):
+            facts = {"size": head.size}
+            yield Discrepancy(What.CONTRADICTED_CHECKPOINT, f"checkpoint {head.size}", facts)
+
+
+def _is_root(log: LogReader, head: Checkpoint) -> bool:
+    try:
+        return log.root(head.size) == head.root
+    except CustodyError:  # a node is missing
+        return False
+
+
+def lost_checkpoints(
+    session: Session, folder: Path | None, static: StaticLog | None
+) -> Iterator[Discrepancy]:
+    """Name the signed heads that must be there and are not: published, or shown in a receipt."""
+    kept = set(session.scalars(select(LogCheckpointRow.size)))
+    if folder is not None and any(kept) and not (folder / CHECKPOINT).exists():
+        yield Discrepancy(What.MISSING_CHECKPOINT, "the published checkpoint")
+    shown = {static.head.size} if static is not None else set()
+    for text in session.scalars(select(RecordingRow.receipt_text)):
+        with contextlib.suppress(LiuhenError, KeyError, TypeError, ValueError):
+            proof = Proof.parse(canonical.decode(text.encode())["body"]["proof"]) if text else None
+            shown |= {untrusted_checkpoint(proof.checkpoint).size} if proof else set()
+    for size in sorted(shown - kept - {0}):
+        yield Discrepancy(What.MISSING_CHECKPOINT, f"checkpoint {size}", {"size": size})
+
+
+def leaves(session: Session, part: range | None = None) -> Iterator[tuple[int, bytes, bytes]]:
     """Yield every entry's number, exact bytes and stored hash; empty bytes for unreadable ones."""
-    first = 0
+    first = 0 if part is None else part.start
     while True:
         indexes = select(LogLeafRow.index).where(LogLeafRow.index >= first)
+        if part is not None:
+            indexes = indexes.where(LogLeafRow.index < part.stop)
         batch = session.scalars(indexes.order_by(LogLeafRow.index).limit(_BATCH)).all()
         if not batch:
             return
@@ -184,13 +246,18 @@ class _Walk:
                 yield Discrepancy(What.CONTRADICTED_CHECKPOINT, f"checkpoint {self.size}", facts)
 
 
-def nodes(session: Session) -> Iterator[Discrepancy]:
-    """Compare each stored node with its two children, and level 0 with the entries' hashes."""
+def nodes(session: Session, part: range | None = None) -> Iterator[Discrepancy]:
+    """Compare each stored node with its two children, and level 0 with the entries' hashes.
+
+    Of `part`, the complete nodes above its entries.
+    """
     last = session.scalar(select(func.max(LogLeafRow.index)))
     width, level = (0 if last is None else last + 1), 0
+    begin, end = (0, width) if part is None else (part.start, min(part.stop, width))
     while width:
-        for first in range(0, width, _BATCH):
-            stop = min(first + _BATCH, width)
+        until = min(width, -(-end >> level))  # rounded up: half a pair above the last entry
+        for first in range(begin >> level, until, _BATCH):
+            stop = min(first + _BATCH, until)
             found = _level(session, level, first, stop)
             for index, expected in _expected(session, level, first, stop).items():
                 if found.get(index) != expected:

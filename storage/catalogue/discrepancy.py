@@ -18,6 +18,7 @@ class What(StrEnum):
     EDITED_ROW = "edited-row"
     MISSING_ROW = "missing-row"
     UNLOGGED_ROW = "unlogged-row"
+    MISSING_CHECKPOINT = "missing-checkpoint"
     EDITED_CHECKPOINT = "edited-checkpoint"
     CONTRADICTED_CHECKPOINT = "contradicted-checkpoint"
     EDITED_TILE = "edited-tile"

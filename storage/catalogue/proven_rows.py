@@ -244,10 +244,10 @@ class _Proven:
                 broken = walk.add(parse_leaf(leaf), leaf)
             except UNREADABLE:
                 continue  # named already
-            self.wrong += [_broken(one, index) for one in broken]
+            self.wrong += [broken_chain(one, index) for one in broken]
         for subject, head in self._log.chain_heads(self.subjects).items():
             if head != walk.head(subject):
-                self.wrong.append(_broken(f"{subject}: its chain ends elsewhere", None))
+                self.wrong.append(broken_chain(f"{subject}: its chain ends elsewhere", None))
 
     def _look_for_hidden(self, known: Collection[int]) -> None:
         """Look through the newest entries for one that was cut off the end of a chain."""
@@ -259,7 +259,7 @@ class _Proven:
                 continue
             if hidden := self.subjects & set(_SUBJECT.findall(leaf)):
                 cut = hidden & set(parse_leaf(leaf.encode()).get("chains", ()))
-                self.wrong += [_broken(f"{one}: an entry is cut off", index) for one in cut]
+                self.wrong += [broken_chain(f"{one}: an entry is cut off", index) for one in cut]
 
     def _rows(self) -> Iterator[tuple[type[Any], Audited | None, str]]:
         """Yield the rows that stand in the chains: table, row (None if unreadable), key."""
@@ -293,7 +293,8 @@ def _changed(row: Audited | None, expected: Mapping[str, Any]) -> list[str]:
         return ["unreadable"]
 
 
-def _broken(problem: str, index: int | None) -> Discrepancy:
+def broken_chain(problem: str, index: int | None) -> Discrepancy:
+    """Name a break as `ChainWalk` told it: `<subject>: <problem>`."""
     subject, _, said = problem.partition(": ")
     facts = {"problem": said} | ({"entry": index} if index is not None else {})
     return Discrepancy(What.BROKEN_CHAIN, subject, facts)

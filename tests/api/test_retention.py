@@ -19,6 +19,7 @@ from storage.catalogue import classes, holds
 from storage.catalogue.holds import NewHold
 from storage.destruction import CERTIFICATE_DOMAIN
 from storage.signing import verify_document
+from tests import clocks
 from tests.keeping import ORDINARY, TOWNSHIP, WHO, Archive
 from tests.office import PASSWORD, Desk
 
@@ -53,6 +54,7 @@ def kept(tmp_path_factory):
     waiting = archive.propose(ordinary)
     disposition = archive.decided(gone)
     assert archive.execute(disposition) == {"gone": 1}
+    clocks.accept(office.catalogue)
     yield SimpleNamespace(**locals())
     archive.close()
     office.close()
@@ -127,6 +129,7 @@ def test_what_is_kept_longer_than_the_rules_ask_is_listed(kept, liuhen):
         row = next(one for one in classes.given(uow.session, kept.major))
         row.taken_at = uow.at  # as if the rule had gone: what was promised stays
         uow.record("class.take", classes._KIND, row, actor=WHO, subject=f"recording:{kept.major}")
+    clocks.accept(kept.office.catalogue)
     (one,) = lines(liuhen("review", "--json"))
     assert one["recording"] == kept.major
     assert one["promised"].startswith("9999-12-31")

@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from policies.access import Role
 from storage.bundle.verify import verify
+from tests import clocks
 from tests.office import FIRST, PASSWORD, SEIZED_AT, Desk, dock, segment
 
 
@@ -236,6 +237,7 @@ def test_an_approved_explanation_lets_the_case_go_on_and_stays_visible(
 def with_clock(desk, at):
     """Set the office's clock: explanations have days."""
     desk.office.catalogue._clock = lambda: at
+    clocks.accept(desk.office.catalogue)
 
 
 def test_an_explanation_comes_too_late_after_three_days(desk, visitors, gap):

@@ -87,8 +87,8 @@ def _half_too(database: Database, table: str, column: str, new: str) -> tuple[in
     return index, text, salt
 
 
-def half_too(database: Database) -> None:
-    _half_too(database, "moment", "note", "另一时刻")
+def half_too(database: Database, table: str = "moment", column: str = "note") -> None:
+    _half_too(database, table, column, "另一时刻")
 
 
 def leaf_and_nodes_too(database: Database) -> None:
