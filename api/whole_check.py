@@ -37,6 +37,7 @@ WORDS: dict[str, tuple[str, str]] = {
     Problem.MISSING: ("对象被删除", "an object is missing"),
     Problem.SWAPPED: ("对象被调换成另一份", "an object was swapped for another's"),
     Problem.CHANGED: ("对象内容被改动", "an object was changed"),
+    Problem.WRITABLE: ("对象文件可以被改写", "an object's file is writable"),
     Problem.LOCK: ("对象的保管锁不足", "an object is locked for less than promised"),
     Problem.LOCK_LOST: (
         "对象的保管锁记录丢失,在补锁之前任何人不能删除它",

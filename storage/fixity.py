@@ -20,6 +20,7 @@ from storage.vault.objects import (
     PARTS,
     PAYLOAD,
     RECORD,
+    ObjectFacts,
     ObjectStore,
     key_of,
     lockable,
@@ -32,6 +33,7 @@ class Problem(StrEnum):
     MISSING = "missing-object"
     SWAPPED = "swapped-object"  # the object is another recording's
     CHANGED = "changed-object"
+    WRITABLE = "writable-object"  # its bytes are right, and its file's mode lets somebody write
     LOCK = "weak-lock"  # locked for less than promised, or not at all
     LOCK_LOST = "lost-lock"  # what the store wrote of its lock is lost: nothing deletes it
     RECORD = "bad-record"  # no trusted station signed it, or it is another's
@@ -160,7 +162,7 @@ class Fixity:
         key = key_of(record.id, part)
         try:
             found = self.objects.digest(key)
-            locked = self._locked_until(key)
+            facts = self._facts(key)
         except ObjectMissingError:
             yield Fault(Problem.MISSING, kept.recording, part)
             return
@@ -174,18 +176,20 @@ class Fixity:
                 yield Fault(Problem.SWAPPED, kept.recording, part, told | {"belongs_to": owner})
             else:
                 yield Fault(Problem.CHANGED, kept.recording, part, told)
+        elif not isinstance(facts, LockLostError) and facts.writable:
+            yield Fault(Problem.WRITABLE, kept.recording, part)
         wanted = lockable(kept.retain_until)
         promised = {"promised": wanted.isoformat()}
-        if isinstance(locked, LockLostError):
-            why = {"problem": locked.facts["problem"]}
+        if isinstance(facts, LockLostError):
+            why = {"problem": facts.facts["problem"]}
             yield Fault(Problem.LOCK_LOST, kept.recording, part, why | promised)
-        elif locked is None or locked < wanted:
+        elif (locked := facts.retain_until) is None or locked < wanted:
             until = {"locked_until": locked.isoformat() if locked else None}
             yield Fault(Problem.LOCK, kept.recording, part, until | promised)
 
-    def _locked_until(self, key: str) -> datetime | LockLostError | None:
+    def _facts(self, key: str) -> ObjectFacts | LockLostError:
         try:
-            return self.objects.facts(key).retain_until
+            return self.objects.facts(key)
         except LockLostError as error:
             return error
 

@@ -88,6 +88,8 @@ _FS_IOC_SETFLAGS = 0x40086602
 _FS_IMMUTABLE = 0x10
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
+_WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+
 
 class FolderObjects:
     """An ObjectStore on one local folder; `immutable` asks for the second fence as well."""
@@ -197,7 +199,13 @@ class FolderObjects:
 
     def facts(self, key: str) -> ObjectFacts:
         """See ObjectStore.facts."""
-        return self._facts(checked(key), mending=False)
+        found = self._facts(checked(key), mending=False)
+        try:
+            mode = (self._root / key).stat().st_mode
+        except OSError as error:
+            raise _translated(error, key) from error
+        # Modes mean something where the mark of a locked object stays on.
+        return replace(found, writable=bool(mode & stat.S_ISVTX and mode & _WRITABLE))
 
     def read(self, key: str, offset: int, length: int) -> bytes:
         """See ObjectStore.read."""

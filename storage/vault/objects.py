@@ -68,6 +68,7 @@ class ObjectFacts:
     mode: LockMode | None
     retain_until: datetime | None
     held: bool = False
+    writable: bool = False  # locked, and its file's mode lets somebody write all the same
 
 
 class StrangerKind(StrEnum):

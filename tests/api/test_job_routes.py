@@ -165,7 +165,7 @@ def test_every_kind_says_what_an_administrator_may(guan):
     told = {one["kind"]: one for one in guan.get("/api/v1/jobs/kinds").json()}
     assert set(told) == set(registry.KINDS)
     may = {kind for kind, one in told.items() if one["askable"]}
-    assert may == {"verify", "scrub", "sweep", "publish", "due", "lock"}
+    assert may == {"verify", "audit", "scrub", "sweep", "publish", "due", "lock"}
 
 
 # Asking

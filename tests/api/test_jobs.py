@@ -192,7 +192,7 @@ def test_periods_begin_by_the_countys_clock():
     assert (before["scrub"], after["scrub"]) == ("2026-11-23T01:00", "2026-11-24T01:00")
     assert before["publish"] == "2026-11-24T00:55"
     assert before["lock"] == after["lock"] == "2026-11-23T04:00"  # a Monday
-    assert set(before) == {"scrub", "sweep", "publish", "due", "lock"}
+    assert set(before) == {"audit", "scrub", "sweep", "publish", "due", "lock"}
 
 
 # How a job goes

@@ -64,6 +64,12 @@ def test_deleted_swapped_edited_row_and_edited_entry_are_all_named(desk):
         assert wrong.en
 
 
+def test_an_object_that_was_made_writable_is_named(desk):
+    (first, *_) = objects(desk)
+    (first / "payload").chmod(0o600)
+    assert found(desk) == {("writable-object", f"{first.name}/payload")}
+
+
 def test_a_lock_that_was_shortened_is_named(desk):
     (first, *_) = objects(desk)
     lock = first / ".lock" / "payload.json"

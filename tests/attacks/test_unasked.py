@@ -8,10 +8,12 @@ import pytest
 from api import due
 from api.jobs import asking, audit
 from api.jobs.running import Runner
+from api.whole_check import whole_check
 from storage.catalogue import jobs
 from storage.catalogue.custody_log import LogReader
 from storage.custody.subjects import INTEGRITY
-from tests.attacks.unasked import ATTACKS, Machine
+from tests.attacks.unasked import AUDITED_ATTACKS as ATTACKS
+from tests.attacks.unasked import OBJECT_ATTACKS, Machine
 from tests.office import FIRST, Desk, dock, segment
 from tests.sampling import sample
 
@@ -91,6 +93,14 @@ def test_the_parts_together_name_it_too(attack, desk, run_audit):
     attack.do(Machine(desk))
     wrong = [one["what"] for _ in range(4) for one in run_audit().details["wrong"]]
     assert attack.check.partition(": ")[2] in wrong
+
+
+@pytest.mark.parametrize("attack", OBJECT_ATTACKS, ids=attrgetter("name"))
+def test_what_is_wrong_with_an_object_is_named_where_objects_are_read(attack, desk):
+    assert not list(whole_check(desk.office))
+    attack.do(Machine(desk))
+    (wrong,) = whole_check(desk.office)
+    assert attack.check == f"verify: {wrong.what}"
 
 
 def test_a_failed_audit_is_due_and_degrades_readiness_until_all_was_verified(desk, run_audit):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from storage.catalogue.discrepancy import What
 from storage.catalogue.publish import CHECKPOINT
 from storage.custody.tiles import Tile
+from storage.fixity import Problem
 from storage.signing import SigningKey
 from tests.attacks.attack import Attack, Means
 from tests.attacks.row_edits import copied_row, half_too, sql
@@ -39,6 +40,11 @@ def _lose_tile(machine: Machine) -> None:
     )
 
 
+def _let_write(machine: Machine) -> None:
+    objects = machine.desk.office.settings.home / "objects"
+    next(objects.glob("*/payload")).chmod(0o600)
+
+
 def _plant_key(machine: Machine) -> None:
     key = SigningKey.from_seeds("station-x", bytes(range(64))).verify_key()
     folder = machine.desk.office.settings.keys
@@ -53,8 +59,19 @@ def _attack(
     )
 
 
+# Found where objects are read: by `verify`, which `scrub` asks for (tests/api/test_whole_check.py).
+OBJECT_ATTACKS = (
+    Attack(
+        asset="unasked object",
+        act="made writable",
+        means=Means.FILES,
+        level=None,
+        check=f"verify: {Problem.WRITABLE}",
+        do=_let_write,
+    ),
+)
 _SQL, _FILES = Means.SQL, Means.FILES
-ATTACKS = (
+AUDITED_ATTACKS = (
     _attack(
         "unasked row",
         "edited",
@@ -96,14 +113,16 @@ ATTACKS = (
         "an entry taken out of the middle",
         _SQL,
         What.BROKEN_CHAIN,
-        _by_sql(sql("DELETE FROM log_chain_entry WHERE number=1 AND subject LIKE 'action:%'")),
+        _by_sql(
+            sql("DELETE FROM log_chain_entry WHERE number=1 AND substr(subject, 1, 7)='action:'")
+        ),
     ),
     _attack(
         "unasked chain",
         "its end moved back",
         _SQL,
         What.BROKEN_CHAIN,
-        _by_sql(sql("UPDATE log_chain SET count=count-1 WHERE subject LIKE 'action:%'")),
+        _by_sql(sql("UPDATE log_chain SET count=count-1 WHERE substr(subject, 1, 7)='action:'")),
     ),
     _attack(
         "unasked node",
@@ -124,4 +143,10 @@ ATTACKS = (
     _attack(
         "unasked key folder", "a station's key planted", _FILES, What.UNENROLLED_KEY, _plant_key
     ),
+)
+ATTACKS = (*AUDITED_ATTACKS, *OBJECT_ATTACKS)
+UNDETECTED = (
+    """Nobody's audit reads the SM3 digests of originals, for it would have to unwrap them; nor the
+    immutable flag of objects, which not every file system and not every process may set.""",
+    """Who stops the worker stops the daily audit: its entry is missing that day.""",
 )
