@@ -7,16 +7,18 @@ import zipfile
 import pytest
 from sqlalchemy import select
 
+from api import station_home
 from api.export import export
 from api.log_check import HeadState, check_heads, log_in_files, log_of_office
 from api.service import Service
 from api.wiring import Office
 from ingest.journal import Journal
-from ingest.witness import Witness
+from ingest.witness import FOLLOW, Witness
 from storage.bundle.verify import verify
+from storage.catalogue.custody_log import LogReader
 from storage.catalogue.journal import JournalStore
 from storage.catalogue.tables import ActionRow
-from storage.errors import LogContradictedError
+from storage.errors import CustodyError, LogContradictedError
 from tests.attacks.log_lies import AGAINST_HEADS, IN_EXPORT, IN_LOG, LogInHand
 from tests.command import run
 from tests.office import Desk, settings_for
@@ -118,6 +120,43 @@ def test_a_station_holds_the_centre_to_the_head_that_it_saw(name, log, tmp_path)
     finally:
         other.desk.office.close()
         journal.close()
+
+
+def test_an_embedded_office_goes_on_after_an_alarm_when_a_person_says_why(log, tmp_path):
+    """Its own station keeps its journal in its home: an alarm there had no way out."""
+    home, name = log.desk.office.settings.home, "whole log: told anew and signed, a station saw"
+    (attack,) = (one for key, one in HEADS.items() if key.startswith(name))
+    shutil.copytree(home, tmp_path / "copy")
+
+    def witness(of):
+        office = of.desk.office
+        key = office.ring.verifying("log")
+        return Witness(office.settings.station, office.journal, office.centre, lambda: key)
+
+    log.record(f"case:{log.case}", said="so")
+    witness(log).check(log.sign())
+    seen = tmp_path / "station.db"
+    log.desk.office.close()
+    shutil.copy(home / "station.db", seen)
+    other = attack.do(log, tmp_path / "copy")
+    other.desk.office.close()
+    shutil.copy(seen, home / "station.db")  # the log was put back, the station's memory was not
+    office = Office.open(other.desk.office.settings)
+    again = LogInHand(Desk(office, Service.over(office)), log.case, log.action)
+    try:
+        with pytest.raises(LogContradictedError):
+            witness(again).check(again.sign())
+        told = station_home.accept_centre_log(office.settings, "数据库从备份恢复,沈明核准")
+        assert told["shown"] > told["seen"]
+        assert witness(again).alarm is None
+        witness(again).check(again.sign())
+        with office.catalogue.read() as session:
+            rows = LogReader(session).events_of(f"station:{office.settings.station}", act=FOLLOW)
+            assert [row.details["reason"] for row in rows] == ["数据库从备份恢复,沈明核准"]
+        with pytest.raises(CustodyError):
+            station_home.accept_centre_log(office.settings, "again")
+    finally:
+        office.close()
 
 
 def test_a_replay_of_static_files_needs_no_office(log, tmp_path):
