@@ -4,7 +4,7 @@ Two entries of one number in a chain, broken chains, heads that a chain never ha
 other subjects than they say, leaves that are not in the tree, roots other than the signed ones.
 Pure: whoever has the entries (the office's catalogue, or the log's static files) hands them in.
 Entries of version 1 are in no chain; those that a chain begins with are compared by one digest.
-Memory grows with subjects and rows, not with entries. docs/spec/custody-log.md, section 8.
+Memory grows with subjects and rows, not with entries (docs/spec/custody-log.md section 8).
 """
 
 import json
