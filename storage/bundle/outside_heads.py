@@ -7,7 +7,7 @@ are read, whatever else it holds, and each is believed only under the log's keys
 import json
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,8 @@ def find_heads(path: Path) -> Iterator[FoundHead]:
 
     What holds none is yielded with its problem; nothing is raised. Links are not followed.
     """
-    yield from _found(path, 0)
+    for one in _found(path, 0):
+        yield replace(one, where=_printable(one.where), problem=_printable(one.problem))
 
 
 def _found(path: Path, depth: int) -> Iterator[FoundHead]:
@@ -132,6 +133,8 @@ def head_text(data: bytes) -> str:
 
 
 def _read(path: Path) -> bytes:
+    if not path.is_file():  # a pipe would be waited for
+        raise CustodyError(problem="not a file")
     with path.open("rb") as file:
         return _bounded(file.read(_LONGEST + 1))
 
@@ -146,3 +149,8 @@ def _told(error: BaseException) -> str:
     if isinstance(error, LiuhenError):
         return str(error.facts.get("problem", error.code))
     return f"{type(error).__name__}: {error}"[:200]
+
+
+def _printable(text: str) -> str:
+    """Return a hostile name so that no terminal obeys it and no encoding refuses it."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

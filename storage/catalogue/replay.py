@@ -27,7 +27,7 @@ from storage.custody.replay import LogFault, LogProblem, Readable, Replay
 from storage.custody.tiles import Tile
 from storage.errors import CustodyError, LiuhenError
 
-_AT_ONCE = 1024
+RUN = 1024  # entries that are read at once
 Advance = Callable[[int], None]
 Signed = tuple[str, str]  # where a head stands, and its text
 
@@ -115,7 +115,7 @@ def _walked(
         if heads.next_size == walk.size:
             yield from heads.compare(walk.size, walk.root())
         pending += 1
-        if pending == _AT_ONCE:
+        if pending == RUN:
             advance(pending)
             pending = 0
     advance(pending)
@@ -200,7 +200,7 @@ def _stored_heads(session: Session) -> Iterator[tuple[int, Signed]]:
     while True:
         row = LogCheckpointRow
         wanted = select(row.size, row.text).where(row.size > after).order_by(row.size)
-        batch = session.execute(wanted.limit(_AT_ONCE)).all()
+        batch = session.execute(wanted.limit(RUN)).all()
         if not batch:
             return
         for size, text in batch:
@@ -214,7 +214,7 @@ def _kept(session: Session) -> Iterator[KeptEntry]:
     while True:
         row = LogLeafRow
         wanted = select(row.index).where(row.index >= first).order_by(row.index)
-        numbers = session.scalars(wanted.limit(_AT_ONCE)).all()
+        numbers = session.scalars(wanted.limit(RUN)).all()
         if not numbers:
             return
         try:
@@ -267,14 +267,12 @@ def _with_rows(session: Session) -> Iterator[tuple[int, str]]:
     event, first = CustodyEventRow, 0
     while True:
         text = type_coerce(event.details, Text)
-        wanted = select(event.index, text).where(
-            event.index >= first, event.index < first + _AT_ONCE
-        )
+        wanted = select(event.index, text).where(event.index >= first, event.index < first + RUN)
         batch = session.execute(wanted.order_by(event.index)).all()
         yield from (
             (index, told) for index, told in batch if type(told) is str and '"rows":' in told
         )
-        first += _AT_ONCE
+        first += RUN
         if (
             not batch
             and session.scalar(select(func.max(event.index)).where(event.index >= first)) is None

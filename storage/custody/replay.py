@@ -164,12 +164,15 @@ def _wrong_subject(index: int, subject: str) -> LogFault:
 
 
 def _rows(text: str) -> list[Mapping[str, Any]]:
+    """Return the rows that details hold; what cannot be read was named when it was walked over."""
     try:
-        return [
-            row for row in json.loads(text).get("rows", ()) if {"table", "key", "state"} <= {*row}
-        ]
+        rows = list(json.loads(text).get("rows", ()))
+        for row in rows:
+            continued([(str(row["table"]), dict(row["state"] or {}))])
+            str(row["key"])
     except _UNREADABLE:
-        return []  # named when it was walked over
+        return []
+    return rows
 
 
 def _parsed(leaf: bytes) -> dict[str, Any]:

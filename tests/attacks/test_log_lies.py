@@ -1,6 +1,7 @@
 """A log that contradicts itself is named by a replay; one told anew, by heads from outside."""
 
 import json
+import os
 import shutil
 import zipfile
 
@@ -210,11 +211,18 @@ def test_hostile_files_are_told_one_by_one_and_the_others_checked(log, tmp_path)
         archive.writestr("bag/other", "x")
     (heads / "cut.zip").write_bytes((heads / "none.zip").read_bytes()[:-30])
     (heads / "link").symlink_to(heads)
+    os.mkfifo(heads / "pipe")
+    (heads / "\x1b[31mred\udcff").write_text("no head")
+    shutil.copytree(heads / "empty", heads / "bundle")
+    (heads / "bundle" / "bagit.txt").touch()
+    (heads / "bundle" / "data" / "custody").mkdir(parents=True)
+    os.mkfifo(heads / "bundle" / "data" / "custody" / "checkpoint")
     found = check_heads(log_of_office(log.desk.office), [heads, tmp_path / "nowhere"])
-    states = {one.where.split("/")[-1].split(":")[0]: one.state for one in found.heads}
+    states = {one.where.removeprefix(f"{heads}/"): one.state for one in found.heads}
     assert states.pop("a-head") is HeadState.CONSISTENT
     assert "link" not in states
-    assert len(states) == 9
+    assert len(states) == 12
+    assert all(one.where.isprintable() for one in found.heads)
     assert set(states.values()) == {HeadState.UNREADABLE}
     assert all(one.problem for one in found.heads if one.state is HeadState.UNREADABLE)
     assert found.status == 3
