@@ -27,6 +27,7 @@ from storage.custody.replay import LogFault, LogProblem, Readable, Replay
 from storage.custody.tiles import Tile
 from storage.errors import CustodyError, LiuhenError
 
+_ROWS = '"rows":'
 RUN = 1024  # entries that are read at once
 Advance = Callable[[int], None]
 Signed = tuple[str, str]  # where a head stands, and its text
@@ -264,17 +265,12 @@ def _run(session: Session, first: int, last: int) -> list[KeptEntry]:
 
 
 def _with_rows(session: Session) -> Iterator[tuple[int, str]]:
-    event, first = CustodyEventRow, 0
+    """Yield number and details' text of the entries that hold rows, in the order of numbers."""
+    event, after = CustodyEventRow, -1
     while True:
-        text = type_coerce(event.details, Text)
-        wanted = select(event.index, text).where(event.index >= first, event.index < first + RUN)
-        batch = session.execute(wanted.order_by(event.index)).all()
-        yield from (
-            (index, told) for index, told in batch if type(told) is str and '"rows":' in told
-        )
-        first += RUN
-        if (
-            not batch
-            and session.scalar(select(func.max(event.index)).where(event.index >= first)) is None
-        ):
+        wanted = select(event.index, type_coerce(event.details, Text)).where(event.index > after)
+        batch = session.execute(wanted.order_by(event.index).limit(RUN)).all()
+        if not batch:
             return
+        yield from ((index, text) for index, text in batch if type(text) is str and _ROWS in text)
+        after = batch[-1][0]

@@ -220,6 +220,14 @@ def _garbage(log: LogInHand) -> None:
     log.say('UPDATE log_leaf SET leaf = :leaf WHERE "index" = :index', leaf="{}", index=log.last())
 
 
+def _far_away(log: LogInHand) -> None:
+    """Put the last entry and its readable half where no walk by numbers ever comes."""
+    _removed_elsewhere(log)
+    index, far = log.last(), 1 << 60
+    log.say('UPDATE log_leaf SET "index" = :far WHERE "index" = :index', far=far, index=index)
+    log.say('UPDATE custody_event SET "index" = :far WHERE "index" = :index', far=far, index=index)
+
+
 def _take_out(log: LogInHand) -> None:
     log.say('DELETE FROM log_leaf WHERE "index" = :index', index=log.last() // 2)
 
@@ -258,6 +266,7 @@ IN_LOG = (
     _replayed("entry", "edited with its hash", LogProblem.NOT_IN_TREE, _edit_leaf_and_hash, **_SQL),
     _replayed("entry", "edited, the tree rebuilt", LogProblem.FALSE_ROOT, _rebuild, **_SQL),
     _replayed("entry", "no entry any more", LogProblem.NO_ENTRY, _garbage, **_SQL),
+    _replayed("entry", "moved to a number far away", LogProblem.MISSING, _far_away, **_SQL),
     _replayed("entry", "taken from the middle", LogProblem.MISSING, _take_out, **_SQL),
     _replayed("entry", "taken off the log's end", LogProblem.SHORT, _cut_short, **_SQL),
     _replayed("readable half", "edited", LogProblem.CLOSED, _edit_details, **_SQL),
