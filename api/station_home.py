@@ -19,7 +19,7 @@ from api.home_parts import ENROLMENT
 from api.problems import bay_reason_zh, bay_zh
 from api.settings import Settings
 from api.station_door import ENROL_DOMAIN, fingerprint, read_code
-from api.wiring import bays_of, clock, entropy, hold_station, software
+from api.wiring import Office, bays_of, clock, entropy, hold_station, software
 from ingest.bay import Bay, Progress
 from ingest.centre_client import Address, CentreClient, Wire
 from ingest.centre_clock import CentreClock
@@ -34,7 +34,7 @@ from ingest.spool import Spool
 from ingest.station import Station
 from ingest.witness import accept_log
 from storage import canonical
-from storage.catalogue.journal import BayRow, JournalStore
+from storage.catalogue.journal import BayRow, JournalStore, LogAlarmRow
 from storage.custody.checkpoint import untrusted_checkpoint
 from storage.custody.origin import OriginChange, follow_origin
 from storage.digest import Algorithm
@@ -385,11 +385,19 @@ def _log_of(journal: Journal) -> dict[str, Any] | None:
 
 
 def accept_centre_log(settings: Settings, reason: str) -> dict[str, Any]:
-    """Have this station go on with a centre whose log contradicted it; return the heads' sizes.
+    """Have this station go on with a log that contradicted it; return the heads' sizes.
 
-    The alarm, both heads and the reason stay in the journal, and the centre's log hears of it.
-    Raises: KeyRingError (no station's home), CustodyError (no alarm stands).
+    The alarm, both heads and the reason stay in the journal, and the centre's log hears of it: of
+    an enrolled station with its next delivery, of an embedded office's own station at once.
+    Raises: NoOfficeError (no home of either kind), CustodyError (no alarm stands).
     """
+    accept = _accept_enrolled if enrolled(settings.home) else _accept_embedded
+    alarm = accept(settings, reason)
+    sizes = {"seen": untrusted_checkpoint(alarm.seen).size}
+    return sizes | ({"shown": untrusted_checkpoint(alarm.shown).size} if alarm.shown else {})
+
+
+def _accept_enrolled(settings: Settings, reason: str) -> LogAlarmRow:
     home = settings.home
     try:
         station = json.loads((home / ENROLMENT).read_bytes())["station"]["id"]
@@ -402,11 +410,22 @@ def accept_centre_log(settings: Settings, reason: str) -> dict[str, Any]:
         journal.add_note(act, subject=f"station:{station}", outcome="success", details=details)
 
     try:
-        alarm = accept_log(journal, reason, note)
+        return accept_log(journal, reason, note)
     finally:
         journal.close()
-    sizes = {"seen": untrusted_checkpoint(alarm.seen).size}
-    return sizes | ({"shown": untrusted_checkpoint(alarm.shown).size} if alarm.shown else {})
+
+
+def _accept_embedded(settings: Settings, reason: str) -> LogAlarmRow:
+    office = Office.open(settings)
+    subject = f"station:{settings.station}"
+
+    def note(act: str, details: dict[str, Any]) -> None:
+        office.centre.note(act, subject=subject, outcome="success", details=details)
+
+    try:
+        return accept_log(office.journal, reason, note)
+    finally:
+        office.close()
 
 
 def _spool(settings: Settings) -> Spool:

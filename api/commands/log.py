@@ -1,10 +1,11 @@
-"""`liuhen log checkpoint|proof|accept-clock|rename-origin`: the log's head, proofs, time, name."""
+"""`liuhen log …`: the custody log's head, proofs, checks and public name."""
 
 import getpass
 from typing import Annotated
 
 import typer
 
+from api.commands import log_checks
 from api.commands.help import Commands, Json
 from api.commands.terminal import OUT, say_json
 from api.log_origin import begun_change, rename_origin
@@ -16,6 +17,8 @@ from storage.catalogue import custody_log
 from storage.custody.origin import SHARED_ORIGIN, propose_origin
 
 app = Commands(no_args_is_help=True)
+app.command()(log_checks.check)
+app.command()(log_checks.replay)
 
 
 @app.command()

@@ -84,12 +84,12 @@ def counting(what: str, total: int | None = None) -> Iterator[Callable[[str, int
 
 
 @contextmanager
-def tallying(what: str, total: int | None = None) -> Iterator[Callable[[], None]]:
-    """Show how many things were looked at; gives a callback for each."""
+def tallying(what: str, total: int | None = None) -> Iterator[Callable[..., None]]:
+    """Show how many things were looked at; gives a callback (how many more, one by default)."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=ERR, transient=True) as bars:
         task = bars.add_task(what, total=total)
-        yield lambda: bars.advance(task)
+        yield lambda count=1: bars.advance(task, count)
 
 
 def say_result(result: Result, reason: str) -> None:

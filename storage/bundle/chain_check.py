@@ -5,13 +5,21 @@ leaving one out leaves a name behind. An entry left off the end of a chain needs
 that names a head of before, or a second entry of that number: signed, and named by a replay.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from storage.bundle.reading import BundleFiles, GivenEntry
 from storage.custody.chain import ChainHead, ChainWalk, heads_from_json
 from storage.custody.log_time import running_back
 from storage.custody.origin import SUBJECT as ORIGIN_SUBJECT
-from storage.custody.subjects import ALWAYS_CARRIED, belonging, hidden, key_subject, opens, touched
+from storage.custody.subjects import (
+    ALWAYS_CARRIED,
+    State,
+    belonging,
+    hidden,
+    key_subject,
+    opens,
+    touched,
+)
 
 
 def chains(bundle: BundleFiles) -> Iterator[str]:
@@ -22,8 +30,8 @@ def chains(bundle: BundleFiles) -> Iterator[str]:
         yield "the entry of this export is left out"
         return
     by_subject: dict[str, list[set[str]]] = {}
+    yield from _showing(bundle.entries[:-1])
     for one in bundle.entries[:-1]:
-        yield from _shows_itself(one)
         told = touched(one.entry, one.details)
         for subject in one.entry.get("chains", {one.entry["subject"]: None}):
             by_subject.setdefault(subject, []).append(told)
@@ -69,10 +77,21 @@ def _named(bundle: BundleFiles, export: GivenEntry) -> dict[str, ChainHead]:
     return named
 
 
-def _shows_itself(one: GivenEntry) -> Iterator[str]:
-    if one.entry["v"] != 1 and one.details is not None:
-        for subject in sorted(hidden(one.entry, one.details)):
-            yield f"entry {one.index}: about {subject}, and not in its chain"
+def _showing(entries: Iterable[GivenEntry]) -> Iterator[str]:
+    """Yield where an entry's rows are about what it is not in the chain of, removed ones too."""
+    last: dict[tuple[str, str], State] = {}
+    for one in entries:
+        rows = [] if one.details is None else list(one.details.get("rows", ()))
+        known = {(row["table"], row["key"]): last.get((row["table"], row["key"])) for row in rows}
+        if one.entry["v"] != 1 and one.details is not None:
+            before = [(table, state) for (table, _), state in known.items() if state]
+            for subject in sorted(hidden(one.entry, one.details, before)):
+                yield f"entry {one.index}: about {subject}, and not in its chain"
+            for row in rows:
+                table, key = row["table"], row["key"]
+                if not row["state"] and not known[table, key]:
+                    yield f"entry {one.index}: removes {table} {key}, of which no entry tells"
+        last |= {(row["table"], row["key"]): row["state"] for row in rows}
 
 
 def _closed(bundle: BundleFiles, subjects: Collection[str]) -> Iterator[str]:

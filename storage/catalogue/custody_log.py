@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Text, bindparam, func, insert, select, text, tuple_
+from sqlalchemy import Text, bindparam, func, insert, or_, select, text
 from sqlalchemy.orm import Session
 
 from storage.catalogue.columns import Base
@@ -112,10 +112,18 @@ class LogReader:
         self.warm_places(sorted(wanted))
 
     def warm_places(self, places: Sequence[tuple[int, int]]) -> None:
-        """Read some nodes, each by level and index, at once."""
+        """Read some nodes, each by level and index, at once.
+
+        Asked level by level: SQLite goes over the whole table for a list of pairs.
+        """
         row = LogNodeRow
         for first in range(0, len(places), _AT_ONCE):
-            wanted = tuple_(row.level, row.index).in_(places[first : first + _AT_ONCE])
+            levels: dict[int, list[int]] = {}
+            for level, index in places[first : first + _AT_ONCE]:
+                levels.setdefault(level, []).append(index)
+            wanted = or_(
+                *((row.level == level) & row.index.in_(some) for level, some in levels.items())
+            )
             found = select(row.level, row.index, row.hash).where(wanted)
             for level, index, hash_ in self._session.execute(found):
                 self._nodes[level, index] = hash_

@@ -7,21 +7,25 @@ it waits for the signer first and for the database second.
 """
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from storage.catalogue.custody_log import LogReader, keep_checkpoint
 from storage.catalogue.log_tables import LogCheckpointRow
 from storage.catalogue.unit_of_work import Catalogue
 from storage.custody import tiles
-from storage.custody.checkpoint import untrusted_checkpoint
+from storage.custody.checkpoint import Checkpoint, open_checkpoint, untrusted_checkpoint
+from storage.custody.note import NoteKey
 from storage.custody.signer import LogSigner
 from storage.custody.tiles import Tile
 from storage.durable import place
-from storage.errors import SignatureError
+from storage.errors import CustodyError, LiuhenError, SignatureError
 
 CHECKPOINT = "checkpoint"
+_NEWEST = 100  # heads that are looked at for one that is truly signed
 
 
 def publish(
@@ -97,6 +101,17 @@ def read_tile(folder: Path, tile: Tile) -> bytes:
 def newest_checkpoint(session: Session) -> str | None:
     """Return the newest published checkpoint, if any head was signed yet."""
     return LogReader(session).checkpoint()
+
+
+def newest_signed_head(session: Session, keys: Sequence[NoteKey]) -> Checkpoint:
+    """Return the newest head in the catalogue that the log's keys signed. Raises: CustodyError."""
+    row = LogCheckpointRow
+    for text in session.scalars(select(row.text).order_by(row.size.desc()).limit(_NEWEST)):
+        try:
+            return open_checkpoint(text, keys)
+        except LiuhenError:
+            continue
+    raise CustodyError(problem="no head of the log was signed yet")
 
 
 def _published_size(folder: Path, size: int) -> int:

@@ -9,6 +9,7 @@ section 1). Pure: who keeps the heads is not known here.
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from storage.custody.tree import HASH_SIZE, leaf_hash
@@ -94,6 +95,38 @@ def heads_from_json(told: Any) -> dict[str, ChainHead]:
     return {subject: ChainHead.from_json(head) for subject, head in told.items()}
 
 
+class Breach(StrEnum):
+    """How an entry does not stand where it says in a chain."""
+
+    DOUBLE_NUMBER = "double-number"  # the chain had an entry of this number
+    LEFT_OUT = "left-out"  # it comes after one that is not there
+    NOT_FOLLOWING = "not-following"  # the one before it is another than it says
+    UNCHAINED = "unchained"  # of version 1, after the chain had begun
+    FALSE_HEAD = "false-head"  # it names a head that the chain did not have
+
+
+@dataclass(frozen=True, slots=True)
+class ChainBreak:
+    """One place where a chain is broken: `number` is what the entry counts, `known` what it had."""
+
+    breach: Breach
+    subject: str
+    number: int
+    known: int
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {_WORDS[self.breach].format(self.number, self.known)}"
+
+
+_WORDS = {
+    Breach.DOUBLE_NUMBER: "a second entry of number {0}",
+    Breach.LEFT_OUT: "entry {1} of its chain is left out",
+    Breach.NOT_FOLLOWING: "entry {0} does not follow the one before it",
+    Breach.UNCHAINED: "an entry without a chain after the chain had begun",
+    Breach.FALSE_HEAD: "named as of {0} entries, which is not what it had",
+}
+
+
 class ChainWalk:
     """Follows the chains of some or all subjects over entries in their order, and names breaks.
 
@@ -118,35 +151,42 @@ class ChainWalk:
         """The subjects that were met and are followed."""
         return set(self._heads) | set(self._unchained)
 
-    def add(self, entry: Mapping[str, Any], leaf: bytes) -> list[str]:
+    def add(self, entry: Mapping[str, Any], leaf: bytes) -> list[ChainBreak]:
         """Take the next entry, parsed and as its exact bytes; return what is wrong with its place.
 
         After a break the chain goes on from what the entry says, so that one break is named once.
+        Raises: CustodyError (chains or heads that are none).
         """
         if entry["v"] == 1:
-            subject = entry["subject"]
-            if self._follows(subject):
-                if subject in self._heads:
-                    return [f"{subject}: an entry without a chain after the chain had begun"]
-                self._unchained.setdefault(subject, Unchained()).add(leaf_hash(leaf))
-            return []
+            return self._add_unchained(entry["subject"], leaf)
         wrong = []
         for subject, told in heads_from_json(entry["chains"]).items():
             if not self._follows(subject):
                 continue
             known = self.head(subject)
-            if told.count < known.count:
-                wrong.append(f"{subject}: a second entry of number {told.count}")
-            elif told.count > known.count:
-                wrong.append(f"{subject}: entry {known.count} of its chain is left out")
-            elif told != known:
-                wrong.append(f"{subject}: entry {told.count} does not follow the one before it")
+            if told != known:
+                wrong.append(ChainBreak(_breach(told, known), subject, told.count, known.count))
             self._heads[subject] = told.followed_by(leaf)
         return wrong + [
-            f"{subject}: named as of {told.count} entries, which is not what it had"
+            ChainBreak(Breach.FALSE_HEAD, subject, told.count, self.head(subject).count)
             for subject, told in heads_from_json(entry["heads"]).items()
             if self._follows(subject) and told != self.head(subject)
         ]
 
+    def _add_unchained(self, subject: str, leaf: bytes) -> list[ChainBreak]:
+        if not self._follows(subject):
+            return []
+        if subject in self._heads:
+            count = self._heads[subject].count
+            return [ChainBreak(Breach.UNCHAINED, subject, count, count)]
+        self._unchained.setdefault(subject, Unchained()).add(leaf_hash(leaf))
+        return []
+
     def _follows(self, subject: str) -> bool:
         return self._wanted is None or subject in self._wanted
+
+
+def _breach(told: ChainHead, known: ChainHead) -> Breach:
+    if told.count < known.count:
+        return Breach.DOUBLE_NUMBER
+    return Breach.LEFT_OUT if told.count > known.count else Breach.NOT_FOLLOWING

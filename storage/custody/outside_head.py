@@ -6,13 +6,20 @@ put back or goes on as another. Stations do so at each delivery (docs/spec/custo
 """
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Self
 
 from storage.custody.checkpoint import Checkpoint
-from storage.custody.tree import HASH_SIZE, verify_consistency
+from storage.custody.tree import (
+    HASH_SIZE,
+    Frontier,
+    NodeReader,
+    consistency_proof,
+    leaf_hash,
+    verify_consistency,
+)
 from storage.errors import CustodyError
 
 _MOST_STEPS = 130  # of a proof between trees of 2^64 entries
@@ -40,6 +47,62 @@ def find_contradiction(
     except CustodyError:
         return Contradiction.FORKED
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldLog:
+    """A log as it lies here: its newest head, verified, and what should lead to it, untrusted."""
+
+    head: Checkpoint
+    node: NodeReader
+    leaves: Callable[[], Iterator[bytes]]
+
+
+def contradictions(log: HeldLog, seen: Iterable[Checkpoint]) -> dict[Checkpoint, Contradiction]:
+    """Return which of the heads that were seen the log contradicts, and how.
+
+    The seen heads' signatures were verified before. Nodes lead to a proof at once; where they do
+    not, the entries themselves are walked over, for a node that was damaged is no fork.
+    Raises: CustodyError when the entries do not lead to the log's own head: a replay tells why.
+    """
+    found: dict[Checkpoint, Contradiction] = {}
+    unproven: list[Checkpoint] = []
+    for one in dict.fromkeys(seen):
+        if one.size > log.head.size:
+            found[one] = Contradiction.ROLLED_BACK
+        elif not _is_proven(log, one):
+            unproven.append(one)
+    if unproven:
+        roots = _roots(log, {one.size for one in unproven})
+        found |= {one: Contradiction.FORKED for one in unproven if roots[one.size] != one.root}
+    return found
+
+
+def _is_proven(log: HeldLog, seen: Checkpoint) -> bool:
+    try:
+        proof = consistency_proof(seen.size, log.head.size, log.node)
+        verify_consistency(seen.size, seen.root, log.head.size, log.head.root, proof)
+    except (CustodyError, OSError):
+        return False
+    return True
+
+
+def _roots(log: HeldLog, sizes: set[int]) -> dict[int, bytes]:
+    """Return the roots over the entries themselves. Raises: CustodyError as `contradictions`."""
+    walk, found = Frontier(), {}
+    leaves = log.leaves()
+    while True:
+        if walk.size in sizes:
+            found[walk.size] = walk.root()
+        if walk.size == log.head.size:
+            break
+        leaf = next(leaves, None)
+        if leaf is None:
+            raise CustodyError(problem="an entry of the log is missing", index=walk.size)
+        walk.add(leaf_hash(leaf))
+    if walk.root() != log.head.root:
+        raise CustodyError(problem="the entries do not lead to the log's own head", size=walk.size)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,10 +109,18 @@ def touched(entry: Mapping[str, Any], details: Mapping[str, Any] | None) -> set[
     return {entry["subject"], *continued(rows), *named(rows)}
 
 
-def hidden(entry: Mapping[str, Any], details: Mapping[str, Any]) -> set[str]:
-    """Return the subjects that an entry's rows are about, and whose chain or head it leaves out."""
+def hidden(
+    entry: Mapping[str, Any],
+    details: Mapping[str, Any],
+    before: Iterable[tuple[str, State]] = (),
+) -> set[str]:
+    """Return the subjects that an entry's rows are about, and whose chain or head it leaves out.
+
+    `before` are the same rows as they were until then: what removes a row, or has it be about
+    something else, continues the chains of what the row was about, too.
+    """
     rows = states_in(details)
-    wrong = continued(rows) - set(entry["chains"])
+    wrong = (continued(rows) | continued(before)) - set(entry["chains"])
     return wrong | (named(rows) - {*entry["chains"], *entry["heads"]})
 
 

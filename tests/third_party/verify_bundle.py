@@ -754,6 +754,7 @@ class Told:
 
     # 3
     def check_open(self) -> None:
+        rows = Rows()
         for entry in self.entries:
             about = entry.about
             others = {s for s in about if s.startswith(("case:", "action:"))}
@@ -769,6 +770,13 @@ class Told:
                 demand(
                     names <= {*entry.chains, *entry.heads}, f"entry {entry.index}: a head not named"
                 )
+                for row in entry.rows:
+                    until_then = rows.last.get(row["table"], {}).get(row["key"])
+                    removed_unseen = row["state"] is None and until_then is None
+                    demand(not removed_unseen, f"entry {entry.index}: removes what nobody told of")
+                    about = subjects_of(CONTINUED, row | {"state": until_then or {}})
+                    demand(about <= set(entry.chains), f"entry {entry.index}: leaves a chain")
+            rows.take(entry)
 
     # 4
     def check_presence(self) -> None:

@@ -39,7 +39,7 @@ class Log:
 
 def walked(entries, subjects=None):
     walk = ChainWalk(subjects)
-    return [wrong for entry, leaf in entries for wrong in walk.add(entry, leaf)], walk
+    return [str(wrong) for entry, leaf in entries for wrong in walk.add(entry, leaf)], walk
 
 
 @pytest.fixture
