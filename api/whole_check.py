@@ -27,6 +27,10 @@ WORDS: dict[str, tuple[str, str]] = {
     What.EDITED_CHECKPOINT: ("检查点签名无效", "a checkpoint's signature is bad"),
     What.CONTRADICTED_CHECKPOINT: ("日志与已签名的检查点矛盾", "the log contradicts a signed head"),
     What.EDITED_TILE: ("公布的日志文件被改动", "a published log file was edited"),
+    What.ACT_OUTSIDE_SESSION: (
+        "以某人名义的操作不在其已登记的登录会话之内",
+        "an act in a person's name lies in no session that the log opened",
+    ),
     What.ROLLBACK: ("日志被退回到旧版本", "the log was rolled back"),
     Problem.MISSING: ("对象被删除", "an object is missing"),
     Problem.SWAPPED: ("对象被调换成另一份", "an object was swapped for another's"),

@@ -40,7 +40,7 @@ from storage.vault.objects import (
 )
 
 TOWNSHIP = "半壁山镇"
-WHO = "person:clerk"
+WHO = "system"
 ORDINARY = timedelta(days=184)
 # Who keeps: two heads of the township and two reviewers of the county.
 KEEPERS = {"赵一": Role.HEAD, "钱二": Role.HEAD, "孙三": Role.REVIEWER, "周四": Role.REVIEWER}

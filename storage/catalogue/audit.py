@@ -1,7 +1,8 @@
 """Does the catalogue still say what the custody log says? Every row, every entry, every head.
 
 Is each entry the one that was signed, and the log as long as what was signed (`audit_log.py`);
-does each readable half open its entry; is each row in the state that was last logged. Everything
+does each readable half open its entry; is each row in the state that was last logged; does each
+act of a person lie in a session of his (`audit_sessions.py`). Everything
 in the database is untrusted, down to values that do not parse: what cannot be read is named, not
 raised. Objects are `storage/fixity.py`'s business. Nothing is changed or repaired here.
 """
@@ -15,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from storage import canonical
-from storage.catalogue import audit_log
+from storage.catalogue import audit_log, audit_sessions
 from storage.catalogue.audited import AUDITED
 from storage.catalogue.columns import Audited
 from storage.catalogue.damage import damage
@@ -60,6 +61,7 @@ def audit(
     yield from audit_log.nodes(session)
     yield from _details(session, edited)
     yield from _rows(session)
+    yield from audit_sessions.acts_in_sessions(session)
 
 
 def _details(session: Session, edited: set[int]) -> Iterator[Discrepancy]:

@@ -20,6 +20,7 @@ class What(StrEnum):
     EDITED_CHECKPOINT = "edited-checkpoint"
     CONTRADICTED_CHECKPOINT = "contradicted-checkpoint"
     EDITED_TILE = "edited-tile"
+    ACT_OUTSIDE_SESSION = "act-outside-session"
     ROLLBACK = "rollback"
 
 

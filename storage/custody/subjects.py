@@ -9,6 +9,8 @@ his own. Writer and verifier both ask here, so an entry that hides from a chain 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
+from storage.custody.acting import named_sessions
+
 RULEBOOK = "rulebook:office"  # the rules by which this office judges, in whatever edition
 _A_CASES_OWN = ("case", "action")
 State = Mapping[str, Any]  # a row as entries hold it: its columns by name
@@ -99,10 +101,11 @@ def touched(entry: Mapping[str, Any], details: Mapping[str, Any] | None) -> set[
 
 
 def hidden(entry: Mapping[str, Any], details: Mapping[str, Any]) -> set[str]:
-    """Return the subjects that an entry's rows are about, and whose chain or head it leaves out."""
+    """Return the subjects that an entry's details are about, and whose chain or head it hides."""
     rows = states_in(details)
     wrong = continued(rows) - set(entry["chains"])
-    return wrong | (named(rows) - {*entry["chains"], *entry["heads"]})
+    beside = named(rows) | named_sessions(details)
+    return wrong | (beside - {*entry["chains"], *entry["heads"]})
 
 
 def states_in(details: Mapping[str, Any]) -> list[tuple[str, State]]:

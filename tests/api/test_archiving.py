@@ -48,9 +48,7 @@ def rows(desk):
 
 
 def archive_all(desk, **more):
-    return list(
-        archiving.archive(desk.office, desk.office.clock(), 100, actor="person:clerk", **more)
-    )
+    return list(archiving.archive(desk.office, desk.office.clock(), 100, actor="system", **more))
 
 
 def reopened(desk):
@@ -144,7 +142,7 @@ def test_a_copy_made_while_its_recording_was_destroyed_is_taken_away(tmp_path, m
         return digest
 
     monkeypatch.setattr(tiered_objects, "_copied", destroyed_meanwhile)
-    recall = partial(archiving.recall, office, UUID(recording), actor="person:clerk")
+    recall = partial(archiving.recall, office, UUID(recording), actor="system")
     do = recall if act == "recall" else partial(archive_all, desk)
     with pytest.raises(DestroyedError):
         do()
@@ -157,7 +155,7 @@ def test_a_copy_made_while_its_recording_was_destroyed_is_taken_away(tmp_path, m
 def test_what_is_recalled_lies_in_the_first_store_again(desk):
     archive_all(desk)
     row = rows(desk)[0]
-    archiving.recall(desk.office, row.id, actor="person:clerk")
+    archiving.recall(desk.office, row.id, actor="system")
     assert payload(desk, row).exists()
     assert rows(desk)[0].archived_at is None
     assert list(whole_check(desk.office)) == []
@@ -175,7 +173,7 @@ def test_a_picture_goes_where_its_payload_goes_and_comes_back_with_it(desk):
     assert (list(whole_check(desk.office)), orphans(desk.office)) == ([], [])
     later = pictured(desk, row)
     assert not objects.archived(later)
-    archiving.recall(desk.office, row.id, actor="person:clerk")
+    archiving.recall(desk.office, row.id, actor="system")
     assert not objects.archived(key)
     assert picture(desk, row) == shown
     archive_all(desk)
@@ -198,7 +196,7 @@ def test_no_evidence_waits_for_a_picture_that_is_lost_or_damaged(desk, how):
     assert archived_with(desk, row) == [[]]
     with pytest.raises(FixityError):
         picture(desk, row)
-    archiving.recall(desk.office, row.id, actor="person:clerk")
+    archiving.recall(desk.office, row.id, actor="system")
     pictured(desk, row)
     assert picture(desk, row)
 

@@ -1,5 +1,6 @@
 """docker-compose.yml: what it must hold, and that it says what the definition says."""
 
+import json
 import re
 import subprocess
 import sys
@@ -121,7 +122,12 @@ def test_database_and_store_cannot_be_reached_from_outside(
     compose: dict[str, Any], services: dict[str, Any]
 ) -> None:
     assert compose["networks"]["back"] == {"internal": True}
-    assert compose["networks"]["front"] == {"internal": True}
+    front = compose["networks"]["front"]
+    (config,) = front["ipam"]["config"]
+    assert front["internal"]
+    for name in ("centre-1", "centre-2"):
+        trusted = json.loads(services[name]["environment"]["LIUHEN_TRUSTED_PROXIES"])
+        assert trusted == [config["subnet"]]
     for name in ("db", "objects", "bucket", "migrate", "worker-1", "worker-2"):
         assert services[name]["networks"] == ["back"], name
     assert services["centre-1"]["networks"] == ["front", "back"]
