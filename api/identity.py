@@ -273,7 +273,7 @@ class Identity:
 def _visitor(account: AccountRow, person: PersonRow, actor: PersonActing) -> Visitor:
     role = Role(account.role)
     township = None if role in _COUNTY_WIDE else person.township
-    return Visitor(Person(person.id, role, township), person.name, account.username, actor)
+    return Visitor(Person(person.id, role, township, actor), person.name, account.username, actor)
 
 
 def _hashed(token: str) -> str:

@@ -43,6 +43,11 @@ class PersonActing(str):
         made.session, made.address, made.until, made.asked_at = session, address, until, asked_at
         return made
 
+    def __getnewargs_ex__(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Let it be copied, as rows that hold it are."""
+        more = {"until": self.until, "asked_at": self.asked_at}
+        return (str(self), self.session, self.address), more
+
     def to_json(self) -> dict[str, str]:
         """Return what an entry's details say of it."""
         told = {"address": self.address}
