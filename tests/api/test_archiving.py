@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from api import archiving
 from api.cli import app
-from api.jobs import rendition
+from api.jobs import asking, rendition
 from api.jobs.running import Runner
 from api.whole_check import orphans, whole_check
 from api.wiring import Office, attach_archive
@@ -61,8 +61,7 @@ def pictured(desk, row):
     runner = Runner(desk.office)
     with desk.office.catalogue.write() as uow:
         runner.life = jobs.register(uow, f"worker-{uow.new_id()}", over=None)
-        actor, subject = f"person:{desk.persons['zhang']}", f"recording:{row.id}"
-        job = jobs.ask(uow, "rendition", subject, actor=actor).id
+    job = asking.ask_as(desk.service, desk.visitor("zhang"), "rendition", row.id).id
     assert runner.run(job, 1, lambda _name, function: function()) == "done"
     with desk.office.catalogue.read() as session:
         made = jobs.newest_rendition(session, row.id, rendition.POSTER)

@@ -84,10 +84,10 @@ def test_no_secret_stands_in_the_file(services: dict[str, Any]) -> None:
             if re.search(r"PASSWORD|SECRET|_KEY|ROOT_USER|TOKEN", variable):
                 assert variable.endswith("_FILE")
                 assert value.startswith("/run/secrets/")
-    # Nor is one asked of whoever starts it: the variables are a port and names.
+    # Nor is one asked of whoever starts it: the variables are a port, a network and names.
     asked = {"LIUHEN_COUNTY", "LIUHEN_TOWNSHIP", "LIUHEN_LOG_ORIGIN"}
     variables = set(re.findall(r"\$\{([A-Z_]+)", text))
-    assert variables == asked | {"LIUHEN_PUBLISH", "LIUHEN_CENTRE_NAMES"}
+    assert variables == asked | {"LIUHEN_PUBLISH", "LIUHEN_FRONT", "LIUHEN_CENTRE_NAMES"}
 
 
 def test_every_service_is_shut_in(services: dict[str, Any]) -> None:
