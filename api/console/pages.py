@@ -210,13 +210,13 @@ def case_page(
     with service.office.catalogue.read() as session:
         row = cases.case(session, str(case))
     service.authorise(visitor, Act.SEE_CASE, row.township, f"case:{row.id}")
+    now = service.office.clock()
     with service.office.catalogue.read() as session:
         found = [
-            views.action_detail(session, action, service.office.rulebook)
+            views.action_detail(session, action, service.office.rulebook, now)
             for action in cases.actions(session, row.id)
         ]
         subjects = [f"case:{row.id}", *(f"action:{action.id}" for action in found)]
-        now = service.office.clock()
         return render(
             "case.html",
             visitor,
@@ -256,7 +256,9 @@ def action_page(action: UUID, service: ServiceHere, visitor: VisitorHere) -> Res
         return render(
             "action.html",
             visitor,
-            action=views.action_detail(session, row, service.office.rulebook),
+            action=views.action_detail(
+                session, row, service.office.rulebook, service.office.clock()
+            ),
             case=views.case(case),
             moments=[way_views.moment(one) for one in way.moments(session, row.id)],
             marks=_marks(session, row),
