@@ -1,7 +1,7 @@
 # The office's image: centre, worker, station, and the county's first start.
 # PYTHON comes from deploy/county.toml by docker-compose.yml. A mirror of one's own:
 #   docker compose build --build-arg PIP_INDEX_URL=… --build-arg PYTHON=…
-ARG PYTHON=docker.io/library/python:3.11.16-slim-bookworm@sha256:528257d48c1da0dcecc2e725d1ae34498d60c965f1241e39cd6a85a8859bdf84
+ARG PYTHON=docker.io/library/python:3.13.16-slim-trixie@sha256:bf44cdfcb76cd3b41e879bc058fc37ec5872002ccfde7fcb765e218cde0cd79c
 
 FROM ${PYTHON} AS build
 ARG PIP_INDEX_URL=

@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check lint types bench faults faults-scale browser lock clean
+.PHONY: help setup demo serve test check lint types bench faults faults-scale attacks browser lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -60,6 +60,11 @@ faults: $(VENV)/ready ## the fault tests alone, every case: crashes, full disks,
 faults-scale: $(VENV)/ready ## two centres, two workers, four stations, 500 recordings; all killed at random
 	@deploy/system-packages test
 	$(BIN)/python -m tests.faults.scale_out
+
+attacks: $(VENV)/ready ## every attack upon evidence and log; writes docs/ATTACKS.md when all are named
+	@deploy/system-packages test
+	LIUHEN_WHOLE=1 $(BIN)/python -m pytest -q tests/attacks tests/third_party --deselect tests/attacks/test_listing.py
+	$(BIN)/python -m tests.attacks.listing
 
 browser: $(VENV)/ready ## the console in a real Chromium
 	@deploy/system-packages test

@@ -1,55 +1,118 @@
-"""Open a bundle that came as a folder or as a zip; archives from outside are hostile."""
+"""Open a bundle that came as a folder or as a zip; archives from outside are hostile.
+
+A zip holds one bundle and nothing else: no file beside the bundle's folder, no byte before the
+first member, between two, or after the last. What computers add by themselves is told of and left
+unpacked (`storage/bundle/bag.py`).
+"""
 
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from api.problems import ApiError
+from storage.bundle.bag import is_litter, told_litter
 
 _MOST_FILES = 100_000
 _READ = 1 << 20
+_LOCAL_HEADER = 30  # bytes before a member's name (APPNOTE 4.3.7)
+_DESCRIPTORS = frozenset({12, 16, 20, 24})  # bytes of a data descriptor (APPNOTE 4.3.9)
+_HAS_DESCRIPTOR = 0x08
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedBundle:
+    """A bundle's folder; `beside` tells what else was in its archive, as checks tell it."""
+
+    folder: Path
+    beside: Sequence[str] = ()
 
 
 @contextmanager
-def opened(bundle: Path) -> Iterator[Path]:
+def opened(bundle: Path) -> Iterator[OpenedBundle]:
     """Give the bundle's folder; a zip is unpacked into a temporary one for the block.
 
-    Raises: ApiError(bundle) for what is neither, or would write outside, or lies about its size.
+    Raises: ApiError(bundle) for what is neither, or would write outside, or lies about its size,
+    or is more than a zip.
     """
     if bundle.is_dir():
-        yield bundle
+        yield OpenedBundle(bundle)
         return
     with tempfile.TemporaryDirectory(prefix="liuhen-bundle-") as folder:
         try:
-            with zipfile.ZipFile(bundle) as archive:
-                _unpack(archive, Path(folder))
+            with zipfile.ZipFile(bundle) as archive, bundle.open("rb") as file:
+                root = _root(archive)
+                beside = [*_unlisted_bytes(archive, file), *_unpack(archive, root, Path(folder))]
         except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
             raise ApiError("bundle", problem=str(error)[:200]) from error
-        roots = [path for path in Path(folder).iterdir() if path.is_dir()]
-        inner = len(roots) == 1 and not (Path(folder) / "bagit.txt").exists()
-        yield roots[0] if inner else Path(folder)
+        yield OpenedBundle(Path(folder) / root, beside)
 
 
-def _unpack(archive: zipfile.ZipFile, folder: Path) -> None:
+def _root(archive: zipfile.ZipFile) -> str:
+    """Return the folder in the archive that holds the bundle; `.` where it lies in none."""
+    names = {one.filename for one in archive.infolist()}
+    if "bagit.txt" in names:
+        return "."
+    roots = [name.partition("/")[0] for name in names if name.split("/")[1:] == ["bagit.txt"]]
+    if len(roots) != 1 or roots[0] in {"", ".", ".."}:
+        raise ApiError("bundle", problem="not one folder with bagit.txt")
+    return roots[0]
+
+
+def _unpack(archive: zipfile.ZipFile, root: str, folder: Path) -> Iterator[str]:
+    """Unpack the bundle; yield what lies beside it, which stays where it is."""
     members = archive.infolist()
     free = shutil.disk_usage(folder).free
     if len(members) > _MOST_FILES or sum(one.file_size for one in members) > free // 2:
         raise ApiError("bundle", problem="too many or too large files")
+    (folder / root).mkdir(exist_ok=True)
     for member in members:
         path = PurePosixPath(member.filename)
         if path.is_absolute() or ".." in path.parts or "\\" in member.filename:
             raise ApiError("bundle", problem="a path that leaves the bundle")
         if member.is_dir():
             continue
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        left = member.file_size
-        with archive.open(member) as source, target.open("xb") as file:
-            while block := source.read(_READ):
-                left -= len(block)
-                if left < 0:
-                    raise ApiError("bundle", problem="a file longer than it says")
-                file.write(block)
+        inside = path.is_relative_to(root)
+        shown = path.relative_to(root).as_posix() if inside else path.as_posix()
+        if is_litter(shown):
+            yield told_litter(path.as_posix())
+        elif not inside:
+            yield f"{path.as_posix()}: beside the bundle in its archive"
+        else:
+            _write(archive, member, folder / path)
+
+
+def _write(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    left = member.file_size
+    with archive.open(member) as source, target.open("xb") as file:
+        while block := source.read(_READ):
+            left -= len(block)
+            if left < 0:
+                raise ApiError("bundle", problem="a file longer than it says")
+            file.write(block)
+
+
+def _unlisted_bytes(archive: zipfile.ZipFile, file: IO[bytes]) -> Iterator[str]:
+    """Yield where the archive holds bytes that belong to none of its members."""
+    end = 0
+    has_descriptor = False
+    places = sorted(archive.infolist(), key=lambda one: one.header_offset)
+    for member in places:
+        gap = member.header_offset - end
+        if gap and not (has_descriptor and gap in _DESCRIPTORS):
+            yield f"{gap} bytes before {member.filename} in the archive"
+        file.seek(member.header_offset)
+        header = file.read(_LOCAL_HEADER)
+        name, extra = (int.from_bytes(header[at : at + 2], "little") for at in (26, 28))
+        end = member.header_offset + _LOCAL_HEADER + name + extra + member.compress_size
+        has_descriptor = bool(member.flag_bits & _HAS_DESCRIPTOR)
+    gap = archive.start_dir - end
+    if gap and not (has_descriptor and gap in _DESCRIPTORS):
+        yield f"{gap} bytes after the last file in the archive"
+    if archive.comment:
+        yield f"a comment of {len(archive.comment)} bytes in the archive"

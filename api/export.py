@@ -12,7 +12,7 @@ from uuid import UUID
 
 from api.identity import Visitor
 from api.service import Service
-from api.wiring import software
+from api.wiring import Office, software
 from policies.access import Act
 from policies.rules import Rulebook
 from storage import canonical
@@ -23,15 +23,17 @@ from storage.catalogue.judgements import judgement_of
 from storage.catalogue.publish import publish
 from storage.catalogue.rulebooks import judged_by, rulebook_files
 from storage.catalogue.tables import ActionRow, CaseRow, RecordingRow
-from storage.catalogue.unit_of_work import View
+from storage.catalogue.unit_of_work import UnitOfWork, View
 from storage.custody.checkpoint import untrusted_checkpoint
 from storage.custody.event import PremisType, parse_leaf
 from storage.custody.origin import SUBJECT as ORIGIN_SUBJECT
 from storage.custody.partial_tree import Place, nodes_beside
 from storage.custody.proof import Proof
-from storage.custody.subjects import RULEBOOK, opens
+from storage.custody.subjects import RULEBOOK, key_subject, opens
 from storage.errors import ConflictError
 from storage.recording import RecordingId
+from storage.signing import VerifyKey, signer_of
+from storage.vault.keys import SealKey
 from storage.vault.objects import PAYLOAD, ObjectStore, key_of
 
 _BLOCK = 4 << 20
@@ -49,7 +51,8 @@ def export(
     """Write the case's bundle into a new folder; return its manifest's SHA-256 as hex.
 
     `sealed` gives ciphertext instead of originals. Raises: ApiError(forbidden), NotFoundError,
-    ConflictError (a recording without a receipt yet), FixityError, FileExistsError, OSError.
+    ConflictError (a recording without a receipt yet, links that changed meanwhile), FixityError,
+    FileExistsError, OSError.
     """
     office = service.office
     with office.catalogue.read() as session:
@@ -59,37 +62,45 @@ def export(
     if waiting := [row.id for row in rows if row.receipt_text is None]:
         raise ConflictError(problem="no receipt yet", recordings=waiting)
     originals = {} if sealed else {row.id: _original(service, visitor, row) for row in rows}
-    with office.catalogue.write() as uow:
-        subjects = chained.belonging_to(uow.session, case.id) | {ORIGIN_SUBJECT, RULEBOOK}
-        export = uow.record(
-            "bundle.export",
-            PremisType.INFORMATION_PACKAGE_CREATION,
-            actor=visitor.actor,
-            subject=f"case:{case.id}",
-            heads=subjects,
+    with office.catalogue.write() as uow:  # what is told is as it stands at the export's entry
+        session = uow.session
+        now = {row.id for row in _linked(session, case_id)}
+        if now != {row.id for row in rows}:
+            raise ConflictError(problem="links changed meanwhile", recordings=sorted(now))
+        subjects = chained.belonging_to(session, case_id) | {ORIGIN_SUBJECT, RULEBOOK}
+        subjects |= {key_subject(key.kid) for key in _office_keys(office)}
+        told = _case(cases.case(session, case_id))
+        actions = [
+            _action(session, office.rulebook, row, uow.at)
+            for row in cases.actions(session, case_id)
+        ]
+        footage = [
+            _recording(session, office.objects, row, originals.get(row.id))
+            for row in _linked(session, case_id)
+        ]
+        export = _log_export(
+            uow,
+            visitor.actor,
+            case_id,
+            subjects,
             recordings=[row.id for row in rows],
             sealed=sealed,
             **judged_by(office.rulebook),
         )
     checkpoint = publish(office.catalogue, office.signer, office.settings.home / "log")
     with office.catalogue.read() as session:
-        shown = {recordings.subject_of(row.id) for row in rows}
+        shown = {recordings.subject_of(one.id) for one in footage}
         entries = list(_entries(session, subjects, shown, export))
         digests = {(one.details or {}).get("rulebook") for one in entries} - {None}
         contents = Contents(
-            case=_case(case),
-            actions=[
-                _action(session, office.rulebook, row, office.clock())
-                for row in cases.actions(session, case.id)
-            ],
-            recordings=[
-                _recording(session, office.objects, row, originals.get(row.id)) for row in rows
-            ],
+            case=told,
+            actions=actions,
+            recordings=footage,
             entries=entries,
-            nodes=_nodes(session, entries, rows, checkpoint),
+            nodes=_nodes(session, entries, footage, checkpoint),
             export=export,
             checkpoint=checkpoint,
-            stations=office.stations,
+            stations=_signers(office, rows),
             centre=office.ring.verifying("centre"),
             log=office.ring.verifying("log"),
             recipients=office.ring.recipients,
@@ -98,7 +109,30 @@ def export(
             made_by=visitor.name,
             software=software(),
         )
-        return write(folder, contents, office.ring.signing("centre"), progress)
+    return write(folder, contents, office.ring.signing("centre"), progress)
+
+
+def _log_export(
+    uow: UnitOfWork, actor: str, case_id: str, subjects: Collection[str], **details: Any
+) -> int:
+    """Log the export with the head of every chain that goes along; return its entry's number."""
+    *earlier, last = chained.in_entries(subjects)
+    kind, subject = PremisType.INFORMATION_PACKAGE_CREATION, f"case:{case_id}"
+    for some in earlier:
+        uow.record("bundle.heads", kind, actor=actor, subject=subject, heads=some)
+    return uow.record("bundle.export", kind, actor=actor, subject=subject, heads=last, **details)
+
+
+def _office_keys(office: Office) -> list[VerifyKey | SealKey]:
+    """Return the keys that every bundle of the office rests on."""
+    ring = office.ring
+    return [ring.verifying("centre"), ring.verifying("log"), *ring.recipients]
+
+
+def _signers(office: Office, rows: Iterable[RecordingRow]) -> list[VerifyKey]:
+    """Return the stations' keys that signed these recordings, and no other."""
+    signers = {signer_of(row.record_text.encode()) for row in rows}
+    return [key for key in office.stations if key.kid in signers]
 
 
 def _linked(session: View, case_id: str) -> list[RecordingRow]:
@@ -209,11 +243,14 @@ def _entries(
 
 
 def _nodes(
-    session: View, entries: Iterable[BundledEntry], rows: Iterable[RecordingRow], checkpoint: str
+    session: View,
+    entries: Iterable[BundledEntry],
+    footage: Iterable[BundledRecording],
+    checkpoint: str,
 ) -> dict[Place, bytes]:
     """Return what proves the entries, and the heads of the receipts, under the checkpoint."""
     size = untrusted_checkpoint(checkpoint).size
-    receipts = [canonical.decode((row.receipt_text or "").encode())["body"] for row in rows]
+    receipts = [canonical.decode(one.receipt)["body"] for one in footage]
     heads = [untrusted_checkpoint(Proof.parse(one["proof"]).checkpoint).size for one in receipts]
     log = custody_log.LogReader(session)
     places = nodes_beside([one.index for one in entries], heads, size)

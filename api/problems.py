@@ -747,6 +747,35 @@ TABLE: dict[str, Words] = {
         "请立即停止使用并通知审核人员,不要恢复旧备份。",
         "Stop, tell the reviewer, and restore no old copy.",
     ),
+    "log-rolled-back": Words(
+        500,
+        "县中心的监管链日志倒退了:本站见过 {seen_size} 条的日志头,现在只有 {shown_size} 条。"
+        "已停止上传,记录仪内的录像一律没有清除。",
+        "The centre's log was rolled back: a head of {seen_size} entries was seen here, now there "
+        "are {shown_size}. Nothing more is delivered, and nothing was cleared.",
+        "请立即报告县里审核人员(可能恢复过旧备份);查明后在本站运行 liuhen station accept-log。",
+        "Tell the county's reviewer now (an old copy may have been put back); once that is cleared "
+        "up: liuhen station accept-log.",
+    ),
+    "log-forked": Words(
+        500,
+        "县中心的监管链日志被改写或者分叉:不能证明它接续本站见过的日志头({seen_size} 条)。"
+        "已停止上传,记录仪内的录像一律没有清除。",
+        "The centre's log was rewritten or forked: it does not continue the head of {seen_size} "
+        "entries that was seen here. Nothing more is delivered, and nothing was cleared.",
+        "请立即报告县里审核人员,保留本站不动;查明后在本站运行 liuhen station accept-log。",
+        "Tell the county's reviewer now and leave this station as it is; once that is cleared up: "
+        "liuhen station accept-log.",
+    ),
+    "log-unproven": Words(
+        500,
+        "县中心以前能证明日志前后一致,现在不再提供证明。已停止上传,录像一律没有清除。",
+        "The centre proved before that its log goes on, and does so no more. Nothing more is "
+        "delivered, and nothing was cleared.",
+        "请报告县里管理员核对中心的软件版本;查明后在本站运行 liuhen station accept-log。",
+        "Have the administrator look at the centre's edition; once that is cleared up: "
+        "liuhen station accept-log.",
+    ),
     "catalogue-busy": Words(
         503,
         "数据库正忙,本次操作没有完成。",

@@ -32,8 +32,10 @@ from ingest.seal import Seal
 from ingest.settle import Patience
 from ingest.spool import Spool
 from ingest.station import Station
+from ingest.witness import accept_log
 from storage import canonical
 from storage.catalogue.journal import BayRow, JournalStore
+from storage.custody.checkpoint import untrusted_checkpoint
 from storage.custody.origin import OriginChange, follow_origin
 from storage.digest import Algorithm
 from storage.durable import place
@@ -308,7 +310,7 @@ def shown(settings: Settings, journal: Journal) -> list[BayRow]:
 
 
 def look(settings: Settings) -> dict[str, Any]:
-    """Return what the running station shows: bays and spool. Changes nothing.
+    """Return what the running station shows: bays, spool, the centre's log. Changes nothing.
 
     Raises: KeyRingError when this home is no station's.
     """
@@ -318,8 +320,7 @@ def look(settings: Settings) -> dict[str, Any]:
     now = CentreClock(clock, time.monotonic, home / "centre-clock.json")
     journal = Journal(JournalStore(home / "station.db"), now)
     try:
-        waiting = journal.in_state(State.SEALED)
-        away = next((entry.reason for entry in waiting if entry.reason), None)
+        away = next(iter(journal.reasons_in(State.SEALED)), None)
         bays = [
             {
                 "name": bay.name,
@@ -335,9 +336,10 @@ def look(settings: Settings) -> dict[str, Any]:
             for bay in shown(settings, journal)
         ]
         spool = spool_of(journal, _spool(settings), now, away)
+        log = _log_of(journal)
     finally:
         journal.close()
-    return {"bays": bays, "spool": spool}
+    return {"bays": bays, "spool": spool, "log": log}
 
 
 def spool_of(journal: Journal, spool: Spool, now: CentreClock, away: str | None) -> dict[str, Any]:
@@ -356,9 +358,11 @@ def spool_of(journal: Journal, spool: Spool, now: CentreClock, away: str | None)
         alarms.append("overdue")
     if abs(now.offset) > _CLOCK_OFF:
         alarms.append("clock")
-    if any(entry.reason == DAMAGED for entry in journal.in_state(State.SEALED)):
+    if DAMAGED in journal.reasons_in(State.SEALED):
         alarms.append(DAMAGED)
-    if away is not None:
+    if (alarm := journal.log_alarm()) is not None:
+        alarms.append(f"log-{alarm.how}")
+    if away is not None and away not in alarms:
         alarms.append(away)
     return {
         "used": used,
@@ -369,6 +373,40 @@ def spool_of(journal: Journal, spool: Spool, now: CentreClock, away: str | None)
         "refused": sum(one.troubled for one in backlog),
         "alarms": alarms,
     }
+
+
+def _log_of(journal: Journal) -> dict[str, Any] | None:
+    """Return the newest head that was seen of the centre's log, and whether it was proven."""
+    kept = journal.log_head()
+    if kept is None:
+        return None
+    head = untrusted_checkpoint(kept.checkpoint)
+    return {"origin": head.origin, "size": head.size, "proven": kept.proven}
+
+
+def accept_centre_log(settings: Settings, reason: str) -> dict[str, Any]:
+    """Have this station go on with a centre whose log contradicted it; return the heads' sizes.
+
+    The alarm, both heads and the reason stay in the journal, and the centre's log hears of it.
+    Raises: KeyRingError (no station's home), CustodyError (no alarm stands).
+    """
+    home = settings.home
+    try:
+        station = json.loads((home / ENROLMENT).read_bytes())["station"]["id"]
+    except (OSError, ValueError, KeyError) as error:
+        raise KeyRingError(problem="not enrolled", file=ENROLMENT) from error
+    now = CentreClock(clock, time.monotonic, home / "centre-clock.json")
+    journal = Journal(JournalStore(home / "station.db"), now)
+
+    def note(act: str, details: dict[str, Any]) -> None:
+        journal.add_note(act, subject=f"station:{station}", outcome="success", details=details)
+
+    try:
+        alarm = accept_log(journal, reason, note)
+    finally:
+        journal.close()
+    sizes = {"seen": untrusted_checkpoint(alarm.seen).size}
+    return sizes | ({"shown": untrusted_checkpoint(alarm.shown).size} if alarm.shown else {})
 
 
 def _spool(settings: Settings) -> Spool:

@@ -9,10 +9,12 @@ from api.wiring import Office
 from storage.catalogue import dispositions, jobs, recordings
 from storage.catalogue.audit import audit
 from storage.catalogue.discrepancy import Discrepancy, What
+from storage.catalogue.office_keys import unenrolled
 from storage.catalogue.tables import RecordingRow
 from storage.destruction import keys_of
 from storage.errors import LiuhenError
 from storage.fixity import Fault, Fixity, Kept, Problem
+from storage.vault.keys import KeyRing
 
 WORDS: dict[str, tuple[str, str]] = {
     What.DAMAGED_DATABASE: ("数据库文件损坏", "the database file is damaged"),
@@ -32,6 +34,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "an act in a person's name lies in no session that the log opened",
     ),
     What.ROLLBACK: ("日志被退回到旧版本", "the log was rolled back"),
+    What.UNENROLLED_KEY: ("密钥目录中有未登记的公钥", "a key that no entry enrolled"),
     Problem.MISSING: ("对象被删除", "an object is missing"),
     Problem.SWAPPED: ("对象被调换成另一份", "an object was swapped for another's"),
     Problem.CHANGED: ("对象内容被改动", "an object was changed"),
@@ -93,6 +96,8 @@ def whole_check(
     folder = office.settings.home / "log"
     with office.catalogue.read() as session:
         for found in audit(session, office.signer.keys, signed=signed, folder=folder):
+            yield _wrong(found)
+        for found in unenrolled(session, KeyRing.load(office.settings.keys)):
             yield _wrong(found)
     with office.catalogue.read() as session:
         rows = list(recordings.everything(session))

@@ -40,7 +40,7 @@ from policies.rulebook_template import is_area_name
 from policies.rules import Rulebook
 from policies.terms import SourceKind
 from policies.trusted_time import Told
-from storage.catalogue import enrolment, people, recordings, uploads
+from storage.catalogue import enrolment, office_keys, people, recordings, uploads
 from storage.catalogue.chained import begin_chains
 from storage.catalogue.custody_log import LogReader
 from storage.catalogue.journal import JournalStore
@@ -104,9 +104,12 @@ def software() -> str:
 
 
 def known_stations(ring: KeyRing, catalogue: Catalogue) -> tuple[VerifyKey, ...]:
-    """Return the keys of every station that ever signed: of this home, and enrolled ones."""
+    """Return the keys of every station that ever signed: of this home, and enrolled ones.
+
+    A key that only lies in the key folder, and that no entry of the log tells of, is none of them.
+    """
     with catalogue.read() as session:
-        return (*ring.stations, *enrolment.keys(session))
+        return (*office_keys.trusted_stations(session, ring), *enrolment.keys(session))
 
 
 class StationBusyError(LiuhenError):
@@ -406,10 +409,19 @@ class Office:
         catalogue = open_catalogue(settings)
         try:
             look_at_home(settings, catalogue).require_office()
-            return cls._over(catalogue, settings, on_step)
+            office = cls._over(catalogue, settings, on_step)
+            if not moved:
+                office.log_rules()
         except BaseException:
             catalogue.close()
             raise
+        return office
+
+    def log_rules(self) -> None:
+        """Have the log hold its chains and the office's keys, and know which rules judge now."""
+        begin_chains(self.catalogue)
+        office_keys.log_office_keys(self.catalogue, self.ring)
+        log_rulebook(self.catalogue, self.rulebook)
 
     @classmethod
     def begin(cls, settings: Settings, on_step: Step = _silent) -> "Office":
@@ -433,9 +445,7 @@ class Office:
         log = ring.verifying("log")
         state = home / "log-signer" / "head"
         signer = LogSigner(ring.signing("log"), log.name, state, log.former)
-        begin_chains(catalogue)
         rulebook = load(settings.rulebook or SHIPPED, settings.county)
-        log_rulebook(catalogue, rulebook)
         centre = LocalCentre(
             catalogue=catalogue,
             objects=objects,
@@ -671,6 +681,7 @@ def found(
     office = Office.begin(settings)
     if not office.signer.begun:
         office.signer.begin(clock())
+    office.log_rules()
     _add_own_station(office)
     return office
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bench import (
     accession,
+    bundle_custody,
     command,
     coverage,
     delivery,
@@ -41,6 +42,7 @@ NAMES = (
     "due",
     "duties",
     "start",
+    "custody",
 )
 _WITH_FILE = {"seal", "ingest", "command", "range"}
 
@@ -99,6 +101,7 @@ _OTHERS: dict[str, Callable[[argparse.Namespace, Path], Iterator[Result]]] = {
     "accession": lambda _asked, folder: accession.measure(folder),
     "due": lambda _asked, folder: due.measure(folder),
     "duties": lambda _asked, folder: duties.measure(folder),
+    "custody": lambda _asked, folder: bundle_custody.measure(folder),
     "start": lambda _asked, folder: starting.measure(folder),
 }
 

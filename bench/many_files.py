@@ -2,8 +2,9 @@
 
 Ours: settle, look in a sandbox, hash, seal, write, fsync, read back, verify, catalogue, log,
 receipt, and the second look that reads every byte again; a receipt for each photo. The two run in
-turn in one run. Processor seconds count all processes that took part, and are what to go by where
-others use the disk: two cores do two seconds' worth in one.
+turn in one run. Processor seconds are what to go by where others use the machine: two cores do two
+seconds' worth in one. Those of the sandboxes are not among them: bubblewrap does not wait for what
+it started, so nobody is told.
 """
 
 import json

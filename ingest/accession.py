@@ -7,7 +7,7 @@ Each step finds out by itself whether it was done before, so a crash between any
 the next call with the same record; at worst it leaves an orphan object, which a sweep finds.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache, partial
@@ -22,13 +22,17 @@ from policies.retention import retain_until
 from policies.rules import Rulebook
 from storage import attempts
 from storage.catalogue import clocks, people, recordings
+from storage.catalogue.custody_log import continuation
+from storage.catalogue.publish import newest_checkpoint
 from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import Catalogue, UnitOfWork, View
 from storage.custody.event import Outcome, PremisType
+from storage.custody.outside_head import LogContinuation
 from storage.digest import Digest
 from storage.errors import (
     ArchiveAwayError,
     ConflictError,
+    CustodyError,
     EnvelopeError,
     FixityError,
     ObjectConflictError,
@@ -37,7 +41,7 @@ from storage.errors import (
 )
 from storage.record import SealedRecord, payload_of
 from storage.recording import MediaKind, RecordingId
-from storage.signing import VerifyKey
+from storage.signing import VerifyKey, signer_of
 from storage.vault.objects import (
     ENVELOPE,
     PARTS,
@@ -60,6 +64,8 @@ _PREMIS = {
     "source.clear": PremisType.DELETION,
     "submission.refuse": PremisType.QUARANTINE,
     "submission.duplicate": PremisType.VALIDATION,
+    "station.log-alarm": PremisType.VALIDATION,
+    "station.log-follow": PremisType.VALIDATION,
 }
 
 
@@ -248,6 +254,14 @@ class LocalCentre:
             self.record_act(
                 uow, act, self.station, subject=subject, outcome=outcome, details=details
             )
+
+    def prove_log(self, sizes: Collection[int]) -> LogContinuation:
+        """See Centre.prove_log."""
+        with self.catalogue.read() as session:
+            head = newest_checkpoint(session)
+            if head is None:
+                raise CustodyError(problem="no head of the log was signed yet")
+            return continuation(session, head, sizes)
 
     def record_act(
         self,
@@ -439,6 +453,7 @@ def _read(
         unplayable_reason=media["unplayable_reason"],
         station=sealed.station,
         handed_in=handed_in,
+        signer=signer_of(record),
         profile=sealed.source["profile"],
         record_text=record.decode(),
         envelope_text=envelope.decode(),

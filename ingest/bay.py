@@ -159,7 +159,7 @@ class Bay:
 
 @dataclass(slots=True)
 class Progress:
-    """What a bay shows now; `report` is called whenever it changes.
+    """What a bay shows now; `report` is called whenever it changes, by several threads too.
 
     `worked` tells whether this look read, took or removed anything.
     """
@@ -184,12 +184,24 @@ class Progress:
 
         Raises: ConflictError when the state's move is not in `MOVES`.
         """
+        with self._lock:
+            self._change(changes)
+        self.report(self)
+
+    def show_reading(self) -> None:
+        """Show that a file is read; while a bay's files are being sealed that is part of it."""
+        with self._lock:
+            if self.state in {BayState.SCANNING, BayState.SEALING}:
+                return
+            self._change({"state": BayState.SCANNING})
+        self.report(self)
+
+    def _change(self, changes: Mapping[str, Any]) -> None:
         wanted = changes.get("state", self.state)
         if wanted != self.state and wanted not in MOVES[self.state]:
             raise ConflictError(subject="bay", bay=self.bay, was=self.state, wanted=wanted)
         for name, value in changes.items():
             setattr(self, name, value)
-        self.report(self)
 
     def advance(self, count: int) -> None:
         """Show that so many bytes more are done; several threads may."""

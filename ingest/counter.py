@@ -5,7 +5,7 @@ record must be signed by the very key that it enrolled, a payload must be its ow
 log names it by the enrolment, never by what it sends.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from ingest.accession import LocalCentre
 from ingest.uploads import Uploads, Writer
 from storage.catalogue import enrolment
+from storage.custody.outside_head import LogContinuation
 from storage.digest import Digest
 from storage.errors import (
     ConflictError,
@@ -28,8 +29,30 @@ from storage.recording import RecordingId
 from storage.signing import VerifyKey
 from storage.vault.objects import Block
 
-ACTS = frozenset({"source.clear", "submission.refuse", "submission.duplicate"})
-FACTS = frozenset({"reason", "path", "source", "submission", "sha256", "station_at", "noticed"})
+ACTS = frozenset(
+    {
+        "source.clear",
+        "submission.refuse",
+        "submission.duplicate",
+        "station.log-alarm",
+        "station.log-follow",
+    }
+)
+FACTS = frozenset(
+    {
+        "reason",
+        "path",
+        "source",
+        "submission",
+        "sha256",
+        "station_at",
+        "noticed",
+        "seen_size",
+        "seen_root",
+        "shown_size",
+        "shown_root",
+    }
+)
 _TEXT = 1000  # characters
 
 
@@ -94,6 +117,10 @@ class Counter:
             self.uploads.forget(sealed.id)
         return receipt
 
+    def prove_log(self, sizes: Collection[int]) -> LogContinuation:
+        """See Centre.prove_log."""
+        return self.centre.prove_log(sizes)
+
     def note(
         self, number: int, act: str, *, subject: str, outcome: str, details: Mapping[str, Any]
     ) -> bool:
@@ -104,6 +131,8 @@ class Counter:
         """
         if act not in ACTS:
             raise ConflictError(problem="not a station's act", act=act[:80])
+        if subject.startswith("station:") and subject != f"station:{self.station}":
+            raise ConflictError(problem="another station", act=act)
         if not FACTS.issuperset(details) or not all(map(_plain, details.values())):
             raise ConflictError(problem="not a station's facts", act=act)
         with self.centre.catalogue.write() as uow:

@@ -5,9 +5,10 @@ network `remote_centre.RemoteCentre` stands behind the same calls (spool, then t
 Every call is repeatable: a station that does not know whether the last one arrived asks again.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Protocol
 
+from storage.custody.outside_head import LogContinuation
 from storage.digest import Digest
 from storage.recording import RecordingId
 from storage.vault.objects import Block, Stored
@@ -72,3 +73,10 @@ class Centre(Protocol):
 
     def note(self, act: str, *, subject: str, outcome: str, details: Mapping[str, Any]) -> None:
         """Write a station's act (a refusal, a failure, a clearing) into the custody log."""
+
+    def prove_log(self, sizes: Collection[int]) -> LogContinuation | None:
+        """Return the log's newest signed head, with the proofs that it continues some older ones.
+
+        None where the centre is of an edition that gives no proofs.
+        Raises: CustodyError, and as the network does.
+        """

@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from ingest.journal import RECEIPTED, Entry, State
 from ingest.remote_centre import RemoteCentre
 from ingest.station import Station
-from storage.errors import LiuhenError
+from storage.errors import LiuhenError, LogContradictedError
+from storage.recording import RecordingId
 
 _REFUSED_AGAIN = timedelta(minutes=30)
 _FAILED_AGAIN = timedelta(minutes=5)
@@ -24,6 +26,7 @@ _READ_AGAIN = timedelta(days=1)
 _FAILING = "centre-failing"  # of this one recording, as far as anybody knows
 DAMAGED = "spool-damaged"
 _ENROLMENT = "enrolment-"
+LOG_ALARMS = frozenset({"log-rolled-back", "log-forked", "log-unproven"})
 
 
 @dataclass(slots=True)
@@ -56,20 +59,24 @@ class Delivery:
         tally = Tally()
         self._clean()
         self._read_one_again()
-        waiting = self._due(self.station.journal.in_state(State.SEALED))
+        self._look_at_log(tally)
+        waiting = self._due(self.station.journal.ids_in(State.SEALED))
         with ThreadPoolExecutor(self.streams) as pool:
-            for accessioned in pool.map(lambda entry: self._one(entry, tally), waiting):
+            for accessioned in pool.map(lambda number: self._one(number, tally), waiting):
                 tally.accessioned += accessioned is True
                 tally.refused += accessioned is False
-        tally.waiting = len(self.station.journal.in_state(State.SEALED))
-        if tally.away is None:
+        tally.waiting = len(self.station.journal.ids_in(State.SEALED))
+        if tally.away is None or tally.away in LOG_ALARMS:  # the log itself is to hear of it
             self._notes(tally)
         return tally
 
-    def _one(self, entry: Entry, tally: Tally) -> bool | None:
+    def _one(self, number: int, tally: Tally) -> bool | None:
         """Deliver one entry: True, or False when it was refused, or None when it must wait."""
         if tally.away is not None:
             return None
+        entry = self.station.journal.by_id(number)
+        if entry is None or entry.state is not State.SEALED:
+            return None  # its bay's thread gave it up meanwhile
         if entry.reason == DAMAGED and not self._check(entry):
             self._refused[entry.id] = self.clock() + _REFUSED_AGAIN
             return False
@@ -78,30 +85,47 @@ class Delivery:
         except LiuhenError as error:
             self.station.journal.trouble(entry, error.code)
             failing = error.code == _FAILING
-            if (error.retryable and not failing) or error.code.startswith(_ENROLMENT):
-                tally.away = error.code
+            contradicted = isinstance(error, LogContradictedError)
+            if (
+                contradicted
+                or (error.retryable and not failing)
+                or error.code.startswith(_ENROLMENT)
+            ):
+                tally.away = error.code  # so it would be of the next one
                 return None
             again = _FAILED_AGAIN if failing else _REFUSED_AGAIN
             self._refused[entry.id] = self.clock() + again
             self._check(entry)
             return False
-        self._drop(entry)
+        self._drop(entry.recording)
         return True
+
+    def _look_at_log(self, tally: Tally) -> None:
+        """While an alarm over the centre's log stands, ask again before anything is brought."""
+        if self.station.witness.alarm is None:
+            return
+        try:
+            self.station.witness.check()
+        except LiuhenError as error:
+            tally.away = error.code
 
     def _notes(self, tally: Tally) -> None:
         try:
             tally.notes = self.centre.send_notes()
         except LiuhenError as error:
-            tally.away = error.code
+            tally.away = tally.away or error.code
 
     def _read_one_again(self) -> None:
         """Read the payload that was not read for longest, if that was a day ago."""
         now = self.clock()
-        waiting = self.station.journal.in_state(State.SEALED)
-        self._read = {entry.id: self._read.get(entry.id, now) for entry in waiting}
-        oldest = min(waiting, key=lambda entry: self._read[entry.id], default=None)
-        if oldest is not None and now - self._read[oldest.id] >= _READ_AGAIN:
-            self._check(oldest)
+        waiting = self.station.journal.ids_in(State.SEALED)
+        self._read = {number: self._read.get(number, now) for number in waiting}
+        oldest = min(waiting, key=self._read.__getitem__, default=None)
+        if oldest is None or now - self._read[oldest] < _READ_AGAIN:
+            return
+        entry = self.station.journal.by_id(oldest)
+        if entry is not None and entry.state is State.SEALED:
+            self._check(entry)
 
     def _check(self, entry: Entry) -> bool:
         """Read a sealed payload again; write down of a damaged one that it is, and return False."""
@@ -116,18 +140,16 @@ class Delivery:
             self.station.journal.trouble(entry, None)
         return whole
 
-    def _due(self, entries: Iterable[Entry]) -> list[Entry]:
+    def _due(self, numbers: Iterable[int]) -> list[int]:
         now = self.clock()
-        return [entry for entry in entries if self._refused.get(entry.id, now) <= now]
+        return [number for number in numbers if self._refused.get(number, now) <= now]
 
-    def _drop(self, entry: Entry) -> None:
-        if entry.recording is not None:
-            self.centre.spool.remove(entry.recording)
+    def _drop(self, recording: RecordingId | None) -> None:
+        if recording is not None:
+            self.centre.spool.remove(recording)
 
     def _clean(self) -> None:
         """Drop payloads that a crash left after their receipt came; never one that is needed."""
-        here = set(self.centre.spool.recordings())
-        if here:
-            for entry in self.station.journal.in_state(*RECEIPTED):
-                if str(entry.recording) in here:
-                    self._drop(entry)
+        here = [RecordingId(UUID(name)) for name in self.centre.spool.recordings()]
+        for recording in self.station.journal.recordings_in(RECEIPTED, here):
+            self._drop(recording)

@@ -6,7 +6,8 @@ where the last run stopped. A submission is one version of one file under its na
 bytes under an old key. How rows are kept is `storage/catalogue/journal.py`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,7 +16,15 @@ from typing import Any
 from uuid import UUID
 
 from ingest.bay import BayState, Result
-from storage.catalogue.journal import BayRow, JournalStore, NoteRow, RequestRow, SubmissionRow
+from storage.catalogue.journal import (
+    BayRow,
+    JournalStore,
+    LogAlarmRow,
+    LogHeadRow,
+    NoteRow,
+    RequestRow,
+    SubmissionRow,
+)
 from storage.errors import ConflictError, SubmissionError
 from storage.recording import RecordingId
 
@@ -161,21 +170,20 @@ class Journal:
 
     def with_receipt(self, source: str, sha256: str) -> Entry | None:
         """Return an entry of this source with these bytes that holds a verified receipt."""
-        for row in self._store.rows(source=source, sha256=sha256):
-            if State(row.state) in RECEIPTED and row.receipt:
-                return _entry(row)
-        return None
+        row = self._store.with_receipt(RECEIPTED, source, sha256)
+        return _entry(row) if row is not None else None
 
     def same_size(self, source: str, size: int) -> bool:
         """Tell whether this source already gave a receipted file of this size."""
-        return any(
-            State(row.state) in RECEIPTED for row in self._store.rows(source=source, size=size)
-        )
+        return self._store.has(RECEIPTED, source=source, size=size)
 
-    def sources_of(self, bay: str, path: bytes, size: int, mtime_ns: int) -> set[str]:
-        """Return the sources that offered this very version of a file in this bay before."""
-        rows = self._store.rows(bay=bay, path=path, size=size, mtime_ns=mtime_ns)
-        return {row.source for row in rows}
+    def sources_of(self, bay: str, versions: AbstractSet[tuple[bytes, int, int]]) -> set[str]:
+        """Return the sources that offered these versions of files in this bay before.
+
+        A version is (path, size, time of change in ns); that of many files costs a few questions.
+        """
+        rows = self._store.versions(bay, {path for path, _, _ in versions})
+        return {row.source for row in rows if row[:3] in versions}
 
     def at(self, bay: str, path: bytes) -> Entry | None:
         """Return the newest entry of a file at this path of a bay."""
@@ -185,6 +193,21 @@ class Journal:
     def in_state(self, *states: State) -> list[Entry]:
         """Return all entries in these states, oldest first."""
         return [_entry(row) for state in states for row in self._store.rows(state=state)]
+
+    def ids_in(self, state: State) -> list[int]:
+        """Return the ids of all entries in a state, oldest first."""
+        return self._store.ids(state)
+
+    def reasons_in(self, state: State) -> list[str]:
+        """Return why entries stay in a state, each reason once, the oldest entry's first."""
+        return self._store.reasons(state)
+
+    def recordings_in(
+        self, states: Iterable[State], recordings: Iterable[RecordingId]
+    ) -> set[RecordingId]:
+        """Return those of these recordings that an entry in one of these states stands for."""
+        found = self._store.recordings_in(states, map(str, recordings))
+        return {RecordingId(UUID(name)) for name in found}
 
     def backlog(self) -> list[Backlog]:
         """Return what is sealed and not accessioned yet, summed by bay and source."""
@@ -259,6 +282,31 @@ class Journal:
     def set_clock(self, seen: datetime, jumped: datetime | None) -> None:
         """Write down how the clock runs."""
         self._store.set_clock(seen.isoformat(), jumped.isoformat() if jumped else None)
+
+    def receipts(self) -> Iterator[bytes]:
+        """Yield every receipt that this station holds."""
+        return self._store.receipts()
+
+    def log_head(self) -> LogHeadRow | None:
+        """Return the newest head that this station saw of the centre's log."""
+        return self._store.log_head()
+
+    def keep_log_head(self, checkpoint: str, *, proven: bool) -> None:
+        """Keep the newest head of the centre's log, and whether the centre gives proofs."""
+        self._store.set_log_head(checkpoint, proven=proven)
+
+    def log_alarm(self) -> LogAlarmRow | None:
+        """Return the alarm over the centre's log that stands, if one does."""
+        return self._store.log_alarm()
+
+    def raise_log_alarm(self, how: str, *, seen: str, shown: str) -> None:
+        """Write down that the centre's log contradicts the head that was seen of it."""
+        began = self._clock().isoformat()
+        self._store.add_log_alarm(how=how, seen=seen, shown=shown, began=began)
+
+    def end_log_alarm(self, alarm: LogAlarmRow, reason: str | None = None) -> None:
+        """Write down that an alarm ended: the log proved itself, or a person's reason."""
+        self._store.end_log_alarm(alarm.number, self._clock().isoformat(), reason)
 
     def add_request(self, path: bytes) -> int:
         """Ask the running station to take a folder or file; return the request's number."""

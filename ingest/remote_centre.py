@@ -5,7 +5,7 @@ brought by `delivery.Delivery` when there is a network. Questions that only save
 file known?) are answered "unknown" while the centre is away.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from io import FileIO
@@ -17,6 +17,7 @@ from ingest.journal import Journal
 from ingest.spool import Spool
 from storage import canonical
 from storage.custody.checkpoint import untrusted_checkpoint
+from storage.custody.outside_head import LogContinuation
 from storage.custody.proof import Proof
 from storage.digest import Algorithm, Digest
 from storage.errors import LiuhenError, SignatureError, SubmissionError
@@ -26,6 +27,7 @@ from storage.vault.objects import LARGEST, Block, Stored
 _ACCESSION_S = 900.0  # the centre reads the whole payload back before it answers
 _CONFLICTS = 5  # in one upload: more of them are no accident
 _UNFIT = {"conflict", "invalid"}
+_NO_ROUTE = "not-found"  # an older centre's answer to what it does not know
 _TEXT = 600  # characters of a text in a note
 _QUIET_S = 15.0  # how long an away centre is not asked questions that only save work
 
@@ -116,11 +118,30 @@ class RemoteCentre:
         """
         try:
             proof = Proof.parse(canonical.decode(untrusted_receipt)["body"]["proof"])
-            origin = untrusted_checkpoint(proof.checkpoint).origin
         except (LiuhenError, KeyError, TypeError, AttributeError):
+            return
+        self._follow_origin(proof.checkpoint)
+
+    def _follow_origin(self, untrusted_text: str) -> None:
+        try:
+            origin = untrusted_checkpoint(untrusted_text).origin
+        except LiuhenError:
             return
         if origin not in self.client.origins:
             self.learn_origins(self.client.ask("GET", "/log-origins"))
+
+    def prove_log(self, sizes: Collection[int]) -> LogContinuation | None:
+        """See Centre.prove_log. Raises: CentreAwayError, CentreRefusedError, CustodyError."""
+        query = {"sizes": ",".join(map(str, sorted(sizes)))}
+        try:
+            told = self.client.ask("GET", "/log-consistency", query=query)
+        except CentreRefusedError as error:
+            if error.code != _NO_ROUTE:
+                raise
+            return None
+        found = LogContinuation.from_json(told)
+        self._follow_origin(found.checkpoint)
+        return found
 
     def discard(self, recording: RecordingId) -> None:
         """See Centre.discard: an attempt that was not delivered is only here."""

@@ -18,6 +18,7 @@ from ingest.sources.names import display
 from ingest.submission import Submission, check_unchanged, clocks, start_of
 from storage.digest import Algorithm, Digest
 from storage.errors import SubmissionError
+from storage.medium import ColdSource, is_cold
 from storage.record import SealedRecord
 from storage.recording import RecordingId
 from storage.signing import SigningKey
@@ -82,8 +83,9 @@ def seal(
     the attempt counts then), OSError of the source, and whatever the centre raises.
     """
     data_key = entropy(DATA_KEY)
+    cold = ColdSource(source.fileno()) if is_cold(source.fileno()) else None
     sealer = Sealer(
-        source,
+        cold or source,
         data_key=data_key,
         context=context_of(recording, by.station),
         algorithms=by.algorithms,
@@ -94,6 +96,9 @@ def seal(
         stored = centre.put_payload(recording, _apart(sealer), payload_size(submission.size))
     except _SourceError as failure:
         raise failure.error from failure
+    finally:
+        if cold is not None:
+            cold.close()
     check_unchanged(source, submission)
     if sealer.size != submission.size:
         raise SubmissionError(reason="changed", was=submission.size, found=sealer.size)

@@ -41,11 +41,13 @@ from ingest.reckoning import Reckoning
 from ingest.seal import Seal, seal
 from ingest.settle import Patience, Settled, settle, written_now
 from ingest.shared_sandbox import SharedSandbox
+from ingest.side_by_side import AT_ONCE, take_each
 from ingest.sources.names import display
 from ingest.sources.profile import SourceFacts
 from ingest.sources.volume import VolumeIdentity, identify, landed, vacant
 from ingest.submission import Submission, folder_known, is_gone, open_source
 from ingest.watch import Candidate, MountGoneError, Refused, mount_id
+from ingest.witness import Witness
 from storage import canonical
 from storage.digest import Algorithm, Digest
 from storage.errors import (
@@ -55,6 +57,7 @@ from storage.errors import (
     CustodyError,
     KeyRingError,
     LiuhenError,
+    LogContradictedError,
     SignatureError,
     StorageFullError,
     StoreClockError,
@@ -63,7 +66,7 @@ from storage.errors import (
     StoreSetupError,
     SubmissionError,
 )
-from storage.record import RECORD_DOMAIN
+from storage.record import RECORD_DOMAIN, Receipt
 from storage.recording import new_recording_id
 from storage.signing import VerifyKey, sign_document, signer_of
 from storage.vault.ranges import payload_size
@@ -115,9 +118,11 @@ class Station:
     effort: Effort = USUAL
     clearing: Clearing = field(default_factory=Clearing)
     per_hub: int = 2
+    at_once: int = AT_ONCE  # small files of one card
     on_step: Callable[[str], None] = lambda _step: None
     listen: Callable[[Progress], None] = lambda _progress: None
     stopping: threading.Event = field(default_factory=threading.Event)  # heard at the next block
+    witness: Witness = field(init=False)
     _reckoning: Reckoning = field(init=False)
     _enumerator: Enumerator = field(default_factory=Enumerator)
     _dockings: dict[str, Docking] = field(default_factory=dict)
@@ -130,8 +135,9 @@ class Station:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        """Watch the clock that clearing counts days by."""
+        """Watch the clock that clearing counts days by, and the centre's log."""
         self._reckoning = Reckoning(self.journal, self.clock, self.monotonic)
+        self.witness = Witness(self.seal.station, self.journal, self.centre, lambda: self.log_key)
 
     def recover(self) -> None:
         """After a start: finish what was sealed, give up what was cut short before.
@@ -197,7 +203,7 @@ class Station:
         facts: dict[str, Any],
     ) -> None:
         """Say of each file that was not reached, or of the bay, why the look ended before it."""
-        paths = [display_path(one.path) for one in reversed(pending)]
+        paths = [display_path(one.path) for one in pending]
         facts = {name: value for name, value in facts.items() if name != "reason"}
         results += [
             Result(path, Outcome.FAILED, reason=reason, facts=facts) for path in paths or ["."]
@@ -300,34 +306,27 @@ class Station:
 
         What is settled in this docking costs nothing more, however many there are.
         """
-        with closing(SharedSandbox(self.sandbox)) as sandbox:
-            self._take_pending(census, pending, sandbox, progress, results)
-
-    def _take_pending(
-        self,
-        census: Census,
-        pending: list[Submission],
-        sandbox: FileLooker,
-        progress: Progress,
-        results: list[Result],
-    ) -> None:
         writers = written_now()
         inodes = {item.path: (item.device, item.inode) for item in census.files}
         settled = self._docking(progress.bay).settled
-        pending.reverse()
-        while pending:
-            submission = pending[-1]
-            known = settled.get(version_of(submission))
-            if known is not None:
-                results.append(known[0])
-                progress.skip(submission.size)
-            else:
-                open_elsewhere = None if writers is None else inodes[submission.path] in writers
-                results.append(
-                    self._one(submission, progress, sandbox, open_elsewhere=open_elsewhere)
-                )
-            pending.pop()
+
+        def known(submission: Submission) -> Result | None:
+            before = settled.get(version_of(submission))
+            if before is None:
+                return None
+            progress.skip(submission.size)
             progress.finish_file()
+            return before[0]
+
+        with closing(SharedSandbox(self.sandbox)) as sandbox:
+
+            def take(submission: Submission) -> Result:
+                open_elsewhere = None if writers is None else inodes[submission.path] in writers
+                result = self._one(submission, progress, sandbox, open_elsewhere=open_elsewhere)
+                progress.finish_file()
+                return result
+
+            take_each(pending, results, known=known, take=take, at_once=self.at_once)
 
     def _clear_what_is_due(
         self,
@@ -338,7 +337,7 @@ class Station:
         first: int,
     ) -> None:
         """Remove from the source what may go, now that everything on it was looked at."""
-        if not bay.clears:
+        if not bay.clears or self.witness.alarm is not None:
             return
         state = conclusion(results)
         for number, submission in enumerate(offered, first):
@@ -361,14 +360,12 @@ class Station:
         here = {(one.path, one.size, one.mtime_ns, one.stamp) for one in census.files}
         if docking.source is not None and here and here <= docking.settled.keys():
             return replace(volume, identity=docking.source)  # found out at an earlier look
-        before = {
-            source
-            for item in census.files
-            for source in self.journal.sources_of(bay.name, item.path, item.size, item.mtime_ns)
-        }
+        before = self.journal.sources_of(bay.name, {version[:3] for version in here})
         return replace(volume, identity=before.pop()) if len(before) == 1 else volume
 
     def _conclude(self, progress: Progress, results: list[Result]) -> None:
+        if (alarm := self.witness.alarm) is not None:  # nothing of this centre's is green now
+            results.append(Result(".", Outcome.FAILED, reason=alarm.code, facts=alarm.facts))
         state = conclusion(results)
         words = _words(state, results)
         resting = state is BayState.ACCESSIONED and not progress.worked
@@ -522,7 +519,7 @@ class Station:
         docking, version = self._docking(submission.bay), version_of(submission)
         if version in docking.checked:
             return entry
-        _reading(file.bay)
+        file.bay.show_reading()
         digest = digest_source(submission, file.phase(_READ_PART))
         if digest.hex != entry.sha256:
             if digest_source(submission, file.phase(_READ_PART)) != digest:
@@ -592,7 +589,7 @@ class Station:
         source, size = submission.source, submission.size
         if not (self.journal.same_size(source, size) or self.centre.holds_size(source, size)):
             return None
-        _reading(file.bay)
+        file.bay.show_reading()
         digest = digest_source(submission, file.phase(_KNOWN_PART))
         self.on_step("hashed")
         before = self.journal.with_receipt(source, digest.hex)
@@ -602,6 +599,8 @@ class Station:
         if receipt is None:
             return None
         found = verified(receipt, self.centre_key, self.log_key, digest, size)
+        if before is None and not self._log_goes_on(found):
+            return None  # its delivery will find out
         return self.journal.move(
             entry,
             State.DUPLICATE,
@@ -610,11 +609,24 @@ class Station:
             facts={"recording": found.recording},
         )
 
+    def _log_goes_on(self, receipt: Receipt) -> bool:
+        """Whether the centre, asked now, proves that its log leads on from this receipt's head.
+
+        Raises: LogContradictedError.
+        """
+        try:
+            self.witness.check(receipt.checkpoint)
+        except LogContradictedError:
+            raise
+        except LiuhenError:
+            return False
+        return True
+
     def _seal(self, entry: Entry, submission: Submission, taking: "FileTaking") -> Entry:
         self.centre.check_room(payload_size(submission.size))  # before anything is read
         recording = new_recording_id(self.clock(), self.entropy(10))
         file = taking.file
-        _reading(file.bay)
+        file.bay.show_reading()
         with open_source(submission) as source:
             media = probe(
                 source,
@@ -671,8 +683,9 @@ class Station:
     def deliver(self, entry: Entry) -> Entry:
         """Bring a sealed entry to the centre and keep its verified receipt.
 
-        Raises: SubmissionError(reason=journal-damaged), SignatureError, CustodyError, and as
-        `Centre.accession`.
+        The centre's log must prove that it continues the newest head that was seen of it.
+        Raises: SubmissionError(reason=journal-damaged), SignatureError, LogContradictedError,
+        CustodyError, and as `Centre.accession`.
         """
         if entry.record is None or entry.envelope is None or entry.sha256 is None:
             raise SubmissionError(reason="journal-damaged")
@@ -680,6 +693,7 @@ class Station:
         self.on_step("delivered")
         original = Digest(Algorithm.SHA256, bytes.fromhex(entry.sha256))
         found = verified(receipt, self.centre_key, self.log_key, original, entry.size)
+        self.witness.check(found.checkpoint)
         same = found.recording == str(entry.recording)
         entry = self.journal.move(
             entry,
@@ -723,7 +737,7 @@ class Station:
         if state is BayState.ACCESSIONED:
             progress.show(state=state, current=None)
         else:
-            _reading(progress)
+            progress.show_reading()
         if entry.state is not State.CLEARING:
             known = folder_known(submission.root, submission.path)
             entry = self.journal.move(entry, State.CLEARING, facts=entry.facts | {_FOLDER: known})
@@ -950,12 +964,6 @@ def _words(state: BayState, results: list[Result]) -> dict[str, Any]:
     if ignored:
         facts |= {"ignored": len(ignored), "ignored_names": ignored[:_NAMED]}
     return {"reason": reason, "facts": facts}
-
-
-def _reading(progress: Progress) -> None:
-    """Show that a file is read; while a bay's files are being sealed that is part of it."""
-    if progress.state not in {BayState.SCANNING, BayState.SEALING}:
-        progress.show(state=BayState.SCANNING)
 
 
 def _receipted(entry: Entry, submission: Submission) -> Result:

@@ -153,6 +153,19 @@ class OriginChangedError(CustodyError):
     code = "origin-changed"
 
 
+class LogContradictedError(CustodyError):
+    """The centre's log does not continue a head that was seen of it: nothing more is cleared.
+
+    `how` is part of the code: rolled-back, forked, unproven.
+    """
+
+    def __init__(self, how: str, **facts: Any) -> None:
+        """Make the code `log-<how>`."""
+        super().__init__(**facts)
+        self.code = f"log-{how}"
+        self.how = how
+
+
 class CatalogueBusyError(LiuhenError):
     """The database is locked by another writer for longer than we wait."""
 

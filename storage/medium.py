@@ -14,7 +14,7 @@ import fcntl
 import mmap
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +25,8 @@ _WRITE = 4 << 20
 _AHEAD = 3  # reads or writes under way at once
 _SMALL = 1 << 20  # bytes: less is written through the cache, without a thread
 _FLUSH = 32 << 20  # bytes after which what did go through the cache is flushed
+_LARGE = 16 << 20  # bytes: less is read through the cache, whoever reads it first
+_SAMPLES = 16  # places of a file at which the cache is asked
 
 
 def read_past_cache(path: Path) -> Iterator[memoryview]:
@@ -36,7 +38,7 @@ def read_past_cache(path: Path) -> Iterator[memoryview]:
         os.close(handle)
 
 
-def read_open_past_cache(handle: int) -> Iterator[memoryview]:
+def read_open_past_cache(handle: int) -> Generator[memoryview]:
     """Yield the blocks of an open file from its medium, from its start to its present end.
 
     A few reads are under way at once, so that hashing and the disk work side by side. A block is
@@ -65,6 +67,66 @@ def read_open_past_cache(handle: int) -> Iterator[memoryview]:
             yield view[: reading.result()]
             if (offset := next(waiting, None)) is not None:
                 ahead.append((view, pool.submit(_filled, handle, view, offset, size)))
+
+
+class ColdSource:
+    """An open file read once, in order, past a page cache that holds nothing of it.
+
+    What is read once and not needed again need not be copied into fresh pages first. `close` ends
+    the reads under way; the file stays open, and may be left in O_DIRECT.
+    """
+
+    def __init__(self, handle: int) -> None:
+        """Begin at the file's start."""
+        self._handle = handle
+        self._blocks = read_open_past_cache(handle)
+        self._left = memoryview(b"")
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Fill the buffer as far as one block goes; return 0 at the end. Raises: OSError."""
+        if not self._left:
+            self._left = next(self._blocks, self._left)
+        taken = self._left[: len(buffer)]
+        buffer[: len(taken)] = taken
+        self._left = self._left[len(taken) :]
+        return len(taken)
+
+    def close(self) -> None:
+        """Wait for the reads under way; drop the few pages that `is_cold` brought in."""
+        self._blocks.close()
+        forget_pages(self._handle)
+
+
+def is_cold(handle: int) -> bool:
+    """Whether an open file is large and the page cache holds nothing of it behind its beginning.
+
+    What was looked at a moment ago is in the cache, and a second read of a slow card would cost
+    more than all that a cache costs. Where nobody can say, the file counts as cached. To ask brings
+    in a page at each place that was asked for: it is asked once for each read.
+    """
+    size = os.fstat(handle).st_size
+    if size < _LARGE:
+        return False
+    # The question itself must not have the system read ahead.
+    with suppress(OSError):
+        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_RANDOM)
+    try:
+        first = _LARGE // 2  # what was read to tell the format, with what was read ahead of it
+        step = (size - first) // _SAMPLES
+        return not any(_is_cached(handle, first + step * (i + 1) - 1) for i in range(_SAMPLES))
+    finally:
+        with suppress(OSError):
+            os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_NORMAL)
+
+
+def _is_cached(handle: int, offset: int) -> bool:
+    try:
+        os.preadv(handle, [bytearray(1)], offset, os.RWF_NOWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system that cannot say
+        return True
+    return True
 
 
 def forget_pages(handle: int) -> None:

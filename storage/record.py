@@ -14,6 +14,7 @@ from uuid import UUID
 
 from storage import canonical
 from storage.custody.checkpoint import log_keys
+from storage.custody.proof import Proof
 from storage.custody.verify import verify_entry
 from storage.digest import Algorithm, Digest
 from storage.errors import SignatureError
@@ -141,6 +142,11 @@ class Receipt:
             and self.original == str(original)
             and self.size == size
         )
+
+    @property
+    def checkpoint(self) -> str:
+        """The signed checkpoint that it stands under. Raises: CustodyError."""
+        return Proof.parse(self.proof).checkpoint
 
     @property
     def at(self) -> datetime:

@@ -7,7 +7,6 @@ lie is `storage/vault/keys.py`'s business.
 """
 
 import base64
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, mldsa
 
 from storage import canonical
 from storage.errors import KeyRingError, SignatureError
+from storage.fingerprint import KID_DIGITS, fingerprint_of
 
 ED25519 = "Ed25519"
 ML_DSA_44 = "ML-DSA-44"
@@ -64,9 +64,14 @@ class VerifyKey:
     former: tuple[FormerOrigin, ...] = ()
 
     @property
+    def fingerprint(self) -> str:
+        """SHA-256 over both public keys, as 64 hex digits: what people compare."""
+        return fingerprint_of(self.ed25519, self.ml_dsa_44)
+
+    @property
     def kid(self) -> str:
-        """First 16 hex digits of SHA-256 over both public keys."""
-        return hashlib.sha256(self.ed25519 + self.ml_dsa_44).hexdigest()[:16]
+        """First 16 hex digits of the fingerprint: what documents name a key by."""
+        return self.fingerprint[:KID_DIGITS]
 
     @property
     def names(self) -> tuple[str, ...]:

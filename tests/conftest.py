@@ -13,6 +13,7 @@ from argon2 import PasswordHasher
 from api import identity
 from tests import clips, sampling
 from tests import fresh as fresh_processes
+from tests.bundles import MadeBundle, export_seizure
 from tests.costs import Costs
 from tests.servers import database, reach, s3
 
@@ -78,6 +79,12 @@ def now() -> datetime:
 @pytest.fixture
 def entropy() -> Callable[[int], bytes]:
     return os.urandom
+
+
+@pytest.fixture(scope="session")
+def seizure_bundle(tmp_path_factory: pytest.TempPathFactory) -> MadeBundle:
+    """A bundle of a closed seizure, made once; what changes it works on a copy."""
+    return export_seizure(tmp_path_factory.mktemp("seizure"))
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """An office at work on real files, for tests of the whole way: found, dock, sweep, link."""
 
 import shutil
+import tempfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -83,6 +84,7 @@ class Desk:
 
     def sweep(self, looks: int = 2) -> list[Result]:
         station = self.office.station(patience=Patience(0, 1000))
+        station.at_once = 1  # what tests look at by order; beside each other: test_side_by_side
         results: list[Result] = []
         for _ in range(looks):
             results = [r for bay in self.office.bays() for r in station.sweep(bay)]
@@ -164,7 +166,15 @@ def segment(start_s: float, seconds: float, **more: bool) -> Segment:
 
 
 def dock(desk: Desk, bay: str, recorder: Recorder, *segments: Segment) -> list[Path]:
-    return write_segments(desk.bay(bay), recorder, segments)
+    """Put a recorder's files into a bay, rendered before: a station never finds half of them."""
+    root = desk.bay(bay)
+    with tempfile.TemporaryDirectory(dir=root.parent) as made:
+        rendered = write_segments(Path(made), recorder, segments)
+        for path in sorted(one for one in Path(made).rglob("*") if one.is_file()):
+            target = root / path.relative_to(made)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(target)
+        return [root / path.relative_to(made) for path in rendered]
 
 
 __all__ = ["FIRST", "PASSWORD", "SECOND", "SEIZED_AT", "Desk", "dock", "people", "segment"]

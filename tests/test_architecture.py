@@ -32,7 +32,7 @@ ALLOWED = {
     "zxingcpp": ("ingest.sandboxed", "ingest.scene_code"),
     "minio": ("storage.vault.minio_objects",),
     "ntplib": ("api.trusted_time",),
-    "fpdf": ("api.certificate_pdf",),
+    "fpdf": ("api.paper",),
     "jwt": ("api.station_door", "ingest.centre_client"),
     "urllib3": ("ingest.centre_client", "storage.vault.minio_objects"),
     "yaml": ("policies.rulebook", "ingest.sources"),
@@ -133,3 +133,13 @@ def test_the_verification_core_needs_no_database() -> None:
         if name.startswith(("storage.custody", "storage.bundle")):
             for target in imports(tree):
                 assert not target.startswith(("sqlalchemy", "storage.catalogue")), (name, target)
+
+
+def test_third_party_readers_import_nothing_of_ours() -> None:
+    for path in sorted((ROOT / "tests" / "third_party").glob("*.py")):
+        if not path.name.startswith("test_"):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            libraries = {target.split(".")[0] for target in imports(tree)}
+            assert libraries - sys.stdlib_module_names == {"cryptography"}, path.name
+            relative = [one for one in ast.walk(tree) if isinstance(one, ast.ImportFrom)]
+            assert all(one.level == 0 for one in relative), path.name

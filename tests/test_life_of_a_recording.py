@@ -53,16 +53,20 @@ def test_the_bundle_verifies_offline(bundle):
     assert report.passed, report.lines()
 
 
-def test_the_bundle_verifies_in_a_process_without_our_home(bundle, tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-m", "storage.bundle.verify", str(bundle)],
-        cwd=tmp_path,
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": ""},
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout.decode()
-    assert "核验通过" in done.stdout.decode()
+def test_the_bundle_verifies_in_a_process_without_our_home(bundle, desk, tmp_path):
+    keys = desk.office.settings.keys
+    for named, status, verdict in (
+        (("--keys", str(keys)), 0, "核验通过"),
+        ((), 3, "SELF-CONSISTENT, KEYS UNKNOWN"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "storage.bundle.verify", str(bundle), *named],
+            cwd=tmp_path,
+            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": "", "PYTHONUTF8": "1"},
+            capture_output=True,
+            check=False,
+        )
+        assert (done.returncode, verdict in done.stdout.decode()) == (status, True), done.stdout
 
 
 def test_the_guides_own_commands_verify_it(bundle):

@@ -353,7 +353,7 @@ class _Show:
         folder = self.office.settings.home / "bundle"
         with counting("导出 exporting") as progress:
             export(self.service, self._visitor("zhang"), case, folder, progress=progress)
-        status, lines = _verified(folder)
+        status, lines = self._verified(folder)
         _print(lines)
         _must(status == 0, "the bundle does not verify")
         self.told["证据包核验 bundle"] = "通过 verified"
@@ -371,13 +371,25 @@ class _Show:
         data = bytearray(target.read_bytes())
         data[len(data) // 2] ^= 1
         target.write_bytes(data)
-        status, lines = _verified(copy)
+        status, lines = self._verified(copy)
         shown = [line for line in lines if not line.startswith("✓")]
         _print(shown)
         named = any(target.name in line for line in lines)
         _must(status == 1 and named, "the changed byte was not caught")
         self.told["篡改一个字节 one byte changed"] = "被发现 caught"
         shutil.rmtree(copy)
+
+    def _verified(self, folder: Path) -> tuple[int, list[str]]:
+        """Run the verifier alone: no settings, another working directory; only keys are named."""
+        keys = str(self.office.settings.keys.absolute())
+        done = subprocess.run(
+            [sys.executable, "-m", "storage.bundle.verify", str(folder), "--keys", keys],
+            cwd=folder,
+            env={"PATH": "/usr/bin:/bin", "PYTHONUTF8": "1"},
+            capture_output=True,
+            check=False,
+        )
+        return done.returncode, done.stdout.decode().splitlines()
 
     def _everything(self) -> None:
         self._step("全面核验:对象、数据库、监管链日志", "everything that is kept, checked")
@@ -401,18 +413,6 @@ class _Show:
         for username, name, role, _certificate in _PEOPLE:
             told = f"  {username:<6} {self.passwords[username]}  {name} {role.value}"
             OUT.print(told, markup=False)
-
-
-def _verified(folder: Path) -> tuple[int, list[str]]:
-    """Run the verifier alone: no settings, no home, another working directory."""
-    done = subprocess.run(
-        [sys.executable, "-m", "storage.bundle.verify", str(folder)],
-        cwd=folder,
-        env={"PATH": "/usr/bin:/bin", "PYTHONUTF8": "1"},
-        capture_output=True,
-        check=False,
-    )
-    return done.returncode, done.stdout.decode().splitlines()
 
 
 def _print(lines: Iterable[str]) -> None:

@@ -18,6 +18,7 @@ from policies.rulebook import SHIPPED, RuleError, load
 from policies.wording import national_rules_only
 from storage.custody.origin import SHARED_ORIGIN
 from storage.errors import LiuhenError, NoOfficeError, StationHomeError
+from storage.fingerprint import grouped
 from storage.vault.folder_objects import set_immutable
 from storage.vault.keys import KeyRing
 
@@ -88,7 +89,7 @@ def _home(settings: Settings) -> Iterator[Told]:
     except LiuhenError as error:
         yield Told("keys", good=False, zh=f"{error.facts.get('problem')}:请运行 liuhen keys init")
         return
-    yield Told("keys", good=True, zh="、".join(key.kid for key in ring.recipients))
+    yield Told("keys", good=True, zh="、".join(grouped(key.fingerprint) for key in ring.recipients))
     yield from _origin(ring)
     carried = not settings.recovery_out.exists()
     where = "恢复密钥还在本机,请移到离线介质并从本机删除"

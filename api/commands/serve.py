@@ -19,6 +19,8 @@ from api.commands.founding import County, Origin, TownshipName, asking, given
 from api.commands.help import Json
 from api.commands.terminal import ERR, say_json
 from api.ending import WITHIN_S, Ending, end_process, stop_all
+from api.export_work import remove_left_exports
+from api.key_letter import keep_letter
 from api.listening import bind_port
 from api.outages import Outages
 from api.reconcile import start_jobs
@@ -113,7 +115,11 @@ def found(
 ) -> None:
     """建立或升级:密钥、数据表、对象桶、日志头。 Found the office, or bring it up to date."""
     settings = given(county, township, origin)
-    wiring.found_or_open(settings, recovery, asking(as_json=as_json)).close()
+    office = wiring.found_or_open(settings, recovery, asking(as_json=as_json))
+    try:
+        keep_letter(office)
+    finally:
+        office.close()
     ERR.print("就绪 ready")
     if as_json:
         say_json({"ready": True})
@@ -140,6 +146,8 @@ def _run(
     within_s: float = WITHIN_S,
 ) -> None:
     """Serve until told to stop; `parts` are how to stop what runs beside: seconds in, ended out."""
+    if left := remove_left_exports(office.settings.home / "spool"):
+        logging.getLogger("liuhen").warning("导出被中断,残留已清除 interrupted exports: %d", left)
     gc.collect()
     gc.freeze()  # what is there now stays: the collector need not look at it again and again
     settings = office.settings

@@ -1,4 +1,4 @@
-"""`liuhen station [enrol|status]`: the docking computer of a township office.
+"""`liuhen station [enrol|status|accept-log]`: the docking computer of a township office.
 
 An enrolled home is a station of its own that delivers over HTTPS; a home that was not enrolled is
 an embedded office, whose bays are watched without the service.
@@ -27,12 +27,14 @@ from api.station_home import StationHome
 from api.wiring import Office, recorders_of
 from api.worker import BayNews, Worker, join
 from ingest.bay import Bay, Result
+from ingest.delivery import LOG_ALARMS
 from storage.errors import LiuhenError
 
 LOG = logging.getLogger("liuhen.station")
 app = Commands()
 _FIRST_S, _LONGEST_S, _ROUND_S, _REPORT_S = 1.0, 120.0, 2.0, 30.0
 _BY_NAME = 10  # files of one look
+_REASON = 500  # characters
 
 
 @app.callback(invoke_without_command=True)
@@ -89,8 +91,43 @@ def status(
         f"暂存区 spool: {spool['used'] >> 20} / {spool['limit'] >> 20} MB, "
         f"待上传 {spool['waiting']} 份, 最早 {spool['oldest'] or '—'}"
     )
+    if (log := told["log"]) is not None:
+        said = (
+            "已证明前后一致 proven"
+            if log["proven"]
+            else "县中心版本较旧,不提供证明 the centre gives no proofs"
+        )
+        OUT.print(f"监管链日志 log: 见过 {log['size']} 条的日志头, {said}", markup=False)
     for alarm in spool["alarms"]:
         OUT.print(f"[red]告警[/red] {alarm_zh(alarm)}")
+
+
+@app.command(name="accept-log")
+def accept_log(
+    *,
+    reason: Annotated[
+        str,
+        typer.Option(
+            help="查明的原因、由谁批准,永久保留。 What was found, and who approved; kept for ever.",
+        ),
+    ],
+    as_json: Json = False,
+) -> None:
+    """日志告警查明后,让本站继续工作。 Go on after an alarm over the centre's log was cleared up.
+
+    告警、两个日志头和原因都保留在本站,并记入县中心日志。
+    The alarm, both heads and the reason stay here, and the centre's log hears of them.
+    """
+    told = station_home.accept_centre_log(Settings(), reason[:_REASON])
+    if as_json:
+        say_json(told)
+        return
+    OUT.print(
+        f"本站见过的日志头 {told['seen']} 条,"
+        f"改以县中心现在的日志头 {told.get('shown', '—')} 条为准。"
+        "\nThe station goes on from the head that the centre shows now; the old one is kept.",
+        markup=False,
+    )
 
 
 def _remote(settings: Settings) -> None:
@@ -128,7 +165,8 @@ def _deliver(home: StationHome, stop: threading.Event) -> None:
                 LOG.warning("%s", reason_zh(last) if last else "已恢复上传 delivering again")
             pause = min(_LONGEST_S, pause * 2) if tally.away else _FIRST_S
             since_report += pause
-            if since_report >= _REPORT_S and tally.away is None:
+            there = tally.away is None or tally.away in LOG_ALARMS
+            if since_report >= _REPORT_S and there:
                 since_report = 0.0
                 home.report()
         except LiuhenError as error:

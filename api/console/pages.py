@@ -28,6 +28,7 @@ from api.gate import (
     token_of,
 )
 from api.identity import Visitor
+from api.key_list import shown_keys
 from api.paging import PAGE, Cursor, page_of, read_cursor
 from api.problems import ApiError, words
 from api.routes.cases import bundle as export_bundle
@@ -295,12 +296,11 @@ def duties_page(
 def custody_page(service: ServiceHere, visitor: VisitorHere) -> Response:
     """Show the log's head and keys; a button checks everything."""
     service.authorise(visitor, Act.VERIFY)
-    ring = service.office.ring
     with service.office.catalogue.read() as session:
         log = custody_log.LogReader(session)
         head, size = log.checkpoint(), log.size
-    signers = [ring.verifying("centre"), ring.verifying("log"), *service.office.stations]
-    return render("custody.html", visitor, head=head, size=size, signers=signers)
+    keys = shown_keys(service.office)
+    return render("custody.html", visitor, head=head, size=size, keys=keys)
 
 
 def error_page(error: LiuhenError, request: Request) -> Response:

@@ -104,8 +104,8 @@ def _known(session: View, recording: str) -> bool:
 
 def _in_hand(office: Office, recording: str) -> bool:
     """Tell whether this machine's own station still means to deliver it."""
-    entries = office.journal.in_state(State.SEALING, State.SEALED)
-    return RecordingId(UUID(recording)) in {entry.recording for entry in entries}
+    wanted = [RecordingId(UUID(recording))]
+    return bool(office.journal.recordings_in((State.SEALING, State.SEALED), wanted))
 
 
 def _locked(office: Office, keys: Iterable[str]) -> bool:

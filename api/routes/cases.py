@@ -1,18 +1,16 @@
 """Cases, actions, exhibits: open, link, judge, close, export."""
 
-import shutil
-import tempfile
 import zipfile
+from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 from fastapi import APIRouter, Query
-from fastapi.responses import FileResponse
-from starlette.background import BackgroundTask
+from fastapi.responses import StreamingResponse
 
 from api import views
 from api.export import export
+from api.export_work import export_folder
 from api.gate import ServiceHere, VisitorHere
 from api.identity import Visitor
 from api.paging import PAGE, Cursor, Limit, Page, page_of, read_cursor
@@ -41,6 +39,7 @@ from storage.catalogue import cases, people, recordings, register
 from storage.catalogue.tables import ActionRow, CaseRow, ExhibitRow
 
 router = APIRouter(tags=["cases"])
+_BLOCK = 1 << 20
 
 
 @router.get("/officers")
@@ -164,30 +163,36 @@ def add_action(case: Id, new: NewAction, service: ServiceHere, visitor: VisitorH
         return views.action(session, added)
 
 
-@router.post("/cases/{case}/bundle", response_class=FileResponse)
-def bundle(case: Id, new: NewBundle, service: ServiceHere, visitor: VisitorHere) -> FileResponse:
+@router.post("/cases/{case}/bundle", response_class=StreamingResponse)
+def bundle(
+    case: Id, new: NewBundle, service: ServiceHere, visitor: VisitorHere
+) -> StreamingResponse:
     """Export the case as a bundle that verifies offline, zipped."""
     row = case_of(service, visitor, case, Act.EXPORT)
-    spool = service.office.settings.home / "spool"
-    spool.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix="bundle-", dir=spool))
-    try:
-        name = f"bundle-{row.id}"
+    name = f"bundle-{row.id}"
+    with export_folder(service.office.settings.home / "spool") as work:
         export(service, visitor, row.id, work / name, sealed=new.sealed)
-        packed = work / f"{name}.zip"
-        with zipfile.ZipFile(packed, "x", zipfile.ZIP_STORED) as archive:
-            for path in sorted((work / name).rglob("*")):
-                archive.write(path, path.relative_to(work))
-        shutil.rmtree(work / name)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
-    return FileResponse(
-        packed,
-        media_type="application/zip",
-        filename=packed.name,
-        background=BackgroundTask(shutil.rmtree, work, ignore_errors=True),
-    )
+        packed = (work / f"{name}.zip").open("x+b")  # goes on when it has no name any more
+        try:
+            with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+                for path in sorted((work / name).rglob("*")):
+                    archive.write(path, path.relative_to(work))
+            size = packed.tell()
+            packed.seek(0)
+        except BaseException:
+            packed.close()
+            raise
+    headers = {
+        "Content-Disposition": f'attachment; filename="{name}.zip"',
+        "Content-Length": str(size),
+    }
+    return StreamingResponse(_blocks(packed), media_type="application/zip", headers=headers)
+
+
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        while block := file.read(_BLOCK):
+            yield block
 
 
 @router.get("/actions/{action}")

@@ -22,6 +22,7 @@ from storage.errors import EnrolmentError
 
 router = APIRouter(tags=["stations"])
 _STATUS_BYTES = 100_000
+_SIZES = r"^[0-9]{1,18}(,[0-9]{1,18}){0,15}$"
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 Sha256 = Annotated[str, Query(pattern=r"^[0-9a-f]{64}$")]
 Source = Annotated[str, Query(min_length=1, max_length=200)]
@@ -59,12 +60,19 @@ class ReceiptOut(BaseModel):
     receipt: str | None
 
 
+class ConsistencyOut(BaseModel):
+    """The log's newest checkpoint, and the proof from each size that it reaches, base64 steps."""
+
+    checkpoint: str
+    proofs: dict[str, list[str]]
+
+
 class NoteIn(_In):
     """A station's own act; `number` is the station's, and makes it one entry however often sent."""
 
     number: int = Field(ge=1, lt=1 << 63)
     act: str = Field(max_length=60)
-    subject: str = Field(pattern=r"^(recording|submission|bay):[A-Za-z0-9._-]{1,64}$")
+    subject: str = Field(pattern=r"^(recording|submission|bay|station):[A-Za-z0-9._-]{1,64}$")
     outcome: Outcome
     details: dict[str, Any] = Field(max_length=20)
 
@@ -118,6 +126,15 @@ def time(service: ServiceHere) -> StatusOut:
 def log_origins(service: ServiceHere, _counter: CounterHere) -> dict[str, Any]:
     """Return the custody log's key with its origins, and each change of them with its proof."""
     return station_door.log_origins(service.office)
+
+
+@router.get("/log-consistency")
+def log_consistency(
+    counter: CounterHere, sizes: Annotated[str, Query(pattern=_SIZES, max_length=400)]
+) -> ConsistencyOut:
+    """Prove that the log's newest head continues its heads of some sizes (RFC 9162 2.1.4)."""
+    found = counter.prove_log({int(size) for size in sizes.split(",")})
+    return ConsistencyOut.model_validate(found.to_json())
 
 
 @router.get("/holdings")

@@ -10,12 +10,16 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
+from storage.bundle.report import Remark
 from storage.durable import sync_folder
 
 MANIFEST = "manifest-sha256.txt"
 TAG_MANIFEST = "tagmanifest-sha256.txt"
 DECLARATION = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
+TAGS = {"bagit.txt", "bag-info.txt", MANIFEST, "bundle.json", "bundle.message", "bundle.ed25519"}
 MAX_FILES = 100_000
+_LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
+_APPLE = "._"  # and below `__MACOSX`
 _MAX_MANIFEST = 64 << 20
 _READ = 1 << 20
 
@@ -52,9 +56,7 @@ class BagWriter:
 
     def manifest(self, info: Mapping[str, str]) -> str:
         """Write bag-info and the payload manifest; return the manifest's SHA-256 as hex."""
-        oxum = {"Payload-Oxum": f"{self._octets}.{len(self._payload)}"}
-        lines = "".join(f"{name}: {value}\n" for name, value in {**info, **oxum}.items())
-        self.put("bag-info.txt", [lines.encode()])
+        self.put("bag-info.txt", [bag_info(info, self._octets, len(self._payload))])
         return self.put(MANIFEST, [_manifest(self._payload)])
 
     def close(self) -> None:
@@ -63,15 +65,30 @@ class BagWriter:
         sync_folder(self._root)
 
 
+def bag_info(info: Mapping[str, str], octets: int, files: int) -> bytes:
+    """Return the text of `bag-info.txt`: one line for each member, then the payload's size."""
+    told = {**info, "Payload-Oxum": f"{octets}.{files}"}
+    return "".join(f"{name}: {' '.join(told[name].split())}\n" for name in told).encode()
+
+
+def payload_size(root: Path) -> tuple[int, int]:
+    """Return the octets and the number of the payload's files. Raises: OSError, ValueError."""
+    listed = _read_manifest(root / MANIFEST)
+    return sum((root / path).stat().st_size for path in listed), len(listed)
+
+
 def problems(root: Path) -> Iterator[str]:
     """Yield what is wrong with a bag, by path; nothing when every byte is as listed."""
-    listed: dict[str, str] = {}
-    for name in (MANIFEST, TAG_MANIFEST):
-        try:
-            listed |= _read_manifest(root / name)
-        except (OSError, ValueError):
-            yield f"{name}: unreadable"
-            return
+    try:
+        payload, tags = (_read_manifest(root / name) for name in (MANIFEST, TAG_MANIFEST))
+        declared = (root / "bagit.txt").read_bytes()
+    except (OSError, ValueError) as error:
+        yield f"unreadable: {error}"
+        return
+    if declared != DECLARATION.encode():
+        yield "bagit.txt: another declaration"
+    yield from _misplaced(payload, tags)
+    listed = payload | tags
     found = set()
     for path in _files(root):
         if path.startswith("!"):
@@ -79,12 +96,37 @@ def problems(root: Path) -> Iterator[str]:
             continue
         found.add(path)
     for path in sorted(found - set(listed) - {TAG_MANIFEST}):
-        yield f"{path}: not listed"
+        yield told_litter(path) if is_litter(path) else f"{path}: not listed"
     for path, expected in sorted(listed.items()):
         if path not in found:
             yield f"{path}: missing"
         elif digest_of(root / path) != expected:
             yield f"{path}: changed"
+
+
+def _misplaced(payload: Iterable[str], tags: Iterable[str]) -> Iterator[str]:
+    """Yield what the other manifest should list: nobody signs the one of tag files."""
+    for path in sorted(set(tags) - TAGS):
+        yield f"{path}: not a tag file of a bundle"
+    for path in sorted(path for path in payload if not path.startswith("data/")):
+        yield f"{path}: a tag file among the payload"
+
+
+def is_litter(path: str) -> bool:
+    """Tell whether a path beside `data/` is one that computers add by themselves.
+
+    Just these: `.DS_Store`, `._*`, `__MACOSX/…/._*`, `Thumbs.db`, `desktop.ini`. They say nothing,
+    are never opened, and are told of; below `data/` nothing is allowed that is not listed.
+    """
+    *folders, name = path.split("/")
+    if folders:
+        return folders[0] == "__MACOSX" and name.startswith(_APPLE)
+    return name in _LITTER or name.startswith(_APPLE)
+
+
+def told_litter(path: str) -> Remark:
+    """Say that such a file is there."""
+    return Remark(f"{path}: 电脑自动添加,未打开 added by a computer, not opened")
 
 
 def digest_of(path: Path) -> str:
@@ -103,13 +145,17 @@ def _manifest(digests: Mapping[str, str]) -> bytes:
 def _read_manifest(path: Path) -> dict[str, str]:
     if path.is_symlink() or path.stat().st_size > _MAX_MANIFEST:
         raise ValueError(path.name)
+    data = path.read_bytes()
     digests = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in data.decode().split("\n"):
         digest, _, name = line.partition("  ")
         parts = PurePosixPath(name).parts
-        if not name or ".." in parts or PurePosixPath(name).is_absolute():
-            raise ValueError(name)
-        digests[name] = digest
+        if ".." in parts or PurePosixPath(name).is_absolute():
+            raise ValueError(f"{path.name}: {name}")
+        if name:
+            digests[name] = digest
+    if _manifest(digests) != data:
+        raise ValueError(f"{path.name}: not as a manifest is written here")
     return digests
 
 

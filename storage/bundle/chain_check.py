@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterator
 from storage.bundle.reading import BundleFiles, GivenEntry
 from storage.bundle.report import Remark
 from storage.custody.acting import named_sessions
-from storage.custody.chain import ChainWalk, heads_from_json
+from storage.custody.chain import ChainHead, ChainWalk, heads_from_json
 from storage.custody.origin import SUBJECT as ORIGIN_SUBJECT
-from storage.custody.subjects import RULEBOOK, belonging, hidden, opens, touched
+from storage.custody.subjects import RULEBOOK, belonging, hidden, key_subject, opens, touched
 
 
 def chains(bundle: BundleFiles) -> Iterator[str]:
@@ -31,10 +31,12 @@ def chains(bundle: BundleFiles) -> Iterator[str]:
     subjects = belonging(
         case, lambda wanted: {subject: by_subject.get(subject, []) for subject in wanted}
     )
-    named = heads_from_json({**export.entry["chains"], **export.entry["heads"]})
+    named = _named(bundle, export)
     for session in named_sessions(export.details or {}):
         named.pop(session, None)  # whose export it was: that chain is no part of the case
-    subjects |= {ORIGIN_SUBJECT, RULEBOOK} & set(named)
+    held = {key_subject(key.kid) for _, key in bundle.keys.signers}
+    held |= {key_subject(seal.kid) for seal in bundle.keys.recipients}
+    subjects |= {ORIGIN_SUBJECT, RULEBOOK, *held} & set(named)
     walk = ChainWalk(subjects)
     for one in bundle.entries[:-1]:
         yield from (f"entry {one.index}: {wrong}" for wrong in walk.add(one.entry, one.leaf))
@@ -57,6 +59,16 @@ def _export(bundle: BundleFiles, case: str) -> GivenEntry | None:
         if told == (number, "bundle.export", case, 2):
             return one
     return None
+
+
+def _named(bundle: BundleFiles, export: GivenEntry) -> dict[str, ChainHead]:
+    """Return the heads that the export names, with those for which its entry had no room."""
+    named = heads_from_json({**export.entry["chains"], **export.entry["heads"]})
+    for one in reversed(bundle.entries[:-1]):
+        if one.entry["act"] != "bundle.heads" or one.entry["subject"] != export.entry["subject"]:
+            break
+        named |= heads_from_json(one.entry["heads"])
+    return named
 
 
 def _shows_itself(one: GivenEntry) -> Iterator[str]:

@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from policies.rulebook import load
+from policies.rules import Rulebook
 from storage import canonical
 from storage.bundle.keys import Keys
 from storage.custody.checkpoint import Checkpoint, log_keys, open_checkpoint
@@ -35,6 +37,8 @@ class BundleFiles:
         self.root = root
         self.data = root / "data"
         self.keys = keys
+        self._records: dict[str, SealedRecord] = {}
+        self._rulebooks: dict[str, Rulebook] = {}
 
     @cached_property
     def statement(self) -> Mapping[str, Any]:
@@ -68,8 +72,16 @@ class BundleFiles:
 
     def record(self, recording: str) -> SealedRecord:
         """Return a recording's sealed record, verified under the stations' keys."""
-        data = (self.data / "recordings" / recording / "record.json").read_bytes()
-        return SealedRecord.verify(data, self.keys.stations)
+        if recording not in self._records:
+            data = (self.data / "recordings" / recording / "record.json").read_bytes()
+            self._records[recording] = SealedRecord.verify(data, self.keys.stations)
+        return self._records[recording]
+
+    def rulebook(self, digest: str) -> Rulebook:
+        """Return a rulebook by the folder that bears its digest. Raises: RuleError."""
+        if digest not in self._rulebooks:
+            self._rulebooks[digest] = load(self.data / "rulebook" / digest)
+        return self._rulebooks[digest]
 
     @cached_property
     def head(self) -> Checkpoint:

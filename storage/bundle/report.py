@@ -1,7 +1,28 @@
 """What a verification found: one line for each check, Chinese first, and the verdict."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
+
+
+class Verdict(StrEnum):
+    """What a verification comes to, in one word; `STATUS` has the exit status of each."""
+
+    VERIFIED = "verified"  # every check holds, under keys that the reader knows
+    SELF_CONSISTENT = "self-consistent"  # every check holds, under keys that anybody may have made
+    NOT_VERIFIED = "not-verified"
+
+
+ANCHORS = "anchors"  # the check of whose keys these are
+STATUS = {Verdict.VERIFIED: 0, Verdict.NOT_VERIFIED: 1, Verdict.SELF_CONSISTENT: 3}
+_WORDS = {
+    Verdict.VERIFIED: "结论:核验通过({levels})。 VERIFIED.",
+    Verdict.SELF_CONSISTENT: (
+        "结论:自洽,公钥未知({levels})。请用《公钥公告》核对以上指纹。"
+        " SELF-CONSISTENT, KEYS UNKNOWN."
+    ),
+    Verdict.NOT_VERIFIED: "结论:核验未通过! NOT VERIFIED.",
+}
 
 
 class Remark(str):
@@ -36,11 +57,25 @@ class Report:
     """All checks of one bundle, in the order they were made."""
 
     checks: list[Check] = field(default_factory=list)
+    keys_known: bool = False  # by another way than the bundle
+    keys: list[dict[str, str]] = field(default_factory=list)
 
     @property
     def passed(self) -> bool:
-        """Whether every check holds, and there was at least one."""
+        """Whether every check holds, and there was at least one; under whatever keys."""
         return bool(self.checks) and all(check.passed for check in self.checks)
+
+    @property
+    def verdict(self) -> Verdict:
+        """What it comes to."""
+        if not self.passed:
+            return Verdict.NOT_VERIFIED
+        return Verdict.VERIFIED if self.keys_known else Verdict.SELF_CONSISTENT
+
+    @property
+    def status(self) -> int:
+        """The exit status that says so."""
+        return STATUS[self.verdict]
 
     @property
     def levels(self) -> list[int]:
@@ -50,7 +85,9 @@ class Report:
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return {
-            "verified": self.passed,
+            "verdict": self.verdict.value,
+            "verified": self.verdict is Verdict.VERIFIED,
+            "keys": self.keys,
             "levels": self.levels,
             "checks": [
                 {
@@ -68,16 +105,19 @@ class Report:
         """Return the report as lines for people."""
         told = []
         for check in self.checks:
-            mark = "✓" if check.passed else "✗"
+            mark = self._mark(check)
             note = f"({check.note})" if check.note else ""
             told.append(f"{mark} L{check.level} {check.zh} / {check.en}{note}")
             told += [f"    {problem}" for problem in check.problems[:20]]
+            if check.name == ANCHORS:
+                told += [f"    {key['use']} {key['name']}: {key['shown']}" for key in self.keys]
             if len(check.problems) > 20:  # noqa: PLR2004 - a screenful
                 told.append(f"    … {len(check.problems) - 20}")
         levels = "、".join(f"L{level}" for level in self.levels)
-        told.append(
-            f"结论:核验通过({levels})。 VERIFIED."
-            if self.passed
-            else "结论:核验未通过! NOT VERIFIED."
-        )
+        told.append(_WORDS[self.verdict].format(levels=levels))
         return told
+
+    def _mark(self, check: Check) -> str:
+        if check.name == ANCHORS and check.passed and not self.keys_known:
+            return "?"
+        return "✓" if check.passed else "✗"

@@ -76,6 +76,9 @@ def records_as_logged(bundle: BundleFiles, states: States) -> Iterator[str]:
 def list_as_logged(bundle: BundleFiles, states: States) -> Iterator[str]:
     """Yield what the evidence list says otherwise than the log, names included."""
     told = bundle.json("evidence-list.json")
+    made = {name: bundle.statement[name] for name in ("made_at", "made_by")}
+    made |= {"entries": bundle.head.size}
+    yield from _differing("evidence-list.json", {name: told[name] for name in made}, made)
     listed = [one["recording"] for one in told["recordings"]]
     if sorted(listed) != sorted(folder.name for folder in bundle.recordings()):
         yield "evidence-list.json: not the recordings of this bundle"

@@ -11,8 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from policies.facts import ActionFacts
-from policies.rulebook import load
-from policies.rules import JUDGE_EDITION, Rulebook
+from policies.rules import JUDGE_EDITION
 from storage import canonical
 from storage.bundle.facts_check import against_log, against_records
 from storage.bundle.reading import BundleFiles, GivenEntry
@@ -48,8 +47,9 @@ def rulebooks(bundle: BundleFiles) -> Iterator[str]:
             elif not (bundle.data / "rulebook" / digest).is_dir():
                 yield f"entry {one.index}: the rulebook that judged is not in the bundle"
     for folder in sorted((bundle.data / "rulebook").glob("*")):
-        files = {name: one.sha256 for name, one in load(folder).files.items()}
-        if loaded.get(folder.name) != files or load(folder).digest != folder.name:
+        found = bundle.rulebook(folder.name)
+        files = {name: one.sha256 for name, one in found.files.items()}
+        if loaded.get(folder.name) != files or found.digest != folder.name:
             yield f"rulebook {folder.name[:16]}…: not the one that was loaded"
 
 
@@ -68,14 +68,11 @@ def facts(bundle: BundleFiles) -> Iterator[str]:
 
 def findings(bundle: BundleFiles) -> Iterator[str]:
     """Yield the judgements that do not come out again, and the files that tell of others."""
-    books: dict[str, Rulebook] = {}
     for one in _judgements(bundle):
         if one.judge != JUDGE_EDITION:
             yield Remark(f"entry {one.as_of}: judged by edition {one.judge}, not re-derived")
             continue
-        if one.rulebook not in books:
-            books[one.rulebook] = load(bundle.data / "rulebook" / one.rulebook)
-        again = books[one.rulebook].evaluate(ActionFacts.from_json(one.facts)).to_json()
+        again = bundle.rulebook(one.rulebook).evaluate(ActionFacts.from_json(one.facts)).to_json()
         if not _alike(again, one.verdict):
             yield f"action {one.action}: the rules find something else than entry {one.as_of} says"
     for folder in bundle.actions():

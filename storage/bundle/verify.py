@@ -1,13 +1,14 @@
 """Verify a bundle offline: no database, no network, nothing of ours but this code and the rules.
 
-What is believed: the public keys. They are those of `trusted`, a folder that the reviewer got by
-another way, or else those in the bundle itself, and then the report says so and names them.
+What is believed: the public keys in the bundle, as far as the reader knows them by another way
+(`keys.py`); where he does not, the verdict says so and is no more than that all of it agrees.
 From there on everything is derived: every byte by the manifests and the centre's signature on
 them; every original by its station's signed record; every custody entry by its proof, the log's
 completeness by recomputing the signed root over all leaves; the facts by the states that the log
 holds and the records; the findings by running the rules again.
 """
 
+import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,42 +18,66 @@ from pathlib import Path
 from policies.facts import ActionFacts
 from policies.rulebook import RuleError, load
 from storage import canonical
-from storage.bundle import chain_check, log_check, state_check, verdict_check
-from storage.bundle.bag import MANIFEST, digest_of, problems
+from storage.bundle import chain_check, key_check, log_check, state_check, verdict_check
+from storage.bundle.bag import MANIFEST, bag_info, digest_of, payload_size, problems
 from storage.bundle.evidence_list import Judged, evidence_list
 from storage.bundle.facts_check import against_log, against_records
-from storage.bundle.keys import Keys
+from storage.bundle.keys import Anchors, Keys
 from storage.bundle.reading import BundleFiles
-from storage.bundle.report import Check, Remark, Report
+from storage.bundle.report import ANCHORS, Check, Remark, Report
 from storage.bundle.states import States
-from storage.bundle.write import BUNDLE_DOMAIN, BUNDLE_VERSION, GUIDE, detached, pem
+from storage.bundle.write import BUNDLE_DOMAIN, BUNDLE_VERSION, GUIDE, about_bag, detached, pem
 from storage.custody.checkpoint import plain_signature
 from storage.errors import LiuhenError
+from storage.fingerprint import read_fingerprint
 from storage.record import RECEIPT_DOMAIN, RECORD_DOMAIN, Receipt
-from storage.signing import VerifyKey, verify_document
+from storage.signing import VerifyKey, signer_of, verify_document
 
 # What hostile bundles make our readers raise; everything else is a defect of ours.
-_SINCE_2 = ("chains", "rulebook", "pages")  # what bundles of version 1 do not hold
+_SINCE_2 = ("chains", "keys", "rulebook", "pages")  # what bundles of version 1 do not hold
 _PLAIN = ("checkpoint.message", "checkpoint.ed25519")
-_BAD = (LiuhenError, RuleError, OSError, ValueError, KeyError, TypeError, AttributeError)
+_WRONG_VALUES = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
+_BAD = (LiuhenError, RuleError, OSError, RecursionError, *_WRONG_VALUES)
 
 
-def verify(root: Path, trusted: Path | None = None) -> Report:
-    """Check a bundle folder; never raises for what the bundle holds."""
+def verify(root: Path, anchors: Anchors | Path | None = None, beside: Iterable[str] = ()) -> Report:
+    """Check a bundle folder; never raises for what the bundle holds.
+
+    `anchors` are the keys that the reader knows: a folder of them that he names, or what `keys.py`
+    makes of fingerprints or of his own office. `beside` is what was found wrong, or remarked, with
+    the archive that the folder came in.
+    Raises: KeyRingError, OSError, ValueError, KeyError for a folder that holds no such keys.
+    """
+    if isinstance(anchors, Path):
+        anchors = Anchors.of_folder(anchors)
     report = Report()
-    bag = _Asked(1, "bag", "文件完整无改动", "every file is as listed", lambda: problems(root))
+    bag = _Asked(
+        1, "bag", "文件完整无改动", "every file is as listed", lambda: (*problems(root), *beside)
+    )
     report.checks.append(bag.made())
     try:
-        keys = Keys.load(trusted or root / "data" / "keys")
+        keys = Keys.load(root / "data" / "keys")
     except _BAD as error:
-        report.checks.append(Check(1, "keys", "公钥可用", "public keys", (_told(error),)))
+        report.checks.append(Check(1, ANCHORS, "公钥可用", "public keys", (_told(error),)))
         return report
-    if trusted is not None:
-        keys = keys.with_later_origins(root / "data" / "keys")
-    where = "由核验人另行提供" if trusted else "取自证据包,请与公布的指纹核对"
-    report.checks.append(Check(1, "keys", "公钥", "public keys", note=f"{where} {keys.told}"))
-    report.checks += [asked.made() for asked in _Bundle(root, keys).checks()]
+    bundle = _Bundle(root, keys)
+    report.keys = keys.told()
+    report.keys_known = anchors is not None and not bundle.unknown(anchors)
+    wrong = tuple(anchors.contradicts(keys)) if anchors is not None else ()
+    note = _whose(anchors, known=report.keys_known)
+    report.checks.append(Check(1, ANCHORS, "公钥", "whose keys these are", wrong, note))
+    report.checks += [asked.made() for asked in bundle.checks()]
     return report
+
+
+def _whose(anchors: Anchors | None, *, known: bool) -> str:
+    if anchors is None:
+        return "只见于证据包本身 known from the bundle alone"
+    if anchors.named:
+        return (
+            "您指定的公钥 keys that you named" if known else "不全是您指定的 not all as you named"
+        )
+    return "本单位的公钥 your office's" if known else "不是本单位的公钥 not your office's"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +123,9 @@ class _Bundle:
             _Asked(1, "log", "日志条目属于已签名的根", "entries lead to the signed head", self.log),
             _Asked(1, "origins", "日志更名有据", "the log's origins are its own", self.origins),
             _Asked(2, "chains", "监管链齐全、没有断开", "chains are whole", self.chains),
+            _Asked(
+                2, "keys", "密钥登记在案、在有效期内", "keys are enrolled and in time", self.keys
+            ),
             _Asked(2, "presence", "应有的都在", "what belongs to the case is there", self.presence),
             _Asked(2, "states", "所述与日志一致", "what is told is as logged", self.states),
             _Asked(
@@ -112,6 +140,25 @@ class _Bundle:
             _Asked(3, "pages", "证据清单重新生成一致", "the page is made again alike", self.pages),
         ]
         return [one for one in found if not self._old() or one.name not in _SINCE_2]
+
+    def unknown(self, anchors: Anchors) -> list[str]:
+        """Return the keys that this rests on and that the reader does not know.
+
+        Stations' keys are told of by entries of the log; a bundle of version 1 has none of these.
+        """
+        found = anchors.unknown(self._keys)
+        if self._old():
+            folders = self._files.recordings()
+            try:
+                signers = {signer_of((one / "record.json").read_bytes()) for one in folders}
+            except _BAD:
+                return [*found, "station"]
+            found += [
+                key.name
+                for key in self._keys.stations
+                if key.kid in signers and key.fingerprint not in anchors.fingerprints
+            ]
+        return found
 
     def _old(self) -> bool:
         try:
@@ -132,6 +179,9 @@ class _Bundle:
             yield "custody/checkpoint: not the one that was signed"
         if body["case"] != files.case()["id"]:
             yield "case.json: another case"
+        info = about_bag(files.case(), body["made_at"], body["software"])
+        if (files.root / "bag-info.txt").read_bytes() != bag_info(info, *payload_size(files.root)):
+            yield "bag-info.txt: not what statement and case make"
         if body["v"] != 1:
             yield from _detached(files.root, "bundle", BUNDLE_DOMAIN)
             yield from self._beside()
@@ -201,8 +251,13 @@ class _Bundle:
     def chains(self) -> Iterator[str]:
         yield from chain_check.chains(self._files)
 
+    def keys(self) -> Iterator[str]:
+        yield from key_check.keys(self._files, self._states())
+
     def presence(self) -> Iterator[str]:
         yield from state_check.presence(self._files, self._states())
+        if self._old():
+            yield Remark("第 1 版证据包没有监管链,整条略去的不能发现 version 1 has no chains")
 
     def states(self) -> Iterator[str]:
         states = self._states()
@@ -268,13 +323,26 @@ def _told(error: BaseException) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Verify the bundle named by the first argument; a second one names a folder of keys."""
-    if len(arguments) not in {1, 2}:
-        sys.stderr.write("usage: python -m storage.bundle.verify BUNDLE [KEYS]\n")
-        return 2
-    report = verify(Path(arguments[0]), Path(arguments[1]) if arguments[1:] else None)
+    """Verify a bundle folder under the keys that the arguments name; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m storage.bundle.verify")
+    parser.add_argument("bundle", type=Path, help="证据包的文件夹 the bundle's folder")
+    known = parser.add_mutually_exclusive_group()
+    known.add_argument("--keys", type=Path, help="另行取得的公钥目录 a folder of public keys")
+    known.add_argument(
+        "--fingerprint",
+        type=read_fingerprint,
+        action="append",
+        help="公钥公告上的指纹,可重复 a fingerprint of the key letter; may be given several times",
+    )
+    given = parser.parse_args(arguments)
+    try:
+        named = Anchors.of_fingerprints(given.fingerprint) if given.fingerprint else None
+        anchors = Anchors.of_folder(given.keys) if given.keys is not None else named
+    except _BAD as error:
+        parser.error(_told(error))
+    report = verify(given.bundle, anchors)
     sys.stdout.write("\n".join(report.lines()) + "\n")
-    return 0 if report.passed else 1
+    return report.status
 
 
 if __name__ == "__main__":

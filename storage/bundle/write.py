@@ -11,6 +11,7 @@ signed by the centre and pins the payload manifest (docs/spec/bundle.md).
 import base64
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -44,10 +45,21 @@ def write(
 ) -> str:
     """Write the bundle and return the SHA-256 (hex) of its payload manifest.
 
-    Every original is hashed on its way out and compared with its signed record.
-    Raises: FileExistsError, FixityError, OSError; the folder is then incomplete: remove it.
+    Every original is hashed on its way out and compared with its signed record. A bundle that
+    could not be finished leaves nothing behind: it would be plaintext that nobody answers for.
+    Raises: FileExistsError (the folder was there, and stays), FixityError, OSError.
     """
     bag = BagWriter(folder)
+    try:
+        return _write(bag, contents, centre, progress)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _write(
+    bag: BagWriter, contents: Contents, centre: SigningKey, progress: Callable[[str, int], None]
+) -> str:
     _put_json(bag, "data/case.json", dict(contents.case))
     for action in contents.actions:
         at = f"data/actions/{action.id}"
@@ -68,13 +80,8 @@ def write(
     judged = {one.id: Judged(one.facts, one.verdict, one.later) for one in contents.actions}
     bag.put("data/evidence-list.html", [evidence_list(contents.case, told, judged).encode()])
     bag.put("data/VERIFY.md", [GUIDE.read_bytes()])
-    info = {
-        "Source-Organization": str(contents.case["township"]),
-        "External-Identifier": str(contents.case["number"]),
-        "Bagging-Date": contents.made_at.date().isoformat(),
-        "Bag-Software-Agent": contents.software,
-    }
-    manifest = bag.manifest({name: _one_line(value) for name, value in info.items()})
+    info = about_bag(contents.case, contents.made_at.isoformat(), contents.software)
+    manifest = bag.manifest(info)
     statement = {
         "v": BUNDLE_VERSION,
         "case": contents.case["id"],
@@ -92,6 +99,16 @@ def write(
     bag.put("bundle.ed25519", [signature])
     bag.close()
     return manifest
+
+
+def about_bag(case: Mapping[str, Any], made_at: str, software: str) -> dict[str, str]:
+    """Return what `bag-info.txt` tells of a case's bundle; `made_at` is ISO 8601."""
+    return {
+        "Source-Organization": str(case["township"]),
+        "External-Identifier": str(case["number"]),
+        "Bagging-Date": made_at[:10],
+        "Bag-Software-Agent": software,
+    }
 
 
 def _recording(bag: BagWriter, item: BundledRecording, contents: Contents) -> int:
@@ -192,7 +209,3 @@ def pem(key: VerifyKey) -> bytes:
 def _put_json(bag: BagWriter, path: str, value: Any) -> None:
     text = json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True)
     bag.put(path, [f"{text}\n".encode()])
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

@@ -15,7 +15,7 @@ from storage.custody.event import SYSTEM, PremisType, parse_leaf
 from storage.custody.subjects import belonging, touched
 
 BEGUN = "system:log-chains"
-_AT_ONCE = 200  # subjects in one entry: a leaf has 65,535 bytes, and a head takes 130
+AT_ONCE = 200  # subjects in one entry: a leaf has 65,535 bytes, and a head takes 130
 
 
 def belonging_to(session: Session, case_id: str) -> set[str]:
@@ -34,17 +34,23 @@ def belonging_to(session: Session, case_id: str) -> set[str]:
     return belonging(f"case:{case_id}", touched_by)
 
 
+def in_entries(subjects: Collection[str]) -> list[list[str]]:
+    """Return the subjects in as many parts as entries have room for; one at least."""
+    listed = sorted(subjects)
+    return [listed[n : n + AT_ONCE] for n in range(0, max(len(listed), 1), AT_ONCE)]
+
+
 def begin_chains(catalogue: Catalogue) -> None:
     """Tie together what a log of version 1 left apart: each case, its actions and their footage.
 
     Done once, when a log gets its first entries of version 2; what came before is told in one
-    digest for each subject (`custody/chain.py`). A log that has begun so is left alone.
+    digest for each subject (`custody/chain.py`). A log that has begun is left alone.
     """
     with catalogue.read() as session:
-        if LogReader(session).chain_entries([BEGUN])[BEGUN]:
+        if _has_begun(session):
             return
     with catalogue.write() as uow:
-        if LogReader(uow.session).chain_entries([BEGUN])[BEGUN]:
+        if _has_begun(uow.session):
             return
         size = uow.next_index
         for case_id in uow.session.scalars(select(CaseRow.id).order_by(CaseRow.id)).all():
@@ -66,11 +72,19 @@ def begin_chains(catalogue: Catalogue) -> None:
         )
 
 
+def _has_begun(session: Session) -> bool:
+    """Tell whether the chains have begun: the log is new, or said so."""
+    log = LogReader(session)
+    if log.size == 0 or log.chain_entries([BEGUN])[BEGUN]:
+        return True
+    return bool(parse_leaf(log.leaf(0).encode())["v"] > 1)
+
+
 def _parts(session: Session, case_id: str) -> Iterator[list[str]]:
     """Yield, entry by entry, each action of a case with the footage that was linked to it."""
     actions = session.scalars(select(ActionRow.id).where(ActionRow.case_id == case_id)).all()
     for action in sorted(actions):
         linked = select(ExhibitRow.recording_id).where(ExhibitRow.action_id == action).distinct()
         found = [f"recording:{one}" for one in sorted(session.scalars(linked))]
-        for first in range(0, max(len(found), 1), _AT_ONCE):
-            yield [f"action:{action}", *found[first : first + _AT_ONCE]]
+        for some in in_entries(found):
+            yield [f"action:{action}", *some]

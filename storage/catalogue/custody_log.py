@@ -27,6 +27,7 @@ from storage.custody import tree
 from storage.custody.chain import EMPTY, ChainHead
 from storage.custody.checkpoint import untrusted_checkpoint
 from storage.custody.event import Event
+from storage.custody.outside_head import LogContinuation
 from storage.custody.proof import Proof
 from storage.errors import CustodyError, NotFoundError
 
@@ -179,12 +180,12 @@ class LogReader:
     def chain_heads(self, subjects: Iterable[str]) -> dict[str, ChainHead]:
         """Return where the chains of some subjects end; of one that has none, the empty head."""
         wanted = sorted(set(subjects))
-        found = dict.fromkeys(wanted, EMPTY)
+        found, row = dict.fromkeys(wanted, EMPTY), LogChainRow
         for first in range(0, len(wanted), _AT_ONCE):
             some = wanted[first : first + _AT_ONCE]
-            rows = select(LogChainRow).where(LogChainRow.subject.in_(some))
-            for row in self._session.scalars(rows):
-                found[row.subject] = ChainHead(row.count, row.digest)
+            rows = select(row.subject, row.count, row.digest).where(row.subject.in_(some))
+            for subject, count, digest in self._session.execute(rows):
+                found[subject] = ChainHead(count, digest)
         return found
 
     def chain_entries(self, subjects: Iterable[str]) -> dict[str, list[int]]:
@@ -335,6 +336,19 @@ def proofs_for(session: Session, indexes: Sequence[int], checkpoint: str) -> lis
         Proof(index, tuple(tree.inclusion_proof(index, size, reader.node)), checkpoint).encode()
         for index in indexes
     ]
+
+
+def continuation(session: Session, checkpoint: str, sizes: Iterable[int]) -> LogContinuation:
+    """Return the proofs that this signed head continues the log's heads of some sizes.
+
+    Raises: CustodyError when the entries under the head are not all there.
+    """
+    newest = untrusted_checkpoint(checkpoint).size
+    reached = [size for size in sorted(set(sizes)) if size <= newest]
+    reader = LogReader(session)
+    reader.warm_paths(newest, *reached)
+    proofs = {size: tuple(tree.consistency_proof(size, newest, reader.node)) for size in reached}
+    return LogContinuation(checkpoint, proofs)
 
 
 def keep_checkpoint(session: Session, text: str, at: datetime) -> None:

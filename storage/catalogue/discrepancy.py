@@ -22,6 +22,7 @@ class What(StrEnum):
     EDITED_TILE = "edited-tile"
     ACT_OUTSIDE_SESSION = "act-outside-session"
     ROLLBACK = "rollback"
+    UNENROLLED_KEY = "unenrolled-key"
 
 
 @dataclass(frozen=True, slots=True)

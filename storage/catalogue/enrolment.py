@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from storage import canonical
 from storage.catalogue import people
+from storage.catalogue.office_keys import STATION, add_key
 from storage.catalogue.station_tables import (
     EnrolmentRow,
     StationNoteRow,
@@ -24,6 +25,7 @@ from storage.catalogue.station_tables import (
 )
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.event import PremisType
+from storage.custody.subjects import key_subject
 from storage.errors import EnrolmentError
 from storage.signing import VerifyKey
 
@@ -117,12 +119,15 @@ def take_up(uow: UnitOfWork, code_hash: str, key: VerifyKey, expires_at: datetim
             _revoke(uow, other, "replaced", f"station:{row.station_id}")
     row.key_text = canonical.encode(key.to_json()).decode()
     row.enrolled_at, row.expires_at = uow.at, expires_at
+    actor = f"station:{row.station_id}"
+    add_key(uow, STATION, key, actor=actor, since=uow.at, until=expires_at)
     uow.record(
         "station.enrol",
         _CHANGE,
         row,
-        actor=f"station:{row.station_id}",
+        actor=actor,
         subject=f"station:{row.station_id}",
+        chains=[key_subject(key.kid)],
         kid=key.kid,
     )
     return row
@@ -143,8 +148,15 @@ def revoke(uow: UnitOfWork, station_id: str, why: str, *, actor: str) -> int:
 def _revoke(uow: UnitOfWork, row: EnrolmentRow, why: str, actor: str) -> None:
     row.revoked_at, row.revoked_why = uow.at, why
     uow.session.execute(delete(StationTokenRow).where(StationTokenRow.enrolment_id == row.id))
+    key = key_of(row)
     uow.record(
-        "station.revoke", _CHANGE, row, actor=actor, subject=f"station:{row.station_id}", why=why
+        "station.revoke",
+        _CHANGE,
+        row,
+        actor=actor,
+        subject=f"station:{row.station_id}",
+        chains=[key_subject(key.kid)] if key is not None else [],
+        why=why,
     )
 
 

@@ -7,20 +7,25 @@ has happened).
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import (
     JSON,
     BigInteger,
+    ColumnElement,
+    Connection,
     Index,
     LargeBinary,
     String,
+    Text,
     delete,
     func,
     inspect,
+    literal,
     select,
     text,
 )
@@ -29,7 +34,10 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from storage.catalogue.database import check_file, create_file, opened, told, writing
 
+Value = TypeVar("Value")
+
 _BUSY_S = 30
+_AT_ONCE = 500  # values in one statement
 
 
 class JournalBase(DeclarativeBase):
@@ -44,10 +52,16 @@ class SubmissionRow(JournalBase):
     """
 
     __tablename__ = "submission"
-    __table_args__ = (Index("ix_submission_key", "source", "path", "size", "mtime_ns"),)
+    __table_args__ = (
+        Index("ix_submission_key", "source", "path", "size", "mtime_ns"),
+        Index("ix_submission_size", "source", "size", "state"),
+        Index("ix_submission_place", "bay", "path", "size", "mtime_ns", "source"),
+        Index("ix_submission_bytes", "source", "sha256", "state"),
+        Index("ix_submission_attempt", "recording", "state"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    source: Mapped[str] = mapped_column(String(200), index=True)
+    source: Mapped[str] = mapped_column(String(200))
     path: Mapped[bytes] = mapped_column(LargeBinary(4096))
     size: Mapped[int] = mapped_column(BigInteger)
     mtime_ns: Mapped[int] = mapped_column(BigInteger)
@@ -55,8 +69,8 @@ class SubmissionRow(JournalBase):
     state: Mapped[str] = mapped_column(String(20), index=True)
     reason: Mapped[str | None] = mapped_column(String(60))
     facts: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
-    recording: Mapped[str | None] = mapped_column(String(36), index=True)
-    sha256: Mapped[str | None] = mapped_column(String(64), index=True)
+    recording: Mapped[str | None] = mapped_column(String(36))
+    sha256: Mapped[str | None] = mapped_column(String(64))
     record: Mapped[bytes | None] = mapped_column(LargeBinary)
     envelope: Mapped[bytes | None] = mapped_column(LargeBinary)
     receipt: Mapped[bytes | None] = mapped_column(LargeBinary)
@@ -106,6 +120,38 @@ class ClockRow(JournalBase):
     jumped: Mapped[str | None] = mapped_column(String(32))
 
 
+class LogHeadRow(JournalBase):
+    """The newest head of the centre's log that this station saw, as the log signed it.
+
+    `proven` says that the centre gives proofs: it ever proved that it continues a head from here.
+    """
+
+    __tablename__ = "log_head"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    checkpoint: Mapped[str] = mapped_column(Text)
+    proven: Mapped[bool]
+
+
+class LogAlarmRow(JournalBase):
+    """The centre's log contradicted the head that this station had seen; kept for ever.
+
+    Both heads as the log signed them: `shown` does not continue `seen` (empty where the centre
+    showed none). `ended` is when the log went on from `seen` after all, or when a person, for a
+    `reason`, told the station to go on.
+    """
+
+    __tablename__ = "log_alarm"
+
+    number: Mapped[int] = mapped_column(primary_key=True)
+    how: Mapped[str] = mapped_column(String(20))
+    seen: Mapped[str] = mapped_column(Text)
+    shown: Mapped[str] = mapped_column(Text)
+    began: Mapped[str] = mapped_column(String(32))
+    ended: Mapped[str | None] = mapped_column(String(32))
+    reason: Mapped[str | None] = mapped_column(String(600))
+
+
 class RequestRow(JournalBase):
     """A folder or file that a person asks the running station to take, and what became of it."""
 
@@ -116,6 +162,9 @@ class RequestRow(JournalBase):
     path: Mapped[bytes] = mapped_column(LargeBinary(4096))
     asked: Mapped[str] = mapped_column(String(32))
     results: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
+
+
+_INDEXES = {str(one.name) for made in JournalBase.metadata.tables.values() for one in made.indexes}
 
 
 class BacklogRow(NamedTuple):
@@ -129,6 +178,15 @@ class BacklogRow(NamedTuple):
     troubled: int
 
 
+class VersionRow(NamedTuple):
+    """One version of a file that lay in a bay, and the source that offered it."""
+
+    path: bytes
+    size: int
+    mtime_ns: int
+    source: str
+
+
 class JournalStore:
     """The journal's file, opened; every `write` is one durable transaction."""
 
@@ -139,9 +197,11 @@ class JournalStore:
         self._joined = threading.local()
         with told("journal"):
             self._let_versions_share_a_key()
-            if JournalBase.metadata.tables.keys() - set(inspect(self._engine).get_table_names()):
+            with self._engine.connect() as connection:
+                complete = _is_complete(connection)
+            if not complete:
                 with self._writer.begin() as connection:  # two that open at once take turns
-                    JournalBase.metadata.create_all(connection)
+                    _complete(connection)
 
     def _let_versions_share_a_key(self) -> None:
         """Make the table of an older journal anew, where one key had room for one row only."""
@@ -206,6 +266,60 @@ class JournalStore:
         wanted = select(SubmissionRow).filter_by(**equal).order_by(SubmissionRow.id)
         with self.read() as session:
             return list(session.scalars(wanted))
+
+    def with_receipt(self, states: Iterable[str], source: str, sha256: str) -> SubmissionRow | None:
+        """Return a row of these bytes of a source, in one of these states, with a receipt.
+
+        Reads no other row, however many copies of these bytes there are.
+        """
+        wanted = select(SubmissionRow).where(
+            _in(states),
+            SubmissionRow.source == source,
+            SubmissionRow.sha256 == sha256,
+            func.length(SubmissionRow.receipt) > 0,
+        )
+        with self.read() as session:
+            return session.scalars(wanted.limit(1)).first()
+
+    def has(self, states: Iterable[str], **equal: Any) -> bool:
+        """Tell whether a row in one of these states has these values in its columns."""
+        wanted = select(literal(1)).select_from(SubmissionRow).where(_in(states))
+        with self.read() as session:
+            return session.scalar(wanted.filter_by(**equal).limit(1)) is not None
+
+    def ids(self, state: str) -> list[int]:
+        """Return the ids of the rows in a state, oldest first."""
+        wanted = select(SubmissionRow.id).where(_in([state])).order_by(SubmissionRow.id)
+        with self.read() as session:
+            return list(session.scalars(wanted))
+
+    def reasons(self, state: str) -> list[str]:
+        """Return what keeps rows in a state, each reason once, that of the oldest row first."""
+        reason = SubmissionRow.reason
+        wanted = select(reason).where(_in([state]), reason.is_not(None)).group_by(reason)
+        with self.read() as session:
+            found = session.scalars(wanted.order_by(func.min(SubmissionRow.id)))
+            return [one for one in found if one is not None]
+
+    def recordings_in(self, states: Iterable[str], recordings: Iterable[str]) -> set[str]:
+        """Return those of these recordings that have a row in one of these states."""
+        wanted = select(SubmissionRow.recording).where(_in(states))
+        with self.read() as session:
+            return {
+                recording
+                for some in _batches(recordings)
+                for recording in session.scalars(wanted.where(SubmissionRow.recording.in_(some)))
+                if recording is not None
+            }
+
+    def versions(self, bay: str, paths: Iterable[bytes]) -> Iterator[VersionRow]:
+        """Yield every version of the files at these paths of a bay, and which source gave it."""
+        columns = (SubmissionRow.path, SubmissionRow.size, SubmissionRow.mtime_ns)
+        wanted = select(*columns, SubmissionRow.source).where(SubmissionRow.bay == bay)
+        with self.read() as session:
+            for some in _batches(paths):
+                for row in session.execute(wanted.where(SubmissionRow.path.in_(some))):
+                    yield VersionRow(*row)
 
     def backlog(self, state: str) -> list[BacklogRow]:
         """Return what stands in a state, summed by bay and source; reads no record."""
@@ -290,6 +404,40 @@ class JournalStore:
         with self.write() as session:
             session.merge(ClockRow(id=1, seen=seen, jumped=jumped))
 
+    def receipts(self) -> Iterator[bytes]:
+        """Yield every receipt that is kept."""
+        wanted = select(SubmissionRow.receipt).where(SubmissionRow.receipt.is_not(None))
+        with self.read() as session:
+            for receipt in session.scalars(wanted.execution_options(yield_per=100)):
+                yield receipt or b""
+
+    def log_head(self) -> LogHeadRow | None:
+        """Return the newest head that was seen of the centre's log."""
+        with self.read() as session:
+            return session.get(LogHeadRow, 1)
+
+    def set_log_head(self, checkpoint: str, *, proven: bool) -> None:
+        """Keep the newest head; durable on return."""
+        with self.write() as session:
+            session.merge(LogHeadRow(id=1, checkpoint=checkpoint, proven=proven))
+
+    def log_alarm(self) -> LogAlarmRow | None:
+        """Return the alarm that stands, if one does."""
+        wanted = select(LogAlarmRow).where(LogAlarmRow.ended.is_(None))
+        with self.read() as session:
+            return session.scalar(wanted.order_by(LogAlarmRow.number).limit(1))
+
+    def add_log_alarm(self, **columns: Any) -> None:
+        """Keep an alarm; durable on return."""
+        with self.write() as session:
+            session.add(LogAlarmRow(**columns))
+
+    def end_log_alarm(self, number: int, ended: str, reason: str | None) -> None:
+        """Write down that an alarm ended, and why."""
+        with self.write() as session:
+            row = session.get_one(LogAlarmRow, number)
+            row.ended, row.reason = ended, reason
+
     def add_request(self, path: bytes, asked: str) -> int:
         """Keep a request for the running station and return its number; durable on return."""
         row = RequestRow(path=path, asked=asked, results=None)
@@ -330,6 +478,40 @@ class JournalStore:
     def close(self) -> None:
         """Let go of the file."""
         self._engine.dispose()
+
+
+def _in(states: Iterable[str]) -> ColumnElement[bool]:
+    return SubmissionRow.state.in_(sorted(states))
+
+
+def _batches(values: Iterable[Value]) -> Iterator[list[Value]]:
+    """Yield the values a few hundred at a time: what one statement can name has a limit."""
+    rest = iter(values)
+    while some := list(islice(rest, _AT_ONCE)):
+        yield some
+
+
+def _index_names(connection: Connection) -> set[str]:
+    known = text(
+        "SELECT name FROM sqlite_schema WHERE type = 'index' AND name LIKE 'ix~_%' ESCAPE '~'"
+    )
+    return set(connection.scalars(known))
+
+
+def _is_complete(connection: Connection) -> bool:
+    """Tell whether all tables and indexes are there: in an older release's journal they are not."""
+    tables = set(inspect(connection).get_table_names())
+    return JournalBase.metadata.tables.keys() <= tables and _index_names(connection) == _INDEXES
+
+
+def _complete(connection: Connection) -> None:
+    """Make the tables and indexes that are not there; drop an older release's indexes."""
+    JournalBase.metadata.create_all(connection)
+    for table in JournalBase.metadata.tables.values():
+        for index in table.indexes:
+            index.create(connection, checkfirst=True)
+    for name in _index_names(connection) - _INDEXES:
+        connection.execute(text(f"DROP INDEX {name}"))
 
 
 def _one_row_a_key(tables: Inspector) -> bool:

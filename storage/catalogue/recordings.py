@@ -21,6 +21,7 @@ from storage.catalogue.keyset import Place, keyed
 from storage.catalogue.tables import ActionRow, ExhibitRow, RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.event import Outcome, PremisType
+from storage.custody.subjects import key_subject
 from storage.digest import Digest
 from storage.errors import ConflictError, DestroyedError, NotFoundError
 from storage.recording import MediaKind, RecordingId
@@ -31,8 +32,8 @@ class NewRecording:
     """Everything that the catalogue keeps of a recording when it is accessioned.
 
     `start_at` and `end_at` are true time; gaps are seconds from the file's start; the three texts
-    are the exact signed documents. Who handed it in, and as which submission, is told by its entry
-    alone.
+    are the exact signed documents. Who handed it in and as which submission, and which key signed
+    its record, is told by its entry alone.
     """
 
     id: RecordingId
@@ -71,11 +72,12 @@ class NewRecording:
     file_start: datetime | None = None
     docked_at: datetime | None = None
     handed_in: Mapping[str, Any] = field(default_factory=dict)
+    signer: str | None = None  # id of the key that signed the record
 
     def columns(self) -> dict[str, Any]:
         """Return the values as the row keeps them."""
         values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
-        del values["handed_in"]
+        del values["handed_in"], values["signer"]
         return values | {
             "id": str(self.id),
             "sha256": self.sha256.hex,
@@ -116,6 +118,7 @@ def accession(uow: UnitOfWork, *news: NewRecording) -> list[RecordingRow]:
             row,
             actor=f"station:{new.station}",
             subject=subject_of(row.id),
+            heads=[key_subject(new.signer)] if new.signer is not None else [],
             **new.handed_in,
             **_repeats(repeated.get((row.source_serial, row.sha256))),
         )

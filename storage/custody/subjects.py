@@ -12,6 +12,7 @@ from typing import Any
 from storage.custody.acting import named_sessions
 
 RULEBOOK = "rulebook:office"  # the rules by which this office judges, in whatever edition
+OFFICE_KEYS = "office:keys"  # every key that the office ever had, whatever it is for
 _A_CASES_OWN = ("case", "action")
 State = Mapping[str, Any]  # a row as entries hold it: its columns by name
 
@@ -145,6 +146,11 @@ def opens(entry: Mapping[str, Any], subjects: Collection[str], shown: Collection
     if own := {one for one in about if kind_of(one) in _A_CASES_OWN}:
         return own <= set(subjects)
     return all(one in shown for one in about if kind_of(one) == "recording")
+
+
+def key_subject(kid: str) -> str:
+    """Return the subject of a key, by its id."""
+    return f"key:{kid}"
 
 
 def kind_of(subject: str) -> str:

@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.asymmetric import mlkem, x25519
 from storage import canonical
 from storage.durable import place, sync_folder
 from storage.errors import KeyRingError
+from storage.fingerprint import KID_DIGITS, fingerprint_of
 from storage.signing import SigningKey, VerifyKey
 
 Entropy = Callable[[int], bytes]
@@ -54,9 +55,14 @@ class SealKey:
     public: bytes
 
     @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the public key, as 64 hex digits: what people compare."""
+        return fingerprint_of(self.public)
+
+    @property
     def kid(self) -> str:
-        """First 16 hex digits of SHA-256 over the public key."""
-        return hashlib.sha256(self.public).hexdigest()[:16]
+        """First 16 hex digits of the fingerprint: what envelopes name a key by."""
+        return self.fingerprint[:KID_DIGITS]
 
     def hpke_key(self) -> hpke.MLKEM768X25519PublicKey:
         """Return the key as the HPKE suite takes it. Raises: KeyRingError."""

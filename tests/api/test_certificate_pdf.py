@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from api.certificate_pdf import FontMissingError, render
+from api.certificate_pdf import render
+from api.paper import FontMissingError
 from api.problems import words
 from api.settings import Settings
 from policies.wording import day_and_clock

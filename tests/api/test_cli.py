@@ -161,8 +161,8 @@ def test_a_bundle_is_exported_and_a_zip_of_it_verified(tmp_path):
     assert done.returncode == 0, done.err
     packed = shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path, "bundle")
     checked = run(tmp_path / "nothing", "verify", packed)
-    assert checked.returncode == 0, checked.out
-    assert "核验通过" in checked.out
+    assert checked.returncode == 3, checked.out
+    assert "自洽,公钥未知" in checked.out
     keys = run(tmp_path / "nothing", "verify", out, "--keys", tmp_path / "var" / "keys", "--json")
     assert json.loads(keys.out)["verified"]
     rubbish = tmp_path / "rubbish.zip"

@@ -363,7 +363,8 @@ def test_a_missing_object_met_while_locking_is_verified(desk, runner):
 
 
 def test_scrub_takes_what_was_read_longest_ago_and_all_in_time(desk, runner):
-    first, second = (one.id for one in kept(desk))
+    in_order = sorted(kept(desk), key=lambda one: (one.accessioned_at, one.id))
+    first, second = (one.id for one in in_order)
     assert run(desk, runner, "scrub", slot="1")[2].result == {"asked": 1}
     with desk.office.catalogue.read() as session:
         assert [one.subject for one in jobs.jobs(session, kind="verify")] == [f"recording:{first}"]

@@ -134,7 +134,7 @@ def test_a_bundle_that_leaves_the_change_out_or_tells_it_otherwise_is_refused(re
         lines = entries.read_text().splitlines(keepends=True)
         entries.write_text("".join(edit(lines)))
         checks = {one.name: one for one in verify(copy, desk.office.settings.keys).checks}
-        assert not checks["entries"].passed
+        assert not checks["origins"].passed
 
 
 def test_nothing_beyond_its_last_head_is_good_under_an_origin_that_was_given_up(renamed):

@@ -8,7 +8,7 @@ from api import migrate as module
 from api.migrate import migrate
 from api.settings import Settings
 from api.whole_check import orphans, whole_check
-from api.wiring import MovedError, Office
+from api.wiring import MovedError, Office, with_record
 from storage.catalogue import recordings
 from storage.catalogue.custody_log import LogReader
 from storage.errors import ConflictError, NoOfficeError
@@ -65,7 +65,7 @@ def test_an_office_arrives_whole_and_what_it_proved_stays_proved(old, target, tm
     moved = migrate(old.office.settings.home, target)
 
     assert moved.objects == len(keys)
-    new = Office.open(target)
+    new = Office.open(with_record(target))  # as settings that are read afterwards
     try:
         assert list(whole_check(new)) == []
         assert orphans(new) == []

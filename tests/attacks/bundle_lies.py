@@ -1,30 +1,39 @@
 """What a dishonest centre leaves out of a bundle, or says in it, with its real key."""
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from policies.rulebook import load
+from storage.digest import Digest
+from storage.record import RECEIPT_DOMAIN, RECORD_DOMAIN
+from tests.attacks.attack import Attack, Means
 from tests.attacks.dishonest_centre import LyingBundle
 
 
-@dataclass(frozen=True, slots=True)
-class Lie:
-    """One attack on a bundle: what is attacked, what is done to it, and which check names it.
+def _lie(
+    asset: str,
+    act: str,
+    level: int,
+    check: str,
+    tell: Callable[[LyingBundle], None],
+    *,
+    held_before: bool = False,
+) -> Attack:
+    return Attack(
+        asset=asset,
+        act=act,
+        means=Means.CENTRE_KEY,
+        level=level,
+        check=check,
+        do=tell,
+        held_before=held_before,
+    )
 
-    `held_before` tells whether 8c2c158 named it.
-    """
 
-    asset: str
-    act: str
-    level: int
-    check: str
-    tell: Callable[[LyingBundle], None]
-    held_before: bool = False
-
-    @property
-    def name(self) -> str:
-        return f"{self.asset}: {self.act}"
+def _sealed_anew(asset: str, act: str, tell: Callable[[LyingBundle], None]) -> Attack:
+    """Return an attack with the station's key, too; before, nothing compared record and log."""
+    return Attack(asset=asset, act=act, means=Means.ALL_KEYS, level=2, check="states", do=tell)
 
 
 def _recording(bundle: LyingBundle) -> str:
@@ -148,6 +157,30 @@ def _swap_originals(bundle: LyingBundle) -> None:
     bundle.put(str(files[1].relative_to(bundle.data)), one)
 
 
+def _doctored(bundle: LyingBundle) -> None:
+    """Change a recording, seal it anew by its station's key, receipt it anew by the centre's."""
+    at = f"recordings/{_recording(bundle)}"
+    (original,) = (bundle.data / at / "original").iterdir()
+    data = bytearray(original.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 100] = bytes(100)
+    bundle.put(str(original.relative_to(bundle.data)), bytes(data))
+    record = bundle.json(f"{at}/record.json")["body"]
+    record["digests"]["sha-256"] = Digest.of(bytes(data)).hex
+    signed = bundle.put_signed(f"{at}/record", RECORD_DOMAIN, record)
+    receipt = bundle.json(f"{at}/receipt.json")["body"]
+    receipt |= {"record": str(Digest.of(signed)), "original": str(Digest.of(bytes(data)))}
+    bundle.put_signed(f"{at}/receipt", RECEIPT_DOMAIN, receipt)
+
+
+def _moved_by_its_station(bundle: LyingBundle) -> None:
+    at = f"recordings/{_recording(bundle)}"
+    record = bundle.json(f"{at}/record.json")["body"]
+    record["clocks"]["file_start"] = "2026-11-20T00:00:00+00:00"
+    signed = bundle.put_signed(f"{at}/record", RECORD_DOMAIN, record)
+    receipt = bundle.json(f"{at}/receipt.json")["body"]
+    bundle.put_signed(f"{at}/receipt", RECEIPT_DOMAIN, receipt | {"record": str(Digest.of(signed))})
+
+
 def _swap_receipts(bundle: LyingBundle) -> None:
     first, second = bundle.recordings()[:2]
     for part in ("json", "message", "ed25519"):
@@ -158,8 +191,6 @@ def _swap_receipts(bundle: LyingBundle) -> None:
 
 
 def _older_checkpoint(bundle: LyingBundle) -> None:
-    import json
-
     receipt = json.loads(
         (bundle.data / f"recordings/{_recording(bundle)}/receipt.json").read_bytes()
     )
@@ -167,49 +198,80 @@ def _older_checkpoint(bundle: LyingBundle) -> None:
     bundle.put("custody/checkpoint", note.encode())
 
 
-LIES = (
-    Lie("recording", "left out, its entries kept", 2, "presence", _leave_out_recording),
-    Lie("recording", "left out with its entries", 2, "chains", _leave_out_recording_with_entries),
-    Lie("recordings", "all left out with their entries", 2, "chains", _leave_out_all_recordings),
-    Lie("action", "left out with its entries", 2, "chains", _leave_out_action),
-    Lie("entry", "refused closing left out", 1, "log", _leave_out("refused"), held_before=True),
-    Lie("entry", "a link left out", 2, "chains", _leave_out("exhibit.confirm")),
-    Lie("entry", "a moment left out", 2, "chains", _leave_out("moment.mark"), held_before=True),
-    Lie("entry", "a document left out", 2, "chains", _leave_out("document.enter")),
-    Lie("entry", "the opening of the case left out", 2, "chains", _leave_out("case.open")),
-    Lie("entry", "an officer's registration left out", 2, "chains", _leave_out("person.add")),
-    Lie("entry", "the export's own left out", 2, "chains", _leave_out_export),
-    Lie("entry", "the closing left unopened", 2, "chains", _close_entry),
-    Lie("case.json", "other party", 2, "states", _say("case.json", party="钱某")),
-    Lie("case.json", "other stage", 2, "states", _say("case.json", stage="filing")),
-    Lie("case.json", "other title", 2, "states", _say("case.json", title="无")),
-    Lie("case.json", "other number", 2, "states", _say("case.json", number="9号")),
-    Lie("case.json", "another case's id", 2, "chains", _say("case.json", id="0" * 32)),
-    Lie("case.json", "a member that no entry has", 2, "states", _say("case.json", plea="guilty")),
-    Lie("evidence list", "other officer", 2, "states", _say_of_action(officers=["王五"])),
-    Lie("evidence list", "other place", 2, "states", _say_of_action(place="别处")),
-    Lie("evidence list", "other status", 2, "states", _say_of_action(status="open")),
-    Lie("evidence list", "an exhibit less", 2, "states", _say_of_action(exhibits=[])),
-    Lie("evidence list", "other file name", 2, "states", _say_of_recording(name="别.MP4")),
-    Lie(
+ATTACKS = (
+    _lie("recording", "left out, its entries kept", 2, "presence", _leave_out_recording),
+    _lie("recording", "left out with its entries", 2, "chains", _leave_out_recording_with_entries),
+    _lie("recordings", "all left out with their entries", 2, "chains", _leave_out_all_recordings),
+    _lie("action", "left out with its entries", 2, "chains", _leave_out_action),
+    _lie("entry", "refused closing left out", 2, "chains", _leave_out("refused"), held_before=True),
+    _lie("entry", "a link left out", 2, "chains", _leave_out("exhibit.confirm"), held_before=True),
+    _lie("entry", "a moment left out", 2, "chains", _leave_out("moment.mark"), held_before=True),
+    _lie(
+        "entry", "a document left out", 2, "chains", _leave_out("document.enter"), held_before=True
+    ),
+    _lie(
+        "entry",
+        "the opening of the case left out",
+        2,
+        "chains",
+        _leave_out("case.open"),
+        held_before=True,
+    ),
+    _lie(
+        "entry",
+        "an officer's registration left out",
+        2,
+        "chains",
+        _leave_out("person.add"),
+        held_before=True,
+    ),
+    _lie("entry", "the export's own left out", 2, "chains", _leave_out_export, held_before=True),
+    _lie("entry", "the closing left unopened", 2, "chains", _close_entry, held_before=True),
+    _lie("case.json", "other party", 2, "states", _say("case.json", party="钱某")),
+    _lie("case.json", "other stage", 2, "states", _say("case.json", stage="filing")),
+    _lie("case.json", "other title", 2, "states", _say("case.json", title="无")),
+    _lie("case.json", "other number", 2, "states", _say("case.json", number="9号")),
+    _lie(
+        "case.json",
+        "another case's id",
+        2,
+        "chains",
+        _say("case.json", id="0" * 32),
+        held_before=True,
+    ),
+    _lie("case.json", "a member that no entry has", 2, "states", _say("case.json", plea="guilty")),
+    _lie("evidence list", "other officer", 2, "states", _say_of_action(officers=["王五"])),
+    _lie("evidence list", "other place", 2, "states", _say_of_action(place="别处")),
+    _lie("evidence list", "other status", 2, "states", _say_of_action(status="open")),
+    _lie("evidence list", "an exhibit less", 2, "states", _say_of_action(exhibits=[])),
+    _lie("evidence list", "other file name", 2, "states", _say_of_recording(name="别.MP4")),
+    _lie(
         "evidence list",
         "moved in time",
         2,
         "states",
         _say_of_recording(start_at="2026-11-20T00:00:00+00:00"),
     ),
-    Lie(
+    _lie(
         "evidence list", "other recorder's officer", 2, "states", _say_of_recording(officer="王五")
     ),
-    Lie("evidence list", "a recording less", 2, "states", _shorten_list),
-    Lie("evidence list", "another page", 3, "pages", _page),
-    Lie("guide", "commands that only say OK", 1, "statement", _guide),
-    Lie("key", "another key as centre.pem", 1, "statement", _other_pem),
-    Lie("rulebook", "every block a warning", 2, "rulebook", _rules_loosened),
-    Lie("rulebook", "under its own digest", 2, "rulebook", _rules_under_their_own_digest),
-    Lie("rulebook", "a file left out", 2, "rulebook", _rules_left_out),
-    Lie("evidence list", "judged at another time", 3, "findings", _judged_later),
-    Lie(
+    _lie(
+        "evidence list",
+        "made by somebody else",
+        2,
+        "states",
+        _say("evidence-list.json", made_by="王五"),
+    ),
+    _lie("evidence list", "a shorter log", 2, "states", _say("evidence-list.json", entries=7)),
+    _lie("evidence list", "a recording less", 2, "states", _shorten_list),
+    _lie("evidence list", "another page", 3, "pages", _page),
+    _lie("guide", "commands that only say OK", 1, "statement", _guide),
+    _lie("key", "another key as centre.pem", 1, "statement", _other_pem),
+    _lie("rulebook", "every block a warning", 2, "rulebook", _rules_loosened),
+    _lie("rulebook", "under its own digest", 2, "rulebook", _rules_under_their_own_digest),
+    _lie("rulebook", "a file left out", 2, "rulebook", _rules_left_out),
+    _lie("evidence list", "judged at another time", 3, "findings", _judged_later),
+    _lie(
         "facts",
         "the action shortened",
         3,
@@ -217,7 +279,7 @@ LIES = (
         _facts(lambda found: found.update(end="2026-11-20T01:00:09+00:00")),
         held_before=True,
     ),
-    Lie(
+    _lie(
         "facts",
         "footage less",
         3,
@@ -225,7 +287,7 @@ LIES = (
         _facts(lambda found: found["footage"].pop()),
         held_before=True,
     ),
-    Lie(
+    _lie(
         "facts",
         "an officer not certified",
         3,
@@ -233,8 +295,18 @@ LIES = (
         _facts(lambda found: found["officers"][0].update(certified=False)),
         held_before=True,
     ),
-    Lie("findings", "one left out", 3, "findings", _findings, held_before=True),
-    Lie("original", "two swapped", 1, "records", _swap_originals, held_before=True),
-    Lie("receipt", "two swapped", 1, "receipts", _swap_receipts, held_before=True),
-    Lie("checkpoint", "an older one", 1, "log", _older_checkpoint, held_before=True),
+    _lie("findings", "one left out", 3, "findings", _findings, held_before=True),
+    _lie("original", "two swapped", 1, "records", _swap_originals, held_before=True),
+    _sealed_anew("original", "doctored, sealed and receipted anew", _doctored),
+    _sealed_anew("record", "its file's time moved, signed anew", _moved_by_its_station),
+    _lie("receipt", "two swapped", 1, "receipts", _swap_receipts, held_before=True),
+    _lie("checkpoint", "an older one", 1, "log", _older_checkpoint, held_before=True),
+)
+
+UNDETECTED = (
+    """One bundle does not show entries left off the end, or a second history told to somebody else:
+whoever has seen another head finds both (docs/spec/bundle.md section 5).""",
+    """What was never logged, and a history written anew before anybody outside saw a head.""",
+    """One bundle does not tell whether an officer was certified, who had a recorder, or which footage
+was nearby: the facts of a closing are believed in these (docs/spec/bundle.md section 3).""",
 )

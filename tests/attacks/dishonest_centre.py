@@ -4,8 +4,8 @@ Its key is the real one, so only what others signed, and what the log holds, is 
 """
 
 import json
-import os
 import shutil
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,18 @@ from typing import Any
 from storage import canonical
 from storage.bundle.bag import MANIFEST, TAG_MANIFEST, digest_of
 from storage.bundle.write import BUNDLE_DOMAIN, detached
-from storage.signing import SigningKey, sign_document
+from storage.custody.tree import leaf_hash, node_hash
+from storage.record import RECORD_DOMAIN
+from storage.signing import sign_document
+from tests.bundles import MadeBundle
 
 
 class LyingBundle:
-    """A copy of a bundle in the hands of somebody with the centre's key."""
+    """A copy of a bundle in the hands of somebody with the centre's key, or the station's too."""
 
-    def __init__(self, bundle: Path, copy: Path, centre: SigningKey) -> None:
-        shutil.copytree(bundle, copy, copy_function=os.link)
-        self.root, self.data = copy, copy / "data"
-        self._centre = centre
+    def __init__(self, made: MadeBundle, copy: Path) -> None:
+        self.root, self.data = made.copy(copy), copy / "data"
+        self._centre, self._station = made.centre, made.station
 
     def put(self, path: str, data: bytes) -> None:
         """Write a file below `data/` anew; the bundle that it was copied from keeps its own."""
@@ -54,11 +56,34 @@ class LyingBundle:
         gone = [one for one in every if wanted(one)]
         assert gone, "nothing to leave out: this attack attacks nothing"
         self.put_entries([one for one in every if one not in gone])
+        self._put_nodes(every)
         return gone
+
+    def _put_nodes(self, entries: list[dict[str, Any]]) -> None:
+        """Give every node that entries and nodes lead to, whichever of them are needed."""
+        lines = (self.data / "custody/nodes.jsonl").read_bytes().splitlines()
+        known = {(level, index): b64decode(node) for level, index, node in map(json.loads, lines)}
+        known |= {(0, one["index"]): leaf_hash(one["leaf"].encode()) for one in entries}
+        for level in range(64):
+            for at in [index for found, index in known if found == level and not index & 1]:
+                if (level, at + 1) in known:
+                    above = node_hash(known[level, at], known[level, at + 1])
+                    known[level + 1, at >> 1] = above
+        told = ([*place, b64encode(node).decode()] for place, node in sorted(known.items()))
+        self.put("custody/nodes.jsonl", b"".join(canonical.encode(one) + b"\n" for one in told))
 
     def remove(self, path: str) -> None:
         target = self.data / path
         shutil.rmtree(target) if target.is_dir() else target.unlink()
+
+    def put_signed(self, path: str, domain: str, body: Any) -> bytes:
+        """Write a record or a receipt anew, signed by whose it is, with its copies."""
+        signer = self._station if domain == RECORD_DOMAIN else self._centre
+        signed = sign_document(signer, domain, body)
+        message, signature = detached(signed, domain)
+        for name, data in (("json", signed), ("message", message), ("ed25519", signature)):
+            self.put(f"{path}.{name}", data)
+        return signed
 
     def recordings(self) -> list[str]:
         return sorted(path.name for path in (self.data / "recordings").iterdir())
@@ -72,6 +97,7 @@ class LyingBundle:
         files = [path for path in sorted(self.root.rglob("*")) if path.is_file()]
         listed = [path for path in files if path.is_relative_to(self.data)]
         self._list(MANIFEST, listed)
+        self._put_bag_info(listed)
         body = canonical.decode((self.root / "bundle.json").read_bytes())["body"]
         body["manifest"]["sha-256"] = digest_of(self.root / MANIFEST)
         body["checkpoint"]["sha-256"] = digest_of(self.data / "custody" / "checkpoint")
@@ -84,6 +110,15 @@ class LyingBundle:
         tags = [path for path in files if path not in listed and path.name != TAG_MANIFEST]
         self._list(TAG_MANIFEST, tags)
         return self.root
+
+    def _put_bag_info(self, payload: list[Path]) -> None:
+        info, case = self.root / "bag-info.txt", self.json("case.json")
+        oxum = f"{sum(path.stat().st_size for path in payload)}.{len(payload)}"
+        said = dict(line.split(": ", 1) for line in info.read_text(encoding="utf-8").splitlines())
+        said |= {"Payload-Oxum": oxum, "External-Identifier": case["number"]}
+        info.unlink()
+        lines = "".join(f"{name}: {value}\n" for name, value in said.items())
+        info.write_text(lines, encoding="utf-8")
 
     def _list(self, name: str, files: list[Path]) -> None:
         lines = [f"{digest_of(path)}  {path.relative_to(self.root).as_posix()}\n" for path in files]

@@ -74,6 +74,19 @@ def test_every_image_is_pinned_by_tag_and_digest(services: dict[str, Any]) -> No
             assert DIGEST.match(service["build"]["args"]["PYTHON"]), name
 
 
+def test_an_upgraded_database_server_meets_the_old_files(services: dict[str, Any]) -> None:
+    # It refuses them. In a folder named by its version it would begin an empty database.
+    database = services["db"]
+    (mount,) = [line.split(":")[1] for line in database["volumes"] if line.startswith("database:")]
+    assert mount == "/var/lib/postgresql/data"  # where the image of 17 looks; 18 looks elsewhere
+    assert database["environment"]["PGDATA"] == f"{mount}/county"
+
+
+def test_images_of_python_and_database_are_of_one_debian(county: County) -> None:
+    for name in ("python", "postgres"):
+        assert county.images[name].split("@")[0].endswith("-trixie"), name
+
+
 def test_no_secret_stands_in_the_file(services: dict[str, Any]) -> None:
     text = FILE.read_text(encoding="utf-8")
     assert not re.search(

@@ -2,7 +2,8 @@
 
 usage: python -m tests.faults.dock_once FOLDER [STEP [OCCURRENCE]]
 `STEP` is a step of the station or the centre; or `payload@BYTES`, amid the one read of a file; or
-`before@CALL`, before the process makes this system call: strace sees to that.
+`before@CALL`, before the process makes this system call: strace sees to that; or `beside@STEP`,
+when three files are at this step at once.
 Every step is written down in FOLDER/steps, on a line of its own.
 """
 
@@ -10,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -21,19 +23,11 @@ from ingest.station import SEAL_PART
 from tests.office import settings_for
 
 PTRACE_FORBIDDEN = 77
+_LIMIT_S = 60
 
 
 def main(folder: Path, step: str = "", occurrence: int = 1) -> None:
-    seen: Counter[str] = Counter()
     amid = int(step.partition("@")[2]) if step.startswith("payload@") else None
-
-    def on_step(name: str) -> None:
-        seen[name] += 1
-        with (folder / "steps").open("a") as steps:
-            steps.write(f"{name}\n")
-        if name == step and seen[name] == occurrence:
-            os.kill(os.getpid(), signal.SIGKILL)
-
     looked_at: list[int] = []  # what is shown of the bay's one file before its payload is read
 
     def listen(progress: Progress) -> None:
@@ -43,17 +37,45 @@ def main(folder: Path, step: str = "", occurrence: int = 1) -> None:
         read = progress.bytes_done - looked_at[0]
         whole = SEAL_PART * (progress.bytes_total - looked_at[0])
         if read and read * progress.bytes_total >= amid * whole:
-            os.kill(os.getpid(), signal.SIGKILL)
+            _die()
 
     if step.startswith("before@"):
         _traced(folder, step.partition("@")[2], occurrence)
     settings = settings_for(folder, clear=When.AT_ONCE)
-    office = Office.open(settings, on_step)
+    office = Office.open(settings, _Steps(folder, step, occurrence).take)
     station = office.station(listen, patience=Patience(0, 1000))
+    if step.startswith("before@"):
+        station.at_once = 1  # all calls are this thread's, whose calls are counted
     for _ in range(2):
         for bay in office.bays():
             station.sweep(bay)
     office.close()
+
+
+class _Steps:
+    """Writes each step down, and ends the process at its step; several files take steps at once."""
+
+    def __init__(self, folder: Path, last: str, occurrence: int) -> None:
+        self._folder = folder
+        self._last = last
+        self._occurrence = occurrence
+        self._seen: Counter[str] = Counter()
+        self._turn = threading.Lock()
+        self._three = threading.Barrier(3, action=_die)
+
+    def take(self, name: str) -> None:
+        if self._last == f"beside@{name}":
+            self._three.wait(_LIMIT_S)
+        with self._turn:
+            self._seen[name] += 1
+            with (self._folder / "steps").open("a") as steps:
+                steps.write(f"{name}\n")
+            if name == self._last and self._seen[name] == self._occurrence:
+                _die()
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _traced(folder: Path, call: str, occurrence: int) -> None:

@@ -250,12 +250,12 @@ def test_a_card_named_by_hand_while_its_bay_seals_it_is_taken_once(desk: Desk) -
     here, go_on = threading.Event(), threading.Event()
 
     def step(name: str) -> None:
-        if name == "payload-delivered" and threading.current_thread().name == "bay":
+        if name == "payload-delivered" and not here.is_set():  # the first of the bay's files
             here.set()
             go_on.wait(20)
 
     station.on_step = step
-    bay = threading.Thread(target=station.sweep, args=(desk.office.bays()[0],), name="bay")
+    bay = threading.Thread(target=station.sweep, args=(desk.office.bays()[0],))
     bay.start()
     assert here.wait(20)
     by_hand.take(station, card)

@@ -95,6 +95,28 @@ def test_killed_after_the_last_file_went_its_clearing_is_noted_at_the_next_docki
     check_restart(open_desk, folder, before)
 
 
+@pytest.mark.parametrize(
+    "step",
+    sample(
+        ("found", "sealing", "payload-stored", "sealed", "envelope-stored", "catalogued", "locked"),
+        always=["payload-stored"],
+        drawn=1,
+    ),
+)
+def test_killed_while_three_files_are_at_a_step_every_file_is_accessioned_once(
+    open_desk: OpenDesk, tmp_path: Path, fresh: ForkServerContext, step: str
+) -> None:
+    """Small files are under way side by side; two of one size never are."""
+    open_desk(tmp_path).office.close()
+    for number in range(5):
+        for name in (f"film-{number}.bin", f"copy of {number}.bin"):
+            (tmp_path / "bay-1" / name).write_bytes(b"%d" % number * (200 + number))
+    before = files(tmp_path)
+    assert dock(fresh, tmp_path, f"beside@{step}") == -signal.SIGKILL
+    assert files(tmp_path) == before
+    check_restart(open_desk, tmp_path, before)
+
+
 @pytest.mark.parametrize("count", [1, 9 * MIB, 15 * MIB])
 def test_killed_amid_a_payload_and_restarted_the_file_is_accessioned_once(
     open_desk: OpenDesk, tmp_path: Path, fresh: ForkServerContext, count: int

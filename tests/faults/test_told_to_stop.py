@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import LIUHEN, environment, run
+from tests.command import FOUNDING, LIUHEN, environment, run
 
 PATIENCE_S = 60
 LARGE = (4 << 30) - (1 << 20)
@@ -96,7 +96,7 @@ def inspecting(_home: Path, process: subprocess.Popen) -> bool:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Path:
     home = tmp_path_factory.mktemp("made") / "var"
-    assert run(home, "keys", "init").returncode == 0
+    assert run(home, "keys", "init", *FOUNDING).returncode == 0
     return home
 
 

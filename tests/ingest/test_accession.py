@@ -217,10 +217,10 @@ def test_what_was_accessioned_after_the_sweep_said_so_is_not_removed(
 
     record = custody_log.LogWriter.append
 
-    def noting(self, event, salt):
+    def noting(self, event, *given):
         if event.act == "object.sweep":
             announced.set()
-        return record(self, event, salt)
+        return record(self, event, *given)
 
     monkeypatch.setattr(custody_log.LogWriter, "append", noting)
     monkeypatch.setattr(office.catalogue, "write", accession_between)

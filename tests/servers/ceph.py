@@ -69,6 +69,7 @@ auth_allow_insecure_global_id_reclaim = false
 cluster_addr = 127.0.0.1
 osd_data = {folder}/osd
 osd_objectstore = {store}
+osd_class_dir = {classes}
 osd_memory_target = 939524096
 memstore_device_bytes = {size}
 bluestore_block_size = {size}
@@ -95,6 +96,16 @@ class CephError(Exception):
 def missing() -> list[str]:
     """Return the commands that are not installed."""
     return [command for command in COMMANDS if shutil.which(command) is None]
+
+
+def _class_folder() -> Path:
+    """Return where Debian keeps the classes of the OSD; its own Ceph 18 looks below `./lib`.
+
+    Raises: CephError.
+    """
+    for folder in sorted(Path("/usr/lib").glob("*/rados-classes")):
+        return folder
+    raise CephError("no rados-classes below /usr/lib: install ceph-osd")
 
 
 def free_port() -> int:
@@ -148,6 +159,7 @@ class Ceph:
                 monitor_port=self.monitor_port,
                 store=self.store,
                 size=self.size,
+                classes=_class_folder(),
             )
         )
         keyring, map_ = self.folder / "keyring", self.folder / "monmap"

@@ -11,7 +11,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from storage.medium import read_past_cache, write_open_past_cache
+from ingest.watch import file_system
+from storage.medium import (
+    ColdSource,
+    forget_pages,
+    is_cold,
+    read_past_cache,
+    write_open_past_cache,
+)
 
 MIB = 1 << 20
 SIZES = (
@@ -285,3 +292,84 @@ def test_many_files_at_once_do_not_mix(tmp_path):
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(lambda n: written(tmp_path / f"{n}", cut(data[n], MIB)), range(6)))
     assert [(tmp_path / f"{number}").read_bytes() for number in range(6)] == data
+
+
+# A first read leaves the cache alone where it has nothing
+
+
+def on_a_disk(path):
+    return file_system(path) in {"ext4", "xfs", "btrfs"}
+
+
+def dropped(path, size):
+    """Write a file of which the page cache holds nothing."""
+    path.write_bytes(os.urandom(size))
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        forget_pages(file.fileno())
+
+
+def test_a_file_that_the_cache_holds_is_not_cold(tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(bytes(24 * MIB + 5))
+    with path.open("rb", buffering=0) as file:
+        assert not is_cold(file.fileno())
+
+
+@pytest.mark.parametrize("looked_at", [0, 1024])
+def test_a_file_of_which_only_the_format_was_told_is_cold(tmp_path, looked_at):
+    path = tmp_path / "a.bin"
+    dropped(path, 48 * MIB + 5)
+    if not on_a_disk(path):
+        pytest.skip("not on a disk")
+    with path.open("rb", buffering=0) as file:
+        os.pread(file.fileno(), looked_at, 0)
+        assert is_cold(file.fileno())
+
+
+def test_a_cold_source_leaves_nothing_in_the_cache(tmp_path):
+    path = tmp_path / "a.bin"
+    dropped(path, 24 * MIB)
+    if not on_a_disk(path):
+        pytest.skip("not on a disk")
+    for _ in range(2):
+        with path.open("rb", buffering=0) as file:
+            assert is_cold(file.fileno())
+            source = ColdSource(file.fileno())
+            while source.readinto(memoryview(bytearray(MIB))):
+                pass
+            source.close()
+
+
+def test_a_small_file_is_never_cold(tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(os.urandom(MIB))
+    with path.open("rb", buffering=0) as file:
+        os.fsync(file.fileno())
+        forget_pages(file.fileno())
+        assert not is_cold(file.fileno())
+
+
+@pytest.mark.parametrize("step", [4096, MIB + 1, 5 * MIB])
+def test_a_cold_source_reads_what_the_file_has(tmp_path, step):
+    path, data = tmp_path / "a.bin", os.urandom(17 * MIB + 5)
+    path.write_bytes(data)
+    got, buffer = bytearray(), memoryview(bytearray(step))
+    with path.open("rb", buffering=0) as file:
+        source = ColdSource(file.fileno())
+        while count := source.readinto(buffer):
+            got += buffer[:count]
+        assert source.readinto(buffer) == 0
+        source.close()
+    assert got == data
+
+
+def test_a_cold_source_closed_early_leaves_no_read_under_way(tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(bytes(40 * MIB))
+    before = threading.active_count()
+    with path.open("rb", buffering=0) as file:
+        source = ColdSource(file.fileno())
+        assert source.readinto(memoryview(bytearray(10)))
+        source.close()
+    assert threading.active_count() == before

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from storage.custody import tree
+from storage.custody.chain import EMPTY
 from storage.custody.checkpoint import log_keys
 from storage.custody.event import Event, Outcome, PremisType, details_digest, parse_leaf
 from storage.custody.proof import Proof
@@ -25,6 +26,7 @@ def event(now):
         actor="station:s1",
         subject="recording:0190-aa",
         details=DETAILS,
+        chains={"recording:0190-aa": EMPTY},
     )
 
 

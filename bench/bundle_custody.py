@@ -1,0 +1,92 @@
+"""The custody part of a bundle: a case of 100 recordings in a log of a million entries.
+
+The log is made by appending, as an office does, half of it before the case and half after. What is
+measured is everything in the bundle but originals and payloads: its bytes, and what it takes to
+check all but their digests.
+"""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from api.export import export
+from bench.result import Result, within
+from storage.bundle import verify as verifying
+from storage.catalogue import cases, recordings
+from storage.catalogue.custody_log import LogReader
+from storage.custody.event import PremisType
+from tests.office import Desk
+
+ENTRIES = 1_000_000
+RECORDINGS = 100
+MOST_MIB = 5.0
+MOST_S = 5.0
+_OTHERS = 5_000  # subjects that the other entries are about
+_AT_ONCE = 20_000
+
+
+def measure(folder: Path, entries: int = ENTRIES) -> Iterator[Result]:
+    """Yield size and time of the custody part, and how fast the log was made."""
+    home = folder / "custody"
+    home.mkdir()
+    desk = Desk.set_up(home, database_url=None)
+    try:
+        began = time.perf_counter()
+        _append(desk, entries // 2)
+        took = time.perf_counter() - began
+        case = _case(desk)
+        _append(desk, entries // 2)
+        bundle = folder / "bundle"
+        exported = time.perf_counter()
+        export(desk.service, desk.visitor("zhang"), case, bundle, sealed=True)
+        exported = time.perf_counter() - exported
+        with desk.office.catalogue.read() as session:
+            size = LogReader(session).size
+    finally:
+        desk.office.close()
+    footage = {path for name in ("payload", "original") for path in bundle.rglob(name)}
+    files = [path for path in bundle.rglob("*") if path.is_file() and path not in footage]
+    told = sum(path.stat().st_size for path in files) / (1 << 20)
+    yield Result("entries appended", f"{entries / 2 / took:,.0f} /s", "-", None)
+    note = f"{RECORDINGS} recordings, a log of {size:,} entries; exported in {exported:.1f} s"
+    yield within("custody part of a bundle", told, MOST_MIB, "MiB", note)
+    began = time.perf_counter()
+    report = verifying.verify(bundle)
+    took = time.perf_counter() - began
+    if not report.passed:
+        raise RuntimeError(report.lines())
+    yield within("checking it, sealed payloads and all", took, MOST_S, "s")
+
+
+def _append(desk: Desk, entries: int) -> None:
+    """Append entries about other things."""
+    done = 0
+    while done < entries:
+        with desk.office.catalogue.write() as uow:
+            for number in range(done, min(done + _AT_ONCE, entries)):
+                uow.record(
+                    "recording.access",
+                    PremisType.DISSEMINATION,
+                    actor="person:other",
+                    subject=f"recording:other-{number % _OTHERS}",
+                    purpose="play",
+                )
+        done += _AT_ONCE
+
+
+def _case(desk: Desk) -> str:
+    """Return a case with an action that small photos, taken in as ever, are linked to."""
+    for number in range(RECORDINGS):
+        photo = desk.bay("bay-1") / f"IMG_{number:05}.jpg"
+        photo.write_bytes(b"\xff\xd8\xff\xe0" + number.to_bytes(4, "big") * 2000)
+    desk.sweep(3)
+    case, action = desk.seizure()
+    actor = f"person:{desk.persons['zhang']}"
+    with desk.office.catalogue.read() as session:
+        found = [row.id for row in recordings.everything(session)]
+    for recording in found:
+        with desk.office.catalogue.write() as uow:
+            cases.link_by_hand(uow, action, recording, actor=actor)
+    if len(found) != RECORDINGS:
+        raise RuntimeError(len(found))
+    return case

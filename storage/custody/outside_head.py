@@ -1,0 +1,83 @@
+"""Heads that somebody outside has seen, held against the log as it is now. Pure.
+
+A log promises to continue every head that it ever signed. Whoever keeps one head can hold it to
+that: a consistency proof (RFC 9162 2.1.4.2) leads from the old head to the newest, or the log was
+put back or goes on as another. Stations do so at each delivery (docs/spec/custody-log.md 6).
+"""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Self
+
+from storage.custody.checkpoint import Checkpoint
+from storage.custody.tree import HASH_SIZE, verify_consistency
+from storage.errors import CustodyError
+
+_MOST_STEPS = 130  # of a proof between trees of 2^64 entries
+
+
+class Contradiction(StrEnum):
+    """How a log contradicts a head that it signed."""
+
+    ROLLED_BACK = "rolled-back"  # it has fewer entries than it had
+    FORKED = "forked"  # it has as many or more, and they are not the ones that were signed
+
+
+def find_contradiction(
+    seen: Checkpoint, newest: Checkpoint, untrusted_proof: tuple[bytes, ...]
+) -> Contradiction | None:
+    """Return how the newest head contradicts one that was seen; None where it continues it.
+
+    Both heads' signatures were verified before. A proof that proves nothing is a contradiction:
+    a log that continues a head can always prove it.
+    """
+    if newest.size < seen.size:
+        return Contradiction.ROLLED_BACK
+    try:
+        verify_consistency(seen.size, seen.root, newest.size, newest.root, untrusted_proof)
+    except CustodyError:
+        return Contradiction.FORKED
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class LogContinuation:
+    """A log's newest signed head, and proofs that it continues its heads of some sizes.
+
+    `proofs` has none for sizes that the log does not reach. Nothing in it is verified.
+    """
+
+    checkpoint: str
+    proofs: Mapping[int, tuple[bytes, ...]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {
+            "checkpoint": self.checkpoint,
+            "proofs": {
+                str(size): [base64.b64encode(step).decode() for step in proof]
+                for size, proof in self.proofs.items()
+            },
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Read `to_json`. Raises: CustodyError."""
+        try:
+            proofs = {
+                int(size): tuple(base64.b64decode(step, validate=True) for step in proof)
+                for size, proof in document["proofs"].items()
+            }
+            checkpoint = document["checkpoint"]
+            if not isinstance(checkpoint, str):
+                raise TypeError(checkpoint)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise CustodyError(problem="not a proof that the log goes on") from error
+        if any(
+            len(proof) > _MOST_STEPS or any(len(step) != HASH_SIZE for step in proof)
+            for proof in proofs.values()
+        ):
+            raise CustodyError(problem="not a proof that the log goes on")
+        return cls(checkpoint, proofs)

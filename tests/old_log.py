@@ -1,0 +1,38 @@
+"""A log as it was before entries had chains: version 1, written by the code of now."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import text as sql
+
+from storage import canonical
+from storage.catalogue.unit_of_work import Catalogue
+from storage.custody.event import Event
+
+_leaf = Event.leaf
+
+
+def _version_1(event: Event, salt: bytes, text: bytes | None = None) -> bytes:
+    told = canonical.decode(_leaf(event, salt, text))
+    for name in ("chains", "heads"):
+        del told[name]
+    return canonical.encode(told | {"v": 1})
+
+
+@contextmanager
+def before_chains() -> Iterator[None]:
+    """Write entries of version 1, and leave every chain alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Event, "leaf", _version_1)
+        patch.setattr("api.wiring.Office.log_rules", lambda _office: None)
+        patch.setattr("storage.catalogue.cases.judged_by", lambda _rulebook: {})
+        yield
+
+
+def forget_chains(catalogue: Catalogue) -> None:
+    """Take the tables of chains away, as they were not there before revision 0010."""
+    with catalogue._writer.begin() as connection:
+        for name in ("log_chain", "log_chain_entry", "rulebook_text"):
+            connection.execute(sql(f"DROP TABLE {name}"))
+        connection.execute(sql("UPDATE alembic_version SET version_num = '0009'"))
