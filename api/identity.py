@@ -200,10 +200,9 @@ class Identity:
         """
         if not isinstance(job.asked_by, PersonActing):
             raise ApiError("unauthenticated")
+        person_id = job.asked_by.removeprefix("person:")
         with self._catalogue.read() as session:
-            asked = LogReader(session).events_of(f"job:{job.id}", act="job.ask")
-            if any(one.actor == job.asked_by for one in asked):
-                person_id = job.asked_by.removeprefix("person:")
+            if _asked(session, job, job.asked_by):
                 for account in people.accounts(session):
                     if account.person_id == person_id and not account.disabled:
                         return _visitor(account, people.person(session, person_id), job.asked_by)
@@ -274,6 +273,18 @@ def _visitor(account: AccountRow, person: PersonRow, actor: PersonActing) -> Vis
     role = Role(account.role)
     township = None if role in _COUNTY_WIDE else person.township
     return Visitor(Person(person.id, role, township, actor), person.name, account.username, actor)
+
+
+def _asked(session: View, job: Job, by: PersonActing) -> bool:
+    """Tell whether an entry says that this person, in this session, asked for a job."""
+    log, subject = LogReader(session), f"job:{job.id}"
+    indexes = [one.index for one in log.events_of(subject, act="job.ask")]
+    expected = ("job.ask", Outcome.SUCCESS, by, subject)
+    return any(
+        (entry["act"], entry["outcome"], entry["actor"], entry["subject"]) == expected
+        and details.get("session") == by.session
+        for entry, details in log.opened(indexes)
+    )
 
 
 def _hashed(token: str) -> str:

@@ -8,7 +8,6 @@ that names a head of before, or a second entry of that number: signed, and named
 from collections.abc import Collection, Iterator
 
 from storage.bundle.reading import BundleFiles, GivenEntry
-from storage.bundle.report import Remark
 from storage.custody.acting import named_sessions
 from storage.custody.chain import ChainHead, ChainWalk, heads_from_json
 from storage.custody.origin import SUBJECT as ORIGIN_SUBJECT
@@ -48,7 +47,6 @@ def chains(bundle: BundleFiles) -> Iterator[str]:
     for subject in sorted(set(named) - subjects):
         yield f"{subject}: named by the export, and no entry leads to it"
     yield from _closed(bundle, subjects)
-    yield _sessions(bundle)
 
 
 def _export(bundle: BundleFiles, case: str) -> GivenEntry | None:
@@ -75,20 +73,6 @@ def _shows_itself(one: GivenEntry) -> Iterator[str]:
     if one.entry["v"] != 1 and one.details is not None:
         for subject in sorted(hidden(one.entry, one.details)):
             yield f"entry {one.index}: about {subject}, and not in its chain"
-
-
-def _sessions(bundle: BundleFiles) -> Remark:
-    """Tell how many acts of persons name their session; its chain would show his other logins."""
-    acts = [
-        one.details
-        for one in bundle.entries
-        if one.details is not None and one.entry["actor"].startswith("person:")
-    ]
-    naming = sum(bool(named_sessions(details)) for details in acts)
-    return Remark(
-        f"{naming}/{len(acts)} 项人员操作写明登录会话,会话是否登记须在机构内核验"
-        f" acts that name their session; that it was opened, the office's own audit tells"
-    )
 
 
 def _closed(bundle: BundleFiles, subjects: Collection[str]) -> Iterator[str]:

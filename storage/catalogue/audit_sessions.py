@@ -1,7 +1,8 @@
 """Whether each act of a person lies in a session that the log opened for that very person.
 
 Leaves say who acted and when; the readable half says in which session, and the leaf names that
-session's head, so that neither can be changed alone. Entries of version 1 know no sessions.
+session's head, so that neither can be changed alone. Entries of before the first opening know no
+sessions, and are told as they were.
 """
 
 import json
@@ -47,8 +48,12 @@ def acts_in_sessions(session: Session) -> Iterator[Discrepancy]:
             why = None
             if entry["v"] == 1:
                 continue
-            first = first or entry["at"]
-            if entry["act"] == OPEN and entry["outcome"] == Outcome.SUCCESS:
+            if (
+                entry["act"] == OPEN
+                and entry["outcome"] == Outcome.SUCCESS
+                and "session" in details
+            ):
+                first = first or entry["at"]
                 why = _open(entry, details, opened)
             elif entry["actor"].startswith(_PERSON):
                 why = _outside(entry, details, opened, first)
@@ -86,13 +91,16 @@ def _open(
 
 
 def _outside(
-    entry: Mapping[str, Any], details: Mapping[str, Any], opened: Mapping[str, _Opened], first: str
+    entry: Mapping[str, Any],
+    details: Mapping[str, Any],
+    opened: Mapping[str, _Opened],
+    first: str | None,
 ) -> str | None:
     """Return why an act is in no session of its actor's; None where it is in one."""
     asked_at = details.get("asked_at")
     name = details.get("session")
     if name is None:
-        older = asked_at is not None and asked_at < first
+        older = first is None or (asked_at is not None and asked_at < first)
         return None if older else "it names no session"
     if (found := opened.get(name)) is None:
         return "its session was never opened"

@@ -26,10 +26,10 @@ from storage.catalogue.log_tables import (
 from storage.custody import tree
 from storage.custody.chain import EMPTY, ChainHead
 from storage.custody.checkpoint import untrusted_checkpoint
-from storage.custody.event import Event
+from storage.custody.event import Event, details_digest, parse_leaf
 from storage.custody.outside_head import LogContinuation
 from storage.custody.proof import Proof
-from storage.errors import CustodyError, NotFoundError
+from storage.errors import CustodyError, LiuhenError, NotFoundError
 
 # Past the ORM, whose bookkeeping costs more than the inserts.
 _NODES, _LEAVES, _EVENTS, _CHAIN_ENTRIES = (
@@ -148,6 +148,21 @@ class LogReader:
             )
             for leaf, event in self._session.execute(wanted):
                 yield event.index, leaf, event
+
+    def opened(self, indexes: Sequence[int]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+        """Yield some entries as their leaves say them, with details that open them; no others.
+
+        Readable halves are rows that anybody with the database can write; a leaf is held to the
+        signed head.
+        """
+        for _index, leaf, event in self.readable(indexes):
+            try:
+                entry = parse_leaf(leaf.encode())
+                opens = details_digest(event.details, event.salt) == entry["details"]
+            except (LiuhenError, TypeError, ValueError):
+                continue
+            if opens:
+                yield entry, event.details
 
     def texts(self, indexes: Sequence[int]) -> list[str]:
         """Return the exact texts of some entries, in their order. Raises: NotFoundError."""
