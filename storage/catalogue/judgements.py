@@ -1,6 +1,7 @@
 """How an action was judged: at its closing, once and for all, or else now.
 
-What the rules say otherwise since then stands beside that verdict, never in its place.
+What the rules say otherwise since then stands beside that verdict, never in its place. A case's
+move to its next stage is another act, and judged by what is known then (`cases.judge_move`).
 """
 
 from collections.abc import Mapping
@@ -54,8 +55,9 @@ def judgement_of(session: Session, row: ActionRow, rulebook: Rulebook, now: date
 
 
 def _closing(session: Session, row: ActionRow) -> CustodyEventRow | None:
-    """Return the entry by which an action was closed; None while it is open."""
-    if row.status != cases.CLOSED:
-        return None
+    """Return the entry by which an action was closed; None while it is open.
+
+    The log is asked, and not the row: nothing opens an action again.
+    """
     tried = LogReader(session).events_of(f"action:{row.id}", act="action.close")
     return next((one for one in reversed(tried) if one.outcome == Outcome.SUCCESS), None)

@@ -2,16 +2,20 @@
 
 import json
 import re
-from datetime import date
 
 import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
+from api.export import export
+from policies.rulebook import SHIPPED, load
 from storage import canonical
-from storage.catalogue import cases, register
+from storage.bundle.verify import verify
+from storage.catalogue import cases
 from storage.catalogue.judgements import judgement_of
 from storage.catalogue.log_tables import CustodyEventRow
+from tests.attacks.attack import Means
+from tests.attacks.later_attacks import ATTACKS
 from tests.office import FIRST, SECOND, Desk, dock, segment
 
 
@@ -44,32 +48,25 @@ def shown(zhang, action):
     return zhang.get(f"/api/v1/actions/{action}").json()
 
 
-def unrelated_docking(desk):
-    dock(desk, "bay-1", FIRST, segment(300, 12))
-    desk.sweep()
+STANDS = ("verdict", "judged_at", "rulebook", "coverage")
 
 
-def certificate_ended_before(desk):
-    with desk.office.catalogue.write() as uow:
-        register.end_certificate(
-            uow, SECOND.officer_no, on=date(2026, 11, 1), why="revoked", actor="system"
-        )
+def stays(attacks, desk, zhang, action):
+    """Carry these out, one upon the other; return what is shown then."""
+    before = shown(zhang, action)
+    for attack in attacks:
+        attack.do(desk)
+        after = shown(zhang, action)
+        assert [after[name] for name in STANDS] == [before[name] for name in STANDS], attack.name
+    return after
 
 
-def test_later_facts_stand_apart_and_the_closings_verdict_stays(desk, closed, zhang):
+def test_nothing_that_comes_later_changes_a_closing_and_it_stands_apart(desk, closed, zhang):
     case, action = closed
     control = shown(zhang, action)
     assert control["verdict"]["allowed"]
     assert control["later"] is None
-    unrelated_docking(desk)
-    after = shown(zhang, action)
-    for name in ("verdict", "judged_at", "rulebook", "coverage"):
-        assert after[name] == control[name]
-
-    certificate_ended_before(desk)
-    after = shown(zhang, action)
-    for name in ("verdict", "judged_at", "rulebook", "coverage"):
-        assert after[name] == control[name]
+    after = stays([one for one in ATTACKS if one.means is not Means.SQL], desk, zhang, action)
     assert any(not one["passed"] for one in after["later"]["findings"])
     assert after["later"]["at"] > after["judged_at"]
 
@@ -79,6 +76,30 @@ def test_later_facts_stand_apart_and_the_closings_verdict_stays(desk, closed, zh
         assert "后来发现" in since
         assert "办结时(" in at_the_closing
         assert re.findall(r'<li class="bad">', page) == []
+
+
+def test_the_printed_list_has_the_verdict_and_apart_from_it_what_was_found_later(
+    desk, closed, zhang, tmp_path
+):
+    """Whoever verifies the bundle derives both, each from its own facts."""
+    case, action = closed
+    desk.office.rulebook = load(SHIPPED, desk.office.settings.county)
+    export(desk.service, desk.visitor("zhang"), case, tmp_path / "bag")
+    report = verify(tmp_path / "bag", desk.office.settings.keys)
+    assert report.passed, report.lines()
+    page = (tmp_path / "bag/data/evidence-list.html").read_text(encoding="utf-8")
+    at_the_closing, _, since = page.partition("后来发现")
+    later = shown(zhang, action)["later"]["findings"]
+    for finding in later:
+        assert finding["message_zh"] in since
+        assert finding["message_zh"] not in at_the_closing
+    assert later
+    assert "不改变上面的结论" in since
+
+
+def test_no_row_that_is_edited_later_changes_a_closing(desk, closed, zhang):
+    _case, action = closed
+    stays([one for one in ATTACKS if one.means is Means.SQL], desk, zhang, action)
 
 
 def test_a_closing_of_an_earlier_version_shows_the_verdict_it_kept(desk, closed, zhang):
