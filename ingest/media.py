@@ -178,6 +178,7 @@ class Plan:
     def command(self, folder: str) -> list[str]:
         """Return ffmpeg's command; it prints `name,start,end` for each closed segment."""
         # Codecs are looked for as long as it takes, frame rates not at all: nothing is kept back.
+        # Sound is kept though ffmpeg 7.1 takes no AAC packet from RTP for one to begin with.
         camera = ffmpeg.input(
             self.url,
             rtsp_transport="tcp",
@@ -190,6 +191,7 @@ class Plan:
             camera["a:0?"],
             f"{folder}/%06d.mkv",
             c="copy",
+            **{"copyinkf:a": None},
             f="segment",
             segment_time=self.segment_s,
             segment_atclocktime=1,
