@@ -52,6 +52,9 @@ _UNSAID: dict[str, Any] = {
 _CONFIRMED = {"confirmed": True}
 
 ACTS_ZH = {
+    "session.open": "登录",
+    "session.close": "登录结束",
+    "session.use": "拒绝未登记的登录会话",
     "recording.accession": "入库",
     "recording.receipt": "签发回执",
     "recording.access": "调阅",
