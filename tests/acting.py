@@ -5,7 +5,7 @@ from storage.catalogue.unit_of_work import Catalogue, UnitOfWork
 from storage.custody.acting import PersonActing, session_subject
 from storage.custody.event import PremisType
 
-_FAR = "2999-01-01T00:00:00.000000Z"
+_FAR = "9999-12-31T23:59:59.999999Z"  # tests move clocks by thousands of years
 
 
 def acting(catalogue: Catalogue, person: str) -> PersonActing:
