@@ -12,6 +12,7 @@ from typing import Any
 import av
 import zxingcpp
 from av.video.reformatter import Interpolation, VideoReformatter
+from packets import rational  # type: ignore[import-not-found]
 
 SEARCH_WIDTH = 960
 CLOSE_WIDTH = 1280
@@ -38,7 +39,7 @@ class Finder:
     def closely(self, container: Any, stream: Any, zero: float) -> list[dict[str, Any]]:
         """Return each showing of a code, in seconds from `zero`, in order of time."""
         stream.codec_context.thread_type = "NONE"
-        rate = float(stream.average_rate or 0)
+        rate = rational(stream.average_rate) or 0.0
         frame_s = round(1 / rate, 6) if rate > 0 else 0.1
         seen: list[tuple[float, str]] = []
         looked: list[float] = []

@@ -96,7 +96,8 @@ class Line:
 
 def rational(value: Any) -> float | None:
     """Return a finite float or None."""
-    return float(value) if value is not None else None
+    number = float(value) if value is not None else math.nan  # PyAV 19 says 0/0 for what is unknown
+    return number if math.isfinite(number) else None
 
 
 def track(stream: Any) -> dict[str, Any]:

@@ -18,7 +18,7 @@ CLOCK = (
     ":box=1:boxcolor=black:x=4:y=4"
 )
 HAND = "boxblur=20:3,eq=brightness=-0.30:contrast=0.35,noise=alls=8:allf=t"
-FIRST_PICTURE = "loop=loop=-1:size=1:start=0,setpts=N/10/TB"
+FIRST_PICTURE = "loop=loop=-1:size=1:start=0,setpts=N/(10*TB)"
 CODING = [
     "-c:v",
     "libx264",

@@ -34,7 +34,7 @@ SCENES: dict[str, tuple[str, set[str]]] = {
     "a hand": ("boxblur=30:3,eq=brightness=-0.35:contrast=0.3,noise=alls=12:allf=t", {"covered"}),
     "a cloth": ("boxblur=40:3,eq=contrast=0.25,noise=alls=6:allf=t", {"covered"}),
     "a cap": ("drawbox=c=0x080808:t=fill,noise=alls=10:allf=t", {"black", "covered"}),
-    "frozen": ("loop=loop=-1:size=1:start=0,setpts=N/10/TB", {"frozen"}),
+    "frozen": ("loop=loop=-1:size=1:start=0,setpts=N/(10*TB)", {"frozen"}),
 }
 H264 = ["-c:v", "libx264", "-preset", "veryfast", "-b:v", "2M", "-g", "10"]
 MJPEG = ["-c:v", "mjpeg", "-q:v", "6"]  # every picture a keyframe: nothing lies between

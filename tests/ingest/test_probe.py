@@ -73,6 +73,17 @@ def test_a_hole_between_packets_is_placed(sandbox, tmp_path):
     assert all(one.weight is Weight.FACT for one in inspect(facts))
 
 
+def test_a_film_without_a_frame_rate_is_looked_at(sandbox, tmp_path):
+    uneven = tmp_path / "uneven.mkv"
+    source = ["-f", "lavfi", "-i", "testsrc2=r=10:d=3:s=160x90"]
+    coding = ["-vf", "fps=10,setpts=N/10/TB", "-c:v", "mjpeg"]
+    subprocess.run(["ffmpeg", "-v", "error", *source, *coding, uneven], check=True)
+    facts = look(sandbox, uneven.read_bytes(), tmp_path)
+    assert facts.playable
+    (track,) = facts.tracks
+    assert track["rate"] is None or track["rate"] > 0
+
+
 def test_a_track_that_stops_early_leaves_a_missing_end(sandbox, tmp_path):
     long, short, both = tmp_path / "v.mp4", tmp_path / "a.mp4", tmp_path / "b.mp4"
     render(Scene(6, "x", 0, sound=False), long)
