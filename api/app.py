@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from api.console.pages import console
 from api.gate import RETRY_AFTER_S, Guard, ServiceHere, add_handlers
@@ -104,6 +105,9 @@ def create_app(
     app.include_router(_health)
     console(app)
     app.add_middleware(Guard)
+    # Whose word counts for where a request comes from; anybody else's headers change nothing.
+    proxies = service.office.settings.trusted_proxies
+    app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=proxies)
     return app
 
 

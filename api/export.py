@@ -19,13 +19,13 @@ from storage import canonical
 from storage.bundle.contents import BundledAction, BundledEntry, BundledRecording, Contents
 from storage.bundle.write import write
 from storage.catalogue import cases, chained, custody_log, people, proven_rows, recordings
-from storage.catalogue.log_tables import CustodyEventRow
+from storage.catalogue.judgements import judgement_of
 from storage.catalogue.publish import publish
 from storage.catalogue.rulebooks import judged_by, rulebook_files
 from storage.catalogue.tables import ActionRow, CaseRow, RecordingRow
 from storage.catalogue.unit_of_work import Attempt, UnitOfWork, View
 from storage.custody.checkpoint import untrusted_checkpoint
-from storage.custody.event import Outcome, PremisType, parse_leaf
+from storage.custody.event import PremisType, parse_leaf
 from storage.custody.origin import SUBJECT as ORIGIN_SUBJECT
 from storage.custody.partial_tree import Place, nodes_beside
 from storage.custody.proof import Proof
@@ -168,19 +168,16 @@ def _case(row: CaseRow) -> dict[str, Any]:
 
 
 def _action(session: View, rulebook: Rulebook, row: ActionRow, made_at: datetime) -> BundledAction:
-    facts = cases.facts_of(session, row.id)
-    now = {"facts": facts.to_json(), "verdict": rulebook.evaluate(facts).to_json()}
-    closing = _closing(session, row)
-    judged = now | (closing.details if closing is not None else {})
+    judged = judgement_of(session, row, rulebook, made_at)
     return BundledAction(
         id=row.id,
-        facts=judged["facts"],
-        verdict=judged["verdict"],
-        later=now if judged["verdict"] != now["verdict"] else None,
+        facts=judged.facts,
+        verdict=judged.verdict,
+        later=judged.later,
         about={
             "status": row.status,
             "place": row.place,
-            "judged_at": (closing.at if closing is not None else made_at).isoformat(),
+            "judged_at": judged.at.isoformat(),
             "officers": [person.name for person in cases.officers(session, row.id)],
             "exhibits": [
                 {
@@ -194,14 +191,6 @@ def _action(session: View, rulebook: Rulebook, row: ActionRow, made_at: datetime
             ],
         },
     )
-
-
-def _closing(session: View, row: ActionRow) -> CustodyEventRow | None:
-    """Return the entry by which an action was closed; None while it is open."""
-    if row.status != cases.CLOSED:
-        return None
-    tried = custody_log.LogReader(session).events_of(f"action:{row.id}", act="action.close")
-    return next(one for one in reversed(tried) if one.outcome == Outcome.SUCCESS)
 
 
 def _recording(

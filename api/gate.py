@@ -5,6 +5,7 @@ Written as plain ASGI where it wraps streams: a response that plays evidence is 
 
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
+from ipaddress import ip_address
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -13,7 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from api.identity import Visitor
+from api.identity import Origin, Visitor
 from api.problems import ApiError, problem, words
 from api.service import Service
 from storage.errors import LiuhenError
@@ -35,6 +36,7 @@ _HEADERS = (
 )
 RETRY_AFTER_S = "10"
 _PASSING = {503, 507}  # statuses of what passes without the caller's doing
+_AGENT = 120  # characters of a client's program that are kept
 _LIMIT = 1 << 20  # bytes of a request's body
 # Payloads go here, bounded by what was announced.
 _UPLOADS = ("/api/v1/uploads", "/api/v1/submissions/")
@@ -65,7 +67,34 @@ def visitor_of(request: Request) -> Visitor:
     with_cookie = "authorization" not in request.headers
     if request.method not in _SAFE and with_cookie and not same_site(request):
         raise ApiError("cross-site")
-    return service_of(request).identity.visitor(token_of(request))
+    return known_visitor(request)
+
+
+def known_visitor(request: Request) -> Visitor:
+    """Return who holds the request's token, whatever site it came from; for what acts on nothing.
+
+    Raises: ApiError(unauthenticated).
+    """
+    return service_of(request).identity.visitor(token_of(request), origin_of(request))
+
+
+def origin_of(request: Request) -> Origin:
+    """Return where a request comes from: by a trusted proxy's word, if it came through one.
+
+    The server has put that in the connection's place already (`app.create_app`). What is no
+    address there is nobody's: `unknown`.
+    """
+    agent = "".join(c for c in request.headers.get("user-agent", "") if c.isprintable())
+    host = request.client.host if request.client is not None else ""
+    return Origin(_address(host), agent[:_AGENT])
+
+
+def _address(untrusted_host: str) -> str:
+    try:
+        found = ip_address(untrusted_host.partition("%")[0])
+    except ValueError:
+        return "unknown"
+    return str(getattr(found, "ipv4_mapped", None) or found)
 
 
 def same_site(request: Request) -> bool:

@@ -1,7 +1,8 @@
 """Who is asking: accounts, logins and sessions. Nobody is anonymous, nothing has a default.
 
 Passwords are argon2id hashes; a session is a random token of which only the SHA-256 is kept.
-Failed logins are slowed per account name, and every login, refused ones too, is in the log.
+Failed logins are slowed per account name, and every login, refused ones too, is in the log, with
+where it came from. Whoever is let in carries the session into the entry of each act (`Visitor`).
 """
 
 import base64
@@ -10,6 +11,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
@@ -17,9 +19,12 @@ from argon2.profiles import RFC_9106_LOW_MEMORY
 
 from api.problems import ApiError
 from policies.access import Person, Role
-from storage.catalogue import people, register
-from storage.catalogue.tables import AccountRow, PersonRow
-from storage.catalogue.unit_of_work import Catalogue
+from storage.catalogue import people, register, sessions
+from storage.catalogue.custody_log import LogReader
+from storage.catalogue.jobs import Job
+from storage.catalogue.tables import AccountRow, PersonRow, SessionRow
+from storage.catalogue.unit_of_work import Catalogue, View
+from storage.custody.acting import PersonActing, session_id
 from storage.custody.event import Outcome, PremisType
 from storage.errors import ConflictError
 
@@ -28,22 +33,29 @@ HASHES_AT_ONCE = 2  # 64 MiB each
 MIN_PASSWORD = 10
 _TRIES = 5
 _PAUSE = timedelta(minutes=1)
+_KNOWN = timedelta(seconds=5)  # so long the log is not asked again about a session
 _COUNTY_WIDE = {Role.REVIEWER, Role.ADMIN}
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request comes from: its client's address, and what its program calls itself."""
+
+    address: str
+    agent: str = ""
+
+
+CONSOLE = Origin("console")
+
+
+@dataclass(frozen=True, slots=True)
 class Visitor:
-    """An authenticated person, with the session that proves it."""
+    """An authenticated person; `actor` names him in the log, with the session that proves it."""
 
     person: Person
     name: str
     username: str
-    session: str
-
-    @property
-    def actor(self) -> str:
-        """How the custody log names this person."""
-        return f"person:{self.person.id}"
+    actor: PersonActing
 
 
 class Identity:
@@ -64,6 +76,7 @@ class Identity:
         # Unknown names cost as much time as known ones.
         self._nobody = HASHER.hash(base64.b64encode(entropy(18)).decode())
         self._failures: dict[str, list[datetime]] = {}
+        self._known: dict[tuple[Any, ...], datetime] = {}
         self._lock = threading.Lock()
 
     def create(
@@ -126,7 +139,7 @@ class Identity:
                 raise ApiError("not-found", what="account", id=username[:80])
             people.set_password(uow, account.id, password_hash, actor="system")
 
-    def login(self, username: str, password: str) -> tuple[str, datetime]:
+    def login(self, username: str, password: str, origin: Origin = CONSOLE) -> tuple[str, datetime]:
         """Return a new session token and its end.
 
         Raises: ApiError(bad-login), ApiError(too-many-logins).
@@ -137,50 +150,88 @@ class Identity:
             account = people.account_by_username(session, name)
         good = self._matches(account.password_hash if account else self._nobody, password)
         if account is None or account.disabled or not good:
-            self._failed(name, account.id if account else None)
+            self._failed(name, account.id if account else None, origin)
             raise ApiError("bad-login")
         token = base64.urlsafe_b64encode(self._entropy(32)).decode().rstrip("=")
         until = self._clock() + self._lasts
         with self._catalogue.write() as uow:
-            people.open_session(
-                uow, token_hash=_hashed(token), account_id=account.id, expires_at=until
-            )
-            uow.record(
-                "session.open",
-                PremisType.VALIDATION,
-                actor=f"person:{account.person_id}",
-                subject=f"account:{account.id}",
+            sessions.open_session(
+                uow,
+                token_hash=_hashed(token),
+                account_id=account.id,
+                expires_at=until,
+                address=origin.address,
+                agent=origin.agent,
             )
         with self._lock:
             self._failures.pop(name, None)
         return token, until
 
-    def visitor(self, token: str | None) -> Visitor:
-        """Return who holds this token. Raises: ApiError(unauthenticated)."""
+    def visitor(self, token: str | None, origin: Origin = CONSOLE) -> Visitor:
+        """Return who holds this token, acting from there. Raises: ApiError(unauthenticated).
+
+        A session that has expired is ended here, if nobody did it before; one that the log did
+        not open is refused, and that is an entry.
+        """
         if not token:
             raise ApiError("unauthenticated")
+        token_hash, now = _hashed(token), self._clock()
         with self._catalogue.read() as session:
-            account = people.session_account(session, _hashed(token), self._clock())
-            if account is None:
+            found = sessions.find(session, token_hash)
+            if found is None:
                 raise ApiError("unauthenticated")
+            row, account = found
+            is_open = row.expires_at > now and self._is_logged(session, row, account)
             person = people.person(session, account.person_id)
-        return _visitor(account, person, _hashed(token))
+        if not is_open:
+            with self._catalogue.write() as uow:
+                sessions.end(uow, token_hash, sessions.End.EXPIRED)
+        if not is_open or account.disabled:
+            raise ApiError("unauthenticated")
+        session_name, until = session_id(token_hash), row.expires_at
+        acting = PersonActing(f"person:{person.id}", session_name, origin.address, until=until)
+        return _visitor(account, person, acting)
 
-    def absent(self, person_id: str, session_name: str) -> Visitor:
-        """Return a person who asked for something earlier, with the rights of today.
+    def absent(self, job: Job) -> Visitor:
+        """Return who asked for a job, with the rights of today, acting in the session of then.
 
-        Raises: ApiError(unauthenticated) when no open account is this person's.
+        Raises: ApiError(unauthenticated) when no open account is this person's, or when the log
+        knows nothing of his asking.
         """
+        if not isinstance(job.asked_by, PersonActing):
+            raise ApiError("unauthenticated")
+        person_id = job.asked_by.removeprefix("person:")
         with self._catalogue.read() as session:
-            for account in people.accounts(session):
-                if account.person_id == person_id and not account.disabled:
-                    return _visitor(account, people.person(session, person_id), session_name)
+            if _asked(session, job, job.asked_by):
+                for account in people.accounts(session):
+                    if account.person_id == person_id and not account.disabled:
+                        return _visitor(account, people.person(session, person_id), job.asked_by)
         raise ApiError("unauthenticated")
 
-    def logout(self, token: str) -> None:
+    def logout(self, token: str, origin: Origin = CONSOLE) -> None:
         """End a session; an unknown one is ended already."""
+        token_hash = _hashed(token)
         with self._catalogue.write() as uow:
-            people.close_session(uow, _hashed(token))
+            if (found := sessions.find(uow.session, token_hash)) is not None:
+                name = session_id(token_hash)
+                actor = PersonActing(f"person:{found[1].person_id}", name, origin.address)
+                sessions.end(uow, token_hash, sessions.End.LOGOUT, actor=actor)
+        with self._lock:
+            self._known.clear()
+
+    def _is_logged(self, session: View, row: SessionRow, account: AccountRow) -> bool:
+        """Ask the log whether it opened this session; a yes is remembered for some seconds."""
+        key = (row.token_hash, row.expires_at, account.id, account.person_id)
+        now = self._clock()
+        with self._lock:
+            if now - self._known.get(key, now - _KNOWN) < _KNOWN:
+                return True
+        if not sessions.is_logged(session, row, account):
+            return False
+        with self._lock:
+            self._known = {one: at for one, at in self._known.items() if now - at < _KNOWN}
+            self._known[key] = now
+        return True
 
     def _hash(self, password: str) -> str:
         with self._few:
@@ -202,24 +253,38 @@ class Identity:
             wait = (_PAUSE - (now - recent[0])).total_seconds()
             raise ApiError("too-many-logins", wait_s=round(wait))
 
-    def _failed(self, name: str, account: str | None) -> None:
+    def _failed(self, name: str, account: str | None, origin: Origin) -> None:
         with self._lock:
             self._failures.setdefault(name, []).append(self._clock())
         with self._catalogue.write() as uow:
             uow.record(
-                "session.open",
+                sessions.OPEN,
                 PremisType.VALIDATION,
                 actor="system",
                 subject=f"account:{account}" if account else "system",
                 outcome=Outcome.REFUSED,
                 username=name,
+                address=origin.address,
+                agent=origin.agent,
             )
 
 
-def _visitor(account: AccountRow, person: PersonRow, session: str) -> Visitor:
+def _visitor(account: AccountRow, person: PersonRow, actor: PersonActing) -> Visitor:
     role = Role(account.role)
     township = None if role in _COUNTY_WIDE else person.township
-    return Visitor(Person(person.id, role, township), person.name, account.username, session)
+    return Visitor(Person(person.id, role, township, actor), person.name, account.username, actor)
+
+
+def _asked(session: View, job: Job, by: PersonActing) -> bool:
+    """Tell whether an entry says that this person, in this session, asked for a job."""
+    log, subject = LogReader(session), f"job:{job.id}"
+    indexes = [one.index for one in log.events_of(subject, act="job.ask")]
+    expected = ("job.ask", Outcome.SUCCESS, by, subject)
+    return any(
+        (entry["act"], entry["outcome"], entry["actor"], entry["subject"]) == expected
+        and details.get("session") == by.session
+        for entry, details in log.opened(indexes)
+    )
 
 
 def _hashed(token: str) -> str:

@@ -10,7 +10,7 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 
-from api.identity import HASHES_AT_ONCE, Identity
+from api.identity import HASHES_AT_ONCE, Identity, Origin
 from api.problems import ApiError
 
 MOST_IN_HAND = 128  # waiting or being checked: some seconds' worth
@@ -27,7 +27,7 @@ class Logins:
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(HASHES_AT_ONCE, thread_name_prefix="login")
 
-    async def log_in(self, username: str, password: str) -> tuple[str, datetime]:
+    async def log_in(self, username: str, password: str, origin: Origin) -> tuple[str, datetime]:
         """Return a new session token and its end, once it is this login's turn.
 
         Raises: ApiError(logins-busy): too many wait already, nothing was checked; else as
@@ -37,7 +37,7 @@ class Logins:
             if self.in_hand >= self._most:
                 raise ApiError("logins-busy", wait_s=COME_AGAIN_S)
             self.in_hand += 1
-        check = self._threads.submit(self._identity.login, username, password)
+        check = self._threads.submit(self._identity.login, username, password, origin)
         check.add_done_callback(self._done)  # who went away while waiting is not checked at all
         return await asyncio.wrap_future(check)
 

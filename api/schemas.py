@@ -231,6 +231,13 @@ class VerdictOut(BaseModel):
     findings: list[dict[str, Any]]
 
 
+class LaterOut(BaseModel):
+    """What the rules find otherwise since an action was closed; its verdict stands."""
+
+    at: datetime
+    findings: list[dict[str, Any]]
+
+
 class ActionOut(BaseModel):
     """One action of a case."""
 
@@ -248,11 +255,18 @@ class ActionOut(BaseModel):
 
 
 class ActionDetail(ActionOut):
-    """An action with everything that speaks for it."""
+    """An action with everything that speaks for it.
+
+    A closed one has the verdict of its closing, judged at `judged_at` by the rulebook of this
+    digest (none: an earlier version's closing does not say), and the coverage of then.
+    """
 
     exhibits: list[ExhibitOut]
     coverage: CoverageOut | None
     verdict: VerdictOut
+    judged_at: datetime
+    rulebook: str | None
+    later: LaterOut | None
 
 
 class CaseOut(BaseModel):

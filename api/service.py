@@ -160,7 +160,7 @@ class Service:
 
     def _grant(self, visitor: Visitor, row: RecordingRow, purpose: str) -> OpenedEnvelope:
         now = self.office.clock()
-        key = (f"{visitor.session}:{purpose}", row.id)
+        key = (f"{visitor.actor.session}:{purpose}", row.id)
         with self._lock:
             self._grants = {k: v for k, v in self._grants.items() if v[0] > now}
             if (live := self._grants.get(key)) is not None:

@@ -65,6 +65,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "screen_port": ("采集站屏幕的端口,只供本机", "port of the dock's screen, this machine alone"),
     "tls_certificate": ("TLS 证书(PEM);没有时由代理提供 TLS", "TLS certificate; else a proxy's"),
     "tls_key": ("TLS 私钥(PEM)", "TLS key (PEM)"),
+    "trusted_proxies": (
+        "可信代理的网段;只有它们的 X-Forwarded-For 才算数",
+        "networks of proxies whose X-Forwarded-For and -Proto count",
+    ),
     "session_hours": ("登录多少小时后须重新登录", "hours before one logs in again"),
     "enrolment_days": ("采集站登记的有效天数", "days that a station's enrolment is good for"),
     "jobs": ("liuhen serve 是否自己做后台作业", "whether `liuhen serve` does the jobs itself"),

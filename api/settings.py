@@ -8,11 +8,13 @@ refused (SettingsError): a misspelt setting that is passed over is how evidence 
 import os
 from collections.abc import Mapping
 from enum import StrEnum
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -44,6 +46,7 @@ from ingest.rtsp import Address
 
 CAMERAS_BAY = CAMERAS
 TimeServer = Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?$")]
+Network = Annotated[str, AfterValidator(lambda told: str(ip_network(told)))]
 CameraName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 
 
@@ -134,6 +137,7 @@ class Settings(BaseSettings):
     screen_port: int | None = Field(default=None, ge=0, le=65535)  # the dock's screen, here alone
     tls_certificate: Path | None = None  # PEM files; without them a proxy must speak TLS
     tls_key: Path | None = None
+    trusted_proxies: list[Network] = Field(default_factory=list)  # whose X-Forwarded-* count
     session_hours: float = Field(default=10.0, gt=0)
     enrolment_days: int = Field(default=730, ge=1, le=3650)
     jobs: bool = True  # whether `liuhen serve` does them itself

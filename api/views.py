@@ -1,8 +1,9 @@
 """Rows become what faces show: names looked up, words added. The API and the console share it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from api.paging import Page, page_of, read_cursor
 from api.problems import QUESTIONS, bay_reason_zh, bay_zh, reason_zh
@@ -15,6 +16,7 @@ from api.schemas import (
     CoverageOut,
     EntryOut,
     ExhibitOut,
+    LaterOut,
     PersonOut,
     QuestionOut,
     RecordingOut,
@@ -26,6 +28,7 @@ from api.wiring import Office
 from ingest.bay import Bay, BayState
 from ingest.room_camera import CameraState
 from policies.facts import ActionFacts
+from policies.findings import found_later
 from policies.intervals import Span, within
 from policies.requirements.coverage import CAUSE_ZH, Coverage, covered
 from policies.requirements.premises import Premises
@@ -33,12 +36,25 @@ from policies.rules import Rulebook
 from policies.stages import ACTION_ZH, STAGE_ZH, ActionKind, Stage, next_stages
 from policies.wording import interval_zh, length_zh, percent
 from storage.catalogue import cases, custody_log, people, recordings
+from storage.catalogue.judgements import Judgement, judgement_of
 from storage.catalogue.log_tables import CustodyEventRow
 from storage.catalogue.tables import ActionRow, CaseRow, ExhibitRow, PersonRow, RecordingRow
 from storage.catalogue.unit_of_work import View
 from storage.errors import NotFoundError
 
+_UNSAID: dict[str, Any] = {
+    "waivable_by": [],
+    "subject": "",
+    "waived": None,
+    "waiver_refused": "",
+    "pending_waivers": [],
+}
+_CONFIRMED = {"confirmed": True}
+
 ACTS_ZH = {
+    "session.open": "登录",
+    "session.close": "登录结束",
+    "session.use": "拒绝未登记的登录会话",
     "recording.accession": "入库",
     "recording.receipt": "签发回执",
     "recording.access": "调阅",
@@ -282,16 +298,32 @@ def action(session: View, row: ActionRow) -> ActionOut:
     )
 
 
-def action_detail(session: View, row: ActionRow, rulebook: Rulebook) -> ActionDetail:
-    """Return one action with exhibits, coverage and findings, all computed now."""
-    facts = cases.facts_of(session, row.id)
-    verdict = rulebook.evaluate(facts)
+def action_detail(session: View, row: ActionRow, rulebook: Rulebook, now: datetime) -> ActionDetail:
+    """Return one action with exhibits, coverage and findings: as it was closed, or as of now."""
+    judged = judgement_of(session, row, rulebook, now)
     return ActionDetail(
         **action(session, row).model_dump(),
         exhibits=[exhibit(session, found) for found in cases.exhibits(session, row.id)],
-        coverage=coverage(facts, rulebook),
-        verdict=VerdictOut(**verdict.to_json()),
+        coverage=coverage(ActionFacts.from_json(judged.facts), rulebook),
+        verdict=_verdict(judged.verdict),
+        judged_at=judged.at,
+        rulebook=judged.rulebook,
+        later=later(judged),
     )
+
+
+def _verdict(told: Mapping[str, Any]) -> VerdictOut:
+    """Return a verdict for a screen; what findings of earlier versions do not say is empty."""
+    findings = [_UNSAID | one | {"basis": _CONFIRMED | one["basis"]} for one in told["findings"]]
+    return VerdictOut(allowed=told["allowed"], findings=findings)
+
+
+def later(judged: Judgement) -> LaterOut | None:
+    """Return what was found since the closing; None where nothing reads otherwise."""
+    if judged.later is None:
+        return None
+    found = found_later(judged.verdict, judged.later["verdict"])
+    return LaterOut(at=judged.now, findings=[dict(one) for one in found]) if found else None
 
 
 def exhibit(session: View, row: ExhibitRow) -> ExhibitOut:

@@ -32,6 +32,10 @@ WORDS: dict[str, tuple[str, str]] = {
     What.CONTRADICTED_CHECKPOINT: ("日志与已签名的检查点矛盾", "the log contradicts a signed head"),
     What.EDITED_TILE: ("公布的日志文件被改动", "a published log file was edited"),
     What.TIME_RUNS_BACK: ("日志时间倒退", "time runs back in the log"),
+    What.ACT_OUTSIDE_SESSION: (
+        "以某人名义的操作不在其已登记的登录会话之内",
+        "an act in a person's name lies in no session that the log opened",
+    ),
     What.ROLLBACK: ("日志被退回到旧版本", "the log was rolled back"),
     What.UNENROLLED_KEY: ("密钥目录中有未登记的公钥", "a key that no entry enrolled"),
     Problem.MISSING: ("对象被删除", "an object is missing"),

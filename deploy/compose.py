@@ -35,12 +35,23 @@ def render(county: County) -> str:
     document = {
         "name": county.name,
         "services": {service.name: _service(county, service) for service in county.services},
-        "networks": {"outside": {}, "front": {"internal": True}, "back": {"internal": True}},
+        "networks": {
+            "outside": {},
+            "front": {"internal": True, **_addresses(county, "front")},
+            "back": {"internal": True},
+        },
         "volumes": {
             name: {} for service in county.services for name in (*service.folders, *service.reads)
         },
     }
     return HEAD + yaml.dump(document, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _addresses(county: County, network: str) -> dict[str, Any]:
+    """Return the addresses of a network, where the definition names them."""
+    if network not in county.networks:
+        return {}
+    return {"ipam": {"config": [{"subnet": county.networks[network]}]}}
 
 
 def _service(county: County, service: Service) -> dict[str, Any]:
@@ -114,6 +125,7 @@ def _places(county: County, service: Service) -> dict[str, str]:
     own |= {f"port-{name}": str(port) for name, port in service.ports.items()}
     return {
         **addresses,
+        **county.networks,
         **service.folders,
         **service.reads,
         **own,

@@ -63,6 +63,7 @@ class County:
     images: Mapping[str, str]
     settings: Mapping[str, Mapping[str, str]]
     services: tuple[Service, ...]
+    networks: Mapping[str, str] = field(default_factory=dict)  # those whose addresses matter
 
     @classmethod
     def load(cls, file: Path = HERE / "county.toml") -> "County":
@@ -77,6 +78,7 @@ class County:
             document["images"],
             document["settings"],
             tuple(replica for service in kinds for replica in _replicas(service)),
+            document.get("networks", {}),
         )
         county.check()
         return county

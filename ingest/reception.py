@@ -26,6 +26,7 @@ from ingest.uploads import Offset, Uploads
 from storage.catalogue import handed_in, uploads
 from storage.catalogue.station_tables import HandedInRow
 from storage.catalogue.unit_of_work import Catalogue, View
+from storage.custody.acting import PersonActing
 from storage.digest import Digest
 from storage.durable import sync_folder
 from storage.errors import ConflictError, LiuhenError, StorageFullError
@@ -90,7 +91,12 @@ class Reception:
         return self.home / "bay"
 
     def begin(
-        self, person: str, name: bytes, size: int, sha256: Digest, modified_ms: int | None
+        self,
+        by: PersonActing,
+        name: bytes,
+        size: int,
+        sha256: Digest,
+        modified_ms: int | None,
     ) -> HandedInRow:
         """Begin to hand a file in, or find the one with these bytes that this person began before.
 
@@ -99,7 +105,7 @@ class Reception:
         self._check_name(name)
         if not 0 < size <= self.allowance.size:
             raise HandInError("size", size=size, limit_gb=round(self.allowance.size / (1 << 30), 2))
-        intake = self.uploads.objects
+        intake, person = self.uploads.objects, by.removeprefix("person:")
         with self.catalogue.write() as uow:
             row = handed_in.same(uow.session, person, sha256.hex, size)
             if row is None:
@@ -119,6 +125,8 @@ class Reception:
                     file_name=name.decode(),
                     modified_ms=modified_ms,
                     received_at=None,
+                    session=by.session,
+                    address=by.address,
                 )
         return self._received_if_whole(row)
 

@@ -8,7 +8,7 @@ no footage (三员分离: whoever rules the system does not read the evidence). 
 does not decide upon it, whatever he is granted here (`policies/concern.py`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -66,11 +66,15 @@ class Act(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who asks. `township` is None for county-wide people."""
+    """Who asks. `township` is None for county-wide people.
+
+    `actor` is how the log names him, where a face let him in (custody/acting.py).
+    """
 
     id: str
     role: Role
     township: str | None
+    actor: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

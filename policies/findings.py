@@ -131,3 +131,16 @@ class Verdict:
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return {"allowed": self.allowed, "findings": [f.to_json() for f in self.findings]}
+
+
+def found_later(verdict: Mapping[str, Any], today: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the findings of a verdict of today that an earlier one had not, or otherwise.
+
+    Both are as `Verdict.to_json` gives them.
+    """
+    before = {one["rule"]: (one["passed"], one["message_zh"]) for one in verdict["findings"]}
+    return [
+        one
+        for one in today["findings"]
+        if before.get(one["rule"]) != (one["passed"], one["message_zh"])
+    ]

@@ -34,6 +34,12 @@ class SubmissionError(LiuhenError):
     code = "submission"
 
 
+class SessionEndedError(LiuhenError):
+    """The session that an act was begun in has ended: whoever it is logs in again."""
+
+    code = "unauthenticated"
+
+
 class FixityError(LiuhenError):
     """Bytes are not what they were sealed as. Stop and escalate; never retried."""
 

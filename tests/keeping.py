@@ -6,7 +6,7 @@ Its clock stands until a test moves it. Every recording has its three objects, l
 import hashlib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from policies.access import Person, Role
@@ -38,9 +38,10 @@ from storage.vault.objects import (
     key_of,
     lockable,
 )
+from tests.acting import acting_in
 
 TOWNSHIP = "半壁山镇"
-WHO = "person:clerk"
+WHO = "system"
 ORDINARY = timedelta(days=184)
 # Who keeps: two heads of the township and two reviewers of the county.
 KEEPERS = {"赵一": Role.HEAD, "钱二": Role.HEAD, "孙三": Role.REVIEWER, "周四": Role.REVIEWER}
@@ -59,7 +60,7 @@ def add_keeper(uow: UnitOfWork, name: str, role: Role, township: str) -> Person:
     people.create_account(
         uow, username=name, password_hash="x", role=role.value, person_id=row.id, actor=WHO
     )
-    return keeper_of(row.id, role, township)
+    return replace(keeper_of(row.id, role, township), actor=acting_in(uow, row.id))
 
 
 @dataclass
@@ -81,6 +82,7 @@ class Archive:
         self.catalogue = Catalogue(self.url, lambda: self.at, self.entropy, busy_timeout_s=10)
         self.key = SigningKey.from_seeds("centre", bytes(range(64)))
         self.persons: dict[str, str] = {}
+        self.actors: dict[str, str] = {}
 
     def found(self) -> "Archive":
         """Make tables, a station, three officers, and the keepers with their accounts."""
@@ -98,13 +100,16 @@ class Archive:
                     actor=WHO,
                 )
                 self.persons[name] = found.id
+                self.actors[name] = acting_in(uow, found.id)
             for name, role in KEEPERS.items():
-                self.persons[name] = add_keeper(uow, name, role, TOWNSHIP).id
+                keeper = add_keeper(uow, name, role, TOWNSHIP)
+                self.persons[name], self.actors[name] = keeper.id, keeper.actor or WHO
         return self
 
     def keeper(self, name: str) -> Person:
         """Return somebody as a face knows him; who is no keeper is an officer."""
-        return keeper_of(self.persons[name], KEEPERS.get(name, Role.OFFICER), TOWNSHIP)
+        found = keeper_of(self.persons[name], KEEPERS.get(name, Role.OFFICER), TOWNSHIP)
+        return replace(found, actor=self.actors[name])
 
     def release(self, hold: str, first: str, second: str) -> None:
         """Release a hold by two keepers."""
@@ -117,6 +122,8 @@ class Archive:
         """Find the persons of an archive that another process founded."""
         with self.catalogue.read() as session:
             self.persons = {one.name: one.id for one in people.persons(session)}
+        with self.catalogue.write() as uow:
+            self.actors = {name: acting_in(uow, one) for name, one in self.persons.items()}
         return self
 
     def keep(

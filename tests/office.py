@@ -105,7 +105,7 @@ class Desk:
 
         `complete` enters the moments and documents that the rules ask for besides footage.
         """
-        actor = f"person:{self.persons['zhang']}"
+        actor = self.visitor("zhang").actor
         with self.office.catalogue.write() as uow:
             case = cases.open_case(
                 uow,
@@ -133,7 +133,7 @@ class Desk:
 
     def link(self, action_id: str) -> list[str]:
         """Propose by officer and time and confirm all; return the recordings."""
-        actor = f"person:{self.persons['zhang']}"
+        actor = self.visitor("zhang").actor
         with self.office.catalogue.write() as uow:
             rows = cases.propose_exhibits(uow, action_id, actor=actor)
         for row in rows:
@@ -141,7 +141,7 @@ class Desk:
         return [row.recording_id for row in rows]
 
     def close(self, action_id: str):
-        actor = f"person:{self.persons['zhang']}"
+        actor = self.visitor("zhang").actor
         with self.office.catalogue.write() as uow:
             return cases.close_action(uow, action_id, self.office.rulebook, actor=actor)
 

@@ -1,4 +1,4 @@
-"""A log as it was before entries had chains: version 1, written by the code of now."""
+"""A log as it was before entries had chains and sessions: version 1, written by the code of now."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import text as sql
 
 from storage import canonical
-from storage.catalogue.unit_of_work import Catalogue
+from storage.catalogue.unit_of_work import Catalogue, UnitOfWork
+from storage.custody.acting import PersonActing
 from storage.custody.event import Event
 
 _leaf = Event.leaf
@@ -27,12 +28,19 @@ def before_chains() -> Iterator[None]:
         patch.setattr(Event, "leaf", _version_1)
         patch.setattr("api.wiring.Office.log_rules", lambda _office: None)
         patch.setattr("storage.catalogue.cases.judged_by", lambda _rulebook: {})
+        patch.setattr(PersonActing, "to_json", lambda _actor: {})
+        patch.setattr(UnitOfWork, "_check_session", lambda *_args: None)
+        patch.setattr("storage.catalogue.sessions.is_logged", lambda *_args: True)
         yield
 
 
 def forget_chains(catalogue: Catalogue) -> None:
-    """Take the tables of chains away, as they were not there before revision 0010."""
+    """Take away what was not there before revision 0010: chains, and sessions of jobs."""
     with catalogue._writer.begin() as connection:
         for name in ("log_chain", "log_chain_entry", "rulebook_text"):
             connection.execute(sql(f"DROP TABLE {name}"))
+        for table in ("job", "handed_in"):
+            for name in ("session", "address"):
+                connection.execute(sql(f"ALTER TABLE {table} DROP COLUMN {name}"))
+        connection.execute(sql("ALTER TABLE job DROP COLUMN acted_at"))
         connection.execute(sql("UPDATE alembic_version SET version_num = '0009'"))

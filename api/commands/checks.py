@@ -130,7 +130,7 @@ def enter(
                 held.person_id,
                 good=good,
                 note=note,
-                actor=f"person:{held.person_id}",
+                actor="system",
             )
     finally:
         office.close()

@@ -238,7 +238,7 @@ class _Show:
 
     def _case(self) -> tuple[str, str]:
         self._step("立案并登记一次查封扣押", "a case with a seizure")
-        actor = f"person:{self.persons['zhang']}"
+        actor = self._visitor("zhang").actor
         with self.office.catalogue.write() as uow:
             case = cases.open_case(
                 uow,
@@ -282,7 +282,7 @@ class _Show:
 
     def _mend(self, action: str) -> None:
         self._step("标记必要时刻;补登当场交付的文书", "moments are marked, documents entered")
-        actor = f"person:{self.persons['zhang']}"
+        actor = self._visitor("zhang").actor
         for rule, enter in (
             ("qz-18-measure", sample_case.mark_moments),
             ("qz-24-handed", sample_case.file_documents),
@@ -323,7 +323,7 @@ class _Show:
         self.told["准予办结 closed"] = f"覆盖 {ribbon.shown if ribbon else ''}"
 
     def _link_and_close(self, action: str) -> Verdict:
-        actor = f"person:{self.persons['zhang']}"
+        actor = self._visitor("zhang").actor
         with self.office.catalogue.write() as uow:
             proposed = cases.propose_exhibits(uow, action, actor=actor)
         for row in proposed:

@@ -156,6 +156,7 @@ def _run(
         log_config=None,  # as everything else is logged
         log_level="warning",
         server_header=False,
+        proxy_headers=False,  # the application knows whom to trust (`trusted_proxies`)
         access_log=False,
         timeout_graceful_shutdown=_REQUESTS_S,
         timeout_keep_alive=75,

@@ -18,7 +18,15 @@ from fastapi.staticfiles import StaticFiles
 from api import explained, keeping_views, views, way_views
 from api.console import job_pages, keeping_pages, outlook_page, station_pages
 from api.console.rendering import HERE, KINDS, render
-from api.gate import COOKIE, ServiceHere, VisitorHere, same_site, service_of, token_of
+from api.gate import (
+    COOKIE,
+    ServiceHere,
+    VisitorHere,
+    known_visitor,
+    origin_of,
+    same_site,
+    token_of,
+)
 from api.identity import Visitor
 from api.key_list import shown_keys
 from api.paging import PAGE, Cursor, page_of, read_cursor
@@ -85,7 +93,7 @@ async def log_in(
     if not same_site(request):
         raise ApiError("cross-site")
     try:
-        token, _until = await service.logins.log_in(username, password)
+        token, _until = await service.logins.log_in(username, password, origin_of(request))
     except ApiError as error:
         told = words(error)
         response = render(
@@ -101,7 +109,7 @@ async def log_in(
 @router.post("/logout")
 def log_out(request: Request, service: ServiceHere, _visitor: VisitorHere) -> Response:
     """Log out."""
-    service.identity.logout(token_of(request) or "")
+    service.identity.logout(token_of(request) or "", origin_of(request))
     answer = RedirectResponse("/login", status_code=303)
     answer.delete_cookie(COOKIE)
     return answer
@@ -213,13 +221,13 @@ def case_page(
     with service.office.catalogue.read() as session:
         row = cases.case(session, str(case))
     service.authorise(visitor, Act.SEE_CASE, row.township, f"case:{row.id}")
+    now = service.office.clock()
     with service.office.catalogue.read() as session:
         found = [
-            views.action_detail(session, action, service.office.rulebook)
+            views.action_detail(session, action, service.office.rulebook, now)
             for action in cases.actions(session, row.id)
         ]
         subjects = [f"case:{row.id}", *(f"action:{action.id}" for action in found)]
-        now = service.office.clock()
         return render(
             "case.html",
             visitor,
@@ -259,7 +267,9 @@ def action_page(action: UUID, service: ServiceHere, visitor: VisitorHere) -> Res
         return render(
             "action.html",
             visitor,
-            action=views.action_detail(session, row, service.office.rulebook),
+            action=views.action_detail(
+                session, row, service.office.rulebook, service.office.clock()
+            ),
             case=views.case(case),
             moments=[way_views.moment(one) for one in way.moments(session, row.id)],
             marks=_marks(session, row),
@@ -312,7 +322,7 @@ def error_page(error: LiuhenError, request: Request) -> Response:
     try:
         # A catalogue that is away is not asked, and waited for, once more.
         away = isinstance(error, CatalogueUnavailableError | CatalogueBusyError)
-        visitor = None if away else service_of(request).identity.visitor(token_of(request))
+        visitor = None if away else known_visitor(request)
     except LiuhenError:
         visitor = None
     response = render("error.html", visitor, told=told)

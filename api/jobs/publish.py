@@ -5,6 +5,7 @@ from datetime import timedelta
 from api.jobs.kind import Facts, Kind, Step, as_found
 from api.key_letter import keep_letter
 from api.wiring import Office
+from storage.catalogue import sessions
 from storage.catalogue.jobs import Job
 from storage.catalogue.publish import publish
 from storage.custody.checkpoint import untrusted_checkpoint
@@ -13,8 +14,14 @@ from storage.custody.checkpoint import untrusted_checkpoint
 def work(office: Office, _job: Job, _step: Step) -> Facts:
     """Sign the newest head; nothing new gives the last one again. Raises: CustodyError.
 
-    The key letter follows the keys: a station that was enrolled since stands in it.
+    Sessions that have expired are ended first, so that the log tells it soon. The key letter
+    follows the keys: a station that was enrolled since stands in it.
     """
+    with office.catalogue.read() as session:
+        over = sessions.any_expired(session, office.clock())
+    if over:
+        with office.catalogue.write() as uow:
+            sessions.end_expired(uow)
     text = publish(office.catalogue, office.signer, office.settings.home / "log")
     keep_letter(office)
     return {"size": untrusted_checkpoint(text).size}

@@ -39,7 +39,7 @@ def unwrapped(office: Office, job: Job, purpose: str) -> Iterator[tuple[Recordin
     KeyRingError, EnvelopeError, VaultError.
     """
     service = Service.over(office)
-    visitor = service.identity.absent(job.asked_by.removeprefix("person:"), f"job:{job.id}")
+    visitor = service.identity.absent(job)
     with office.catalogue.read() as session:
         row = recordings.present(session, recording_of(job))
     if row.size > office.settings.unwrap_gb * (1 << 30):

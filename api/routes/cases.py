@@ -201,7 +201,7 @@ def one_action(action: Id, service: ServiceHere, visitor: VisitorHere) -> Action
     """Return one action with exhibits, coverage and findings, computed now."""
     row = action_of(service, visitor, action, Act.SEE_CASE)
     with service.office.catalogue.read() as session:
-        return views.action_detail(session, row, service.office.rulebook)
+        return views.action_detail(session, row, service.office.rulebook, service.office.clock())
 
 
 @router.put("/actions/{action}/end")

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
-from api.gate import COOKIE, ServiceHere, VisitorHere, same_site, token_of
+from api.gate import COOKIE, ServiceHere, VisitorHere, origin_of, same_site, token_of
 from api.problems import ApiError
 from api.schemas import Login, Me, Session
 
@@ -17,7 +17,7 @@ async def log_in(
     browser = "origin" in request.headers or "sec-fetch-site" in request.headers
     if browser and not same_site(request):
         raise ApiError("cross-site")
-    token, until = await service.logins.log_in(login.username, login.password)
+    token, until = await service.logins.log_in(login.username, login.password, origin_of(request))
     set_cookie(response, request, token)
     return Session(token=token, expires_at=until)
 
@@ -25,7 +25,7 @@ async def log_in(
 @router.delete("/sessions/current", status_code=204)
 def log_out(_visitor: VisitorHere, service: ServiceHere, request: Request) -> Response:
     """End this session."""
-    service.identity.logout(token_of(request) or "")
+    service.identity.logout(token_of(request) or "", origin_of(request))
     response = Response(status_code=204)
     response.delete_cookie(COOKIE)
     return response

@@ -103,7 +103,7 @@ def create(
     same_version(resumable)
     given = tus.metadata(metadata)
     row = service.office.reception.begin(
-        visitor.person.id,
+        visitor.actor,
         given.get("filename", b""),
         length,
         tus.sha256_of(given),

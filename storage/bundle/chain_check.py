@@ -8,6 +8,7 @@ that names a head of before, or a second entry of that number: signed, and named
 from collections.abc import Collection, Iterable, Iterator
 
 from storage.bundle.reading import BundleFiles, GivenEntry
+from storage.custody.acting import named_sessions
 from storage.custody.chain import ChainHead, ChainWalk, heads_from_json
 from storage.custody.log_time import running_back
 from storage.custody.origin import SUBJECT as ORIGIN_SUBJECT
@@ -68,13 +69,17 @@ def _export(bundle: BundleFiles, case: str) -> GivenEntry | None:
 
 
 def _named(bundle: BundleFiles, export: GivenEntry) -> dict[str, ChainHead]:
-    """Return the heads that the export names, with those for which its entry had no room."""
+    """Return the heads that the export names, with those for which its entry had no room.
+
+    But not of the session in which it was made: that chain is no part of the case.
+    """
     named = heads_from_json({**export.entry["chains"], **export.entry["heads"]})
     for one in reversed(bundle.entries[:-1]):
         if one.entry["act"] != "bundle.heads" or one.entry["subject"] != export.entry["subject"]:
             break
         named |= heads_from_json(one.entry["heads"])
-    return named
+    sessions = named_sessions(export.details or {})
+    return {subject: head for subject, head in named.items() if subject not in sessions}
 
 
 def _showing(entries: Iterable[GivenEntry]) -> Iterator[str]:

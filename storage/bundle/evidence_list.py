@@ -10,7 +10,7 @@ from html import escape
 from typing import Any
 
 from policies.facts import ActionFacts
-from policies.findings import Basis
+from policies.findings import Basis, found_later
 from policies.stages import ACTION_ZH
 from policies.terms import WAIVER_ZH, WaiverReason
 from policies.wording import day_and_clock, interval_zh, length_zh
@@ -115,12 +115,8 @@ def _later(judged: Judged) -> str:
     """Return what the rules say otherwise by now: beside the verdict, never in its place."""
     if judged.later is None:
         return ""
-    before = {one["rule"]: (one["passed"], one["message_zh"]) for one in judged.verdict["findings"]}
-    rows = "".join(
-        _finding(one)
-        for one in judged.later["verdict"]["findings"]
-        if before.get(one["rule"]) != (one["passed"], one["message_zh"])
-    )
+    found = found_later(judged.verdict, judged.later["verdict"])
+    rows = "".join(_finding(one) for one in found)
     return (
         "<table><thead><tr><th>后来发现</th><th>规则与依据 Rule</th>"
         "<th>导出时的情况,不改变上面的结论 Found later; the verdict above stands</th></tr></thead>"

@@ -18,7 +18,14 @@ from pathlib import Path
 from policies.facts import ActionFacts
 from policies.rulebook import RuleError, load
 from storage import canonical
-from storage.bundle import chain_check, key_check, log_check, state_check, verdict_check
+from storage.bundle import (
+    chain_check,
+    key_check,
+    log_check,
+    session_check,
+    state_check,
+    verdict_check,
+)
 from storage.bundle.bag import MANIFEST, bag_info, digest_of, payload_size, problems
 from storage.bundle.evidence_list import Judged, evidence_list
 from storage.bundle.facts_check import against_log, against_records
@@ -33,9 +40,10 @@ from storage.fingerprint import read_fingerprint
 from storage.record import RECEIPT_DOMAIN, RECORD_DOMAIN, Receipt
 from storage.signing import VerifyKey, signer_of, verify_document
 
-# What hostile bundles make our readers raise; everything else is a defect of ours.
-_SINCE_2 = ("chains", "keys", "rulebook", "pages")  # what bundles of version 1 do not hold
+# What bundles of version 1 do not hold.
+_SINCE_2 = ("chains", "sessions", "keys", "rulebook", "pages")
 _PLAIN = ("checkpoint.message", "checkpoint.ed25519")
+# What hostile bundles make our readers raise; everything else is a defect of ours.
 _WRONG_VALUES = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
 _BAD = (LiuhenError, RuleError, OSError, RecursionError, *_WRONG_VALUES)
 
@@ -123,6 +131,7 @@ class _Bundle:
             _Asked(1, "log", "日志条目属于已签名的根", "entries lead to the signed head", self.log),
             _Asked(1, "origins", "日志更名有据", "the log's origins are its own", self.origins),
             _Asked(2, "chains", "监管链齐全、没有断开", "chains are whole", self.chains),
+            _Asked(2, "sessions", "人员操作在登录会话之内", "acts lie in sessions", self.sessions),
             _Asked(
                 2, "keys", "密钥登记在案、在有效期内", "keys are enrolled and in time", self.keys
             ),
@@ -250,6 +259,9 @@ class _Bundle:
 
     def chains(self) -> Iterator[str]:
         yield from chain_check.chains(self._files)
+
+    def sessions(self) -> Iterator[str]:
+        yield from session_check.sessions(self._files)
 
     def keys(self) -> Iterator[str]:
         yield from key_check.keys(self._files, self._states())

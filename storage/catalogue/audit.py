@@ -1,7 +1,8 @@
 """Does the catalogue still say what the custody log says? Every row, every entry, every head.
 
 Is each entry the one that was signed, and the log as long as what was signed (`audit_log.py`);
-does each readable half open its entry; is each row in the state that was last logged. Everything
+does each readable half open its entry; is each row in the state that was last logged; does each
+act of a person lie in a session of his (`audit_sessions.py`). Everything
 in the database is untrusted, down to values that do not parse: what cannot be read is named, not
 raised. Objects are `storage/fixity.py`'s business. Nothing is changed or repaired here.
 """
@@ -13,7 +14,7 @@ from typing import Any
 from sqlalchemy import exists, inspect, literal, select
 from sqlalchemy.orm import Session
 
-from storage.catalogue import audit_log
+from storage.catalogue import audit_log, audit_sessions
 from storage.catalogue.audited import AUDITED
 from storage.catalogue.columns import Audited
 from storage.catalogue.custody_log import LogReader
@@ -85,6 +86,7 @@ def audit(
         yield from _rows(session)
     else:
         yield from _rows_about(session, part, heads[-1] if heads else None)
+    yield from audit_sessions.acts_in_sessions(session)
 
 
 def _details(session: Session, edited: set[int], part: range | None) -> Iterator[Discrepancy]:
@@ -115,7 +117,7 @@ def _chains(session: Session) -> Iterator[Discrepancy]:
     walk, places = ChainWalk(), dict[str, list[int]]()
     for index, entry, leaf in _parsed(session, None):
         for problem in walk.add(entry, leaf):
-            yield broken_chain(problem, index)
+            yield broken_chain(str(problem), index)
         for subject in entry.get("chains", (entry["subject"],)):
             places.setdefault(subject, []).append(index)
     log = LogReader(session)

@@ -190,7 +190,7 @@ def heads(session: Session, township: str | None) -> frozenset[str]:
 
 def actor_of(person: Person) -> str:
     """Return how the log names a person who acts."""
-    return f"{_PERSON}{person.id}"
+    return person.actor or f"{_PERSON}{person.id}"
 
 
 def person_of(actor: str) -> str | None:

@@ -26,7 +26,7 @@ from storage.catalogue.log_tables import (
 from storage.custody import tree
 from storage.custody.chain import EMPTY, ChainHead
 from storage.custody.checkpoint import untrusted_checkpoint
-from storage.custody.event import Event, parse_leaf
+from storage.custody.event import Event, details_digest, parse_leaf
 from storage.custody.outside_head import LogContinuation
 from storage.custody.proof import Proof
 from storage.errors import CustodyError, LiuhenError, NotFoundError
@@ -163,6 +163,21 @@ class LogReader:
             )
             for leaf, event in self._session.execute(wanted):
                 yield event.index, leaf, event
+
+    def opened(self, indexes: Sequence[int]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+        """Yield some entries as their leaves say them, with details that open them; no others.
+
+        Readable halves are rows that anybody with the database can write; a leaf is held to the
+        signed head.
+        """
+        for _index, leaf, event in self.readable(indexes):
+            try:
+                entry = parse_leaf(leaf.encode())
+                opens = details_digest(event.details, event.salt) == entry["details"]
+            except (LiuhenError, TypeError, ValueError):
+                continue
+            if opens:
+                yield entry, event.details
 
     def texts(self, indexes: Sequence[int]) -> list[str]:
         """Return the exact texts of some entries, in their order. Raises: NotFoundError."""

@@ -23,6 +23,7 @@ class What(StrEnum):
     CONTRADICTED_CHECKPOINT = "contradicted-checkpoint"
     EDITED_TILE = "edited-tile"
     TIME_RUNS_BACK = "time-runs-back"
+    ACT_OUTSIDE_SESSION = "act-outside-session"
     ROLLBACK = "rollback"
     UNENROLLED_KEY = "unenrolled-key"
 

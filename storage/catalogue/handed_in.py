@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from storage.catalogue.keyset import Place, keyed
 from storage.catalogue.station_tables import HandedInRow
 from storage.catalogue.unit_of_work import UnitOfWork
+from storage.custody.acting import PersonActing
 from storage.custody.event import PremisType
 from storage.errors import NotFoundError
 
@@ -57,7 +58,12 @@ def receive(uow: UnitOfWork, name: str) -> HandedInRow:
         uow.record(
             "submission.hand-in",
             PremisType.TRANSFER,
-            actor=f"person:{row.person_id}",
+            actor=PersonActing(
+                f"person:{row.person_id}",
+                row.session,
+                row.address or "unknown",
+                asked_at=row.created_at,
+            ),
             subject=f"submission:{row.id}",
             name=row.file_name,
             size=row.size,

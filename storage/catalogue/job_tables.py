@@ -23,7 +23,8 @@ class JobRow(Base):
 
     `slot` names the occasion of a scheduled job, so that it is asked for once; `attempt` is in the
     name of its engine workflow; `turn` grows with everyone who takes it up, and only the last one
-    may finish it. `owner` is the worker's present life (`WorkerRow.life`).
+    may finish it. `owner` is the worker's present life (`WorkerRow.life`). A person's act that it
+    follows from was done in `session`, from `address`, at `acted_at` (custody/acting.py).
     """
 
     __tablename__ = "job"
@@ -39,6 +40,9 @@ class JobRow(Base):
     state: Mapped[str] = mapped_column(WORD)
     asked_by: Mapped[str] = mapped_column(ACTOR)
     asked_at: Mapped[datetime] = mapped_column(UtcTime)
+    session: Mapped[str | None] = mapped_column(String(32))
+    address: Mapped[str | None] = mapped_column(String(64))
+    acted_at: Mapped[datetime | None] = mapped_column(UtcTime)
     due_at: Mapped[datetime] = mapped_column(UtcTime)
     attempt: Mapped[int]
     failures: Mapped[int]

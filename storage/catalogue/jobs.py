@@ -26,6 +26,7 @@ from storage.catalogue.job_tables import (
 from storage.catalogue.keyset import Place, keyed
 from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import Catalogue, UnitOfWork
+from storage.custody.acting import PersonActing
 from storage.errors import ConflictError, LiuhenError, NotFoundError
 
 TRIES = 8  # failures, deaths of workers among them, until a person is asked
@@ -104,8 +105,9 @@ def ask(
         subject=subject,
         slot=slot,
         state=State.WAITING,
-        asked_by=actor,
+        asked_by=str(actor),
         asked_at=uow.at,
+        **_asking(actor, uow.at),
         due_at=due_at or uow.at,
         attempt=1,
         failures=0,
@@ -495,11 +497,29 @@ def _job(row: JobRow) -> Job:
         kind=row.kind,
         subject=row.subject,
         slot=row.slot,
-        asked_by=row.asked_by,
+        asked_by=_asker(row),
         attempt=row.attempt,
         failures=row.failures,
         turn=row.turn,
     )
+
+
+def _asking(actor: str, at: datetime) -> dict[str, Any]:
+    """Return what the job keeps of the act that it follows from, a job's own job included."""
+    if not isinstance(actor, PersonActing):
+        return {}
+    return {
+        "session": actor.session,
+        "address": actor.address,
+        "acted_at": actor.asked_at or at,
+    }
+
+
+def _asker(row: JobRow) -> str:
+    if not row.asked_by.startswith("person:"):
+        return row.asked_by
+    asked_at = row.acted_at or row.asked_at
+    return PersonActing(row.asked_by, row.session, row.address or "unknown", asked_at=asked_at)
 
 
 def _count(session: Session, statement: Executable) -> int:

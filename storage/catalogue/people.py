@@ -1,17 +1,16 @@
-"""Stations, persons, sources and logins. Password hashes are made above; no plain one comes here.
+"""Stations, persons, sources and accounts. Password hashes are made above; no plain one comes here.
 
-Each change is an entry in the log, with the row's whole state. Logins that are open (`session`)
-are not evidence and not logged.
+Each change is an entry in the log, with the row's whole state. Who is logged in: `sessions.py`.
 """
 
 from collections.abc import Collection
-from datetime import datetime
 
-from sqlalchemy import and_, delete, or_, select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
+from storage.catalogue import sessions
 from storage.catalogue.keyset import Place, keyed
-from storage.catalogue.tables import AccountRow, PersonRow, SessionRow, SourceRow, StationRow
+from storage.catalogue.tables import AccountRow, PersonRow, SourceRow, StationRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.event import PremisType
 from storage.errors import ConflictError, NotFoundError
@@ -203,7 +202,7 @@ def set_password(uow: UnitOfWork, account_id: str, password_hash: str, *, actor:
     """Replace a password hash; every open login of the account ends. Raises: NotFoundError."""
     row = account(uow.session, account_id)
     row.password_hash = password_hash
-    _end_sessions(uow.session, account_id)
+    sessions.end_of_account(uow, account_id, sessions.End.PASSWORD_CHANGED, actor=actor)
     uow.record("account.password", _CHANGE, row, actor=actor, subject=f"account:{row.id}")
     return row
 
@@ -213,7 +212,7 @@ def set_disabled(uow: UnitOfWork, account_id: str, *, disabled: bool, actor: str
     row = account(uow.session, account_id)
     row.disabled = disabled
     if disabled:
-        _end_sessions(uow.session, account_id)
+        sessions.end_of_account(uow, account_id, sessions.End.DISABLED, actor=actor)
     uow.record("account.disabled", _CHANGE, row, actor=actor, subject=f"account:{row.id}")
     return row
 
@@ -234,43 +233,6 @@ def account_by_username(session: Session, username: str) -> AccountRow | None:
 def accounts(session: Session) -> list[AccountRow]:
     """Return every account, by name."""
     return list(session.scalars(select(AccountRow).order_by(AccountRow.username)))
-
-
-def open_session(
-    uow: UnitOfWork, *, token_hash: str, account_id: str, expires_at: datetime
-) -> SessionRow:
-    """Open a login; the token itself never comes here. Raises: ConflictError when disabled."""
-    if account(uow.session, account_id).disabled:
-        raise ConflictError(problem="account is disabled", account=account_id)
-    uow.session.execute(delete(SessionRow).where(SessionRow.expires_at <= uow.at))
-    row = SessionRow(
-        token_hash=token_hash, account_id=account_id, created_at=uow.at, expires_at=expires_at
-    )
-    uow.session.add(row)
-    return row
-
-
-def session_account(session: Session, token_hash: str, at: datetime) -> AccountRow | None:
-    """Return the account whose open login this is, if it has not expired or been disabled."""
-    wanted = (
-        select(AccountRow)
-        .join(SessionRow, SessionRow.account_id == AccountRow.id)
-        .where(
-            SessionRow.token_hash == token_hash,
-            SessionRow.expires_at > at,
-            ~AccountRow.disabled,
-        )
-    )
-    return session.scalar(wanted)
-
-
-def close_session(uow: UnitOfWork, token_hash: str) -> None:
-    """End one login; ending it twice is no error."""
-    uow.session.execute(delete(SessionRow).where(SessionRow.token_hash == token_hash))
-
-
-def _end_sessions(session: Session, account_id: str) -> None:
-    session.execute(delete(SessionRow).where(SessionRow.account_id == account_id))
 
 
 def _free_certificate(session: Session, certificate_no: str | None) -> None:

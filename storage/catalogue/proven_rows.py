@@ -244,7 +244,7 @@ class _Proven:
                 broken = walk.add(parse_leaf(leaf), leaf)
             except UNREADABLE:
                 continue  # named already
-            self.wrong += [broken_chain(one, index) for one in broken]
+            self.wrong += [broken_chain(str(one), index) for one in broken]
         for subject, head in self._log.chain_heads(self.subjects).items():
             if head != walk.head(subject):
                 self.wrong.append(broken_chain(f"{subject}: its chain ends elsewhere", None))

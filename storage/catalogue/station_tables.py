@@ -105,7 +105,8 @@ class UploadRow(UnderWay, Base):
 class HandedInRow(UnderWay, Base):
     """A file that a person hands in; `file_name` is as he calls it, untrusted.
 
-    `modified_ms` is its time of change as his device tells it (milliseconds since 1970). Once
+    `modified_ms` is its time of change as his device tells it (milliseconds since 1970). He began
+    in `session`, from `address` (custody/acting.py). Once
     `received_at` stands, the bytes are whole, are the digest's, and are the station's to take.
     """
 
@@ -116,4 +117,6 @@ class HandedInRow(UnderWay, Base):
     file_name: Mapped[str] = mapped_column(String(255))
     modified_ms: Mapped[int | None] = mapped_column(BigInteger)
     received_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    session: Mapped[str | None] = mapped_column(String(32))
+    address: Mapped[str | None] = mapped_column(String(64))
     owner: Mapped[str] = synonym("person_id")

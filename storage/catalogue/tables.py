@@ -69,7 +69,7 @@ class AccountRow(Audited, Base):
 
 
 class SessionRow(Base):
-    """A login that is open now; no evidence, so not audited."""
+    """A login that is open now; believed where the log says the same (`sessions.py`)."""
 
     __tablename__ = "session"
 

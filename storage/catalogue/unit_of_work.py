@@ -7,7 +7,7 @@ were judged from (`duty_basis.py`). How the two databases are opened, so that wh
 has happened, is `database.py`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -26,11 +26,19 @@ from storage.catalogue.duty_basis import Concern, concerns, raise_versions
 from storage.catalogue.log_tables import LogLeafRow
 from storage.catalogue.table_version import find_version, upgrade_tables
 from storage.custody import log_time
+from storage.custody.acting import PersonActing, named_sessions, session_subject
 from storage.custody.checkpoint import Checkpoint
 from storage.custody.event import SALT_SIZE, SYSTEM, Event, Outcome, PremisType, timestamp
 from storage.custody.log_time import SKEW
 from storage.custody.subjects import CLOCK, INTEGRITY, continued, named
-from storage.errors import ConflictError, CustodyError, LiuhenError, LogClockError, TextError
+from storage.errors import (
+    ConflictError,
+    CustodyError,
+    LiuhenError,
+    LogClockError,
+    SessionEndedError,
+    TextError,
+)
 from storage.recording import new_recording_id
 
 View = Session  # a consistent view of the catalogue, as `Catalogue.read` gives it
@@ -117,29 +125,34 @@ class UnitOfWork:
         self,
         event: Event,
         *rows: Audited,
-        chains: Iterable[str] = (),
+        chains: Collection[str] = (),
         heads: Iterable[str] = (),
     ) -> int:
         """Append an entry and return its index; `rows` are those that the act changed.
 
         The state of each row after the act goes into the event's details, under `rows`. The entry
         continues the chains of its subject, of those that its rows are about, and of `chains`; it
-        names the heads of those that its rows name, and of `heads` (custody/subjects.py).
-        Raises: LogClockError when our clock is behind the last entry's.
+        names the heads of those that its rows name, and of `heads` (custody/subjects.py). What a
+        person does names his session and its head (custody/acting.py).
+        Raises: LogClockError when our clock is behind the last entry's; SessionEndedError (his
+        session ended while he was at it: nothing is done).
         """
         if self._floor is not None and event.at < self._floor:
             raise LogClockError(last=timestamp(self._floor), now=timestamp(event.at))
         self.session.flush()
         details = dict(event.details)
+        if isinstance(event.actor, PersonActing):
+            self._check_session(event.actor, chains)
+            details |= event.actor.to_json()
         if rows:
             details["rows"] = [self._state(row) for row in rows]
         # What a row says, and what a row that is gone said.
         told = [(row.__tablename__, row.snapshot()) for row in rows]
         return self._log.append(
-            replace(event, details=details),
+            replace(event, actor=str(event.actor), details=details),
             self._entropy(SALT_SIZE),
             {*continued(told), *chains},
-            {*named(told), *heads},
+            {*named(told), *heads, *named_sessions(details)},
         )
 
     def record(
@@ -150,7 +163,7 @@ class UnitOfWork:
         actor: str,
         subject: str,
         outcome: Outcome = Outcome.SUCCESS,
-        chains: Iterable[str] = (),
+        chains: Collection[str] = (),
         heads: Iterable[str] = (),
         **details: Any,
     ) -> int:
@@ -178,6 +191,19 @@ class UnitOfWork:
             now=timestamp(self.at),
             reason=reason,
         )
+
+    def _check_session(self, acting: PersonActing, chains: Collection[str]) -> None:
+        """Refuse an act in a session that ended while it was under way. Raises: SessionEndedError.
+
+        The chain of an open session has one entry: the one that opened it.
+        """
+        if acting.session is None or acting.asked_at is not None:
+            return
+        name = session_subject(acting.session)
+        (head,) = self._log.chain_heads([name]).values()
+        expired = acting.until is not None and acting.until <= self.at
+        if expired or not (name in chains or head.count == 1):
+            raise SessionEndedError(session=acting.session)
 
     def finish(self) -> None:
         """Write the entries into the log.

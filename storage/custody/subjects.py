@@ -9,6 +9,8 @@ his own. Writer and verifier both ask here, so an entry that hides from a chain 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
+from storage.custody.acting import named_sessions
+
 RULEBOOK = "rulebook:office"  # the rules by which this office judges, in whatever edition
 CLOCK = "system:clock"  # by which clock the log goes on after one ran ahead
 ALWAYS_CARRIED = frozenset({RULEBOOK, CLOCK})  # every bundle has these chains
@@ -114,14 +116,15 @@ def hidden(
     details: Mapping[str, Any],
     before: Iterable[tuple[str, State]] = (),
 ) -> set[str]:
-    """Return the subjects that an entry's rows are about, and whose chain or head it leaves out.
+    """Return the subjects that an entry's details are about, and whose chain or head it hides.
 
     `before` are the same rows as they were until then: what removes a row, or has it be about
     something else, continues the chains of what the row was about, too.
     """
     rows = states_in(details)
     wrong = (continued(rows) | continued(before)) - set(entry["chains"])
-    return wrong | (named(rows) - {*entry["chains"], *entry["heads"]})
+    beside = named(rows) | named_sessions(details)
+    return wrong | (beside - {*entry["chains"], *entry["heads"]})
 
 
 def states_in(details: Mapping[str, Any]) -> list[tuple[str, State]]:

@@ -23,8 +23,9 @@ from api.jobs.verify import UnreadableError
 from api.problems import ApiError
 from api.reconcile import Workers, start_jobs
 from api.whole_check import orphans, whole_check
-from storage.catalogue import custody_log, jobs, people, recordings
+from storage.catalogue import custody_log, jobs, people, recordings, sessions
 from storage.catalogue.jobs import State, TurnLostError, WorkerBusyError
+from storage.custody.event import PremisType, timestamp
 from storage.errors import ConflictError, FixityError, NotFoundError, StoreUnavailableError
 from storage.recording import new_recording_id
 from storage.vault.objects import RENDITION, key_of
@@ -65,8 +66,13 @@ def kept(desk):
 
 
 def ask(desk, kind, subject="system", **more):
+    actor = more.pop("actor", "system")
     with desk.office.catalogue.write() as uow:
-        return jobs.ask(uow, kind, subject, actor=more.pop("actor", "system"), **more).id
+        job = jobs.ask(uow, kind, subject, actor=actor, **more).id
+        if actor != "system":
+            kind_of_act = PremisType.METADATA_MODIFICATION
+            uow.record("job.ask", kind_of_act, actor=actor, subject=f"job:{job}")
+        return job
 
 
 def row(desk, job):
@@ -472,7 +478,7 @@ def test_the_daily_list_is_what_the_console_shows(desk, runner):
 
 def test_a_later_inspection_stands_beside_the_sealed_record(desk, runner):
     video = kept(desk)[0]
-    actor = f"person:{desk.persons['zhang']}"
+    actor = desk.visitor("zhang").actor
     _, told, after = run(desk, runner, "inspect", f"recording:{video.id}", actor=actor)
     assert (told, after.error) == ("done", None)
     with desk.office.catalogue.read() as session:
@@ -521,7 +527,7 @@ def test_the_house_itself_cannot_have_footage_unwrapped(desk, runner):
 def test_a_recording_too_large_to_unwrap_is_refused_before_any_access(desk, runner):
     video = kept(desk)[0]
     desk.office.settings.unwrap_gb = 1e-6
-    actor = f"person:{desk.persons['zhang']}"
+    actor = desk.visitor("zhang").actor
     _, told, after = run(desk, runner, "inspect", f"recording:{video.id}", actor=actor)
     assert (told, after.error) == ("failed", "too-large")
     assert entries(desk, video.id, "recording.access") == []
@@ -530,7 +536,7 @@ def test_a_recording_too_large_to_unwrap_is_refused_before_any_access(desk, runn
 def test_damaged_footage_is_not_inspected(desk, runner):
     video = kept(desk)[0]
     damage(desk, video.id)
-    actor = f"person:{desk.persons['zhang']}"
+    actor = desk.visitor("zhang").actor
     _, told, after = run(desk, runner, "inspect", f"recording:{video.id}", actor=actor)
     assert (told, after.error) == ("failed", "fixity")
 
@@ -555,7 +561,7 @@ def test_a_poster_is_made_kept_sealed_and_shown_against_an_entry(desk, runner):
 
 def test_a_rendition_nobody_refers_to_is_swept_the_others_stay(desk, runner):
     video = kept(desk)[0]
-    actor = f"person:{desk.persons['zhang']}"
+    actor = desk.visitor("zhang").actor
     run(desk, runner, "rendition", f"recording:{video.id}", actor=actor)
     (made,) = renditions(desk)
     late = new_recording_id(desk.office.clock(), desk.office.entropy(10))
@@ -585,9 +591,34 @@ def test_what_has_no_picture_gives_no_poster(desk, runner):
     (desk.bay("bay-1") / "note.bin").write_bytes(b"\x00\x01 nobody knows")
     desk.sweep()
     (other,) = [one for one in kept(desk) if not one.playable]
-    actor = f"person:{desk.persons['zhang']}"
+    actor = desk.visitor("zhang").actor
     _, told, after = run(desk, runner, "rendition", f"recording:{other.id}", actor=actor)
     assert (told, after.error) == ("failed", "no-picture")
+
+
+def test_a_row_of_a_job_that_no_entry_asked_for_unwraps_nothing(desk, runner):
+    video, zhang = kept(desk)[0], desk.visitor("zhang").actor
+    with desk.office.catalogue.write() as uow:
+        job = jobs.ask(uow, "inspect", f"recording:{video.id}", actor=zhang).id
+    assert runner.run(job, 1, STEP) == "failed"
+    assert row(desk, job).error == "unauthenticated"
+    assert entries(desk, video.id, "recording.access") == []
+
+
+def test_what_a_job_does_later_names_the_session_that_asked_for_it(desk, runner):
+    video, zhang = kept(desk)[0], desk.visitor("zhang").actor
+    job = ask(desk, "inspect", f"recording:{video.id}", actor=zhang)
+    with desk.office.catalogue.write() as uow:
+        sessions.end_of_account(uow, _account(uow.session), sessions.End.DISABLED, actor="system")
+    assert runner.run(job, 1, STEP) == "done"
+    (access,) = entries(desk, video.id, "recording.access")
+    assert access.details["session"] == zhang.session
+    assert access.details["asked_at"] < timestamp(access.at)
+    assert list(whole_check(desk.office)) == []
+
+
+def _account(session):
+    return people.account_by_username(session, "zhang").id
 
 
 # The whole, with the engine

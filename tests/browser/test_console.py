@@ -151,6 +151,7 @@ def test_an_officer_finds_and_plays_a_recording_at_once(page):
     expect(page.locator("[data-clock]")).to_contain_text("2026/11/20")
     page.reload()
     expect(page.locator(".custody")).to_contain_text("调阅")
+    expect(page.locator(".custody")).to_contain_text("127.0.0.1")
 
 
 def test_a_seizure_with_a_gap_is_refused_and_closes_when_the_gap_is_filled(desk, page):

@@ -58,6 +58,7 @@ def test_a_real_clip_is_handed_in_and_found_in_the_list(page, footage):
     custody = page.locator(".custody")
     expect(custody).to_contain_text("递交文件")
     expect(custody).to_contain_text("zhang某")
+    expect(custody).to_contain_text("127.0.0.1")
     video = page.locator("video")
     video.evaluate("video => { video.muted = true; return video.play(); }")
     assert video.evaluate("video => video.videoWidth") > 0

@@ -1,5 +1,6 @@
 """docker-compose.yml: what it must hold, and that it says what the definition says."""
 
+import json
 import re
 import subprocess
 import sys
@@ -96,10 +97,10 @@ def test_no_secret_stands_in_the_file(services: dict[str, Any]) -> None:
             if re.search(r"PASSWORD|SECRET|_KEY|ROOT_USER|TOKEN", variable):
                 assert variable.endswith("_FILE")
                 assert value.startswith("/run/secrets/")
-    # Nor is one asked of whoever starts it: the variables are a port and names.
+    # Nor is one asked of whoever starts it: the variables are a port, a network and names.
     asked = {"LIUHEN_COUNTY", "LIUHEN_TOWNSHIP", "LIUHEN_LOG_ORIGIN"}
     variables = set(re.findall(r"\$\{([A-Z_]+)", text))
-    assert variables == asked | {"LIUHEN_PUBLISH", "LIUHEN_CENTRE_NAMES"}
+    assert variables == asked | {"LIUHEN_PUBLISH", "LIUHEN_FRONT", "LIUHEN_CENTRE_NAMES"}
 
 
 def test_every_service_is_shut_in(services: dict[str, Any]) -> None:
@@ -134,7 +135,12 @@ def test_database_and_store_cannot_be_reached_from_outside(
     compose: dict[str, Any], services: dict[str, Any]
 ) -> None:
     assert compose["networks"]["back"] == {"internal": True}
-    assert compose["networks"]["front"] == {"internal": True}
+    front = compose["networks"]["front"]
+    (config,) = front["ipam"]["config"]
+    assert front["internal"]
+    for name in ("centre-1", "centre-2"):
+        trusted = json.loads(services[name]["environment"]["LIUHEN_TRUSTED_PROXIES"])
+        assert trusted == [config["subnet"]]
     for name in ("db", "objects", "bucket", "migrate", "worker-1", "worker-2"):
         assert services[name]["networks"] == ["back"], name
     assert services["centre-1"]["networks"] == ["front", "back"]

@@ -148,6 +148,17 @@ def test_visitor_cannot_say_by_a_header_that_he_came_without_tls(
         assert "Secure" in cookie
 
 
+def test_visitor_cannot_say_by_a_header_where_he_comes_from(whole: Topology, password: str) -> None:
+    lie = "192.0.2.66"
+    for name in ("X-Forwarded-For", "x-forwarded-for", "X-Real-IP", "Forwarded"):
+        assert log_in(whole, password, **{name: lie if name != "Forwarded" else f"for={lie}"})
+        with psycopg.connect(whole.db._dsn("liuhen")) as connection:
+            newest = "SELECT details FROM custody_event WHERE act = 'session.open' ORDER BY index"
+            (details,) = connection.execute(f"{newest} DESC LIMIT 1").fetchone()
+        told = details if isinstance(details, dict) else json.loads(details)
+        assert told["address"] == "127.0.0.1"
+
+
 def test_session_opened_at_one_centre_is_known_to_the_other(whole: Topology, password: str) -> None:
     _status, _cookie, token = log_in(whole, password)
     for centre in CENTRES:

@@ -312,7 +312,8 @@ class Topology:
             f"port-{name}": str(self._ports[f"{service.name}-{name}"]) for name in service.ports
         }
         folders = {name: str(self.made(name)) for name in (*service.folders, *service.reads)}
-        fixed = {"made": str(self.folder / "made"), "deploy": str(HERE), "tools": str(HERE)}
+        fixed = dict.fromkeys(self.county.networks, "127.0.0.0/8")
+        fixed |= {"made": str(self.folder / "made"), "deploy": str(HERE), "tools": str(HERE)}
         return {**addresses, **folders, **own, **fixed}
 
     def environment(self, service: Service) -> dict[str, str]:

@@ -552,7 +552,7 @@ class DispositionMachine(RuleBasedStateMachine):
         links, one.links = one.links, without
         lost = any(not self.reached(name, hold) for hold in barred)
         one.links = links
-        actor = f"person:{self.archive.persons[by]}"
+        actor = self.archive.actors[by]
         try:
             with self.archive.catalogue.write() as uow:
                 exhibits.reject_exhibit(uow, one.exhibits[action], actor=actor)

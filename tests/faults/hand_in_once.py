@@ -17,6 +17,7 @@ from ingest.settle import Patience
 from storage.catalogue import people
 from storage.digest import Digest
 from storage.recording import RecordingId
+from tests.acting import acting
 from tests.office import settings_for
 
 NAME = "VID_20261120_090000.mp4"
@@ -48,7 +49,13 @@ def person_of(office: Office) -> str:
 def hand_in(office: Office, data: bytes) -> None:
     """Do what a browser does, from wherever the last try came to."""
     person, reception = person_of(office), office.reception
-    row = reception.begin(person, NAME.encode(), len(data), Digest.of(data), 1_763_600_000_000)
+    row = reception.begin(
+        acting(office.catalogue, person),
+        NAME.encode(),
+        len(data),
+        Digest.of(data),
+        1_763_600_000_000,
+    )
     name = RecordingId(UUID(row.id))
     while row.received_at is None:
         office.on_step("begun")

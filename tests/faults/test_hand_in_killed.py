@@ -15,6 +15,7 @@ from api.wiring import Office
 from storage.catalogue.custody_log import LogReader
 from storage.digest import Digest
 from storage.recording import RecordingId
+from tests.acting import acting
 from tests.faults import hand_in_once
 from tests.faults.conftest import OpenDesk, kept
 from tests.office import Desk, settings_for
@@ -134,7 +135,9 @@ def test_bytes_that_rot_in_the_intake_are_never_received(folder: Path) -> None:
         data = (folder / "file").read_bytes()
         person = hand_in_once.person_of(office)
         digest = Digest.of(data)
-        row = office.reception.begin(person, b"a.mp4", len(data), digest, None)
+        row = office.reception.begin(
+            acting(office.catalogue, person), b"a.mp4", len(data), digest, None
+        )
         name = RecordingId(UUID(row.id))
         writer = office.reception.uploads.writer(person, name, 0)
         writer.add(bytearray(data))

@@ -749,6 +749,7 @@ class Told:
             if (entry.leaf["act"], entry.leaf["subject"]) != ("bundle.heads", f"case:{self.case}"):
                 break
             named_by_export |= set(entry.heads)
+        named_by_export -= {f"session:{(self.export.details or {}).get('session')}"}
         other = sorted(named_by_export ^ self.subjects)
         demand(not other, f"the export names other subjects than the case reaches: {other}")
 
@@ -944,6 +945,29 @@ class Told:
             first = min(_instant(record["sealed_at"]), _instant(entry.leaf["at"]))
             for end in self._ends(key):
                 demand(first < end, f"{name}: sealed after its key's end")
+
+    # 11
+    def check_sessions(self) -> None:
+        owners: dict[str, str] = {}
+        stood: dict[str, list[Any]] = {}
+        since: str | None = None
+        for entry in self.entries:
+            leaf, told, where = entry.leaf, entry.details, f"entry {entry.index}"
+            if leaf["v"] != 2 or told is None or not leaf["actor"].startswith("person:"):
+                continue
+            asked = told.get("asked_at")
+            demand(asked is None or asked <= leaf["at"], f"{where}: asked for after it was done")
+            if "session" not in told:
+                before = since is None or (asked is not None and asked < since)
+                demand(before, f"{where}: in no session")
+                continue
+            since, name = since or leaf["at"], told["session"]
+            head = (entry.chains | entry.heads)[f"session:{name}"]
+            demand(head[0] in ((1,) if asked is None else (1, 2)), f"{where}: not an open session")
+            demand(owners.setdefault(name, leaf["actor"]) == leaf["actor"], f"{where}: another's")
+            last = stood.get(name, head)
+            demand(head == last or head[0] > last[0], f"{where}: another opening")
+            stood[name] = head
 
     def _ends(self, key: Key) -> Iterator[Any]:
         for row in self.rows().of("enrolment"):
@@ -1153,6 +1177,7 @@ def main() -> int:
     report.check(2, "rulebooks", told.check_rulebooks)
     report.check(2, "facts", told.check_facts)
     report.check(2, "keys", told.check_keys)
+    report.check(2, "sessions", told.check_sessions)
     return 0 if report.passed else 1
 
 

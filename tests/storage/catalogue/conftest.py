@@ -15,7 +15,7 @@ from storage.recording import MediaKind, new_recording_id
 from storage.signing import SigningKey
 from tests.servers.database import Database
 
-ADMIN = "person:admin"
+ADMIN = "system"
 
 
 class Clock:

@@ -17,7 +17,7 @@ from storage.custody import tree
 from storage.custody.checkpoint import sign_checkpoint, untrusted_checkpoint
 from tests.servers.database import Database
 
-WHO = "person:p1"
+WHO = "system"
 
 
 @pytest.fixture
@@ -221,7 +221,7 @@ def test_an_old_copy_is_a_rollback(found, catalogue, signer, another, backup, fo
 def rewrite(database, index):
     """Edit an entry and everything in the database that hangs on it, keys aside."""
     ((leaf,),) = database.rows('SELECT leaf FROM log_leaf WHERE "index"=?', index)
-    forged = leaf.replace('"actor":"person:admin"', '"actor":"person:other"')
+    forged = leaf.replace('"actor":"system"', '"actor":"station:other"')
     assert forged != leaf
     database.execute(
         'UPDATE log_leaf SET leaf=?, hash=? WHERE "index"=?',
@@ -229,7 +229,7 @@ def rewrite(database, index):
         tree.leaf_hash(forged.encode()),
         index,
     )
-    database.execute("UPDATE custody_event SET actor='person:other' WHERE \"index\"=?", index)
+    database.execute("UPDATE custody_event SET actor='station:other' WHERE \"index\"=?", index)
     leaves = [
         row[0].encode() for row in database.rows('SELECT leaf FROM log_leaf ORDER BY "index"')
     ]

@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from storage.catalogue import people, register
+from storage.catalogue import people, register, sessions
 from storage.catalogue.custody_log import LogReader
-from storage.errors import ConflictError, NotFoundError
+from storage.custody.acting import PersonActing
+from storage.errors import ConflictError, NotFoundError, SessionEndedError
 
 ADMIN = "person:admin"
 
@@ -113,40 +114,94 @@ def test_the_log_holds_no_password_hash(catalogue, account):
 @pytest.fixture
 def login(catalogue, account, now):
     with catalogue.write() as uow:
-        people.open_session(
-            uow, token_hash="t" * 64, account_id=account.id, expires_at=now + timedelta(hours=8)
+        sessions.open_session(
+            uow,
+            token_hash="t" * 64,
+            account_id=account.id,
+            expires_at=now + timedelta(hours=8),
+            address="192.0.2.7",
+            agent="a browser",
         )
     return "t" * 64
 
 
-def who(catalogue, login, at):
+def who(catalogue, login):
     with catalogue.read() as session:
-        found = people.session_account(session, login, at)
-        return found and found.username
+        found = sessions.find(session, login)
+        return found and found[1].username
 
 
-def test_a_login_lasts_until_it_expires_or_ends(catalogue, login, now):
-    assert who(catalogue, login, now) == "zhang"
-    assert who(catalogue, login, now + timedelta(hours=8)) is None
-    assert who(catalogue, "x" * 64, now) is None
+def told_of(catalogue, login):
+    """Return what the chain of a session tells: act, actor, and details but for the session."""
+    with catalogue.read() as session:
+        log = LogReader(session)
+        (indexes,) = log.chain_entries([f"session:{login[:32]}"]).values()
+        events = [log.event(index) for index in indexes]
+        return [(one.act, one.actor, one.details) for one in events]
+
+
+def test_a_login_lasts_until_it_ends_and_the_log_tells_both_once(catalogue, account, login):
+    assert who(catalogue, login) == "zhang"
+    assert who(catalogue, "x" * 64) is None
     for _ in range(2):
         with catalogue.write() as uow:
-            people.close_session(uow, login)
-    assert who(catalogue, login, now) is None
+            sessions.end(uow, login, sessions.End.LOGOUT)
+    assert who(catalogue, login) is None
+    opened, closed = told_of(catalogue, login)
+    assert opened[:2] == ("session.open", f"person:{account.person_id}")
+    assert opened[2]["session"] == login[:32]
+    assert (opened[2]["address"], opened[2]["agent"]) == ("192.0.2.7", "a browser")
+    assert closed == ("session.close", "system", {"ended": login[:32], "why": "logout"})
 
 
-def test_a_new_password_ends_every_open_login(catalogue, account, login, now):
+def test_a_login_that_expired_is_told_once(catalogue, login, clock):
+    clock.now += timedelta(hours=9)
+    for _ in range(2):
+        with catalogue.write() as uow:
+            sessions.end_expired(uow)
+    assert who(catalogue, login) is None
+    assert [told[2].get("why") for told in told_of(catalogue, login)] == [None, "expired"]
+
+
+def test_an_act_in_a_session_that_ended_meanwhile_is_not_done(catalogue, account, login, clock):
+    until = clock.now + timedelta(hours=1)
+    actor = PersonActing(f"person:{account.person_id}", login[:32], "192.0.2.7", until=until)
+
+    def act():
+        with catalogue.write() as uow:
+            people.add_station(uow, id=uow.new_id(), name="s", township="t", actor=actor)
+
+    act()
+    clock.now += timedelta(hours=2)
+    with pytest.raises(SessionEndedError):
+        act()
+    clock.now -= timedelta(hours=2)
+    act()
+    with catalogue.write() as uow:
+        sessions.end(uow, login, sessions.End.LOGOUT, actor=actor)
+    with pytest.raises(SessionEndedError):
+        act()
+    stranger = PersonActing(f"person:{account.person_id}", "f" * 32, "192.0.2.7")
+    with pytest.raises(SessionEndedError), catalogue.write() as uow:
+        people.add_station(uow, id="s9", name="s", township="t", actor=stranger)
+
+
+def test_a_new_password_ends_every_open_login(catalogue, account, login):
     with catalogue.write() as uow:
         people.set_password(uow, account.id, "$argon2id$two", actor=ADMIN)
-    assert who(catalogue, login, now) is None
+    assert who(catalogue, login) is None
+    assert told_of(catalogue, login)[1][2]["why"] == "password-changed"
 
 
 def test_a_disabled_account_is_out_at_once_and_cannot_come_back(catalogue, account, login, now):
     with catalogue.write() as uow:
         people.set_disabled(uow, account.id, disabled=True, actor=ADMIN)
-    assert who(catalogue, login, now) is None
+    assert who(catalogue, login) is None
+    assert told_of(catalogue, login)[1][2]["why"] == "disabled"
     with pytest.raises(ConflictError), catalogue.write() as uow:
-        people.open_session(uow, token_hash="u" * 64, account_id=account.id, expires_at=now)
+        sessions.open_session(
+            uow, token_hash="u" * 64, account_id=account.id, expires_at=now, address="192.0.2.7"
+        )
 
 
 def test_unknown_people_are_not_found(catalogue):
