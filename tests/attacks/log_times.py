@@ -29,6 +29,7 @@ class WrongClock:
         """Move it from the true time by so much."""
         office = self.desk.office
         office.clock = office.catalogue._clock = lambda: self._true() + by
+        self.desk.service.identity._clock = office.clock
 
     @contextmanager
     def writing(self, *, past_the_rule: bool = False):

@@ -142,6 +142,7 @@ def newest_entries_gone(database: Database) -> None:
     ((last,),) = database.rows('SELECT max("index") FROM log_leaf')
     for table in ("log_leaf", "custody_event", "log_chain_entry"):
         database.execute(f'DELETE FROM {table} WHERE "index">?', last - 3)
+    database.execute('DELETE FROM log_node WHERE ("index" + 1) * (1 << level) > ?', last - 2)
 
 
 _closing = partial(edit_before, "closing")
