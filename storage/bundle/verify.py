@@ -33,9 +33,9 @@ from storage.fingerprint import read_fingerprint
 from storage.record import RECEIPT_DOMAIN, RECORD_DOMAIN, Receipt
 from storage.signing import VerifyKey, signer_of, verify_document
 
-# What hostile bundles make our readers raise; everything else is a defect of ours.
 _SINCE_2 = ("chains", "keys", "rulebook", "pages")  # what bundles of version 1 do not hold
 _PLAIN = ("checkpoint.message", "checkpoint.ed25519")
+# What hostile bundles make our readers raise; everything else is a defect of ours.
 _WRONG_VALUES = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
 _BAD = (LiuhenError, RuleError, OSError, RecursionError, *_WRONG_VALUES)
 
