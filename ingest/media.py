@@ -178,7 +178,8 @@ class Plan:
     def command(self, folder: str) -> list[str]:
         """Return ffmpeg's command; it prints `name,start,end` for each closed segment."""
         # Codecs are looked for as long as it takes, frame rates not at all: nothing is kept back.
-        # Sound is kept though ffmpeg 7.1 takes no AAC packet from RTP for one to begin with.
+        # Sound from its first packet: ffmpeg 7.1 marks no AAC packet of RTP as a key frame, and a
+        # copied stream is dropped up to its first one, so all of it would be.
         camera = ffmpeg.input(
             self.url,
             rtsp_transport="tcp",

@@ -199,5 +199,5 @@ def log_to_stderr(office: Office | None = None) -> None:
     for handler in logging.getLogger().handlers:
         handler.addFilter(outages)
     outages.start()
-    for noisy in ("alembic", "watchdog", "asyncio"):
+    for noisy in ("alembic", "asyncio", "fontTools", "watchdog"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -321,7 +321,7 @@ def test_a_file_of_which_only_the_format_was_told_is_cold(tmp_path, looked_at):
     path = tmp_path / "a.bin"
     dropped(path, 48 * MIB + 5)
     if not on_a_disk(path):
-        pytest.skip("not on a disk")
+        pytest.skip("NOT ON A DISK: nobody looked whether its pages are dropped")
     with path.open("rb", buffering=0) as file:
         os.pread(file.fileno(), looked_at, 0)
         assert is_cold(file.fileno())
@@ -331,7 +331,7 @@ def test_a_cold_source_leaves_nothing_in_the_cache(tmp_path):
     path = tmp_path / "a.bin"
     dropped(path, 24 * MIB)
     if not on_a_disk(path):
-        pytest.skip("not on a disk")
+        pytest.skip("NOT ON A DISK: nobody looked whether its pages are dropped")
     for _ in range(2):
         with path.open("rb", buffering=0) as file:
             assert is_cold(file.fileno())
