@@ -97,10 +97,12 @@ def entries(desk, recording, act):
 
 def damage(desk, recording):
     path = desk.office.settings.home / "objects" / recording / "payload"
+    mode = path.stat().st_mode
     path.chmod(0o600)
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
+    path.chmod(mode)  # another mode would be named by itself
 
 
 # The table of states

@@ -14,7 +14,7 @@ from tests.attacks.dishonest_centre import LyingBundle
 from tests.bundles import MadeBundle
 from tests.office import Desk
 
-WHO = "person:admin"
+WHO = "system"  # as `liuhen log accept-clock` writes it
 YEARS = timedelta(days=600)
 
 

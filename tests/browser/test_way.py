@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 
 from policies.access import Role
 from policies.scene_code import authentic, parse
+from tests import clocks
 from tests.browser.test_console import chromium, log_in, served  # noqa: F401 - fixtures
 from tests.office import FIRST, PASSWORD, SEIZED_AT, Desk, dock, segment
 
@@ -28,6 +29,7 @@ def desk(tmp_path_factory):
     desk.sweep()
     # explanations have days: the office's clock stands at the day after the seizure
     desk.office.catalogue._clock = lambda: datetime(2026, 11, 21, 1, 0, tzinfo=UTC)
+    clocks.accept(desk.office.catalogue)
     yield desk
     desk.office.close()
 

@@ -68,6 +68,13 @@ def flips(data: bytes) -> Iterator[tuple[int | str, bytes]]:
     yield "longer", data + b"\x00"
 
 
+def write_over(path: Path, mode: int, data: bytes) -> None:
+    """Write over a locked file, and lock it again: another mode would be named by itself."""
+    path.chmod(0o600)
+    path.write_bytes(data)
+    path.chmod(mode)
+
+
 def read_through(payload: bytes, key: bytes, context: bytes) -> bytes:
     def read_at(offset: int, length: int) -> bytes:
         return payload[offset : offset + length]
@@ -166,14 +173,13 @@ def test_a_flipped_object_is_named_by_the_check_of_everything(
     desk: Desk, row: RecordingRow, folder: Path, part: str
 ) -> None:
     path = folder / part
-    data = path.read_bytes()
-    path.chmod(0o600)
+    data, mode = path.read_bytes(), path.stat().st_mode
     for where in (0, len(data) // 2, len(data) - 1):
-        path.write_bytes(data[:where] + bytes([data[where] ^ 1]) + data[where + 1 :])
+        write_over(path, mode, data[:where] + bytes([data[where] ^ 1]) + data[where + 1 :])
         assert {(w.what, w.subject) for w in whole_check(desk.office)} == {
             ("changed-object", f"{row.id}/{part}")
         }
-    path.write_bytes(data)
+    write_over(path, mode, data)
     assert list(whole_check(desk.office)) == []
 
 
