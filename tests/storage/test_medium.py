@@ -316,6 +316,14 @@ def test_a_file_that_the_cache_holds_is_not_cold(tmp_path):
         assert not is_cold(file.fileno())
 
 
+def test_a_file_of_which_the_cache_holds_half_is_not_cold(tmp_path):
+    path = tmp_path / "a.bin"
+    dropped(path, 48 * MIB)
+    with path.open("rb", buffering=0) as file:
+        os.pread(file.fileno(), 24 * MIB, 24 * MIB)
+        assert not is_cold(file.fileno())
+
+
 @pytest.mark.parametrize("looked_at", [0, 1024])
 def test_a_file_of_which_only_the_format_was_told_is_cold(tmp_path, looked_at):
     path = tmp_path / "a.bin"
