@@ -10,33 +10,26 @@ from fastapi.responses import JSONResponse
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from api.console.pages import console
-from api.gate import RETRY_AFTER_S, Guard, ServiceHere, add_handlers
+from api.http import bays, custody, forecast, proceedings, rules, sessions
+from api.http.case_file import routes as way
+from api.http.cases import routes as cases
+from api.http.dispositions import certificate_routes
+from api.http.dispositions import routes as dispositions
+from api.http.holds import release_routes
+from api.http.holds import routes as holds
+from api.http.jobs import routes as jobs
+from api.http.recordings import routes as recordings
+from api.http.register import routes as register
+from api.http.retention import routes as keeping
+from api.http.schemas import Problem
+from api.http.security import RETRY_AFTER_S, Guard, ServiceHere, add_handlers
+from api.http.stations import administration_routes
+from api.http.stations import routes as stations
+from api.http.uploads import routes as uploads
+from api.http.uploads import submission_routes
+from api.office.service import Service
+from api.office.wiring import software
 from api.problems import problem
-from api.routes import (
-    administration,
-    bays,
-    cases,
-    certificates,
-    custody,
-    dispositions,
-    holds,
-    jobs,
-    keeping,
-    outlook,
-    proceedings,
-    recordings,
-    register,
-    releases,
-    rules,
-    sessions,
-    stations,
-    submissions,
-    uploads,
-    way,
-)
-from api.schemas import Problem
-from api.service import Service
-from api.wiring import software
 from storage.errors import LiuhenError
 
 LOG = logging.getLogger("liuhen.http")
@@ -90,16 +83,16 @@ def create_app(
         proceedings,
         register,
         custody,
-        certificates,
+        certificate_routes,
         rules,
-        administration,
+        administration_routes,
         jobs,
-        outlook,
+        forecast,
         keeping,
         holds,
-        releases,
+        release_routes,
         dispositions,
-        submissions,
+        submission_routes,
     ):
         app.include_router(part.router, prefix="/api/v1")
     app.include_router(_health)

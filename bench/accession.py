@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from api.station_home import StationHome
+from api.station.process import StationHome
 from bench import processors
 from bench.county import Centre, County, county, station_at
 from bench.machine import MIB, cores

@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from api.export import export
-from api.log_check import check_heads, log_in_files, log_of_office
+from api.office.evidence.export import export
+from api.office.evidence.log_check import check_heads, log_in_files, log_of_office
 from bench.result import Result, within
 from ingest.witness import Witness
 from storage.bundle import verify as verifying

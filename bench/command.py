@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from api.wiring import entropy
+from api.office.wiring import entropy
 from bench.machine import MIB, ROOT, child, even_memory, lacking, warm
 from bench.office import office_in
 from bench.result import Result, unmeasured
@@ -32,7 +32,7 @@ _BLOCK = 4 * MIB
 _DROP = Path("/proc/sys/vm/drop_caches")
 _PUT = "put into the folder store"
 _COPY = "cp + sync + openssl dgst"
-_LIUHEN = "from api.cli import main; main()"
+_LIUHEN = "from api.cli.main import main; main()"
 _SECRET = {"RESTIC_PASSWORD": "bench", "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK": "yes"}
 
 

@@ -15,9 +15,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from api import station_home
-from api.settings import Settings
-from api.station_home import StationHome
+from api.office.settings.settings import Settings
+from api.station import process as station_home
+from api.station.process import StationHome
 from ingest.bay import Outcome
 from ingest.settle import Patience
 from tests.servers import ceph, postgres
@@ -117,7 +117,7 @@ class Centre:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Run the process until the block ends."""
-        command = [sys.executable, "-m", "api.cli", "centre"]
+        command = [sys.executable, "-m", "api.cli.main", "centre"]
         environment = self.environment | {"LIUHEN_PORT": str(self.own)}
         with (self.county.folder / f"centre-{self.own}.log").open("wb") as log:
             self.process = subprocess.Popen(
@@ -207,7 +207,7 @@ def station_at(
 def said(environment: dict[str, str], *words: str) -> str:
     """Return what a command of ours prints."""
     done = subprocess.run(
-        [sys.executable, "-m", "api.cli", *words],
+        [sys.executable, "-m", "api.cli.main", *words],
         cwd=_ROOT,
         env=environment,
         capture_output=True,

@@ -17,8 +17,8 @@ from typing import Any, cast
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
-from api import due
-from api.wiring import Office, clock, entropy
+from api.office.reports import duty_list
+from api.office.wiring import Office, clock, entropy
 from bench.result import Result, unmeasured, within
 from policies.duties import EARLIEST, Asking, duties, in_order
 from policies.rulebook import load
@@ -102,15 +102,15 @@ def _timed(office: Office) -> dict[str, float]:
     wanted = _anew(office)
     times["every case judged, as before"] = (time.perf_counter() - took) * 1e3
     took = time.perf_counter()
-    first = due.page(office, at=AT, limit=_PAGE)
-    due.keep(office, first.judged)
+    first = duty_list.page(office, at=AT, limit=_PAGE)
+    duty_list.keep(office, first.judged)
     times["judged and stored for the first time"] = (time.perf_counter() - took) * 1e3
     took = time.perf_counter()
-    listed = list(due.due(office, AT))
+    listed = list(duty_list.due(office, AT))
     times["the whole list, as a calendar has it"] = (time.perf_counter() - took) * 1e3
     if listed != [one for one in wanted if one.done_at is None] or len(listed) < _PAGE:
         raise RuntimeError(len(listed), len(wanted))
-    half = due.place(listed[len(listed) // 2])
+    half = duty_list.place(listed[len(listed) // 2])
     towns = iter(range(10**9))
     with catalogue.read() as session:
         case = cases.cases(session)[0].id
@@ -122,13 +122,13 @@ def _timed(office: Office) -> dict[str, float]:
             )
 
     def page(**only: Any) -> None:
-        due.keep(office, due.page(office, at=AT, limit=_PAGE, **only).judged)
+        duty_list.keep(office, duty_list.page(office, at=AT, limit=_PAGE, **only).judged)
 
     times[FIRST] = _median(page)
     times[NEXT] = _median(lambda: page(after=half))
     times[TOWN] = _median(lambda: page(township=_township(next(towns) % TOWNSHIPS)))
     times[CHANGED] = _median(page, before=changed)
-    times[COUNTED] = _median(lambda: due.count_overdue(office, AT))
+    times[COUNTED] = _median(lambda: duty_list.count_overdue(office, AT))
     return times
 
 

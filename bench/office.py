@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from api.settings import Settings
-from api.wiring import Office, found_or_open
+from api.office.settings.settings import Settings
+from api.office.wiring import Office, found_or_open
 from ingest.bay import Outcome
 from ingest.clear import When
 from ingest.settle import Patience

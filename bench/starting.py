@@ -23,7 +23,7 @@ def measure(folder: Path) -> Iterator[Result]:
 
 def _cpu_seconds(arguments: tuple[str, ...], folder: Path) -> float:
     before = _spent_by_children()
-    command = [sys.executable, "-m", "api.cli", *arguments]
+    command = [sys.executable, "-m", "api.cli.main", *arguments]
     environment = {"LIUHEN_HOME": str(folder / "none"), "PYTHONUTF8": "1"}
     subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
     return _spent_by_children() - before

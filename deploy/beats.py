@@ -6,8 +6,8 @@ usage: beats.py NAME
 import sys
 from datetime import timedelta
 
-from api.settings import Settings
-from api.wiring import Office
+from api.office.settings.settings import Settings
+from api.office.wiring import Office
 from storage.catalogue import jobs
 
 

@@ -5,7 +5,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from api.export import export
+from api.office.evidence.export import export
 from storage.signing import SigningKey
 from tests.office import FIRST, SECOND, Desk, dock, segment
 

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from api import sample_volume
+from api.office.samples import sample_volume
 from ingest.media import Scene, render
 
 _FOLDER = "LIUHEN_TEST_CLIPS"  # workers of one run share it through the environment

@@ -13,15 +13,15 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from api import cli, commands
-from api.commands import terminal
+from api import cli
+from api.cli import main, terminal
 from tests import fresh
 
 # What every founding by a command says, as nobody is asked there.
 FOUNDING = ("--county", "兴隆县", "--township", "兴隆镇", "--origin", "office.test/custody")
 LIUHEN = Path(sys.executable).with_name("liuhen")
-for command in pkgutil.iter_modules(commands.__path__):
-    importlib.import_module(f"{commands.__name__}.{command.name}")
+for command in pkgutil.walk_packages(cli.__path__, f"{cli.__name__}."):
+    importlib.import_module(command.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,4 +97,4 @@ def _main(words: list[str], given: dict[str, str], folder: str, channels: tuple[
     for console in (terminal.OUT, terminal.ERR):
         console.width = int(given["COLUMNS"])
     sys.argv = words
-    cli.main()
+    main.main()

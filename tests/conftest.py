@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher
 
-from api import identity
+from api.office import identity
 from tests import clips, sampling
 from tests import fresh as fresh_processes
 from tests.bundles import MadeBundle, export_seizure

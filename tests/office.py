@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from api import sample_case
-from api.sample_volume import Recorder, Segment, write_segments
-from api.service import Service
-from api.settings import Settings
-from api.wiring import Office, found
+from api.office.samples import sample_case
+from api.office.samples.sample_volume import Recorder, Segment, write_segments
+from api.office.service import Service
+from api.office.settings.settings import Settings
+from api.office.wiring import Office, found
 from ingest import linking
 from ingest.bay import Result
 from ingest.settle import Patience

@@ -26,7 +26,7 @@ def before_chains() -> Iterator[None]:
     """Write entries of version 1, and leave every chain alone."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Event, "leaf", _version_1)
-        patch.setattr("api.wiring.Office.log_rules", lambda _office: None)
+        patch.setattr("api.office.wiring.Office.log_rules", lambda _office: None)
         patch.setattr("storage.catalogue.cases.judged_by", lambda _rulebook: {})
         patch.setattr(PersonActing, "to_json", lambda _actor: {})
         patch.setattr(UnitOfWork, "_check_session", lambda *_args: None)

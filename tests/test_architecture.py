@@ -15,25 +15,25 @@ ROOMS = ("policies", "storage", "ingest", "api")
 ALLOWED = {
     "fastapi": ("api",),
     "starlette": ("api",),
-    "typer": ("api.cli", "api.commands"),
+    "typer": ("api.cli",),
     "rich": ("api",),
     "jinja2": ("api.console",),
     "uvicorn": ("api",),
-    "argon2": ("api.identity",),
-    "pydantic_settings": ("api.settings",),
+    "argon2": ("api.office.identity",),
+    "pydantic_settings": ("api.office.settings.settings",),
     "sqlalchemy": ("storage.catalogue",),
     "alembic": ("storage.catalogue",),
     "psycopg": ("storage.catalogue",),
     "watchdog": ("ingest.watch",),
-    "dbos": ("api.engine",),
+    "dbos": ("api.jobs.engine",),
     "ffmpeg": ("ingest.media",),
     "av": ("ingest.media", "ingest.sandboxed"),
     "chinese_calendar": ("policies.calendar",),
     "zxingcpp": ("ingest.sandboxed", "ingest.scene_code"),
     "minio": ("storage.vault.minio_objects",),
-    "ntplib": ("api.trusted_time",),
-    "fpdf": ("api.paper",),
-    "jwt": ("api.station_door", "ingest.centre_client"),
+    "ntplib": ("api.office.trusted_time",),
+    "fpdf": ("api.office.printed.paper",),
+    "jwt": ("api.office.enrolment", "ingest.centre_client"),
     "urllib3": ("ingest.centre_client", "storage.vault.minio_objects"),
     "yaml": ("policies.rulebook", "ingest.sources"),
 }
@@ -108,7 +108,7 @@ def test_only_settings_reads_the_environment() -> None:
         and node.attr in {"environ", "getenv"}
         and isinstance(node.value, ast.Name)
         and node.value.id == "os"
-        and name != "api.settings"
+        and name != "api.office.settings.settings"
     ]
     assert readers == []
 
@@ -123,7 +123,7 @@ def test_only_wiring_knows_the_clock_and_randomness() -> None:
         and node.attr in calls
         and isinstance(node.value, ast.Name)
         and node.value.id in {"datetime", "date", "os", "secrets"}
-        and name != "api.wiring"
+        and name != "api.office.wiring"
     ]
     assert holders == []
 

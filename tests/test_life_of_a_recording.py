@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from api.export import export
+from api.office.evidence.export import export
 from storage.bundle.verify import verify
 from storage.catalogue import recordings
 from storage.catalogue.audit import audit

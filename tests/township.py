@@ -5,10 +5,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from api import station_door, station_home
 from api.app import create_app
-from api.settings import Settings
-from api.station_home import StationHome
+from api.office import enrolment
+from api.office.settings.settings import Settings
+from api.station import process
+from api.station.process import StationHome
 from ingest.bay import Outcome, Result
 from ingest.settle import Patience
 from storage.catalogue import recordings
@@ -46,7 +47,7 @@ class County:
 
     def code(self, station: str) -> str:
         return str(
-            station_door.offer(
+            enrolment.offer(
                 self.desk.office, station, name=station, township="青龙镇", actor="system"
             )
         )
@@ -89,7 +90,7 @@ class Township:
         return Settings(**values | self.more)  # type: ignore[arg-type]
 
     def enrol(self, county: County, url: str | None = None, code: str | None = None) -> None:
-        station_home.enrol(
+        process.enrol(
             self.settings,
             url or county.url,
             code or county.code(self.name),

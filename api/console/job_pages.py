@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import HTMLResponse
 
-from api import job_views
 from api.console.rendering import render
-from api.gate import ServiceHere, VisitorHere
-from api.job_views import JobOut
+from api.http.jobs import presenters as job_views
+from api.http.jobs.presenters import JobOut
+from api.http.security import ServiceHere, VisitorHere
 from api.jobs.registry import KINDS
 from api.problems import JOB_STATES
 from policies.access import Act

@@ -15,10 +15,18 @@ from fastapi import APIRouter, BackgroundTasks, FastAPI, Form, Query, Request, R
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
-from api import explained, keeping_views, views, way_views
-from api.console import job_pages, keeping_pages, outlook_page, station_pages
+from api.console import forecast_page, job_pages, retention_pages, station_pages
 from api.console.rendering import HERE, KINDS, render
-from api.gate import (
+from api.http import presenters as views
+from api.http.case_file import findings
+from api.http.case_file import presenters as way_views
+from api.http.cases.routes import bundle as export_bundle
+from api.http.cases.routes import find as listed_cases
+from api.http.paging import PAGE, Cursor, page_of, read_cursor
+from api.http.proceedings import duties as listed_duties
+from api.http.retention import presenters as keeping_views
+from api.http.schemas import NewBundle
+from api.http.security import (
     COOKIE,
     ServiceHere,
     VisitorHere,
@@ -27,15 +35,10 @@ from api.gate import (
     same_site,
     token_of,
 )
-from api.identity import Visitor
-from api.key_list import shown_keys
-from api.paging import PAGE, Cursor, page_of, read_cursor
+from api.http.sessions import set_cookie
+from api.office.evidence.key_list import shown_keys
+from api.office.identity import Visitor
 from api.problems import ApiError, words
-from api.routes.cases import bundle as export_bundle
-from api.routes.cases import find as listed_cases
-from api.routes.proceedings import duties as listed_duties
-from api.routes.sessions import set_cookie
-from api.schemas import NewBundle
 from policies.access import Act, Role
 from policies.wording import COUNTY_TIME, national_rules_only
 from storage.catalogue import (
@@ -64,8 +67,8 @@ def console(app: FastAPI) -> None:
     app.include_router(router)
     app.include_router(station_pages.router)
     app.include_router(job_pages.router)
-    app.include_router(outlook_page.router)
-    app.include_router(keeping_pages.router)
+    app.include_router(forecast_page.router)
+    app.include_router(retention_pages.router)
     app.state.error_page = error_page
 
 
@@ -169,7 +172,7 @@ def recording_page(
 ) -> Response:
     """Show one recording: player, facts, questions, why it is kept, chain of custody."""
     row = service.recording(visitor, recording, Act.LIST_RECORDINGS)
-    kept = keeping_pages.kept(service, visitor, row)
+    kept = retention_pages.kept(service, visitor, row)
     with service.office.catalogue.read() as session:
         links = []
         for link in cases.exhibits_of(session, row.id):
@@ -236,8 +239,8 @@ def case_page(
             officers=_officers(session, visitor),
             everybody=_everybody(session, row.township),
             way=way_views.the_way(session, row, service.office.rulebook, now),
-            holds=keeping_pages.held(session, visitor, row, [action.id for action in found]),
-            explanation=explained.explanation(session, row, service.office.rulebook, now),
+            holds=retention_pages.held(session, visitor, row, [action.id for action in found]),
+            explanation=findings.explanation(session, row, service.office.rulebook, now),
             custody=views.entries(session, subjects, entries, PAGE),
         )
 
@@ -273,7 +276,7 @@ def action_page(action: UUID, service: ServiceHere, visitor: VisitorHere) -> Res
             case=views.case(case),
             moments=[way_views.moment(one) for one in way.moments(session, row.id)],
             marks=_marks(session, row),
-            holds=keeping_pages.held(session, visitor, case, [row.id]),
+            holds=retention_pages.held(session, visitor, case, [row.id]),
             nearby=[
                 views.recording(session, recordings.by_id(session, item.recording))
                 for item in nearby

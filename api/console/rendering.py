@@ -8,7 +8,7 @@ from typing import Any
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from api.identity import Visitor
+from api.office.identity import Visitor
 from ingest.inspect import WORDS as SEEN
 from policies.access import Act, Role, decide
 from policies.duties import STATE_ZH

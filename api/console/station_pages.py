@@ -4,8 +4,8 @@ from fastapi import APIRouter, Response
 from fastapi.responses import HTMLResponse
 
 from api.console.rendering import render
-from api.gate import ServiceHere, VisitorHere
-from api.routes.administration import stations as listed_stations
+from api.http.security import ServiceHere, VisitorHere
+from api.http.stations.administration_routes import stations as listed_stations
 from storage.catalogue import people
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)

@@ -11,7 +11,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-from api.wiring import Office
+from api.office.wiring import Office
 from storage.catalogue.jobs import Job
 from storage.catalogue.unit_of_work import UnitOfWork
 

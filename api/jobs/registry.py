@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from api.jobs import (
+from api.jobs.kind import Kind, Queue
+from api.jobs.kinds import (
     audit,
+    daily_digest,
     destroy,
-    due,
     hold,
     inspect,
     lock,
@@ -16,7 +17,6 @@ from api.jobs import (
     sweep,
     verify,
 )
-from api.jobs.kind import Kind, Queue
 from policies.wording import COUNTY_TIME
 
 KINDS: dict[str, Kind] = {
@@ -27,7 +27,7 @@ KINDS: dict[str, Kind] = {
         scrub,
         sweep,
         publish,
-        due,
+        daily_digest,
         lock,
         hold,
         inspect,

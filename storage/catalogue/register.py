@@ -1,7 +1,7 @@
 """The officer register: who is certified on which day, who had which source, who was trained.
 
 Source of the duties: 兴隆县指导意见 第二至五条. Each change is an entry in the log, upon the
-person. Reading files from outside is `api/commands/officers.py`'s business.
+person. Reading files from outside is `api/cli/register/officers.py`'s business.
 """
 
 from collections.abc import Sequence

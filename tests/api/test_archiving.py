@@ -7,12 +7,13 @@ from uuid import UUID
 import pytest
 from typer.testing import CliRunner
 
-from api import archiving
-from api.cli import app
-from api.jobs import asking, rendition
-from api.jobs.running import Runner
-from api.whole_check import orphans, whole_check
-from api.wiring import Office, attach_archive
+from api.cli.main import app
+from api.jobs import request
+from api.jobs.attempt import Runner
+from api.jobs.kinds import rendition
+from api.office.evidence import tiering
+from api.office.evidence.integrity_check import orphans, whole_check
+from api.office.wiring import Office, attach_archive
 from storage.catalogue import custody_log, jobs, recordings
 from storage.custody.event import PremisType
 from storage.errors import ArchiveAwayError, DestroyedError, FixityError, RetentionError
@@ -48,7 +49,7 @@ def rows(desk):
 
 
 def archive_all(desk, **more):
-    return list(archiving.archive(desk.office, desk.office.clock(), 100, actor="system", **more))
+    return list(tiering.archive(desk.office, desk.office.clock(), 100, actor="system", **more))
 
 
 def reopened(desk):
@@ -61,7 +62,7 @@ def pictured(desk, row):
     runner = Runner(desk.office)
     with desk.office.catalogue.write() as uow:
         runner.life = jobs.register(uow, f"worker-{uow.new_id()}", over=None)
-    job = asking.ask_as(desk.service, desk.visitor("zhang"), "rendition", row.id).id
+    job = request.ask_as(desk.service, desk.visitor("zhang"), "rendition", row.id).id
     assert runner.run(job, 1, lambda _name, function: function()) == "done"
     with desk.office.catalogue.read() as session:
         made = jobs.newest_rendition(session, row.id, rendition.POSTER)
@@ -141,7 +142,7 @@ def test_a_copy_made_while_its_recording_was_destroyed_is_taken_away(tmp_path, m
         return digest
 
     monkeypatch.setattr(tiered_objects, "_copied", destroyed_meanwhile)
-    recall = partial(archiving.recall, office, UUID(recording), actor="system")
+    recall = partial(tiering.recall, office, UUID(recording), actor="system")
     do = recall if act == "recall" else partial(archive_all, desk)
     with pytest.raises(DestroyedError):
         do()
@@ -154,7 +155,7 @@ def test_a_copy_made_while_its_recording_was_destroyed_is_taken_away(tmp_path, m
 def test_what_is_recalled_lies_in_the_first_store_again(desk):
     archive_all(desk)
     row = rows(desk)[0]
-    archiving.recall(desk.office, row.id, actor="system")
+    tiering.recall(desk.office, row.id, actor="system")
     assert payload(desk, row).exists()
     assert rows(desk)[0].archived_at is None
     assert list(whole_check(desk.office)) == []
@@ -172,7 +173,7 @@ def test_a_picture_goes_where_its_payload_goes_and_comes_back_with_it(desk):
     assert (list(whole_check(desk.office)), orphans(desk.office)) == ([], [])
     later = pictured(desk, row)
     assert not objects.archived(later)
-    archiving.recall(desk.office, row.id, actor="system")
+    tiering.recall(desk.office, row.id, actor="system")
     assert not objects.archived(key)
     assert picture(desk, row) == shown
     archive_all(desk)
@@ -195,7 +196,7 @@ def test_no_evidence_waits_for_a_picture_that_is_lost_or_damaged(desk, how):
     assert archived_with(desk, row) == [[]]
     with pytest.raises(FixityError):
         picture(desk, row)
-    archiving.recall(desk.office, row.id, actor="system")
+    tiering.recall(desk.office, row.id, actor="system")
     pictured(desk, row)
     assert picture(desk, row)
 

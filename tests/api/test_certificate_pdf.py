@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from api.certificate_pdf import render
-from api.paper import FontMissingError
+from api.office.printed.certificate_pdf import render
+from api.office.printed.paper import FontMissingError
+from api.office.settings.settings import Settings
 from api.problems import words
-from api.settings import Settings
 from policies.wording import day_and_clock
 from storage.destruction import CERTIFICATE_DOMAIN
 from storage.errors import SignatureError

@@ -20,7 +20,7 @@ def founded(home):
 @pytest.fixture(scope="module")
 def volume(tmp_path_factory):
     """A folder as a recorder leaves it."""
-    from api.sample_volume import write_segments
+    from api.office.samples.sample_volume import write_segments
 
     folder = tmp_path_factory.mktemp("volume")
     write_segments(folder, FIRST, [segment(0, 1), segment(1, 1)])

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from api.evaluating import evaluation
+from api.office.reports.annual_evaluation import evaluation
 from policies.stages import ActionKind
 from policies.terms import ProceedingKind
 from storage.catalogue import cases, proceedings

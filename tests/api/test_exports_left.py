@@ -7,8 +7,8 @@ from multiprocessing import Pipe
 
 import pytest
 
-from api.export import export
-from api.export_work import export_folder, remove_left_exports
+from api.office.evidence.export import export
+from api.office.evidence.export_workspace import export_folder, remove_left_exports
 from storage.bundle import write as writing
 from tests import fresh
 from tests.office import Desk

@@ -16,8 +16,8 @@ from sqlalchemy import text
 from typer.main import get_group
 from typer.testing import CliRunner
 
-from api import cli
-from api.commands.help import columns_of, wrap_text
+from api.cli import main
+from api.cli.help import columns_of, wrap_text
 from tests.command import FOUNDING
 from tests.office import Desk
 
@@ -43,19 +43,19 @@ def commands(group, ctx, path=()):
     for name in group.list_commands(ctx):
         command = group.get_command(ctx, name)
         if not path:
-            command = cli._imported(name)
+            command = main._imported(name)
         yield (*path, name), command
         if hasattr(command, "list_commands"):
             yield from commands(command, ctx, (*path, name))
 
 
-WHOLE = get_group(cli.app)
+WHOLE = get_group(main.app)
 ALL = dict(commands(WHOLE, WHOLE.make_context("liuhen", [], resilient_parsing=True)))
 
 
 @pytest.mark.parametrize("words", [(), *ALL], ids=" ".join)
 def test_help_is_whole_in_both_languages_at_80_columns(words):
-    shown = CliRunner().invoke(cli.app, [*words, "--help"], env={"COLUMNS": "80"}, color=False)
+    shown = CliRunner().invoke(main.app, [*words, "--help"], env={"COLUMNS": "80"}, color=False)
     assert shown.exit_code == 0, shown.output
     assert all(columns_of(line) <= 80 for line in shown.output.splitlines()), shown.output
     flat = "".join(shown.output.split())
@@ -63,7 +63,7 @@ def test_help_is_whole_in_both_languages_at_80_columns(words):
     texts = (command.help or "").split("\n\n")
     texts += [one.help for one in command.params if one.name != "help"]
     if not words:
-        texts += [one[-1] for one in (*cli.COMMANDS.values(), *cli.GROUPS.values())]
+        texts += [one[-1] for one in (*main.COMMANDS.values(), *main.GROUPS.values())]
     for told in texts:
         assert told, words
         assert "".join(told.split()) in flat, told
@@ -81,11 +81,11 @@ def test_long_text_is_wrapped_between_words_and_characters():
 
 
 def test_table_of_commands_agrees_with_their_modules():
-    for name, (module, told) in cli.COMMANDS.items():
-        function = getattr(importlib.import_module(f"api.commands.{module}"), name)
+    for name, (module, told) in main.COMMANDS.items():
+        function = getattr(importlib.import_module(f"api.cli.{module}"), name)
         assert told == " ".join(inspect.getdoc(function).split("\n\n")[0].split()), name
-    for module, app, _told in cli.GROUPS.values():
-        assert getattr(importlib.import_module(f"api.commands.{module}"), app)
+    for module, app, _told in main.GROUPS.values():
+        assert getattr(importlib.import_module(f"api.cli.{module}"), app)
 
 
 def test_every_command_that_answers_can_answer_in_json():
@@ -102,7 +102,7 @@ def imported_by(*arguments):
     """Return the modules that a command imports, in a process of its own."""
     program = (
         "import sys; sys.argv = ['liuhen', *sys.argv[1:]]\n"
-        "from api.cli import main\n"
+        "from api.cli.main import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
         "print(); print(*sys.modules)"
@@ -119,8 +119,10 @@ HEAVY |= {"uvicorn", "rich", "fpdf", "urllib3"}
 
 def test_help_imports_no_command():
     loaded = imported_by("--help")
-    assert not loaded & (HEAVY | {"pydantic", "yaml", "api.settings", "api.problems"})
-    assert {one for one in loaded if one.startswith("api.commands.")} == {"api.commands.help"}
+    assert not loaded & (
+        HEAVY | {"pydantic", "yaml", "api.office.settings.settings", "api.problems"}
+    )
+    assert {one for one in loaded if one.startswith("api.cli.")} == {"api.cli.main", "api.cli.help"}
 
 
 def test_rules_are_checked_without_database_store_or_server():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from api.wiring import Office, found, found_or_open
+from api.office.wiring import Office, found, found_or_open
 from storage.errors import (
     FoundingUnfinishedError,
     NoOfficeError,

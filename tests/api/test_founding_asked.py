@@ -7,10 +7,10 @@ import subprocess
 
 import pytest
 
-from api.office_record import RECORD
+from api.office.settings.office_record import RECORD
+from api.office.settings.settings import Settings
+from api.office.wiring import Office, found
 from api.problems import ApiError
-from api.settings import Settings
-from api.wiring import Office, found
 from storage.custody.origin import SHARED_ORIGIN, is_new_origin, propose_origin
 from storage.errors import FoundingUnaskedError, KeyRingError
 from storage.vault import keys as key_files

@@ -6,7 +6,7 @@ import sys
 _KEPT = """
 import json
 from argon2 import extract_parameters
-from api.identity import HASHER
+from api.office.identity import HASHER
 kept = extract_parameters(HASHER.hash("long enough for a test"))
 print(json.dumps([kept.type.name, kept.time_cost, kept.memory_cost, kept.parallelism]))
 """

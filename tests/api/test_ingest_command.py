@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from api.wiring import Office
+from api.office.wiring import Office
 from tests.command import FOUNDING, LIUHEN, environment, run, run_program
 from tests.office import Desk, settings_for
 

@@ -8,10 +8,10 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 
 from api.app import create_app
-from api.jobs import asking, registry
-from api.jobs.running import Runner
+from api.jobs import registry, request
+from api.jobs.attempt import Runner
+from api.office.evidence.integrity_check import whole_check
 from api.problems import TABLE, job_error_zh, job_next_zh
-from api.whole_check import whole_check
 from storage.catalogue import custody_log, jobs, recordings
 from storage.catalogue.jobs import State
 from storage.catalogue.log_tables import CustodyEventRow
@@ -213,7 +213,7 @@ def test_what_is_done_is_asked_for_anew(guan, runner):
 def test_two_officers_wishes_are_two_jobs(desk, video):
     """In whose name footage is unwrapped is never shared."""
     first, second = (
-        asking.ask_as(desk.service, desk.visitor(name), "inspect", video)
+        request.ask_as(desk.service, desk.visitor(name), "inspect", video)
         for name in ("zhang", "li")
     )
     assert first.id != second.id
@@ -262,7 +262,7 @@ def test_a_failed_job_is_told_in_chinese_tried_again_and_the_log_says_who(desk, 
 
 def test_another_try_by_the_house_itself_is_an_entry_too(desk, runner):
     job = failed(desk, runner)
-    asking.retry(desk.office, job)
+    request.retry(desk.office, job)
     (entry,) = [one for one in entries(desk, "job.retry") if one.subject == f"job:{job}"]
     assert entry.actor == "system"
 

@@ -14,15 +14,16 @@ from uuid import UUID
 import pytest
 from typer.testing import CliRunner
 
-from api.cli import app
-from api.due import due
-from api.engine import database
-from api.jobs import asking, registry, rendition
-from api.jobs.running import Runner
-from api.jobs.verify import UnreadableError
+from api.cli.main import app
+from api.jobs import registry, request
+from api.jobs.attempt import Runner
+from api.jobs.engine import database
+from api.jobs.kinds import rendition
+from api.jobs.kinds.verify import UnreadableError
+from api.jobs.worker import Workers, start_jobs
+from api.office.evidence.integrity_check import orphans, whole_check
+from api.office.reports.duty_list import due
 from api.problems import ApiError
-from api.reconcile import Workers, start_jobs
-from api.whole_check import orphans, whole_check
 from storage.catalogue import custody_log, jobs, people, recordings, sessions
 from storage.catalogue.jobs import State, TurnLostError, WorkerBusyError
 from storage.custody.event import PremisType, timestamp
@@ -498,7 +499,7 @@ def test_who_may_not_play_may_not_have_it_unwrapped(desk, runner, who):
     video = kept(desk)[0]
     visitor = desk.visitor(who)
     with pytest.raises(ApiError) as refused:
-        asking.ask_as(desk.service, visitor, "inspect", video.id)
+        request.ask_as(desk.service, visitor, "inspect", video.id)
     assert refused.value.code == "forbidden"
     # Nor does a row that came about otherwise help.
     _, told, after = run(desk, runner, "inspect", f"recording:{video.id}", actor=visitor.actor)
@@ -509,7 +510,7 @@ def test_who_may_not_play_may_not_have_it_unwrapped(desk, runner, who):
 
 def test_a_right_that_was_lost_since_counts(desk, runner):
     video = kept(desk)[0]
-    job = asking.ask_as(desk.service, desk.visitor("zhang"), "inspect", video.id).id
+    job = request.ask_as(desk.service, desk.visitor("zhang"), "inspect", video.id).id
     with desk.office.catalogue.write() as uow:
         account = people.account_by_username(uow.session, "zhang")
         people.set_disabled(uow, account.id, disabled=True, actor="system")
@@ -521,7 +522,7 @@ def test_a_right_that_was_lost_since_counts(desk, runner):
 def test_the_house_itself_cannot_have_footage_unwrapped(desk, runner):
     video = kept(desk)[0]
     with pytest.raises(ApiError):
-        asking.ask(desk.office, "inspect", video.id)
+        request.ask(desk.office, "inspect", video.id)
     _, told, after = run(desk, runner, "inspect", f"recording:{video.id}")
     assert (told, after.error) == ("failed", "unauthenticated")
 
@@ -672,7 +673,7 @@ def test_unwrapping_is_asked_for_in_a_persons_name_by_command(desk, monkeypatch)
 )
 def test_what_cannot_be_asked_for_is_refused(desk, kind, recording, error):
     with pytest.raises(error):
-        asking.ask(desk.office, kind, recording)
+        request.ask(desk.office, kind, recording)
 
 
 def test_a_worker_ends_in_peace_and_a_second_is_refused_in_chinese(desk, tmp_path):
@@ -684,7 +685,7 @@ def test_a_worker_ends_in_peace_and_a_second_is_refused_in_chinese(desk, tmp_pat
         "LIUHEN_WORKER_SILENT_S": "2",
         "LIUHEN_IMMUTABLE": "false",
     }
-    command = [sys.executable, "-m", "api.cli", "worker", "--name", "worker-1"]
+    command = [sys.executable, "-m", "api.cli.main", "worker", "--name", "worker-1"]
     log = tmp_path / "worker.log"
     with log.open("w") as out:
         first = subprocess.Popen(command, env=environment, stdout=out, stderr=out)

@@ -11,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
-from api.jobs.running import Runner
+from api.jobs.attempt import Runner
 from policies.access import Role
 from storage.catalogue import case_facts, custody_log, exhibits, jobs, recordings
 from storage.custody.event import PremisType

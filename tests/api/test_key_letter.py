@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from api.key_letter import FILE, keep_letter
-from api.key_list import log_vkey, shown_keys
+from api.office.evidence.key_list import log_vkey, shown_keys
+from api.office.printed.key_letter import FILE, keep_letter
 from storage.custody.note import NoteKey
 from tests.api.test_station_keys import enrolled
 from tests.command import FOUNDING, run

@@ -6,10 +6,10 @@ import shutil
 
 import pytest
 
-from api.log_origin import rename_origin
+from api.office.evidence.log_origin import rename_origin
+from api.office.service import Service
+from api.office.wiring import Office
 from api.problems import ApiError
-from api.service import Service
-from api.wiring import Office
 from storage.bundle.verify import verify
 from storage.catalogue.custody_log import LogReader
 from storage.catalogue.publish import publish
@@ -50,7 +50,7 @@ def reopened(desk):
 
 
 def exported(desk, case, folder):
-    from api.export import export
+    from api.office.evidence.export import export
 
     export(desk.service, desk.visitor("shen"), case, folder)
     return folder
@@ -260,7 +260,7 @@ def test_an_enrolled_station_follows_the_log_to_its_new_origin(tmp_path):
 
 
 def dock_at(township, home):
-    from api.sample_volume import write_segments
+    from api.office.samples.sample_volume import write_segments
 
     (bay,) = home.bays()[:1]
     write_segments(bay.root, FIRST, [segment(0, 2)])

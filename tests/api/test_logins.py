@@ -7,10 +7,10 @@ from itertools import islice
 import pytest
 from fastapi.testclient import TestClient
 
-from api import identity, logins
 from api.app import create_app
-from api.identity import HASHES_AT_ONCE
-from api.logins import Logins
+from api.office import identity, login_limit
+from api.office.identity import HASHES_AT_ONCE
+from api.office.login_limit import Logins
 from tests.office import PASSWORD, Desk
 
 
@@ -85,7 +85,7 @@ def test_many_logins_at_once_are_checked_few_at_a_time_and_hold_up_nobody_else(c
     assert all(one.result().status_code == 429 for one in refused)
     busy = next(answer for answer in answers if answer.status_code == 429)
     assert busy.json()["code"] == "logins-busy"
-    assert busy.headers["Retry-After"] == str(logins.COME_AGAIN_S)
+    assert busy.headers["Retry-After"] == str(login_limit.COME_AGAIN_S)
     assert "没有核对密码" in busy.json()["detail"]
     assert log_in(client, "zhang").status_code == 201  # who comes again is let in
 

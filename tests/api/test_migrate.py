@@ -4,11 +4,11 @@ import sqlite3
 
 import pytest
 
-from api import migrate as module
-from api.migrate import migrate
-from api.settings import Settings
-from api.whole_check import orphans, whole_check
-from api.wiring import MovedError, Office, with_record
+from api.office.evidence import migration as module
+from api.office.evidence.integrity_check import orphans, whole_check
+from api.office.evidence.migration import migrate
+from api.office.settings.settings import Settings
+from api.office.wiring import MovedError, Office, with_record
 from storage.catalogue import recordings
 from storage.catalogue.custody_log import LogReader
 from storage.errors import ConflictError, NoOfficeError

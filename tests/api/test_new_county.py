@@ -5,7 +5,7 @@ import json
 import pytest
 
 from api.app import create_app
-from api.explained import explanation
+from api.http.case_file.findings import explanation
 from storage.catalogue import cases
 from tests.command import run
 from tests.office import FIRST, SECOND, Desk, dock, segment
@@ -33,7 +33,7 @@ def test_an_office_of_a_county_without_an_edition_judges_a_case_by_national_rule
     assert {one.version for one in refused.findings} == {"国家法律及参照规定"}
     assert {one.rule for one in refused.findings if one.blocks} >= {"qz-24-inventory"}
     actor = f"person:{desk.persons['zhang']}"
-    from api import sample_case
+    from api.office.samples import sample_case
 
     with desk.office.catalogue.write() as uow:
         sample_case.mark_moments(uow, action, actor=actor)

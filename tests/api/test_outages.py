@@ -8,8 +8,8 @@ import psycopg
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from api.outages import REMIND_S, SETTLED_S, Outages
-from api.worker import BayNews
+from api.cli.outage_log import REMIND_S, SETTLED_S, Outages
+from api.station.threads import BayNews
 from ingest.bay import Bay, Outcome, Result
 from storage.errors import (
     CatalogueUnavailableError,
@@ -178,7 +178,7 @@ def test_database_that_goes_again_is_told_again(desk: Desk) -> None:
 
 def test_engine_that_waits_for_its_database_says_so_as_the_same_trouble(desk: Desk) -> None:
     """It retries for ever within one call, and tells of it in a warning alone."""
-    from api.engine import _lets_pass
+    from api.jobs.engine import _lets_pass
 
     engine = logging.getLogger("liuhen.test.engine")
     engine.addFilter(_lets_pass)

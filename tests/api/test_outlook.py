@@ -2,8 +2,8 @@
 
 import pytest
 
-from api.console.outlook_page import plot
-from api.outlook import look
+from api.console.forecast_page import plot
+from api.office.reports.forecast import look
 from policies.capacity import WEEKS
 
 

@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
-from api.paging import read_cursor, write_cursor
+from api.http.paging import read_cursor, write_cursor
 from api.problems import ApiError
 from policies.holds import of_person
 from policies.stages import Stage

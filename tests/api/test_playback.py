@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from api.playback import wanted
+from api.http.recordings.playback import wanted
 from api.problems import ApiError
 from storage.catalogue.custody_log import LogReader
 
@@ -133,7 +133,7 @@ def test_a_tampered_payload_is_never_a_success(desk, clients, videos):
 def test_a_hostile_name_stays_inside_its_header():
     from types import SimpleNamespace
 
-    from api.playback import _disposition
+    from api.http.recordings.playback import _disposition
 
     row = SimpleNamespace(
         name='a"\r\nX: y/../\u202e.mp4', kind="video", playable=True, container="mov"

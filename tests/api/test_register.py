@@ -4,8 +4,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from api.office.reports.register_csv import read
 from api.problems import ApiError
-from api.register_csv import read
 from storage.catalogue import people, register
 from storage.catalogue.custody_log import LogReader
 from storage.catalogue.register_import import Change, carry_out, plan

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 from api.app import create_app
-from api.cli import app
+from api.cli.main import app
 from policies.access import Role
 from policies.terms import FootageClass, HoldReason
 from policies.wording import COUNTY_TIME
@@ -214,11 +214,13 @@ def test_one_that_is_not_done_or_not_there_has_none(kept, clients):
 
 
 def test_a_certificate_that_was_changed_in_the_catalogue_is_not_printed(kept, clients, monkeypatch):
-    from api.routes import certificates
+    from api.http.dispositions import certificate_routes
 
-    real = certificates.signed
+    real = certificate_routes.signed
     monkeypatch.setattr(
-        certificates, "signed", lambda *told: real(*told).replace("张三".encode(), "张四".encode())
+        certificate_routes,
+        "signed",
+        lambda *told: real(*told).replace("张三".encode(), "张四".encode()),
     )
     answer = clients.shen.get(url(kept.disposition))
     assert answer.status_code >= 400

@@ -9,8 +9,8 @@ from http.client import HTTPConnection
 
 import pytest
 
-from api.console.screen_page import showing
-from api.screen import Screen
+from api.station.kiosk import Screen
+from api.station.kiosk_page import showing
 from ingest.settle import Patience
 from tests.office import FIRST, Desk, dock, segment
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from api.setting_texts import TEXTS
-from api.settings import Settings
-from api.settings_errors import SettingsError, line_of
-from api.settings_reference import list_settings, reference
+from api.office.settings.reference import list_settings, reference
+from api.office.settings.setting_errors import SettingsError, line_of
+from api.office.settings.setting_texts import TEXTS
+from api.office.settings.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from api.export import export
-from api.service import Service
-from api.station_door import ENROL_DOMAIN, enrol, offer
-from api.wiring import Office
+from api.office.enrolment import ENROL_DOMAIN, enrol, offer
+from api.office.evidence.export import export
+from api.office.service import Service
+from api.office.wiring import Office
 from ingest.settle import Patience
 from storage.bundle.report import Verdict
 from storage.bundle.verify import verify

@@ -11,10 +11,10 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from fastapi.testclient import TestClient
 from sqlalchemy import select
 
-from api import station_views
 from api.app import create_app
+from api.http.stations import presenters as station_views
+from api.office.enrolment import ENROL_DOMAIN, read_code
 from api.problems import ALARMS, BAYS
-from api.station_door import ENROL_DOMAIN, read_code
 from policies.access import Role
 from storage.catalogue import custody_log, enrolment
 from storage.catalogue.enrolment import Standing

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from api.readiness import Readiness
-from api.wiring import Office, adopt_archive
+from api.office.readiness import Readiness
+from api.office.wiring import Office, adopt_archive
 from storage.catalogue import recordings
 from storage.errors import ArchiveAwayError, StoreReplacedError, StoreSetupError
 from storage.vault.folder_objects import FolderObjects

@@ -12,9 +12,9 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 
 from api.app import create_app
-from api.commands.serve import _shift
-from api.whole_check import orphans, whole_check
-from api.wiring import Office, StationBusyError
+from api.cli.processes.serve import _shift
+from api.office.evidence.integrity_check import orphans, whole_check
+from api.office.wiring import Office, StationBusyError
 from ingest.settle import Patience
 from policies.access import Role
 from storage.catalogue.log_tables import CustodyEventRow

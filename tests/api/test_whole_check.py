@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from api.whole_check import orphans, whole_check
+from api.office.evidence.integrity_check import orphans, whole_check
 from storage.recording import new_recording_id
 from tests.office import FIRST, Desk, dock, segment
 from tests.servers.database import Database

@@ -8,8 +8,8 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy import text as sql
 
-from api.service import Service
-from api.wiring import Office
+from api.office.service import Service
+from api.office.wiring import Office
 from storage.catalogue import way
 from storage.catalogue.custody_log import LogReader, LogWriter
 from storage.catalogue.tables import ExhibitRow

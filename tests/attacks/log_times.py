@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from api.export import export
+from api.office.evidence.export import export
 from storage.catalogue import cases, people
 from storage.custody import log_time
 from storage.custody.event import PremisType

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import select, text
 
-from api.jobs import asking
+from api.jobs import request
 from storage.catalogue import jobs, sessions
 from storage.catalogue.custody_log import LogReader
 from storage.catalogue.tables import AccountRow, RecordingRow, SessionRow
@@ -111,7 +111,7 @@ def asked_job(desk: Desk) -> str:
     """Have the reviewer ask for what unwraps footage; return the job's id."""
     with desk.office.catalogue.read() as session:
         name = str(session.scalars(select(RecordingRow.id).limit(1)).one())
-    return asking.ask_as(desk.service, desk.visitor("shen"), "inspect", name).id
+    return request.ask_as(desk.service, desk.visitor("shen"), "inspect", name).id
 
 
 def _inserted_job(desk: Desk) -> str:

@@ -5,12 +5,12 @@ import shutil
 
 import pytest
 
-from api.bundle_archive import opened
-from api.export import export
-from api.key_list import shown_keys
+from api.office.evidence.bundle_archive import opened
+from api.office.evidence.export import export
+from api.office.evidence.integrity_check import whole_check
+from api.office.evidence.key_list import shown_keys
+from api.office.wiring import Office
 from api.problems import ApiError
-from api.whole_check import whole_check
-from api.wiring import Office
 from storage.bundle.keys import Anchors
 from storage.bundle.report import Verdict
 from storage.bundle.verify import main, verify

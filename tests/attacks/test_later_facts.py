@@ -7,7 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
-from api.export import export
+from api.office.evidence.export import export
 from policies.rulebook import SHIPPED, load
 from storage import canonical
 from storage.bundle.verify import verify

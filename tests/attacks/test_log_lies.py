@@ -8,11 +8,11 @@ import zipfile
 import pytest
 from sqlalchemy import select
 
-from api import station_home
-from api.export import export
-from api.log_check import HeadState, check_heads, log_in_files, log_of_office
-from api.service import Service
-from api.wiring import Office
+from api.office.evidence.export import export
+from api.office.evidence.log_check import HeadState, check_heads, log_in_files, log_of_office
+from api.office.service import Service
+from api.office.wiring import Office
+from api.station import process
 from ingest.journal import Journal
 from ingest.witness import FOLLOW, Witness
 from storage.bundle.verify import verify
@@ -148,7 +148,7 @@ def test_an_embedded_office_goes_on_after_an_alarm_when_a_person_says_why(log, t
     try:
         with pytest.raises(LogContradictedError):
             witness(again).check(again.sign())
-        told = station_home.accept_centre_log(office.settings, "数据库从备份恢复,沈明核准")
+        told = process.accept_centre_log(office.settings, "数据库从备份恢复,沈明核准")
         assert told["shown"] > told["seen"]
         assert witness(again).alarm is None
         witness(again).check(again.sign())
@@ -156,7 +156,7 @@ def test_an_embedded_office_goes_on_after_an_alarm_when_a_person_says_why(log, t
             rows = LogReader(session).events_of(f"station:{office.settings.station}", act=FOLLOW)
             assert [row.details["reason"] for row in rows] == ["数据库从备份恢复,沈明核准"]
         with pytest.raises(CustodyError):
-            station_home.accept_centre_log(office.settings, "again")
+            process.accept_centre_log(office.settings, "again")
     finally:
         office.close()
 

@@ -7,8 +7,8 @@ from operator import attrgetter
 import pytest
 from typer.testing import CliRunner
 
-from api import due
-from api.cli import app
+from api.cli.main import app
+from api.office.reports import duty_list
 from storage.bundle.verify import verify
 from storage.catalogue import people
 from storage.catalogue.audit import audit
@@ -106,7 +106,7 @@ def test_processes_with_two_clocks_write_one_order(slower, desk, clock):
 def test_a_clock_set_back_is_told(desk, clock):
     clock.move(-YEARS)
     assert desk.service.readiness.check() == {"status": "ready", "clock": "log-clock"}
-    first, *_others = due.due(desk.office, desk.office.clock())
+    first, *_others = duty_list.due(desk.office, desk.office.clock())
     assert (first.subject, first.rule) == (CLOCK, "log-clock")
 
 

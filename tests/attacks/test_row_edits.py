@@ -5,9 +5,9 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import select
 
-from api import due
 from api.app import create_app
-from api.export import export
+from api.office.evidence.export import export
+from api.office.reports import duty_list
 from policies.stages import Stage
 from storage.bundle.verify import verify
 from storage.catalogue import cases, way
@@ -181,7 +181,7 @@ def test_the_alarm_stands_until_everything_is_verified(desk, database):
     with pytest.raises(RowsDifferError):
         desk.close(action)
     assert desk.service.readiness.check() == {"status": "ready", "integrity": "rows-differ"}
-    first, *_others = due.due(desk.office, desk.office.clock())
+    first, *_others = duty_list.due(desk.office, desk.office.clock())
     assert (first.subject, first.rule) == (INTEGRITY, "rows-differ")
     assert not desk.service.verification(desk.visitor("shen")).verified
     assert desk.service.readiness.check()["integrity"] == "audit-failed"

@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
-from api.export import export
+from api.office.evidence.export import export
 from api.problems import ApiError
 from storage.bundle.verify import verify
 from storage.catalogue import jobs

@@ -5,10 +5,11 @@ from operator import attrgetter
 
 import pytest
 
-from api import due
-from api.jobs import asking, audit
-from api.jobs.running import Runner
-from api.whole_check import whole_check
+from api.jobs import request
+from api.jobs.attempt import Runner
+from api.jobs.kinds import audit
+from api.office.evidence.integrity_check import whole_check
+from api.office.reports import duty_list
 from storage.catalogue import jobs
 from storage.catalogue.custody_log import LogReader
 from storage.custody.subjects import INTEGRITY
@@ -46,7 +47,7 @@ def run_audit(desk):
         runner.life = jobs.register(uow, "worker-1", over=None)
 
     def run():
-        row = asking.ask(desk.office, "audit", None)
+        row = request.ask(desk.office, "audit", None)
         assert runner.run(row.id, row.attempt, STEP) == "done"
         with desk.office.catalogue.read() as session:
             return LogReader(session).events_of(INTEGRITY, act=audit.ACT)[-1]
@@ -107,7 +108,7 @@ def test_a_failed_audit_is_due_and_degrades_readiness_until_all_was_verified(des
     ATTACKS[0].do(Machine(desk))
     run_audit()
     assert desk.service.readiness.check() == {"status": "ready", "integrity": "audit-failed"}
-    first, *_others = due.due(desk.office, desk.office.clock())
+    first, *_others = duty_list.due(desk.office, desk.office.clock())
     assert (first.subject, first.rule) == (INTEGRITY, "audit-failed")
     assert Machine(desk).database.execute("UPDATE recording SET officer_no=?", _officer(desk))
     assert run_audit().outcome == "success"

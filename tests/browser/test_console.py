@@ -10,7 +10,7 @@ import uvicorn
 from playwright.sync_api import expect, sync_playwright
 
 from api.app import create_app
-from api.worker import Worker
+from api.station.threads import Worker
 from ingest.settle import Patience
 from tests.office import FIRST, PASSWORD, SECOND, Desk, dock, segment
 

@@ -9,7 +9,7 @@ import uvicorn
 from playwright.sync_api import expect, sync_playwright
 
 from api.app import create_app
-from api.reconcile import start_jobs
+from api.jobs.worker import start_jobs
 from storage.catalogue import jobs, recordings
 from storage.catalogue.jobs import State
 from tests.office import FIRST, PASSWORD, Desk, dock, segment

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from api.sample_volume import write_segments
+from api.office.samples.sample_volume import write_segments
 from tests.office import FIRST, segment
 from tests.servers.bad_link import bad_link
 from tests.township import County, Township

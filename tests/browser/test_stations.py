@@ -5,8 +5,8 @@ import re
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from api import station_home
-from api.sample_volume import write_segments
+from api.office.samples.sample_volume import write_segments
+from api.station import process
 from storage.errors import LiuhenError
 from tests.office import FIRST, PASSWORD, segment
 from tests.township import County, Township, sweep
@@ -98,7 +98,7 @@ def test_a_code_is_given_a_real_station_enrols_turns_up_and_is_revoked(county, e
 
     # A station of its own, over real HTTPS, with the command's words.
     township = Township(tmp_path / "ql", "ql-1")
-    station_home.enrol(township.settings, county.url, code, county.authority.certificate)
+    process.enrol(township.settings, county.url, code, county.authority.certificate)
     with township.open() as home:
         write_segments(township.bay("bay-1"), FIRST, [segment(0, 2)])
         sweep(home)

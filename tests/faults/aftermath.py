@@ -6,7 +6,7 @@ from collections import Counter
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
-from api.whole_check import orphans, whole_check
+from api.office.evidence.integrity_check import orphans, whole_check
 from ingest.clear import verified
 from ingest.journal import RECEIPTED
 from storage.catalogue import recordings

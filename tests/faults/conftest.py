@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from api.sample_volume import Recorder, add_duplicate, add_truncated, write_segments
-from api.service import Service
-from api.wiring import Office
+from api.office.samples.sample_volume import Recorder, add_duplicate, add_truncated, write_segments
+from api.office.service import Service
+from api.office.wiring import Office
 from ingest.clear import When
 from ingest.media import Sandbox
 from storage.catalogue import recordings

@@ -15,7 +15,7 @@ import threading
 from collections import Counter
 from pathlib import Path
 
-from api.wiring import Office
+from api.office.wiring import Office
 from ingest.bay import BayState, Progress
 from ingest.clear import When
 from ingest.settle import Patience

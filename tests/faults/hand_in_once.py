@@ -12,7 +12,7 @@ from collections import Counter
 from pathlib import Path
 from uuid import UUID
 
-from api.wiring import Office
+from api.office.wiring import Office
 from ingest.settle import Patience
 from storage.catalogue import people
 from storage.digest import Digest

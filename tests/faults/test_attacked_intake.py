@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from api.whole_check import whole_check
+from api.office.evidence.integrity_check import whole_check
 from ingest import by_hand, clear
 from ingest import station as station_module
 from ingest.bay import BayState

@@ -19,9 +19,9 @@ from psycopg import sql
 from sqlalchemy import Engine, event, func, select
 from sqlalchemy.engine import make_url
 
+from api.office.settings.settings import Settings
+from api.office.wiring import Office
 from api.problems import words
-from api.settings import Settings
-from api.wiring import Office
 from ingest.clear import When
 from ingest.settle import Patience
 from storage.catalogue.audit import audit

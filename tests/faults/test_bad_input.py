@@ -15,8 +15,8 @@ from types import FrameType
 
 import pytest
 
+from api.office.evidence.integrity_check import whole_check
 from api.problems import reason_en, reason_zh
-from api.whole_check import whole_check
 from ingest.bay import BayState, Result
 from ingest.media import Level, Sandbox, Scene, render
 from ingest.probe import probe

@@ -22,10 +22,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api import tus
+from api.http.uploads import tus
+from api.office.evidence.integrity_check import orphans, whole_check
 from api.problems import reason_zh
-from api.station_home import StationHome
-from api.whole_check import orphans, whole_check
+from api.station.process import StationHome
 from ingest.bay import Outcome
 from ingest.centre_client import CentreAwayError
 from ingest.journal import Entry, State

@@ -27,9 +27,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from sqlalchemy import select
 
+from api.office.evidence.integrity_check import orphans, whole_check
 from api.problems import TABLE, reason_zh
-from api.station_home import StationHome
-from api.whole_check import orphans, whole_check
+from api.station.process import StationHome
 from ingest.bay import Outcome
 from ingest.centre_client import ASSERTION_TYPE, CentreRefusedError
 from ingest.journal import Entry, State

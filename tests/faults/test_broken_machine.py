@@ -15,8 +15,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import event
 
+from api.office.evidence.integrity_check import whole_check
 from api.problems import reason_zh, words
-from api.whole_check import whole_check
 from ingest.bay import BayState, Progress
 from ingest.journal import State
 from ingest.settle import Patience

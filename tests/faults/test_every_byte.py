@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from api.whole_check import whole_check
-from api.wiring import Office
+from api.office.evidence.integrity_check import whole_check
+from api.office.wiring import Office
 from ingest.clear import When
 from storage import canonical
 from storage.catalogue.audit import audit

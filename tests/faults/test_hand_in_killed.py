@@ -10,8 +10,8 @@ from uuid import UUID
 
 import pytest
 
-from api.whole_check import orphans, whole_check
-from api.wiring import Office
+from api.office.evidence.integrity_check import orphans, whole_check
+from api.office.wiring import Office
 from storage.catalogue.custody_log import LogReader
 from storage.digest import Digest
 from storage.recording import RecordingId

@@ -12,9 +12,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from api.reconcile import Workers
-from api.whole_check import whole_check
-from api.wiring import Office
+from api.jobs.worker import Workers
+from api.office.evidence.integrity_check import whole_check
+from api.office.wiring import Office
 from storage.catalogue import custody_log, jobs, recordings
 from storage.catalogue.jobs import State, WorkerBusyError
 from tests.faults import work_once

@@ -9,9 +9,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
-from api.service import Service
-from api.whole_check import whole_check
-from api.wiring import Office
+from api.office.evidence.integrity_check import whole_check
+from api.office.service import Service
+from api.office.wiring import Office
 from ingest.bay import BayState, Outcome
 from ingest.clear import When
 from ingest.settle import Patience

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from api.problems import bay_reason_zh
-from api.worker import Publisher, Worker
+from api.station.threads import Publisher, Worker
 from ingest import by_hand, clear, watch
 from ingest import station as station_module
 from ingest.bay import BayState, Result

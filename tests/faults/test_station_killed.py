@@ -22,9 +22,9 @@ from pathlib import Path
 
 import pytest
 
-from api import wiring
-from api.station_home import StationHome
-from api.whole_check import orphans, whole_check
+from api.office import wiring
+from api.office.evidence.integrity_check import orphans, whole_check
+from api.station.process import StationHome
 from ingest.bay import GREEN, BayState, Outcome
 from ingest.clear import verified
 from ingest.journal import RECEIPTED, Journal, State

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from api.app import create_app
-from api.service import Service
-from api.wiring import Office
+from api.office.service import Service
+from api.office.wiring import Office
 from ingest.clear import When
 from storage.catalogue.journal import JournalStore
 from tests.office import settings_for

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import api.engine  # noqa: F401 - read before the fork: it takes seconds
-from api.reconcile import Workers
-from api.wiring import Office
+from api.jobs.worker import Workers
+from api.office.wiring import Office
 from tests.office import settings_for
 
 SILENT_S = 2.0

@@ -10,8 +10,8 @@ from datetime import timedelta
 
 import pytest
 
-from api.jobs.running import Runner
-from api.whole_check import whole_check
+from api.jobs.attempt import Runner
+from api.office.evidence.integrity_check import whole_check
 from ingest.centre_client import CentreRefusedError
 from ingest.clear import Clearing, When
 from ingest.journal import State

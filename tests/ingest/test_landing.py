@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from api.sample_volume import write_segments
+from api.office.samples.sample_volume import write_segments
 from ingest.bay import BayState
 from storage.catalogue import recordings
 from tests.office import FIRST, Desk, segment

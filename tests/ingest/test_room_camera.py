@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from api.settings import Settings
-from api.wiring import found
-from api.worker import Worker
+from api.office.settings.settings import Settings
+from api.office.wiring import found
+from api.station.threads import Worker
 from ingest.media import Level, Sandbox
 from ingest.room_camera import (
     Camera,
@@ -385,7 +385,7 @@ def test_a_killed_station_takes_what_was_recorded_up_to_the_cut_and_nothing_twic
             cameras={"room-2": setting},
             camera_reserve_gb=0,
         )
-    from api.wiring import Office
+    from api.office.wiring import Office
 
     office = Office.open(settings)
     (recorder,) = office.recorders()

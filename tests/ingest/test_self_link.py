@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from api.sample_volume import Recorder, filmed
+from api.office.samples.sample_volume import Recorder, filmed
 from ingest.clear import When
 from ingest.self_link import self_link
 from policies.scene_code import Kind

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from api.wiring import Office, StationBusyError, found, found_or_open
+from api.office.wiring import Office, StationBusyError, found, found_or_open
 from ingest.bay import BayState
 from ingest.clear import When
 from ingest.journal import State

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
+from api.office.evidence.integrity_check import whole_check
+from api.office.samples.sample_volume import write_segments
 from api.problems import reason_zh
-from api.sample_volume import write_segments
-from api.whole_check import whole_check
 from ingest.bay import BayState, Outcome
 from ingest.centre_client import CentreRefusedError
 from ingest.clear import When
@@ -370,7 +370,7 @@ def test_an_assertion_serves_once(county, township):
 def test_a_stations_clock_that_is_years_wrong_does_no_harm(county, township, monkeypatch):
     import datetime as dt
 
-    from api import station_home as module
+    from api.station import process as module
 
     wrong = lambda: dt.datetime.now(dt.UTC) - dt.timedelta(days=4000)  # noqa: E731
     monkeypatch.setattr(module, "clock", wrong)

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from api import station_home
+from api.office.service import Service
+from api.office.wiring import Office
 from api.problems import alarm_zh, bay_reason_zh, reason_en
-from api.service import Service
-from api.wiring import Office
+from api.station import process
 from ingest.bay import BayState, Outcome
 from ingest.clear import When
 from ingest.journal import State
@@ -144,14 +144,14 @@ def test_a_copy_of_a_centre_that_goes_on_by_itself_is_noticed(moved, tmp_path):
         assert bring(first, 50).away == "log-forked"
         with first.open() as home:
             # A person found out why, and says so: then it goes on, and both heads are kept.
-            told = station_home.accept_centre_log(first.settings, "县中心磁盘损坏,已由沈明核准")
+            told = process.accept_centre_log(first.settings, "县中心磁盘损坏,已由沈明核准")
             assert told["shown"] >= told["seen"]
             assert (home.deliver().away, home.spool()["alarms"]) == (None, [])
         ((actor, _outcome, details),) = moved.entries(FOLLOW)
         assert actor == "station:s-first"
         assert details["reason"].startswith("县中心磁盘损坏")
         with pytest.raises(CustodyError):
-            station_home.accept_centre_log(first.settings, "again")
+            process.accept_centre_log(first.settings, "again")
 
 
 def test_an_older_centre_without_proofs_is_told_and_believed_until_it_gave_one(
@@ -173,12 +173,12 @@ def test_an_older_centre_without_proofs_is_told_and_believed_until_it_gave_one(
             sweep(home)
             assert (home.deliver().away, home.spool()["alarms"]) == (None, [])
             assert "gives no proofs" in caplog.text
-            assert station_home.look(first.settings)["log"]["proven"] is False
+            assert process.look(first.settings)["log"]["proven"] is False
             monkeypatch.undo()
             dock(first, 20)
             sweep(home)
             assert home.deliver().away is None
-            assert station_home.look(first.settings)["log"]["proven"] is True
+            assert process.look(first.settings)["log"]["proven"] is True
             monkeypatch.setattr(
                 type(home.centre.client), "ask", lambda _self, *a, **m: older(*a, **m)
             )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from api.export import export
+from api.office.evidence.export import export
 from tests.office import FIRST, Desk, dock, segment
 
 SCRIPT = Path(__file__).with_name("open_payload.py")

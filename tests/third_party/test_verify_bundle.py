@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from api.export import export
-from api.service import Service
-from api.wiring import Office
+from api.office.evidence.export import export
+from api.office.service import Service
+from api.office.wiring import Office
 from storage.bundle.verify import verify
 from storage.bundle.write import GUIDE
 from storage.signing import SigningKey

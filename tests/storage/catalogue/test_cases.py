@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from api import sample_case
+from api.office.samples import sample_case
 from policies import rulebook
 from policies.findings import Severity
 from policies.stages import ActionKind, Stage

@@ -86,8 +86,8 @@ def test_a_log_of_before_begins_its_chains_and_goes_on(old_desk, tmp_path):
 @pytest.mark.database
 @pytest.mark.parametrize("at_once", [2, 200])
 def test_a_bundle_of_an_office_of_before_is_whole(old_desk, tmp_path, at_once, monkeypatch):
-    from api.export import export
-    from api.wiring import Office
+    from api.office.evidence.export import export
+    from api.office.wiring import Office
     from storage.bundle.verify import verify
     from tests.office import Desk
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from api.due import count_overdue, due, judge_all, keep, page
+from api.office.reports.duty_list import count_overdue, due, judge_all, keep, page
 from policies import calendar
 from policies.access import Role
 from policies.duties import Asking, DutyState, duties, has_clock, in_order, place
@@ -48,7 +48,7 @@ def rules():
 
 @pytest.fixture
 def desk(catalogue, office, rules, clock):
-    """What `api.due` asks of an office."""
+    """What `api.office.reports.duty_list` asks of an office."""
     return SimpleNamespace(catalogue=catalogue, rulebook=rules, clock=clock, people=office)
 
 

@@ -1,0 +1,48 @@
+"""How a command's error is told: a problem for programs, a sentence in both languages for people.
+
+Imported only when there is an error to tell.
+"""
+
+import errno
+import json
+import sys
+
+from api.office.settings.setting_errors import SettingsError
+from api.problems import ApiError, problem, words
+from policies.rulebook import RuleError
+from storage.errors import LiuhenError
+
+_READ_ONLY = frozenset({errno.EROFS})
+_DENIED = frozenset({errno.EACCES, errno.EPERM})
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def report_error(error: Exception, *, as_json: bool) -> int | None:
+    """Tell an error and return the exit status; None for a defect of ours, which is not hidden."""
+    named = _named(error)
+    if named is None:
+        return None
+    if as_json:
+        sys.stdout.write(json.dumps(problem(named), ensure_ascii=False) + "\n")
+    else:
+        sentence = words(named)
+        sys.stderr.write(
+            f"错误 {sentence.zh} {sentence.next_zh}\n"
+            f"error ({named.code}): {sentence.en} {sentence.next_en}\n"
+        )
+    return 2 if isinstance(named, SettingsError) else 1
+
+
+def _named(error: Exception) -> LiuhenError | RuleError | None:
+    """Return the error as one of ours; what the system refused is told with the file's name."""
+    if isinstance(error, (LiuhenError, RuleError)):
+        return error
+    if not isinstance(error, OSError) or error.filename is None:
+        return None
+    if error.errno in _READ_ONLY:
+        code = "file-read-only"
+    elif error.errno in _DENIED:
+        code = "file-denied"
+    else:
+        code = "file-full" if error.errno in _FULL else "file-refused"
+    return ApiError(code, file=str(error.filename), problem=error.strerror or "")

@@ -1,0 +1,1 @@
+"""Commands upon evidence: take in, check, export, keep; the log and its keys."""

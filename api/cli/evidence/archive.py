@@ -1,0 +1,71 @@
+"""`liuhen archive init|run|recall`: old payloads on a cheaper bucket or a disk in a safe."""
+
+from datetime import timedelta
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from api.cli.help import Commands, Json
+from api.cli.terminal import OUT, say_done, say_json
+from api.office.evidence import tiering
+from api.office.settings.settings import Settings
+from api.office.wiring import Office, adopt_archive
+
+app = Commands(no_args_is_help=True)
+_ACTOR = "system"
+
+
+@app.command()
+def init(*, as_json: Json = False) -> None:
+    """把 LIUHEN_ARCHIVE 所指的盘或者存储桶设为本单位的归档。 Make it this office's archive."""
+    office = Office.open(Settings())
+    try:
+        name = adopt_archive(office).identity()
+    finally:
+        office.close()
+    say_done(f"归档已就绪 ready:{name}", as_json=as_json, archive=name)
+
+
+@app.command()
+def run(
+    *,
+    older_than_days: Annotated[
+        int, typer.Option(min=0, help="入库满多少天的。 Accessioned so many days ago.")
+    ] = 365,
+    limit: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="最多几条。 At most so many.")
+    ] = 1_000,
+    as_json: Json = False,
+) -> None:
+    """把旧的密文移入归档:复制、加锁、读回核对、记日志,然后释放。 Archive old payloads."""
+    office = Office.open(Settings())
+    try:
+        before = office.clock() - timedelta(days=older_than_days)
+        count = size = 0
+        for one in tiering.archive(office, before, limit, actor=_ACTOR):
+            count, size = count + 1, size + one.size
+            if as_json:
+                say_json({"recording": one.recording, "size": one.size, "freed": one.freed})
+            else:
+                freed = "已释放" if one.freed else "原存储按保管锁继续保留"
+                OUT.print(f"{one.recording} {one.size:,} 字节 {freed}", markup=False)
+    finally:
+        office.close()
+    if not as_json:
+        OUT.print(f"共归档 {count} 条,{size:,} 字节。", markup=False)
+
+
+@app.command()
+def recall(
+    recording: Annotated[UUID, typer.Argument(help="录像编号。 The recording's id.")],
+    *,
+    as_json: Json = False,
+) -> None:
+    """把一条已归档的密文取回;归档中的副本保留。 Copy an archived payload back."""
+    office = Office.open(Settings())
+    try:
+        row = tiering.recall(office, recording, actor=_ACTOR)
+    finally:
+        office.close()
+    say_done(f"已取回 recalled:{row.id}", as_json=as_json, recording=row.id)

@@ -1,0 +1,51 @@
+"""`liuhen bundle CASE OUT`: export a case as a bundle, as the person who logs in."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.cli.help import Json
+from api.cli.terminal import counting, say_done
+from api.office.evidence.export import export
+from api.office.service import Service
+from api.office.settings.settings import Settings
+from api.office.wiring import Office
+from api.problems import ApiError
+from storage.catalogue import cases
+
+
+def bundle(
+    case: Annotated[str, typer.Argument(help="案号。 Case number.")],
+    out: Annotated[Path, typer.Argument(help="新文件夹。 A new folder.")],
+    *,
+    username: Annotated[
+        str | None, typer.Option(help="用户名,不给出则询问。 User name; asked for if not given.")
+    ] = None,
+    password: Annotated[
+        str | None, typer.Option(help="密码,不给出则询问。 Password; asked for if not given.")
+    ] = None,
+    sealed: Annotated[
+        bool, typer.Option(help="导出密文,不解密。 Export the ciphertext, undecrypted.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """导出证据包。 Export a case as a bundle that verifies offline."""
+    office = Office.open(Settings())
+    try:
+        service = Service.over(office)
+        username = username or typer.prompt("用户名 user", err=True)
+        password = password or typer.prompt("密码 password", hide_input=True, err=True)
+        token, _until = service.identity.login(username, password)
+        visitor = service.identity.visitor(token)
+        with office.catalogue.read() as session:
+            row = cases.case_by_number(session, case)
+        if row is None:
+            raise ApiError("not-found", what="case", id=case[:80])
+        with counting("导出 exporting") as progress:
+            digest = export(service, visitor, row.id, out, sealed=sealed, progress=progress)
+        service.identity.logout(token)
+    finally:
+        office.close()
+    done = f"已导出 exported: {out}\n清单 manifest sha-256: {digest}"
+    say_done(done, as_json=as_json, bundle=str(out), manifest_sha256=str(digest))

@@ -1,0 +1,109 @@
+"""`liuhen keys`: make a new office's keys, show every key, write the letter that tells them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.cli.founding import County, Origin, TownshipName, asking, given
+from api.cli.help import Commands, Json
+from api.cli.terminal import OUT, say_done, say_json
+from api.office.evidence.key_list import ShownKey, log_vkey, shown_keys
+from api.office.printed.key_letter import keep_letter, key_letter
+from api.office.settings.settings import Settings
+from api.office.wiring import Office, found
+
+_NO_FONT = "没有中文字体,公钥公告未能生成。 No Chinese font: the key letter was not written."
+app = Commands(no_args_is_help=True)
+
+
+@app.callback()
+def keys() -> None:
+    """密钥。 Keys."""
+
+
+@app.command()
+def init(
+    recovery: Annotated[
+        Path | None, typer.Option(help="恢复密钥写到哪里(如 U 盘)。 Where the recovery key goes.")
+    ] = None,
+    *,
+    county: County = None,
+    township: TownshipName = None,
+    origin: Origin = None,
+    as_json: Json = False,
+) -> None:
+    """生成密钥并建立本单位。 Make the keys and found the office; nothing is ever overwritten."""
+    settings = given(county, township, origin)
+    office = found(settings, recovery, asking(as_json=as_json))
+    try:
+        keys, origin, letter = shown_keys(office), office.ring.verifying("log").name, None
+        letter = keep_letter(office)
+    finally:
+        office.close()
+    where = recovery or settings.recovery_out
+    if as_json:
+        told = [key.to_json() for key in keys]
+        say_json(
+            {
+                "keys": told,
+                "origin": origin,
+                "letter": str(letter) if letter is not None else None,
+                "recovery": str(where),
+            }
+        )
+        return
+    OUT.print("密钥已生成,请公布以下指纹。 Keys made; publish these fingerprints:")
+    _print(keys, origin)
+    if letter is None:
+        OUT.print(_NO_FONT)
+    else:
+        OUT.print(f"公钥公告 key letter: {letter}", markup=False)
+    OUT.print(
+        f"[bold]恢复密钥在 {where}:请移到离线介质,由两人保管,并从本机删除。[/bold]\n"
+        "Move the recovery key to an offline medium in the care of two persons, and delete it here."
+    )
+
+
+@app.command()
+def show(*, as_json: Json = False) -> None:
+    """列出全部公钥的完整指纹。 Show the whole fingerprint of every key of this office."""
+    office = Office.open(Settings())
+    try:
+        keys, origin, vkey = shown_keys(office), office.ring.verifying("log").name, log_vkey(office)
+    finally:
+        office.close()
+    if as_json:
+        say_json({"keys": [key.to_json() for key in keys], "origin": origin, "vkey": vkey})
+    else:
+        _print(keys, origin)
+        OUT.print(f"  vkey  {vkey}", markup=False, soft_wrap=True)
+    if any(key.since is None for key in keys):
+        raise typer.Exit(1)
+
+
+@app.command()
+def letter(
+    file: Annotated[Path, typer.Argument(help="新的 PDF 文件。 A new PDF file.")],
+    *,
+    as_json: Json = False,
+) -> None:
+    """出具公钥公告(PDF),盖章后公布。 Write the key letter, to be stamped and published."""
+    office = Office.open(Settings())
+    try:
+        data = key_letter(office)
+        keep_letter(office)
+    finally:
+        office.close()
+    with file.open("xb") as paper:
+        paper.write(data)
+    say_done(f"公钥公告 key letter: {file}", as_json=as_json, letter=str(file))
+
+
+def _print(keys: list[ShownKey], origin: str) -> None:
+    for key in keys:
+        mark = "" if key.since is not None else "  未登记,不予采信 NOT ENROLLED, not trusted"
+        ended = f"  至 until {key.until:%Y-%m-%d}" if key.until is not None else ""
+        OUT.print(f"  {key.use_zh} {key.use}  {key.name}{ended}{mark}", markup=False)
+        OUT.print(f"    {key.shown}", markup=False, soft_wrap=True)
+    OUT.print(f"  日志名称 log origin  {origin}", markup=False)

@@ -1,0 +1,240 @@
+"""`liuhen retention explain|due|review|certificate` and `liuhen hold list`.
+
+They read and decide nothing. A day is the county's, and means its end: what is due on 1 March is
+what may go before that day is over. A future day is judged by today's links and holds.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from api.cli.help import Commands, Json
+from api.cli.terminal import ERR, OUT, say_done, say_json, tallying
+from api.office.printed.certificates import paper, signed
+from api.office.settings.settings import Settings
+from api.office.wiring import Office
+from policies import holds as policy
+from policies.plain import plain
+from policies.retention import Reason, Retention, explain, later, until_en, until_zh
+from policies.rules import Rulebook
+from policies.terms import HOLD_EN, HOLD_ZH, HoldReason
+from policies.wording import COUNTY_TIME, day_and_clock
+from storage.catalogue import classes, dispositions, holds, keeping, recordings
+from storage.catalogue.tables import RecordingRow
+from storage.catalogue.unit_of_work import View
+from storage.destruction import store_of
+from storage.digest import Digest
+
+app = Commands(no_args_is_help=True)
+holds_app = Commands(no_args_is_help=True)
+
+Day = Annotated[
+    datetime | None,
+    typer.Option(
+        "--at",
+        formats=["%Y-%m-%d"],
+        metavar="DAY",
+        help="截至该日终了,默认此刻。 Until the end of that day; now by default.",
+    ),
+]
+Township = Annotated[str | None, typer.Option(help="乡镇,默认全部。 Township; all by default.")]
+
+
+@app.command(name="explain")
+def explained(
+    recording: Annotated[
+        str, typer.Argument(help="录音录像编号。 The recording's id.", metavar="ID")
+    ],
+    *,
+    at: Day = None,
+    json: Json = False,
+) -> None:
+    """说明为什么保管、保管到何时。 Say what keeps a recording, and until when."""
+    office = Office.open(Settings())
+    try:
+        moment = _moment(office, at)
+        with office.catalogue.read() as session:
+            row = recordings.present(session, recording)
+            facts = keeping.kept_facts(session, office.rulebook, [row.id], moment)[row.id]
+        store = store_of(office.objects, row.id)
+    finally:
+        office.close()
+    told = explain(
+        office.rulebook, replace(facts, locked=store.locked, store_held=store.held), moment
+    )
+    if json:
+        say_json(_plain(told, moment))
+        return
+    _say(told, moment, told.reasons)
+    keeps = bool(told.keeping(moment))
+    verdict = "须继续保管 must be kept" if keeps else "没有保管理由 nothing keeps it"
+    OUT.print(f"截至 at {day_and_clock(moment)}:{verdict}", markup=False)
+
+
+@app.command()
+def due(*, at: Day = None, township: Township = None, json: Json = False) -> None:
+    """列出届时可以提请销毁的,以及期满后仍须保管的。 What would be destroyed, and why."""
+    office = Office.open(Settings())
+    gone = kept = size = 0
+    try:
+        moment = _moment(office, at)
+        with office.catalogue.read() as session, tallying("核对 looking") as step:
+            for row, told in _ended(session, office.rulebook, moment, township):
+                keepers = told.keeping(moment)
+                gone, kept = gone + (not keepers), kept + bool(keepers)
+                size += 0 if keepers else row.size
+                if json:
+                    say_json(_plain(told, moment) | {"township": row.township, "size": row.size})
+                else:
+                    _say(told, moment, keepers or told.reasons)
+                step()
+    finally:
+        office.close()
+    if not json:
+        until = day_and_clock(moment)
+        OUT.print(
+            f"截至 at {until}:可以提请销毁 {gone} 份({size:,} 字节),期满仍须保管 {kept} 份。"
+            f" {gone} may be destroyed, {kept} must be kept longer.",
+            markup=False,
+        )
+
+
+@app.command()
+def review(*, json: Json = False) -> None:
+    """列出保管得比今天的规则要求更久的。 What is kept for longer than today's rules ask."""
+    office = Office.open(Settings())
+    found = 0
+    try:
+        now = office.clock()
+        with office.catalogue.read() as session:
+            for facts in classes.reviewable(session, office.rulebook, now):
+                found += 1
+                asked = explain(office.rulebook, facts.judged_from(now), now).asked
+                promised = facts.promised or asked
+                if json:
+                    told = {"recording": facts.recording, "promised": promised, "asked": asked}
+                    say_json(plain(told))
+                    continue
+                OUT.print(facts.recording, markup=False)
+                OUT.print(
+                    f"    已确定 {until_zh(promised)},现行规则 {until_zh(asked)}", markup=False
+                )
+                OUT.print(f"    promised {until_en(promised)}, asked {until_en(asked)}")
+    finally:
+        office.close()
+    if not json:
+        OUT.print(f"共 {found} 份;缩短须经两人重新分类。 {found}; to shorten takes two persons.")
+
+
+@app.command()
+def certificate(
+    disposition: Annotated[str, typer.Argument(help="处置编号。 The disposition's id.")],
+    out: Annotated[Path, typer.Option(help="PDF 文件。 The PDF to write.")],
+    document: Annotated[
+        Path | None,
+        typer.Option(
+            "--signed", help="同时写出已签名的原件(JSON)。 Write the signed original, too."
+        ),
+    ] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """出具销毁证明。 Write a destruction certificate as a PDF; no file is ever overwritten."""
+    office = Office.open(Settings())
+    try:
+        original = signed(office, disposition)
+        printed = paper(office, original)
+    finally:
+        office.close()
+    for path, data in ((out, printed), (document, original)):
+        if path is not None:
+            _place(path, data)
+    digest = str(Digest.of(original))
+    done = f"已写出 written: {out}\n已签名原件 signed: {digest}"
+    say_done(done, as_json=as_json, written=str(out), signed=digest)
+
+
+@holds_app.command(name="list")
+def listed(*, json: Json = False) -> None:
+    """列出生效中的冻结。 List the holds that stand, newest first."""
+    office = Office.open(Settings())
+    try:
+        with office.catalogue.read() as session:
+            for row in holds.standing(session):
+                authority, reached = holds.authority_of(row), len(holds.reached(session, row))
+                named = ("recording_id", "action_id", "case_id", "party")
+                on = {name.removesuffix("_id"): getattr(row, name) for name in named}
+                lies = next((f"{name}:{one}" for name, one in on.items() if one), "")
+                if json:
+                    told = {
+                        "hold": row.id,
+                        "on": lies,
+                        "township": row.township,
+                        "reason": row.reason,
+                        "authority": authority,
+                        "placed_at": plain(row.placed_at),
+                        "reaches": reached,
+                    }
+                    say_json(told)
+                    continue
+                why = HoldReason(row.reason)
+                OUT.print(
+                    f"{row.id}  {day_and_clock(row.placed_at)}  {HOLD_ZH[why]} {HOLD_EN[why]}  "
+                    f"{policy.authority_zh(authority)}  {lies}  {reached} 份",
+                    markup=False,
+                )
+    finally:
+        office.close()
+
+
+def _moment(office: Office, day: datetime | None) -> datetime:
+    """Return the end of a day in the county; without one, now."""
+    return office.clock() if day is None else later(day.replace(tzinfo=COUNTY_TIME), 1)
+
+
+def _ended(
+    session: View, rulebook: Rulebook, at: datetime, township: str | None
+) -> Iterator[tuple[RecordingRow, Retention]]:
+    """Yield what was promised no longer than `at`, in order of promise, with what keeps it."""
+    after = None
+    while page := keeping.due(session, at, after=after, township=township):
+        told = keeping.explained(session, rulebook, [row.id for row in page], at)
+        yield from ((row, told[row.id]) for row in page)
+        after = (page[-1].retain_until, page[-1].id)
+
+
+def _plain(told: Retention, at: datetime) -> dict[str, Any]:
+    reasons = zip(dispositions.reasons(told.reasons), told.reasons, strict=True)
+    return {
+        "recording": told.recording,
+        "at": plain(at),
+        "kept": bool(told.keeping(at)),
+        "until": plain(told.until),
+        "reasons": [one | {"keeps": reason.keeps(at)} for one, reason in reasons],
+    }
+
+
+def _say(told: Retention, at: datetime, reasons: Sequence[Reason]) -> None:
+    """Print a recording and reasons: ● for what keeps it, ○ for what has ended."""
+    keeps = bool(told.keeping(at))
+    colour, word = ("yellow", "须保管 kept") if keeps else ("red", "可销毁 may be destroyed")
+    OUT.print(f"[{colour}]{word}[/{colour}] {escape(told.recording)}")
+    for one in reasons:
+        mark, rule = "●" if one.keeps(at) else "○", f" [{one.rule} {one.version}]"
+        OUT.print(f"  {mark} {one.zh}{rule if one.rule else ''}", markup=False)
+        OUT.print(f"    {one.en}", markup=False)
+
+
+def _place(path: Path, data: bytes) -> None:
+    """Write a new file; leave with status 2 where it exists or its folder does not."""
+    try:
+        with path.open("xb") as file:
+            file.write(data)
+    except OSError as error:
+        ERR.print(f"无法写出 cannot write {path}: {error.strerror}", markup=False)
+        raise typer.Exit(2) from error

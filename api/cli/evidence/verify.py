@@ -1,0 +1,106 @@
+"""`liuhen verify BUNDLE` and `liuhen verify --all`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from api.cli.terminal import ERR, OUT, counting, say_json
+from api.office.evidence.bundle_archive import opened
+from api.office.evidence.integrity_check import orphans, whole_check
+from api.office.settings.settings import Settings
+from api.office.wiring import Office
+from storage.bundle.keys import UNREADABLE, Anchors
+from storage.bundle.verify import verify as verify_bundle
+from storage.fingerprint import read_fingerprint
+
+
+def verify(
+    bundle: Annotated[
+        Path | None, typer.Argument(help="证据包(文件夹或 zip)。 A bundle: folder or zip.")
+    ] = None,
+    *,
+    everything: Annotated[
+        bool, typer.Option("--all", help="核验本机保管的全部内容。 Verify all that is kept here.")
+    ] = False,
+    keys: Annotated[
+        Path | None,
+        typer.Option(help="另行取得的公钥目录。 A folder of public keys got elsewhere."),
+    ] = None,
+    fingerprint: Annotated[
+        list[str] | None,
+        typer.Option(help="《公钥公告》上的指纹,可重复。 Of a key letter; may be repeated."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="输出 JSON。 Print JSON.")] = False,
+) -> None:
+    """核验证据包,或全部内容。 Verify a bundle offline, or everything that is kept here.
+
+    退出状态:0 通过;3 自洽,公钥未知;1 未通过。
+    Exit status: 0 verified, 3 self-consistent with unknown keys, 1 not verified.
+    """
+    if everything == (bundle is not None) or (keys is not None and fingerprint):
+        ERR.print(
+            "请给出证据包(可加 --keys 或 --fingerprint),或者 --all。 Name a bundle, or --all."
+        )
+        raise typer.Exit(2)
+    if bundle is not None:
+        _bundle(bundle, _anchors(keys, fingerprint or []), json=json)
+    _everything(json=json)
+
+
+def _anchors(folder: Path | None, fingerprints: list[str]) -> Anchors | None:
+    """Return the keys that the reader names; else those of the office whose home this is."""
+    try:
+        if folder is not None:
+            return Anchors.of_folder(folder)
+        if fingerprints:
+            return Anchors.of_fingerprints(map(read_fingerprint, fingerprints))
+    except UNREADABLE as error:
+        ERR.print(f"公钥无法读取 these are no public keys: {escape(str(error)[:200])}")
+        raise typer.Exit(2) from error
+    try:
+        return Anchors.of_folder(Settings().keys, named=False)
+    except UNREADABLE:
+        return None  # no office here: only a reader
+
+
+def _bundle(bundle: Path, anchors: Anchors | None, *, json: bool) -> None:
+    with opened(bundle) as found:
+        report = verify_bundle(found.folder, anchors, found.beside)
+    if json:
+        say_json(report.to_json())
+    else:
+        for line in report.lines():
+            OUT.print(line, markup=False)
+    raise typer.Exit(report.status)
+
+
+def _everything(*, json: bool) -> None:
+    office = Office.open(Settings())
+    counted = 0
+    try:
+        with counting("核验 verifying") as progress:
+
+            def count(recording: str, size: int) -> None:
+                nonlocal counted
+                counted += 1
+                progress(recording, size)
+
+            wrong = list(whole_check(office, count))
+        left = orphans(office)
+    finally:
+        office.close()
+    if json:
+        told = [one.to_json() for one in wrong]
+        say_json({"verified": not wrong, "recordings": counted, "wrong": told, "orphans": left})
+        raise typer.Exit(1 if wrong else 0)
+    for one in wrong:
+        OUT.print(f"[red]✗[/red] {escape(one.zh)}\n    {escape(one.en)}")
+    for key in left:
+        OUT.print(f"[yellow]·[/yellow] 未完成的采集残留 left by an interrupted attempt: {key}")
+    if wrong:
+        OUT.print(f"结论:发现 {len(wrong)} 个问题! {len(wrong)} problem(s) found.")
+        raise typer.Exit(1)
+    OUT.print(f"结论:{counted} 份全部完好,日志一致。 All {counted} whole; the log agrees.")
+    raise typer.Exit(0)

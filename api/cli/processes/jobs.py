@@ -1,0 +1,132 @@
+"""`liuhen jobs list|ask|retry|workers`: what is done in the background, and by whom."""
+
+from typing import Annotated
+
+import typer
+
+from api.cli.help import Commands, Json
+from api.cli.terminal import OUT, say_json
+from api.jobs import request
+from api.jobs.registry import KINDS
+from api.office.service import Service
+from api.office.settings.settings import Settings
+from api.office.wiring import Office
+from api.problems import JOB_STATES, job_error_zh
+from policies.wording import day_and_clock
+from storage.catalogue import jobs
+from storage.catalogue.job_tables import JobRow
+from storage.catalogue.jobs import State
+
+app = Commands(no_args_is_help=True)
+
+
+@app.command("list")
+def list_(
+    *,
+    state: Annotated[State | None, typer.Option(help="只列某一状态。 Of one state alone.")] = None,
+    kind: Annotated[str | None, typer.Option(help="只列某一类。 Of one kind alone.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="最多几项。 At most so many.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """列出后台作业,最新的在前。 List jobs, the newest first."""
+    office = Office.open(Settings())
+    try:
+        with office.catalogue.read() as session:
+            found = jobs.jobs(session, kind=kind, state=state, limit=limit)
+    finally:
+        office.close()
+    for row in found:
+        _say(row, as_json=as_json)
+
+
+@app.command()
+def ask(
+    kind: Annotated[str, typer.Argument(help="类别,如 verify、sweep、inspect。 Kind of job.")],
+    subject: Annotated[
+        str | None, typer.Argument(help="录像编号;默认全部。 A recording's id; all by default.")
+    ] = None,
+    *,
+    username: Annotated[str | None, typer.Option(help="以谁的名义。 In whose name.")] = None,
+    as_json: Json = False,
+) -> None:
+    """提出一项后台作业;需解封录像的,须以有权人员名义。 Ask for a job."""
+    office = Office.open(Settings())
+    try:
+        if username is None:
+            row = request.ask(office, kind, subject)
+        else:
+            password = typer.prompt("密码 password", hide_input=True, err=True)
+            row = _ask_as(Service.over(office), username, password, kind, subject)
+    finally:
+        office.close()
+    _say(row, as_json=as_json)
+
+
+@app.command()
+def retry(
+    job: Annotated[str, typer.Argument(help="作业编号。 The job's id.")],
+    *,
+    as_json: Json = False,
+) -> None:
+    """重新提出失败的作业。 Ask again for a job that failed."""
+    office = Office.open(Settings())
+    try:
+        row = request.retry(office, job)
+    finally:
+        office.close()
+    _say(row, as_json=as_json)
+
+
+@app.command()
+def workers(*, as_json: Json = False) -> None:
+    """列出工作进程。 List the workers there ever were."""
+    office = Office.open(Settings())
+    try:
+        with office.catalogue.read() as session:
+            found = jobs.workers(session)
+    finally:
+        office.close()
+    for row in found:
+        if as_json:
+            ended = row.ended_at.isoformat() if row.ended_at else None
+            told = {"started_at": row.started_at.isoformat(), "beat_at": row.beat_at.isoformat()}
+            say_json({"name": row.name, **told, "ended_at": ended})
+        else:
+            how = "已停止 ended" if row.ended_at else "运行中 running"
+            OUT.print(f"{row.name}  {how}  {day_and_clock(row.beat_at)}", markup=False)
+
+
+def _ask_as(
+    service: Service, username: str, password: str, kind: str, subject: str | None
+) -> JobRow:
+    token, _until = service.identity.login(username, password)
+    try:
+        return request.ask_as(service, service.identity.visitor(token), kind, subject)
+    finally:
+        service.identity.logout(token)
+
+
+def _say(row: JobRow, *, as_json: bool) -> None:
+    if as_json:
+        say_json(
+            {
+                "id": row.id,
+                "kind": row.kind,
+                "subject": row.subject,
+                "state": row.state,
+                "attempt": row.attempt,
+                "failures": row.failures,
+                "error": row.error,
+                "asked_by": row.asked_by,
+                "asked_at": row.asked_at.isoformat(),
+                "due_at": row.due_at.isoformat(),
+                "ended_at": row.ended_at.isoformat() if row.ended_at else None,
+                "result": row.result,
+            }
+        )
+        return
+    kind = KINDS[row.kind].zh if row.kind in KINDS else row.kind
+    error = f"  {job_error_zh(row.error, row.kind)}" if row.error else ""
+    at = day_and_clock(row.ended_at or row.due_at)
+    state = JOB_STATES[row.state]
+    OUT.print(f"{row.id}  {state}  {at}  {kind}  {row.subject}{error}", markup=False)

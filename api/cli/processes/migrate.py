@@ -1,0 +1,42 @@
+"""`liuhen migrate`: move an embedded office to the county's server, custody unbroken."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.cli.help import Json
+from api.cli.terminal import ERR, OUT, counting, say_json
+from api.office.evidence.migration import migrate as move
+from api.office.settings.settings import Settings
+
+
+def migrate(
+    old_home: Annotated[
+        Path,
+        typer.Argument(
+            help="原单位的 LIUHEN_HOME 目录。 The old office's LIUHEN_HOME.",
+            exists=True,
+            file_okay=False,
+        ),
+    ],
+    *,
+    as_json: Json = False,
+) -> None:
+    """把单机单位迁到县服务器:对象、日志、目录和密钥。 Move an embedded office to this server.
+
+    新位置由当前设置给出(LIUHEN_HOME、LIUHEN_DATABASE_URL、LIUHEN_OBJECTS_URL),须为空。
+    """
+    ERR.print("迁移期间请勿使用原单位;中断后重新执行本命令即可继续。(repeat it if it is cut short)")
+    with counting("迁移 moving") as heard:
+        moved = move(old_home, Settings(), heard)
+    if as_json:
+        counts = {"objects": moved.objects, "size": moved.size, "rows": moved.rows}
+        say_json(counts | {"entries": moved.entries, "head": moved.head})
+        return
+    OUT.print(
+        f"迁移完成 moved: 对象 {moved.objects} 个 ({moved.size >> 20} MB), "
+        f"数据 {moved.rows} 行, 日志 {moved.entries} 条;全部核验通过。"
+    )
+    OUT.print(f"原日志头(仍然有效) head: {moved.head.splitlines()[2]}", markup=False)
+    OUT.print("原目录已标记为“已迁出”,不会再打开;请妥善保管或按规定处置。")

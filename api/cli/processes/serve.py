@@ -1,0 +1,203 @@
+"""`liuhen serve`, `centre` and `found`: the service with a station, without one, and its making."""
+
+import gc
+import logging
+import socket
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+import uvicorn
+from fastapi import FastAPI
+
+from api.app import create_app
+from api.cli.founding import County, Origin, TownshipName, asking, given
+from api.cli.help import Json
+from api.cli.outage_log import Outages
+from api.cli.ports import bind_port
+from api.cli.terminal import ERR, say_json
+from api.cli.termination import WITHIN_S, Ending, end_process, stop_all
+from api.jobs.worker import start_jobs
+from api.office import wiring
+from api.office.evidence.export_workspace import remove_left_exports
+from api.office.printed.key_letter import keep_letter
+from api.office.service import Service
+from api.office.settings.settings import Settings
+from api.office.wiring import Office, StationBusyError
+from api.station.threads import BayNews, Publisher, Standby, Worker
+from ingest.bay import Bay, Result
+
+_REQUESTS_S = 5  # for requests under way, where a service may take its time
+
+
+def serve(
+    *,
+    host: Annotated[str | None, typer.Option(help="监听地址。 Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="端口。 Port.")] = None,
+) -> None:
+    """运行服务、控制台和采集站。 Run service, console and station until interrupted."""
+    settings = Settings()
+    host, port = host or settings.host, settings.port if port is None else port
+    sockets = bind_port(host, port)
+    office = Office.open(settings)
+    log_to_stderr(office)
+    worker = Worker(
+        office.station(),
+        [*office.bays(), office.handed_in],
+        settings.sweep_s,
+        _log_news(),
+        office.recorders(),
+    )
+    service = Service.over(office)
+    publisher = Publisher(service.checkpoint, tell=service.readiness.tell_publishing)
+    parts: list[Callable[..., bool]] = [worker.stop, publisher.stop]
+
+    def start() -> None:
+        worker.start()
+        publisher.start()
+        if settings.jobs:
+            parts.append(start_jobs(office))
+
+    app = create_app(service, start)
+    ERR.print(f"控制台 console: http://{host}:{port}/  (Ctrl-C 停止)")
+    if not service.identity.anyone():
+        ERR.print("还没有帐号,请先运行: liuhen accounts add  (no account yet)")
+    _run(app, sockets, office, parts)
+
+
+def centre(
+    *,
+    host: Annotated[str | None, typer.Option(help="监听地址。 Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="端口。 Port.")] = None,
+) -> None:
+    """运行县中心:服务和控制台,不带仓位;可同时运行多个。 Run the centre; any number of them."""
+    settings = Settings()
+    host, port = host or settings.host, settings.port if port is None else port
+    sockets = bind_port(host, port)
+    office = Office.open(settings)
+    log_to_stderr(office)
+    service = Service.over(office)
+    publisher = Publisher(service.checkpoint, tell=service.readiness.tell_publishing)
+    standby = Standby(lambda: _shift(office), settings.sweep_s)
+
+    def start() -> None:
+        publisher.start()
+        standby.start()
+
+    app = create_app(service, start)
+    ERR.print(f"县中心 centre: http://{host}:{port}/  (Ctrl-C 停止)")
+    _run(app, sockets, office, [standby.stop, publisher.stop], _REQUESTS_S + WITHIN_S)
+
+
+def _shift(office: Office) -> Worker | None:
+    """Return the worker that takes in what persons handed in, if this centre is to be it."""
+    if not office.reception.waiting():
+        return None
+    try:
+        station = office.station(alone=False)
+    except StationBusyError:
+        return None
+    return Worker(station, [office.handed_in], office.settings.sweep_s, _log_news())
+
+
+def found(
+    *,
+    recovery: Annotated[
+        Path | None, typer.Option(help="恢复密钥写到哪里(如 U 盘)。 Where the recovery key goes.")
+    ] = None,
+    county: County = None,
+    township: TownshipName = None,
+    origin: Origin = None,
+    as_json: Json = False,
+) -> None:
+    """建立或升级:密钥、数据表、对象桶、日志头。 Found the office, or bring it up to date."""
+    settings = given(county, township, origin)
+    office = wiring.found_or_open(settings, recovery, asking(as_json=as_json))
+    try:
+        keep_letter(office)
+    finally:
+        office.close()
+    ERR.print("就绪 ready")
+    if as_json:
+        say_json({"ready": True})
+
+
+class _Server(uvicorn.Server):
+    """The server, whose end is the end of all that runs beside it."""
+
+    def __init__(self, config: uvicorn.Config, ending: Ending) -> None:
+        super().__init__(config)
+        self._ending = ending
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Take a signal: whoever works beside the server hears it at once."""
+        self._ending.hear(sig)
+        super().handle_exit(sig, frame)
+
+
+def _run(
+    app: FastAPI,
+    sockets: list[socket.socket],
+    office: Office,
+    parts: Sequence[Callable[..., bool]],
+    within_s: float = WITHIN_S,
+) -> None:
+    """Serve until told to stop; `parts` are how to stop what runs beside: seconds in, ended out."""
+    if left := remove_left_exports(office.settings.home / "spool"):
+        logging.getLogger("liuhen").warning("导出被中断,残留已清除 interrupted exports: %d", left)
+    gc.collect()
+    gc.freeze()  # what is there now stays: the collector need not look at it again and again
+    settings = office.settings
+    config = uvicorn.Config(
+        app,
+        log_config=None,  # as everything else is logged
+        log_level="warning",
+        server_header=False,
+        proxy_headers=False,  # the application knows whom to trust (`trusted_proxies`)
+        access_log=False,
+        timeout_graceful_shutdown=_REQUESTS_S,
+        timeout_keep_alive=75,
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
+    )
+
+    def tell() -> None:
+        for part in parts:
+            part(0)
+
+    server = _Server(config, Ending(tell, within_s=within_s))
+    server.run(sockets)
+    if server.started and not stop_all(parts):
+        end_process(0)  # somebody still works over what would be closed
+    office.close()
+    if not server.started:
+        raise typer.Exit(1)
+
+
+def _log_news() -> Callable[[Bay, list[Result]], None]:
+    """Return what logs, for each bay, the reasons that came up and how many files each holds up."""
+    news = BayNews()
+
+    def log(bay: Bay, results: list[Result]) -> None:
+        for reason, count in Counter(one.reason for one in news.of(bay, results)).items():
+            logging.getLogger("liuhen.station").warning("%s: %s (%d)", bay.name, reason, count)
+
+    return log
+
+
+def log_to_stderr(office: Office | None = None) -> None:
+    """Log to the error channel, without the noise of libraries and of what lasts.
+
+    The office says when its database and its store are back.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    probes = {} if office is None else wiring.outage_probes(office)
+    outages = Outages(wiring.clock, probes=probes)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(outages)
+    outages.start()
+    for noisy in ("alembic", "asyncio", "fontTools", "watchdog"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -1,0 +1,212 @@
+"""`liuhen station [enrol|status|accept-log]`: the docking computer of a township office.
+
+An enrolled home is a station of its own that delivers over HTTPS; a home that was not enrolled is
+an embedded office, whose bays are watched without the service.
+"""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.cli.help import Commands, Json
+from api.cli.processes.serve import log_to_stderr
+from api.cli.terminal import ERR, OUT, bay_bars, say_json, say_result
+from api.cli.termination import Ending, end_process, stop_all
+from api.office.settings.settings import Settings
+from api.office.wiring import Office, recorders_of
+from api.problems import alarm_zh, reason_zh, result_zh
+from api.station import process
+from api.station.kiosk import Screen
+from api.station.kiosk_page import showing
+from api.station.process import StationHome
+from api.station.threads import BayNews, Worker, join
+from ingest.bay import Bay, Result
+from ingest.delivery import LOG_ALARMS
+from storage.errors import LiuhenError
+
+LOG = logging.getLogger("liuhen.station")
+app = Commands()
+_FIRST_S, _LONGEST_S, _ROUND_S, _REPORT_S = 1.0, 120.0, 2.0, 30.0
+_BY_NAME = 10  # files of one look
+_REASON = 500  # characters
+
+
+@app.callback(invoke_without_command=True)
+def station(context: typer.Context) -> None:
+    """运行采集站。 Run the station: watch the bays until interrupted."""
+    if context.invoked_subcommand is not None:
+        return
+    settings = Settings()
+    if not (settings.bays or settings.landing or settings.cameras):
+        ERR.print("没有设置仓位:请在 liuhen.toml 写明 [bays] (no bays are configured)")
+        raise typer.Exit(2)
+    log_to_stderr()
+    if process.enrolled(settings.home):
+        _remote(settings)
+    else:
+        _embedded(settings)
+
+
+@app.command()
+def enrol(
+    url: Annotated[str, typer.Argument(help="县中心地址,https://…。 The centre's address.")],
+    code: Annotated[
+        str, typer.Argument(help="管理员给的一次性登记码。 The administrator's one-time code.")
+    ],
+    *,
+    ca: Annotated[
+        Path | None, typer.Option(help="县里下发的证书文件。 The county's certificate (PEM).")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """向县中心登记本站。 Enrol this station with the centre."""
+    settings = Settings()
+    told = process.enrol(settings, url, code, ca)
+    if as_json:
+        say_json({"station": told["station"]["id"], "name": told["station"]["name"]})
+        return
+    OUT.print(f"登记成功 enrolled: {told['station']['name']} ({told['station']['id']})")
+    OUT.print("现在可以运行: liuhen station")
+
+
+@app.command()
+def status(
+    *, as_json: Annotated[bool, typer.Option("--json", help="输出 JSON。 Print JSON.")] = False
+) -> None:
+    """查看本站:仓位、暂存区、告警。 Show bays, spool and alarms of the running station."""
+    told = process.look(Settings())
+    if as_json:
+        say_json(told)
+        return
+    for bay in told["bays"]:
+        OUT.print(f"{bay['name']}  {bay['state_zh']}  {bay['reason_zh']}", markup=False)
+    spool = told["spool"]
+    OUT.print(
+        f"暂存区 spool: {spool['used'] >> 20} / {spool['limit'] >> 20} MB, "
+        f"待上传 {spool['waiting']} 份, 最早 {spool['oldest'] or '—'}"
+    )
+    if (log := told["log"]) is not None:
+        said = (
+            "已证明前后一致 proven"
+            if log["proven"]
+            else "县中心版本较旧,不提供证明 the centre gives no proofs"
+        )
+        OUT.print(f"监管链日志 log: 见过 {log['size']} 条的日志头, {said}", markup=False)
+    for alarm in spool["alarms"]:
+        OUT.print(f"[red]告警[/red] {alarm_zh(alarm)}")
+
+
+@app.command(name="accept-log")
+def accept_log(
+    *,
+    reason: Annotated[
+        str,
+        typer.Option(
+            help="查明的原因、由谁批准,永久保留。 What was found, and who approved; kept for ever.",
+        ),
+    ],
+    as_json: Json = False,
+) -> None:
+    """日志告警查明后,让本站继续工作。 Go on after an alarm over the centre's log was cleared up.
+
+    告警、两个日志头和原因都保留在本站,并记入县中心日志。
+    The alarm, both heads and the reason stay here, and the centre's log hears of them.
+    """
+    told = process.accept_centre_log(Settings(), reason[:_REASON])
+    if as_json:
+        say_json(told)
+        return
+    OUT.print(
+        f"本站见过的日志头 {told['seen']} 条,"
+        f"改以县中心现在的日志头 {told.get('shown', '—')} 条为准。"
+        "\nThe station goes on from the head that the centre shows now; the old one is kept.",
+        markup=False,
+    )
+
+
+def _remote(settings: Settings) -> None:
+    stop = threading.Event()
+    with bay_bars() as listen:
+        home = StationHome.open(settings, listen)
+        recorders = recorders_of(settings, home.station.sandbox, home.journal, home.clock)
+        worker = Worker(home.station, home.bays(), settings.sweep_s, _print_news(), recorders)
+        screen = Screen(settings, home.journal, home.clock, time.monotonic, home)
+        courier = threading.Thread(target=_deliver, args=(home, stop), name="delivery", daemon=True)
+
+        def tell() -> None:
+            worker.tell()
+            stop.set()
+
+        ending = Ending(tell)
+        worker.start()
+        courier.start()
+        with showing(screen, settings.screen_port, LOG.info):
+            ending.wait()
+        ended = stop_all([worker.stop, lambda seconds: join([courier], seconds)])
+    if not ended:
+        end_process(0)  # somebody still works over what would be closed
+    home.close()
+
+
+def _deliver(home: StationHome, stop: threading.Event) -> None:
+    """Deliver until stopped: at once while it goes well, ever more seldom while it does not."""
+    pause, since_report, last = _FIRST_S, _REPORT_S, None
+    while not stop.is_set():
+        try:
+            tally = home.deliver()
+            if tally.away != last:
+                last = tally.away
+                LOG.warning("%s", reason_zh(last) if last else "已恢复上传 delivering again")
+            pause = min(_LONGEST_S, pause * 2) if tally.away else _FIRST_S
+            since_report += pause
+            there = tally.away is None or tally.away in LOG_ALARMS
+            if since_report >= _REPORT_S and there:
+                since_report = 0.0
+                home.report()
+        except LiuhenError as error:
+            LOG.warning("%s: %s", reason_zh(error.code), error)
+        except Exception:
+            # The edge of the station: delivery must go on whatever happened, and say that it fails.
+            LOG.exception("delivery failed")
+            home.away = last = "defect"
+        # Stations that lost one centre at one moment must not all come back at one moment.
+        wait = pause * random.uniform(0.5, 1.0) if pause > _FIRST_S else _ROUND_S  # noqa: S311
+        stop.wait(wait)
+
+
+def _embedded(settings: Settings) -> None:
+    office = Office.open(settings)
+    with bay_bars() as listen:
+        station, recorders = office.station(listen), office.recorders()
+        worker = Worker(
+            station, [*office.bays(), office.handed_in], settings.sweep_s, _print_news(), recorders
+        )
+        screen = Screen(settings, office.journal, office.clock, time.monotonic)
+        ending = Ending(worker.tell)
+        worker.start()
+        with showing(screen, settings.screen_port, LOG.info):
+            ending.wait()
+        ended = stop_all([worker.stop])
+    if not ended:
+        end_process(0)  # somebody still works over what would be closed
+    office.close()
+
+
+def _print_news() -> Callable[[Bay, list[Result]], None]:
+    """Return what prints, for each bay, what came up; of many files the first few by name."""
+    news = BayNews()
+
+    def tell(bay: Bay, results: list[Result]) -> None:
+        found = news.of(bay, results)
+        for result in found[:_BY_NAME]:
+            say_result(result, result_zh(result))
+        if more := len(found[_BY_NAME:]):
+            OUT.print(f"  {bay.name}: 另有 {more} 个文件需要处理 and {more} more")
+
+    return tell

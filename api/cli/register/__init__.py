@@ -1,0 +1,1 @@
+"""Commands upon the register: accounts, officers, recorders, cameras, stations."""

@@ -1,0 +1,120 @@
+"""`liuhen accounts add|list|disable|password`: who may log in. Passwords are asked, never given.
+
+Nothing is asked before there is an office: a wrong folder is told of first.
+"""
+
+from typing import Annotated
+
+import typer
+
+from api.cli.help import Commands, Json
+from api.cli.terminal import OUT, say_done, say_json
+from api.office.service import Service
+from api.office.settings.settings import Settings
+from api.office.wiring import Office
+from api.problems import ApiError
+from policies.access import Role
+from storage.catalogue import people
+
+app = Commands(no_args_is_help=True)
+Username = Annotated[str, typer.Argument(help="用户名。 User name.")]
+Password = Annotated[
+    str | None, typer.Option(help="密码,不给出则询问。 Password; asked for if not given.")
+]
+
+
+@app.command()
+def add(  # noqa: PLR0917 - typer turns each into an option
+    username: Annotated[str | None, typer.Option(help="用户名。 User name.")] = None,
+    name: Annotated[str | None, typer.Option(help="姓名。 The person's name.")] = None,
+    role: Annotated[Role | None, typer.Option(help="角色。 Role.")] = None,
+    password: Password = None,
+    certificate: Annotated[
+        str | None,
+        typer.Option(
+            help="执法证号(记录仪文件中的警号)。 Certificate number, as in recorders' file names."
+        ),
+    ] = None,
+    township: Annotated[
+        str | None, typer.Option(help="乡镇,默认本单位。 Township; this office's by default.")
+    ] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """新建人员和帐号。 Add a person with an account."""
+    office = Office.open(Settings())
+    try:
+        username = username or typer.prompt("用户名 user name", err=True)
+        name = name or typer.prompt("姓名 person's name", err=True)
+        role = role or typer.prompt(f"角色 role ({', '.join(Role)})", type=Role, err=True)
+        more = {"certificate_no": certificate} if certificate else {}
+        Service.over(office).identity.create(
+            username=username,
+            password=password or _asked_twice(),
+            role=role,
+            name=name,
+            township=township or office.settings.township,
+            **more,
+        )
+    finally:
+        office.close()
+    say_done(f"已建立帐号 added: {username}", as_json=as_json, username=username, role=role)
+
+
+@app.command(name="list")
+def listed(*, as_json: Json = False) -> None:
+    """列出帐号。 List the accounts."""
+    office = Office.open(Settings())
+    try:
+        with office.catalogue.read() as session:
+            for account in people.accounts(session):
+                person = people.person(session, account.person_id)
+                if as_json:
+                    say_json(
+                        {
+                            "username": account.username,
+                            "role": account.role,
+                            "name": person.name,
+                            "township": person.township,
+                            "disabled": account.disabled,
+                        }
+                    )
+                    continue
+                state = "停用 disabled" if account.disabled else "可用 enabled"
+                told = f"{account.username}  {account.role}  {person.name}  {person.township}"
+                OUT.print(f"{told}  {state}", markup=False)
+    finally:
+        office.close()
+
+
+@app.command()
+def disable(username: Username, *, as_json: Json = False) -> None:
+    """停用帐号,已登录的立即退出。 Disable an account; its open sessions end."""
+    office = Office.open(Settings())
+    try:
+        with office.catalogue.write() as uow:
+            account = people.account_by_username(uow.session, username)
+            if account is None:
+                raise ApiError("not-found", what="account", id=username[:80])
+            people.set_disabled(uow, account.id, disabled=True, actor="system")
+    finally:
+        office.close()
+    done = f"已停用 disabled: {username}"
+    say_done(done, as_json=as_json, username=username, disabled=True)
+
+
+@app.command()
+def password(username: Username, password: Password = None, *, as_json: Json = False) -> None:
+    """重设密码,已登录的立即退出。 Set a new password; open sessions end."""
+    office = Office.open(Settings())
+    try:
+        Service.over(office).identity.set_password(username, password or _asked_twice())
+    finally:
+        office.close()
+    done = f"已重设密码 password set: {username}"
+    say_done(done, as_json=as_json, username=username, password_set=True)
+
+
+def _asked_twice() -> str:
+    answer: str = typer.prompt("密码 password", hide_input=True, confirmation_prompt=True, err=True)
+    return answer

@@ -1,0 +1,110 @@
+"""`liuhen cameras list|check|start|stop`: the room cameras that this station records."""
+
+from typing import Annotated
+
+import typer
+
+from api.cli.help import Commands, Json
+from api.cli.terminal import ERR, OUT, say_done, say_json
+from api.office.settings.settings import Settings
+from api.office.wiring import camera_places, cameras_of, clock, entropy
+from api.problems import ApiError, bay_zh, reason_zh
+from ingest.clear_when import When
+from ingest.journal import Journal
+from ingest.room_camera import Camera, ask_for, let_go
+from ingest.rtsp import CameraError, describe
+from storage.catalogue.journal import JournalStore
+
+app = Commands(no_args_is_help=True)
+
+
+@app.command(name="list")
+def listed(
+    *, as_json: Annotated[bool, typer.Option("--json", help="输出 JSON。 Print JSON.")] = False
+) -> None:
+    """列出摄像机和录像状态。 List the cameras and what each is doing."""
+    settings = Settings()
+    seen = {}
+    if (settings.home / "station.db").exists():
+        journal = Journal(JournalStore(settings.home / "station.db"), clock)
+        seen = {row.name: row for row in journal.bays()}
+        journal.close()
+    for camera in cameras_of(settings):
+        row = seen.get(camera.name)
+        state, reason = (row.state, row.reason) if row else ("camera-off", None)
+        wanted = camera.always or camera_places(settings, camera.name).wanted.exists()
+        if as_json:
+            told = {"name": camera.name, "room": camera.room, "address": str(camera.address)}
+            say_json(told | {"wanted": wanted, "state": state, "reason": reason})
+            continue
+        told_zh = f"{bay_zh(state)} {reason_zh(reason)}".strip()
+        OUT.print(f"{camera.name}  {camera.room}  {camera.address}  {told_zh}", markup=False)
+
+
+@app.command()
+def check(
+    name: Annotated[
+        str | None, typer.Argument(help="摄像机,默认全部。 A camera; all by default.")
+    ] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """逐台连接并登录,看有没有画面和声音;不录像。 Ask each camera what it would send."""
+    settings = Settings()
+    chosen = [_camera(settings, name)] if name else cameras_of(settings)
+    failed = False
+    for camera in chosen:
+        try:
+            tracks = describe(camera.address, camera.login(), entropy)
+        except CameraError as error:
+            failed = True
+            done = f"{camera.name}  不通过 failed: {reason_zh(error.reason)}"
+            say_done(done, as_json=as_json, name=camera.name, good=False, reason=error.reason)
+            continue
+        missing = sorted({"video", "audio"} - {track.split(" ")[0] for track in tracks})
+        failed = failed or bool(missing)
+        done = f"{camera.name}  通过 ok: {', '.join(tracks)}"
+        done += f"\n  缺少 missing: {', '.join(missing)}" if missing else ""
+        facts = {"name": camera.name, "good": not missing, "tracks": tracks, "missing": missing}
+        say_done(done, as_json=as_json, **facts)
+    if not as_json and settings.cameras and settings.clear is When.NEVER:
+        OUT.print("提示:clear = never 时,入库后的分段也留在本站磁盘,磁盘将满时停止录像")
+    raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def start(
+    name: Annotated[str, typer.Argument(help="摄像机或房间名称。 A camera or its room.")],
+    *,
+    as_json: Json = False,
+) -> None:
+    """开始录像(如询问开始时);重启后继续,直到 stop。 Record from now on, until `stop`."""
+    settings = Settings()
+    camera = _camera(settings, name)
+    ask_for(camera_places(settings, camera.name), clock())
+    done = f"开始 started: {camera.name} {camera.room}"
+    say_done(done, as_json=as_json, name=camera.name, wanted=True)
+
+
+@app.command()
+def stop(
+    name: Annotated[str, typer.Argument(help="摄像机或房间名称。 A camera or its room.")],
+    *,
+    as_json: Json = False,
+) -> None:
+    """停止录像;设为一直录像的摄像机不停。 Record no more, unless the camera always is."""
+    settings = Settings()
+    camera = _camera(settings, name)
+    if camera.always:
+        ERR.print("该摄像机设为一直录像 (when = always),请改设置 (it always is; see liuhen.toml)")
+        raise typer.Exit(2)
+    let_go(camera_places(settings, camera.name))
+    done = f"停止 stopped: {camera.name} {camera.room}"
+    say_done(done, as_json=as_json, name=camera.name, wanted=False)
+
+
+def _camera(settings: Settings, name: str) -> Camera:
+    found = [one for one in cameras_of(settings) if name in {one.name, one.room}]
+    if len(found) != 1:
+        raise ApiError("not-found", what="camera", id=name[:80])
+    return found[0]

@@ -1,0 +1,163 @@
+"""`liuhen officers import|list|end|train`: the register of who may enforce (第二至五条)."""
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from api.cli.help import Commands, Json
+from api.cli.terminal import OUT, say_done, say_json
+from api.office.reports.register_csv import MAX_BYTES, read
+from api.office.settings.settings import Settings
+from api.office.wiring import Office
+from api.problems import ApiError
+from policies.requirements.officers import why_zh
+from policies.wording import COUNTY_TIME
+from storage.catalogue import people, register
+from storage.catalogue.register_import import Change, carry_out, plan
+from storage.catalogue.tables import PersonRow
+from storage.catalogue.unit_of_work import View
+
+app = Commands(no_args_is_help=True)
+CHANGE_ZH = {Change.NEW: "新增", Change.CHANGED: "变更", Change.SAME: "不变"}
+
+
+@app.command(name="import")
+def import_(
+    file: Annotated[
+        Path, typer.Argument(help="CSV 文件。 A CSV file.", exists=True, dir_okay=False)
+    ],
+    *,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="只看会改什么,不写入。 Show the changes, write nothing."),
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="输出 JSON。 Print JSON.")] = False,
+) -> None:
+    """导入人员名册,要么全部写入,要么一条也不写。 Import a register, whole or not at all."""
+    with file.open("rb") as opened:
+        listed = read(opened.read(MAX_BYTES + 1))
+    office = Office.open(Settings())
+    try:
+        if dry_run:
+            with office.catalogue.read() as session:
+                planned = plan(session, listed)
+        else:
+            with office.catalogue.write() as uow:
+                planned = carry_out(uow, listed, actor="system")
+    finally:
+        office.close()
+    for one in planned:
+        told = {"line": one.listed.line, "name": one.listed.name, "change": one.change.value}
+        if json:
+            say_json(told | {"person": one.person, "fields": list(one.fields)})
+        elif one.change is not Change.SAME:
+            fields = f"({', '.join(one.fields)})" if one.fields else ""
+            change = f"{CHANGE_ZH[one.change]} {one.change.value}"
+            OUT.print(f"第 {one.listed.line} 行 {one.listed.name} {change}{fields}", markup=False)
+    if not json:
+        counts = {kind: sum(one.change is kind for one in planned) for kind in Change}
+        told_zh = ",".join(f"{CHANGE_ZH[kind]} {count}" for kind, count in counts.items())
+        OUT.print(f"{'试运行,未写入:' if dry_run else '已写入:'}{told_zh}", markup=False)
+
+
+@app.command(name="list")
+def listed(
+    township: Annotated[str | None, typer.Option(help="乡镇。 Township.")] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """列出人员及其证件今日是否有效。 List people and whether they are certified today."""
+    office = Office.open(Settings())
+    try:
+        now = office.clock()
+        with office.catalogue.read() as session:
+            for row in people.persons(session, township=township):
+                if row.kind not in {"officer", "auxiliary"}:
+                    continue
+                found = register.qualification(session, row, now)
+                state = "有效 valid" if found.certified else f"{why_zh(found.why)} {found.why}"
+                numbers = "、".join(c.number for c in register.certificates(session, row.id))
+                if as_json:
+                    say_json(_person_json(session, row, found))
+                    continue
+                told = f"{row.name}  {row.kind}  {row.unit}  {row.township}  {numbers}  {state}"
+                OUT.print(told, markup=False)
+    finally:
+        office.close()
+
+
+def _person_json(session: View, row: PersonRow, found: register.Qualification) -> dict[str, Any]:
+    return {
+        "person": row.id,
+        "name": row.name,
+        "kind": row.kind,
+        "unit": row.unit,
+        "township": row.township,
+        "certificates": [one.number for one in register.certificates(session, row.id)],
+        "certified": found.certified,
+        "why": found.why,
+    }
+
+
+@app.command()
+def end(
+    number: Annotated[str, typer.Argument(help="执法证号。 Certificate number.")],
+    *,
+    why: Annotated[str, typer.Option(help="收回或者吊销。 surrendered or revoked.")],
+    on: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="默认今天。 Today by default.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """登记证件被收回或者吊销,当日起不再有效。 End a certificate; it counts no more that day."""
+    office = Office.open(Settings())
+    try:
+        day: date = (on or office.clock().astimezone(COUNTY_TIME)).date()
+        with office.catalogue.write() as uow:
+            register.end_certificate(uow, number, on=day, why=why, actor="system")
+    finally:
+        office.close()
+    done = f"已登记 ended: {number} {why} {day}"
+    say_done(done, as_json=as_json, certificate=number, why=why, on=day.isoformat())
+
+
+@app.command()
+def train(
+    number: Annotated[str, typer.Argument(help="执法证号。 Certificate number.")],
+    hours: Annotated[float, typer.Argument(help="学时。 Hours.")],
+    title: Annotated[str, typer.Argument(help="培训内容。 Subject of the training.")],
+    *,
+    day: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="默认今天。 Today by default.")
+    ] = None,
+    special: Annotated[
+        bool,
+        typer.Option(
+            "--special", help="专业知识及下放事项培训。 Training in special and devolved matters."
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """登记一次培训。 Enter a training."""
+    office = Office.open(Settings())
+    try:
+        on = (day or office.clock().astimezone(COUNTY_TIME)).date()
+        with office.catalogue.write() as uow:
+            held = register.certificate(uow.session, number)
+            if held is None:
+                raise ApiError("not-found", what="certificate", id=number[:80])
+            register.train(
+                uow,
+                held.person_id,
+                day=on,
+                hours=hours,
+                title=title,
+                special=special,
+                actor="system",
+            )
+    finally:
+        office.close()
+    done = f"已登记培训 entered: {number} {hours:g}"
+    say_done(done, as_json=as_json, certificate=number, hours=hours, on=on.isoformat())

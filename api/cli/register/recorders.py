@@ -1,0 +1,128 @@
+"""`liuhen recorders add|assign|list`: which sources there are, and who had them when."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from api.cli.help import Commands, Json
+from api.cli.terminal import OUT, say_done, say_json
+from api.office.settings.settings import Settings
+from api.office.wiring import Office
+from api.problems import ApiError
+from policies.plain import plain
+from policies.terms import SOURCE_ZH, SourceKind
+from policies.wording import COUNTY_TIME, day_and_clock
+from storage.catalogue import people, register
+from storage.catalogue.tables import SourceRow
+from storage.catalogue.unit_of_work import View
+
+app = Commands(no_args_is_help=True)
+
+
+@app.command()
+def add(
+    serial: Annotated[
+        str, typer.Argument(help="设备序列号,与文件名中的一致。 Serial number, as in file names.")
+    ],
+    *,
+    kind: Annotated[
+        SourceKind, typer.Option(help="设备种类。 Kind of source.")
+    ] = SourceKind.RECORDER,
+    label: Annotated[
+        str, typer.Option(help="单位内的编号或者名称。 The office's own number or name.")
+    ] = "",
+    family: Annotated[str, typer.Option(help="型号。 Model family.")] = "generic",
+    township: Annotated[
+        str | None, typer.Option(help="乡镇,默认本单位。 Township; this office's by default.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """登记一台设备。 Register a recorder, terminal or room camera."""
+    settings = Settings()
+    office = Office.open(settings)
+    try:
+        with office.catalogue.write() as uow:
+            people.add_source(
+                uow,
+                serial=serial,
+                kind=kind.value,
+                family=family,
+                label=label or serial,
+                township=township or settings.township,
+                actor="system",
+            )
+    finally:
+        office.close()
+    say_done(f"已登记 added: {serial} {SOURCE_ZH[kind]}", as_json=as_json, serial=serial, kind=kind)
+
+
+@app.command()
+def assign(
+    serial: Annotated[str, typer.Argument(help="设备序列号。 Serial number.")],
+    number: Annotated[
+        str | None,
+        typer.Argument(
+            help="领用人执法证号;不写则交回。 The holder's certificate number; none: handed back."
+        ),
+    ] = None,
+    *,
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%dT%H:%M"], help="本地时间,默认现在。 Local time; now by default."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """登记设备领用或者交回。 Enter who has a source from now on; without a number, nobody."""
+    office = Office.open(Settings())
+    try:
+        at = since.replace(tzinfo=COUNTY_TIME) if since else None
+        with office.catalogue.write() as uow:
+            holder = None
+            if number is not None:
+                held = register.certificate(uow.session, number)
+                if held is None:
+                    raise ApiError("not-found", what="certificate", id=number[:80])
+                holder = held.person_id
+            register.assign(uow, serial, holder, since=at, actor="system")
+    finally:
+        office.close()
+    done = f"已登记 assigned: {serial} {number or '交回 nobody'}"
+    say_done(done, as_json=as_json, serial=serial, certificate=number)
+
+
+@app.command(name="list")
+def listed(*, as_json: Json = False) -> None:
+    """列出设备及领用情况。 List the sources and who has them."""
+    office = Office.open(Settings())
+    try:
+        with office.catalogue.read() as session:
+            for row in people.sources(session):
+                if as_json:
+                    say_json(_source_json(session, row))
+                    continue
+                OUT.print(
+                    f"{row.serial}  {SOURCE_ZH[SourceKind(row.kind)]}  {row.label}", markup=False
+                )
+                for held in register.assignments(session, row.serial):
+                    name = people.person(session, held.person_id).name
+                    until = day_and_clock(held.to_at) if held.to_at else "今 now"
+                    OUT.print(f"  {name}  {day_and_clock(held.from_at)} 至 {until}", markup=False)
+    finally:
+        office.close()
+
+
+def _source_json(session: View, row: SourceRow) -> dict[str, Any]:
+    holders = [
+        {
+            "person": held.person_id,
+            "name": people.person(session, held.person_id).name,
+            "from_at": plain(held.from_at),
+            "to_at": plain(held.to_at),
+        }
+        for held in register.assignments(session, row.serial)
+    ]
+    named = {"serial": row.serial, "kind": row.kind, "label": row.label, "township": row.township}
+    return named | {"holders": holders}

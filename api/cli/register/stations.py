@@ -1,0 +1,113 @@
+"""`liuhen stations code|list|revoke`: which stations may deliver to this centre."""
+
+from typing import Annotated
+
+import typer
+
+from api.cli.help import Commands, Json
+from api.cli.terminal import OUT, say_done, say_json
+from api.office import enrolment as station_door
+from api.office.settings.settings import Settings
+from api.office.wiring import Office
+from policies.wording import COUNTY_TIME
+from storage.catalogue import enrolment, people
+from storage.catalogue.enrolment import Standing
+
+app = Commands(no_args_is_help=True)
+_STANDING = {
+    Standing.OFFERED: "待登记 offered",
+    Standing.LAPSED: "登记码已过期 lapsed",
+    Standing.ACTIVE: "有效 active",
+    Standing.EXPIRED: "已到期 expired",
+    Standing.REVOKED: "已撤销 revoked",
+}
+
+
+@app.command()
+def code(
+    station: Annotated[
+        str,
+        typer.Argument(
+            help="采集站编号,小写字母、数字和连字符。 The station's id: a–z, 0–9 and hyphens."
+        ),
+    ],
+    *,
+    name: Annotated[str, typer.Option(help="采集站名称。 The station's name.")] = "",
+    township: Annotated[
+        str | None, typer.Option(help="乡镇,默认本单位。 Township; this office's by default.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="输出 JSON。 Print JSON.")] = False,
+) -> None:
+    """发一次性登记码,24 小时有效。 Give a station a one-time enrolment code."""
+    settings = Settings()
+    office = Office.open(settings)
+    try:
+        made = station_door.offer(
+            office,
+            station,
+            name=name or None,
+            township=township,
+            actor="system",
+        )
+    finally:
+        office.close()
+    if as_json:
+        say_json({"station": station, "code": str(made)})
+        return
+    OUT.print(f"[bold]{made}[/bold]")
+    OUT.print("请当面或电话告知该站操作员,在采集站上执行:(tell the operator, who runs)")
+    OUT.print(f"  liuhen station enrol https://… {made}", markup=False)
+
+
+@app.command("list")
+def list_(
+    *, as_json: Annotated[bool, typer.Option("--json", help="输出 JSON。 Print JSON.")] = False
+) -> None:
+    """列出采集站和登记状态。 List stations, and what their enrolments are worth."""
+    office = Office.open(Settings())
+    try:
+        with office.catalogue.read() as session:
+            seen = {row.station_id: row.seen_at for row in enrolment.statuses(session)}
+            rows = [
+                (station, enrolment.of_station(session, station.id)[-1:])
+                for station in people.stations(session)
+            ]
+        now = office.clock()
+    finally:
+        office.close()
+    for station, last in rows:
+        standing = enrolment.standing(last[0], now) if last else None
+        at = seen.get(station.id)
+        if as_json:
+            say_json(
+                {
+                    "station": station.id,
+                    "name": station.name,
+                    "township": station.township,
+                    "standing": standing,
+                    "seen_at": at.isoformat() if at else None,
+                }
+            )
+            continue
+        told = _STANDING[standing] if standing else "本机 local"
+        when = f"{at.astimezone(COUNTY_TIME):%Y-%m-%d %H:%M}" if at else "—"
+        OUT.print(f"{station.id}  {station.name}  {station.township}  {told}  {when}", markup=False)
+
+
+@app.command()
+def revoke(
+    station: Annotated[str, typer.Argument(help="采集站编号。 The station's id.")],
+    why: Annotated[str, typer.Argument(help="原因,记入日志。 Why; it is logged.")],
+    *,
+    as_json: Json = False,
+) -> None:
+    """立即撤销一个采集站:它不能再上传。 Revoke a station at once; what it signed stays valid."""
+    office = Office.open(Settings())
+    try:
+        with office.catalogue.write() as uow:
+            people.station(uow.session, station)
+            ended = enrolment.revoke(uow, station, why, actor="system")
+    finally:
+        office.close()
+    done = f"已撤销 {ended} 项登记 (revoked)。该站已封存未上传的录像仍在站上。"
+    say_done(done, as_json=as_json, station=station, revoked=ended)

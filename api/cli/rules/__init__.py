@@ -1,0 +1,1 @@
+"""Commands upon rules: check, explain, duties, random checks."""

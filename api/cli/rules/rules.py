@@ -1,0 +1,132 @@
+"""`liuhen rules check|explain|new`: read the rulebook, explain by it, begin a county's own."""
+
+from collections.abc import Mapping
+from json import dumps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from api.cli.help import Commands, Json
+from api.office.reports.county_rulebook import begin_edition
+from api.office.settings.settings import Settings
+from policies.findings import Severity
+from policies.rulebook import SHIPPED, load
+from policies.rulebook import explain as explained
+from policies.terms import APPROVER_ZH, WAIVER_ZH, Approver, WaiverReason
+from policies.wording import COUNTY_TIME, national_rules_only
+
+app = Commands(no_args_is_help=True)
+_SEVERITY = {
+    Severity.BLOCKS: "阻断 blocks",
+    Severity.WARNS: "警示 warns",
+    Severity.INFORMS: "提示 informs",
+}
+
+
+@app.command()
+def check(
+    folder: Annotated[
+        Path | None, typer.Argument(help="规则目录或者一个文件。 A folder of rules, or one file.")
+    ] = None,
+    area: Annotated[
+        str | None, typer.Option(help="县(区)名,默认本单位所属。 County; this office's by default.")
+    ] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """检查规则库。 Read every rule; the first mistake is named with file and line."""
+    settings = Settings()
+    known = area or (settings.county or None if folder is None else None)
+    book = load(folder or settings.rulebook or SHIPPED, known)
+    count = len(book.rules)
+    without = book.without_edition
+    if as_json:
+        told = {"valid": True, "rules": count, "area": known, "national_only": without is not None}
+        typer.echo(dumps(told, ensure_ascii=False))
+        return
+    typer.echo(f"规则库有效,共 {count} 条规则。 {count} rules, all valid.")
+    if without:
+        typer.echo("\n".join(national_rules_only(without)))
+        typer.echo(f"加入本县规则 to add the county's: liuhen rules new {without}")
+
+
+@app.command()
+def new(
+    county: Annotated[str, typer.Argument(help="县(区)名。 The county's name.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="目录或者 .yaml 文件,默认是设置 rulebook 的目录,否则 LIUHEN_HOME/rulebook。"
+            " Folder or .yaml file; else the setting rulebook, or LIUHEN_HOME/rulebook."
+        ),
+    ] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """写一份本县规则库的模板。 Write a template of a county's own edition of the rulebook."""
+    from api.office.wiring import clock  # noqa: PLC0415 - checking rules needs no office
+
+    settings = Settings()
+    place = out or settings.rulebook or settings.home / "rulebook"
+    written = begin_edition(county, place, clock().astimezone(COUNTY_TIME).date())
+    if as_json:
+        files = {"file": str(written.file), "national": str(written.national)}
+        typer.echo(dumps(files | {"rulebook": str(written.folder)}, ensure_ascii=False))
+        return
+    typer.echo("\n".join(written.told(settings.rulebook)))
+
+
+@app.command()
+def explain(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="规则编号或者案号,不写则列出全部规则。 A rule's id or a case number; none: all."
+        ),
+    ] = None,
+    *,
+    json: Annotated[bool, typer.Option("--json", help="输出 JSON。 Print JSON.")] = False,
+) -> None:
+    """解释一条规则,或者解释一个案件为什么能(不能)往下走。 Explain a rule, or a case."""
+    settings = Settings()
+    book = load(settings.rulebook or SHIPPED, settings.county or None)
+    if name is None:
+        for one in book.rules:
+            named = {"id": one.id, "title_zh": one.title_zh, "basis_zh": one.basis.zh}
+            typer.echo(dumps(named, ensure_ascii=False) if json else "  ".join(named.values()))
+        return
+    told = explained(book, name)
+    if told is None:
+        from api.cli.rules.explain_case import explain_case  # noqa: PLC0415 - rules need no office
+
+        explain_case(settings, name, as_json=json)
+        return
+    shown = dumps(told, ensure_ascii=False) if json else "\n".join(_rule_lines(told))
+    typer.echo(shown)
+
+
+def _rule_lines(told: Mapping[str, Any]) -> list[str]:
+    basis, effective = told["basis"], told["effective"]
+    shown = [
+        f"{told['id']}({told['version']})",
+        f"  {told['title']['zh']} / {told['title']['en']}",
+        f"  依据 basis: 《{basis['document']}》{basis['article']}"
+        + ("" if basis["confirmed"] else "(条文待核 not confirmed)"),
+        f"    “{basis['quote']}”",
+        f"  对象 looks at: {told['scope']}",
+        f"  适用 when: {told['when'] or '全部 all'}",
+        f"  效力 severity: {_SEVERITY[Severity(told['severity'])]}",
+        f"  施行 effective: {effective['from']} 至 {effective['to'] or '今 now'}",
+        f"  要求 requirement: {told['requirement']}",
+    ]
+    shown += [f"    {name} = {value}" for name, value in told["parameters"].items()]
+    if told["waivable_by"]:
+        names = "、".join(APPROVER_ZH[Approver(one)] for one in told["waivable_by"])
+        reasons = "、".join(WAIVER_ZH[WaiverReason(one)] for one in told["waivable_for"])
+        shown += [
+            f"  情况说明审批人 waivable by: {names}",
+            f"  可用理由 for: {reasons or '不限 any'}",
+            f"  提交期限 within: {told['until_days'] or '不限 any'} 天 days",
+        ]
+    return shown

@@ -1,1 +1,0 @@
-"""The commands of `liuhen`, one module each."""

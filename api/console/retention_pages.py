@@ -1,0 +1,109 @@
+"""What is kept and what ends, on pages: due on a day, dispositions, holds, reclassifications."""
+
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import HTMLResponse
+
+from api.console.rendering import render
+from api.http.dispositions.routes import listed as listed_dispositions
+from api.http.dispositions.routes import one as one_disposition
+from api.http.holds import presenters as release_views
+from api.http.holds.presenters import Look
+from api.http.holds.release_routes import listed as listed_releases
+from api.http.holds.routes import standing
+from api.http.paging import MOST, Cursor
+from api.http.retention import presenters as keeping_views
+from api.http.retention.routes import due as listed_due
+from api.http.retention.routes import waiting
+from api.http.retention.schemas import HoldOut, RetentionOut
+from api.http.security import ServiceHere, VisitorHere
+from api.office.identity import Visitor
+from api.office.service import Service
+from api.problems import TABLE
+from policies.access import Act, decide
+from policies.wording import COUNTY_TIME
+from storage.catalogue import holds, people
+from storage.catalogue.tables import CaseRow, RecordingRow
+from storage.catalogue.unit_of_work import View
+
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+
+@router.get("/keeping")
+def keeping_page(
+    service: ServiceHere,
+    visitor: VisitorHere,
+    *,
+    day: Annotated[str, Query(max_length=10)] = "",
+    cursor: Cursor = None,
+    open_cursor: Cursor = None,
+    ended_cursor: Cursor = None,
+    holds_cursor: Cursor = None,
+    releases_cursor: Cursor = None,
+    waiting_cursor: Cursor = None,
+) -> Response:
+    """Show what could be destroyed on a day (today), and everything that waits for a decision."""
+    now = service.office.clock()
+    today = now.astimezone(COUNTY_TIME).date().isoformat()
+    at = _end_of(day) if day and day != today else now
+    found = listed_due(service, visitor, at=at or now, cursor=cursor, limit=MOST)
+    with service.office.catalogue.read() as session:
+        townships = people.townships(session)
+    return render(
+        "keeping.html",
+        visitor,
+        found=found,
+        day=day if at else today,
+        later=found.at > now,
+        due=[one for one in found.items if one.due],
+        kept=[one for one in found.items if not one.due],
+        under_way=listed_dispositions(service, visitor, under_way=True, cursor=open_cursor),
+        ended=listed_dispositions(service, visitor, under_way=False, cursor=ended_cursor),
+        holds=standing(service, visitor, cursor=holds_cursor),
+        waiting=waiting(service, visitor, cursor=waiting_cursor),
+        releases=listed_releases(service, visitor, waiting=True, cursor=releases_cursor),
+        refusals=_REFUSALS,
+        townships=townships,
+        own=visitor.person.township,
+    )
+
+
+@router.get("/keeping/{disposition}")
+def disposition_page(disposition: UUID, service: ServiceHere, visitor: VisitorHere) -> Response:
+    """Show one disposition with its recordings, its approvals and its certificate."""
+    found = one_disposition(str(disposition), service, visitor)
+    return render("disposition.html", visitor, one=found, refusals=_REFUSALS)
+
+
+def kept(service: Service, visitor: Visitor, row: RecordingRow) -> RetentionOut | None:
+    """Return why a recording is kept, for its page; None for who may not see that."""
+    if not decide(visitor.person, Act.SEE_KEEPING, row.township).allowed:
+        return None
+    office = service.office
+    with office.catalogue.read() as session:
+        return keeping_views.retention(session, office, row, visitor, office.clock())
+
+
+def held(session: View, visitor: Visitor, case: CaseRow, actions: Iterable[str]) -> list[HoldOut]:
+    """Return what holds a case, its party or some of its actions, for their pages."""
+    look = Look(session, visitor)
+    return [release_views.hold(look, row) for row in holds.upon(session, case, actions)]
+
+
+_REFUSALS = {
+    code.removeprefix("disposition-"): told.zh + told.next_zh
+    for code, told in TABLE.items()
+    if code.startswith("disposition-")
+}
+
+
+def _end_of(untrusted_day: str) -> datetime | None:
+    try:
+        day = date.fromisoformat(untrusted_day)
+        return datetime(day.year, day.month, day.day, tzinfo=COUNTY_TIME) + timedelta(days=1)
+    except (ValueError, OverflowError):
+        return None

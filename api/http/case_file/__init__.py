@@ -1,0 +1,1 @@
+"""A case's file over HTTP: documents, moments, reviews, decisions, waivers, findings."""

@@ -1,0 +1,310 @@
+"""A case's way: parts, documents, moments, reviews, decision, explanations, doubts."""
+
+from datetime import datetime
+
+from fastapi import APIRouter
+
+from api.http.case_file import findings
+from api.http.case_file import presenters as way_views
+from api.http.case_file.scene_codes import scene_code as shown
+from api.http.case_file.schemas import (
+    DecisionOut,
+    DocumentOut,
+    ExplanationOut,
+    MomentOut,
+    NewDecision,
+    NewDisclosure,
+    NewDocument,
+    NewDoubt,
+    NewFeatures,
+    NewMoment,
+    NewPart,
+    NewReview,
+    NewServiceOf,
+    NewWaiver,
+    PartOut,
+    ReviewOut,
+    SceneCodeOut,
+    Settlement,
+    WaiverOut,
+    WayOut,
+)
+from api.http.cases.routes import action_of, case_of
+from api.http.paging import PAGE, Cursor, Limit, Page, page_of, read_cursor
+from api.http.schemas import Id, VerdictOut
+from api.http.security import ServiceHere, VisitorHere
+from api.office.identity import Visitor
+from api.office.service import Service
+from api.problems import ApiError
+from policies.access import Act, Role
+from policies.scene_code import Kind
+from policies.terms import Approver
+from storage.catalogue import doubts, recordings, way
+from storage.catalogue import waivers as explanations
+from storage.catalogue.way_tables import DocumentRow, MomentRow
+from storage.errors import NotFoundError
+
+router = APIRouter(tags=["way"])
+
+
+@router.get("/cases/{case}/way")
+def the_way(case: Id, service: ServiceHere, visitor: VisitorHere) -> WayOut:
+    """Return all about a case's way, and where it may go now and why."""
+    row = case_of(service, visitor, case, Act.SEE_CASE)
+    office = service.office
+    with office.catalogue.read() as session:
+        return way_views.the_way(session, row, office.rulebook, office.clock())
+
+
+@router.get("/cases/{case}/explanation")
+def explanation(case: Id, service: ServiceHere, visitor: VisitorHere) -> ExplanationOut:
+    """Explain why the case may or may not go on: rule, article, facts, what mends, who waives."""
+    row = case_of(service, visitor, case, Act.SEE_CASE)
+    office = service.office
+    with office.catalogue.read() as session:
+        return findings.explanation(session, row, office.rulebook, office.clock())
+
+
+@router.put("/cases/{case}/features")
+def features(case: Id, new: NewFeatures, service: ServiceHere, visitor: VisitorHere) -> NewFeatures:
+    """Say what makes the case special."""
+    row = case_of(service, visitor, case, Act.KEEP_CASE)
+    with service.office.catalogue.write() as uow:
+        way.set_features(uow, row.id, new.features, actor=visitor.actor)
+    return new
+
+
+@router.post("/cases/{case}/parts", status_code=201)
+def take_part(case: Id, new: NewPart, service: ServiceHere, visitor: VisitorHere) -> PartOut:
+    """Enter who handles, reviews or decides the case: three persons."""
+    row = case_of(service, visitor, case, Act.KEEP_CASE)
+    with service.office.catalogue.write() as uow:
+        taken = way.take_part(uow, row.id, new.part, new.person, actor=visitor.actor)
+    with service.office.catalogue.read() as session:
+        return way_views.part(session, taken)
+
+
+@router.post("/cases/{case}/documents", status_code=201)
+def enter_document(
+    case: Id, new: NewDocument, service: ServiceHere, visitor: VisitorHere
+) -> DocumentOut:
+    """Enter a document of the case or of one of its actions."""
+    row = case_of(service, visitor, case, Act.KEEP_CASE)
+    if new.recording is not None:
+        with service.office.catalogue.read() as session:
+            scan = recordings.by_id(session, new.recording)
+        subject = recordings.subject_of(scan.id)
+        service.authorise(visitor, Act.LINK, scan.township, subject)
+    with service.office.catalogue.write() as uow:
+        entered = way.enter_document(
+            uow,
+            row.id,
+            new.kind,
+            number=new.number,
+            at=new.at,
+            action_id=new.action,
+            served_at=new.served_at,
+            manner=new.manner,
+            recording_id=new.recording,
+            actor=visitor.actor,
+        )
+    return way_views.document(entered)
+
+
+@router.post("/documents/{document}/service")
+def serve(
+    document: Id, new: NewServiceOf, service: ServiceHere, visitor: VisitorHere
+) -> DocumentOut:
+    """Enter when and how a document was served."""
+    with service.office.catalogue.read() as session:
+        row = session.get(DocumentRow, document)
+    if row is None:
+        raise NotFoundError(what="document", id=document)
+    case_of(service, visitor, row.case_id, Act.KEEP_CASE)
+    with service.office.catalogue.write() as uow:
+        served = way.serve_document(
+            uow, document, at=new.at, manner=new.manner, actor=visitor.actor
+        )
+    return way_views.document(served)
+
+
+@router.post("/cases/{case}/reviews", status_code=201)
+def review(case: Id, new: NewReview, service: ServiceHere, visitor: VisitorHere) -> ReviewOut:
+    """Enter your legal review of the case."""
+    row = case_of(service, visitor, case, Act.REVIEW)
+    with service.office.catalogue.write() as uow:
+        entered = way.review(
+            uow,
+            row.id,
+            visitor.person.id,
+            passed=new.passed,
+            opinion=new.opinion,
+            actor=visitor.actor,
+        )
+    with service.office.catalogue.read() as session:
+        return way_views.review(session, entered)
+
+
+@router.post("/cases/{case}/decision", status_code=201)
+def decide(case: Id, new: NewDecision, service: ServiceHere, visitor: VisitorHere) -> VerdictOut:
+    """Sign the decision; 409 with every finding where the rules forbid it, and logged."""
+    row = case_of(service, visitor, case, Act.DECIDE)
+    office = service.office
+    service.checkpoint()
+    with office.catalogue.write() as uow:
+        verdict = way.decide(
+            uow,
+            row.id,
+            visitor.person.id,
+            office.rulebook,
+            penalty=new.penalty,
+            signed_by_head=visitor.person.role is Role.HEAD,
+            text=new.text,
+            actor=visitor.actor,
+        )
+    told = verdict.to_json()
+    if not verdict.allowed:
+        raise ApiError("gate", blocking=sum(one.blocks for one in verdict.findings), **told)
+    return VerdictOut(**told)
+
+
+@router.post("/cases/{case}/disclosure")
+def disclose(
+    case: Id, new: NewDisclosure, service: ServiceHere, visitor: VisitorHere
+) -> DecisionOut:
+    """Enter when and where the decision was disclosed."""
+    row = case_of(service, visitor, case, Act.KEEP_CASE)
+    with service.office.catalogue.write() as uow:
+        told = way.disclose(uow, row.id, at=new.at, where=new.where, actor=visitor.actor)
+    with service.office.catalogue.read() as session:
+        return way_views.decision(session, told)
+
+
+@router.post("/actions/{action}/moments", status_code=201)
+def mark(action: Id, new: NewMoment, service: ServiceHere, visitor: VisitorHere) -> MomentOut:
+    """Mark a moment on the action's timeline."""
+    row = action_of(service, visitor, action, Act.KEEP_CASE)
+    with service.office.catalogue.write() as uow:
+        marked = way.mark_moment(uow, row.id, new.kind, new.at, note=new.note, actor=visitor.actor)
+    return way_views.moment(marked)
+
+
+@router.get("/actions/{action}/moments")
+def moments(
+    action: Id,
+    service: ServiceHere,
+    visitor: VisitorHere,
+    *,
+    cursor: Cursor = None,
+    limit: Limit = PAGE,
+) -> Page[MomentOut]:
+    """Return the marked moments, in order of time."""
+    row = action_of(service, visitor, action, Act.SEE_CASE)
+    after = read_cursor("moments", cursor, datetime, str)
+    with service.office.catalogue.read() as session:
+        rows = way.moments(session, row.id, after=after, limit=limit + 1)
+    return page_of("moments", rows, limit, lambda one: (one.at, one.id), way_views.moment)
+
+
+@router.get("/actions/{action}/scene-code")
+def scene_code(
+    action: Id, service: ServiceHere, visitor: VisitorHere, kind: Kind = Kind.START
+) -> SceneCodeOut:
+    """Return the scene code of this very second, to be shown and filmed; ask each second."""
+    row = action_of(service, visitor, action, Act.KEEP_CASE)
+    return shown(service.office, row.id, kind)
+
+
+@router.delete("/moments/{moment}", status_code=204)
+def unmark(moment: Id, service: ServiceHere, visitor: VisitorHere) -> None:
+    """Take a mark back while the action is open."""
+    with service.office.catalogue.read() as session:
+        row = session.get(MomentRow, moment)
+    if row is None:
+        raise NotFoundError(what="moment", id=moment)
+    action_of(service, visitor, row.action_id, Act.KEEP_CASE)
+    with service.office.catalogue.write() as uow:
+        way.unmark_moment(uow, moment, actor=visitor.actor)
+
+
+@router.post("/cases/{case}/waivers", status_code=201)
+def hand_in(case: Id, new: NewWaiver, service: ServiceHere, visitor: VisitorHere) -> WaiverOut:
+    """Hand in an explanation (情况说明) of one rule's finding."""
+    row = case_of(service, visitor, case, Act.EXPLAIN)
+    for attached in new.attachments:
+        with service.office.catalogue.read() as session:
+            scan = recordings.by_id(session, attached)
+        service.authorise(visitor, Act.LINK, scan.township, recordings.subject_of(scan.id))
+    with service.office.catalogue.write() as uow:
+        handed = explanations.hand_in(
+            uow,
+            row.id,
+            service.office.rulebook,
+            rule=new.rule,
+            reason=new.reason,
+            text=new.text,
+            person_id=visitor.person.id,
+            action_id=new.action,
+            attachments=new.attachments,
+            actor=visitor.actor,
+        )
+    with service.office.catalogue.read() as session:
+        return way_views.waiver(session, handed)
+
+
+@router.post("/waivers/{waiver}/settlement")
+def settle(waiver: Id, new: Settlement, service: ServiceHere, visitor: VisitorHere) -> WaiverOut:
+    """Approve or refuse an explanation; never by whom the matter concerns."""
+    with service.office.catalogue.read() as session:
+        case = explanations.waiver(session, waiver).case_id
+    subject = f"case:{case_of(service, visitor, case, Act.APPROVE).id}"
+    with (
+        service.logging_refusal(visitor, Act.APPROVE.value, subject),
+        service.office.catalogue.write() as uow,
+    ):
+        row = explanations.settle(
+            uow,
+            waiver,
+            service.office.rulebook,
+            approved=new.approved,
+            answer=new.answer,
+            person_id=visitor.person.id,
+            approver=_approver(visitor),
+            actor=visitor.actor,
+        )
+    with service.office.catalogue.read() as session:
+        return way_views.waiver(session, row)
+
+
+@router.post("/recordings/{recording}/doubts", status_code=201)
+def settle_doubt(
+    recording: Id, new: NewDoubt, service: ServiceHere, visitor: VisitorHere
+) -> NewDoubt:
+    """Confirm or dismiss what inspection doubts; a dismissal needs a reason."""
+    row = _recording(service, visitor, recording)
+    with (
+        service.logging_refusal(visitor, Act.SETTLE_DOUBT.value, recordings.subject_of(row)),
+        service.office.catalogue.write() as uow,
+    ):
+        doubts.settle_doubt(
+            uow,
+            row,
+            new.kind,
+            new.start_s,
+            confirmed=new.confirmed,
+            reason=new.reason,
+            person_id=visitor.person.id,
+            actor=visitor.actor,
+        )
+    return new
+
+
+def _recording(service: Service, visitor: Visitor, recording: str) -> str:
+    with service.office.catalogue.read() as session:
+        row = recordings.by_id(session, recording)
+    service.authorise(visitor, Act.SETTLE_DOUBT, row.township, recordings.subject_of(row.id))
+    return row.id
+
+
+def _approver(visitor: Visitor) -> Approver:
+    return Approver.HEAD if visitor.person.role is Role.HEAD else Approver.COUNTY

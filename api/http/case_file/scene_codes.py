@@ -1,0 +1,19 @@
+"""The scene code of this very second, as screens show it (docs/spec/scene-code.md, section 2)."""
+
+from datetime import timedelta
+
+from api.http.case_file.schemas import SceneCodeOut
+from api.office.wiring import Office
+from ingest.scene_code import svg
+from policies.scene_code import Kind, day_key, encode, tag_of
+from policies.wording import COUNTY_TIME
+
+
+def scene_code(office: Office, action: str, kind: Kind) -> SceneCodeOut:
+    """Return the code with the moment at which the next one is due. Raises: KeyRingError."""
+    now = office.clock()
+    at = now.replace(microsecond=0)
+    key = day_key(office.ring.scene_key, at.astimezone(COUNTY_TIME).date())
+    text = encode(tag_of(action), kind, at, key)
+    due = at + timedelta(seconds=1)
+    return SceneCodeOut(text=text, svg=svg(text), at=at, now=now, due=due, kind=kind.value)

@@ -1,0 +1,1 @@
+"""Cases, actions and exhibits over HTTP."""

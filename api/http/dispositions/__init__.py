@@ -1,0 +1,1 @@
+"""Dispositions and destruction certificates over HTTP."""

@@ -1,0 +1,23 @@
+"""Destruction certificates (销毁证明) on paper; the signed document is `dispositions.py`'s."""
+
+from fastapi import APIRouter, Response
+
+from api.http.dispositions.routes import of_visitor
+from api.http.schemas import Id
+from api.http.security import ServiceHere, VisitorHere
+from api.office.printed.certificates import paper, signed
+from policies.access import Act
+
+router = APIRouter(tags=["keeping"])
+
+
+@router.get(
+    "/dispositions/{disposition}/certificate.pdf",
+    responses={200: {"description": "The certificate", "content": {"application/pdf": {}}}},
+)
+def printed(disposition: Id, service: ServiceHere, visitor: VisitorHere) -> Response:
+    """Return the certificate as a PDF in Chinese, made from the signed one after it verified."""
+    row = of_visitor(service, visitor, disposition, Act.SEE_KEEPING)
+    data = paper(service.office, signed(service.office, row.id))
+    name = f'inline; filename="certificate-{row.id}.pdf"'
+    return Response(data, media_type="application/pdf", headers={"Content-Disposition": name})

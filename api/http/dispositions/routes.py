@@ -1,0 +1,144 @@
+"""Dispositions: one person proposes, another approves, a job destroys when the time has come."""
+
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+
+from api.http.paging import PAGE, Cursor, Limit, Page, page_of, read_cursor
+from api.http.retention import presenters as keeping_views
+from api.http.retention.schemas import DispositionDetail, DispositionOut, Given, NewDisposition
+from api.http.schemas import Id
+from api.http.security import ServiceHere, VisitorHere
+from api.office.identity import Visitor
+from api.office.service import Service
+from api.problems import ApiError
+from policies.access import Act
+from storage.catalogue import dispositions
+from storage.catalogue.concerns import InvolvedError
+from storage.catalogue.dispositions import DispositionError, StillKeptError
+from storage.catalogue.keeping_tables import DispositionRow
+
+router = APIRouter(tags=["keeping"])
+
+
+@router.get("/dispositions")
+def listed(
+    service: ServiceHere,
+    visitor: VisitorHere,
+    *,
+    under_way: bool | None = None,
+    cursor: Cursor = None,
+    limit: Limit = PAGE,
+) -> Page[DispositionOut]:
+    """Return the dispositions of your township, newest first; only those `under_way`, or over."""
+    service.authorise(visitor, Act.SEE_KEEPING)
+    office, now = service.office, service.office.clock()
+    with office.catalogue.read() as session:
+        rows = dispositions.dispositions(
+            session,
+            township=visitor.person.township,
+            under_way=under_way,
+            after=read_cursor("dispositions", cursor, str),
+            limit=limit + 1,
+        )
+        return page_of(
+            "dispositions",
+            rows,
+            limit,
+            lambda row: (row.id,),
+            lambda row: keeping_views.disposition(session, office, row, visitor, now),
+        )
+
+
+@router.post("/dispositions", status_code=201)
+def propose(new: NewDisposition, service: ServiceHere, visitor: VisitorHere) -> DispositionDetail:
+    """Propose that recordings are destroyed: all of them due, none listed elsewhere."""
+    service.authorise(visitor, Act.PROPOSE_DISPOSITION)
+    office, act = service.office, Act.PROPOSE_DISPOSITION
+    found = [service.recording(visitor, UUID(one), act) for one in dict.fromkeys(new.recordings)]
+    townships = {row.township for row in found}
+    try:
+        with office.catalogue.write() as uow:
+            row = dispositions.propose(
+                uow,
+                office.rulebook,
+                office.bounds,
+                [one.id for one in found],
+                new.reason,
+                person_id=visitor.person.id,
+                actor=visitor.actor,
+                township=townships.pop() if len(townships) == 1 else None,
+            )
+    except InvolvedError as error:
+        service.refused(visitor, act.value, "system", error.code)
+        raise
+    except StillKeptError as error:
+        subject = f"recording:{error.facts['recording']}"
+        service.refused(visitor, "recording.propose-disposition", subject, error.code)
+        raise
+    return _shown(service, visitor, row)
+
+
+@router.get("/dispositions/{disposition}")
+def one(disposition: Id, service: ServiceHere, visitor: VisitorHere) -> DispositionDetail:
+    """Return a disposition with its recordings and how far each is."""
+    return _shown(service, visitor, of_visitor(service, visitor, disposition, Act.SEE_KEEPING))
+
+
+@router.post("/dispositions/{disposition}/approve")
+def approve(disposition: Id, service: ServiceHere, visitor: VisitorHere) -> DispositionDetail:
+    """Approve what another person proposed; the cooling-off time begins with the last approval."""
+    row = of_visitor(service, visitor, disposition, Act.APPROVE_DISPOSITION)
+    office = service.office
+    service.checkpoint()
+    try:
+        with office.catalogue.write() as uow:
+            row = dispositions.approve(
+                uow, office.bounds, row.id, person_id=visitor.person.id, actor=visitor.actor
+            )
+    except (DispositionError, InvolvedError) as error:
+        subject = dispositions.subject(row.id)
+        service.refused(visitor, Act.APPROVE_DISPOSITION.value, subject, error.code)
+        raise
+    return _shown(service, visitor, row)
+
+
+@router.post("/dispositions/{disposition}/withdraw")
+def withdraw(
+    disposition: Id, given: Given, service: ServiceHere, visitor: VisitorHere
+) -> DispositionDetail:
+    """Withdraw a disposition whose destruction has not begun."""
+    row = of_visitor(service, visitor, disposition, Act.PROPOSE_DISPOSITION)
+    with service.office.catalogue.write() as uow:
+        row = dispositions.withdraw(uow, row.id, given.why, actor=visitor.actor)
+    return _shown(service, visitor, row)
+
+
+@router.get(
+    "/dispositions/{disposition}/certificate",
+    responses={200: {"description": "The signed certificate", "content": {"application/json": {}}}},
+)
+def certificate(disposition: Id, service: ServiceHere, visitor: VisitorHere) -> Response:
+    """Return the destruction certificate, exactly as the centre signed it."""
+    row = of_visitor(service, visitor, disposition, Act.SEE_KEEPING)
+    if row.certificate is None:
+        raise ApiError("not-found", what="certificate", id=row.id)
+    return Response(row.certificate, media_type="application/json")
+
+
+def of_visitor(service: Service, visitor: Visitor, disposition: str, act: Act) -> DispositionRow:
+    """Return a disposition upon which this person may do this.
+
+    One of several townships is the county's alone. Raises: NotFoundError, ApiError(forbidden).
+    """
+    with service.office.catalogue.read() as session:
+        row = dispositions.disposition(session, disposition)
+    of_several = "" if row.township is None else row.township
+    service.authorise(visitor, act, of_several, dispositions.subject(row.id))
+    return row
+
+
+def _shown(service: Service, visitor: Visitor, row: DispositionRow) -> DispositionDetail:
+    office = service.office
+    with office.catalogue.read() as session:
+        return keeping_views.disposition_detail(session, office, row, visitor, office.clock())

@@ -1,0 +1,1 @@
+"""Holds and their proposed releases over HTTP."""

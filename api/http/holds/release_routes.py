@@ -1,0 +1,105 @@
+"""Proposed releases of holds: approved, rejected or withdrawn. Nobody decides on what concerns him.
+
+They are proposed where the hold is (`holds.py`) or the proceeding (`proceedings.py`).
+"""
+
+from functools import partial
+
+from fastapi import APIRouter
+
+from api.http.holds import presenters as release_views
+from api.http.holds.presenters import Look
+from api.http.paging import PAGE, Cursor, Limit, Page, page_of, read_cursor
+from api.http.retention.schemas import Given, ReleaseOut
+from api.http.schemas import Id
+from api.http.security import ServiceHere, VisitorHere
+from api.office.identity import Visitor
+from api.office.service import Service
+from api.problems import ApiError
+from policies.access import Act
+from policies.releases import ReleaseState
+from storage.catalogue import concerns, releases
+from storage.catalogue.way_tables import ReleaseRow
+
+router = APIRouter(tags=["keeping"])
+
+
+@router.get("/releases")
+def listed(
+    service: ServiceHere,
+    visitor: VisitorHere,
+    *,
+    waiting: bool = False,
+    cursor: Cursor = None,
+    limit: Limit = PAGE,
+) -> Page[ReleaseOut]:
+    """Return the proposed releases of your township, newest first; `waiting` omits those over."""
+    service.authorise(visitor, Act.SEE_KEEPING)
+    own, after = visitor.person.township, read_cursor("releases", cursor, str)
+    with service.office.catalogue.read() as session:
+        rows = releases.releases(
+            session, waiting=waiting, township=own, after=after, limit=limit + 1
+        )
+        show = partial(release_views.release, Look(session, visitor))
+        return page_of("releases", rows, limit, lambda row: (row.id,), show)
+
+
+@router.get("/releases/{release}")
+def one(release: Id, service: ServiceHere, visitor: VisitorHere) -> ReleaseOut:
+    """Return one proposed release, and what of it you may do."""
+    return _shown(service, visitor, _release(service, visitor, release))
+
+
+@router.post("/releases/{release}/approve")
+def approve(release: Id, service: ServiceHere, visitor: VisitorHere) -> ReleaseOut:
+    """Approve what another person proposed: the holds end now; 409 when they changed meanwhile."""
+    row = _release(service, visitor, release)
+    service.checkpoint()
+    with (
+        service.logging_refusal(visitor, "hold.release", releases.subject(row)),
+        service.office.catalogue.write() as uow,
+    ):
+        decided = releases.approve(uow, row.id, by=visitor.person)
+    if decided.state == ReleaseState.VOID:
+        with service.office.catalogue.read() as session:
+            held = releases.covered_by(session, decided).held
+        raise ApiError("release-void", release=row.id, **concerns.who_may(held, second=False))
+    return _shown(service, visitor, decided)
+
+
+@router.post("/releases/{release}/reject")
+def reject(release: Id, given: Given, service: ServiceHere, visitor: VisitorHere) -> ReleaseOut:
+    """Reject what another person proposed; the holds stay."""
+    row = _release(service, visitor, release)
+    with (
+        service.logging_refusal(visitor, "hold.release.reject", releases.subject(row)),
+        service.office.catalogue.write() as uow,
+    ):
+        decided = releases.reject(uow, row.id, given.why, by=visitor.person)
+    return _shown(service, visitor, decided)
+
+
+@router.post("/releases/{release}/withdraw")
+def withdraw(release: Id, given: Given, service: ServiceHere, visitor: VisitorHere) -> ReleaseOut:
+    """Withdraw what you proposed yourself; the holds stay."""
+    row = _release(service, visitor, release)
+    with (
+        service.logging_refusal(visitor, "hold.release.withdraw", releases.subject(row)),
+        service.office.catalogue.write() as uow,
+    ):
+        decided = releases.withdraw(uow, row.id, given.why, by=visitor.person)
+    return _shown(service, visitor, decided)
+
+
+def _release(service: Service, visitor: Visitor, release: str) -> ReleaseRow:
+    """Return a proposal that this person may see. Raises: NotFoundError, ApiError(forbidden)."""
+    with service.office.catalogue.read() as session:
+        row = releases.release(session, release)
+        township = release_views.township_of_release(session, row)
+    service.authorise(visitor, Act.SEE_KEEPING, township, releases.subject(row))
+    return row
+
+
+def _shown(service: Service, visitor: Visitor, row: ReleaseRow) -> ReleaseOut:
+    with service.office.catalogue.read() as session:
+        return release_views.release(Look(session, visitor), row)

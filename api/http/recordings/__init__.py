@@ -1,0 +1,1 @@
+"""Recordings over HTTP: lists, details, and play by byte range."""

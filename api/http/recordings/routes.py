@@ -1,0 +1,144 @@
+"""Recordings: find, look, play by range, answer open questions, see the chain of custody."""
+
+from functools import partial
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import AwareDatetime
+
+from api.http import presenters as views
+from api.http.paging import PAGE, Cursor, Limit, Page, page_of, read_cursor
+from api.http.recordings.playback import play
+from api.http.schemas import EntryOut, NewAnswers, RecordingOut
+from api.http.security import ServiceHere, VisitorHere
+from api.problems import ApiError
+from policies.access import Act
+from storage.catalogue import people, recordings
+from storage.catalogue.recordings import Answers, RecordingFilter
+from storage.errors import ConflictError
+from storage.recording import MediaKind
+
+router = APIRouter(tags=["recordings"])
+
+
+@router.get("/recordings")
+def find(
+    service: ServiceHere,
+    visitor: VisitorHere,
+    *,
+    text: Annotated[str | None, Query(max_length=200)] = None,
+    case: Annotated[str | None, Query(max_length=36)] = None,
+    officer: Annotated[str | None, Query(max_length=100)] = None,
+    source: Annotated[str | None, Query(max_length=100)] = None,
+    since: AwareDatetime | None = None,
+    until: AwareDatetime | None = None,
+    kind: MediaKind | None = None,
+    unanswered: bool = False,
+    cursor: Cursor = None,
+    limit: Limit = PAGE,
+) -> Page[RecordingOut]:
+    """Return the recordings of your township that fit, newest first."""
+    service.authorise(visitor, Act.LIST_RECORDINGS)
+    wanted = RecordingFilter(
+        township=visitor.person.township,
+        case=case,
+        officer=officer,
+        source=source,
+        since=since,
+        until=until,
+        text=text,
+        kind=kind,
+        unanswered=unanswered,
+    )
+    with service.office.catalogue.read() as session:
+        rows = recordings.search(session, wanted, read_cursor("recordings", cursor, str), limit + 1)
+        show = partial(views.recording, session)
+        return page_of("recordings", rows, limit, lambda row: (row.id,), show)
+
+
+@router.get("/recordings/{recording}")
+def one(recording: UUID, service: ServiceHere, visitor: VisitorHere) -> RecordingOut:
+    """Return one recording."""
+    row = service.recording(visitor, recording, Act.LIST_RECORDINGS)
+    with service.office.catalogue.read() as session:
+        return views.recording(session, row)
+
+
+Purpose = Literal["play", "copy"]
+
+
+@router.get(
+    "/recordings/{recording}/content",
+    responses={
+        200: {"description": "The original", "content": {"application/octet-stream": {}}},
+        206: {"description": "The bytes asked for"},
+        416: {"description": "The range lies outside"},
+    },
+)
+def content(
+    recording: UUID,
+    service: ServiceHere,
+    visitor: VisitorHere,
+    request: Request,
+    purpose: Purpose = "play",
+) -> Response:
+    """Return the original's bytes, or a range of them. Every access is logged before it begins."""
+    row = service.recording(visitor, recording, Act.PLAY if purpose == "play" else Act.COPY)
+    return play(service, visitor, row, request, purpose)
+
+
+@router.head("/recordings/{recording}/content")
+def content_facts(
+    recording: UUID,
+    service: ServiceHere,
+    visitor: VisitorHere,
+    request: Request,
+    purpose: Purpose = "play",
+) -> Response:
+    """Return the headers of `content` alone: no byte leaves, so nothing is logged."""
+    return content(recording, service, visitor, request, purpose)
+
+
+@router.get("/recordings/{recording}/custody")
+def custody(
+    recording: UUID,
+    service: ServiceHere,
+    visitor: VisitorHere,
+    *,
+    cursor: Cursor = None,
+    limit: Limit = PAGE,
+) -> Page[EntryOut]:
+    """Return the recording's chain of custody, oldest first."""
+    row = service.recording(visitor, recording, Act.LIST_RECORDINGS)
+    with service.office.catalogue.read() as session:
+        return views.custody(session, row, cursor, limit)
+
+
+@router.get("/recordings/{recording}/receipt")
+def receipt(recording: UUID, service: ServiceHere, visitor: VisitorHere) -> Response:
+    """Return the centre's signed receipt, exactly as the station got it."""
+    row = service.recording(visitor, recording, Act.LIST_RECORDINGS)
+    if row.receipt_text is None:
+        raise ApiError("not-found", what="receipt", id=row.id)
+    return Response(row.receipt_text, media_type="application/json")
+
+
+@router.post("/recordings/{recording}/answers")
+def answer(
+    recording: UUID, answers: NewAnswers, service: ServiceHere, visitor: VisitorHere
+) -> RecordingOut:
+    """Write down what a person found out, where it was asked; the sealed record never changes."""
+    row = service.recording(visitor, recording, Act.ANSWER)
+    asked = set(row.questions)
+    if (answers.start_at and not asked & {"start", "confirm-start"}) or (
+        answers.officer and "officer" not in asked
+    ):
+        # What the recorder itself told is not for one person to move.
+        raise ConflictError(problem="nobody asked this", recording=row.id)
+    with service.office.catalogue.write() as uow:
+        officer = people.person(uow.session, answers.officer) if answers.officer else None
+        given = Answers(start_at=answers.start_at, officer_id=officer.id if officer else None)
+        recordings.answer_questions(uow, row.id, given, actor=visitor.actor)
+    with service.office.catalogue.read() as session:
+        return views.recording(session, recordings.by_id(session, row.id))

@@ -1,0 +1,286 @@
+"""The officer register, sources, random checks and the year's figures."""
+
+from datetime import datetime
+from functools import partial
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from api.http.paging import PAGE, Cursor, Limit, Page, page_of, read_cursor
+from api.http.register.schemas import (
+    CertificateOut,
+    DrawOut,
+    FigureOut,
+    HeldOut,
+    NewAssignment,
+    NewCheck,
+    NewDraw,
+    NewEnd,
+    NewList,
+    NewSource,
+    NewTraining,
+    OfficerOut,
+    PlannedOut,
+)
+from api.http.schemas import Id
+from api.http.security import ServiceHere, VisitorHere
+from api.office.reports.annual_evaluation import evaluation
+from api.office.reports.register_csv import read
+from policies.access import Act
+from policies.wording import COUNTY_TIME
+from storage.catalogue import checks, people, register
+from storage.catalogue.register_import import carry_out, plan
+from storage.catalogue.register_tables import CertificateRow
+from storage.catalogue.tables import PersonRow, SourceRow
+from storage.catalogue.unit_of_work import View
+from storage.catalogue.way_tables import DrawRow
+
+router = APIRouter(tags=["register"])
+
+
+@router.get("/register/officers")
+def officers(
+    service: ServiceHere, visitor: VisitorHere, *, cursor: Cursor = None, limit: Limit = PAGE
+) -> Page[OfficerOut]:
+    """Return who is in the register of your township, by name, and who is certified today."""
+    service.authorise(visitor, Act.SEE_REGISTER)
+    now = service.office.clock()
+    with service.office.catalogue.read() as session:
+        rows = people.persons(
+            session,
+            township=visitor.person.township,
+            kinds=register.ENFORCING,
+            after=read_cursor("register", cursor, str, str),
+            limit=limit + 1,
+        )
+        show = partial(_officer, session, now)
+        return page_of("register", rows, limit, lambda row: (row.name, row.id), show)
+
+
+@router.post("/register/import")
+def import_list(new: NewList, service: ServiceHere, visitor: VisitorHere) -> list[PlannedOut]:
+    """Import a list, whole or not at all; with `dry_run` say what it would change."""
+    service.authorise(visitor, Act.KEEP_REGISTER)
+    listed = read(new.csv.encode())
+    if new.dry_run:
+        with service.office.catalogue.read() as session:
+            planned = plan(session, listed)
+    else:
+        with service.office.catalogue.write() as uow:
+            planned = carry_out(uow, listed, actor=visitor.actor)
+    return [
+        PlannedOut(
+            line=one.listed.line,
+            name=one.listed.name,
+            change=one.change.value,
+            person=one.person,
+            fields=list(one.fields),
+        )
+        for one in planned
+    ]
+
+
+@router.post("/register/certificates/{number}/end")
+def end(number: str, new: NewEnd, service: ServiceHere, visitor: VisitorHere) -> CertificateOut:
+    """Enter that a certificate was surrendered or revoked."""
+    service.authorise(visitor, Act.KEEP_REGISTER)
+    with service.office.catalogue.write() as uow:
+        row = register.end_certificate(uow, number, on=new.on, why=new.why, actor=visitor.actor)
+    return _certificate(row)
+
+
+@router.post("/register/officers/{person}/trainings", status_code=201)
+def train(person: Id, new: NewTraining, service: ServiceHere, visitor: VisitorHere) -> NewTraining:
+    """Enter a training."""
+    service.authorise(visitor, Act.KEEP_REGISTER)
+    with service.office.catalogue.write() as uow:
+        register.train(
+            uow,
+            person,
+            day=new.day,
+            hours=new.hours,
+            title=new.title,
+            special=new.special,
+            actor=visitor.actor,
+        )
+    return new
+
+
+@router.get("/register/sources")
+def sources(
+    service: ServiceHere, visitor: VisitorHere, *, cursor: Cursor = None, limit: Limit = PAGE
+) -> Page[HeldOut]:
+    """Return the registered sources of your township, by label, and who had them."""
+    service.authorise(visitor, Act.SEE_REGISTER)
+    with service.office.catalogue.read() as session:
+        rows = people.sources(
+            session,
+            township=visitor.person.township,
+            after=read_cursor("sources", cursor, str, str),
+            limit=limit + 1,
+        )
+        show = partial(_held, session)
+        return page_of("sources", rows, limit, lambda row: (row.label, row.serial), show)
+
+
+@router.post("/register/sources", status_code=201)
+def add_source(new: NewSource, service: ServiceHere, visitor: VisitorHere) -> HeldOut:
+    """Register a source; one serial is one source."""
+    service.authorise(visitor, Act.KEEP_REGISTER)
+    with service.office.catalogue.write() as uow:
+        row = people.add_source(
+            uow,
+            serial=new.serial,
+            kind=new.kind.value,
+            family=new.family,
+            label=new.label,
+            township=new.township,
+            actor=visitor.actor,
+        )
+    with service.office.catalogue.read() as session:
+        return _held(session, row)
+
+
+@router.post("/register/sources/{serial}/assignment")
+def assign(
+    serial: str, new: NewAssignment, service: ServiceHere, visitor: VisitorHere
+) -> list[HeldOut]:
+    """Enter who has a source from now, or from a moment, on."""
+    service.authorise(visitor, Act.KEEP_REGISTER)
+    with service.office.catalogue.write() as uow:
+        register.assign(uow, serial, new.person, since=new.since, actor=visitor.actor)
+    with service.office.catalogue.read() as session:
+        row = people.source(session, serial)
+        return [_held(session, row)] if row else []
+
+
+@router.get("/draws")
+def draws(
+    service: ServiceHere, visitor: VisitorHere, *, cursor: Cursor = None, limit: Limit = PAGE
+) -> Page[DrawOut]:
+    """Return the draws, newest first, each repeated on the spot."""
+    service.authorise(visitor, Act.CHECK)
+    after = read_cursor("draws", cursor, datetime, str)
+    with service.office.catalogue.read() as session:
+        rows = checks.draws(session, after=after, limit=limit + 1)
+    return page_of("draws", rows, limit, lambda row: (row.at, row.id), _draw)
+
+
+@router.post("/draws", status_code=201)
+def draw(new: NewDraw, service: ServiceHere, visitor: VisitorHere) -> DrawOut:
+    """Draw recordings and inspectors from a published seed, once for each purpose."""
+    service.authorise(visitor, Act.DRAW, new.township)
+    with service.office.catalogue.write() as uow:
+        row = checks.draw_recordings(
+            uow,
+            seed=new.seed,
+            purpose=new.purpose,
+            count=new.count,
+            inspectors=checks.possible_inspectors(uow.session),
+            township=new.township,
+            actor=visitor.actor,
+        )
+    return _draw(row)
+
+
+@router.post("/draws/{draw}/checks", status_code=201)
+def check(draw: Id, new: NewCheck, service: ServiceHere, visitor: VisitorHere) -> NewCheck:
+    """Enter what you found in a recording that you were drawn to inspect."""
+    service.authorise(visitor, Act.CHECK)
+    with (
+        service.logging_refusal(visitor, Act.CHECK.value, f"draw:{draw}"),
+        service.office.catalogue.write() as uow,
+    ):
+        checks.record_check(
+            uow,
+            draw,
+            new.recording,
+            visitor.person.id,
+            good=new.good,
+            note=new.note,
+            actor=visitor.actor,
+        )
+    return new
+
+
+@router.get("/evaluation")
+def evaluate(
+    service: ServiceHere,
+    visitor: VisitorHere,
+    township: Annotated[str | None, Query(max_length=200)] = None,
+    year: Annotated[int | None, Query(ge=2000, le=9999)] = None,
+) -> list[FigureOut]:
+    """Return the figures of a township's year; no money is in any of them."""
+    office = service.office
+    of = township or visitor.person.township or office.settings.township
+    service.authorise(visitor, Act.EVALUATE, of)
+    now = office.clock()
+    with office.catalogue.read() as session:
+        when = year or now.astimezone(COUNTY_TIME).year
+        found = evaluation(session, office.rulebook, of, when, now)
+    return [
+        FigureOut(
+            key=one.key,
+            value=one.value,
+            of=one.of,
+            share=one.share,
+            zh=one.zh,
+            en=one.en,
+            article=one.article,
+        )
+        for one in found.figures
+    ]
+
+
+def _officer(session: View, now: datetime, row: PersonRow) -> OfficerOut:
+    today = register.qualification(session, row, now)
+    return OfficerOut(
+        id=row.id,
+        name=row.name,
+        kind=row.kind,
+        unit=row.unit,
+        township=row.township,
+        certified=today.certified,
+        why=today.why,
+        certificates=[_certificate(one) for one in register.certificates(session, row.id)],
+    )
+
+
+def _certificate(row: CertificateRow) -> CertificateOut:
+    return CertificateOut(
+        number=row.number,
+        category=row.category,
+        unit=row.unit,
+        valid_from=row.valid_from,
+        valid_to=row.valid_to,
+        ended_on=row.ended_on,
+        ended_why=row.ended_why,
+    )
+
+
+def _held(session: View, row: SourceRow) -> HeldOut:
+    held = [
+        {
+            "person": one.person_id,
+            "name": people.person(session, one.person_id).name,
+            "from_at": one.from_at,
+            "to_at": one.to_at,
+        }
+        for one in register.assignments(session, row.serial)
+    ]
+    return HeldOut(
+        serial=row.serial, kind=row.kind, label=row.label, township=row.township, held=held
+    )
+
+
+def _draw(row: DrawRow) -> DrawOut:
+    return DrawOut(
+        id=row.id,
+        purpose=row.purpose,
+        seed=row.seed,
+        count=row.count,
+        population=list(row.population),
+        drawn=list(row.drawn),
+        at=row.at,
+        repeats=checks.repeats(row),
+    )

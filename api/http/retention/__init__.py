@@ -1,0 +1,1 @@
+"""Retention over HTTP: why recordings are kept, classes, keeping for less."""

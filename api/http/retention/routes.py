@@ -1,0 +1,163 @@
+"""Why recordings are kept, what is due on a day, classes, and keeping for less."""
+
+from datetime import MAXYEAR, datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import AfterValidator, AwareDatetime
+
+from api.http.paging import PAGE, Cursor, Limit, Page, page_of, read_cursor
+from api.http.retention import presenters as keeping_views
+from api.http.retention.schemas import (
+    Decided,
+    DueOut,
+    NewClass,
+    NewReclassification,
+    ReclassificationOut,
+    RetentionOut,
+)
+from api.http.schemas import Id
+from api.http.security import ServiceHere, VisitorHere
+from api.problems import ApiError
+from policies.access import Act
+from storage.catalogue import classes, jobs, recordings
+
+router = APIRouter(tags=["keeping"])
+
+
+def _of_our_time(at: datetime) -> datetime:
+    """Refuse what no zone can tell: the first and the last days of the calendar."""
+    if not 1 < at.year < MAXYEAR:
+        raise ValueError(at.year)
+    return at
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_of_our_time)]
+
+
+@router.get("/retention/due")
+def due(
+    service: ServiceHere,
+    visitor: VisitorHere,
+    *,
+    at: Moment | None = None,
+    cursor: Cursor = None,
+    limit: Limit = PAGE,
+) -> DueOut:
+    """Return what could be destroyed at a moment (now), and what is kept beyond its promise."""
+    service.authorise(visitor, Act.SEE_KEEPING)
+    office, township = service.office, visitor.person.township
+    with office.catalogue.read() as session:
+        return keeping_views.due(
+            session, office, at or office.clock(), township=township, cursor=cursor, limit=limit
+        )
+
+
+@router.get("/recordings/{recording}/retention")
+def retention(
+    recording: UUID, service: ServiceHere, visitor: VisitorHere, at: Moment | None = None
+) -> RetentionOut:
+    """Return why a recording is kept at a moment (now), with its classes and holds."""
+    row = service.recording(visitor, recording, Act.SEE_KEEPING)
+    office = service.office
+    with office.catalogue.read() as session:
+        return keeping_views.retention(session, office, row, visitor, at or office.clock())
+
+
+@router.post("/recordings/{recording}/classes", status_code=201)
+def classify(
+    recording: UUID, new: NewClass, service: ServiceHere, visitor: VisitorHere
+) -> RetentionOut:
+    """Put a recording into a class; it is kept longer at once, and the objects' locks follow."""
+    row = service.recording(visitor, recording, Act.CLASSIFY)
+    if new.kind not in classes.BY_HAND:
+        raise ApiError("invalid", problem="这一类别由案件和文书关联得出,不能手工归入")
+    office = service.office
+    with office.catalogue.write() as uow:
+        classes.give(
+            uow,
+            office.rulebook,
+            row.id,
+            new.kind,
+            new.reason,
+            person_id=visitor.person.id,
+            actor=visitor.actor,
+        )
+        jobs.ask(uow, "lock", recordings.subject_of(row.id), actor=visitor.actor)
+    return retention(recording, service, visitor)
+
+
+@router.post("/recordings/{recording}/reclassifications", status_code=201)
+def propose(
+    recording: UUID, new: NewReclassification, service: ServiceHere, visitor: VisitorHere
+) -> ReclassificationOut:
+    """Propose that a recording is kept for less; another person decides."""
+    row = service.recording(visitor, recording, Act.RECLASSIFY)
+    subject = recordings.subject_of(row.id)
+    with (
+        service.logging_refusal(visitor, "reclassification.propose", subject),
+        service.office.catalogue.write() as uow,
+    ):
+        found = classes.propose(
+            uow,
+            row.id,
+            new.taking,
+            new.reason,
+            person_id=visitor.person.id,
+            actor=visitor.actor,
+        )
+    with service.office.catalogue.read() as session:
+        return keeping_views.reclassification(session, found, visitor)
+
+
+@router.get("/reclassifications")
+def waiting(
+    service: ServiceHere, visitor: VisitorHere, *, cursor: Cursor = None, limit: Limit = PAGE
+) -> Page[ReclassificationOut]:
+    """Return the reclassifications of your township that wait for a decision, newest first."""
+    service.authorise(visitor, Act.SEE_KEEPING)
+    with service.office.catalogue.read() as session:
+        rows = classes.reclassifications(
+            session,
+            waiting=True,
+            township=visitor.person.township,
+            after=read_cursor("reclassifications", cursor, str),
+            limit=limit + 1,
+        )
+        return page_of(
+            "reclassifications",
+            rows,
+            limit,
+            lambda row: (row.id,),
+            lambda row: keeping_views.reclassification(session, row, visitor),
+        )
+
+
+@router.post("/reclassifications/{reclassification}/decision")
+def decide(
+    reclassification: Id, given: Decided, service: ServiceHere, visitor: VisitorHere
+) -> ReclassificationOut:
+    """Approve or refuse a reclassification that another person proposed."""
+    office = service.office
+    with office.catalogue.read() as session:
+        found = classes.reclassification(session, reclassification)
+    row = service.recording(visitor, UUID(found.recording_id), Act.RECLASSIFY)
+    subject = recordings.subject_of(row.id)
+    if visitor.person.id == found.proposed_by:
+        service.refused(visitor, Act.RECLASSIFY.value, subject, "same-person")
+        raise ApiError("another-person", reclassification=found.id)
+    with (
+        service.logging_refusal(visitor, Act.RECLASSIFY.value, subject),
+        office.catalogue.write() as uow,
+    ):
+        decided = classes.decide(
+            uow,
+            office.rulebook,
+            found.id,
+            approve=given.approved,
+            person_id=visitor.person.id,
+            actor=visitor.actor,
+        )
+    with office.catalogue.read() as session:
+        return keeping_views.reclassification(session, decided, visitor)

@@ -1,0 +1,202 @@
+"""The door of the HTTP service: who is asking, from which site, and how errors leave.
+
+Written as plain ASGI where it wraps streams: a response that plays evidence is never buffered.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from ipaddress import ip_address
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from api.office.identity import Origin, Visitor
+from api.office.service import Service
+from api.problems import ApiError, problem, words
+from storage.errors import LiuhenError
+
+LOG = logging.getLogger("liuhen.http")
+COOKIE = "liuhen_session"
+_SAFE = {"GET", "HEAD", "OPTIONS"}
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "media-src 'self'; connect-src 'self'; font-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+_HEADERS = (
+    (b"content-security-policy", _POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+RETRY_AFTER_S = "10"
+_PASSING = {503, 507}  # statuses of what passes without the caller's doing
+_AGENT = 120  # characters of a client's program that are kept
+_LIMIT = 1 << 20  # bytes of a request's body
+# Payloads go here, bounded by what was announced.
+_UPLOADS = ("/api/v1/uploads", "/api/v1/submissions/")
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+
+def service_of(request: Request) -> Service:
+    """Return the running service."""
+    service: Service = request.app.state.service
+    return service
+
+
+def token_of(request: Request) -> str | None:
+    """Return the session token that came with the request, if any."""
+    header = request.headers.get("authorization", "")
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() == "bearer" and token:
+        return token.strip()
+    return request.cookies.get(COOKIE)
+
+
+def visitor_of(request: Request) -> Visitor:
+    """Return who is asking. Raises: ApiError(unauthenticated | cross-site)."""
+    with_cookie = "authorization" not in request.headers
+    if request.method not in _SAFE and with_cookie and not same_site(request):
+        raise ApiError("cross-site")
+    return known_visitor(request)
+
+
+def known_visitor(request: Request) -> Visitor:
+    """Return who holds the request's token, whatever site it came from; for what acts on nothing.
+
+    Raises: ApiError(unauthenticated).
+    """
+    return service_of(request).identity.visitor(token_of(request), origin_of(request))
+
+
+def origin_of(request: Request) -> Origin:
+    """Return where a request comes from: by a trusted proxy's word, if it came through one.
+
+    The server has put that in the connection's place already (`app.create_app`). What is no
+    address there is nobody's: `unknown`.
+    """
+    agent = "".join(c for c in request.headers.get("user-agent", "") if c.isprintable())
+    host = request.client.host if request.client is not None else ""
+    return Origin(_address(host), agent[:_AGENT])
+
+
+def _address(untrusted_host: str) -> str:
+    try:
+        found = ip_address(untrusted_host.partition("%")[0])
+    except ValueError:
+        return "unknown"
+    return str(getattr(found, "ipv4_mapped", None) or found)
+
+
+def same_site(request: Request) -> bool:
+    """Tell whether a browser says that our own page sent this; silence is no yes."""
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site in {"same-origin", "none"}
+    origin = request.headers.get("origin", "")
+    return bool(origin) and urlsplit(origin).netloc == request.headers.get("host")
+
+
+ServiceHere = Annotated[Service, Depends(service_of)]
+VisitorHere = Annotated[Visitor, Depends(visitor_of)]
+
+
+def _asked_by_program(request: Request) -> bool:
+    """Tell whether problem+json is the answer to read; the proxy decides alike (haproxy.cfg)."""
+    accept = request.headers.get("accept", "").lower()
+    for_programs = request.url.path.startswith(("/api/", "/healthz", "/readyz"))
+    return for_programs or ("json" in accept and "text/html" not in accept)
+
+
+def retry_headers(error: LiuhenError) -> dict[str, str]:
+    """Return when to ask again, as a header (RFC 9110 10.2.3), where that may help by itself."""
+    return {"Retry-After": RETRY_AFTER_S} if words(error).status in _PASSING else {}
+
+
+def told(error: LiuhenError, request: Request) -> Response:
+    """Return an error as problem+json, or as a page where a page was asked for."""
+    page = getattr(request.app.state, "error_page", None)
+    if page is not None and not _asked_by_program(request):
+        response: Response = page(error, request)
+        response.headers.update(retry_headers(error))
+        return response
+    headers = retry_headers(error)
+    if error.code == "range":
+        headers["Content-Range"] = f"bytes */{error.facts['size']}"
+    if error.code == "unauthenticated":
+        headers["WWW-Authenticate"] = "Bearer"
+    if "offset" in error.facts:
+        headers |= {"Upload-Offset": str(error.facts["offset"]), "Tus-Resumable": "1.0.0"}
+    if error.code in {"too-many-logins", "logins-busy"}:
+        headers["Retry-After"] = str(error.facts["wait_s"])
+    body = problem(error, request.url.path)
+    return JSONResponse(body, body["status"], headers, "application/problem+json")
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Make every error leave as problem+json; what is not ours is logged, not told."""
+
+    @app.exception_handler(LiuhenError)
+    def _ours(request: Request, error: LiuhenError) -> Response:
+        if words(error).status >= 500:  # noqa: PLR2004 - server errors
+            LOG.error("%s %s: %s", request.method, request.url.path, error)
+        return told(error, request)
+
+    @app.exception_handler(RequestValidationError)
+    def _invalid(request: Request, error: RequestValidationError) -> Response:
+        named = {".".join(str(part) for part in one["loc"][1:]) for one in error.errors()}
+        return told(ApiError("invalid", problem="、".join(sorted(named))[:300]), request)
+
+    @app.exception_handler(HTTPException)
+    def _http(request: Request, error: HTTPException) -> Response:
+        code = {404: "not-found", 405: "no-such-method"}.get(error.status_code, "invalid")
+        return told(ApiError(code, problem=str(error.detail)[:300]), request)
+
+    @app.exception_handler(Exception)
+    def _defect(request: Request, error: Exception) -> Response:
+        LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return told(ApiError("internal"), request)
+
+
+class Guard:
+    """Adds the security headers to every response and bounds every request's body."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Pass one request through."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        taken = 0
+
+        async def bounded() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > _LIMIT and not scope["path"].startswith(_UPLOADS):
+                raise HTTPException(413, "body too large")
+            return message
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                present = {name.lower() for name, _ in message["headers"]}
+                message["headers"] = [
+                    *message["headers"],
+                    *((name, value) for name, value in _HEADERS if name not in present),
+                ]
+                if b"cache-control" not in present:
+                    message["headers"].append((b"cache-control", b"no-store"))
+            await send(message)
+
+        await self._app(scope, bounded, guarded)

@@ -1,0 +1,104 @@
+"""The county's stations, for persons: see how they are, give out codes, revoke.
+
+What stations themselves ask is `stations.py`.
+"""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.http.schemas import Text
+from api.http.security import ServiceHere, VisitorHere
+from api.http.stations import presenters as station_views
+from api.http.stations.presenters import StationOut
+from api.office import enrolment as station_door
+from api.office.identity import Visitor
+from api.office.service import Service
+from api.problems import ApiError
+from policies.access import Act
+from storage.catalogue import enrolment, people
+from storage.catalogue.enrolment import CODE_LASTS
+from storage.errors import NotFoundError
+
+router = APIRouter(tags=["stations"])
+
+
+StationId = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
+
+
+class _In(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewCode(_In):
+    """A station that is to have a code; name and township are for one that is new."""
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")
+    name: Text | None = None
+    township: Text | None = None
+
+
+class CodeOut(BaseModel):
+    """A one-time code; nobody can ask for it a second time."""
+
+    station: str
+    code: str
+    until: datetime
+
+
+class Revocation(_In):
+    """Why a station may deliver no more."""
+
+    why: Text
+
+
+@router.get("/stations")
+def stations(service: ServiceHere, visitor: VisitorHere) -> list[StationOut]:
+    """Return the stations of your township, or of the county, those with alarms first."""
+    service.authorise(visitor, Act.SEE_STATIONS)
+    with service.office.catalogue.read() as session:
+        return station_views.stations(session, service.office, visitor.person.township)
+
+
+@router.post("/stations", status_code=201)
+def offer(new: NewCode, service: ServiceHere, visitor: VisitorHere) -> CodeOut:
+    """Give a station a one-time code: a new station, or one that gets a new key."""
+    office = service.office
+    known = _keep(service, visitor, new.id, new.township)
+    if any(key.name == new.id for key in office.ring.stations):
+        raise ApiError("station-own", station=new.id)
+    if not known and (new.name is None or new.township is None):
+        raise ApiError("invalid", problem="name, township")
+    code = station_door.offer(
+        office, new.id, name=new.name, township=new.township, actor=visitor.actor
+    )
+    return CodeOut(station=new.id, code=str(code), until=office.clock() + CODE_LASTS)
+
+
+@router.post("/stations/{station}/revoke")
+def revoke(
+    station: StationId, given: Revocation, service: ServiceHere, visitor: VisitorHere
+) -> StationOut:
+    """End every enrolment of a station at once; what it signed before stays valid."""
+    office = service.office
+    _keep(service, visitor, station, None)
+    with office.catalogue.write() as uow:
+        row = people.station(uow.session, station)
+        if not enrolment.revoke(uow, station, given.why, actor=visitor.actor):
+            raise ApiError("station-unenrolled", station=station)
+    with office.catalogue.read() as session:
+        return station_views.station(session, office, row)
+
+
+def _keep(service: Service, visitor: Visitor, station: str, township: str | None) -> bool:
+    """Authorise keeping a station, in its own township if it is known; tell whether it is."""
+    with service.office.catalogue.read() as session:
+        try:
+            township = people.station(session, station).township
+            known = True
+        except NotFoundError:
+            known = False
+    service.authorise(visitor, Act.KEEP_STATIONS, township, f"station:{station}")
+    return known

@@ -1,0 +1,186 @@
+"""Stations over the network: enrol, prove, tell how they are, and deliver what they sealed.
+
+Bytes go by `uploads.py`; here are the documents around them. Nothing here is for persons.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Query
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.http.security import ServiceHere
+from api.office import enrolment as station_door
+from api.office.enrolment import CounterHere
+from api.problems import ApiError
+from storage import canonical
+from storage.catalogue import enrolment
+from storage.custody.event import Outcome
+from storage.digest import Algorithm, Digest
+from storage.errors import EnrolmentError
+
+router = APIRouter(tags=["stations"])
+_STATUS_BYTES = 100_000
+_SIZES = r"^[0-9]{1,18}(,[0-9]{1,18}){0,15}$"
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+Sha256 = Annotated[str, Query(pattern=r"^[0-9a-f]{64}$")]
+Source = Annotated[str, Query(min_length=1, max_length=200)]
+
+
+class _In(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class EnrolIn(_In):
+    """A code, and the station's new key in a document under that key."""
+
+    code: str = Field(max_length=100)
+    document: str = Field(max_length=20_000)
+
+
+class TokenOut(BaseModel):
+    """A token (RFC 6749, 5.1)."""
+
+    access_token: str
+    token_type: str = "Bearer"  # noqa: S105 - RFC 6750, not a secret
+    expires_in: int
+
+
+class DeliveryIn(_In):
+    """The two documents of a sealed recording, exactly as signed and sealed."""
+
+    record: str = Field(max_length=900_000)
+    envelope: str = Field(max_length=100_000)
+
+
+class ReceiptOut(BaseModel):
+    """The centre's receipt, exactly as signed; null where there is none."""
+
+    receipt: str | None
+
+
+class ConsistencyOut(BaseModel):
+    """The log's newest checkpoint, and the proof from each size that it reaches, base64 steps."""
+
+    checkpoint: str
+    proofs: dict[str, list[str]]
+
+
+class NoteIn(_In):
+    """A station's own act; `number` is the station's, and makes it one entry however often sent."""
+
+    number: int = Field(ge=1, lt=1 << 63)
+    act: str = Field(max_length=60)
+    subject: str = Field(pattern=r"^(recording|submission|bay|station):[A-Za-z0-9._-]{1,64}$")
+    outcome: Outcome
+    details: dict[str, Any] = Field(max_length=20)
+
+
+class StatusIn(_In):
+    """How a station is: its bays, its spool, its clock, its software.
+
+    `clock` is its time as put right by the centre's; `offset_s` how far its computer's is behind.
+    """
+
+    bays: list[dict[str, Any]] = Field(max_length=100)
+    spool: dict[str, Any] = Field(max_length=20)
+    clock: datetime
+    offset_s: float | None = Field(default=None, allow_inf_nan=False)
+    software: str = Field(max_length=60)
+
+
+class StatusOut(BaseModel):
+    """The centre's time, by which a station with a wrong clock finds its way."""
+
+    now: datetime
+
+
+@router.post("/stations/enrol")
+def enrol(service: ServiceHere, given: EnrolIn) -> dict[str, Any]:
+    """Take up an enrolment with a one-time code. The same key again gets the same answer."""
+    return station_door.enrol(service.office, given.code, given.document)
+
+
+@router.post("/token")
+def token(
+    service: ServiceHere,
+    grant_type: Annotated[str, Form(max_length=60)],
+    client_assertion_type: Annotated[str, Form(max_length=100)],
+    client_assertion: Annotated[str, Form(max_length=8_000)],
+) -> TokenOut:
+    """Give a short-lived token for a signed assertion (RFC 7523, 2.2)."""
+    if grant_type != "client_credentials" or client_assertion_type != ASSERTION_TYPE:
+        raise EnrolmentError("assertion")
+    secret, lasts = station_door.token(service.office, client_assertion)
+    return TokenOut(access_token=secret, expires_in=lasts)
+
+
+@router.get("/time")
+def time(service: ServiceHere) -> StatusOut:
+    """Tell the centre's time; an assertion is made by it."""
+    return StatusOut(now=service.office.clock())
+
+
+@router.get("/log-origins")
+def log_origins(service: ServiceHere, _counter: CounterHere) -> dict[str, Any]:
+    """Return the custody log's key with its origins, and each change of them with its proof."""
+    return station_door.log_origins(service.office)
+
+
+@router.get("/log-consistency")
+def log_consistency(
+    counter: CounterHere, sizes: Annotated[str, Query(pattern=_SIZES, max_length=400)]
+) -> ConsistencyOut:
+    """Prove that the log's newest head continues its heads of some sizes (RFC 9162 2.1.4)."""
+    found = counter.prove_log({int(size) for size in sizes.split(",")})
+    return ConsistencyOut.model_validate(found.to_json())
+
+
+@router.get("/holdings")
+def holds(
+    counter: CounterHere, source: Source, size: Annotated[int, Query(ge=0)]
+) -> dict[str, bool]:
+    """Tell whether a recording of this source with so many bytes is held."""
+    return {"held": counter.holds_size(source, size)}
+
+
+@router.get("/receipts")
+def receipt(counter: CounterHere, source: Source, sha256: Sha256) -> ReceiptOut:
+    """Return the receipt of exactly these bytes from this source, if it was ever given."""
+    found = counter.receipt_for(source, Digest(Algorithm.SHA256, bytes.fromhex(sha256)))
+    return ReceiptOut(receipt=found.decode() if found else None)
+
+
+@router.post("/accessions", response_model=ReceiptOut)
+def accession(counter: CounterHere, given: DeliveryIn) -> JSONResponse:
+    """Take responsibility for a recording whose payload was uploaded; answer with the receipt."""
+    found = counter.accession(given.record.encode(), given.envelope.encode())
+    return JSONResponse({"receipt": found.decode()})  # a model would cost another thread's turn
+
+
+@router.post("/notes", status_code=204)
+def note(counter: CounterHere, given: NoteIn) -> None:
+    """Write a station's act into the custody log, once for each number."""
+    counter.note(
+        given.number,
+        given.act,
+        subject=given.subject,
+        outcome=given.outcome,
+        details=given.details,
+    )
+
+
+@router.put("/status")
+def status(service: ServiceHere, counter: CounterHere, given: StatusIn) -> StatusOut:
+    """Keep what the station says of itself, for the screens; answer with the centre's time."""
+    try:
+        told = given.model_dump(mode="json")
+        size = len(canonical.encode(told))
+    except (ValueError, RecursionError) as error:  # depth, half letters, integers beyond 2^53, NaN
+        raise ApiError("invalid", problem="status") from error
+    if size > _STATUS_BYTES:
+        raise ApiError("invalid", problem="status")
+    with service.office.catalogue.write() as uow:
+        enrolment.set_status(uow, counter.station, told)
+        return StatusOut(now=uow.at)

@@ -1,0 +1,59 @@
+"""`due`: every morning's list of what is due, with what the night's jobs found.
+
+The console shows duties as they stand; this keeps what was due on that day, and is what a
+reminder is sent from. Before, it judges everything anew: what was stored otherwise than it should
+be, as after a change past the units of work, is named, and mended by that.
+"""
+
+import logging
+from datetime import timedelta
+from itertools import islice
+
+from api.jobs.kind import Facts, Kind, Step, as_found
+from api.office.reports.duty_list import count_overdue, due, judge_all
+from api.office.reports.forecast import look
+from api.office.wiring import Office
+from policies.plain import plain
+from storage.catalogue import jobs
+from storage.catalogue.jobs import Job, State
+
+_SHOWN = ("subject", "township", "person", "what_zh", "what_en", "rule", "due_at", "state")
+_LONGEST = 5_000
+_NAMED = 20
+
+LOG = logging.getLogger("liuhen.duties")
+
+
+def work(office: Office, _job: Job, _step: Step) -> Facts:
+    """Gather the list; it names persons, so it never goes through the engine."""
+    now, coming = office.clock(), look(office, None)
+    misjudged = judge_all(office, now)
+    if misjudged:
+        LOG.error("stored duties were not what their entries say: %s", misjudged[:_NAMED])
+    duties = list(islice(due(office, now), _LONGEST))
+    with office.catalogue.read() as session:
+        damaged = [row.recording_id for row in jobs.damaged(session)]
+        failed = [row.id for row in jobs.jobs(session, state=State.FAILED, limit=_LONGEST)]
+    return {
+        "at": plain(now),
+        "overdue": count_overdue(office, now),
+        "misjudged": misjudged[:_LONGEST],
+        "duties": [{name: plain(getattr(one, name)) for name in _SHOWN} for one in duties],
+        "due_in_30_days": coming.due_count,
+        "unlinked": [row.id for row in coming.unlinked],
+        "late": [row.id for row in coming.late],
+        "full_at": plain(coming.forecast.full_at),
+        "damaged": damaged,
+        "failed": failed,
+    }
+
+
+KIND = Kind(
+    name="due",
+    zh="到期清单",
+    askable=True,
+    work=work,
+    settle=as_found,
+    every=timedelta(days=1),
+    at=timedelta(hours=6),
+)

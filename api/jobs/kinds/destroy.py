@@ -1,0 +1,21 @@
+"""`destroy`: execute one approved disposition, when its cooling-off time is over.
+
+Asked for by the last approval. Every step is resumable and asks again whether it may be done
+(`storage/destruction.py`); a job that fails destroys no more and is there for a person to see.
+"""
+
+from api.jobs.kind import Facts, Kind, Queue, Step, as_found
+from api.office.wiring import Office
+from storage.catalogue.dispositions import JOB
+from storage.catalogue.jobs import Job
+
+_SUBJECT = "disposition:"
+
+
+def work(office: Office, job: Job, _step: Step) -> Facts:
+    """Do all of it; return how many recordings ended in which state. Raises: as `execute`."""
+    disposition = job.subject.removeprefix(_SUBJECT)
+    return dict(office.destruction().execute(disposition, actor=job.asked_by))
+
+
+KIND = Kind(name=JOB, zh="执行处置", work=work, settle=as_found, queue=Queue.LONG)

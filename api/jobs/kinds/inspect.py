@@ -1,0 +1,57 @@
+"""`inspect`: look at a recording once more at the centre, with today's eyes.
+
+The sealed record keeps what the station saw; what is seen now stands beside it, with an entry.
+"""
+
+from api.jobs.kind import Facts, Kind, Queue, Step, recording_of
+from api.jobs.unwrapped_original import unwrapped
+from api.office.wiring import Office
+from ingest.inspect import inspect
+from ingest.media import Effort
+from ingest.probe import probe
+from storage.catalogue.job_tables import LaterLookRow
+from storage.catalogue.jobs import Job
+from storage.catalogue.unit_of_work import UnitOfWork
+from storage.custody.event import PremisType
+from storage.recording import MediaKind
+
+
+def work(office: Office, job: Job, _step: Step) -> Facts:
+    """Unwrap and look, in the same sandbox as at intake; nothing of it goes through the engine."""
+    with unwrapped(office, job, "inspect") as (row, file):
+        text = row.kind == MediaKind.DOCUMENT
+        effort = Effort(share=office.settings.inspect_share)
+        facts = probe(file, row.size, office.sandbox, text=text, effort=effort)
+    return {"media": facts.to_json(), "inspection": [one.to_json() for one in inspect(facts)]}
+
+
+def settle(_office: Office, uow: UnitOfWork, job: Job, found: Facts) -> Facts:
+    """Keep what was seen, and say so in the log."""
+    row = LaterLookRow(
+        id=job.id,
+        recording_id=recording_of(job),
+        at=uow.at,
+        asked_by=job.asked_by,
+        media=found["media"],
+        inspection=found["inspection"],
+    )
+    uow.session.add(row)
+    uow.record(
+        "recording.inspect",
+        PremisType.METADATA_EXTRACTION,
+        row,
+        actor=job.asked_by,
+        subject=job.subject,
+    )
+    return {"kinds": sorted({one["kind"] for one in found["inspection"]})}
+
+
+KIND = Kind(
+    name="inspect",
+    zh="重新检查画面与声音",
+    work=work,
+    settle=settle,
+    queue=Queue.LONG,
+    recording=True,
+    person=True,
+)

@@ -1,0 +1,68 @@
+"""`scrub`: every day asks to verify what was read longest ago, so that in n days all is read.
+
+The store is listed once, too: what lies in it and is none of ours is an entry in the log, and what
+the administrator sees at the job. A store that cannot be listed now holds up no verification.
+"""
+
+from datetime import timedelta
+
+from api.jobs.kind import Facts, Kind, Queue, Step
+from api.jobs.kinds.verify import fixity
+from api.office.wiring import Office
+from storage.catalogue import jobs, recordings
+from storage.catalogue.jobs import Job
+from storage.catalogue.unit_of_work import UnitOfWork
+from storage.custody.event import Outcome, PremisType
+from storage.errors import LiuhenError
+
+_LONGEST = 1000  # strangers told of in one result and entry
+
+
+def work(office: Office, job: Job, step: Step) -> Facts:
+    """Look for what is strange in the store. Raises: VaultError while there are tries left."""
+
+    def listed() -> Facts:
+        found = [fault.to_json() for fault in fixity(office).strangers()]
+        return {"count": len(found), "wrong": found[:_LONGEST]}
+
+    try:
+        strangers: Facts = step("strangers", listed)
+    except LiuhenError as error:
+        if error.retryable and not job.last_try:
+            raise
+        return {"unlisted": error.code}
+    return strangers if strangers["count"] else {}
+
+
+def settle(office: Office, uow: UnitOfWork, job: Job, found: Facts) -> Facts:
+    """Ask for the day's share, and for whatever would else be read too late; tell of strangers."""
+    days = office.settings.scrub_days
+    share = -(-jobs.recordings_kept(uow.session) // days)
+    before = uow.at - timedelta(days=days - 1)
+    chosen = jobs.longest_unread(uow.session, share, before, archived=office.archive_attached)
+    for recording in chosen:
+        subject = recordings.subject_of(recording)
+        slot = f"scrub:{job.slot or job.id}"
+        jobs.ask(uow, "verify", subject, actor=job.asked_by, slot=slot)
+    if found:
+        uow.record(
+            "store.check",
+            PremisType.FIXITY_CHECK,
+            actor=job.asked_by,
+            subject="system:store",
+            outcome=Outcome.FAILURE,
+            **found,
+        )
+    return {"asked": len(chosen)} | found
+
+
+KIND = Kind(
+    name="scrub",
+    zh="定期巡检",
+    askable=True,
+    work=work,
+    settle=settle,
+    queue=Queue.LONG,
+    every=timedelta(days=1),
+    at=timedelta(hours=1),
+)

@@ -1,0 +1,134 @@
+"""`sweep`: clear away what deliveries left unfinished; tell what objects have no recording.
+
+Given up are uploads that nobody wrote to for weeks, and the parts of writes older than every
+upload still under way. An object without a row is only told at first. It is removed when every
+sweep of `sweep_days` found it so, it has no lock, no upload, no entry of an accession and no place
+in this station's journal: evidence is none of these. A station that still has the file begins anew.
+A rendition that no row refers to (its maker died, or came too late) goes after a day.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from itertools import groupby
+from uuid import UUID
+
+from api.jobs.kind import Facts, Kind, Queue, Step, as_found
+from api.office.wiring import Office
+from ingest.journal import State
+from storage import attempts
+from storage.catalogue import custody_log, jobs, recordings, uploads
+from storage.catalogue.jobs import Job
+from storage.catalogue.station_tables import UploadRow
+from storage.catalogue.unit_of_work import View
+from storage.errors import LockLostError, ObjectMissingError
+from storage.recording import RecordingId
+from storage.vault.objects import RENDITION
+
+_IDLE_UPLOAD = timedelta(days=14)
+_STRAY = timedelta(days=1)
+_LONGEST = 10_000  # objects told of in one result
+
+
+def work(office: Office, job: Job, _step: Step) -> Facts:
+    """Do all of it; each part may be done again."""
+    now = office.clock()
+    given_up = office.uploads.sweep(now - _IDLE_UPLOAD)
+    handed_in = office.reception.sweep(now)
+    unfinished = office.objects.sweep(_oldest(office, now - _IDLE_UPLOAD))
+    seen = _orphans(office, now)
+    grace = timedelta(days=office.settings.sweep_days)
+    old = [
+        key
+        for key, since in seen.items()
+        if datetime.fromisoformat(since) <= now - (_STRAY if key.endswith(RENDITION) else grace)
+    ]
+    removed, kept = [], []
+    for recording, keys in groupby(sorted(old), key=lambda key: key.partition("/")[0]):
+        if _remove(office, job, recording, list(keys)):
+            removed.append(recording)
+        else:
+            kept.append(recording)
+    left = {key: at for key, at in seen.items() if key.partition("/")[0] not in removed}
+    return {
+        "uploads": given_up,
+        "handed_in": handed_in,
+        "unfinished": unfinished,
+        "orphans": dict(sorted(left.items())[:_LONGEST]),
+        "removed": removed,
+        "kept": kept,
+    }
+
+
+def _oldest(office: Office, at: datetime) -> datetime:
+    """Return the time before which no upload that is still under way began."""
+    with office.catalogue.read() as session:
+        return min(at, uploads.oldest(session) or at)
+
+
+def _orphans(office: Office, now: datetime) -> dict[str, str]:
+    """Return the objects without a row, with the time of the first sweep that found them so."""
+    with office.catalogue.read() as session:
+        last = jobs.newest_done(session, "sweep")
+        known = set(jobs.object_ids(session))
+    before = (last.result or {}).get("orphans", {}) if last is not None else {}
+    found = office.objects.keys()
+    return {
+        key: before.get(key, now.isoformat()) for key in found if key.partition("/")[0] not in known
+    }
+
+
+def _remove(office: Office, job: Job, recording: str, keys: list[str]) -> bool:
+    """Remove one attempt's objects; tell whether it was done."""
+    if _in_hand(office, recording) or _locked(office, keys):
+        return False
+    return attempts.remove_attempt(
+        office.catalogue,
+        office.objects,
+        recording,
+        keys,
+        actor=job.asked_by,
+        wanted=lambda session: _known(session, recording),
+    )
+
+
+def _known(session: View, recording: str) -> bool:
+    identity = UUID(recording)
+    acts = custody_log.LogReader(session).events_of(recordings.subject_of(recording))
+    return (
+        recordings.exists(session, identity)
+        or jobs.is_rendition(session, recording)
+        or uploads.find(session, UploadRow, identity) is not None
+        or any(event.act == "recording.accession" for event in acts)
+    )
+
+
+def _in_hand(office: Office, recording: str) -> bool:
+    """Tell whether this machine's own station still means to deliver it."""
+    wanted = [RecordingId(UUID(recording))]
+    return bool(office.journal.recordings_in((State.SEALING, State.SEALED), wanted))
+
+
+def _locked(office: Office, keys: Iterable[str]) -> bool:
+    """Tell whether one of them is locked: then it was accessioned, whatever the rows say."""
+    for key in keys:
+        try:
+            facts = office.objects.facts(key)
+        except ObjectMissingError:
+            continue
+        except LockLostError:
+            return True
+        if facts.held or facts.retain_until is not None:
+            return True
+    return False
+
+
+KIND = Kind(
+    name="sweep",
+    zh="清理未完成的上传",
+    askable=True,
+    work=work,
+    settle=as_found,
+    queue=Queue.LONG,
+    every=timedelta(days=1),
+    at=timedelta(hours=3),
+)

@@ -1,0 +1,116 @@
+"""Asking for a job, or for another try: by the house itself, or by a person with the right to it.
+
+Each is an entry in the log, in the transaction that makes it so.
+"""
+
+from typing import NoReturn
+from uuid import UUID
+
+from api.jobs.kind import SYSTEM
+from api.jobs.registry import KINDS
+from api.office.identity import Visitor
+from api.office.service import Service
+from api.office.wiring import Office
+from api.problems import ApiError
+from policies.access import Act
+from storage.catalogue import jobs, recordings
+from storage.catalogue.job_tables import JobRow
+from storage.catalogue.unit_of_work import UnitOfWork
+from storage.custody.event import PremisType
+from storage.errors import NotFoundError
+
+
+def ask(office: Office, kind: str, recording: str | None, *, actor: str = SYSTEM) -> JobRow:
+    """Ask for a job of this kind, upon a recording or upon all.
+
+    Kinds that unwrap footage are refused: a person must ask (`ask_as`).
+    Raises: NotFoundError, ApiError(forbidden, invalid).
+    """
+    if (wanted := KINDS.get(kind)) is not None and wanted.person:
+        raise ApiError("forbidden", act=kind, reason="person")
+    return _ask(office, kind, recording, actor)
+
+
+def ask_as(service: Service, visitor: Visitor, kind: str, recording: str | None) -> JobRow:
+    """Ask for a job in a person's name; refusals are in the log.
+
+    What unwraps footage needs the right to play it; all else the right to keep jobs. What follows
+    from a decision (a hold, a disposition) is asked for by that decision alone.
+    Raises: NotFoundError, ApiError(forbidden, invalid).
+    """
+    office = service.office
+    wanted = KINDS.get(kind)
+    act = Act.PLAY if wanted is not None and wanted.person else Act.KEEP_JOBS
+    if recording is None:
+        service.authorise(visitor, act)
+    else:
+        service.recording(visitor, _id(recording), act)
+    if wanted is not None and not (wanted.person or wanted.askable):
+        _refuse(service, visitor, act, SYSTEM)
+    return _ask(office, kind, recording, visitor.actor)
+
+
+def _ask(office: Office, kind: str, recording: str | None, actor: str) -> JobRow:
+    wanted = KINDS.get(kind)
+    if wanted is None:
+        raise NotFoundError(what="job kind", id=kind[:40])
+    if wanted.recording and recording is None:
+        raise ApiError("invalid", problem="请给出录像编号")
+    if recording is None:
+        subject = SYSTEM
+    else:
+        with office.catalogue.read() as session:
+            subject = recordings.subject_of(recordings.by_id(session, _id(recording)).id)
+    with office.catalogue.write() as uow:
+        # In whose name footage is unwrapped matters; anything else is done once for all who ask.
+        row = None if wanted.person else jobs.hurried(uow, kind, subject)
+        row = row or jobs.ask(uow, kind, subject, actor=actor)
+        _note(uow, "job.ask", row, actor)
+        return row
+
+
+def retry(office: Office, job: str, *, actor: str = SYSTEM) -> JobRow:
+    """Have a job that failed tried again. Raises: NotFoundError, ConflictError."""
+    with office.catalogue.write() as uow:
+        row = jobs.retry(uow, job)
+        _note(uow, "job.retry", row, actor)
+        return row
+
+
+def retry_as(service: Service, visitor: Visitor, job: UUID) -> JobRow:
+    """Have a failed job tried again at a person's word; refusals are in the log.
+
+    What unwraps footage would be done in another's name, and a destruction that failed is for
+    those to see who decided it: neither is tried again by whoever keeps jobs.
+    Raises: NotFoundError, ConflictError (it did not fail), ApiError(forbidden).
+    """
+    office, subject = service.office, f"job:{job}"
+    service.authorise(visitor, Act.KEEP_JOBS, subject=subject)
+    with office.catalogue.read() as session:
+        kind = KINDS.get(jobs.by_id(session, str(job)).kind)
+    if kind is None or not kind.may_retry:
+        _refuse(service, visitor, Act.KEEP_JOBS, subject)
+    return retry(office, str(job), actor=visitor.actor)
+
+
+def _refuse(service: Service, visitor: Visitor, act: Act, subject: str) -> NoReturn:
+    service.refused(visitor, act.value, subject, "kind")
+    raise ApiError("forbidden", act=act.value, reason="kind")
+
+
+def _note(uow: UnitOfWork, act: str, row: JobRow, actor: str) -> None:
+    uow.record(
+        act,
+        PremisType.METADATA_MODIFICATION,
+        actor=actor,
+        subject=f"job:{row.id}",
+        what=row.kind,
+        about=row.subject,
+    )
+
+
+def _id(recording: str) -> UUID:
+    try:
+        return UUID(recording.removeprefix("recording:"))
+    except ValueError as error:
+        raise NotFoundError(what="recording", id=recording[:80]) from error

@@ -1,0 +1,68 @@
+"""An original in the clear for as long as one job looks at it, in the name of who asked for it.
+
+The right of that person is decided anew and the access is in the log before the first byte is
+decrypted. The file has no name, so that it is gone with the process that holds it, however that
+ends; it lies in memory where there is room.
+"""
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from api.jobs.kind import recording_of
+from api.office.service import Service
+from api.office.wiring import Office
+from storage.catalogue import recordings
+from storage.catalogue.jobs import Job
+from storage.catalogue.tables import RecordingRow
+from storage.errors import FixityError, LiuhenError, StorageFullError
+
+_MEMORY = Path("/dev/shm")  # noqa: S108 - files here have no name
+_SPARE = 64 << 20
+
+
+class TooLargeError(LiuhenError):
+    """The recording is larger than may be unwrapped here (`unwrap_gb`)."""
+
+    code = "too-large"
+
+
+@contextmanager
+def unwrapped(office: Office, job: Job, purpose: str) -> Iterator[tuple[RecordingRow, BinaryIO]]:
+    """Give the recording's row and its original, whole and as it was sealed, until the block ends.
+
+    Raises: ApiError(unauthenticated, forbidden), TooLargeError, StorageFullError, FixityError,
+    KeyRingError, EnvelopeError, VaultError.
+    """
+    service = Service.over(office)
+    visitor = service.identity.absent(job)
+    with office.catalogue.read() as session:
+        row = recordings.present(session, recording_of(job))
+    if row.size > office.settings.unwrap_gb * (1 << 30):
+        raise TooLargeError(size=row.size)
+    with _room(office, row.size) as file:
+        reader = service.plaintext(visitor, row, purpose)
+        digest = hashlib.sha256()
+        for piece in reader.read(0, row.size):
+            digest.update(piece)
+            file.write(piece)
+        if digest.hexdigest() != row.sha256:
+            raise FixityError(part="payload", recording=row.id, problem="original")
+        file.flush()
+        file.seek(0)
+        office.on_step("job-unwrapped")
+        yield row, file
+
+
+def _room(office: Office, size: int) -> BinaryIO:
+    """Return an open file without a name that has room for so many bytes."""
+    own = office.settings.home / "unwrapped"
+    own.mkdir(mode=0o700, exist_ok=True)
+    for folder in (_MEMORY, own):
+        if folder.is_dir() and shutil.disk_usage(folder).free > size + _SPARE:
+            return tempfile.TemporaryFile(dir=folder)
+    raise StorageFullError(where="unwrapped")

@@ -1,0 +1,1 @@
+"""Use cases upon evidence: export, check, move, archive; the log and its keys."""

@@ -1,0 +1,198 @@
+"""The log held against heads from outside, and replayed: what both commands say, as values.
+
+The log is the office's own, or one that lies in static files, which needs no office. Nothing is
+signed or changed here.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from api.office.wiring import Office
+from storage.bundle.outside_heads import FoundHead, find_heads
+from storage.catalogue.custody_log import LogReader
+from storage.catalogue.publish import CHECKPOINT, newest_signed_head, read_tile
+from storage.catalogue.replay import (
+    Signed,
+    kept_leaves,
+    log_size,
+    replay_catalogue,
+    replay_static,
+    static_entries,
+)
+from storage.custody.checkpoint import Checkpoint, log_keys, open_checkpoint
+from storage.custody.note import NoteKey
+from storage.custody.outside_head import HeldLog, contradictions
+from storage.custody.replay import LogFault
+from storage.custody.tiles import node_in_tiles
+from storage.errors import LiuhenError
+from storage.signing import VerifyKey
+
+CONSISTENT, CONTRADICTED, UNKNOWN = 0, 1, 3  # exit statuses
+_KEY = "log.verify"
+
+
+class HeadState(StrEnum):
+    """What became of one head from outside; the last two could not be compared."""
+
+    CONSISTENT = "consistent"
+    ROLLED_BACK = "rolled-back"
+    FORKED = "forked"
+    UNKNOWN_KEY = "unknown-key"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedHead:
+    """A head from outside: where it stands, what became of it, and its size where it has one.
+
+    A fork lies behind entry `after`: up to there another head from outside agrees with the log.
+    """
+
+    where: str
+    state: HeadState
+    size: int | None = None
+    problem: str = ""
+    after: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {
+            "where": self.where,
+            "state": self.state.value,
+            "size": self.size,
+            "after": self.after,
+            "problem": self.problem,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class HeadCheck:
+    """All heads from outside, beside the log's own newest one."""
+
+    own: Checkpoint
+    heads: Sequence[CheckedHead]
+
+    @property
+    def status(self) -> int:
+        """The exit status: 1 if any head contradicts, 0 if every one is proven, else 3."""
+        states = {one.state for one in self.heads}
+        if states & {HeadState.ROLLED_BACK, HeadState.FORKED}:
+            return CONTRADICTED
+        return CONSISTENT if states == {HeadState.CONSISTENT} else UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class LogHere:
+    """A log that can be asked: its keys, and ways to open and to replay it."""
+
+    keys: tuple[NoteKey, ...]
+    opened: Callable[[], Any]  # a context that gives a HeldLog
+    replayed: Callable[[Callable[[int], None]], Iterator[LogFault]]
+    size: Callable[[], int]
+    with_rows: bool
+
+
+def log_of_office(office: Office) -> LogHere:
+    """Return the office's own log: catalogue, signer's memory and published files."""
+    keys = office.signer.keys
+
+    @contextmanager
+    def opened() -> Iterator[HeldLog]:
+        with office.catalogue.read() as session:
+            head = newest_signed_head(session, keys)
+            yield HeldLog(head, LogReader(session).node, lambda: kept_leaves(session))
+
+    def replayed(advance: Callable[[int], None]) -> Iterator[LogFault]:
+        with office.catalogue.read() as session:
+            yield from replay_catalogue(session, keys, heads_beside(office), advance)
+
+    def size() -> int:
+        with office.catalogue.read() as session:
+            return log_size(session)
+
+    return LogHere(keys, opened, replayed, size, with_rows=True)
+
+
+def log_in_files(folder: Path, key: VerifyKey) -> LogHere:
+    """Return a log in static files (C2SP tlog-tiles), under a key that the reader has."""
+    keys = log_keys(key, key.name)
+
+    def head() -> Checkpoint:
+        return open_checkpoint((folder / CHECKPOINT).read_text(encoding="utf-8"), keys)
+
+    @contextmanager
+    def opened() -> Iterator[HeldLog]:
+        newest = head()
+        node = node_in_tiles(lambda tile: read_tile(folder, tile), newest.size)
+        yield HeldLog(
+            newest, node, lambda: (one.leaf for one in static_entries(folder, newest.size))
+        )
+
+    return LogHere(
+        keys,
+        opened,
+        lambda advance: replay_static(folder, keys, advance),
+        lambda: head().size,
+        with_rows=False,
+    )
+
+
+def heads_beside(office: Office) -> list[Signed]:
+    """Return the heads that the office keeps outside its database. Raises: CustodyError."""
+    found = [("log-signer/head", office.signer.last())]
+    published = office.settings.home / "log" / CHECKPOINT
+    if published.is_file():
+        found.append(("log/checkpoint", published.read_text(encoding="utf-8", errors="replace")))
+    return found
+
+
+def check_heads(log: LogHere, paths: Iterable[Path]) -> HeadCheck:
+    """Compare the log with every head found under the paths.
+
+    Raises: CustodyError (the log does not lead to its own head, or has none), SignatureError.
+    """
+    found = [one for path in paths for one in find_heads(path)]
+    opened = [(one, _opened(one, log.keys)) for one in found]
+    with log.opened() as held:
+        seen = [head for _, head in opened if isinstance(head, Checkpoint)]
+        wrong = contradictions(held, seen)
+    agreeing = [head.size for head in seen if head not in wrong]
+    checked = []
+    for one, head in opened:
+        if not isinstance(head, Checkpoint):
+            checked.append(head)
+        elif (how := wrong.get(head)) is None:
+            checked.append(CheckedHead(one.where, HeadState.CONSISTENT, head.size))
+        else:
+            after = max((size for size in agreeing if size < head.size), default=0)
+            checked.append(CheckedHead(one.where, HeadState(how), head.size, after=after))
+    return HeadCheck(held.head, checked)
+
+
+def read_log_key(path: Path) -> VerifyKey:
+    """Read the log's public key: a file, or `log.verify` in a folder.
+
+    Raises: OSError, ValueError, LookupError, TypeError, AttributeError, LiuhenError.
+    """
+    file = path / _KEY if path.is_dir() else path
+    return VerifyKey.from_json(json.loads(file.read_bytes()))
+
+
+def _opened(found: FoundHead, keys: Sequence[NoteKey]) -> Checkpoint | CheckedHead:
+    if found.problem:
+        return CheckedHead(found.where, HeadState.UNREADABLE, problem=found.problem)
+    try:
+        return open_checkpoint(found.untrusted_text, keys)
+    except (LiuhenError, ValueError) as error:
+        facts = error.facts if isinstance(error, LiuhenError) else {}
+        problem = str(facts.get("problem", "not signed by the log's key"))
+        state = HeadState.UNREADABLE if problem in _NO_HEAD else HeadState.UNKNOWN_KEY
+        return CheckedHead(found.where, state, problem=problem)
+
+
+_NO_HEAD = {"not a checkpoint", "not a signed note", "malformed signature line"}

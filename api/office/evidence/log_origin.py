@@ -1,0 +1,68 @@
+"""Give an office's custody log an origin of its own; what was signed before verifies as before.
+
+The log goes on in the same tree with the same key: `storage/catalogue/log_origin.py` has the
+order of the steps. Cut short anywhere, the same call goes on; meanwhile nobody signs a head.
+"""
+
+import os
+from collections.abc import Callable
+
+from api.office.settings.settings import Settings
+from api.office.wiring import Office, hold_station
+from api.problems import ApiError
+from storage.catalogue.log_origin import change_origin
+from storage.catalogue.publish import publish
+from storage.custody.origin import is_new_origin
+from storage.signing import FormerOrigin
+from storage.vault.keys import keep_log_key
+
+
+def begun_change(office: Office) -> str | None:
+    """Return the origin of a change that was begun and not finished, if there is one."""
+    origin = office.signer.next_origin
+    return None if origin in {None, office.signer.origin} else origin
+
+
+def rename_origin(
+    settings: Settings, origin: str, on_step: Callable[[str], None] = lambda _step: None
+) -> FormerOrigin:
+    """Have the log go on under `origin`; return its last head under the old one.
+
+    Said again, it goes on, or finds that all is done. Other centres and workers must be started
+    anew afterwards; until then they sign nothing.
+    Raises: ApiError (origin-name, origin-used, origin-begun), StationBusyError, CustodyError.
+    """
+    office = Office.open(settings)
+    try:
+        lock = hold_station(settings.home, settings.station)
+        try:
+            key = office.ring.verifying("log")
+            begun = begun_change(office)
+            if begun not in {None, origin}:
+                raise ApiError("origin-begun", origin=begun)
+            if key.name != origin:
+                if not is_new_origin(origin):
+                    raise ApiError("origin-name", origin=origin[:80])
+                if origin in key.names:
+                    raise ApiError("origin-used", origin=origin)
+                key = change_origin(office.catalogue, office.signer, key, origin, on_step)
+                keep_log_key(settings.keys, key)
+                on_step("key-kept")
+            elif not key.former:
+                raise ApiError("origin-used", origin=origin)
+        finally:
+            os.close(lock)
+    finally:
+        office.close()
+    _publish_under(settings)
+    on_step("published")
+    return key.former[-1]
+
+
+def _publish_under(settings: Settings) -> None:
+    """Sign and publish the first head under the new origin."""
+    office = Office.open(settings)
+    try:
+        publish(office.catalogue, office.signer, settings.home / "log")
+    finally:
+        office.close()

@@ -1,0 +1,189 @@
+"""Move an embedded office to a county's server: objects, log, catalogue and keys, custody unbroken.
+
+The office keeps its keys, its log and its last signed head, so every receipt, bundle and witness
+of before verifies afterwards. Order: the old home is held still and found whole -> objects are
+copied, read back and locked -> keys, tiles and the signer's memory -> all rows in one transaction
+-> everything is checked at the new place -> the old home is marked as moved and opens no more ->
+the first new entry says so. Each step finds out whether it was done before.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from api.office.evidence.integrity_check import whole_check
+from api.office.settings.office_record import keep_record
+from api.office.settings.settings import Settings
+from api.office.wiring import (
+    MOVED,
+    Office,
+    hold_station,
+    look_at_home,
+    make_bucket,
+    open_catalogue,
+    with_record,
+)
+from storage import canonical
+from storage.catalogue import custody_log
+from storage.catalogue.publish import publish
+from storage.catalogue.transfer import copy_rows, counted
+from storage.custody.event import PremisType
+from storage.durable import place, sync_folder
+from storage.errors import ConflictError, FixityError
+from storage.vault.objects import ObjectStore, lockable
+
+_READ = 4 << 20
+_FOLDERS = ("keys", "log", "log-signer")
+Heard = Callable[[str, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What was moved: objects with their bytes, rows, and the log's size and head."""
+
+    objects: int
+    size: int
+    rows: int
+    entries: int
+    head: str
+
+
+def migrate(old_home: Path, settings: Settings, heard: Heard = lambda _what, _n: None) -> Moved:
+    """Move the office in `old_home` to where `settings` point; the new place must be empty.
+
+    Cut short anywhere, the same call goes on. Raises: ConflictError (the old office is not whole,
+    the new place holds something else, or not everything arrived), StationBusyError, VaultError.
+    """
+    old_settings = Settings.of_home(old_home)
+    _require_office(old_settings)
+    if old_home.resolve() == settings.home.resolve():
+        raise ConflictError(problem="old and new home are the same")
+    lock = hold_station(old_home, old_settings.station)
+    try:
+        old = Office.open(old_settings, moved=True)
+        try:
+            return _move(old, settings, heard)
+        finally:
+            old.close()
+    finally:
+        os.close(lock)
+
+
+def _require_office(settings: Settings) -> None:
+    """Make sure that there is an office, before so much as a lock is made beside it."""
+    catalogue = open_catalogue(settings)
+    try:
+        look_at_home(settings, catalogue).require_office()
+    finally:
+        catalogue.close()
+
+
+def _move(old: Office, settings: Settings, heard: Heard) -> Moved:
+    head = publish(old.catalogue, old.signer, old.settings.home / "log")
+    if wrong := list(whole_check(old)):
+        raise ConflictError(problem="the old office is not whole", first=wrong[0].en)
+    if old.reception.waiting():
+        raise ConflictError(problem="what persons handed in is not taken in yet")
+    make_bucket(settings)
+    for name in _FOLDERS:
+        _copy_folder(old.settings.home / name, settings.home / name)
+    settings = _same_place(old.settings, settings)
+    new = Office.begin(settings)  # its catalogue is empty beside a signed head until all is here
+    try:
+        objects, size = _copy_objects(old.objects, new.objects, heard)
+        copy_rows(old.catalogue, new.catalogue, heard)
+        _check(old, new)
+        moved = settings.database.partition("://")[0]
+        place(old.settings.home / MOVED, canonical.encode({"to": moved}))
+        _say(new, objects, size)
+        publish(new.catalogue, new.signer, new.settings.home / "log")
+        with new.catalogue.read() as session:
+            entries = custody_log.LogReader(session).size
+        return Moved(objects, size, sum(counted(new.catalogue).values()), entries, head)
+    finally:
+        new.close()
+
+
+def _same_place(old: Settings, settings: Settings) -> Settings:
+    """Return the new settings with the old county and township, or their own; both are kept."""
+    names = {name: getattr(settings, name) or getattr(old, name) for name in ("county", "township")}
+    keep_record(settings.keys, **names)
+    return with_record(settings.model_copy(update=names))
+
+
+def _check(old: Office, new: Office) -> None:
+    """Make sure that everything arrived. Raises: ConflictError."""
+    with old.catalogue.read() as ours, new.catalogue.read() as theirs:
+        size = custody_log.LogReader(ours).size
+        before = custody_log.LogReader(ours).root(size)
+        if custody_log.LogReader(theirs).root(size) != before:
+            raise ConflictError(problem="the log did not arrive as it was")
+    if (left := set(old.objects.keys()) - set(new.objects.keys())) != set():
+        raise ConflictError(problem="objects are missing", first=min(left))
+    if wrong := list(whole_check(new)):
+        raise ConflictError(problem="the new office is not whole", first=wrong[0].en)
+
+
+def _say(new: Office, objects: int, size: int) -> None:
+    """Write the move into the log, once."""
+    with new.catalogue.read() as session:
+        if custody_log.LogReader(session).events_of("system:migrate"):
+            return
+    with new.catalogue.write() as unit:
+        unit.record(
+            "office.migrate",
+            PremisType.TRANSFER,
+            actor="system",
+            subject="system:migrate",
+            objects=objects,
+            bytes=size,
+            database=new.settings.database.partition("://")[0],
+            store="s3" if new.settings.objects_url else "folder",
+        )
+
+
+def _copy_objects(old: ObjectStore, new: ObjectStore, heard: Heard) -> tuple[int, int]:
+    count = total = 0
+    for key in sorted(old.keys()):
+        facts = old.facts(key)
+        stored = new.put(key, _blocks(old, key, facts.size))
+        if stored.size != facts.size or stored.digest != old.digest(key):
+            raise FixityError(part=key, problem="copied object differs")
+        if facts.retain_until is not None:
+            new.lock(key, lockable(facts.retain_until))
+        if facts.held:
+            new.hold(key)
+        count, total = count + 1, total + facts.size
+        heard("objects", facts.size)
+    return count, total
+
+
+def _blocks(store: ObjectStore, key: str, size: int) -> Iterator[bytes]:
+    for offset in range(0, size, _READ):
+        yield store.read(key, offset, _READ)
+
+
+def _copy_folder(source: Path, target: Path) -> None:
+    """Copy a folder whole and durably; one that is there already must hold the same."""
+    if target.exists():
+        for path in source.rglob("*"):
+            there = target / path.relative_to(source)
+            if path.is_file() and path.suffix in {".key", ".sign", ".pub", ".verify", ".mac"}:
+                same = there.is_file() and there.read_bytes() == path.read_bytes()
+                if not same:
+                    raise ConflictError(problem="the new home has other keys", file=path.name)
+        return
+    making = target.with_name(f".{target.name}.moving")
+    shutil.rmtree(making, ignore_errors=True)
+    shutil.copytree(source, making, copy_function=shutil.copy2)
+    for path in making.rglob("*"):
+        if path.is_file():
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+    making.rename(target)
+    sync_folder(target.parent)

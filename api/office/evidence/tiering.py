@@ -1,0 +1,139 @@
+"""Old payloads into the archive, and back: copied, locked, read back, let go of, logged.
+
+Renditions lie where their payload does. Killed anywhere, the next run goes on with the same
+recordings: what is copied is found there, what was let go of is only logged. Records and envelopes
+stay where they are.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from api.office.wiring import Office
+from storage.catalogue import jobs, keeping, recordings
+from storage.catalogue.job_tables import RenditionRow
+from storage.catalogue.tables import RecordingRow
+from storage.destruction import keys_of
+from storage.errors import ArchiveAwayError, DestroyedError, ObjectMissingError
+from storage.recording import RecordingId
+from storage.vault.objects import PAYLOAD, RENDITION, key_of, strange_versions
+from storage.vault.tiered_objects import TieredObjects
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """One payload that was archived; `freed` tells whether the first store let go of it."""
+
+    recording: str
+    size: int
+    freed: bool
+
+
+def archive(
+    office: Office,
+    before: datetime,
+    limit: int,
+    *,
+    actor: str,
+    on_step: Callable[[str], None] = lambda _step: None,
+) -> Iterator[Moved]:
+    """Archive what was accessioned before then, oldest first; yield each as it is done.
+
+    Raises: ArchiveAwayError, FixityError, VaultError; what was done before stays done.
+    """
+    store = _tiered(office)
+    name = store.archive_store.identity()
+    with office.catalogue.read() as session:
+        rows = keeping.archivable(session, before, limit)
+    for row in rows:
+        key = _key(row.id, PAYLOAD)
+        digest = store.archive(key)
+        on_step("copied")
+        strange = strange_versions(store.first, [key])  # they would go when it is let go of
+        freed = store.let_go(key)
+        on_step("let-go")
+        made = [one for one in _made(office, row.id) if _followed(store, one, on_step, freed=freed)]
+        with _unless_destroyed(office, row.id), office.catalogue.write() as uow:
+            recordings.note_archived(
+                uow,
+                row.id,
+                digest,
+                name,
+                renditions=[one.sealed_sha256 for one in made],
+                actor=actor,
+                **({"strangers": strange} if strange and freed else {}),
+            )
+        on_step("noted")
+        yield Moved(row.id, row.size, freed)
+
+
+def recall(office: Office, recording: UUID, *, actor: str) -> RecordingRow:
+    """Copy an archived payload and its renditions back; the archive keeps its copies.
+
+    Raises: NotFoundError, DestroyedError, ArchiveAwayError, FixityError, VaultError.
+    """
+    store = _tiered(office)
+    with office.catalogue.read() as session:
+        row = recordings.present(session, recording)
+    digest = store.recall(_key(row.id, PAYLOAD))
+    for one in _made(office, row.id):
+        with suppress(ObjectMissingError):  # made since, or lost: not archived
+            store.recall(_key(one.id, RENDITION))
+    with _unless_destroyed(office, row.id), office.catalogue.write() as uow:
+        name = store.archive_store.identity()
+        return recordings.note_recalled(uow, row.id, digest, name, actor=actor)
+
+
+@contextmanager
+def _unless_destroyed(office: Office, recording: str) -> Iterator[None]:
+    """Take copies away again that were made while their recording was destroyed.
+
+    Killed before that, the whole check names what is left. Raises: DestroyedError.
+    """
+    try:
+        yield
+    except DestroyedError:
+        with office.catalogue.read() as session:
+            keys = keys_of(session, recording)
+        for key in keys:
+            office.objects.delete(key, office.clock())
+        raise
+
+
+def _tiered(office: Office) -> TieredObjects:
+    if not isinstance(office.objects, TieredObjects):
+        raise ArchiveAwayError(problem="no archive is set", archive="LIUHEN_ARCHIVE")
+    return office.objects
+
+
+def _made(office: Office, recording: str) -> list[RenditionRow]:
+    with office.catalogue.read() as session:
+        return jobs.renditions_of(session, recording)
+
+
+def _followed(
+    store: TieredObjects, made: RenditionRow, on_step: Callable[[str], None], *, freed: bool
+) -> bool:
+    """Archive a rendition behind its payload; tell whether it is there now, whole.
+
+    No evidence waits for one that is lost or damaged: that is told to who looks at it, and it can
+    be made anew.
+    """
+    key = _key(made.id, RENDITION)
+    try:
+        found = store.archive(key)
+    except ObjectMissingError:
+        return False
+    on_step("rendition-copied")
+    if found.hex != made.sealed_sha256:
+        return False
+    if freed:
+        store.let_go(key)
+        on_step("rendition-let-go")
+    return True
+
+
+def _key(own: str, part: str) -> str:
+    return key_of(RecordingId(UUID(own)), part)

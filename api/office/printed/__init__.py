@@ -1,0 +1,1 @@
+"""Documents printed as PDF: destruction certificates and the key letter."""

@@ -1,0 +1,88 @@
+"""The key letter (公钥公告) as a PDF: what an office publishes, so that others can tell its keys.
+
+It says whose keys they are, what each is for, since when and until when, and its whole
+fingerprint, and the custody log's origin and key as public tools take it. It proves nothing by
+itself: what makes it worth something is the way by which it came, signed and sealed on paper.
+"""
+
+from datetime import datetime
+from pathlib import Path
+
+from api.office.evidence.key_list import ShownKey, log_vkey, shown_keys
+from api.office.printed.paper import SMALL, TIGHT, FontMissingError, Paper
+from api.office.wiring import Office
+from policies.wording import day_and_clock
+from storage import canonical
+from storage.digest import Digest
+from storage.durable import place
+
+FILE = "公钥公告.pdf"
+_INDENT = 8.0
+
+
+def key_letter(office: Office) -> bytes:
+    """Return the letter of today. Raises: FontMissingError."""
+    keys, settings = _published(office), office.settings
+    font, stamp = settings.certificate_font, _stamp(office, keys)
+    at = office.clock()
+    paper = Paper.begin(f"公钥公告 {settings.county}{settings.township}", at, font, stamp)
+    paper.title("公钥公告")
+    paper.line(f"单位:{settings.county}{settings.township}")
+    paper.line(f"出具时间:{_time(at)}(北京时间,下同)")
+    paper.line(
+        "下列公钥用于核验本单位录音录像的封存记录、入库回执、证据包和监管链日志。收到证据包的人应当逐字核对指纹;"
+        "本公告以单位盖章的纸质件为准。"
+    )
+    paper.heading("一、公钥指纹(SHA-256,64 位十六进制)")
+    for number, key in enumerate(keys, 1):
+        _key(paper, number, key)
+    paper.heading("二、监管链日志")
+    paper.line(f"名称 origin:{office.ring.verifying('log').name}")
+    paper.line("公钥(C2SP signed-note,供通用工具核验)vkey:")
+    paper.line(log_vkey(office), SMALL, TIGHT, _INDENT)
+    paper.heading("三、核对办法")
+    for text in (
+        "liuhen verify 证据包 --fingerprint 中心指纹 --fingerprint 日志指纹",
+        "不用本系统的软件:证据包内 VERIFY.md 第 1 步列出每把公钥的指纹。",
+        "签名公钥的指纹是 Ed25519 公钥与 ML-DSA-44 公钥相接之后的 SHA-256;",
+        "封存公钥的指纹是公钥字节的 SHA-256。",
+    ):
+        paper.line(text, SMALL, TIGHT)
+    paper.heading("盖章、签名、日期")
+    return paper.output()
+
+
+def keep_letter(office: Office) -> Path | None:
+    """Have the letter lie in the home, of the keys of now; None where no font can write it."""
+    path = office.settings.home / FILE
+    stamp = _stamp(office, _published(office)).encode()
+    if not path.is_file() or stamp not in path.read_bytes():
+        try:
+            place(path, key_letter(office))
+        except FontMissingError:
+            return None
+    return path
+
+
+def _published(office: Office) -> list[ShownKey]:
+    return [key for key in shown_keys(office) if key.since is not None]
+
+
+def _stamp(office: Office, keys: list[ShownKey]) -> str:
+    """Return what tells a letter of these keys from one of others."""
+    settings = office.settings
+    told = [settings.county, settings.township, log_vkey(office), *(key.to_json() for key in keys)]
+    return f"liuhen-keys-{Digest.of(canonical.encode(told)).hex}"
+
+
+def _key(paper: Paper, number: int, key: ShownKey) -> None:
+    paper.room(6)
+    until = f"至 {_time(key.until)}" if key.until is not None else "起"
+    name = "" if key.name == key.use else f" {key.name}"
+    paper.line(f"{number}. {key.use_zh} {key.use}{name}")
+    paper.line(key.shown, indent=_INDENT)
+    paper.line(f"有效期 {_time(key.since)} {until}", SMALL, TIGHT, _INDENT)
+
+
+def _time(at: datetime | None) -> str:
+    return day_and_clock(at) if at is not None else "无"

@@ -1,0 +1,183 @@
+"""What is due: every duty with a clock, of cases, actions, proceedings and townships, as one list.
+
+Which rules are in force is the rulebook's to say, how a duty stands `policies/duties.py`'s. What
+was judged is stored (`storage/catalogue/duties.py`); whatever is stale there is judged for the
+answer, which waits for nobody, and stored when the answer is out.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from api.office.wiring import Office
+from policies.duties import Duty, DutyState, Place, place
+from storage.catalogue import duties, integrity
+from storage.catalogue.duties import BATCH, Judged
+from storage.catalogue.unit_of_work import View
+from storage.custody.subjects import CLOCK
+from storage.errors import (
+    CatalogueBusyError,
+    CatalogueUnavailableError,
+    LogClockError,
+    StorageFullError,
+)
+
+LOG = logging.getLogger("liuhen.duties")
+_DOUBT = (
+    "数据库与监管链日志不一致,或者自动核查发现问题:保护现场,查明原因,再全面核验",
+    "rows differ from the log, or a check failed: find out why, then verify everything",
+)
+_CLOCK = (
+    "服务器时钟早于监管链日志的最后一条,不能写入:核对标准时间,校准时钟",
+    "the clock is behind the log, and nothing is written: compare it with a true one",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DutyPage:
+    """Some duties as they stood `at`, the most pressing first; `last` is None on the last page.
+
+    `judged` is what had to be judged for it: `keep` stores that.
+    """
+
+    duties: tuple[Duty, ...]
+    at: datetime
+    last: Place | None
+    judged: tuple[Judged, ...]
+
+
+def page(
+    office: Office,
+    *,
+    at: datetime,
+    limit: int,
+    township: str | None = None,
+    after: Place | None = None,
+    done: bool = False,
+) -> DutyPage:
+    """Return a page of what is due in a township (None: in all) at a moment; an alarm comes first.
+
+    All pages of one list are asked for with one `at`, the first page's: the order moves with time.
+    """
+    standard = duties.standard_of(office.rulebook)
+    _catch_up(office, standard, at)
+    with office.catalogue.read() as session:
+        judged = tuple(_judged(office, session, standard, at))
+        found = duties.listed(
+            session,
+            standard,
+            at,
+            township=township,
+            after=after,
+            limit=limit + 1,
+            done=done,
+            judged=judged,
+        )
+        alarms = list(_alarms(office, session, at)) if after is None else []
+    last = place(found[limit - 1]) if len(found) > limit else None
+    return DutyPage((*alarms, *found[:limit]), at, last, judged)
+
+
+def _alarms(office: Office, session: View, at: datetime) -> Iterator[Duty]:
+    """Yield what is due at once: to find out who changed what the office keeps, or its clock."""
+    if (doubt := integrity.doubt(session)) is not None:
+        yield _alarm(office, doubt.subject, integrity.code(doubt), doubt.at, _DOUBT)
+    if integrity.log_ahead(session, office.clock()) is not None:
+        yield _alarm(office, CLOCK, LogClockError.code, at, _CLOCK)
+
+
+def _alarm(office: Office, subject: str, code: str, at: datetime, what: tuple[str, str]) -> Duty:
+    what_zh, what_en = what
+    return Duty(
+        subject=subject,
+        township=office.settings.township,
+        person=None,
+        what_zh=what_zh,
+        what_en=what_en,
+        rule=code,
+        due_at=at,
+        done_at=None,
+        state=DutyState.OVERDUE,
+    )
+
+
+def due(
+    office: Office, at: datetime, *, township: str | None = None, done: bool = False
+) -> Iterator[Duty]:
+    """Yield every duty of a township (None: of all), the most pressing first."""
+    after: Place | None = None
+    while True:
+        found = page(office, at=at, limit=BATCH, township=township, after=after, done=done)
+        keep(office, found.judged)
+        yield from found.duties
+        if found.last is None:
+            return
+        after = found.last
+
+
+def count_overdue(office: Office, at: datetime) -> int:
+    """Return how many duties are overdue in all townships."""
+    standard = duties.standard_of(office.rulebook)
+    with office.catalogue.read() as session:
+        return duties.overdue(session, standard, at, _judged(office, session, standard, at))
+
+
+def keep(office: Office, judged: Sequence[Judged]) -> bool:
+    """Store what was judged, and tell whether that went; what could not be is judged again."""
+    if not judged:
+        return True
+    try:
+        with office.catalogue.write() as uow:
+            duties.keep(uow, duties.standard_of(office.rulebook), judged)
+    except (CatalogueBusyError, CatalogueUnavailableError, StorageFullError) as error:
+        LOG.warning("duties were judged and not stored: %s", error.code)
+        return False
+    return True
+
+
+def judge_all(office: Office, at: datetime) -> list[str]:
+    """Judge everything anew, whatever is stored, and store it; return what was stored wrongly.
+
+    That is what a change past the units of work leaves behind, and nothing else should.
+    """
+    standard, wrong, after = duties.standard_of(office.rulebook), list[str](), ""
+    while True:
+        with office.catalogue.read() as session:
+            names = duties.subjects(session, after=after)
+            unsure = set(duties.stale(session, standard, at, after=after, limit=len(names) + 1))
+            before = duties.stored(session, names)
+            judged = duties.judge(session, office.rulebook, names, at)
+        if not names:
+            return wrong
+        wrong += [
+            one.subject
+            for one in judged
+            if one.subject not in unsure and set(before[one.subject]) != set(one.duties)
+        ]
+        keep(office, judged)
+        after = names[-1]
+
+
+def _catch_up(office: Office, standard: str, at: datetime) -> None:
+    """Judge and store, part by part, as long as more is stale than one answer should judge.
+
+    So it is after a change of rules or of the software, and on the first asking of all.
+    """
+    after = ""
+    while True:
+        with office.catalogue.read() as session:
+            names = duties.stale(session, standard, at, after=after)
+            if len(names) < BATCH:
+                return
+            judged = duties.judge(session, office.rulebook, names, at)
+        if not keep(office, judged):
+            return
+        after = names[-1]
+
+
+def _judged(office: Office, session: View, standard: str, at: datetime) -> Iterator[Judged]:
+    after = ""
+    while names := duties.stale(session, standard, at, after=after):
+        yield from duties.judge(session, office.rulebook, names, at)
+        after = names[-1]

@@ -1,0 +1,195 @@
+"""What every face shares: an opened office, who is asking, and the gate before evidence.
+
+`authorise` decides and logs refusals; `Playback` makes the entry in the log before the first byte
+of plaintext leaves (promise 4), unwraps the key, and keeps it for a few minutes for the ranges
+that a player asks for.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from api.http.schemas import VerificationOut, WrongOut
+from api.office.evidence.integrity_check import orphans, whole_check
+from api.office.identity import Identity, Visitor
+from api.office.login_limit import Logins
+from api.office.readiness import Readiness
+from api.office.wiring import Office
+from api.problems import ApiError
+from policies.access import Act, decide
+from storage.catalogue import recordings
+from storage.catalogue.publish import publish
+from storage.catalogue.tables import RecordingRow
+from storage.custody.event import Outcome, PremisType
+from storage.custody.subjects import INTEGRITY
+from storage.errors import ConflictError, FixityError
+from storage.recording import RecordingId
+from storage.vault.objects import ENVELOPE, PAYLOAD, key_of, size_of
+from storage.vault.ranges import PlainReader
+from storage.vault.sealing import OpenedEnvelope, open_envelope, recipients_of
+
+GRANT = timedelta(minutes=10)
+_ENVELOPE_LIMIT = 1 << 20
+_ACTS = {
+    "play": Act.PLAY,
+    "copy": Act.COPY,
+    "bundle": Act.EXPORT,
+    "inspect": Act.PLAY,
+    "rendition": Act.PLAY,
+}
+
+
+@dataclass(slots=True)
+class Service:
+    """One running service."""
+
+    office: Office
+    identity: Identity
+    readiness: Readiness
+    logins: Logins = field(init=False)
+    _grants: dict[tuple[str, str], tuple[datetime, OpenedEnvelope]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        """Let those who log in queue apart from those who ask for anything else."""
+        self.logins = Logins(self.identity)
+
+    @classmethod
+    def over(cls, office: Office) -> "Service":
+        """Build the service of an opened office."""
+        identity = Identity(
+            office.catalogue, office.clock, office.entropy, office.settings.session_hours
+        )
+        return cls(office, identity, Readiness(office))
+
+    def authorise(
+        self, visitor: Visitor, act: Act, township: str | None = None, subject: str = "system"
+    ) -> None:
+        """Let the act pass or refuse it; a refusal is an entry in the log.
+
+        Raises: ApiError(forbidden).
+        """
+        decision = decide(visitor.person, act, township)
+        if decision.allowed:
+            return
+        self.refused(visitor, act.value, subject, decision.reason)
+        raise ApiError("forbidden", act=act.value, reason=decision.reason)
+
+    def refused(self, visitor: Visitor, act: str, subject: str, reason: str) -> None:
+        """Enter into the log that an act was refused, and why."""
+        with self.office.catalogue.write() as uow:
+            uow.record(
+                act,
+                PremisType.VALIDATION,
+                actor=visitor.actor,
+                subject=subject,
+                outcome=Outcome.REFUSED,
+                reason=reason,
+            )
+
+    @contextmanager
+    def logging_refusal(self, visitor: Visitor, act: str, subject: str) -> Iterator[None]:
+        """Enter into the log that a rule refused what is done within, and let the refusal go on."""
+        try:
+            yield
+        except ConflictError as error:
+            self.refused(visitor, act, subject, error.code)
+            raise
+
+    def recording(self, visitor: Visitor, recording_id: UUID, act: Act) -> RecordingRow:
+        """Return a recording that this person may see. Raises: NotFoundError, ApiError."""
+        with self.office.catalogue.read() as session:
+            row = recordings.by_id(session, recording_id)
+        self.authorise(visitor, act, row.township, recordings.subject_of(row.id))
+        return row
+
+    def plaintext(self, visitor: Visitor, row: RecordingRow, purpose: str) -> PlainReader:
+        """Return a reader of the original; the access is in the log before this returns.
+
+        `purpose` is play, copy, bundle, inspect or rendition.
+        Raises: ApiError(forbidden), DestroyedError, KeyRingError, EnvelopeError, FixityError,
+        VaultError.
+        """
+        self.authorise(visitor, _ACTS[purpose], row.township, recordings.subject_of(row.id))
+        with self.office.catalogue.read() as session:
+            recordings.present(session, row.id)
+        opened = self._grant(visitor, row, purpose)
+        key = key_of(opened.recording, PAYLOAD)
+        size = size_of(self.office.objects, key)
+
+        def read_at(offset: int, length: int) -> bytes:
+            return self.office.objects.read(key, offset, length)
+
+        reader = PlainReader(read_at, size, opened.data_key, opened.context)
+        if reader.size != row.size:
+            raise FixityError(part="payload", recording=row.id, problem="size")
+        return reader
+
+    def checkpoint(self) -> str:
+        """Sign and publish the newest head of the log and return it. Raises: CustodyError."""
+        office = self.office
+        return publish(office.catalogue, office.signer, office.settings.home / "log")
+
+    def verification(self, visitor: Visitor) -> VerificationOut:
+        """Check everything that is kept, and log that it was checked, with what was found."""
+        counted: list[str] = []
+        wrong = list(whole_check(self.office, lambda recording, _size: counted.append(recording)))
+        with self.office.catalogue.write() as uow:
+            uow.record(
+                "custody.verify",
+                PremisType.FIXITY_CHECK,
+                actor=visitor.actor,
+                subject="system",
+                chains=[INTEGRITY],
+                outcome=Outcome.FAILURE if wrong else Outcome.SUCCESS,
+                whole=True,
+                recordings=len(counted),
+                wrong=[{"what": one.what, "subject": one.subject} for one in wrong[:200]],
+            )
+        return VerificationOut(
+            verified=not wrong,
+            recordings=len(counted),
+            wrong=[
+                WrongOut(what=one.what, subject=one.subject, zh=one.zh, en=one.en) for one in wrong
+            ],
+            orphans=orphans(self.office),
+        )
+
+    def _grant(self, visitor: Visitor, row: RecordingRow, purpose: str) -> OpenedEnvelope:
+        now = self.office.clock()
+        key = (f"{visitor.actor.session}:{purpose}", row.id)
+        with self._lock:
+            self._grants = {k: v for k, v in self._grants.items() if v[0] > now}
+            if (live := self._grants.get(key)) is not None:
+                return live[1]
+        with self.office.catalogue.write() as uow:
+            recordings.log_access(
+                uow, row.id, actor=visitor.actor, purpose=purpose, outcome=Outcome.SUCCESS
+            )
+        recording = RecordingId(UUID(row.id))
+        envelope = self.office.objects.read(key_of(recording, ENVELOPE), 0, _ENVELOPE_LIMIT)
+        ring = self.office.ring
+        opened = open_envelope(
+            envelope, ring.open_key(recipients_of(envelope, recording)), recording
+        )
+        with self._lock:
+            self._grants[key] = (now + GRANT, opened)
+        return opened
+
+
+def pieces(reader: PlainReader, start: int, stop: int) -> Iterator[bytes]:
+    """Yield [start, stop) with the first piece already verified when this returns.
+
+    Raises: FixityError before anything is sent when the first piece is not what was sealed.
+    """
+    stream = reader.read(start, stop)
+    first = next(stream, b"")
+
+    def rest() -> Iterator[bytes]:
+        yield first
+        yield from stream
+
+    return rest()

@@ -1,0 +1,1 @@
+"""Settings: each with its source and its text; the only part that reads the environment."""

@@ -1,1 +1,0 @@
-"""The HTTP API's routes, by the noun they are about."""

@@ -1,0 +1,1 @@
+"""The station process: its home, its threads, and the kiosk at the dock."""

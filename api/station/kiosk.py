@@ -1,0 +1,185 @@
+"""What the screen at the dock shows: every bay in large words, the spool, the link to the centre.
+
+Read only, for whoever stands before the station: it needs no login, so it listens on the loopback
+address alone, answers GET to its own name alone (a page from elsewhere that points its name at
+127.0.0.1 is turned away), and shows no footage. How it looks is `console/screen_page.py`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from api.office.settings.settings import Settings
+from api.problems import SCREEN, alarm_zh, bay_reason_zh
+from api.station.process import StationHome, bay_names
+from ingest.bay import BayState
+from ingest.journal import Backlog, Journal
+from ingest.room_camera import CameraState
+from storage.catalogue.journal import BayRow
+
+_SILENT = timedelta(seconds=60)  # beyond the pause between two looks
+_SPOOL_S = 5.0
+_WORDS = {state.value for state in (*BayState, *CameraState)}
+_COLOURS: dict[str, str] = {
+    BayState.SAFE: "good",
+    BayState.ATTENTION: "bad",
+    BayState.EMPTY: "quiet",
+    BayState.UNKNOWN: "unknown",
+    CameraState.OFF: "quiet",
+    CameraState.RECORDING: "live",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenBay:
+    """One bay on the screen: its colour, large word and what to do.
+
+    `share` is how much of the work in hand is done, 0 to 1, or None where nothing moves; `files`
+    and `size` are done and all, in files and bytes.
+    """
+
+    name: str
+    state: str
+    colour: str
+    word: str
+    hint: str
+    reason: str
+    source: str
+    share: float | None = None
+    files: tuple[int, int] = (0, 0)
+    size: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenSpool:
+    """What waits for the network, in bytes and recordings, and since when."""
+
+    used: int
+    limit: int
+    waiting: int
+    oldest: datetime | None
+    alarms: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Whether the centre answers, in words; None of a station that is its own centre."""
+
+    good: bool
+    word: str
+    reached_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """All that the screen shows at one moment."""
+
+    now: datetime
+    name: str
+    place: str
+    bays: tuple[ScreenBay, ...]
+    spool: ScreenSpool | None
+    link: Link | None
+
+
+@dataclass(slots=True)
+class Screen:
+    """The screen of one running station; `home` is None where station and centre are one."""
+
+    settings: Settings
+    journal: Journal
+    clock: Callable[[], datetime]
+    monotonic: Callable[[], float]
+    home: StationHome | None = None
+    _spool: tuple[float, ScreenSpool] | None = None
+
+    def look(self) -> Seen:
+        """Return what is shown now."""
+        rows = {row.name: row for row in self.journal.bays()}
+        backlog = self.journal.backlog() if self.home is not None else []
+        link = self._link()
+        now = self.clock()
+        bays = tuple(
+            self._bay(name, rows.get(name), backlog, link, now) for name in bay_names(self.settings)
+        )
+        enrolment = self.home.enrolment["station"] if self.home is not None else {}
+        return Seen(
+            now,
+            enrolment.get("name", self.settings.station_name),
+            enrolment.get("township", self.settings.township),
+            bays,
+            self._spooled(),
+            link,
+        )
+
+    def _bay(
+        self,
+        name: str,
+        row: BayRow | None,
+        backlog: list[Backlog],
+        link: Link | None,
+        now: datetime,
+    ) -> ScreenBay:
+        state = row.state if row is not None and row.state in _WORDS else BayState.UNKNOWN.value
+        if row is None or self._silent(row, now):
+            state = BayState.UNKNOWN.value
+        said = state
+        if state == BayState.DELIVERING and link is not None and not link.good:
+            said = "delivering-away"
+        word, hint = SCREEN[said]
+        bay = ScreenBay(name, state, _COLOURS.get(state, "busy"), word, hint, "", "")
+        if row is None or state == BayState.UNKNOWN:
+            return bay
+        files, size = row.files_done, row.bytes_done
+        if state == BayState.DELIVERING:
+            waiting = [
+                one
+                for one in backlog
+                if one.bay == name and row.source in {one.source, None}  # of a landing folder: all
+            ]
+            files = max(0, row.files_total - sum(one.files for one in waiting))
+            size = max(0, row.bytes_total - sum(one.bytes for one in waiting))
+        moving = state in {BayState.SCANNING, BayState.SEALING, BayState.DELIVERING}
+        share = min(1.0, size / row.bytes_total) if moving and row.bytes_total else None
+        camera = name in self.settings.cameras
+        return replace(
+            bay,
+            reason=bay_reason_zh(row.reason, row.facts),
+            source=((row.current if camera else row.source) or "").replace("unknown:", "未知设备 "),
+            share=share,
+            files=(files, row.files_total),
+            size=(size, row.bytes_total),
+        )
+
+    def _silent(self, row: BayRow, now: datetime) -> bool:
+        """Tell whether a bay at rest was not looked at for too long; cameras tell changes alone."""
+        if row.name in self.settings.cameras or row.state in {
+            BayState.MOUNTING,
+            BayState.SCANNING,
+            BayState.SEALING,
+        }:
+            return False
+        patience = _SILENT + 2 * timedelta(seconds=self.settings.sweep_s)
+        return abs(now - datetime.fromisoformat(row.changed)) > patience
+
+    def _link(self) -> Link | None:
+        if self.home is None:
+            return None
+        away, reached = self.home.away, self.home.reached_at
+        if away is not None:
+            return Link(good=False, word="未连上县中心", reached_at=reached)  # why: an alarm
+        word = "已连接县中心" if reached else "正在联系县中心"
+        return Link(good=reached is not None, word=word, reached_at=reached)
+
+    def _spooled(self) -> ScreenSpool | None:
+        """Return how the spool is, counted anew every few seconds: that reads the disk."""
+        if self.home is None:
+            return None
+        at = self.monotonic()
+        if self._spool is None or at - self._spool[0] >= _SPOOL_S:
+            told = self.home.spool()
+            oldest = datetime.fromisoformat(told["oldest"]) if told["oldest"] else None
+            alarms = tuple(alarm_zh(code) for code in told["alarms"])
+            spool = ScreenSpool(told["used"], told["limit"], told["waiting"], oldest, alarms)
+            self._spool = (at, spool)
+        return self._spool[1]

@@ -1,0 +1,438 @@
+"""A township's station as a process of its own: enrolled once, then HTTPS outward and nothing else.
+
+Its home holds public sealing keys, its own signing key, the journal and the spool; nothing in it
+opens footage. `enrol` makes the home against a one-time code; `StationHome.open` opens it.
+"""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from api.office.enrolment import ENROL_DOMAIN, fingerprint, read_code
+from api.office.home_parts import ENROLMENT
+from api.office.settings.settings import Settings
+from api.office.wiring import Office, bays_of, clock, entropy, hold_station, software
+from api.problems import bay_reason_zh, bay_zh
+from ingest.bay import Bay, Progress
+from ingest.centre_client import Address, CentreClient, Wire
+from ingest.centre_clock import CentreClock
+from ingest.clear import Clearing
+from ingest.delivery import DAMAGED, Delivery, Tally
+from ingest.journal import Journal, State
+from ingest.media import Effort, Sandbox
+from ingest.remote_centre import RemoteCentre
+from ingest.seal import Seal
+from ingest.settle import Patience
+from ingest.spool import Spool
+from ingest.station import Station
+from ingest.witness import accept_log
+from storage import canonical
+from storage.catalogue.journal import BayRow, JournalStore, LogAlarmRow
+from storage.custody.checkpoint import untrusted_checkpoint
+from storage.custody.origin import OriginChange, follow_origin
+from storage.digest import Algorithm
+from storage.durable import place
+from storage.errors import EnrolmentError, KeyRingError, LiuhenError, SignatureError
+from storage.signing import SigningKey, VerifyKey, sign_document
+from storage.vault.folder_objects import FolderObjects
+from storage.vault.keys import KeyRing, SealKey, keep_log_key, write_station_ring
+
+CA = "centre.pem"
+_GIB = 1 << 30
+_FILLING, _FULL = 0.8, 0.98  # shares of the spool's limit
+_CLOCK_OFF = timedelta(minutes=2)
+_OVERDUE = timedelta(hours=24)  # footage is to be handed in within 24 hours (第八条)
+
+
+def enrolled(home: Path) -> bool:
+    """Tell whether this home is an enrolled station's."""
+    return (home / ENROLMENT).exists()
+
+
+def enrol(settings: Settings, url: str, code_text: str, ca: Path | None) -> dict[str, Any]:
+    """Enrol this machine with a centre; return what the centre said. May be called again.
+
+    The key is made here, before the first call, and never leaves; an answer that was lost is
+    asked for again with the same key. Nothing of an earlier enrolment is overwritten but by a
+    new code.
+    Raises: EnrolmentError (code; keys: who answered is not who gave the code), CentreAwayError,
+    CentreRefusedError.
+    """
+    home = settings.home
+    home.mkdir(parents=True, exist_ok=True)
+    home.chmod(0o700)
+    code = read_code(code_text)
+    kept_ca = home / CA if ca is not None else None
+    if ca is not None and kept_ca is not None:
+        place(kept_ca, ca.read_bytes())
+    making = home / f".enrolling-{code.hash[:16]}"
+    seeds = _seeds(making)
+    wire = Wire(Address(url, kept_ca))
+    key = SigningKey.from_seeds(code.station, seeds)
+    body = {"code": code.hash, "key": key.verify_key().to_json()}
+    document = sign_document(key, ENROL_DOMAIN, body).decode()
+    try:
+        told = wire.ask(
+            "POST", "/api/v1/stations/enrol", document={"code": str(code), "document": document}
+        )
+    finally:
+        wire.close()
+    if fingerprint(told["keys"]) != code.fingerprint:
+        raise EnrolmentError("keys", url=url)
+    ring = home / "keys"
+    fresh = home / f".keys-{code.hash[:16]}"
+    shutil.rmtree(fresh, ignore_errors=True)
+    write_station_ring(
+        fresh,
+        key,
+        centre=VerifyKey.from_json(told["keys"]["centre"]),
+        log=VerifyKey.from_json(told["keys"]["log"]),
+        recipients=[SealKey.from_json(key) for key in told["keys"]["recipients"]],
+    )
+    if ring.exists():
+        ring.rename(home / f"keys-before-{code.hash[:8]}")
+    fresh.rename(ring)
+    kept = {
+        "url": url,
+        "ca": CA if ca is not None else None,
+        "station": told["station"],
+        "county": told["county"],
+        "expires_at": told["expires_at"],
+    }
+    place(home / ENROLMENT, canonical.encode(kept))
+    making.unlink(missing_ok=True)
+    return kept
+
+
+def _seeds(path: Path) -> bytes:
+    """Return the new key's seeds, made once for each code and kept until it is enrolled."""
+    if not path.exists():
+        temporary = path.with_suffix(".new")
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(entropy(64))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+    return path.read_bytes()
+
+
+@dataclass(slots=True)
+class StationHome:
+    """One enrolled station, opened."""
+
+    settings: Settings
+    enrolment: dict[str, Any]
+    ring: KeyRing
+    journal: Journal
+    centre: RemoteCentre
+    clock: CentreClock
+    station: Station
+    delivery: Delivery
+    tally: Tally
+    on_step: Callable[[str], None]
+    _lock: int
+    away: str | None = None  # the code of why the centre did not answer last
+    reached_at: datetime | None = None  # when it last did, since this process began
+
+    @classmethod
+    def open(
+        cls,
+        settings: Settings,
+        listen: Callable[[Progress], None] = lambda _progress: None,
+        on_step: Callable[[str], None] = lambda _step: None,
+        patience: Patience | None = None,
+        *,
+        system: Callable[[], datetime] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> "StationHome":
+        """Open the home of an enrolled station; recovers what a crash left.
+
+        `system` and `monotonic` are this computer's clocks unless given.
+
+        Raises: KeyRingError (not enrolled), StationBusyError.
+        """
+        home = settings.home
+        try:
+            enrolment = json.loads((home / ENROLMENT).read_bytes())
+        except (OSError, ValueError) as error:
+            raise KeyRingError(problem="not enrolled", file=ENROLMENT) from error
+        lock = hold_station(home, enrolment["station"]["id"])
+        ring = KeyRing.load(home / "keys")
+        name = enrolment["station"]["id"]
+        key = ring.signing(f"station-{name}")
+        now = CentreClock(system or clock, monotonic, home / "centre-clock.json")
+        journal = Journal(JournalStore(home / "station.db"), now)
+        ca = home / enrolment["ca"] if enrolment["ca"] else None
+        log = ring.verifying("log")
+        spool = _spool(settings)
+        spool.objects.sweep(datetime.max.replace(tzinfo=UTC))
+        centre = RemoteCentre(
+            CentreClient(
+                Wire(Address(enrolment["url"], ca), settings.centre_timeout_s),
+                name,
+                key,
+                log.names,
+                now,
+                entropy,
+            ),
+            spool,
+            journal,
+            monotonic,
+            on_step,
+        )
+        station = Station(
+            journal=journal,
+            centre=centre,
+            sandbox=Sandbox.detect(),
+            seal=Seal(
+                station=name,
+                key=key,
+                recipients=ring.recipients,
+                algorithms=(Algorithm.SHA256, Algorithm.SM3)
+                if settings.sm3
+                else (Algorithm.SHA256,),
+                software=software(),
+            ),
+            centre_key=ring.verifying("centre"),
+            log_key=log,
+            clock=now,
+            monotonic=monotonic,
+            entropy=entropy,
+            patience=patience or Patience(settings.quiet_s, settings.growing_s),
+            effort=Effort(share=settings.inspect_share),
+            clearing=Clearing(settings.clear, settings.clear_days),
+            per_hub=settings.per_hub,
+            on_step=on_step,
+            listen=listen,
+        )
+        station.recover()
+        centre.learn_origins = partial(_follow_log, home, station, centre)
+        delivery = Delivery(station, centre, now, settings.streams)
+        return cls(
+            settings,
+            enrolment,
+            ring,
+            journal,
+            centre,
+            now,
+            station,
+            delivery,
+            Tally(),
+            on_step,
+            lock,
+        )
+
+    def bays(self) -> list[Bay]:
+        """Return the bays and landing folders of the settings."""
+        return bays_of(self.settings)
+
+    def deliver(self) -> Tally:
+        """Make one pass of deliveries and tell the centre how the station is."""
+        self.tally = tally = self.delivery.run()
+        if tally.away is not None:
+            self.away = tally.away
+        elif tally.accessioned or tally.notes:
+            self._reached()
+        return tally
+
+    def report(self) -> None:
+        """Tell the centre how the station is, and learn its time. Raises: as `CentreClient.ask`."""
+        try:
+            self._tell()
+        except LiuhenError as error:
+            self.away = error.code
+            raise
+        self._reached()
+
+    def _reached(self) -> None:
+        self.away, self.reached_at = None, self.clock()
+
+    def _tell(self) -> None:
+        self.centre.client.measure_clock()
+        document = {
+            "bays": [
+                {"name": bay.name, "state": bay.state, "reason": bay.reason}
+                for bay in shown(self.settings, self.journal)
+            ],
+            "spool": self.spool(),
+            "clock": self.clock().isoformat(),
+            "offset_s": round(self.clock.offset.total_seconds(), 3),
+            "software": software(),
+        }
+        self.centre.client.ask("PUT", "/status", document)
+
+    def spool(self) -> dict[str, Any]:
+        """Return how full the spool is and what is wrong; see `spool_of`."""
+        return spool_of(self.journal, self.centre.spool, self.clock, self.away)
+
+    def close(self) -> None:
+        """Let go of the journal, and of the home."""
+        self.centre.client.wire.close()
+        self.journal.close()
+        os.close(self._lock)
+
+
+def _follow_log(
+    home: Path, station: Station, centre: RemoteCentre, told: Mapping[str, Any]
+) -> None:
+    """Know the custody log under its origin of today, once it proved that it changed to it.
+
+    Raises: SignatureError, CustodyError, KeyRingError.
+    """
+    known = station.log_key
+    try:
+        key = VerifyKey.from_json(told["log"])
+        changes = [OriginChange.from_json(one) for one in told["changes"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise SignatureError(problem="no origins of the log") from error
+    followed = follow_origin(known, key, changes[len(known.former) :])
+    keep_log_key(home / "keys", followed)
+    station.log_key, centre.client.origins = followed, followed.names
+
+
+def bay_names(settings: Settings) -> list[str]:
+    """Return the names of what this station watches: bays, landing folders, then cameras."""
+    return [bay.name for bay in bays_of(settings)] + sorted(settings.cameras)
+
+
+def shown(settings: Settings, journal: Journal) -> list[BayRow]:
+    """Return what the bays of the settings show; the journal remembers others that are no more."""
+    rows = {row.name: row for row in journal.bays()}
+    return [rows[name] for name in bay_names(settings) if name in rows]
+
+
+def look(settings: Settings) -> dict[str, Any]:
+    """Return what the running station shows: bays, spool, the centre's log. Changes nothing.
+
+    Raises: KeyRingError when this home is no station's.
+    """
+    home = settings.home
+    if not enrolled(home):
+        raise KeyRingError(problem="not enrolled", file=ENROLMENT)
+    now = CentreClock(clock, time.monotonic, home / "centre-clock.json")
+    journal = Journal(JournalStore(home / "station.db"), now)
+    try:
+        away = next(iter(journal.reasons_in(State.SEALED)), None)
+        bays = [
+            {
+                "name": bay.name,
+                "state": bay.state,
+                "state_zh": bay_zh(bay.state),
+                "source": bay.source,
+                "files": [bay.files_done, bay.files_total],
+                "bytes": [bay.bytes_done, bay.bytes_total],
+                "current": bay.current,
+                "reason": bay.reason,
+                "reason_zh": bay_reason_zh(bay.reason, bay.facts),
+            }
+            for bay in shown(settings, journal)
+        ]
+        spool = spool_of(journal, _spool(settings), now, away)
+        log = _log_of(journal)
+    finally:
+        journal.close()
+    return {"bays": bays, "spool": spool, "log": log}
+
+
+def spool_of(journal: Journal, spool: Spool, now: CentreClock, away: str | None) -> dict[str, Any]:
+    """Return the spool's fill, its limit and the age of what waits longest, with alarms.
+
+    `alarms`: spool-filling (over 80 %), spool-full, overdue (over 24 h), clock, spool-damaged (a
+    recorder must be docked again), and the code of what keeps deliveries from going on.
+    """
+    used = spool.used()
+    backlog = journal.backlog()
+    oldest = min((one.since for one in backlog), default=None)
+    alarms = []
+    if used >= spool.limit * _FILLING:
+        alarms.append("spool-full" if used >= spool.limit * _FULL else "spool-filling")
+    if oldest is not None and now() - oldest > _OVERDUE:
+        alarms.append("overdue")
+    if abs(now.offset) > _CLOCK_OFF:
+        alarms.append("clock")
+    if DAMAGED in journal.reasons_in(State.SEALED):
+        alarms.append(DAMAGED)
+    if (alarm := journal.log_alarm()) is not None:
+        alarms.append(f"log-{alarm.how}")
+    if away is not None and away not in alarms:
+        alarms.append(away)
+    return {
+        "used": used,
+        "limit": spool.limit,
+        "waiting": sum(one.files for one in backlog),
+        "oldest": oldest.isoformat() if oldest else None,
+        "notes": len(journal.notes()),
+        "refused": sum(one.troubled for one in backlog),
+        "alarms": alarms,
+    }
+
+
+def _log_of(journal: Journal) -> dict[str, Any] | None:
+    """Return the newest head that was seen of the centre's log, and whether it was proven."""
+    kept = journal.log_head()
+    if kept is None:
+        return None
+    head = untrusted_checkpoint(kept.checkpoint)
+    return {"origin": head.origin, "size": head.size, "proven": kept.proven}
+
+
+def accept_centre_log(settings: Settings, reason: str) -> dict[str, Any]:
+    """Have this station go on with a log that contradicted it; return the heads' sizes.
+
+    The alarm, both heads and the reason stay in the journal, and the centre's log hears of it: of
+    an enrolled station with its next delivery, of an embedded office's own station at once.
+    Raises: NoOfficeError (no home of either kind), CustodyError (no alarm stands).
+    """
+    accept = _accept_enrolled if enrolled(settings.home) else _accept_embedded
+    alarm = accept(settings, reason)
+    sizes = {"seen": untrusted_checkpoint(alarm.seen).size}
+    return sizes | ({"shown": untrusted_checkpoint(alarm.shown).size} if alarm.shown else {})
+
+
+def _accept_enrolled(settings: Settings, reason: str) -> LogAlarmRow:
+    home = settings.home
+    try:
+        station = json.loads((home / ENROLMENT).read_bytes())["station"]["id"]
+    except (OSError, ValueError, KeyError) as error:
+        raise KeyRingError(problem="not enrolled", file=ENROLMENT) from error
+    now = CentreClock(clock, time.monotonic, home / "centre-clock.json")
+    journal = Journal(JournalStore(home / "station.db"), now)
+
+    def note(act: str, details: dict[str, Any]) -> None:
+        journal.add_note(act, subject=f"station:{station}", outcome="success", details=details)
+
+    try:
+        return accept_log(journal, reason, note)
+    finally:
+        journal.close()
+
+
+def _accept_embedded(settings: Settings, reason: str) -> LogAlarmRow:
+    office = Office.open(settings)
+    subject = f"station:{settings.station}"
+
+    def note(act: str, details: dict[str, Any]) -> None:
+        office.centre.note(act, subject=subject, outcome="success", details=details)
+
+    try:
+        return accept_log(office.journal, reason, note)
+    finally:
+        office.close()
+
+
+def _spool(settings: Settings) -> Spool:
+    root = settings.home / "spool"
+    return Spool(
+        FolderObjects(root, entropy, immutable=False),
+        root,
+        limit=int(settings.spool_gb * _GIB),
+        reserve=int(settings.spool_reserve_gb * _GIB),
+    )
