@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ingest.bay import Result
+from ingest.bays.bay import Result
 from policies.rulebook import RuleError
 from storage.errors import LiuhenError
 

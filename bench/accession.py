@@ -24,7 +24,7 @@ from bench.county import Centre, County, county, station_at
 from bench.machine import MIB, cores
 from bench.replay import Plan, Sealed
 from bench.result import Result
-from ingest.journal import State
+from ingest.station.journal import State
 from storage.record import Receipt, SealedRecord
 from storage.signing import VerifyKey
 from storage.vault.objects import PAYLOAD

@@ -14,7 +14,7 @@ from pathlib import Path
 from api.office.evidence.export import export
 from api.office.evidence.log_check import check_heads, log_in_files, log_of_office
 from bench.result import Result, within
-from ingest.witness import Witness
+from ingest.station.delivery.witness import Witness
 from storage.bundle import verify as verifying
 from storage.catalogue import cases, recordings
 from storage.catalogue.custody_log import LogReader

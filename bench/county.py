@@ -18,8 +18,8 @@ from pathlib import Path
 from api.office.settings.settings import Settings
 from api.station import process as station_home
 from api.station.process import StationHome
-from ingest.bay import Outcome
-from ingest.settle import Patience
+from ingest.bays.bay import Outcome
+from ingest.bays.settle import Patience
 from tests.servers import ceph, postgres
 from tests.servers.tls import Authority
 

@@ -20,7 +20,7 @@ from minio import Minio
 from bench.county import Centre, County, county, station_at
 from bench.machine import MIB
 from bench.result import Result, within
-from ingest.journal import State
+from ingest.station.journal import State
 from storage.vault.objects import PAYLOAD
 
 ROUNDS = 3

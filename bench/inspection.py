@@ -18,9 +18,9 @@ from pathlib import Path
 
 from bench.machine import MIB, child, cores, lacking, warm
 from bench.result import Result, unmeasured
-from ingest.media import Effort, Level, Sandbox
-from ingest.probe import probe
-from ingest.scene_code import write_picture
+from ingest.media.probe import probe
+from ingest.media.sandbox import Effort, Level, Sandbox
+from ingest.media.scene_code import write_picture
 
 PART_S = 20
 LOOPS = 30

@@ -22,7 +22,7 @@ from pathlib import Path
 from bench.machine import child
 from bench.office import office_in, station_of
 from bench.result import Result, within
-from ingest.bay import Outcome
+from ingest.bays.bay import Outcome
 
 ROUNDS = 3
 PHOTOS = 100

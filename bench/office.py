@@ -4,10 +4,10 @@ from pathlib import Path
 
 from api.office.settings.settings import Settings
 from api.office.wiring import Office, found_or_open
-from ingest.bay import Outcome
-from ingest.clear import When
-from ingest.settle import Patience
-from ingest.station import Station
+from ingest.bays.bay import Outcome
+from ingest.bays.settle import Patience
+from ingest.station.clear import When
+from ingest.station.station import Station
 
 LOOKS = 3
 

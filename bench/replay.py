@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from ingest.centre_client import BYTES, TUS
+from ingest.station.delivery.centre_client import BYTES, TUS
 
 _CREATED, _OK = 201, 200
 

@@ -19,8 +19,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bench.result import Result
-from ingest.media import Sandbox
-from ingest.scene_code import write_picture
+from ingest.media.sandbox import Sandbox
+from ingest.media.scene_code import write_picture
 from policies.scene_code import (
     Kind,
     Parsed,

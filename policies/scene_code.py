@@ -3,7 +3,7 @@ r"""Scene codes: a short authenticated text on a screen that links footage and m
 22 bytes in 36 base32 characters: 8 of the action's tag, 4 of kind (2 bits) and whole seconds
 since 2020 (30 bits), 10 of an HMAC-SHA256 under the day's key. A screen shows a new code at each
 whole second, so every frame that shows one bounds the recorder's clock. Layout, keys and
-arithmetic: docs/spec/scene-code.md. Reading frames is `ingest/sandboxed/codes.py`.
+arithmetic: docs/spec/scene-code.md. Reading frames is `ingest/media/sandboxed/codes.py`.
 """
 
 import base64

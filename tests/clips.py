@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from api.office.samples import sample_volume
-from ingest.media import Scene, render
+from ingest.media.sandbox import Scene, render
 
 _FOLDER = "LIUHEN_TEST_CLIPS"  # workers of one run share it through the environment
 

@@ -11,9 +11,9 @@ from api.office.samples.sample_volume import Recorder, Segment, write_segments
 from api.office.service import Service
 from api.office.settings.settings import Settings
 from api.office.wiring import Office, found
-from ingest import linking
-from ingest.bay import Result
-from ingest.settle import Patience
+from ingest.bays.bay import Result
+from ingest.bays.settle import Patience
+from ingest.centre import linking
 from policies.access import Role
 from policies.stages import ActionKind, Stage
 from storage.catalogue import cases, people

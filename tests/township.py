@@ -10,8 +10,8 @@ from api.office import enrolment
 from api.office.settings.settings import Settings
 from api.station import process
 from api.station.process import StationHome
-from ingest.bay import Outcome, Result
-from ingest.settle import Patience
+from ingest.bays.bay import Outcome, Result
+from ingest.bays.settle import Patience
 from storage.catalogue import recordings
 from storage.catalogue.tables import RecordingRow
 from tests.office import Desk

@@ -18,8 +18,8 @@ from rich.progress import (
 )
 
 from api.problems import bay_zh
-from ingest.bay import Progress as BayProgress
-from ingest.bay import Result
+from ingest.bays.bay import Progress as BayProgress
+from ingest.bays.bay import Result
 
 OUT = Console(highlight=False, soft_wrap=True)
 ERR = Console(stderr=True, highlight=False, soft_wrap=True)

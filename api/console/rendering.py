@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from api.office.identity import Visitor
-from ingest.inspect import WORDS as SEEN
+from ingest.media.inspect import WORDS as SEEN
 from policies.access import Act, Role, decide
 from policies.duties import STATE_ZH
 from policies.findings import Severity

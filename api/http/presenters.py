@@ -25,8 +25,8 @@ from api.http.schemas import (
 )
 from api.office.wiring import Office
 from api.problems import QUESTIONS, bay_reason_zh, bay_zh, reason_zh
-from ingest.bay import Bay, BayState
-from ingest.room_camera import CameraState
+from ingest.bays.bay import Bay, BayState
+from ingest.cameras.room_camera import CameraState
 from policies.facts import ActionFacts
 from policies.findings import found_later
 from policies.intervals import Span, within

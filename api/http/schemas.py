@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from ingest.bay import BayState
-from ingest.room_camera import CameraState
+from ingest.bays.bay import BayState
+from ingest.cameras.room_camera import CameraState
 from policies.stages import ActionKind, Stage
 from policies.terms import Feature, Manner
 

@@ -23,7 +23,7 @@ from fastapi import Depends, Request
 from api.http.security import ServiceHere
 from api.office.wiring import Office
 from api.problems import ApiError
-from ingest.counter import Counter
+from ingest.centre.station_gateway import Counter
 from storage import canonical
 from storage.catalogue import enrolment, people
 from storage.catalogue.log_origin import origin_changes

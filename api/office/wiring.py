@@ -20,20 +20,20 @@ from api.office.settings.settings import CAMERAS_BAY, RecordWhen, Settings
 from api.office.store_identity import holds_payload, not_ours, recognise_store, remember_store
 from api.office.trusted_time import TrustedTime
 from api.problems import ApiError
-from ingest.accession import LocalCentre
-from ingest.bay import Bay, Progress
-from ingest.clear import Clearing
-from ingest.journal import Journal
-from ingest.media import Effort, Sandbox
-from ingest.receipts import Receipts
-from ingest.reception import BAY as HANDED_IN
-from ingest.reception import Allowance, Reception
-from ingest.room_camera import Camera, CameraState, Limits, Places, Recorder, landed
-from ingest.rtsp import Address
-from ingest.seal import Seal
-from ingest.settle import Patience
-from ingest.station import Station
-from ingest.uploads import Uploads
+from ingest.bays.bay import Bay, Progress
+from ingest.bays.settle import Patience
+from ingest.cameras.room_camera import Camera, CameraState, Limits, Places, Recorder, landed
+from ingest.cameras.rtsp import Address
+from ingest.centre.accession import LocalCentre
+from ingest.centre.hand_in import BAY as HANDED_IN
+from ingest.centre.hand_in import Allowance, Reception
+from ingest.centre.receipts import Receipts
+from ingest.centre.uploads import Uploads
+from ingest.media.sandbox import Effort, Sandbox
+from ingest.station.clear import Clearing
+from ingest.station.journal import Journal
+from ingest.station.seal import Seal
+from ingest.station.station import Station
 from policies.disposition import Bounds
 from policies.rulebook import SHIPPED, load
 from policies.rulebook_template import is_area_name

@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from api.office.settings.settings import Settings
 from api.problems import SCREEN, alarm_zh, bay_reason_zh
 from api.station.process import StationHome, bay_names
-from ingest.bay import BayState
-from ingest.journal import Backlog, Journal
-from ingest.room_camera import CameraState
+from ingest.bays.bay import BayState
+from ingest.cameras.room_camera import CameraState
+from ingest.station.journal import Backlog, Journal
 from storage.catalogue.journal import BayRow
 
 _SILENT = timedelta(seconds=60)  # beyond the pause between two looks

@@ -20,19 +20,19 @@ from api.office.home_parts import ENROLMENT
 from api.office.settings.settings import Settings
 from api.office.wiring import Office, bays_of, clock, entropy, hold_station, software
 from api.problems import bay_reason_zh, bay_zh
-from ingest.bay import Bay, Progress
-from ingest.centre_client import Address, CentreClient, Wire
-from ingest.centre_clock import CentreClock
-from ingest.clear import Clearing
-from ingest.delivery import DAMAGED, Delivery, Tally
-from ingest.journal import Journal, State
-from ingest.media import Effort, Sandbox
-from ingest.remote_centre import RemoteCentre
-from ingest.seal import Seal
-from ingest.settle import Patience
-from ingest.spool import Spool
-from ingest.station import Station
-from ingest.witness import accept_log
+from ingest.bays.bay import Bay, Progress
+from ingest.bays.settle import Patience
+from ingest.media.sandbox import Effort, Sandbox
+from ingest.station.clear import Clearing
+from ingest.station.delivery.centre_client import Address, CentreClient, Wire
+from ingest.station.delivery.centre_clock import CentreClock
+from ingest.station.delivery.delivery_queue import DAMAGED, Delivery, Tally
+from ingest.station.delivery.remote_centre import RemoteCentre
+from ingest.station.delivery.spool import Spool
+from ingest.station.delivery.witness import accept_log
+from ingest.station.journal import Journal, State
+from ingest.station.seal import Seal
+from ingest.station.station import Station
 from storage import canonical
 from storage.catalogue.journal import BayRow, JournalStore, LogAlarmRow
 from storage.custody.checkpoint import untrusted_checkpoint

@@ -3,7 +3,7 @@
 Each bay has a thread of its own, so that a slow recorder does not hold up its neighbour. Events
 only make the next sweep come sooner; the periodic sweep finds everything anyway. Each room camera
 has a thread of its own too: ffmpeg ends with the thread that started it. One more answers those
-who ask the running station to take a folder that they name (`ingest/by_hand.py`).
+who ask the running station to take a folder that they name (`ingest/station/named_path.py`).
 """
 
 import logging
@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from ingest import by_hand
-from ingest.bay import Bay, Result, needs_person
-from ingest.room_camera import Recorder
-from ingest.station import Station, StoppingError
-from ingest.watch import Watcher
+from ingest.bays.bay import Bay, Result, needs_person
+from ingest.bays.watch import Watcher
+from ingest.cameras.room_camera import Recorder
+from ingest.station import named_path
+from ingest.station.station import Station, StoppingError
 from storage.errors import LiuhenError
 
 LOG = logging.getLogger("liuhen.station")
@@ -64,7 +64,7 @@ class Worker:
             for one in recorders
         ]
         self._threads.append(
-            threading.Thread(target=self._answer, name=f"bay-{by_hand.BAY}", daemon=True)
+            threading.Thread(target=self._answer, name=f"bay-{named_path.BAY}", daemon=True)
         )
 
     def start(self) -> None:
@@ -114,7 +114,7 @@ class Worker:
     def _answer(self) -> None:
         while not self._stop.is_set():
             try:
-                by_hand.answer_requests(self._station, self._station.journal)
+                named_path.answer_requests(self._station, self._station.journal)
             except StoppingError:
                 return  # the request waits still; who is the station next answers it
             except Exception:

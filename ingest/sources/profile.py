@@ -83,7 +83,7 @@ class SourceFacts:
 
 
 # What recorders and computers write for themselves. A name alone proves nothing: what is called so
-# is left where it is only when its bytes agree (`ingest/census.py`), and is named and counted.
+# is left where it is only when its bytes agree (`ingest/bays/census.py`), and is named and counted.
 SYSTEM_FILE, PREVIEW = "system-file", "preview"
 _SYSTEM_FILES = re.compile(
     r"(?i)(.*\.(db|ini|lnk)|\._.*|\.ds_store|liuhen-source\.json|deviceid\.txt|wpsettings\.dat"

@@ -1,9 +1,9 @@
 """Tables of the station's journal: what this station has in hand, in its own small database.
 
-The journal belongs to the station, not to the centre: it survives a crash of either, and holds
-no plaintext and no secret. What the states mean and which may follow which is `ingest/journal.py`;
-here stands only how rows are kept (SQLite, WAL, synchronous=FULL: a step that was written down
-has happened).
+The journal belongs to the station, not to the centre: it survives a crash of either, and holds no
+plaintext and no secret. What the states mean and which may follow which is
+`ingest/station/journal.py`; here stands only how rows are kept (SQLite, WAL, synchronous=FULL: a
+step that was written down has happened).
 """
 
 import threading

@@ -1,8 +1,8 @@
 """The rows of uploads under way: the offset here is the truth about what is durable.
 
-Bytes are durable before the row says so (`ingest/uploads.py`), and every change names the writer
-that makes it: a writer whose place a newer one took changes nothing any more. The same rules hold
-for what stations deliver (`UploadRow`) and for what persons hand in (`HandedInRow`).
+Bytes are durable before the row says so (`ingest/centre/uploads.py`), and every change names the
+writer that makes it: a writer whose place a newer one took changes nothing any more. The same rules
+hold for what stations deliver (`UploadRow`) and for what persons hand in (`HandedInRow`).
 """
 
 from dataclasses import dataclass

@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 
 from api.cli.outage_log import REMIND_S, SETTLED_S, Outages
 from api.station.threads import BayNews
-from ingest.bay import Bay, Outcome, Result
+from ingest.bays.bay import Bay, Outcome, Result
 from storage.errors import (
     CatalogueUnavailableError,
     CustodyError,

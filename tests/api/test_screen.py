@@ -11,7 +11,7 @@ import pytest
 
 from api.station.kiosk import Screen
 from api.station.kiosk_page import showing
-from ingest.settle import Patience
+from ingest.bays.settle import Patience
 from tests.office import FIRST, Desk, dock, segment
 
 CAMERAS = {"room-1": {"url": "rtsp://10.0.0.9/1", "room": "询问室"}}

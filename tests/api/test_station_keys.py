@@ -10,7 +10,7 @@ from api.office.enrolment import ENROL_DOMAIN, enrol, offer
 from api.office.evidence.export import export
 from api.office.service import Service
 from api.office.wiring import Office
-from ingest.settle import Patience
+from ingest.bays.settle import Patience
 from storage.bundle.report import Verdict
 from storage.bundle.verify import verify
 from storage.catalogue import enrolment

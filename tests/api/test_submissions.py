@@ -15,7 +15,7 @@ from api.app import create_app
 from api.cli.processes.serve import _shift
 from api.office.evidence.integrity_check import orphans, whole_check
 from api.office.wiring import Office, StationBusyError
-from ingest.settle import Patience
+from ingest.bays.settle import Patience
 from policies.access import Role
 from storage.catalogue.log_tables import CustodyEventRow
 from tests.office import FIRST, PASSWORD, Desk, dock, segment

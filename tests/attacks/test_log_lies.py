@@ -13,8 +13,8 @@ from api.office.evidence.log_check import HeadState, check_heads, log_in_files, 
 from api.office.service import Service
 from api.office.wiring import Office
 from api.station import process
-from ingest.journal import Journal
-from ingest.witness import FOLLOW, Witness
+from ingest.station.delivery.witness import FOLLOW, Witness
+from ingest.station.journal import Journal
 from storage.bundle.verify import verify
 from storage.catalogue import proven_rows
 from storage.catalogue.custody_log import LogReader

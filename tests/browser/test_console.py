@@ -11,7 +11,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from api.app import create_app
 from api.station.threads import Worker
-from ingest.settle import Patience
+from ingest.bays.settle import Patience
 from tests.office import FIRST, PASSWORD, SECOND, Desk, dock, segment
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]

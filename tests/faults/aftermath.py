@@ -7,8 +7,8 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 from api.office.evidence.integrity_check import orphans, whole_check
-from ingest.clear import verified
-from ingest.journal import RECEIPTED
+from ingest.station.clear import verified
+from ingest.station.journal import RECEIPTED
 from storage.catalogue import recordings
 from storage.catalogue.custody_log import LogReader
 from storage.digest import Algorithm, Digest

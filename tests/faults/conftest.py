@@ -11,8 +11,8 @@ import pytest
 from api.office.samples.sample_volume import Recorder, add_duplicate, add_truncated, write_segments
 from api.office.service import Service
 from api.office.wiring import Office
-from ingest.clear import When
-from ingest.media import Sandbox
+from ingest.media.sandbox import Sandbox
+from ingest.station.clear import When
 from storage.catalogue import recordings
 from storage.catalogue.journal import BayRow
 from storage.catalogue.tables import RecordingRow

@@ -16,10 +16,10 @@ from collections import Counter
 from pathlib import Path
 
 from api.office.wiring import Office
-from ingest.bay import BayState, Progress
-from ingest.clear import When
-from ingest.settle import Patience
-from ingest.station import SEAL_PART
+from ingest.bays.bay import BayState, Progress
+from ingest.bays.settle import Patience
+from ingest.station.clear import When
+from ingest.station.station import SEAL_PART
 from tests.office import settings_for
 
 PTRACE_FORBIDDEN = 77

@@ -13,7 +13,7 @@ from pathlib import Path
 from uuid import UUID
 
 from api.office.wiring import Office
-from ingest.settle import Patience
+from ingest.bays.settle import Patience
 from storage.catalogue import people
 from storage.digest import Digest
 from storage.recording import RecordingId

@@ -28,8 +28,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ingest.clear import verified
-from ingest.journal import RECEIPTED, Journal
+from ingest.station.clear import verified
+from ingest.station.journal import RECEIPTED, Journal
 from storage.catalogue.journal import JournalStore
 from storage.digest import Algorithm, Digest
 from storage.vault.keys import KeyRing

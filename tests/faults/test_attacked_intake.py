@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from api.office.evidence.integrity_check import whole_check
-from ingest import by_hand, clear
-from ingest import station as station_module
-from ingest.bay import BayState
-from ingest.census import Enumerator
-from ingest.clear import Clearing, When
-from ingest.journal import State
-from ingest.settle import Patience
-from ingest.station import Station
+from ingest.bays.bay import BayState
+from ingest.bays.census import Enumerator
+from ingest.bays.settle import Patience
+from ingest.station import clear, named_path
+from ingest.station import station as station_module
+from ingest.station.clear import Clearing, When
+from ingest.station.journal import State
+from ingest.station.station import Station
 from storage.errors import CatalogueBusyError, SubmissionError
 from storage.recording import new_recording_id
 from storage.vault.folder_objects import FolderObjects
@@ -99,7 +99,7 @@ def test_a_request_that_cannot_be_looked_at_keeps_no_other_waiting(desk: Desk) -
     film = put(desk.bay("bay-1").parent / "x.txt", b"x")
     impossible = journal.add_request(b"/tmp/" + b"n" * 300)
     possible = journal.add_request(bytes(film))
-    assert by_hand.answer_requests(station, journal) == 2
+    assert named_path.answer_requests(station, journal) == 2
     (answer,) = journal.answer_to(impossible) or []
     assert (answer.outcome, answer.reason) == ("failed", "unreadable")
     (answer,) = journal.answer_to(possible) or []
@@ -121,7 +121,7 @@ def test_other_bytes_in_the_place_of_what_was_about_to_be_cleared_are_read(
         if how == "docked":
             at_bay(desk, 5, station)
         else:
-            by_hand.take(station, card)
+            named_path.take(station, card)
         assert recordings_named(desk, "a.txt") == 2
 
 
@@ -258,7 +258,7 @@ def test_a_card_named_by_hand_while_its_bay_seals_it_is_taken_once(desk: Desk) -
     bay = threading.Thread(target=station.sweep, args=(desk.office.bays()[0],))
     bay.start()
     assert here.wait(20)
-    by_hand.take(station, card)
+    named_path.take(station, card)
     go_on.set()
     bay.join()
     results = at_bay(desk, 3, station)

@@ -22,8 +22,8 @@ from sqlalchemy.engine import make_url
 from api.office.settings.settings import Settings
 from api.office.wiring import Office
 from api.problems import words
-from ingest.clear import When
-from ingest.settle import Patience
+from ingest.bays.settle import Patience
+from ingest.station.clear import When
 from storage.catalogue.audit import audit
 from storage.catalogue.custody_log import LogReader
 from storage.catalogue.discrepancy import What

@@ -17,10 +17,10 @@ import pytest
 
 from api.office.evidence.integrity_check import whole_check
 from api.problems import reason_en, reason_zh
-from ingest.bay import BayState, Result
-from ingest.media import Level, Sandbox, Scene, render
-from ingest.probe import probe
-from ingest.settle import Patience
+from ingest.bays.bay import BayState, Result
+from ingest.bays.settle import Patience
+from ingest.media.probe import probe
+from ingest.media.sandbox import Level, Sandbox, Scene, render
 from storage.catalogue.custody_log import LogReader
 from storage.catalogue.tables import RecordingRow
 from storage.record import SealedRecord

@@ -26,10 +26,10 @@ from api.http.uploads import tus
 from api.office.evidence.integrity_check import orphans, whole_check
 from api.problems import reason_zh
 from api.station.process import StationHome
-from ingest.bay import Outcome
-from ingest.centre_client import CentreAwayError
-from ingest.journal import Entry, State
-from ingest.uploads import Uploads
+from ingest.bays.bay import Outcome
+from ingest.centre.uploads import Uploads
+from ingest.station.delivery.centre_client import CentreAwayError
+from ingest.station.journal import Entry, State
 from storage import canonical
 from storage.errors import LiuhenError
 from storage.record import RECORD_DOMAIN, Receipt

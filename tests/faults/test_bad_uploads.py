@@ -30,9 +30,9 @@ from sqlalchemy import select
 from api.office.evidence.integrity_check import orphans, whole_check
 from api.problems import TABLE, reason_zh
 from api.station.process import StationHome
-from ingest.bay import Outcome
-from ingest.centre_client import ASSERTION_TYPE, CentreRefusedError
-from ingest.journal import Entry, State
+from ingest.bays.bay import Outcome
+from ingest.station.delivery.centre_client import ASSERTION_TYPE, CentreRefusedError
+from ingest.station.journal import Entry, State
 from storage import canonical
 from storage.catalogue import enrolment
 from storage.catalogue.custody_log import LogReader

@@ -17,9 +17,9 @@ from sqlalchemy import event
 
 from api.office.evidence.integrity_check import whole_check
 from api.problems import reason_zh, words
-from ingest.bay import BayState, Progress
-from ingest.journal import State
-from ingest.settle import Patience
+from ingest.bays.bay import BayState, Progress
+from ingest.bays.settle import Patience
+from ingest.station.journal import State
 from storage.catalogue.unit_of_work import Catalogue
 from storage.errors import CatalogueBusyError, KeyRingError, LiuhenError
 from storage.recording import RecordingId

@@ -10,7 +10,7 @@ import pytest
 
 from api.office.evidence.integrity_check import whole_check
 from api.office.wiring import Office
-from ingest.clear import When
+from ingest.station.clear import When
 from storage import canonical
 from storage.catalogue.audit import audit
 from storage.catalogue.discrepancy import Discrepancy

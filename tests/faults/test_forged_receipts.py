@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from api.problems import reason_zh
-from ingest.bay import BayState
-from ingest.clear import When, clear
-from ingest.journal import State
+from ingest.bays.bay import BayState
+from ingest.bays.submission import Submission
 from ingest.sources.profile import Siblings
 from ingest.sources.profile import read as read_profile
-from ingest.submission import Submission
+from ingest.station.clear import When, clear
+from ingest.station.journal import State
 from storage.errors import CustodyError, SignatureError
 from storage.record import Receipt
 from storage.signing import SigningKey

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.journal import State
+from ingest.station.journal import State
 from tests.faults import dock_once
 from tests.faults.aftermath import check_restart, check_what_is_gone_has_a_receipt, dock, files
 from tests.faults.conftest import STEPS, OpenDesk

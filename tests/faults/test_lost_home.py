@@ -12,9 +12,9 @@ from api.app import create_app
 from api.office.evidence.integrity_check import whole_check
 from api.office.service import Service
 from api.office.wiring import Office
-from ingest.bay import BayState, Outcome
-from ingest.clear import When
-from ingest.settle import Patience
+from ingest.bays.bay import BayState, Outcome
+from ingest.bays.settle import Patience
+from ingest.station.clear import When
 from storage.catalogue.unit_of_work import Catalogue
 from storage.digest import Digest
 from storage.errors import LiuhenError

@@ -14,14 +14,15 @@ import pytest
 
 from api.problems import bay_reason_zh
 from api.station.threads import Publisher, Worker
-from ingest import by_hand, clear, watch
-from ingest import station as station_module
-from ingest.bay import BayState, Result
-from ingest.census import Enumerator
-from ingest.clear import Clearing, When
-from ingest.journal import State
-from ingest.settle import Patience
-from ingest.station import Station
+from ingest.bays import watch
+from ingest.bays.bay import BayState, Result
+from ingest.bays.census import Enumerator
+from ingest.bays.settle import Patience
+from ingest.station import clear, named_path
+from ingest.station import station as station_module
+from ingest.station.clear import Clearing, When
+from ingest.station.journal import State
+from ingest.station.station import Station
 from storage.catalogue import recordings
 from storage.catalogue.custody_log import LogReader
 from storage.catalogue.journal import BayRow
@@ -399,8 +400,8 @@ def test_what_a_look_did_not_come_to_is_not_noted_as_cleared(
         station = desk.office.station(patience=Patience(0, 1000))
         copy = inside / path.name
         copy.write_bytes(b"another file of this recorder")
-        by_hand.take(station, copy)  # one file of the same source, named by hand
-        by_hand.take(station, inside)  # a folder of it
+        named_path.take(station, copy)  # one file of the same source, named by hand
+        named_path.take(station, inside)  # a folder of it
         monkeypatch.setattr(watch, "MAX_FILES", 0)
         at_bay(desk, 1, station)  # a look that came to nothing at all
         assert events(desk, "source.clear") == []
@@ -593,9 +594,9 @@ def test_a_folder_named_by_hand_is_left_as_it_is(tmp_path: Path) -> None:
         folder.mkdir()
         (folder / "a.txt").write_text("one")
         station = desk.office.station()
-        (result,) = by_hand.take(station, folder)
+        (result,) = named_path.take(station, folder)
         assert (result.outcome, result.cleared) == ("accessioned", False)
         assert (folder / "a.txt").exists()
-        assert by_hand.take(station, tmp_path / "nothing")[0].reason == "nothing-here"
+        assert named_path.take(station, tmp_path / "nothing")[0].reason == "nothing-here"
         (folder / "a.txt").unlink()
-        assert by_hand.take(station, folder)[0].reason == "nothing-here"
+        assert named_path.take(station, folder)[0].reason == "nothing-here"

@@ -25,10 +25,10 @@ import pytest
 from api.office import wiring
 from api.office.evidence.integrity_check import orphans, whole_check
 from api.station.process import StationHome
-from ingest.bay import GREEN, BayState, Outcome
-from ingest.clear import verified
-from ingest.journal import RECEIPTED, Journal, State
-from ingest.uploads import PART
+from ingest.bays.bay import GREEN, BayState, Outcome
+from ingest.centre.uploads import PART
+from ingest.station.clear import verified
+from ingest.station.journal import RECEIPTED, Journal, State
 from storage.catalogue import recordings, uploads
 from storage.catalogue.custody_log import LogReader
 from storage.catalogue.journal import JournalStore

@@ -16,7 +16,7 @@ from typing import Any
 from api.app import create_app
 from api.office.service import Service
 from api.office.wiring import Office
-from ingest.clear import When
+from ingest.station.clear import When
 from storage.catalogue.journal import JournalStore
 from tests.office import settings_for
 from tests.servers.tls import served

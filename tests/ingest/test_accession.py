@@ -12,9 +12,9 @@ import pytest
 
 from api.jobs.attempt import Runner
 from api.office.evidence.integrity_check import whole_check
-from ingest.centre_client import CentreRefusedError
-from ingest.clear import Clearing, When
-from ingest.journal import State
+from ingest.station.clear import Clearing, When
+from ingest.station.delivery.centre_client import CentreRefusedError
+from ingest.station.journal import State
 from storage import canonical
 from storage.catalogue import custody_log, jobs, recordings
 from storage.custody.event import PremisType

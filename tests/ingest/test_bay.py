@@ -5,9 +5,9 @@ import sqlite3
 
 import pytest
 
-from ingest.bay import GREEN, MOVES, BayState, Outcome, Progress, Result, conclusion
-from ingest.clear import When
-from ingest.settle import Patience
+from ingest.bays.bay import GREEN, MOVES, BayState, Outcome, Progress, Result, conclusion
+from ingest.bays.settle import Patience
+from ingest.station.clear import When
 from storage.errors import ConflictError
 from tests.office import FIRST, SECOND, Desk, dock, segment
 

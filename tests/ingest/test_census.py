@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ingest import census
-from ingest import station as station_module
-from ingest.bay import GREEN, Bay, BayState, Outcome
-from ingest.census import Enumerator
-from ingest.journal import Journal
-from ingest.settle import Patience
-from ingest.station import display_path
-from ingest.watch import MAX_DEPTH
+from ingest.bays import census
+from ingest.bays.bay import GREEN, Bay, BayState, Outcome
+from ingest.bays.census import Enumerator
+from ingest.bays.settle import Patience
+from ingest.bays.watch import MAX_DEPTH
+from ingest.station import station as station_module
+from ingest.station.journal import Journal
+from ingest.station.station import display_path
 from storage.catalogue import recordings
 from tests.ingest import cards
 from tests.office import Desk

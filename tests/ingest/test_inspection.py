@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from ingest.inspect import WORDS, Weight, inspect
-from ingest.media import Effort, Level, Sandbox, Scene, render
-from ingest.probe import probe
-from ingest.scene_code import write_picture
+from ingest.media.inspect import WORDS, Weight, inspect
+from ingest.media.probe import probe
+from ingest.media.sandbox import Effort, Level, Sandbox, Scene, render
+from ingest.media.scene_code import write_picture
 
 # A worn camera's picture: it sways, it has noise, and the recorder writes its clock into it.
 SWAY = "crop=320:180:x='40+30*sin(1.3*t)':y='30+20*sin(1.9*t)',setsar=1,noise=alls=8:allf=t"

@@ -9,9 +9,9 @@ from itertools import cycle
 
 import pytest
 
-from ingest.inspect import Weight, inspect
-from ingest.media import Sandbox
-from ingest.probe import probe
+from ingest.media.inspect import Weight, inspect
+from ingest.media.probe import probe
+from ingest.media.sandbox import Sandbox
 from tests.sampling import sample
 
 pytestmark = pytest.mark.footage

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from api.office.samples.sample_volume import write_segments
-from ingest.bay import BayState
+from ingest.bays.bay import BayState
 from storage.catalogue import recordings
 from tests.office import FIRST, Desk, segment
 from tests.servers import sftp

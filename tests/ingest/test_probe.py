@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from ingest.inspect import Weight, inspect
-from ingest.media import MediaToolError, Sandbox, Scene, _run, render
-from ingest.probe import probe
+from ingest.media.inspect import Weight, inspect
+from ingest.media.probe import probe
+from ingest.media.sandbox import MediaToolError, Sandbox, Scene, _run, render
 from storage.recording import MediaKind
 
 

@@ -3,8 +3,8 @@
 import struct
 from itertools import pairwise
 
-from ingest.bay import BayState, FileProgress, Outcome, Progress
-from ingest.by_hand import take
+from ingest.bays.bay import BayState, FileProgress, Outcome, Progress
+from ingest.station.named_path import take
 from tests.office import Desk
 
 LONG = 128 << 20

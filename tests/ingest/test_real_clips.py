@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 
-from ingest.media import Sandbox
-from ingest.probe import probe
+from ingest.media.probe import probe
+from ingest.media.sandbox import Sandbox
 from storage.catalogue import recordings
 from tests.office import Desk
 

@@ -20,8 +20,8 @@ from pydantic import ValidationError
 from api.office.settings.settings import Settings
 from api.office.wiring import found
 from api.station.threads import Worker
-from ingest.media import Level, Sandbox
-from ingest.room_camera import (
+from ingest.bays.settle import Patience
+from ingest.cameras.room_camera import (
     Camera,
     CameraState,
     Limits,
@@ -32,8 +32,18 @@ from ingest.room_camera import (
     let_go,
     recover,
 )
-from ingest.rtsp import Address, Answer, CameraError, Frame, Login, Message, Relay, describe, take
-from ingest.settle import Patience
+from ingest.cameras.rtsp import (
+    Address,
+    Answer,
+    CameraError,
+    Frame,
+    Login,
+    Message,
+    Relay,
+    describe,
+    take,
+)
+from ingest.media.sandbox import Level, Sandbox
 from ingest.sources.profile import ALONE, read
 from policies.facts import ActionFacts
 from policies.intervals import Span

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from api.office.samples.sample_volume import Recorder, filmed
-from ingest.clear import When
-from ingest.self_link import self_link
+from ingest.centre.self_linking import self_link
+from ingest.station.clear import When
 from policies.scene_code import Kind
 from policies.stages import ActionKind
 from storage.catalogue import case_facts, cases, clocks, recordings

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from ingest.settle import Look, Patience, Settled, settle, written_now
+from ingest.bays.settle import Look, Patience, Settled, settle, written_now
 
 
 def looks(*seen):

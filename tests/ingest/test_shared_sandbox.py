@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ingest import shared_sandbox
-from ingest.media import Level, Sandbox, Scene
-from ingest.shared_sandbox import SharedSandbox, _Running
+from ingest.media import shared_sandbox
+from ingest.media.sandbox import Level, Sandbox, Scene
+from ingest.media.shared_sandbox import SharedSandbox, _Running
 from tests.clips import render_once
 
 HOSTILE = """

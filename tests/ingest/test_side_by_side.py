@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from ingest.bay import Outcome, Result
-from ingest.settle import Patience
-from ingest.side_by_side import SMALL, take_each
+from ingest.bays.bay import Outcome, Result
+from ingest.bays.settle import Patience
+from ingest.bays.submission import Submission
 from ingest.sources.profile import SourceFacts
-from ingest.station import StoppingError
-from ingest.submission import Submission
+from ingest.station.small_files import SMALL, take_each
+from ingest.station.station import StoppingError
 from storage.errors import StorageFullError
 from tests.ingest import cards
 from tests.office import Desk

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from api.office.wiring import Office, StationBusyError, found, found_or_open
-from ingest.bay import BayState
-from ingest.clear import When
-from ingest.journal import State
-from ingest.settle import Patience
+from ingest.bays.bay import BayState
+from ingest.bays.settle import Patience
+from ingest.station.clear import When
+from ingest.station.journal import State
 from storage.catalogue import recordings
 from storage.catalogue.custody_log import LogReader
 from storage.errors import EnvelopeError, OfficeExistsError, SignatureError
@@ -104,13 +104,15 @@ def test_a_folder_that_cannot_be_read_is_no_green_light(tmp_path):
     program = (
         "import os, sys\n"
         "from pathlib import Path\n"
-        "from ingest.watch import scan\n"
+        "from ingest.bays.watch import scan\n"
         "os.setgid(65534) or os.setuid(65534)\n"
         * (os.getuid() == 0)
         + "print([(type(i).__name__, i.reason.value) for i in scan(Path(sys.argv[1]))])\n"
     )
     if os.getuid() != 0:
-        program = "import sys\nfrom pathlib import Path\nfrom ingest.watch import scan\n" + program
+        program = (
+            "import sys\nfrom pathlib import Path\nfrom ingest.bays.watch import scan\n" + program
+        )
     done = subprocess.run(
         [sys.executable, "-c", program, str(folder)], capture_output=True, check=True
     )

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ingest.together import Together
+from ingest.centre.group_commit import Together
 from storage.errors import CatalogueBusyError, TextError
 
 

@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ingest.inspect import Weight, inspect
-from ingest.media import Sandbox
-from ingest.probe import probe
+from ingest.media.inspect import Weight, inspect
+from ingest.media.probe import probe
+from ingest.media.sandbox import Sandbox
 from policies.facts import ActionFacts, Footage
 from policies.requirements.coverage import Coverage
 from policies.stages import ActionKind, Stage

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from ingest import uploads
+from ingest.centre import uploads
 from storage.catalogue import people
 from storage.digest import Digest
 from storage.recording import new_recording_id

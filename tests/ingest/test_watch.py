@@ -5,7 +5,15 @@ import threading
 
 import pytest
 
-from ingest.watch import Candidate, MountGoneError, Refusal, Refused, Watcher, file_system, scan
+from ingest.bays.watch import (
+    Candidate,
+    MountGoneError,
+    Refusal,
+    Refused,
+    Watcher,
+    file_system,
+    scan,
+)
 
 
 def test_only_regular_files_are_candidates(tmp_path):

@@ -9,10 +9,10 @@ import pytest
 from api.office.evidence.integrity_check import whole_check
 from api.office.samples.sample_volume import write_segments
 from api.problems import reason_zh
-from ingest.bay import BayState, Outcome
-from ingest.centre_client import CentreRefusedError
-from ingest.clear import When
-from ingest.journal import State
+from ingest.bays.bay import BayState, Outcome
+from ingest.station.clear import When
+from ingest.station.delivery.centre_client import CentreRefusedError
+from ingest.station.journal import State
 from storage.catalogue import enrolment
 from storage.digest import Digest
 from storage.errors import EnrolmentError
@@ -393,7 +393,9 @@ def test_a_file_that_no_centre_would_take_stays_on_its_recorder(county, tmp_path
     township.enrol(county)
     (file,) = dock(township, 910)
     with township.open() as home:
-        monkeypatch.setattr("ingest.remote_centre.LARGEST", file.stat().st_size - 1)
+        monkeypatch.setattr(
+            "ingest.station.delivery.remote_centre.LARGEST", file.stat().st_size - 1
+        )
         sweep(home)
         (entry,) = home.journal.in_state(State.QUARANTINED)
         assert (entry.size, entry.reason) == (file.stat().st_size, "too-large")

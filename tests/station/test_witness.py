@@ -11,10 +11,10 @@ from api.office.service import Service
 from api.office.wiring import Office
 from api.problems import alarm_zh, bay_reason_zh, reason_en
 from api.station import process
-from ingest.bay import BayState, Outcome
-from ingest.clear import When
-from ingest.journal import State
-from ingest.witness import ALARM, FOLLOW
+from ingest.bays.bay import BayState, Outcome
+from ingest.station.clear import When
+from ingest.station.delivery.witness import ALARM, FOLLOW
+from ingest.station.journal import State
 from storage.catalogue.log_tables import CustodyEventRow
 from storage.errors import CustodyError
 from tests.office import Desk

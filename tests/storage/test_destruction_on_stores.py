@@ -12,7 +12,7 @@ import pytest
 from minio import Minio
 from minio.error import S3Error
 
-from ingest import linking
+from ingest.centre import linking
 from policies.disposition import Bounds
 from policies.stages import ActionKind
 from policies.terms import HoldReason

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from ingest.watch import file_system
+from ingest.bays.watch import file_system
 from storage.medium import (
     ColdSource,
     forget_pages,

@@ -15,9 +15,9 @@ from api.cli.termination import PATIENCE_S, Ending, end_process
 from api.office.settings.settings import Settings
 from api.office.wiring import Office, StationBusyError
 from api.problems import result_en, result_zh
-from ingest.bay import Outcome, Progress, Result
-from ingest.by_hand import take
-from ingest.station import Station, StoppingError
+from ingest.bays.bay import Outcome, Progress, Result
+from ingest.station.named_path import take
+from ingest.station.station import Station, StoppingError
 
 _ASK_AGAIN_S = 0.5
 _DONE = frozenset({Outcome.ACCESSIONED, Outcome.DUPLICATE, Outcome.IGNORED})

@@ -34,11 +34,11 @@ from api.office.service import Service
 from api.office.settings.settings import Settings
 from api.office.wiring import Office, clock, entropy, found
 from api.problems import ApiError, reason_en, reason_zh
-from ingest import linking
-from ingest.bay import Bay, Outcome, Result
-from ingest.clear_when import When
-from ingest.media import tool_versions
-from ingest.station import Station
+from ingest.bays.bay import Bay, Outcome, Result
+from ingest.centre import linking
+from ingest.media.sandbox import tool_versions
+from ingest.station.clear_when import When
+from ingest.station.station import Station
 from policies.access import Role
 from policies.findings import Verdict
 from policies.scene_code import Kind

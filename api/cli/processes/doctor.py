@@ -13,7 +13,7 @@ from api.cli.terminal import OUT, say_json
 from api.office.settings.settings import Settings
 from api.office.wiring import clock, look_at_home, open_catalogue, software
 from api.problems import words
-from ingest.media import Sandbox, tool_versions
+from ingest.media.sandbox import Sandbox, tool_versions
 from policies.rulebook import SHIPPED, RuleError, load
 from policies.wording import national_rules_only
 from storage.custody.origin import SHARED_ORIGIN

@@ -28,7 +28,7 @@ from api.office.service import Service
 from api.office.settings.settings import Settings
 from api.office.wiring import Office, StationBusyError
 from api.station.threads import BayNews, Publisher, Standby, Worker
-from ingest.bay import Bay, Result
+from ingest.bays.bay import Bay, Result
 
 _REQUESTS_S = 5  # for requests under way, where a service may take its time
 

@@ -26,8 +26,8 @@ from api.station.kiosk import Screen
 from api.station.kiosk_page import showing
 from api.station.process import StationHome
 from api.station.threads import BayNews, Worker, join
-from ingest.bay import Bay, Result
-from ingest.delivery import LOG_ALARMS
+from ingest.bays.bay import Bay, Result
+from ingest.station.delivery.delivery_queue import LOG_ALARMS
 from storage.errors import LiuhenError
 
 LOG = logging.getLogger("liuhen.station")

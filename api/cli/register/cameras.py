@@ -9,10 +9,10 @@ from api.cli.terminal import ERR, OUT, say_done, say_json
 from api.office.settings.settings import Settings
 from api.office.wiring import camera_places, cameras_of, clock, entropy
 from api.problems import ApiError, bay_zh, reason_zh
-from ingest.clear_when import When
-from ingest.journal import Journal
-from ingest.room_camera import Camera, ask_for, let_go
-from ingest.rtsp import CameraError, describe
+from ingest.cameras.room_camera import Camera, ask_for, let_go
+from ingest.cameras.rtsp import CameraError, describe
+from ingest.station.clear_when import When
+from ingest.station.journal import Journal
 from storage.catalogue.journal import JournalStore
 
 app = Commands(no_args_is_help=True)

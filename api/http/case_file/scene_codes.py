@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from api.http.case_file.schemas import SceneCodeOut
 from api.office.wiring import Office
-from ingest.scene_code import svg
+from ingest.media.scene_code import svg
 from policies.scene_code import Kind, day_key, encode, tag_of
 from policies.wording import COUNTY_TIME
 

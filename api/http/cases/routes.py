@@ -33,7 +33,7 @@ from api.office.evidence.export_workspace import export_folder
 from api.office.identity import Visitor
 from api.office.service import Service
 from api.problems import ApiError
-from ingest import linking
+from ingest.centre import linking
 from policies.access import Act
 from storage.catalogue import cases, people, recordings, register
 from storage.catalogue.tables import ActionRow, CaseRow, ExhibitRow

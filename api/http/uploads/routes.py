@@ -2,7 +2,7 @@
 
 Core, creation, creation-with-upload and termination. The recording's id names the upload, so
 creating it again finds it. How bytes come off the wire is `tus.py`; what is durable, and where a
-station goes on, `ingest/uploads.py`.
+station goes on, `ingest/centre/uploads.py`.
 """
 
 from uuid import UUID
@@ -14,7 +14,7 @@ from api.http.uploads import tus
 from api.http.uploads.tus import BYTES, Length, Metadata, Position, Resumable, same_version
 from api.office.enrolment import CounterHere
 from api.problems import ApiError
-from ingest.uploads import PART, Offset
+from ingest.centre.uploads import PART, Offset
 from storage.digest import Digest
 from storage.recording import RecordingId
 from storage.vault.objects import LARGEST

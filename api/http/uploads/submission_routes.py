@@ -2,7 +2,7 @@
 
 Core, creation, termination and expiration. The same bytes of the same person are the same upload,
 so creating it again finds it and tells where to go on. What becomes of a file is
-`ingest/reception.py`.
+`ingest/centre/hand_in.py`.
 """
 
 from datetime import datetime
@@ -22,10 +22,10 @@ from api.http.uploads.tus import Length, Metadata, Position, Resumable, same_ver
 from api.office.identity import Visitor
 from api.office.service import Service
 from api.problems import ApiError, reason_zh
-from ingest.journal import RECEIPTED, State
-from ingest.reception import BAY, Reception
+from ingest.centre.hand_in import BAY, Reception
+from ingest.centre.uploads import Offset
 from ingest.sources.names import display
-from ingest.uploads import Offset
+from ingest.station.journal import RECEIPTED, State
 from policies.access import Act
 from storage.catalogue.station_tables import HandedInRow
 from storage.recording import RecordingId

@@ -1,7 +1,7 @@
 """tus 1.0 on the wire (tus.io/protocols/resumable-upload), for whoever uploads.
 
 Here bytes are only taken off the wire, a part ahead of what is being stored. What is durable, and
-where an upload goes on, is `ingest/uploads.py`.
+where an upload goes on, is `ingest/centre/uploads.py`.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from api.problems import ApiError
-from ingest.uploads import PART, Offset, Writer
+from ingest.centre.uploads import PART, Offset, Writer
 from storage.digest import Algorithm, Digest
 from storage.errors import FixityError
 

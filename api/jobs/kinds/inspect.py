@@ -6,9 +6,9 @@ The sealed record keeps what the station saw; what is seen now stands beside it,
 from api.jobs.kind import Facts, Kind, Queue, Step, recording_of
 from api.jobs.unwrapped_original import unwrapped
 from api.office.wiring import Office
-from ingest.inspect import inspect
-from ingest.media import Effort
-from ingest.probe import probe
+from ingest.media.inspect import inspect
+from ingest.media.probe import probe
+from ingest.media.sandbox import Effort
 from storage.catalogue.job_tables import LaterLookRow
 from storage.catalogue.jobs import Job
 from storage.catalogue.unit_of_work import UnitOfWork

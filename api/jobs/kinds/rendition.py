@@ -14,7 +14,7 @@ from api.jobs.unwrapped_original import unwrapped
 from api.office.identity import Visitor
 from api.office.service import Service
 from api.office.wiring import Office
-from ingest.media import MediaToolError
+from ingest.media.sandbox import MediaToolError
 from policies.access import Act
 from storage.catalogue import jobs, recordings
 from storage.catalogue.job_tables import RenditionRow

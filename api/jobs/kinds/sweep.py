@@ -14,7 +14,7 @@ from uuid import UUID
 
 from api.jobs.kind import Facts, Kind, Queue, Step, as_found
 from api.office.wiring import Office
-from ingest.journal import State
+from ingest.station.journal import State
 from storage import attempts
 from storage.catalogue import custody_log, jobs, recordings, uploads
 from storage.catalogue.jobs import Job

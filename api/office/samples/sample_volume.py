@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from ingest.media import Scene, render
-from ingest.scene_code import write_picture
+from ingest.media.sandbox import Scene, render
+from ingest.media.scene_code import write_picture
 from policies.scene_code import Kind, day_key, encode, tag_of
 from policies.wording import COUNTY_TIME
 

@@ -40,9 +40,9 @@ from api.office.settings.setting_errors import (
     refuse_unknown_variables,
     settings_error,
 )
-from ingest.bay_names import BY_HAND, CAMERAS, HANDED_IN
-from ingest.clear_when import When
-from ingest.rtsp import Address
+from ingest.bays.bay_names import BY_HAND, CAMERAS, HANDED_IN
+from ingest.cameras.rtsp import Address
+from ingest.station.clear_when import When
 
 CAMERAS_BAY = CAMERAS
 TimeServer = Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?$")]

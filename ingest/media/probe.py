@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, BinaryIO, Protocol
 
-from ingest.media import USUAL, Effort, Level, MediaToolError, Tell, silent
+from ingest.media.sandbox import USUAL, Effort, Level, MediaToolError, Tell, silent
 from storage.recording import MediaKind
 
 _BROWSER_VIDEO = {"h264", "vp8", "vp9", "av1"}

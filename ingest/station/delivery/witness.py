@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ingest.deliver import Centre
-from ingest.journal import Journal
+from ingest.centre_protocol import Centre
+from ingest.station.journal import Journal
 from storage import canonical
 from storage.catalogue.journal import LogAlarmRow, LogHeadRow
 from storage.custody.checkpoint import Checkpoint, log_keys, open_checkpoint, untrusted_checkpoint

@@ -1,7 +1,8 @@
 """How fast the child may work: a share of one core, and processor time in proportion to the film.
 
-Sleeping is the only brake that holds on every kernel; the parent's limits (`ingest/media.py`)
-stand behind it. What the time was too short for is said by those who stop early.
+Sleeping is the only brake that holds on every kernel; the parent's limits
+(`ingest/media/sandbox.py`) stand behind it. What the time was too short for is said by those who
+stop early.
 """
 
 import time

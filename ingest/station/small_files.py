@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 
-from ingest.bay import Result
-from ingest.submission import Submission
+from ingest.bays.bay import Result
+from ingest.bays.submission import Submission
 
 AT_ONCE = 4
 SMALL = 4 << 20  # bytes: what is larger keeps a core and the disk busy by itself

@@ -18,7 +18,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from ingest.bay import (
+from ingest.bays.bay import (
     GREEN,
     Bay,
     BayState,
@@ -29,25 +29,25 @@ from ingest.bay import (
     conclusion,
     needs_person,
 )
-from ingest.census import Census, Enumerator, Offer, shown
-from ingest.clear import UNSURE, Clearing, clear, digest_source, verified
-from ingest.clear_when import When
-from ingest.deliver import Centre
-from ingest.docking import Docking, version_of
-from ingest.journal import RECEIPTED, Entry, Journal, State
-from ingest.media import USUAL, Effort, Sandbox
-from ingest.probe import FileLooker, probe
-from ingest.reckoning import Reckoning
-from ingest.seal import Seal, seal
-from ingest.settle import Patience, Settled, settle, written_now
-from ingest.shared_sandbox import SharedSandbox
-from ingest.side_by_side import AT_ONCE, take_each
+from ingest.bays.census import Census, Enumerator, Offer, shown
+from ingest.bays.docking import Docking, version_of
+from ingest.bays.settle import Patience, Settled, settle, written_now
+from ingest.bays.submission import Submission, folder_known, is_gone, open_source
+from ingest.bays.watch import Candidate, MountGoneError, Refused, mount_id
+from ingest.centre_protocol import Centre
+from ingest.media.probe import FileLooker, probe
+from ingest.media.sandbox import USUAL, Effort, Sandbox
+from ingest.media.shared_sandbox import SharedSandbox
 from ingest.sources.names import display
 from ingest.sources.profile import SourceFacts
 from ingest.sources.volume import VolumeIdentity, identify, landed, vacant
-from ingest.submission import Submission, folder_known, is_gone, open_source
-from ingest.watch import Candidate, MountGoneError, Refused, mount_id
-from ingest.witness import Witness
+from ingest.station.clear import UNSURE, Clearing, clear, digest_source, verified
+from ingest.station.clear_when import When
+from ingest.station.delivery.witness import Witness
+from ingest.station.elapsed_days import Reckoning
+from ingest.station.journal import RECEIPTED, Entry, Journal, State
+from ingest.station.seal import Seal, seal
+from ingest.station.small_files import AT_ONCE, take_each
 from storage import canonical
 from storage.digest import Algorithm, Digest
 from storage.errors import (

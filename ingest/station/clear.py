@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from io import FileIO
 
-from ingest.clear_when import When
-from ingest.media import silent
-from ingest.settle import written_now
-from ingest.submission import (
+from ingest.bays.settle import written_now
+from ingest.bays.submission import (
     Submission,
     check_same,
     check_unchanged,
     folder_beneath,
     open_source,
 )
+from ingest.media.sandbox import silent
+from ingest.station.clear_when import When
 from storage.digest import Algorithm, Digest, hasher
 from storage.errors import SignatureError, SubmissionError
 from storage.medium import read_open_past_cache

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from ingest.bay import BayState, Result
+from ingest.bays.bay import BayState, Result
 from storage.catalogue.journal import (
     BayRow,
     JournalStore,

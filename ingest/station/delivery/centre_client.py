@@ -32,7 +32,7 @@ from urllib3.exceptions import (
 )
 from urllib3.exceptions import TimeoutError as HTTPTimeoutError
 
-from ingest.centre_clock import CentreClock
+from ingest.station.delivery.centre_clock import CentreClock
 from storage.digest import Digest
 from storage.errors import LiuhenError
 from storage.recording import RecordingId

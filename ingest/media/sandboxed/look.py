@@ -1,10 +1,10 @@
 """Look at one hostile file and return all facts about it as plain JSON values.
 
-Runs as a child inside the sandbox (`ingest/media.py`), never in the service's own process: a
-crash of a demuxer kills only this. It sniffs the format itself and forces that demuxer, so a
-playlist renamed `.mp4` is never followed; it walks the boxes of ISO files (ISO/IEC 14496-12);
-it lets every packet of every track pass once (`packets.py`) and those who look at pictures and
-listen to sound take theirs (`pictures.py`, `sounds.py`).
+Runs as a child inside the sandbox (`ingest/media/sandbox.py`), never in the service's own process:
+a crash of a demuxer kills only this. It sniffs the format itself and forces that demuxer, so a
+playlist renamed `.mp4` is never followed; it walks the boxes of ISO files (ISO/IEC 14496-12); it
+lets every packet of every track pass once (`packets.py`) and those who look at pictures and listen
+to sound take theirs (`pictures.py`, `sounds.py`).
 """
 
 import codecs

@@ -9,10 +9,10 @@ import os
 from datetime import timedelta
 from pathlib import Path
 
-from ingest.bay import Bay, Outcome, Result
-from ingest.bay_names import BY_HAND
-from ingest.journal import Journal
-from ingest.station import Station
+from ingest.bays.bay import Bay, Outcome, Result
+from ingest.bays.bay_names import BY_HAND
+from ingest.station.journal import Journal
+from ingest.station.station import Station
 from storage.errors import SubmissionError
 
 LOG = logging.getLogger("liuhen.station")

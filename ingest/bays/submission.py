@@ -15,9 +15,9 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from ingest.probe import MediaFacts
+from ingest.bays.watch import bounded_mtime
+from ingest.media.probe import MediaFacts
 from ingest.sources.profile import SourceFacts
-from ingest.watch import bounded_mtime
 from storage.errors import SubmissionError
 
 _UNSET_YEARS = frozenset({1904, 1970, 1980, 2000, 2010})

@@ -9,7 +9,7 @@ mended by the next accession of the same record.
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from ingest.linking import Keeping, keep, lock
+from ingest.centre.linking import Keeping, keep, lock
 from policies.clocks import Reading
 from policies.intervals import Span
 from policies.scene_code import Kind, Parsed, Sighting, Trouble, authentic, measure, parse

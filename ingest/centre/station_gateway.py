@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ingest.accession import LocalCentre
-from ingest.uploads import Uploads, Writer
+from ingest.centre.accession import LocalCentre
+from ingest.centre.uploads import Uploads, Writer
 from storage.catalogue import enrolment
 from storage.custody.outside_head import LogContinuation
 from storage.digest import Digest

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from ingest.bay_names import HANDED_IN
-from ingest.settle import unfinished
+from ingest.bays.bay_names import HANDED_IN
+from ingest.bays.settle import unfinished
+from ingest.centre.uploads import Offset, Uploads
 from ingest.sources.profile import ALONE
 from ingest.sources.profile import read as read_profile
-from ingest.uploads import Offset, Uploads
 from storage.catalogue import handed_in, uploads
 from storage.catalogue.station_tables import HandedInRow
 from storage.catalogue.unit_of_work import Catalogue, View

@@ -7,9 +7,9 @@ looks at all of it again.
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ingest.bay import Result
-from ingest.settle import Look, changed
-from ingest.submission import Submission
+from ingest.bays.bay import Result
+from ingest.bays.settle import Look, changed
+from ingest.bays.submission import Submission
 
 Version = tuple[bytes, int, int, tuple[int, int]]  # path, size, time of change, stamp
 _LOOKS_KEPT = 8

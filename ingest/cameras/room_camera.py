@@ -27,8 +27,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
-from ingest.media import MediaToolError, Plan, Recording, Sandbox
-from ingest.rtsp import INSIDE, Address, Answer, CameraError, Login, Relay, connect
+from ingest.cameras.rtsp import INSIDE, Address, Answer, CameraError, Login, Relay, connect
+from ingest.media.sandbox import MediaToolError, Plan, Recording, Sandbox
 from storage.durable import place, sync_folder
 
 LOG = logging.getLogger("liuhen.cameras")

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from ingest.media import (
+from ingest.media.sandbox import (
     USUAL,
     Effort,
     Level,

@@ -1,7 +1,7 @@
 """What a file is by its first bytes: a table of magic numbers, and nothing that parses.
 
 The child in the sandbox forces the demuxer that it names; the station asks it whether something
-that is called like a system file may be footage after all (`ingest/census.py`).
+that is called like a system file may be footage after all (`ingest/bays/census.py`).
 """
 
 MAGIC: tuple[tuple[int, bytes, str, str], ...] = (

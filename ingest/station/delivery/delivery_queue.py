@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from ingest.journal import RECEIPTED, Entry, State
-from ingest.remote_centre import RemoteCentre
-from ingest.station import Station
+from ingest.station.delivery.remote_centre import RemoteCentre
+from ingest.station.journal import RECEIPTED, Entry, State
+from ingest.station.station import Station
 from storage.errors import LiuhenError, LogContradictedError
 from storage.recording import RecordingId
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from io import FileIO
 
-from ingest.deliver import Centre
-from ingest.inspect import inspect
-from ingest.media import silent
-from ingest.probe import MediaFacts
+from ingest.bays.submission import Submission, check_unchanged, clocks, start_of
+from ingest.centre_protocol import Centre
+from ingest.media.inspect import inspect
+from ingest.media.probe import MediaFacts
+from ingest.media.sandbox import silent
 from ingest.sources.names import display
-from ingest.submission import Submission, check_unchanged, clocks, start_of
 from storage.digest import Algorithm, Digest
 from storage.errors import SubmissionError
 from storage.medium import ColdSource, is_cold

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ingest.bay import Bay, Outcome, Result
-from ingest.sandboxed.magic import sniff
+from ingest.bays.bay import Bay, Outcome, Result
+from ingest.bays.submission import open_beneath
+from ingest.bays.watch import Candidate, Refused, scan
+from ingest.media.sandboxed.magic import sniff
 from ingest.sources.names import display
 from ingest.sources.profile import PREVIEW, Siblings, SourceFacts
 from ingest.sources.profile import read as read_profile
-from ingest.submission import open_beneath
-from ingest.watch import Candidate, Refused, scan
 from storage.errors import SubmissionError
 
 _HEAD = 1024  # bytes

@@ -12,9 +12,15 @@ from io import FileIO
 from typing import Any, BinaryIO, cast
 from uuid import UUID
 
-from ingest.centre_client import SLICE, SMALL, CentreAwayError, CentreClient, CentreRefusedError
-from ingest.journal import Journal
-from ingest.spool import Spool
+from ingest.station.delivery.centre_client import (
+    SLICE,
+    SMALL,
+    CentreAwayError,
+    CentreClient,
+    CentreRefusedError,
+)
+from ingest.station.delivery.spool import Spool
+from ingest.station.journal import Journal
 from storage import canonical
 from storage.custody.checkpoint import untrusted_checkpoint
 from storage.custody.outside_head import LogContinuation

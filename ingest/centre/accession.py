@@ -14,10 +14,10 @@ from functools import cache, partial
 from typing import Any
 from uuid import UUID
 
-from ingest.receipts import Receipts
-from ingest.reception import submission_at
-from ingest.self_link import self_link
-from ingest.together import Together
+from ingest.centre.group_commit import Together
+from ingest.centre.hand_in import submission_at
+from ingest.centre.receipts import Receipts
+from ingest.centre.self_linking import self_link
 from policies.retention import retain_until
 from policies.rules import Rulebook
 from storage import attempts

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from ingest.probe import MediaFacts
+from ingest.media.probe import MediaFacts
 from storage.recording import MediaKind
 
 _APART_S = 1.0

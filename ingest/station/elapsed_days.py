@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from ingest.journal import Journal
+from ingest.station.journal import Journal
 
 _JUMP = timedelta(hours=1)  # within one process, beside the monotonic clock
 _LONGEST_OFF = timedelta(days=30)  # a station that was off for longer counts anew: that only waits

@@ -1,0 +1,1 @@
+"""Room cameras: the conversation with one, and its recording in segments."""

@@ -1,0 +1,1 @@
+"""The centre's side of intake: uploads, accession, receipts, links."""

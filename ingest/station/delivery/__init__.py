@@ -1,0 +1,1 @@
+"""Delivery to a centre over a network that may be away: client, clock, spool, witness."""
