@@ -28,6 +28,7 @@ from typing import IO, BinaryIO
 import ffmpeg
 
 _SANDBOXED = Path(__file__).parent / "sandboxed"
+_RECORDER = Path(__file__).parent / "sandboxed_recorder"
 _ANSWER_LIMIT = 8 << 20
 _POSTER_LIMIT = 2 << 20
 _JPEG = (b"\xff\xd8\xff", b"\xff\xd9")  # how one begins and ends
@@ -157,9 +158,10 @@ class Sandbox:
         Raises: MediaToolError(missing).
         """
         bound = self.level is Level.BWRAP
-        program = "/sandboxed/record.py" if bound else str(_SANDBOXED / "record.py")
+        program = "/sandboxed_recorder" if bound else str(_RECORDER)
         out = "/out" if bound else str(folder)
-        wrap = [*self.wrap[:-1], "--bind", str(folder), out, "--"] if bound else []
+        binds = ["--ro-bind", str(_RECORDER), program, "--bind", str(folder), out]
+        wrap = [*self.wrap[:-1], *binds, "--"] if bound else []
         return Recording.start([*wrap, *_python(), program, *plan.command(out)], plan)
 
 

@@ -1,0 +1,1 @@
+"""The program that records a camera inside the sandbox. Nothing imports it."""
