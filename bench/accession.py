@@ -26,7 +26,7 @@ from bench.replay import Plan, Sealed
 from bench.result import Result
 from ingest.station.journal import State
 from storage.record import Receipt, SealedRecord
-from storage.signing import VerifyKey
+from storage.signed.signing import VerifyKey
 from storage.vault.objects import PAYLOAD
 
 SMALL = 150  # recordings for each centre process

@@ -16,9 +16,10 @@ from api.office.evidence.log_check import check_heads, log_in_files, log_of_offi
 from bench.result import Result, within
 from ingest.station.delivery.witness import Witness
 from storage.bundle import verify as verifying
-from storage.catalogue import cases, recordings
-from storage.catalogue.custody_log import LogReader
-from storage.custody.event import PremisType
+from storage.catalogue.cases import cases
+from storage.catalogue.log.custody_log import LogReader
+from storage.catalogue.recordings import recordings
+from storage.custody.entries.event import PremisType
 from tests.office import Desk
 
 ENTRIES = 1_000_000

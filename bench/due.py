@@ -16,7 +16,7 @@ from pathlib import Path
 from api.office.wiring import clock, entropy
 from bench.result import Result, unmeasured, within
 from policies.rulebook import load
-from storage.catalogue import keeping
+from storage.catalogue.retention import retention
 from storage.catalogue.unit_of_work import Catalogue
 from tests.many_recordings import DUE_AT, TOWNSHIPS, Stock, fill, plans, township
 from tests.servers import postgres
@@ -117,16 +117,16 @@ def _timed(catalogue: Catalogue, stock: Stock) -> dict[str, _Timed]:
 
     def page(after: tuple[datetime, str] | None = None, only: str | None = None) -> None:
         with catalogue.read() as session:
-            rows = keeping.due(session, DUE_AT, after=after, township=only)
-            keeping.explained(session, book, [row.id for row in rows], DUE_AT)
+            rows = retention.due(session, DUE_AT, after=after, township=only)
+            retention.explained(session, book, [row.id for row in rows], DUE_AT)
 
     def listed(at: datetime, *, explained: bool = False) -> list[tuple[datetime, str]]:
         found: list[tuple[datetime, str]] = []
         with catalogue.read() as session:
-            while rows := keeping.due(session, at, after=found[-1] if found else None):
+            while rows := retention.due(session, at, after=found[-1] if found else None):
                 found += [(row.retain_until, row.id) for row in rows]
                 if explained:
-                    keeping.explained(session, book, [row.id for row in rows], at)
+                    retention.explained(session, book, [row.id for row in rows], at)
                 session.expunge_all()
         return found
 
@@ -152,7 +152,7 @@ def _by_index(catalogue: Catalogue, after: tuple[datetime, str]) -> None:
             for plan in plans(
                 catalogue._engine,  # noqa: SLF001 - plans are nobody else's business
                 session,
-                lambda only=only: keeping.due(session, DUE_AT, after=after, township=only),
+                lambda only=only: retention.due(session, DUE_AT, after=after, township=only),
             ):
                 if "_due" not in plan or "Seq Scan" in plan:
                     raise RuntimeError(plan)

@@ -24,14 +24,15 @@ from policies.duties import EARLIEST, Asking, duties, in_order
 from policies.rulebook import load
 from policies.stages import ActionKind, Stage
 from policies.terms import DocumentKind, ProceedingKind
-from storage.catalogue import cases, people, way
-from storage.catalogue.duties import township_days
-from storage.catalogue.duty_tables import DutyBasisRow
-from storage.catalogue.facts import case_facts_of, proceeding_facts
-from storage.catalogue.proceedings import proceedings
+from storage.catalogue.cases import case_file, cases
+from storage.catalogue.cases.tables import DocumentRow, ProceedingRow
+from storage.catalogue.holds.proceedings import proceedings
+from storage.catalogue.oversight.duties import township_days
+from storage.catalogue.oversight.tables import DutyBasisRow
+from storage.catalogue.people import people
+from storage.catalogue.reading.rule_facts import case_facts_of, proceeding_facts
 from storage.catalogue.tables import ActionOfficerRow, ActionRow, CaseRow, PersonRow
 from storage.catalogue.unit_of_work import Catalogue
-from storage.catalogue.way_tables import DocumentRow, ProceedingRow
 from tests.servers import postgres
 from tests.servers.database import BY_BYTES
 
@@ -117,7 +118,7 @@ def _timed(office: Office) -> dict[str, float]:
 
     def changed() -> None:
         with catalogue.write() as uow:
-            way.enter_document(
+            case_file.enter_document(
                 uow, case, DocumentKind.SITE_RECORD, number="1", at=AT, actor="system"
             )
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from api.office.settings.settings import Settings
 from api.office.wiring import Office
-from storage.catalogue import jobs
+from storage.catalogue.jobs import jobs
 
 
 def main(name: str) -> int:

@@ -1,7 +1,7 @@
 """Frozen facts about one action, one case, one township: all that a rule may look at.
 
-Whoever asks gathers them (`storage/catalogue/case_facts.py`); `to_json` and `from_json` carry
-them in bundles, so that the same rules can be asked again years later.
+Whoever asks gathers them (`storage/catalogue/reading/case_queries.py`); `to_json` and `from_json`
+carry them in bundles, so that the same rules can be asked again years later.
 """
 
 from collections.abc import Mapping

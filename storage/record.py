@@ -12,14 +12,14 @@ from datetime import datetime
 from typing import Any, Self, TypeVar
 from uuid import UUID
 
-from storage import canonical
 from storage.custody.checkpoint import log_keys
-from storage.custody.proof import Proof
+from storage.custody.merkle.proof import Proof
 from storage.custody.verify import verify_entry
 from storage.digest import Algorithm, Digest
 from storage.errors import SignatureError
 from storage.recording import RecordingId
-from storage.signing import SigningKey, VerifyKey, sign_document, signer_of, verify_document
+from storage.signed import canonical
+from storage.signed.signing import SigningKey, VerifyKey, sign_document, signer_of, verify_document
 
 RECORD_DOMAIN = "sealed-record/v1"
 RECEIPT_DOMAIN = "receipt/v1"

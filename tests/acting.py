@@ -1,9 +1,9 @@
 """Persons who act in tests without logging in: the log opens a session for each all the same."""
 
-from storage.catalogue.sessions import OPEN
+from storage.catalogue.people.sessions import OPEN
 from storage.catalogue.unit_of_work import Catalogue, UnitOfWork
-from storage.custody.acting import PersonActing, session_subject
-from storage.custody.event import PremisType
+from storage.custody.entries.acting import PersonActing, session_subject
+from storage.custody.entries.event import PremisType
 
 _FAR = "9999-12-31T23:59:59.999999Z"  # tests move clocks by thousands of years
 

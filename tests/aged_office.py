@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from policies.trusted_time import Told
-from storage.catalogue import people
+from storage.catalogue.people import people
 from tests import clocks
 from tests.keeping import TOWNSHIP, WHO, Archive
 from tests.office import Desk

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from api.office.evidence.export import export
-from storage.signing import SigningKey
+from storage.signed.signing import SigningKey
 from tests.office import FIRST, SECOND, Desk, dock, segment
 
 

@@ -16,18 +16,22 @@ from policies.rulebook import load
 from policies.rules import Rulebook
 from policies.stages import ActionKind
 from policies.trusted_time import Told
-from storage.catalogue import cases, dispositions, exhibits, people, recordings, releases
-from storage.catalogue.case_facts import PROPOSED
-from storage.catalogue.job_tables import RenditionRow
-from storage.catalogue.recordings import NewRecording
+from storage.catalogue.cases import cases, exhibits
+from storage.catalogue.holds import releases
+from storage.catalogue.jobs.tables import RenditionRow
+from storage.catalogue.people import people
+from storage.catalogue.reading.case_queries import PROPOSED
+from storage.catalogue.recordings import recordings
+from storage.catalogue.recordings.recordings import NewRecording
+from storage.catalogue.retention import dispositions
 from storage.catalogue.tables import ExhibitRow, RecordingRow
 from storage.catalogue.unit_of_work import Catalogue, UnitOfWork
-from storage.custody.event import PremisType
-from storage.destruction import Destruction, keys_of
+from storage.custody.entries.event import PremisType
 from storage.digest import Digest
 from storage.errors import ObjectMissingError
 from storage.recording import MediaKind, RecordingId, new_recording_id
-from storage.signing import SigningKey
+from storage.signed.signing import SigningKey
+from storage.upkeep.destruction import Destruction, keys_of
 from storage.vault.objects import (
     ENVELOPE,
     PARTS,

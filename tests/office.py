@@ -16,7 +16,8 @@ from ingest.bays.settle import Patience
 from ingest.centre import linking
 from policies.access import Role
 from policies.stages import ActionKind, Stage
-from storage.catalogue import cases, people
+from storage.catalogue.cases import cases
+from storage.catalogue.people import people
 from tests.servers import database
 
 PASSWORD = "long enough for a test"

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import text as sql
 
-from storage import canonical
 from storage.catalogue.unit_of_work import Catalogue, UnitOfWork
-from storage.custody.acting import PersonActing
-from storage.custody.event import Event
+from storage.custody.entries.acting import PersonActing
+from storage.custody.entries.event import Event
+from storage.signed import canonical
 
 _leaf = Event.leaf
 
@@ -27,10 +27,10 @@ def before_chains() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Event, "leaf", _version_1)
         patch.setattr("api.office.wiring.Office.log_rules", lambda _office: None)
-        patch.setattr("storage.catalogue.cases.judged_by", lambda _rulebook: {})
+        patch.setattr("storage.catalogue.cases.cases.judged_by", lambda _rulebook: {})
         patch.setattr(PersonActing, "to_json", lambda _actor: {})
         patch.setattr(UnitOfWork, "_check_session", lambda *_args: None)
-        patch.setattr("storage.catalogue.sessions.is_logged", lambda *_args: True)
+        patch.setattr("storage.catalogue.people.sessions.is_logged", lambda *_args: True)
         yield
 
 

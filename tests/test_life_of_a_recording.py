@@ -8,8 +8,8 @@ import pytest
 
 from api.office.evidence.export import export
 from storage.bundle.verify import verify
-from storage.catalogue import recordings
-from storage.catalogue.audit import audit
+from storage.catalogue.audit.audit import audit
+from storage.catalogue.recordings import recordings
 from tests.office import FIRST, SECOND, Desk, dock, segment
 
 

@@ -12,7 +12,7 @@ from api.station import process
 from api.station.process import StationHome
 from ingest.bays.bay import Outcome, Result
 from ingest.bays.settle import Patience
-from storage.catalogue import recordings
+from storage.catalogue.recordings import recordings
 from storage.catalogue.tables import RecordingRow
 from tests.office import Desk
 from tests.servers.tls import Authority, served
@@ -59,7 +59,7 @@ class County:
     def acts(self, act: str) -> int:
         from sqlalchemy import func, select
 
-        from storage.catalogue.log_tables import CustodyEventRow
+        from storage.catalogue.log.tables import CustodyEventRow
 
         with self.desk.office.catalogue.read() as session:
             wanted = select(func.count()).where(CustodyEventRow.act == act)

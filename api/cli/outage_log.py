@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from policies.wording import day_and_clock, length_zh
-from storage.catalogue.database import trouble_of
+from storage.catalogue.engine.database import trouble_of
 from storage.errors import LiuhenError
 
 LOG = logging.getLogger("liuhen.outages")

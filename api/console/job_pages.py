@@ -12,8 +12,8 @@ from api.http.security import ServiceHere, VisitorHere
 from api.jobs.registry import KINDS
 from api.problems import JOB_STATES
 from policies.access import Act
-from storage.catalogue import jobs
-from storage.catalogue.jobs import State
+from storage.catalogue.jobs import jobs
+from storage.catalogue.jobs.jobs import State
 from storage.catalogue.unit_of_work import View
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)

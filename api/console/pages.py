@@ -41,18 +41,12 @@ from api.office.identity import Visitor
 from api.problems import ApiError, words
 from policies.access import Act, Role
 from policies.wording import COUNTY_TIME, national_rules_only
-from storage.catalogue import (
-    cases,
-    classes,
-    custody_log,
-    doubts,
-    integrity,
-    people,
-    recordings,
-    register,
-    way,
-)
-from storage.catalogue.recordings import RecordingFilter
+from storage.catalogue.cases import case_file, cases, doubts
+from storage.catalogue.log import custody_log, refused_time
+from storage.catalogue.people import people, register
+from storage.catalogue.recordings import recordings
+from storage.catalogue.recordings.recordings import RecordingFilter
+from storage.catalogue.retention import classification
 from storage.catalogue.tables import ActionRow
 from storage.catalogue.unit_of_work import View
 from storage.errors import CatalogueBusyError, CatalogueUnavailableError, LiuhenError
@@ -185,7 +179,7 @@ def recording_page(
             row=views.recording(session, row),
             kept=kept,
             stone=keeping_views.tombstone(session, row),
-            classes=classes.BY_HAND,
+            classes=classification.BY_HAND,
             links=links,
             custody=views.custody(session, row, entries, PAGE),
             officers=_officers(session, visitor),
@@ -274,7 +268,7 @@ def action_page(action: UUID, service: ServiceHere, visitor: VisitorHere) -> Res
                 session, row, service.office.rulebook, service.office.clock()
             ),
             case=views.case(case),
-            moments=[way_views.moment(one) for one in way.moments(session, row.id)],
+            moments=[way_views.moment(one) for one in case_file.moments(session, row.id)],
             marks=_marks(session, row),
             holds=retention_pages.held(session, visitor, case, [row.id]),
             nearby=[
@@ -311,7 +305,7 @@ def custody_page(service: ServiceHere, visitor: VisitorHere) -> Response:
     service.authorise(visitor, Act.VERIFY)
     with service.office.catalogue.read() as session:
         log = custody_log.LogReader(session)
-        head, size, doubt = log.checkpoint(), log.size, integrity.doubt(session)
+        head, size, doubt = log.checkpoint(), log.size, refused_time.doubt(session)
     keys = shown_keys(service.office)
     return render("custody.html", visitor, head=head, size=size, keys=keys, doubt=doubt)
 
@@ -356,7 +350,7 @@ def _marks(session: View, row: ActionRow) -> list[tuple[float, str]]:
     if row.end_at is None or row.end_at <= row.start_at:
         return []
     whole = (row.end_at - row.start_at).total_seconds()
-    told = [way_views.moment(one) for one in way.moments(session, row.id)]
+    told = [way_views.moment(one) for one in case_file.moments(session, row.id)]
     places = [((one.at - row.start_at).total_seconds() / whole * 100, one.zh) for one in told]
     return [(round(at, 3), name) for at, name in places if 0 <= at <= 100]  # noqa: PLR2004 - %
 

@@ -26,7 +26,8 @@ from api.office.service import Service
 from api.problems import TABLE
 from policies.access import Act, decide
 from policies.wording import COUNTY_TIME
-from storage.catalogue import holds, people
+from storage.catalogue.holds import holds
+from storage.catalogue.people import people
 from storage.catalogue.tables import CaseRow, RecordingRow
 from storage.catalogue.unit_of_work import View
 

@@ -6,7 +6,7 @@ from fastapi.responses import HTMLResponse
 from api.console.rendering import render
 from api.http.security import ServiceHere, VisitorHere
 from api.http.stations.administration_routes import stations as listed_stations
-from storage.catalogue import people
+from storage.catalogue.people import people
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 

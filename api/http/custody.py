@@ -8,7 +8,7 @@ from fastapi.responses import PlainTextResponse
 from api.http.schemas import VerificationOut
 from api.http.security import ServiceHere, VisitorHere
 from policies.access import Act
-from storage.catalogue import custody_log
+from storage.catalogue.log import custody_log
 
 router = APIRouter(tags=["custody"])
 Index = Annotated[int, Path(ge=0, le=1 << 62)]

@@ -35,9 +35,12 @@ from policies.requirements.premises import Premises
 from policies.rules import Rulebook
 from policies.stages import ACTION_ZH, STAGE_ZH, ActionKind, Stage, next_stages
 from policies.wording import interval_zh, length_zh, percent
-from storage.catalogue import cases, custody_log, people, recordings
-from storage.catalogue.judgements import Judgement, judgement_of
-from storage.catalogue.log_tables import CustodyEventRow
+from storage.catalogue.cases import cases
+from storage.catalogue.cases.judgements import Judgement, judgement_of
+from storage.catalogue.log import custody_log
+from storage.catalogue.log.tables import CustodyEventRow
+from storage.catalogue.people import people
+from storage.catalogue.recordings import recordings
 from storage.catalogue.tables import ActionRow, CaseRow, ExhibitRow, PersonRow, RecordingRow
 from storage.catalogue.unit_of_work import View
 from storage.errors import NotFoundError

@@ -20,9 +20,10 @@ from api.office.service import Service
 from api.problems import ApiError
 from policies.access import Act
 from policies.duties import Place, feed
-from storage.catalogue import people, proceedings, releases
-from storage.catalogue.proceedings import NewProceeding
-from storage.catalogue.way_tables import ProceedingRow
+from storage.catalogue.cases.tables import ProceedingRow
+from storage.catalogue.holds import proceedings, releases
+from storage.catalogue.holds.proceedings import NewProceeding
+from storage.catalogue.people import people
 
 router = APIRouter(tags=["proceedings"])
 _LASTS = timedelta(days=1)

@@ -13,8 +13,8 @@ from typing import Any
 from api.jobs.kind import Step
 from api.jobs.registry import KINDS
 from api.office.wiring import Office
-from storage.catalogue import jobs
-from storage.catalogue.jobs import Job, TurnLostError
+from storage.catalogue.jobs import jobs
+from storage.catalogue.jobs.jobs import Job, TurnLostError
 from storage.errors import LiuhenError
 
 LOG = logging.getLogger("liuhen.jobs")

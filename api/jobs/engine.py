@@ -1,8 +1,8 @@
 """The workflow engine (DBOS) behind one class; nothing else imports it, and importing it is slow.
 
 It dispatches and resumes; what is true about a job stands in our own table
-(`storage/catalogue/jobs.py`), so the engine may forget everything. It keeps ids and the results
-of steps, as plain JSON: no key, no name, no text. One engine per process.
+(`storage/catalogue/jobs/jobs.py`), so the engine may forget everything. It keeps ids and the
+results of steps, as plain JSON: no key, no name, no text. One engine per process.
 """
 
 import logging

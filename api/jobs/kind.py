@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from api.office.wiring import Office
-from storage.catalogue.jobs import Job
+from storage.catalogue.jobs.jobs import Job
 from storage.catalogue.unit_of_work import UnitOfWork
 
 Facts = dict[str, Any]

@@ -13,10 +13,11 @@ from api.office.service import Service
 from api.office.wiring import Office
 from api.problems import ApiError
 from policies.access import Act
-from storage.catalogue import jobs, recordings
-from storage.catalogue.job_tables import JobRow
+from storage.catalogue.jobs import jobs
+from storage.catalogue.jobs.tables import JobRow
+from storage.catalogue.recordings import recordings
 from storage.catalogue.unit_of_work import UnitOfWork
-from storage.custody.event import PremisType
+from storage.custody.entries.event import PremisType
 from storage.errors import NotFoundError
 
 

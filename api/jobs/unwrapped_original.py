@@ -16,8 +16,8 @@ from typing import BinaryIO
 from api.jobs.kind import recording_of
 from api.office.service import Service
 from api.office.wiring import Office
-from storage.catalogue import recordings
-from storage.catalogue.jobs import Job
+from storage.catalogue.jobs.jobs import Job
+from storage.catalogue.recordings import recordings
 from storage.catalogue.tables import RecordingRow
 from storage.errors import FixityError, LiuhenError, StorageFullError
 

@@ -20,9 +20,9 @@ from api.jobs.attempt import Runner
 from api.jobs.kind import SYSTEM, Queue
 from api.office.settings.settings import Settings
 from api.office.wiring import Office
-from storage.catalogue import jobs
-from storage.catalogue.job_tables import JobRow
-from storage.catalogue.jobs import WorkerBusyError
+from storage.catalogue.jobs import jobs
+from storage.catalogue.jobs.jobs import WorkerBusyError
+from storage.catalogue.jobs.tables import JobRow
 
 if TYPE_CHECKING:
     from api.jobs.engine import Engine, Workflow

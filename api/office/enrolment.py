@@ -24,15 +24,16 @@ from api.http.security import ServiceHere
 from api.office.wiring import Office
 from api.problems import ApiError
 from ingest.centre.station_gateway import Counter
-from storage import canonical
-from storage.catalogue import enrolment, people
-from storage.catalogue.log_origin import origin_changes
-from storage.catalogue.publish import publish
-from storage.catalogue.station_tables import EnrolmentRow
-from storage.custody.event import Outcome, PremisType
+from storage.catalogue.people import people
+from storage.catalogue.proofs.log_origin import origin_changes
+from storage.catalogue.proofs.publish import publish
+from storage.catalogue.stations import enrolment
+from storage.catalogue.stations.tables import EnrolmentRow
+from storage.custody.entries.event import Outcome, PremisType
 from storage.digest import Digest
 from storage.errors import EnrolmentError, KeyRingError, SignatureError
-from storage.signing import VerifyKey, verify_document
+from storage.signed import canonical
+from storage.signed.signing import VerifyKey, verify_document
 
 TOKEN_LASTS = timedelta(minutes=10)
 ASSERTION_LASTS = timedelta(minutes=5)  # at most; also how far clocks may differ

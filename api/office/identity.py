@@ -19,13 +19,13 @@ from argon2.profiles import RFC_9106_LOW_MEMORY
 
 from api.problems import ApiError
 from policies.access import Person, Role
-from storage.catalogue import people, register, sessions
-from storage.catalogue.custody_log import LogReader
-from storage.catalogue.jobs import Job
+from storage.catalogue.jobs.jobs import Job
+from storage.catalogue.log.custody_log import LogReader
+from storage.catalogue.people import people, register, sessions
 from storage.catalogue.tables import AccountRow, PersonRow, SessionRow
 from storage.catalogue.unit_of_work import Catalogue, View
-from storage.custody.acting import PersonActing, session_id
-from storage.custody.event import Outcome, PremisType
+from storage.custody.entries.acting import PersonActing, session_id
+from storage.custody.entries.event import Outcome, PremisType
 from storage.errors import ConflictError
 
 HASHER = PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY)  # RFC 9106, 4: second choice
@@ -85,7 +85,7 @@ class Identity:
         """Make a person with an account; return the person's id.
 
         With `certificate_no` the person is certified under that number from the first day on;
-        the register knows more (`storage/catalogue/register.py`).
+        the register knows more (`storage/catalogue/people/register.py`).
         Raises: ApiError(invalid) for a short password, ConflictError for a taken name.
         """
         _long_enough(password)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from api.office.home_parts import KEYS
 from api.office.wiring import Office
-from storage.catalogue import integrity
-from storage.catalogue.custody_log import LogReader
+from storage.catalogue.log import refused_time
+from storage.catalogue.log.custody_log import LogReader
 from storage.errors import (
     CustodyError,
     LogClockError,
@@ -61,12 +61,12 @@ class Readiness:
 
     def _doubt(self) -> str | None:
         with self.office.catalogue.read() as session:
-            found = integrity.doubt(session)
-            return integrity.code(found) if found is not None else None
+            found = refused_time.doubt(session)
+            return refused_time.code(found) if found is not None else None
 
     def _clock(self) -> str | None:
         with self.office.catalogue.read() as session:
-            ahead = integrity.log_ahead(session, self.office.clock())
+            ahead = refused_time.log_ahead(session, self.office.clock())
         return LogClockError.code if ahead is not None else None
 
     def tell_publishing(self, code: str | None) -> None:

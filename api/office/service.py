@@ -20,11 +20,11 @@ from api.office.readiness import Readiness
 from api.office.wiring import Office
 from api.problems import ApiError
 from policies.access import Act, decide
-from storage.catalogue import recordings
-from storage.catalogue.publish import publish
+from storage.catalogue.proofs.publish import publish
+from storage.catalogue.recordings import recordings
 from storage.catalogue.tables import RecordingRow
-from storage.custody.event import Outcome, PremisType
-from storage.custody.subjects import INTEGRITY
+from storage.custody.entries.event import Outcome, PremisType
+from storage.custody.entries.subjects import INTEGRITY
 from storage.errors import ConflictError, FixityError
 from storage.recording import RecordingId
 from storage.vault.objects import ENVELOPE, PAYLOAD, key_of, size_of

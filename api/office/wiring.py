@@ -40,16 +40,18 @@ from policies.rulebook_template import is_area_name
 from policies.rules import Rulebook
 from policies.terms import SourceKind
 from policies.trusted_time import Told
-from storage.catalogue import enrolment, office_keys, people, recordings, uploads
-from storage.catalogue.chained import begin_chains
-from storage.catalogue.custody_log import LogReader
-from storage.catalogue.journal import JournalStore
-from storage.catalogue.rulebooks import log_rulebook
+from storage.catalogue.log.custody_log import LogReader
+from storage.catalogue.people import people
+from storage.catalogue.proofs import office_keys
+from storage.catalogue.proofs.case_chains import begin_chains
+from storage.catalogue.proofs.rulebooks import log_rulebook
+from storage.catalogue.recordings import recordings, uploads
+from storage.catalogue.stations import enrolment
+from storage.catalogue.stations.journal_store import JournalStore
 from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import Catalogue
 from storage.custody.origin import is_new_origin
 from storage.custody.signer import LogSigner
-from storage.destruction import Destruction
 from storage.digest import Algorithm
 from storage.errors import (
     ArchiveAwayError,
@@ -60,13 +62,14 @@ from storage.errors import (
     StoreReplacedError,
     StoreSetupError,
 )
-from storage.signing import VerifyKey
+from storage.signed.signing import VerifyKey
+from storage.upkeep.destruction import Destruction
 from storage.vault.folder_objects import FolderObjects
 from storage.vault.keys import KeyRing
 from storage.vault.known_store import KnownStore
-from storage.vault.minio_objects import MinioObjects
 from storage.vault.objects import ObjectStore
-from storage.vault.s3_address import S3Address, S3Key
+from storage.vault.s3.address import S3Address, S3Key
+from storage.vault.s3.minio_objects import MinioObjects
 from storage.vault.tiered_objects import TieredObjects
 
 Step = Callable[[str], None]

@@ -33,14 +33,14 @@ from ingest.station.delivery.witness import accept_log
 from ingest.station.journal import Journal, State
 from ingest.station.seal import Seal
 from ingest.station.station import Station
-from storage import canonical
-from storage.catalogue.journal import BayRow, JournalStore, LogAlarmRow
+from storage.catalogue.stations.journal_store import BayRow, JournalStore, LogAlarmRow
 from storage.custody.checkpoint import untrusted_checkpoint
 from storage.custody.origin import OriginChange, follow_origin
 from storage.digest import Algorithm
 from storage.durable import place
 from storage.errors import EnrolmentError, KeyRingError, LiuhenError, SignatureError
-from storage.signing import SigningKey, VerifyKey, sign_document
+from storage.signed import canonical
+from storage.signed.signing import SigningKey, VerifyKey, sign_document
 from storage.vault.folder_objects import FolderObjects
 from storage.vault.keys import KeyRing, SealKey, keep_log_key, write_station_ring
 

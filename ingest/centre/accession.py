@@ -20,13 +20,13 @@ from ingest.centre.receipts import Receipts
 from ingest.centre.self_linking import self_link
 from policies.retention import retain_until
 from policies.rules import Rulebook
-from storage import attempts
-from storage.catalogue import clocks, people, recordings
-from storage.catalogue.custody_log import continuation
-from storage.catalogue.publish import newest_checkpoint
+from storage.catalogue.log.custody_log import continuation
+from storage.catalogue.people import people
+from storage.catalogue.proofs.publish import newest_checkpoint
+from storage.catalogue.recordings import clocks, recordings
 from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import Catalogue, UnitOfWork, View
-from storage.custody.event import Outcome, PremisType
+from storage.custody.entries.event import Outcome, PremisType
 from storage.custody.outside_head import LogContinuation
 from storage.digest import Digest
 from storage.errors import (
@@ -41,7 +41,8 @@ from storage.errors import (
 )
 from storage.record import SealedRecord, payload_of
 from storage.recording import MediaKind, RecordingId
-from storage.signing import VerifyKey, signer_of
+from storage.signed.signing import VerifyKey, signer_of
+from storage.upkeep import attempts
 from storage.vault.objects import (
     ENVELOPE,
     PARTS,

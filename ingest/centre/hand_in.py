@@ -23,10 +23,10 @@ from ingest.bays.settle import unfinished
 from ingest.centre.uploads import Offset, Uploads
 from ingest.sources.profile import ALONE
 from ingest.sources.profile import read as read_profile
-from storage.catalogue import handed_in, uploads
-from storage.catalogue.station_tables import HandedInRow
+from storage.catalogue.recordings import hand_ins, uploads
+from storage.catalogue.stations.tables import HandedInRow
 from storage.catalogue.unit_of_work import Catalogue, View
-from storage.custody.acting import PersonActing
+from storage.custody.entries.acting import PersonActing
 from storage.digest import Digest
 from storage.durable import sync_folder
 from storage.errors import ConflictError, LiuhenError, StorageFullError
@@ -107,7 +107,7 @@ class Reception:
             raise HandInError("size", size=size, limit_gb=round(self.allowance.size / (1 << 30), 2))
         intake, person = self.uploads.objects, by.removeprefix("person:")
         with self.catalogue.write() as uow:
-            row = handed_in.same(uow.session, person, sha256.hex, size)
+            row = hand_ins.same(uow.session, person, sha256.hex, size)
             if row is None:
                 if self._in_hand(uow.session, person) >= self.allowance.files:
                     raise HandInError("many", limit=self.allowance.files)
@@ -138,7 +138,7 @@ class Reception:
     def listed(self, person: str, after: Sequence[Any], limit: int) -> list[HandedInRow]:
         """Return what this person handed in, newest first, from a place of that list on."""
         with self.catalogue.read() as session:
-            return handed_in.of_person(session, person, after=after, limit=limit)
+            return hand_ins.of_person(session, person, after=after, limit=limit)
 
     def receive(self, person: str, name: UUID) -> HandedInRow:
         """Take what is whole into the bay; what is not whole yet stays as it is.
@@ -160,12 +160,12 @@ class Reception:
         if any(self.bay.glob("*/*")) or any(self._whole()):
             return True
         with self.catalogue.read() as session:
-            return bool(handed_in.complete(session))
+            return bool(hand_ins.complete(session))
 
     def land(self) -> None:
         """Take into the bay what a crash left on its way there; what is in other hands stays."""
         with self.catalogue.read() as session:
-            left = {row.id for row in handed_in.complete(session)}
+            left = {row.id for row in hand_ins.complete(session)}
         for name in sorted(left.union(self._whole())):
             with suppress(BlockingIOError, LiuhenError), self._alone(name, wait=False):
                 self._take_in(name)
@@ -188,7 +188,7 @@ class Reception:
         before = now - self.allowance.idle
         with self.catalogue.read() as session:
             idle = uploads.untouched_since(session, HandedInRow, before)
-            done = handed_in.received_before(session, before)
+            done = hand_ins.received_before(session, before)
         count = 0
         for row in idle:
             if row.received_at is None and row.offset < row.size:
@@ -201,7 +201,7 @@ class Reception:
                 folder.rmdir()  # not while the file is in it
             if not folder.exists() and row.id not in set(self._whole()):
                 with self.catalogue.write() as uow:
-                    handed_in.forget(uow, row.id)
+                    hand_ins.forget(uow, row.id)
         self.uploads.objects.sweep(before)
         return count
 
@@ -218,7 +218,7 @@ class Reception:
             raise HandInError("name")
 
     def _in_hand(self, session: View, person: str) -> int:
-        rows = handed_in.of_person(session, person, limit=10_000)
+        rows = hand_ins.of_person(session, person, limit=10_000)
         return sum(
             row.received_at is None or (self.bay / os.fsdecode(self.path_of(row))).exists()
             for row in rows
@@ -250,7 +250,7 @@ class Reception:
                 raise HandInError("digest", offset=0) from error
             self.on_step("whole")
             with self.catalogue.write() as uow:
-                row = handed_in.receive(uow, name)
+                row = hand_ins.receive(uow, name)
             self.on_step("received")
         self._rename(row)
         return row

@@ -10,11 +10,13 @@ from typing import Protocol
 from uuid import UUID
 
 from policies.rules import Rulebook
-from storage import holding
-from storage.catalogue import cases, keeping, recordings
+from storage.catalogue.cases import cases
+from storage.catalogue.recordings import recordings
+from storage.catalogue.retention import retention
 from storage.catalogue.tables import ExhibitRow
 from storage.catalogue.unit_of_work import Catalogue, UnitOfWork
 from storage.recording import RecordingId
+from storage.upkeep import legal_hold_sync
 from storage.vault.objects import PARTS, ObjectStore, key_of, lockable
 
 
@@ -34,7 +36,7 @@ def confirm(kept: Keeping, exhibit: str, *, actor: str) -> ExhibitRow:
     with kept.catalogue.write() as uow:
         confirmed = cases.confirm_exhibit(uow, exhibit, actor=actor)
         keep(uow, confirmed, until, actor)
-    holding.follow(kept.catalogue, kept.objects, [confirmed.recording_id])
+    legal_hold_sync.follow(kept.catalogue, kept.objects, [confirmed.recording_id])
     return confirmed
 
 
@@ -54,7 +56,7 @@ def link(
             uow, action, recording, shown_from=shown_from, shown_to=shown_to, actor=actor
         )
         keep(uow, linked, until, actor)
-    holding.follow(kept.catalogue, kept.objects, [linked.recording_id])
+    legal_hold_sync.follow(kept.catalogue, kept.objects, [linked.recording_id])
     return linked
 
 
@@ -65,7 +67,7 @@ def lock(kept: Keeping, action: str, recording: str) -> datetime:
     """
     with kept.catalogue.read() as session:
         recordings.present(session, recording)
-        why = keeping.explained(
+        why = retention.explained(
             session, kept.rulebook, [recording], kept.catalogue.now(), assuming=action
         )[recording]
     for part in PARTS:

@@ -8,14 +8,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from storage.catalogue import custody_log, recordings
-from storage.catalogue.publish import publish
+from storage.catalogue.log import custody_log
+from storage.catalogue.proofs.publish import publish
+from storage.catalogue.recordings import recordings
 from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import Catalogue
 from storage.custody.signer import LogSigner
 from storage.digest import Digest
 from storage.record import Receipt
-from storage.signing import SigningKey
+from storage.signed.signing import SigningKey
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,12 @@ from ingest.centre.linking import Keeping, keep, lock
 from policies.clocks import Reading
 from policies.intervals import Span
 from policies.scene_code import Kind, Parsed, Sighting, Trouble, authentic, measure, parse
-from storage import holding
-from storage.catalogue import case_facts, cases, clocks, exhibits, recordings
+from storage.catalogue.cases import cases, exhibits
+from storage.catalogue.reading import case_queries
+from storage.catalogue.recordings import clocks, recordings
 from storage.catalogue.tables import ActionRow, RecordingRow
 from storage.catalogue.unit_of_work import Catalogue, View
+from storage.upkeep import legal_hold_sync
 
 EARLY = timedelta(minutes=2)  # a station's and a centre's clock may differ by so much
 _OPEN = "open"
@@ -96,7 +98,7 @@ def _enter(catalogue: Catalogue, recording: str, seen: _Seen) -> None:
         for one in clocks.came_with(uow.session, row):
             clocks.set_right(uow, one)
         for action_id, codes in seen.actions.items():
-            action = case_facts.action(uow.session, action_id)
+            action = case_queries.action(uow.session, action_id)
             stops = [code.at for code in codes if code.kind is Kind.STOP]
             if stops and action.end_at is None and action.status == _OPEN:
                 end = max(stops) + timedelta(seconds=1)
@@ -114,7 +116,7 @@ def _link(kept: Keeping, recording: str) -> list[str]:
             for action_id in sorted(wanted)
             for one in clocks.came_with(session, row)
             if one.destroyed_at is None
-            and _shows(case_facts.action(session, action_id), one)
+            and _shows(case_queries.action(session, action_id), one)
             and not _settled(session, action_id, one.id)
         ]
     linked = []
@@ -125,7 +127,7 @@ def _link(kept: Keeping, recording: str) -> list[str]:
             if exhibit is not None:
                 keep(uow, exhibit, until, clocks.SYSTEM)
                 linked.append(one_id)
-    holding.follow(kept.catalogue, kept.objects, linked)
+    legal_hold_sync.follow(kept.catalogue, kept.objects, linked)
     return linked
 
 
@@ -140,6 +142,6 @@ def _shows(action: ActionRow, row: RecordingRow) -> bool:
 def _settled(session: View, action_id: str, recording: str) -> bool:
     """Tell whether a person, or an earlier code, decided this link already."""
     return any(
-        one.action_id == action_id and one.state != case_facts.PROPOSED
-        for one in case_facts.exhibits_of(session, recording)
+        one.action_id == action_id and one.state != case_queries.PROPOSED
+        for one in case_queries.exhibits_of(session, recording)
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 from ingest.centre.accession import LocalCentre
 from ingest.centre.uploads import Uploads, Writer
-from storage.catalogue import enrolment
+from storage.catalogue.stations import enrolment
 from storage.custody.outside_head import LogContinuation
 from storage.digest import Digest
 from storage.errors import (
@@ -26,7 +26,7 @@ from storage.errors import (
 )
 from storage.record import SealedRecord
 from storage.recording import RecordingId
-from storage.signing import VerifyKey
+from storage.signed.signing import VerifyKey
 from storage.vault.objects import Block
 
 ACTS = frozenset(

@@ -17,8 +17,8 @@ from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
-from storage.catalogue import recordings, uploads
-from storage.catalogue.station_tables import HandedInRow, UploadRow
+from storage.catalogue.recordings import recordings, uploads
+from storage.catalogue.stations.tables import HandedInRow, UploadRow
 from storage.catalogue.unit_of_work import Catalogue, View
 from storage.digest import Algorithm, Digest
 from storage.durable import sync_folder

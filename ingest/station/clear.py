@@ -25,7 +25,7 @@ from storage.digest import Algorithm, Digest, hasher
 from storage.errors import SignatureError, SubmissionError
 from storage.medium import read_open_past_cache
 from storage.record import Receipt
-from storage.signing import VerifyKey
+from storage.signed.signing import VerifyKey
 
 UNSURE = "clear-unsure"  # the name is gone, and the medium did not confirm it
 

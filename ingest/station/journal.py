@@ -3,7 +3,7 @@
 Every step of `station.py` writes its state here before the next begins, so that a restart goes on
 where the last run stopped. A submission is one version of one file under its natural key
 (source, path, size, time of change); a file that changes is another submission, and so are other
-bytes under an old key. How rows are kept is `storage/catalogue/journal.py`.
+bytes under an old key. How rows are kept is `storage/catalogue/stations/journal_store.py`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from ingest.bays.bay import BayState, Result
-from storage.catalogue.journal import (
+from storage.catalogue.stations.journal_store import (
     BayRow,
     JournalStore,
     LogAlarmRow,

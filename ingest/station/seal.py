@@ -21,7 +21,7 @@ from storage.errors import SubmissionError
 from storage.medium import ColdSource, is_cold
 from storage.record import SealedRecord
 from storage.recording import RecordingId
-from storage.signing import SigningKey
+from storage.signed.signing import SigningKey
 from storage.vault.keys import SealKey
 from storage.vault.objects import Block
 from storage.vault.ranges import payload_size

@@ -48,7 +48,6 @@ from ingest.station.elapsed_days import Reckoning
 from ingest.station.journal import RECEIPTED, Entry, Journal, State
 from ingest.station.seal import Seal, seal
 from ingest.station.small_files import AT_ONCE, take_each
-from storage import canonical
 from storage.digest import Algorithm, Digest
 from storage.errors import (
     CatalogueReplacedError,
@@ -68,7 +67,8 @@ from storage.errors import (
 )
 from storage.record import RECORD_DOMAIN, Receipt
 from storage.recording import new_recording_id
-from storage.signing import VerifyKey, sign_document, signer_of
+from storage.signed import canonical
+from storage.signed.signing import VerifyKey, sign_document, signer_of
 from storage.vault.ranges import payload_size
 
 LOG = logging.getLogger("liuhen.station")

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from storage.custody.partial_tree import Place
-from storage.signing import VerifyKey
+from storage.custody.merkle.partial_tree import Place
+from storage.signed.signing import VerifyKey
 from storage.vault.keys import SealKey
 
 

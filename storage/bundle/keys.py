@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from storage.errors import LiuhenError
-from storage.fingerprint import grouped
-from storage.signing import VerifyKey
+from storage.signed.fingerprint import grouped
+from storage.signed.signing import VerifyKey
 from storage.vault.keys import SealKey
 
 UNREADABLE = (LiuhenError, OSError, ValueError, LookupError, TypeError, AttributeError)

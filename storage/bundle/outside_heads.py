@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from storage.custody.proof import Proof
+from storage.custody.merkle.proof import Proof
 from storage.errors import CustodyError, LiuhenError
 
 _LONGEST = 1 << 20  # of a file that holds one head

@@ -10,13 +10,13 @@ from typing import Any
 
 from policies.rulebook import load
 from policies.rules import Rulebook
-from storage import canonical
 from storage.bundle.keys import Keys
 from storage.custody.checkpoint import Checkpoint, log_keys, open_checkpoint
-from storage.custody.event import parse_leaf
-from storage.custody.proof import Proof
+from storage.custody.entries.event import parse_leaf
+from storage.custody.merkle.proof import Proof
 from storage.custody.verify import verify_details
 from storage.record import SealedRecord
+from storage.signed import canonical
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from policies.facts import ActionFacts
 from policies.rulebook import RuleError, load
-from storage import canonical
-from storage.bundle import (
+from storage.bundle.bag import MANIFEST, bag_info, digest_of, payload_size, problems
+from storage.bundle.checks import (
     chain_check,
     key_check,
     log_check,
@@ -26,19 +26,19 @@ from storage.bundle import (
     state_check,
     verdict_check,
 )
-from storage.bundle.bag import MANIFEST, bag_info, digest_of, payload_size, problems
+from storage.bundle.checks.facts_check import against_log, against_records
+from storage.bundle.checks.states import States
 from storage.bundle.evidence_list import Judged, evidence_list
-from storage.bundle.facts_check import against_log, against_records
 from storage.bundle.keys import Anchors, Keys
 from storage.bundle.reading import BundleFiles
 from storage.bundle.report import ANCHORS, Check, Remark, Report
-from storage.bundle.states import States
 from storage.bundle.write import BUNDLE_DOMAIN, BUNDLE_VERSION, GUIDE, about_bag, detached, pem
 from storage.custody.checkpoint import plain_signature
 from storage.errors import LiuhenError
-from storage.fingerprint import read_fingerprint
 from storage.record import RECEIPT_DOMAIN, RECORD_DOMAIN, Receipt
-from storage.signing import VerifyKey, signer_of, verify_document
+from storage.signed import canonical
+from storage.signed.fingerprint import read_fingerprint
+from storage.signed.signing import VerifyKey, signer_of, verify_document
 
 # What bundles of version 1 do not hold.
 _SINCE_2 = ("chains", "sessions", "keys", "rulebook", "pages")

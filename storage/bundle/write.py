@@ -19,16 +19,16 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from storage import canonical
 from storage.bundle.bag import BagWriter
 from storage.bundle.contents import BundledEntry, BundledRecording, Contents
 from storage.bundle.evidence_list import Judged, evidence_list
 from storage.custody.checkpoint import plain_signature, untrusted_checkpoint
-from storage.custody.partial_tree import Place
+from storage.custody.merkle.partial_tree import Place
 from storage.digest import Digest
 from storage.errors import FixityError
 from storage.record import RECEIPT_DOMAIN, RECORD_DOMAIN, SealedRecord
-from storage.signing import ED25519, SigningKey, VerifyKey, sign_document, signed_message
+from storage.signed import canonical
+from storage.signed.signing import ED25519, SigningKey, VerifyKey, sign_document, signed_message
 
 BUNDLE_DOMAIN = "bundle/v1"
 BUNDLE_VERSION = 2

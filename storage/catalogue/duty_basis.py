@@ -12,18 +12,7 @@ from sqlalchemy import inspect, select, update
 from sqlalchemy.orm import Session
 
 from policies.duties import EARLIEST
-from storage.catalogue.columns import Audited
-from storage.catalogue.duty_tables import DutyBasisRow
-from storage.catalogue.register_tables import CertificateRow, TrainingRow
-from storage.catalogue.tables import (
-    ActionOfficerRow,
-    ActionRow,
-    CaseRow,
-    ExhibitRow,
-    PersonRow,
-    RecordingRow,
-)
-from storage.catalogue.way_tables import (
+from storage.catalogue.cases.tables import (
     CasePartRow,
     DecisionRow,
     DocumentRow,
@@ -31,6 +20,17 @@ from storage.catalogue.way_tables import (
     ProceedingRow,
     ReviewRow,
     WaiverRow,
+)
+from storage.catalogue.engine.columns import Audited
+from storage.catalogue.oversight.tables import DutyBasisRow
+from storage.catalogue.people.tables import CertificateRow, TrainingRow
+from storage.catalogue.tables import (
+    ActionOfficerRow,
+    ActionRow,
+    CaseRow,
+    ExhibitRow,
+    PersonRow,
+    RecordingRow,
 )
 
 CASE, ACTION, RECORDING, PROCEEDING, TOWNSHIP = (

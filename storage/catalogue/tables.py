@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from storage.catalogue.columns import Audited, Base, CanonicalJson, UtcTime
+from storage.catalogue.engine.columns import Audited, Base, CanonicalJson, UtcTime
 
 UUID = String(36)
 WORD = String(40)

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Table, func, insert, select
 from sqlalchemy.orm import Session
 
-from storage.catalogue.audited import AUDITED
-from storage.catalogue.columns import Base
-from storage.catalogue.custody_log import LogReader
+from storage.catalogue.audited_tables import AUDITED
+from storage.catalogue.engine.columns import Base
+from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.unit_of_work import Catalogue
 from storage.errors import ConflictError
 

@@ -18,19 +18,20 @@ from sqlalchemy import event, inspect
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstanceState, Session
 
-from storage.catalogue import custody_log, database, integrity
-from storage.catalogue.columns import Audited
-from storage.catalogue.database import told
-from storage.catalogue.discrepancy import Discrepancy
 from storage.catalogue.duty_basis import Concern, concerns, raise_versions
-from storage.catalogue.log_tables import LogLeafRow
-from storage.catalogue.table_version import find_version, upgrade_tables
-from storage.custody import log_time
-from storage.custody.acting import PersonActing, named_sessions, session_subject
+from storage.catalogue.engine import database
+from storage.catalogue.engine.columns import Audited
+from storage.catalogue.engine.database import told
+from storage.catalogue.engine.table_version import find_version, upgrade_tables
+from storage.catalogue.log import custody_log, refused_time
+from storage.catalogue.log.discrepancy import Discrepancy
+from storage.catalogue.log.tables import LogLeafRow
 from storage.custody.checkpoint import Checkpoint
-from storage.custody.event import SALT_SIZE, SYSTEM, Event, Outcome, PremisType, timestamp
-from storage.custody.log_time import SKEW
-from storage.custody.subjects import CLOCK, INTEGRITY, continued, named
+from storage.custody.entries import log_time
+from storage.custody.entries.acting import PersonActing, named_sessions, session_subject
+from storage.custody.entries.event import SALT_SIZE, SYSTEM, Event, Outcome, PremisType, timestamp
+from storage.custody.entries.log_time import SKEW
+from storage.custody.entries.subjects import CLOCK, INTEGRITY, continued, named
 from storage.errors import (
     ConflictError,
     CustodyError,
@@ -316,7 +317,7 @@ class Catalogue:
                 reason=error.code,
                 wrong=wrong,
             )
-            if integrity.is_raised(unit.session, wrong):
+            if refused_time.is_raised(unit.session, wrong):
                 return
             unit.record(
                 ALARM,

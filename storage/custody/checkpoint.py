@@ -16,6 +16,7 @@ from typing import Self
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import mldsa
 
+from storage.custody.merkle.tree import HASH_SIZE
 from storage.custody.note import (
     Note,
     NoteKey,
@@ -24,9 +25,8 @@ from storage.custody.note import (
     parse_note,
     verify_ed25519,
 )
-from storage.custody.tree import HASH_SIZE
 from storage.errors import SignatureError
-from storage.signing import ED25519, ML_DSA_44, SigningKey, VerifyKey
+from storage.signed.signing import ED25519, ML_DSA_44, SigningKey, VerifyKey
 
 _LABEL = b"subtree/v1\n\0"
 _ML_DSA_44_SIZE = 2420

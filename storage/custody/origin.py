@@ -16,7 +16,7 @@ from typing import Any, Self
 from storage.custody.checkpoint import log_keys
 from storage.custody.verify import verify_details, verify_entry
 from storage.errors import CustodyError, SignatureError
-from storage.signing import FormerOrigin, VerifyKey
+from storage.signed.signing import FormerOrigin, VerifyKey
 
 # What every office got that did not choose, until it was asked at founding.
 SHARED_ORIGIN = "liuhen.invalid/custody"

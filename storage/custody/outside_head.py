@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from storage.custody.checkpoint import Checkpoint
-from storage.custody.tree import (
+from storage.custody.merkle.tree import (
     HASH_SIZE,
     Frontier,
     NodeReader,

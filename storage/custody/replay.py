@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from storage.custody.chain import ChainWalk
-from storage.custody.event import parse_leaf, text_digest
-from storage.custody.subjects import State, continued, hidden
-from storage.custody.tree import Frontier, leaf_hash
+from storage.custody.entries.chain import ChainWalk
+from storage.custody.entries.event import parse_leaf, text_digest
+from storage.custody.entries.subjects import State, continued, hidden
+from storage.custody.merkle.tree import Frontier, leaf_hash
 from storage.errors import LiuhenError
 
 _ENCODE = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode

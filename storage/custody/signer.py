@@ -21,11 +21,11 @@ from datetime import datetime
 from pathlib import Path
 
 from storage.custody.checkpoint import Checkpoint, log_keys, open_checkpoint, sign_checkpoint
+from storage.custody.merkle.tree import EMPTY_ROOT, verify_consistency
 from storage.custody.note import NoteKey
-from storage.custody.tree import EMPTY_ROOT, verify_consistency
 from storage.durable import place
 from storage.errors import CustodyError, OriginChangedError, SignatureError
-from storage.signing import FormerOrigin, SigningKey
+from storage.signed.signing import FormerOrigin, SigningKey
 
 
 class LogSigner:

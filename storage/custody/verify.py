@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from storage import canonical
 from storage.custody.checkpoint import Checkpoint, open_checkpoint
-from storage.custody.event import details_digest, parse_leaf
+from storage.custody.entries.event import details_digest, parse_leaf
+from storage.custody.merkle.proof import Proof
+from storage.custody.merkle.tree import leaf_hash, verify_inclusion
 from storage.custody.note import NoteKey
-from storage.custody.proof import Proof
-from storage.custody.tree import leaf_hash, verify_inclusion
 from storage.errors import CustodyError
+from storage.signed import canonical
 
 
 @dataclass(frozen=True, slots=True)

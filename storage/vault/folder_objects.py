@@ -36,7 +36,6 @@ from cryptography.hazmat.primitives.ciphers import (
     modes,
 )
 
-from storage import canonical
 from storage.digest import Algorithm, Digest, hasher
 from storage.durable import TEMPORARY, place, sync_folder
 from storage.errors import (
@@ -49,6 +48,7 @@ from storage.errors import (
     VaultError,
 )
 from storage.medium import read_past_cache, write_open_past_cache
+from storage.signed import canonical
 from storage.vault.objects import (
     MODES,
     Block,

@@ -24,11 +24,11 @@ from typing import Any, Self
 from cryptography.hazmat.primitives import hpke
 from cryptography.hazmat.primitives.asymmetric import mlkem, x25519
 
-from storage import canonical
 from storage.durable import place, sync_folder
 from storage.errors import KeyRingError
-from storage.fingerprint import KID_DIGITS, fingerprint_of
-from storage.signing import SigningKey, VerifyKey
+from storage.signed import canonical
+from storage.signed.fingerprint import KID_DIGITS, fingerprint_of
+from storage.signed.signing import SigningKey, VerifyKey
 
 Entropy = Callable[[int], bytes]
 

@@ -17,10 +17,10 @@ from cryptography.cobblestone import Cobblestone256Encryptor
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hpke
 
-from storage import canonical
 from storage.digest import Algorithm, Digest, hasher
 from storage.errors import EnvelopeError, KeyRingError, SignatureError
 from storage.recording import RecordingId
+from storage.signed import canonical
 from storage.vault.keys import OpenKey, SealKey
 from storage.vault.ranges import CHUNK, payload_size
 

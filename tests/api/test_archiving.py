@@ -14,10 +14,12 @@ from api.jobs.kinds import rendition
 from api.office.evidence import tiering
 from api.office.evidence.integrity_check import orphans, whole_check
 from api.office.wiring import Office, attach_archive
-from storage.catalogue import custody_log, jobs, recordings
-from storage.custody.event import PremisType
+from storage.catalogue.jobs import jobs
+from storage.catalogue.log import custody_log
+from storage.catalogue.recordings import recordings
+from storage.custody.entries.event import PremisType
 from storage.errors import ArchiveAwayError, DestroyedError, FixityError, RetentionError
-from storage.fixity import Fixity, Problem
+from storage.upkeep.fixity import Fixity, Problem
 from storage.vault import tiered_objects
 from storage.vault.folder_objects import set_immutable
 from storage.vault.objects import PARTS, PAYLOAD, RENDITION

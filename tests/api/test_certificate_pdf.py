@@ -14,9 +14,9 @@ from api.office.printed.paper import FontMissingError
 from api.office.settings.settings import Settings
 from api.problems import words
 from policies.wording import day_and_clock
-from storage.destruction import CERTIFICATE_DOMAIN
 from storage.errors import SignatureError
-from storage.signing import SigningKey, sign_document
+from storage.signed.signing import SigningKey, sign_document
+from storage.upkeep.destruction import CERTIFICATE_DOMAIN
 
 KEY = SigningKey.from_seeds("centre", bytes(range(64)))
 TRUSTED = (KEY.verify_key(),)

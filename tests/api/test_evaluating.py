@@ -7,8 +7,9 @@ import pytest
 from api.office.reports.annual_evaluation import evaluation
 from policies.stages import ActionKind
 from policies.terms import ProceedingKind
-from storage.catalogue import cases, proceedings
-from storage.catalogue.proceedings import NewProceeding
+from storage.catalogue.cases import cases
+from storage.catalogue.holds import proceedings
+from storage.catalogue.holds.proceedings import NewProceeding
 from tests.office import FIRST, Desk, dock, segment
 
 

@@ -12,9 +12,11 @@ from api.jobs import registry, request
 from api.jobs.attempt import Runner
 from api.office.evidence.integrity_check import whole_check
 from api.problems import TABLE, job_error_zh, job_next_zh
-from storage.catalogue import custody_log, jobs, recordings
-from storage.catalogue.jobs import State
-from storage.catalogue.log_tables import CustodyEventRow
+from storage.catalogue.jobs import jobs
+from storage.catalogue.jobs.jobs import State
+from storage.catalogue.log import custody_log
+from storage.catalogue.log.tables import CustodyEventRow
+from storage.catalogue.recordings import recordings
 from tests.office import FIRST, PASSWORD, Desk, dock, segment
 
 STEP = lambda _name, function: function()  # noqa: E731 - an engine that remembers nothing

@@ -24,9 +24,12 @@ from api.jobs.worker import Workers, start_jobs
 from api.office.evidence.integrity_check import orphans, whole_check
 from api.office.reports.duty_list import due
 from api.problems import ApiError
-from storage.catalogue import custody_log, jobs, people, recordings, sessions
-from storage.catalogue.jobs import State, TurnLostError, WorkerBusyError
-from storage.custody.event import PremisType, timestamp
+from storage.catalogue.jobs import jobs
+from storage.catalogue.jobs.jobs import State, TurnLostError, WorkerBusyError
+from storage.catalogue.log import custody_log
+from storage.catalogue.people import people, sessions
+from storage.catalogue.recordings import recordings
+from storage.custody.entries.event import PremisType, timestamp
 from storage.errors import ConflictError, FixityError, NotFoundError, StoreUnavailableError
 from storage.recording import new_recording_id
 from storage.vault.objects import RENDITION, key_of
@@ -453,7 +456,7 @@ def test_a_lost_row_of_an_accession_keeps_its_objects(desk, runner):
     recording = new_recording_id(office.clock(), office.entropy(10))
     key = office.objects.put(f"{recording}/payload", [b"x"]).key
     with office.catalogue.write() as uow:
-        from storage.custody.event import PremisType
+        from storage.custody.entries.event import PremisType
 
         uow.record(
             "recording.accession",

@@ -13,11 +13,15 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from api.jobs.attempt import Runner
 from policies.access import Role
-from storage.catalogue import case_facts, custody_log, exhibits, jobs, recordings
-from storage.custody.event import PremisType
-from storage.destruction import CERTIFICATE_DOMAIN
+from storage.catalogue.cases import exhibits
+from storage.catalogue.jobs import jobs
+from storage.catalogue.log import custody_log
+from storage.catalogue.reading import case_queries
+from storage.catalogue.recordings import recordings
+from storage.custody.entries.event import PremisType
 from storage.errors import ObjectMissingError
-from storage.signing import verify_document
+from storage.signed.signing import verify_document
+from storage.upkeep.destruction import CERTIFICATE_DOMAIN
 from storage.vault.objects import PARTS, key_of
 from tests.aged_office import AgedDesk
 from tests.keeping import TOWNSHIP
@@ -406,7 +410,7 @@ def test_what_one_took_part_in_is_judged_by_others_and_the_refusal_is_logged(des
     link(desk, action, due)
     complain(clients.shen, case)
     with desk.office.catalogue.read() as session:
-        [exhibit] = case_facts.exhibits(session, action)
+        [exhibit] = case_queries.exhibits(session, action)
     doubt = {"kind": "black", "start_s": 1.0, "confirmed": False, "reason": "夜间"}
     for path, body, act_refused in (
         (f"exhibits/{exhibit.id}/reject", None, "exhibit.reject"),

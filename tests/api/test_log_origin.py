@@ -11,12 +11,12 @@ from api.office.service import Service
 from api.office.wiring import Office
 from api.problems import ApiError
 from storage.bundle.verify import verify
-from storage.catalogue.custody_log import LogReader
-from storage.catalogue.publish import publish
+from storage.catalogue.log.custody_log import LogReader
+from storage.catalogue.proofs.publish import publish
 from storage.custody.checkpoint import log_keys, open_checkpoint
+from storage.custody.merkle.tree import verify_consistency
 from storage.custody.origin import ACT, SHARED_ORIGIN
 from storage.custody.signer import LogSigner
-from storage.custody.tree import verify_consistency
 from storage.errors import CustodyError, OriginChangedError, SignatureError
 from storage.vault.keys import KeyRing
 from tests.command import run
@@ -176,7 +176,7 @@ def test_a_change_that_is_killed_is_finished_when_it_is_said_again(tmp_path, ste
         rename_origin(settings, NEW, kill)
     office = Office.open(settings)  # it opens, and takes in entries, wherever it was killed
     with office.catalogue.write() as uow:
-        from storage.catalogue import people
+        from storage.catalogue.people import people
 
         people.add_station(uow, id="s9", name="九号", township="青龙镇", actor="system")
     if step in {"origin-left", "change-logged"}:
@@ -271,7 +271,7 @@ def dock_at(township, home):
 def test_a_station_follows_nobody_else(renamed):
     from dataclasses import replace
 
-    from storage.catalogue.log_origin import origin_changes
+    from storage.catalogue.proofs.log_origin import origin_changes
     from storage.custody.origin import follow_origin
 
     desk, *_ = renamed

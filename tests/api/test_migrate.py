@@ -9,8 +9,8 @@ from api.office.evidence.integrity_check import orphans, whole_check
 from api.office.evidence.migration import migrate
 from api.office.settings.settings import Settings
 from api.office.wiring import MovedError, Office, with_record
-from storage.catalogue import recordings
-from storage.catalogue.custody_log import LogReader
+from storage.catalogue.log.custody_log import LogReader
+from storage.catalogue.recordings import recordings
 from storage.errors import ConflictError, NoOfficeError
 from storage.record import Receipt
 from tests.command import run

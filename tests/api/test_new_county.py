@@ -6,7 +6,7 @@ import pytest
 
 from api.app import create_app
 from api.http.case_file.findings import explanation
-from storage.catalogue import cases
+from storage.catalogue.cases import cases
 from tests.command import run
 from tests.office import FIRST, SECOND, Desk, dock, segment
 from tests.office import PASSWORD as SECRET

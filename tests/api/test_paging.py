@@ -13,12 +13,16 @@ from api.problems import ApiError
 from policies.holds import of_person
 from policies.stages import Stage
 from policies.terms import HoldReason, MomentKind, ProceedingKind
-from storage.catalogue import cases, checks, holds, jobs, people, proceedings, releases, way
-from storage.catalogue.holds import NewHold
-from storage.catalogue.keeping_tables import DispositionRow, ReclassificationRow
-from storage.catalogue.proceedings import NewProceeding
-from storage.catalogue.station_tables import HandedInRow
-from storage.custody.event import PremisType
+from storage.catalogue.cases import case_file, cases
+from storage.catalogue.holds import holds, proceedings, releases
+from storage.catalogue.holds.holds import NewHold
+from storage.catalogue.holds.proceedings import NewProceeding
+from storage.catalogue.jobs import jobs
+from storage.catalogue.oversight import random_checks
+from storage.catalogue.people import people
+from storage.catalogue.retention.tables import DispositionRow, ReclassificationRow
+from storage.catalogue.stations.tables import HandedInRow
+from storage.custody.entries.event import PremisType
 from tests.office import FIRST, PASSWORD, SEIZED_AT, Desk, dock, segment
 
 # Arrays that cannot grow with the county or with the years.
@@ -67,7 +71,7 @@ def _fill(desk, number, action, recording):
             stage=Stage.REGISTRATION,
             actor=who,
         )
-        way.mark_moment(uow, action, MomentKind.RIGHTS, since, note=f"{number}", actor=who)
+        case_file.mark_moment(uow, action, MomentKind.RIGHTS, since, note=f"{number}", actor=who)
         proceedings.register_proceeding(
             uow,
             NewProceeding(
@@ -92,7 +96,7 @@ def _fill(desk, number, action, recording):
             actor=who,
         )
         people.add_person(uow, name="同名", kind="officer", unit="队", township=township, actor=who)
-        checks.draw_recordings(
+        random_checks.draw_recordings(
             uow, seed="1", purpose=f"{number}", count=1, inspectors=[], actor=who
         )
         jobs.register(uow, f"worker-{number}", over=None)

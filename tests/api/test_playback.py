@@ -6,7 +6,7 @@ import pytest
 
 from api.http.recordings.playback import wanted
 from api.problems import ApiError
-from storage.catalogue.custody_log import LogReader
+from storage.catalogue.log.custody_log import LogReader
 
 
 @pytest.fixture

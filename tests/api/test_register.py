@@ -6,9 +6,9 @@ import pytest
 
 from api.office.reports.register_csv import read
 from api.problems import ApiError
-from storage.catalogue import people, register
-from storage.catalogue.custody_log import LogReader
-from storage.catalogue.register_import import Change, carry_out, plan
+from storage.catalogue.log.custody_log import LogReader
+from storage.catalogue.people import people, register
+from storage.catalogue.people.register_import import Change, carry_out, plan
 from storage.errors import ConflictError
 from tests.office import Desk
 

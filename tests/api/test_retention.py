@@ -15,10 +15,11 @@ from api.cli.main import app
 from policies.access import Role
 from policies.terms import FootageClass, HoldReason
 from policies.wording import COUNTY_TIME
-from storage.catalogue import classes, holds
-from storage.catalogue.holds import NewHold
-from storage.destruction import CERTIFICATE_DOMAIN
-from storage.signing import verify_document
+from storage.catalogue.holds import holds
+from storage.catalogue.holds.holds import NewHold
+from storage.catalogue.retention import classification
+from storage.signed.signing import verify_document
+from storage.upkeep.destruction import CERTIFICATE_DOMAIN
 from tests import clocks
 from tests.keeping import ORDINARY, TOWNSHIP, WHO, Archive
 from tests.office import PASSWORD, Desk
@@ -40,7 +41,7 @@ def kept(tmp_path_factory):
         why = HoldReason.INVESTIGATION
         held_by = NewHold(reason=why, authority="county", recording_id=held)
         hold = holds.place(uow, held_by, actor=WHO).id
-        classes.give(
+        classification.give(
             uow,
             office.rulebook,
             major,
@@ -126,9 +127,11 @@ def test_what_would_be_destroyed_on_a_day_and_why(kept, liuhen):
 def test_what_is_kept_longer_than_the_rules_ask_is_listed(kept, liuhen):
     assert lines(liuhen("review", "--json")) == []
     with kept.archive.catalogue.write() as uow:
-        row = next(one for one in classes.given(uow.session, kept.major))
+        row = next(one for one in classification.given(uow.session, kept.major))
         row.taken_at = uow.at  # as if the rule had gone: what was promised stays
-        uow.record("class.take", classes._KIND, row, actor=WHO, subject=f"recording:{kept.major}")
+        uow.record(
+            "class.take", classification._KIND, row, actor=WHO, subject=f"recording:{kept.major}"
+        )
     clocks.accept(kept.office.catalogue)
     (one,) = lines(liuhen("review", "--json"))
     assert one["recording"] == kept.major

@@ -13,9 +13,9 @@ from api.office.wiring import Office
 from ingest.bays.settle import Patience
 from storage.bundle.report import Verdict
 from storage.bundle.verify import verify
-from storage.catalogue import enrolment
-from storage.catalogue.office_keys import office_keys
-from storage.signing import SigningKey, sign_document
+from storage.catalogue.proofs.office_keys import office_keys
+from storage.catalogue.stations import enrolment
+from storage.signed.signing import SigningKey, sign_document
 from tests.office import FIRST, Desk, dock, segment
 from tests.old_log import before_chains, forget_chains
 from tests.third_party.test_verify_bundle import refused

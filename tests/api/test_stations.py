@@ -16,10 +16,11 @@ from api.http.stations import presenters as station_views
 from api.office.enrolment import ENROL_DOMAIN, read_code
 from api.problems import ALARMS, BAYS
 from policies.access import Role
-from storage.catalogue import custody_log, enrolment
-from storage.catalogue.enrolment import Standing
-from storage.catalogue.log_tables import CustodyEventRow
-from storage.signing import SigningKey, sign_document
+from storage.catalogue.log import custody_log
+from storage.catalogue.log.tables import CustodyEventRow
+from storage.catalogue.stations import enrolment
+from storage.catalogue.stations.enrolment import Standing
+from storage.signed.signing import SigningKey, sign_document
 from tests.office import PASSWORD, Desk
 from tests.servers.database import Database
 

@@ -8,7 +8,7 @@ import pytest
 
 from api.office.readiness import Readiness
 from api.office.wiring import Office, adopt_archive
-from storage.catalogue import recordings
+from storage.catalogue.recordings import recordings
 from storage.errors import ArchiveAwayError, StoreReplacedError, StoreSetupError
 from storage.vault.folder_objects import FolderObjects
 from storage.vault.objects import ObjectStore
@@ -184,8 +184,8 @@ def test_a_store_that_is_away_takes_no_page_away(stored):
 
 
 def replace_host(store):
-    from storage.vault.minio_objects import MinioObjects
-    from storage.vault.s3_address import S3Address, S3Key
+    from storage.vault.s3.address import S3Address, S3Key
+    from storage.vault.s3.minio_objects import MinioObjects
 
     address = S3Address.parse(f"s3://127.0.0.1:1/{store._bucket}?secure=false", None)
     return MinioObjects(address, S3Key("a", "b" * 8), lambda count: b"z" * count, timeout_s=0.1)

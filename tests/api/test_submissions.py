@@ -17,7 +17,7 @@ from api.office.evidence.integrity_check import orphans, whole_check
 from api.office.wiring import Office, StationBusyError
 from ingest.bays.settle import Patience
 from policies.access import Role
-from storage.catalogue.log_tables import CustodyEventRow
+from storage.catalogue.log.tables import CustodyEventRow
 from tests.office import FIRST, PASSWORD, Desk, dock, segment
 
 TUS = {"Tus-Resumable": "1.0.0"}

@@ -277,7 +277,7 @@ def test_a_scene_code_is_made_for_this_second(desk, visitors):
 
 def desk_second_seizure(desk):
     from policies.stages import ActionKind, Stage
-    from storage.catalogue import cases
+    from storage.catalogue.cases import cases
 
     with desk.office.catalogue.write() as uow:
         case = cases.open_case(

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from storage.bundle.write import pem
-from storage.signing import SigningKey
+from storage.signed.signing import SigningKey
 from tests.attacks.attack import Attack, Means
 from tests.attacks.dishonest_centre import LyingBundle
 

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from storage import canonical
 from storage.bundle.bag import MANIFEST, TAG_MANIFEST, digest_of
 from storage.bundle.write import BUNDLE_DOMAIN, detached
-from storage.custody.tree import leaf_hash, node_hash
+from storage.custody.merkle.tree import leaf_hash, node_hash
 from storage.record import RECORD_DOMAIN
-from storage.signing import sign_document
+from storage.signed import canonical
+from storage.signed.signing import sign_document
 from tests.bundles import MadeBundle
 
 

@@ -10,12 +10,12 @@ from sqlalchemy import text as sql
 
 from api.office.service import Service
 from api.office.wiring import Office
-from storage.catalogue import way
-from storage.catalogue.custody_log import LogReader, LogWriter
+from storage.catalogue.cases import case_file
+from storage.catalogue.log.custody_log import LogReader, LogWriter
 from storage.catalogue.tables import ExhibitRow
-from storage.custody import tree
-from storage.custody.chain import Breach
-from storage.custody.event import Event, PremisType
+from storage.custody.entries.chain import Breach
+from storage.custody.entries.event import Event, PremisType
+from storage.custody.merkle import tree
 from storage.custody.outside_head import Contradiction
 from storage.custody.replay import LogProblem
 from tests.attacks.attack import Attack, Means
@@ -175,7 +175,7 @@ def move_exhibit(log: LogInHand) -> None:
 
 def _moment(log: LogInHand) -> dict:
     with log.catalogue.read() as session:
-        row = way.moments(session, log.action)[0]
+        row = case_file.moments(session, log.action)[0]
         return {"table": "moment", "key": row.key, "state": row.snapshot()}
 
 

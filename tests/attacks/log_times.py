@@ -6,9 +6,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from api.office.evidence.export import export
-from storage.catalogue import cases, people
-from storage.custody import log_time
-from storage.custody.event import PremisType
+from storage.catalogue.cases import cases
+from storage.catalogue.people import people
+from storage.custody.entries import log_time
+from storage.custody.entries.event import PremisType
 from tests.attacks.attack import Attack, Means
 from tests.attacks.dishonest_centre import LyingBundle
 from tests.bundles import MadeBundle

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from storage.catalogue.discrepancy import What
-from storage.custody import tree
-from storage.custody.event import details_digest
+from storage.catalogue.log.discrepancy import What
+from storage.custody.entries.event import details_digest
+from storage.custody.merkle import tree
 from tests.attacks.attack import Attack, Means
 from tests.servers.database import Database
 

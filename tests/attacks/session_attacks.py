@@ -10,11 +10,12 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select, text
 
 from api.jobs import request
-from storage.catalogue import jobs, sessions
-from storage.catalogue.custody_log import LogReader
+from storage.catalogue.jobs import jobs
+from storage.catalogue.log.custody_log import LogReader
+from storage.catalogue.people import sessions
 from storage.catalogue.tables import AccountRow, RecordingRow, SessionRow
-from storage.custody.acting import PersonActing, session_subject
-from storage.custody.event import PremisType
+from storage.custody.entries.acting import PersonActing, session_subject
+from storage.custody.entries.event import PremisType
 from tests.attacks.attack import Attack, Means
 from tests.office import PASSWORD, Desk
 

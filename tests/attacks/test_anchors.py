@@ -14,7 +14,7 @@ from api.problems import ApiError
 from storage.bundle.keys import Anchors
 from storage.bundle.report import Verdict
 from storage.bundle.verify import main, verify
-from storage.fingerprint import grouped
+from storage.signed.fingerprint import grouped
 from tests.attacks.anchor_lies import (
     BY_CENTRE,
     EVIL,

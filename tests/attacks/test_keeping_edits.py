@@ -6,8 +6,8 @@ from operator import attrgetter
 import pytest
 
 from policies.terms import HoldReason
-from storage.catalogue import holds, releases
-from storage.catalogue.holds import NewHold
+from storage.catalogue.holds import holds, releases
+from storage.catalogue.holds.holds import NewHold
 from storage.catalogue.unit_of_work import RowsDifferError
 from storage.vault.folder_objects import FolderObjects
 from tests.attacks.row_edits import KEEPING_EDITS, RELEASE_EDITS

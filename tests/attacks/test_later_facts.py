@@ -9,11 +9,11 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from api.office.evidence.export import export
 from policies.rulebook import SHIPPED, load
-from storage import canonical
 from storage.bundle.verify import verify
-from storage.catalogue import cases
-from storage.catalogue.judgements import judgement_of
-from storage.catalogue.log_tables import CustodyEventRow
+from storage.catalogue.cases import cases
+from storage.catalogue.cases.judgements import judgement_of
+from storage.catalogue.log.tables import CustodyEventRow
+from storage.signed import canonical
 from tests.attacks.attack import Means
 from tests.attacks.later_attacks import ATTACKS
 from tests.office import FIRST, SECOND, Desk, dock, segment

@@ -16,9 +16,9 @@ from api.station import process
 from ingest.station.delivery.witness import FOLLOW, Witness
 from ingest.station.journal import Journal
 from storage.bundle.verify import verify
-from storage.catalogue import proven_rows
-from storage.catalogue.custody_log import LogReader
-from storage.catalogue.journal import JournalStore
+from storage.catalogue.log.custody_log import LogReader
+from storage.catalogue.proofs import proven_rows
+from storage.catalogue.stations.journal_store import JournalStore
 from storage.catalogue.tables import ActionRow
 from storage.errors import CustodyError, LogContradictedError
 from tests.attacks.log_lies import AGAINST_HEADS, IN_EXPORT, IN_LOG, LogInHand

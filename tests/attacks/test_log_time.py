@@ -10,13 +10,13 @@ from typer.testing import CliRunner
 from api.cli.main import app
 from api.office.reports import duty_list
 from storage.bundle.verify import verify
-from storage.catalogue import people
-from storage.catalogue.audit import audit
-from storage.catalogue.custody_log import LogReader
-from storage.catalogue.discrepancy import What
+from storage.catalogue.audit.audit import audit
+from storage.catalogue.log.custody_log import LogReader
+from storage.catalogue.log.discrepancy import What
+from storage.catalogue.people import people
 from storage.catalogue.unit_of_work import Catalogue
-from storage.custody.log_time import SKEW, running_back
-from storage.custody.subjects import CLOCK
+from storage.custody.entries.log_time import SKEW, running_back
+from storage.custody.entries.subjects import CLOCK
 from storage.errors import ConflictError, LogClockError
 from tests.attacks.log_times import ATTACKS, WHO, YEARS, WrongClock
 from tests.office import Desk

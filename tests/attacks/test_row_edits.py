@@ -10,10 +10,10 @@ from api.office.evidence.export import export
 from api.office.reports import duty_list
 from policies.stages import Stage
 from storage.bundle.verify import verify
-from storage.catalogue import cases, way
-from storage.catalogue.log_tables import CustodyEventRow
+from storage.catalogue.cases import case_file, cases
+from storage.catalogue.log.tables import CustodyEventRow
 from storage.catalogue.unit_of_work import RowsDifferError
-from storage.custody.subjects import INTEGRITY
+from storage.custody.entries.subjects import INTEGRITY
 from tests.attacks.row_edits import EDITS
 from tests.office import FIRST, PASSWORD, SECOND, Desk, dock, segment
 from tests.sampling import sample
@@ -135,7 +135,7 @@ def _move(desk):
 def _decide(desk):
     case, _action = the_case(desk)
     with desk.office.catalogue.write() as uow:
-        way.decide(
+        case_file.decide(
             uow,
             case,
             desk.persons["shen"],

@@ -12,10 +12,10 @@ from api.app import create_app
 from api.office.evidence.export import export
 from api.problems import ApiError
 from storage.bundle.verify import verify
-from storage.catalogue import jobs
-from storage.catalogue.audit import audit
-from storage.catalogue.custody_log import LogReader
-from storage.catalogue.discrepancy import What
+from storage.catalogue.audit.audit import audit
+from storage.catalogue.jobs import jobs
+from storage.catalogue.log.custody_log import LogReader
+from storage.catalogue.log.discrepancy import What
 from tests.attacks.session_attacks import (
     ACTS,
     ADDRESSES,

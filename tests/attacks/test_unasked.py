@@ -10,9 +10,9 @@ from api.jobs.attempt import Runner
 from api.jobs.kinds import audit
 from api.office.evidence.integrity_check import whole_check
 from api.office.reports import duty_list
-from storage.catalogue import jobs
-from storage.catalogue.custody_log import LogReader
-from storage.custody.subjects import INTEGRITY
+from storage.catalogue.jobs import jobs
+from storage.catalogue.log.custody_log import LogReader
+from storage.custody.entries.subjects import INTEGRITY
 from tests.attacks.unasked import AUDITED_ATTACKS as ATTACKS
 from tests.attacks.unasked import OBJECT_ATTACKS, Machine
 from tests.office import FIRST, Desk, dock, segment

@@ -4,11 +4,11 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from storage.catalogue.discrepancy import What
-from storage.catalogue.publish import CHECKPOINT
-from storage.custody.tiles import Tile
-from storage.fixity import Problem
-from storage.signing import SigningKey
+from storage.catalogue.log.discrepancy import What
+from storage.catalogue.proofs.publish import CHECKPOINT
+from storage.custody.merkle.tiles import Tile
+from storage.signed.signing import SigningKey
+from storage.upkeep.fixity import Problem
 from tests.attacks.attack import Attack, Means
 from tests.attacks.row_edits import copied_row, half_too, sql
 from tests.office import Desk

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 from sqlalchemy import select
 
-from storage.catalogue.station_tables import HandedInRow
+from storage.catalogue.stations.tables import HandedInRow
 from tests.browser.test_console import address, chromium, desk, log_in, page
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]

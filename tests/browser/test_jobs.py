@@ -10,8 +10,9 @@ from playwright.sync_api import expect, sync_playwright
 
 from api.app import create_app
 from api.jobs.worker import start_jobs
-from storage.catalogue import jobs, recordings
-from storage.catalogue.jobs import State
+from storage.catalogue.jobs import jobs
+from storage.catalogue.jobs.jobs import State
+from storage.catalogue.recordings import recordings
 from tests.office import FIRST, PASSWORD, Desk, dock, segment
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]

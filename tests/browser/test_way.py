@@ -84,7 +84,7 @@ def test_an_explanation_is_handed_in_approved_and_stays_to_be_seen(desk, pages):
 
 def test_a_moment_is_marked_and_the_scene_code_changes_each_second(desk, pages):
     from policies.stages import ActionKind, Stage
-    from storage.catalogue import cases
+    from storage.catalogue.cases import cases
 
     with desk.office.catalogue.write() as uow:
         case = cases.open_case(

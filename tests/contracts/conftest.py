@@ -13,8 +13,8 @@ from minio import Minio
 
 from storage.recording import RecordingId, new_recording_id
 from storage.vault.folder_objects import FolderObjects, set_immutable
-from storage.vault.minio_objects import MinioObjects
 from storage.vault.objects import ObjectStore, StrangerKind
+from storage.vault.s3.minio_objects import MinioObjects
 from storage.vault.tiered_objects import TieredObjects
 from tests.servers.s3 import S3Server
 

@@ -20,9 +20,9 @@ from minio.versioningconfig import SUSPENDED, VersioningConfig
 
 from storage.errors import RetentionError, VaultError
 from storage.recording import new_recording_id
-from storage.vault.minio_objects import MinioObjects
 from storage.vault.objects import PAYLOAD, key_of
-from storage.vault.s3_address import S3Address, S3Key
+from storage.vault.s3.address import S3Address, S3Key
+from storage.vault.s3.minio_objects import MinioObjects
 from tests.deploy.evidence_bucket import prepare
 from tests.servers.s3 import S3Server, provided
 

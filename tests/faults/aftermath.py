@@ -9,8 +9,8 @@ from pathlib import Path
 from api.office.evidence.integrity_check import orphans, whole_check
 from ingest.station.clear import verified
 from ingest.station.journal import RECEIPTED
-from storage.catalogue import recordings
-from storage.catalogue.custody_log import LogReader
+from storage.catalogue.log.custody_log import LogReader
+from storage.catalogue.recordings import recordings
 from storage.digest import Algorithm, Digest
 from tests.faults import dock_once
 from tests.faults.conftest import OpenDesk, kept

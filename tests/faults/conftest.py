@@ -13,8 +13,8 @@ from api.office.service import Service
 from api.office.wiring import Office
 from ingest.media.sandbox import Sandbox
 from ingest.station.clear import When
-from storage.catalogue import recordings
-from storage.catalogue.journal import BayRow
+from storage.catalogue.recordings import recordings
+from storage.catalogue.stations.journal_store import BayRow
 from storage.catalogue.tables import RecordingRow
 from tests.office import Desk, segment, settings_for
 

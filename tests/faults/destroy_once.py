@@ -9,8 +9,8 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from policies.terms import HoldReason
-from storage.catalogue import holds
-from storage.catalogue.holds import NewHold
+from storage.catalogue.holds import holds
+from storage.catalogue.holds.holds import NewHold
 from storage.errors import DestroyedError
 from storage.vault.folder_objects import FolderObjects
 from tests.keeping import WHO, Archive

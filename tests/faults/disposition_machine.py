@@ -25,15 +25,19 @@ from policies.requirements.retain import Retain
 from policies.stages import ActionKind
 from policies.terms import FootageClass, HoldReason
 from policies.trusted_time import Told
-from storage import holding
-from storage.catalogue import case_facts, classes, dispositions, exhibits, holds, releases
-from storage.catalogue.audit import audit
-from storage.catalogue.concerns import InvolvedError
-from storage.catalogue.dispositions import DispositionError, StillKeptError
-from storage.catalogue.holds import NewHold
-from storage.custody.event import PremisType
-from storage.destruction import ClockDoubtedError
+from storage.catalogue.audit.audit import audit
+from storage.catalogue.cases import exhibits
+from storage.catalogue.holds import holds, releases
+from storage.catalogue.holds.concerns import InvolvedError
+from storage.catalogue.holds.holds import NewHold
+from storage.catalogue.reading import case_queries
+from storage.catalogue.retention import classification as classes
+from storage.catalogue.retention import dispositions
+from storage.catalogue.retention.dispositions import DispositionError, StillKeptError
+from storage.custody.entries.event import PremisType
 from storage.errors import ConflictError, DestroyedError
+from storage.upkeep import legal_hold_sync
+from storage.upkeep.destruction import ClockDoubtedError
 from storage.vault.folder_objects import FolderObjects
 from storage.vault.objects import PARTS, PAYLOAD
 from tests.keeping import TOWNSHIP, WHO, Archive
@@ -516,7 +520,7 @@ class DispositionMachine(RuleBasedStateMachine):
         if self.acts[action].closed:
             return
         with self.archive.catalogue.write() as uow:
-            row = case_facts.action(uow.session, action)
+            row = case_queries.action(uow.session, action)
             row.status = "closed"
             uow.record(
                 "action.close",
@@ -701,7 +705,7 @@ class DispositionMachine(RuleBasedStateMachine):
     def tell_the_store(self, number: int) -> None:
         self.step("tell-the-store")
         name = self.any_of(self.alive(), number)
-        holding.follow(self.archive.catalogue, self.archive.objects, [name])
+        legal_hold_sync.follow(self.archive.catalogue, self.archive.objects, [name])
         self.kept[name].store_held = any(self.reached(name, one) for one in self.holds.values())
 
     @precondition(lambda self: self.alive())

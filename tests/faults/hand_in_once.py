@@ -14,7 +14,7 @@ from uuid import UUID
 
 from api.office.wiring import Office
 from ingest.bays.settle import Patience
-from storage.catalogue import people
+from storage.catalogue.people import people
 from storage.digest import Digest
 from storage.recording import RecordingId
 from tests.acting import acting

@@ -30,7 +30,7 @@ from typing import Any
 
 from ingest.station.clear import verified
 from ingest.station.journal import RECEIPTED, Journal
-from storage.catalogue.journal import JournalStore
+from storage.catalogue.stations.journal_store import JournalStore
 from storage.digest import Algorithm, Digest
 from storage.vault.keys import KeyRing
 from tests.deploy.topology import Topology, TopologyError, running

@@ -24,13 +24,13 @@ from api.office.wiring import Office
 from api.problems import words
 from ingest.bays.settle import Patience
 from ingest.station.clear import When
-from storage.catalogue.audit import audit
-from storage.catalogue.custody_log import LogReader
-from storage.catalogue.discrepancy import What
-from storage.catalogue.log_tables import CustodyEventRow
+from storage.catalogue.audit.audit import audit
+from storage.catalogue.log.custody_log import LogReader
+from storage.catalogue.log.discrepancy import What
+from storage.catalogue.log.tables import CustodyEventRow
 from storage.catalogue.unit_of_work import Catalogue
-from storage.custody import tree
-from storage.custody.event import PremisType
+from storage.custody.entries.event import PremisType
+from storage.custody.merkle import tree
 from storage.errors import (
     CatalogueBusyError,
     CatalogueSetupError,

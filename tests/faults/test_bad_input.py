@@ -21,7 +21,7 @@ from ingest.bays.bay import BayState, Result
 from ingest.bays.settle import Patience
 from ingest.media.probe import probe
 from ingest.media.sandbox import Level, Sandbox, Scene, render
-from storage.catalogue.custody_log import LogReader
+from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.tables import RecordingRow
 from storage.record import SealedRecord
 from tests.faults.conftest import OpenDesk, kept, shown

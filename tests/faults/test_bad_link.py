@@ -30,10 +30,10 @@ from ingest.bays.bay import Outcome
 from ingest.centre.uploads import Uploads
 from ingest.station.delivery.centre_client import CentreAwayError
 from ingest.station.journal import Entry, State
-from storage import canonical
 from storage.errors import LiuhenError
 from storage.record import RECORD_DOMAIN, Receipt
-from storage.signing import sign_document
+from storage.signed import canonical
+from storage.signed.signing import sign_document
 from tests.servers.bad_link import GOOD, BadLink, Fare, bad_link
 from tests.servers.tls import Authority
 from tests.township import County, Township, sweep

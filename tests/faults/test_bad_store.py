@@ -29,9 +29,9 @@ from storage.errors import (
     VaultError,
 )
 from storage.recording import new_recording_id
-from storage.vault.minio_objects import MinioObjects
 from storage.vault.objects import PAYLOAD, key_of
-from storage.vault.s3_address import S3Address
+from storage.vault.s3.address import S3Address
+from storage.vault.s3.minio_objects import MinioObjects
 from tests.servers import ceph
 from tests.servers.fault_proxy import BUSY, PORTAL, Fault, FaultProxy, Kind, answer
 from tests.servers.s3 import S3Server

@@ -33,15 +33,15 @@ from api.station.process import StationHome
 from ingest.bays.bay import Outcome
 from ingest.station.delivery.centre_client import ASSERTION_TYPE, CentreRefusedError
 from ingest.station.journal import Entry, State
-from storage import canonical
-from storage.catalogue import enrolment
-from storage.catalogue.custody_log import LogReader
-from storage.catalogue.station_tables import UploadRow
+from storage.catalogue.log.custody_log import LogReader
+from storage.catalogue.stations import enrolment
+from storage.catalogue.stations.tables import UploadRow
 from storage.digest import Digest
 from storage.errors import ConflictError
 from storage.record import RECORD_DOMAIN
 from storage.recording import RecordingId, new_recording_id
-from storage.signing import SigningKey, sign_document
+from storage.signed import canonical
+from storage.signed.signing import SigningKey, sign_document
 from storage.vault.keys import KeyRing, SealKey
 from storage.vault.sealing import seal_envelope
 from tests.office import PASSWORD

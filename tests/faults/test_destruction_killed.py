@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 
 from policies.terms import HoldReason
-from storage.catalogue import custody_log, dispositions, holds, recordings
-from storage.catalogue.audit import audit
-from storage.catalogue.holds import NewHold
-from storage.destruction import CERTIFICATE_DOMAIN
-from storage.signing import verify_document
+from storage.catalogue.audit.audit import audit
+from storage.catalogue.holds import holds
+from storage.catalogue.holds.holds import NewHold
+from storage.catalogue.log import custody_log
+from storage.catalogue.recordings import recordings
+from storage.catalogue.retention import dispositions
+from storage.signed.signing import verify_document
+from storage.upkeep.destruction import CERTIFICATE_DOMAIN
 from storage.vault.objects import PARTS
 from tests.faults import destroy_once
 from tests.keeping import ORDINARY, WHO, Archive

@@ -16,11 +16,13 @@ from sqlalchemy import select
 from policies import disposition as disposition_policy
 from policies import releases as release_policy
 from policies import retention
-from storage import destruction
-from storage.catalogue import dispositions, holds, keeping
+from storage.catalogue.holds import holds
+from storage.catalogue.retention import dispositions
+from storage.catalogue.retention import retention as keeping
 from storage.catalogue.tables import ExhibitRow
-from storage.destruction import Destruction, Store
 from storage.errors import CustodyError
+from storage.upkeep import destruction
+from storage.upkeep.destruction import Destruction, Store
 from tests.faults.disposition_machine import DispositionMachine, found_template
 from tests.sampling import sample
 

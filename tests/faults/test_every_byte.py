@@ -11,9 +11,8 @@ import pytest
 from api.office.evidence.integrity_check import whole_check
 from api.office.wiring import Office
 from ingest.station.clear import When
-from storage import canonical
-from storage.catalogue.audit import audit
-from storage.catalogue.discrepancy import Discrepancy
+from storage.catalogue.audit.audit import audit
+from storage.catalogue.log.discrepancy import Discrepancy
 from storage.catalogue.tables import RecordingRow
 from storage.digest import Digest
 from storage.errors import (
@@ -25,6 +24,7 @@ from storage.errors import (
     SignatureError,
 )
 from storage.record import Receipt, SealedRecord
+from storage.signed import canonical
 from storage.vault.keys import OpenKey, Use
 from storage.vault.ranges import PlainReader
 from storage.vault.sealing import open_envelope

@@ -20,7 +20,7 @@ from ingest.station.clear import When, clear
 from ingest.station.journal import State
 from storage.errors import CustodyError, SignatureError
 from storage.record import Receipt
-from storage.signing import SigningKey
+from storage.signed.signing import SigningKey
 from tests.faults.conftest import OpenDesk, kept, shown
 from tests.office import FIRST, Desk, dock, segment
 

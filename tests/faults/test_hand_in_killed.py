@@ -12,7 +12,7 @@ import pytest
 
 from api.office.evidence.integrity_check import orphans, whole_check
 from api.office.wiring import Office
-from storage.catalogue.custody_log import LogReader
+from storage.catalogue.log.custody_log import LogReader
 from storage.digest import Digest
 from storage.recording import RecordingId
 from tests.acting import acting

@@ -15,8 +15,10 @@ import pytest
 from api.jobs.worker import Workers
 from api.office.evidence.integrity_check import whole_check
 from api.office.wiring import Office
-from storage.catalogue import custody_log, jobs, recordings
-from storage.catalogue.jobs import State, WorkerBusyError
+from storage.catalogue.jobs import jobs
+from storage.catalogue.jobs.jobs import State, WorkerBusyError
+from storage.catalogue.log import custody_log
+from storage.catalogue.recordings import recordings
 from tests.faults import work_once
 from tests.office import FIRST, Desk, dock, segment, settings_for
 from tests.servers import postgres

@@ -138,7 +138,7 @@ def test_a_catalogue_lost_while_serving_is_told_and_clears_nothing(desk, client,
 
 
 def first_source(desk):
-    from storage.catalogue import recordings
+    from storage.catalogue.recordings import recordings
 
     with desk.office.catalogue.read() as session:
         return next(recordings.everything(session)).source_serial
@@ -267,7 +267,7 @@ def test_a_head_ahead_of_the_catalogue_is_told(desk, client):
 def remove_last_entry(session, index):
     from sqlalchemy import delete
 
-    from storage.catalogue.log_tables import CustodyEventRow, LogLeafRow
+    from storage.catalogue.log.tables import CustodyEventRow, LogLeafRow
 
     session.execute(delete(CustodyEventRow).where(CustodyEventRow.index == index))
     session.execute(delete(LogLeafRow).where(LogLeafRow.index == index))

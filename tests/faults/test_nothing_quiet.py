@@ -23,11 +23,11 @@ from ingest.station import station as station_module
 from ingest.station.clear import Clearing, When
 from ingest.station.journal import State
 from ingest.station.station import Station
-from storage.catalogue import recordings
-from storage.catalogue.custody_log import LogReader
-from storage.catalogue.journal import BayRow
+from storage.catalogue.log.custody_log import LogReader
+from storage.catalogue.recordings import recordings
+from storage.catalogue.stations.journal_store import BayRow
 from storage.catalogue.tables import RecordingRow
-from storage.custody.event import Event
+from storage.custody.entries.event import Event
 from storage.errors import CustodyError
 from storage.medium import read_open_past_cache
 from tests.faults.test_broken_machine import needs_root

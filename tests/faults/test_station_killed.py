@@ -29,10 +29,10 @@ from ingest.bays.bay import GREEN, BayState, Outcome
 from ingest.centre.uploads import PART
 from ingest.station.clear import verified
 from ingest.station.journal import RECEIPTED, Journal, State
-from storage.catalogue import recordings, uploads
-from storage.catalogue.custody_log import LogReader
-from storage.catalogue.journal import JournalStore
-from storage.catalogue.station_tables import UploadRow
+from storage.catalogue.log.custody_log import LogReader
+from storage.catalogue.recordings import recordings, uploads
+from storage.catalogue.stations.journal_store import JournalStore
+from storage.catalogue.stations.tables import UploadRow
 from storage.digest import Digest
 from tests.faults import township_once
 from tests.faults.township_once import CLEARING

@@ -17,7 +17,7 @@ from api.app import create_app
 from api.office.service import Service
 from api.office.wiring import Office
 from ingest.station.clear import When
-from storage.catalogue.journal import JournalStore
+from storage.catalogue.stations.journal_store import JournalStore
 from tests.office import settings_for
 from tests.servers.tls import served
 from tests.township import Township, sweep

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from multiprocessing.synchronize import Event
 
 from storage.catalogue.unit_of_work import Catalogue
-from storage.custody.event import PremisType
+from storage.custody.entries.event import PremisType
 
 
 def now() -> datetime:

@@ -15,13 +15,15 @@ from api.office.evidence.integrity_check import whole_check
 from ingest.station.clear import Clearing, When
 from ingest.station.delivery.centre_client import CentreRefusedError
 from ingest.station.journal import State
-from storage import canonical
-from storage.catalogue import custody_log, jobs, recordings
-from storage.custody.event import PremisType
+from storage.catalogue.jobs import jobs
+from storage.catalogue.log import custody_log
+from storage.catalogue.recordings import recordings
+from storage.custody.entries.event import PremisType
 from storage.digest import Digest
 from storage.errors import ConflictError
 from storage.record import RECORD_DOMAIN
-from storage.signing import sign_document
+from storage.signed import canonical
+from storage.signed.signing import sign_document
 from storage.vault.objects import ENVELOPE, PARTS, PAYLOAD, RECORD, key_of
 from tests.township import County, Township, sweep
 
@@ -331,7 +333,7 @@ def test_another_stations_payload_is_not_thrown_away_for_one_that_is_lost(
 
 
 def destroy(office, recording):
-    """Pass the point of no return, as `storage/destruction.py` does it."""
+    """Pass the point of no return, as `storage/upkeep/destruction.py` does it."""
     with office.catalogue.write() as uow:
         row = recordings.by_id(uow.session, recording)
         row.destroyed_at, row.envelope_text = uow.at, ""

@@ -15,7 +15,7 @@ from ingest.bays.watch import MAX_DEPTH
 from ingest.station import station as station_module
 from ingest.station.journal import Journal
 from ingest.station.station import display_path
-from storage.catalogue import recordings
+from storage.catalogue.recordings import recordings
 from tests.ingest import cards
 from tests.office import Desk
 from tests.sampling import sample

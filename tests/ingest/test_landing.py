@@ -11,7 +11,7 @@ import pytest
 
 from api.office.samples.sample_volume import write_segments
 from ingest.bays.bay import BayState
-from storage.catalogue import recordings
+from storage.catalogue.recordings import recordings
 from tests.office import FIRST, Desk, segment
 from tests.servers import sftp
 
@@ -300,7 +300,7 @@ def test_an_nvrs_exports_join_under_its_channel_and_show_the_room(tmp_path, film
     assert {row.source_kind for row in rows} == {"room-camera"}
     assert not any(row.questions for row in rows)
     assert abs((rows[1].start_at - rows[0].end_at).total_seconds()) < 0.5
-    from storage.catalogue import people
+    from storage.catalogue.people import people
 
     with made.desk.office.catalogue.read() as session:
         assert people.source(session, "hall-ch01").label == "听证室"

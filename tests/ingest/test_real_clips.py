@@ -7,7 +7,7 @@ import pytest
 
 from ingest.media.probe import probe
 from ingest.media.sandbox import Sandbox
-from storage.catalogue import recordings
+from storage.catalogue.recordings import recordings
 from tests.office import Desk
 
 pytestmark = pytest.mark.footage

@@ -49,8 +49,9 @@ from policies.facts import ActionFacts
 from policies.intervals import Span
 from policies.requirements.premises import Premises
 from policies.stages import ActionKind, Stage
-from storage.catalogue import people, recordings
-from storage.catalogue.facts import footage_of
+from storage.catalogue.people import people
+from storage.catalogue.reading.rule_facts import footage_of
+from storage.catalogue.recordings import recordings
 from tests.office import Desk
 from tests.servers import rtsp
 

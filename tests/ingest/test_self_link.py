@@ -9,8 +9,10 @@ from ingest.centre.self_linking import self_link
 from ingest.station.clear import When
 from policies.scene_code import Kind
 from policies.stages import ActionKind
-from storage.catalogue import case_facts, cases, clocks, recordings
-from storage.catalogue.custody_log import LogReader
+from storage.catalogue.cases import cases
+from storage.catalogue.log.custody_log import LogReader
+from storage.catalogue.reading import case_queries
+from storage.catalogue.recordings import clocks, recordings
 from tests.office import SEIZED_AT, Desk, dock, segment
 
 AHEAD = 437.25  # seconds: a recorder that nobody has set for months
@@ -41,7 +43,7 @@ def films(desk):
 def linked(desk, action):
     with desk.office.catalogue.read() as session:
         return {
-            one.recording_id: (one.state, one.how) for one in case_facts.exhibits(session, action)
+            one.recording_id: (one.state, one.how) for one in case_queries.exhibits(session, action)
         }
 
 
@@ -88,7 +90,7 @@ def test_a_stop_code_ends_an_action_that_nobody_ended(desk):
     dock(desk, "bay-1", WRONG, segment(-5, 30, codes=(*codes(desk, action, Kind.START, -3), *stop)))
     desk.sweep()
     with desk.office.catalogue.read() as session:
-        ended = case_facts.action(session, action).end_at
+        ended = case_queries.action(session, action).end_at
     assert ended == SEIZED_AT + timedelta(seconds=24)
 
 
@@ -158,7 +160,7 @@ def test_footage_that_a_person_rejected_is_not_linked_again(desk):
     desk.sweep()
     (row,) = films(desk)
     with desk.office.catalogue.read() as session:
-        (exhibit,) = case_facts.exhibits(session, action)
+        (exhibit,) = case_queries.exhibits(session, action)
     with desk.office.catalogue.write() as uow:
         cases.reject_exhibit(uow, exhibit.id, actor="person:x")
     assert self_link(desk.office.centre, row, desk.office.ring.scene_key) == []

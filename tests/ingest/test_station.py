@@ -14,11 +14,11 @@ from ingest.bays.bay import BayState
 from ingest.bays.settle import Patience
 from ingest.station.clear import When
 from ingest.station.journal import State
-from storage.catalogue import recordings
-from storage.catalogue.custody_log import LogReader
+from storage.catalogue.log.custody_log import LogReader
+from storage.catalogue.recordings import recordings
 from storage.errors import EnvelopeError, OfficeExistsError, SignatureError
 from storage.record import SealedRecord
-from storage.signing import SigningKey
+from storage.signed.signing import SigningKey
 from storage.vault.keys import KeyRing, OpenKey, Use
 from storage.vault.objects import lockable
 from storage.vault.sealing import seal_envelope

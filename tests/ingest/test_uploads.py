@@ -5,7 +5,7 @@ import os
 import pytest
 
 from ingest.centre import uploads
-from storage.catalogue import people
+from storage.catalogue.people import people
 from storage.digest import Digest
 from storage.recording import new_recording_id
 from storage.vault.objects import LARGEST

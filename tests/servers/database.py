@@ -23,7 +23,7 @@ import psycopg
 import pytest
 
 from api.office.wiring import clock, entropy
-from storage.catalogue.database import LOG_LOCK
+from storage.catalogue.engine.database import LOG_LOCK
 from storage.catalogue.unit_of_work import Catalogue
 from tests.servers import postgres
 

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from storage.vault.minio_objects import MinioObjects
-from storage.vault.s3_address import S3Address, S3Key
+from storage.vault.s3.address import S3Address, S3Key
+from storage.vault.s3.minio_objects import MinioObjects
 from tests.servers import ceph
 
 NOT_TESTED = "NO S3 SERVER HERE: OBJECT LOCK WAS NOT TESTED (install radosgw, ceph-mon, ceph-osd)"

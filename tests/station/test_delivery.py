@@ -13,7 +13,7 @@ from ingest.bays.bay import BayState, Outcome
 from ingest.station.clear import When
 from ingest.station.delivery.centre_client import CentreRefusedError
 from ingest.station.journal import State
-from storage.catalogue import enrolment
+from storage.catalogue.stations import enrolment
 from storage.digest import Digest
 from storage.errors import EnrolmentError
 from storage.recording import new_recording_id

@@ -15,7 +15,7 @@ from ingest.bays.bay import BayState, Outcome
 from ingest.station.clear import When
 from ingest.station.delivery.witness import ALARM, FOLLOW
 from ingest.station.journal import State
-from storage.catalogue.log_tables import CustodyEventRow
+from storage.catalogue.log.tables import CustodyEventRow
 from storage.errors import CustodyError
 from tests.office import Desk
 from tests.township import County, Township, sweep

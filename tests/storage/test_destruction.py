@@ -12,20 +12,15 @@ from policies.disposition import Bounds
 from policies.stages import ActionKind
 from policies.terms import FootageClass, HoldReason
 from policies.trusted_time import Told
-from storage.catalogue import (
-    classes,
-    custody_log,
-    dispositions,
-    holds,
-    jobs,
-    recordings,
-    releases,
-)
-from storage.catalogue.audit import audit
-from storage.catalogue.concerns import InvolvedError, NotEntitledError
-from storage.catalogue.dispositions import DispositionError, StillKeptError
-from storage.catalogue.holds import NewHold
-from storage.destruction import CERTIFICATE_DOMAIN, ClockDoubtedError
+from storage.catalogue.audit.audit import audit
+from storage.catalogue.holds import holds, releases
+from storage.catalogue.holds.concerns import InvolvedError, NotEntitledError
+from storage.catalogue.holds.holds import NewHold
+from storage.catalogue.jobs import jobs
+from storage.catalogue.log import custody_log
+from storage.catalogue.recordings import recordings
+from storage.catalogue.retention import classification, dispositions
+from storage.catalogue.retention.dispositions import DispositionError, StillKeptError
 from storage.errors import (
     ArchiveAwayError,
     ConflictError,
@@ -33,7 +28,8 @@ from storage.errors import (
     LockLostError,
     RetentionError,
 )
-from storage.signing import verify_document
+from storage.signed.signing import verify_document
+from storage.upkeep.destruction import CERTIFICATE_DOMAIN, ClockDoubtedError
 from storage.vault.folder_objects import FolderObjects
 from storage.vault.objects import ENVELOPE, PARTS, PAYLOAD
 from storage.vault.tiered_objects import TieredObjects
@@ -346,7 +342,7 @@ def test_what_is_linked_or_classed_after_the_approval_is_kept(archive, what):
         archive.link(action, recording)
     elif what == "class":
         with archive.catalogue.write() as uow:
-            classes.give(
+            classification.give(
                 uow,
                 archive.rulebook,
                 recording,
@@ -520,7 +516,7 @@ def test_a_class_is_given_by_one_and_taken_by_two(archive):
     recording = archive.keep()
     clerk, other = archive.persons["张三"], archive.persons["李四"]
     with archive.catalogue.write() as uow:
-        given = classes.give(
+        given = classification.give(
             uow,
             archive.rulebook,
             recording,
@@ -532,20 +528,22 @@ def test_a_class_is_given_by_one_and_taken_by_two(archive):
     assert archive.row(recording).retain_until.year == 9999
     archive.at += ORDINARY
     with archive.catalogue.write() as uow:
-        asked = classes.propose(
+        asked = classification.propose(
             uow, recording, [FootageClass.INCIDENT], "误标", person_id=clerk, actor=WHO
         )
     with pytest.raises(ConflictError), archive.catalogue.write() as uow:
-        classes.decide(uow, archive.rulebook, asked.id, approve=True, person_id=clerk, actor=WHO)
+        classification.decide(
+            uow, archive.rulebook, asked.id, approve=True, person_id=clerk, actor=WHO
+        )
     with pytest.raises(StillKeptError):
         archive.propose(recording)
     with archive.catalogue.write() as uow:
-        done = classes.decide(
+        done = classification.decide(
             uow, archive.rulebook, asked.id, approve=True, person_id=other, actor=WHO
         )
     assert done.after == archive.row(recording).accessioned_at + ORDINARY
     with archive.catalogue.read() as session:
-        assert classes.given(session, recording) == []
+        assert classification.given(session, recording) == []
         assert list(audit(session, [])) == []
     assert archive.execute(archive.decided(recording)) == {"gone": 1}
     del given
@@ -561,11 +559,13 @@ def test_nobody_proposes_or_approves_the_end_of_his_own_footage(archive):
     with pytest.raises(InvolvedError):
         archive.approve(disposition, by="张三")
     with pytest.raises(InvolvedError), archive.catalogue.write() as uow:
-        classes.propose(uow, recording, [], "误标", person_id=own, actor=WHO)
+        classification.propose(uow, recording, [], "误标", person_id=own, actor=WHO)
     with archive.catalogue.write() as uow:
-        asked = classes.propose(uow, recording, [], "误标", person_id=other, actor=WHO)
+        asked = classification.propose(uow, recording, [], "误标", person_id=other, actor=WHO)
     with pytest.raises(InvolvedError), archive.catalogue.write() as uow:
-        classes.decide(uow, archive.rulebook, asked.id, approve=True, person_id=own, actor=WHO)
+        classification.decide(
+            uow, archive.rulebook, asked.id, approve=True, person_id=own, actor=WHO
+        )
     archive.approve(disposition, by="王五")
 
 
@@ -574,11 +574,11 @@ def test_a_reclassification_goes_not_below_a_link_or_the_objects_lock(archive):
     archive.link(action, recording)
     archive.objects.lock(archive.key_of(recording, PAYLOAD), archive.at + timedelta(days=3650))
     with archive.catalogue.write() as uow:
-        asked = classes.propose(
+        asked = classification.propose(
             uow, recording, [], "规则已修订", person_id=archive.persons["张三"], actor=WHO
         )
     with archive.catalogue.write() as uow:
-        done = classes.decide(
+        done = classification.decide(
             uow,
             archive.rulebook,
             asked.id,

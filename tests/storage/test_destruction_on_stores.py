@@ -17,13 +17,15 @@ from policies.disposition import Bounds
 from policies.stages import ActionKind
 from policies.terms import HoldReason
 from policies.trusted_time import Told
-from storage import holding
-from storage.catalogue import custody_log, holds, recordings
-from storage.catalogue.holds import NewHold
+from storage.catalogue.holds import holds
+from storage.catalogue.holds.holds import NewHold
+from storage.catalogue.log import custody_log
+from storage.catalogue.recordings import recordings
 from storage.errors import RetentionError
+from storage.upkeep import legal_hold_sync
 from storage.vault.folder_objects import FolderObjects, set_immutable
-from storage.vault.minio_objects import MinioObjects
 from storage.vault.objects import ENVELOPE, PARTS, PAYLOAD
+from storage.vault.s3.minio_objects import MinioObjects
 from storage.vault.tiered_objects import TieredObjects
 from tests.keeping import ORDINARY, WHO, Archive
 from tests.servers.database import Database
@@ -137,8 +139,10 @@ def test_the_store_itself_refuses_whoever_goes_past_us(archive, store, kept_by):
         with archive.catalogue.write() as uow:
             new = NewHold(reason=HoldReason.COMPLAINT, authority="county", recording_id=recording)
             holds.place(uow, new, actor=WHO)
-        assert holding.follow(archive.catalogue, archive.objects, [recording]) == [recording]
-        assert holding.follow(archive.catalogue, archive.objects, [recording]) == []
+        assert legal_hold_sync.follow(archive.catalogue, archive.objects, [recording]) == [
+            recording
+        ]
+        assert legal_hold_sync.follow(archive.catalogue, archive.objects, [recording]) == []
     elif kept_by == "link":
         linking.link(archive, action, recording, actor=WHO)
         assert archive.row(recording).retain_until.year == 9999
@@ -162,10 +166,10 @@ def test_the_stores_hold_ends_with_the_last_of_ours(archive):
         with archive.catalogue.write() as uow:
             new = NewHold(reason=reason, authority="county", recording_id=recording)
             placed.append(holds.place(uow, new, actor=WHO).id)
-    holding.follow(archive.catalogue, archive.objects, [recording])
+    legal_hold_sync.follow(archive.catalogue, archive.objects, [recording])
     for number, hold in enumerate(placed):
         archive.release(hold, "孙三", "周四")
-        holding.follow(archive.catalogue, archive.objects, [recording])
+        legal_hold_sync.follow(archive.catalogue, archive.objects, [recording])
         still = number == 0
         for part in PARTS:
             assert archive.objects.facts(archive.key_of(recording, part)).held is still

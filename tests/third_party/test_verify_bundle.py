@@ -14,7 +14,7 @@ from api.office.service import Service
 from api.office.wiring import Office
 from storage.bundle.verify import verify
 from storage.bundle.write import GUIDE
-from storage.signing import SigningKey
+from storage.signed.signing import SigningKey
 from tests.attacks.bundle_lies import ATTACKS
 from tests.attacks.dishonest_centre import LyingBundle
 from tests.office import FIRST, Desk, dock, segment

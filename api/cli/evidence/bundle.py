@@ -12,7 +12,7 @@ from api.office.service import Service
 from api.office.settings.settings import Settings
 from api.office.wiring import Office
 from api.problems import ApiError
-from storage.catalogue import cases
+from storage.catalogue.cases import cases
 
 
 def bundle(

@@ -13,7 +13,7 @@ from api.office.service import Service
 from api.office.settings.settings import Settings
 from api.office.wiring import Office, open_catalogue
 from policies.plain import plain
-from storage.catalogue import custody_log
+from storage.catalogue.log import custody_log
 from storage.custody.origin import SHARED_ORIGIN, propose_origin
 
 app = Commands(no_args_is_help=True)

@@ -24,11 +24,13 @@ from policies.retention import Reason, Retention, explain, later, until_en, unti
 from policies.rules import Rulebook
 from policies.terms import HOLD_EN, HOLD_ZH, HoldReason
 from policies.wording import COUNTY_TIME, day_and_clock
-from storage.catalogue import classes, dispositions, holds, keeping, recordings
+from storage.catalogue.holds import holds
+from storage.catalogue.recordings import recordings
+from storage.catalogue.retention import classification, dispositions, retention
 from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import View
-from storage.destruction import store_of
 from storage.digest import Digest
+from storage.upkeep.destruction import store_of
 
 app = Commands(no_args_is_help=True)
 holds_app = Commands(no_args_is_help=True)
@@ -60,7 +62,7 @@ def explained(
         moment = _moment(office, at)
         with office.catalogue.read() as session:
             row = recordings.present(session, recording)
-            facts = keeping.kept_facts(session, office.rulebook, [row.id], moment)[row.id]
+            facts = retention.kept_facts(session, office.rulebook, [row.id], moment)[row.id]
         store = store_of(office.objects, row.id)
     finally:
         office.close()
@@ -112,7 +114,7 @@ def review(*, json: Json = False) -> None:
     try:
         now = office.clock()
         with office.catalogue.read() as session:
-            for facts in classes.reviewable(session, office.rulebook, now):
+            for facts in classification.reviewable(session, office.rulebook, now):
                 found += 1
                 asked = explain(office.rulebook, facts.judged_from(now), now).asked
                 promised = facts.promised or asked
@@ -202,8 +204,8 @@ def _ended(
 ) -> Iterator[tuple[RecordingRow, Retention]]:
     """Yield what was promised no longer than `at`, in order of promise, with what keeps it."""
     after = None
-    while page := keeping.due(session, at, after=after, township=township):
-        told = keeping.explained(session, rulebook, [row.id for row in page], at)
+    while page := retention.due(session, at, after=after, township=township):
+        told = retention.explained(session, rulebook, [row.id for row in page], at)
         yield from ((row, told[row.id]) for row in page)
         after = (page[-1].retain_until, page[-1].id)
 

@@ -13,7 +13,7 @@ from api.office.settings.settings import Settings
 from api.office.wiring import Office
 from storage.bundle.keys import UNREADABLE, Anchors
 from storage.bundle.verify import verify as verify_bundle
-from storage.fingerprint import read_fingerprint
+from storage.signed.fingerprint import read_fingerprint
 
 
 def verify(

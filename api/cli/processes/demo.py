@@ -44,7 +44,8 @@ from policies.findings import Verdict
 from policies.scene_code import Kind
 from policies.stages import ActionKind, Stage
 from policies.wording import COUNTY_TIME, length_zh, percent
-from storage.catalogue import cases, recordings
+from storage.catalogue.cases import cases
+from storage.catalogue.recordings import recordings
 from storage.custody.origin import propose_origin
 
 FIRST = Recorder("0000012", "000123")

@@ -18,7 +18,7 @@ from policies.rulebook import SHIPPED, RuleError, load
 from policies.wording import national_rules_only
 from storage.custody.origin import SHARED_ORIGIN
 from storage.errors import LiuhenError, NoOfficeError, StationHomeError
-from storage.fingerprint import grouped
+from storage.signed.fingerprint import grouped
 from storage.vault.folder_objects import set_immutable
 from storage.vault.keys import KeyRing
 

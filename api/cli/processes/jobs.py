@@ -13,9 +13,9 @@ from api.office.settings.settings import Settings
 from api.office.wiring import Office
 from api.problems import JOB_STATES, job_error_zh
 from policies.wording import day_and_clock
-from storage.catalogue import jobs
-from storage.catalogue.job_tables import JobRow
-from storage.catalogue.jobs import State
+from storage.catalogue.jobs import jobs
+from storage.catalogue.jobs.jobs import State
+from storage.catalogue.jobs.tables import JobRow
 
 app = Commands(no_args_is_help=True)
 

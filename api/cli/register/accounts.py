@@ -14,7 +14,7 @@ from api.office.settings.settings import Settings
 from api.office.wiring import Office
 from api.problems import ApiError
 from policies.access import Role
-from storage.catalogue import people
+from storage.catalogue.people import people
 
 app = Commands(no_args_is_help=True)
 Username = Annotated[str, typer.Argument(help="用户名。 User name.")]

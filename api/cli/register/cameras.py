@@ -13,7 +13,7 @@ from ingest.cameras.room_camera import Camera, ask_for, let_go
 from ingest.cameras.rtsp import CameraError, describe
 from ingest.station.clear_when import When
 from ingest.station.journal import Journal
-from storage.catalogue.journal import JournalStore
+from storage.catalogue.stations.journal_store import JournalStore
 
 app = Commands(no_args_is_help=True)
 

@@ -14,8 +14,8 @@ from api.office.wiring import Office
 from api.problems import ApiError
 from policies.requirements.officers import why_zh
 from policies.wording import COUNTY_TIME
-from storage.catalogue import people, register
-from storage.catalogue.register_import import Change, carry_out, plan
+from storage.catalogue.people import people, register
+from storage.catalogue.people.register_import import Change, carry_out, plan
 from storage.catalogue.tables import PersonRow
 from storage.catalogue.unit_of_work import View
 

@@ -13,7 +13,7 @@ from api.problems import ApiError
 from policies.plain import plain
 from policies.terms import SOURCE_ZH, SourceKind
 from policies.wording import COUNTY_TIME, day_and_clock
-from storage.catalogue import people, register
+from storage.catalogue.people import people, register
 from storage.catalogue.tables import SourceRow
 from storage.catalogue.unit_of_work import View
 

@@ -10,8 +10,9 @@ from api.office import enrolment as station_door
 from api.office.settings.settings import Settings
 from api.office.wiring import Office
 from policies.wording import COUNTY_TIME
-from storage.catalogue import enrolment, people
-from storage.catalogue.enrolment import Standing
+from storage.catalogue.people import people
+from storage.catalogue.stations import enrolment
+from storage.catalogue.stations.enrolment import Standing
 
 app = Commands(no_args_is_help=True)
 _STANDING = {

@@ -12,7 +12,8 @@ from api.office.wiring import Office
 from api.problems import ApiError
 from policies.plain import plain
 from policies.wording import COUNTY_TIME, percent
-from storage.catalogue import checks, people, register
+from storage.catalogue.oversight import random_checks
+from storage.catalogue.people import people, register
 
 app = Commands(no_args_is_help=True)
 
@@ -36,12 +37,12 @@ def draw(
     office = Office.open(Settings())
     try:
         with office.catalogue.write() as uow:
-            row = checks.draw_recordings(
+            row = random_checks.draw_recordings(
                 uow,
                 seed=seed,
                 purpose=purpose,
                 count=count,
-                inspectors=checks.possible_inspectors(uow.session),
+                inspectors=random_checks.possible_inspectors(uow.session),
                 township=township,
                 actor="system",
             )
@@ -70,7 +71,7 @@ def listed(*, as_json: Json = False) -> None:
     office = Office.open(Settings())
     try:
         with office.catalogue.read() as session:
-            for row in checks.draws(session):
+            for row in random_checks.draws(session):
                 of = f"{len(row.drawn)}/{len(row.population)}"
                 say_done(
                     f"{row.id}  {row.purpose}  {of}",
@@ -94,8 +95,8 @@ def repeat(
     office = Office.open(Settings())
     try:
         with office.catalogue.read() as session:
-            row = checks.the_draw(session, draw_id)
-            same = checks.repeats(row)
+            row = random_checks.the_draw(session, draw_id)
+            same = random_checks.repeats(row)
     finally:
         office.close()
     done = "结果相同 the same" if same else "结果不同 different"
@@ -123,7 +124,7 @@ def enter(
             held = register.certificate(uow.session, number)
             if held is None:
                 raise ApiError("not-found", what="certificate", id=number[:80])
-            checks.record_check(
+            random_checks.record_check(
                 uow,
                 draw_id,
                 recording,

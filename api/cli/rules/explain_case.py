@@ -5,7 +5,7 @@ from api.http.case_file.findings import explanation, lines
 from api.office.settings.settings import Settings
 from api.office.wiring import Office
 from api.problems import ApiError
-from storage.catalogue import cases
+from storage.catalogue.cases import cases
 from storage.catalogue.tables import CaseRow
 from storage.errors import NoOfficeError
 

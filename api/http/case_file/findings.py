@@ -14,7 +14,8 @@ from policies.stages import STAGE_ZH, Stage, next_stages
 from policies.terms import APPROVER_EN, APPROVER_ZH, WAIVER_ZH, Approver, WaiverReason
 from policies.waivers import OBJECTION_ZH
 from policies.wording import national_rules_only
-from storage.catalogue import cases, people
+from storage.catalogue.cases import cases
+from storage.catalogue.people import people
 from storage.catalogue.tables import CaseRow
 from storage.catalogue.unit_of_work import View
 

@@ -28,12 +28,8 @@ from policies.terms import (
     ProceedingKind,
     WaiverReason,
 )
-from storage.catalogue import people, proceedings, way
-from storage.catalogue.facts import case_facts_of, proceeding_facts
-from storage.catalogue.tables import CaseRow
-from storage.catalogue.unit_of_work import View
-from storage.catalogue.waivers import waivers
-from storage.catalogue.way_tables import (
+from storage.catalogue.cases import case_file
+from storage.catalogue.cases.tables import (
     CasePartRow,
     DecisionRow,
     DocumentRow,
@@ -42,17 +38,23 @@ from storage.catalogue.way_tables import (
     ReviewRow,
     WaiverRow,
 )
+from storage.catalogue.cases.waivers import waivers
+from storage.catalogue.holds import proceedings
+from storage.catalogue.people import people
+from storage.catalogue.reading.rule_facts import case_facts_of, proceeding_facts
+from storage.catalogue.tables import CaseRow
+from storage.catalogue.unit_of_work import View
 
 
 def the_way(session: View, row: CaseRow, rulebook: Rulebook, at: datetime) -> WayOut:
     """Return everything about a case's way, with every move judged now."""
-    decided = way.decision(session, row.id)
+    decided = case_file.decision(session, row.id)
     return WayOut(
         features=[Feature(one) for one in row.features or ()],
         major=rulebook.is_major(case_facts_of(session, row.id, at), at),
-        parts=[part(session, one) for one in way.parts(session, row.id)],
-        documents=[document(one) for one in way.documents(session, row.id)],
-        reviews=[review(session, one) for one in way.reviews(session, row.id)],
+        parts=[part(session, one) for one in case_file.parts(session, row.id)],
+        documents=[document(one) for one in case_file.documents(session, row.id)],
+        reviews=[review(session, one) for one in case_file.reviews(session, row.id)],
         decision=decision(session, decided) if decided else None,
         waivers=[waiver(session, one) for one in waivers(session, row.id)],
         moves=findings.moves(session, row, rulebook, at),

@@ -39,9 +39,10 @@ from api.problems import ApiError
 from policies.access import Act, Role
 from policies.scene_code import Kind
 from policies.terms import Approver
-from storage.catalogue import doubts, recordings, way
-from storage.catalogue import waivers as explanations
-from storage.catalogue.way_tables import DocumentRow, MomentRow
+from storage.catalogue.cases import case_file, doubts
+from storage.catalogue.cases import waivers as explanations
+from storage.catalogue.cases.tables import DocumentRow, MomentRow
+from storage.catalogue.recordings import recordings
 from storage.errors import NotFoundError
 
 router = APIRouter(tags=["way"])
@@ -70,7 +71,7 @@ def features(case: Id, new: NewFeatures, service: ServiceHere, visitor: VisitorH
     """Say what makes the case special."""
     row = case_of(service, visitor, case, Act.KEEP_CASE)
     with service.office.catalogue.write() as uow:
-        way.set_features(uow, row.id, new.features, actor=visitor.actor)
+        case_file.set_features(uow, row.id, new.features, actor=visitor.actor)
     return new
 
 
@@ -79,7 +80,7 @@ def take_part(case: Id, new: NewPart, service: ServiceHere, visitor: VisitorHere
     """Enter who handles, reviews or decides the case: three persons."""
     row = case_of(service, visitor, case, Act.KEEP_CASE)
     with service.office.catalogue.write() as uow:
-        taken = way.take_part(uow, row.id, new.part, new.person, actor=visitor.actor)
+        taken = case_file.take_part(uow, row.id, new.part, new.person, actor=visitor.actor)
     with service.office.catalogue.read() as session:
         return way_views.part(session, taken)
 
@@ -96,7 +97,7 @@ def enter_document(
         subject = recordings.subject_of(scan.id)
         service.authorise(visitor, Act.LINK, scan.township, subject)
     with service.office.catalogue.write() as uow:
-        entered = way.enter_document(
+        entered = case_file.enter_document(
             uow,
             row.id,
             new.kind,
@@ -122,7 +123,7 @@ def serve(
         raise NotFoundError(what="document", id=document)
     case_of(service, visitor, row.case_id, Act.KEEP_CASE)
     with service.office.catalogue.write() as uow:
-        served = way.serve_document(
+        served = case_file.serve_document(
             uow, document, at=new.at, manner=new.manner, actor=visitor.actor
         )
     return way_views.document(served)
@@ -133,7 +134,7 @@ def review(case: Id, new: NewReview, service: ServiceHere, visitor: VisitorHere)
     """Enter your legal review of the case."""
     row = case_of(service, visitor, case, Act.REVIEW)
     with service.office.catalogue.write() as uow:
-        entered = way.review(
+        entered = case_file.review(
             uow,
             row.id,
             visitor.person.id,
@@ -152,7 +153,7 @@ def decide(case: Id, new: NewDecision, service: ServiceHere, visitor: VisitorHer
     office = service.office
     service.checkpoint()
     with office.catalogue.write() as uow:
-        verdict = way.decide(
+        verdict = case_file.decide(
             uow,
             row.id,
             visitor.person.id,
@@ -175,7 +176,7 @@ def disclose(
     """Enter when and where the decision was disclosed."""
     row = case_of(service, visitor, case, Act.KEEP_CASE)
     with service.office.catalogue.write() as uow:
-        told = way.disclose(uow, row.id, at=new.at, where=new.where, actor=visitor.actor)
+        told = case_file.disclose(uow, row.id, at=new.at, where=new.where, actor=visitor.actor)
     with service.office.catalogue.read() as session:
         return way_views.decision(session, told)
 
@@ -185,7 +186,9 @@ def mark(action: Id, new: NewMoment, service: ServiceHere, visitor: VisitorHere)
     """Mark a moment on the action's timeline."""
     row = action_of(service, visitor, action, Act.KEEP_CASE)
     with service.office.catalogue.write() as uow:
-        marked = way.mark_moment(uow, row.id, new.kind, new.at, note=new.note, actor=visitor.actor)
+        marked = case_file.mark_moment(
+            uow, row.id, new.kind, new.at, note=new.note, actor=visitor.actor
+        )
     return way_views.moment(marked)
 
 
@@ -202,7 +205,7 @@ def moments(
     row = action_of(service, visitor, action, Act.SEE_CASE)
     after = read_cursor("moments", cursor, datetime, str)
     with service.office.catalogue.read() as session:
-        rows = way.moments(session, row.id, after=after, limit=limit + 1)
+        rows = case_file.moments(session, row.id, after=after, limit=limit + 1)
     return page_of("moments", rows, limit, lambda one: (one.at, one.id), way_views.moment)
 
 
@@ -224,7 +227,7 @@ def unmark(moment: Id, service: ServiceHere, visitor: VisitorHere) -> None:
         raise NotFoundError(what="moment", id=moment)
     action_of(service, visitor, row.action_id, Act.KEEP_CASE)
     with service.office.catalogue.write() as uow:
-        way.unmark_moment(uow, moment, actor=visitor.actor)
+        case_file.unmark_moment(uow, moment, actor=visitor.actor)
 
 
 @router.post("/cases/{case}/waivers", status_code=201)

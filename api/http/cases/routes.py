@@ -35,7 +35,9 @@ from api.office.service import Service
 from api.problems import ApiError
 from ingest.centre import linking
 from policies.access import Act
-from storage.catalogue import cases, people, recordings, register
+from storage.catalogue.cases import cases
+from storage.catalogue.people import people, register
+from storage.catalogue.recordings import recordings
 from storage.catalogue.tables import ActionRow, CaseRow, ExhibitRow
 
 router = APIRouter(tags=["cases"])

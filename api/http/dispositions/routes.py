@@ -13,10 +13,10 @@ from api.office.identity import Visitor
 from api.office.service import Service
 from api.problems import ApiError
 from policies.access import Act
-from storage.catalogue import dispositions
-from storage.catalogue.concerns import InvolvedError
-from storage.catalogue.dispositions import DispositionError, StillKeptError
-from storage.catalogue.keeping_tables import DispositionRow
+from storage.catalogue.holds.concerns import InvolvedError
+from storage.catalogue.retention import dispositions
+from storage.catalogue.retention.dispositions import DispositionError, StillKeptError
+from storage.catalogue.retention.tables import DispositionRow
 
 router = APIRouter(tags=["keeping"])
 

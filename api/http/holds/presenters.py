@@ -13,10 +13,13 @@ from policies import holds as authorities
 from policies import releases as policy
 from policies.releases import RELEASE_ZH, No, ReleaseState
 from policies.terms import HOLD_ZH, PROCEEDING_ZH, HoldReason, ProceedingKind
-from storage.catalogue import cases, holds, people, proceedings, recordings, releases
-from storage.catalogue.releases import Covered
+from storage.catalogue.cases import cases
+from storage.catalogue.cases.tables import HoldRow, ReleaseRow
+from storage.catalogue.holds import holds, proceedings, releases
+from storage.catalogue.holds.releases import Covered
+from storage.catalogue.people import people
+from storage.catalogue.recordings import recordings
 from storage.catalogue.unit_of_work import View
-from storage.catalogue.way_tables import HoldRow, ReleaseRow
 from storage.errors import ConflictError
 
 

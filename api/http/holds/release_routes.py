@@ -18,8 +18,8 @@ from api.office.service import Service
 from api.problems import ApiError
 from policies.access import Act
 from policies.releases import ReleaseState
-from storage.catalogue import concerns, releases
-from storage.catalogue.way_tables import ReleaseRow
+from storage.catalogue.cases.tables import ReleaseRow
+from storage.catalogue.holds import concerns, releases
 
 router = APIRouter(tags=["keeping"])
 

@@ -19,10 +19,13 @@ from api.office.service import Service
 from api.problems import ApiError
 from policies import holds as policy
 from policies.access import Act
-from storage.catalogue import cases, holds, jobs, recordings, releases
-from storage.catalogue.releases import STORE_JOB
+from storage.catalogue.cases import cases
+from storage.catalogue.cases.tables import HoldRow
+from storage.catalogue.holds import holds, releases
+from storage.catalogue.holds.releases import STORE_JOB
+from storage.catalogue.jobs import jobs
+from storage.catalogue.recordings import recordings
 from storage.catalogue.unit_of_work import UnitOfWork
-from storage.catalogue.way_tables import HoldRow
 
 router = APIRouter(tags=["keeping"])
 

@@ -12,8 +12,9 @@ from api.jobs.kind import SYSTEM
 from api.jobs.registry import KINDS
 from api.office.wiring import Office
 from api.problems import JOB_STATES, job_error_zh, job_next_zh
-from storage.catalogue import jobs, people
-from storage.catalogue.job_tables import JobRow, WorkerRow
+from storage.catalogue.jobs import jobs
+from storage.catalogue.jobs.tables import JobRow, WorkerRow
+from storage.catalogue.people import people
 from storage.catalogue.unit_of_work import View
 from storage.errors import NotFoundError
 

@@ -13,8 +13,8 @@ from api.http.paging import PAGE, Cursor, Limit, Page, page_of, read_cursor
 from api.http.security import ServiceHere, VisitorHere
 from api.jobs import request
 from policies.access import Act
-from storage.catalogue import jobs
-from storage.catalogue.jobs import State
+from storage.catalogue.jobs import jobs
+from storage.catalogue.jobs.jobs import State
 
 router = APIRouter(tags=["jobs"])
 KindName = Annotated[str, Query(pattern=r"^[a-z][a-z-]{0,39}$")]

@@ -14,8 +14,9 @@ from api.http.schemas import EntryOut, NewAnswers, RecordingOut
 from api.http.security import ServiceHere, VisitorHere
 from api.problems import ApiError
 from policies.access import Act
-from storage.catalogue import people, recordings
-from storage.catalogue.recordings import Answers, RecordingFilter
+from storage.catalogue.people import people
+from storage.catalogue.recordings import recordings
+from storage.catalogue.recordings.recordings import Answers, RecordingFilter
 from storage.errors import ConflictError
 from storage.recording import MediaKind
 

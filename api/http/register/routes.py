@@ -28,12 +28,13 @@ from api.office.reports.annual_evaluation import evaluation
 from api.office.reports.register_csv import read
 from policies.access import Act
 from policies.wording import COUNTY_TIME
-from storage.catalogue import checks, people, register
-from storage.catalogue.register_import import carry_out, plan
-from storage.catalogue.register_tables import CertificateRow
+from storage.catalogue.cases.tables import DrawRow
+from storage.catalogue.oversight import random_checks
+from storage.catalogue.people import people, register
+from storage.catalogue.people.register_import import carry_out, plan
+from storage.catalogue.people.tables import CertificateRow
 from storage.catalogue.tables import PersonRow, SourceRow
 from storage.catalogue.unit_of_work import View
-from storage.catalogue.way_tables import DrawRow
 
 router = APIRouter(tags=["register"])
 
@@ -162,7 +163,7 @@ def draws(
     service.authorise(visitor, Act.CHECK)
     after = read_cursor("draws", cursor, datetime, str)
     with service.office.catalogue.read() as session:
-        rows = checks.draws(session, after=after, limit=limit + 1)
+        rows = random_checks.draws(session, after=after, limit=limit + 1)
     return page_of("draws", rows, limit, lambda row: (row.at, row.id), _draw)
 
 
@@ -171,12 +172,12 @@ def draw(new: NewDraw, service: ServiceHere, visitor: VisitorHere) -> DrawOut:
     """Draw recordings and inspectors from a published seed, once for each purpose."""
     service.authorise(visitor, Act.DRAW, new.township)
     with service.office.catalogue.write() as uow:
-        row = checks.draw_recordings(
+        row = random_checks.draw_recordings(
             uow,
             seed=new.seed,
             purpose=new.purpose,
             count=new.count,
-            inspectors=checks.possible_inspectors(uow.session),
+            inspectors=random_checks.possible_inspectors(uow.session),
             township=new.township,
             actor=visitor.actor,
         )
@@ -191,7 +192,7 @@ def check(draw: Id, new: NewCheck, service: ServiceHere, visitor: VisitorHere) -
         service.logging_refusal(visitor, Act.CHECK.value, f"draw:{draw}"),
         service.office.catalogue.write() as uow,
     ):
-        checks.record_check(
+        random_checks.record_check(
             uow,
             draw,
             new.recording,
@@ -282,5 +283,5 @@ def _draw(row: DrawRow) -> DrawOut:
         population=list(row.population),
         drawn=list(row.drawn),
         at=row.at,
-        repeats=checks.repeats(row),
+        repeats=random_checks.repeats(row),
     )

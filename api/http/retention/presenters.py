@@ -31,12 +31,16 @@ from policies.access import Act, decide
 from policies.disposition import DISPOSITION_ZH, ITEM_ZH, DispositionState, ItemState
 from policies.retention import KeptFacts, Reason, Retention, explain
 from policies.terms import FOOTAGE_ZH, FootageClass
-from storage.catalogue import classes, dispositions, holds, keeping, people, recordings
-from storage.catalogue.keeping_tables import DispositionRow, ReclassificationRow
+from storage.catalogue.holds import holds
+from storage.catalogue.people import people
+from storage.catalogue.recordings import recordings
+from storage.catalogue.retention import classification, dispositions
+from storage.catalogue.retention import retention as keeping
+from storage.catalogue.retention.tables import DispositionRow, ReclassificationRow
 from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import View
-from storage.destruction import store_of
 from storage.errors import VaultError
+from storage.upkeep.destruction import store_of
 
 
 def due(
@@ -88,12 +92,12 @@ def retention(
                 by=_name(session, one.given_by),
                 at=one.at,
             )
-            for one in classes.given(session, row.id)
+            for one in classification.given(session, row.id)
         ],
         holds=[release_views.hold(look, one) for one in holds.holding(session, row.id)],
         reclassifications=[
             reclassification(session, one, visitor)
-            for one in classes.reclassifications(session, row.id)
+            for one in classification.reclassifications(session, row.id)
         ],
         disposition=dispositions.listing(session, [row.id]).get(row.id),
         destroyed=tombstone(session, row),

@@ -21,7 +21,9 @@ from api.http.schemas import Id
 from api.http.security import ServiceHere, VisitorHere
 from api.problems import ApiError
 from policies.access import Act
-from storage.catalogue import classes, jobs, recordings
+from storage.catalogue.jobs import jobs
+from storage.catalogue.recordings import recordings
+from storage.catalogue.retention import classification
 
 router = APIRouter(tags=["keeping"])
 
@@ -71,11 +73,11 @@ def classify(
 ) -> RetentionOut:
     """Put a recording into a class; it is kept longer at once, and the objects' locks follow."""
     row = service.recording(visitor, recording, Act.CLASSIFY)
-    if new.kind not in classes.BY_HAND:
+    if new.kind not in classification.BY_HAND:
         raise ApiError("invalid", problem="这一类别由案件和文书关联得出,不能手工归入")
     office = service.office
     with office.catalogue.write() as uow:
-        classes.give(
+        classification.give(
             uow,
             office.rulebook,
             row.id,
@@ -99,7 +101,7 @@ def propose(
         service.logging_refusal(visitor, "reclassification.propose", subject),
         service.office.catalogue.write() as uow,
     ):
-        found = classes.propose(
+        found = classification.propose(
             uow,
             row.id,
             new.taking,
@@ -118,7 +120,7 @@ def waiting(
     """Return the reclassifications of your township that wait for a decision, newest first."""
     service.authorise(visitor, Act.SEE_KEEPING)
     with service.office.catalogue.read() as session:
-        rows = classes.reclassifications(
+        rows = classification.reclassifications(
             session,
             waiting=True,
             township=visitor.person.township,
@@ -141,7 +143,7 @@ def decide(
     """Approve or refuse a reclassification that another person proposed."""
     office = service.office
     with office.catalogue.read() as session:
-        found = classes.reclassification(session, reclassification)
+        found = classification.reclassification(session, reclassification)
     row = service.recording(visitor, UUID(found.recording_id), Act.RECLASSIFY)
     subject = recordings.subject_of(row.id)
     if visitor.person.id == found.proposed_by:
@@ -151,7 +153,7 @@ def decide(
         service.logging_refusal(visitor, Act.RECLASSIFY.value, subject),
         office.catalogue.write() as uow,
     ):
-        decided = classes.decide(
+        decided = classification.decide(
             uow,
             office.rulebook,
             found.id,

@@ -18,8 +18,9 @@ from api.office.identity import Visitor
 from api.office.service import Service
 from api.problems import ApiError
 from policies.access import Act
-from storage.catalogue import enrolment, people
-from storage.catalogue.enrolment import CODE_LASTS
+from storage.catalogue.people import people
+from storage.catalogue.stations import enrolment
+from storage.catalogue.stations.enrolment import CODE_LASTS
 from storage.errors import NotFoundError
 
 router = APIRouter(tags=["stations"])

@@ -15,9 +15,10 @@ from pydantic import BaseModel
 
 from api.office.wiring import Office
 from api.problems import BAYS, STANDINGS, alarm_known, alarm_zh, bay_zh, reason_known, reason_zh
-from storage.catalogue import enrolment, people
-from storage.catalogue.enrolment import Standing
-from storage.catalogue.station_tables import EnrolmentRow, StationStatusRow
+from storage.catalogue.people import people
+from storage.catalogue.stations import enrolment
+from storage.catalogue.stations.enrolment import Standing
+from storage.catalogue.stations.tables import EnrolmentRow, StationStatusRow
 from storage.catalogue.tables import StationRow
 from storage.catalogue.unit_of_work import View
 

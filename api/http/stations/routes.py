@@ -14,11 +14,11 @@ from api.http.security import ServiceHere
 from api.office import enrolment as station_door
 from api.office.enrolment import CounterHere
 from api.problems import ApiError
-from storage import canonical
-from storage.catalogue import enrolment
-from storage.custody.event import Outcome
+from storage.catalogue.stations import enrolment
+from storage.custody.entries.event import Outcome
 from storage.digest import Algorithm, Digest
 from storage.errors import EnrolmentError
+from storage.signed import canonical
 
 router = APIRouter(tags=["stations"])
 _STATUS_BYTES = 100_000

@@ -27,7 +27,7 @@ from ingest.centre.uploads import Offset
 from ingest.sources.names import display
 from ingest.station.journal import RECEIPTED, State
 from policies.access import Act
-from storage.catalogue.station_tables import HandedInRow
+from storage.catalogue.stations.tables import HandedInRow
 from storage.recording import RecordingId
 
 router = APIRouter(tags=["submissions"])

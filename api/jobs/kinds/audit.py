@@ -11,11 +11,11 @@ from datetime import timedelta
 from api.jobs.kind import Facts, Kind, Queue, Step
 from api.office.evidence.integrity_check import catalogue_check
 from api.office.wiring import Office
-from storage.catalogue.custody_log import LogReader
-from storage.catalogue.jobs import Job
+from storage.catalogue.jobs.jobs import Job
+from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.unit_of_work import UnitOfWork, View
-from storage.custody.event import Outcome, PremisType
-from storage.custody.subjects import INTEGRITY
+from storage.custody.entries.event import Outcome, PremisType
+from storage.custody.entries.subjects import INTEGRITY
 
 ACT = "custody.audit"
 OFFICE_SIZE = 100_000  # entries that are audited whole in one day

@@ -14,8 +14,8 @@ from api.office.reports.duty_list import count_overdue, due, judge_all
 from api.office.reports.forecast import look
 from api.office.wiring import Office
 from policies.plain import plain
-from storage.catalogue import jobs
-from storage.catalogue.jobs import Job, State
+from storage.catalogue.jobs import jobs
+from storage.catalogue.jobs.jobs import Job, State
 
 _SHOWN = ("subject", "township", "person", "what_zh", "what_en", "rule", "due_at", "state")
 _LONGEST = 5_000

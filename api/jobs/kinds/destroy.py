@@ -1,13 +1,14 @@
 """`destroy`: execute one approved disposition, when its cooling-off time is over.
 
 Asked for by the last approval. Every step is resumable and asks again whether it may be done
-(`storage/destruction.py`); a job that fails destroys no more and is there for a person to see.
+(`storage/upkeep/destruction.py`); a job that fails destroys no more and is there for a person to
+see.
 """
 
 from api.jobs.kind import Facts, Kind, Queue, Step, as_found
 from api.office.wiring import Office
-from storage.catalogue.dispositions import JOB
-from storage.catalogue.jobs import Job
+from storage.catalogue.jobs.jobs import Job
+from storage.catalogue.retention.dispositions import JOB
 
 _SUBJECT = "disposition:"
 

@@ -5,9 +5,9 @@ The catalogue's hold counts from its commit on; this makes the store refuse by i
 
 from api.jobs.kind import Facts, Kind, Queue, Step, as_found
 from api.office.wiring import Office
-from storage import holding
-from storage.catalogue import holds
-from storage.catalogue.jobs import Job
+from storage.catalogue.holds import holds
+from storage.catalogue.jobs.jobs import Job
+from storage.upkeep import legal_hold_sync
 
 _SUBJECT = "hold:"
 
@@ -16,7 +16,7 @@ def work(office: Office, job: Job, _step: Step) -> Facts:
     """Do all of it; it may be done again. Raises: NotFoundError, VaultError."""
     with office.catalogue.read() as session:
         ids = holds.reached(session, holds.hold(session, job.subject.removeprefix(_SUBJECT)))
-    changed = holding.follow(office.catalogue, office.objects, ids)
+    changed = legal_hold_sync.follow(office.catalogue, office.objects, ids)
     return {"reached": len(ids), "changed": len(changed)}
 
 

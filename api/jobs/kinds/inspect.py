@@ -9,10 +9,10 @@ from api.office.wiring import Office
 from ingest.media.inspect import inspect
 from ingest.media.probe import probe
 from ingest.media.sandbox import Effort
-from storage.catalogue.job_tables import LaterLookRow
-from storage.catalogue.jobs import Job
+from storage.catalogue.jobs.jobs import Job
+from storage.catalogue.jobs.tables import LaterLookRow
 from storage.catalogue.unit_of_work import UnitOfWork
-from storage.custody.event import PremisType
+from storage.custody.entries.event import PremisType
 from storage.recording import MediaKind
 
 

@@ -13,14 +13,17 @@ from uuid import UUID
 
 from api.jobs.kind import SYSTEM, Facts, Kind, Queue, Step, recording_of
 from api.office.wiring import Office
-from storage import holding
-from storage.catalogue import jobs, keeping, proceedings, recordings
-from storage.catalogue.jobs import Job
+from storage.catalogue.holds import proceedings
+from storage.catalogue.jobs import jobs
+from storage.catalogue.jobs.jobs import Job
+from storage.catalogue.recordings import recordings
+from storage.catalogue.retention import retention
 from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork
-from storage.custody.event import PremisType
+from storage.custody.entries.event import PremisType
 from storage.errors import ArchiveAwayError, LockLostError, ObjectMissingError
 from storage.recording import RecordingId
+from storage.upkeep import legal_hold_sync
 from storage.vault.objects import PARTS, key_of, lockable
 
 _PAGE = 200
@@ -48,7 +51,7 @@ def work(office: Office, job: Job, step: Step) -> Facts:
         for part in one["parts"]:
             until = datetime.fromisoformat(one["until"])
             office.objects.lock(key_of(_id(row), part), lockable(max(until, row.retain_until)))
-    changed = holding.follow(office.catalogue, office.objects, held)
+    changed = legal_hold_sync.follow(office.catalogue, office.objects, held)
     return {"extended": weak, "missing": missing, "held": changed}
 
 
@@ -91,7 +94,7 @@ def _look(office: Office, job: Job, cursor: str) -> Facts:
         else:
             rows = [recordings.present(session, recording_of(job))]
         now, ids = office.clock(), [row.id for row in rows]
-        why = keeping.explained(session, office.rulebook, ids, now)
+        why = retention.explained(session, office.rulebook, ids, now)
     weak, missing, away = [], [], []
     for row in rows:
         until = max(why[row.id].until, row.retain_until)

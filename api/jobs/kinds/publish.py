@@ -5,9 +5,9 @@ from datetime import timedelta
 from api.jobs.kind import Facts, Kind, Step, as_found
 from api.office.printed.key_letter import keep_letter
 from api.office.wiring import Office
-from storage.catalogue import sessions
-from storage.catalogue.jobs import Job
-from storage.catalogue.publish import publish
+from storage.catalogue.jobs.jobs import Job
+from storage.catalogue.people import sessions
+from storage.catalogue.proofs.publish import publish
 from storage.custody.checkpoint import untrusted_checkpoint
 
 

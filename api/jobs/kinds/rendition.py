@@ -16,11 +16,12 @@ from api.office.service import Service
 from api.office.wiring import Office
 from ingest.media.sandbox import MediaToolError
 from policies.access import Act
-from storage.catalogue import jobs, recordings
-from storage.catalogue.job_tables import RenditionRow
-from storage.catalogue.jobs import Job
+from storage.catalogue.jobs import jobs
+from storage.catalogue.jobs.jobs import Job
+from storage.catalogue.jobs.tables import RenditionRow
+from storage.catalogue.recordings import recordings
 from storage.catalogue.unit_of_work import UnitOfWork
-from storage.custody.event import Outcome, PremisType
+from storage.custody.entries.event import Outcome, PremisType
 from storage.errors import FixityError, LiuhenError, ObjectMissingError
 from storage.recording import RecordingId, new_recording_id
 from storage.vault.objects import RENDITION, key_of, size_of

@@ -9,10 +9,11 @@ from datetime import timedelta
 from api.jobs.kind import Facts, Kind, Queue, Step
 from api.jobs.kinds.verify import fixity
 from api.office.wiring import Office
-from storage.catalogue import jobs, recordings
-from storage.catalogue.jobs import Job
+from storage.catalogue.jobs import jobs
+from storage.catalogue.jobs.jobs import Job
+from storage.catalogue.recordings import recordings
 from storage.catalogue.unit_of_work import UnitOfWork
-from storage.custody.event import Outcome, PremisType
+from storage.custody.entries.event import Outcome, PremisType
 from storage.errors import LiuhenError
 
 _LONGEST = 1000  # strangers told of in one result and entry

@@ -15,13 +15,15 @@ from uuid import UUID
 from api.jobs.kind import Facts, Kind, Queue, Step, as_found
 from api.office.wiring import Office
 from ingest.station.journal import State
-from storage import attempts
-from storage.catalogue import custody_log, jobs, recordings, uploads
-from storage.catalogue.jobs import Job
-from storage.catalogue.station_tables import UploadRow
+from storage.catalogue.jobs import jobs
+from storage.catalogue.jobs.jobs import Job
+from storage.catalogue.log import custody_log
+from storage.catalogue.recordings import recordings, uploads
+from storage.catalogue.stations.tables import UploadRow
 from storage.catalogue.unit_of_work import View
 from storage.errors import LockLostError, ObjectMissingError
 from storage.recording import RecordingId
+from storage.upkeep import attempts
 from storage.vault.objects import RENDITION
 
 _IDLE_UPLOAD = timedelta(days=14)

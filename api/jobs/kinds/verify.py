@@ -11,12 +11,13 @@ from typing import Any
 from api.jobs.kind import Facts, Kind, Queue, Step, recording_of
 from api.office.evidence.integrity_check import kept
 from api.office.wiring import Office
-from storage.catalogue import jobs, recordings
-from storage.catalogue.jobs import Job
+from storage.catalogue.jobs import jobs
+from storage.catalogue.jobs.jobs import Job
+from storage.catalogue.recordings import recordings
 from storage.catalogue.unit_of_work import UnitOfWork
-from storage.custody.event import Outcome, PremisType, timestamp
+from storage.custody.entries.event import Outcome, PremisType, timestamp
 from storage.errors import LiuhenError
-from storage.fixity import Fixity, Problem
+from storage.upkeep.fixity import Fixity, Problem
 
 
 class UnreadableError(LiuhenError):

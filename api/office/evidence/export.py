@@ -15,24 +15,28 @@ from api.office.service import Service
 from api.office.wiring import Office, software
 from policies.access import Act
 from policies.rules import Rulebook
-from storage import canonical
 from storage.bundle.contents import BundledAction, BundledEntry, BundledRecording, Contents
 from storage.bundle.write import write
-from storage.catalogue import cases, chained, custody_log, people, proven_rows, recordings
-from storage.catalogue.judgements import judgement_of
-from storage.catalogue.publish import publish
-from storage.catalogue.rulebooks import judged_by, rulebook_files
+from storage.catalogue.cases import cases
+from storage.catalogue.cases.judgements import judgement_of
+from storage.catalogue.log import custody_log
+from storage.catalogue.people import people
+from storage.catalogue.proofs import case_chains, proven_rows
+from storage.catalogue.proofs.publish import publish
+from storage.catalogue.proofs.rulebooks import judged_by, rulebook_files
+from storage.catalogue.recordings import recordings
 from storage.catalogue.tables import ActionRow, CaseRow, RecordingRow
 from storage.catalogue.unit_of_work import Attempt, UnitOfWork, View
 from storage.custody.checkpoint import untrusted_checkpoint
-from storage.custody.event import PremisType, parse_leaf
+from storage.custody.entries.event import PremisType, parse_leaf
+from storage.custody.entries.subjects import ALWAYS_CARRIED, key_subject, opens
+from storage.custody.merkle.partial_tree import Place, nodes_beside
+from storage.custody.merkle.proof import Proof
 from storage.custody.origin import SUBJECT as ORIGIN_SUBJECT
-from storage.custody.partial_tree import Place, nodes_beside
-from storage.custody.proof import Proof
-from storage.custody.subjects import ALWAYS_CARRIED, key_subject, opens
 from storage.errors import ConflictError
 from storage.recording import RecordingId
-from storage.signing import VerifyKey, signer_of
+from storage.signed import canonical
+from storage.signed.signing import VerifyKey, signer_of
 from storage.vault.keys import SealKey
 from storage.vault.objects import PAYLOAD, ObjectStore, key_of
 
@@ -71,7 +75,7 @@ def export(
         now = {row.id for row in _linked(session, case_id)}
         if now != {row.id for row in rows}:
             raise ConflictError(problem="links changed meanwhile", recordings=sorted(now))
-        subjects = chained.belonging_to(session, case_id) | {ORIGIN_SUBJECT, *ALWAYS_CARRIED}
+        subjects = case_chains.belonging_to(session, case_id) | {ORIGIN_SUBJECT, *ALWAYS_CARRIED}
         subjects |= {key_subject(key.kid) for key in _office_keys(office)}
         told = _case(cases.case(session, case_id))
         actions = [
@@ -119,7 +123,7 @@ def _log_export(
     uow: UnitOfWork, attempt: Attempt, subjects: Collection[str], **details: Any
 ) -> int:
     """Log the export with the head of every chain that goes along; return its entry's number."""
-    *earlier, last = chained.in_entries(subjects)
+    *earlier, last = case_chains.in_entries(subjects)
     kind, actor, subject = attempt.kind, attempt.actor, attempt.subject
     for some in earlier:
         uow.record("bundle.heads", kind, actor=actor, subject=subject, heads=some)

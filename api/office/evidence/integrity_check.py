@@ -6,14 +6,16 @@ from itertools import chain
 from typing import Any
 
 from api.office.wiring import Office
-from storage.catalogue import dispositions, jobs, recordings
-from storage.catalogue.audit import audit
-from storage.catalogue.discrepancy import Discrepancy, What
-from storage.catalogue.office_keys import unenrolled
+from storage.catalogue.audit.audit import audit
+from storage.catalogue.jobs import jobs
+from storage.catalogue.log.discrepancy import Discrepancy, What
+from storage.catalogue.proofs.office_keys import unenrolled
+from storage.catalogue.recordings import recordings
+from storage.catalogue.retention import dispositions
 from storage.catalogue.tables import RecordingRow
-from storage.destruction import keys_of
 from storage.errors import LiuhenError
-from storage.fixity import Fault, Fixity, Kept, Problem
+from storage.upkeep.destruction import keys_of
+from storage.upkeep.fixity import Fault, Fixity, Kept, Problem
 from storage.vault.keys import KeyRing
 
 WORDS: dict[str, tuple[str, str]] = {

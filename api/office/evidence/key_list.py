@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from api.office.wiring import Office
-from storage.catalogue import office_keys
+from storage.catalogue.proofs import office_keys
 from storage.custody.checkpoint import log_keys
-from storage.fingerprint import KID_DIGITS, grouped
+from storage.signed.fingerprint import KID_DIGITS, grouped
 from storage.vault.keys import KeyRing
 
 USES = {

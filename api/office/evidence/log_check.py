@@ -14,9 +14,7 @@ from typing import Any
 
 from api.office.wiring import Office
 from storage.bundle.outside_heads import FoundHead, find_heads
-from storage.catalogue.custody_log import LogReader
-from storage.catalogue.publish import CHECKPOINT, newest_signed_head, read_tile
-from storage.catalogue.replay import (
+from storage.catalogue.audit.replay import (
     Signed,
     kept_leaves,
     log_size,
@@ -24,13 +22,15 @@ from storage.catalogue.replay import (
     replay_static,
     static_entries,
 )
+from storage.catalogue.log.custody_log import LogReader
+from storage.catalogue.proofs.publish import CHECKPOINT, newest_signed_head, read_tile
 from storage.custody.checkpoint import Checkpoint, log_keys, open_checkpoint
+from storage.custody.merkle.tiles import node_in_tiles
 from storage.custody.note import NoteKey
 from storage.custody.outside_head import HeldLog, contradictions
 from storage.custody.replay import LogFault
-from storage.custody.tiles import node_in_tiles
 from storage.errors import LiuhenError
-from storage.signing import VerifyKey
+from storage.signed.signing import VerifyKey
 
 CONSISTENT, CONTRADICTED, UNKNOWN = 0, 1, 3  # exit statuses
 _KEY = "log.verify"

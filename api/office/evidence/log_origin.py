@@ -1,6 +1,6 @@
 """Give an office's custody log an origin of its own; what was signed before verifies as before.
 
-The log goes on in the same tree with the same key: `storage/catalogue/log_origin.py` has the
+The log goes on in the same tree with the same key: `storage/catalogue/proofs/log_origin.py` has the
 order of the steps. Cut short anywhere, the same call goes on; meanwhile nobody signs a head.
 """
 
@@ -10,10 +10,10 @@ from collections.abc import Callable
 from api.office.settings.settings import Settings
 from api.office.wiring import Office, hold_station
 from api.problems import ApiError
-from storage.catalogue.log_origin import change_origin
-from storage.catalogue.publish import publish
+from storage.catalogue.proofs.log_origin import change_origin
+from storage.catalogue.proofs.publish import publish
 from storage.custody.origin import is_new_origin
-from storage.signing import FormerOrigin
+from storage.signed.signing import FormerOrigin
 from storage.vault.keys import keep_log_key
 
 

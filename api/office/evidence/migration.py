@@ -25,13 +25,13 @@ from api.office.wiring import (
     open_catalogue,
     with_record,
 )
-from storage import canonical
-from storage.catalogue import custody_log
-from storage.catalogue.publish import publish
+from storage.catalogue.log import custody_log
+from storage.catalogue.proofs.publish import publish
 from storage.catalogue.transfer import copy_rows, counted
-from storage.custody.event import PremisType
+from storage.custody.entries.event import PremisType
 from storage.durable import place, sync_folder
 from storage.errors import ConflictError, FixityError
+from storage.signed import canonical
 from storage.vault.objects import ObjectStore, lockable
 
 _READ = 4 << 20

@@ -12,12 +12,14 @@ from datetime import datetime
 from uuid import UUID
 
 from api.office.wiring import Office
-from storage.catalogue import jobs, keeping, recordings
-from storage.catalogue.job_tables import RenditionRow
+from storage.catalogue.jobs import jobs
+from storage.catalogue.jobs.tables import RenditionRow
+from storage.catalogue.recordings import recordings
+from storage.catalogue.retention import retention
 from storage.catalogue.tables import RecordingRow
-from storage.destruction import keys_of
 from storage.errors import ArchiveAwayError, DestroyedError, ObjectMissingError
 from storage.recording import RecordingId
+from storage.upkeep.destruction import keys_of
 from storage.vault.objects import PAYLOAD, RENDITION, key_of, strange_versions
 from storage.vault.tiered_objects import TieredObjects
 
@@ -46,7 +48,7 @@ def archive(
     store = _tiered(office)
     name = store.archive_store.identity()
     with office.catalogue.read() as session:
-        rows = keeping.archivable(session, before, limit)
+        rows = retention.archivable(session, before, limit)
     for row in rows:
         key = _key(row.id, PAYLOAD)
         digest = store.archive(key)

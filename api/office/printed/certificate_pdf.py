@@ -12,9 +12,9 @@ from typing import Any
 
 from api.office.printed.paper import SMALL, TIGHT, Paper
 from policies.wording import day_and_clock
-from storage.destruction import CERTIFICATE_DOMAIN
 from storage.digest import Digest
-from storage.signing import VerifyKey, signer_of, verify_document
+from storage.signed.signing import VerifyKey, signer_of, verify_document
+from storage.upkeep.destruction import CERTIFICATE_DOMAIN
 
 _SEVERAL = "多个乡镇"
 _COLUMNS = (

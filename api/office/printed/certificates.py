@@ -3,7 +3,7 @@
 from api.office.printed.certificate_pdf import render
 from api.office.wiring import Office
 from api.problems import ApiError
-from storage.catalogue import dispositions
+from storage.catalogue.retention import dispositions
 
 
 def signed(office: Office, disposition_id: str) -> bytes:

@@ -12,9 +12,9 @@ from api.office.evidence.key_list import ShownKey, log_vkey, shown_keys
 from api.office.printed.paper import SMALL, TIGHT, FontMissingError, Paper
 from api.office.wiring import Office
 from policies.wording import day_and_clock
-from storage import canonical
 from storage.digest import Digest
 from storage.durable import place
+from storage.signed import canonical
 
 FILE = "公钥公告.pdf"
 _INDENT = 8.0

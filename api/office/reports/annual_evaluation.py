@@ -18,16 +18,13 @@ from policies.rulebook import explain
 from policies.rules import Rulebook
 from policies.stages import ActionKind
 from policies.wording import COUNTY_TIME
-from storage.catalogue import (
-    case_facts,
-    checks,
-    people,
-    proceedings,
-    recordings,
-    register,
-    waivers,
-)
-from storage.catalogue.facts import case_facts_of, proceeding_facts
+from storage.catalogue.cases import waivers
+from storage.catalogue.holds import proceedings
+from storage.catalogue.oversight import random_checks
+from storage.catalogue.people import people, register
+from storage.catalogue.reading import case_queries
+from storage.catalogue.reading.rule_facts import case_facts_of, proceeding_facts
+from storage.catalogue.recordings import recordings
 from storage.catalogue.unit_of_work import View
 
 
@@ -55,7 +52,7 @@ class _Counted:
     def year_of(self) -> TownshipYear:
         """Count, and return what was counted."""
         session, at, year = self._session, self._at, self._span
-        for row in case_facts.cases_of(session, self._township, *year):
+        for row in case_queries.cases_of(session, self._township, *year):
             facts = case_facts_of(session, row.id, at)
             self._findings += self._rulebook.evaluate(facts).findings
             for action in facts.actions:
@@ -66,7 +63,7 @@ class _Counted:
         staff = register.township_facts(session, self._township, at)
         self._findings += self._rulebook.evaluate(staff).findings
         filmed, linked = recordings.count_linked(session, self._township, *year)
-        checked, good = checks.count_checks(session, self._township, *year)
+        checked, good = random_checks.count_checks(session, self._township, *year)
         explained, approved = waivers.count_waivers(session, self._township, *year)
         certified = [one for one in staff.officers if self._certified(one.id)]
         return TownshipYear(

@@ -1,8 +1,8 @@
 """What is due: every duty with a clock, of cases, actions, proceedings and townships, as one list.
 
 Which rules are in force is the rulebook's to say, how a duty stands `policies/duties.py`'s. What
-was judged is stored (`storage/catalogue/duties.py`); whatever is stale there is judged for the
-answer, which waits for nobody, and stored when the answer is out.
+was judged is stored (`storage/catalogue/oversight/duties.py`); whatever is stale there is judged
+for the answer, which waits for nobody, and stored when the answer is out.
 """
 
 import logging
@@ -12,10 +12,11 @@ from datetime import datetime
 
 from api.office.wiring import Office
 from policies.duties import Duty, DutyState, Place, place
-from storage.catalogue import duties, integrity
-from storage.catalogue.duties import BATCH, Judged
+from storage.catalogue.log import refused_time
+from storage.catalogue.oversight import duties
+from storage.catalogue.oversight.duties import BATCH, Judged
 from storage.catalogue.unit_of_work import View
-from storage.custody.subjects import CLOCK
+from storage.custody.entries.subjects import CLOCK
 from storage.errors import (
     CatalogueBusyError,
     CatalogueUnavailableError,
@@ -81,9 +82,9 @@ def page(
 
 def _alarms(office: Office, session: View, at: datetime) -> Iterator[Duty]:
     """Yield what is due at once: to find out who changed what the office keeps, or its clock."""
-    if (doubt := integrity.doubt(session)) is not None:
-        yield _alarm(office, doubt.subject, integrity.code(doubt), doubt.at, _DOUBT)
-    if integrity.log_ahead(session, office.clock()) is not None:
+    if (doubt := refused_time.doubt(session)) is not None:
+        yield _alarm(office, doubt.subject, refused_time.code(doubt), doubt.at, _DOUBT)
+    if refused_time.log_ahead(session, office.clock()) is not None:
         yield _alarm(office, CLOCK, LogClockError.code, at, _CLOCK)
 
 

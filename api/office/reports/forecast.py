@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from api.office.wiring import Office
 from policies.capacity import Forecast, Stock, forecast
 from policies.retention import retain_until
-from storage.catalogue import outlook
+from storage.catalogue.oversight import forecast as outlook
 from storage.catalogue.tables import RecordingRow
 
 SOON = timedelta(days=30)

@@ -2,7 +2,7 @@
 
 Headings in Chinese or English; UTF-8 with or without a mark, or GB 18030. Every mistake is told
 with its line and column, all at once; what is read says nothing yet about what it changes
-(`storage/catalogue/register_import.py`).
+(`storage/catalogue/people/register_import.py`).
 """
 
 import csv
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from api.problems import ApiError
-from storage.catalogue.register_import import Listed
+from storage.catalogue.people.register_import import Listed
 
 MAX_BYTES = 1 << 20
 MAX_LINES = 5000

@@ -7,7 +7,8 @@ marked while it goes on; decision and list handed over at its end.
 from datetime import datetime, timedelta
 
 from policies.terms import DocumentKind, Manner, MomentKind
-from storage.catalogue import case_facts, way
+from storage.catalogue.cases import case_file
+from storage.catalogue.reading import case_queries
 from storage.catalogue.unit_of_work import UnitOfWork
 
 MOMENTS = (
@@ -32,15 +33,15 @@ def mark_moments(
     for number, kind in enumerate(MOMENTS):
         if kind not in leave_out:
             at = start + length * (0.25 + 0.5 * number / len(MOMENTS))
-            way.mark_moment(uow, action_id, kind, at, actor=actor)
+            case_file.mark_moment(uow, action_id, kind, at, actor=actor)
 
 
 def file_documents(uow: UnitOfWork, action_id: str, *, actor: str) -> None:
     """File the approval of the day before, and what was handed over at the end."""
-    action = case_facts.action(uow.session, action_id)
+    action = case_queries.action(uow.session, action_id)
     start, length = _interval(uow, action_id)
     approved = start - timedelta(days=1)
-    way.enter_document(
+    case_file.enter_document(
         uow,
         action.case_id,
         DocumentKind.SEIZURE_APPROVAL,
@@ -50,7 +51,7 @@ def file_documents(uow: UnitOfWork, action_id: str, *, actor: str) -> None:
         actor=actor,
     )
     for kind in HANDED:
-        way.enter_document(
+        case_file.enter_document(
             uow,
             action.case_id,
             kind,
@@ -64,5 +65,5 @@ def file_documents(uow: UnitOfWork, action_id: str, *, actor: str) -> None:
 
 
 def _interval(uow: UnitOfWork, action_id: str) -> tuple[datetime, timedelta]:
-    action = case_facts.action(uow.session, action_id)
+    action = case_queries.action(uow.session, action_id)
     return action.start_at, (action.end_at or action.start_at) - action.start_at

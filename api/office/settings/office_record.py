@@ -9,9 +9,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from storage import canonical
 from storage.durable import place
 from storage.errors import KeyRingError
+from storage.signed import canonical
 
 RECORD = "office.json"
 ASKED = ("county", "township", "log_origin")

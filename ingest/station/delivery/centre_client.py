@@ -36,7 +36,7 @@ from ingest.station.delivery.centre_clock import CentreClock
 from storage.digest import Digest
 from storage.errors import LiuhenError
 from storage.recording import RecordingId
-from storage.signing import SigningKey
+from storage.signed.signing import SigningKey
 
 TUS = "1.0.0"
 BYTES = "application/offset+octet-stream"

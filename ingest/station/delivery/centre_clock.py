@@ -11,8 +11,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from storage import canonical
 from storage.durable import place
+from storage.signed import canonical
 
 _KEPT_FROM = timedelta(seconds=1)  # a smaller change is not worth a write
 

@@ -21,13 +21,13 @@ from ingest.station.delivery.centre_client import (
 )
 from ingest.station.delivery.spool import Spool
 from ingest.station.journal import Journal
-from storage import canonical
 from storage.custody.checkpoint import untrusted_checkpoint
+from storage.custody.merkle.proof import Proof
 from storage.custody.outside_head import LogContinuation
-from storage.custody.proof import Proof
 from storage.digest import Algorithm, Digest
 from storage.errors import LiuhenError, SignatureError, SubmissionError
 from storage.recording import RecordingId
+from storage.signed import canonical
 from storage.vault.objects import LARGEST, Block, Stored
 
 _ACCESSION_S = 900.0  # the centre reads the whole payload back before it answers

@@ -17,13 +17,13 @@ from typing import Any
 
 from ingest.centre_protocol import Centre
 from ingest.station.journal import Journal
-from storage import canonical
-from storage.catalogue.journal import LogAlarmRow, LogHeadRow
+from storage.catalogue.stations.journal_store import LogAlarmRow, LogHeadRow
 from storage.custody.checkpoint import Checkpoint, log_keys, open_checkpoint, untrusted_checkpoint
+from storage.custody.merkle.proof import Proof
 from storage.custody.outside_head import Contradiction, find_contradiction
-from storage.custody.proof import Proof
 from storage.errors import CustodyError, LiuhenError, LogContradictedError, SignatureError
-from storage.signing import VerifyKey
+from storage.signed import canonical
+from storage.signed.signing import VerifyKey
 
 LOG = logging.getLogger("liuhen.station")
 ALARM, FOLLOW = "station.log-alarm", "station.log-follow"

@@ -2,8 +2,8 @@
 
 from alembic import context
 
-from storage.catalogue.audited import AUDITED
-from storage.catalogue.columns import Base
+from storage.catalogue.audited_tables import AUDITED
+from storage.catalogue.engine.columns import Base
 
 context.configure(
     connection=context.config.attributes["connection"],

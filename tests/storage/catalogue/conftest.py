@@ -6,13 +6,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from storage.catalogue import people, register
-from storage.catalogue.recordings import NewRecording
+from storage.catalogue.people import people, register
+from storage.catalogue.recordings.recordings import NewRecording
 from storage.catalogue.unit_of_work import Catalogue
 from storage.custody.signer import LogSigner
 from storage.digest import Digest
 from storage.recording import MediaKind, new_recording_id
-from storage.signing import SigningKey
+from storage.signed.signing import SigningKey
 from tests.servers.database import Database
 
 ADMIN = "system"

@@ -9,12 +9,14 @@ import psycopg
 import pytest
 
 from policies.stages import ActionKind
-from storage.catalogue import cases, people, recordings
-from storage.catalogue.audit import audit
-from storage.catalogue.discrepancy import What
-from storage.catalogue.publish import publish
-from storage.custody import tree
+from storage.catalogue.audit.audit import audit
+from storage.catalogue.cases import cases
+from storage.catalogue.log.discrepancy import What
+from storage.catalogue.people import people
+from storage.catalogue.proofs.publish import publish
+from storage.catalogue.recordings import recordings
 from storage.custody.checkpoint import sign_checkpoint, untrusted_checkpoint
+from storage.custody.merkle import tree
 from tests.servers.database import Database
 
 WHO = "system"

@@ -10,9 +10,11 @@ from policies import rulebook
 from policies.findings import Severity
 from policies.stages import ActionKind, Stage
 from policies.terms import DocumentKind, Part
-from storage.catalogue import cases, people, recordings, register, way
-from storage.catalogue.custody_log import LogReader
-from storage.catalogue.recordings import Answers, RecordingFilter
+from storage.catalogue.cases import case_file, cases
+from storage.catalogue.log.custody_log import LogReader
+from storage.catalogue.people import people, register
+from storage.catalogue.recordings import recordings
+from storage.catalogue.recordings.recordings import Answers, RecordingFilter
 from storage.errors import ConflictError, NotFoundError
 from storage.recording import MediaKind
 
@@ -342,12 +344,12 @@ def test_a_case_leaves_its_stage_when_its_actions_are_closed(
     close(catalogue, seizure, rules)
     assert move(Stage.EXECUTION).reason == "not-a-next-stage"
     with catalogue.write() as uow:
-        way.take_part(uow, seizure.case_id, Part.HANDLES, office.first.id, actor=WHO)
+        case_file.take_part(uow, seizure.case_id, Part.HANDLES, office.first.id, actor=WHO)
     refused = move(Stage.REVIEW)
     assert [f.rule for f in refused.verdict.findings if f.blocks] == ["xl-08-evidence-recorded"]
     with catalogue.write() as uow:
         kind = DocumentKind.SITE_RECORD
-        way.enter_document(uow, seizure.case_id, kind, number="1", at=uow.at, actor=WHO)
+        case_file.enter_document(uow, seizure.case_id, kind, number="1", at=uow.at, actor=WHO)
     assert move(Stage.REVIEW).allowed
     assert last_event(catalogue, f"case:{seizure.case_id}").details["before"] == "investigation"
 

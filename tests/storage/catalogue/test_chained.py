@@ -3,12 +3,12 @@
 import pytest
 
 from storage.bundle.reading import GivenEntry
-from storage.catalogue.audited import AUDITED
-from storage.catalogue.chained import BEGUN, begin_chains, belonging_to
-from storage.catalogue.custody_log import LogReader
-from storage.custody.chain import ChainWalk
-from storage.custody.event import parse_leaf
-from storage.custody.subjects import CONTINUES, NAMES, hidden
+from storage.catalogue.audited_tables import AUDITED
+from storage.catalogue.log.custody_log import LogReader
+from storage.catalogue.proofs.case_chains import BEGUN, begin_chains, belonging_to
+from storage.custody.entries.chain import ChainWalk
+from storage.custody.entries.event import parse_leaf
+from storage.custody.entries.subjects import CONTINUES, NAMES, hidden
 from tests.old_log import before_chains, forget_chains
 
 
@@ -91,7 +91,7 @@ def test_a_bundle_of_an_office_of_before_is_whole(old_desk, tmp_path, at_once, m
     from storage.bundle.verify import verify
     from tests.office import Desk
 
-    monkeypatch.setattr("storage.catalogue.chained.AT_ONCE", at_once)
+    monkeypatch.setattr("storage.catalogue.proofs.case_chains.AT_ONCE", at_once)
     old_desk.office.close()
     office = Office.open(old_desk.office.settings)
     try:

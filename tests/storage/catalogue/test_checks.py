@@ -5,8 +5,11 @@ from datetime import timedelta
 import pytest
 
 from policies.stages import ActionKind
-from storage.catalogue import cases, checks, people, recordings
-from storage.catalogue.concerns import InvolvedError
+from storage.catalogue.cases import cases
+from storage.catalogue.holds.concerns import InvolvedError
+from storage.catalogue.oversight import random_checks
+from storage.catalogue.people import people
+from storage.catalogue.recordings import recordings
 from storage.errors import ConflictError
 
 WHO = "person:p1"
@@ -42,7 +45,7 @@ def footage(catalogue, new, now):
 
 def drawn(catalogue, inspectors, purpose="2026年第一次", seed="沪指3141.59", count=4):
     with catalogue.write() as uow:
-        return checks.draw_recordings(
+        return random_checks.draw_recordings(
             uow, seed=seed, purpose=purpose, count=count, inspectors=inspectors, actor=WHO
         )
 
@@ -51,10 +54,10 @@ def test_a_draw_is_repeated_from_what_was_published(catalogue, office, footage, 
     row = drawn(catalogue, third)
     assert len(row.drawn) == 4
     assert {one for one, _who in row.drawn} <= set(footage)
-    assert checks.repeats(row)
+    assert random_checks.repeats(row)
     other = next(one for one in footage if one not in {taken for taken, _who in row.drawn})
     row.drawn = [[other, []], *row.drawn[1:]]
-    assert not checks.repeats(row)
+    assert not random_checks.repeats(row)
 
 
 def test_nobody_draws_until_he_likes_it(catalogue, office, footage, third):
@@ -67,7 +70,7 @@ def test_who_made_the_footage_never_inspects_it(catalogue, office, footage, thir
     everybody = [office.first.id, office.second.id, *third]
     row = drawn(catalogue, everybody, count=12)
     for _recording, inspectors in row.drawn:
-        assert len(inspectors) == checks.PER_RECORDING
+        assert len(inspectors) == random_checks.PER_RECORDING
         assert office.first.id not in inspectors
 
 
@@ -76,13 +79,13 @@ def test_only_who_was_drawn_enters_a_result_and_only_once(catalogue, office, foo
     recording, (first, *_rest) = row.drawn[0]
     facts = {"good": True, "note": "", "actor": WHO}
     with pytest.raises(ConflictError), catalogue.write() as uow:
-        checks.record_check(uow, row.id, recording, office.second.id, **facts)
+        random_checks.record_check(uow, row.id, recording, office.second.id, **facts)
     with catalogue.write() as uow:
-        checks.record_check(uow, row.id, recording, first, **facts)
+        random_checks.record_check(uow, row.id, recording, first, **facts)
     with pytest.raises(ConflictError), catalogue.write() as uow:
-        checks.record_check(uow, row.id, recording, first, **facts)
+        random_checks.record_check(uow, row.id, recording, first, **facts)
     with catalogue.read() as session:
-        assert [one.good for one in checks.checks_of(session, footage)] == [True]
+        assert [one.good for one in random_checks.checks_of(session, footage)] == [True]
 
 
 def test_an_inspector_whom_the_recording_concerns_by_now_enters_nothing(
@@ -107,9 +110,9 @@ def test_an_inspector_whom_the_recording_concerns_by_now_enters_nothing(
         cases.link_by_hand(uow, action.id, recording, actor=WHO)
     facts = {"good": True, "note": "", "actor": WHO}
     with pytest.raises(InvolvedError), catalogue.write() as uow:
-        checks.record_check(uow, row.id, recording, first, **facts)
+        random_checks.record_check(uow, row.id, recording, first, **facts)
     with catalogue.write() as uow:
-        checks.record_check(uow, row.id, recording, second, **facts)
+        random_checks.record_check(uow, row.id, recording, second, **facts)
 
 
 @pytest.mark.parametrize("seed", ["", "two\nlines"])

@@ -7,9 +7,11 @@ import pytest
 from policies.findings import Cause
 from policies.requirements.coverage import Coverage
 from policies.stages import ActionKind
-from storage.catalogue import cases, doubts, facts, recordings
-from storage.catalogue.concerns import InvolvedError
-from storage.catalogue.custody_log import LogReader
+from storage.catalogue.cases import cases, doubts
+from storage.catalogue.holds.concerns import InvolvedError
+from storage.catalogue.log.custody_log import LogReader
+from storage.catalogue.reading import rule_facts
+from storage.catalogue.recordings import recordings
 from storage.errors import ConflictError, NotFoundError
 
 WHO = "person:p1"
@@ -56,7 +58,7 @@ def settle(catalogue, row, kind, start_s, person, **more):
 
 def gaps(catalogue, action):
     with catalogue.read() as session:
-        outcome = Coverage().check(facts.facts_of(session, action.id))
+        outcome = Coverage().check(rule_facts.facts_of(session, action.id))
     return [(gap.cause, round(gap.span.seconds)) for gap in outcome.gaps]
 
 

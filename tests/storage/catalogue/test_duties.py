@@ -16,23 +16,18 @@ from policies.requirements.outcome import Scope
 from policies.rulebook import load
 from policies.stages import ActionKind, Stage
 from policies.terms import DocumentKind, Feature, Manner, Part, ProceedingKind
-from storage.catalogue import (
-    cases,
-    duty_basis,
-    duty_facts,
-    exhibits,
-    people,
-    proceedings,
-    recordings,
-    register,
-    way,
-)
-from storage.catalogue import duties as stored
-from storage.catalogue.audited import AUDITED
-from storage.catalogue.facts import case_facts_of, proceeding_facts
-from storage.catalogue.proceedings import NewProceeding
-from storage.catalogue.way_tables import DecisionRow
-from storage.custody.event import PremisType
+from storage.catalogue import duty_basis
+from storage.catalogue.audited_tables import AUDITED
+from storage.catalogue.cases import case_file, cases, exhibits
+from storage.catalogue.cases.tables import DecisionRow
+from storage.catalogue.holds import proceedings
+from storage.catalogue.holds.proceedings import NewProceeding
+from storage.catalogue.oversight import duties as stored
+from storage.catalogue.oversight import duty_facts
+from storage.catalogue.people import people, register
+from storage.catalogue.reading.rule_facts import case_facts_of, proceeding_facts
+from storage.catalogue.recordings import recordings
+from storage.custody.entries.event import PremisType
 from storage.errors import LiuhenError
 from tests.keeping import add_keeper
 
@@ -173,20 +168,20 @@ class Chance:
     _do_move_more = _do_move
 
     def _do_features(self, uow):
-        way.set_features(
+        case_file.set_features(
             uow, self.draw.choice(self.cases), self.draw.sample(list(Feature), 2), actor=WHO
         )
 
     def _do_part(self, uow):
         case, person = self.draw.choice(self.cases), self.draw.choice(self.people)
-        way.take_part(uow, case, Part.HANDLES, person, actor=WHO)
+        case_file.take_part(uow, case, Part.HANDLES, person, actor=WHO)
 
     def _do_document(self, uow):
         action = self.draw.choice([None, *self.actions])
         case = self.draw.choice(self.cases)
         if action is not None:
             case = cases.action(uow.session, action).case_id
-        row = way.enter_document(
+        row = case_file.enter_document(
             uow,
             case,
             self.draw.choice([*DocumentKind, DocumentKind.SEIZURE_EXTENSION]),
@@ -201,7 +196,7 @@ class Chance:
 
     def _do_serve(self, uow):
         document = self.draw.choice(self.documents)
-        way.serve_document(uow, document, at=uow.at, manner=Manner.DIRECT, actor=WHO)
+        case_file.serve_document(uow, document, at=uow.at, manner=Manner.DIRECT, actor=WHO)
 
     def _do_decide(self, uow):
         case = self.draw.choice(self.cases)
@@ -220,7 +215,7 @@ class Chance:
         uow.record("case.decide", PremisType.POLICY_ASSIGNMENT, row, actor=WHO, subject=case)
 
     def _do_disclose(self, uow):
-        way.disclose(uow, self.draw.choice(self.cases), at=uow.at, where="网站", actor=WHO)
+        case_file.disclose(uow, self.draw.choice(self.cases), at=uow.at, where="网站", actor=WHO)
 
     def _do_film(self, uow):
         film = self.new(b"%d" % self.count, start_at=uow.at)
@@ -357,7 +352,7 @@ def test_what_changed_while_it_was_judged_is_not_stored(desk, case, now):
     found = page(desk, at=desk.clock.now, limit=50)
     assert found.judged
     with desk.catalogue.write() as uow:
-        way.enter_document(uow, case.id, DocumentKind.DECISION, number="1", at=now, actor=WHO)
+        case_file.enter_document(uow, case.id, DocumentKind.DECISION, number="1", at=now, actor=WHO)
     keep(desk, found.judged)
     with desk.catalogue.read() as session:
         stale = stored.stale(session, stored.standard_of(desk.rulebook), desk.clock.now)

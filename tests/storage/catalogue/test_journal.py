@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from storage.catalogue.journal import JournalStore
+from storage.catalogue.stations.journal_store import JournalStore
 
 
 def test_bays_that_write_at_once_wait_for_one_another(tmp_path):

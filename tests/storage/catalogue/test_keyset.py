@@ -7,8 +7,10 @@ import pytest
 from sqlalchemy import select
 
 from policies.stages import Stage
-from storage.catalogue import case_facts, cases, people
-from storage.catalogue.keyset import keyed
+from storage.catalogue.cases import cases
+from storage.catalogue.engine.keyset import keyed
+from storage.catalogue.people import people
+from storage.catalogue.reading import case_queries
 from storage.catalogue.tables import CaseRow, SourceRow
 from tests import clocks
 from tests.many_recordings import plans
@@ -91,12 +93,12 @@ def test_a_page_of_cases_is_read_by_its_index(catalogue, opened, office):
     with catalogue.read() as session:
         if session.get_bind().dialect.name != "sqlite":
             return  # PostgreSQL reads three rows faster without
-        last = case_facts.cases(session, limit=1)[0]
+        last = case_queries.cases(session, limit=1)[0]
         for only in (None, office.township):
             (plan,) = plans(
                 catalogue._engine,
                 session,
-                lambda only=only: case_facts.cases(
+                lambda only=only: case_queries.cases(
                     session, township=only, after=(last.opened_at, last.id), limit=51
                 ),
             )

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from storage.catalogue.journal import JournalStore
+from storage.catalogue.stations.journal_store import JournalStore
 from storage.catalogue.tables import StationRow
 from storage.catalogue.unit_of_work import Catalogue
-from storage.custody.event import PremisType
+from storage.custody.entries.event import PremisType
 from storage.errors import CatalogueReplacedError, CatalogueUnavailableError
 
 

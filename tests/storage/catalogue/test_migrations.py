@@ -24,9 +24,9 @@ from sqlalchemy import (
 )
 
 import storage.catalogue
-from storage.catalogue.audited import AUDITED
-from storage.catalogue.columns import Base
-from storage.catalogue.database import take_turn
+from storage.catalogue.audited_tables import AUDITED
+from storage.catalogue.engine.columns import Base
+from storage.catalogue.engine.database import take_turn
 from storage.catalogue.unit_of_work import Catalogue
 from tests.servers.database import Database
 from tests.storage.catalogue import migrate_once

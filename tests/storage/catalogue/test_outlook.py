@@ -8,7 +8,8 @@ import pytest
 from policies.capacity import WEEK
 from policies.stages import ActionKind
 from policies.terms import FootageClass
-from storage.catalogue import classes, outlook
+from storage.catalogue.oversight import forecast
+from storage.catalogue.retention import classification
 from storage.vault.folder_objects import FolderObjects
 from tests.keeping import ORDINARY, WHO, Archive
 from tests.servers.database import Database
@@ -26,7 +27,7 @@ def archive(tmp_path, now):
 
 def give(archive, recording):
     with archive.catalogue.write() as uow:
-        classes.give(
+        classification.give(
             uow,
             archive.rulebook,
             recording,
@@ -43,8 +44,8 @@ def test_stocks_tell_what_is_kept_for_ever_apart(archive):
     archive.at += 5 * WEEK
     archive.keep(b"123")
     with archive.catalogue.read() as session:
-        found = outlook.stocks(session, archive.at)
-        assert outlook.stocks(session, archive.at, "别处镇") == []
+        found = forecast.stocks(session, archive.at)
+        assert forecast.stocks(session, archive.at, "别处镇") == []
     told = [(one.station, one.forever, one.kept, one.lately) for one in found]
     assert told == [("s1", False, 7, 3), ("s1", True, 2, 0)]
 
@@ -55,12 +56,12 @@ def test_what_falls_due_is_counted_by_week_and_ends_with_destruction(archive):
     archive.keep(b"123")
     archive.at += ORDINARY - 2 * WEEK
     with archive.catalogue.read() as session:
-        assert outlook.leaving(session, archive.at)[:3] == [4, 3, 0]
-        assert outlook.falling_due(session, archive.at + timedelta(days=30)) == (2, 7)
+        assert forecast.leaving(session, archive.at)[:3] == [4, 3, 0]
+        assert forecast.falling_due(session, archive.at + timedelta(days=30)) == (2, 7)
     archive.at += 2 * WEEK
     archive.execute(archive.decided(first))
     with archive.catalogue.read() as session:
-        assert outlook.falling_due(session, archive.at) == (1, 3)
+        assert forecast.falling_due(session, archive.at) == (1, 3)
 
 
 def test_unlinked_after_a_week_unless_linked_or_kept_for_ever(archive):
@@ -70,8 +71,8 @@ def test_unlinked_after_a_week_unless_linked_or_kept_for_ever(archive):
     give(archive, classed)
     week = timedelta(days=7)
     with archive.catalogue.read() as session:
-        assert outlook.unlinked(session, archive.at - week) == []
-        found = outlook.unlinked(session, archive.at)
+        assert forecast.unlinked(session, archive.at - week) == []
+        found = forecast.unlinked(session, archive.at)
     assert [row.id for row in found] == [lone]
 
 
@@ -80,5 +81,5 @@ def test_footage_older_than_a_day_at_its_accession_is_late(archive):
     late = archive.keep(b"2", start=archive.at - timedelta(hours=25))
     with archive.catalogue.read() as session:
         since = archive.at - timedelta(days=30)
-        found = outlook.late(session, since, timedelta(hours=24))
+        found = forecast.late(session, since, timedelta(hours=24))
     assert [row.id for row in found] == [late]

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from storage.catalogue import people, register, sessions
-from storage.catalogue.custody_log import LogReader
-from storage.custody.acting import PersonActing
+from storage.catalogue.log.custody_log import LogReader
+from storage.catalogue.people import people, register, sessions
+from storage.custody.entries.acting import PersonActing
 from storage.errors import ConflictError, NotFoundError, SessionEndedError
 
 ADMIN = "person:admin"

@@ -6,9 +6,11 @@ import pytest
 
 from policies.access import Role
 from policies.terms import ProceedingKind
-from storage.catalogue import cases, holds, proceedings, recordings, releases
-from storage.catalogue.proceedings import NewProceeding
-from storage.catalogue.releases import ReleaseError
+from storage.catalogue.cases import cases
+from storage.catalogue.holds import holds, proceedings, releases
+from storage.catalogue.holds.proceedings import NewProceeding
+from storage.catalogue.holds.releases import ReleaseError
+from storage.catalogue.recordings import recordings
 from storage.errors import ConflictError, NotFoundError
 from tests.keeping import add_keeper
 

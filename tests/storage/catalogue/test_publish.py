@@ -6,18 +6,13 @@ import threading
 import pytest
 from sqlalchemy import delete
 
-from storage.catalogue import publish as publishing
-from storage.catalogue.custody_log import LogReader, proof_for
-from storage.catalogue.log_tables import (
-    CustodyEventRow,
-    LogCheckpointRow,
-    LogLeafRow,
-    LogNodeRow,
-)
-from storage.catalogue.publish import newest_checkpoint, publish, read_tile
-from storage.custody import tiles, tree
+from storage.catalogue.log.custody_log import LogReader, proof_for
+from storage.catalogue.log.tables import CustodyEventRow, LogCheckpointRow, LogLeafRow, LogNodeRow
+from storage.catalogue.proofs import publish as publishing
+from storage.catalogue.proofs.publish import newest_checkpoint, publish, read_tile
 from storage.custody.checkpoint import open_checkpoint
-from storage.custody.event import PremisType
+from storage.custody.entries.event import PremisType
+from storage.custody.merkle import tiles, tree
 from storage.custody.signer import LogSigner
 from storage.custody.verify import verify_entry
 from storage.errors import CustodyError

@@ -7,10 +7,10 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from storage.catalogue import recordings
-from storage.catalogue.custody_log import LogReader
-from storage.catalogue.recordings import Answers, RecordingFilter
-from storage.custody.event import Outcome, PremisType
+from storage.catalogue.log.custody_log import LogReader
+from storage.catalogue.recordings import recordings
+from storage.catalogue.recordings.recordings import Answers, RecordingFilter
+from storage.custody.entries.event import Outcome, PremisType
 from storage.digest import Digest
 from storage.errors import ConflictError, DestroyedError, NotFoundError
 from storage.recording import MediaKind
@@ -94,7 +94,7 @@ def test_a_size_never_seen_needs_no_digest(catalogue, one):
 
 
 def destroy(catalogue, row):
-    """Pass the point of no return, as `storage/destruction.py` does it."""
+    """Pass the point of no return, as `storage/upkeep/destruction.py` does it."""
     with catalogue.write() as uow:
         gone = recordings.by_id(uow.session, row.id)
         gone.destroyed_at, gone.envelope_text = uow.at, ""

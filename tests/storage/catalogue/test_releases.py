@@ -9,25 +9,18 @@ from policies.concern import Tie
 from policies.releases import ReleaseState
 from policies.stages import ActionKind
 from policies.terms import HoldReason, Part, ProceedingKind
-from storage.catalogue import (
-    case_facts,
-    cases,
-    concerns,
-    custody_log,
-    holds,
-    jobs,
-    people,
-    proceedings,
-    recordings,
-    register,
-    releases,
-    way,
-)
-from storage.catalogue.audit import audit
-from storage.catalogue.concerns import ConcernedError, InvolvedError, NotEntitledError
-from storage.catalogue.holds import NewHold
-from storage.catalogue.proceedings import NewProceeding
-from storage.catalogue.releases import ReleaseError
+from storage.catalogue.audit.audit import audit
+from storage.catalogue.cases import case_file, cases
+from storage.catalogue.holds import concerns, holds, proceedings, releases
+from storage.catalogue.holds.concerns import ConcernedError, InvolvedError, NotEntitledError
+from storage.catalogue.holds.holds import NewHold
+from storage.catalogue.holds.proceedings import NewProceeding
+from storage.catalogue.holds.releases import ReleaseError
+from storage.catalogue.jobs import jobs
+from storage.catalogue.log import custody_log
+from storage.catalogue.people import people, register
+from storage.catalogue.reading import case_queries
+from storage.catalogue.recordings import recordings
 from storage.errors import ConflictError, NotFoundError
 from tests.keeping import WHO, add_keeper, keeper_of
 
@@ -214,7 +207,7 @@ def test_who_handled_reviewed_or_decided_the_case_does_not_answer_a_complaint_ab
     catalogue, keepers, seized, brought, part, tie
 ):
     with catalogue.write() as uow:
-        way.take_part(uow, seized[0], part, keepers["head"].id, actor=WHO)
+        case_file.take_part(uow, seized[0], part, keepers["head"].id, actor=WHO)
     complaint = brought(case_id=seized[0])
     error = refused(
         catalogue,
@@ -377,7 +370,7 @@ def test_whom_a_hold_by_hand_concerns_neither_proposes_nor_approves(
 ):
     case, action, recording = seized
     with catalogue.write() as uow:
-        way.take_part(uow, case, Part.DECIDES, keepers["head"].id, actor=WHO)
+        case_file.take_part(uow, case, Part.DECIDES, keepers["head"].id, actor=WHO)
     authority = f"township:{office.township}"
     for on in (
         {"case_id": case},
@@ -414,7 +407,7 @@ def test_where_it_concerns_every_head_two_reviewers_do_it(catalogue, office, kee
     step = lambda uow: releases.propose_for_hold(uow, hold, "x", by=keepers["first"])  # noqa: E731
     refused(catalogue, step, NotEntitledError)
     with catalogue.write() as uow:
-        way.take_part(uow, case, Part.DECIDES, keepers["head"].id, actor=WHO)
+        case_file.take_part(uow, case, Part.DECIDES, keepers["head"].id, actor=WHO)
         deputy = people.account_by_username(uow.session, "deputy")
         people.set_disabled(uow, deputy.id, disabled=True, actor=WHO)
     with catalogue.read() as session:
@@ -492,7 +485,7 @@ def test_a_proposal_is_void_when_its_proposer_turns_out_to_be_concerned(
     answer(catalogue, complaint, keepers["head"])
     proposed = propose(catalogue, complaint, keepers["head"])
     with catalogue.write() as uow:
-        way.take_part(uow, seized[0], Part.DECIDES, keepers["head"].id, actor=WHO)
+        case_file.take_part(uow, seized[0], Part.DECIDES, keepers["head"].id, actor=WHO)
     assert approve(catalogue, proposed, keepers["first"]) == ReleaseState.VOID
     assert standing(catalogue) == 1
 
@@ -503,7 +496,7 @@ def test_an_officer_complained_about_takes_no_footage_out_of_the_hold(
     case, action, recording = seized
     complaint = brought(case_id=case)
     with catalogue.read() as session:
-        [exhibit] = case_facts.exhibits(session, action)
+        [exhibit] = case_queries.exhibits(session, action)
     for who in (office.first, office.second):
         refused(
             catalogue,
@@ -521,7 +514,7 @@ def test_a_link_that_takes_nothing_out_of_a_hold_is_rejected_as_ever(
 ):
     _case, action, recording = seized
     with catalogue.read() as session:
-        [exhibit] = case_facts.exhibits(session, action)
+        [exhibit] = case_queries.exhibits(session, action)
     place(catalogue, "county", recording_id=recording)  # holds it by itself
     with catalogue.write() as uow:
         cases.reject_exhibit(uow, exhibit.id, actor=f"person:{office.second.id}")

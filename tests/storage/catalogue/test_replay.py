@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import delete, text
 
-from storage.catalogue.chained import begin_chains
-from storage.catalogue.log_tables import LogLeafRow, LogNodeRow
-from storage.catalogue.publish import newest_signed_head, publish
-from storage.catalogue.replay import RUN, kept_leaves, replay_catalogue, replay_static
-from storage.custody import tree
-from storage.custody.event import PremisType
+from storage.catalogue.audit.replay import RUN, kept_leaves, replay_catalogue, replay_static
+from storage.catalogue.log.tables import LogLeafRow, LogNodeRow
+from storage.catalogue.proofs.case_chains import begin_chains
+from storage.catalogue.proofs.publish import newest_signed_head, publish
+from storage.custody.entries.event import PremisType
+from storage.custody.merkle import tree
 from storage.custody.outside_head import Contradiction, HeldLog, contradictions
 from storage.errors import CustodyError
 from tests.old_log import before_chains, forget_chains

@@ -10,13 +10,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import func, insert, select
 
-from storage.catalogue.columns import Base
-from storage.catalogue.custody_log import LogReader
-from storage.catalogue.log_tables import CustodyEventRow, LogLeafRow, LogNodeRow
+from storage.catalogue.engine.columns import Base
+from storage.catalogue.log.custody_log import LogReader
+from storage.catalogue.log.tables import CustodyEventRow, LogLeafRow, LogNodeRow
 from storage.catalogue.tables import StationRow
 from storage.catalogue.unit_of_work import Catalogue
-from storage.custody import tree
-from storage.custody.event import Event, PremisType, details_digest, parse_leaf
+from storage.custody.entries.event import Event, PremisType, details_digest, parse_leaf
+from storage.custody.merkle import tree
 from storage.errors import (
     CatalogueBusyError,
     CatalogueUnavailableError,
@@ -254,7 +254,7 @@ def test_ids_sort_by_time(catalogue):
 
 
 def test_a_naive_time_never_reaches_the_database(catalogue, now):
-    from storage.catalogue.columns import UtcTime
+    from storage.catalogue.engine.columns import UtcTime
 
     with pytest.raises(ValueError, match="naive"):
         UtcTime().process_bind_param(now.replace(tzinfo=None), catalogue._engine.dialect)

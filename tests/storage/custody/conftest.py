@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from storage.custody import tree
+from storage.custody.merkle import tree
 from storage.custody.signer import LogSigner
-from storage.signing import SigningKey
+from storage.signed.signing import SigningKey
 
 ORIGIN = "liuhen.test/log"
 

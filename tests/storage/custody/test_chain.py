@@ -2,8 +2,8 @@
 
 import pytest
 
-from storage.custody.chain import EMPTY, ChainHead, ChainWalk, Unchained, heads_from_json
-from storage.custody.tree import leaf_hash
+from storage.custody.entries.chain import EMPTY, ChainHead, ChainWalk, Unchained, heads_from_json
+from storage.custody.merkle.tree import leaf_hash
 from storage.errors import CustodyError
 
 A, B = "case:a", "action:b"

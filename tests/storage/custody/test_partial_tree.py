@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from storage.custody import tree
-from storage.custody.partial_tree import PartialTree, covering, nodes_beside
+from storage.custody.merkle import tree
+from storage.custody.merkle.partial_tree import PartialTree, covering, nodes_beside
 from storage.errors import CustodyError
 
 

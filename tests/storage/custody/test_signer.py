@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from storage.custody import tree
 from storage.custody.checkpoint import open_checkpoint
+from storage.custody.merkle import tree
 from storage.custody.signer import LogSigner
 from storage.errors import CustodyError
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from storage.custody import tiles, tree
-from storage.custody.tiles import Tile
+from storage.custody.merkle import tiles, tree
+from storage.custody.merkle.tiles import Tile
 from storage.errors import CustodyError
 
 

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from storage.custody import tree
+from storage.custody.merkle import tree
 from storage.errors import CustodyError
 
 SIZES = 34

@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from storage.custody import tree
-from storage.custody.chain import EMPTY
 from storage.custody.checkpoint import log_keys
-from storage.custody.event import Event, Outcome, PremisType, details_digest, parse_leaf
-from storage.custody.proof import Proof
+from storage.custody.entries.chain import EMPTY
+from storage.custody.entries.event import Event, Outcome, PremisType, details_digest, parse_leaf
+from storage.custody.merkle import tree
+from storage.custody.merkle.proof import Proof
 from storage.custody.verify import verify_details, verify_entry
 from storage.errors import CustodyError, LiuhenError, SignatureError
-from storage.signing import SigningKey
+from storage.signed.signing import SigningKey
 
 SALT = bytes(16)
 DETAILS = {"name": "张三.mp4", "size": 12}

@@ -31,9 +31,9 @@ from storage.errors import (
     StoreUnavailableError,
 )
 from storage.recording import new_recording_id
-from storage.vault.minio_objects import MinioObjects, _Client
 from storage.vault.objects import ENVELOPE, PAYLOAD, RECORD, StrangerKind, key_of
-from storage.vault.s3_address import S3Address, S3Key
+from storage.vault.s3.address import S3Address, S3Key
+from storage.vault.s3.minio_objects import MinioObjects, _Client
 
 MIB = 1 << 20
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from storage.errors import StoreSetupError
-from storage.vault.s3_address import S3Address, S3Key
+from storage.vault.s3.address import S3Address, S3Key
 
 
 def test_an_address_is_tls_unless_it_says_otherwise():

@@ -1,0 +1,1 @@
+"""The audit: rows, entries, static log and sessions compared; the replay of the log."""

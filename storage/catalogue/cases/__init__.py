@@ -1,0 +1,1 @@
+"""Cases in the catalogue: stages, actions, exhibits, case file, waivers, doubts."""

@@ -1,0 +1,285 @@
+"""What happens on a case's way besides moving: parts, moments, documents, reviews, decisions.
+
+Each act is an entry in the log upon the case or the action. Whether it suffices is asked of
+`policies`; a decision is made only where the rules allow it, and a refusal is logged too.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from policies.facts import DecisionFact
+from policies.findings import Verdict
+from policies.rules import Rulebook
+from policies.stages import Stage
+from policies.terms import DocumentKind, Feature, Manner, MomentKind, Part
+from storage.catalogue.cases.tables import (
+    CasePartRow,
+    DecisionRow,
+    DocumentRow,
+    MomentRow,
+    ReviewRow,
+)
+from storage.catalogue.engine.keyset import Place, keyed
+from storage.catalogue.people.people import person
+from storage.catalogue.proofs.proven_rows import require_case
+from storage.catalogue.proofs.rulebooks import judged_by
+from storage.catalogue.reading import case_queries
+from storage.catalogue.reading.rule_facts import case_facts_of
+from storage.catalogue.tables import ActionRow, CaseRow
+from storage.catalogue.unit_of_work import Attempt, UnitOfWork
+from storage.custody.entries.event import Outcome, PremisType
+from storage.custody.entries.subjects import RULEBOOK
+from storage.errors import ConflictError, NotFoundError
+
+_CHANGE = PremisType.METADATA_MODIFICATION
+
+
+def set_features(
+    uow: UnitOfWork, case_id: str, features: Iterable[Feature], *, actor: str
+) -> CaseRow:
+    """Say what makes the case special. Raises: NotFoundError, ConflictError (closed)."""
+    row = _open_case(uow, case_id)
+    row.features = sorted({one.value for one in features})
+    uow.record("case.features", _CHANGE, row, actor=actor, subject=f"case:{row.id}")
+    return row
+
+
+def take_part(
+    uow: UnitOfWork, case_id: str, part: Part, person_id: str, *, actor: str
+) -> CasePartRow:
+    """Enter who handles, reviews or decides a case; taking it twice changes nothing.
+
+    Raises: NotFoundError; ConflictError when the person has another part in it (第十条).
+    """
+    row = _open_case(uow, case_id)
+    who = person(uow.session, person_id).id
+    for taken in parts(uow.session, row.id):
+        if taken.person_id == who and taken.part == part.value:
+            return taken
+        if taken.person_id == who:
+            raise ConflictError(problem="has another part in this case", part=taken.part)
+    added = CasePartRow(case_id=row.id, part=part.value, person_id=who, since=uow.at)
+    uow.session.add(added)
+    uow.record("case.part", _CHANGE, added, actor=actor, subject=f"case:{row.id}")
+    return added
+
+
+def parts(session: Session, case_id: str) -> list[CasePartRow]:
+    """Return who has which part in a case, in order of time."""
+    wanted = select(CasePartRow).where(CasePartRow.case_id == case_id)
+    return list(session.scalars(wanted.order_by(CasePartRow.since, CasePartRow.person_id)))
+
+
+def mark_moment(
+    uow: UnitOfWork, action_id: str, kind: MomentKind, at: datetime, *, actor: str, note: str = ""
+) -> MomentRow:
+    """Mark a moment on the timeline of an open action. Raises: NotFoundError, ConflictError."""
+    action = _open_action(uow, action_id)
+    row = MomentRow(
+        id=uow.new_id(), action_id=action.id, kind=kind.value, at=at, note=note, marked_by=actor
+    )
+    uow.session.add(row)
+    uow.record("moment.mark", _CHANGE, row, actor=actor, subject=f"action:{action.id}")
+    return row
+
+
+def unmark_moment(uow: UnitOfWork, moment_id: str, *, actor: str) -> None:
+    """Take a mark back while the action is open. Raises: NotFoundError, ConflictError."""
+    row = uow.session.get(MomentRow, moment_id)
+    if row is None:
+        raise NotFoundError(what="moment", id=moment_id)
+    action = _open_action(uow, row.action_id)
+    uow.session.delete(row)
+    uow.session.flush()
+    uow.record("moment.unmark", _CHANGE, row, actor=actor, subject=f"action:{action.id}")
+
+
+def moments(
+    session: Session, action_id: str, *, after: Place = (), limit: int | None = None
+) -> list[MomentRow]:
+    """Return the marked moments of an action, in order of time (and id)."""
+    wanted = select(MomentRow).where(MomentRow.action_id == action_id)
+    return list(session.scalars(keyed(wanted, (MomentRow.at, MomentRow.id), after, limit)))
+
+
+def enter_document(
+    uow: UnitOfWork,
+    case_id: str,
+    kind: DocumentKind,
+    *,
+    number: str,
+    at: datetime,
+    actor: str,
+    action_id: str | None = None,
+    served_at: datetime | None = None,
+    manner: Manner | None = None,
+    recording_id: str | None = None,
+) -> DocumentRow:
+    """Enter a document of a case; its scan may be a recording that was accessioned.
+
+    Raises: NotFoundError; ConflictError for a closed case, an action of another case, or a
+    document that was served before it was made.
+    """
+    row = _open_case(uow, case_id)
+    if action_id is not None and case_queries.action(uow.session, action_id).case_id != row.id:
+        raise ConflictError(problem="the action is another case's", action=action_id)
+    if served_at is not None and served_at < at:
+        raise ConflictError(problem="served before it was made", number=number)
+    added = DocumentRow(
+        id=uow.new_id(),
+        case_id=row.id,
+        action_id=action_id,
+        recording_id=recording_id,
+        kind=kind.value,
+        number=number,
+        at=at,
+        served_at=served_at,
+        manner=manner.value if manner else None,
+        entered_by=actor,
+    )
+    uow.session.add(added)
+    uow.record("document.enter", _CHANGE, added, actor=actor, subject=f"case:{row.id}")
+    return added
+
+
+def serve_document(
+    uow: UnitOfWork, document_id: str, *, at: datetime, manner: Manner, actor: str
+) -> DocumentRow:
+    """Enter when and how a document was served. Raises: NotFoundError, ConflictError."""
+    row = uow.session.get(DocumentRow, document_id)
+    if row is None:
+        raise NotFoundError(what="document", id=document_id)
+    if row.served_at is not None or at < row.at:
+        raise ConflictError(problem="served already, or before it was made", document=row.id)
+    row.served_at, row.manner = at, manner.value
+    uow.record("document.serve", _CHANGE, row, actor=actor, subject=f"case:{row.case_id}")
+    return row
+
+
+def documents(session: Session, case_id: str) -> list[DocumentRow]:
+    """Return a case's documents, in order of time."""
+    wanted = select(DocumentRow).where(DocumentRow.case_id == case_id)
+    return list(session.scalars(wanted.order_by(DocumentRow.at, DocumentRow.id)))
+
+
+def review(
+    uow: UnitOfWork, case_id: str, person_id: str, *, passed: bool, opinion: str, actor: str
+) -> ReviewRow:
+    """Enter a legal review (第九条); who reviews takes that part.
+
+    Raises: NotFoundError; ConflictError outside 审查 and 决定, or for one with another part.
+    """
+    case = _open_case(uow, case_id)
+    if Stage(case.stage) not in {Stage.REVIEW, Stage.DECISION}:
+        raise ConflictError(problem="not a stage to review in", stage=case.stage)
+    take_part(uow, case_id, Part.REVIEWS, person_id, actor=actor)
+    row = ReviewRow(
+        id=uow.new_id(),
+        case_id=case.id,
+        person_id=person_id,
+        at=uow.at,
+        passed=passed,
+        opinion=opinion,
+    )
+    uow.session.add(row)
+    uow.record("case.review", PremisType.VALIDATION, row, actor=actor, subject=f"case:{case.id}")
+    return row
+
+
+def reviews(session: Session, case_id: str) -> list[ReviewRow]:
+    """Return a case's legal reviews, oldest first."""
+    wanted = select(ReviewRow).where(ReviewRow.case_id == case_id)
+    return list(session.scalars(wanted.order_by(ReviewRow.at, ReviewRow.id)))
+
+
+def decide(
+    uow: UnitOfWork,
+    case_id: str,
+    person_id: str,
+    rulebook: Rulebook,
+    *,
+    penalty: bool,
+    signed_by_head: bool,
+    text: str,
+    actor: str,
+) -> Verdict:
+    """Enter the decision of a case if no blocking rule on deciding fails; commit a refusal too.
+
+    Raises: NotFoundError; RowsDifferError; ConflictError outside the stage 决定, or for one with
+    another part.
+    """
+    attempt = Attempt("case.decide", PremisType.POLICY_ASSIGNMENT, actor, f"case:{case_id}")
+    require_case(uow, case_queries.case(uow.session, case_id).id, attempt)
+    case = _open_case(uow, case_id)
+    if Stage(case.stage) is not Stage.DECISION:
+        raise ConflictError(problem="not the stage to decide in", stage=case.stage)
+    take_part(uow, case_id, Part.DECIDES, person_id, actor=actor)
+    facts = case_facts_of(uow.session, case_id, uow.at, Stage.DECISION)
+    asked = DecisionFact(uow.at, person_id, penalty, signed_by_head)
+    verdict = rulebook.evaluate(replace(facts, decision=asked))
+    rows = []
+    if verdict.allowed:
+        row = DecisionRow(
+            id=uow.new_id(),
+            case_id=case.id,
+            person_id=person_id,
+            at=uow.at,
+            penalty=penalty,
+            signed_by_head=signed_by_head,
+            text=text,
+            disclosed_at=None,
+            disclosed_where=None,
+        )
+        uow.session.add(row)
+        rows.append(row)
+    uow.record(
+        "case.decide",
+        PremisType.POLICY_ASSIGNMENT,
+        *rows,
+        actor=actor,
+        subject=f"case:{case.id}",
+        outcome=Outcome.SUCCESS if verdict.allowed else Outcome.REFUSED,
+        verdict=verdict.to_json(),
+        heads=[RULEBOOK],
+        **judged_by(rulebook),
+    )
+    return verdict
+
+
+def decision(session: Session, case_id: str) -> DecisionRow | None:
+    """Return the decision that holds: the last."""
+    wanted = select(DecisionRow).where(DecisionRow.case_id == case_id)
+    return session.scalar(wanted.order_by(DecisionRow.at.desc(), DecisionRow.id.desc()).limit(1))
+
+
+def disclose(uow: UnitOfWork, case_id: str, *, at: datetime, where: str, actor: str) -> DecisionRow:
+    """Enter when and where the decision was disclosed (第七条).
+
+    Raises: NotFoundError (no decision), ConflictError (disclosed already, or before it was made).
+    """
+    row = decision(uow.session, case_id)
+    if row is None:
+        raise NotFoundError(what="decision", id=case_id)
+    if row.disclosed_at is not None or at < row.at:
+        raise ConflictError(problem="disclosed already, or before it was made", decision=row.id)
+    row.disclosed_at, row.disclosed_where = at, where
+    uow.record("case.disclose", _CHANGE, row, actor=actor, subject=f"case:{case_id}")
+    return row
+
+
+def _open_case(uow: UnitOfWork, case_id: str) -> CaseRow:
+    row = case_queries.case(uow.session, case_id)
+    if row.closed_at is not None:
+        raise ConflictError(problem="the case is closed", case=row.id)
+    return row
+
+
+def _open_action(uow: UnitOfWork, action_id: str) -> ActionRow:
+    row = case_queries.action(uow.session, action_id)
+    if row.status != "open":
+        raise ConflictError(problem="the action is closed", action=row.id)
+    return row

@@ -1,0 +1,190 @@
+"""Linking recordings to actions: proposed by rule, decided by a person, or linked by hand.
+
+A closed action's exhibits are settled. Every proposal and every decision is an entry in the log,
+with the interval that the recording is said to show.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import select
+
+from policies.linking import propose
+from storage.catalogue.holds import concerns, holds, releases
+from storage.catalogue.reading import case_queries, rule_facts
+from storage.catalogue.reading.case_queries import CONFIRMED, PROPOSED, REJECTED
+from storage.catalogue.recordings.recordings import present, subject_of
+from storage.catalogue.tables import ActionRow, ExhibitRow, RecordingRow
+from storage.catalogue.unit_of_work import UnitOfWork
+from storage.custody.entries.event import PremisType
+from storage.errors import ConflictError
+from storage.recording import MediaKind
+
+_LINK = PremisType.METADATA_MODIFICATION
+_TIMED = {MediaKind.VIDEO.value, MediaKind.AUDIO.value}
+
+
+def propose_exhibits(uow: UnitOfWork, action_id: str, *, actor: str) -> list[ExhibitRow]:
+    """Propose every recording that fits the action by officer and time and was never linked.
+
+    Calling it again proposes only what came since. Raises: NotFoundError, ConflictError (closed).
+    """
+    action = _open_action(uow, action_id)
+    found_facts = rule_facts.facts_of(uow.session, action_id)
+    rows = [
+        ExhibitRow(
+            id=uow.new_id(),
+            recording_id=found.recording,
+            action_id=action.id,
+            shown_from=found.shown.start,
+            shown_to=found.shown.end,
+            state=PROPOSED,
+            how=found.reason,
+            proposed_by=actor,
+            decided_by=None,
+        )
+        for found in propose(found_facts, rule_facts.candidates(uow.session, action_id))
+    ]
+    for row in rows:
+        uow.session.add(row)
+        _log(uow, "exhibit.propose", row, actor)
+    return rows
+
+
+def link_by_hand(
+    uow: UnitOfWork,
+    action_id: str,
+    recording_id: str,
+    *,
+    actor: str,
+    shown_from: datetime | None = None,
+    shown_to: datetime | None = None,
+) -> ExhibitRow:
+    """Link a recording because a person says so; it is confirmed by that.
+
+    Without an interval given, what recording and action share; for a paper, a photo, or footage
+    whose time nobody knows, the whole action. A link that was proposed or rejected is taken over.
+    Coverage reckons with the recording's own time, never with the interval given here.
+    Raises: NotFoundError, DestroyedError; ConflictError (closed, confirmed already, or nothing is
+    shared).
+    """
+    action = _open_action(uow, action_id)
+    recording = present(uow.session, recording_id)
+    start, stop = _shown(action, recording, shown_from, shown_to)
+    row = uow.session.scalar(
+        select(ExhibitRow).where(
+            ExhibitRow.action_id == action.id, ExhibitRow.recording_id == recording.id
+        )
+    )
+    if row is None:
+        row = ExhibitRow(
+            id=uow.new_id(), recording_id=recording.id, action_id=action.id, proposed_by=actor
+        )
+        uow.session.add(row)
+    elif row.state == CONFIRMED:
+        raise ConflictError(problem="the exhibit is confirmed already", exhibit=row.id)
+    row.shown_from, row.shown_to = start, stop
+    row.state, row.how, row.decided_by = CONFIRMED, "hand", actor
+    _log(uow, "exhibit.link", row, actor)
+    return row
+
+
+def confirm_exhibit(uow: UnitOfWork, exhibit_id: str, *, actor: str) -> ExhibitRow:
+    """Say that the recording shows the action. Raises: NotFoundError, ConflictError."""
+    return _decide(uow, exhibit_id, CONFIRMED, "exhibit.confirm", actor)
+
+
+def reject_exhibit(uow: UnitOfWork, exhibit_id: str, *, actor: str) -> ExhibitRow:
+    """Say that it does not; it is not proposed again.
+
+    Whom a hold concerns takes nothing out of its reach so.
+    Raises: NotFoundError, ConflictError, InvolvedError.
+    """
+    row = case_queries.exhibit(uow.session, exhibit_id)
+    before = holds.holding(uow.session, row.recording_id)
+    matters = [releases.covered_with(uow.session, one).held.matter for one in before]
+    rejected = _decide(uow, exhibit_id, REJECTED, "exhibit.reject", actor)
+    still = {one.id for one in holds.holding(uow.session, row.recording_id)}
+    who = concerns.person_of(actor)
+    for hold, matter in zip(before, matters, strict=True):
+        if who is not None and hold.id not in still:
+            concerns.check_uninvolved(matter, who)
+    return rejected
+
+
+def link_by_code(
+    uow: UnitOfWork, action_id: str, recording_id: str, *, actor: str
+) -> ExhibitRow | None:
+    """Link a recording because its source filmed the action's scene code; confirmed by that.
+
+    A link that a person decided stays as it is (None), as does one of a closed action.
+    Raises: NotFoundError.
+    """
+    action = case_queries.action(uow.session, action_id)
+    recording = present(uow.session, recording_id)
+    row = uow.session.scalar(
+        select(ExhibitRow).where(
+            ExhibitRow.action_id == action.id, ExhibitRow.recording_id == recording.id
+        )
+    )
+    if action.status != "open" or (row is not None and row.state != PROPOSED):
+        return None
+    if row is None:
+        row = ExhibitRow(
+            id=uow.new_id(), recording_id=recording.id, action_id=action.id, proposed_by=actor
+        )
+        uow.session.add(row)
+    row.shown_from, row.shown_to = _shown(action, recording, None, None)
+    row.state, row.how, row.decided_by = CONFIRMED, "scene-code", actor
+    _log(uow, "exhibit.self-link", row, actor)
+    return row
+
+
+def _decide(uow: UnitOfWork, exhibit_id: str, state: str, act: str, actor: str) -> ExhibitRow:
+    row = case_queries.exhibit(uow.session, exhibit_id)
+    _open_action(uow, row.action_id)
+    if row.state == state:
+        raise ConflictError(problem=f"the exhibit is {state} already", exhibit=row.id)
+    if state == CONFIRMED:
+        present(uow.session, row.recording_id)
+    row.state, row.decided_by = state, actor
+    _log(uow, act, row, actor)
+    return row
+
+
+def _log(uow: UnitOfWork, act: str, row: ExhibitRow, actor: str) -> None:
+    # The subject is the recording: its chain of custody names every link made with it.
+    uow.record(
+        act,
+        _LINK,
+        row,
+        actor=actor,
+        subject=subject_of(row.recording_id),
+        action=row.action_id,
+        exhibit=row.id,
+    )
+
+
+def _open_action(uow: UnitOfWork, action_id: str) -> ActionRow:
+    action = case_queries.action(uow.session, action_id)
+    if action.status != "open":
+        raise ConflictError(problem="the action is closed", action=action.id)
+    return action
+
+
+def _shown(
+    action: ActionRow,
+    recording: RecordingRow,
+    shown_from: datetime | None,
+    shown_to: datetime | None,
+) -> tuple[datetime, datetime]:
+    end = action.end_at or action.start_at
+    start, stop = action.start_at, end
+    if recording.kind in _TIMED and recording.start_at is not None and recording.end_at is not None:
+        start = max(action.start_at, recording.start_at)
+        stop = min(action.end_at or recording.end_at, recording.end_at)
+    start, stop = shown_from or start, shown_to or stop
+    if start > stop:
+        raise ConflictError(
+            problem="recording and action share no time", action=action.id, recording=recording.id
+        )
+    return start, stop

@@ -1,0 +1,159 @@
+"""情况说明 kept: handed in by one person, approved or refused by another, visible for ever.
+
+Whether an approved one counts is asked of `policies/waivers.py` every time; here is refused what
+could never count, so that nobody waits in vain.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from policies.facts import ActionFacts, CaseFacts, Waiver
+from policies.rules import Rule, Rulebook
+from policies.terms import Approver, WaiverReason
+from policies.waivers import concerned_in, objection
+from storage.catalogue.cases.tables import WaiverRow
+from storage.catalogue.people.people import person
+from storage.catalogue.reading import case_queries
+from storage.catalogue.reading.rule_facts import APPROVED, REFUSED, case_facts_of, facts_of
+from storage.catalogue.recordings.recordings import by_id
+from storage.catalogue.tables import CaseRow
+from storage.catalogue.unit_of_work import UnitOfWork
+from storage.custody.entries.event import Outcome, PremisType
+from storage.errors import ConflictError, NotFoundError
+
+PROPOSED = "proposed"
+_CHANGE = PremisType.METADATA_MODIFICATION
+
+
+def hand_in(
+    uow: UnitOfWork,
+    case_id: str,
+    rulebook: Rulebook,
+    *,
+    rule: str,
+    reason: WaiverReason,
+    text: str,
+    person_id: str,
+    actor: str,
+    action_id: str | None = None,
+    attachments: Sequence[str] = (),
+) -> WaiverRow:
+    """Hand in an explanation of one rule's finding; `attachments` are recordings.
+
+    Raises: NotFoundError; ConflictError when it could never count (not waivable, a reason that
+    the rule does not admit, too late), or the action is another case's.
+    """
+    case = case_queries.case(uow.session, case_id)
+    if action_id is not None and case_queries.action(uow.session, action_id).case_id != case.id:
+        raise ConflictError(problem="the action is another case's", action=action_id)
+    asked = Waiver("new", rule, reason, person(uow.session, person_id).id, uow.at)
+    _check(uow, case.id, action_id, rulebook, asked)
+    row = WaiverRow(
+        id=uow.new_id(),
+        case_id=case.id,
+        action_id=action_id,
+        rule=rule,
+        reason=reason.value,
+        text=text,
+        attachments=[by_id(uow.session, one).id for one in attachments],
+        person_id=asked.by,
+        at=uow.at,
+        state=PROPOSED,
+    )
+    uow.session.add(row)
+    uow.record("waiver.hand-in", _CHANGE, row, actor=actor, subject=_subject(row))
+    return row
+
+
+def settle(
+    uow: UnitOfWork,
+    waiver_id: str,
+    rulebook: Rulebook,
+    *,
+    approved: bool,
+    answer: str,
+    person_id: str,
+    approver: Approver,
+    actor: str,
+) -> WaiverRow:
+    """Approve or refuse an explanation.
+
+    Raises: NotFoundError; ConflictError when it was settled before, or this person may not
+    approve it (not whom the rule names, or concerned by the matter).
+    """
+    row = waiver(uow.session, waiver_id)
+    if row.state != PROPOSED:
+        raise ConflictError(problem="settled already", waiver=row.id)
+    who = person(uow.session, person_id).id
+    asked = Waiver(row.id, row.rule, WaiverReason(row.reason), row.person_id, row.at)
+    settled = replace(asked, approved_by=who, approved_at=uow.at, approver=approver.value)
+    _check(uow, row.case_id, row.action_id, rulebook, settled)
+    row.state = APPROVED if approved else REFUSED
+    row.decided_by, row.decided_at = who, uow.at
+    row.approver, row.answer = approver.value, answer
+    outcome = Outcome.SUCCESS if approved else Outcome.REFUSED
+    kind = PremisType.POLICY_ASSIGNMENT
+    uow.record("waiver.settle", kind, row, actor=actor, subject=_subject(row), outcome=outcome)
+    return row
+
+
+def waiver(session: Session, waiver_id: str) -> WaiverRow:
+    """Return one explanation. Raises: NotFoundError."""
+    row = session.get(WaiverRow, waiver_id)
+    if row is None:
+        raise NotFoundError(what="waiver", id=waiver_id)
+    return row
+
+
+def waivers(session: Session, case_id: str) -> list[WaiverRow]:
+    """Return every explanation handed in for a case and its actions, oldest first."""
+    wanted = select(WaiverRow).where(WaiverRow.case_id == case_id)
+    return list(session.scalars(wanted.order_by(WaiverRow.at, WaiverRow.id)))
+
+
+def count_waivers(
+    session: Session, township: str, since: datetime, until: datetime
+) -> tuple[int, int]:
+    """Return how many were handed in for a township's cases in a span, and how many approved."""
+    wanted = (
+        select(func.count(), func.count().filter(WaiverRow.state == APPROVED))
+        .select_from(WaiverRow)
+        .join(CaseRow, CaseRow.id == WaiverRow.case_id)
+        .where(CaseRow.township == township, WaiverRow.at >= since, WaiverRow.at < until)
+    )
+    explained, approved = session.execute(wanted).one()
+    return int(explained), int(approved)
+
+
+def _check(
+    uow: UnitOfWork, case_id: str, action_id: str | None, rulebook: Rulebook, asked: Waiver
+) -> None:
+    facts: ActionFacts | CaseFacts = (
+        facts_of(uow.session, action_id)
+        if action_id
+        else case_facts_of(uow.session, case_id, uow.at)
+    )
+    problem = objection(
+        _rule(rulebook, asked.rule, facts).terms,
+        asked,
+        concerned_in(facts),
+        getattr(facts, "end", None),
+    )
+    if problem:
+        raise ConflictError(problem=problem, rule=asked.rule)
+
+
+def _rule(rulebook: Rulebook, rule_id: str, facts: ActionFacts | CaseFacts) -> Rule:
+    at = facts.start if isinstance(facts, ActionFacts) else facts.at
+    found = [one for one in rulebook.in_force(at) if one.id == rule_id]
+    if not found:
+        raise NotFoundError(what="rule", id=rule_id)
+    return found[0]
+
+
+def _subject(row: WaiverRow) -> str:
+    return f"action:{row.action_id}" if row.action_id else f"case:{row.case_id}"

@@ -1,0 +1,1 @@
+"""Holds in the catalogue: whom they concern, proceedings behind them, proposed releases."""

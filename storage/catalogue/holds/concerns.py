@@ -1,0 +1,236 @@
+"""Whom cases, recordings and holds concern, gathered from the tables for `policies/concern.py`.
+
+Parts in a case are read where they are entered: officers of its actions, 办审定, reviews and
+decisions; who opened a case and who handed footage in stand in the custody log alone. Footage is
+its officer's, and theirs who had its source when it began.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from policies import releases
+from policies.access import Person, Role
+from policies.concern import TIE_EN, TIE_ZH, Matter, Tie, tie_of
+from policies.holds import authority_zh, is_proceeding
+from policies.releases import WHO_EN, WHO_ZH, Held
+from policies.terms import Part
+from storage.catalogue.cases.tables import CasePartRow, DecisionRow, HoldRow, ReviewRow
+from storage.catalogue.holds import holds
+from storage.catalogue.log.tables import CustodyEventRow
+from storage.catalogue.people.tables import AssignmentRow
+from storage.catalogue.reading import case_queries
+from storage.catalogue.recordings.recordings import subject_of
+from storage.catalogue.tables import (
+    AccountRow,
+    ActionOfficerRow,
+    ActionRow,
+    CaseRow,
+    ExhibitRow,
+    PersonRow,
+    RecordingRow,
+)
+from storage.errors import ConflictError
+
+_PERSON = "person:"
+_AT_ONCE = 500  # ids in one question: databases bound how many a statement may name
+
+
+class ConcernedError(ConflictError):
+    """The matter concerns who would decide upon it; `facts` say how, and who may instead."""
+
+    code = "concerned"
+
+    def __init__(self, tie: Tie, held: Held, *, second: bool = False) -> None:
+        """Keep how it concerns him, and who may."""
+        how = {"tie": tie.value, "tie_zh": TIE_ZH[tie], "tie_en": TIE_EN[tie]}
+        super().__init__(**how, **who_may(held, second=second))
+
+
+class NotEntitledError(ConflictError):
+    """Neither placed by his authority nor his to answer; `facts` say whose it is and who may."""
+
+    def __init__(self, held: Held, *, second: bool = False) -> None:
+        """Keep who may."""
+        authority = authority_zh(held.authority)
+        super().__init__(authority=authority, **who_may(held, second=second))
+        self.code = "proceeding-authority" if is_proceeding(held.authority) else "hold-authority"
+
+
+class InvolvedError(ConflictError):
+    """Footage that is one's own, or shows what one took part in, is for others to judge."""
+
+    code = "involved"
+
+    def __init__(self, tie: Tie) -> None:
+        """Keep how it concerns him."""
+        super().__init__(tie=tie.value, tie_zh=TIE_ZH[tie], tie_en=TIE_EN[tie])
+
+
+def check_not_concerned(held: Held, person_id: str) -> None:
+    """Let whom a hold or a proceeding does not concern go on. Raises: ConcernedError."""
+    tie = tie_of(held.matter, person_id)
+    if tie is not None:
+        raise ConcernedError(tie, held)
+
+
+def check_uninvolved(matter: Matter, person_id: str) -> None:
+    """Let whom a matter does not concern go on. Raises: InvolvedError."""
+    tie = tie_of(matter, person_id)
+    if tie is not None:
+        raise InvolvedError(tie)
+
+
+def who_may(held: Held, *, second: bool) -> dict[str, str]:
+    """Return who may act, as far as it does not concern him, for sentences in both languages."""
+    who = releases.who_may(held, second=second)
+    return {"who_zh": WHO_ZH[who], "who_en": WHO_EN[who]}
+
+
+def of_case(session: Session, case_id: str) -> Matter:
+    """Return whom a case concerns by itself; its footage is asked by `of_recordings`."""
+    played = session.execute(
+        select(CasePartRow.part, CasePartRow.person_id).where(CasePartRow.case_id == case_id)
+    )
+    parts: dict[str, set[str]] = {part.value: set() for part in Part}
+    for part, person in played:
+        parts.setdefault(part, set()).add(person)
+    reviewed = session.scalars(select(ReviewRow.person_id).where(ReviewRow.case_id == case_id))
+    decided = session.scalars(select(DecisionRow.person_id).where(DecisionRow.case_id == case_id))
+    took_part = (
+        select(ActionOfficerRow.person_id)
+        .join(ActionRow, ActionRow.id == ActionOfficerRow.action_id)
+        .where(ActionRow.case_id == case_id)
+    )
+    opened = select(CustodyEventRow.actor).where(
+        CustodyEventRow.subject == f"case:{case_id}", CustodyEventRow.act == "case.open"
+    )
+    return Matter(
+        officers=frozenset(session.scalars(took_part)),
+        handlers=frozenset(parts[Part.HANDLES]),
+        reviewers=frozenset({*parts[Part.REVIEWS], *reviewed}),
+        deciders=frozenset({*parts[Part.DECIDES], *decided}),
+        openers=_persons(session.scalars(opened)),
+    )
+
+
+def of_action(session: Session, action_id: str) -> Matter:
+    """Return whom one action concerns: its officers, and whoever has a part in its case."""
+    row = case_queries.action(session, action_id)
+    took_part = select(ActionOfficerRow.person_id).where(ActionOfficerRow.action_id == row.id)
+    case = of_case(session, row.case_id)
+    return Matter(
+        officers=frozenset(session.scalars(took_part)),
+        handlers=case.handlers,
+        reviewers=case.reviewers,
+        deciders=case.deciders,
+        openers=case.openers,
+    )
+
+
+def of_recordings(session: Session, ids: Iterable[str]) -> Matter:
+    """Return whom footage concerns: who made it, handed it in, or took part in what it shows."""
+    listed = sorted(set(ids))
+    matter = of_footage(session, listed)
+    for some in _parts_of(listed):
+        took_part = (
+            select(ActionOfficerRow.person_id)
+            .join(ExhibitRow, ExhibitRow.action_id == ActionOfficerRow.action_id)
+            .where(ExhibitRow.recording_id.in_(some), ExhibitRow.state != case_queries.REJECTED)
+        )
+        matter |= Matter(officers=frozenset(session.scalars(took_part)))
+    return matter
+
+
+def of_footage(session: Session, ids: Iterable[str]) -> Matter:
+    """Return whose footage it is: who made it, or handed it in."""
+    matter = Matter()
+    for some in _parts_of(sorted(set(ids))):
+        accessions = select(CustodyEventRow.details).where(
+            CustodyEventRow.subject.in_([subject_of(one) for one in some]),
+            CustodyEventRow.act == "recording.accession",
+        )
+        matter |= Matter(
+            recorders=_recorders(session, some),
+            submitters=_persons(
+                str(details.get("operator", "")) for details in session.scalars(accessions)
+            ),
+        )
+    return matter
+
+
+def of_holds(session: Session, placed: Iterable[HoldRow]) -> Matter:
+    """Return whom the things that some holds lie on concern, with all footage that they reach."""
+    matter, reached = Matter(), set[str]()
+    for row in placed:
+        if row.recording_id is not None:
+            reached.add(row.recording_id)
+            continue
+        reached.update(holds.reached(session, row))
+        if row.action_id is not None:
+            matter |= of_action(session, row.action_id)
+        for case_id in _cases_of(session, row):
+            matter |= of_case(session, case_id)
+    return matter | of_recordings(session, reached)
+
+
+def heads(session: Session, township: str | None) -> frozenset[str]:
+    """Return the persons who can act as head of a township now; of None there are none."""
+    wanted = (
+        select(AccountRow.person_id)
+        .join(PersonRow, PersonRow.id == AccountRow.person_id)
+        .where(
+            AccountRow.role == Role.HEAD.value,
+            ~AccountRow.disabled,
+            PersonRow.township == township,
+        )
+    )
+    return frozenset(session.scalars(wanted)) if township is not None else frozenset()
+
+
+def actor_of(person: Person) -> str:
+    """Return how the log names a person who acts."""
+    return person.actor or f"{_PERSON}{person.id}"
+
+
+def person_of(actor: str) -> str | None:
+    """Return the id of the person whom the log names so; None for stations and the system."""
+    return actor.removeprefix(_PERSON) if actor.startswith(_PERSON) else None
+
+
+def _cases_of(session: Session, row: HoldRow) -> list[str]:
+    if row.case_id is not None:
+        return [row.case_id]
+    if row.party is None:
+        return []
+    wanted = select(CaseRow.id).where(CaseRow.party == row.party)
+    if row.township is not None:
+        wanted = wanted.where(CaseRow.township == row.township)
+    return list(session.scalars(wanted))
+
+
+def _recorders(session: Session, ids: Sequence[str]) -> frozenset[str]:
+    wanted = select(RecordingRow.officer_id).where(
+        RecordingRow.id.in_(ids), RecordingRow.officer_id.is_not(None)
+    )
+    had = (
+        select(AssignmentRow.person_id)
+        .join(RecordingRow, RecordingRow.source_serial == AssignmentRow.source_serial)
+        .where(
+            RecordingRow.id.in_(ids),
+            AssignmentRow.from_at <= RecordingRow.start_at,
+            AssignmentRow.to_at.is_(None) | (AssignmentRow.to_at > RecordingRow.start_at),
+        )
+    )
+    made = {person for person in session.scalars(wanted) if person is not None}
+    return frozenset({*made, *session.scalars(had)})
+
+
+def _persons(actors: Iterable[str]) -> frozenset[str]:
+    return frozenset(one.removeprefix(_PERSON) for one in actors if one.startswith(_PERSON))
+
+
+def _parts_of(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for first in range(0, len(ids), _AT_ONCE):
+        yield ids[first : first + _AT_ONCE]

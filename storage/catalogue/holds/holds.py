@@ -1,0 +1,257 @@
+"""Holds (冻结) in the catalogue: placed on a recording, action, case or party; what they reach.
+
+A hold stands from the moment it is committed, and reaches what is linked later too, because what
+it reaches is asked anew each time. The legal hold of the object store follows (`storage/
+holding.py`). How a hold ends is `releases.py`'s business.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import ColumnElement, Executable, Select, and_, or_, select
+from sqlalchemy.orm import Session
+
+from policies import holds as policy
+from policies.terms import HoldReason
+from storage.catalogue.cases.tables import DocumentRow, HoldRow
+from storage.catalogue.engine.keyset import Place, keyed
+from storage.catalogue.reading import case_queries
+from storage.catalogue.recordings.recordings import by_id, present, subject_of
+from storage.catalogue.tables import ActionRow, CaseRow, ExhibitRow, RecordingRow
+from storage.catalogue.unit_of_work import UnitOfWork
+from storage.custody.entries.event import PremisType
+from storage.errors import ConflictError, NotFoundError
+
+_KIND = PremisType.POLICY_ASSIGNMENT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewHold:
+    """A hold to be placed: on exactly one of recording, action, case and party.
+
+    `township` bounds a party: the same name elsewhere is somebody else (None: in the whole county).
+    """
+
+    reason: HoldReason
+    authority: str
+    recording_id: str | None = None
+    action_id: str | None = None
+    case_id: str | None = None
+    party: str | None = None
+    township: str | None = None
+    proceeding_id: str | None = None
+    note: str | None = None
+
+
+def place(uow: UnitOfWork, new: NewHold, *, actor: str) -> HoldRow:
+    """Place a hold. It stands from the commit on, for what is linked later too.
+
+    Raises: NotFoundError; ConflictError when it lies on nothing or on several things;
+    DestroyedError when the recording is gone.
+    """
+    lies_on = [new.recording_id, new.action_id, new.case_id, new.party]
+    if sum(one is not None for one in lies_on) != 1:
+        raise ConflictError(problem="a hold lies on exactly one recording, action, case or party")
+    if new.recording_id is not None:
+        present(uow.session, new.recording_id)
+    if new.action_id is not None:
+        case_queries.action(uow.session, new.action_id)
+    if new.case_id is not None:
+        case_queries.case(uow.session, new.case_id)
+    row = HoldRow(
+        id=uow.new_id(),
+        recording_id=new.recording_id,
+        proceeding_id=new.proceeding_id,
+        reason=new.reason.value,
+        placed_by=actor,
+        placed_at=uow.at,
+        released_by=None,
+        released_at=None,
+        action_id=new.action_id,
+        case_id=new.case_id,
+        party=new.party,
+        township=new.township,
+        authority=new.authority,
+        note=new.note,
+        released_why=None,
+    )
+    uow.session.add(row)
+    uow.record("hold.place", _KIND, row, actor=actor, subject=subject(row))
+    return row
+
+
+def hold(session: Session, hold_id: str) -> HoldRow:
+    """Return one hold. Raises: NotFoundError."""
+    row = session.get(HoldRow, hold_id)
+    if row is None:
+        raise NotFoundError(what="hold", id=hold_id)
+    return row
+
+
+def standing(
+    session: Session,
+    *,
+    township: str | None = None,
+    after: Place = (),
+    limit: int | None = None,
+) -> list[HoldRow]:
+    """Return the holds that stand, newest first (time of placing, id).
+
+    Of a township alone, if it is given, those that lie on what is its own or on the whole county.
+    """
+    wanted = select(HoldRow).where(HoldRow.released_at.is_(None))
+    if township is not None:
+        wanted = wanted.where(in_township(township))
+    keys = (HoldRow.placed_at, HoldRow.id)
+    return list(session.scalars(keyed(wanted, keys, after, limit, newest=True)))
+
+
+def in_township(township: str) -> ColumnElement[bool]:
+    """Return the condition that a hold lies on what is a township's own, or on the whole county."""
+    row, case = HoldRow, CaseRow.township == township
+    footage = select(RecordingRow.id).where(
+        RecordingRow.id == row.recording_id, RecordingRow.township == township
+    )
+    acted = select(ActionRow.id).join(CaseRow, CaseRow.id == ActionRow.case_id)
+    return or_(
+        footage.exists(),
+        acted.where(ActionRow.id == row.action_id, case).exists(),
+        select(CaseRow.id).where(CaseRow.id == row.case_id, case).exists(),
+        and_(
+            *(one.is_(None) for one in (row.recording_id, row.action_id, row.case_id)),
+            or_(row.township.is_(None), row.township == township),
+        ),
+    )
+
+
+def authority_of(row: HoldRow) -> str:
+    """Return the authority that placed a hold."""
+    return row.authority or policy.of_proceeding(row.proceeding_id or "")
+
+
+def subject(row: HoldRow) -> str:
+    """Return what a hold lies on, as the log names it."""
+    if row.recording_id is not None:
+        return subject_of(row.recording_id)
+    if row.action_id is not None:
+        return f"action:{row.action_id}"
+    return f"case:{row.case_id}" if row.case_id is not None else f"hold:{row.id}"
+
+
+@dataclass(slots=True)
+class Linked:
+    """What a recording is linked to, as holds reach it: actions, cases, parties by township."""
+
+    actions: set[str] = field(default_factory=set)
+    cases: set[str] = field(default_factory=set)
+    parties: set[tuple[str, str]] = field(default_factory=set)
+
+    def under(self, recording: str, row: HoldRow) -> bool:
+        """Tell whether a hold reaches the recording."""
+        return (
+            row.recording_id == recording
+            or row.action_id in self.actions
+            or row.case_id in self.cases
+            or any(
+                row.party == party and row.township in {None, township}
+                for party, township in self.parties
+            )
+        )
+
+
+def linked(session: Session, recordings: Iterable[str]) -> dict[str, Linked]:
+    """Return what some recordings are linked to: by exhibits not rejected, and as documents."""
+    ids = list(recordings)
+    found = {one: Linked() for one in ids}
+    exhibits = (
+        select(ExhibitRow.recording_id, ActionRow.id, CaseRow)
+        .join(ActionRow, ActionRow.id == ExhibitRow.action_id)
+        .join(CaseRow, CaseRow.id == ActionRow.case_id)
+        .where(ExhibitRow.recording_id.in_(ids), ExhibitRow.state != case_queries.REJECTED)
+    )
+    papers = (
+        select(DocumentRow.recording_id, DocumentRow.action_id, CaseRow)
+        .join(CaseRow, CaseRow.id == DocumentRow.case_id)
+        .where(DocumentRow.recording_id.in_(ids))
+    )
+    wanted: tuple[Executable, ...] = (exhibits, papers)
+    for recording, action, case in (row for one in wanted for row in session.execute(one)):
+        if recording is not None:
+            one = found[recording]
+            one.actions |= {action} if action is not None else set()
+            one.cases.add(case.id)
+            one.parties.add((case.party, case.township))
+    return found
+
+
+def reaching(session: Session, told: Mapping[str, Linked]) -> dict[str, list[HoldRow]]:
+    """Return the holds, released ones too, that reach each of some recordings, in order."""
+    actions = {one for linked in told.values() for one in linked.actions}
+    cases = {one for linked in told.values() for one in linked.cases}
+    parties = {party for linked in told.values() for party, _township in linked.parties}
+    on: list[ColumnElement[bool]] = [HoldRow.recording_id.in_(list(told))]
+    if actions:
+        on.append(HoldRow.action_id.in_(sorted(actions)))
+    if cases:
+        on += [HoldRow.case_id.in_(sorted(cases)), HoldRow.party.in_(sorted(parties))]
+    rows = session.scalars(
+        select(HoldRow).where(or_(*on)).order_by(HoldRow.placed_at, HoldRow.id)
+    ).all()
+    return {
+        recording: [row for row in rows if linked.under(recording, row)]
+        for recording, linked in told.items()
+    }
+
+
+def holding(session: Session, recording_id: str) -> list[HoldRow]:
+    """Return the holds that keep a recording now; an empty list keeps nothing."""
+    told = linked(session, [by_id(session, recording_id).id])
+    return [row for row in reaching(session, told)[recording_id] if row.released_at is None]
+
+
+def upon(session: Session, case: CaseRow, actions: Iterable[str]) -> list[HoldRow]:
+    """Return the holds that stand on a case, on its party or on these of its actions."""
+    told = Linked({*actions}, {case.id}, {(case.party, case.township)})
+    found = reaching(session, {case.id: told})[case.id]
+    return [row for row in found if row.released_at is None]
+
+
+def reached(session: Session, row: HoldRow) -> list[str]:
+    """Return the recordings that a hold reaches now, destroyed ones left out, by id."""
+    if row.recording_id is not None:
+        wanted = select(RecordingRow.id).where(RecordingRow.id == row.recording_id)
+    else:
+        wanted = select(RecordingRow.id).where(
+            or_(RecordingRow.id.in_(_exhibits(row)), RecordingRow.id.in_(_documents(row)))
+        )
+    wanted = wanted.where(RecordingRow.destroyed_at.is_(None))
+    return list(session.scalars(wanted.order_by(RecordingRow.id)))
+
+
+def _exhibits(row: HoldRow) -> Select[Any]:
+    wanted = (
+        select(ExhibitRow.recording_id)
+        .join(ActionRow, ActionRow.id == ExhibitRow.action_id)
+        .join(CaseRow, CaseRow.id == ActionRow.case_id)
+        .where(ExhibitRow.state != case_queries.REJECTED)
+    )
+    return wanted.where(_lies(row, ActionRow.id))
+
+
+def _documents(row: HoldRow) -> Select[Any]:
+    wanted = (
+        select(DocumentRow.recording_id)
+        .join(CaseRow, CaseRow.id == DocumentRow.case_id)
+        .where(DocumentRow.recording_id.is_not(None))
+    )
+    return wanted.where(_lies(row, DocumentRow.action_id))
+
+
+def _lies(row: HoldRow, action: Any) -> Any:
+    if row.action_id is not None:
+        return action == row.action_id
+    if row.case_id is not None:
+        return CaseRow.id == row.case_id
+    on = CaseRow.party == row.party
+    return on if row.township is None else on & (CaseRow.township == row.township)

@@ -1,0 +1,1 @@
+"""The custody log in the catalogue: append, read, states of rows, discrepancies."""

@@ -1,0 +1,389 @@
+"""The custody log as the catalogue holds it: append inside a transaction, read and prove.
+
+The arithmetic is `storage/custody/merkle/tree.py`; here stand only the rows. Signing and publishing
+a head is `publish.py`.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import Text, bindparam, func, insert, or_, select, text
+from sqlalchemy.orm import Session
+
+from storage.catalogue.engine.columns import Base
+from storage.catalogue.engine.keyset import Place, keyed
+from storage.catalogue.log.tables import (
+    CustodyEventRow,
+    LogChainEntryRow,
+    LogChainRow,
+    LogCheckpointRow,
+    LogLeafRow,
+    LogNodeRow,
+)
+from storage.custody.checkpoint import untrusted_checkpoint
+from storage.custody.entries.chain import EMPTY, ChainHead
+from storage.custody.entries.event import Event, details_digest, parse_leaf
+from storage.custody.merkle import tree
+from storage.custody.merkle.proof import Proof
+from storage.custody.outside_head import LogContinuation
+from storage.errors import CustodyError, LiuhenError, NotFoundError
+
+# Past the ORM, whose bookkeeping costs more than the inserts.
+_NODES, _LEAVES, _EVENTS, _CHAIN_ENTRIES = (
+    Base.metadata.tables[row.__tablename__]
+    for row in (LogNodeRow, LogLeafRow, CustodyEventRow, LogChainEntryRow)
+)
+_ADD_NODES, _ADD_LEAVES, _ADD_CHAIN_ENTRIES = (
+    insert(table) for table in (_NODES, _LEAVES, _CHAIN_ENTRIES)
+)
+_ADD_EVENTS = insert(_EVENTS).values(details=bindparam("text", type_=Text()))  # encoded already
+_SET_CHAIN = text(
+    "INSERT INTO log_chain (subject, count, digest) VALUES (:subject, :count, :digest)"
+    " ON CONFLICT (subject) DO UPDATE SET count = excluded.count, digest = excluded.digest"
+)
+_AT_ONCE = 500  # subjects in one question
+
+
+class LogReader:
+    """Entries, nodes and heads of the log, as one open transaction sees them."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._nodes: dict[tuple[int, int], bytes] = {}
+
+    @property
+    def size(self) -> int:
+        """How many entries there are."""
+        last = self._session.scalar(select(func.max(LogLeafRow.index)))
+        return 0 if last is None else last + 1
+
+    @property
+    def last_at(self) -> datetime | None:
+        """When the last entry was made, as its leaf says; None of no entry, or an unreadable one.
+
+        The readable half is not asked: whoever has the database moves that, and no head shows it.
+        """
+        newest = select(LogLeafRow.leaf).order_by(LogLeafRow.index.desc()).limit(1)
+        leaf = self._session.scalar(newest)
+        try:
+            return None if leaf is None else datetime.fromisoformat(parse_leaf(leaf.encode())["at"])
+        except (LiuhenError, TypeError, ValueError):  # the audit names it
+            return None
+
+    def node(self, level: int, index: int) -> bytes:
+        """Return a complete node. Raises: CustodyError when it is not there."""
+        found = self._nodes.get((level, index))
+        if found is None:
+            row = self._session.get(LogNodeRow, (level, index))
+            if row is None:
+                raise CustodyError(problem="a node of the log is missing", level=level, index=index)
+            found = row.hash
+        return found
+
+    def know(self, level: int, index: int, found: bytes) -> None:
+        """Have `node` answer with a node that is not in the tables yet."""
+        self._nodes[level, index] = found
+
+    def warm(self, level: int, first: int, count: int) -> None:
+        """Read a run of nodes at once; `node` then answers them from memory."""
+        wanted = select(LogNodeRow.index, LogNodeRow.hash).where(
+            LogNodeRow.level == level,
+            LogNodeRow.index >= first,
+            LogNodeRow.index < first + count,
+        )
+        for index, found in self._session.execute(wanted):
+            self._nodes[level, index] = found
+
+    def warm_paths(self, *places: int) -> None:
+        """Read at once the nodes beside the paths that lead from these places up to a root.
+
+        A place is an entry's index, or a tree's size: what proofs and roots near it are made of.
+        """
+        wanted = {
+            (level, beside)
+            for place in places
+            for level in range(max(places).bit_length() + 1)
+            for beside in ((place >> level) - 1, place >> level, (place >> level) ^ 1)
+            if beside >= 0 and (level, beside) not in self._nodes
+        }
+        self.warm_places(sorted(wanted))
+
+    def warm_places(self, places: Sequence[tuple[int, int]]) -> None:
+        """Read some nodes, each by level and index, at once.
+
+        Asked level by level: SQLite goes over the whole table for a list of pairs.
+        """
+        row = LogNodeRow
+        for first in range(0, len(places), _AT_ONCE):
+            levels: dict[int, list[int]] = {}
+            for level, index in places[first : first + _AT_ONCE]:
+                levels.setdefault(level, []).append(index)
+            wanted = or_(
+                *((row.level == level) & row.index.in_(some) for level, some in levels.items())
+            )
+            found = select(row.level, row.index, row.hash).where(wanted)
+            for level, index, hash_ in self._session.execute(found):
+                self._nodes[level, index] = hash_
+
+    def leaves(self, first: int, count: int) -> Iterator[str]:
+        """Yield the exact texts of a run of entries. Raises: CustodyError when one is missing."""
+        wanted = (
+            select(LogLeafRow.index, LogLeafRow.leaf)
+            .where(LogLeafRow.index >= first, LogLeafRow.index < first + count)
+            .order_by(LogLeafRow.index)
+        )
+        expected = first
+        for index, leaf in self._session.execute(wanted):
+            if index != expected:
+                break
+            yield leaf
+            expected += 1
+        if expected != first + count:
+            raise CustodyError(problem="an entry of the log is missing", index=expected)
+
+    def leaf(self, index: int) -> str:
+        """Return the exact text of one entry. Raises: NotFoundError."""
+        row = self._session.get(LogLeafRow, index)
+        if row is None:
+            raise NotFoundError(what="log entry", id=index)
+        return row.leaf
+
+    def readable(self, indexes: Sequence[int]) -> Iterator[tuple[int, str, CustodyEventRow]]:
+        """Yield some entries in their order: number, exact text, readable half."""
+        for first in range(0, len(indexes), _AT_ONCE):
+            some = indexes[first : first + _AT_ONCE]
+            wanted = (
+                select(LogLeafRow.leaf, CustodyEventRow)
+                .join_from(LogLeafRow, CustodyEventRow, LogLeafRow.index == CustodyEventRow.index)
+                .where(LogLeafRow.index.in_(some))
+                .order_by(LogLeafRow.index)
+            )
+            for leaf, event in self._session.execute(wanted):
+                yield event.index, leaf, event
+
+    def opened(self, indexes: Sequence[int]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+        """Yield some entries as their leaves say them, with details that open them; no others.
+
+        Readable halves are rows that anybody with the database can write; a leaf is held to the
+        signed head.
+        """
+        for _index, leaf, event in self.readable(indexes):
+            try:
+                entry = parse_leaf(leaf.encode())
+                opens = details_digest(event.details, event.salt) == entry["details"]
+            except (LiuhenError, TypeError, ValueError):
+                continue
+            if opens:
+                yield entry, event.details
+
+    def texts(self, indexes: Sequence[int]) -> list[str]:
+        """Return the exact texts of some entries, in their order. Raises: NotFoundError."""
+        wanted = select(LogLeafRow.index, LogLeafRow.leaf).where(LogLeafRow.index.in_(indexes))
+        found = {one[0]: one[1] for one in self._session.execute(wanted)}
+        if lost := set(indexes) - set(found):
+            raise NotFoundError(what="log entry", id=min(lost))
+        return [found[index] for index in indexes]
+
+    def event(self, index: int) -> CustodyEventRow:
+        """Return the readable half of one entry. Raises: NotFoundError."""
+        row = self._session.get(CustodyEventRow, index)
+        if row is None:
+            raise NotFoundError(what="custody event", id=index)
+        return row
+
+    def events_of(
+        self,
+        *subjects: str,
+        act: str | None = None,
+        after: Place = (),
+        limit: int | None = None,
+    ) -> list[CustodyEventRow]:
+        """Return the events upon some subjects, of one act if it is given, oldest first (index)."""
+        wanted = select(CustodyEventRow).where(CustodyEventRow.subject.in_(subjects))
+        if act is not None:
+            wanted = wanted.where(CustodyEventRow.act == act)
+        return list(self._session.scalars(keyed(wanted, (CustodyEventRow.index,), after, limit)))
+
+    def chain_heads(self, subjects: Iterable[str]) -> dict[str, ChainHead]:
+        """Return where the chains of some subjects end; of one that has none, the empty head."""
+        wanted = sorted(set(subjects))
+        found, row = dict.fromkeys(wanted, EMPTY), LogChainRow
+        for first in range(0, len(wanted), _AT_ONCE):
+            some = wanted[first : first + _AT_ONCE]
+            rows = select(row.subject, row.count, row.digest).where(row.subject.in_(some))
+            for subject, count, digest in self._session.execute(rows):
+                found[subject] = ChainHead(count, digest)
+        return found
+
+    def chain_entries(self, subjects: Iterable[str]) -> dict[str, list[int]]:
+        """Return the numbers in the log of the entries in the chains of some subjects, in order."""
+        wanted = sorted(set(subjects))
+        found: dict[str, list[int]] = {subject: [] for subject in wanted}
+        row = LogChainEntryRow
+        for first in range(0, len(wanted), _AT_ONCE):
+            some = wanted[first : first + _AT_ONCE]
+            places = select(row.subject, row.index).where(row.subject.in_(some))
+            for subject, index in self._session.execute(places.order_by(row.subject, row.number)):
+                found[subject].append(index)
+        return found
+
+    def root(self, size: int) -> bytes:
+        """Return the head over the first `size` entries."""
+        self.warm_paths(size)
+        return tree.root(size, self.node)
+
+    def consistency(self, old: int, new: int) -> list[bytes]:
+        """Return the proof that `new` entries continue `old`. Raises: CustodyError."""
+        self.warm_paths(old, new)
+        return tree.consistency_proof(old, new, self.node)
+
+    def checkpoint(self) -> str | None:
+        """Return the newest published checkpoint, if any head was signed yet."""
+        newest = select(LogCheckpointRow.text).order_by(LogCheckpointRow.size.desc()).limit(1)
+        return self._session.scalar(newest)
+
+
+class LogWriter:
+    """Adds entries within one transaction: numbered at once, in the tables when `write` returns.
+
+    The caller holds the write lock (`unit_of_work.py`), so nobody else takes the same indexes, and
+    what was read of the log once stays true.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._log = LogReader(session)
+        self._nodes: list[dict[str, Any]] = []
+        self._leaves: list[dict[str, Any]] = []
+        self._events: list[dict[str, Any]] = []
+        self._chains: dict[str, ChainHead] = {}
+        self._continued: set[str] = set()
+        self._chain_entries: list[dict[str, Any]] = []
+
+    @cached_property
+    def _first(self) -> int:
+        size = self._log.size
+        self._log.warm_paths(size)
+        return size
+
+    @property
+    def next_index(self) -> int:
+        """The number that the next entry will get."""
+        return self._first + len(self._leaves)
+
+    def append(
+        self,
+        event: Event,
+        salt: bytes,
+        chains: Iterable[str] = (),
+        heads: Iterable[str] = (),
+    ) -> int:
+        """Add one entry: leaf, nodes and readable half. Returns its index.
+
+        It continues the chains of its subject and of `chains`, and names the heads of `heads`.
+        """
+        own = {event.subject, *chains}
+        named = set(heads) - own
+        event = replace(event, chains=self.chain_heads(own), heads=self.chain_heads(named))
+        index, details = self.next_index, event.text()
+        leaf = event.leaf(salt, details)
+        self._chains |= {one: head.followed_by(leaf) for one, head in event.chains.items()}
+        self._chain_entries += [
+            {"subject": one, "number": head.count, "index": index}
+            for one, head in event.chains.items()
+        ]
+        self._continued |= own
+        nodes = tree.append(index, leaf, self._log.node)
+        for level, place, found in nodes:
+            self._log.know(level, place, found)
+            self._nodes.append({"level": level, "index": place, "hash": found})
+        _, _, leaf_hash = nodes[0]
+        self._leaves.append({"index": index, "leaf": leaf.decode(), "hash": leaf_hash})
+        self._events.append(
+            {
+                "index": index,
+                "at": event.at,
+                "actor": event.actor,
+                "act": event.act,
+                "event": event.event.value,
+                "outcome": event.outcome.value,
+                "subject": event.subject,
+                "text": details.decode(),
+                "salt": salt,
+            }
+        )
+        return index
+
+    def chain_heads(self, subjects: Iterable[str]) -> dict[str, ChainHead]:
+        """Return where the chains of some subjects end, the entries added so far included."""
+        wanted = set(subjects)
+        if unknown := wanted - set(self._chains):
+            self._chains |= self._log.chain_heads(unknown)
+        return {subject: self._chains[subject] for subject in wanted}
+
+    def write(self) -> None:
+        """Insert what was added, many rows at a time."""
+        if self._leaves:
+            for statement, rows in (
+                (_ADD_NODES, self._nodes),
+                (_ADD_LEAVES, self._leaves),
+                (_ADD_EVENTS, self._events),
+                (_ADD_CHAIN_ENTRIES, self._chain_entries),
+                (_SET_CHAIN, [self._chain(subject) for subject in sorted(self._continued)]),
+            ):
+                self._session.execute(statement, rows)
+
+    def _chain(self, subject: str) -> dict[str, Any]:
+        head = self._chains[subject]
+        return {"subject": subject, "count": head.count, "digest": head.digest}
+
+
+def subjects_with(session: Session, act: str, subjects: Iterable[str]) -> set[str]:
+    """Return those of the subjects upon which this act was ever done."""
+    wanted = select(CustodyEventRow.subject).where(
+        CustodyEventRow.subject.in_(list(subjects)), CustodyEventRow.act == act
+    )
+    return set(session.scalars(wanted))
+
+
+def proof_for(session: Session, index: int, checkpoint: str) -> str:
+    """Return the tlog-proof that entry `index` stands under this checkpoint.
+
+    Raises: CustodyError when the checkpoint is older than the entry.
+    """
+    return proofs_for(session, [index], checkpoint)[0]
+
+
+def proofs_for(session: Session, indexes: Sequence[int], checkpoint: str) -> list[str]:
+    """Return the tlog-proof of each entry, in their order. Raises: as `proof_for`."""
+    size = untrusted_checkpoint(checkpoint).size
+    reader = LogReader(session)
+    reader.warm_paths(*indexes, size)
+    return [
+        Proof(index, tuple(tree.inclusion_proof(index, size, reader.node)), checkpoint).encode()
+        for index in indexes
+    ]
+
+
+def continuation(session: Session, checkpoint: str, sizes: Iterable[int]) -> LogContinuation:
+    """Return the proofs that this signed head continues the log's heads of some sizes.
+
+    Raises: CustodyError when the entries under the head are not all there.
+    """
+    newest = untrusted_checkpoint(checkpoint).size
+    reached = [size for size in sorted(set(sizes)) if size <= newest]
+    reader = LogReader(session)
+    reader.warm_paths(newest, *reached)
+    proofs = {size: tuple(tree.consistency_proof(size, newest, reader.node)) for size in reached}
+    return LogContinuation(checkpoint, proofs)
+
+
+def keep_checkpoint(session: Session, text: str, at: datetime) -> None:
+    """Store a signed head once."""
+    head = untrusted_checkpoint(text)
+    if session.get(LogCheckpointRow, head.size) is None:
+        row = LogCheckpointRow(size=head.size, root=head.root, text=text, signed_at=at)
+        session.add(row)

@@ -1,0 +1,70 @@
+"""What the log's entries say of rows, and where a row or a readable half says something else."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sqlalchemy.exc import DBAPIError
+
+from storage.catalogue.log.discrepancy import Discrepancy, What, about_entry
+from storage.catalogue.log.tables import CustodyEventRow
+from storage.custody.entries.event import details_digest, parse_leaf, timestamp
+from storage.errors import LiuhenError
+from storage.signed import canonical
+
+# What reading a value that somebody put there may raise: not JSON, no time, no text, no UTF-8.
+UNREADABLE = (ValueError, TypeError, AttributeError, KeyError, LiuhenError, DBAPIError)
+RowKey = tuple[str, str]  # a table's name, and the row's primary key as one text
+State = Mapping[str, Any] | None  # a row as an entry holds it; None once it is gone
+_TOLD = ("act", "event", "outcome", "at", "actor", "subject", "details")
+
+
+def compare_halves(index: int, leaf: bytes, event: CustodyEventRow | None) -> Iterator[Discrepancy]:
+    """Open an entry's digest with its readable half, and name what the halves tell differently."""
+    try:
+        entry = parse_leaf(leaf)
+    except UNREADABLE:
+        yield about_entry(What.EDITED_ENTRY, index)
+        return
+    if event is None:
+        yield about_entry(What.MISSING_DETAILS, index, subject=entry["subject"])
+        return
+    try:
+        told = _told(event)
+    except UNREADABLE:
+        told = {}
+    if changed := sorted(name for name in _TOLD if told.get(name) != entry[name]):
+        facts = {"changed": changed, "subject": entry["subject"]}
+        yield about_entry(What.EDITED_DETAILS, index, **facts)
+
+
+def states_logged(event: CustodyEventRow | None) -> list[tuple[RowKey, State]]:
+    """Return each row that an entry logged, with its state then; nothing of what does not parse."""
+    try:
+        told = event.details.get("rows", ()) if event is not None else ()
+        return [((str(one["table"]), str(one["key"])), one["state"]) for one in told]
+    except UNREADABLE:
+        return []
+
+
+def changed_columns(found: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
+    """Name the columns in which a row differs from the state that was logged.
+
+    A migration may have added columns since (they are empty then) or taken some away.
+    """
+    return sorted(
+        name
+        for name, value in found.items()
+        if canonical.encode(value) != canonical.encode(expected.get(name))
+    )
+
+
+def _told(event: CustodyEventRow) -> dict[str, str]:
+    return {
+        "act": event.act,
+        "event": event.event,
+        "outcome": event.outcome,
+        "at": timestamp(event.at),
+        "actor": event.actor,
+        "subject": event.subject,
+        "details": details_digest(event.details, event.salt),
+    }

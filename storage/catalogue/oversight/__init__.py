@@ -1,0 +1,1 @@
+"""Oversight: duties and their dates, random checks, forecast."""

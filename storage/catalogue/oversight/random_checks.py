@@ -1,0 +1,163 @@
+"""Random checks (双随机): recordings and inspectors drawn from a published seed, and their results.
+
+A draw keeps everything that it takes to repeat it; `repeats` does. Whoever took part in what a
+recording shows is never drawn to inspect it. Source: 兴隆县指导意见 第十条; the drawing itself is
+`policies/draw.py`.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from policies.draw import draw, pair
+from storage.catalogue.cases.tables import CheckRow, DrawRow
+from storage.catalogue.engine.keyset import Place, keyed
+from storage.catalogue.holds import concerns
+from storage.catalogue.people.people import person, persons
+from storage.catalogue.reading import case_queries
+from storage.catalogue.recordings.recordings import by_id
+from storage.catalogue.tables import RecordingRow
+from storage.catalogue.unit_of_work import UnitOfWork
+from storage.custody.entries.event import PremisType
+from storage.errors import ConflictError, NotFoundError
+
+PER_RECORDING = 2
+
+
+def draw_recordings(
+    uow: UnitOfWork,
+    *,
+    seed: str,
+    purpose: str,
+    count: int,
+    inspectors: Sequence[str],
+    actor: str,
+    township: str | None = None,
+) -> DrawRow:
+    """Draw recordings of a township (None: all) and two inspectors for each.
+
+    `inspectors` are persons. Raises: NotFoundError; ConflictError when a draw for this purpose was
+    made (nobody draws until he likes it), or seed, purpose or count cannot be.
+    """
+    if uow.session.scalar(select(DrawRow).where(DrawRow.purpose == purpose)) is not None:
+        raise ConflictError(problem="a draw for this purpose was made", purpose=purpose)
+    wanted = select(RecordingRow.id)
+    if township is not None:
+        wanted = wanted.where(RecordingRow.township == township)
+    population = sorted(uow.session.scalars(wanted))
+    people = [person(uow.session, one).id for one in inspectors]
+    try:
+        chosen = draw(seed, population, count, purpose)
+        excluded = {one: involved(uow.session, one) for one in chosen}
+        paired = pair(seed, people, chosen, PER_RECORDING, excluded, purpose=purpose)
+    except ValueError as error:
+        raise ConflictError(problem=str(error)) from error
+    row = DrawRow(
+        id=uow.new_id(),
+        purpose=purpose,
+        seed=seed,
+        population=population,
+        count=count,
+        drawn=[[one, list(paired.assigned[one])] for one in chosen],
+        at=uow.at,
+        drawn_by=actor,
+    )
+    uow.session.add(row)
+    kind = PremisType.POLICY_ASSIGNMENT
+    uow.record("check.draw", kind, row, actor=actor, subject=f"draw:{row.id}")
+    return row
+
+
+def repeats(row: DrawRow) -> bool:
+    """Tell whether the same draw has the same result: anyone can do this with SHA-256 alone."""
+    chosen = draw(row.seed, row.population, row.count, row.purpose)
+    return list(chosen) == [one for one, _inspectors in row.drawn]
+
+
+def record_check(
+    uow: UnitOfWork,
+    draw_id: str,
+    recording_id: str,
+    person_id: str,
+    *,
+    good: bool,
+    note: str,
+    actor: str,
+) -> CheckRow:
+    """Enter what a drawn inspector found.
+
+    Raises: NotFoundError; ConflictError (not drawn); InvolvedError when the recording came to
+    concern him since he was drawn: it was linked, or somebody said whose it is.
+    """
+    drawn: dict[str, list[str]] = dict(the_draw(uow.session, draw_id).drawn)
+    if person_id not in drawn.get(by_id(uow.session, recording_id).id, ()):
+        raise ConflictError(problem="not drawn to inspect this", recording=recording_id)
+    concerns.check_uninvolved(concerns.of_recordings(uow.session, [recording_id]), person_id)
+    wanted = select(CheckRow).where(
+        CheckRow.draw_id == draw_id, CheckRow.recording_id == recording_id
+    )
+    row = uow.session.scalar(wanted)
+    if row is not None:
+        raise ConflictError(problem="inspected already", recording=recording_id)
+    row = CheckRow(
+        id=uow.new_id(),
+        draw_id=draw_id,
+        recording_id=recording_id,
+        person_id=person_id,
+        good=good,
+        note=note,
+        at=uow.at,
+    )
+    uow.session.add(row)
+    uow.record("check.enter", PremisType.VALIDATION, row, actor=actor, subject=f"draw:{draw_id}")
+    return row
+
+
+def the_draw(session: Session, draw_id: str) -> DrawRow:
+    """Return one draw. Raises: NotFoundError."""
+    row = session.get(DrawRow, draw_id)
+    if row is None:
+        raise NotFoundError(what="draw", id=draw_id)
+    return row
+
+
+def draws(session: Session, *, after: Place = (), limit: int | None = None) -> list[DrawRow]:
+    """Return draws, newest first (time, id)."""
+    keys = (DrawRow.at, DrawRow.id)
+    return list(session.scalars(keyed(select(DrawRow), keys, after, limit, newest=True)))
+
+
+def checks_of(session: Session, recording_ids: Sequence[str]) -> list[CheckRow]:
+    """Return what was found in some recordings."""
+    wanted = select(CheckRow).where(CheckRow.recording_id.in_(list(recording_ids)))
+    return list(session.scalars(wanted.order_by(CheckRow.at, CheckRow.id)))
+
+
+def count_checks(
+    session: Session, township: str, since: datetime, until: datetime
+) -> tuple[int, int]:
+    """Return how many checks there are of what a township recorded in a span, and how many good."""
+    row = RecordingRow
+    wanted = (
+        select(func.count(), func.count().filter(CheckRow.good))
+        .join(row, row.id == CheckRow.recording_id)
+        .where(row.township == township, row.start_at >= since, row.start_at < until)
+    )
+    checked, good = session.execute(wanted.select_from(CheckRow)).one()
+    return int(checked), int(good)
+
+
+def involved(session: Session, recording_id: str) -> frozenset[str]:
+    """Return who must not inspect a recording: who made it, who took part in what it shows."""
+    row = by_id(session, recording_id)
+    found = {row.officer_id} if row.officer_id else set()
+    for link in case_queries.exhibits_of(session, row.id):
+        found |= {one.id for one in case_queries.officers(session, link.action_id)}
+    return frozenset(found)
+
+
+def possible_inspectors(session: Session) -> list[str]:
+    """Return the officers of the county, by id."""
+    return sorted(row.id for row in persons(session, kinds=["officer"]))

@@ -1,0 +1,1 @@
+"""Persons in the catalogue: accounts, sessions, register of officers and sources."""

@@ -1,0 +1,154 @@
+"""Sessions: logins of persons, from their opening to their end, each of which is an entry.
+
+Rows say which tokens are open now. They are no evidence, and are believed only where the log says
+the same: a row that nobody opened lets nobody in, and is an entry itself (`end`).
+"""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from storage.catalogue.log.custody_log import LogReader
+from storage.catalogue.tables import AccountRow, SessionRow
+from storage.catalogue.unit_of_work import UnitOfWork
+from storage.custody.entries.acting import PersonActing, session_id, session_subject
+from storage.custody.entries.event import SYSTEM, Outcome, PremisType, timestamp
+from storage.errors import ConflictError, NotFoundError
+
+OPEN = "session.open"
+CLOSE = "session.close"
+USE = "session.use"  # refused: of a row that no entry opened
+
+
+class End(StrEnum):
+    """Why a session ended."""
+
+    LOGOUT = "logout"
+    EXPIRED = "expired"
+    DISABLED = "disabled"
+    PASSWORD_CHANGED = "password-changed"  # noqa: S105 - a reason, not a password
+
+
+def open_session(
+    uow: UnitOfWork,
+    *,
+    token_hash: str,
+    account_id: str,
+    expires_at: datetime,
+    address: str,
+    agent: str = "",
+) -> SessionRow:
+    """Open a login; the token itself never comes here.
+
+    Raises: NotFoundError, ConflictError when the account is disabled.
+    """
+    account = uow.session.get(AccountRow, account_id)
+    if account is None:
+        raise NotFoundError(what="account", id=account_id)
+    if account.disabled:
+        raise ConflictError(problem="account is disabled", account=account_id)
+    end_expired(uow)
+    row = SessionRow(
+        token_hash=token_hash, account_id=account_id, created_at=uow.at, expires_at=expires_at
+    )
+    uow.session.add(row)
+    name = session_id(token_hash)
+    uow.record(
+        OPEN,
+        PremisType.VALIDATION,
+        actor=PersonActing(f"person:{account.person_id}", name, address, until=expires_at),
+        subject=f"account:{account.id}",
+        chains=[session_subject(name)],
+        agent=agent,
+        expires=timestamp(expires_at),
+    )
+    return row
+
+
+def find(session: Session, token_hash: str) -> tuple[SessionRow, AccountRow] | None:
+    """Return the row of a token and its account, ended or not, believed or not."""
+    wanted = (
+        select(SessionRow, AccountRow)
+        .join(AccountRow, SessionRow.account_id == AccountRow.id)
+        .where(SessionRow.token_hash == token_hash)
+    )
+    found = session.execute(wanted).one_or_none()
+    return None if found is None else (found[0], found[1])
+
+
+def is_logged(session: Session, row: SessionRow, account: AccountRow) -> bool:
+    """Tell whether the log opened this session, for this person and until then, and not ended it.
+
+    Its chain has one entry then: the opening.
+    """
+    name = session_subject(session_id(row.token_hash))
+    log = LogReader(session)
+    (indexes,) = log.chain_entries([name]).values()
+    if len(indexes) != 1:
+        return False
+    expected = (OPEN, Outcome.SUCCESS, f"person:{account.person_id}", f"account:{account.id}")
+    return any(
+        (entry["act"], entry["outcome"], entry["actor"], entry["subject"]) == expected
+        and name in entry.get("chains", ())
+        and details.get("expires") == timestamp(row.expires_at)
+        for entry, details in log.opened(indexes)
+    )
+
+
+def end(uow: UnitOfWork, token_hash: str, why: End, *, actor: str = SYSTEM) -> None:
+    """End one session; ending it twice is no error, and no second entry.
+
+    One that no entry opened is not closed but refused: its row goes, and the entry says so.
+    """
+    found = find(uow.session, token_hash)
+    if found is None:
+        return
+    row, account = found
+    name = session_id(token_hash)
+    logged = is_logged(uow.session, row, account)
+    uow.session.delete(row)
+    if logged:
+        uow.record(
+            CLOSE,
+            PremisType.VALIDATION,
+            actor=actor,
+            subject=f"account:{account.id}",
+            chains=[session_subject(name)],
+            ended=name,
+            why=why.value,
+        )
+    else:
+        uow.record(
+            USE,
+            PremisType.VALIDATION,
+            actor=SYSTEM,
+            subject=f"account:{account.id}",
+            outcome=Outcome.REFUSED,
+            session=name,
+            reason="not-opened",
+        )
+
+
+def end_of_account(uow: UnitOfWork, account_id: str, why: End, *, actor: str) -> None:
+    """End every session of an account."""
+    of_account = select(SessionRow.token_hash).where(SessionRow.account_id == account_id)
+    for token_hash in uow.session.scalars(of_account.order_by(SessionRow.token_hash)).all():
+        end(uow, token_hash, why, actor=actor)
+
+
+def any_expired(session: Session, at: datetime) -> bool:
+    """Tell whether there is any session to end."""
+    return (
+        session.scalar(select(SessionRow).where(SessionRow.expires_at <= at).limit(1)) is not None
+    )
+
+
+def end_expired(uow: UnitOfWork) -> int:
+    """End what has expired; return how many."""
+    over = select(SessionRow.token_hash).where(SessionRow.expires_at <= uow.at)
+    names = uow.session.scalars(over.order_by(SessionRow.token_hash)).all()
+    for token_hash in names:
+        end(uow, token_hash, End.EXPIRED)
+    return len(names)

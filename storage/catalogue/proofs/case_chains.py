@@ -1,0 +1,94 @@
+"""The chains of the log, as the catalogue finds them: what belongs to a case, and their beginning.
+
+What a chain is says `custody/chain.py`; which entry stands in which, `custody/subjects.py`.
+"""
+
+from collections.abc import Collection, Iterator
+from functools import partial
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from storage.catalogue.log.custody_log import LogReader
+from storage.catalogue.tables import ActionRow, CaseRow, ExhibitRow
+from storage.catalogue.unit_of_work import Catalogue
+from storage.custody.entries.event import SYSTEM, PremisType, parse_leaf
+from storage.custody.entries.subjects import belonging, touched
+
+BEGUN = "system:log-chains"
+AT_ONCE = 200  # subjects in one entry: a leaf has 65,535 bytes, and a head takes 130
+
+
+def belonging_to(session: Session, case_id: str) -> set[str]:
+    """Return every subject whose chain belongs to a case, its own included."""
+    return belonging([f"case:{case_id}"], partial(touched_by, LogReader(session)))
+
+
+def touched_by(log: LogReader, subjects: Collection[str]) -> dict[str, list[set[str]]]:
+    """Return, for each of some subjects, what each entry in its chain touches."""
+    places = log.chain_entries(subjects)
+    wanted = sorted({index for indexes in places.values() for index in indexes})
+    entries = {
+        index: touched(parse_leaf(leaf.encode()), event.details)
+        for index, leaf, event in log.readable(wanted)
+    }
+    return {
+        subject: [entries[one] for one in indexes if one in entries]
+        for subject, indexes in places.items()
+    }
+
+
+def in_entries(subjects: Collection[str]) -> list[list[str]]:
+    """Return the subjects in as many parts as entries have room for; one at least."""
+    listed = sorted(subjects)
+    return [listed[n : n + AT_ONCE] for n in range(0, max(len(listed), 1), AT_ONCE)]
+
+
+def begin_chains(catalogue: Catalogue) -> None:
+    """Tie together what a log of version 1 left apart: each case, its actions and their footage.
+
+    Done once, when a log gets its first entries of version 2; what came before is told in one
+    digest for each subject (`custody/chain.py`). A log that has begun is left alone.
+    """
+    with catalogue.read() as session:
+        if _has_begun(session):
+            return
+    with catalogue.write() as uow:
+        if _has_begun(uow.session):
+            return
+        size = uow.next_index
+        for case_id in uow.session.scalars(select(CaseRow.id).order_by(CaseRow.id)).all():
+            for some in _parts(uow.session, case_id):
+                uow.record(
+                    "case.chain",
+                    PremisType.METADATA_MODIFICATION,
+                    actor=SYSTEM,
+                    subject=f"case:{case_id}",
+                    chains=some,
+                    subjects=some,
+                )
+        uow.record(
+            "log.begin-chains",
+            PremisType.METADATA_MODIFICATION,
+            actor=SYSTEM,
+            subject=BEGUN,
+            size=size,
+        )
+
+
+def _has_begun(session: Session) -> bool:
+    """Tell whether the chains have begun: the log is new, or said so."""
+    log = LogReader(session)
+    if log.size == 0 or log.chain_entries([BEGUN])[BEGUN]:
+        return True
+    return bool(parse_leaf(log.leaf(0).encode())["v"] > 1)
+
+
+def _parts(session: Session, case_id: str) -> Iterator[list[str]]:
+    """Yield, entry by entry, each action of a case with the footage that was linked to it."""
+    actions = session.scalars(select(ActionRow.id).where(ActionRow.case_id == case_id)).all()
+    for action in sorted(actions):
+        linked = select(ExhibitRow.recording_id).where(ExhibitRow.action_id == action).distinct()
+        found = [f"recording:{one}" for one in sorted(session.scalars(linked))]
+        for some in in_entries(found):
+            yield [f"action:{action}", *some]

@@ -1,0 +1,94 @@
+"""Have the custody log go on under another origin, step by step, and tell who asks of it.
+
+The order is the promise. Under the signer's lock and the database's: the last head under the old
+origin is signed; the signer's memory says that nobody signs under it again; the entry that says
+so is committed, as the first beyond that head. Then the key ring names the new origin
+(`vault.keys.keep_log_key`), and the next head is signed under it (`publish.py`). Cut short
+anywhere, the same call goes on.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from sqlalchemy.orm import Session
+
+from storage.catalogue.log.custody_log import LogReader, keep_checkpoint, proof_for
+from storage.catalogue.unit_of_work import Catalogue
+from storage.custody.entries.event import PremisType
+from storage.custody.origin import ACT, SUBJECT, OriginChange, change_details, former_origin
+from storage.custody.signer import LogSigner
+from storage.errors import CustodyError
+from storage.signed.signing import FormerOrigin, VerifyKey
+
+
+def change_origin(
+    catalogue: Catalogue,
+    signer: LogSigner,
+    key: VerifyKey,
+    origin: str,
+    on_step: Callable[[str], None] = lambda _step: None,
+) -> VerifyKey:
+    """Write the change into the log, once; return the log's key under the new origin.
+
+    `signer` and `key` are those of the old origin. Afterwards nobody can sign under it.
+    Raises: CustodyError (another change was begun; the log contradicts its last head),
+    CatalogueBusyError.
+    """
+    if signer.next_origin not in {None, signer.origin, origin}:
+        raise CustodyError(problem="another change of origin was begun", found=signer.next_origin)
+    with catalogue.read() as session:
+        former = _written(LogReader(session), origin)
+    if not former:
+        former = (*key.former, _write(catalogue, signer, origin, on_step))
+    on_step("change-logged")
+    return replace(key, name=origin, former=former)
+
+
+def _write(
+    catalogue: Catalogue, signer: LogSigner, origin: str, on_step: Callable[[str], None]
+) -> FormerOrigin:
+    """Sign the last head, give its origin up and log that; return what was the last head."""
+    with signer.hold(leaving=True) as held, catalogue.write() as uow:
+        log = LogReader(uow.session)
+        size = log.size
+        text = held.sign(size, log.root(size), log.consistency(held.last.size, size), uow.at)
+        keep_checkpoint(uow.session, text, uow.at)
+        on_step("last-head-signed")
+        held.leave_origin(origin)
+        on_step("origin-left")
+        before = FormerOrigin(held.last.origin, size, held.last.root)
+        uow.record(
+            ACT,
+            PremisType.METADATA_MODIFICATION,
+            actor="system",
+            subject=SUBJECT,
+            **change_details(before, origin),
+        )
+    return before
+
+
+def _written(log: LogReader, origin: str) -> tuple[FormerOrigin, ...]:
+    """Return every origin before this one, where the change to it was committed; else none.
+
+    The log is asked, not the key: a key folder of before may have been put back.
+    """
+    former: list[FormerOrigin] = []
+    for event in log.events_of(SUBJECT):
+        former.append(former_origin(event.details))
+        if event.details["origin"] == origin:
+            return tuple(former)
+    return ()
+
+
+def origin_changes(session: Session, checkpoint: str) -> list[OriginChange]:
+    """Return every change of the log's origin with its proof under this checkpoint, oldest first.
+
+    Raises: CustodyError when the checkpoint is older than a change.
+    """
+    log = LogReader(session)
+    return [
+        OriginChange(
+            log.leaf(one.index), one.details, one.salt, proof_for(session, one.index, checkpoint)
+        )
+        for one in log.events_of(SUBJECT)
+    ]

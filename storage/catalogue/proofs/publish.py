@@ -1,0 +1,131 @@
+"""Sign the newest head of the log and publish it: checkpoint in the catalogue, tiles in a folder.
+
+The order is the promise: entries are committed, then the signer remembers and signs the head,
+then the tiles are on the disk, then the checkpoint names them. A crash between any two is caught
+up by the next call, which does again whatever is missing. Never call it inside a unit of work:
+it waits for the signer first and for the database second.
+"""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from storage.catalogue.log.custody_log import LogReader, keep_checkpoint
+from storage.catalogue.log.tables import LogCheckpointRow
+from storage.catalogue.unit_of_work import Catalogue
+from storage.custody.checkpoint import Checkpoint, open_checkpoint, untrusted_checkpoint
+from storage.custody.merkle import tiles
+from storage.custody.merkle.tiles import Tile
+from storage.custody.note import NoteKey
+from storage.custody.signer import LogSigner
+from storage.durable import place
+from storage.errors import CustodyError, LiuhenError, SignatureError
+
+CHECKPOINT = "checkpoint"
+_NEWEST = 100  # heads that are looked at for one that is truly signed
+
+
+def publish(
+    catalogue: Catalogue,
+    signer: LogSigner,
+    folder: Path | None = None,
+    *,
+    covering: int | None = None,
+) -> str:
+    """Return the signed checkpoint over every entry committed so far.
+
+    With a folder, the static log (C2SP tlog-tiles) there is brought up to it. Nothing new gives
+    the last checkpoint again. Who asks for one `covering` an entry is served with any published
+    head that does: many accessions at once share a signature.
+    Raises: CustodyError when the log is smaller than, or differs from, what was signed before
+    (a catalogue put back from an old copy): nothing is signed then. CatalogueBusyError.
+    """
+    if (shared := _covers(catalogue, covering)) is not None:
+        return shared
+    with signer.hold() as held:
+        if (shared := _covers(catalogue, covering)) is not None:
+            return shared
+        with catalogue.read() as session:
+            log = LogReader(session)
+            size = log.size
+            consistency = log.consistency(held.last.size, size)
+            text = held.sign(size, log.root(size), consistency, catalogue.now())
+            if folder is not None:
+                write_tiles(log, folder, _published_size(folder, size), size)
+            kept = session.get(LogCheckpointRow, size)
+        if kept is None:
+            with catalogue.write() as uow:
+                keep_checkpoint(uow.session, text, uow.at)
+        if folder is not None:
+            _place(folder / CHECKPOINT, text.encode())
+    return text
+
+
+def _covers(catalogue: Catalogue, index: int | None) -> str | None:
+    """Return the newest published head if it covers this entry."""
+    if index is None:
+        return None
+    with catalogue.glance() as session:
+        text = newest_checkpoint(session)
+    return text if text is not None and untrusted_checkpoint(text).size > index else None
+
+
+def write_tiles(log: LogReader, folder: Path, old: int, new: int) -> None:
+    """Write what a tree of `new` entries has and one of `old` had not; each file whole and synced.
+
+    Partial tiles go when their full tile is there.
+    """
+    for tile in tiles.tiles_between(old, new):
+        if tile.level is None:
+            texts = [leaf.encode() for leaf in log.leaves(tile.index * tiles.WIDTH, tile.width)]
+            data = tiles.entry_bundle(Tile(None, 0, tile.width), texts.__getitem__)
+        else:
+            log.warm(tile.level * tiles.HEIGHT, tile.index * tiles.WIDTH, tile.width)
+            data = tiles.hash_tile(tile, log.node)
+        _place(folder / tile.path, data)
+        if tile.width == tiles.WIDTH:
+            shutil.rmtree(folder / f"{tile.path}.p", ignore_errors=True)
+
+
+def read_tile(folder: Path, tile: Tile) -> bytes:
+    """Return a published tile; a full one serves where a partial one is gone. Raises: OSError."""
+    partial = folder / tile.path
+    if partial.exists():
+        return partial.read_bytes()
+    return (folder / tile.full.path).read_bytes()
+
+
+def newest_checkpoint(session: Session) -> str | None:
+    """Return the newest published checkpoint, if any head was signed yet."""
+    return LogReader(session).checkpoint()
+
+
+def newest_signed_head(session: Session, keys: Sequence[NoteKey]) -> Checkpoint:
+    """Return the newest head in the catalogue that the log's keys signed. Raises: CustodyError."""
+    row = LogCheckpointRow
+    for text in session.scalars(select(row.text).order_by(row.size.desc()).limit(_NEWEST)):
+        try:
+            return open_checkpoint(text, keys)
+        except LiuhenError:
+            continue
+    raise CustodyError(problem="no head of the log was signed yet")
+
+
+def _published_size(folder: Path, size: int) -> int:
+    """How much of the log the folder shows already; when in doubt, nothing."""
+    try:
+        shown = untrusted_checkpoint((folder / CHECKPOINT).read_text(encoding="utf-8")).size
+    except (FileNotFoundError, SignatureError, UnicodeDecodeError):
+        return 0
+    return shown if shown <= size else 0
+
+
+def _place(path: Path, data: bytes) -> None:
+    """Publish a file, unless it stands there already."""
+    if path.exists() and path.read_bytes() == data:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    place(path, data)

@@ -1,0 +1,151 @@
+"""Reading cases: rows by id, and lists. How rows become facts is `facts.py`'s business."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy.orm import Session
+
+from storage.catalogue.engine.keyset import Place, keyed
+from storage.catalogue.tables import (
+    ActionOfficerRow,
+    ActionRow,
+    CaseRow,
+    ExhibitRow,
+    PersonRow,
+    RecordingRow,
+)
+from storage.errors import NotFoundError
+
+CONFIRMED = "confirmed"
+PROPOSED = "proposed"
+REJECTED = "rejected"
+
+NEARBY = timedelta(hours=6)  # how far around an action we look for footage to name
+MAX_NEARBY = 500
+
+
+def case(session: Session, case_id: str) -> CaseRow:
+    """Return one case. Raises: NotFoundError."""
+    row = session.get(CaseRow, case_id)
+    if row is None:
+        raise NotFoundError(what="case", id=case_id)
+    return row
+
+
+def action(session: Session, action_id: str) -> ActionRow:
+    """Return one action. Raises: NotFoundError."""
+    row = session.get(ActionRow, action_id)
+    if row is None:
+        raise NotFoundError(what="action", id=action_id)
+    return row
+
+
+def exhibit(session: Session, exhibit_id: str) -> ExhibitRow:
+    """Return one exhibit. Raises: NotFoundError."""
+    row = session.get(ExhibitRow, exhibit_id)
+    if row is None:
+        raise NotFoundError(what="exhibit", id=exhibit_id)
+    return row
+
+
+def cases(
+    session: Session,
+    *,
+    township: str | None = None,
+    party: str | None = None,
+    text: str | None = None,
+    after: Place = (),
+    limit: int | None = None,
+) -> list[CaseRow]:
+    """Return cases, newest first (time of opening, id); `text` looks in number, title, party."""
+    wanted = select(CaseRow)
+    if township is not None:
+        wanted = wanted.where(CaseRow.township == township)
+    if party is not None:
+        wanted = wanted.where(CaseRow.party == party)
+    if text:
+        columns = (CaseRow.number, CaseRow.title, CaseRow.party)
+        wanted = wanted.where(or_(*(c.icontains(text, autoescape=True) for c in columns)))
+    keys = (CaseRow.opened_at, CaseRow.id)
+    return list(session.scalars(keyed(wanted, keys, after, limit, newest=True)))
+
+
+def cases_of(session: Session, township: str, since: datetime, until: datetime) -> list[CaseRow]:
+    """Return a township's cases that were opened or acted in from `since` up to `until`, by id."""
+    acted = select(ActionRow.id).where(
+        ActionRow.case_id == CaseRow.id, ActionRow.start_at >= since, ActionRow.start_at < until
+    )
+    opened = and_(CaseRow.opened_at >= since, CaseRow.opened_at < until)
+    wanted = select(CaseRow).where(CaseRow.township == township, or_(opened, acted.exists()))
+    return list(session.scalars(wanted.order_by(CaseRow.id)))
+
+
+def case_by_number(session: Session, number: str) -> CaseRow | None:
+    """Return the case of this number, if there is one."""
+    return session.scalar(select(CaseRow).where(CaseRow.number == number))
+
+
+def actions(session: Session, case_id: str) -> list[ActionRow]:
+    """Return a case's actions, in order of time."""
+    wanted = select(ActionRow).where(ActionRow.case_id == case_id)
+    return list(session.scalars(wanted.order_by(ActionRow.start_at, ActionRow.id)))
+
+
+def officers(session: Session, action_id: str) -> list[PersonRow]:
+    """Return who took part in an action, by name."""
+    wanted = (
+        select(PersonRow)
+        .join(ActionOfficerRow, ActionOfficerRow.person_id == PersonRow.id)
+        .where(ActionOfficerRow.action_id == action_id)
+    )
+    return list(session.scalars(wanted.order_by(PersonRow.name, PersonRow.id)))
+
+
+def exhibits(session: Session, action_id: str) -> list[ExhibitRow]:
+    """Return everything linked to an action, rejected links too, in order of time."""
+    wanted = select(ExhibitRow).where(ExhibitRow.action_id == action_id)
+    return list(session.scalars(wanted.order_by(ExhibitRow.shown_from, ExhibitRow.id)))
+
+
+def exhibits_of(session: Session, recording_id: str) -> list[ExhibitRow]:
+    """Return every link of one recording."""
+    wanted = select(ExhibitRow).where(ExhibitRow.recording_id == recording_id)
+    return list(session.scalars(wanted.order_by(ExhibitRow.id)))
+
+
+def _recordings_of(action_id: str, *states: str) -> Select[Any]:
+    return select(ExhibitRow.recording_id).where(
+        ExhibitRow.action_id == action_id, ExhibitRow.state.in_(states)
+    )
+
+
+def confirmed(session: Session, row: ActionRow) -> list[RecordingRow]:
+    """Return the recordings confirmed for an action, in order of time."""
+    wanted = select(RecordingRow).where(RecordingRow.id.in_(_recordings_of(row.id, CONFIRMED)))
+    return list(session.scalars(wanted.order_by(RecordingRow.start_at, RecordingRow.id)))
+
+
+def around(
+    session: Session, row: ActionRow, township: str, *, never_linked: bool = False
+) -> list[RecordingRow]:
+    """Return what was recorded in a township around an action, not confirmed nor rejected for it.
+
+    With `never_linked` also nothing that is proposed.
+    """
+    first: datetime = row.start_at - NEARBY
+    last: datetime = (row.end_at or row.start_at) + NEARBY
+    states = (PROPOSED, CONFIRMED, REJECTED) if never_linked else (CONFIRMED, REJECTED)
+    wanted = (
+        select(RecordingRow)
+        .where(
+            RecordingRow.township == township,
+            RecordingRow.start_at < last,
+            func.coalesce(RecordingRow.end_at, RecordingRow.start_at) > first,
+            RecordingRow.id.not_in(_recordings_of(row.id, *states)),
+            RecordingRow.destroyed_at.is_(None),
+        )
+        .order_by(RecordingRow.start_at, RecordingRow.id)
+        .limit(MAX_NEARBY)
+    )
+    return list(session.scalars(wanted))

@@ -1,0 +1,282 @@
+"""Rows become the frozen facts that policies judge; nothing is decided and nothing is written."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from policies.facts import (
+    ActionFacts,
+    CaseFacts,
+    DecisionFact,
+    Document,
+    Footage,
+    Moment,
+    OfficerFact,
+    Offsets,
+    ProceedingFacts,
+    Review,
+    Waiver,
+)
+from policies.findings import Verdict
+from policies.rules import Rulebook
+from policies.stages import ActionKind, Stage
+from policies.terms import (
+    DocumentKind,
+    Feature,
+    Manner,
+    MomentKind,
+    Part,
+    ProceedingKind,
+    SourceKind,
+    WaiverReason,
+)
+from storage.catalogue.cases.tables import (
+    CasePartRow,
+    DecisionRow,
+    DocumentRow,
+    DoubtRow,
+    MomentRow,
+    ProceedingRow,
+    ReviewRow,
+    WaiverRow,
+)
+from storage.catalogue.people import register
+from storage.catalogue.reading import case_queries
+from storage.catalogue.tables import ActionRow, CaseRow, PersonRow, RecordingRow
+
+REFUSED = "refused"
+APPROVED = "approved"
+
+
+def facts_of(session: Session, action_id: str) -> ActionFacts:
+    """Return the frozen facts about an action: confirmed exhibits, and footage nearby.
+
+    `nearby` holds what was recorded in the same township within six hours of the action and is
+    neither confirmed for it nor rejected. Raises: NotFoundError.
+    """
+    row = case_queries.action(session, action_id)
+    case = case_queries.case(session, row.case_id)
+    marked = select(MomentRow).where(MomentRow.action_id == row.id).order_by(MomentRow.at)
+    filed = select(DocumentRow).where(DocumentRow.action_id == row.id).order_by(DocumentRow.at)
+    told = select(WaiverRow).where(WaiverRow.action_id == row.id).order_by(WaiverRow.at)
+    return ActionFacts(
+        action=row.id,
+        case=row.case_id,
+        kind=ActionKind(row.kind),
+        stage=Stage(row.stage),
+        start=row.start_at,
+        end=row.end_at,
+        township=case.township,
+        officers=tuple(
+            _officer(session, found, row.start_at)
+            for found in case_queries.officers(session, row.id)
+        ),
+        footage=_footage(session, case_queries.confirmed(session, row)),
+        nearby=_footage(session, case_queries.around(session, row, case.township)),
+        moments=tuple(
+            Moment(MomentKind(one.kind), one.at, one.note) for one in session.scalars(marked)
+        ),
+        documents=tuple(document_of(one) for one in session.scalars(filed)),
+        waivers=tuple(_waiver(one) for one in session.scalars(told)),
+        features=entered_features(case),
+        manner=Manner(row.manner) if row.manner else None,
+    )
+
+
+def judge(session: Session, action_id: str, rulebook: Rulebook) -> Verdict:
+    """Say what the rules in force find about an action now; changes nothing."""
+    return rulebook.evaluate(facts_of(session, action_id))
+
+
+def candidates(session: Session, action_id: str) -> tuple[Footage, ...]:
+    """Return the recordings that might be proposed for an action: nearby and never linked."""
+    row = case_queries.action(session, action_id)
+    township = case_queries.case(session, row.case_id).township
+    return _footage(session, case_queries.around(session, row, township, never_linked=True))
+
+
+def case_facts_of(
+    session: Session, case_id: str, at: datetime, asked: Stage | None = None
+) -> CaseFacts:
+    """Return the facts about a case at a moment, with its actions. Raises: NotFoundError."""
+    row = case_queries.case(session, case_id)
+    actions = case_queries.actions(session, row.id)
+    filed = select(DocumentRow).where(DocumentRow.case_id == row.id).order_by(DocumentRow.at)
+    told = select(WaiverRow).where(WaiverRow.case_id == row.id, WaiverRow.action_id.is_(None))
+    reviewed = select(ReviewRow).where(ReviewRow.case_id == row.id).order_by(ReviewRow.at)
+    return CaseFacts(
+        case=row.id,
+        township=row.township,
+        stage=Stage(row.stage),
+        opened_at=row.opened_at,
+        at=at,
+        asked=asked,
+        filed_at=row.filed_at,
+        suspended_s=suspended_s(row, at),
+        features=case_features(row, actions),
+        handlers=_having(session, row.id, Part.HANDLES),
+        reviewers=_having(session, row.id, Part.REVIEWS),
+        deciders=_having(session, row.id, Part.DECIDES),
+        reviews=tuple(Review(o.person_id, o.at, o.passed) for o in session.scalars(reviewed)),
+        decision=_decision(session, row.id),
+        documents=tuple(document_of(one) for one in session.scalars(filed)),
+        actions=tuple(facts_of(session, one.id) for one in actions),
+        open_actions=tuple(one.id for one in actions if one.status == "open"),
+        waivers=tuple(_waiver(one) for one in session.scalars(told.order_by(WaiverRow.at))),
+    )
+
+
+def proceeding_facts(row: ProceedingRow, at: datetime) -> ProceedingFacts:
+    """Return the facts about a complaint, reconsideration or lawsuit."""
+    return ProceedingFacts(
+        proceeding=row.id,
+        kind=ProceedingKind(row.kind),
+        township=row.township,
+        received_at=row.received_at,
+        at=at,
+        answered_at=row.answered_at,
+        summary=row.summary,
+    )
+
+
+def footage_of(
+    row: RecordingRow, said: Iterable[DoubtRow] = (), *, assigned: bool = True
+) -> Footage:
+    """Return a recording as coverage sees it.
+
+    What inspection doubts stays doubtful until a person confirmed (`faulty`) or dismissed it.
+    """
+    decided = {(one.kind, one.start_s): one.confirmed for one in said}
+    doubts = list(doubts_of(row))
+    return Footage(
+        recording=row.id,
+        source=row.source_serial,
+        start=row.start_at,
+        end=row.end_at,
+        uncertainty_s=row.clock_uncertainty_s,
+        has_video=row.has_video,
+        has_audio=row.has_audio,
+        missing_video=_offsets(row.video_gaps),
+        missing_audio=_offsets(row.audio_gaps),
+        doubtful=tuple(one for one in doubts if (one[2], one[0]) not in decided),
+        faulty=tuple(one for one in doubts if decided.get((one[2], one[0]))),
+        officer=row.officer_id,
+        kind=row.kind,
+        source_kind=_source_kind(row.source_kind),
+        sequence=row.sequence,
+        docked_at=row.docked_at,
+        accessioned_at=row.accessioned_at,
+        assigned=assigned,
+        troubles=tuple(row.troubles or ()),
+    )
+
+
+def doubts_of(row: RecordingRow) -> Iterable[tuple[float, float, str]]:
+    """Yield what inspection doubts, as (start, end, kind); without an end, to the file's end."""
+    for found in row.inspection:
+        if found.get("weight") == "doubt":
+            start, stop = found.get("start_s"), found.get("end_s")
+            yield (
+                float(start or 0),
+                float((row.duration_s or 0) if stop is None else stop),
+                str(found["kind"]),
+            )
+
+
+def _footage(session: Session, rows: Iterable[RecordingRow]) -> tuple[Footage, ...]:
+    listed = list(rows)
+    said: dict[str, list[DoubtRow]] = {}
+    wanted = select(DoubtRow).where(DoubtRow.recording_id.in_([row.id for row in listed]))
+    for one in session.scalars(wanted):
+        said.setdefault(one.recording_id, []).append(one)
+    return tuple(
+        footage_of(row, said.get(row.id, ()), assigned=_assigned(session, row)) for row in listed
+    )
+
+
+def _assigned(session: Session, row: RecordingRow) -> bool:
+    """Tell whether the register says who had the source; a room camera needs nobody."""
+    if row.officer_id is not None or row.source_kind == SourceKind.ROOM_CAMERA:
+        return True
+    return row.start_at is not None and (
+        register.holder(session, row.source_serial, row.start_at) is not None
+    )
+
+
+def _officer(session: Session, person: PersonRow, at: datetime) -> OfficerFact:
+    found = register.qualification(session, person, at)
+    auxiliary = person.kind == register.AUXILIARY
+    return OfficerFact(person.id, found.certified, auxiliary, found.why)
+
+
+def document_of(row: DocumentRow) -> Document:
+    """Return a document as rules see it."""
+    manner = Manner(row.manner) if row.manner else None
+    return Document(row.id, DocumentKind(row.kind), row.at, row.served_at, manner)
+
+
+def _waiver(row: WaiverRow) -> Waiver:
+    approved = row.state == APPROVED
+    return Waiver(
+        id=row.id,
+        rule=row.rule,
+        reason=WaiverReason(row.reason),
+        by=row.person_id,
+        at=row.at,
+        approved_by=row.decided_by if approved else None,
+        approved_at=row.decided_at if approved else None,
+        approver=row.approver if approved else None,
+        refused=row.state == REFUSED,
+    )
+
+
+def _having(session: Session, case_id: str, part: Part) -> tuple[str, ...]:
+    wanted = select(CasePartRow.person_id).where(
+        CasePartRow.case_id == case_id, CasePartRow.part == part.value
+    )
+    return tuple(session.scalars(wanted.order_by(CasePartRow.person_id)))
+
+
+def _decision(session: Session, case_id: str) -> DecisionFact | None:
+    wanted = select(DecisionRow).where(DecisionRow.case_id == case_id)
+    row = session.scalar(wanted.order_by(DecisionRow.at.desc(), DecisionRow.id.desc()).limit(1))
+    if row is None:
+        return None
+    return decision_of(row)
+
+
+def decision_of(row: DecisionRow) -> DecisionFact:
+    """Return a decision as rules see it."""
+    return DecisionFact(row.at, row.person_id, row.penalty, row.signed_by_head, row.disclosed_at)
+
+
+def entered_features(row: CaseRow) -> tuple[Feature, ...]:
+    """Return what was entered of a case, as an action of it sees that."""
+    return tuple(Feature(one) for one in row.features or ())
+
+
+def case_features(row: CaseRow, actions: Sequence[ActionRow]) -> tuple[Feature, ...]:
+    """Return what was entered, and what the actions show by themselves: a hearing was held."""
+    found = set(entered_features(row))
+    if any(one.kind == ActionKind.HEARING for one in actions):
+        found.add(Feature.AFTER_HEARING)
+    return tuple(sorted(found))
+
+
+def suspended_s(row: CaseRow, at: datetime) -> float:
+    """Return for how many seconds a case was suspended, up to a moment."""
+    running = (at - row.suspended_at).total_seconds() if row.suspended_at else 0.0
+    return (row.suspended_s or 0.0) + max(0.0, running)
+
+
+def _source_kind(told: str | None) -> SourceKind:
+    try:
+        return SourceKind(told or SourceKind.UNKNOWN)
+    except ValueError:
+        return SourceKind.UNKNOWN
+
+
+def _offsets(gaps: list[list[float]]) -> tuple[Offsets, ...]:
+    return tuple((float(start), float(stop)) for start, stop in gaps)

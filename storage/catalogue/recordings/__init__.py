@@ -1,0 +1,1 @@
+"""Recordings in the catalogue: rows, clocks, uploads, hand-ins."""

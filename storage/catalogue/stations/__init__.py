@@ -1,0 +1,1 @@
+"""Stations in the catalogue: enrolment, keys; and a station's own journal."""

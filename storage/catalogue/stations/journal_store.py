@@ -1,0 +1,518 @@
+"""Tables of the station's journal: what this station has in hand, in its own small database.
+
+The journal belongs to the station, not to the centre: it survives a crash of either, and holds no
+plaintext and no secret. What the states mean and which may follow which is
+`ingest/station/journal.py`; here stands only how rows are kept (SQLite, WAL, synchronous=FULL: a
+step that was written down has happened).
+"""
+
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Index,
+    LargeBinary,
+    String,
+    Text,
+    delete,
+    func,
+    inspect,
+    literal,
+    select,
+    text,
+)
+from sqlalchemy.engine import Inspector
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+from storage.catalogue.engine.database import check_file, create_file, opened, told, writing
+
+Value = TypeVar("Value")
+
+_BUSY_S = 30
+_AT_ONCE = 500  # values in one statement
+
+
+class JournalBase(DeclarativeBase):
+    """Metadata of the station's own database."""
+
+
+class SubmissionRow(JournalBase):
+    """One version of one file that a source offered; a changed file is another row.
+
+    So are other bytes under the same name, size and time: FAT counts time in two seconds, and
+    recorders restart their counters.
+    """
+
+    __tablename__ = "submission"
+    __table_args__ = (
+        Index("ix_submission_key", "source", "path", "size", "mtime_ns"),
+        Index("ix_submission_size", "source", "size", "state"),
+        Index("ix_submission_place", "bay", "path", "size", "mtime_ns", "source"),
+        Index("ix_submission_bytes", "source", "sha256", "state"),
+        Index("ix_submission_attempt", "recording", "state"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    source: Mapped[str] = mapped_column(String(200))
+    path: Mapped[bytes] = mapped_column(LargeBinary(4096))
+    size: Mapped[int] = mapped_column(BigInteger)
+    mtime_ns: Mapped[int] = mapped_column(BigInteger)
+    bay: Mapped[str] = mapped_column(String(100))
+    state: Mapped[str] = mapped_column(String(20), index=True)
+    reason: Mapped[str | None] = mapped_column(String(60))
+    facts: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    recording: Mapped[str | None] = mapped_column(String(36))
+    sha256: Mapped[str | None] = mapped_column(String(64))
+    record: Mapped[bytes | None] = mapped_column(LargeBinary)
+    envelope: Mapped[bytes | None] = mapped_column(LargeBinary)
+    receipt: Mapped[bytes | None] = mapped_column(LargeBinary)
+    first_seen: Mapped[str] = mapped_column(String(32))
+    changed: Mapped[str] = mapped_column(String(32))
+
+
+class BayRow(JournalBase):
+    """The last known state of one bay, for screens; never evidence."""
+
+    __tablename__ = "bay"
+
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    state: Mapped[str] = mapped_column(String(20))
+    source: Mapped[str | None] = mapped_column(String(200))
+    files_total: Mapped[int] = mapped_column(default=0)
+    files_done: Mapped[int] = mapped_column(default=0)
+    bytes_total: Mapped[int] = mapped_column(BigInteger, default=0)
+    bytes_done: Mapped[int] = mapped_column(BigInteger, default=0)
+    current: Mapped[str | None] = mapped_column(String(1200))
+    reason: Mapped[str | None] = mapped_column(String(60))
+    facts: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    changed: Mapped[str] = mapped_column(String(32))
+
+
+class NoteRow(JournalBase):
+    """A station's own act that the centre's log has not heard of yet; `number` is its identity."""
+
+    __tablename__ = "note"
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 - numbers are never used again
+
+    number: Mapped[int] = mapped_column(primary_key=True)
+    act: Mapped[str] = mapped_column(String(60))
+    subject: Mapped[str] = mapped_column(String(100))
+    outcome: Mapped[str] = mapped_column(String(10))
+    details: Mapped[dict[str, Any]] = mapped_column(JSON)
+    at: Mapped[str] = mapped_column(String(32))
+
+
+class ClockRow(JournalBase):
+    """Up to when this station's clock was seen to run, and when it last jumped."""
+
+    __tablename__ = "clock"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    seen: Mapped[str] = mapped_column(String(32))
+    jumped: Mapped[str | None] = mapped_column(String(32))
+
+
+class LogHeadRow(JournalBase):
+    """The newest head of the centre's log that this station saw, as the log signed it.
+
+    `proven` says that the centre gives proofs: it ever proved that it continues a head from here.
+    """
+
+    __tablename__ = "log_head"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    checkpoint: Mapped[str] = mapped_column(Text)
+    proven: Mapped[bool]
+
+
+class LogAlarmRow(JournalBase):
+    """The centre's log contradicted the head that this station had seen; kept for ever.
+
+    Both heads as the log signed them: `shown` does not continue `seen` (empty where the centre
+    showed none). `ended` is when the log went on from `seen` after all, or when a person, for a
+    `reason`, told the station to go on.
+    """
+
+    __tablename__ = "log_alarm"
+
+    number: Mapped[int] = mapped_column(primary_key=True)
+    how: Mapped[str] = mapped_column(String(20))
+    seen: Mapped[str] = mapped_column(Text)
+    shown: Mapped[str] = mapped_column(Text)
+    began: Mapped[str] = mapped_column(String(32))
+    ended: Mapped[str | None] = mapped_column(String(32))
+    reason: Mapped[str | None] = mapped_column(String(600))
+
+
+class RequestRow(JournalBase):
+    """A folder or file that a person asks the running station to take, and what became of it."""
+
+    __tablename__ = "request"
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 - numbers are never used again
+
+    number: Mapped[int] = mapped_column(primary_key=True)
+    path: Mapped[bytes] = mapped_column(LargeBinary(4096))
+    asked: Mapped[str] = mapped_column(String(32))
+    results: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
+
+
+_INDEXES = {str(one.name) for made in JournalBase.metadata.tables.values() for one in made.indexes}
+
+
+class BacklogRow(NamedTuple):
+    """What of one source in one bay stands in a state; `changed` is the oldest."""
+
+    bay: str
+    source: str
+    files: int
+    bytes: int
+    changed: str
+    troubled: int
+
+
+class VersionRow(NamedTuple):
+    """One version of a file that lay in a bay, and the source that offered it."""
+
+    path: bytes
+    size: int
+    mtime_ns: int
+    source: str
+
+
+class JournalStore:
+    """The journal's file, opened; every `write` is one durable transaction."""
+
+    def __init__(self, path: Path) -> None:
+        self._engine = opened(f"sqlite:///{path}", _BUSY_S, name="journal")
+        create_file(self._engine)
+        self._writer = writing(self._engine)
+        self._joined = threading.local()
+        with told("journal"):
+            self._let_versions_share_a_key()
+            with self._engine.connect() as connection:
+                complete = _is_complete(connection)
+            if not complete:
+                with self._writer.begin() as connection:  # two that open at once take turns
+                    _complete(connection)
+
+    def _let_versions_share_a_key(self) -> None:
+        """Make the table of an older journal anew, where one key had room for one row only."""
+        if not _one_row_a_key(inspect(self._engine)):
+            return
+        with self._writer.begin() as connection:
+            tables = inspect(connection)
+            if not _one_row_a_key(tables):
+                return  # another process was first
+            for index in tables.get_indexes("submission"):
+                connection.execute(text(f"DROP INDEX {index['name']}"))
+            columns = ", ".join(column["name"] for column in tables.get_columns("submission"))
+            connection.execute(text("ALTER TABLE submission RENAME TO submission_before"))
+            JournalBase.metadata.tables["submission"].create(connection)
+            copied = f"INSERT INTO submission ({columns}) SELECT {columns} FROM submission_before"  # noqa: S608 - our own names
+            connection.execute(text(copied))
+            connection.execute(text("DROP TABLE submission_before"))
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """Open one transaction, or join this thread's; it is on the disk when the block ends.
+
+        Raises: CatalogueBusyError (locked for 30 s), StorageFullError, CatalogueUnavailableError,
+        CatalogueReplacedError (the open file is not the one at its path; nothing is kept).
+        """
+        if (joined := getattr(self._joined, "session", None)) is not None:
+            yield joined
+            return
+        with (
+            told("journal"),
+            Session(self._writer, expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            check_file(session)
+            yield session
+            check_file(session)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Open a view of the journal. Raises: as `write`."""
+        with told("journal"), Session(self._engine, expire_on_commit=False) as session:
+            check_file(session)
+            yield session
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make all that this thread writes in the block one transaction: all of it, or nothing."""
+        with self.write() as session:
+            self._joined.session = session
+            try:
+                yield
+            finally:
+                self._joined.session = None
+
+    def find(self, row_id: int) -> SubmissionRow | None:
+        """Return one row."""
+        with self.read() as session:
+            return session.get(SubmissionRow, row_id)
+
+    def rows(self, **equal: Any) -> list[SubmissionRow]:
+        """Return the rows whose columns equal the given values, oldest first."""
+        wanted = select(SubmissionRow).filter_by(**equal).order_by(SubmissionRow.id)
+        with self.read() as session:
+            return list(session.scalars(wanted))
+
+    def with_receipt(self, states: Iterable[str], source: str, sha256: str) -> SubmissionRow | None:
+        """Return a row of these bytes of a source, in one of these states, with a receipt.
+
+        Reads no other row, however many copies of these bytes there are.
+        """
+        wanted = select(SubmissionRow).where(
+            _in(states),
+            SubmissionRow.source == source,
+            SubmissionRow.sha256 == sha256,
+            func.length(SubmissionRow.receipt) > 0,
+        )
+        with self.read() as session:
+            return session.scalars(wanted.limit(1)).first()
+
+    def has(self, states: Iterable[str], **equal: Any) -> bool:
+        """Tell whether a row in one of these states has these values in its columns."""
+        wanted = select(literal(1)).select_from(SubmissionRow).where(_in(states))
+        with self.read() as session:
+            return session.scalar(wanted.filter_by(**equal).limit(1)) is not None
+
+    def ids(self, state: str) -> list[int]:
+        """Return the ids of the rows in a state, oldest first."""
+        wanted = select(SubmissionRow.id).where(_in([state])).order_by(SubmissionRow.id)
+        with self.read() as session:
+            return list(session.scalars(wanted))
+
+    def reasons(self, state: str) -> list[str]:
+        """Return what keeps rows in a state, each reason once, that of the oldest row first."""
+        reason = SubmissionRow.reason
+        wanted = select(reason).where(_in([state]), reason.is_not(None)).group_by(reason)
+        with self.read() as session:
+            found = session.scalars(wanted.order_by(func.min(SubmissionRow.id)))
+            return [one for one in found if one is not None]
+
+    def recordings_in(self, states: Iterable[str], recordings: Iterable[str]) -> set[str]:
+        """Return those of these recordings that have a row in one of these states."""
+        wanted = select(SubmissionRow.recording).where(_in(states))
+        with self.read() as session:
+            return {
+                recording
+                for some in _batches(recordings)
+                for recording in session.scalars(wanted.where(SubmissionRow.recording.in_(some)))
+                if recording is not None
+            }
+
+    def versions(self, bay: str, paths: Iterable[bytes]) -> Iterator[VersionRow]:
+        """Yield every version of the files at these paths of a bay, and which source gave it."""
+        columns = (SubmissionRow.path, SubmissionRow.size, SubmissionRow.mtime_ns)
+        wanted = select(*columns, SubmissionRow.source).where(SubmissionRow.bay == bay)
+        with self.read() as session:
+            for some in _batches(paths):
+                for row in session.execute(wanted.where(SubmissionRow.path.in_(some))):
+                    yield VersionRow(*row)
+
+    def backlog(self, state: str) -> list[BacklogRow]:
+        """Return what stands in a state, summed by bay and source; reads no record."""
+        wanted = (
+            select(
+                SubmissionRow.bay,
+                SubmissionRow.source,
+                func.count(),
+                func.sum(SubmissionRow.size),
+                func.min(SubmissionRow.changed),
+                func.count(SubmissionRow.reason),
+            )
+            .where(SubmissionRow.state == state)
+            .group_by(SubmissionRow.bay, SubmissionRow.source)
+        )
+        with self.read() as session:
+            return [BacklogRow(*row) for row in session.execute(wanted)]
+
+    def add(self, **columns: Any) -> SubmissionRow:
+        """Write a new row; durable on return."""
+        row = SubmissionRow(**columns)
+        with self.write() as session:
+            session.add(row)
+        return row
+
+    def update(self, row_id: int, **columns: Any) -> SubmissionRow:
+        """Change one row; durable on return."""
+        with self.write() as session:
+            row = session.get_one(SubmissionRow, row_id)
+            for name, value in columns.items():
+                setattr(row, name, value)
+        return row
+
+    def advance(
+        self, row_id: int, was: str, attempt: str | None, **columns: Any
+    ) -> SubmissionRow | None:
+        """Change one row that is in that state, of that recording; None where it is not."""
+        with self.write() as session:
+            row = session.get_one(SubmissionRow, row_id)
+            if (row.state, row.recording) != (was, attempt):
+                return None
+            for name, value in columns.items():
+                setattr(row, name, value)
+        return row
+
+    def set_bay(self, name: str, **columns: Any) -> None:
+        """Write down what a bay shows now."""
+        with self.write() as session:
+            row = session.get(BayRow, name) or BayRow(name=name, facts={})
+            for column, value in columns.items():
+                setattr(row, column, value)
+            session.add(row)
+
+    def bays(self) -> list[BayRow]:
+        """Return the last known state of every bay, by name."""
+        with self.read() as session:
+            return list(session.scalars(select(BayRow).order_by(BayRow.name)))
+
+    def add_note(self, **columns: Any) -> None:
+        """Keep a note for the centre; durable on return."""
+        with self.write() as session:
+            session.add(NoteRow(**columns))
+
+    def notes(self) -> list[NoteRow]:
+        """Return the notes that wait, oldest first."""
+        with self.read() as session:
+            return list(session.scalars(select(NoteRow).order_by(NoteRow.number)))
+
+    def drop_note(self, number: int) -> None:
+        """Forget a note that the centre has."""
+        with self.write() as session:
+            session.execute(delete(NoteRow).where(NoteRow.number == number))
+
+    def clock(self) -> tuple[str | None, str | None]:
+        """Return up to when the clock was seen to run, and when it last jumped."""
+        with self.read() as session:
+            row = session.get(ClockRow, 1)
+            return (row.seen, row.jumped) if row is not None else (None, None)
+
+    def set_clock(self, seen: str, jumped: str | None) -> None:
+        """Write down how the clock runs."""
+        with self.write() as session:
+            session.merge(ClockRow(id=1, seen=seen, jumped=jumped))
+
+    def receipts(self) -> Iterator[bytes]:
+        """Yield every receipt that is kept."""
+        wanted = select(SubmissionRow.receipt).where(SubmissionRow.receipt.is_not(None))
+        with self.read() as session:
+            for receipt in session.scalars(wanted.execution_options(yield_per=100)):
+                yield receipt or b""
+
+    def log_head(self) -> LogHeadRow | None:
+        """Return the newest head that was seen of the centre's log."""
+        with self.read() as session:
+            return session.get(LogHeadRow, 1)
+
+    def set_log_head(self, checkpoint: str, *, proven: bool) -> None:
+        """Keep the newest head; durable on return."""
+        with self.write() as session:
+            session.merge(LogHeadRow(id=1, checkpoint=checkpoint, proven=proven))
+
+    def log_alarm(self) -> LogAlarmRow | None:
+        """Return the alarm that stands, if one does."""
+        wanted = select(LogAlarmRow).where(LogAlarmRow.ended.is_(None))
+        with self.read() as session:
+            return session.scalar(wanted.order_by(LogAlarmRow.number).limit(1))
+
+    def add_log_alarm(self, **columns: Any) -> None:
+        """Keep an alarm; durable on return."""
+        with self.write() as session:
+            session.add(LogAlarmRow(**columns))
+
+    def end_log_alarm(self, number: int, ended: str, reason: str | None) -> None:
+        """Write down that an alarm ended, and why."""
+        with self.write() as session:
+            row = session.get_one(LogAlarmRow, number)
+            row.ended, row.reason = ended, reason
+
+    def add_request(self, path: bytes, asked: str) -> int:
+        """Keep a request for the running station and return its number; durable on return."""
+        row = RequestRow(path=path, asked=asked, results=None)
+        with self.write() as session:
+            session.add(row)
+        return row.number
+
+    def requests(self) -> list[RequestRow]:
+        """Return the requests that wait for an answer, oldest first."""
+        wanted = select(RequestRow).where(RequestRow.results.is_(None)).order_by(RequestRow.number)
+        with self.read() as session:
+            return list(session.scalars(wanted))
+
+    def answer_request(self, number: int, results: list[dict[str, Any]]) -> None:
+        """Write down what became of a request; one that was taken back stays so."""
+        with self.write() as session:
+            row = session.get(RequestRow, number)
+            if row is not None:
+                row.results = results
+
+    def forget_answers(self, before: str) -> None:
+        """Forget answered requests that were asked before then."""
+        with self.write() as session:
+            session.execute(
+                delete(RequestRow).where(RequestRow.results.is_not(None), RequestRow.asked < before)
+            )
+
+    def request(self, number: int) -> RequestRow | None:
+        """Return one request."""
+        with self.read() as session:
+            return session.get(RequestRow, number)
+
+    def drop_request(self, number: int) -> None:
+        """Forget a request whose answer was read, or that was taken back."""
+        with self.write() as session:
+            session.execute(delete(RequestRow).where(RequestRow.number == number))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._engine.dispose()
+
+
+def _in(states: Iterable[str]) -> ColumnElement[bool]:
+    return SubmissionRow.state.in_(sorted(states))
+
+
+def _batches(values: Iterable[Value]) -> Iterator[list[Value]]:
+    """Yield the values a few hundred at a time: what one statement can name has a limit."""
+    rest = iter(values)
+    while some := list(islice(rest, _AT_ONCE)):
+        yield some
+
+
+def _index_names(connection: Connection) -> set[str]:
+    known = text(
+        "SELECT name FROM sqlite_schema WHERE type = 'index' AND name LIKE 'ix~_%' ESCAPE '~'"
+    )
+    return set(connection.scalars(known))
+
+
+def _is_complete(connection: Connection) -> bool:
+    """Tell whether all tables and indexes are there: in an older release's journal they are not."""
+    tables = set(inspect(connection).get_table_names())
+    return JournalBase.metadata.tables.keys() <= tables and _index_names(connection) == _INDEXES
+
+
+def _complete(connection: Connection) -> None:
+    """Make the tables and indexes that are not there; drop an older release's indexes."""
+    JournalBase.metadata.create_all(connection)
+    for table in JournalBase.metadata.tables.values():
+        for index in table.indexes:
+            index.create(connection, checkfirst=True)
+    for name in _index_names(connection) - _INDEXES:
+        connection.execute(text(f"DROP INDEX {name}"))
+
+
+def _one_row_a_key(tables: Inspector) -> bool:
+    return tables.has_table("submission") and bool(tables.get_unique_constraints("submission"))

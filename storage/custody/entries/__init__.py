@@ -1,0 +1,1 @@
+"""Entries of the log: event, actor, subjects, chains, time. Pure."""

@@ -1,0 +1,153 @@
+"""One act, as the custody log keeps it.
+
+A leaf says what kind of act, when, by whom and upon what, all by opaque ids, and carries a salted
+digest of the rest. It never holds names, places, texts or file names: the log is shown to
+witnesses and outlives what it speaks of. The readable details and their salt stand in the
+catalogue and in bundles, and open the digest. Event types are PREMIS terms
+(id.loc.gov/vocabulary/preservation/eventType); leaves are canonical JSON (RFC 8785).
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from storage.custody.entries.chain import ChainHead, heads_to_json
+from storage.errors import CustodyError
+from storage.signed import canonical
+
+MAX_LEAF = 65_535  # an entry bundle prefixes each entry with a uint16 (C2SP tlog-tiles)
+SALT_SIZE = 16
+SYSTEM = "system"
+
+_OPAQUE = re.compile(r"[a-z][a-z-]{0,30}:[A-Za-z0-9._-]{1,64}\Z")
+_ACT = re.compile(r"(?=.{1,100}\Z)[a-z][a-z0-9-]*(\.[a-z0-9-]+)*\Z")
+_FIELDS = {"v", "act", "event", "outcome", "at", "actor", "subject", "details"}
+_CHAINED = _FIELDS | {"chains", "heads"}
+_MEMBERS = {1: _FIELDS, 2: _CHAINED}
+
+
+class PremisType(StrEnum):
+    """The PREMIS event types that our acts are, by their preferred labels."""
+
+    ACCESSION = "accession"
+    CAPTURE = "capture"
+    CREATION = "creation"
+    DEACCESSION = "deaccession"
+    DECRYPTION = "decryption"
+    DELETION = "deletion"
+    DIGITAL_SIGNATURE_GENERATION = "digital signature generation"
+    DIGITAL_SIGNATURE_VALIDATION = "digital signature validation"
+    DISSEMINATION = "dissemination"
+    ENCRYPTION = "encryption"
+    FIXITY_CHECK = "fixity check"
+    INFORMATION_PACKAGE_CREATION = "information package creation"
+    INGESTION = "ingestion"
+    METADATA_EXTRACTION = "metadata extraction"
+    METADATA_MODIFICATION = "metadata modification"
+    POLICY_ASSIGNMENT = "policy assignment"
+    QUARANTINE = "quarantine"
+    RECOVERY = "recovery"
+    REDACTION = "redaction"
+    REPLICATION = "replication"
+    TRANSFER = "transfer"
+    UNQUARANTINE = "unquarantine"
+    VALIDATION = "validation"
+
+
+class Outcome(StrEnum):
+    """How it ended; a refused or failed attempt is an event like any other."""
+
+    SUCCESS = "success"
+    REFUSED = "refused"
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An act to be logged. `act` is our own word for it (`recording.accession`).
+
+    `chains` are the subjects whose chains it continues, each with its head before this entry;
+    `heads` those that it rests on or names without continuing them (chain.py).
+    """
+
+    act: str
+    event: PremisType
+    at: datetime
+    actor: str
+    subject: str
+    outcome: Outcome = Outcome.SUCCESS
+    details: Mapping[str, Any] = field(default_factory=dict)
+    chains: Mapping[str, ChainHead] = field(default_factory=dict)
+    heads: Mapping[str, ChainHead] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        opaque = self.actor == SYSTEM or _OPAQUE.match(self.actor)
+        if not opaque or not (self.subject == SYSTEM or _OPAQUE.match(self.subject)):
+            raise CustodyError(
+                problem="actor and subject must be opaque ids",
+                actor=self.actor[:80],
+                subject=self.subject[:80],
+            )
+        if not _ACT.match(self.act) or self.at.tzinfo is None:
+            raise CustodyError(problem="malformed act or naive time", act=self.act[:80])
+
+    def text(self) -> bytes:
+        """Return the readable half's details, canonical: what the leaf has a digest of."""
+        return canonical.encode(dict(self.details))
+
+    def leaf(self, salt: bytes, text: bytes | None = None) -> bytes:
+        """Return the entry's exact bytes; `text` is what `text` returned, where it is at hand.
+
+        Raises: CustodyError when they exceed 65,535 bytes or the salt is not 16 bytes.
+        """
+        if len(salt) != SALT_SIZE:
+            raise CustodyError(problem="salt length", expected=SALT_SIZE, found=len(salt))
+        data = canonical.encode(
+            {
+                "v": 2,
+                "act": self.act,
+                "event": self.event.value,
+                "outcome": self.outcome.value,
+                "at": timestamp(self.at),
+                "actor": self.actor,
+                "subject": self.subject,
+                "details": text_digest(self.text() if text is None else text, salt),
+                "chains": heads_to_json(self.chains),
+                "heads": heads_to_json(self.heads),
+            }
+        )
+        if len(data) > MAX_LEAF:
+            raise CustodyError(problem="entry too long", limit=MAX_LEAF, found=len(data))
+        return data
+
+
+def details_digest(details: Mapping[str, Any], salt: bytes) -> str:
+    """Return `sha-256:<hex>` over salt and canonical details; the salt stops guessing."""
+    return text_digest(canonical.encode(dict(details)), salt)
+
+
+def text_digest(text: bytes, salt: bytes) -> str:
+    """Return `details_digest` of details that are canonical text already."""
+    return f"sha-256:{hashlib.sha256(salt + text).hexdigest()}"
+
+
+def timestamp(at: datetime) -> str:
+    """Return the one spelling of a time in the log: UTC, microseconds, `Z`."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_leaf(data: bytes) -> dict[str, Any]:
+    """Return the fields of an entry.
+
+    Raises: SignatureError (not canonical JSON), CustodyError (not an entry of ours).
+    """
+    entry = canonical.decode(data)
+    if isinstance(entry, dict) and type(version := entry.get("v")) is int:
+        chained = version == 1 or entry.get("subject") in entry.get("chains", ())
+        if chained and set(entry) == _MEMBERS.get(version):
+            return entry
+    raise CustodyError(problem="not an entry of this log")

@@ -1,0 +1,1 @@
+"""The Merkle tree of the log: tree, partial tree, tiles, proofs. Pure."""

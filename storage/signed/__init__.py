@@ -1,0 +1,1 @@
+"""Signed documents: canonical bytes, signatures, fingerprints of keys."""

@@ -1,0 +1,51 @@
+"""Objects of attempts that were never accessioned: how they are removed, and who must look again.
+
+A removal is said in the log first; then the objects go under the writers' lock, where nobody can
+be accessioning them. Whoever verified an attempt's objects before its own turn came asks
+`removed_attempts` within that turn: only what the log names must be looked at once more.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from storage.catalogue.log import custody_log
+from storage.catalogue.recordings.recordings import subject_of
+from storage.catalogue.unit_of_work import Catalogue, View
+from storage.custody.entries.event import PremisType
+from storage.vault.objects import ObjectStore, strange_versions
+
+_ACT = "object.sweep"
+
+
+def remove_attempt(
+    catalogue: Catalogue,
+    objects: ObjectStore,
+    recording: str,
+    keys: Sequence[str],
+    *,
+    actor: str,
+    wanted: Callable[[View], bool],
+) -> bool:
+    """Remove an attempt's objects unless somebody wants them by then; tell whether it was done.
+
+    `wanted` is asked within each of both turns. Raises: RetentionError, VaultError.
+    """
+    strange = strange_versions(objects, keys)
+    details: dict[str, Any] = {"keys": list(keys)} | ({"strangers": strange} if strange else {})
+    with catalogue.write() as uow:
+        if wanted(uow.session):
+            return False
+        subject = subject_of(recording)
+        uow.record(_ACT, PremisType.DELETION, actor=actor, subject=subject, **details)
+    with catalogue.write() as uow:
+        if wanted(uow.session):
+            return False
+        for key in keys:
+            objects.delete(key, uow.at)
+    return True
+
+
+def removed_attempts(session: View, recordings: Iterable[str]) -> set[str]:
+    """Return those of the recordings of which objects were removed, or are about to be."""
+    subjects = {subject_of(recording): recording for recording in recordings}
+    return {subjects[one] for one in custody_log.subjects_with(session, _ACT, subjects)}

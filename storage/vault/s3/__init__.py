@@ -1,0 +1,1 @@
+"""Objects in S3: the store, its address, its refusals."""
