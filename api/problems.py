@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ingest.bays.bay import Result
-from policies.rulebook import RuleError
+from policies.rules.rulebook import RuleError
 from storage.errors import LiuhenError
 
 

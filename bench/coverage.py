@@ -11,12 +11,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from bench.result import Result, within
-from policies.facts import ActionFacts, Document, Footage, Moment, OfficerFact
-from policies.intervals import merged
-from policies.requirements.coverage import Coverage, covered
-from policies.rulebook import load
-from policies.stages import ActionKind, Stage
-from policies.terms import DocumentKind, MomentKind
+from policies.facts.facts import ActionFacts, Document, Footage, Moment, OfficerFact
+from policies.facts.stages import ActionKind, Stage
+from policies.facts.terms import DocumentKind, MomentKind
+from policies.requirements.footage.coverage import Coverage, covered
+from policies.rules.rulebook import load
+from policies.time.intervals import merged
 
 SOURCES, SEGMENTS = 20, 50
 INTERVALS = 100_000

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from api.office.wiring import clock, entropy
 from bench.result import Result, unmeasured, within
-from policies.rulebook import load
+from policies.rules.rulebook import load
 from storage.catalogue.retention import retention
 from storage.catalogue.unit_of_work import Catalogue
 from tests.many_recordings import DUE_AT, TOWNSHIPS, Stock, fill, plans, township

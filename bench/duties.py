@@ -21,9 +21,9 @@ from api.office.reports import duty_list
 from api.office.wiring import Office, clock, entropy
 from bench.result import Result, unmeasured, within
 from policies.duties import EARLIEST, Asking, duties, in_order
-from policies.rulebook import load
-from policies.stages import ActionKind, Stage
-from policies.terms import DocumentKind, ProceedingKind
+from policies.facts.stages import ActionKind, Stage
+from policies.facts.terms import DocumentKind, ProceedingKind
+from policies.rules.rulebook import load
 from storage.catalogue.cases import case_file, cases
 from storage.catalogue.cases.tables import DocumentRow, ProceedingRow
 from storage.catalogue.holds.proceedings import proceedings

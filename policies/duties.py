@@ -16,11 +16,11 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
-from policies.calendar import ONE_DAY, county_day, is_end_of_day, start_of_day
-from policies.facts import ActionFacts, CaseFacts, ProceedingFacts, TownshipFacts
+from policies.facts.facts import ActionFacts, CaseFacts, ProceedingFacts, TownshipFacts
 from policies.requirements.outcome import Due, Scope
-from policies.rules import SCOPES, Rule, Rulebook
-from policies.wording import day_and_clock
+from policies.rules.rules import SCOPES, Rule, Rulebook
+from policies.time.calendar import ONE_DAY, county_day, is_end_of_day, start_of_day
+from policies.time.wording import day_and_clock
 
 AnyFacts = ActionFacts | CaseFacts | ProceedingFacts | TownshipFacts
 Asked = tuple[str, str, str, Any]  # rule id, title in Chinese and English, requirement

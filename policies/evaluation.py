@@ -10,9 +10,9 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 
-from policies.findings import Severity
-from policies.stages import ACTION_ZH, ActionKind
-from policies.wording import percent
+from policies.facts.findings import Severity
+from policies.facts.stages import ACTION_ZH, ActionKind
+from policies.time.wording import percent
 
 
 @dataclass(frozen=True, slots=True)

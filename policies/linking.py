@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from policies.facts import ActionFacts, Footage
-from policies.intervals import Span
+from policies.facts.facts import ActionFacts, Footage
+from policies.time.intervals import Span
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from policies.clocks import Reading
-from policies.wording import COUNTY_TIME
+from policies.time.clocks import Reading
+from policies.time.wording import COUNTY_TIME
 
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 LENGTH = 36

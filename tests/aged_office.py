@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from policies.trusted_time import Told
+from policies.time.trusted_time import Told
 from storage.catalogue.people import people
 from tests import clocks
 from tests.keeping import TOWNSHIP, WHO, Archive

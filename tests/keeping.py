@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from policies.access import Person, Role
-from policies.disposition import Bounds
-from policies.retention import retain_until
-from policies.rulebook import load
-from policies.rules import Rulebook
-from policies.stages import ActionKind
-from policies.trusted_time import Told
+from policies.access.access import Person, Role
+from policies.facts.stages import ActionKind
+from policies.retention.disposition import Bounds
+from policies.retention.retention import retain_until
+from policies.rules.rulebook import load
+from policies.rules.rules import Rulebook
+from policies.time.trusted_time import Told
 from storage.catalogue.cases import cases, exhibits
 from storage.catalogue.holds import releases
 from storage.catalogue.jobs.tables import RenditionRow

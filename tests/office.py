@@ -14,8 +14,8 @@ from api.office.wiring import Office, found
 from ingest.bays.bay import Result
 from ingest.bays.settle import Patience
 from ingest.centre import linking
-from policies.access import Role
-from policies.stages import ActionKind, Stage
+from policies.access.access import Role
+from policies.facts.stages import ActionKind, Stage
 from storage.catalogue.cases import cases
 from storage.catalogue.people import people
 from tests.servers import database

@@ -28,14 +28,14 @@ ALLOWED = {
     "dbos": ("api.jobs.engine",),
     "ffmpeg": ("ingest.media.sandbox",),
     "av": ("ingest.media.sandbox", "ingest.media.sandboxed"),
-    "chinese_calendar": ("policies.calendar",),
+    "chinese_calendar": ("policies.time.calendar",),
     "zxingcpp": ("ingest.media.sandboxed", "ingest.media.scene_code"),
     "minio": ("storage.vault.s3.minio_objects",),
     "ntplib": ("api.office.trusted_time",),
     "fpdf": ("api.office.printed.paper",),
     "jwt": ("api.office.enrolment", "ingest.station.delivery.centre_client"),
     "urllib3": ("ingest.station.delivery.centre_client", "storage.vault.s3.minio_objects"),
-    "yaml": ("policies.rulebook", "ingest.sources"),
+    "yaml": ("policies.rules.rulebook", "ingest.sources"),
 }
 
 

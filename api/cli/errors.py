@@ -9,7 +9,7 @@ import sys
 
 from api.office.settings.setting_errors import SettingsError
 from api.problems import ApiError, problem, words
-from policies.rulebook import RuleError
+from policies.rules.rulebook import RuleError
 from storage.errors import LiuhenError
 
 _READ_ONLY = frozenset({errno.EROFS})

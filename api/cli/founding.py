@@ -11,7 +11,7 @@ import typer
 
 from api.office.settings.settings import Settings
 from api.office.wiring import Ask, entropy, refuse_unasked
-from policies.rulebook_template import is_area_name
+from policies.rules.rulebook_template import is_area_name
 from storage.custody.origin import is_new_origin, propose_origin
 
 County = Annotated[str | None, typer.Option(help="所属县(区)。 The county.")]

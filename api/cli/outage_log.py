@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from policies.wording import day_and_clock, length_zh
+from policies.time.wording import day_and_clock, length_zh
 from storage.catalogue.engine.database import trouble_of
 from storage.errors import LiuhenError
 

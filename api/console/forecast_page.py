@@ -10,7 +10,7 @@ from api.console.rendering import render
 from api.http.forecast import seen, shown
 from api.http.security import ServiceHere, VisitorHere
 from api.office.reports.forecast import Outlook
-from policies.capacity import WEEK
+from policies.retention.capacity import WEEK
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 _EVERY = 13  # weeks between two dates under the plot

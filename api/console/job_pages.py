@@ -11,7 +11,7 @@ from api.http.jobs.presenters import JobOut
 from api.http.security import ServiceHere, VisitorHere
 from api.jobs.registry import KINDS
 from api.problems import JOB_STATES
-from policies.access import Act
+from policies.access.access import Act
 from storage.catalogue.jobs import jobs
 from storage.catalogue.jobs.jobs import State
 from storage.catalogue.unit_of_work import View

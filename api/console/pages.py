@@ -39,8 +39,8 @@ from api.http.sessions import set_cookie
 from api.office.evidence.key_list import shown_keys
 from api.office.identity import Visitor
 from api.problems import ApiError, words
-from policies.access import Act, Role
-from policies.wording import COUNTY_TIME, national_rules_only
+from policies.access.access import Act, Role
+from policies.time.wording import COUNTY_TIME, national_rules_only
 from storage.catalogue.cases import case_file, cases, doubts
 from storage.catalogue.log import custody_log, refused_time
 from storage.catalogue.people import people, register

@@ -10,12 +10,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from api.office.identity import Visitor
 from ingest.media.inspect import WORDS as SEEN
-from policies.access import Act, Role, decide
+from policies.access.access import Act, Role, decide
 from policies.duties import STATE_ZH
-from policies.findings import Severity
-from policies.scene_code import TROUBLE_ZH
-from policies.stages import ACTION_ZH, MAIN, STAGE_ZH, ActionKind
-from policies.terms import (
+from policies.facts.findings import Severity
+from policies.facts.stages import ACTION_ZH, MAIN, STAGE_ZH, ActionKind
+from policies.facts.terms import (
     APPROVER_ZH,
     DOCUMENT_ZH,
     FEATURE_ZH,
@@ -26,8 +25,9 @@ from policies.terms import (
     PART_ZH,
     WAIVER_ZH,
 )
-from policies.waivers import OBJECTION_ZH
-from policies.wording import COUNTY_TIME, day_and_clock, length_zh
+from policies.facts.waivers import OBJECTION_ZH
+from policies.scene_code import TROUBLE_ZH
+from policies.time.wording import COUNTY_TIME, day_and_clock, length_zh
 
 HERE = Path(__file__).parent
 ROLES = {

@@ -24,8 +24,8 @@ from api.http.security import ServiceHere, VisitorHere
 from api.office.identity import Visitor
 from api.office.service import Service
 from api.problems import TABLE
-from policies.access import Act, decide
-from policies.wording import COUNTY_TIME
+from policies.access.access import Act, decide
+from policies.time.wording import COUNTY_TIME
 from storage.catalogue.holds import holds
 from storage.catalogue.people import people
 from storage.catalogue.tables import CaseRow, RecordingRow

@@ -7,7 +7,7 @@ from api.http.case_file.scene_codes import scene_code
 from api.http.case_file.schemas import SceneCodeOut
 from api.http.schemas import BayOut
 from api.http.security import ServiceHere, VisitorHere
-from policies.access import Act
+from policies.access.access import Act
 from policies.scene_code import Kind
 
 router = APIRouter(tags=["bays"])

@@ -7,7 +7,7 @@ from fastapi.responses import PlainTextResponse
 
 from api.http.schemas import VerificationOut
 from api.http.security import ServiceHere, VisitorHere
-from policies.access import Act
+from policies.access.access import Act
 from storage.catalogue.log import custody_log
 
 router = APIRouter(tags=["custody"])

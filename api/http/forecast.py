@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from api.http.security import ServiceHere, VisitorHere
 from api.office.reports.forecast import Outlook, look
-from policies.access import Act
+from policies.access.access import Act
 from storage.catalogue.tables import RecordingRow
 
 router = APIRouter(tags=["outlook"])

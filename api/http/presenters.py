@@ -27,14 +27,14 @@ from api.office.wiring import Office
 from api.problems import QUESTIONS, bay_reason_zh, bay_zh, reason_zh
 from ingest.bays.bay import Bay, BayState
 from ingest.cameras.room_camera import CameraState
-from policies.facts import ActionFacts
-from policies.findings import found_later
-from policies.intervals import Span, within
-from policies.requirements.coverage import CAUSE_ZH, Coverage, covered
-from policies.requirements.premises import Premises
-from policies.rules import Rulebook
-from policies.stages import ACTION_ZH, STAGE_ZH, ActionKind, Stage, next_stages
-from policies.wording import interval_zh, length_zh, percent
+from policies.facts.facts import ActionFacts
+from policies.facts.findings import found_later
+from policies.facts.stages import ACTION_ZH, STAGE_ZH, ActionKind, Stage, next_stages
+from policies.requirements.footage.coverage import CAUSE_ZH, Coverage, covered
+from policies.requirements.footage.premises import Premises
+from policies.rules.rules import Rulebook
+from policies.time.intervals import Span, within
+from policies.time.wording import interval_zh, length_zh, percent
 from storage.catalogue.cases import cases
 from storage.catalogue.cases.judgements import Judgement, judgement_of
 from storage.catalogue.log import custody_log

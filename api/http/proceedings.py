@@ -18,7 +18,7 @@ from api.office.identity import Visitor
 from api.office.reports import duty_list
 from api.office.service import Service
 from api.problems import ApiError
-from policies.access import Act
+from policies.access.access import Act
 from policies.duties import Place, feed
 from storage.catalogue.cases.tables import ProceedingRow
 from storage.catalogue.holds import proceedings, releases

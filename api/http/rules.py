@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from api.http.schemas import RuleOut
 from api.http.security import ServiceHere, VisitorHere
 from api.problems import ApiError
-from policies.rulebook import explain
+from policies.rules.rulebook import explain
 
 router = APIRouter(tags=["rules"])
 

@@ -7,8 +7,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from ingest.bays.bay import BayState
 from ingest.cameras.room_camera import CameraState
-from policies.stages import ActionKind, Stage
-from policies.terms import Feature, Manner
+from policies.facts.stages import ActionKind, Stage
+from policies.facts.terms import Feature, Manner
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Id = Annotated[

@@ -17,7 +17,7 @@ from api.jobs.kinds import (
     sweep,
     verify,
 )
-from policies.wording import COUNTY_TIME
+from policies.time.wording import COUNTY_TIME
 
 KINDS: dict[str, Kind] = {
     module.KIND.name: module.KIND

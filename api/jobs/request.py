@@ -12,7 +12,7 @@ from api.office.identity import Visitor
 from api.office.service import Service
 from api.office.wiring import Office
 from api.problems import ApiError
-from policies.access import Act
+from policies.access.access import Act
 from storage.catalogue.jobs import jobs
 from storage.catalogue.jobs.tables import JobRow
 from storage.catalogue.recordings import recordings

@@ -18,7 +18,7 @@ from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from argon2.profiles import RFC_9106_LOW_MEMORY
 
 from api.problems import ApiError
-from policies.access import Person, Role
+from policies.access.access import Person, Role
 from storage.catalogue.jobs.jobs import Job
 from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.people import people, register, sessions

@@ -19,7 +19,7 @@ from api.office.login_limit import Logins
 from api.office.readiness import Readiness
 from api.office.wiring import Office
 from api.problems import ApiError
-from policies.access import Act, decide
+from policies.access.access import Act, decide
 from storage.catalogue.proofs.publish import publish
 from storage.catalogue.recordings import recordings
 from storage.catalogue.tables import RecordingRow

@@ -1,7 +1,7 @@
 """Other clocks: time servers (NTP, RFC 5905), the object store's and the database server's.
 
-Asked before anything is destroyed; what the answers mean is `policies/trusted_time.py`'s to say.
-Answers are kept for half a minute by the monotonic clock, unless ours was set meanwhile.
+Asked before anything is destroyed; what the answers mean is `policies/time/trusted_time.py`'s to
+say. Answers are kept for half a minute by the monotonic clock, unless ours was set meanwhile.
 """
 
 import logging
@@ -11,7 +11,7 @@ from threading import Lock
 
 import ntplib
 
-from policies.trusted_time import Told
+from policies.time.trusted_time import Told
 from storage.catalogue.unit_of_work import Catalogue
 from storage.errors import LiuhenError
 from storage.vault.objects import ObjectStore

@@ -34,12 +34,12 @@ from ingest.station.clear import Clearing
 from ingest.station.journal import Journal
 from ingest.station.seal import Seal
 from ingest.station.station import Station
-from policies.disposition import Bounds
-from policies.rulebook import SHIPPED, load
-from policies.rulebook_template import is_area_name
-from policies.rules import Rulebook
-from policies.terms import SourceKind
-from policies.trusted_time import Told
+from policies.facts.terms import SourceKind
+from policies.retention.disposition import Bounds
+from policies.rules.rulebook import SHIPPED, load
+from policies.rules.rulebook_template import is_area_name
+from policies.rules.rules import Rulebook
+from policies.time.trusted_time import Told
 from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.people import people
 from storage.catalogue.proofs import office_keys

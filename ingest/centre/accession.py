@@ -18,8 +18,8 @@ from ingest.centre.group_commit import Together
 from ingest.centre.hand_in import submission_at
 from ingest.centre.receipts import Receipts
 from ingest.centre.self_linking import self_link
-from policies.retention import retain_until
-from policies.rules import Rulebook
+from policies.retention.retention import retain_until
+from policies.rules.rules import Rulebook
 from storage.catalogue.log.custody_log import continuation
 from storage.catalogue.people import people
 from storage.catalogue.proofs.publish import newest_checkpoint

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from policies.rules import Rulebook
+from policies.rules.rules import Rulebook
 from storage.catalogue.cases import cases
 from storage.catalogue.recordings import recordings
 from storage.catalogue.retention import retention

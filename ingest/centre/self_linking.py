@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ingest.centre.linking import Keeping, keep, lock
-from policies.clocks import Reading
-from policies.intervals import Span
 from policies.scene_code import Kind, Parsed, Sighting, Trouble, authentic, measure, parse
+from policies.time.clocks import Reading
+from policies.time.intervals import Span
 from storage.catalogue.cases import cases, exhibits
 from storage.catalogue.reading import case_queries
 from storage.catalogue.recordings import clocks, recordings

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol
 
-from policies.findings import Gap
+from policies.facts.findings import Gap
 
 
 class Scope(StrEnum):

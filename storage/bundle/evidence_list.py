@@ -9,11 +9,11 @@ from datetime import datetime
 from html import escape
 from typing import Any
 
-from policies.facts import ActionFacts
-from policies.findings import Basis, found_later
-from policies.stages import ACTION_ZH
-from policies.terms import WAIVER_ZH, WaiverReason
-from policies.wording import day_and_clock, interval_zh, length_zh
+from policies.facts.facts import ActionFacts
+from policies.facts.findings import Basis, found_later
+from policies.facts.stages import ACTION_ZH
+from policies.facts.terms import WAIVER_ZH, WaiverReason
+from policies.time.wording import day_and_clock, interval_zh, length_zh
 
 _STYLE = """
 @page { size: A4; margin: 16mm }

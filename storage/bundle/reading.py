@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from policies.rulebook import load
-from policies.rules import Rulebook
+from policies.rules.rulebook import load
+from policies.rules.rules import Rulebook
 from storage.bundle.keys import Keys
 from storage.custody.checkpoint import Checkpoint, log_keys, open_checkpoint
 from storage.custody.entries.event import parse_leaf

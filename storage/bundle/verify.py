@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from policies.facts import ActionFacts
-from policies.rulebook import RuleError, load
+from policies.facts.facts import ActionFacts
+from policies.rules.rulebook import RuleError, load
 from storage.bundle.bag import MANIFEST, bag_info, digest_of, payload_size, problems
 from storage.bundle.checks import (
     chain_check,

@@ -18,13 +18,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from policies import disposition as policy
-from policies import trusted_time
-from policies.disposition import Bounds, DispositionState, ItemState
-from policies.plain import plain
-from policies.retention import Reason, explain
-from policies.rules import Rulebook
-from policies.trusted_time import ClockDoubt, Told
+from policies.facts.facts_json import plain
+from policies.retention import disposition as policy
+from policies.retention.disposition import Bounds, DispositionState, ItemState
+from policies.retention.retention import Reason, explain
+from policies.rules.rules import Rulebook
+from policies.time import trusted_time
+from policies.time.trusted_time import ClockDoubt, Told
 from storage.catalogue.jobs import jobs
 from storage.catalogue.log import custody_log
 from storage.catalogue.people import people

@@ -13,7 +13,7 @@ from api.office.printed.certificate_pdf import render
 from api.office.printed.paper import FontMissingError
 from api.office.settings.settings import Settings
 from api.problems import words
-from policies.wording import day_and_clock
+from policies.time.wording import day_and_clock
 from storage.errors import SignatureError
 from storage.signed.signing import SigningKey, sign_document
 from storage.upkeep.destruction import CERTIFICATE_DOMAIN

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from api.office.reports.annual_evaluation import evaluation
-from policies.stages import ActionKind
-from policies.terms import ProceedingKind
+from policies.facts.stages import ActionKind
+from policies.facts.terms import ProceedingKind
 from storage.catalogue.cases import cases
 from storage.catalogue.holds import proceedings
 from storage.catalogue.holds.proceedings import NewProceeding

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 
 from api.app import create_app
 from api.jobs.attempt import Runner
-from policies.access import Role
+from policies.access.access import Role
 from storage.catalogue.cases import exhibits
 from storage.catalogue.jobs import jobs
 from storage.catalogue.log import custody_log

@@ -4,7 +4,7 @@ import pytest
 
 from api.console.forecast_page import plot
 from api.office.reports.forecast import look
-from policies.capacity import WEEKS
+from policies.retention.capacity import WEEKS
 
 
 def test_the_outlook_counts_what_is_kept(clients, desk, videos):

@@ -10,9 +10,9 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from api.http.paging import read_cursor, write_cursor
 from api.problems import ApiError
-from policies.holds import of_person
-from policies.stages import Stage
-from policies.terms import HoldReason, MomentKind, ProceedingKind
+from policies.facts.stages import Stage
+from policies.facts.terms import HoldReason, MomentKind, ProceedingKind
+from policies.retention.holds import of_person
 from storage.catalogue.cases import case_file, cases
 from storage.catalogue.holds import holds, proceedings, releases
 from storage.catalogue.holds.holds import NewHold

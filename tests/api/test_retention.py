@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 from api.app import create_app
 from api.cli.main import app
-from policies.access import Role
-from policies.terms import FootageClass, HoldReason
-from policies.wording import COUNTY_TIME
+from policies.access.access import Role
+from policies.facts.terms import FootageClass, HoldReason
+from policies.time.wording import COUNTY_TIME
 from storage.catalogue.holds import holds
 from storage.catalogue.holds.holds import NewHold
 from storage.catalogue.retention import classification

@@ -15,7 +15,7 @@ from api.app import create_app
 from api.http.stations import presenters as station_views
 from api.office.enrolment import ENROL_DOMAIN, read_code
 from api.problems import ALARMS, BAYS
-from policies.access import Role
+from policies.access.access import Role
 from storage.catalogue.log import custody_log
 from storage.catalogue.log.tables import CustodyEventRow
 from storage.catalogue.stations import enrolment

@@ -16,7 +16,7 @@ from api.cli.processes.serve import _shift
 from api.office.evidence.integrity_check import orphans, whole_check
 from api.office.wiring import Office, StationBusyError
 from ingest.bays.settle import Patience
-from policies.access import Role
+from policies.access.access import Role
 from storage.catalogue.log.tables import CustodyEventRow
 from tests.office import FIRST, PASSWORD, Desk, dock, segment
 

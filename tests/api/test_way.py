@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
-from policies.access import Role
+from policies.access.access import Role
 from storage.bundle.verify import verify
 from tests import clocks
 from tests.office import FIRST, PASSWORD, SEIZED_AT, Desk, dock, segment
@@ -276,7 +276,7 @@ def test_a_scene_code_is_made_for_this_second(desk, visitors):
 
 
 def desk_second_seizure(desk):
-    from policies.stages import ActionKind, Stage
+    from policies.facts.stages import ActionKind, Stage
     from storage.catalogue.cases import cases
 
     with desk.office.catalogue.write() as uow:

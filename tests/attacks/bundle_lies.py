@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from policies.rulebook import load
+from policies.rules.rulebook import load
 from storage.digest import Digest
 from storage.record import RECEIPT_DOMAIN, RECORD_DOMAIN
 from tests.attacks.attack import Attack, Means

@@ -6,7 +6,7 @@ from datetime import date
 
 from sqlalchemy import text
 
-from policies.rulebook import SHIPPED, load
+from policies.rules.rulebook import SHIPPED, load
 from storage.catalogue.people import register
 from tests.attacks.attack import Attack, Means
 from tests.office import FIRST, SECOND, Desk, dock, segment

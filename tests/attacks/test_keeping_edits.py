@@ -5,7 +5,7 @@ from operator import attrgetter
 
 import pytest
 
-from policies.terms import HoldReason
+from policies.facts.terms import HoldReason
 from storage.catalogue.holds import holds, releases
 from storage.catalogue.holds.holds import NewHold
 from storage.catalogue.unit_of_work import RowsDifferError

@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 
 from api.app import create_app
 from api.office.evidence.export import export
-from policies.rulebook import SHIPPED, load
+from policies.rules.rulebook import SHIPPED, load
 from storage.bundle.verify import verify
 from storage.catalogue.cases import cases
 from storage.catalogue.cases.judgements import judgement_of

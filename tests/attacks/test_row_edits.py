@@ -8,7 +8,7 @@ from sqlalchemy import select
 from api.app import create_app
 from api.office.evidence.export import export
 from api.office.reports import duty_list
-from policies.stages import Stage
+from policies.facts.stages import Stage
 from storage.bundle.verify import verify
 from storage.catalogue.cases import case_file, cases
 from storage.catalogue.log.tables import CustodyEventRow

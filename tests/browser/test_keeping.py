@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import expect
 
-from policies.access import Role
+from policies.access.access import Role
 from tests.aged_office import AgedDesk
 from tests.browser.test_console import chromium, log_in, served  # noqa: F401 - fixtures
 from tests.keeping import TOWNSHIP

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from playwright.sync_api import expect
 
-from policies.access import Role
+from policies.access.access import Role
 from policies.scene_code import authentic, parse
 from tests import clocks
 from tests.browser.test_console import chromium, log_in, served  # noqa: F401 - fixtures
@@ -83,7 +83,7 @@ def test_an_explanation_is_handed_in_approved_and_stays_to_be_seen(desk, pages):
 
 
 def test_a_moment_is_marked_and_the_scene_code_changes_each_second(desk, pages):
-    from policies.stages import ActionKind, Stage
+    from policies.facts.stages import ActionKind, Stage
     from storage.catalogue.cases import cases
 
     with desk.office.catalogue.write() as uow:

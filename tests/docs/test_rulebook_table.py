@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from policies.rulebook import article_number, load
-from policies.rules import Rule
+from policies.rules.rulebook import article_number, load
+from policies.rules.rules import Rule
 
 TEXT = (Path(__file__).parents[2] / "docs" / "RULEBOOK.md").read_text(encoding="utf-8")
 COUNTY = "兴隆县关于加强乡镇人民政府行政执法规范化建设的指导意见"

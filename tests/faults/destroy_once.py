@@ -8,7 +8,7 @@ from datetime import datetime
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
-from policies.terms import HoldReason
+from policies.facts.terms import HoldReason
 from storage.catalogue.holds import holds
 from storage.catalogue.holds.holds import NewHold
 from storage.errors import DestroyedError

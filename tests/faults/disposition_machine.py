@@ -1,7 +1,7 @@
 """A state machine over everything that keeps a recording or ends it, with an oracle of its own.
 
 The oracle is written from docs/RETENTION.md and knows the model below alone: it calls nothing of
-`policies/retention.py`. What the archive refuses or destroys must be exactly what the oracle says.
+`policies/retention/retention.py`. What the archive refuses or destroys must be exactly what the oracle says.
 Catalogue (SQLite), store (folder) and log are real; the clock is the machine's.
 """
 
@@ -20,11 +20,11 @@ from typing import ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from policies.disposition import Bounds
+from policies.facts.stages import ActionKind
+from policies.facts.terms import FootageClass, HoldReason
 from policies.requirements.retain import Retain
-from policies.stages import ActionKind
-from policies.terms import FootageClass, HoldReason
-from policies.trusted_time import Told
+from policies.retention.disposition import Bounds
+from policies.time.trusted_time import Told
 from storage.catalogue.audit.audit import audit
 from storage.catalogue.cases import exhibits
 from storage.catalogue.holds import holds, releases

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from policies.terms import HoldReason
+from policies.facts.terms import HoldReason
 from storage.catalogue.audit.audit import audit
 from storage.catalogue.holds import holds
 from storage.catalogue.holds.holds import NewHold

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 from sqlalchemy import select
 
-from policies import disposition as disposition_policy
-from policies import releases as release_policy
-from policies import retention
+from policies.retention import disposition as disposition_policy
+from policies.retention import releases as release_policy
+from policies.retention import retention
 from storage.catalogue.holds import holds
 from storage.catalogue.retention import dispositions
 from storage.catalogue.retention import retention as keeping

@@ -45,10 +45,10 @@ from ingest.cameras.rtsp import (
 )
 from ingest.media.sandbox import Level, Sandbox
 from ingest.sources.profile import ALONE, read
-from policies.facts import ActionFacts
-from policies.intervals import Span
-from policies.requirements.premises import Premises
-from policies.stages import ActionKind, Stage
+from policies.facts.facts import ActionFacts
+from policies.facts.stages import ActionKind, Stage
+from policies.requirements.footage.premises import Premises
+from policies.time.intervals import Span
 from storage.catalogue.people import people
 from storage.catalogue.reading.rule_facts import footage_of
 from storage.catalogue.recordings import recordings

@@ -7,8 +7,8 @@ import pytest
 from api.office.samples.sample_volume import Recorder, filmed
 from ingest.centre.self_linking import self_link
 from ingest.station.clear import When
+from policies.facts.stages import ActionKind
 from policies.scene_code import Kind
-from policies.stages import ActionKind
 from storage.catalogue.cases import cases
 from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.reading import case_queries

@@ -14,9 +14,9 @@ import pytest
 from ingest.media.inspect import Weight, inspect
 from ingest.media.probe import probe
 from ingest.media.sandbox import Sandbox
-from policies.facts import ActionFacts, Footage
-from policies.requirements.coverage import Coverage
-from policies.stages import ActionKind, Stage
+from policies.facts.facts import ActionFacts, Footage
+from policies.facts.stages import ActionKind, Stage
+from policies.requirements.footage.coverage import Coverage
 
 T0 = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 RULE = Coverage()

@@ -2,9 +2,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from policies.facts import ActionFacts, Document, Footage, Moment, OfficerFact
-from policies.stages import ActionKind, Stage
-from policies.terms import DocumentKind, MomentKind
+from policies.facts.facts import ActionFacts, Document, Footage, Moment, OfficerFact
+from policies.facts.stages import ActionKind, Stage
+from policies.facts.terms import DocumentKind, MomentKind
 
 T0 = datetime(2026, 1, 21, 1, 43, tzinfo=UTC)
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies import calendar
-from policies.calendar import (
+from policies.time import calendar
+from policies.time.calendar import (
     Day,
     add_working_days,
     county_day,
@@ -27,8 +27,8 @@ from policies.calendar import (
     unpublished_zh,
     working_deadline,
 )
-from policies.intervals import Span, total
-from policies.wording import COUNTY_TIME
+from policies.time.intervals import Span, total
+from policies.time.wording import COUNTY_TIME
 
 KNOWN = st.dates(date(2004, 1, 1), last_known_day())
 

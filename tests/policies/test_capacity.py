@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from policies.capacity import LOOK_BACK, WEEK, WEEKS, Stock, forecast
+from policies.retention.capacity import LOOK_BACK, WEEK, WEEKS, Stock, forecast
 
 ORDINARY = timedelta(days=184)
 

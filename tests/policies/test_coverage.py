@@ -5,9 +5,9 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.findings import Cause
-from policies.intervals import Span, subtract, total, union, within
-from policies.requirements.coverage import Coverage, covered
+from policies.facts.findings import Cause
+from policies.requirements.footage.coverage import Coverage, covered
+from policies.time.intervals import Span, subtract, total, union, within
 from tests.policies.conftest import T0, at, clip
 
 EXACT = Coverage(assumed_uncertainty_s=0.0)
@@ -43,8 +43,8 @@ def test_union_and_subtraction_agree_second_by_second(whole, parts):
 
 @given(spans)
 def test_coverage_and_gaps_make_up_the_action(found):
-    from policies.facts import ActionFacts
-    from policies.stages import ActionKind, Stage
+    from policies.facts.facts import ActionFacts
+    from policies.facts.stages import ActionKind, Stage
 
     footage = tuple(clip(*seconds([span])[0], source=f"S{n}") for n, span in enumerate(found))
     facts = ActionFacts(

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.calendar import county_day, end_of_day, last_known_day, start_of_day
-from policies.facts import (
+from policies.facts.facts import (
     ActionFacts,
     CaseFacts,
     DecisionFact,
@@ -15,15 +14,16 @@ from policies.facts import (
     Footage,
     ProceedingFacts,
 )
-from policies.requirements.answer_within import AnswerWithin
-from policies.requirements.decide_within import DecideWithin
-from policies.requirements.disclose_within import DiscloseWithin
-from policies.requirements.hold_within import HoldWithin
+from policies.facts.stages import ActionKind, Stage
+from policies.facts.terms import DocumentKind, Feature, ProceedingKind
+from policies.requirements.deadlines.answer_within import AnswerWithin
+from policies.requirements.deadlines.decide_within import DecideWithin
+from policies.requirements.deadlines.disclose_within import DiscloseWithin
+from policies.requirements.deadlines.hold_within import HoldWithin
+from policies.requirements.deadlines.upload_within import UploadWithin
 from policies.requirements.outcome import Due
-from policies.requirements.upload_within import UploadWithin
-from policies.stages import ActionKind, Stage
-from policies.terms import DocumentKind, Feature, ProceedingKind
-from policies.wording import COUNTY_TIME
+from policies.time.calendar import county_day, end_of_day, last_known_day, start_of_day
+from policies.time.wording import COUNTY_TIME
 
 BEYOND = last_known_day() - timedelta(days=2)  # counting from here runs into an unknown year
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from policies.disposition import (
+from policies.retention.disposition import (
     Bounds,
     DispositionState,
     ItemState,
@@ -19,7 +19,7 @@ from policies.disposition import (
     may_withdraw,
     settled,
 )
-from policies.trusted_time import ClockDoubt, Told, doubted
+from policies.time.trusted_time import ClockDoubt, Told, doubted
 
 BOUNDS = Bounds()
 PROPOSED = Proposal(DispositionState.PROPOSED, "p1", items=10, others=0, kept=10_000)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies import draw as module
-from policies.draw import digest, draw, drawn, pair
+from policies.access import random_selection as module
+from policies.access.random_selection import digest, draw, drawn, pair
 
 IDS = st.lists(
     st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=8), max_size=30

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.calendar import end_of_day, last_known_day, start_of_day
 from policies.duties import Duty, DutyState, duties, feed, in_order
-from policies.facts import (
+from policies.facts.facts import (
     ActionFacts,
     CaseFacts,
     DecisionFact,
@@ -17,14 +16,15 @@ from policies.facts import (
     TownshipFacts,
     Trained,
 )
-from policies.requirements.certificates import Certificates
-from policies.requirements.decide_within import DecideWithin
-from policies.requirements.disclose_within import DiscloseWithin
-from policies.requirements.hold_within import HoldWithin
-from policies.requirements.officers import Officers
-from policies.requirements.training import Training
-from policies.requirements.upload_within import UploadWithin
-from policies.stages import ActionKind, Stage
+from policies.facts.stages import ActionKind, Stage
+from policies.requirements.deadlines.decide_within import DecideWithin
+from policies.requirements.deadlines.disclose_within import DiscloseWithin
+from policies.requirements.deadlines.hold_within import HoldWithin
+from policies.requirements.deadlines.upload_within import UploadWithin
+from policies.requirements.persons.certificates import Certificates
+from policies.requirements.persons.officers import Officers
+from policies.requirements.persons.training import Training
+from policies.time.calendar import end_of_day, last_known_day, start_of_day
 
 END = datetime(2026, 1, 21, 3, tzinfo=UTC)
 RULES = (

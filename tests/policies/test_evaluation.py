@@ -19,8 +19,8 @@ from policies.evaluation import (
     TownshipYear,
     evaluate,
 )
-from policies.findings import Severity
-from policies.stages import ActionKind
+from policies.facts.findings import Severity
+from policies.facts.stages import ActionKind
 
 YEAR = TownshipYear(
     township="安子岭乡",

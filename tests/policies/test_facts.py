@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from policies.facts import (
+from policies.facts.facts import (
     ActionFacts,
     CaseFacts,
     DecisionFact,
@@ -15,8 +15,8 @@ from policies.facts import (
     Trained,
     Waiver,
 )
-from policies.stages import Stage
-from policies.terms import Feature, ProceedingKind, WaiverReason
+from policies.facts.stages import Stage
+from policies.facts.terms import Feature, ProceedingKind, WaiverReason
 from tests.policies.conftest import T0, at, clip
 
 

@@ -6,8 +6,10 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.facts import ActionFacts, Footage
-from policies.intervals import (
+from policies.facts.facts import ActionFacts, Footage
+from policies.facts.stages import ActionKind, Stage
+from policies.requirements.footage.coverage import Coverage, covered
+from policies.time.intervals import (
     Span,
     intersect,
     length,
@@ -19,8 +21,6 @@ from policies.intervals import (
     union,
     without,
 )
-from policies.requirements.coverage import Coverage, covered
-from policies.stages import ActionKind, Stage
 
 T0 = datetime(2026, 12, 31, 15, 59, 30, tzinfo=UTC)  # the county's new year lies inside
 LAST = 120

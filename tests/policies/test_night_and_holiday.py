@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.calendar import is_legal_holiday, is_night, last_known_day
-from policies.facts import ActionFacts
-from policies.requirements.not_at_night_or_holiday import NotAtNightOrHoliday
-from policies.stages import ActionKind, Stage
-from policies.terms import Feature
-from policies.wording import COUNTY_TIME
+from policies.facts.facts import ActionFacts
+from policies.facts.stages import ActionKind, Stage
+from policies.facts.terms import Feature
+from policies.requirements.procedure.not_at_night_or_holiday import NotAtNightOrHoliday
+from policies.time.calendar import is_legal_holiday, is_night, last_known_day
+from policies.time.wording import COUNTY_TIME
 
 RULE = NotAtNightOrHoliday()
 

@@ -4,10 +4,10 @@ from dataclasses import fields, replace
 
 import pytest
 
-from policies.access import Person, Role
-from policies.concern import TIE_EN, TIE_ZH, Matter, Tie, tie_of
-from policies.holds import COUNTY, of_proceeding
-from policies.releases import (
+from policies.access.access import Person, Role
+from policies.access.concern import TIE_EN, TIE_ZH, Matter, Tie, tie_of
+from policies.retention.holds import COUNTY, of_proceeding
+from policies.retention.releases import (
     RELEASE_MOVES,
     RELEASE_ZH,
     WHO_EN,

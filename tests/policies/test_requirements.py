@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from policies.facts import (
+from policies.facts.facts import (
     CaseFacts,
     DecisionFact,
     Document,
@@ -14,25 +14,18 @@ from policies.facts import (
     Review,
     Waiver,
 )
-from policies.requirements.coverage import Coverage
-from policies.requirements.documents import Documents
-from policies.requirements.moments import Moments
-from policies.requirements.officers import Officers
-from policies.requirements.premises import Premises
-from policies.requirements.review_before import ReviewBefore
-from policies.requirements.separate_persons import SeparatePersons
-from policies.requirements.signed_by_head import SignedByHead
-from policies.requirements.sources import Sources
-from policies.stages import ActionKind, Stage
-from policies.terms import (
-    Approver,
-    DocumentKind,
-    MomentKind,
-    Part,
-    SourceKind,
-    WaiverReason,
-)
-from policies.waivers import Terms, objection
+from policies.facts.stages import ActionKind, Stage
+from policies.facts.terms import Approver, DocumentKind, MomentKind, Part, SourceKind, WaiverReason
+from policies.facts.waivers import Terms, objection
+from policies.requirements.footage.coverage import Coverage
+from policies.requirements.footage.moments import Moments
+from policies.requirements.footage.premises import Premises
+from policies.requirements.footage.sources import Sources
+from policies.requirements.persons.officers import Officers
+from policies.requirements.persons.separate_persons import SeparatePersons
+from policies.requirements.persons.signed_by_head import SignedByHead
+from policies.requirements.procedure.documents import Documents
+from policies.requirements.procedure.review_before import ReviewBefore
 from tests.policies.conftest import T0, at, clip
 
 

@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from policies.retention import (
+from policies.facts.stages import ActionKind
+from policies.facts.terms import FootageClass, HoldReason
+from policies.retention.retention import (
     FOREVER,
     HoldFact,
     Keeper,
@@ -15,10 +17,8 @@ from policies.retention import (
     later,
     retain_until,
 )
-from policies.rulebook import load
-from policies.rules import Rulebook
-from policies.stages import ActionKind
-from policies.terms import FootageClass, HoldReason
+from policies.rules.rulebook import load
+from policies.rules.rules import Rulebook
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,12 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from policies.access import Act, Person, Role, decide
-from policies.facts import Footage
+from policies.access.access import Act, Person, Role, decide
+from policies.facts.facts import Footage
+from policies.facts.stages import ActionKind
 from policies.linking import propose
-from policies.rulebook import SHIPPED, RuleError, explain, load
-from policies.rulebook_template import edition_template, is_area_name
-from policies.stages import ActionKind
+from policies.rules.rulebook import SHIPPED, RuleError, explain, load
+from policies.rules.rulebook_template import edition_template, is_area_name
 from tests.policies.conftest import T0, at, clip
 
 

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.clocks import MAX_DRIFT, Reading, offset_at
 from policies.scene_code import (
     LATENCY_S,
     LENGTH,
@@ -22,6 +21,7 @@ from policies.scene_code import (
     parse,
     tag_of,
 )
+from policies.time.clocks import MAX_DRIFT, Reading, offset_at
 
 VECTORS = json.loads(
     (Path(__file__).parents[2] / "docs/spec/vectors/scene-code.json").read_text(encoding="utf-8")
@@ -52,7 +52,7 @@ def test_what_is_no_code_of_ours_is_refused(vector):
 
 @given(st.binary(min_size=8, max_size=8), st.sampled_from(Kind), moments)
 def test_a_code_is_read_back_as_it_was_made(tag, kind, at):
-    from policies.wording import COUNTY_TIME
+    from policies.time.wording import COUNTY_TIME
 
     at = at.replace(microsecond=0)
     text = encode(tag, kind, at, day_key(MASTER, at.astimezone(COUNTY_TIME).date()))

@@ -4,13 +4,13 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from policies.calendar import end_of_day
-from policies.facts import TownshipFacts, Trained
-from policies.requirements.certificates import Certificates
+from policies.facts.facts import TownshipFacts, Trained
 from policies.requirements.outcome import Due
-from policies.requirements.staffing import Staffing
-from policies.requirements.training import Training
-from policies.wording import COUNTY_TIME
+from policies.requirements.persons.certificates import Certificates
+from policies.requirements.persons.staffing import Staffing
+from policies.requirements.persons.training import Training
+from policies.time.calendar import end_of_day
+from policies.time.wording import COUNTY_TIME
 
 FOUR = {"安子岭": 4, "陡子峪": 4, "南天门": 4, "上石洞": 4}
 STAFFING = Staffing(reduced=FOUR)

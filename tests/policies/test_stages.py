@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from policies.stages import ENDS, MAIN, MOVES, RETURNING, STAGE_ZH, Stage, next_stages
+from policies.facts.stages import ENDS, MAIN, MOVES, RETURNING, STAGE_ZH, Stage, next_stages
 
 
 def test_every_stage_has_moves_and_a_name():

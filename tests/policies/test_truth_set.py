@@ -2,7 +2,7 @@
 
 import pytest
 
-from policies.requirements.coverage import Coverage
+from policies.requirements.footage.coverage import Coverage
 from tests.policies.truth_set import DEFECTS, table
 
 ASSUMED_S = Coverage().assumed_uncertainty_s

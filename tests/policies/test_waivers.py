@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from policies.facts import CaseFacts, Waiver
-from policies.stages import Stage
-from policies.terms import Approver, WaiverReason
-from policies.waivers import Terms, concerned_in, objection
+from policies.facts.facts import CaseFacts, Waiver
+from policies.facts.stages import Stage
+from policies.facts.terms import Approver, WaiverReason
+from policies.facts.waivers import Terms, concerned_in, objection
 from tests.policies.conftest import T0
 
 TERMS = Terms(by=(Approver.HEAD,))

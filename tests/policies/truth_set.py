@@ -12,9 +12,9 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from policies.facts import ActionFacts, Footage
-from policies.requirements.coverage import Coverage, covered
-from policies.stages import ActionKind, Stage
+from policies.facts.facts import ActionFacts, Footage
+from policies.facts.stages import ActionKind, Stage
+from policies.requirements.footage.coverage import Coverage, covered
 
 T0 = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 DEFECTS = (

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from policies.disposition import Bounds
-from policies.stages import ActionKind
-from policies.terms import FootageClass, HoldReason
-from policies.trusted_time import Told
+from policies.facts.stages import ActionKind
+from policies.facts.terms import FootageClass, HoldReason
+from policies.retention.disposition import Bounds
+from policies.time.trusted_time import Told
 from storage.catalogue.audit.audit import audit
 from storage.catalogue.holds import holds, releases
 from storage.catalogue.holds.concerns import InvolvedError, NotEntitledError

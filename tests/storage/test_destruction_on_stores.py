@@ -13,10 +13,10 @@ from minio import Minio
 from minio.error import S3Error
 
 from ingest.centre import linking
-from policies.disposition import Bounds
-from policies.stages import ActionKind
-from policies.terms import HoldReason
-from policies.trusted_time import Told
+from policies.facts.stages import ActionKind
+from policies.facts.terms import HoldReason
+from policies.retention.disposition import Bounds
+from policies.time.trusted_time import Told
 from storage.catalogue.holds import holds
 from storage.catalogue.holds.holds import NewHold
 from storage.catalogue.log import custody_log

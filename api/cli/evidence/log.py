@@ -12,7 +12,7 @@ from api.office.evidence.log_origin import begun_change, rename_origin
 from api.office.service import Service
 from api.office.settings.settings import Settings
 from api.office.wiring import Office, open_catalogue
-from policies.plain import plain
+from policies.facts.facts_json import plain
 from storage.catalogue.log import custody_log
 from storage.custody.origin import SHARED_ORIGIN, propose_origin
 

@@ -18,12 +18,12 @@ from api.cli.terminal import ERR, OUT, say_done, say_json, tallying
 from api.office.printed.certificates import paper, signed
 from api.office.settings.settings import Settings
 from api.office.wiring import Office
-from policies import holds as policy
-from policies.plain import plain
-from policies.retention import Reason, Retention, explain, later, until_en, until_zh
-from policies.rules import Rulebook
-from policies.terms import HOLD_EN, HOLD_ZH, HoldReason
-from policies.wording import COUNTY_TIME, day_and_clock
+from policies.facts.facts_json import plain
+from policies.facts.terms import HOLD_EN, HOLD_ZH, HoldReason
+from policies.retention import holds as policy
+from policies.retention.retention import Reason, Retention, explain, later, until_en, until_zh
+from policies.rules.rules import Rulebook
+from policies.time.wording import COUNTY_TIME, day_and_clock
 from storage.catalogue.holds import holds
 from storage.catalogue.recordings import recordings
 from storage.catalogue.retention import classification, dispositions, retention

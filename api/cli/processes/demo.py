@@ -39,11 +39,11 @@ from ingest.centre import linking
 from ingest.media.sandbox import tool_versions
 from ingest.station.clear_when import When
 from ingest.station.station import Station
-from policies.access import Role
-from policies.findings import Verdict
+from policies.access.access import Role
+from policies.facts.findings import Verdict
+from policies.facts.stages import ActionKind, Stage
 from policies.scene_code import Kind
-from policies.stages import ActionKind, Stage
-from policies.wording import COUNTY_TIME, length_zh, percent
+from policies.time.wording import COUNTY_TIME, length_zh, percent
 from storage.catalogue.cases import cases
 from storage.catalogue.recordings import recordings
 from storage.custody.origin import propose_origin

@@ -14,8 +14,8 @@ from api.office.settings.settings import Settings
 from api.office.wiring import clock, look_at_home, open_catalogue, software
 from api.problems import words
 from ingest.media.sandbox import Sandbox, tool_versions
-from policies.rulebook import SHIPPED, RuleError, load
-from policies.wording import national_rules_only
+from policies.rules.rulebook import SHIPPED, RuleError, load
+from policies.time.wording import national_rules_only
 from storage.custody.origin import SHARED_ORIGIN
 from storage.errors import LiuhenError, NoOfficeError, StationHomeError
 from storage.signed.fingerprint import grouped

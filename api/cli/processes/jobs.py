@@ -12,7 +12,7 @@ from api.office.service import Service
 from api.office.settings.settings import Settings
 from api.office.wiring import Office
 from api.problems import JOB_STATES, job_error_zh
-from policies.wording import day_and_clock
+from policies.time.wording import day_and_clock
 from storage.catalogue.jobs import jobs
 from storage.catalogue.jobs.jobs import State
 from storage.catalogue.jobs.tables import JobRow

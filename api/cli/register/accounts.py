@@ -13,7 +13,7 @@ from api.office.service import Service
 from api.office.settings.settings import Settings
 from api.office.wiring import Office
 from api.problems import ApiError
-from policies.access import Role
+from policies.access.access import Role
 from storage.catalogue.people import people
 
 app = Commands(no_args_is_help=True)

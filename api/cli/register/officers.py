@@ -12,8 +12,8 @@ from api.office.reports.register_csv import MAX_BYTES, read
 from api.office.settings.settings import Settings
 from api.office.wiring import Office
 from api.problems import ApiError
-from policies.requirements.officers import why_zh
-from policies.wording import COUNTY_TIME
+from policies.requirements.persons.officers import why_zh
+from policies.time.wording import COUNTY_TIME
 from storage.catalogue.people import people, register
 from storage.catalogue.people.register_import import Change, carry_out, plan
 from storage.catalogue.tables import PersonRow

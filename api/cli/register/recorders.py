@@ -10,9 +10,9 @@ from api.cli.terminal import OUT, say_done, say_json
 from api.office.settings.settings import Settings
 from api.office.wiring import Office
 from api.problems import ApiError
-from policies.plain import plain
-from policies.terms import SOURCE_ZH, SourceKind
-from policies.wording import COUNTY_TIME, day_and_clock
+from policies.facts.facts_json import plain
+from policies.facts.terms import SOURCE_ZH, SourceKind
+from policies.time.wording import COUNTY_TIME, day_and_clock
 from storage.catalogue.people import people, register
 from storage.catalogue.tables import SourceRow
 from storage.catalogue.unit_of_work import View

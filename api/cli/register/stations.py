@@ -9,7 +9,7 @@ from api.cli.terminal import OUT, say_done, say_json
 from api.office import enrolment as station_door
 from api.office.settings.settings import Settings
 from api.office.wiring import Office
-from policies.wording import COUNTY_TIME
+from policies.time.wording import COUNTY_TIME
 from storage.catalogue.people import people
 from storage.catalogue.stations import enrolment
 from storage.catalogue.stations.enrolment import Standing

@@ -10,8 +10,8 @@ from api.office.reports.annual_evaluation import evaluation
 from api.office.settings.settings import Settings
 from api.office.wiring import Office
 from api.problems import ApiError
-from policies.plain import plain
-from policies.wording import COUNTY_TIME, percent
+from policies.facts.facts_json import plain
+from policies.time.wording import COUNTY_TIME, percent
 from storage.catalogue.oversight import random_checks
 from storage.catalogue.people import people, register
 

@@ -10,8 +10,8 @@ from api.office.reports.duty_list import due
 from api.office.settings.settings import Settings
 from api.office.wiring import Office
 from policies.duties import STATE_ZH, feed
-from policies.plain import plain
-from policies.wording import day_and_clock
+from policies.facts.facts_json import plain
+from policies.time.wording import day_and_clock
 
 
 def duties(

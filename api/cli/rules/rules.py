@@ -10,11 +10,11 @@ import typer
 from api.cli.help import Commands, Json
 from api.office.reports.county_rulebook import begin_edition
 from api.office.settings.settings import Settings
-from policies.findings import Severity
-from policies.rulebook import SHIPPED, load
-from policies.rulebook import explain as explained
-from policies.terms import APPROVER_ZH, WAIVER_ZH, Approver, WaiverReason
-from policies.wording import COUNTY_TIME, national_rules_only
+from policies.facts.findings import Severity
+from policies.facts.terms import APPROVER_ZH, WAIVER_ZH, Approver, WaiverReason
+from policies.rules.rulebook import SHIPPED, load
+from policies.rules.rulebook import explain as explained
+from policies.time.wording import COUNTY_TIME, national_rules_only
 
 app = Commands(no_args_is_help=True)
 _SEVERITY = {

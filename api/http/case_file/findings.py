@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from api.http.case_file.schemas import ExplainedOut, ExplanationOut, MoveOut
-from policies.findings import Finding, Severity
-from policies.rules import Rulebook
-from policies.stages import STAGE_ZH, Stage, next_stages
-from policies.terms import APPROVER_EN, APPROVER_ZH, WAIVER_ZH, Approver, WaiverReason
-from policies.waivers import OBJECTION_ZH
-from policies.wording import national_rules_only
+from policies.facts.findings import Finding, Severity
+from policies.facts.stages import STAGE_ZH, Stage, next_stages
+from policies.facts.terms import APPROVER_EN, APPROVER_ZH, WAIVER_ZH, Approver, WaiverReason
+from policies.facts.waivers import OBJECTION_ZH
+from policies.rules.rules import Rulebook
+from policies.time.wording import national_rules_only
 from storage.catalogue.cases import cases
 from storage.catalogue.people import people
 from storage.catalogue.tables import CaseRow

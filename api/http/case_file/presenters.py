@@ -13,8 +13,7 @@ from api.http.case_file.schemas import (
     WaiverOut,
     WayOut,
 )
-from policies.rules import Rulebook
-from policies.terms import (
+from policies.facts.terms import (
     DOCUMENT_ZH,
     MOMENT_ZH,
     PART_ZH,
@@ -28,6 +27,7 @@ from policies.terms import (
     ProceedingKind,
     WaiverReason,
 )
+from policies.rules.rules import Rulebook
 from storage.catalogue.cases import case_file
 from storage.catalogue.cases.tables import (
     CasePartRow,

@@ -36,9 +36,9 @@ from api.http.security import ServiceHere, VisitorHere
 from api.office.identity import Visitor
 from api.office.service import Service
 from api.problems import ApiError
-from policies.access import Act, Role
+from policies.access.access import Act, Role
+from policies.facts.terms import Approver
 from policies.scene_code import Kind
-from policies.terms import Approver
 from storage.catalogue.cases import case_file, doubts
 from storage.catalogue.cases import waivers as explanations
 from storage.catalogue.cases.tables import DocumentRow, MomentRow

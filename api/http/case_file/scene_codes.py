@@ -6,7 +6,7 @@ from api.http.case_file.schemas import SceneCodeOut
 from api.office.wiring import Office
 from ingest.media.scene_code import svg
 from policies.scene_code import Kind, day_key, encode, tag_of
-from policies.wording import COUNTY_TIME
+from policies.time.wording import COUNTY_TIME
 
 
 def scene_code(office: Office, action: str, kind: Kind) -> SceneCodeOut:

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from api.http.schemas import Id, Text
-from policies.stages import Stage
-from policies.terms import (
+from policies.facts.stages import Stage
+from policies.facts.terms import (
     DocumentKind,
     Feature,
     Manner,

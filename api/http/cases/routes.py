@@ -34,7 +34,7 @@ from api.office.identity import Visitor
 from api.office.service import Service
 from api.problems import ApiError
 from ingest.centre import linking
-from policies.access import Act
+from policies.access.access import Act
 from storage.catalogue.cases import cases
 from storage.catalogue.people import people, register
 from storage.catalogue.recordings import recordings

@@ -6,7 +6,7 @@ from api.http.dispositions.routes import of_visitor
 from api.http.schemas import Id
 from api.http.security import ServiceHere, VisitorHere
 from api.office.printed.certificates import paper, signed
-from policies.access import Act
+from policies.access.access import Act
 
 router = APIRouter(tags=["keeping"])
 

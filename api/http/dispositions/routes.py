@@ -12,7 +12,7 @@ from api.http.security import ServiceHere, VisitorHere
 from api.office.identity import Visitor
 from api.office.service import Service
 from api.problems import ApiError
-from policies.access import Act
+from policies.access.access import Act
 from storage.catalogue.holds.concerns import InvolvedError
 from storage.catalogue.retention import dispositions
 from storage.catalogue.retention.dispositions import DispositionError, StillKeptError

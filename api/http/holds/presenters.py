@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from api.http.retention.schemas import HoldOut, ReleaseOut
 from api.office.identity import Visitor
 from api.problems import words
-from policies import holds as authorities
-from policies import releases as policy
-from policies.releases import RELEASE_ZH, No, ReleaseState
-from policies.terms import HOLD_ZH, PROCEEDING_ZH, HoldReason, ProceedingKind
+from policies.facts.terms import HOLD_ZH, PROCEEDING_ZH, HoldReason, ProceedingKind
+from policies.retention import holds as authorities
+from policies.retention import releases as policy
+from policies.retention.releases import RELEASE_ZH, No, ReleaseState
 from storage.catalogue.cases import cases
 from storage.catalogue.cases.tables import HoldRow, ReleaseRow
 from storage.catalogue.holds import holds, proceedings, releases

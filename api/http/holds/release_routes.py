@@ -16,8 +16,8 @@ from api.http.security import ServiceHere, VisitorHere
 from api.office.identity import Visitor
 from api.office.service import Service
 from api.problems import ApiError
-from policies.access import Act
-from policies.releases import ReleaseState
+from policies.access.access import Act
+from policies.retention.releases import ReleaseState
 from storage.catalogue.cases.tables import ReleaseRow
 from storage.catalogue.holds import concerns, releases
 

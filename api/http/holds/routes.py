@@ -17,8 +17,8 @@ from api.http.security import ServiceHere, VisitorHere
 from api.office.identity import Visitor
 from api.office.service import Service
 from api.problems import ApiError
-from policies import holds as policy
-from policies.access import Act
+from policies.access.access import Act
+from policies.retention import holds as policy
 from storage.catalogue.cases import cases
 from storage.catalogue.cases.tables import HoldRow
 from storage.catalogue.holds import holds, releases

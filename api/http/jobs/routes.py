@@ -12,7 +12,7 @@ from api.http.jobs.presenters import JobOut, KindOut, WorkerOut
 from api.http.paging import PAGE, Cursor, Limit, Page, page_of, read_cursor
 from api.http.security import ServiceHere, VisitorHere
 from api.jobs import request
-from policies.access import Act
+from policies.access.access import Act
 from storage.catalogue.jobs import jobs
 from storage.catalogue.jobs.jobs import State
 

@@ -13,7 +13,7 @@ from api.http.recordings.playback import play
 from api.http.schemas import EntryOut, NewAnswers, RecordingOut
 from api.http.security import ServiceHere, VisitorHere
 from api.problems import ApiError
-from policies.access import Act
+from policies.access.access import Act
 from storage.catalogue.people import people
 from storage.catalogue.recordings import recordings
 from storage.catalogue.recordings.recordings import Answers, RecordingFilter

@@ -26,8 +26,8 @@ from api.http.schemas import Id
 from api.http.security import ServiceHere, VisitorHere
 from api.office.reports.annual_evaluation import evaluation
 from api.office.reports.register_csv import read
-from policies.access import Act
-from policies.wording import COUNTY_TIME
+from policies.access.access import Act
+from policies.time.wording import COUNTY_TIME
 from storage.catalogue.cases.tables import DrawRow
 from storage.catalogue.oversight import random_checks
 from storage.catalogue.people import people, register

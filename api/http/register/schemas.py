@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from api.http.schemas import Id, Text
-from policies.terms import SourceKind
+from policies.facts.terms import SourceKind
 
 OneLine = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^\r\n]{1,200}$")]
 

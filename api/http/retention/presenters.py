@@ -26,11 +26,11 @@ from api.http.retention.schemas import (
 )
 from api.office.identity import Visitor
 from api.office.wiring import Office
-from policies import disposition as policy
-from policies.access import Act, decide
-from policies.disposition import DISPOSITION_ZH, ITEM_ZH, DispositionState, ItemState
-from policies.retention import KeptFacts, Reason, Retention, explain
-from policies.terms import FOOTAGE_ZH, FootageClass
+from policies.access.access import Act, decide
+from policies.facts.terms import FOOTAGE_ZH, FootageClass
+from policies.retention import disposition as policy
+from policies.retention.disposition import DISPOSITION_ZH, ITEM_ZH, DispositionState, ItemState
+from policies.retention.retention import KeptFacts, Reason, Retention, explain
 from storage.catalogue.holds import holds
 from storage.catalogue.people import people
 from storage.catalogue.recordings import recordings

@@ -20,7 +20,7 @@ from api.http.retention.schemas import (
 from api.http.schemas import Id
 from api.http.security import ServiceHere, VisitorHere
 from api.problems import ApiError
-from policies.access import Act
+from policies.access.access import Act
 from storage.catalogue.jobs import jobs
 from storage.catalogue.recordings import recordings
 from storage.catalogue.retention import classification

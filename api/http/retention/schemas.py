@@ -6,10 +6,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.http.schemas import Id, Text
-from policies.disposition import DispositionState, ItemState
-from policies.releases import ReleaseState
-from policies.retention import Keeper
-from policies.terms import FootageClass, HoldReason
+from policies.facts.terms import FootageClass, HoldReason
+from policies.retention.disposition import DispositionState, ItemState
+from policies.retention.releases import ReleaseState
+from policies.retention.retention import Keeper
 
 Why = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
 

@@ -17,7 +17,7 @@ from api.office import enrolment as station_door
 from api.office.identity import Visitor
 from api.office.service import Service
 from api.problems import ApiError
-from policies.access import Act
+from policies.access.access import Act
 from storage.catalogue.people import people
 from storage.catalogue.stations import enrolment
 from storage.catalogue.stations.enrolment import CODE_LASTS

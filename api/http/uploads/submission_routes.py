@@ -26,7 +26,7 @@ from ingest.centre.hand_in import BAY, Reception
 from ingest.centre.uploads import Offset
 from ingest.sources.names import display
 from ingest.station.journal import RECEIPTED, State
-from policies.access import Act
+from policies.access.access import Act
 from storage.catalogue.stations.tables import HandedInRow
 from storage.recording import RecordingId
 

@@ -13,7 +13,7 @@ from api.jobs.kind import Facts, Kind, Step, as_found
 from api.office.reports.duty_list import count_overdue, due, judge_all
 from api.office.reports.forecast import look
 from api.office.wiring import Office
-from policies.plain import plain
+from policies.facts.facts_json import plain
 from storage.catalogue.jobs import jobs
 from storage.catalogue.jobs.jobs import Job, State
 

@@ -15,7 +15,7 @@ from api.office.identity import Visitor
 from api.office.service import Service
 from api.office.wiring import Office
 from ingest.media.sandbox import MediaToolError
-from policies.access import Act
+from policies.access.access import Act
 from storage.catalogue.jobs import jobs
 from storage.catalogue.jobs.jobs import Job
 from storage.catalogue.jobs.tables import RenditionRow

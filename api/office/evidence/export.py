@@ -13,8 +13,8 @@ from uuid import UUID
 from api.office.identity import Visitor
 from api.office.service import Service
 from api.office.wiring import Office, software
-from policies.access import Act
-from policies.rules import Rulebook
+from policies.access.access import Act
+from policies.rules.rules import Rulebook
 from storage.bundle.contents import BundledAction, BundledEntry, BundledRecording, Contents
 from storage.bundle.write import write
 from storage.catalogue.cases import cases

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from api.office.printed.paper import SMALL, TIGHT, Paper
-from policies.wording import day_and_clock
+from policies.time.wording import day_and_clock
 from storage.digest import Digest
 from storage.signed.signing import VerifyKey, signer_of, verify_document
 from storage.upkeep.destruction import CERTIFICATE_DOMAIN

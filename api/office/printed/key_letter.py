@@ -11,7 +11,7 @@ from pathlib import Path
 from api.office.evidence.key_list import ShownKey, log_vkey, shown_keys
 from api.office.printed.paper import SMALL, TIGHT, FontMissingError, Paper
 from api.office.wiring import Office
-from policies.wording import day_and_clock
+from policies.time.wording import day_and_clock
 from storage.digest import Digest
 from storage.durable import place
 from storage.signed import canonical

@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from datetime import MAXYEAR, UTC, datetime
 
 from policies.evaluation import Evaluation, RuleCount, Share, TownshipYear, evaluate
-from policies.facts import ActionFacts, Trained
-from policies.findings import Finding
-from policies.requirements.coverage import Coverage
-from policies.requirements.premises import Premises
-from policies.requirements.staffing import Staffing
-from policies.requirements.training import Training
-from policies.rulebook import explain
-from policies.rules import Rulebook
-from policies.stages import ActionKind
-from policies.wording import COUNTY_TIME
+from policies.facts.facts import ActionFacts, Trained
+from policies.facts.findings import Finding
+from policies.facts.stages import ActionKind
+from policies.requirements.footage.coverage import Coverage
+from policies.requirements.footage.premises import Premises
+from policies.requirements.persons.staffing import Staffing
+from policies.requirements.persons.training import Training
+from policies.rules.rulebook import explain
+from policies.rules.rules import Rulebook
+from policies.time.wording import COUNTY_TIME
 from storage.catalogue.cases import waivers
 from storage.catalogue.holds import proceedings
 from storage.catalogue.oversight import random_checks

@@ -10,9 +10,9 @@ from datetime import date
 from pathlib import Path
 
 from api.problems import ApiError
-from policies.rulebook import SHIPPED, areas_in
-from policies.rulebook_template import edition_template, is_area_name
-from policies.rules import EVERYWHERE
+from policies.rules.rulebook import SHIPPED, areas_in
+from policies.rules.rulebook_template import edition_template, is_area_name
+from policies.rules.rules import EVERYWHERE
 from storage.durable import sync_folder
 
 NATIONAL = "national.yaml"

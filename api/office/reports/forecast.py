@@ -1,7 +1,7 @@
 """What is coming, for reminders and for a page: due soon, not linked, handed in late, how full.
 
 Figures of one township, or of the county for its roles. What a forecast is worth stands in
-`policies/capacity.py`.
+`policies/retention/capacity.py`.
 """
 
 import shutil
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from api.office.wiring import Office
-from policies.capacity import Forecast, Stock, forecast
-from policies.retention import retain_until
+from policies.retention.capacity import Forecast, Stock, forecast
+from policies.retention.retention import retain_until
 from storage.catalogue.oversight import forecast as outlook
 from storage.catalogue.tables import RecordingRow
 

@@ -6,7 +6,7 @@ marked while it goes on; decision and list handed over at its end.
 
 from datetime import datetime, timedelta
 
-from policies.terms import DocumentKind, Manner, MomentKind
+from policies.facts.terms import DocumentKind, Manner, MomentKind
 from storage.catalogue.cases import case_file
 from storage.catalogue.reading import case_queries
 from storage.catalogue.unit_of_work import UnitOfWork

@@ -16,7 +16,7 @@ from pathlib import Path
 from ingest.media.sandbox import Scene, render
 from ingest.media.scene_code import write_picture
 from policies.scene_code import Kind, day_key, encode, tag_of
-from policies.wording import COUNTY_TIME
+from policies.time.wording import COUNTY_TIME
 
 SAMPLES = Path("/usr/share/forensics-samples/original-files")  # Debian: forensics-samples-files
 _WANTED = (

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from policies.facts import ActionFacts, Footage
-from policies.wording import COUNTY_TIME
+from policies.facts.facts import ActionFacts, Footage
+from policies.time.wording import COUNTY_TIME
 from storage.record import SealedRecord
 
 States = Mapping[tuple[str, str], Mapping[str, Any]]

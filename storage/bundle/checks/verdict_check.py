@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from policies.facts import ActionFacts
-from policies.rules import JUDGE_EDITION
+from policies.facts.facts import ActionFacts
+from policies.rules.rules import JUDGE_EDITION
 from storage.bundle.checks.facts_check import against_log, against_records
 from storage.bundle.checks.states import States
 from storage.bundle.reading import BundleFiles, GivenEntry

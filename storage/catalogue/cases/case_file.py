@@ -11,11 +11,11 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from policies.facts import DecisionFact
-from policies.findings import Verdict
-from policies.rules import Rulebook
-from policies.stages import Stage
-from policies.terms import DocumentKind, Feature, Manner, MomentKind, Part
+from policies.facts.facts import DecisionFact
+from policies.facts.findings import Verdict
+from policies.facts.stages import Stage
+from policies.facts.terms import DocumentKind, Feature, Manner, MomentKind, Part
+from policies.rules.rules import Rulebook
 from storage.catalogue.cases.tables import (
     CasePartRow,
     DecisionRow,

@@ -10,11 +10,11 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from policies.findings import Verdict
-from policies.rules import Rulebook
+from policies.facts.findings import Verdict
+from policies.facts.stages import ENDS, MAIN, RETURNING, ActionKind, Stage, next_stages
+from policies.facts.terms import Feature, Manner
+from policies.rules.rules import Rulebook
 from policies.scene_code import tag_of
-from policies.stages import ENDS, MAIN, RETURNING, ActionKind, Stage, next_stages
-from policies.terms import Feature, Manner
 from storage.catalogue.cases.exhibits import (
     confirm_exhibit,
     link_by_hand,
@@ -99,7 +99,7 @@ def move_case(
 ) -> Move:
     """Take a case to another stage, or refuse; either is logged. Commit a refusal too.
 
-    Refused: `not-a-next-stage` (policies.stages), `open-actions` of the present stage, `gate`
+    Refused: `not-a-next-stage` (policies.facts.stages), `open-actions` of the present stage, `gate`
     where a rule blocks. Raises: NotFoundError, RowsDifferError.
     """
     row = case(uow.session, case_id)

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from policies.rules import Rulebook
+from policies.rules.rules import Rulebook
 from storage.catalogue.cases import cases
 from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.log.tables import CustodyEventRow

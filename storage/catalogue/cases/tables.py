@@ -17,7 +17,7 @@ ACTOR = String(100)
 
 
 class MomentRow(Audited, Base):
-    """Something marked on an action's timeline (policies.terms.MomentKind)."""
+    """Something marked on an action's timeline (policies.facts.terms.MomentKind)."""
 
     __tablename__ = "moment"
 
@@ -30,7 +30,7 @@ class MomentRow(Audited, Base):
 
 
 class DocumentRow(Audited, Base):
-    """A document of a case (policies.terms.DocumentKind); its scan may be a recording."""
+    """A document of a case (policies.facts.terms.DocumentKind); its scan may be a recording."""
 
     __tablename__ = "document"
 
@@ -149,7 +149,7 @@ class HoldRow(Audited, Base):
     """冻结: a reason to keep regardless, until the authority that placed it releases it.
 
     It lies on one of recording, action, case and party, and reaches what is linked to that.
-    `authority` is as `policies/holds.py` names it; None stands for the proceeding.
+    `authority` is as `policies/retention/holds.py` names it; None stands for the proceeding.
     """
 
     __tablename__ = "hold"
@@ -172,7 +172,7 @@ class HoldRow(Audited, Base):
 
 
 class ReleaseRow(Audited, Base):
-    """解除冻结: proposed by one person, decided by another (policies.releases).
+    """解除冻结: proposed by one person, decided by another (policies.retention.releases).
 
     It is about one hold placed by hand, or about all that a proceeding holds. `covers` is the
     SHA-256 of which holds these were, and of what they reached, when it was proposed.

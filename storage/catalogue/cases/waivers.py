@@ -1,7 +1,7 @@
 """情况说明 kept: handed in by one person, approved or refused by another, visible for ever.
 
-Whether an approved one counts is asked of `policies/waivers.py` every time; here is refused what
-could never count, so that nobody waits in vain.
+Whether an approved one counts is asked of `policies/facts/waivers.py` every time; here is refused
+what could never count, so that nobody waits in vain.
 """
 
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from policies.facts import ActionFacts, CaseFacts, Waiver
-from policies.rules import Rule, Rulebook
-from policies.terms import Approver, WaiverReason
-from policies.waivers import concerned_in, objection
+from policies.facts.facts import ActionFacts, CaseFacts, Waiver
+from policies.facts.terms import Approver, WaiverReason
+from policies.facts.waivers import concerned_in, objection
+from policies.rules.rules import Rule, Rulebook
 from storage.catalogue.cases.tables import WaiverRow
 from storage.catalogue.people.people import person
 from storage.catalogue.reading import case_queries

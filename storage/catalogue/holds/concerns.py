@@ -1,4 +1,4 @@
-"""Whom cases, recordings and holds concern, gathered from the tables for `policies/concern.py`.
+"""Persons whom cases, recordings and holds concern, gathered from the tables.
 
 Parts in a case are read where they are entered: officers of its actions, 办审定, reviews and
 decisions; who opened a case and who handed footage in stand in the custody log alone. Footage is
@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from policies import releases
-from policies.access import Person, Role
-from policies.concern import TIE_EN, TIE_ZH, Matter, Tie, tie_of
-from policies.holds import authority_zh, is_proceeding
-from policies.releases import WHO_EN, WHO_ZH, Held
-from policies.terms import Part
+from policies.access.access import Person, Role
+from policies.access.concern import TIE_EN, TIE_ZH, Matter, Tie, tie_of
+from policies.facts.terms import Part
+from policies.retention import releases
+from policies.retention.holds import authority_zh, is_proceeding
+from policies.retention.releases import WHO_EN, WHO_ZH, Held
 from storage.catalogue.cases.tables import CasePartRow, DecisionRow, HoldRow, ReviewRow
 from storage.catalogue.holds import holds
 from storage.catalogue.log.tables import CustodyEventRow

@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Executable, Select, and_, or_, select
 from sqlalchemy.orm import Session
 
-from policies import holds as policy
-from policies.terms import HoldReason
+from policies.facts.terms import HoldReason
+from policies.retention import holds as policy
 from storage.catalogue.cases.tables import DocumentRow, HoldRow
 from storage.catalogue.engine.keyset import Place, keyed
 from storage.catalogue.reading import case_queries

@@ -13,12 +13,12 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from policies import releases as policy
-from policies.access import Person
-from policies.concern import Matter, tie_of
-from policies.holds import of_proceeding
-from policies.releases import Held
-from policies.terms import HoldReason, ProceedingKind
+from policies.access.access import Person
+from policies.access.concern import Matter, tie_of
+from policies.facts.terms import HoldReason, ProceedingKind
+from policies.retention import releases as policy
+from policies.retention.holds import of_proceeding
+from policies.retention.releases import Held
 from storage.catalogue.cases.tables import HoldRow, ProceedingRow
 from storage.catalogue.engine.keyset import Place, keyed
 from storage.catalogue.holds import concerns, holds

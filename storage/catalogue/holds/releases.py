@@ -1,9 +1,9 @@
 """Releases (解除冻结): proposed by one person, approved by another; rejected, withdrawn, void.
 
-Who may do what is `policies/releases.py`'s to say, and is asked here, in the transaction that
-writes: no face can go past it. A proposal is about one hold placed by hand, or about all that an
-answered proceeding holds. It covers what these holds were and reached when it was made; when that
-changes it is void, and somebody looks anew.
+Who may do what is `policies/retention/releases.py`'s to say, and is asked here, in the transaction
+that writes: no face can go past it. A proposal is about one hold placed by hand, or about all that
+an answered proceeding holds. It covers what these holds were and reached when it was made; when
+that changes it is void, and somebody looks anew.
 """
 
 import hashlib
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
-from policies import releases as policy
-from policies.access import Person
-from policies.concern import tie_of
-from policies.holds import township_of
-from policies.releases import Held, No, Proposal, ReleaseState
+from policies.access.access import Person
+from policies.access.concern import tie_of
+from policies.retention import releases as policy
+from policies.retention.holds import township_of
+from policies.retention.releases import Held, No, Proposal, ReleaseState
 from storage.catalogue.cases.tables import HoldRow, ProceedingRow, ReleaseRow
 from storage.catalogue.engine.keyset import Place, keyed
 from storage.catalogue.holds import concerns, holds, proceedings
@@ -34,7 +34,7 @@ _KIND = PremisType.POLICY_ASSIGNMENT
 
 
 class ReleaseError(ConflictError):
-    """The step is refused; the code is `release-` and a word of `policies.releases.No`."""
+    """The step is refused; the code is `release-` and a word of `No`."""
 
     def __init__(self, why: No, held: Held, *, second: bool) -> None:
         """Keep why, and who may."""

@@ -17,7 +17,6 @@ from sqlalchemy import Select, and_, delete, func, insert, literal, select, tupl
 from sqlalchemy.orm import Session
 
 import policies
-from policies.calendar import county_day, published_days, start_of_day
 from policies.duties import (
     EARLIEST,
     LATEST,
@@ -32,8 +31,9 @@ from policies.duties import (
     place,
     steady,
 )
-from policies.facts import TownshipFacts
-from policies.rules import Rulebook
+from policies.facts.facts import TownshipFacts
+from policies.rules.rules import Rulebook
+from policies.time.calendar import county_day, published_days, start_of_day
 from storage.catalogue.cases.tables import ProceedingRow
 from storage.catalogue.duty_basis import CASE, PROCEEDING, TOWNSHIP
 from storage.catalogue.engine.columns import UtcTime

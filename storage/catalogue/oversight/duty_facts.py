@@ -12,14 +12,9 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from policies.facts import (
-    ActionFacts,
-    CaseFacts,
-    Footage,
-    OfficerFact,
-)
-from policies.stages import ActionKind, Stage
-from policies.terms import Manner, Part
+from policies.facts.facts import ActionFacts, CaseFacts, Footage, OfficerFact
+from policies.facts.stages import ActionKind, Stage
+from policies.facts.terms import Manner, Part
 from storage.catalogue.cases.tables import CasePartRow, DecisionRow, DocumentRow
 from storage.catalogue.reading.case_queries import CONFIRMED
 from storage.catalogue.reading.rule_facts import (

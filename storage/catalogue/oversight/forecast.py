@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from policies.capacity import LOOK_BACK, WEEK, WEEKS, Stock
-from policies.retention import FOREVER
+from policies.retention.capacity import LOOK_BACK, WEEK, WEEKS, Stock
+from policies.retention.retention import FOREVER
 from storage.catalogue.cases.tables import DocumentRow
 from storage.catalogue.reading.case_queries import REJECTED
 from storage.catalogue.tables import ExhibitRow, RecordingRow

@@ -2,7 +2,7 @@
 
 A draw keeps everything that it takes to repeat it; `repeats` does. Whoever took part in what a
 recording shows is never drawn to inspect it. Source: 兴隆县指导意见 第十条; the drawing itself is
-`policies/draw.py`.
+`policies/access/random_selection.py`.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from policies.draw import draw, pair
+from policies.access.random_selection import draw, pair
 from storage.catalogue.cases.tables import CheckRow, DrawRow
 from storage.catalogue.engine.keyset import Place, keyed
 from storage.catalogue.holds import concerns

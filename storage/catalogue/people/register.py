@@ -11,8 +11,8 @@ from datetime import date, datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from policies.facts import TownshipFacts, Trained
-from policies.wording import COUNTY_TIME
+from policies.facts.facts import TownshipFacts, Trained
+from policies.time.wording import COUNTY_TIME
 from storage.catalogue.people import people
 from storage.catalogue.people.tables import AssignmentRow, CertificateRow, TrainingRow
 from storage.catalogue.tables import PersonRow

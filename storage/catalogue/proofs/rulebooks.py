@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from policies.rules import JUDGE_EDITION, Rulebook
+from policies.rules.rules import JUDGE_EDITION, Rulebook
 from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.log.tables import RulebookTextRow
 from storage.catalogue.unit_of_work import Catalogue

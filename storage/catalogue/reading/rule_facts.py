@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from policies.facts import (
+from policies.facts.facts import (
     ActionFacts,
     CaseFacts,
     DecisionFact,
@@ -19,10 +19,9 @@ from policies.facts import (
     Review,
     Waiver,
 )
-from policies.findings import Verdict
-from policies.rules import Rulebook
-from policies.stages import ActionKind, Stage
-from policies.terms import (
+from policies.facts.findings import Verdict
+from policies.facts.stages import ActionKind, Stage
+from policies.facts.terms import (
     DocumentKind,
     Feature,
     Manner,
@@ -32,6 +31,7 @@ from policies.terms import (
     SourceKind,
     WaiverReason,
 )
+from policies.rules.rules import Rulebook
 from storage.catalogue.cases.tables import (
     CasePartRow,
     DecisionRow,

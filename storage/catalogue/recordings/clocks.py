@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from policies.clocks import Reading, offset_at
 from policies.scene_code import Trouble
+from policies.time.clocks import Reading, offset_at
 from storage.catalogue.people.tables import ClockReadingRow
 from storage.catalogue.recordings.recordings import subject_of
 from storage.catalogue.tables import ActionRow, RecordingRow

@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
-from policies.wording import day_and_clock
+from policies.time.wording import day_and_clock
 from storage.catalogue.engine.keyset import Place, keyed
 from storage.catalogue.people import register
 from storage.catalogue.tables import ActionRow, ExhibitRow, RecordingRow

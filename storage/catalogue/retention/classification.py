@@ -11,9 +11,9 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from policies.retention import FOREVER, KeptFacts, explain
-from policies.rules import Rulebook
-from policies.terms import FootageClass
+from policies.facts.terms import FootageClass
+from policies.retention.retention import FOREVER, KeptFacts, explain
+from policies.rules.rules import Rulebook
 from storage.catalogue.engine.keyset import Place, keyed
 from storage.catalogue.holds import concerns
 from storage.catalogue.people.people import person

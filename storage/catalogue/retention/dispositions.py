@@ -1,8 +1,8 @@
 """Dispositions (处置): proposed, approved by another person, withdrawn; how far each item is.
 
-Who may do what and when is `policies/disposition.py`'s to say; whether a recording may go,
-`policies/retention.py`'s. What destroys is `storage/upkeep/destruction.py`; it moves items with
-`move`.
+Who may do what and when is `policies/retention/disposition.py`'s to say; whether a recording may
+go, `policies/retention/retention.py`'s. What destroys is `storage/upkeep/destruction.py`; it moves
+items with `move`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,8 +12,9 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from policies import disposition as policy
-from policies.disposition import (
+from policies.facts.facts_json import plain
+from policies.retention import disposition as policy
+from policies.retention.disposition import (
     DISPOSITION_MOVES,
     Bounds,
     DispositionState,
@@ -21,9 +22,8 @@ from policies.disposition import (
     No,
     Proposal,
 )
-from policies.plain import plain
-from policies.retention import Reason
-from policies.rules import Rulebook
+from policies.retention.retention import Reason
+from policies.rules.rules import Rulebook
 from storage.catalogue.engine.keyset import Place, keyed
 from storage.catalogue.holds import concerns
 from storage.catalogue.jobs import jobs
@@ -48,7 +48,7 @@ _OPEN = (DispositionState.PROPOSED, DispositionState.APPROVED)
 
 
 class DispositionError(ConflictError):
-    """The step is refused; the code is `disposition-` and a word of `policies.disposition.No`."""
+    """The step is refused; the code is `disposition-` and a word of `No`."""
 
     def __init__(self, why: No) -> None:
         """Keep why."""

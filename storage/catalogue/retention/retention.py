@@ -1,4 +1,4 @@
-"""What keeps a recording, gathered from the rows for `policies/retention.py`; nothing decided.
+"""Reasons to keep a recording, gathered from the rows for the policy of that name; none is judged.
 
 `due` finds what the catalogue promised to keep no longer than a date, at the cost of what it
 finds. Classes follow from links: a confirmed link makes evidence, a proceeding's hold an
@@ -11,10 +11,10 @@ from datetime import datetime
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
-from policies.retention import HoldFact, KeptFacts, LinkFact, Retention, explain
-from policies.rules import Rulebook
-from policies.stages import ActionKind
-from policies.terms import FootageClass, HoldReason
+from policies.facts.stages import ActionKind
+from policies.facts.terms import FootageClass, HoldReason
+from policies.retention.retention import HoldFact, KeptFacts, LinkFact, Retention, explain
+from policies.rules.rules import Rulebook
 from storage.catalogue.cases.tables import DocumentRow, HoldRow
 from storage.catalogue.holds import holds
 from storage.catalogue.holds.holds import Linked

@@ -18,7 +18,7 @@ ACTOR = String(100)
 
 
 class ClassRow(Audited, Base):
-    """资料类别: a class that a person gave to a recording (policies.terms.FootageClass)."""
+    """资料类别: a class that a person gave to a recording (policies.facts.terms.FootageClass)."""
 
     __tablename__ = "footage_class"
 
@@ -54,7 +54,7 @@ class ReclassificationRow(Audited, Base):
 
 
 class DispositionRow(Audited, Base):
-    """处置: the decision that some recordings are destroyed (policies.disposition)."""
+    """处置: the decision that some recordings are destroyed (policies.retention.disposition)."""
 
     __tablename__ = "disposition"
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from policies.stages import ActionKind
+from policies.facts.stages import ActionKind
 from storage.catalogue.audit.audit import audit
 from storage.catalogue.cases import cases
 from storage.catalogue.log.discrepancy import What

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from api.office.samples import sample_case
-from policies import rulebook
-from policies.findings import Severity
-from policies.stages import ActionKind, Stage
-from policies.terms import DocumentKind, Part
+from policies.facts.findings import Severity
+from policies.facts.stages import ActionKind, Stage
+from policies.facts.terms import DocumentKind, Part
+from policies.rules import rulebook
 from storage.catalogue.cases import case_file, cases
 from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.people import people, register

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from policies.stages import ActionKind
+from policies.facts.stages import ActionKind
 from storage.catalogue.cases import cases
 from storage.catalogue.holds.concerns import InvolvedError
 from storage.catalogue.oversight import random_checks

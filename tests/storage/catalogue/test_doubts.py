@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from policies.findings import Cause
-from policies.requirements.coverage import Coverage
-from policies.stages import ActionKind
+from policies.facts.findings import Cause
+from policies.facts.stages import ActionKind
+from policies.requirements.footage.coverage import Coverage
 from storage.catalogue.cases import cases, doubts
 from storage.catalogue.holds.concerns import InvolvedError
 from storage.catalogue.log.custody_log import LogReader

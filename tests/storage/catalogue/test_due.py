@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from policies.rulebook import load
+from policies.rules.rulebook import load
 from storage.catalogue.retention import retention
 from storage.catalogue.tables import RecordingRow
 from tests.many_recordings import DESTROYED, DUE_AT, Stock, fill, plans, township

@@ -8,14 +8,14 @@ from types import SimpleNamespace
 import pytest
 
 from api.office.reports.duty_list import count_overdue, due, judge_all, keep, page
-from policies import calendar
-from policies.access import Role
+from policies.access.access import Role
 from policies.duties import Asking, DutyState, duties, has_clock, in_order, place
-from policies.facts import ActionFacts, CaseFacts
+from policies.facts.facts import ActionFacts, CaseFacts
+from policies.facts.stages import ActionKind, Stage
+from policies.facts.terms import DocumentKind, Feature, Manner, Part, ProceedingKind
 from policies.requirements.outcome import Scope
-from policies.rulebook import load
-from policies.stages import ActionKind, Stage
-from policies.terms import DocumentKind, Feature, Manner, Part, ProceedingKind
+from policies.rules.rulebook import load
+from policies.time import calendar
 from storage.catalogue import duty_basis
 from storage.catalogue.audited_tables import AUDITED
 from storage.catalogue.cases import case_file, cases, exhibits

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from policies.stages import Stage
+from policies.facts.stages import Stage
 from storage.catalogue.cases import cases
 from storage.catalogue.engine.keyset import keyed
 from storage.catalogue.people import people

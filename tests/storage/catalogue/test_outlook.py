@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from policies.capacity import WEEK
-from policies.stages import ActionKind
-from policies.terms import FootageClass
+from policies.facts.stages import ActionKind
+from policies.facts.terms import FootageClass
+from policies.retention.capacity import WEEK
 from storage.catalogue.oversight import forecast
 from storage.catalogue.retention import classification
 from storage.vault.folder_objects import FolderObjects

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from policies.access import Role
-from policies.terms import ProceedingKind
+from policies.access.access import Role
+from policies.facts.terms import ProceedingKind
 from storage.catalogue.cases import cases
 from storage.catalogue.holds import holds, proceedings, releases
 from storage.catalogue.holds.proceedings import NewProceeding
@@ -93,7 +93,7 @@ def test_a_reconsideration_holds_the_cases_footage(catalogue, office, film, brou
         case = cases.open_case(
             uow, number="1", title="t", party="p", township=office.township, actor=WHO
         )
-        from policies.stages import ActionKind
+        from policies.facts.stages import ActionKind
 
         action = cases.add_action(
             uow,

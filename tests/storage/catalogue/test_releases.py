@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from policies.access import Role
-from policies.concern import Tie
-from policies.releases import ReleaseState
-from policies.stages import ActionKind
-from policies.terms import HoldReason, Part, ProceedingKind
+from policies.access.access import Role
+from policies.access.concern import Tie
+from policies.facts.stages import ActionKind
+from policies.facts.terms import HoldReason, Part, ProceedingKind
+from policies.retention.releases import ReleaseState
 from storage.catalogue.audit.audit import audit
 from storage.catalogue.cases import case_file, cases
 from storage.catalogue.holds import concerns, holds, proceedings, releases

@@ -1,0 +1,1 @@
+"""Access: who may do what, whom a matter concerns, who is drawn."""

@@ -1,0 +1,1 @@
+"""Facts that rules are asked about, findings that they answer with, and their vocabulary."""

@@ -1,0 +1,146 @@
+"""What a rule says about one case: a value with its reason, never an exception."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from policies.facts.facts_json import plain
+from policies.time.intervals import Span
+
+
+class Severity(StrEnum):
+    """What an unmet duty does: stop the case, warn, or only tell."""
+
+    BLOCKS = "blocks"
+    WARNS = "warns"
+    INFORMS = "informs"
+
+
+class Cause(StrEnum):
+    """Why a part of an action is not shown."""
+
+    NO_FOOTAGE = "no-footage"
+    NO_PICTURE = "no-picture"
+    NO_SOUND = "no-sound"
+    DOUBTFUL = "doubtful"
+    FAULTY = "faulty"
+    CLOCK = "clock-uncertain"
+    CONTRADICTORY = "contradictory"
+    OTHER_SOURCE = "other-source"
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """The article a rule comes from, with the quoted duty.
+
+    `confirmed` is False where nobody has yet compared the figure with the text of the law.
+    """
+
+    document: str
+    article: str
+    quote: str
+    confirmed: bool = True
+
+    @property
+    def zh(self) -> str:
+        """How it is cited on a screen."""
+        return f"《{self.document}》{self.article}" + ("" if self.confirmed else "(条文待核)")
+
+    @property
+    def en(self) -> str:
+        """How it is cited in English; names of documents and articles stay Chinese."""
+        return f"《{self.document}》 {self.article}" + (
+            "" if self.confirmed else " (wording not yet confirmed)"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A part of the action that qualifying footage does not show.
+
+    `nearest` is the unlinked recording that would fill most of it (`nearest_fills_s`), or else
+    lies closest to it.
+    """
+
+    span: Span
+    cause: Cause
+    nearest: str | None = None
+    nearest_distance_s: float | None = None
+    nearest_source: str | None = None
+    nearest_span: Span | None = None
+    nearest_fills_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Waived:
+    """The approved explanation of a finding; the finding stays, and says so."""
+
+    id: str
+    reason: str
+    by: str
+    approved_by: str
+    approved_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One rule, applied to one action, case or township (`subject`)."""
+
+    rule: str
+    version: str
+    title_zh: str
+    title_en: str
+    basis: Basis
+    severity: Severity
+    passed: bool
+    message_zh: str
+    message_en: str
+    mend_zh: str = ""
+    mend_en: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    gaps: tuple[Gap, ...] = ()
+    waivable_by: tuple[str, ...] = ()
+    subject: str = ""
+    waived: Waived | None = None
+    waiver_refused: str = ""
+    pending_waivers: tuple[str, ...] = ()
+
+    @property
+    def blocks(self) -> bool:
+        """Whether the case stops here: a waiver lets it go on, and is told for ever."""
+        return not self.passed and self.severity is Severity.BLOCKS and self.waived is None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values, times in ISO 8601."""
+        return {name: plain(value) for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """All findings on one action, case or township under the rules in force."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def allowed(self) -> bool:
+        """Whether no blocking rule failed."""
+        return not any(finding.blocks for finding in self.findings)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {"allowed": self.allowed, "findings": [f.to_json() for f in self.findings]}
+
+
+def found_later(verdict: Mapping[str, Any], today: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the findings of a verdict of today that an earlier one had not, or otherwise.
+
+    Both are as `Verdict.to_json` gives them.
+    """
+    before = {one["rule"]: (one["passed"], one["message_zh"]) for one in verdict["findings"]}
+    return [
+        one
+        for one in today["findings"]
+        if before.get(one["rule"]) != (one["passed"], one["message_zh"])
+    ]

@@ -1,0 +1,92 @@
+"""情况说明: when an approved explanation lets a case go on in spite of a finding.
+
+The reason must be one that the rule admits, handed in within the rule's days, and approved by one
+whom the rule names and whom the matter does not concern. The finding stays for ever, with it.
+Source of the reasons: municipal AV rules (四平、重庆万州): technical causes, weather, force
+majeure, urgency, secrets; explained in writing to the head afterwards.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from policies.facts.facts import ActionFacts, CaseFacts, Waiver
+from policies.facts.findings import Waived
+from policies.facts.terms import Approver, WaiverReason
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Who may approve, for which reasons (empty: any), handed in within how many days."""
+
+    by: tuple[Approver, ...] = ()
+    reasons: tuple[WaiverReason, ...] = ()
+    days: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Weighing:
+    """The waiver that counts, if one does; else why the last one does not; what waits."""
+
+    waived: Waived | None = None
+    refused: str = ""
+    pending: tuple[str, ...] = ()
+
+
+def weighed(
+    terms: Terms, waivers: Iterable[Waiver], concerned: frozenset[str], ended: datetime | None
+) -> Weighing:
+    """Weigh the explanations of one finding."""
+    refused = ""
+    pending: list[str] = []
+    for one in waivers:
+        problem = objection(terms, one, concerned, ended)
+        if problem:
+            refused = problem
+        elif one.approved_by is None or one.approved_at is None:
+            pending.append(one.id)
+        else:
+            counts = Waived(one.id, one.reason.value, one.by, one.approved_by, one.approved_at)
+            return Weighing(counts)
+    return Weighing(None, refused, tuple(pending))
+
+
+def objection(
+    terms: Terms, waiver: Waiver, concerned: frozenset[str], ended: datetime | None
+) -> str:
+    """Return why an explanation cannot count, as a stable word, or an empty text.
+
+    not-waivable, reason, too-late, refused, approver, concerned.
+    """
+    late = terms.days is not None and ended and waiver.at > ended + timedelta(days=terms.days)
+    approved = waiver.approved_by is not None
+    checks = (
+        ("not-waivable", not terms.by),
+        ("reason", bool(terms.reasons) and waiver.reason not in terms.reasons),
+        ("too-late", late),
+        ("refused", waiver.refused),
+        ("approver", approved and waiver.approver not in {one.value for one in terms.by}),
+        ("concerned", approved and waiver.approved_by in concerned | {waiver.by}),
+    )
+    return next((word for word, holds in checks if holds), "")
+
+
+OBJECTION_ZH = {
+    "not-waivable": "该项规定不适用情况说明",
+    "reason": "该项规定不接受这一理由",
+    "too-late": "超过了提交期限",
+    "refused": "未获批准",
+    "approver": "批准人不是规定的人员",
+    "concerned": "批准人与本事项有关,应当回避",
+}
+
+
+def concerned_in(facts: Any) -> frozenset[str]:
+    """Return whom a matter concerns: who took part in it, or handles the case."""
+    if isinstance(facts, ActionFacts):
+        return frozenset(officer.id for officer in facts.officers)
+    if isinstance(facts, CaseFacts):
+        took_part = (concerned_in(action) for action in facts.actions)
+        return frozenset(facts.handlers).union(*took_part)
+    return frozenset()

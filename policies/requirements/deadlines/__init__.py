@@ -1,0 +1,1 @@
+"""Requirements with a deadline in days or working days."""

@@ -1,0 +1,120 @@
+"""DiscloseWithin: a decision is made public within so many working days.
+
+Source: 兴隆县指导意见 第七条: penalties within 7 working days, others within 20; the day of the
+decision is not counted. What the law exempts from disclosure carries the feature SECRET.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from policies.facts.facts import CaseFacts, DecisionFact
+from policies.facts.terms import Feature
+from policies.requirements.outcome import Due, Outcome, Scope
+from policies.time.calendar import (
+    MEND_EN,
+    MEND_ZH,
+    county_day,
+    surely_within,
+    unpublished_en,
+    unpublished_zh,
+    working_deadline,
+)
+from policies.time.wording import day_and_clock
+
+
+@dataclass(frozen=True, slots=True)
+class DiscloseWithin:
+    """Parameters: working days for decisions in general, and for penalties."""
+
+    scope: ClassVar[Scope] = Scope.CASE
+    working_days: int = 20
+    penalty_working_days: int = 7
+
+    def due(self, facts: CaseFacts) -> Due | None:
+        """Return the end of the last working day; its time is None in an unpublished year."""
+        decision = facts.decision
+        if decision is None or Feature.SECRET in facts.features:
+            return None
+        return Due(working_deadline(decision.at, self._days(decision)), decision.disclosed_at)
+
+    def check(self, facts: CaseFacts) -> Outcome:
+        """Judge the disclosure as of the moment of asking: not yet due is not yet failed."""
+        decision = facts.decision
+        if decision is None:
+            return Outcome(
+                passed=True,
+                message_zh="尚未作出决定,公开时限尚未起算。",
+                message_en="No decision yet; the time to disclose has not begun.",
+            )
+        if Feature.SECRET in facts.features:
+            return Outcome(
+                passed=True,
+                message_zh="本案登记为依法不公开,不适用公开时限。",
+                message_en="The case is registered as not to be disclosed by law.",
+                facts={"exempt": Feature.SECRET.value},
+            )
+        return self._judged(facts, decision)
+
+    def _judged(self, facts: CaseFacts, decision: DecisionFact) -> Outcome:
+        days = self._days(decision)
+        last = working_deadline(decision.at, days)
+        done = decision.disclosed_at
+        told = {"decided": decision.at, "disclosed": done, "due": last, "working_days": days}
+        if done is not None and done < decision.at:
+            return Outcome(
+                passed=False,
+                message_zh=f"公开时间({day_and_clock(done)})早于决定时间"
+                f"({day_and_clock(decision.at)}),登记有误。",
+                message_en="The decision is entered as disclosed before it was made.",
+                mend_zh="请更正公开时间或者决定时间。",
+                mend_en="Correct the time of the disclosure or of the decision.",
+                facts=told,
+            )
+        if done is not None and surely_within(decision.at, done, days):
+            return _in_time(days, told)
+        if last is None:
+            day = county_day(decision.at)
+            return Outcome(
+                passed=False,
+                message_zh=f"{unpublished_zh(day)},无法计算 {days} 个工作日的公开期限。",
+                message_en=f"{unpublished_en(day)}: {days} working days cannot be counted.",
+                mend_zh=MEND_ZH,
+                mend_en=MEND_EN,
+                facts=told,
+            )
+        if (done or facts.at) <= last:
+            return _in_time(days, told) if done else _open(day_and_clock(last), days, told)
+        return Outcome(
+            passed=False,
+            message_zh=f"应于 {day_and_clock(last)} 前公开(决定之日起 {days} 个工作日),"
+            + (f"实际于 {day_and_clock(done)} 公开,已逾期。" if done else "至今没有公开。"),
+            message_en=f"To be disclosed by {day_and_clock(last)} ({days} working days), "
+            + (f"disclosed late, at {day_and_clock(done)}." if done else "not disclosed yet."),
+            mend_zh="迟延不能补正,请提交情况说明。" if done else "请立即公开并登记公开时间。",
+            mend_en="Lateness cannot be undone: explain it in writing."
+            if done
+            else "Disclose it now and enter when.",
+            facts=told,
+        )
+
+    def _days(self, decision: DecisionFact) -> int:
+        return self.penalty_working_days if decision.penalty else self.working_days
+
+
+def _in_time(days: int, told: Mapping[str, Any]) -> Outcome:
+    return Outcome(
+        passed=True,
+        message_zh=f"决定已在 {days} 个工作日内公开。",
+        message_en=f"The decision was disclosed within {days} working days.",
+        facts=told,
+    )
+
+
+def _open(last: str, days: int, told: Mapping[str, Any]) -> Outcome:
+    return Outcome(
+        passed=True,
+        message_zh=f"决定尚未公开,最迟 {last}(决定之日起 {days} 个工作日)。",
+        message_en=f"Not disclosed yet; due by {last} ({days} working days).",
+        facts=told,
+    )

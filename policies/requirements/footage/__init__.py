@@ -1,0 +1,1 @@
+"""Requirements upon footage: coverage, premises, sources, moments."""

@@ -1,0 +1,1 @@
+"""Requirements upon persons: number, certificate, training, separation."""

@@ -1,0 +1,77 @@
+"""Certificates: nobody's certificate has expired, or is about to unseen.
+
+Source: 兴隆县指导意见 第二、四条 (持证上岗; 证件动态管理). Whether the officers at one action were
+certified on that day is `officers`' business.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import ClassVar
+
+from policies.facts.facts import TownshipFacts, Trained
+from policies.requirements.outcome import Due, Outcome, Scope
+from policies.time.calendar import county_day, end_of_day
+
+
+@dataclass(frozen=True, slots=True)
+class Certificates:
+    """Parameters: from how many days before its last day on a certificate is told."""
+
+    scope: ClassVar[Scope] = Scope.TOWNSHIP
+    warn_days: int = 60
+
+    def each(self, facts: TownshipFacts) -> tuple[tuple[Trained, Due], ...]:
+        """Return until when each officer's certificate must be renewed; None: not registered."""
+        return tuple(
+            (one, Due(end_of_day(until) if (until := one.certificate_until) else None))
+            for one in facts.officers
+        )
+
+    def due(self, facts: TownshipFacts) -> Due | None:
+        """Return the first of these, or None where nobody has a certificate that ends."""
+        known = [due for _, due in self.each(facts) if due.at is not None]
+        return min(known, key=lambda due: due.at.timestamp() if due.at else 0.0, default=None)
+
+    def check(self, facts: TownshipFacts) -> Outcome:
+        """Name who has none, whose has expired, and whose soon will."""
+        today = county_day(facts.at)
+        warned = today + timedelta(days=self.warn_days)
+        none = [one for one in facts.officers if one.certificate_until is None]
+        held = [(one, one.certificate_until) for one in facts.officers if one.certificate_until]
+        expired = [(one, until) for one, until in held if until < today]
+        soon = [(one, until) for one, until in held if today <= until <= warned]
+        told = {
+            "officers": len(facts.officers),
+            "none": [one.id for one in none],
+            "expired": {one.id: until.isoformat() for one, until in expired},
+            "expiring": {one.id: until.isoformat() for one, until in soon},
+        }
+        if not none and not expired and not soon:
+            return Outcome(
+                passed=True,
+                message_zh=f"{len(facts.officers)} 名执法人员的证件均在有效期内,"
+                f"{self.warn_days} 日内无到期。",
+                message_en=f"All {len(facts.officers)} certificates are valid for more than "
+                f"{self.warn_days} days.",
+                facts=told,
+            )
+        groups = [
+            ("未登记证件或者有效期", "no certificate or no last day", [one.name for one in none]),
+            ("证件已过期", "expired", [f"{one.name}({until})" for one, until in expired]),
+            (
+                f"{self.warn_days} 日内到期",
+                f"ending within {self.warn_days} days",
+                [f"{one.name}({until})" for one, until in soon],
+            ),
+        ]
+        return Outcome(
+            passed=False,
+            message_zh=";".join(f"{zh}:{'、'.join(names)}" for zh, _, names in groups if names)
+            + "。",
+            message_en="; ".join(f"{en}: {', '.join(names)}" for _, en, names in groups if names)
+            + ".",
+            mend_zh="请申请换发证件并更新人员名册;过期期间不得上岗执法。",
+            mend_en="Apply for a new certificate and mend the register; "
+            "nobody may enforce without one.",
+            facts=told,
+        )

@@ -1,0 +1,1 @@
+"""Requirements upon procedure: documents, review, night and holiday."""

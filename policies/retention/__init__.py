@@ -1,0 +1,1 @@
+"""Retention: periods, holds, releases, dispositions, capacity."""

@@ -1,0 +1,1 @@
+"""Rules: the rulebook read from YAML, and its judgement over facts."""

@@ -1,0 +1,1 @@
+"""Time: intervals, the Chinese calendar, clocks and their trust; how times are worded."""
