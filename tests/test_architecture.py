@@ -38,6 +38,27 @@ ALLOWED = {
     "yaml": ("policies.rules.rulebook", "ingest.sources"),
 }
 
+# Inside a room its folders have an order, too: each knows only those before it. The tables of the
+# catalogue are one layer, whichever folder they lie in.
+ORDER = {
+    "api": ("problems", "office", "jobs", "http", "console", "app", "station", "cli"),
+    "ingest": ("sources", "media", "bays", "cameras", "centre_protocol", "centre", "station"),
+    "storage": (
+        *("errors", "recording", "digest", "durable", "medium", "signed", "custody", "record"),
+        *("vault", "bundle", "catalogue", "upkeep"),
+    ),
+    "storage.catalogue": (
+        *("engine", "tables", "audited_tables", "database_check", "duty_basis", "log"),
+        *("unit_of_work", "transfer", "proofs", "people", "stations", "jobs", "recordings"),
+        *("reading", "holds", "cases", "retention", "oversight", "audit", "migrations"),
+    ),
+    "policies": (
+        *("time", "scene_code", "facts", "requirements", "rules", "duties", "evaluation"),
+        *("linking", "access", "retention"),
+    ),
+}
+FLAT_FILES = 12  # as many files may lie in one folder
+
 
 @cache
 def modules() -> tuple[tuple[str, ast.Module], ...]:
@@ -74,6 +95,49 @@ def test_rooms_know_only_the_rooms_below() -> None:
         and ROOMS.index(target.split(".")[0]) > ROOMS.index(name.split(".")[0])
     ]
     assert upward == []
+
+
+def _place(room: str, module: str) -> int:
+    """Return where a module stands in its room's order; -1 for a module of another room."""
+    within = module.removeprefix(f"{room}.").split(".")
+    if room == "storage.catalogue" and "tables" in within:
+        within = ["tables"]
+    if not module.startswith(f"{room}.") or within[0] not in ORDER[room]:
+        return -1
+    return ORDER[room].index(within[0])
+
+
+@pytest.mark.parametrize("room", sorted(ORDER))
+def test_folders_of_a_room_know_only_those_before_them(room: str) -> None:
+    packages = {name.rpartition(".")[0] for name, _tree in modules()}
+    backward = [
+        f"{name} imports {target}"
+        for name, tree in modules()
+        for target in set(imports(tree)) - packages
+        if name.startswith(f"{room}.") and _place(room, target) > _place(room, name) >= 0
+    ]
+    assert backward == []
+
+
+@pytest.mark.parametrize("room", sorted(ORDER))
+def test_every_folder_of_a_room_has_its_place(room: str) -> None:
+    depth = room.count(".") + 1
+    parts = {
+        name.split(".")[depth]
+        for name, _tree in modules()
+        if name.startswith(f"{room}.") and not name.endswith(".tables")
+    }
+    assert parts - {"tables"} == {*ORDER[room]} - {"tables"}
+
+
+def test_no_folder_holds_more_files_than_one_sees_at_once() -> None:
+    crowded = {
+        str(folder.relative_to(ROOT)): count
+        for room in ROOMS
+        for folder in (ROOT / room, *(path for path in (ROOT / room).rglob("*") if path.is_dir()))
+        if (count := len(list(folder.glob("*.py")))) > FLAT_FILES and folder.name != "versions"
+    }
+    assert crowded == {}
 
 
 @pytest.mark.parametrize("library", sorted(ALLOWED))

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from fastapi.responses import PlainTextResponse
 
-from api.http.schemas import VerificationOut
+from api.http.schemas import VerificationOut, WrongOut
 from api.http.security import ServiceHere, VisitorHere
 from policies.access.access import Act
 from storage.catalogue.log import custody_log
@@ -43,4 +43,13 @@ def proof(index: Index, service: ServiceHere, visitor: VisitorHere) -> str:
 def verification(service: ServiceHere, visitor: VisitorHere) -> VerificationOut:
     """Check every object, row, entry and head; the check itself is an entry in the log."""
     service.authorise(visitor, Act.VERIFY)
-    return service.verification(visitor)
+    report = service.verification(visitor)
+    return VerificationOut(
+        verified=report.verified,
+        recordings=report.recordings,
+        wrong=[
+            WrongOut(what=fault.what, subject=fault.subject, zh=fault.zh, en=fault.en)
+            for fault in report.wrong
+        ],
+        orphans=report.orphans,
+    )

@@ -14,13 +14,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ed25519
-from fastapi import Depends, Request
 
-from api.http.security import ServiceHere
 from api.office.wiring import Office
 from api.problems import ApiError
 from ingest.centre.station_gateway import Counter
@@ -192,21 +190,17 @@ def token(office: Office, assertion: str) -> tuple[str, int]:
     return secret, int(TOKEN_LASTS.total_seconds())
 
 
-def counter_of(request: Request, service: ServiceHere) -> Counter:
-    """Return the counter of the station that asks. Raises: EnrolmentError (token, revoked, …)."""
-    office = service.office
-    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not secret:
-        raise EnrolmentError("token")
+def open_gateway(office: Office, secret: str) -> Counter:
+    """Open the gateway of the station that holds this token.
+
+    Raises: EnrolmentError (token, revoked, …).
+    """
     with office.catalogue.glance() as session:
-        row = enrolment.by_token(session, _hashed(secret.strip()), office.clock())
+        row = enrolment.by_token(session, _hashed(secret), office.clock())
         key = enrolment.key_of(row)
     if key is None:
         raise EnrolmentError("token")
     return Counter(office.centre, office.uploads, row.station_id, row.id, key)
-
-
-CounterHere = Annotated[Counter, Depends(counter_of)]
 
 
 def _key_in(document: str) -> VerifyKey:

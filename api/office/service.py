@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from api.http.schemas import VerificationOut, WrongOut
-from api.office.evidence.integrity_check import orphans, whole_check
+from api.office.evidence.integrity_check import IntegrityReport, orphans, whole_check
 from api.office.identity import Identity, Visitor
 from api.office.login_limit import Logins
 from api.office.readiness import Readiness
@@ -133,7 +132,7 @@ class Service:
         office = self.office
         return publish(office.catalogue, office.signer, office.settings.home / "log")
 
-    def verification(self, visitor: Visitor) -> VerificationOut:
+    def verification(self, visitor: Visitor) -> IntegrityReport:
         """Check everything that is kept, and log that it was checked, with what was found."""
         counted: list[str] = []
         wrong = list(whole_check(self.office, lambda recording, _size: counted.append(recording)))
@@ -149,14 +148,7 @@ class Service:
                 recordings=len(counted),
                 wrong=[{"what": one.what, "subject": one.subject} for one in wrong[:200]],
             )
-        return VerificationOut(
-            verified=not wrong,
-            recordings=len(counted),
-            wrong=[
-                WrongOut(what=one.what, subject=one.subject, zh=one.zh, en=one.en) for one in wrong
-            ],
-            orphans=orphans(self.office),
-        )
+        return IntegrityReport(len(counted), wrong, orphans(self.office))
 
     def _grant(self, visitor: Visitor, row: RecordingRow, purpose: str) -> OpenedEnvelope:
         now = self.office.clock()

@@ -11,8 +11,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.http.security import ServiceHere
+from api.http.stations.gateway import GatewayHere
 from api.office import enrolment as station_door
-from api.office.enrolment import CounterHere
 from api.problems import ApiError
 from storage.catalogue.stations import enrolment
 from storage.custody.entries.event import Outcome
@@ -123,14 +123,14 @@ def time(service: ServiceHere) -> StatusOut:
 
 
 @router.get("/log-origins")
-def log_origins(service: ServiceHere, _counter: CounterHere) -> dict[str, Any]:
+def log_origins(service: ServiceHere, _counter: GatewayHere) -> dict[str, Any]:
     """Return the custody log's key with its origins, and each change of them with its proof."""
     return station_door.log_origins(service.office)
 
 
 @router.get("/log-consistency")
 def log_consistency(
-    counter: CounterHere, sizes: Annotated[str, Query(pattern=_SIZES, max_length=400)]
+    counter: GatewayHere, sizes: Annotated[str, Query(pattern=_SIZES, max_length=400)]
 ) -> ConsistencyOut:
     """Prove that the log's newest head continues its heads of some sizes (RFC 9162 2.1.4)."""
     found = counter.prove_log({int(size) for size in sizes.split(",")})
@@ -139,28 +139,28 @@ def log_consistency(
 
 @router.get("/holdings")
 def holds(
-    counter: CounterHere, source: Source, size: Annotated[int, Query(ge=0)]
+    counter: GatewayHere, source: Source, size: Annotated[int, Query(ge=0)]
 ) -> dict[str, bool]:
     """Tell whether a recording of this source with so many bytes is held."""
     return {"held": counter.holds_size(source, size)}
 
 
 @router.get("/receipts")
-def receipt(counter: CounterHere, source: Source, sha256: Sha256) -> ReceiptOut:
+def receipt(counter: GatewayHere, source: Source, sha256: Sha256) -> ReceiptOut:
     """Return the receipt of exactly these bytes from this source, if it was ever given."""
     found = counter.receipt_for(source, Digest(Algorithm.SHA256, bytes.fromhex(sha256)))
     return ReceiptOut(receipt=found.decode() if found else None)
 
 
 @router.post("/accessions", response_model=ReceiptOut)
-def accession(counter: CounterHere, given: DeliveryIn) -> JSONResponse:
+def accession(counter: GatewayHere, given: DeliveryIn) -> JSONResponse:
     """Take responsibility for a recording whose payload was uploaded; answer with the receipt."""
     found = counter.accession(given.record.encode(), given.envelope.encode())
     return JSONResponse({"receipt": found.decode()})  # a model would cost another thread's turn
 
 
 @router.post("/notes", status_code=204)
-def note(counter: CounterHere, given: NoteIn) -> None:
+def note(counter: GatewayHere, given: NoteIn) -> None:
     """Write a station's act into the custody log, once for each number."""
     counter.note(
         given.number,
@@ -172,7 +172,7 @@ def note(counter: CounterHere, given: NoteIn) -> None:
 
 
 @router.put("/status")
-def status(service: ServiceHere, counter: CounterHere, given: StatusIn) -> StatusOut:
+def status(service: ServiceHere, counter: GatewayHere, given: StatusIn) -> StatusOut:
     """Keep what the station says of itself, for the screens; answer with the centre's time."""
     try:
         told = given.model_dump(mode="json")

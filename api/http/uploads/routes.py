@@ -10,9 +10,9 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from api.http.stations.gateway import GatewayHere
 from api.http.uploads import tus
 from api.http.uploads.tus import BYTES, Length, Metadata, Position, Resumable, same_version
-from api.office.enrolment import CounterHere
 from api.problems import ApiError
 from ingest.centre.uploads import PART, Offset
 from storage.digest import Digest
@@ -33,7 +33,7 @@ def options() -> Response:
 @router.post("/uploads", status_code=201)
 async def create(
     request: Request,
-    counter: CounterHere,
+    counter: GatewayHere,
     length: Length,
     metadata: Metadata,
     resumable: Resumable,
@@ -57,7 +57,7 @@ async def create(
 
 
 @router.head("/uploads/{recording}")
-def head(counter: CounterHere, recording: UUID, resumable: Resumable) -> Response:
+def head(counter: GatewayHere, recording: UUID, resumable: Resumable) -> Response:
     """Tell how many bytes are durable."""
     same_version(resumable)
     state = counter.uploads.at(counter.station, RecordingId(recording))
@@ -69,7 +69,7 @@ def head(counter: CounterHere, recording: UUID, resumable: Resumable) -> Respons
 @router.patch("/uploads/{recording}", status_code=204)
 async def patch(
     request: Request,
-    counter: CounterHere,
+    counter: GatewayHere,
     recording: UUID,
     offset: Position,
     resumable: Resumable,
@@ -84,7 +84,7 @@ async def patch(
 
 
 @router.delete("/uploads/{recording}", status_code=204)
-def delete(counter: CounterHere, recording: UUID, resumable: Resumable) -> Response:
+def delete(counter: GatewayHere, recording: UUID, resumable: Resumable) -> Response:
     """Give an upload up that is not complete."""
     same_version(resumable)
     counter.uploads.at(counter.station, RecordingId(recording))

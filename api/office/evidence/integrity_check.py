@@ -90,6 +90,20 @@ class Wrong:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class IntegrityReport:
+    """Result of checking everything: recordings read, what is wrong, objects without a row."""
+
+    recordings: int
+    wrong: list[Wrong]
+    orphans: list[str]
+
+    @property
+    def verified(self) -> bool:
+        """Whether nothing is wrong; orphans are no faults."""
+        return not self.wrong
+
+
 def whole_check(
     office: Office, progress: Callable[[str, int], None] = lambda _recording, _size: None
 ) -> Iterator[Wrong]:

@@ -1,0 +1,21 @@
+"""The station that asks, known by the token in its request's Authorization header (RFC 6750)."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from api.http.security import ServiceHere
+from api.office.enrolment import open_gateway
+from ingest.centre.station_gateway import Counter
+from storage.errors import EnrolmentError
+
+
+def gateway_of(request: Request, service: ServiceHere) -> Counter:
+    """Return the gateway of the station that asks. Raises: EnrolmentError (token, revoked, …)."""
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not secret:
+        raise EnrolmentError("token")
+    return open_gateway(service.office, secret.strip())
+
+
+GatewayHere = Annotated[Counter, Depends(gateway_of)]
