@@ -51,7 +51,7 @@ bench: $(VENV)/ready ## measure speed and memory as ratios
 	@deploy/system-packages test
 	$(BIN)/python -m bench
 
-MATRICES := tests/ingest/test_census.py tests/ingest/test_inspection_real.py
+MATRICES := tests/ingest/bays/test_census.py tests/ingest/media/test_inspection_real.py
 
 faults: $(VENV)/ready ## the fault tests alone, every case: crashes, full disks, hostile input
 	@deploy/system-packages test

@@ -59,7 +59,7 @@ def _attack(
     )
 
 
-# Found where objects are read: by `verify`, which `scrub` asks for (tests/api/test_whole_check.py).
+# Found where objects are read: by `verify`, which `scrub` asks for (tests/api/office/test_integrity_check.py).
 OBJECT_ATTACKS = (
     Attack(
         asset="unasked object",

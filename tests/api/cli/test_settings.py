@@ -10,7 +10,7 @@ from api.office.settings.setting_errors import SettingsError, line_of
 from api.office.settings.setting_texts import TEXTS
 from api.office.settings.settings import Settings
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from storage.catalogue.recordings import recordings
 from storage.errors import ArchiveAwayError, StoreReplacedError, StoreSetupError
 from storage.vault.folder_objects import FolderObjects
 from storage.vault.objects import ObjectStore
-from tests.api.test_archiving import archive_all
-from tests.api.test_founding import in_bucket
+from tests.api.cli.test_founding import in_bucket
+from tests.api.office.test_tiering import archive_all
 from tests.command import run
 from tests.office import Desk
 

@@ -8,7 +8,7 @@ import pytest
 from api.office.evidence.key_list import log_vkey, shown_keys
 from api.office.printed.key_letter import FILE, keep_letter
 from storage.custody.note import NoteKey
-from tests.api.test_station_keys import enrolled
+from tests.api.station.test_station_keys import enrolled
 from tests.command import FOUNDING, run
 from tests.office import Desk
 
