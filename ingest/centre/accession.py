@@ -72,7 +72,7 @@ _PREMIS = {
 
 @dataclass(slots=True)
 class LocalCentre:
-    """The centre in the same process: implements `deliver.Centre`."""
+    """The centre in the same process: implements `Centre`."""
 
     catalogue: Catalogue
     objects: ObjectStore

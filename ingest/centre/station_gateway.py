@@ -1,6 +1,6 @@
 """The centre's counter for one enrolled station: what it may ask for, and in whose name.
 
-The same acts as `deliver.Centre`, but nothing that the station says of itself is believed: a
+The same acts as `Centre`, but nothing that the station says of itself is believed: a
 record must be signed by the very key that it enrolled, a payload must be its own upload, and the
 log names it by the enrolment, never by what it sends.
 """

@@ -2,7 +2,7 @@
 
 Rows are read anywhere and changed only by the modules beside this one (`people`, `recordings`,
 `cases`), inside a unit of work. Ids are UUIDv7 as text. Times are aware UTC. The custody log's
-own tables are `log_tables.py`.
+own tables are `log/tables.py`.
 """
 
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Rows of a case's way become what faces show; beside `views.py`, which shows the rest."""
+"""Rows of a case's file become what faces show; `api/http/presenters.py` shows the rest."""
 
 from datetime import datetime
 

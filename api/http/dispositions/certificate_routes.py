@@ -1,4 +1,4 @@
-"""Destruction certificates (销毁证明) on paper; the signed document is `dispositions.py`'s."""
+"""Destruction certificates (销毁证明) on paper; the signed document is `routes.py`'s."""
 
 from fastapi import APIRouter, Response
 

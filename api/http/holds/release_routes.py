@@ -1,6 +1,6 @@
 """Proposed releases of holds: approved, rejected or withdrawn. Nobody decides on what concerns him.
 
-They are proposed where the hold is (`holds.py`) or the proceeding (`proceedings.py`).
+They are proposed where the hold is (`routes.py`) or the proceeding (`../proceedings.py`).
 """
 
 from functools import partial

@@ -1,6 +1,6 @@
 """Holds by hand: placed for the township or the county; their release proposed; the store is told.
 
-What becomes of a proposed release is `releases.py`'s business.
+What becomes of a proposed release is `release_routes.py`'s business.
 """
 
 from datetime import datetime

@@ -1,6 +1,6 @@
 """The county's stations, for persons: see how they are, give out codes, revoke.
 
-What stations themselves ask is `stations.py`.
+What stations themselves ask is `routes.py`.
 """
 
 from datetime import datetime

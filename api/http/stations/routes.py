@@ -1,6 +1,6 @@
 """Stations over the network: enrol, prove, tell how they are, and deliver what they sealed.
 
-Bytes go by `uploads.py`; here are the documents around them. Nothing here is for persons.
+Bytes go by `api/http/uploads/`; here are the documents around them. Nothing here is for persons.
 """
 
 from datetime import datetime

@@ -1,7 +1,7 @@
-"""The centre behind a network that may be away for days: implements `deliver.Centre`.
+"""The centre behind a network that may be away for days: implements `Centre`.
 
 What is sealed goes to the spool, and what the log should hear goes to the journal; both are
-brought by `delivery.Delivery` when there is a network. Questions that only save work (is this
+brought by `Delivery` when there is a network. Questions that only save work (is this
 file known?) are answered "unknown" while the centre is away.
 """
 

@@ -1,8 +1,8 @@
 """Does the catalogue still say what the custody log says? Every row, every entry, every head.
 
-Is each entry the one that was signed, and the log as long as what was signed (`audit_log.py`);
+Is each entry the one that was signed, and the log as long as what was signed (`log_audit.py`);
 does each readable half open its entry; is each row in the state that was last logged; does each
-act of a person lie in a session of his (`audit_sessions.py`). Everything
+act of a person lie in a session of his (`session_audit.py`). Everything
 in the database is untrusted, down to values that do not parse: what cannot be read is named, not
 raised. Objects are `storage/upkeep/fixity.py`'s business. Nothing is changed or repaired here.
 """

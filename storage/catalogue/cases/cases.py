@@ -1,7 +1,7 @@
 """Cases and their actions: opened, moved from stage to stage, closed when the rules allow it.
 
 What the rules say is asked of `policies`; the answer, allowed or refused, is an entry in the log
-with every finding. Reading is `case_facts.py`, linking `exhibits.py`; both can be had from here.
+with every finding. Reading is `case_queries.py`, linking `exhibits.py`; both can be had from here.
 """
 
 from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 A hold stands from the moment it is committed, and reaches what is linked later too, because what
 it reaches is asked anew each time. The legal hold of the object store follows (`storage/
-holding.py`). How a hold ends is `releases.py`'s business.
+legal_hold_sync.py`). How a hold ends is `releases.py`'s business.
 """
 
 from collections.abc import Iterable, Mapping

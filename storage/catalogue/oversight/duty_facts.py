@@ -1,6 +1,6 @@
 """What requirements with a clock look at, read for many cases at once.
 
-It is less than `facts.py` gathers for a verdict: no footage nearby, no moments, reviews or
+It is less than `rule_facts.py` gathers for a verdict: no footage nearby, no moments, reviews or
 explanations, and of officers and footage only who and when. A test holds every such requirement
 to this, and another compares what both ways lead to.
 """

@@ -1,4 +1,4 @@
-"""Reading cases: rows by id, and lists. How rows become facts is `facts.py`'s business."""
+"""Reading cases: rows by id, and lists. How rows become facts is `rule_facts.py`'s business."""
 
 from datetime import datetime, timedelta
 from typing import Any

@@ -1,6 +1,6 @@
 """Tables of what is kept and of what is not any more: classes, reclassifications, dispositions.
 
-Rows are read anywhere and changed only by `classes.py`, `dispositions.py` and
+Rows are read anywhere and changed only by `classification.py`, `dispositions.py` and
 `storage/upkeep/destruction.py`, inside a unit of work. Ids are UUIDv7 as text, times aware UTC,
 persons are persons (never accounts).
 """
