@@ -1,7 +1,7 @@
 """Errors of the lower rooms: each says who acts next and carries facts, not sentences.
 
-The sentences, Chinese and English, and the HTTP status stand in one table, `api/problems.py`,
-keyed by `code`. Nothing here knows about a screen, a status or a language.
+The sentences, Chinese and English, and the HTTP status stand in `api/texts/problems.toml`, keyed by
+`code`. Nothing here knows about a screen, a status or a language.
 """
 
 from typing import Any, ClassVar

@@ -41,7 +41,7 @@ ALLOWED = {
 # Inside a room its folders have an order, too: each knows only those before it. The tables of the
 # catalogue are one layer, whichever folder they lie in.
 ORDER = {
-    "api": ("problems", "office", "jobs", "http", "console", "app", "station", "cli"),
+    "api": ("texts", "problems", "office", "jobs", "http", "console", "app", "station", "cli"),
     "ingest": ("sources", "media", "bays", "cameras", "centre_protocol", "centre", "station"),
     "storage": (
         *("errors", "recording", "digest", "durable", "medium", "signed", "custody", "record"),
