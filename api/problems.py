@@ -868,6 +868,15 @@ TABLE: dict[str, Words] = {
         "Put the missing part back from a backup, or mount its disk; never found anew."
         " See docs/OPERATIONS.md.",
     ),
+    "office-record-lost": Words(
+        409,
+        "{file} 不见了:本单位建在{known},不能按旧默认值{default}办理。",
+        "{file} is gone: the office was founded in {known}, and is not taken for one in {default}.",
+        "请从备份放回该文件;没有备份的,把本单位的 county(县、区)和 township(乡镇)"
+        "写进 liuhen.toml。",
+        "Put the file back from a backup; without one, say the office's county and township in"
+        " liuhen.toml.",
+    ),
     "catalogue-setup": Words(
         503,
         "数据库的设置不能保证证据不丢失:{problem}",

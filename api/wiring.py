@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from api.home_parts import HomeParts, folder_has_objects
-from api.office_record import ASKED, RECORD, office_record, read_record
+from api.office_record import ASKED, RECORD, check_default, office_record, read_record
 from api.problems import ApiError
 from api.settings import CAMERAS_BAY, RecordWhen, Settings
 from api.store_identity import holds_payload, not_ours, recognise_store, remember_store
@@ -402,8 +402,8 @@ class Office:
 
         Where there is none, or not all of it, nothing is made.
         Raises: MovedError, NoOfficeError, FoundingUnfinishedError, StationHomeError,
-        OfficePartsError, KeyRingError, RuleError, StoreSetupError, StoreReplacedError,
-        CatalogueBusyError, CatalogueUnavailableError.
+        OfficePartsError, OfficeRecordLostError, KeyRingError, RuleError, StoreSetupError,
+        StoreReplacedError, CatalogueBusyError, CatalogueUnavailableError.
         """
         if not moved:
             _refuse_moved(settings.home)
@@ -413,10 +413,20 @@ class Office:
             look_at_home(settings, catalogue).require_office()
             office = cls._over(catalogue, settings, on_step)
             undo.callback(office.close)
+            office.check_record()
             if not moved:
                 office.log_rules()
             undo.pop_all()
         return office
+
+    def check_record(self) -> None:
+        """Make sure that the township is the office's own. Raises: OfficeRecordLostError."""
+        settings = self.settings
+        if (settings.keys / RECORD).exists():
+            return
+        with self.catalogue.read() as session:
+            rows = {row.id: row.township for row in people.stations(session)}
+        check_default(settings.keys, settings.township, rows.get(settings.station))
 
     def log_rules(self) -> None:
         """Have the log hold its chains and the office's keys, and know which rules judge now."""
