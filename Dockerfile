@@ -35,6 +35,9 @@ RUN useradd --uid 10001 --user-group --no-create-home --home-dir /var/lib/liuhen
  && cd / && install -d -m 0700 -o liuhen -g liuhen made made/authority made/database made/evidence made/home \
     made/introduction made/recorder made/secrets-db made/secrets-objects made/secrets-office \
     made/secrets-proxy made/station made/trust
+# Python's own image leaves its library uncompiled, and nobody may write there later: `liuhen --help`
+# took 0.22 CPU-seconds instead of 0.06, `rules check` 0.6 instead of 0.3. Ours is, by pip.
+RUN python -m compileall -q -x site-packages "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
 COPY --from=build /opt/liuhen /opt/liuhen
 COPY deploy/beats.py deploy/film.py deploy/first_start.py deploy/introduce.sh deploy/station.sh /opt/liuhen/deploy/
 ENV PATH=/opt/liuhen/bin:/usr/local/bin:/usr/bin:/bin \

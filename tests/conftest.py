@@ -14,6 +14,7 @@ from api.office import identity
 from tests import clips, sampling
 from tests import fresh as fresh_processes
 from tests.bundles import MadeBundle, export_seizure
+from tests.closing import Closing
 from tests.costs import Costs
 from tests.servers import database, reach, s3
 
@@ -33,6 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     database.chosen = config.getoption("--database")
     config.pluginmanager.register(Costs(), "costs")
+    config.pluginmanager.register(Closing(), "closing")
     sampling.begin()
     if new := clips.begin():
         config.add_cleanup(lambda: shutil.rmtree(new, ignore_errors=True))

@@ -69,13 +69,15 @@ class Workers:
             queues = {Queue.QUICK.value: 1, Queue.LONG.value: settings.job_streams}
             where = database(settings.database, settings.home, _password(settings))
             engine = Engine(self._name, where, self._runner.run, queues)
-            engine.start()
-            ready()
             try:
+                engine.start()
+                ready()
                 self._live(engine)
             finally:
-                self._leave()  # first: what is in hand is anybody's, however our threads end
-                engine.stop()
+                try:
+                    self._leave()  # first: what is in hand is anybody's, however our threads end
+                finally:
+                    engine.stop()
 
     def _live(self, engine: "Engine") -> None:
         ticks = 0

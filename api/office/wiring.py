@@ -9,13 +9,20 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 
 from api.office.home_parts import HomeParts, folder_has_objects
-from api.office.settings.office_record import ASKED, RECORD, office_record, read_record
+from api.office.settings.office_record import (
+    ASKED,
+    RECORD,
+    check_default,
+    office_record,
+    read_record,
+)
 from api.office.settings.settings import CAMERAS_BAY, RecordWhen, Settings
 from api.office.store_identity import holds_payload, not_ours, recognise_store, remember_store
 from api.office.trusted_time import TrustedTime
@@ -404,21 +411,31 @@ class Office:
 
         Where there is none, or not all of it, nothing is made.
         Raises: MovedError, NoOfficeError, FoundingUnfinishedError, StationHomeError,
-        OfficePartsError, KeyRingError, RuleError, StoreSetupError, StoreReplacedError,
-        CatalogueBusyError, CatalogueUnavailableError.
+        OfficePartsError, OfficeRecordLostError, KeyRingError, RuleError, StoreSetupError,
+        StoreReplacedError, CatalogueBusyError, CatalogueUnavailableError.
         """
         if not moved:
             _refuse_moved(settings.home)
-        catalogue = open_catalogue(settings)
-        try:
+        with ExitStack() as undo:
+            catalogue = open_catalogue(settings)
+            undo.callback(catalogue.close)
             look_at_home(settings, catalogue).require_office()
             office = cls._over(catalogue, settings, on_step)
+            undo.callback(office.close)
+            office.check_record()
             if not moved:
                 office.log_rules()
-        except BaseException:
-            catalogue.close()
-            raise
+            undo.pop_all()
         return office
+
+    def check_record(self) -> None:
+        """Make sure that the township is the office's own. Raises: OfficeRecordLostError."""
+        settings = self.settings
+        if (settings.keys / RECORD).exists():
+            return
+        with self.catalogue.read() as session:
+            rows = {row.id: row.township for row in people.stations(session)}
+        check_default(settings.keys, settings.township, rows.get(settings.station))
 
     def log_rules(self) -> None:
         """Have the log hold its chains and the office's keys, and know which rules judge now."""
@@ -432,16 +449,17 @@ class Office:
 
         The caller has made sure that nothing of another office is there. Raises: as `open`.
         """
-        catalogue = open_catalogue(settings)
-        try:
+        with ExitStack() as undo:
+            catalogue = open_catalogue(settings)
+            undo.callback(catalogue.close)
             catalogue.migrate(new=True)
-            return cls._over(catalogue, settings, on_step)
-        except BaseException:
-            catalogue.close()
-            raise
+            office = cls._over(catalogue, settings, on_step)
+            undo.pop_all()
+        return office
 
     @classmethod
     def _over(cls, catalogue: Catalogue, settings: Settings, on_step: Step) -> "Office":
+        """Build an office over its catalogue, which stays the caller's to close if this raises."""
         home, ring = settings.home, KeyRing.load(settings.keys)
         catalogue.migrate()
         objects, known_store = open_store(settings, catalogue)
@@ -462,8 +480,10 @@ class Office:
             on_step=on_step,
             check_store=known_store.check,
         )
-        journal = Journal(JournalStore(home / "station.db"), clock)
         uploads = Uploads(catalogue, objects, home / "uploads")
+        reception = _reception(settings, catalogue, on_step)
+        trusted = TrustedTime(settings.time_servers, objects, catalogue, clock, time.monotonic)
+        journal = Journal(JournalStore(home / "station.db"), clock)  # last: nobody else closes it
         return cls(
             settings,
             ring,
@@ -474,9 +494,9 @@ class Office:
             rulebook,
             centre,
             uploads,
-            _reception(settings, catalogue, on_step),
+            reception,
             journal,
-            TrustedTime(settings.time_servers, objects, catalogue, clock, time.monotonic),
+            trusted,
             on_step=on_step,
         )
 
@@ -605,8 +625,10 @@ class Office:
         """Let go of the databases, and of the station."""
         while self._lock:
             os.close(self._lock.pop())
-        self.catalogue.close()
-        self.journal.close()
+        try:
+            self.catalogue.close()
+        finally:
+            self.journal.close()
 
 
 def _reception(settings: Settings, catalogue: Catalogue, on_step: Step) -> Reception:
@@ -682,11 +704,14 @@ def found(
             entropy=entropy,
             documents={RECORD: office_record(settings.county, settings.township)},
         )
-    office = Office.begin(settings)
-    if not office.signer.begun:
-        office.signer.begin(clock())
-    office.log_rules()
-    _add_own_station(office)
+    with ExitStack() as undo:
+        office = Office.begin(settings)
+        undo.callback(office.close)
+        if not office.signer.begun:
+            office.signer.begin(clock())
+        office.log_rules()
+        _add_own_station(office)
+        undo.pop_all()
     return office
 
 
@@ -700,8 +725,11 @@ def found_or_open(
     try:
         return found(settings, recovery_out, ask)
     except OfficeExistsError:
-        office = Office.open(settings)
-        _add_own_station(office)
+        with ExitStack() as undo:
+            office = Office.open(settings)
+            undo.callback(office.close)
+            _add_own_station(office)
+            undo.pop_all()
         return office
 
 

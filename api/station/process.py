@@ -9,6 +9,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -159,24 +160,54 @@ class StationHome:
 
         Raises: KeyRingError (not enrolled), StationBusyError.
         """
+        with ExitStack() as undo:
+            home = cls._opened(
+                undo,
+                settings,
+                listen=listen,
+                on_step=on_step,
+                patience=patience,
+                system=system or clock,
+                monotonic=monotonic,
+            )
+            undo.pop_all()
+        return home
+
+    @classmethod
+    def _opened(
+        cls,
+        undo: ExitStack,
+        settings: Settings,
+        *,
+        listen: Callable[[Progress], None],
+        on_step: Callable[[str], None],
+        patience: Patience | None,
+        system: Callable[[], datetime],
+        monotonic: Callable[[], float],
+    ) -> "StationHome":
+        """Open all parts of a home; `undo` closes those that are open where a later one fails."""
         home = settings.home
         try:
             enrolment = json.loads((home / ENROLMENT).read_bytes())
         except (OSError, ValueError) as error:
             raise KeyRingError(problem="not enrolled", file=ENROLMENT) from error
         lock = hold_station(home, enrolment["station"]["id"])
+        undo.callback(os.close, lock)
         ring = KeyRing.load(home / "keys")
         name = enrolment["station"]["id"]
         key = ring.signing(f"station-{name}")
-        now = CentreClock(system or clock, monotonic, home / "centre-clock.json")
+        now = CentreClock(system, monotonic, home / "centre-clock.json")
         journal = Journal(JournalStore(home / "station.db"), now)
+        undo.callback(journal.close)
         ca = home / enrolment["ca"] if enrolment["ca"] else None
         log = ring.verifying("log")
         spool = _spool(settings)
         spool.objects.sweep(datetime.max.replace(tzinfo=UTC))
+        wire = Wire(Address(enrolment["url"], ca), settings.centre_timeout_s)
+        undo.callback(wire.close)
         centre = RemoteCentre(
             CentreClient(
-                Wire(Address(enrolment["url"], ca), settings.centre_timeout_s),
+                wire,
                 name,
                 key,
                 log.names,
@@ -275,9 +306,10 @@ class StationHome:
 
     def close(self) -> None:
         """Let go of the journal, and of the home."""
-        self.centre.client.wire.close()
-        self.journal.close()
-        os.close(self._lock)
+        with ExitStack() as ending:
+            ending.callback(os.close, self._lock)
+            ending.callback(self.journal.close)
+            self.centre.client.wire.close()
 
 
 def _follow_log(

@@ -114,11 +114,13 @@ def open_beneath(root: Path, path: bytes) -> FileIO:
     """
     with folder_beneath(root, path) as (folder, name):
         handle = _opened(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, folder)
-    source = os.fdopen(handle, "rb", buffering=0)
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        source.close()
-        raise SubmissionError(reason="not-regular")
-    return source
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):  # asked first: a folder is refused untold
+            raise SubmissionError(reason="not-regular")
+        return os.fdopen(handle, "rb", buffering=0)
+    except BaseException:
+        os.close(handle)
+        raise
 
 
 def open_source(submission: Submission) -> FileIO:

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -219,24 +220,25 @@ class Recording:
     @classmethod
     def start(cls, command: list[str], plan: Plan) -> "Recording":
         """Run a command with one end of a socket pair as its standard input."""
-        ours, theirs = socket.socketpair()
-        said = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `end`
-        try:
-            child = subprocess.Popen(
-                command,
-                stdin=theirs.fileno(),
-                stdout=subprocess.PIPE,
-                stderr=said,
-                env={"PATH": "/usr/bin:/bin", "TZ": "UTC"},
-                start_new_session=True,
-                preexec_fn=lambda: _recording_limits(plan.file_bytes),  # noqa: PLW1509 - before exec
-            )
-        except OSError as error:
-            ours.close()
-            said.close()
-            raise MediaToolError("missing", type(error).__name__) from error
-        finally:
-            theirs.close()
+        with ExitStack() as undo:
+            ours, theirs = socket.socketpair()
+            undo.callback(ours.close)
+            with theirs:
+                said = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `said`
+                undo.callback(said.close)
+                try:
+                    child = subprocess.Popen(
+                        command,
+                        stdin=theirs.fileno(),
+                        stdout=subprocess.PIPE,
+                        stderr=said,
+                        env={"PATH": "/usr/bin:/bin", "TZ": "UTC"},
+                        start_new_session=True,
+                        preexec_fn=lambda: _recording_limits(plan.file_bytes),  # noqa: PLW1509 - before exec
+                    )
+                except OSError as error:
+                    raise MediaToolError("missing", type(error).__name__) from error
+            undo.pop_all()
         assert child.stdout is not None  # noqa: S101 - a pipe was asked for
         return cls(ours, child.stdout, child, said)
 

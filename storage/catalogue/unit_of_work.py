@@ -373,8 +373,8 @@ class Catalogue:
             return database.server_now(connection)
 
     def close(self) -> None:
-        """Let go of the database."""
-        self._engine.dispose()
+        """Let go of the database; who is still at work in it lets go as he ends."""
+        database.close(self._engine)
 
 
 def _state_of(row: Audited) -> dict[str, Any] | None:

@@ -531,7 +531,8 @@ def set_immutable(path: Path, *, immutable: bool) -> bool:
 def _strangers(folder: Path, name: str) -> Iterator[Stranger]:
     """Yield what is strange in a folder of the store and below; what vanishes meanwhile is none."""
     try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        with os.scandir(folder) as found_here:
+            entries = sorted(found_here, key=lambda entry: entry.name)
     except FileNotFoundError:
         return
     for entry in entries:

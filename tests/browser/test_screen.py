@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from api.office.samples.sample_volume import write_segments
+from tests import office
 from tests.office import FIRST, segment
 from tests.servers.bad_link import bad_link
 from tests.township import County, Township
@@ -109,7 +109,7 @@ def test_an_operator_reads_every_bay_from_afar_and_a_dead_station_shows_nothing_
         reached(page, dock)
         expect(first.locator(".word")).to_have_text("空", timeout=20_000)
         expect(page.locator(".link")).to_have_text("已连接县中心", timeout=20_000)
-        write_segments(dock.township.bay("bay-1"), FIRST, [segment(0, 3), segment(5, 3)])
+        office.dock(dock.township, "bay-1", FIRST, segment(0, 3), segment(5, 3))
         expect(first.locator(".word")).to_have_text("可以取走", timeout=60_000)
         expect(first).to_contain_text(FIRST.serial)
         expect(first).to_contain_text("4 / 4 个文件")

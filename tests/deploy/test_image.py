@@ -47,6 +47,16 @@ def test_image_does_not_run_as_root(instructions: list[tuple[str, str]]) -> None
     assert any("--uid 10001" in run for run in values(instructions, "RUN"))
 
 
+def test_the_language_itself_is_compiled_while_it_may_be(
+    instructions: list[tuple[str, str]],
+) -> None:
+    """Nothing is compiled at a start: nobody may write there, and each start would do it anew."""
+    compiled = [number for number, (_, run) in enumerate(instructions) if "compileall" in run]
+    assert compiled
+    assert compiled[-1] > instructions.index(("FROM", "${PYTHON}"))
+    assert compiled[-1] < instructions.index(("USER", USER))
+
+
 def test_commands_are_in_exec_form(instructions: list[tuple[str, str]]) -> None:
     for word in ("ENTRYPOINT", "CMD"):
         (value,) = values(instructions, word)

@@ -357,8 +357,14 @@ def test_an_office_with_a_damaged_key_does_not_begin_to_work(
     shutil.copytree(founded, tmp_path, dirs_exist_ok=True)
     damage(tmp_path / "var" / "keys" / name)
     with pytest.raises(KeyRingError) as caught:
-        open_desk(tmp_path).office.station()
+        at_work(open_desk, tmp_path)
     assert caught.value.code == "key"
+
+
+def at_work(open_desk: OpenDesk, folder: Path) -> None:
+    """Open an office and its station, and close it again."""
+    with closing(open_desk(folder).office) as office:
+        office.station()
 
 
 def is_private(name: str) -> bool:

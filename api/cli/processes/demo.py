@@ -133,8 +133,8 @@ class _Show:
             landing=landing,
             footage=footage,
         )
-        office = found(settings)
         start = (now - timedelta(hours=1)).replace(microsecond=0)
+        office = found(settings)
         return cls(office, Service.over(office), volumes, footage, start)
 
     def run(self) -> None:

@@ -5,6 +5,7 @@ import logging
 import socket
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -41,31 +42,31 @@ def serve(
     """运行服务、控制台和采集站。 Run service, console and station until interrupted."""
     settings = Settings()
     host, port = host or settings.host, settings.port if port is None else port
-    sockets = bind_port(host, port)
-    office = Office.open(settings)
-    log_to_stderr(office)
-    worker = Worker(
-        office.station(),
-        [*office.bays(), office.handed_in],
-        settings.sweep_s,
-        _log_news(),
-        office.recorders(),
-    )
-    service = Service.over(office)
-    publisher = Publisher(service.checkpoint, tell=service.readiness.tell_publishing)
-    parts: list[Callable[..., bool]] = [worker.stop, publisher.stop]
+    with ExitStack() as undo:
+        sockets, office = _opened(undo, settings, host, port)
+        worker = Worker(
+            office.station(),
+            [*office.bays(), office.handed_in],
+            settings.sweep_s,
+            _log_news(),
+            office.recorders(),
+        )
+        service = Service.over(office)
+        publisher = Publisher(service.checkpoint, tell=service.readiness.tell_publishing)
+        parts: list[Callable[..., bool]] = [worker.stop, publisher.stop]
 
-    def start() -> None:
-        worker.start()
-        publisher.start()
-        if settings.jobs:
-            parts.append(start_jobs(office))
+        def start() -> None:
+            worker.start()
+            publisher.start()
+            if settings.jobs:
+                parts.append(start_jobs(office))
 
-    app = create_app(service, start)
-    ERR.print(f"控制台 console: http://{host}:{port}/  (Ctrl-C 停止)")
-    if not service.identity.anyone():
-        ERR.print("还没有帐号,请先运行: liuhen accounts add  (no account yet)")
-    _run(app, sockets, office, parts)
+        server = _server(create_app(service, start), office, parts)
+        ERR.print(f"控制台 console: http://{host}:{port}/  (Ctrl-C 停止)")
+        if not service.identity.anyone():
+            ERR.print("还没有帐号,请先运行: liuhen accounts add  (no account yet)")
+        undo.pop_all()
+    _run(server, sockets, office, parts)
 
 
 def centre(
@@ -76,20 +77,34 @@ def centre(
     """运行县中心:服务和控制台,不带仓位;可同时运行多个。 Run the centre; any number of them."""
     settings = Settings()
     host, port = host or settings.host, settings.port if port is None else port
+    with ExitStack() as undo:
+        sockets, office = _opened(undo, settings, host, port)
+        service = Service.over(office)
+        publisher = Publisher(service.checkpoint, tell=service.readiness.tell_publishing)
+        standby = Standby(lambda: _shift(office), settings.sweep_s)
+        parts = [standby.stop, publisher.stop]
+
+        def start() -> None:
+            publisher.start()
+            standby.start()
+
+        server = _server(create_app(service, start), office, parts, _REQUESTS_S + WITHIN_S)
+        ERR.print(f"县中心 centre: http://{host}:{port}/  (Ctrl-C 停止)")
+        undo.pop_all()
+    _run(server, sockets, office, parts)
+
+
+def _opened(
+    undo: ExitStack, settings: Settings, host: str, port: int
+) -> tuple[list[socket.socket], Office]:
+    """Take the port, then open the office; `undo` closes both where the service cannot begin."""
     sockets = bind_port(host, port)
+    for one in sockets:
+        undo.callback(one.close)
     office = Office.open(settings)
+    undo.callback(office.close)
     log_to_stderr(office)
-    service = Service.over(office)
-    publisher = Publisher(service.checkpoint, tell=service.readiness.tell_publishing)
-    standby = Standby(lambda: _shift(office), settings.sweep_s)
-
-    def start() -> None:
-        publisher.start()
-        standby.start()
-
-    app = create_app(service, start)
-    ERR.print(f"县中心 centre: http://{host}:{port}/  (Ctrl-C 停止)")
-    _run(app, sockets, office, [standby.stop, publisher.stop], _REQUESTS_S + WITHIN_S)
+    return sockets, office
 
 
 def _shift(office: Office) -> Worker | None:
@@ -138,14 +153,13 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def _run(
+def _server(
     app: FastAPI,
-    sockets: list[socket.socket],
     office: Office,
     parts: Sequence[Callable[..., bool]],
     within_s: float = WITHIN_S,
-) -> None:
-    """Serve until told to stop; `parts` are how to stop what runs beside: seconds in, ended out."""
+) -> "_Server":
+    """Return the server, ready to run; `parts` are told when it is to stop."""
     if left := remove_left_exports(office.settings.home / "spool"):
         logging.getLogger("liuhen").warning("导出被中断,残留已清除 interrupted exports: %d", left)
     gc.collect()
@@ -168,7 +182,16 @@ def _run(
         for part in parts:
             part(0)
 
-    server = _Server(config, Ending(tell, within_s=within_s))
+    return _Server(config, Ending(tell, within_s=within_s))
+
+
+def _run(
+    server: "_Server",
+    sockets: list[socket.socket],
+    office: Office,
+    parts: Sequence[Callable[..., bool]],
+) -> None:
+    """Serve until told to stop; `parts` are how to stop what runs beside: seconds in, ended out."""
     server.run(sockets)
     if server.started and not stop_all(parts):
         end_process(0)  # somebody still works over what would be closed

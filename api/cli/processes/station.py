@@ -9,6 +9,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -132,8 +133,9 @@ def accept_log(
 
 def _remote(settings: Settings) -> None:
     stop = threading.Event()
-    with bay_bars() as listen:
+    with bay_bars() as listen, ExitStack() as undo:
         home = StationHome.open(settings, listen)
+        undo.callback(home.close)
         recorders = recorders_of(settings, home.station.sandbox, home.journal, home.clock)
         worker = Worker(home.station, home.bays(), settings.sweep_s, _print_news(), recorders)
         screen = Screen(settings, home.journal, home.clock, time.monotonic, home)
@@ -144,6 +146,7 @@ def _remote(settings: Settings) -> None:
             stop.set()
 
         ending = Ending(tell)
+        undo.pop_all()
         worker.start()
         courier.start()
         with showing(screen, settings.screen_port, LOG.info):
@@ -181,14 +184,16 @@ def _deliver(home: StationHome, stop: threading.Event) -> None:
 
 
 def _embedded(settings: Settings) -> None:
-    office = Office.open(settings)
-    with bay_bars() as listen:
+    with bay_bars() as listen, ExitStack() as undo:
+        office = Office.open(settings)
+        undo.callback(office.close)
         station, recorders = office.station(listen), office.recorders()
         worker = Worker(
             station, [*office.bays(), office.handed_in], settings.sweep_s, _print_news(), recorders
         )
         screen = Screen(settings, office.journal, office.clock, time.monotonic)
         ending = Ending(worker.tell)
+        undo.pop_all()
         worker.start()
         with showing(screen, settings.screen_port, LOG.info):
             ending.wait()

@@ -20,10 +20,10 @@ def worker(
 ) -> None:
     """运行后台作业;可同时运行多个,名称各不相同。 Do background jobs; any number of these."""
     office = Office.open(Settings())
-    log_to_stderr(office)
-    workers = Workers(office, name)
-    Ending(workers.stop)
     try:
+        log_to_stderr(office)
+        workers = Workers(office, name)
+        Ending(workers.stop)
         workers.run(lambda: ERR.print(f"后台作业 worker {name}: 已就绪 ready"))
     finally:
         office.close()

@@ -1,5 +1,6 @@
 """`liuhen cameras list|check|start|stop`: the room cameras that this station records."""
 
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -27,8 +28,8 @@ def listed(
     seen = {}
     if (settings.home / "station.db").exists():
         journal = Journal(JournalStore(settings.home / "station.db"), clock)
-        seen = {row.name: row for row in journal.bays()}
-        journal.close()
+        with closing(journal):
+            seen = {row.name: row for row in journal.bays()}
     for camera in cameras_of(settings):
         row = seen.get(camera.name)
         state, reason = (row.state, row.reason) if row else ("camera-off", None)

@@ -10,13 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from storage.durable import place
-from storage.errors import KeyRingError
+from storage.errors import KeyRingError, LiuhenError
 from storage.signed import canonical
 
 RECORD = "office.json"
 ASKED = ("county", "township", "log_origin")
 _BEFORE_ASKING = {"county": "兴隆县", "township": "兴隆镇"}
 _VERSION = 1
+
+
+class OfficeRecordLostError(LiuhenError):
+    """The office's record is gone, and what was the default before it is not what the log knows."""
+
+    code = "office-record-lost"
 
 
 def office_record(county: str, township: str) -> dict[str, Any]:
@@ -47,6 +53,18 @@ def read_record(keys: Path) -> dict[str, str]:
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise KeyRingError(problem="office record unreadable", file=RECORD) from error
     return found
+
+
+def check_default(keys: Path, township: str, known: str | None) -> None:
+    """Refuse the township of before as a default where the catalogue knows the office elsewhere.
+
+    `township` is the settings', `known` that of the office's own station, as it was founded.
+    Raises: OfficeRecordLostError.
+    """
+    default = _BEFORE_ASKING["township"]
+    lost = not (keys / RECORD).exists() and township == default
+    if lost and known not in {default, None}:
+        raise OfficeRecordLostError(file=str(keys / RECORD), default=default, known=known)
 
 
 def _origin(file: Path) -> dict[str, str]:

@@ -1,13 +1,15 @@
 """The station's spool: sealed payloads that wait for the network. Nothing in it can be opened here.
 
 It has a limit, and leaves a share of the disk free: when either is reached, intake stops before
-anything is read, and the recorders keep their files.
+anything is read, and the recorders keep their files. What is here is counted once, and what comes
+and goes since is added up: with thousands of files waiting, each next one would wait for the count.
 """
 
 import shutil
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
 
@@ -32,10 +34,15 @@ class Spool:
     root: Path
     limit: int
     reserve: int
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _total: int | None = None  # as last counted, with what came and went since
+    _changes: int = 0
 
     def check_room(self, expected: int) -> None:
         """Make sure that so many bytes more fit. Raises: SpoolFullError."""
-        used, free = self.used(), shutil.disk_usage(self.root).free
+        used, free = self._total, shutil.disk_usage(self.root).free
+        if used is None or used + expected > self.limit:  # nothing is refused by what was added up
+            used = self.used()
         if used + expected > self.limit or free - expected < self.reserve:
             raise SpoolFullError(
                 where="spool",
@@ -51,7 +58,10 @@ class Spool:
         Raises: SpoolFullError before the first block is asked for, and as `ObjectStore.put`.
         """
         self.check_room(expected)
-        return self.objects.put(key_of(recording, PAYLOAD), self._bounded(blocks, expected))
+        before = self._size_here(recording)
+        stored = self.objects.put(key_of(recording, PAYLOAD), self._bounded(blocks, expected))
+        self._change(stored.size - before)
+        return stored
 
     def size(self, recording: RecordingId) -> int:
         """Return a payload's bytes. Raises: ObjectMissingError."""
@@ -70,7 +80,10 @@ class Spool:
 
     def remove(self, recording: RecordingId) -> None:
         """Drop a payload that the centre has, or whose attempt was given up."""
-        (self.root / key_of(recording, PAYLOAD)).unlink(missing_ok=True)
+        size = self._size_here(recording)
+        with suppress(FileNotFoundError):
+            (self.root / key_of(recording, PAYLOAD)).unlink()
+            self._change(-size)
         folder = self.root / str(recording)
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
@@ -80,12 +93,27 @@ class Spool:
         return [key.partition("/")[0] for key in self._keys()]
 
     def used(self) -> int:
-        """Return the bytes of all payloads here."""
-        total = 0
+        """Count the bytes of all payloads here, and go on from that."""
+        before, total = self._changes, 0
         for key in self._keys():
             with suppress(ObjectMissingError):  # delivered, and dropped, while others were counted
                 total += self.objects.facts(key).size
+        with self._lock:
+            if self._changes == before:  # else the count may have missed something
+                self._total = total
         return total
+
+    def _change(self, size: int) -> None:
+        with self._lock:
+            self._changes += 1
+            if self._total is not None:
+                self._total += size
+
+    def _size_here(self, recording: RecordingId) -> int:
+        try:
+            return (self.root / key_of(recording, PAYLOAD)).stat().st_size
+        except FileNotFoundError:
+            return 0
 
     def _keys(self) -> Iterator[str]:
         yield from self.objects.keys()

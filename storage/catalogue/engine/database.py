@@ -6,6 +6,7 @@ sort otherwise is refused. What stands in the tables is everybody else's busines
 """
 
 import select
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -34,6 +35,7 @@ from storage.errors import (
 LOG_LOCK = 0x6C6975_68656E  # one advisory lock for all writers of a log on PostgreSQL
 _WRITE = "liuhen_write"
 _FILE = "liuhen_file"
+_CLOSED = "liuhen_closed"
 _POOL = 20  # connections of one process, and as many more for a rush
 _SINGLE: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"}
 _USED = "used"
@@ -90,7 +92,23 @@ def opened(
         event.listen(engine, "connect", _fit)
         _ask_idle(engine)
     event.listen(engine, "before_cursor_execute", _no_nul)
+    closed = threading.Event()
+    engine.update_execution_options(**{_CLOSED: closed})
+    event.listen(engine, "checkin", partial(_let_go, closed))
     return engine
+
+
+def close(engine: Engine) -> None:
+    """Close every connection: who is at work ends first, and leaves none behind."""
+    closed: threading.Event = engine.get_execution_options()[_CLOSED]
+    closed.set()
+    engine.dispose()
+
+
+def _let_go(closed: threading.Event, _connection: Any, record: ConnectionPoolEntry) -> None:
+    """Close what comes back once all was closed: nobody would take it from its pool again."""
+    if closed.is_set():
+        record.close()
 
 
 def is_sqlite(engine: Engine) -> bool:

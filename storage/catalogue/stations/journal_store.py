@@ -8,7 +8,7 @@ step that was written down has happened).
 
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -32,7 +32,14 @@ from sqlalchemy import (
 from sqlalchemy.engine import Inspector
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from storage.catalogue.engine.database import check_file, create_file, opened, told, writing
+from storage.catalogue.engine.database import (
+    check_file,
+    close,
+    create_file,
+    opened,
+    told,
+    writing,
+)
 
 Value = TypeVar("Value")
 
@@ -191,17 +198,26 @@ class JournalStore:
     """The journal's file, opened; every `write` is one durable transaction."""
 
     def __init__(self, path: Path) -> None:
+        """Open the file, made where there is none, and bring its tables to this version.
+
+        Raises: as `write`.
+        """
         self._engine = opened(f"sqlite:///{path}", _BUSY_S, name="journal")
-        create_file(self._engine)
         self._writer = writing(self._engine)
         self._joined = threading.local()
-        with told("journal"):
-            self._let_versions_share_a_key()
-            with self._engine.connect() as connection:
-                complete = _is_complete(connection)
-            if not complete:
-                with self._writer.begin() as connection:  # two that open at once take turns
-                    _complete(connection)
+        with ExitStack() as undo, told("journal"):
+            undo.callback(self.close)
+            create_file(self._engine)
+            self._prepare()
+            undo.pop_all()
+
+    def _prepare(self) -> None:
+        self._let_versions_share_a_key()
+        with self._engine.connect() as connection:
+            complete = _is_complete(connection)
+        if not complete:
+            with self._writer.begin() as connection:  # two that open at once take turns
+                _complete(connection)
 
     def _let_versions_share_a_key(self) -> None:
         """Make the table of an older journal anew, where one key had room for one row only."""
@@ -477,7 +493,7 @@ class JournalStore:
 
     def close(self) -> None:
         """Let go of the file."""
-        self._engine.dispose()
+        close(self._engine)
 
 
 def _in(states: Iterable[str]) -> ColumnElement[bool]:

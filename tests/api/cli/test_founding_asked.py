@@ -137,6 +137,19 @@ def test_a_damaged_record_is_told_and_not_guessed(tmp_path):
     assert run(home, "accounts", "list").returncode == 1
 
 
+def test_a_lost_record_does_not_bring_back_what_was_the_default_once(tmp_path):
+    desk = Desk.set_up(tmp_path, county="青龙满族自治县", township="青龙镇")
+    home = desk.office.settings.home
+    desk.office.close()
+    (home / "keys" / RECORD).unlink()
+    done = run(home, "accounts", "list")
+    assert done.returncode == 1
+    for said in ("office-record-lost", "青龙镇", "liuhen.toml", "office.json"):
+        assert said in done.err.replace("\n", "")
+    (home / "liuhen.toml").write_text('county = "青龙满族自治县"\ntownship = "青龙镇"\n')
+    assert run(home, "accounts", "list").returncode == 0
+
+
 class KilledError(Exception):
     """The process ends here."""
 
