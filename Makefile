@@ -14,11 +14,13 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
 # The environment is built once for each lock file; hashes are checked on every package.
-$(VENV)/ready: requirements.lock pyproject.toml
+$(VENV)/ready: requirements.lock tests/third_party/requirements.lock pyproject.toml
 	@[ -n "$(PYTHON)" ] || { echo "需要 Python 3.11,或者带 SQLite 3.42 的 3.12、3.13。 Python 3.11 is needed, or 3.12 or 3.13 with SQLite 3.42."; exit 1; }
 	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { rm -rf $(VENV); DEBIAN_FRONTEND=noninteractive $$( [ "$$(id -u)" = 0 ] || echo sudo ) apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); }
 	$(PIP) install --require-hashes -r requirements.lock
 	$(PIP) install --no-build-isolation --no-deps -e .
+	@# Published as source alone. Where it cannot be built, its test says that it did not read.
+	@$(PIP) install --require-hashes --no-build-isolation --no-deps -r tests/third_party/requirements.lock || true
 	@touch $@
 
 setup: $(VENV)/ready ## install everything that the service needs
@@ -70,9 +72,12 @@ browser: $(VENV)/ready ## the console in a real Chromium
 	@deploy/system-packages test
 	$(BIN)/python -m pytest -q -m browser
 
-lock: $(VENV)/ready ## renew requirements.lock from pyproject.toml
+LOCKED := --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11
+
+lock: $(VENV)/ready ## renew both locks from pyproject.toml
 	$(BIN)/uv --version >/dev/null 2>&1 || $(PIP) install uv
-	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11 -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --group dev $(LOCKED) -o requirements.lock
+	$(BIN)/uv pip compile --group source $(LOCKED) -o tests/third_party/requirements.lock
 
 clean: ## remove the environment and caches (never ./var)
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

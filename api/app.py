@@ -28,6 +28,7 @@ from api.http.stations import routes as stations
 from api.http.uploads import routes as uploads
 from api.http.uploads import submission_routes
 from api.office.service import Service
+from api.office.settings.settings import both_families
 from api.office.wiring import software
 from api.problems import problem
 from storage.errors import LiuhenError
@@ -99,7 +100,7 @@ def create_app(
     console(app)
     app.add_middleware(Guard)
     # Whose word counts for where a request comes from; anybody else's headers change nothing.
-    proxies = service.office.settings.trusted_proxies
+    proxies = both_families(service.office.settings.trusted_proxies)
     app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=proxies)
     return app
 

@@ -3,7 +3,9 @@
 SHA-256 is FIPS 180-4; SM3 is GB/T 32905-2016, computed beside it where the site is set so.
 """
 
+import contextlib
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
@@ -58,6 +60,35 @@ class Digest:
 
     def __str__(self) -> str:
         return f"{self.algorithm}:{self.hex}"
+
+
+class StatedDigests:
+    """What somebody stated of a stream, hex by algorithm, compared with it as it is read.
+
+    `unknown` are the algorithms that cannot be worked out here: later ones, or SM3 with an OpenSSL
+    that leaves it out.
+    """
+
+    def __init__(self, stated: Mapping[str, str]) -> None:
+        self._stated = dict(stated)
+        self._running: dict[str, hashlib._Hash] = {}
+        for name in stated:
+            with contextlib.suppress(ValueError):
+                self._running[name] = hasher(Algorithm(name))
+        self.unknown = sorted(set(stated) - set(self._running))
+
+    def update(self, block: bytes | bytearray | memoryview) -> None:
+        """Take the stream's next bytes."""
+        for running in self._running.values():
+            running.update(block)
+
+    def differing(self) -> list[str]:
+        """Return the algorithms whose digest is not the one stated."""
+        return sorted(
+            name
+            for name, running in self._running.items()
+            if running.hexdigest() != self._stated[name]
+        )
 
 
 def hasher(algorithm: Algorithm) -> "hashlib._Hash":

@@ -5,7 +5,6 @@ decrypted. The file has no name, so that it is gone with the process that holds 
 ends; it lies in memory where there is room.
 """
 
-import hashlib
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -19,7 +18,9 @@ from api.office.wiring import Office
 from storage.catalogue.jobs.jobs import Job
 from storage.catalogue.recordings import recordings
 from storage.catalogue.tables import RecordingRow
+from storage.digest import StatedDigests
 from storage.errors import FixityError, LiuhenError, StorageFullError
+from storage.record import SealedRecord
 
 _MEMORY = Path("/dev/shm")  # noqa: S108 - files here have no name
 _SPARE = 64 << 20
@@ -36,7 +37,7 @@ def unwrapped(office: Office, job: Job, purpose: str) -> Iterator[tuple[Recordin
     """Give the recording's row and its original, whole and as it was sealed, until the block ends.
 
     Raises: ApiError(unauthenticated, forbidden), TooLargeError, StorageFullError, FixityError,
-    KeyRingError, EnvelopeError, VaultError.
+    SignatureError, KeyRingError, EnvelopeError, VaultError.
     """
     service = Service.over(office)
     visitor = service.identity.absent(job)
@@ -46,11 +47,12 @@ def unwrapped(office: Office, job: Job, purpose: str) -> Iterator[tuple[Recordin
         raise TooLargeError(size=row.size)
     with _room(office, row.size) as file:
         reader = service.plaintext(visitor, row, purpose)
-        digest = hashlib.sha256()
+        record = SealedRecord.verify(row.record_text.encode(), office.stations)
+        stated = StatedDigests(record.digests)
         for piece in reader.read(0, row.size):
-            digest.update(piece)
+            stated.update(piece)
             file.write(piece)
-        if digest.hexdigest() != row.sha256:
+        if row.sha256 != record.original.hex or stated.differing():
             raise FixityError(part="payload", recording=row.id, problem="original")
         file.flush()
         file.seek(0)

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from api.office.evidence.integrity_check import IntegrityReport, orphans, whole_check
+from api.office.evidence.originals import reader_of, unwrap
 from api.office.identity import Identity, Visitor
 from api.office.login_limit import Logins
 from api.office.readiness import Readiness
@@ -24,14 +25,11 @@ from storage.catalogue.recordings import recordings
 from storage.catalogue.tables import RecordingRow
 from storage.custody.entries.event import Outcome, PremisType
 from storage.custody.entries.subjects import INTEGRITY
-from storage.errors import ConflictError, FixityError
-from storage.recording import RecordingId
-from storage.vault.objects import ENVELOPE, PAYLOAD, key_of, size_of
+from storage.errors import ConflictError
 from storage.vault.ranges import PlainReader
-from storage.vault.sealing import OpenedEnvelope, open_envelope, recipients_of
+from storage.vault.sealing import OpenedEnvelope
 
 GRANT = timedelta(minutes=10)
-_ENVELOPE_LIMIT = 1 << 20
 _ACTS = {
     "play": Act.PLAY,
     "copy": Act.COPY,
@@ -115,17 +113,7 @@ class Service:
         self.authorise(visitor, _ACTS[purpose], row.township, recordings.subject_of(row.id))
         with self.office.catalogue.read() as session:
             recordings.present(session, row.id)
-        opened = self._grant(visitor, row, purpose)
-        key = key_of(opened.recording, PAYLOAD)
-        size = size_of(self.office.objects, key)
-
-        def read_at(offset: int, length: int) -> bytes:
-            return self.office.objects.read(key, offset, length)
-
-        reader = PlainReader(read_at, size, opened.data_key, opened.context)
-        if reader.size != row.size:
-            raise FixityError(part="payload", recording=row.id, problem="size")
-        return reader
+        return reader_of(self.office, row, self._grant(visitor, row, purpose))
 
     def checkpoint(self) -> str:
         """Sign and publish the newest head of the log and return it. Raises: CustodyError."""
@@ -161,12 +149,7 @@ class Service:
             recordings.log_access(
                 uow, row.id, actor=visitor.actor, purpose=purpose, outcome=Outcome.SUCCESS
             )
-        recording = RecordingId(UUID(row.id))
-        envelope = self.office.objects.read(key_of(recording, ENVELOPE), 0, _ENVELOPE_LIMIT)
-        ring = self.office.ring
-        opened = open_envelope(
-            envelope, ring.open_key(recipients_of(envelope, recording)), recording
-        )
+        opened = unwrap(self.office, row)
         with self._lock:
             self._grants[key] = (now + GRANT, opened)
         return opened

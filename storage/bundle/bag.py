@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from storage.bundle.report import Remark
+from storage.digest import StatedDigests
 from storage.durable import sync_folder
 
 MANIFEST = "manifest-sha256.txt"
@@ -136,6 +137,15 @@ def digest_of(path: Path) -> str:
         while block := file.read(_READ):
             digest.update(block)
     return digest.hexdigest()
+
+
+def read_against(path: Path, digests: Mapping[str, str]) -> StatedDigests:
+    """Read a file once, beside the digests that somebody stated of it. Raises: OSError."""
+    stated = StatedDigests(digests)
+    with path.open("rb") as file:
+        while block := file.read(_READ):
+            stated.update(block)
+    return stated
 
 
 def _manifest(digests: Mapping[str, str]) -> bytes:

@@ -17,7 +17,14 @@ from pathlib import Path
 
 from policies.facts.facts import ActionFacts
 from policies.rules.rulebook import RuleError, load
-from storage.bundle.bag import MANIFEST, bag_info, digest_of, payload_size, problems
+from storage.bundle.bag import (
+    MANIFEST,
+    bag_info,
+    digest_of,
+    payload_size,
+    problems,
+    read_against,
+)
 from storage.bundle.checks import (
     chain_check,
     key_check,
@@ -34,6 +41,7 @@ from storage.bundle.reading import BundleFiles
 from storage.bundle.report import ANCHORS, Check, Remark, Report
 from storage.bundle.write import BUNDLE_DOMAIN, BUNDLE_VERSION, GUIDE, about_bag, detached, pem
 from storage.custody.checkpoint import plain_signature
+from storage.digest import Algorithm
 from storage.errors import LiuhenError
 from storage.record import RECEIPT_DOMAIN, RECORD_DOMAIN, Receipt
 from storage.signed import canonical
@@ -229,8 +237,13 @@ class _Bundle:
         else:
             (original,) = (folder / "original").iterdir()
             same = original.stat().st_size == record.size
-            if not same or digest_of(original) != record.original.hex:
+            stated = read_against(original, record.digests)
+            if not same or Algorithm.SHA256 in stated.differing():
                 yield f"{folder.name}: original changed ({original.name})"
+            elif differing := stated.differing():
+                yield f"{folder.name}: the original has another digest by {', '.join(differing)}"
+            if unknown := ", ".join(stated.unknown):
+                yield Remark(f"{folder.name}: 本机不能计算 not worked out here: {unknown}")
         yield from _detached(folder, "record", RECORD_DOMAIN)
 
     def receipts(self) -> Iterator[str]:

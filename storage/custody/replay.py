@@ -19,9 +19,6 @@ from storage.custody.entries.subjects import State, continued, hidden
 from storage.custody.merkle.tree import Frontier, leaf_hash
 from storage.errors import LiuhenError
 
-_ENCODE = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
-_TEXTS = ("act", "event", "outcome", "at", "actor", "subject", "details")
-_MEMBERS = frozenset({*_TEXTS, "v", "chains", "heads"})
 _ROWS = '"rows":'  # details without it hold no row
 _UNREADABLE = (LiuhenError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
 RowKey = tuple[str, str]  # table and primary key
@@ -101,7 +98,7 @@ class Replay:
         ]
         self._frontier.add(found)
         try:
-            entry = _parsed(leaf)
+            entry = parse_leaf(leaf)
             faults += [
                 LogFault(wrong.breach, index, str(wrong), wrong.subject)
                 for wrong in self._walk.add(entry, leaf)
@@ -173,24 +170,3 @@ def _rows(text: str) -> list[Mapping[str, Any]]:
     except _UNREADABLE:
         return []
     return rows
-
-
-def _parsed(leaf: bytes) -> dict[str, Any]:
-    """Return what `parse_leaf` does, for entries of version 2 in a quarter of the time.
-
-    Of JSON that holds texts and whole numbers alone, Python's own encoder gives the canonical form
-    (RFC 8785); what does not come out the same is asked of `parse_leaf`. Raises: as that.
-    """
-    entry = json.loads(leaf)
-    plain = (
-        type(entry) is dict
-        and entry.keys() == _MEMBERS
-        and entry["v"] == 2  # noqa: PLR2004 - the version
-        and type(entry["v"]) is int
-        and all(type(entry[name]) is str for name in _TEXTS)
-        and leaf.isascii()
-        and entry["subject"] in entry["chains"]
-    )
-    if plain and _ENCODE(entry).encode() == leaf:
-        return entry  # type: ignore[no-any-return]
-    return parse_leaf(leaf)

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from storage.digest import Digest
-from storage.errors import LiuhenError, LockLostError, ObjectMissingError
+from storage.errors import ArchiveAwayError, LiuhenError, LockLostError, ObjectMissingError
 from storage.record import Receipt, SealedRecord
 from storage.signed.signing import VerifyKey
 from storage.vault.objects import (
@@ -22,9 +22,13 @@ from storage.vault.objects import (
     RECORD,
     ObjectFacts,
     ObjectStore,
+    checked,
     key_of,
     lockable,
 )
+
+_WRITE_ONCE = 0o400  # the mode of an object's file
+_WRITING = 0o222
 
 
 class Problem(StrEnum):
@@ -34,6 +38,9 @@ class Problem(StrEnum):
     SWAPPED = "swapped-object"  # the object is another recording's
     CHANGED = "changed-object"
     WRITABLE = "writable-object"  # its bytes are right, and its file's mode lets somebody write
+    MODE = "object-mode"  # nor is it written to, but others may read it than the service
+    MUTABLE = "mutable-object"  # without the immutable flag, where its store sets it
+    DIGEST = "false-digest"  # its original is not what the signed record says by another digest
     LOCK = "weak-lock"  # locked for less than promised, or not at all
     LOCK_LOST = "lost-lock"  # what the store wrote of its lock is lost: nothing deletes it
     RECORD = "bad-record"  # no trusted station signed it, or it is another's
@@ -90,6 +97,25 @@ class Fixity:
         owners = dict(self._owners(everything))
         for one in everything:
             yield from self._one(one, owners)
+
+    def fences(self, kept: Iterable[Kept]) -> Iterator[Fault]:
+        """Yield what is wrong with how objects are kept, and read none: modes, flags, locks.
+
+        What lies in an archive that is away is not asked for.
+        """
+        for one in kept:
+            for part in PARTS:
+                try:
+                    facts = self._facts(checked(f"{one.recording}/{part}"))
+                except ArchiveAwayError:
+                    continue
+                except ObjectMissingError:
+                    yield Fault(Problem.MISSING, one.recording, part)
+                except LiuhenError as error:
+                    yield Fault(Problem.UNREADABLE, one.recording, part, error.facts)
+                else:
+                    yield from self._fenced(one, part, facts)
+                    yield from self._locked(one, part, facts)
 
     def leftovers(self, gone: Mapping[str, Iterable[str]]) -> Iterator[Fault]:
         """Yield what is left, or may be, of recordings whose destruction is said to be complete.
@@ -176,8 +202,22 @@ class Fixity:
                 yield Fault(Problem.SWAPPED, kept.recording, part, told | {"belongs_to": owner})
             else:
                 yield Fault(Problem.CHANGED, kept.recording, part, told)
-        elif not isinstance(facts, LockLostError) and facts.writable:
-            yield Fault(Problem.WRITABLE, kept.recording, part)
+        else:
+            yield from self._fenced(kept, part, facts)
+        yield from self._locked(kept, part, facts)
+
+    def _fenced(self, kept: Kept, part: str, facts: ObjectFacts | LockLostError) -> Iterator[Fault]:
+        if isinstance(facts, LockLostError):
+            return
+        if facts.immutable is False:
+            yield Fault(Problem.MUTABLE, kept.recording, part)
+        if facts.permissions is None or facts.permissions == _WRITE_ONCE:
+            return
+        mode = {"mode": f"{facts.permissions:04o}"}
+        what = Problem.WRITABLE if facts.permissions & _WRITING else Problem.MODE
+        yield Fault(what, kept.recording, part, mode)
+
+    def _locked(self, kept: Kept, part: str, facts: ObjectFacts | LockLostError) -> Iterator[Fault]:
         wanted = lockable(kept.retain_until)
         promised = {"promised": wanted.isoformat()}
         if isinstance(facts, LockLostError):

@@ -24,9 +24,11 @@ import re
 import shutil
 import stat
 import struct
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers import (
@@ -88,11 +90,14 @@ _FS_IOC_SETFLAGS = 0x40086602
 _FS_IMMUTABLE = 0x10
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
-_WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+_PERMISSIONS = stat.S_IRWXU | stat.S_IRWXG | stat.S_IRWXO
 
 
 class FolderObjects:
-    """An ObjectStore on one local folder; `immutable` asks for the second fence as well."""
+    """An ObjectStore on one local folder; `immutable` asks for the second fence as well.
+
+    A lock's note says where that fence was set: it is missed where it is gone and can be set.
+    """
 
     smallest_part = 1
     parallel_parts = 1
@@ -175,11 +180,10 @@ class FolderObjects:
         """See ObjectStore.lock."""
         mode = MODES[checked(key).rpartition("/")[2]]
         with self._lock_note(key, mending=True) as facts:
-            if facts.retain_until is not None and facts.retain_until >= until:
-                return
-            self._note(ObjectFacts(key, facts.size, mode, until, facts.held))
-        if mode is LockMode.COMPLIANCE and self._immutable:
-            set_immutable(self._root / key, immutable=True)
+            if facts.retain_until is None or facts.retain_until < until:
+                self._note(replace(facts, mode=mode, retain_until=until))
+            elif facts.immutable:  # somebody may have cleared it
+                self._fence(facts)
 
     def hold(self, key: str) -> None:
         """See ObjectStore.hold."""
@@ -202,10 +206,13 @@ class FolderObjects:
         found = self._facts(checked(key), mending=False)
         try:
             mode = (self._root / key).stat().st_mode
+            noted = found.immutable and self._fences
+            immutable = is_immutable(self._root / key) if noted else None
         except OSError as error:
             raise _translated(error, key) from error
         # Modes mean something where the mark of a locked object stays on.
-        return replace(found, writable=bool(mode & stat.S_ISVTX and mode & _WRITABLE))
+        permissions = mode & _PERMISSIONS if mode & stat.S_ISVTX else None
+        return replace(found, permissions=permissions, immutable=immutable)
 
     def read(self, key: str, offset: int, length: int) -> bytes:
         """See ObjectStore.read."""
@@ -290,6 +297,17 @@ class FolderObjects:
         except (KeyError, TypeError, ValueError) as error:
             raise VaultError(key=_IDENTITY, problem="identity unreadable") from error
 
+    @cached_property
+    def _fences(self) -> bool:
+        """Whether the second fence is asked for, and this system and process can set it here."""
+        if not self._immutable:
+            return False
+        try:
+            with tempfile.TemporaryFile(dir=self._root) as trial:
+                return _set_flag(trial.fileno(), immutable=True)
+        except OSError:
+            return False
+
     def _make_identity(self, path: Path) -> None:
         name = self._entropy(16).hex()
         temporary = path.with_name(f".{_IDENTITY}.{name}")
@@ -360,6 +378,7 @@ class FolderObjects:
             mode and LockMode(mode),
             until and datetime.fromisoformat(until),
             held=document.get("held", False) is not False,
+            immutable=document.get("immutable") is True or None,
         )
 
     def _mark(self, key: str) -> None:
@@ -397,7 +416,14 @@ class FolderObjects:
             "retain_until": until and until.astimezone(UTC).isoformat(),
             "held": facts.held,
         }
+        if self._fence(facts) or facts.immutable:
+            document["immutable"] = True  # what was set, so that it is missed when it is gone
         place(self._lock_path(facts.key), canonical.encode(document))
+
+    def _fence(self, facts: ObjectFacts) -> bool:
+        """Set the second fence of a locked object where it is asked for; tell whether it is set."""
+        fenced = self._immutable and facts.mode is LockMode.COMPLIANCE
+        return fenced and set_immutable(self._root / facts.key, immutable=True)
 
     def _set_hold(self, key: str, *, held: bool) -> None:
         with self._lock_note(key) as facts:
@@ -516,15 +542,33 @@ def set_immutable(path: Path, *, immutable: bool) -> bool:
     except OSError:
         return False
     try:
-        packed = fcntl.ioctl(handle, _FS_IOC_GETFLAGS, struct.pack("l", 0))
-        flags = struct.unpack("l", packed)[0]
+        return _set_flag(handle, immutable=immutable)
+    finally:
+        os.close(handle)
+
+
+def is_immutable(path: Path) -> bool:
+    """Tell whether the immutable flag is set. Raises: OSError."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        return bool(_flags(handle) & _FS_IMMUTABLE)
+    finally:
+        os.close(handle)
+
+
+def _flags(handle: int) -> int:
+    packed = fcntl.ioctl(handle, _FS_IOC_GETFLAGS, struct.pack("l", 0))
+    return int(struct.unpack("l", packed)[0])
+
+
+def _set_flag(handle: int, *, immutable: bool) -> bool:
+    try:
+        flags = _flags(handle)
         wanted = flags | _FS_IMMUTABLE if immutable else flags & ~_FS_IMMUTABLE
         if wanted != flags:
             fcntl.ioctl(handle, _FS_IOC_SETFLAGS, struct.pack("l", wanted))
     except OSError:
         return False
-    finally:
-        os.close(handle)
     return True
 
 

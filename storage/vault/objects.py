@@ -61,14 +61,19 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class ObjectFacts:
-    """What a store says of an object without reading it whole."""
+    """What a store says of an object without reading it whole.
+
+    `permissions` are the mode of its file, where it is locked and its medium keeps modes;
+    `immutable` is the second fence of a folder; None where none was set, is asked for or can be.
+    """
 
     key: str
     size: int
     mode: LockMode | None
     retain_until: datetime | None
     held: bool = False
-    writable: bool = False  # locked, and its file's mode lets somebody write all the same
+    permissions: int | None = None
+    immutable: bool | None = None
 
 
 class StrangerKind(StrEnum):

@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from api import texts
+from api.office.evidence.integrity_check import WORDS
 from api.problems import TABLE, Words
 from api.texts import tables
+from storage.catalogue.log.discrepancy import What
+from storage.upkeep.fixity import Problem
 
 ROOT = Path(__file__).parents[2]
 FOLDER = Path(texts.__file__).parent
@@ -69,3 +72,7 @@ def test_a_text_that_lacks_a_language_is_refused(tmp_path, monkeypatch):
         tables.load_pairs("half")
     with pytest.raises(ValueError, match=r"number\.toml: lost"):
         tables.load_texts("number")
+
+
+def test_every_finding_of_an_integrity_check_has_its_words():
+    assert set(WORDS) == {*What, *Problem}

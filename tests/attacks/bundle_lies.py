@@ -31,9 +31,15 @@ def _lie(
     )
 
 
-def _sealed_anew(asset: str, act: str, tell: Callable[[LyingBundle], None]) -> Attack:
+def _sealed_anew(
+    asset: str,
+    act: str,
+    tell: Callable[[LyingBundle], None],
+    level: int = 2,
+    check: str = "states",
+) -> Attack:
     """Return an attack with the station's key, too; before, nothing compared record and log."""
-    return Attack(asset=asset, act=act, means=Means.ALL_KEYS, level=2, check="states", do=tell)
+    return Attack(asset=asset, act=act, means=Means.ALL_KEYS, level=level, check=check, do=tell)
 
 
 def _recording(bundle: LyingBundle) -> str:
@@ -173,9 +179,20 @@ def _doctored(bundle: LyingBundle) -> None:
 
 
 def _moved_by_its_station(bundle: LyingBundle) -> None:
+    _signed_anew(
+        bundle,
+        lambda record: record["clocks"].update(file_start="2026-11-20T00:00:00+00:00"),
+    )
+
+
+def _false_sm3(bundle: LyingBundle) -> None:
+    _signed_anew(bundle, lambda record: record["digests"].update(sm3="0" * 64))
+
+
+def _signed_anew(bundle: LyingBundle, change: Callable[[dict[str, Any]], None]) -> None:
     at = f"recordings/{_recording(bundle)}"
     record = bundle.json(f"{at}/record.json")["body"]
-    record["clocks"]["file_start"] = "2026-11-20T00:00:00+00:00"
+    change(record)
     signed = bundle.put_signed(f"{at}/record", RECORD_DOMAIN, record)
     receipt = bundle.json(f"{at}/receipt.json")["body"]
     bundle.put_signed(f"{at}/receipt", RECEIPT_DOMAIN, receipt | {"record": str(Digest.of(signed))})
@@ -299,6 +316,7 @@ ATTACKS = (
     _lie("original", "two swapped", 1, "records", _swap_originals, held_before=True),
     _sealed_anew("original", "doctored, sealed and receipted anew", _doctored),
     _sealed_anew("record", "its file's time moved, signed anew", _moved_by_its_station),
+    _sealed_anew("record", "another SM3, signed anew", _false_sm3, 1, "records"),
     _lie("receipt", "two swapped", 1, "receipts", _swap_receipts, held_before=True),
     _lie("checkpoint", "an older one", 1, "log", _older_checkpoint, held_before=True),
 )

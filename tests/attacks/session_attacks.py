@@ -299,6 +299,8 @@ TRUE_ADDRESSES: tuple[tuple[str, Headers, str], ...] = (
     (PROXY, (("x-forwarded-for", "2001:DB8:0::5"),), "2001:db8::5"),
     (PROXY, (("x-forwarded-for", ""),), PROXY),
     (f"::ffff:{STRANGER}", (), STRANGER),
+    (f"::ffff:{PROXY}", (("x-forwarded-for", CLIENT),), CLIENT),
+    (PROXY, (("x-forwarded-for", f"{CLIENT}, ::ffff:{PROXY}"),), CLIENT),
     ("somewhere", (), "unknown"),
 )
 

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -62,9 +63,15 @@ def entries(desk):
 
 
 def outside(desk):
-    """Return what the audit says of acts outside sessions: number and reason."""
+    """Return what the audit says of acts outside sessions, whole and in parts: number and reason."""
     with desk.office.catalogue.read() as session:
-        found = [one for one in audit(session, []) if one.what is What.ACT_OUTSIDE_SESSION]
+        size = LogReader(session).size
+        third = -(-size // 3)
+        parts = [range(first, min(first + third, size)) for first in range(0, size, third)]
+        whole, *some = (list(audit(session, [], part=part)) for part in (None, *parts))
+    found = [one for one in whole if one.what is What.ACT_OUTSIDE_SESSION]
+    in_parts = [one for one in chain(*some) if one.what is What.ACT_OUTSIDE_SESSION]
+    assert in_parts == found
     return {one.facts["index"]: one.facts["why"] for one in found}
 
 

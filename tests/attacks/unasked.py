@@ -1,17 +1,22 @@
 """What an administrator changes when nobody acts and nobody asks: the daily audit names it."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
+from storage import digest
 from storage.catalogue.log.discrepancy import What
 from storage.catalogue.proofs.publish import CHECKPOINT
 from storage.custody.merkle.tiles import Tile
+from storage.digest import Algorithm
 from storage.signed.signing import SigningKey
 from storage.upkeep.fixity import Problem
+from storage.vault.folder_objects import set_immutable
 from tests.attacks.attack import Attack, Means
 from tests.attacks.row_edits import copied_row, half_too, sql
-from tests.office import Desk
+from tests.office import SECOND, Desk, dock, segment
 from tests.servers.database import Database
 
 
@@ -40,9 +45,55 @@ def _lose_tile(machine: Machine) -> None:
     )
 
 
-def _let_write(machine: Machine) -> None:
-    objects = machine.desk.office.settings.home / "objects"
-    next(objects.glob("*/payload")).chmod(0o600)
+def _swell(pattern: str) -> Callable[[Machine], None]:
+    """Make the newest of some published files longer than any memory."""
+
+    def do(machine: Machine) -> None:
+        found = (machine.desk.office.settings.home / "log").glob(pattern)
+        os.truncate(max(found, key=lambda path: (len(path.name), path.name)), 1 << 38)
+
+    return do
+
+
+def payload_of(machine: Machine) -> Path:
+    return min((machine.desk.office.settings.home / "objects").glob("*/payload"))
+
+
+def _chmod(mode: int) -> Callable[[Machine], None]:
+    return lambda machine: payload_of(machine).chmod(mode)
+
+
+def _unlocked(machine: Machine) -> None:
+    """Put the note of a lock back to an earlier date."""
+    path = payload_of(machine)
+    note = path.parent / ".lock" / f"{path.name}.json"
+    told = json.loads(note.read_bytes()) | {"retain_until": "2026-11-21T00:00:00+00:00"}
+    note.chmod(0o600)
+    note.write_text(json.dumps(told), encoding="utf-8")
+
+
+def _take_away(machine: Machine) -> None:
+    payload_of(machine).unlink()
+
+
+def _open_to_others(name: str, mode: int) -> Callable[[Machine], None]:
+    return lambda machine: (machine.desk.office.settings.home / name).chmod(mode)
+
+
+def melt(machine: Machine) -> None:
+    """Take the second fence from an object."""
+    assert set_immutable(payload_of(machine), immutable=False)
+
+
+def seal_with_false_sm3(machine: Machine) -> None:
+    """Take a recorder in by a station whose program calls something else SM3."""
+    before = digest._HASHLIB[Algorithm.SM3]
+    digest._HASHLIB[Algorithm.SM3] = "sha3_256"
+    try:
+        dock(machine.desk, "bay-2", SECOND, segment(0, 10))
+        machine.desk.sweep()
+    finally:
+        digest._HASHLIB[Algorithm.SM3] = before
 
 
 def _plant_key(machine: Machine) -> None:
@@ -52,25 +103,50 @@ def _plant_key(machine: Machine) -> None:
 
 
 def _attack(
-    asset: str, act: str, means: Means, what: What, do: Callable[[Machine], None]
+    asset: str, act: str, means: Means, what: What | Problem, do: Callable[[Machine], None]
 ) -> Attack:
     return Attack(
         asset=asset, act=act, means=means, level=None, check=f"daily audit: {what}", do=do
     )
 
 
-# Found where objects are read: by `verify`, which `scrub` asks for (tests/api/office/test_integrity_check.py).
+_SQL, _FILES, _OBJECT = Means.SQL, Means.FILES, "unasked object"
+# The audit reads none; `scrub` has each read in its turn (tests/api/office/test_integrity_check.py).
 OBJECT_ATTACKS = (
-    Attack(
-        asset="unasked object",
-        act="made writable",
-        means=Means.FILES,
-        level=None,
-        check=f"verify: {Problem.WRITABLE}",
-        do=_let_write,
+    _attack(_OBJECT, "made writable", _FILES, Problem.WRITABLE, _chmod(0o600)),
+    _attack(_OBJECT, "made writable for all", _FILES, Problem.WRITABLE, _chmod(0o666)),
+    _attack(_OBJECT, "made readable for all", _FILES, Problem.MODE, _chmod(0o1444)),
+    _attack(_OBJECT, "its lock shortened", _FILES, Problem.LOCK, _unlocked),
+    _attack(_OBJECT, "deleted", _FILES, Problem.MISSING, _take_away),
+)
+HOME_ATTACKS = (
+    _attack("home", "opened to others", _FILES, What.OPEN_TO_OTHERS, _open_to_others(".", 0o755)),
+    _attack(
+        "home",
+        "its store writable for all",
+        _FILES,
+        What.OPEN_TO_OTHERS,
+        _open_to_others("objects", 0o777),
+    ),
+    _attack(
+        "home",
+        "the signer's memory writable for all",
+        _FILES,
+        What.OPEN_TO_OTHERS,
+        _open_to_others("log-signer/head", 0o666),
     ),
 )
-_SQL, _FILES = Means.SQL, Means.FILES
+# Asked for in offices of their own: where files are made immutable, and where SM3 is worked out.
+FENCE_ATTACKS = (_attack(_OBJECT, "its immutable flag cleared", _FILES, Problem.MUTABLE, melt),)
+SM3_ATTACKS = (
+    _attack(
+        "SM3 digest",
+        "false in a record, sealed so by a changed station",
+        Means.ALL_KEYS,
+        Problem.DIGEST,
+        seal_with_false_sm3,
+    ),
+)
 AUDITED_ATTACKS = (
     _attack(
         "unasked row",
@@ -141,12 +217,28 @@ AUDITED_ATTACKS = (
     _attack("static log", "its checkpoint lost", _FILES, What.MISSING_CHECKPOINT, _lose_checkpoint),
     _attack("static log", "its entries lost", _FILES, What.EDITED_TILE, _lose_tile),
     _attack(
+        "static log", "its entries made endless", _FILES, What.EDITED_TILE, _swell("tile/e*/*/*")
+    ),
+    _attack(
+        "static log", "its hashes made endless", _FILES, What.EDITED_TILE, _swell("tile/0/*/*")
+    ),
+    _attack(
+        "static log",
+        "its checkpoint made endless",
+        _FILES,
+        What.EDITED_CHECKPOINT,
+        _swell(CHECKPOINT),
+    ),
+    _attack(
         "unasked key folder", "a station's key planted", _FILES, What.UNENROLLED_KEY, _plant_key
     ),
 )
-ATTACKS = (*AUDITED_ATTACKS, *OBJECT_ATTACKS)
+ATTACKS = (*AUDITED_ATTACKS, *OBJECT_ATTACKS, *HOME_ATTACKS, *FENCE_ATTACKS, *SM3_ATTACKS)
 UNDETECTED = (
-    """Nobody's audit reads the SM3 digests of originals, for it would have to unwrap them; nor the
-    immutable flag of objects, which not every file system and not every process may set.""",
+    """Modes and the immutable flag are compared where the medium keeps them, and the flag where the
+    service may set it: elsewhere nothing is fenced, and nothing named. Who clears one and puts it
+    back between two audits is not seen; nor who clears a flag and what the store noted of it.""",
+    """Who has the vault's online private key, or the machine that holds it, reads originals, and no
+    entry tells of it.""",
     """Who stops the worker stops the daily audit: its entry is missing that day.""",
 )

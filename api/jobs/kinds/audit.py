@@ -1,47 +1,134 @@
-"""`audit`: every day compares rows, entries, nodes, heads, static log and keys, by itself.
+"""`audit`: every day compares rows, entries, nodes, heads, static log, keys and modes, by itself.
 
 A log of office size is audited whole each day; of a larger one each day has its part of the
 entries, by number, so that in n days all is. Where the last part ended says its entry in the log.
+The recordings that these entries took in are asked for modes, flags and locks of their objects.
+Of originals whose records state more digests than SHA-256, each day has a part by their bytes:
+they are unwrapped for it, each after an entry. Reading sealed objects is the business of `verify`.
 The outcome is an entry; what is wrong stands in what is due, and in `/readyz`, until a person had
-everything verified. Objects, their locks and modes are the business of `verify`.
+everything verified.
 """
 
 from datetime import timedelta
+from itertools import chain
 
-from api.jobs.kind import Facts, Kind, Queue, Step
-from api.office.evidence.integrity_check import catalogue_check
+from api.jobs.kind import SYSTEM, Facts, Kind, Queue, Step
+from api.office.evidence.integrity_check import catalogue_check, modes_check
+from api.office.evidence.originals import differing_digests
 from api.office.wiring import Office
 from storage.catalogue.jobs.jobs import Job
 from storage.catalogue.log.custody_log import LogReader
+from storage.catalogue.recordings import recordings
+from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork, View
 from storage.custody.entries.event import Outcome, PremisType
 from storage.custody.entries.subjects import INTEGRITY
+from storage.digest import Algorithm
+from storage.errors import ArchiveAwayError, DestroyedError, FixityError, LiuhenError
+from storage.signed import canonical
+from storage.upkeep.fixity import Problem
 
 ACT = "custody.audit"
 OFFICE_SIZE = 100_000  # entries that are audited whole in one day
+OFFICE_BYTES = 16 << 30  # of originals, which are gone through whole in one day
 _LONGEST = 100  # differences told of in one result and entry
 
 
 def work(office: Office, _job: Job, _step: Step) -> Facts:
     """Audit the day's part. What is found stays out of the engine."""
+    return audit_part(office)
+
+
+def audit_part(
+    office: Office, *, office_size: int = OFFICE_SIZE, office_bytes: int = OFFICE_BYTES
+) -> Facts:
+    """Audit the part whose turn it is; say which it was, and what is wrong.
+
+    A log of `office_size` entries is one part, and so are originals of `office_bytes` in all.
+    """
+    days = office.settings.audit_days
     with office.catalogue.read() as session:
         size = LogReader(session).size
-        part = next_part(session, size, office.settings.audit_days)
-    found = {(one.what, one.subject) for one in catalogue_check(office, part)}
+        part = next_part(session, size, days, office_size)
+        originals = next_originals(session, days, office_bytes)
+    entries = part if part is not None else range(size)
+    walk = chain(catalogue_check(office, part), modes_check(office, entries))
+    found = {(one.what, one.subject) for one in walk}
+    compared, differing = _compare_originals(office, originals)
+    found |= differing
     wrong = [{"what": what, "subject": subject} for what, subject in sorted(found)]
-    first, stop = (part.start, part.stop) if part is not None else (0, size)
-    told = {"first": first, "stop": stop, "size": size}
-    return told | {"count": len(wrong), "wrong": wrong[:_LONGEST]}
+    return {
+        "first": entries.start,
+        "stop": entries.stop,
+        "size": size,
+        "originals": {"first": originals.start, "stop": originals.stop, "compared": compared},
+        "count": len(wrong),
+        "wrong": wrong[:_LONGEST],
+    }
 
 
-def next_part(session: View, size: int, days: int) -> range | None:
+def next_part(session: View, size: int, days: int, office_size: int) -> range | None:
     """Return the entries whose turn it is; None: all of them."""
-    if size <= OFFICE_SIZE:
+    if size <= office_size:
         return None
     done = LogReader(session).events_of(INTEGRITY, act=ACT)
     last = done[-1].details if done else {"stop": 0, "size": 0}
     first = int(last["stop"]) if last["stop"] < last["size"] else 0  # at the end: begin anew
-    return range(first, min(first + max(OFFICE_SIZE, -(-size // days)), size))
+    return range(first, min(first + max(office_size, -(-size // days)), size))
+
+
+def next_originals(session: View, days: int, office_bytes: int) -> range:
+    """Return the entries whose originals' turn it is; they begin anew behind the last one."""
+    done = LogReader(session).events_of(INTEGRITY, act=ACT)
+    last = done[-1].details.get("originals", {}) if done else {}
+    size = LogReader(session).size
+    first = int(last.get("stop", 0))
+    share = max(office_bytes, -(-recordings.bytes_kept(session) // days))
+    if first >= size:
+        first = 0
+    for row in recordings.taken_in_by(session, range(first, size)):
+        share -= row.size
+        if share <= 0:
+            return range(first, row.leaf_index + 1)
+    return range(first, size)
+
+
+def _compare_originals(office: Office, entries: range) -> tuple[int, set[tuple[str, str]]]:
+    """Compare originals with all digests in their records; return how many, and what is wrong.
+
+    Those whose records state SHA-256 alone are left out: of them `verify` reads the payloads.
+    The system reads, whoever asked for the audit, and nobody is given anything.
+    """
+    with office.catalogue.read() as session:
+        stated = [row.id for row in recordings.taken_in_by(session, entries) if _states_more(row)]
+    wrong: set[tuple[str, str]] = set()
+    for recording in stated:
+        subject = f"{recording}/original"
+        try:
+            with office.catalogue.read() as session:
+                row = recordings.present(session, recording)
+            with office.catalogue.write() as uow:
+                recordings.log_access(
+                    uow, row.id, actor=SYSTEM, purpose="audit", outcome=Outcome.SUCCESS
+                )
+            if differing_digests(office, row):
+                wrong.add((Problem.DIGEST.value, subject))
+        except (DestroyedError, ArchiveAwayError):
+            continue
+        except FixityError:
+            wrong.add((Problem.CHANGED.value, subject))
+        except LiuhenError:
+            wrong.add((Problem.UNREADABLE.value, subject))
+    return len(stated), wrong
+
+
+def _states_more(row: RecordingRow) -> bool:
+    """Tell whether a record states a digest that nobody compares otherwise."""
+    try:
+        digests = canonical.decode(row.record_text.encode())["body"]["digests"]
+        return set(digests) > {Algorithm.SHA256}
+    except (LiuhenError, ValueError, TypeError, LookupError):
+        return False  # no record any more: named by its row
 
 
 def settle(_office: Office, uow: UnitOfWork, job: Job, found: Facts) -> Facts:

@@ -122,16 +122,18 @@ def _look(office: Office, job: Job, cursor: str) -> Facts:
 
 class _Lock(Enum):
     LONG = "as long as promised"
-    SHORT = "too short, or none"
+    SHORT = "too short, none, or without its second fence"
     LOST = "nobody knows how long"
 
 
 def _state(office: Office, row: RecordingRow, part: str, until: datetime) -> _Lock:
     try:
-        locked = office.objects.facts(key_of(_id(row), part)).retain_until
+        facts = office.objects.facts(key_of(_id(row), part))
     except LockLostError:
         return _Lock.LOST
-    return _Lock.SHORT if locked is None or locked < lockable(until) else _Lock.LONG
+    locked = facts.retain_until
+    short = locked is None or locked < lockable(until) or facts.immutable is False
+    return _Lock.SHORT if short else _Lock.LONG
 
 
 def _id(row: RecordingRow) -> RecordingId:

@@ -1,8 +1,12 @@
 """Everything that an office keeps, checked: database, log and objects; what is wrong, in words."""
 
-from collections.abc import Callable, Iterator
+import os
+import stat
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from api.office.wiring import Office
@@ -70,15 +74,13 @@ def whole_check(
 ) -> Iterator[Wrong]:
     """Yield everything that is wrong; nothing, if all is as it was sealed and logged."""
     yield from catalogue_check(office)
+    yield from modes_check(office)
     with office.catalogue.read() as session:
         rows = list(recordings.everything(session))
         everything = [kept(row) for row in rows if row.destroyed_at is None]
         destroyed = [row.id for row in rows if dispositions.destroyed(session, row)]
         gone = {one: keys_of(session, one) for one in destroyed}
-    ring = office.ring
-    fixity = Fixity(
-        office.objects, office.stations, ring.verifying("centre"), ring.verifying("log"), progress
-    )
+    fixity = fixity_of(office, progress)
     for fault in fixity.check(everything):
         yield _wrong(fault)
     for fault in chain(fixity.leftovers(gone), fixity.strangers()):
@@ -100,15 +102,72 @@ def catalogue_check(office: Office, part: range | None = None) -> Iterator[Wrong
             yield _wrong(found)
 
 
+def modes_check(office: Office, part: range | None = None) -> Iterator[Wrong]:
+    """Yield the modes by which others on this machine get at what they must not.
+
+    With `part`, also modes, flags and locks of the objects of the recordings that these entries
+    took in; no object is read. A home whose medium keeps no modes is not asked.
+    """
+    yield from _open_to_others(office)
+    if part is None:
+        return
+    fixity = fixity_of(office)
+    with office.catalogue.read() as session:
+        faults = list(fixity.fences(_received(recordings.taken_in_by(session, part))))
+    if not faults:
+        return
+    # Something may have been locked, moved or destroyed meanwhile: they are looked at again.
+    with office.catalogue.read() as session:
+        again = recordings.kept_of(session, {fault.recording for fault in faults})
+        for fault in fixity.fences(_received(again)):
+            yield _wrong(fault)
+
+
+def _received(rows: Iterable[RecordingRow]) -> Iterator[Kept]:
+    """Yield what is kept, but for what is still being taken in: locks come before the receipt."""
+    return (kept(row) for row in rows if row.receipt_text is not None)
+
+
+def _open_to_others(office: Office) -> Iterator[Wrong]:
+    home = office.settings.home
+    if not _keeps_modes(home):
+        return
+    inside = [*home.iterdir(), office.settings.keys, *(home / "log-signer").glob("*")]
+    parts = {home: stat.S_IRWXO} | dict.fromkeys(inside, stat.S_IWOTH)
+    for path, closed in sorted(parts.items()):
+        try:
+            mode = stat.S_IMODE(path.stat().st_mode)
+        except FileNotFoundError:
+            continue
+        if mode & closed:
+            inner = path.is_relative_to(home) and path != home
+            name = str(path.relative_to(home)) if inner else path.name
+            yield Wrong(What.OPEN_TO_OTHERS, name, {"mode": f"{mode:04o}"})
+
+
+def _keeps_modes(folder: Path) -> bool:
+    """Tell whether a file that is made for its owner alone is his alone here."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as trial:
+            return not os.fstat(trial.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+    except OSError:
+        return False
+
+
+def fixity_of(
+    office: Office, progress: Callable[[str, int], None] = lambda _recording, _size: None
+) -> Fixity:
+    """Return the check over this office's objects and trusted keys."""
+    ring = office.ring
+    centre, log = ring.verifying("centre"), ring.verifying("log")
+    return Fixity(office.objects, office.stations, centre, log, progress)
+
+
 def orphans(office: Office) -> list[str]:
     """Return the keys of objects that no row refers to: what interrupted attempts left."""
     with office.catalogue.read() as session:
         known = set(jobs.object_ids(session))
-    ring = office.ring
-    fixity = Fixity(
-        office.objects, office.stations, ring.verifying("centre"), ring.verifying("log")
-    )
-    return list(fixity.orphans(known))
+    return list(fixity_of(office).orphans(known))
 
 
 def kept(row: RecordingRow) -> Kept:

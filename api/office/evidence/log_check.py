@@ -23,13 +23,13 @@ from storage.catalogue.audit.replay import (
     static_entries,
 )
 from storage.catalogue.log.custody_log import LogReader
-from storage.catalogue.proofs.publish import CHECKPOINT, newest_signed_head, read_tile
+from storage.catalogue.proofs.publish import CHECKPOINT, newest_signed_head, read_head, read_tile
 from storage.custody.checkpoint import Checkpoint, log_keys, open_checkpoint
 from storage.custody.merkle.tiles import node_in_tiles
 from storage.custody.note import NoteKey
 from storage.custody.outside_head import HeldLog, contradictions
 from storage.custody.replay import LogFault
-from storage.errors import LiuhenError
+from storage.errors import CustodyError, LiuhenError
 from storage.signed.signing import VerifyKey
 
 CONSISTENT, CONTRADICTED, UNKNOWN = 0, 1, 3  # exit statuses
@@ -123,7 +123,7 @@ def log_in_files(folder: Path, key: VerifyKey) -> LogHere:
     keys = log_keys(key, key.name)
 
     def head() -> Checkpoint:
-        return open_checkpoint((folder / CHECKPOINT).read_text(encoding="utf-8"), keys)
+        return open_checkpoint(read_head(folder), keys)
 
     @contextmanager
     def opened() -> Iterator[HeldLog]:
@@ -145,9 +145,12 @@ def log_in_files(folder: Path, key: VerifyKey) -> LogHere:
 def heads_beside(office: Office) -> list[Signed]:
     """Return the heads that the office keeps outside its database. Raises: CustodyError."""
     found = [("log-signer/head", office.signer.last())]
-    published = office.settings.home / "log" / CHECKPOINT
-    if published.is_file():
-        found.append(("log/checkpoint", published.read_text(encoding="utf-8", errors="replace")))
+    folder = office.settings.home / "log"
+    if (folder / CHECKPOINT).is_file():
+        try:
+            found.append(("log/checkpoint", read_head(folder)))
+        except (CustodyError, UnicodeDecodeError):
+            found.append(("log/checkpoint", ""))  # no head at all: not signed by the log
     return found
 
 

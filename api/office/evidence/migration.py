@@ -87,6 +87,8 @@ def _move(old: Office, settings: Settings, heard: Heard) -> Moved:
     if old.reception.waiting():
         raise ConflictError(problem="what persons handed in is not taken in yet")
     make_bucket(settings)
+    settings.home.mkdir(parents=True, exist_ok=True)
+    settings.home.chmod(0o700)  # as at founding
     for name in _FOLDERS:
         _copy_folder(old.settings.home / name, settings.home / name)
     settings = _same_place(old.settings, settings)

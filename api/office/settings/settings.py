@@ -6,9 +6,9 @@ refused (SettingsError): a misspelt setting that is passed over is how evidence 
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from ipaddress import ip_network
+from ipaddress import IPv6Address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
@@ -45,8 +45,27 @@ from ingest.cameras.rtsp import Address
 from ingest.station.clear_when import When
 
 CAMERAS_BAY = CAMERAS
+_MAPPED = 96  # bits before an IPv4 address that is written as IPv6, ::ffff:a.b.c.d
 TimeServer = Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?$")]
-Network = Annotated[str, AfterValidator(lambda told: str(ip_network(told)))]
+
+
+def _network(told: str) -> str:
+    """Return a network in its one form; of IPv4 addresses that are written as IPv6, as IPv4."""
+    network = ip_network(told)
+    mapped = network.network_address
+    if network.prefixlen < _MAPPED or not isinstance(mapped, IPv6Address) or not mapped.ipv4_mapped:
+        return str(network)
+    return f"{mapped.ipv4_mapped}/{network.prefixlen - _MAPPED}"
+
+
+def both_families(networks: Iterable[str]) -> list[str]:
+    """Return networks with the form beside, in which a server of both families names IPv4."""
+    told = list(networks)
+    old = [one for one in map(ip_network, told) if one.version == 4]  # noqa: PLR2004 - IPv4
+    return told + [f"::ffff:{one.network_address}/{one.prefixlen + _MAPPED}" for one in old]
+
+
+Network = Annotated[str, AfterValidator(_network)]
 CameraName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 
 

@@ -7,11 +7,12 @@ in the database is untrusted, down to values that do not parse: what cannot be r
 raised. Objects are `storage/upkeep/fixity.py`'s business. Nothing is changed or repaired here.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import exists, inspect, literal, select
+from sqlalchemy import Text, exists, inspect, literal, select, type_coerce
 from sqlalchemy.orm import Session
 
 from storage.catalogue.audit import log_audit, session_audit
@@ -25,16 +26,17 @@ from storage.catalogue.log.logged_state import (
     RowKey,
     State,
     changed_columns,
-    compare_halves,
+    compare_opened,
     states_logged,
 )
 from storage.catalogue.log.tables import CustodyEventRow, LogChainRow, LogLeafRow
 from storage.catalogue.proofs.proven_rows import broken_chain, differing
 from storage.custody.checkpoint import Checkpoint
+from storage.custody.entries.acting import SESSION
 from storage.custody.entries.chain import ChainWalk
 from storage.custody.entries.event import parse_leaf
-from storage.custody.entries.log_time import running_back
-from storage.custody.entries.subjects import CONTINUES
+from storage.custody.entries.log_time import TimeWalk
+from storage.custody.entries.subjects import CONTINUES, kind_of
 from storage.custody.note import NoteKey
 
 _AT_ONCE = 500  # subjects in one question
@@ -78,22 +80,71 @@ def audit(
         edited.update([found.facts["index"]] if "index" in found.facts else [])
         yield found
     yield from log_audit.nodes(session, part)
-    yield from _details(session, edited, part)
-    yield from _times(session, part)
+    # What was edited breaks its chains, and is named already.
+    followed = _Followed(ChainWalk() if part is None and signed_whole else None)
+    yield from _details(session, edited, part, followed)
+    yield from followed.running_back
     if part is None:
-        if signed_whole:  # what was edited breaks its chains, and is named already
-            yield from _chains(session)
+        yield from followed.broken(session)
         yield from _rows(session)
     else:
         yield from _rows_about(session, part, heads[-1] if heads else None)
-    yield from session_audit.acts_in_sessions(session)
+    yield from session_audit.acts_in_sessions(session, part)
 
 
-def _details(session: Session, edited: set[int], part: range | None) -> Iterator[Discrepancy]:
+class _Followed:
+    """The entries as they were followed: those older than the one before them, and the chains."""
+
+    def __init__(self, walk: ChainWalk | None) -> None:
+        """Follow the chains by `walk`, if there is one."""
+        self._walk = walk
+        self._places: dict[str, list[int]] = {}
+        self._time = TimeWalk()
+        self.running_back: list[Discrepancy] = []
+        self._broken: list[Discrepancy] = []
+
+    def add(self, index: int, entry: Mapping[str, Any], leaf: bytes) -> None:
+        """Take the next entry."""
+        if (last := self._time.add(entry)) is not None:
+            self.running_back.append(about_entry(What.TIME_RUNS_BACK, index, before=last))
+        if self._walk is None:
+            return
+        self._broken += [broken_chain(str(one), index) for one in self._walk.add(entry, leaf)]
+        for subject in entry.get("chains", (entry["subject"],)):
+            self._places.setdefault(subject, []).append(index)
+
+    def broken(self, session: Session) -> Iterator[Discrepancy]:
+        """Name what breaks a chain, and the chains that the tables have otherwise."""
+        if self._walk is None:
+            return
+        yield from self._broken
+        log = LogReader(session)
+        subjects = sorted({*self._places, *session.scalars(select(LogChainRow.subject))})
+        for first in range(0, len(subjects), _AT_ONCE):
+            some = subjects[first : first + _AT_ONCE]
+            heads, stored = log.chain_heads(some), log.chain_entries(some)
+            for subject in some:
+                there = self._places.get(subject, [])
+                if heads[subject] != self._walk.head(subject) or stored[subject] != there:
+                    yield broken_chain(f"{subject}: its chain is another in the tables", None)
+
+
+def _details(
+    session: Session, edited: set[int], part: range | None, followed: _Followed
+) -> Iterator[Discrepancy]:
     """Open each entry's digest with its readable half, and compare what both tell."""
-    for index, leaf, _hash in log_audit.leaves(session, part):
-        if index not in edited:
-            yield from _opened(session, index, leaf)
+    wider = None if part is None else range(max(part.start - 1, 0), part.stop)
+    for index, leaf, half in _with_halves(session, wider):
+        ours = index not in edited and (part is None or index in part)
+        try:
+            entry = parse_leaf(leaf)
+        except UNREADABLE:
+            if ours:
+                yield about_entry(What.EDITED_ENTRY, index)
+            continue
+        followed.add(index, entry, leaf)
+        if ours:
+            yield from compare_opened(index, entry, *half)
     orphans = select(CustodyEventRow.index).where(
         CustodyEventRow.index.not_in(select(LogLeafRow.index))
     )
@@ -104,38 +155,18 @@ def _details(session: Session, edited: set[int], part: range | None) -> Iterator
             yield about_entry(What.MISSING_ENTRY, index)
 
 
-def _times(session: Session, part: range | None) -> Iterator[Discrepancy]:
-    """Name the entries that are older than the one before them."""
-    wider = None if part is None else range(max(part.start - 1, 0), part.stop)
-    found = ((index, entry) for index, entry, _leaf in _parsed(session, wider))
-    for index, last in running_back(found):
-        yield about_entry(What.TIME_RUNS_BACK, index, before=last)
-
-
-def _chains(session: Session) -> Iterator[Discrepancy]:
-    """Walk along all chains: each has every entry that says so, and the tables end it there."""
-    walk, places = ChainWalk(), dict[str, list[int]]()
-    for index, entry, leaf in _parsed(session, None):
-        for problem in walk.add(entry, leaf):
-            yield broken_chain(str(problem), index)
-        for subject in entry.get("chains", (entry["subject"],)):
-            places.setdefault(subject, []).append(index)
-    log = LogReader(session)
-    subjects = sorted({*places, *session.scalars(select(LogChainRow.subject))})
-    for first in range(0, len(subjects), _AT_ONCE):
-        some = subjects[first : first + _AT_ONCE]
-        heads, stored = log.chain_heads(some), log.chain_entries(some)
-        for subject in some:
-            if heads[subject] != walk.head(subject) or stored[subject] != places.get(subject, []):
-                yield broken_chain(f"{subject}: its chain is another in the tables", None)
-
-
 def _rows_about(session: Session, part: range, head: Checkpoint | None) -> Iterator[Discrepancy]:
-    """Compare the rows of all that a part's entries are about, and name those of nobody."""
+    """Compare the rows of all that a part's entries are about, and name those of nobody.
+
+    The chains of the sessions that its acts lie in are proven as well.
+    """
     subjects = {
         subject
         for _index, entry, _leaf in _parsed(session, part)
-        for subject in entry.get("chains", (entry["subject"],))
+        for subject in (
+            *entry.get("chains", (entry["subject"],)),
+            *(one for one in entry.get("heads", ()) if kind_of(one) == SESSION),
+        )
     }
     listed = sorted(subjects)
     for first in range(0, len(listed), _AT_ONCE):
@@ -159,12 +190,36 @@ def _parsed(session: Session, part: range | None) -> Iterator[tuple[int, dict[st
             continue  # named already
 
 
-def _opened(session: Session, index: int, leaf: bytes) -> Iterator[Discrepancy]:
+def _with_halves(
+    session: Session, part: range | None
+) -> Iterator[tuple[int, bytes, tuple[CustodyEventRow | None, str | None]]]:
+    """Yield entries with their readable half, and its details as they are kept."""
+    leaves = log_audit.leaves(session, part)
+    while run := list(islice(leaves, _AT_ONCE)):
+        halves = _halves(session, [index for index, _leaf, _hash in run])
+        for index, leaf, _hash in run:
+            yield index, leaf, halves.get(index, (None, None))
+
+
+def _halves(
+    session: Session, indexes: Sequence[int]
+) -> dict[int, tuple[CustodyEventRow | None, str | None]]:
+    """Return readable halves at once; where some value is none, one by one."""
+    row = CustodyEventRow
+    wanted = select(row, type_coerce(row.details, Text).label("text")).where(
+        row.index >= indexes[0], row.index <= indexes[-1]
+    )
     try:
-        event = session.get(CustodyEventRow, index)
+        return {event.index: (event, text) for event, text in session.execute(wanted)}
     except UNREADABLE:
-        event = CustodyEventRow(index=index)
-    yield from compare_halves(index, leaf, event)
+        return {index: (_half(session, index), None) for index in indexes}
+
+
+def _half(session: Session, index: int) -> CustodyEventRow | None:
+    try:
+        return session.get(CustodyEventRow, index)
+    except UNREADABLE:
+        return CustodyEventRow(index=index)
 
 
 def _rows(session: Session) -> Iterator[Discrepancy]:
@@ -206,10 +261,16 @@ def _last_logged(session: Session) -> dict[RowKey, int]:
     Details that do not open their entry are named by `_details`; here they are taken as found.
     """
     last: dict[RowKey, int] = {}
-    for index in session.scalars(select(CustodyEventRow.index).order_by(CustodyEventRow.index)):
-        for key, _state_then in _logged_by(session, index):
-            last[key] = index
-    return last
+    row, after = CustodyEventRow, -1
+    while True:
+        ahead = select(row.index).where(row.index > after).order_by(row.index).limit(_AT_ONCE)
+        run = session.scalars(ahead).all()
+        if not run:
+            return last
+        for index, (event, text) in sorted(_halves(session, run).items()):
+            if text is None or '"rows"' in text:
+                last.update((key, index) for key, _state_then in states_logged(event))
+        after = run[-1]
 
 
 def _state(session: Session, index: int, wanted: RowKey) -> State:

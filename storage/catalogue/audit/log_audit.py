@@ -7,6 +7,7 @@ even when the whole database was rewritten around it.
 """
 
 import contextlib
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from sqlalchemy.orm import Session
 from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.log.discrepancy import Discrepancy, What, about_entry
 from storage.catalogue.log.tables import LogCheckpointRow, LogLeafRow, LogNodeRow
-from storage.catalogue.proofs.publish import CHECKPOINT, read_tile
+from storage.catalogue.proofs.publish import CHECKPOINT, read_head, read_tile
 from storage.catalogue.tables import RecordingRow
 from storage.custody.checkpoint import Checkpoint, open_checkpoint, untrusted_checkpoint
 from storage.custody.merkle import tiles, tree
@@ -25,7 +26,6 @@ from storage.custody.merkle.proof import Proof
 from storage.custody.merkle.tiles import Tile
 from storage.custody.note import NoteKey
 from storage.errors import CustodyError, LiuhenError
-from storage.signed import canonical
 
 _BATCH = 1024
 
@@ -89,9 +89,8 @@ def static_log(
     if folder is None or not (folder / CHECKPOINT).exists():
         return None, []
     try:
-        text = (folder / CHECKPOINT).read_text(encoding="utf-8")
-        found = StaticLog(folder, open_checkpoint(text, keys))
-    except (LiuhenError, UnicodeDecodeError):
+        found = StaticLog(folder, open_checkpoint(read_head(folder), keys))
+    except (LiuhenError, OSError, UnicodeDecodeError):
         return None, [Discrepancy(What.EDITED_CHECKPOINT, "the published checkpoint")]
     wrong = list(found.check())
     # A bundle that is wrong leaves the hash tiles believable: they alone lead to the head.
@@ -178,7 +177,7 @@ def lost_checkpoints(
     shown = {static.head.size} if static is not None else set()
     for text in session.scalars(select(RecordingRow.receipt_text)):
         with contextlib.suppress(LiuhenError, KeyError, TypeError, ValueError):
-            proof = Proof.parse(canonical.decode(text.encode())["body"]["proof"]) if text else None
+            proof = Proof.parse(json.loads(text)["body"]["proof"]) if text else None
             shown |= {untrusted_checkpoint(proof.checkpoint).size} if proof else set()
     for size in sorted(shown - kept - {0}):
         yield Discrepancy(What.MISSING_CHECKPOINT, f"checkpoint {size}", {"size": size})
@@ -194,9 +193,21 @@ def leaves(session: Session, part: range | None = None) -> Iterator[tuple[int, b
         batch = session.scalars(indexes.order_by(LogLeafRow.index).limit(_BATCH)).all()
         if not batch:
             return
-        for index in batch:
-            yield _leaf(session, index)
+        yield from _run(session, batch)
         first = batch[-1] + 1
+
+
+def _run(session: Session, indexes: Sequence[int]) -> list[tuple[int, bytes, bytes]]:
+    """Return entries at once; where some value is none, one by one."""
+    row = LogLeafRow
+    wanted = select(row.index, row.leaf, row.hash).where(
+        row.index >= indexes[0], row.index <= indexes[-1]
+    )
+    try:
+        found = session.execute(wanted.order_by(row.index)).all()
+        return [(index, leaf.encode(), bytes(kept)) for index, leaf, kept in found]
+    except (AttributeError, TypeError, ValueError, DBAPIError):
+        return [_leaf(session, index) for index in indexes]
 
 
 def _leaf(session: Session, index: int) -> tuple[int, bytes, bytes]:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from storage.catalogue.log.tables import CustodyEventRow, LogCheckpointRow, LogLeafRow, LogNodeRow
-from storage.catalogue.proofs.publish import CHECKPOINT, read_tile
+from storage.catalogue.proofs.publish import CHECKPOINT, read_head, read_tile
 from storage.custody.checkpoint import Checkpoint, open_checkpoint, untrusted_checkpoint
 from storage.custody.merkle import tiles, tree
 from storage.custody.merkle.tiles import Tile
@@ -61,9 +61,10 @@ def replay_static(
 ) -> Iterator[LogFault]:
     """Yield all that is wrong in the log of a folder (C2SP tlog-tiles), its rows not asked for.
 
-    Raises: OSError, SignatureError, UnicodeDecodeError (there is no head that the log signed).
+    Raises: OSError, SignatureError, CustodyError, UnicodeDecodeError (there is no head that the log
+    signed).
     """
-    text = (folder / CHECKPOINT).read_text(encoding="utf-8")
+    text = read_head(folder)
     head = open_checkpoint(text, keys)
     heads = _Heads(keys, [(CHECKPOINT, text)], iter(()))
     yield from _walked(Replay(), static_entries(folder, head.size), heads, advance)

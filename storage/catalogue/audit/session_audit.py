@@ -5,24 +5,28 @@ session's head, so that neither can be changed alone. Entries of before the firs
 sessions, and are told as they were.
 """
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Text, or_, select, type_coerce
+from sqlalchemy import Text, func, or_, select, type_coerce
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.log.discrepancy import Discrepancy, What, about_entry
-from storage.catalogue.log.tables import CustodyEventRow, LogLeafRow
+from storage.catalogue.log.tables import CustodyEventRow, LogChainEntryRow, LogLeafRow
 from storage.catalogue.people.sessions import CLOSE, OPEN
 from storage.custody.entries.acting import session_subject
 from storage.custody.entries.event import Outcome, parse_leaf
 from storage.errors import LiuhenError
 
 _UNREADABLE = (ValueError, TypeError, AttributeError, KeyError, LiuhenError, DBAPIError)
+_AT_ONCE = 500  # entries in one question
 _PERSON = "person:"
+_NAMES = ("session", "ended")  # members of details that name a session
 
 
 @dataclass(slots=True)
@@ -35,44 +39,90 @@ class _Opened:
     ended: str | None = None
 
 
-def acts_in_sessions(session: Session) -> Iterator[Discrepancy]:
+@dataclass(slots=True)
+class _Walk:
+    """The sessions that were opened so far, and when they began to stand in this log."""
+
+    opened: dict[str, _Opened] = field(default_factory=dict)
+    first: str | None = None
+
+    def follow(self, leaf: str, text: str) -> tuple[str | None, str]:
+        """Take the next entry; return what is wrong with it, and its actor. Raises: _UNREADABLE."""
+        entry, details = parse_leaf(leaf.encode()), json.loads(text)
+        why = None
+        if entry["v"] == 1:
+            return None, entry["actor"]
+        if entry["act"] == OPEN and entry["outcome"] == Outcome.SUCCESS and "session" in details:
+            self.first = self.first or entry["at"]
+            why = _open(entry, details, self.opened)
+        elif entry["actor"].startswith(_PERSON):
+            why = _outside(entry, details, self.opened, self.first)
+        if entry["act"] == CLOSE and details["ended"] in self.opened:
+            self.opened[details["ended"]].ended = entry["at"]
+        return why, entry["actor"]
+
+
+def acts_in_sessions(session: Session, part: range | None = None) -> Iterator[Discrepancy]:
     """Yield each act of a person that lies in no session of his, with what is wrong with it.
 
-    What cannot be read, or does not open its leaf, the rest of the audit names.
+    Of `part`, the acts of these entries; their sessions' openings and ends are found by the chains
+    of these, wherever they stand. What cannot be read, or does not open its leaf, the rest of the
+    audit names.
     """
-    opened: dict[str, _Opened] = {}
-    first: str | None = None  # when sessions began to stand in this log
-    for index, leaf, text in session.execute(_acts()):
+    walk = _Walk()
+    if part is not None:
+        walk.first = _first_opening(session)
+        for _index, leaf, text in _before(session, part):
+            with contextlib.suppress(*_UNREADABLE):
+                walk.follow(leaf, text)
+    for index, leaf, text in _rows(session, *_acts(part)):
         try:
-            entry, details = parse_leaf(leaf.encode()), json.loads(text)
-            why = None
-            if entry["v"] == 1:
-                continue
-            if (
-                entry["act"] == OPEN
-                and entry["outcome"] == Outcome.SUCCESS
-                and "session" in details
-            ):
-                first = first or entry["at"]
-                why = _open(entry, details, opened)
-            elif entry["actor"].startswith(_PERSON):
-                why = _outside(entry, details, opened, first)
-            if entry["act"] == CLOSE and details["ended"] in opened:
-                opened[details["ended"]].ended = entry["at"]
+            why, actor = walk.follow(leaf, text)
         except _UNREADABLE:
             continue
         if why is not None:
-            yield about_entry(What.ACT_OUTSIDE_SESSION, index, why=why, actor=entry["actor"])
+            yield about_entry(What.ACT_OUTSIDE_SESSION, index, why=why, actor=actor)
 
 
-def _acts() -> Any:
-    """Ask for what persons did, and for openings and ends, in their order."""
+def _acts(part: range | None) -> list[Any]:
+    """Ask for what persons did, and for openings and ends."""
     leaf = LogLeafRow.leaf
-    wanted = or_(leaf.like(f'%"actor":"{_PERSON}%'), leaf.like(f'%"act":"{CLOSE}"%'))
-    return (
-        select(LogLeafRow.index, leaf, type_coerce(CustodyEventRow.details, Text))
+    wanted = [or_(leaf.like(f'%"actor":"{_PERSON}%'), leaf.like(f'%"act":"{CLOSE}"%'))]
+    if part is not None:
+        wanted += [LogLeafRow.index >= part.start, LogLeafRow.index < part.stop]
+    return wanted
+
+
+def _before(session: Session, part: range) -> Iterator[Any]:
+    """Yield openings and ends, before a part, of the sessions that its acts are in."""
+    names: set[str] = set()
+    for _index, _leaf, text in _rows(session, *_acts(part)):
+        with contextlib.suppress(*_UNREADABLE):
+            details = json.loads(text)
+            names |= {session_subject(details[one]) for one in _NAMES if details.get(one)}
+    chains = LogReader(session).chain_entries(names).values()
+    earlier = sorted({index for indexes in chains for index in indexes if index < part.start})
+    for first in range(0, len(earlier), _AT_ONCE):
+        yield from _rows(session, LogLeafRow.index.in_(earlier[first : first + _AT_ONCE]))
+
+
+def _first_opening(session: Session) -> str | None:
+    """Return when sessions began to stand in this log; None where none does."""
+    begins = select(func.min(LogChainEntryRow.index)).where(
+        LogChainEntryRow.subject.like(session_subject("%")), LogChainEntryRow.number == 0
+    )
+    for _index, leaf, _text in _rows(session, LogLeafRow.index == begins.scalar_subquery()):
+        with contextlib.suppress(*_UNREADABLE):
+            return str(parse_leaf(leaf.encode())["at"])
+    return None
+
+
+def _rows(session: Session, *wanted: Any) -> Any:
+    """Yield number, leaf and readable half of entries, in their order."""
+    return session.execute(
+        select(LogLeafRow.index, LogLeafRow.leaf, type_coerce(CustodyEventRow.details, Text))
         .join_from(LogLeafRow, CustodyEventRow, LogLeafRow.index == CustodyEventRow.index)
-        .where(wanted)
+        .where(*wanted)
         .order_by(LogLeafRow.index)
         .execution_options(yield_per=1000)
     )

@@ -26,6 +26,7 @@ class What(StrEnum):
     ACT_OUTSIDE_SESSION = "act-outside-session"
     ROLLBACK = "rollback"
     UNENROLLED_KEY = "unenrolled-key"
+    OPEN_TO_OTHERS = "open-to-others"  # a file or folder of the office's, by its mode
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError
 
 from storage.catalogue.log.discrepancy import Discrepancy, What, about_entry
 from storage.catalogue.log.tables import CustodyEventRow
-from storage.custody.entries.event import details_digest, parse_leaf, timestamp
+from storage.custody.entries.event import details_digest, parse_leaf, text_digest, timestamp
 from storage.errors import LiuhenError
 from storage.signed import canonical
 
@@ -25,11 +25,18 @@ def compare_halves(index: int, leaf: bytes, event: CustodyEventRow | None) -> It
     except UNREADABLE:
         yield about_entry(What.EDITED_ENTRY, index)
         return
+    yield from compare_opened(index, entry, event)
+
+
+def compare_opened(
+    index: int, entry: Mapping[str, Any], event: CustodyEventRow | None, text: str | None = None
+) -> Iterator[Discrepancy]:
+    """Do as `compare_halves`, with the leaf parsed; `text` are the details as they are kept."""
     if event is None:
         yield about_entry(What.MISSING_DETAILS, index, subject=entry["subject"])
         return
     try:
-        told = _told(event)
+        told = _told(event, entry["details"], text)
     except UNREADABLE:
         told = {}
     if changed := sorted(name for name in _TOLD if told.get(name) != entry[name]):
@@ -58,7 +65,8 @@ def changed_columns(found: Mapping[str, Any], expected: Mapping[str, Any]) -> li
     )
 
 
-def _told(event: CustodyEventRow) -> dict[str, str]:
+def _told(event: CustodyEventRow, digest: str, text: str | None) -> dict[str, str]:
+    opens = text is not None and text_digest(text.encode(), event.salt) == digest
     return {
         "act": event.act,
         "event": event.event,
@@ -66,5 +74,5 @@ def _told(event: CustodyEventRow) -> dict[str, str]:
         "at": timestamp(event.at),
         "actor": event.actor,
         "subject": event.subject,
-        "details": details_digest(event.details, event.salt),
+        "details": digest if opens else details_digest(event.details, event.salt),
     }

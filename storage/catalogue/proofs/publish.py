@@ -19,7 +19,7 @@ from storage.catalogue.unit_of_work import Catalogue
 from storage.custody.checkpoint import Checkpoint, open_checkpoint, untrusted_checkpoint
 from storage.custody.merkle import tiles
 from storage.custody.merkle.tiles import Tile
-from storage.custody.note import NoteKey
+from storage.custody.note import MAX_NOTE, NoteKey
 from storage.custody.signer import LogSigner
 from storage.durable import place
 from storage.errors import CustodyError, LiuhenError, SignatureError
@@ -91,11 +91,29 @@ def write_tiles(log: LogReader, folder: Path, old: int, new: int) -> None:
 
 
 def read_tile(folder: Path, tile: Tile) -> bytes:
-    """Return a published tile; a full one serves where a partial one is gone. Raises: OSError."""
-    partial = folder / tile.path
-    if partial.exists():
-        return partial.read_bytes()
-    return (folder / tile.full.path).read_bytes()
+    """Return a published tile; a full one serves where a partial one is gone.
+
+    Raises: OSError, CustodyError (longer than any such tile).
+    """
+    found = tile if (folder / tile.path).exists() else tile.full
+    return _read(folder / found.path, found.longest)
+
+
+def read_head(folder: Path) -> str:
+    """Return the published checkpoint, unverified.
+
+    Raises: OSError, CustodyError (longer than any), UnicodeDecodeError.
+    """
+    return _read(folder / CHECKPOINT, MAX_NOTE).decode()
+
+
+def _read(path: Path, longest: int) -> bytes:
+    """Read a file that somebody else may have put there: no more of it than it may have."""
+    with path.open("rb") as file:
+        data = file.read(longest + 1)
+    if len(data) > longest:
+        raise CustodyError(problem="published file too long", file=path.name, limit=longest)
+    return data
 
 
 def newest_checkpoint(session: Session) -> str | None:
@@ -117,15 +135,15 @@ def newest_signed_head(session: Session, keys: Sequence[NoteKey]) -> Checkpoint:
 def _published_size(folder: Path, size: int) -> int:
     """How much of the log the folder shows already; when in doubt, nothing."""
     try:
-        shown = untrusted_checkpoint((folder / CHECKPOINT).read_text(encoding="utf-8")).size
-    except (FileNotFoundError, SignatureError, UnicodeDecodeError):
+        shown = untrusted_checkpoint(read_head(folder)).size
+    except (FileNotFoundError, SignatureError, CustodyError, UnicodeDecodeError):
         return 0
     return shown if shown <= size else 0
 
 
 def _place(path: Path, data: bytes) -> None:
     """Publish a file, unless it stands there already."""
-    if path.exists() and path.read_bytes() == data:
+    if path.exists() and path.stat().st_size == len(data) and path.read_bytes() == data:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     place(path, data)

@@ -12,6 +12,7 @@ from typing import Any, Self
 from storage.custody.entries.event import timestamp
 
 _ID = 32
+SESSION = "session"  # the kind of subject that sessions are
 
 
 class PersonActing(str):
@@ -65,7 +66,7 @@ def session_id(token_hash: str) -> str:
 
 def session_subject(session: str) -> str:
     """Return how the log names a session."""
-    return f"session:{session}"
+    return f"{SESSION}:{session}"
 
 
 def named_sessions(details: Mapping[str, Any]) -> set[str]:

@@ -8,6 +8,7 @@ catalogue and in bundles, and open the digest. Event types are PREMIS terms
 """
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,6 +29,9 @@ _ACT = re.compile(r"(?=.{1,100}\Z)[a-z][a-z0-9-]*(\.[a-z0-9-]+)*\Z")
 _FIELDS = {"v", "act", "event", "outcome", "at", "actor", "subject", "details"}
 _CHAINED = _FIELDS | {"chains", "heads"}
 _MEMBERS = {1: _FIELDS, 2: _CHAINED}
+_TEXTS = ("act", "event", "outcome", "at", "actor", "subject", "details")
+_ENCODE = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+_MOST = (1 << 53) - 1  # RFC 8785 knows no larger whole number
 
 
 class PremisType(StrEnum):
@@ -145,9 +149,47 @@ def parse_leaf(data: bytes) -> dict[str, Any]:
 
     Raises: SignatureError (not canonical JSON), CustodyError (not an entry of ours).
     """
+    if (plain := _plain(data)) is not None:
+        return plain
     entry = canonical.decode(data)
     if isinstance(entry, dict) and type(version := entry.get("v")) is int:
         chained = version == 1 or entry.get("subject") in entry.get("chains", ())
         if chained and set(entry) == _MEMBERS.get(version):
             return entry
     raise CustodyError(problem="not an entry of this log")
+
+
+def _plain(data: bytes) -> dict[str, Any] | None:
+    """Return what `parse_leaf` does, for entries of version 2 in a quarter of the time; or None.
+
+    Of JSON that holds ASCII texts and whole numbers alone, Python's own encoder gives the canonical
+    form (RFC 8785). What does not come out the same is no canonical JSON, or has to be asked there.
+    """
+    try:
+        entry = json.loads(data)
+        plain = (
+            data.isascii()
+            and entry.keys() == _MEMBERS[2]
+            and type(entry["v"]) is int
+            and entry["v"] == 2  # noqa: PLR2004 - the version
+            and all(type(entry[name]) is str for name in _TEXTS)
+            and _are_heads(entry["chains"])
+            and _are_heads(entry["heads"])
+            and entry["subject"] in entry["chains"]
+        )
+        if plain and _ENCODE(entry).encode() == data:
+            return dict(entry)
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        pass
+    return None
+
+
+def _are_heads(value: Any) -> bool:
+    return type(value) is dict and all(
+        type(head) is list
+        and len(head) == 2  # noqa: PLR2004 - number and digest
+        and type(head[0]) is int
+        and 0 <= head[0] <= _MOST
+        and type(head[1]) is str
+        for head in value.values()
+    )

@@ -14,15 +14,29 @@ ACT = "log.clock"
 SKEW = timedelta(seconds=2)  # what two clocks of one office may differ by
 
 
+class TimeWalk:
+    """Where a walk along entries stands in time: give it each of them, in their order."""
+
+    def __init__(self) -> None:
+        """Begin before the first."""
+        self._last, self._bound = "", False
+
+    def add(self, entry: Mapping[str, Any]) -> str | None:
+        """Take a parsed entry; return the time of the one before it, if it is older than that."""
+        last, at = self._last, str(entry["at"])
+        # One of version 1 after the first of version 2 is held to the rule, too.
+        self._bound = self._bound or entry["v"] != 1
+        self._last = at
+        excused = (entry["act"], entry["subject"]) == (ACT, CLOCK)
+        return last if self._bound and at < last and not excused else None
+
+
 def running_back(entries: Iterable[tuple[int, Mapping[str, Any]]]) -> Iterator[tuple[int, str]]:
     """Yield each entry, by number, that is older than the one before it, with that one's time.
 
     Give parsed entries in the order of their numbers: all of a log, or some.
     """
-    last, bound = "", False
+    walk = TimeWalk()
     for index, entry in entries:
-        at = str(entry["at"])
-        bound = bound or entry["v"] != 1  # one of version 1 after that is held to the rule, too
-        if bound and at < last and (entry["act"], entry["subject"]) != (ACT, CLOCK):
+        if (last := walk.add(entry)) is not None:
             yield index, last
-        last = at

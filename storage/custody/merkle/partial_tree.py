@@ -21,7 +21,8 @@ def nodes_beside(entries: Iterable[int], heads: Iterable[int], size: int) -> lis
     """
     known = {(0, index) for index in entries}
     opened = _opened(known, heads, size)
-    return sorted(place for place in _visited(opened, size) if place not in opened | known)
+    worked_out = opened | known
+    return sorted(place for place in _visited(opened, size) if place not in worked_out)
 
 
 class PartialTree:

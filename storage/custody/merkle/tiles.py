@@ -8,6 +8,7 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from storage.custody.entries.event import MAX_LEAF
 from storage.custody.merkle.tree import HASH_SIZE, NodeReader, node_hash
 from storage.errors import CustodyError
 
@@ -33,6 +34,11 @@ class Tile:
         kind = "entries" if self.level is None else str(self.level)
         partial = "" if self.width == WIDTH else f".p/{self.width}"
         return f"tile/{kind}/{number}{partial}"
+
+    @property
+    def longest(self) -> int:
+        """Bytes that the tile has at most: hashes, or the longest entries behind their lengths."""
+        return self.width * (HASH_SIZE if self.level is not None else 2 + MAX_LEAF)
 
     @property
     def full(self) -> "Tile":

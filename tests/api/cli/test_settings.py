@@ -116,3 +116,17 @@ def test_each_setting_says_where_it_came_from(home, monkeypatch):
 def test_reference_of_the_settings_is_current():
     assert set(TEXTS) == set(Settings.model_fields)
     assert (ROOT / "docs" / "SETTINGS.md").read_text(encoding="utf-8") == reference()
+
+
+@pytest.mark.parametrize(
+    ("told", "network"),
+    [
+        ("172.30.238.7", "172.30.238.7/32"),
+        ("::ffff:172.30.238.0/120", "172.30.238.0/24"),
+        ("::ffff:172.30.238.7", "172.30.238.7/32"),
+        ("::/0", "::/0"),
+        ("2001:db8::/32", "2001:db8::/32"),
+    ],
+)
+def test_proxys_network_is_understood_in_either_form(told, network, home):
+    assert Settings(home=home, trusted_proxies=[told]).trusted_proxies == [network]

@@ -7,15 +7,18 @@ from datetime import timedelta
 
 import psycopg
 import pytest
+from sqlalchemy import event
 
 from policies.facts.stages import ActionKind
 from storage.catalogue.audit.audit import audit
 from storage.catalogue.cases import cases
+from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.log.discrepancy import What
 from storage.catalogue.people import people
 from storage.catalogue.proofs.publish import publish
 from storage.catalogue.recordings import recordings
 from storage.custody.checkpoint import sign_checkpoint, untrusted_checkpoint
+from storage.custody.entries.event import PremisType
 from storage.custody.merkle import tree
 from tests.servers.database import Database
 
@@ -319,3 +322,22 @@ def test_a_torn_database_file_is_named(found, catalogue, tmp_path, signer, anoth
         (told,) = audit(session, signer.keys)
     assert told.what == What.DAMAGED_DATABASE
     assert told.to_json()["what"] == "damaged-database"
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_an_audit_asks_by_runs_and_not_entry_by_entry(catalogue, found, whole):
+    asked = []
+    event.listen(catalogue._engine, "before_cursor_execute", lambda *_told: asked.append(1))
+
+    def questions():
+        with catalogue.read() as session:
+            size = LogReader(session).size
+        asked.clear()
+        assert found(part=None if whole else range(size)) == []
+        return len(asked)
+
+    before = questions()
+    with catalogue.write() as uow:
+        for number in range(200):
+            uow.record("case.note", PremisType.VALIDATION, actor=WHO, subject=f"case:{number % 20}")
+    assert questions() < before + 20
