@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from api.console.pages import console
+from api.console.pages import add_console
 from api.http import bays, custody, forecast, proceedings, rules, sessions
 from api.http.case_file import routes as way
 from api.http.cases import routes as cases
@@ -29,8 +29,8 @@ from api.http.uploads import routes as uploads
 from api.http.uploads import submission_routes
 from api.office.service import Service
 from api.office.settings.settings import both_families
-from api.office.wiring import software
-from api.problems import problem
+from api.office.wiring import software_version
+from api.problems import problem_body
 from storage.errors import LiuhenError
 
 LOG = logging.getLogger("liuhen.http")
@@ -56,19 +56,19 @@ def create_app(
     """Build the application; `start` and `stop` run with the server (the station's worker)."""
 
     @asynccontextmanager
-    async def life(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         start()
         yield
         stop()
 
     app = FastAPI(
         title="Liuhen 留痕",
-        version=software().rpartition(" ")[2],
+        version=software_version().rpartition(" ")[2],
         description="基层执法音像留痕服务 Body-camera evidence for township law enforcement",
         openapi_url="/api/v1/openapi.json",
         docs_url=None,
         redoc_url=None,
-        lifespan=life,
+        lifespan=lifespan,
         responses=PROBLEMS,
     )
     app.state.service = service
@@ -97,7 +97,7 @@ def create_app(
     ):
         app.include_router(part.router, prefix="/api/v1")
     app.include_router(_health)
-    console(app)
+    add_console(app)
     app.add_middleware(Guard)
     # Whose word counts for where a request comes from; anybody else's headers change nothing.
     proxies = both_families(service.office.settings.trusted_proxies)
@@ -109,8 +109,8 @@ _health = APIRouter(tags=["health"])
 
 
 @_health.get("/healthz")
-def healthz() -> dict[str, str]:
-    """Tell that the process answers."""
+def check_liveness() -> dict[str, str]:
+    """Report that the process is alive."""
     return {"status": "ok"}
 
 
@@ -119,13 +119,13 @@ def healthz() -> dict[str, str]:
     response_model=dict[str, str],
     responses={503: {"model": Problem, "description": "Not ready"}},
 )
-def readyz(service: ServiceHere) -> Any:
-    """Tell that catalogue, log, keys and store are those that were opened; 503 where not."""
+def check_readiness(service: ServiceHere) -> Any:
+    """Check that catalogue, log, keys and store are those of the opened office; else 503."""
     try:
-        return service.readiness.check()
+        return service.readiness.check_readiness()
     except LiuhenError as error:
         LOG.error("not ready: %s", error)  # noqa: TRY400 - its place says nothing more
-        body = problem(error, "/readyz") | {"status": _NOT_READY}
+        body = problem_body(error, "/readyz") | {"status": _NOT_READY}
         return JSONResponse(
             body, _NOT_READY, {"Retry-After": RETRY_AFTER_S}, media_type="application/problem+json"
         )

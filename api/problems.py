@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.texts.tables import load_pairs, load_rows, load_texts
-from ingest.bays.bay import Result
+from ingest.bays.bay import FileReport
 from policies.rules.rulebook import RuleError
 from storage.errors import LiuhenError
 
@@ -84,20 +84,20 @@ def bay_zh(state: str) -> str:
     return BAYS.get(state, state)
 
 
-def words(error: LiuhenError | RuleError) -> Words:
+def describe_error(error: LiuhenError | RuleError) -> Words:
     """Return status and sentences of an error, its facts filled in."""
-    found = TABLE.get(error.code, TABLE["internal"])
-    facts = _Facts(error.facts | _parts(error.facts) | _near(error.facts))
+    template = TABLE.get(error.code, TABLE["internal"])
+    facts = _Facts(error.facts | _describe_parts(error.facts) | _suggest_name(error.facts))
     return Words(
-        found.status,
-        found.zh.format_map(facts),
-        found.en.format_map(facts),
-        found.next_zh.format_map(facts),
-        found.next_en.format_map(facts),
+        template.status,
+        template.zh.format_map(facts),
+        template.en.format_map(facts),
+        template.next_zh.format_map(facts),
+        template.next_en.format_map(facts),
     )
 
 
-def _parts(facts: dict[str, Any]) -> dict[str, str]:
+def _describe_parts(facts: dict[str, Any]) -> dict[str, str]:
     """Return how the parts of an office are called in a sentence, in both languages."""
     return {
         f"{fact}_{language}": comma.join(
@@ -109,29 +109,29 @@ def _parts(facts: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _near(facts: dict[str, Any]) -> dict[str, str]:
+def _suggest_name(facts: dict[str, Any]) -> dict[str, str]:
     """Return the name that may have been meant, in both languages; nothing where none is near."""
     near = "".join(facts.get("near", ())[:1])
     texts = {"near_zh": f",是否应为 {near}", "near_en": f"; did you mean {near}?"}
     return texts if near else {"near_zh": "", "near_en": "."}
 
 
-def problem(error: LiuhenError | RuleError, instance: str = "") -> dict[str, Any]:
+def problem_body(error: LiuhenError | RuleError, instance: str = "") -> dict[str, Any]:
     """Return the problem+json body (RFC 9457) of an error."""
-    told = words(error)
+    wording = describe_error(error)
     body: dict[str, Any] = {
         "type": f"urn:liuhen:problem:{error.code}",
-        "title": told.en,
-        "status": told.status,
+        "title": wording.en,
+        "status": wording.status,
         "code": error.code,
-        "detail": told.zh,
-        "detail_en": told.en,
-        "next": told.next_zh,
-        "next_en": told.next_en,
+        "detail": wording.zh,
+        "detail_en": wording.en,
+        "next": wording.next_zh,
+        "next_en": wording.next_en,
     }
     if instance:
         body["instance"] = instance
-    if told.status < 500:  # noqa: PLR2004 - the inner workings are not the caller's business
+    if wording.status < 500:  # noqa: PLR2004 - the inner workings are not the caller's business
         body["facts"] = error.facts
     return body
 
@@ -159,17 +159,21 @@ def reason_en(reason: str | None, facts: Mapping[str, Any] | None = None) -> str
     return TABLE[reason].en.format_map(_Facts(facts or {})) if reason in TABLE else reason
 
 
-def result_zh(result: Result) -> str:
+def result_zh(file_result: FileReport) -> str:
     """Return in Chinese why a file is not taken, or not yet."""
-    return reason_zh(result.reason, result.facts) + _room(result.facts, "需要", "剩余")
+    return reason_zh(file_result.reason, file_result.facts) + _describe_room(
+        file_result.facts, "需要", "剩余"
+    )
 
 
-def result_en(result: Result) -> str:
+def result_en(file_result: FileReport) -> str:
     """Return in English why a file is not taken, or not yet."""
-    return reason_en(result.reason, result.facts) + _room(result.facts, "needed", "free")
+    return reason_en(file_result.reason, file_result.facts) + _describe_room(
+        file_result.facts, "needed", "free"
+    )
 
 
-def _room(facts: Mapping[str, Any], needed: str, free: str) -> str:
+def _describe_room(facts: Mapping[str, Any], needed: str, free: str) -> str:
     if not {"needed_mb", "free_mb"} <= facts.keys():
         return ""
     return f" ({needed} {facts['needed_mb']} MB, {free} {facts['free_mb']} MB)"
@@ -181,14 +185,14 @@ def bay_reason_zh(reason: str | None, untrusted_facts: Mapping[str, Any]) -> str
     The facts are the journal's: what is not of the type that it should be is left out.
     """
     facts = untrusted_facts
-    parts = [reason_zh(reason, facts) + _room(facts, "需要", "剩余")] if reason else []
+    parts = [reason_zh(reason, facts) + _describe_room(facts, "需要", "剩余")] if reason else []
     first, count = facts.get("first"), facts.get("files")
     if reason and isinstance(first, str) and isinstance(count, int):
         parts.append(f"{first} 等 {count} 个文件" if count > 1 else first)
     ignored, names = facts.get("ignored"), facts.get("ignored_names")
     if isinstance(ignored, int) and isinstance(names, list) and names:
-        listed = "、".join(map(str, names[:_NAMED])) + ("…" if ignored > _NAMED else "")
-        parts.append(f"另有 {ignored} 个系统文件或预览件不是证据,留在原处:{listed}")
+        names_text = "、".join(map(str, names[:_NAMED])) + ("…" if ignored > _NAMED else "")
+        parts.append(f"另有 {ignored} 个系统文件或预览件不是证据,留在原处:{names_text}")
     return ";".join(parts)
 
 

@@ -163,7 +163,7 @@ def _sealed(centre: Centre, folder: Path, files: int, streams: int) -> "_Load":
 
 def _token(home: StationHome) -> str:
     """Let the station prove itself, and take over the token that it gets."""
-    return home.centre.client._current()  # noqa: SLF001 - nobody else needs a token by itself
+    return home.centre.client._current_token()  # noqa: SLF001 - nobody else needs a token by itself
 
 
 @dataclass(frozen=True, slots=True)

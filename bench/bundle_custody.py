@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from api.office.evidence.export import export
+from api.office.evidence.export import export_bundle
 from api.office.evidence.log_check import check_heads, log_in_files, log_of_office
 from bench.result import Result, within
 from ingest.station.delivery.witness import Witness
@@ -52,7 +52,7 @@ def measure(folder: Path, entries: int = ENTRIES) -> Iterator[Result]:
 def measure_case(desk: Desk, case: str, bundle: Path) -> Iterator[Result]:
     """Yield what a bundle of the case and replays of the office's log cost. Makes the bundle."""
     exported = time.perf_counter()
-    export(desk.service, desk.visitor("zhang"), case, bundle, sealed=True)
+    export_bundle(desk.service, desk.visitor("zhang"), case, bundle, sealed=True)
     exported = time.perf_counter() - exported
     with desk.office.catalogue.read() as session:
         size = LogReader(session).size
@@ -65,12 +65,14 @@ def measure_case(desk: Desk, case: str, bundle: Path) -> Iterator[Result]:
     report = verifying.verify(bundle)
     took = time.perf_counter() - began
     if not report.passed:
-        raise RuntimeError(report.lines())
+        raise RuntimeError(report.format_lines())
     others = (bundle / "data/custody/entries.jsonl").read_bytes().count(b"recording:other-")
     note = f"{others} entries about others among its entries"
     yield within("checking it, sealed payloads and all", took, MOST_S, "s", note)
     own = log_of_office(desk.office)
-    files_alone = log_in_files(desk.office.settings.home / "log", desk.office.ring.verifying("log"))
+    files_alone = log_in_files(
+        desk.office.settings.home / "log", desk.office.ring.get_verify_key("log")
+    )
     for where, log in (("catalogue", own), ("static files", files_alone)):
         began, busy = time.perf_counter(), time.process_time()
         if faults := list(log.replayed(lambda _count: None)):
@@ -80,7 +82,7 @@ def measure_case(desk: Desk, case: str, bundle: Path) -> Iterator[Result]:
         yield within(f"log replay, {where}", busy, MOST_REPLAY_S, "CPU-s", note)
     began = time.perf_counter()
     found = check_heads(own, [bundle])
-    if found.status:
+    if found.exit_status:
         raise RuntimeError(found.heads[:3])
     told_heads = f"{len(found.heads)} heads, of a bundle's checkpoint and receipts"
     took = time.perf_counter() - began
@@ -91,13 +93,13 @@ def measure_case(desk: Desk, case: str, bundle: Path) -> Iterator[Result]:
 def _delivering(desk: Desk) -> Iterator[Result]:
     """Yield what a station's check of the log adds to one delivery, beside a log of this size."""
     office, spent = desk.office, []
-    key = office.ring.verifying("log")
+    key = office.ring.get_verify_key("log")
     witness = Witness(office.settings.station, office.journal, office.centre, lambda: key)
     for _ in range(20):
         _append(desk, 1)
-        head = desk.service.checkpoint()
+        head = desk.service.publish_checkpoint()
         began = time.process_time()
-        witness.check(head)
+        witness.check_log(head)
         spent.append((time.process_time() - began) * 1000)
     note = "in one process, both ends; median of 20"
     told = statistics.median(spent)
@@ -129,7 +131,7 @@ def _case(desk: Desk) -> str:
     case, action = desk.seizure()
     actor = f"person:{desk.persons['zhang']}"
     with desk.office.catalogue.read() as session:
-        found = [row.id for row in recordings.everything(session)]
+        found = [row.id for row in recordings.iterate_recordings(session)]
     for recording in found:
         with desk.office.catalogue.write() as uow:
             cases.link_by_hand(uow, action, recording, actor=actor)

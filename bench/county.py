@@ -193,10 +193,12 @@ def station_at(
     code = re.search(r'"code": "([^"]+)"', made)
     if code is None:
         raise RuntimeError(made)
-    station_home.enrol(settings, centre.url, code.group(1), centre.county.authority.certificate)
+    station_home.enrol_station(
+        settings, centre.url, code.group(1), centre.county.authority.certificate
+    )
     home = StationHome.open(settings, patience=Patience(0, 1e9))
     for _ in range(2):
-        results = home.station.sweep(home.bays()[0])
+        results = home.station.sweep_bay(home.bays()[0])
     if [result.outcome for result in results].count(Outcome.SEALED) != files:
         raise RuntimeError(results[:3])
     for path in bay.iterdir():

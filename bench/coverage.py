@@ -14,9 +14,9 @@ from bench.result import Result, within
 from policies.facts.facts import ActionFacts, Document, Footage, Moment, OfficerFact
 from policies.facts.stages import ActionKind, Stage
 from policies.facts.terms import DocumentKind, MomentKind
-from policies.requirements.footage.coverage import Coverage, covered
-from policies.rules.rulebook import load
-from policies.time.intervals import merged
+from policies.requirements.footage.coverage import Coverage, compute_coverage
+from policies.rules.rulebook import load_rulebook
+from policies.time.intervals import merge_runs
 
 SOURCES, SEGMENTS = 20, 50
 INTERVALS = 100_000
@@ -28,16 +28,16 @@ T0 = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 def measure() -> Iterator[Result]:
     """Yield coverage in ms, intervals a second, cases a second."""
     facts, rule = large(), Coverage()
-    took = _best(lambda: covered(rule, facts))
+    took = _best(lambda: compute_coverage(rule, facts))
     what = f"coverage, {SOURCES} x {SEGMENTS} segments"
     yield within(what, took * 1e3, 1.0, "ms", f"best of {ROUNDS} rounds")
     chance = random.Random(1)  # noqa: S311 - to be repeated, not to be secret
     starts = [chance.uniform(0, INTERVALS) for _ in range(INTERVALS)]
     ends = [start + chance.uniform(0, 2) for start in starts]
-    rate = INTERVALS / _best(lambda: merged(starts, ends))
+    rate = INTERVALS / _best(lambda: merge_runs(starts, ends))
     yield _rate("intervals merged", rate, 1e6, f"{INTERVALS} in random order")
-    book, cases = load(area="兴隆县"), [seizure(number) for number in range(CASES)]
-    took = _best(lambda: [book.evaluate(one) for one in cases], rounds=2)
+    book, cases = load_rulebook(area="兴隆县"), [seizure(number) for number in range(CASES)]
+    took = _best(lambda: [book.judge_facts(one) for one in cases], rounds=2)
     yield _rate("cases judged", CASES / took, 2000.0, "a seizure with six recordings each")
 
 

@@ -88,7 +88,7 @@ def _bad_link(servers: County, folder: Path) -> Result:
     with servers.centre("link") as centre:
         home = station_at(centre, folder / "link", files=1, size=ON_LINK)
         (entry,) = home.journal.in_state(State.SEALED)
-        size = home.centre.spool.size(entry.recording) if entry.recording else 0
+        size = home.centre.spool.measure_payload(entry.recording) if entry.recording else 0
         with Link(centre.port, LINK, CUT_S) as link:
             home.centre.client.wire.address = type(home.centre.client.wire.address)(
                 f"https://127.0.0.1:{link.port}", home.centre.client.wire.address.ca

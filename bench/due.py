@@ -15,7 +15,7 @@ from pathlib import Path
 
 from api.office.wiring import clock, entropy
 from bench.result import Result, unmeasured, within
-from policies.rules.rulebook import load
+from policies.rules.rulebook import load_rulebook
 from storage.catalogue.retention import retention
 from storage.catalogue.unit_of_work import Catalogue
 from tests.many_recordings import DUE_AT, TOWNSHIPS, Stock, fill, plans, township
@@ -85,7 +85,7 @@ def _of(
         try:
             took = time.perf_counter()
             catalogue = Catalogue(url, clock, entropy)
-            catalogue.migrate(new=True)
+            catalogue.migrate_tables(new=True)
             catalogue.close()  # filled past it; it opens again by itself
             fill(url, Stock(size, DUE))
             took = time.perf_counter() - took
@@ -113,20 +113,22 @@ def _of(
 
 def _timed(catalogue: Catalogue, stock: Stock) -> dict[str, _Timed]:
     """Return how long each question took. Raises: RuntimeError when an answer is not right."""
-    book = load()
+    book = load_rulebook()
 
     def page(after: tuple[datetime, str] | None = None, only: str | None = None) -> None:
         with catalogue.read() as session:
-            rows = retention.due(session, DUE_AT, after=after, township=only)
-            retention.explained(session, book, [row.id for row in rows], DUE_AT)
+            rows = retention.list_due_recordings(session, DUE_AT, after=after, township=only)
+            retention.explain_retention(session, book, [row.id for row in rows], DUE_AT)
 
     def listed(at: datetime, *, explained: bool = False) -> list[tuple[datetime, str]]:
         found: list[tuple[datetime, str]] = []
         with catalogue.read() as session:
-            while rows := retention.due(session, at, after=found[-1] if found else None):
+            while rows := retention.list_due_recordings(
+                session, at, after=found[-1] if found else None
+            ):
                 found += [(row.retain_until, row.id) for row in rows]
                 if explained:
-                    retention.explained(session, book, [row.id for row in rows], at)
+                    retention.explain_retention(session, book, [row.id for row in rows], at)
                 session.expunge_all()
         return found
 
@@ -152,7 +154,9 @@ def _by_index(catalogue: Catalogue, after: tuple[datetime, str]) -> None:
             for plan in plans(
                 catalogue._engine,  # noqa: SLF001 - plans are nobody else's business
                 session,
-                lambda only=only: retention.due(session, DUE_AT, after=after, township=only),
+                lambda only=only: retention.list_due_recordings(
+                    session, DUE_AT, after=after, township=only
+                ),
             ):
                 if "_due" not in plan or "Seq Scan" in plan:
                     raise RuntimeError(plan)

@@ -20,13 +20,13 @@ from sqlalchemy.orm import Session
 from api.office.reports import duty_list
 from api.office.wiring import Office, clock, entropy
 from bench.result import Result, unmeasured, within
-from policies.duties import EARLIEST, Asking, duties, in_order
+from policies.duties import EARLIEST, Asking, derive_duties, in_order
 from policies.facts.stages import ActionKind, Stage
 from policies.facts.terms import DocumentKind, ProceedingKind
-from policies.rules.rulebook import load
+from policies.rules.rulebook import load_rulebook
 from storage.catalogue.cases import case_file, cases
 from storage.catalogue.cases.tables import DocumentRow, ProceedingRow
-from storage.catalogue.holds.proceedings import proceedings
+from storage.catalogue.holds.proceedings import list_proceedings
 from storage.catalogue.oversight.duties import township_days
 from storage.catalogue.oversight.tables import DutyBasisRow
 from storage.catalogue.people import people
@@ -64,11 +64,12 @@ def _of(database: str, made: Callable[[int], str]) -> Iterator[Result]:
     for size in SIZES:
         url = made(size)
         catalogue = Catalogue(url, clock, entropy)
-        catalogue.migrate(new=True)
+        catalogue.migrate_tables(new=True)
         _fill(catalogue, size)
         # All that the list asks of an office.
         office = cast(
-            "Office", SimpleNamespace(catalogue=catalogue, rulebook=load(), clock=lambda: AT)
+            "Office",
+            SimpleNamespace(catalogue=catalogue, rulebook=load_rulebook(), clock=lambda: AT),
         )
         found.append(_timed(office))
         catalogue.close()
@@ -103,18 +104,18 @@ def _timed(office: Office) -> dict[str, float]:
     wanted = _anew(office)
     times["every case judged, as before"] = (time.perf_counter() - took) * 1e3
     took = time.perf_counter()
-    first = duty_list.page(office, at=AT, limit=_PAGE)
-    duty_list.keep(office, first.judged)
+    first = duty_list.read_duty_page(office, at=AT, limit=_PAGE)
+    duty_list.store_judgements(office, first.judgements)
     times["judged and stored for the first time"] = (time.perf_counter() - took) * 1e3
     took = time.perf_counter()
-    listed = list(duty_list.due(office, AT))
+    listed = list(duty_list.iterate_duties(office, AT))
     times["the whole list, as a calendar has it"] = (time.perf_counter() - took) * 1e3
     if listed != [one for one in wanted if one.done_at is None] or len(listed) < _PAGE:
         raise RuntimeError(len(listed), len(wanted))
-    half = duty_list.place(listed[len(listed) // 2])
+    half = duty_list.rank_duty(listed[len(listed) // 2])
     towns = iter(range(10**9))
     with catalogue.read() as session:
-        case = cases.cases(session)[0].id
+        case = cases.list_cases(session)[0].id
 
     def changed() -> None:
         with catalogue.write() as uow:
@@ -123,7 +124,9 @@ def _timed(office: Office) -> dict[str, float]:
             )
 
     def page(**only: Any) -> None:
-        duty_list.keep(office, duty_list.page(office, at=AT, limit=_PAGE, **only).judged)
+        duty_list.store_judgements(
+            office, duty_list.read_duty_page(office, at=AT, limit=_PAGE, **only).judgements
+        )
 
     times[FIRST] = _median(page)
     times[NEXT] = _median(lambda: page(after=half))
@@ -137,12 +140,18 @@ def _anew(office: Office) -> list[Any]:
     """Judge everything there is, and put it in order."""
     asking, judged = Asking(office.rulebook), list[Any]()
     with office.catalogue.read() as session:
-        for row in cases.cases(session):
+        for row in cases.list_cases(session):
             facts = case_facts_of(session, row.id, AT)
             judged += [facts, *facts.actions]
-        judged += [proceeding_facts(row, AT) for row in proceedings(session)]
-        judged += township_days(session, people.townships(session), AT)
-    return list(in_order(one for facts in judged for one in duties(asking.asked(facts), facts, AT)))
+        judged += [proceeding_facts(row, AT) for row in list_proceedings(session)]
+        judged += township_days(session, people.list_townships(session), AT)
+    return list(
+        in_order(
+            one
+            for facts in judged
+            for one in derive_duties(asking.find_clocked_rules(facts), facts, AT)
+        )
+    )
 
 
 def _median(act: Callable[[], object], before: Callable[[], object] = lambda: None) -> float:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from bench.machine import MIB, child, cores, lacking, warm
 from bench.result import Result, unmeasured
-from ingest.media.probe import probe
+from ingest.media.probe import probe_file
 from ingest.media.sandbox import Effort, Level, Sandbox
 from ingest.media.scene_code import write_picture
 
@@ -116,9 +116,9 @@ def _looked(film: Path, *, codes: bool) -> dict[str, float]:
     effort = Effort(share=1.0, codes=codes)
     used, began = os.times(), time.perf_counter()
     with film.open("rb", buffering=0) as file:
-        facts = probe(file, film.stat().st_size, Sandbox(Level.RLIMITS), effort=effort)
+        facts = probe_file(file, film.stat().st_size, Sandbox(Level.RLIMITS), effort=effort)
     wall, now = time.perf_counter() - began, os.times()
-    if facts.pictures is None or not facts.pictures.done or facts.duration_s is None:
+    if facts.pictures is None or not facts.pictures.complete or facts.duration_s is None:
         raise RuntimeError("the film was not looked at to its end")
     cpu = now.children_user + now.children_system - used.children_user - used.children_system
     step = facts.pictures.resolution_s

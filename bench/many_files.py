@@ -92,12 +92,12 @@ def _ours(folder: Path, card: Path) -> dict[str, float]:
     """Return the seconds, and the processor's, from the first look to the last receipt."""
     office = office_in(folder)
     station = station_of(office)
-    (bay,) = office.bays()
+    (bay,) = office.list_bays()
     for file in card.iterdir():
         (bay.root / file.name).hardlink_to(file)
     began, before = time.perf_counter(), _cpu()
-    station.sweep(bay)
-    results = station.sweep(bay)
+    station.sweep_bay(bay)
+    results = station.sweep_bay(bay)
     taken = {"wall": time.perf_counter() - began, "cpu": _cpu() - before}
     office.close()
     if [one.outcome for one in results] != [Outcome.ACCESSIONED] * PHOTOS:

@@ -40,15 +40,15 @@ def office_in(folder: Path) -> Office:
 
 def station_of(office: Office) -> Station:
     """Build a station that takes a file as soon as it was seen unchanged."""
-    return office.station(patience=Patience(0, 1e9))
+    return office.build_station(patience=Patience(0, 1e9))
 
 
 def take(office: Office, station: Station) -> None:
     """Sweep the bay until its one file is accessioned. Raises: RuntimeError when it is not."""
-    (bay,) = office.bays()
+    (bay,) = office.list_bays()
     seen = []
     for _ in range(LOOKS):
-        seen += station.sweep(bay)
+        seen += station.sweep_bay(bay)
         if seen and seen[-1].outcome is Outcome.ACCESSIONED:
             return
-    raise RuntimeError(seen or [(row.state, row.reason) for row in office.journal.bays()])
+    raise RuntimeError(seen or [(row.state, row.reason) for row in office.journal.list_bays()])

@@ -26,14 +26,14 @@ from policies.scene_code import (
     Parsed,
     Sighting,
     Trouble,
-    authentic,
     day_key,
-    encode,
-    parse,
+    encode_scene_code,
+    is_authentic,
+    parse_scene_code,
     tag_of,
 )
 from policies.scene_code import (
-    measure as measured,
+    measure_clock_offset as measured,
 )
 
 KEY = bytes(range(32))
@@ -119,7 +119,8 @@ def filmed(clip: Clip, folder: Path, sandbox: Sandbox) -> Read:
     key = day_key(KEY, (T0 + timedelta(hours=8)).date())
     name = f"{clip.size[1]}-{clip.height:g}-{clip.blur}-{clip.rate}-{clip.light}-{id(clip)}"
     texts = [
-        encode(tag_of("a"), Kind.START, T0 + timedelta(seconds=n), key) for n in range(SHOWN_S)
+        encode_scene_code(tag_of("a"), Kind.START, T0 + timedelta(seconds=n), key)
+        for n in range(SHOWN_S)
     ]
     target = _render(clip, texts, folder, name)
     seen = believed(target, sandbox)
@@ -135,13 +136,13 @@ def filmed(clip: Clip, folder: Path, sandbox: Sandbox) -> Read:
 def believed(film: Path, sandbox: Sandbox) -> list[tuple[Parsed, Sighting]]:
     """Return the authentic codes that a look at the film reads."""
     with film.open("rb") as file:
-        told = json.loads(sandbox.look(file, film.stat().st_size))
+        told = json.loads(sandbox.inspect_file(file, film.stat().st_size))
     film.unlink()
     found = []
     for one in told.get("codes") or ():
-        run = Sighting.of(one)
-        parsed = parse(run.text) if run else None
-        if run and parsed and authentic(parsed, KEY):
+        run = Sighting.from_report(one)
+        parsed = parse_scene_code(run.text) if run else None
+        if run and parsed and is_authentic(parsed, KEY):
             found.append((parsed, run))
     return found
 
@@ -153,10 +154,10 @@ def stranger(name: str, folder: Path, sandbox: Sandbox) -> bool:
     """Tell whether a clip that shows no code of ours is taken for one."""
     clip = Clip(SIZES[0], 0.45, 0, 25, "plain")
     day = (T0 + timedelta(hours=8)).date()
-    good = encode(tag_of("a"), Kind.START, T0, day_key(KEY, day))
+    good = encode_scene_code(tag_of("a"), Kind.START, T0, day_key(KEY, day))
     texts = {
         "nothing": [],
-        "forged": [encode(tag_of("a"), Kind.START, T0, day_key(bytes(32), day))],
+        "forged": [encode_scene_code(tag_of("a"), Kind.START, T0, day_key(bytes(32), day))],
         "a wrong digit": [good[:-1] + ("A" if good[-1] != "A" else "Q")],
     }.get(name, [name])
     return bool(believed(_render(clip, texts, folder, f"stranger-{abs(hash(name))}"), sandbox))

@@ -20,7 +20,7 @@ def main(name: str) -> int:
             lately = office.clock() - timedelta(seconds=settings.worker_silent_s)
             alive = any(
                 row.name == name and row.ended_at is None and row.beat_at > lately
-                for row in jobs.workers(session)
+                for row in jobs.list_workers(session)
             )
     finally:
         office.close()

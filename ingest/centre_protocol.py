@@ -1,4 +1,4 @@
-"""The seam between station and centre: what a station may ask of the centre, and what it gets.
+"""Protocol between station and centre: the calls of a station and the centre's answers.
 
 In an embedded office both are one process and `accession.LocalCentre` is called directly; over a
 network `remote_centre.RemoteCentre` stands behind the same calls (spool, then tus over HTTPS).
@@ -65,13 +65,13 @@ class Centre(Protocol):
         Raises: SignatureError, FixityError, VaultError, CatalogueBusyError.
         """
 
-    def discard(self, recording: RecordingId) -> None:
+    def discard_attempt(self, recording: RecordingId) -> None:
         """Forget an attempt that was never accessioned; refuse if it was.
 
         Raises: ConflictError when the recording is accessioned.
         """
 
-    def note(self, act: str, *, subject: str, outcome: str, details: Mapping[str, Any]) -> None:
+    def note_act(self, act: str, *, subject: str, outcome: str, details: Mapping[str, Any]) -> None:
         """Write a station's act (a refusal, a failure, a clearing) into the custody log."""
 
     def prove_log(self, sizes: Collection[int]) -> LogContinuation | None:

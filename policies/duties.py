@@ -17,13 +17,13 @@ from hashlib import sha256
 from typing import Any
 
 from policies.facts.facts import ActionFacts, CaseFacts, ProceedingFacts, TownshipFacts
-from policies.requirements.outcome import Due, Scope
+from policies.requirements.outcome import Deadline, Scope
 from policies.rules.rules import SCOPES, Rule, Rulebook
 from policies.time.calendar import ONE_DAY, county_day, is_end_of_day, start_of_day
 from policies.time.wording import day_and_clock
 
 AnyFacts = ActionFacts | CaseFacts | ProceedingFacts | TownshipFacts
-Asked = tuple[str, str, str, Any]  # rule id, title in Chinese and English, requirement
+ClockedRule = tuple[str, str, str, Any]  # rule id, title in Chinese and English, requirement
 Place = tuple[int, datetime, str, str, str]  # group, due time, subject, rule, person or ""
 
 SOON_DAYS = 3.0
@@ -44,7 +44,7 @@ class DutyState(StrEnum):
     UNKNOWN = "unknown"
     SOON = "soon"
     OPEN = "open"
-    DONE = "done"
+    COMPLETED = "done"
 
 
 STATE_ZH = {
@@ -52,7 +52,7 @@ STATE_ZH = {
     DutyState.UNKNOWN: "期限不明",
     DutyState.SOON: "即将到期",
     DutyState.OPEN: "未到期",
-    DutyState.DONE: "已完成",
+    DutyState.COMPLETED: "已完成",
 }
 _ORDER = list(DutyState)
 
@@ -73,8 +73,8 @@ class Duty:
     persons: tuple[str, ...] = ()
 
     @property
-    def late(self) -> bool:
-        """Whether it was not done in time, be it done by now or not."""
+    def is_late(self) -> bool:
+        """Whether the duty missed its deadline, fulfilled since or not."""
         if self.due_at is None:
             return False
         return self.state is DutyState.OVERDUE or (
@@ -100,8 +100,8 @@ class Obligation:
     soon_at: datetime | None
     persons: tuple[str, ...] = ()
 
-    def stands(self, at: datetime) -> Duty:
-        """Return how it stands at a moment."""
+    def duty_at(self, at: datetime) -> Duty:
+        """Return the duty with its state at a moment."""
         return Duty(
             subject=self.subject,
             township=self.township,
@@ -111,13 +111,13 @@ class Obligation:
             rule=self.rule,
             due_at=self.due_at,
             done_at=self.done_at,
-            state=self._state(at),
+            state=self._state_at(at),
             persons=self.persons,
         )
 
-    def _state(self, at: datetime) -> DutyState:
+    def _state_at(self, at: datetime) -> DutyState:
         if self.done_at is not None:
-            return DutyState.DONE
+            return DutyState.COMPLETED
         if self.due_at is None or self.soon_at is None:
             return DutyState.UNKNOWN
         if self.due_at < at:
@@ -132,7 +132,7 @@ class Window:
     first: datetime
     until: datetime
 
-    def cut(self, first: datetime, until: datetime) -> "Window":
+    def narrow_to(self, first: datetime, until: datetime) -> "Window":
         """Return the part of it that lies within two moments."""
         return Window(max(self.first, first), min(self.until, until))
 
@@ -150,7 +150,7 @@ class Asking:
         self.rulebook = rulebook
         self._days: dict[date, tuple[Rule, ...]] = {}
 
-    def asked(self, facts: AnyFacts) -> tuple[Asked, ...]:
+    def find_clocked_rules(self, facts: AnyFacts) -> tuple[ClockedRule, ...]:
         """Return the rules with a clock that ask: of an action by its day, else by `at`."""
         at = facts.start if isinstance(facts, ActionFacts) else facts.at
         day = county_day(at)
@@ -162,70 +162,72 @@ class Asking:
         return tuple(
             (rule.id, rule.title_zh, rule.title_en, rule.requirement)
             for rule in self._days[day]
-            if rule.scope is scope and rule.when.holds(facts, major=major)
+            if rule.scope is scope and rule.when.applies_to(facts, major=major)
         )
 
 
 def has_clock(requirement: object) -> bool:
     """Tell whether a requirement may bring duties."""
-    return hasattr(requirement, "due") or hasattr(requirement, "each")
+    return hasattr(requirement, "find_deadline") or hasattr(requirement, "list_deadlines")
 
 
-def steady(
+def find_steady_window(
     rulebook: Rulebook, facts: CaseFacts | ProceedingFacts | TownshipFacts, *, suspended: bool
 ) -> Window:
-    """Return during which moments of asking the same entries bring the same obligations.
+    """Return the window in which the same entries bring the same obligations.
 
     It lies around `facts.at`, or is empty. Rules begin and end with a day; a township is asked
     about its day; and while a case is `suspended` its time to decide grows, day by day.
     """
-    edges = [start_of_day(day) for day in rulebook.changes()]
+    edges = [start_of_day(day) for day in rulebook.list_changes()]
     window = Window(
-        max((one for one in edges if one <= facts.at), default=EARLIEST),
-        min((one for one in edges if one > facts.at), default=LATEST),
+        max((edge for edge in edges if edge <= facts.at), default=EARLIEST),
+        min((edge for edge in edges if edge > facts.at), default=LATEST),
     )
     if isinstance(facts, TownshipFacts):
         today = county_day(facts.at)
-        return window.cut(start_of_day(today), start_of_day(today + ONE_DAY))
+        return window.narrow_to(start_of_day(today), start_of_day(today + ONE_DAY))
     if suspended and isinstance(facts, CaseFacts):
         passed = facts.suspended_s % _DAY_S
-        return window.cut(
+        return window.narrow_to(
             facts.at - timedelta(seconds=passed - _MARGIN_S),
             facts.at + timedelta(seconds=_DAY_S - passed - _MARGIN_S),
         )
     return window
 
 
-def obligations(
-    rules: Iterable[Asked], facts: AnyFacts, soon_days: float = SOON_DAYS
+def derive_obligations(
+    rules: Iterable[ClockedRule], facts: AnyFacts, soon_days: float = SOON_DAYS
 ) -> tuple[Obligation, ...]:
-    """Return what these rules ask of one action, case, proceeding or township.
+    """Derive the obligations of one action, case, proceeding or township from rules.
 
     Requirements of another scope, and those without a clock, bring none. A requirement's own
     `warn_days` says from when on it is soon.
     """
     scope, _ = _SUBJECT[type(facts)]
     return tuple(
-        _obligation(rule, facts, who, due, _warned(rule[3], soon_days))
+        _build_obligation(rule, facts, person, deadline, _warning_period(rule[3], soon_days))
         for rule in rules
         if rule[3].scope is scope
-        for who, due in _dues(rule[3], facts)
+        for person, deadline in _list_deadlines(rule[3], facts)
     )
 
 
-def duties(
-    rules: Iterable[Asked], facts: AnyFacts, at: datetime, soon_days: float = SOON_DAYS
+def derive_duties(
+    rules: Iterable[ClockedRule], facts: AnyFacts, at: datetime, soon_days: float = SOON_DAYS
 ) -> tuple[Duty, ...]:
     """Return how `obligations` stand at a moment, in order."""
-    return in_order(one.stands(at) for one in obligations(rules, facts, soon_days))
+    return in_order(
+        obligation.duty_at(at) for obligation in derive_obligations(rules, facts, soon_days)
+    )
 
 
-def in_order(found: Iterable[Duty]) -> tuple[Duty, ...]:
+def in_order(entries: Iterable[Duty]) -> tuple[Duty, ...]:
     """Return duties, of whatever origin, the most pressing first: overdue, then by time."""
-    return tuple(sorted(found, key=place))
+    return tuple(sorted(entries, key=rank_duty))
 
 
-def place(duty: Duty) -> Place:
+def rank_duty(duty: Duty) -> Place:
     """Return where a duty stands in the order: each has its own place at one moment of asking."""
     # Open and soon are one group by time: a warning of 60 days must not hide what ends tomorrow.
     group = DutyState.SOON if duty.state is DutyState.OPEN else duty.state
@@ -233,7 +235,7 @@ def place(duty: Duty) -> Place:
     return _ORDER.index(group), when, duty.subject, duty.rule, duty.person or ""
 
 
-def feed(found: Iterable[Duty], stamp: datetime, name: str = "留痕:到期事项") -> str:
+def format_calendar(entries: Iterable[Duty], stamp: datetime, name: str = "留痕:到期事项") -> str:
     """Return an iCalendar (RFC 5545) of what is still to be done and has a known time.
 
     `stamp` is when it was asked for. What is done leaves the feed, and so the reader's calendar.
@@ -244,54 +246,60 @@ def feed(found: Iterable[Duty], stamp: datetime, name: str = "留痕:到期事�
         "PRODID:-//Liuhen//Duties//ZH",
         "CALSCALE:GREGORIAN",
         "METHOD:PUBLISH",
-        f"X-WR-CALNAME:{_text(name)}",
+        f"X-WR-CALNAME:{_escape_text(name)}",
     ]
-    for duty in in_order(found):
-        if duty.due_at is not None and duty.state is not DutyState.DONE:
-            lines += _event(duty, duty.due_at, stamp)
+    for duty in in_order(entries):
+        if duty.due_at is not None and duty.state is not DutyState.COMPLETED:
+            lines += _format_event(duty, duty.due_at, stamp)
     lines.append("END:VCALENDAR")
-    return "".join(f"{_folded(line)}\r\n" for line in lines)
+    return "".join(f"{_fold_line(line)}\r\n" for line in lines)
 
 
-def _dues(requirement: Any, facts: AnyFacts) -> Iterator[tuple[tuple[str, str] | None, Due]]:
-    if each := getattr(requirement, "each", None):
-        yield from (((one.id, one.name), due) for one, due in each(facts))
-    elif asked := getattr(requirement, "due", None):
-        due = asked(facts)
-        if due is not None:
-            yield None, due
+def _list_deadlines(
+    requirement: Any, facts: AnyFacts
+) -> Iterator[tuple[tuple[str, str] | None, Deadline]]:
+    if each := getattr(requirement, "list_deadlines", None):
+        yield from (((person.id, person.name), deadline) for person, deadline in each(facts))
+    elif find_deadline := getattr(requirement, "find_deadline", None):
+        deadline = find_deadline(facts)
+        if deadline is not None:
+            yield None, deadline
 
 
-def _obligation(
-    rule: Asked, facts: AnyFacts, who: tuple[str, str] | None, due: Due, warned: timedelta
+def _build_obligation(
+    rule: ClockedRule,
+    facts: AnyFacts,
+    person: tuple[str, str] | None,
+    deadline: Deadline,
+    warned: timedelta,
 ) -> Obligation:
     rule_id, zh, en, _ = rule
     _, name = _SUBJECT[type(facts)]
     return Obligation(
         subject=f"{name}:{getattr(facts, name)}",
         township=facts.township,
-        person=who[0] if who else None,
-        what_zh=f"{zh}:{who[1]}" if who else zh,
-        what_en=f"{en}: {who[1]}" if who else en,
+        person=person[0] if person else None,
+        what_zh=f"{zh}:{person[1]}" if person else zh,
+        what_en=f"{en}: {person[1]}" if person else en,
         rule=rule_id,
-        due_at=due.at,
-        done_at=due.done_at,
-        soon_at=due.at - warned if due.at else None,
-        persons=(who[0],) if who else _persons(facts),
+        due_at=deadline.at,
+        done_at=deadline.done_at,
+        soon_at=deadline.at - warned if deadline.at else None,
+        persons=(person[0],) if person else _concerned_persons(facts),
     )
 
 
-def _warned(requirement: Any, soon_days: float) -> timedelta:
+def _warning_period(requirement: Any, soon_days: float) -> timedelta:
     return timedelta(days=getattr(requirement, "warn_days", soon_days))
 
 
-def _persons(facts: AnyFacts) -> tuple[str, ...]:
+def _concerned_persons(facts: AnyFacts) -> tuple[str, ...]:
     if isinstance(facts, ActionFacts):
-        return tuple(sorted(one.id for one in facts.officers))
+        return tuple(sorted(officer.id for officer in facts.officers))
     return facts.handlers if isinstance(facts, CaseFacts) else ()
 
 
-def _event(duty: Duty, due_at: datetime, stamp: datetime) -> Sequence[str]:
+def _format_event(duty: Duty, due_at: datetime, stamp: datetime) -> Sequence[str]:
     identity = "\n".join((duty.rule, duty.subject, duty.person or ""))
     told_zh = f"{STATE_ZH[duty.state]},最迟 {day_and_clock(due_at)},规则 {duty.rule}"
     told_en = f"{duty.what_en}: {duty.state.value}, due by {day_and_clock(due_at)}"
@@ -299,20 +307,20 @@ def _event(duty: Duty, due_at: datetime, stamp: datetime) -> Sequence[str]:
     return (
         "BEGIN:VEVENT",
         f"UID:{sha256(identity.encode()).hexdigest()[:32]}@liuhen",
-        f"DTSTAMP:{_utc(stamp)}",
-        *_when(due_at),
-        f"SUMMARY:{_text(f'{duty.township} {duty.what_zh}({STATE_ZH[duty.state]})')}",
-        f"DESCRIPTION:{_text(details)}",
-        f"CATEGORIES:{_text(duty.state.value)}",
+        f"DTSTAMP:{_format_utc(stamp)}",
+        *_format_event_times(due_at),
+        f"SUMMARY:{_escape_text(f'{duty.township} {duty.what_zh}({STATE_ZH[duty.state]})')}",
+        f"DESCRIPTION:{_escape_text(details)}",
+        f"CATEGORIES:{_escape_text(duty.state.value)}",
         "TRANSP:TRANSPARENT",
         "END:VEVENT",
     )
 
 
-def _when(due_at: datetime) -> tuple[str, ...]:
+def _format_event_times(due_at: datetime) -> tuple[str, ...]:
     """Return the times of an event: a whole day where the duty has that day."""
     if not is_end_of_day(due_at):
-        return (f"DTSTART:{_utc(due_at)}",)
+        return (f"DTSTART:{_format_utc(due_at)}",)
     day = county_day(due_at)
     return (
         f"DTSTART;VALUE=DATE:{day:%Y%m%d}",
@@ -320,19 +328,19 @@ def _when(due_at: datetime) -> tuple[str, ...]:
     )
 
 
-def _utc(at: datetime) -> str:
+def _format_utc(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y%m%dT%H%M%SZ}"
 
 
-def _text(told: str) -> str:
+def _escape_text(text: str) -> str:
     """Escape a TEXT value (RFC 5545 3.3.11): no value can end its line or begin a property."""
-    plain = _CONTROLS.sub("", told.replace("\r\n", "\n").replace("\r", "\n"))
+    plain = _CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
     for char in ("\\", ";", ","):
         plain = plain.replace(char, f"\\{char}")
     return plain.replace("\n", "\\n")
 
 
-def _folded(line: str) -> str:
+def _fold_line(line: str) -> str:
     """Fold at 75 octets (RFC 5545 3.1), never within a character."""
     parts: list[str] = []
     part, octets = "", 0

@@ -12,31 +12,31 @@ from dataclasses import dataclass, field, fields
 
 from policies.facts.findings import Severity
 from policies.facts.stages import ACTION_ZH, ActionKind
-from policies.time.wording import percent
+from policies.time.wording import format_percent
 
 
 @dataclass(frozen=True, slots=True)
 class RuleCount:
-    """How often one rule was asked in the year, was not met, and was explained away."""
+    """Counts of one rule in a year: evaluations, failures, approved waivers."""
 
     rule: str
     severity: Severity
-    asked: int
+    evaluations: int
     failed: int
     waived: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """So many of so many."""
+class Ratio:
+    """A count and the total that it is part of."""
 
-    value: int = 0
+    count: int = 0
     of: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class TownshipYear:
-    """What was counted in one township and calendar year.
+    """Counts of one township and calendar year.
 
     `covered` holds for each action that must be recorded the share of it that footage shows.
     `reviewed` counts recordings drawn for quality review, and of them those found good.
@@ -47,35 +47,35 @@ class TownshipYear:
     year: int
     actions: Mapping[ActionKind, int] = field(default_factory=dict)
     covered: tuple[float, ...] = ()
-    uploaded_in_time: Share = Share()
-    linked: Share = Share()
-    disclosed_in_time: Share = Share()
-    decided_in_time: Share = Share()
-    answered_in_time: Share = Share()
-    trained: Share = Share()
-    certified: Share = Share()
-    reviewed: Share = Share()
-    waivers_approved: Share = Share()
+    uploaded_in_time: Ratio = Ratio()
+    linked: Ratio = Ratio()
+    disclosed_in_time: Ratio = Ratio()
+    decided_in_time: Ratio = Ratio()
+    answered_in_time: Ratio = Ratio()
+    trained: Ratio = Ratio()
+    certified: Ratio = Ratio()
+    reviewed: Ratio = Ratio()
+    waivers_approved: Ratio = Ratio()
     full_time: int = 0
     full_time_required: int = 0
     rules: tuple[RuleCount, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what no count can be: nothing is judged from impossible figures."""
-        shares = [one for one in self._values() if isinstance(one, Share)]
+        shares = [share for share in self._field_values() if isinstance(share, Ratio)]
         whole = [*self.actions.values(), self.full_time, self.full_time_required]
-        parts = [(one.value, one.of) for one in shares]
-        parts += [(one.failed, one.asked) for one in self.rules]
-        parts += [(one.waived, one.failed) for one in self.rules]
+        parts = [(share.count, share.of) for share in shares]
+        parts += [(tally.failed, tally.evaluations) for tally in self.rules]
+        parts += [(tally.waived, tally.failed) for tally in self.rules]
         if any(count < 0 for count in whole) or any(not 0 <= a <= b for a, b in parts):
             raise ValueError("counts are not negative, and no part is more than its whole")
-        if not all(math.isfinite(one) and 0 <= one <= 1 for one in self.covered):
+        if not all(math.isfinite(share) and 0 <= share <= 1 for share in self.covered):
             raise ValueError("a covered share lies between 0 and 1")
-        if len({one.rule for one in self.rules}) != len(self.rules):
+        if len({tally.rule for tally in self.rules}) != len(self.rules):
             raise ValueError("a rule is counted once")
 
-    def _values(self) -> Iterable[object]:
-        return (getattr(self, item.name) for item in fields(self))
+    def _field_values(self) -> Iterable[object]:
+        return (getattr(self, entry.name) for entry in fields(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Figure:
     """One figure: `value` of `of`; `share` is None where there was nothing to count."""
 
     key: str
-    value: float
+    amount: float
     of: float
     share: float | None
     zh: str
@@ -101,9 +101,9 @@ class Evaluation:
     year: int
     figures: tuple[Figure, ...]
 
-    def figure(self, key: str) -> Figure | None:
+    def find_figure(self, key: str) -> Figure | None:
         """Return one figure by its key."""
-        return next((one for one in self.figures if one.key == key), None)
+        return next((figure for figure in self.figures if figure.key == key), None)
 
 
 # Field of TownshipYear, Chinese, English, article: one figure each.
@@ -120,93 +120,93 @@ _SHARES = (
 )
 
 
-def evaluate(counted: TownshipYear) -> Evaluation:
-    """Return every figure of a township's year; what was not counted is told as such."""
+def evaluate_year(counts: TownshipYear) -> Evaluation:
+    """Compute every figure of a township's year; an empty total says so."""
     return Evaluation(
-        counted.township,
-        counted.year,
+        counts.township,
+        counts.year,
         (
-            *_actions(counted),
-            *_coverage(counted),
+            *_build_action_figures(counts),
+            *_build_coverage_figures(counts),
             *(
-                _figure(key, (share.value, share.of), zh, en, article)
+                _build_figure(key, (share.value, share.of), zh, en, article)
                 for key, zh, en, article in _SHARES
-                for share in [getattr(counted, key)]
+                for share in [getattr(counts, key)]
             ),
-            _staffing(counted),
-            *_rules(counted),
+            _build_staffing_figure(counts),
+            *_build_rule_figures(counts),
         ),
     )
 
 
-def _actions(counted: TownshipYear) -> Iterable[Figure]:
-    whole = sum(counted.actions.values())
+def _build_action_figures(counts: TownshipYear) -> Iterable[Figure]:
+    whole = sum(counts.actions.values())
     for kind in ActionKind:
-        count = counted.actions.get(kind, 0)
+        count = counts.actions.get(kind, 0)
         if count:
             share = count / whole
-            zh = f"{ACTION_ZH[kind]}:{count} 次,占 {percent(share)}"
+            zh = f"{ACTION_ZH[kind]}:{count} 次,占 {format_percent(share)}"
             en = f"{kind.value}: {count} of {whole} actions"
             yield Figure(f"actions.{kind.value}", count, whole, share, zh, en, "第八条")
 
 
-def _coverage(counted: TownshipYear) -> Iterable[Figure]:
-    covered, of = counted.covered, len(counted.covered)
+def _build_coverage_figures(counts: TownshipYear) -> Iterable[Figure]:
+    covered, of = counts.covered, len(counts.covered)
     # fsum: the mean does not depend on the order in which the actions were read.
-    told = (math.fsum(covered), of)
-    yield _figure(
-        "covered_share", told, "全程录音录像平均覆盖", "mean coverage of actions", "第八条"
+    ratio = (math.fsum(covered), of)
+    yield _build_figure(
+        "covered_share", ratio, "全程录音录像平均覆盖", "mean coverage of actions", "第八条"
     )
-    full = sum(1 for one in covered if one >= 1)
-    yield _figure(
+    full = sum(1 for share in covered if share >= 1)
+    yield _build_figure(
         "covered_whole", (full, of), "全程无缺口的活动", "actions without a gap", "第八条"
     )
 
 
-def _staffing(counted: TownshipYear) -> Figure:
-    have, need = counted.full_time, counted.full_time_required
+def _build_staffing_figure(counts: TownshipYear) -> Figure:
+    have, need = counts.full_time, counts.full_time_required
     zh = f"专职执法人员:{have} 名,应不少于 {need} 名"
     en = f"full-time officers: {have}; {need} are required"
     return Figure("staffing", have, need, min(1.0, have / need) if need else None, zh, en, "第六条")
 
 
-def _rules(counted: TownshipYear) -> Iterable[Figure]:
-    for one in sorted(
-        counted.rules, key=lambda one: (list(Severity).index(one.severity), one.rule)
+def _build_rule_figures(counts: TownshipYear) -> Iterable[Figure]:
+    for tally in sorted(
+        counts.rules, key=lambda tally: (list(Severity).index(tally.severity), tally.rule)
     ):
-        met = one.asked - one.failed
-        zh = f"规则 {one.rule}:{one.asked} 次中未满足 {one.failed} 次"
-        en = f"rule {one.rule}: not met {one.failed} of {one.asked} times"
-        if one.waived:
-            zh += f",其中 {one.waived} 次情况说明获批"
-            en += f", {one.waived} of them explained"
+        met = tally.evaluations - tally.failed
+        zh = f"规则 {tally.rule}:{tally.evaluations} 次中未满足 {tally.failed} 次"
+        en = f"rule {tally.rule}: not met {tally.failed} of {tally.evaluations} times"
+        if tally.waived:
+            zh += f",其中 {tally.waived} 次情况说明获批"
+            en += f", {tally.waived} of them explained"
         yield Figure(
-            key=f"rule.{one.rule}",
-            value=met,
-            of=one.asked,
-            share=met / one.asked if one.asked else None,
+            key=f"rule.{tally.rule}",
+            amount=met,
+            of=tally.evaluations,
+            share=met / tally.evaluations if tally.evaluations else None,
             zh=zh,
             en=en,
             article="第十七条",
-            rule=one.rule,
-            severity=one.severity,
+            rule=tally.rule,
+            severity=tally.severity,
         )
 
 
-def _figure(key: str, told: tuple[float, int], zh: str, en: str, article: str) -> Figure:
-    value, of = told
+def _build_figure(key: str, ratio: tuple[float, int], zh: str, en: str, article: str) -> Figure:
+    amount, of = ratio
     if not of:
-        return Figure(key, value, of, None, f"{zh}:本年没有", f"{en}: none this year", article)
-    share = min(1.0, value / of)
+        return Figure(key, amount, of, None, f"{zh}:本年没有", f"{en}: none this year", article)
+    share = min(1.0, amount / of)
     # A sum of shares is no count: only its mean says something.
-    counted = f"{value}/{of}" if isinstance(value, int) else ""
-    zh_count, en_count = (f"{counted},", f"{counted}, ") if counted else ("", "")
+    fraction = f"{amount}/{of}" if isinstance(amount, int) else ""
+    zh_count, en_count = (f"{fraction},", f"{fraction}, ") if fraction else ("", "")
     return Figure(
         key,
-        value,
+        amount,
         of,
         share,
-        f"{zh}:{zh_count}{percent(share)}",
-        f"{en}: {en_count}{percent(share)}",
+        f"{zh}:{zh_count}{format_percent(share)}",
+        f"{en}: {en_count}{format_percent(share)}",
         article,
     )

@@ -27,7 +27,7 @@ _SECONDS = (1 << 30) - 1
 
 
 class Kind(StrEnum):
-    """What a code says: something starts, stops, or it is this time."""
+    """Kind of scene code: start of an action, stop of an action, or time only."""
 
     START = "start"
     STOP = "stop"
@@ -35,7 +35,7 @@ class Kind(StrEnum):
 
 
 class Trouble(StrEnum):
-    """Why a code that was filmed is not believed."""
+    """Reasons to distrust a filmed code."""
 
     FORGED = "forged"
     REPLAYED = "replayed"
@@ -84,8 +84,8 @@ class Sighting:
     before_s: float | None = None
 
     @classmethod
-    def of(cls, untrusted_told: dict[str, Any]) -> "Sighting | None":
-        """Read what the sandbox said; None for anything malformed."""
+    def from_report(cls, untrusted_told: dict[str, Any]) -> "Sighting | None":
+        """Parse the sandbox's report of a sighting; None if it is malformed."""
         try:
             first, last = float(untrusted_told["first_s"]), float(untrusted_told["last_s"])
             frame = float(untrusted_told["frame_s"])
@@ -107,7 +107,7 @@ def day_key(master: bytes, day: date) -> bytes:
     return hmac.digest(master, message, "sha256")
 
 
-def encode(tag: bytes, kind: Kind, at: datetime, key: bytes) -> str:
+def encode_scene_code(tag: bytes, kind: Kind, at: datetime, key: bytes) -> str:
     """Return the code of a whole second (rounded down) under a day's key.
 
     Raises: ValueError for a time that the 30 bits cannot hold, or a tag of another length.
@@ -116,45 +116,47 @@ def encode(tag: bytes, kind: Kind, at: datetime, key: bytes) -> str:
     if len(tag) != _TAG or not 0 <= seconds <= _SECONDS:
         raise ValueError("tag or time out of range")
     body = tag + (list(Kind).index(kind) << 30 | seconds).to_bytes(4, "big")
-    return base64.b32encode(body + _mac(body, key)).decode().rstrip("=")
+    return base64.b32encode(body + _compute_mac(body, key)).decode().rstrip("=")
 
 
-def parse(untrusted_text: str) -> Parsed | None:
+def parse_scene_code(untrusted_text: str) -> Parsed | None:
     """Return what a text says if it is spelt as a scene code; None for any other code."""
     if len(untrusted_text) != LENGTH:
         return None
     try:
-        data = base64.b32decode(untrusted_text + "====")
+        content = base64.b32decode(untrusted_text + "====")
     except ValueError:
         return None
-    if base64.b32encode(data).decode().rstrip("=") != untrusted_text:
+    if base64.b32encode(content).decode().rstrip("=") != untrusted_text:
         return None
-    word = int.from_bytes(data[_TAG : _TAG + 4], "big")
+    word = int.from_bytes(content[_TAG : _TAG + 4], "big")
     if word >> 30 >= len(Kind):
         return None
     at = EPOCH + timedelta(seconds=word & _SECONDS)
-    return Parsed(data[:_TAG], list(Kind)[word >> 30], at, data[_TAG + 4 :])
+    return Parsed(content[:_TAG], list(Kind)[word >> 30], at, content[_TAG + 4 :])
 
 
-def authentic(parsed: Parsed, master: bytes) -> bool:
+def is_authentic(parsed: Parsed, master: bytes) -> bool:
     """Tell whether the office made this code, by the key of its own day."""
     day = parsed.at.astimezone(COUNTY_TIME).date()
     seconds = int((parsed.at - EPOCH).total_seconds())
     body = parsed.tag + (list(Kind).index(parsed.kind) << 30 | seconds).to_bytes(4, "big")
-    return hmac.compare_digest(_mac(body, day_key(master, day)), parsed.mac)
+    return hmac.compare_digest(_compute_mac(body, day_key(master, day)), parsed.mac)
 
 
-def measure(file_start: datetime, seen: Iterable[tuple[Parsed, Sighting]]) -> Reading | Trouble:
+def measure_clock_offset(
+    file_start: datetime, sightings: Iterable[tuple[Parsed, Sighting]]
+) -> Reading | Trouble:
     """Return the clock's offset (true minus recorder time) from authentic codes, or REPLAYED.
 
     A code of second T is shown from T to T + 1 and a little longer, so the first frame of a run
     bounds the offset from below, the last from above; all bounds together must leave something.
     """
     low, high, frame, at = float("-inf"), float("inf"), 0.0, 0.0
-    for parsed, run in seen:
-        shown = (parsed.at - file_start).total_seconds()
-        low = max(low, shown - run.first_s)
-        high = min(high, shown + 1 + LATENCY_S - run.last_s)
+    for parsed, run in sightings:
+        code_s = (parsed.at - file_start).total_seconds()
+        low = max(low, code_s - run.first_s)
+        high = min(high, code_s + 1 + LATENCY_S - run.last_s)
         frame = max(frame, run.frame_s)
         at = run.first_s
     if low == float("-inf") or low > high + frame:
@@ -164,5 +166,5 @@ def measure(file_start: datetime, seen: Iterable[tuple[Parsed, Sighting]]) -> Re
     return Reading(file_start + timedelta(seconds=at), middle, half + frame / 2, "scene-code")
 
 
-def _mac(body: bytes, key: bytes) -> bytes:
+def _compute_mac(body: bytes, key: bytes) -> bytes:
     return hmac.digest(key, b"liuhen/scene-code/v1\n" + body, "sha256")[:_MAC]

@@ -28,11 +28,11 @@ class Digest:
     """32 bytes and the algorithm that made them."""
 
     algorithm: Algorithm
-    value: bytes
+    octets: bytes
 
     def __post_init__(self) -> None:
-        if len(self.value) != 32:  # noqa: PLR2004 - both algorithms give 256 bits
-            raise FixityError(problem="digest length", expected=32, found=len(self.value))
+        if len(self.octets) != 32:  # noqa: PLR2004 - both algorithms give 256 bits
+            raise FixityError(problem="digest length", expected=32, found=len(self.octets))
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -47,16 +47,16 @@ class Digest:
             raise FixityError(problem="digest text", found=text[:80]) from error
 
     @classmethod
-    def of(
-        cls, data: bytes | bytearray | memoryview, algorithm: Algorithm = Algorithm.SHA256
+    def compute(
+        cls, content: bytes | bytearray | memoryview, algorithm: Algorithm = Algorithm.SHA256
     ) -> Self:
-        """Digest of bytes in memory; streams use `hasher`."""
-        return cls(algorithm, hashlib.new(_HASHLIB[algorithm], data).digest())
+        """Return the digest of bytes in memory; streams use `create_hasher`."""
+        return cls(algorithm, hashlib.new(_HASHLIB[algorithm], content).digest())
 
     @property
     def hex(self) -> str:
         """64 lower-case hexadecimal digits."""
-        return self.value.hex()
+        return self.octets.hex()
 
     def __str__(self) -> str:
         return f"{self.algorithm}:{self.hex}"
@@ -74,7 +74,7 @@ class StatedDigests:
         self._running: dict[str, hashlib._Hash] = {}
         for name in stated:
             with contextlib.suppress(ValueError):
-                self._running[name] = hasher(Algorithm(name))
+                self._running[name] = create_hasher(Algorithm(name))
         self.unknown = sorted(set(stated) - set(self._running))
 
     def update(self, block: bytes | bytearray | memoryview) -> None:
@@ -91,6 +91,6 @@ class StatedDigests:
         )
 
 
-def hasher(algorithm: Algorithm) -> "hashlib._Hash":
+def create_hasher(algorithm: Algorithm) -> "hashlib._Hash":
     """Return a running hash; `Digest(algorithm, h.digest())` closes it."""
     return hashlib.new(_HASHLIB[algorithm])

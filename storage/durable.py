@@ -7,12 +7,12 @@ from pathlib import Path
 TEMPORARY = ".new"
 
 
-def place(path: Path, data: bytes) -> None:
-    """Put `data` at `path`: readers see the old or the new file, never a part. Raises: OSError."""
+def replace_file(path: Path, content: bytes) -> None:
+    """Put `content` at `path`: readers see the old or new file, whole. Raises: OSError."""
     writer = f"{os.getpid()}-{threading.get_ident()}"  # two at once must not share a temporary
     temporary = path.with_name(f".{path.name}.{writer}{TEMPORARY}")
     with temporary.open("wb") as file:
-        file.write(data)
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)

@@ -24,8 +24,8 @@ class LiuhenError(Exception):
         self.facts = facts
 
     def __str__(self) -> str:
-        told = ", ".join(f"{name}={value!r}" for name, value in self.facts.items())
-        return f"{self.code}({told})"
+        text = ", ".join(f"{name}={fact!r}" for name, fact in self.facts.items())
+        return f"{self.code}({text})"
 
 
 class SubmissionError(LiuhenError):

@@ -55,19 +55,19 @@ def read_open_past_cache(handle: int) -> Generator[memoryview]:
     # Page-aligned, as O_DIRECT demands; a small file takes little memory and no thread.
     views = [memoryview(mmap.mmap(-1, length)) for _ in starts[:_AHEAD]]
     if len(views) == 1:
-        yield views[0][: _filled(handle, views[0], 0, size)]
+        yield views[0][: _fill_view(handle, views[0], 0, size)]
         return
     with ThreadPoolExecutor(_AHEAD) as pool:
         waiting = iter(starts)
         ahead = deque(
-            (view, pool.submit(_filled, handle, view, offset, size))
+            (view, pool.submit(_fill_view, handle, view, offset, size))
             for view, offset in zip(views, waiting, strict=False)
         )
         while ahead:
             view, reading = ahead.popleft()
             yield view[: reading.result()]
             if (offset := next(waiting, None)) is not None:
-                ahead.append((view, pool.submit(_filled, handle, view, offset, size)))
+                ahead.append((view, pool.submit(_fill_view, handle, view, offset, size)))
 
 
 class ColdSource:
@@ -87,10 +87,10 @@ class ColdSource:
         """Fill the buffer as far as one block goes; return 0 at the end. Raises: OSError."""
         if not self._left:
             self._left = next(self._blocks, self._left)
-        taken = self._left[: len(buffer)]
-        buffer[: len(taken)] = taken
-        self._left = self._left[len(taken) :]
-        return len(taken)
+        chunk = self._left[: len(buffer)]
+        buffer[: len(chunk)] = chunk
+        self._left = self._left[len(chunk) :]
+        return len(chunk)
 
     def close(self) -> None:
         """Wait for the reads under way; drop the few pages that `is_cold` brought in."""
@@ -138,15 +138,15 @@ def forget_pages(handle: int) -> None:
         os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def _filled(handle: int, view: memoryview, offset: int, size: int) -> int:
+def _fill_view(handle: int, view: memoryview, offset: int, size: int) -> int:
     """Read into the view up to the file's end, however short the single answers are."""
-    wanted, count = min(len(view), size - offset), 0
-    while count < wanted and (read := _read(handle, view[count:], offset + count)):
+    length, count = min(len(view), size - offset), 0
+    while count < length and (read := _read_at(handle, view[count:], offset + count)):
         count += read
-    return min(count, wanted)
+    return min(count, length)
 
 
-def _read(handle: int, view: memoryview, offset: int) -> int:
+def _read_at(handle: int, view: memoryview, offset: int) -> int:
     try:
         return os.preadv(handle, [view], offset)
     except OSError as error:
@@ -193,7 +193,7 @@ class DirectWriter:
         self._direct = False
         self._start = offset - offset % mmap.PAGESIZE  # of the buffer at hand, in the file
         before = self._free[-1][: offset - self._start]
-        self._gathered = _filled(handle, before, self._start, offset)
+        self._gathered = _fill_view(handle, before, self._start, offset)
 
     def __enter__(self) -> Self:
         return self
@@ -208,13 +208,13 @@ class DirectWriter:
         """
         view = memoryview(block)
         while view:
-            buffer = self._buffer()
-            taken = view[: len(buffer) - self._gathered]
-            buffer[self._gathered : self._gathered + len(taken)] = taken
-            self._gathered += len(taken)
-            view = view[len(taken) :]
+            buffer = self._get_buffer()
+            chunk = view[: len(buffer) - self._gathered]
+            buffer[self._gathered : self._gathered + len(chunk)] = chunk
+            self._gathered += len(chunk)
+            view = view[len(chunk) :]
             if self._gathered == len(buffer):
-                self._send(len(buffer))
+                self._submit_write(len(buffer))
 
     def finish(self) -> int:
         """Write what is left and wait for all of it; return the file's end. Raises: OSError."""
@@ -224,15 +224,15 @@ class DirectWriter:
             return end
         if self._gathered:
             whole = -(-self._gathered // mmap.PAGESIZE) * mmap.PAGESIZE
-            self._buffer()[self._gathered : whole] = bytes(whole - self._gathered)
-            self._send(whole)
+            self._get_buffer()[self._gathered : whole] = bytes(whole - self._gathered)
+            self._submit_write(whole)
         while self._under_way:
             self._wait_for_oldest()
         if end % mmap.PAGESIZE:
             os.ftruncate(self._handle, end)  # the padding of the last page
         return end
 
-    def _buffer(self) -> memoryview:
+    def _get_buffer(self) -> memoryview:
         """Return the buffer at hand, or a free one to begin with."""
         if not self._free and self._made < _AHEAD:
             self._free.append(memoryview(mmap.mmap(-1, _WRITE)))
@@ -241,7 +241,7 @@ class DirectWriter:
             self._wait_for_oldest()
         return self._free[-1]
 
-    def _send(self, length: int) -> None:
+    def _submit_write(self, length: int) -> None:
         """Begin to write so much of the buffer at hand."""
         if not self._direct:
             self._direct = True
@@ -270,11 +270,11 @@ def _write_aside(handle: int, view: memoryview, offset: int) -> None:
 def _write_all(handle: int, view: memoryview, offset: int) -> None:
     """Write all of the view at its place, however much the single calls take."""
     while view:
-        written = _written(handle, view, offset)
+        written = _write_at(handle, view, offset)
         view, offset = view[written:], offset + written
 
 
-def _written(handle: int, view: memoryview, offset: int) -> int:
+def _write_at(handle: int, view: memoryview, offset: int) -> int:
     try:
         return os.pwrite(handle, view, offset)
     except OSError as error:

@@ -85,15 +85,15 @@ class SealedRecord:
         return sign_document(key, RECORD_DOMAIN, body)
 
     @classmethod
-    def verify(cls, data: bytes, stations: Sequence[VerifyKey]) -> Self:
+    def verify(cls, document: bytes, stations: Sequence[VerifyKey]) -> Self:
         """Return the record after its signatures verified, by the very station it names.
 
         Raises: SignatureError, also for a body that is not a sealed record.
         """
-        known = {key.kid: key.name for key in stations}
-        body = verify_document(data, RECORD_DOMAIN, stations)
-        record = _build(cls, body)
-        if record.station != known[signer_of(data)]:
+        names = {key.kid: key.name for key in stations}
+        body = verify_document(document, RECORD_DOMAIN, stations)
+        record = _build_document(cls, body)
+        if record.station != names[signer_of(document)]:
             raise SignatureError(problem="signed by another station", station=record.station)
         try:
             _ = (record.id, record.original, record.payload_digest, record.envelope_digest)
@@ -124,12 +124,12 @@ class Receipt:
         return sign_document(key, RECEIPT_DOMAIN, asdict(self))
 
     @classmethod
-    def verify(cls, data: bytes, centre: VerifyKey, log: VerifyKey) -> Self:
+    def verify(cls, document: bytes, centre: VerifyKey, log: VerifyKey) -> Self:
         """Return the receipt after signature, leaf, inclusion proof and checkpoint verified.
 
         Raises: SignatureError, CustodyError.
         """
-        receipt = _build(cls, verify_document(data, RECEIPT_DOMAIN, [centre]))
+        receipt = _build_document(cls, verify_document(document, RECEIPT_DOMAIN, [centre]))
         entry = verify_entry(receipt.leaf, receipt.proof, log_keys(log, log.name)).entry
         if entry["subject"] != f"recording:{receipt.recording}":
             raise SignatureError(problem="the receipt's entry is about something else")
@@ -138,7 +138,7 @@ class Receipt:
     def covers(self, record: bytes, original: Digest, size: int) -> bool:
         """Tell whether this receipt is for exactly this record and these bytes."""
         return (
-            self.record == str(Digest.of(record))
+            self.record == str(Digest.compute(record))
             and self.original == str(original)
             and self.size == size
         )
@@ -149,12 +149,12 @@ class Receipt:
         return Proof.parse(self.proof).checkpoint
 
     @property
-    def at(self) -> datetime:
+    def accession_time(self) -> datetime:
         """When the centre took responsibility."""
         return datetime.fromisoformat(self.accessioned_at)
 
 
-def _build(kind: type[T], body: Mapping[str, Any]) -> T:
+def _build_document(kind: type[T], body: Mapping[str, Any]) -> T:
     names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
     if set(body) != names:
         raise SignatureError(problem="unexpected fields", found=sorted(set(body) ^ names))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from policies.time.trusted_time import Told
+from policies.time.trusted_time import ClockAnswer
 from storage.catalogue.people import people
 from tests import clocks
 from tests.keeping import TOWNSHIP, WHO, Archive
@@ -39,7 +39,7 @@ class AgedDesk(Desk):
         clock.at = office.clock()  # after all that was founded
         now: Callable[[], datetime] = lambda: clock.at  # noqa: E731
         office.clock = office.catalogue._clock = desk.service.identity._clock = now
-        office.trusted = lambda: (Told("test", clock.at, clock.at),)
+        office.trusted = lambda: (ClockAnswer("test", clock.at, clock.at),)
         with office.catalogue.write() as uow:
             people.add_station(uow, id="s1", name="半壁山", township=TOWNSHIP, actor=WHO)
         return desk

@@ -5,7 +5,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from api.office.evidence.export import export
+from api.office.evidence.export import export_bundle
 from storage.signed.signing import SigningKey
 from tests.office import FIRST, SECOND, Desk, dock, segment
 
@@ -37,9 +37,9 @@ def export_seizure(folder: Path) -> MadeBundle:
         desk.sweep()
         desk.link(action)
         assert desk.close(action).allowed
-        export(desk.service, desk.visitor("zhang"), case, folder / "bag")
+        export_bundle(desk.service, desk.visitor("zhang"), case, folder / "bag")
         ring, settings = desk.office.ring, desk.office.settings
-        station = ring.signing(f"station-{settings.station}")
-        return MadeBundle(folder / "bag", settings.keys, ring.signing("centre"), station)
+        station = ring.get_signing_key(f"station-{settings.station}")
+        return MadeBundle(folder / "bag", settings.keys, ring.get_signing_key("centre"), station)
     finally:
         desk.office.close()

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from api.office.samples import sample_volume
-from ingest.media.sandbox import Scene, render
+from ingest.media.sandbox import Scene, render_scene
 
 _FOLDER = "LIUHEN_TEST_CLIPS"  # workers of one run share it through the environment
 
@@ -21,7 +21,7 @@ def begin() -> Path | None:
     if _FOLDER not in os.environ:
         new = Path(tempfile.mkdtemp(prefix="liuhen-clips-"))
         os.environ[_FOLDER] = str(new)
-    sample_volume.render = render_once
+    sample_volume.render_scene = render_once
     return new
 
 
@@ -30,7 +30,7 @@ def render_once(scene: Scene, target: Path) -> None:
     if not clip.exists():
         with tempfile.TemporaryDirectory(dir=clip.parent) as aside:
             fresh = Path(aside) / clip.name
-            render(scene, fresh)
+            render_scene(scene, fresh)
             fresh.replace(clip)
     shutil.copyfile(clip, target)
 
@@ -38,5 +38,5 @@ def render_once(scene: Scene, target: Path) -> None:
 def _name(scene: Scene) -> str:
     """Name a scene by all that it shows: the pictures of its codes by their bytes."""
     plain = [getattr(scene, name) for name in scene.__slots__ if name != "shown"]
-    shown = [(at, hashlib.sha256(still.read_bytes()).hexdigest()) for at, still in scene.shown]
+    shown = [(at, hashlib.sha256(still.read_bytes()).hexdigest()) for at, still in scene.overlays]
     return hashlib.sha256(repr((plain, shown)).encode()).hexdigest()

@@ -13,9 +13,9 @@ from policies.access.access import Person, Role
 from policies.facts.stages import ActionKind
 from policies.retention.disposition import Bounds
 from policies.retention.retention import retain_until
-from policies.rules.rulebook import load
+from policies.rules.rulebook import load_rulebook
 from policies.rules.rules import Rulebook
-from policies.time.trusted_time import Told
+from policies.time.trusted_time import ClockAnswer
 from storage.catalogue.cases import cases, exhibits
 from storage.catalogue.holds import releases
 from storage.catalogue.jobs.tables import RenditionRow
@@ -40,7 +40,7 @@ from storage.vault.objects import (
     RENDITION,
     ObjectStore,
     key_of,
-    lockable,
+    limit_lock_date,
 )
 from tests.acting import acting_in
 
@@ -74,12 +74,12 @@ class Archive:
     url: str
     objects: ObjectStore
     at: datetime
-    rulebook: Rulebook = field(default_factory=load)
+    rulebook: Rulebook = field(default_factory=load_rulebook)
     bounds: Bounds = field(
         default_factory=lambda: Bounds(brake_items=1000, brake_share=1.0, cooling=timedelta(days=7))
     )
     on_step: Callable[[str], None] = lambda _step: None
-    trusted: Callable[[], Sequence[Told]] | None = None
+    trusted: Callable[[], Sequence[ClockAnswer]] | None = None
     entropy: Callable[[int], bytes] = os.urandom
 
     def __post_init__(self) -> None:
@@ -90,7 +90,7 @@ class Archive:
 
     def found(self) -> "Archive":
         """Make tables, a station, three officers, and the keepers with their accounts."""
-        self.catalogue.migrate(new=True)
+        self.catalogue.migrate_tables(new=True)
         with self.catalogue.write() as uow:
             people.add_station(uow, id="s1", name="半壁山", township=TOWNSHIP, actor=WHO)
             for name in ("张三", "李四", "王五"):
@@ -120,12 +120,12 @@ class Archive:
         with self.catalogue.write() as uow:
             proposed = releases.propose_for_hold(uow, hold, "结案", by=self.keeper(first))
         with self.catalogue.write() as uow:
-            releases.approve(uow, proposed.id, by=self.keeper(second))
+            releases.approve_release(uow, proposed.id, by=self.keeper(second))
 
     def reopen(self) -> "Archive":
         """Find the persons of an archive that another process founded."""
         with self.catalogue.read() as session:
-            self.persons = {one.name: one.id for one in people.persons(session)}
+            self.persons = {one.name: one.id for one in people.list_persons(session)}
         with self.catalogue.write() as uow:
             self.actors = {name: acting_in(uow, one) for name, one in self.persons.items()}
         return self
@@ -149,7 +149,7 @@ class Archive:
         new = NewRecording(
             id=own,
             source_serial="R1",
-            sha256=Digest.of(hashlib.sha256(str(own).encode()).digest() + content),
+            sha256=Digest.compute(hashlib.sha256(str(own).encode()).digest() + content),
             size=len(content),
             name="a.mp4",
             path="a.mp4",
@@ -169,9 +169,9 @@ class Archive:
             has_audio=True,
         )
         with self.catalogue.write() as uow:
-            recordings.accession(uow, new)
+            recordings.accession_recordings(uow, new)
         for part in PARTS:
-            self.objects.lock(key_of(own, part), lockable(until))
+            self.objects.lock(key_of(own, part), limit_lock_date(until))
         return str(own)
 
     def rendition(self, recording: str) -> str:
@@ -217,7 +217,7 @@ class Archive:
     def case_of(self, action: str) -> str:
         """Return the id of an action's case."""
         with self.catalogue.read() as session:
-            return cases.action(session, action).case_id
+            return cases.get_action(session, action).case_id
 
     def link(self, action: str, recording: str) -> str:
         """Link in the catalogue alone, as if a crash had left the lock and the promise short."""
@@ -248,7 +248,7 @@ class Archive:
     def propose(self, *ids: str, by: str = "张三") -> str:
         """Propose a disposition; return its id."""
         with self.catalogue.write() as uow:
-            return dispositions.propose(
+            return dispositions.propose_disposition(
                 uow,
                 self.rulebook,
                 self.bounds,
@@ -262,7 +262,7 @@ class Archive:
     def approve(self, disposition: str, by: str = "李四") -> None:
         """Approve a disposition."""
         with self.catalogue.write() as uow:
-            dispositions.approve(
+            dispositions.approve_disposition(
                 uow, self.bounds, disposition, person_id=self.persons[by], actor=WHO
             )
 
@@ -281,7 +281,7 @@ class Archive:
             rulebook=self.rulebook,
             bounds=self.bounds,
             key=self.key,
-            trusted=self.trusted or (lambda: (Told("test", self.at, self.at),)),
+            trusted=self.trusted or (lambda: (ClockAnswer("test", self.at, self.at),)),
             on_step=self.on_step,
         )
 
@@ -309,7 +309,7 @@ class Archive:
         """Tell whether a recording is all there: three objects, its envelope, no tombstone."""
         with self.catalogue.read() as session:
             row = recordings.by_id(session, recording)
-            stone = dispositions.tombstone(session, recording)
+            stone = dispositions.find_tombstone(session, recording)
         kept = row.destroyed_at is None and row.envelope_text != "" and stone is None
         return kept and self.parts(recording) == set(PARTS)
 
@@ -317,7 +317,7 @@ class Archive:
         """Tell whether a recording is all gone: no object, no envelope, a verified tombstone."""
         with self.catalogue.read() as session:
             row = recordings.by_id(session, recording)
-            complete = dispositions.destroyed(session, row)
+            complete = dispositions.is_destroyed(session, row)
             keys = set(keys_of(session, recording))
         return complete and row.envelope_text == "" and not keys & set(self.objects.keys())
 

@@ -10,8 +10,8 @@ from api.office.samples import sample_case
 from api.office.samples.sample_volume import Recorder, Segment, write_segments
 from api.office.service import Service
 from api.office.settings.settings import Settings
-from api.office.wiring import Office, found
-from ingest.bays.bay import Result
+from api.office.wiring import Office, found_office
+from ingest.bays.bay import FileReport
 from ingest.bays.settle import Patience
 from ingest.centre import linking
 from policies.access.access import Role
@@ -55,8 +55,8 @@ class Desk:
 
     @classmethod
     def set_up(cls, folder: Path, **more: object) -> "Desk":
-        office = found(settings_for(folder, **more))
-        desk = cls(office, Service.over(office))
+        office = found_office(settings_for(folder, **more))
+        desk = cls(office, Service.of_office(office))
         for name, role, certificate in (
             ("zhang", Role.OFFICER, FIRST.officer_no),
             ("li", Role.OFFICER, SECOND.officer_no),
@@ -64,7 +64,7 @@ class Desk:
             ("wang", Role.OPERATOR, None),
             ("guan", Role.ADMIN, None),
         ):
-            desk.persons[name] = desk.service.identity.create(
+            desk.persons[name] = desk.service.identity.create_person(
                 username=name,
                 password=PASSWORD,
                 role=role,
@@ -83,17 +83,17 @@ class Desk:
     def bay(self, name: str) -> Path:
         return self.office.settings.bays[name]
 
-    def sweep(self, looks: int = 2) -> list[Result]:
-        station = self.office.station(patience=Patience(0, 1000))
+    def sweep(self, looks: int = 2) -> list[FileReport]:
+        station = self.office.build_station(patience=Patience(0, 1000))
         station.at_once = 1  # what tests look at by order; beside each other: test_side_by_side
-        results: list[Result] = []
+        results: list[FileReport] = []
         for _ in range(looks):
-            results = [r for bay in self.office.bays() for r in station.sweep(bay)]
+            results = [r for bay in self.office.list_bays() for r in station.sweep_bay(bay)]
         return results
 
     def visitor(self, name: str):
         token, _until = self.service.identity.login(name, PASSWORD)
-        return self.service.identity.visitor(token)
+        return self.service.identity.authenticate_token(token)
 
     def seizure(
         self,
@@ -138,7 +138,7 @@ class Desk:
         with self.office.catalogue.write() as uow:
             rows = cases.propose_exhibits(uow, action_id, actor=actor)
         for row in rows:
-            linking.confirm(self.office, row.id, actor=actor)
+            linking.confirm_exhibit(self.office, row.id, actor=actor)
         return [row.recording_id for row in rows]
 
     def close(self, action_id: str):
@@ -158,7 +158,7 @@ class Template:
         shutil.copytree(self.folder, folder, dirs_exist_ok=True)
         database.copied(self.folder, folder)
         office = Office.open(settings_for(folder, **more))
-        return Desk(office, Service.over(office), dict(self.persons))
+        return Desk(office, Service.of_office(office), dict(self.persons))
 
 
 def segment(start_s: float, seconds: float, **more: bool) -> Segment:

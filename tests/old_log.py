@@ -11,7 +11,7 @@ from storage.custody.entries.acting import PersonActing
 from storage.custody.entries.event import Event
 from storage.signed import canonical
 
-_leaf = Event.leaf
+_leaf = Event.encode_leaf
 
 
 def _version_1(event: Event, salt: bytes, text: bytes | None = None) -> bytes:
@@ -25,7 +25,7 @@ def _version_1(event: Event, salt: bytes, text: bytes | None = None) -> bytes:
 def before_chains() -> Iterator[None]:
     """Write entries of version 1, and leave every chain alone."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Event, "leaf", _version_1)
+        patch.setattr(Event, "encode_leaf", _version_1)
         patch.setattr("api.office.wiring.Office.log_rules", lambda _office: None)
         patch.setattr("storage.catalogue.cases.cases.judged_by", lambda _rulebook: {})
         patch.setattr(PersonActing, "to_json", lambda _actor: {})

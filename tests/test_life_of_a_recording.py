@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from api.office.evidence.export import export
+from api.office.evidence.export import export_bundle
 from storage.bundle.verify import verify
-from storage.catalogue.audit.audit import audit
+from storage.catalogue.audit.audit import audit_catalogue
 from storage.catalogue.recordings import recordings
 from tests.office import FIRST, SECOND, Desk, dock, segment
 
@@ -37,7 +37,7 @@ def bundle(desk, tmp_path_factory):
     assert desk.close(action).allowed
 
     folder = tmp_path_factory.mktemp("bundle") / "bag"
-    export(desk.service, desk.visitor("zhang"), case, folder)
+    export_bundle(desk.service, desk.visitor("zhang"), case, folder)
     return folder
 
 
@@ -50,7 +50,7 @@ def copy(bundle, tmp_path):
 
 def test_the_bundle_verifies_offline(bundle):
     report = verify(bundle)
-    assert report.passed, report.lines()
+    assert report.passed, report.format_lines()
 
 
 def test_the_bundle_verifies_in_a_process_without_our_home(bundle, desk, tmp_path):
@@ -157,6 +157,13 @@ def test_rubbish_is_no_bundle(tmp_path):
 def test_the_catalogue_agrees_with_its_log_after_all_that(desk, bundle):
     office = desk.office
     with office.catalogue.read() as session:
-        assert list(audit(session, office.signer.keys, signed=office.signer.last())) == []
-        kinds = [row.kind for row in recordings.search(session)]
+        assert (
+            list(
+                audit_catalogue(
+                    session, office.signer.keys, signed=office.signer.read_last_checkpoint()
+                )
+            )
+            == []
+        )
+        kinds = [row.kind for row in recordings.search_recordings(session)]
     assert sorted(kinds) == ["document"] * 3 + ["video"] * 3  # each with its recorder's .log

@@ -10,7 +10,7 @@ from api.office import enrolment
 from api.office.settings.settings import Settings
 from api.station import process
 from api.station.process import StationHome
-from ingest.bays.bay import Outcome, Result
+from ingest.bays.bay import FileReport, Outcome
 from ingest.bays.settle import Patience
 from storage.catalogue.recordings import recordings
 from storage.catalogue.tables import RecordingRow
@@ -47,14 +47,14 @@ class County:
 
     def code(self, station: str) -> str:
         return str(
-            enrolment.offer(
+            enrolment.offer_enrolment(
                 self.desk.office, station, name=station, township="青龙镇", actor="system"
             )
         )
 
     def rows(self) -> list[RecordingRow]:
         with self.desk.office.catalogue.read() as session:
-            return list(recordings.everything(session))
+            return list(recordings.iterate_recordings(session))
 
     def acts(self, act: str) -> int:
         from sqlalchemy import func, select
@@ -90,7 +90,7 @@ class Township:
         return Settings(**values | self.more)  # type: ignore[arg-type]
 
     def enrol(self, county: County, url: str | None = None, code: str | None = None) -> None:
-        process.enrol(
+        process.enrol_station(
             self.settings,
             url or county.url,
             code or county.code(self.name),
@@ -109,9 +109,9 @@ class Township:
         return self.settings.bays[name]
 
 
-def sweep(home: StationHome, looks: int = 2) -> list[Result]:
+def sweep(home: StationHome, looks: int = 2) -> list[FileReport]:
     """Look at all bays; return what became of the evidence. What is ignored is no evidence."""
-    results: list[Result] = []
+    results: list[FileReport] = []
     for _ in range(looks):
-        results = [result for bay in home.bays() for result in home.station.sweep(bay)]
+        results = [result for bay in home.bays() for result in home.station.sweep_bay(bay)]
     return [result for result in results if result.outcome is not Outcome.IGNORED]

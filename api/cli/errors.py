@@ -1,4 +1,4 @@
-"""How a command's error is told: a problem for programs, a sentence in both languages for people.
+"""Errors of commands: a problem object for programs, a sentence in both languages for people.
 
 Imported only when there is an error to tell.
 """
@@ -8,7 +8,7 @@ import json
 import sys
 
 from api.office.settings.setting_errors import SettingsError
-from api.problems import ApiError, problem, words
+from api.problems import ApiError, describe_error, problem_body
 from policies.rules.rulebook import RuleError
 from storage.errors import LiuhenError
 
@@ -19,13 +19,13 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 def report_error(error: Exception, *, as_json: bool) -> int | None:
     """Tell an error and return the exit status; None for a defect of ours, which is not hidden."""
-    named = _named(error)
+    named = _as_liuhen_error(error)
     if named is None:
         return None
     if as_json:
-        sys.stdout.write(json.dumps(problem(named), ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(problem_body(named), ensure_ascii=False) + "\n")
     else:
-        sentence = words(named)
+        sentence = describe_error(named)
         sys.stderr.write(
             f"错误 {sentence.zh} {sentence.next_zh}\n"
             f"error ({named.code}): {sentence.en} {sentence.next_en}\n"
@@ -33,7 +33,7 @@ def report_error(error: Exception, *, as_json: bool) -> int | None:
     return 2 if isinstance(named, SettingsError) else 1
 
 
-def _named(error: Exception) -> LiuhenError | RuleError | None:
+def _as_liuhen_error(error: Exception) -> LiuhenError | RuleError | None:
     """Return the error as one of ours; what the system refused is told with the file's name."""
     if isinstance(error, (LiuhenError, RuleError)):
         return error

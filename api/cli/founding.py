@@ -24,15 +24,15 @@ Origin = Annotated[
 ]
 
 
-def given(county: str | None, township: str | None, origin: str | None) -> Settings:
-    """Return the settings, with what the command's options say in their place."""
-    told = {"county": county, "township": township, "log_origin": origin}
-    update = {name: value for name, value in told.items() if value is not None}
+def override_settings(county: str | None, township: str | None, origin: str | None) -> Settings:
+    """Return the settings, overridden by the command's options."""
+    options = {"county": county, "township": township, "log_origin": origin}
+    update = {name: option for name, option in options.items() if option is not None}
     return Settings().model_copy(update=update)
 
 
-def asking(*, as_json: bool) -> Ask:
-    """Return what asks a person at the terminal, or refuses where nobody can answer."""
+def prompt_for(*, as_json: bool) -> Ask:
+    """Return a prompt for the terminal; without a terminal, the prompt raises an error."""
     there = sys.stdin.isatty() and sys.stderr.isatty() and not as_json
     return ask_person if there else refuse_unasked
 
@@ -42,11 +42,11 @@ def ask_person(settings: Settings) -> Settings:
     return settings.model_copy(
         update={
             "county": settings.county
-            or _asked("所属县(区),如 青龙满族自治县\ncounty", is_area_name, None),
+            or _prompt("所属县(区),如 青龙满族自治县\ncounty", is_area_name, None),
             "township": settings.township
-            or _asked("所属乡镇,如 青龙镇\ntownship", is_area_name, None),
+            or _prompt("所属乡镇,如 青龙镇\ntownship", is_area_name, None),
             "log_origin": settings.log_origin
-            or _asked(
+            or _prompt(
                 "监管链日志的名称:本单位独有,如 sfj.qinglong.example/custody,建立后公布\n"
                 "public name of the custody log, the office's alone",
                 is_new_origin,
@@ -56,7 +56,7 @@ def ask_person(settings: Settings) -> Settings:
     )
 
 
-def _asked(question: str, fits: Callable[[str], bool], proposal: str | None) -> str:
+def _prompt(question: str, fits: Callable[[str], bool], proposal: str | None) -> str:
     while True:
         answer = str(typer.prompt(question, default=proposal, err=True)).strip()
         if fits(answer):

@@ -51,7 +51,9 @@ class Commands(typer.Typer):
             }
         )
 
-    def command(self, *arguments: Any, **attributes: Any) -> Callable[[_Function], _Function]:
+    def register_command(
+        self, *arguments: Any, **attributes: Any
+    ) -> Callable[[_Function], _Function]:
         """Register a command."""
         return super().command(*arguments, **{"cls": BilingualCommand, **attributes})
 
@@ -74,51 +76,63 @@ def columns_of(text: str) -> int:
 
 
 def _help_of(command: TyperCommand | TyperGroup, ctx: Any, width: int) -> str:
-    lines = ["", *wrap_text(f"用法 Usage: {' '.join(_usage(command, ctx))}", width), ""]
+    lines = ["", *wrap_text(f"用法 Usage: {' '.join(_format_usage(command, ctx))}", width), ""]
     for paragraph in (command.help or "").split("\n\n"):
         lines += [*wrap_text(paragraph, width), ""]
-    for title, rows in _sections(command, ctx):
+    for title, rows in _format_sections(command, ctx):
         if rows:
-            lines += [f"{title}:", *_listed(rows, width), ""]
+            lines += [f"{title}:", *_format_list(rows, width), ""]
     return "\n".join(lines)
 
 
-def _usage(command: TyperCommand | TyperGroup, ctx: Any) -> Iterator[str]:
+def _format_usage(command: TyperCommand | TyperGroup, ctx: Any) -> Iterator[str]:
     yield str(ctx.command_path)
     yield from command.collect_usage_pieces(ctx)
 
 
-def _sections(
+def _format_sections(
     command: TyperCommand | TyperGroup, ctx: Any
 ) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    records = [(one, _record(one, ctx)) for one in command.get_params(ctx)]
-    arguments = [record for one, record in records if isinstance(one, TyperArgument) and record]
-    options = [record for one, record in records if not isinstance(one, TyperArgument) and record]
+    records = [(parameter, _format_record(parameter, ctx)) for parameter in command.get_params(ctx)]
+    arguments = [
+        record for parameter, record in records if isinstance(parameter, TyperArgument) and record
+    ]
+    options = [
+        record
+        for parameter, record in records
+        if not isinstance(parameter, TyperArgument) and record
+    ]
     yield "参数 Arguments", arguments
     yield "选项 Options", options
     if isinstance(command, TyperGroup):
-        listed = [(name, command.get_command(ctx, name)) for name in command.list_commands(ctx)]
+        subcommands = [
+            (name, command.get_command(ctx, name)) for name in command.list_commands(ctx)
+        ]
         yield (
             "命令 Commands",
-            [(name, (one.help or "").split("\n\n")[0]) for name, one in listed if one],
+            [
+                (name, (subcommand.help or "").split("\n\n")[0])
+                for name, subcommand in subcommands
+                if subcommand
+            ],
         )
 
 
-def _record(parameter: Any, ctx: Any) -> tuple[str, str] | None:
+def _format_record(parameter: Any, ctx: Any) -> tuple[str, str] | None:
     record = parameter.get_help_record(ctx)
     if record is None or parameter.name != "help":
         return record  # type: ignore[no-any-return]
     return "--help", _HELP_TEXT
 
 
-def _listed(rows: Iterable[tuple[str, str]], width: int) -> Iterator[str]:
+def _format_list(rows: Iterable[tuple[str, str]], width: int) -> Iterator[str]:
     rows = list(rows)
     indent = min(_NAMES_WIDTH, max(columns_of(name) for name, _text in rows) + 4)
     for name, text in rows:
-        first, *others = wrap_text(text, width - indent)
+        first, *continuation = wrap_text(text, width - indent)
         if columns_of(name) + 4 > indent:
             yield f"  {name}"
-            others = [first, *others]
+            continuation = [first, *continuation]
         else:
             yield f"  {name}{' ' * (indent - 2 - columns_of(name))}{first}"
-        yield from (f"{' ' * indent}{line}" for line in others)
+        yield from (f"{' ' * indent}{line}" for line in continuation)

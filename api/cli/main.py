@@ -92,34 +92,34 @@ class _Lazily(BilingualGroup):
         super().__init__(**attributes)
         texts = {name: text for name, (_module, text) in COMMANDS.items()}
         texts |= {name: text for name, (_module, _app, text) in GROUPS.items()}
-        listed: dict[str, Any] = {
+        commands: dict[str, Any] = {
             name: TyperCommand(name, help=text) for name, text in texts.items()
         }
-        self.commands = listed  # what help lists, and what a slip may have meant
+        self.commands = commands  # what help lists, and what a slip may have meant
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the command's name, the command itself, imported now, and what is left to read."""
-        name, listed, rest = super().resolve_command(ctx, args)
-        return name, listed and _imported(listed.name or ""), rest
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command and _import_command(command.name or ""), rest
 
 
-def _imported(name: str) -> Any:
+def _import_command(name: str) -> Any:
     part = Commands()
     part.callback()(_liuhen)
     if name in COMMANDS:
-        part.command(name)(getattr(_module(COMMANDS[name][0]), name))
+        part.register_command(name)(getattr(_import_module(COMMANDS[name][0]), name))
     else:
         module, app_name, purpose = GROUPS[name]
-        part.add_typer(getattr(_module(module), app_name), name=name, help=purpose)
+        part.add_typer(getattr(_import_module(module), app_name), name=name, help=purpose)
     return typer.main.get_group(part).commands[name]
 
 
-def _module(name: str) -> Any:
+def _import_module(name: str) -> Any:
     return importlib.import_module(f"api.cli.{name}")
 
 
-def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer calls it with the flag
-    if asked:
+def _print_version(requested: bool) -> None:  # noqa: FBT001 - typer calls it with the flag
+    if requested:
         from importlib.metadata import version  # noqa: PLC0415 - nothing else needs it
 
         typer.echo(f"liuhen {version('liuhen')}")
@@ -153,7 +153,9 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:  # the edge: a defect of ours is not hidden
-        status: int | None = _module("errors").report_error(error, as_json="--json" in sys.argv)
+        status: int | None = _import_module("errors").report_error(
+            error, as_json="--json" in sys.argv
+        )
         if status is None:
             raise
         sys.exit(status)

@@ -1,4 +1,4 @@
-"""Troubles that last: told in the log when they begin, seldom while they go on, and when they end.
+"""Log filter for outages: a line at the start, few while they last, and a line at the end.
 
 A database that is away fails every loop and every request, each with a traceback; a disk that the
 log has filled takes evidence with it. This filter of a log handler lets the first record of a
@@ -38,14 +38,14 @@ Key = tuple[str, ...]  # of a shared trouble its code, and which of several
 
 @dataclass(slots=True)
 class _Trouble:
-    """One that goes on; times by the monotonic clock, but for `since`."""
+    """An ongoing outage; times by the monotonic clock, except `since`."""
 
     since: datetime
     began: float
     met: float
-    told: float
+    reported_at: float
     unwritten: int = 0
-    answered: float | None = None  # since when the service answers again
+    recovered_at: float | None = None  # since when the service answers again
 
 
 class Outages(logging.Filter):
@@ -75,12 +75,12 @@ class Outages(logging.Filter):
         threading.Thread(target=self._run, name="outages", daemon=True).start()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether the record is written as it is; a shared trouble's gets a line of ours."""
-        errors = list(_errors(record))
+        """Return whether to write the record unchanged; an outage gets one summary line instead."""
+        errors = list(_iterate_errors(record))
         if not errors or record.name == LOG.name:
             return True
-        shared = next(filter(None, map(_shared, errors)), None)
-        key = _key(shared) if shared is not None else _key_of_another(record, errors[0])
+        shared = next(filter(None, map(_find_shared_trouble, errors)), None)
+        key = _trouble_key(shared) if shared is not None else _key_of_another(record, errors[0])
         now = self._monotonic()
         with self._lock:
             trouble = self._troubles.get(key)
@@ -92,7 +92,7 @@ class Outages(logging.Filter):
             else:
                 trouble.met = now
                 trouble.unwritten += 1
-                trouble.answered = None
+                trouble.recovered_at = None
         if trouble is None and shared is not None:
             zh, en = _SHARED[shared.code]
             text = " ".join(record.getMessage().split())
@@ -102,8 +102,8 @@ class Outages(logging.Filter):
             LOG.error("%s,自 %s 起,恢复时另行告知。 Down: %s. %s", zh, since, en, text)
         return trouble is None and shared is None
 
-    def look(self) -> None:
-        """Tell what has ended, and remind of what goes on."""
+    def report_changes(self) -> None:
+        """Log ended outages, and repeat a reminder of ongoing ones."""
         now = self._monotonic()
         with self._lock:
             troubles = list(self._troubles.items())
@@ -114,14 +114,14 @@ class Outages(logging.Filter):
                     if not self._troubles:
                         self._any.clear()
                 self._tell_end(key, trouble)
-            elif now - trouble.told >= REMIND_S:
-                trouble.told = now
+            elif now - trouble.reported_at >= REMIND_S:
+                trouble.reported_at = now
                 self._tell_on(key, trouble, now)
 
     def _run(self) -> None:
         while self._any.wait():
             time.sleep(_LOOK_S)
-            self.look()
+            self.report_changes()
 
     def _is_over(self, key: Key, trouble: _Trouble, now: float) -> bool:
         probe = self._probes.get(key)
@@ -130,10 +130,10 @@ class Outages(logging.Filter):
         try:
             probe()
         except Exception:  # noqa: BLE001 - whatever it says but yes: not yet
-            trouble.answered = None
+            trouble.recovered_at = None
             return False
-        if trouble.answered is None:
-            trouble.answered = now
+        if trouble.recovered_at is None:
+            trouble.recovered_at = now
         return now - trouble.met >= SETTLED_S
 
     def _tell_end(self, key: Key, trouble: _Trouble) -> None:
@@ -142,7 +142,7 @@ class Outages(logging.Filter):
                 text = "同一错误不再出现,共 %d 次未写。 Not met any more, %d times unwritten: %s"
                 LOG.warning(text, trouble.unwritten, trouble.unwritten, key[-1])
             return
-        end = trouble.met if trouble.answered is None else trouble.answered
+        end = trouble.met if trouble.recovered_at is None else trouble.recovered_at
         seconds = max(1, round(end - trouble.began))
         LOG.warning(
             "已恢复(%s),自 %s 起共 %s,%d 条同类记录未写。 Over (%s) after %d s.",
@@ -167,7 +167,7 @@ class Outages(logging.Filter):
         )
 
 
-def _errors(record: logging.LogRecord) -> Iterator[BaseException]:
+def _iterate_errors(record: logging.LogRecord) -> Iterator[BaseException]:
     """Yield the errors that a record carries; of a library's, what it was raised from, too.
 
     A defect of ours that was met while a trouble was handled is no part of that trouble.
@@ -182,13 +182,13 @@ def _errors(record: logging.LogRecord) -> Iterator[BaseException]:
             cause = cause.__cause__ if library or _ANSWERING in str(cause) else None
 
 
-def _shared(error: BaseException) -> LiuhenError | None:
+def _find_shared_trouble(error: BaseException) -> LiuhenError | None:
     """Return a shared service's trouble that an error is; None for any other."""
     ours = error if isinstance(error, LiuhenError) else trouble_of(error)
     return ours if ours is not None and ours.code in _SHARED else None
 
 
-def _key(shared: LiuhenError) -> Key:
+def _trouble_key(shared: LiuhenError) -> Key:
     where = (str(shared.facts[name]) for name in ("database", "where") if name in shared.facts)
     return (shared.code, *where)
 

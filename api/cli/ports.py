@@ -17,17 +17,17 @@ def bind_port(host: str, port: int) -> list[socket.socket]:
     """
     sockets: list[socket.socket] = []
     try:
-        found = socket.getaddrinfo(
+        addresses = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
-        for family, _type, _protocol, _name, address in dict.fromkeys(found):
+        for family, _type, _protocol, _name, address in dict.fromkeys(addresses):
             with suppress(_NoSuchFamilyError):
-                sockets.append(_bind(family, address))
+                sockets.append(_bind_socket(family, address))
         if not sockets:
             raise OSError(errno.EADDRNOTAVAIL, "no address")
     except OSError as error:
-        for one in sockets:
-            one.close()
+        for listener in sockets:
+            listener.close()
         problem = error.strerror or str(error)
         raise ApiError("port-busy", host=host, port=port, problem=problem) from error
     return sockets
@@ -37,19 +37,19 @@ class _NoSuchFamilyError(Exception):
     """The machine does not speak IPv6."""
 
 
-def _bind(family: int, address: tuple[object, ...]) -> socket.socket:
+def _bind_socket(family: int, address: tuple[object, ...]) -> socket.socket:
     try:
-        made = socket.socket(family, socket.SOCK_STREAM)
+        listener = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
         if error.errno == errno.EAFNOSUPPORT:
             raise _NoSuchFamilyError from error
         raise
     try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        made.bind(address)
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(address)
     except OSError:
-        made.close()
+        listener.close()
         raise
-    return made
+    return listener

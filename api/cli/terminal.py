@@ -18,8 +18,8 @@ from rich.progress import (
 )
 
 from api.problems import bay_zh
+from ingest.bays.bay import FileReport
 from ingest.bays.bay import Progress as BayProgress
-from ingest.bays.bay import Result
 
 OUT = Console(highlight=False, soft_wrap=True)
 ERR = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -34,9 +34,9 @@ _OUTCOMES = {
 }
 
 
-def say_json(value: Any) -> None:
+def say_json(document: Any) -> None:
     """Print one JSON value on one line."""
-    OUT.print(json.dumps(value, ensure_ascii=False), markup=False)
+    OUT.print(json.dumps(document, ensure_ascii=False), markup=False)
 
 
 def say_done(text: str, *, as_json: bool, **facts: Any) -> None:
@@ -60,43 +60,43 @@ def bay_bars() -> Iterator[Callable[[BayProgress], None]]:
     with Progress(*columns, console=ERR, transient=True) as bars:
         tasks: dict[str, TaskID] = {}
 
-        def listen(told: BayProgress) -> None:
-            if told.bay not in tasks:
-                tasks[told.bay] = bars.add_task(told.bay, total=None, current="")
+        def show_progress(progress: BayProgress) -> None:
+            if progress.bay not in tasks:
+                tasks[progress.bay] = bars.add_task(progress.bay, total=None, current="")
             bars.update(
-                tasks[told.bay],
-                description=f"{told.bay} {bay_zh(told.state)}",
-                total=told.bytes_total or None,
-                completed=told.bytes_done,
-                current=escape((told.current or "")[-60:]),
+                tasks[progress.bay],
+                description=f"{progress.bay} {bay_zh(progress.state)}",
+                total=progress.bytes_total or None,
+                completed=progress.bytes_done,
+                current=escape((progress.current or "")[-60:]),
             )
 
-        yield listen
+        yield show_progress
 
 
 @contextmanager
-def counting(what: str, total: int | None = None) -> Iterator[Callable[[str, int], None]]:
+def show_byte_bar(label: str, total: int | None = None) -> Iterator[Callable[[str, int], None]]:
     """Show a bar that moves by bytes; gives a callback (what, bytes)."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     with Progress(*columns, console=ERR, transient=True) as bars:
-        task = bars.add_task(what, total=total)
+        task = bars.add_task(label, total=total)
         yield lambda _name, size: bars.update(task, advance=size)
 
 
 @contextmanager
-def tallying(what: str, total: int | None = None) -> Iterator[Callable[..., None]]:
+def show_tally(label: str, total: int | None = None) -> Iterator[Callable[..., None]]:
     """Show how many things were looked at; gives a callback (how many more, one by default)."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=ERR, transient=True) as bars:
-        task = bars.add_task(what, total=total)
+        task = bars.add_task(label, total=total)
         yield lambda count=1: bars.advance(task, count)
 
 
-def say_result(result: Result, reason: str) -> None:
+def say_result(file_result: FileReport, reason: str) -> None:
     """Print one submission's outcome."""
-    told = f"  {_OUTCOMES[result.outcome]} {escape(result.path)}"
-    if result.recording:
-        told += f" [dim]{result.recording}[/dim]"
+    line = f"  {_OUTCOMES[file_result.outcome]} {escape(file_result.path)}"
+    if file_result.recording:
+        line += f" [dim]{file_result.recording}[/dim]"
     if reason:
-        told += f" {escape(reason)}"
-    OUT.print(told)
+        line += f" {escape(reason)}"
+    OUT.print(line)

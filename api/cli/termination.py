@@ -22,7 +22,7 @@ PATIENCE_S = 0.6  # for threads that were told; the rest is for letting go of wh
 
 
 class Ending:
-    """What ends this process; made, it hears the signals, in the main thread."""
+    """Termination of this process; handles the signals from its creation, in the main thread."""
 
     def __init__(
         self,
@@ -37,24 +37,24 @@ class Ending:
         # Of all that threads share, only this may be touched in the middle of anything.
         self._heard: SimpleQueue[int] = SimpleQueue()
         self._end: SimpleQueue[int] = SimpleQueue()
-        threading.Thread(target=self._force, name="ending", daemon=True).start()
+        threading.Thread(target=self._force_exit, name="ending", daemon=True).start()
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self.hear)
+            signal.signal(number, self.handle_signal)
 
-    def hear(self, number: int, _frame: FrameType | None = None) -> None:
-        """Take a signal: all are told, and a second later the process is gone."""
+    def handle_signal(self, number: int, _frame: FrameType | None = None) -> None:
+        """Handle a signal: ask all threads to stop, and exit the process a second later."""
         self._end.put(number)
         self._heard.put(number)
 
-    def wake(self) -> None:
+    def wake_waiter(self) -> None:
         """Let `wait` return without a signal: the work is done."""
         self._heard.put(0)
 
-    def wait(self) -> int:
+    def wait_for_signal(self) -> int:
         """Wait for a signal and return its number, or 0 when the work is done before one comes."""
         return self._heard.get()
 
-    def _force(self) -> None:
+    def _force_exit(self) -> None:
         number = self._end.get()
         began = time.monotonic()
         self._tell()

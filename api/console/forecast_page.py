@@ -1,4 +1,4 @@
-"""What is coming, on a page: reminders as lists, the store's fill as a plot."""
+"""Forecast page: reminders as lists, the store's fill as a plot."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import HTMLResponse
 
 from api.console.rendering import render
-from api.http.forecast import seen, shown
+from api.http.forecast import present_outlook, read_outlook
 from api.http.security import ServiceHere, VisitorHere
 from api.office.reports.forecast import Outlook
 from policies.retention.capacity import WEEK
@@ -29,21 +29,23 @@ class Plot:
 @router.get("/outlook")
 def outlook_page(service: ServiceHere, visitor: VisitorHere) -> Response:
     """Show what is coming in the visitor's township, or in the county."""
-    found = seen(service, visitor)
-    return render("outlook.html", visitor, outlook=shown(found), plot=plot(found))
+    outlook = read_outlook(service, visitor)
+    return render(
+        "outlook.html", visitor, outlook=present_outlook(outlook), plot=plot_forecast(outlook)
+    )
 
 
-def plot(found: Outlook) -> Plot:
+def plot_forecast(outlook: Outlook) -> Plot:
     """Return the forecast as a curve; the ceiling is drawn where the curve comes near it."""
-    weeks = found.forecast.weeks
-    near = found.capacity if found.capacity and max(weeks) > found.capacity * 0.5 else None
+    weeks = outlook.forecast.weeks
+    near = outlook.capacity if outlook.capacity and max(weeks) > outlook.capacity * 0.5 else None
     most = max(*weeks, near or 1, 1)
     across = 100 / (len(weeks) - 1)
     return Plot(
         line=" ".join(
-            f"{n * across:.2f},{40 - 40 * kept / most:.2f}" for n, kept in enumerate(weeks)
+            f"{n * across:.2f},{40 - 40 * size / most:.2f}" for n, size in enumerate(weeks)
         ),
         ceiling=40 - 40 * near / most if near else None,
-        dates=[found.at + n * WEEK for n in range(0, len(weeks), _EVERY)],
+        dates=[outlook.at + n * WEEK for n in range(0, len(weeks), _EVERY)],
         most=most,
     )

@@ -1,4 +1,4 @@
-"""Durable jobs on a page: what failed first, what runs and waits, who works; ask and try again."""
+"""Job pages: failed jobs first, running and waiting ones, workers; request and retry."""
 
 from typing import Annotated
 
@@ -29,19 +29,22 @@ def jobs_page(
 ) -> Response:
     """Show the jobs; a script keeps the page live. Unknown filters count as none."""
     service.authorise(visitor, Act.SEE_JOBS)
-    wanted = [State(state)] if state in JOB_STATES else list(_ORDER)
+    states = [State(state)] if state in JOB_STATES else list(_ORDER)
     one_kind = kind if kind in KINDS else None
     with service.office.catalogue.read() as session:
-        counts = jobs.counts(session)
+        counts = jobs.count_by_state(session)
         return render(
             "jobs.html",
             visitor,
-            jobs=[row for one in wanted for row in _rows(session, one, one_kind)],
-            kinds=job_views.kinds(session),
-            workers=[
-                job_views.worker(service.office, row) for row in jobs.workers(session, at_work=True)
+            jobs=[
+                row for job_state in states for row in _present_rows(session, job_state, one_kind)
             ],
-            counts={one.value: counts.get(one.value, 0) for one in State},
+            kinds=job_views.present_kinds(session),
+            workers=[
+                job_views.present_worker(service.office, row)
+                for row in jobs.list_workers(session, at_work=True)
+            ],
+            counts={job_state.value: counts.get(job_state.value, 0) for job_state in State},
             states=JOB_STATES,
             asked={"state": state, "kind": kind},
             most=_MOST,
@@ -52,6 +55,6 @@ def jobs_page(
 _ORDER = (State.FAILED, State.RUNNING, State.WAITING, State.DONE)  # the most pressing first
 
 
-def _rows(session: View, state: State, kind: str | None) -> list[JobOut]:
-    rows = jobs.jobs(session, kind=kind, state=state, limit=_MOST)
-    return [job_views.job(session, row) for row in rows]
+def _present_rows(session: View, state: State, kind: str | None) -> list[JobOut]:
+    rows = jobs.list_jobs(session, kind=kind, state=state, limit=_MOST)
+    return [job_views.present_job(session, row) for row in rows]

@@ -20,10 +20,10 @@ from api.console.rendering import HERE, KINDS, render
 from api.http import presenters as views
 from api.http.case_file import findings
 from api.http.case_file import presenters as way_views
-from api.http.cases.routes import bundle as export_bundle
-from api.http.cases.routes import find as listed_cases
+from api.http.cases.routes import export_case_bundle as export_bundle
+from api.http.cases.routes import list_cases as listed_cases
 from api.http.paging import PAGE, Cursor, page_of, read_cursor
-from api.http.proceedings import duties as listed_duties
+from api.http.proceedings import list_duties as listed_duties
 from api.http.retention import presenters as keeping_views
 from api.http.schemas import NewBundle
 from api.http.security import (
@@ -38,7 +38,7 @@ from api.http.security import (
 from api.http.sessions import set_cookie
 from api.office.evidence.key_list import shown_keys
 from api.office.identity import Visitor
-from api.problems import ApiError, words
+from api.problems import ApiError, describe_error
 from policies.access.access import Act, Role
 from policies.time.wording import COUNTY_TIME, national_rules_only
 from storage.catalogue.cases import case_file, cases, doubts
@@ -55,7 +55,7 @@ from storage.recording import MediaKind
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
-def console(app: FastAPI) -> None:
+def add_console(app: FastAPI) -> None:
     """Add the console to an application."""
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.include_router(router)
@@ -67,7 +67,7 @@ def console(app: FastAPI) -> None:
 
 
 @router.get("/")
-def home(visitor: VisitorHere) -> Response:
+def redirect_home(visitor: VisitorHere) -> Response:
     """Go to what this role works with."""
     return RedirectResponse(_first_page(visitor), status_code=303)
 
@@ -75,7 +75,7 @@ def home(visitor: VisitorHere) -> Response:
 @router.get("/login")
 def login_page(next_page: Annotated[str, Query(alias="next", max_length=500)] = "/") -> Response:
     """Show the login form."""
-    return render("login.html", None, next_page=_local(next_page), error=None, username="")
+    return render("login.html", None, next_page=_local_path(next_page), error=None, username="")
 
 
 @router.post("/login")
@@ -92,13 +92,13 @@ async def log_in(
     try:
         token, _until = await service.logins.log_in(username, password, origin_of(request))
     except ApiError as error:
-        told = words(error)
+        wording = describe_error(error)
         response = render(
-            "login.html", None, next_page=_local(next_page), error=told, username=username
+            "login.html", None, next_page=_local_path(next_page), error=wording, username=username
         )
-        response.status_code = told.status
+        response.status_code = wording.status
         return response
-    answer = RedirectResponse(_local(next_page), status_code=303)
+    answer = RedirectResponse(_local_path(next_page), status_code=303)
     set_cookie(answer, request, token)
     return answer
 
@@ -116,7 +116,9 @@ def log_out(request: Request, service: ServiceHere, _visitor: VisitorHere) -> Re
 def bays_page(service: ServiceHere, visitor: VisitorHere) -> Response:
     """Show the station's bays; a script keeps them live."""
     service.authorise(visitor, Act.SEE_BAYS)
-    return render("bays.html", visitor, bays=views.bays(service.office), settings=service.office)
+    return render(
+        "bays.html", visitor, bays=views.present_bays(service.office), settings=service.office
+    )
 
 
 @router.get("/recordings")
@@ -133,8 +135,8 @@ def recordings_page(
 ) -> Response:
     """Find recordings."""
     service.authorise(visitor, Act.LIST_RECORDINGS)
-    since = _day(day)
-    wanted = RecordingFilter(
+    since = _parse_day(day)
+    recording_filter = RecordingFilter(
         township=visitor.person.township,
         officer=officer or None,
         text=text or None,
@@ -145,17 +147,23 @@ def recordings_page(
     )
     with service.office.catalogue.read() as session:
         after = read_cursor("recordings", cursor, str)
-        found = recordings.search(session, wanted, after, PAGE + 1)
-        show = partial(views.recording, session)
-        page = page_of("recordings", found, PAGE, lambda row: (row.id,), show)
-        officers = _officers(session, visitor)
-    asked = {"text": text, "officer": officer, "kind": kind, "day": day, "unanswered": unanswered}
+        rows = recordings.search_recordings(session, recording_filter, after, PAGE + 1)
+        show = partial(views.present_recording, session)
+        page = page_of("recordings", rows, PAGE, lambda row: (row.id,), show)
+        officers = _list_officers(session, visitor)
+    search_terms = {
+        "text": text,
+        "officer": officer,
+        "kind": kind,
+        "day": day,
+        "unanswered": unanswered,
+    }
     return render(
         "recordings.html",
         visitor,
         rows=page.items,
         next=page.next,
-        asked=asked,
+        asked=search_terms,
         officers=officers,
     )
 
@@ -165,26 +173,29 @@ def recording_page(
     recording: UUID, service: ServiceHere, visitor: VisitorHere, entries: Cursor = None
 ) -> Response:
     """Show one recording: player, facts, questions, why it is kept, chain of custody."""
-    row = service.recording(visitor, recording, Act.LIST_RECORDINGS)
-    kept = retention_pages.kept(service, visitor, row)
+    row = service.authorise_recording(visitor, recording, Act.LIST_RECORDINGS)
+    retention_panel = retention_pages.retention_of_recording(service, visitor, row)
     with service.office.catalogue.read() as session:
         links = []
         for link in cases.exhibits_of(session, row.id):
-            action = cases.action(session, link.action_id)
-            case = cases.case(session, action.case_id)
-            links.append((link, views.action(session, action), views.case(case)))
+            action = cases.get_action(session, link.action_id)
+            case = cases.get_case(session, action.case_id)
+            links.append((link, views.present_action(session, action), views.present_case(case)))
         return render(
             "recording.html",
             visitor,
-            row=views.recording(session, row),
-            kept=kept,
-            stone=keeping_views.tombstone(session, row),
+            row=views.present_recording(session, row),
+            kept=retention_panel,
+            stone=keeping_views.present_tombstone(session, row),
             classes=classification.BY_HAND,
             links=links,
-            custody=views.custody(session, row, entries, PAGE),
-            officers=_officers(session, visitor),
+            custody=views.present_custody(session, row, entries, PAGE),
+            officers=_list_officers(session, visitor),
             fps=_frames_per_second(row.media),
-            settled={(one.kind, one.start_s): one for one in doubts.settled(session, row.id)},
+            settled={
+                (doubt.kind, doubt.start_s): doubt
+                for doubt in doubts.list_settled_doubts(session, row.id)
+            },
             tracks=row.media.get("tracks", []),
         )
 
@@ -198,13 +209,13 @@ def cases_page(
     cursor: Cursor = None,
 ) -> Response:
     """Find cases."""
-    found = listed_cases(service, visitor, text=text or None, cursor=cursor)
+    page = listed_cases(service, visitor, text=text or None, cursor=cursor)
     area = service.office.rulebook.without_edition
     return render(
         "cases.html",
         visitor,
-        rows=found.items,
-        next=found.next,
+        rows=page.items,
+        next=page.next,
         text=text,
         notice=national_rules_only(area)[0] if area else None,
     )
@@ -216,31 +227,33 @@ def case_page(
 ) -> Response:
     """Show one case: its stages, its actions with coverage and findings."""
     with service.office.catalogue.read() as session:
-        row = cases.case(session, str(case))
+        row = cases.get_case(session, str(case))
     service.authorise(visitor, Act.SEE_CASE, row.township, f"case:{row.id}")
     now = service.office.clock()
     with service.office.catalogue.read() as session:
-        found = [
+        actions = [
             views.action_detail(session, action, service.office.rulebook, now)
-            for action in cases.actions(session, row.id)
+            for action in cases.list_actions(session, row.id)
         ]
-        subjects = [f"case:{row.id}", *(f"action:{action.id}" for action in found)]
+        subjects = [f"case:{row.id}", *(f"action:{action.id}" for action in actions)]
         return render(
             "case.html",
             visitor,
-            case=views.case(row),
-            actions=found,
-            officers=_officers(session, visitor),
-            everybody=_everybody(session, row.township),
+            case=views.present_case(row),
+            actions=actions,
+            officers=_list_officers(session, visitor),
+            everybody=_list_people(session, row.township),
             way=way_views.the_way(session, row, service.office.rulebook, now),
-            holds=retention_pages.held(session, visitor, row, [action.id for action in found]),
-            explanation=findings.explanation(session, row, service.office.rulebook, now),
-            custody=views.entries(session, subjects, entries, PAGE),
+            holds=retention_pages.holds_of_case(
+                session, visitor, row, [action.id for action in actions]
+            ),
+            explanation=findings.present_explanation(session, row, service.office.rulebook, now),
+            custody=views.present_entries(session, subjects, entries, PAGE),
         )
 
 
 @router.post("/cases/{case}/bundle")
-def bundle(
+def download_bundle(
     case: UUID,
     service: ServiceHere,
     visitor: VisitorHere,
@@ -255,26 +268,29 @@ def bundle(
 def action_page(action: UUID, service: ServiceHere, visitor: VisitorHere) -> Response:
     """Show one action: ribbon, findings, exhibits, what might be linked."""
     with service.office.catalogue.read() as session:
-        row = cases.action(session, str(action))
-        case = cases.case(session, row.case_id)
+        row = cases.get_action(session, str(action))
+        case = cases.get_case(session, row.case_id)
     service.authorise(visitor, Act.SEE_CASE, case.township, f"action:{row.id}")
     with service.office.catalogue.read() as session:
         nearby = cases.facts_of(session, row.id).nearby
-        linked = {one.recording_id for one in cases.exhibits(session, row.id)}
+        linked = {exhibit.recording_id for exhibit in cases.list_exhibits(session, row.id)}
         return render(
             "action.html",
             visitor,
             action=views.action_detail(
                 session, row, service.office.rulebook, service.office.clock()
             ),
-            case=views.case(case),
-            moments=[way_views.moment(one) for one in case_file.moments(session, row.id)],
-            marks=_marks(session, row),
-            holds=retention_pages.held(session, visitor, case, [row.id]),
+            case=views.present_case(case),
+            moments=[
+                way_views.present_moment(moment_row)
+                for moment_row in case_file.list_moments(session, row.id)
+            ],
+            marks=_place_marks(session, row),
+            holds=retention_pages.holds_of_case(session, visitor, case, [row.id]),
             nearby=[
-                views.recording(session, recordings.by_id(session, item.recording))
-                for item in nearby
-                if item.recording not in linked
+                views.present_recording(session, recordings.by_id(session, match.recording))
+                for match in nearby
+                if match.recording not in linked
             ],
         )
 
@@ -283,11 +299,11 @@ def action_page(action: UUID, service: ServiceHere, visitor: VisitorHere) -> Res
 def code_page(action: UUID, service: ServiceHere, visitor: VisitorHere) -> Response:
     """Show the action's scene code, a new one each second."""
     with service.office.catalogue.read() as session:
-        row = cases.action(session, str(action))
-        case = cases.case(session, row.case_id)
+        row = cases.get_action(session, str(action))
+        case = cases.get_case(session, row.case_id)
     service.authorise(visitor, Act.KEEP_CASE, case.township, f"action:{row.id}")
     with service.office.catalogue.read() as session:
-        return render("code.html", visitor, action=views.action(session, row))
+        return render("code.html", visitor, action=views.present_action(session, row))
 
 
 @router.get("/duties")
@@ -295,8 +311,8 @@ def duties_page(
     service: ServiceHere, visitor: VisitorHere, later: BackgroundTasks, cursor: Cursor = None
 ) -> Response:
     """Show what is due, the most pressing first."""
-    found = listed_duties(service, visitor, later, cursor=cursor)
-    return render("duties.html", visitor, duties=found.items, next=found.next)
+    page = listed_duties(service, visitor, later, cursor=cursor)
+    return render("duties.html", visitor, duties=page.items, next=page.next)
 
 
 @router.get("/custody")
@@ -305,7 +321,7 @@ def custody_page(service: ServiceHere, visitor: VisitorHere) -> Response:
     service.authorise(visitor, Act.VERIFY)
     with service.office.catalogue.read() as session:
         log = custody_log.LogReader(session)
-        head, size, doubt = log.checkpoint(), log.size, refused_time.doubt(session)
+        head, size, doubt = log.find_newest_checkpoint(), log.size, refused_time.find_doubt(session)
     keys = shown_keys(service.office)
     return render("custody.html", visitor, head=head, size=size, keys=keys, doubt=doubt)
 
@@ -315,15 +331,15 @@ def error_page(error: LiuhenError, request: Request) -> Response:
     if error.code == "unauthenticated":
         back = request.url.path if request.method == "GET" else "/"
         return RedirectResponse(f"/login?next={quote(back)}", status_code=303)
-    told = words(error)
+    wording = describe_error(error)
     try:
         # A catalogue that is away is not asked, and waited for, once more.
         away = isinstance(error, CatalogueUnavailableError | CatalogueBusyError)
         visitor = None if away else known_visitor(request)
     except LiuhenError:
         visitor = None
-    response = render("error.html", visitor, told=told)
-    response.status_code = told.status
+    response = render("error.html", visitor, told=wording)
+    response.status_code = wording.status
     return response
 
 
@@ -334,34 +350,39 @@ def _first_page(visitor: Visitor) -> str:
     return order[0]
 
 
-def _officers(session: View, visitor: Visitor) -> list[Any]:
-    rows = people.persons(session, township=visitor.person.township, kinds=register.ENFORCING)
-    return [views.person(row) for row in rows]
+def _list_officers(session: View, visitor: Visitor) -> list[Any]:
+    rows = people.list_persons(session, township=visitor.person.township, kinds=register.ENFORCING)
+    return [views.present_person(row) for row in rows]
 
 
-def _everybody(session: View, township: str) -> list[Any]:
+def _list_people(session: View, township: str) -> list[Any]:
     """Return who may handle, review or decide: the township's people and the county's."""
     rows = people.persons_for(session, township, county=Role.REVIEWER.value)
-    return [views.person(row) for row in rows]
+    return [views.present_person(row) for row in rows]
 
 
-def _marks(session: View, row: ActionRow) -> list[tuple[float, str]]:
+def _place_marks(session: View, row: ActionRow) -> list[tuple[float, str]]:
     """Return the marked moments as places on the ribbon, in percent of the action."""
     if row.end_at is None or row.end_at <= row.start_at:
         return []
     whole = (row.end_at - row.start_at).total_seconds()
-    told = [way_views.moment(one) for one in case_file.moments(session, row.id)]
-    places = [((one.at - row.start_at).total_seconds() / whole * 100, one.zh) for one in told]
+    moments = [
+        way_views.present_moment(moment_row)
+        for moment_row in case_file.list_moments(session, row.id)
+    ]
+    places = [
+        ((moment.at - row.start_at).total_seconds() / whole * 100, moment.zh) for moment in moments
+    ]
     return [(round(at, 3), name) for at, name in places if 0 <= at <= 100]  # noqa: PLR2004 - %
 
 
-def _local(untrusted_path: str) -> str:
+def _local_path(untrusted_path: str) -> str:
     """Return a path of our own pages; anything else would be an open redirect."""
     plain = untrusted_path.startswith("/") and not untrusted_path.startswith(("//", "/\\"))
     return untrusted_path if plain else "/"
 
 
-def _day(untrusted_day: str) -> datetime | None:
+def _parse_day(untrusted_day: str) -> datetime | None:
     try:
         day = date.fromisoformat(untrusted_day)
     except ValueError:

@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from api.office.identity import Visitor
 from ingest.media.inspect import WORDS as SEEN
-from policies.access.access import Act, Role, decide
+from policies.access.access import Act, Role, decide_access
 from policies.duties import STATE_ZH
 from policies.facts.findings import Severity
 from policies.facts.stages import ACTION_ZH, MAIN, STAGE_ZH, ActionKind
@@ -60,22 +60,22 @@ def render(template: str, visitor: Visitor | None, **values: Any) -> HTMLRespons
         navigation=[
             (path, name)
             for path, name, act in _NAVIGATION
-            if visitor and decide(visitor.person, act).allowed
+            if visitor and decide_access(visitor.person, act).allowed
         ],
-        may=_may(visitor),
+        may=_permission_check(visitor),
         **values,
     )
     return HTMLResponse(text)
 
 
-def _may(visitor: Visitor | None) -> Callable[[str], bool]:
-    def allowed(act: str) -> bool:
-        return visitor is not None and decide(visitor.person, Act(act)).allowed
+def _permission_check(visitor: Visitor | None) -> Callable[[str], bool]:
+    def is_allowed(act: str) -> bool:
+        return visitor is not None and decide_access(visitor.person, Act(act)).allowed
 
-    return allowed
+    return is_allowed
 
 
-def _size(count: int) -> str:
+def _format_size(count: int) -> str:
     amount = float(count)
     for unit in ("字节", "KB", "MB", "GB"):
         if amount < 1024 or unit == "GB":  # noqa: PLR2004 - bytes
@@ -88,8 +88,8 @@ def _input_time(at: datetime | None) -> str:
     return at.astimezone(COUNTY_TIME).strftime("%Y-%m-%dT%H:%M:%S") if at else ""
 
 
-def _age(length: timedelta) -> str:
-    """Return how long ago, in the one unit that matters."""
+def _format_age(length: timedelta) -> str:
+    """Return an age in its largest fitting unit."""
     seconds = max(0, int(length.total_seconds()))
     for unit, name in ((86400, "天"), (3600, "小时"), (60, "分钟")):
         if seconds >= unit:
@@ -97,8 +97,8 @@ def _age(length: timedelta) -> str:
     return f"{seconds} 秒"
 
 
-def _templates() -> Environment:
-    made = Environment(
+def _make_templates() -> Environment:
+    environment = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=select_autoescape(default=True),
         undefined=StrictUndefined,
@@ -109,11 +109,11 @@ def _templates() -> Environment:
         "time": lambda at: day_and_clock(at) if at else "未知",
         "input_time": _input_time,
         "lasting": lambda seconds: length_zh(seconds) if seconds is not None else "未知",
-        "size": _size,
-        "age": _age,
+        "size": _format_size,
+        "age": _format_age,
     }
-    made.filters |= filters
-    made.globals |= {
+    environment.filters |= filters
+    environment.globals |= {
         "KINDS": KINDS,
         "SEVERITIES": SEVERITIES,
         "STAGES": [(stage, STAGE_ZH[stage]) for stage in MAIN],
@@ -131,10 +131,10 @@ def _templates() -> Environment:
         "SEEN": SEEN,
         "STATES": STATE_ZH,
         "STAGE_ZH": STAGE_ZH,
-        "PERIOD": lambda seconds: _age(timedelta(seconds=seconds)),
+        "PERIOD": lambda seconds: _format_age(timedelta(seconds=seconds)),
         "ACTIONS": [(kind, ACTION_ZH[kind]) for kind in ActionKind],
     }
-    return made
+    return environment
 
 
-_TEMPLATES = _templates()
+_TEMPLATES = _make_templates()

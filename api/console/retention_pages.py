@@ -1,4 +1,4 @@
-"""What is kept and what ends, on pages: due on a day, dispositions, holds, reclassifications."""
+"""Retention pages: recordings due on a day, dispositions, holds, reclassifications."""
 
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
@@ -9,22 +9,22 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import HTMLResponse
 
 from api.console.rendering import render
-from api.http.dispositions.routes import listed as listed_dispositions
-from api.http.dispositions.routes import one as one_disposition
+from api.http.dispositions.routes import get_disposition as one_disposition
+from api.http.dispositions.routes import list_dispositions as listed_dispositions
 from api.http.holds import presenters as release_views
 from api.http.holds.presenters import Look
-from api.http.holds.release_routes import listed as listed_releases
-from api.http.holds.routes import standing
+from api.http.holds.release_routes import list_releases as listed_releases
+from api.http.holds.routes import list_holds
 from api.http.paging import MOST, Cursor
 from api.http.retention import presenters as keeping_views
-from api.http.retention.routes import due as listed_due
-from api.http.retention.routes import waiting
+from api.http.retention.routes import list_due_recordings as listed_due
+from api.http.retention.routes import list_reclassifications
 from api.http.retention.schemas import HoldOut, RetentionOut
 from api.http.security import ServiceHere, VisitorHere
 from api.office.identity import Visitor
 from api.office.service import Service
 from api.problems import TABLE
-from policies.access.access import Act, decide
+from policies.access.access import Act, decide_access
 from policies.time.wording import COUNTY_TIME
 from storage.catalogue.holds import holds
 from storage.catalogue.people import people
@@ -51,21 +51,21 @@ def keeping_page(
     now = service.office.clock()
     today = now.astimezone(COUNTY_TIME).date().isoformat()
     at = _end_of(day) if day and day != today else now
-    found = listed_due(service, visitor, at=at or now, cursor=cursor, limit=MOST)
+    page = listed_due(service, visitor, at=at or now, cursor=cursor, limit=MOST)
     with service.office.catalogue.read() as session:
-        townships = people.townships(session)
+        townships = people.list_townships(session)
     return render(
         "keeping.html",
         visitor,
-        found=found,
+        found=page,
         day=day if at else today,
-        later=found.at > now,
-        due=[one for one in found.items if one.due],
-        kept=[one for one in found.items if not one.due],
+        later=page.at > now,
+        due=[row for row in page.items if row.due],
+        kept=[row for row in page.items if not row.due],
         under_way=listed_dispositions(service, visitor, under_way=True, cursor=open_cursor),
         ended=listed_dispositions(service, visitor, under_way=False, cursor=ended_cursor),
-        holds=standing(service, visitor, cursor=holds_cursor),
-        waiting=waiting(service, visitor, cursor=waiting_cursor),
+        holds=list_holds(service, visitor, cursor=holds_cursor),
+        waiting=list_reclassifications(service, visitor, cursor=waiting_cursor),
         releases=listed_releases(service, visitor, waiting=True, cursor=releases_cursor),
         refusals=_REFUSALS,
         townships=townships,
@@ -76,28 +76,35 @@ def keeping_page(
 @router.get("/keeping/{disposition}")
 def disposition_page(disposition: UUID, service: ServiceHere, visitor: VisitorHere) -> Response:
     """Show one disposition with its recordings, its approvals and its certificate."""
-    found = one_disposition(str(disposition), service, visitor)
-    return render("disposition.html", visitor, one=found, refusals=_REFUSALS)
+    detail = one_disposition(str(disposition), service, visitor)
+    return render("disposition.html", visitor, one=detail, refusals=_REFUSALS)
 
 
-def kept(service: Service, visitor: Visitor, row: RecordingRow) -> RetentionOut | None:
-    """Return why a recording is kept, for its page; None for who may not see that."""
-    if not decide(visitor.person, Act.SEE_KEEPING, row.township).allowed:
+def retention_of_recording(
+    service: Service, visitor: Visitor, row: RecordingRow
+) -> RetentionOut | None:
+    """Return a recording's retention for its page; None if the visitor may not see it."""
+    if not decide_access(visitor.person, Act.SEE_KEEPING, row.township).allowed:
         return None
     office = service.office
     with office.catalogue.read() as session:
-        return keeping_views.retention(session, office, row, visitor, office.clock())
+        return keeping_views.present_retention(session, office, row, visitor, office.clock())
 
 
-def held(session: View, visitor: Visitor, case: CaseRow, actions: Iterable[str]) -> list[HoldOut]:
-    """Return what holds a case, its party or some of its actions, for their pages."""
+def holds_of_case(
+    session: View, visitor: Visitor, case: CaseRow, actions: Iterable[str]
+) -> list[HoldOut]:
+    """Return the holds on a case, its party or some of its actions, for their pages."""
     look = Look(session, visitor)
-    return [release_views.hold(look, row) for row in holds.upon(session, case, actions)]
+    return [
+        release_views.present_hold(look, row)
+        for row in holds.list_holds_on_case(session, case, actions)
+    ]
 
 
 _REFUSALS = {
-    code.removeprefix("disposition-"): told.zh + told.next_zh
-    for code, told in TABLE.items()
+    code.removeprefix("disposition-"): wording.zh + wording.next_zh
+    for code, wording in TABLE.items()
     if code.startswith("disposition-")
 }
 

@@ -5,7 +5,7 @@ from fastapi.responses import HTMLResponse
 
 from api.console.rendering import render
 from api.http.security import ServiceHere, VisitorHere
-from api.http.stations.administration_routes import stations as listed_stations
+from api.http.stations.administration_routes import list_stations as listed_stations
 from storage.catalogue.people import people
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -14,14 +14,14 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 @router.get("/stations")
 def stations_page(service: ServiceHere, visitor: VisitorHere) -> Response:
     """Show every station; a script keeps the page live."""
-    found = listed_stations(service, visitor)
+    rows = listed_stations(service, visitor)
     with service.office.catalogue.read() as session:
-        townships = people.townships(session)
+        townships = people.list_townships(session)
     return render(
         "stations.html",
         visitor,
-        stations=found,
+        stations=rows,
         townships=townships,
-        wrong=sum(bool(one.alarms) for one in found),
+        wrong=sum(bool(row.alarms) for row in rows),
         now=service.office.clock(),
     )

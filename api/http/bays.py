@@ -14,10 +14,10 @@ router = APIRouter(tags=["bays"])
 
 
 @router.get("/bays")
-def bays(service: ServiceHere, visitor: VisitorHere) -> list[BayOut]:
+def list_bays(service: ServiceHere, visitor: VisitorHere) -> list[BayOut]:
     """Return every bay as the station last saw it."""
     service.authorise(visitor, Act.SEE_BAYS)
-    return views.bays(service.office)
+    return views.present_bays(service.office)
 
 
 @router.get("/scene-code")

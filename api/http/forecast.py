@@ -1,4 +1,4 @@
-"""What is coming: due soon, not linked, handed in late, and how full the store will be."""
+"""Forecast: recordings due soon, not linked or handed in late, and the store's fill."""
 
 from datetime import datetime
 
@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from api.http.security import ServiceHere, VisitorHere
-from api.office.reports.forecast import Outlook, look
+from api.office.reports.forecast import Outlook, build_outlook
 from policies.access.access import Act
 from storage.catalogue.tables import RecordingRow
 
@@ -14,7 +14,7 @@ router = APIRouter(tags=["outlook"])
 
 
 class ReminderOut(BaseModel):
-    """One recording that somebody should see to; times in UTC."""
+    """Reminder of a recording that needs attention; times in UTC."""
 
     recording: str
     name: str
@@ -48,36 +48,41 @@ class OutlookOut(BaseModel):
 
 
 @router.get("/outlook")
-def outlook(service: ServiceHere, visitor: VisitorHere) -> OutlookOut:
+def get_outlook(service: ServiceHere, visitor: VisitorHere) -> OutlookOut:
     """Return what is coming in your township; for county roles, in the county."""
-    return shown(seen(service, visitor))
+    return present_outlook(read_outlook(service, visitor))
 
 
-def seen(service: ServiceHere, visitor: VisitorHere) -> Outlook:
-    """Return what this visitor may see of what is coming. Raises: ApiError(forbidden)."""
+def read_outlook(service: ServiceHere, visitor: VisitorHere) -> Outlook:
+    """Read the forecast that this visitor may see. Raises: ApiError(forbidden)."""
     service.authorise(visitor, Act.SEE_DUTIES, visitor.person.township)
-    return look(service.office, visitor.person.township)
+    return build_outlook(service.office, visitor.person.township)
 
 
-def shown(found: Outlook) -> OutlookOut:
-    """Return an outlook as the API tells it."""
+def present_outlook(forecast: Outlook) -> OutlookOut:
+    """Return a forecast in the API's schema."""
     return OutlookOut(
-        at=found.at,
-        due_in_30_days=found.due_count,
-        due_bytes=found.due_size,
-        unlinked_after_7_days=[_reminder(row) for row in found.unlinked],
-        later_than_24_hours=[_reminder(row) for row in found.late],
+        at=forecast.at,
+        due_in_30_days=forecast.due_count,
+        due_bytes=forecast.due_size,
+        unlinked_after_7_days=[_present_reminder(row) for row in forecast.unlinked],
+        later_than_24_hours=[_present_reminder(row) for row in forecast.late],
         stocks=[
-            StockOut(station=one.station, forever=one.forever, kept=one.kept, lately=one.lately)
-            for one in found.stocks
+            StockOut(
+                station=stock.station,
+                forever=stock.forever,
+                kept=stock.kept_bytes,
+                lately=stock.lately,
+            )
+            for stock in forecast.stocks
         ],
-        capacity=found.capacity,
-        weeks=list(found.forecast.weeks),
-        full_at=found.forecast.full_at,
+        capacity=forecast.capacity,
+        weeks=list(forecast.forecast.weeks),
+        full_at=forecast.forecast.full_at,
     )
 
 
-def _reminder(row: RecordingRow) -> ReminderOut:
+def _present_reminder(row: RecordingRow) -> ReminderOut:
     return ReminderOut(
         recording=row.id,
         name=row.name,

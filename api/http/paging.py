@@ -1,4 +1,4 @@
-"""Pages of lists, in one form for all: `cursor` and `limit` are asked, `items` and `next` answered.
+"""Paging of all lists: parameters `cursor` and `limit`, answer `items` and `next`.
 
 A cursor names the place of the last item shown, never a number of items: what is entered or taken
 away meanwhile moves nothing else. It is nobody's business what stands in it; one that was
@@ -25,7 +25,7 @@ _BIGGEST = 1 << 62  # of both databases
 Cursor = Annotated[str | None, Query(max_length=2000)]
 Limit = Annotated[int, Query(ge=1, le=MOST)]
 ItemOut = TypeVar("ItemOut")
-Item = TypeVar("Item")
+Row = TypeVar("Row")
 Part = str | int | datetime
 
 
@@ -38,22 +38,22 @@ class Page(BaseModel, Generic[ItemOut]):
 
 def page_of(
     name: str,
-    rows: Sequence[Item],
+    rows: Sequence[Row],
     limit: int,
-    place: Callable[[Item], Sequence[Part]],
-    show: Callable[[Item], ItemOut],
+    place: Callable[[Row], Sequence[Part]],
+    show: Callable[[Row], ItemOut],
 ) -> Page[ItemOut]:
     """Return a page of `limit` rows; that there is one row more says that there is a next page."""
-    shown = rows[:limit]
-    more = write_cursor(name, *place(shown[-1])) if len(rows) > limit else None
-    return Page(items=[show(row) for row in shown], next=more)
+    page_rows = rows[:limit]
+    more = write_cursor(name, *place(page_rows[-1])) if len(rows) > limit else None
+    return Page(items=[show(row) for row in page_rows], next=more)
 
 
 def write_cursor(name: str, *parts: Part) -> str:
     """Return a cursor of the list of this name, with the place of the last item in it."""
-    told = [part.isoformat() if isinstance(part, datetime) else part for part in parts]
-    text = json.dumps([name, *told], ensure_ascii=False, separators=(",", ":")).encode()
-    return urlsafe_b64encode(_sum(text) + text).decode().rstrip("=")
+    plain_parts = [part.isoformat() if isinstance(part, datetime) else part for part in parts]
+    text = json.dumps([name, *plain_parts], ensure_ascii=False, separators=(",", ":")).encode()
+    return urlsafe_b64encode(_checksum(text) + text).decode().rstrip("=")
 
 
 def read_cursor(name: str, untrusted_cursor: str | None, *kinds: type[Any]) -> tuple[Any, ...]:
@@ -67,17 +67,17 @@ def read_cursor(name: str, untrusted_cursor: str | None, *kinds: type[Any]) -> t
         padded = untrusted_cursor + "=" * (-len(untrusted_cursor) % 4)
         read = urlsafe_b64decode(padded.encode("ascii"))
         whole, text = read[:_SUM_SIZE], read[_SUM_SIZE:]
-        if whole != _sum(text):
+        if whole != _checksum(text):
             raise ValueError("mangled")
         of, *parts = json.loads(text)
         if of != name:
             raise ValueError(of)
-        return tuple(_part(part, kind) for part, kind in zip(parts, kinds, strict=True))
+        return tuple(_parse_part(part, kind) for part, kind in zip(parts, kinds, strict=True))
     except (ValueError, TypeError, RecursionError) as error:
         raise ApiError("cursor") from error
 
 
-def _part(untrusted_part: object, kind: type[Any]) -> Part:
+def _parse_part(untrusted_part: object, kind: type[Any]) -> Part:
     if kind is datetime and isinstance(untrusted_part, str):
         at = datetime.fromisoformat(untrusted_part)
         if at.utcoffset() != UTC.utcoffset(None):
@@ -91,5 +91,5 @@ def _part(untrusted_part: object, kind: type[Any]) -> Part:
     raise ValueError(untrusted_part)
 
 
-def _sum(text: bytes) -> bytes:
+def _checksum(text: bytes) -> bytes:
     return sha256(text).digest()[:_SUM_SIZE]

@@ -1,4 +1,4 @@
-"""Rows become what faces show: names looked up, words added. The API and the console share it."""
+"""Presenters of catalogue rows, with names and labels; shared by the API and the console."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -30,11 +30,11 @@ from ingest.cameras.room_camera import CameraState
 from policies.facts.facts import ActionFacts
 from policies.facts.findings import found_later
 from policies.facts.stages import ACTION_ZH, STAGE_ZH, ActionKind, Stage, next_stages
-from policies.requirements.footage.coverage import CAUSE_ZH, Coverage, covered
+from policies.requirements.footage.coverage import CAUSE_ZH, Coverage, compute_coverage
 from policies.requirements.footage.premises import Premises
 from policies.rules.rules import Rulebook
-from policies.time.intervals import Span, within
-from policies.time.wording import interval_zh, length_zh, percent
+from policies.time.intervals import Span, clip_spans
+from policies.time.wording import format_percent, interval_zh, length_zh
 from storage.catalogue.cases import cases
 from storage.catalogue.cases.judgements import Judgement, judgement_of
 from storage.catalogue.log import custody_log
@@ -137,15 +137,15 @@ ACTS_ZH = {
 }
 
 
-def bays(office: Office) -> list[BayOut]:
+def present_bays(office: Office) -> list[BayOut]:
     """Return every configured bay and room camera with what the station last saw there."""
-    seen = {row.name: row for row in office.journal.bays()}
+    rows_by_name = {row.name: row for row in office.journal.list_bays()}
     cameras = [Bay(name, office.settings.home) for name in sorted(office.settings.cameras)]
-    found = []
-    for bay in [*office.bays(), *cameras]:
-        row = seen.get(bay.name)
-        state = _shown(row.state if row else "")
-        found.append(
+    bay_entries = []
+    for bay in [*office.list_bays(), *cameras]:
+        row = rows_by_name.get(bay.name)
+        state = _parse_state(row.state if row else "")
+        bay_entries.append(
             BayOut(
                 name=bay.name,
                 state=state,
@@ -162,16 +162,16 @@ def bays(office: Office) -> list[BayOut]:
                 changed=datetime.fromisoformat(row.changed) if row else None,
             )
         )
-    return found
+    return bay_entries
 
 
-def _shown(word: str) -> BayState | CameraState:
-    """Return what a word of the journal means; one of another release says nothing."""
-    known = (one for one in (*BayState, *CameraState) if one == word)
-    return next(known, BayState.UNKNOWN)
+def _parse_state(word: str) -> BayState | CameraState:
+    """Parse a state word of the journal; UNKNOWN for a word of another release."""
+    matches = (candidate for candidate in (*BayState, *CameraState) if candidate == word)
+    return next(matches, BayState.UNKNOWN)
 
 
-def recording(session: View, row: RecordingRow) -> RecordingOut:
+def present_recording(session: View, row: RecordingRow) -> RecordingOut:
     """Return one recording for a screen."""
     return RecordingOut(
         id=row.id,
@@ -193,7 +193,7 @@ def recording(session: View, row: RecordingRow) -> RecordingOut:
         video_gaps=row.video_gaps,
         audio_gaps=row.audio_gaps,
         officer_no=row.officer_no,
-        officer=people.person(session, row.officer_id).name if row.officer_id else None,
+        officer=people.get_person(session, row.officer_id).name if row.officer_id else None,
         township=row.township,
         station=row.station,
         marked=row.marked,
@@ -209,7 +209,7 @@ def recording(session: View, row: RecordingRow) -> RecordingOut:
     )
 
 
-def person(row: PersonRow) -> PersonOut:
+def present_person(row: PersonRow) -> PersonOut:
     """Return one person for a screen."""
     return PersonOut(
         id=row.id,
@@ -220,7 +220,7 @@ def person(row: PersonRow) -> PersonOut:
     )
 
 
-def entry(session: View, row: CustodyEventRow) -> EntryOut:
+def present_entry(session: View, row: CustodyEventRow) -> EntryOut:
     """Return one custody entry for a screen; rows' whole states stay in the log."""
     return EntryOut(
         index=row.index,
@@ -230,32 +230,38 @@ def entry(session: View, row: CustodyEventRow) -> EntryOut:
         event=row.event,
         outcome=row.outcome,
         actor=row.actor,
-        actor_name=_actor(session, row.actor),
-        details={name: value for name, value in row.details.items() if name != "rows"},
+        actor_name=_present_actor(session, row.actor),
+        details={name: detail for name, detail in row.details.items() if name != "rows"},
     )
 
 
-def entries(
+def present_entries(
     session: View, subjects: Sequence[str], cursor: str | None, limit: int
 ) -> Page[EntryOut]:
     """Return a page of the custody entries upon these subjects, oldest first."""
     after = read_cursor("custody", cursor, int)
     rows = custody_log.LogReader(session).events_of(*subjects, after=after, limit=limit + 1)
-    show = partial(entry, session)
+    show = partial(present_entry, session)
     return page_of("custody", rows, limit, lambda row: (row.index,), show)
 
 
-def custody(session: View, row: RecordingRow, cursor: str | None, limit: int) -> Page[EntryOut]:
+def present_custody(
+    session: View, row: RecordingRow, cursor: str | None, limit: int
+) -> Page[EntryOut]:
     """Return a recording's chain of custody, from when a person handed it in, if one did."""
     subject = recordings.subject_of(row.id)
     log = custody_log.LogReader(session)
     accessions = log.events_of(subject, act="recording.accession")
-    named = {one.details["submission"] for one in accessions if "submission" in one.details}
+    named = {
+        accession_entry.details["submission"]
+        for accession_entry in accessions
+        if "submission" in accession_entry.details
+    }
     handed_in = sorted(f"submission:{name}" for name in named)
-    return entries(session, [subject, *handed_in], cursor, limit)
+    return present_entries(session, [subject, *handed_in], cursor, limit)
 
 
-def case(row: CaseRow) -> CaseOut:
+def present_case(row: CaseRow) -> CaseOut:
     """Return one case for a list."""
     stage = Stage(row.stage)
     order = list(Stage)
@@ -278,12 +284,15 @@ def case(row: CaseRow) -> CaseOut:
 def case_detail(session: View, row: CaseRow) -> CaseDetail:
     """Return one case with its actions."""
     return CaseDetail(
-        **case(row).model_dump(),
-        actions=[action(session, found) for found in cases.actions(session, row.id)],
+        **present_case(row).model_dump(),
+        actions=[
+            present_action(session, action_row)
+            for action_row in cases.list_actions(session, row.id)
+        ],
     )
 
 
-def action(session: View, row: ActionRow) -> ActionOut:
+def present_action(session: View, row: ActionRow) -> ActionOut:
     """Return one action for a list."""
     kind, stage = ActionKind(row.kind), Stage(row.stage)
     return ActionOut(
@@ -297,43 +306,55 @@ def action(session: View, row: ActionRow) -> ActionOut:
         start_at=row.start_at,
         end_at=row.end_at,
         status=row.status,
-        officers=[person(found) for found in cases.officers(session, row.id)],
+        officers=[
+            present_person(officer_row) for officer_row in cases.list_officers(session, row.id)
+        ],
     )
 
 
 def action_detail(session: View, row: ActionRow, rulebook: Rulebook, now: datetime) -> ActionDetail:
     """Return one action with exhibits, coverage and findings: as it was closed, or as of now."""
-    judged = judgement_of(session, row, rulebook, now)
+    judgement = judgement_of(session, row, rulebook, now)
     return ActionDetail(
-        **action(session, row).model_dump(),
-        exhibits=[exhibit(session, found) for found in cases.exhibits(session, row.id)],
-        coverage=coverage(ActionFacts.from_json(judged.facts), rulebook),
-        verdict=_verdict(judged.verdict),
-        judged_at=judged.at,
-        rulebook=judged.rulebook,
-        later=later(judged),
+        **present_action(session, row).model_dump(),
+        exhibits=[
+            present_exhibit(session, exhibit_row)
+            for exhibit_row in cases.list_exhibits(session, row.id)
+        ],
+        coverage=present_coverage(ActionFacts.from_json(judgement.facts), rulebook),
+        verdict=_present_verdict(judgement.verdict),
+        judged_at=judgement.at,
+        rulebook=judgement.rulebook,
+        later=present_later_findings(judgement),
     )
 
 
-def _verdict(told: Mapping[str, Any]) -> VerdictOut:
+def _present_verdict(verdict: Mapping[str, Any]) -> VerdictOut:
     """Return a verdict for a screen; what findings of earlier versions do not say is empty."""
-    findings = [_UNSAID | one | {"basis": _CONFIRMED | one["basis"]} for one in told["findings"]]
-    return VerdictOut(allowed=told["allowed"], findings=findings)
+    findings = [
+        _UNSAID | rule_finding | {"basis": _CONFIRMED | rule_finding["basis"]}
+        for rule_finding in verdict["findings"]
+    ]
+    return VerdictOut(allowed=verdict["allowed"], findings=findings)
 
 
-def later(judged: Judgement) -> LaterOut | None:
+def present_later_findings(judgement: Judgement) -> LaterOut | None:
     """Return what was found since the closing; None where nothing reads otherwise."""
-    if judged.later is None:
+    if judgement.later is None:
         return None
-    found = found_later(judged.verdict, judged.later["verdict"])
-    return LaterOut(at=judged.now, findings=[dict(one) for one in found]) if found else None
+    new_findings = found_later(judgement.verdict, judgement.later["verdict"])
+    return (
+        LaterOut(at=judgement.now, findings=[dict(rule_finding) for rule_finding in new_findings])
+        if new_findings
+        else None
+    )
 
 
-def exhibit(session: View, row: ExhibitRow) -> ExhibitOut:
+def present_exhibit(session: View, row: ExhibitRow) -> ExhibitOut:
     """Return one exhibit with its recording."""
     return ExhibitOut(
         id=row.id,
-        recording=recording(session, recordings.by_id(session, row.recording_id)),
+        recording=present_recording(session, recordings.by_id(session, row.recording_id)),
         shown_from=row.shown_from,
         shown_to=row.shown_to,
         state=row.state,
@@ -341,35 +362,40 @@ def exhibit(session: View, row: ExhibitRow) -> ExhibitOut:
     )
 
 
-def coverage(facts: ActionFacts, rulebook: Rulebook) -> CoverageOut | None:
+def present_coverage(facts: ActionFacts, rulebook: Rulebook) -> CoverageOut | None:
     """Return the ribbon of an action that has an end; by the rule's figures, if one applies."""
-    rule = _asked(facts, rulebook)
-    frame = rule.frame(facts)
+    rule = _choose_requirement(facts, rulebook)
+    frame = rule.compute_frame(facts)
     if frame is None:
         return None
-    result = covered(rule, facts)
+    action_coverage = compute_coverage(rule, facts)
     return CoverageOut(
-        share=result.share,
-        shown=percent(result.share),
-        clock_measured=result.clock_measured,
+        share=action_coverage.share,
+        shown=format_percent(action_coverage.share),
+        clock_measured=action_coverage.clock_measured,
         sources=[
-            SourceOut(source=source, spans=[_span(span, frame) for span in within(good, frame)])
-            for source, good in result.per_source
+            SourceOut(
+                source=source,
+                spans=[_present_span(span, frame) for span in clip_spans(good, frame)],
+            )
+            for source, good in action_coverage.per_source
         ],
         gaps=[
-            _span(gap.span, frame, gap.cause.value, _gap_zh(gap.span, CAUSE_ZH[gap.cause]))
-            for gap in result.gaps
+            _present_span(gap.span, frame, gap.cause.value, _gap_zh(gap.span, CAUSE_ZH[gap.cause]))
+            for gap in action_coverage.gaps
         ],
     )
 
 
-def _asked(facts: ActionFacts, rulebook: Rulebook) -> Coverage:
+def _choose_requirement(facts: ActionFacts, rulebook: Rulebook) -> Coverage:
     """Return the coverage that a rule in force demands of this action, or a plain one."""
     major = rulebook.is_major(facts, facts.start)
     for rule in rulebook.in_force(facts.start):
-        asked = rule.requirement
-        if rule.when.holds(facts, major=major) and isinstance(asked, Coverage | Premises):
-            return asked if isinstance(asked, Coverage) else asked.coverage
+        requirement = rule.requirement
+        if rule.when.applies_to(facts, major=major) and isinstance(
+            requirement, Coverage | Premises
+        ):
+            return requirement if isinstance(requirement, Coverage) else requirement.coverage
     return Coverage()
 
 
@@ -377,24 +403,24 @@ def _gap_zh(span: Span, cause: str) -> str:
     return f"{interval_zh(span)}(缺 {length_zh(span.seconds)}):{cause}"
 
 
-def _span(span: Span, frame: Span, cause: str | None = None, zh: str = "") -> SpanOut:
+def _present_span(span: Span, frame: Span, cause: str | None = None, zh: str = "") -> SpanOut:
     whole = frame.seconds
-    left = (span.start - frame.start).total_seconds() / whole * 100
+    offset = (span.start - frame.start).total_seconds() / whole * 100
     return SpanOut(
         start=span.start,
         end=span.end,
-        left=round(left, 3),
+        left=round(offset, 3),
         width=round(span.seconds / whole * 100, 3),
         cause=cause,
         zh=zh,
     )
 
 
-def _actor(session: View, actor: str) -> str:
+def _present_actor(session: View, actor: str) -> str:
     kind, _, name = actor.partition(":")
     if kind == "person":
         try:
-            return people.person(session, name).name
+            return people.get_person(session, name).name
         except NotFoundError:
             return actor
     return "系统" if kind == "system" else actor

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from fastapi import APIRouter, BackgroundTasks, Response
 
 from api.http.case_file import presenters as way_views
-from api.http.case_file.schemas import Answered, DutyOut, NewProceedingIn, ProceedingOut
+from api.http.case_file.schemas import DutyOut, NewProceedingIn, ProceedingAnswer, ProceedingOut
 from api.http.cases.routes import case_of
 from api.http.holds import presenters as release_views
 from api.http.holds.presenters import Look
@@ -19,7 +19,7 @@ from api.office.reports import duty_list
 from api.office.service import Service
 from api.problems import ApiError
 from policies.access.access import Act
-from policies.duties import Place, feed
+from policies.duties import Place, format_calendar
 from storage.catalogue.cases.tables import ProceedingRow
 from storage.catalogue.holds import proceedings, releases
 from storage.catalogue.holds.proceedings import NewProceeding
@@ -30,14 +30,14 @@ _LASTS = timedelta(days=1)
 
 
 @router.get("/proceedings")
-def listed(
+def list_proceedings(
     service: ServiceHere, visitor: VisitorHere, *, cursor: Cursor = None, limit: Limit = PAGE
 ) -> Page[ProceedingOut]:
     """Return the proceedings of your township, newest first."""
     service.authorise(visitor, Act.KEEP_PROCEEDING)
     office, now = service.office, service.office.clock()
     with office.catalogue.read() as session:
-        rows = proceedings.proceedings(
+        rows = proceedings.list_proceedings(
             session,
             township=visitor.person.township,
             after=read_cursor("proceedings", cursor, datetime, str),
@@ -48,12 +48,14 @@ def listed(
             rows,
             limit,
             lambda row: (row.received_at, row.id),
-            lambda row: way_views.proceeding(session, row, office.rulebook, now),
+            lambda row: way_views.present_proceeding(session, row, office.rulebook, now),
         )
 
 
 @router.post("/proceedings", status_code=201)
-def register(new: NewProceedingIn, service: ServiceHere, visitor: VisitorHere) -> ProceedingOut:
+def register_proceeding(
+    new: NewProceedingIn, service: ServiceHere, visitor: VisitorHere
+) -> ProceedingOut:
     """Register a proceeding; the footage concerned is held from now on."""
     township = visitor.person.township or service.office.settings.township
     if new.case is not None:
@@ -84,50 +86,50 @@ def register(new: NewProceedingIn, service: ServiceHere, visitor: VisitorHere) -
         )
         for hold in proceedings.holds_of(uow.session, row.id):
             tell_store(uow, hold, visitor)
-    return _shown(service, row)
+    return _present_by_id(service, row)
 
 
 @router.post("/proceedings/{proceeding}/holds")
 def hold_more(proceeding: Id, service: ServiceHere, visitor: VisitorHere) -> ProceedingOut:
     """Hold what came in since and concerns the proceeding."""
-    row = _proceeding(service, visitor, proceeding)
+    row = _find_proceeding(service, visitor, proceeding)
     with service.office.catalogue.write() as uow:
         for hold in proceedings.hold_more(uow, row.id, actor=visitor.actor):
             tell_store(uow, hold, visitor)
-    return _shown(service, row)
+    return _present_by_id(service, row)
 
 
 @router.post("/proceedings/{proceeding}/answer")
-def answer(
-    proceeding: Id, new: Answered, service: ServiceHere, visitor: VisitorHere
+def answer_proceeding(
+    proceeding: Id, new: ProceedingAnswer, service: ServiceHere, visitor: VisitorHere
 ) -> ProceedingOut:
     """Enter how the proceeding was answered; for heads and reviewers whom it does not concern."""
-    row = _proceeding(service, visitor, proceeding)
+    row = _find_proceeding(service, visitor, proceeding)
     with (
         service.logging_refusal(visitor, Act.ANSWER_PROCEEDING.value, f"proceeding:{row.id}"),
         service.office.catalogue.write() as uow,
     ):
-        answered = proceedings.answer(uow, row.id, new.text, by=visitor.person)
-    return _shown(service, answered)
+        answer_row = proceedings.answer_proceeding(uow, row.id, new.text, by=visitor.person)
+    return _present_by_id(service, answer_row)
 
 
 @router.post("/proceedings/{proceeding}/release", status_code=201)
-def release(
-    proceeding: Id, new: Answered, service: ServiceHere, visitor: VisitorHere
+def propose_proceeding_release(
+    proceeding: Id, new: ProceedingAnswer, service: ServiceHere, visitor: VisitorHere
 ) -> ReleaseOut:
     """Propose that all that an answered proceeding holds ends; another person approves."""
-    row = _proceeding(service, visitor, proceeding)
+    row = _find_proceeding(service, visitor, proceeding)
     with (
         service.logging_refusal(visitor, "hold.release.propose", f"proceeding:{row.id}"),
         service.office.catalogue.write() as uow,
     ):
         proposed = releases.propose_for_proceeding(uow, row.id, new.text, by=visitor.person)
     with service.office.catalogue.read() as session:
-        return release_views.release(Look(session, visitor), proposed)
+        return release_views.present_release(Look(session, visitor), proposed)
 
 
 @router.get("/duties")
-def duties(
+def list_duties(
     service: ServiceHere,
     visitor: VisitorHere,
     later: BackgroundTasks,
@@ -141,43 +143,45 @@ def duties(
     """
     service.authorise(visitor, Act.SEE_DUTIES, visitor.person.township)
     office = service.office
-    at, after = _place(cursor, office.clock())
-    found = duty_list.page(
+    at, after = _parse_place(cursor, office.clock())
+    duty_page = duty_list.read_duty_page(
         office, at=at, limit=limit, township=visitor.person.township, after=after
     )
-    later.add_task(duty_list.keep, office, found.judged)
+    later.add_task(duty_list.store_judgements, office, duty_page.judgements)
     with office.catalogue.read() as session:
-        names = people.names(session, {one.person for one in found.duties if one.person})
+        names = people.find_names(
+            session, {duty.person for duty in duty_page.duties if duty.person}
+        )
     return Page(
         items=[
             DutyOut(
-                subject=one.subject,
-                township=one.township,
-                person=names.get(one.person, one.person) if one.person else None,
-                what=one.what_zh,
-                what_en=one.what_en,
-                rule=one.rule,
-                due_at=one.due_at,
-                done_at=one.done_at,
-                state=one.state.value,
+                subject=duty.subject,
+                township=duty.township,
+                person=names.get(duty.person, duty.person) if duty.person else None,
+                what=duty.what_zh,
+                what_en=duty.what_en,
+                rule=duty.rule,
+                due_at=duty.due_at,
+                done_at=duty.done_at,
+                state=duty.state.value,
             )
-            for one in found.duties
+            for duty in duty_page.duties
         ],
-        next=write_cursor("duties", at, *found.last) if found.last else None,
+        next=write_cursor("duties", at, *duty_page.last) if duty_page.last else None,
     )
 
 
 @router.get("/duties.ics", response_class=Response)
-def subscribed(service: ServiceHere, visitor: VisitorHere) -> Response:
+def get_duty_calendar(service: ServiceHere, visitor: VisitorHere) -> Response:
     """Return what is due as a calendar (RFC 5545) that can be subscribed to."""
     service.authorise(visitor, Act.SEE_DUTIES, visitor.person.township)
     office, township = service.office, visitor.person.township
     now = office.clock()
-    text = feed(duty_list.due(office, now, township=township), now)
+    text = format_calendar(duty_list.iterate_duties(office, now, township=township), now)
     return Response(text, media_type="text/calendar; charset=utf-8")
 
 
-def _place(untrusted_cursor: str | None, now: datetime) -> tuple[datetime, Place | None]:
+def _parse_place(untrusted_cursor: str | None, now: datetime) -> tuple[datetime, Place | None]:
     """Return the moment of a list and where its next page begins. Raises: ApiError(cursor)."""
     read = read_cursor("duties", untrusted_cursor, datetime, int, datetime, str, str, str)
     if not read:
@@ -188,14 +192,14 @@ def _place(untrusted_cursor: str | None, now: datetime) -> tuple[datetime, Place
     return at, tuple(place)
 
 
-def _proceeding(service: Service, visitor: Visitor, proceeding: str) -> ProceedingRow:
+def _find_proceeding(service: Service, visitor: Visitor, proceeding: str) -> ProceedingRow:
     with service.office.catalogue.read() as session:
-        row = proceedings.proceeding(session, proceeding)
+        row = proceedings.get_proceeding(session, proceeding)
     service.authorise(visitor, Act.KEEP_PROCEEDING, row.township, f"proceeding:{row.id}")
     return row
 
 
-def _shown(service: Service, row: ProceedingRow) -> ProceedingOut:
+def _present_by_id(service: Service, row: ProceedingRow) -> ProceedingOut:
     office = service.office
     with office.catalogue.read() as session:
-        return way_views.proceeding(session, row, office.rulebook, office.clock())
+        return way_views.present_proceeding(session, row, office.rulebook, office.clock())

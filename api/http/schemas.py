@@ -1,4 +1,4 @@
-"""What the HTTP API says and hears: typed, bounded, documented in OpenAPI. Times are UTC."""
+"""Schemas of the HTTP API: typed, bounded, documented in OpenAPI. Times are UTC."""
 
 from datetime import datetime
 from typing import Annotated, Any

@@ -1,4 +1,4 @@
-"""The door of the HTTP service: who is asking, from which site, and how errors leave.
+"""Security of the HTTP service: authentication, cross-site checks, error responses.
 
 Written as plain ASGI where it wraps streams: a response that plays evidence is never buffered.
 """
@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 
 from api.office.identity import Origin, Visitor
 from api.office.service import Service
-from api.problems import ApiError, problem, words
+from api.problems import ApiError, describe_error, problem_body
 from storage.errors import LiuhenError
 
 LOG = logging.getLogger("liuhen.http")
@@ -63,7 +63,7 @@ def token_of(request: Request) -> str | None:
 
 
 def visitor_of(request: Request) -> Visitor:
-    """Return who is asking. Raises: ApiError(unauthenticated | cross-site)."""
+    """Return the authenticated visitor. Raises: ApiError(unauthenticated | cross-site)."""
     with_cookie = "authorization" not in request.headers
     if request.method not in _SAFE and with_cookie and not same_site(request):
         raise ApiError("cross-site")
@@ -75,7 +75,7 @@ def known_visitor(request: Request) -> Visitor:
 
     Raises: ApiError(unauthenticated).
     """
-    return service_of(request).identity.visitor(token_of(request), origin_of(request))
+    return service_of(request).identity.authenticate_token(token_of(request), origin_of(request))
 
 
 def origin_of(request: Request) -> Origin:
@@ -86,15 +86,15 @@ def origin_of(request: Request) -> Origin:
     """
     agent = "".join(c for c in request.headers.get("user-agent", "") if c.isprintable())
     host = request.client.host if request.client is not None else ""
-    return Origin(_address(host), agent[:_AGENT])
+    return Origin(_parse_address(host), agent[:_AGENT])
 
 
-def _address(untrusted_host: str) -> str:
+def _parse_address(untrusted_host: str) -> str:
     try:
-        found = ip_address(untrusted_host.partition("%")[0])
+        address = ip_address(untrusted_host.partition("%")[0])
     except ValueError:
         return "unknown"
-    return str(getattr(found, "ipv4_mapped", None) or found)
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def same_site(request: Request) -> bool:
@@ -119,10 +119,10 @@ def _asked_by_program(request: Request) -> bool:
 
 def retry_headers(error: LiuhenError) -> dict[str, str]:
     """Return when to ask again, as a header (RFC 9110 10.2.3), where that may help by itself."""
-    return {"Retry-After": RETRY_AFTER_S} if words(error).status in _PASSING else {}
+    return {"Retry-After": RETRY_AFTER_S} if describe_error(error).status in _PASSING else {}
 
 
-def told(error: LiuhenError, request: Request) -> Response:
+def error_response(error: LiuhenError, request: Request) -> Response:
     """Return an error as problem+json, or as a page where a page was asked for."""
     page = getattr(request.app.state, "error_page", None)
     if page is not None and not _asked_by_program(request):
@@ -138,7 +138,7 @@ def told(error: LiuhenError, request: Request) -> Response:
         headers |= {"Upload-Offset": str(error.facts["offset"]), "Tus-Resumable": "1.0.0"}
     if error.code in {"too-many-logins", "logins-busy"}:
         headers["Retry-After"] = str(error.facts["wait_s"])
-    body = problem(error, request.url.path)
+    body = problem_body(error, request.url.path)
     return JSONResponse(body, body["status"], headers, "application/problem+json")
 
 
@@ -146,25 +146,28 @@ def add_handlers(app: FastAPI) -> None:
     """Make every error leave as problem+json; what is not ours is logged, not told."""
 
     @app.exception_handler(LiuhenError)
-    def _ours(request: Request, error: LiuhenError) -> Response:
-        if words(error).status >= 500:  # noqa: PLR2004 - server errors
+    def _handle_liuhen_error(request: Request, error: LiuhenError) -> Response:
+        if describe_error(error).status >= 500:  # noqa: PLR2004 - server errors
             LOG.error("%s %s: %s", request.method, request.url.path, error)
-        return told(error, request)
+        return error_response(error, request)
 
     @app.exception_handler(RequestValidationError)
-    def _invalid(request: Request, error: RequestValidationError) -> Response:
-        named = {".".join(str(part) for part in one["loc"][1:]) for one in error.errors()}
-        return told(ApiError("invalid", problem="、".join(sorted(named))[:300]), request)
+    def _handle_invalid_request(request: Request, error: RequestValidationError) -> Response:
+        named = {
+            ".".join(str(part) for part in problem_entry["loc"][1:])
+            for problem_entry in error.errors()
+        }
+        return error_response(ApiError("invalid", problem="、".join(sorted(named))[:300]), request)
 
     @app.exception_handler(HTTPException)
-    def _http(request: Request, error: HTTPException) -> Response:
+    def _handle_http_error(request: Request, error: HTTPException) -> Response:
         code = {404: "not-found", 405: "no-such-method"}.get(error.status_code, "invalid")
-        return told(ApiError(code, problem=str(error.detail)[:300]), request)
+        return error_response(ApiError(code, problem=str(error.detail)[:300]), request)
 
     @app.exception_handler(Exception)
-    def _defect(request: Request, error: Exception) -> Response:
+    def _handle_defect(request: Request, error: Exception) -> Response:
         LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return told(ApiError("internal"), request)
+        return error_response(ApiError("internal"), request)
 
 
 class Guard:
@@ -178,25 +181,25 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        taken = 0
+        received_size = 0
 
-        async def bounded() -> Message:
-            nonlocal taken
+        async def receive_bounded() -> Message:
+            nonlocal received_size
             message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > _LIMIT and not scope["path"].startswith(_UPLOADS):
+            received_size += len(message.get("body", b""))
+            if received_size > _LIMIT and not scope["path"].startswith(_UPLOADS):
                 raise HTTPException(413, "body too large")
             return message
 
-        async def guarded(message: Message) -> None:
+        async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 present = {name.lower() for name, _ in message["headers"]}
                 message["headers"] = [
                     *message["headers"],
-                    *((name, value) for name, value in _HEADERS if name not in present),
+                    *((name, header) for name, header in _HEADERS if name not in present),
                 ]
                 if b"cache-control" not in present:
                     message["headers"].append((b"cache-control", b"no-store"))
             await send(message)
 
-        await self._app(scope, bounded, guarded)
+        await self._app(scope, receive_bounded, send_guarded)

@@ -1,4 +1,4 @@
-"""Logging in and out; who am I."""
+"""Login, logout and current account."""
 
 from fastapi import APIRouter, Request, Response
 
@@ -32,8 +32,8 @@ def log_out(_visitor: VisitorHere, service: ServiceHere, request: Request) -> Re
 
 
 @router.get("/me")
-def me(visitor: VisitorHere) -> Me:
-    """Tell who is logged in."""
+def get_visitor(visitor: VisitorHere) -> Me:
+    """Return the account of the current session."""
     return Me(
         person=visitor.person.id,
         name=visitor.name,

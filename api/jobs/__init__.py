@@ -1,1 +1,1 @@
-"""What can be done in the background: one module per kind of job, and how one is run."""
+"""Background jobs: one module per kind, the queue, the worker and the engine."""

@@ -21,7 +21,7 @@ LOG = logging.getLogger("liuhen.jobs")
 
 
 class Runner:
-    """Works for one life of one worker; several threads at once."""
+    """Runs attempts for one life (registration) of a worker, in several threads."""
 
     def __init__(self, office: Office) -> None:
         self._office = office
@@ -43,53 +43,53 @@ class Runner:
         office = self._office
         with self._in_hand(job_id):
             with office.catalogue.write() as uow:
-                job = jobs.take(uow, job_id, attempt, self.life)
+                job = jobs.claim_job(uow, job_id, attempt, self.life)
             if job is None:
                 return "nothing"
             office.on_step("job-taken")
             try:
-                self._work(job, step)
+                self._execute_job(job, step)
             except TurnLostError:
                 return "lost"
             except Exception as error:  # noqa: BLE001 - the edge of the worker: see below
-                return self._failed(job, error)
+                return self._record_failure(job, error)
             office.on_step("job-settled")
             return "done"
 
-    def _work(self, job: Job, step: Step) -> None:
+    def _execute_job(self, job: Job, step: Step) -> None:
         kind = KINDS.get(job.kind)
         if kind is None:
             raise UnknownKindError(kind=job.kind)
-        found = kind.work(self._office, job, self._noticed(step))
+        facts = kind.work(self._office, job, self._trace_step(step))
         self._office.on_step("job-worked")
         with self._office.catalogue.write() as uow:
-            jobs.finish(uow, job, kind.settle(self._office, uow, job, found))
+            jobs.finish_job(uow, job, kind.settle(self._office, uow, job, facts))
             self._office.on_step("job-settling")
 
-    def _noticed(self, step: Step) -> Step:
-        """Return the same step, told of before and after the engine remembers it."""
+    def _trace_step(self, step: Step) -> Step:
+        """Wrap a step so that `on_step` is called before and after the engine stores it."""
         on_step = self._office.on_step
 
-        def noticed(name: str, function: Callable[[], Any]) -> Any:
-            def done() -> Any:
-                value = function()
+        def run_traced_step(name: str, function: Callable[[], Any]) -> Any:
+            def run_function() -> Any:
+                output = function()
                 on_step("job-step-done")
-                return value
+                return output
 
-            value = step(name, done)
+            output = step(name, run_function)
             on_step("job-step-kept")
-            return value
+            return output
 
-        return noticed
+        return run_traced_step
 
-    def _failed(self, job: Job, error: Exception) -> str:
+    def _record_failure(self, job: Job, error: Exception) -> str:
         """Write a failure down: our own errors by code; whatever else is logged here, too."""
         final = isinstance(error, LiuhenError) and not error.retryable
         code = error.code if isinstance(error, LiuhenError) else type(error).__name__
         LOG.warning("%s %s failed: %s", job.kind, job.id, code, exc_info=error)
         try:
             with self._office.catalogue.write() as uow:
-                state = jobs.fail(uow, job, code, final=final)
+                state = jobs.fail_job(uow, job, code, final=final)
         except TurnLostError:
             return "lost"
         return "failed" if state is jobs.State.FAILED else "again"

@@ -34,7 +34,7 @@ _LOST, _LOCKED = "Database connection failed", "database is locked"
 
 @dataclass(frozen=True, slots=True)
 class Workflow:
-    """What the engine says of one attempt; `running_on` names a worker, dead or alive."""
+    """Engine state of one attempt; `running_on` names a worker, dead or alive."""
 
     id: str
     running_on: str | None
@@ -46,8 +46,8 @@ def workflow_id(job: str, attempt: int) -> str:
     return f"job:{job}:{attempt}"
 
 
-def database(url: str, home: Path, password: str | None = None) -> str:
-    """Return where the engine keeps its tables: PostgreSQL's schema `dbos`, or a file of its own.
+def prepare_database(url: str, home: Path, password: str | None = None) -> str:
+    """Return the URL of the engine's database: PostgreSQL's schema `dbos`, or a SQLite file.
 
     The file is in WAL, which persists; `synchronous=FULL` is SQLite's default.
     """
@@ -78,14 +78,14 @@ class Engine:
         """Begin to work; what this worker had under way is resumed."""
         run = self._run
 
-        def step(name: str, function: Callable[[], Any]) -> Any:
+        def run_step(name: str, function: Callable[[], Any]) -> Any:
             return DBOS.run_step({"name": name}, function)
 
         @DBOS.workflow(name=_WORKFLOW)
-        def workflow(job: str, attempt: int) -> str:
-            return run(job, attempt, step)
+        def run_attempt(job: str, attempt: int) -> str:
+            return run(job, attempt, run_step)
 
-        self._workflow = workflow
+        self._workflow = run_attempt
         config: DBOSConfig = {
             "name": _APP,
             "system_database_url": self._url,
@@ -110,34 +110,34 @@ class Engine:
                 on_conflict="always_update",
             )
 
-    def enqueue(self, queue: str, job: str, attempt: int) -> None:
+    def enqueue_attempt(self, queue: str, job: str, attempt: int) -> None:
         """Have an attempt worked on by any worker; the same one again changes nothing."""
         with SetWorkflowID(workflow_id(job, attempt)):
             DBOS.enqueue_workflow(queue, self._workflow, job, attempt)
 
-    def known(self, attempts: Sequence[tuple[str, int]]) -> dict[str, Workflow]:
+    def find_workflows(self, attempts: Sequence[tuple[str, int]]) -> dict[str, Workflow]:
         """Return what the engine knows of these attempts, by workflow id."""
         if not attempts:
             return {}
         ids = [workflow_id(job, attempt) for job, attempt in attempts]
-        found = DBOS.list_workflows(workflow_ids=ids, load_input=False, load_output=False)
-        return {one.workflow_id: _seen(one) for one in found}
+        statuses = DBOS.list_workflows(workflow_ids=ids, load_input=False, load_output=False)
+        return {status.workflow_id: _read_workflow(status) for status in statuses}
 
-    def running(self) -> list[Workflow]:
+    def list_running(self) -> list[Workflow]:
         """Return everything that some worker, dead or alive, has under way."""
-        found = DBOS.list_workflows(
+        statuses = DBOS.list_workflows(
             status="PENDING", name=_WORKFLOW, load_input=False, load_output=False
         )
-        return [_seen(one) for one in found]
+        return [_read_workflow(status) for status in statuses]
 
-    def resume(self, queue: str, workflows: Sequence[str]) -> None:
+    def resume_workflows(self, queue: str, workflows: Sequence[str]) -> None:
         """Give to any worker what a dead one had under way; it goes on after its last step."""
         if workflows:
             DBOS.resume_workflows(list(workflows), queue_name=queue)
 
-    def forget(self, before: datetime) -> int:
+    def delete_ended_workflows(self, before: datetime) -> int:
         """Delete what ended before then; return how many."""
-        found = DBOS.list_workflows(
+        statuses = DBOS.list_workflows(
             status=sorted(_ENDED),
             name=_WORKFLOW,
             completed_before=before.isoformat(),
@@ -145,22 +145,22 @@ class Engine:
             load_input=False,
             load_output=False,
         )
-        if found:
-            DBOS.delete_workflows([one.workflow_id for one in found])
-        return len(found)
+        if statuses:
+            DBOS.delete_workflows([status.workflow_id for status in statuses])
+        return len(statuses)
 
     def stop(self, patience_s: int = 0) -> None:
         """Take up nothing more; wait so long for what is in hand. The rest is resumed later."""
         DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=patience_s)
 
 
-def _seen(status: Any) -> Workflow:
+def _read_workflow(status: Any) -> Workflow:
     running = status.executor_id if status.status == "PENDING" else None
     return Workflow(status.workflow_id, running, status.status in _ENDED)
 
 
 def _lets_pass(record: logging.LogRecord) -> bool:
-    """Let the engine's errors pass, and of its warnings one, as our error: its database is away.
+    """Filter the engine's log: errors pass; a lost database passes as our own error.
 
     It waits for its database for ever, and says so in a warning alone.
     """

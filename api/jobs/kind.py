@@ -1,4 +1,4 @@
-"""What a kind of job is: work that may be done late or twice, then one transaction that settles it.
+"""Definition of a job kind: repeatable work, then one transaction that settles it.
 
 `work` reads and does what is safe to repeat; a result that is costly and holds nothing but ids
 and digests may go through `step`, and is then not worked out again when another worker resumes
@@ -53,14 +53,14 @@ class Kind:
         return self.askable or self.retriable
 
 
-def nothing(_office: Office, _job: Job, _step: Step) -> Facts:
+def do_nothing(_office: Office, _job: Job, _step: Step) -> Facts:
     """Work for kinds that only settle."""
     return {}
 
 
-def as_found(_office: Office, _uow: UnitOfWork, _job: Job, found: Facts) -> Facts:
+def as_found(_office: Office, _uow: UnitOfWork, _job: Job, facts: Facts) -> Facts:
     """Settle for kinds whose work is all: keep what was found."""
-    return found
+    return facts
 
 
 def recording_of(job: Job) -> str:

@@ -38,12 +38,12 @@ KINDS: dict[str, Kind] = {
 _BEGIN = datetime(2026, 1, 5)  # noqa: DTZ001 - a Monday, on the clock of the county's wall
 
 
-def names(queue: Queue) -> list[str]:
+def list_kind_names(queue: Queue) -> list[str]:
     """Return the kinds that wait in this queue."""
     return [kind.name for kind in KINDS.values() if kind.queue is queue]
 
 
-def slots(now: datetime) -> Iterator[tuple[Kind, str]]:
+def list_current_slots(now: datetime) -> Iterator[tuple[Kind, str]]:
     """Yield every periodic kind with the name of its present period, in county time."""
     wall = now.astimezone(COUNTY_TIME).replace(tzinfo=None)
     for kind in KINDS.values():

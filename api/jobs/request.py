@@ -1,4 +1,4 @@
-"""Asking for a job, or for another try: by the house itself, or by a person with the right to it.
+"""Requests for a job or a retry: by the system, or by an authorised person.
 
 Each is an entry in the log, in the transaction that makes it so.
 """
@@ -21,15 +21,15 @@ from storage.custody.entries.event import PremisType
 from storage.errors import NotFoundError
 
 
-def ask(office: Office, kind: str, recording: str | None, *, actor: str = SYSTEM) -> JobRow:
-    """Ask for a job of this kind, upon a recording or upon all.
+def ask_for_job(office: Office, kind: str, recording: str | None, *, actor: str = SYSTEM) -> JobRow:
+    """Request a job of this kind, for one recording or for all.
 
     Kinds that unwrap footage are refused: a person must ask (`ask_as`).
     Raises: NotFoundError, ApiError(forbidden, invalid).
     """
-    if (wanted := KINDS.get(kind)) is not None and wanted.person:
+    if (job_kind := KINDS.get(kind)) is not None and job_kind.person:
         raise ApiError("forbidden", act=kind, reason="person")
-    return _ask(office, kind, recording, actor)
+    return _ask_for_job(office, kind, recording, actor)
 
 
 def ask_as(service: Service, visitor: Visitor, kind: str, recording: str | None) -> JobRow:
@@ -40,41 +40,43 @@ def ask_as(service: Service, visitor: Visitor, kind: str, recording: str | None)
     Raises: NotFoundError, ApiError(forbidden, invalid).
     """
     office = service.office
-    wanted = KINDS.get(kind)
-    act = Act.PLAY if wanted is not None and wanted.person else Act.KEEP_JOBS
+    job_kind = KINDS.get(kind)
+    act = Act.PLAY if job_kind is not None and job_kind.person else Act.KEEP_JOBS
     if recording is None:
         service.authorise(visitor, act)
     else:
-        service.recording(visitor, _id(recording), act)
-    if wanted is not None and not (wanted.person or wanted.askable):
-        _refuse(service, visitor, act, SYSTEM)
-    return _ask(office, kind, recording, visitor.actor)
+        service.authorise_recording(visitor, _parse_recording_id(recording), act)
+    if job_kind is not None and not (job_kind.person or job_kind.askable):
+        _refuse_act(service, visitor, act, SYSTEM)
+    return _ask_for_job(office, kind, recording, visitor.actor)
 
 
-def _ask(office: Office, kind: str, recording: str | None, actor: str) -> JobRow:
-    wanted = KINDS.get(kind)
-    if wanted is None:
+def _ask_for_job(office: Office, kind: str, recording: str | None, actor: str) -> JobRow:
+    job_kind = KINDS.get(kind)
+    if job_kind is None:
         raise NotFoundError(what="job kind", id=kind[:40])
-    if wanted.recording and recording is None:
+    if job_kind.recording and recording is None:
         raise ApiError("invalid", problem="请给出录像编号")
     if recording is None:
         subject = SYSTEM
     else:
         with office.catalogue.read() as session:
-            subject = recordings.subject_of(recordings.by_id(session, _id(recording)).id)
+            subject = recordings.subject_of(
+                recordings.by_id(session, _parse_recording_id(recording)).id
+            )
     with office.catalogue.write() as uow:
         # In whose name footage is unwrapped matters; anything else is done once for all who ask.
-        row = None if wanted.person else jobs.hurried(uow, kind, subject)
-        row = row or jobs.ask(uow, kind, subject, actor=actor)
-        _note(uow, "job.ask", row, actor)
+        row = None if job_kind.person else jobs.expedite_job(uow, kind, subject)
+        row = row or jobs.request_job(uow, kind, subject, actor=actor)
+        _log_request(uow, "job.ask", row, actor)
         return row
 
 
-def retry(office: Office, job: str, *, actor: str = SYSTEM) -> JobRow:
+def retry_job(office: Office, job: str, *, actor: str = SYSTEM) -> JobRow:
     """Have a job that failed tried again. Raises: NotFoundError, ConflictError."""
     with office.catalogue.write() as uow:
-        row = jobs.retry(uow, job)
-        _note(uow, "job.retry", row, actor)
+        row = jobs.retry_job(uow, job)
+        _log_request(uow, "job.retry", row, actor)
         return row
 
 
@@ -90,16 +92,16 @@ def retry_as(service: Service, visitor: Visitor, job: UUID) -> JobRow:
     with office.catalogue.read() as session:
         kind = KINDS.get(jobs.by_id(session, str(job)).kind)
     if kind is None or not kind.may_retry:
-        _refuse(service, visitor, Act.KEEP_JOBS, subject)
-    return retry(office, str(job), actor=visitor.actor)
+        _refuse_act(service, visitor, Act.KEEP_JOBS, subject)
+    return retry_job(office, str(job), actor=visitor.actor)
 
 
-def _refuse(service: Service, visitor: Visitor, act: Act, subject: str) -> NoReturn:
-    service.refused(visitor, act.value, subject, "kind")
+def _refuse_act(service: Service, visitor: Visitor, act: Act, subject: str) -> NoReturn:
+    service.log_refusal(visitor, act.value, subject, "kind")
     raise ApiError("forbidden", act=act.value, reason="kind")
 
 
-def _note(uow: UnitOfWork, act: str, row: JobRow, actor: str) -> None:
+def _log_request(uow: UnitOfWork, act: str, row: JobRow, actor: str) -> None:
     uow.record(
         act,
         PremisType.METADATA_MODIFICATION,
@@ -110,7 +112,7 @@ def _note(uow: UnitOfWork, act: str, row: JobRow, actor: str) -> None:
     )
 
 
-def _id(recording: str) -> UUID:
+def _parse_recording_id(recording: str) -> UUID:
     try:
         return UUID(recording.removeprefix("recording:"))
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""An original in the clear for as long as one job looks at it, in the name of who asked for it.
+"""Temporary plaintext of an original for one job, authorised as the person who requested it.
 
 The right of that person is decided anew and the access is in the log before the first byte is
 decrypted. The file has no name, so that it is gone with the process that holds it, however that
@@ -33,21 +33,23 @@ class TooLargeError(LiuhenError):
 
 
 @contextmanager
-def unwrapped(office: Office, job: Job, purpose: str) -> Iterator[tuple[RecordingRow, BinaryIO]]:
+def unwrap_original(
+    office: Office, job: Job, purpose: str
+) -> Iterator[tuple[RecordingRow, BinaryIO]]:
     """Give the recording's row and its original, whole and as it was sealed, until the block ends.
 
     Raises: ApiError(unauthenticated, forbidden), TooLargeError, StorageFullError, FixityError,
     SignatureError, KeyRingError, EnvelopeError, VaultError.
     """
-    service = Service.over(office)
-    visitor = service.identity.absent(job)
+    service = Service.of_office(office)
+    visitor = service.identity.authenticate_job(job)
     with office.catalogue.read() as session:
-        row = recordings.present(session, recording_of(job))
+        row = recordings.get_present_recording(session, recording_of(job))
     if row.size > office.settings.unwrap_gb * (1 << 30):
         raise TooLargeError(size=row.size)
-    with _room(office, row.size) as file:
-        reader = service.plaintext(visitor, row, purpose)
-        record = SealedRecord.verify(row.record_text.encode(), office.stations)
+    with _open_nameless_file(office, row.size) as file:
+        reader = service.open_plaintext(visitor, row, purpose)
+        record = SealedRecord.verify(row.record_text.encode(), office.station_keys)
         stated = StatedDigests(record.digests)
         for piece in reader.read(0, row.size):
             stated.update(piece)
@@ -60,11 +62,12 @@ def unwrapped(office: Office, job: Job, purpose: str) -> Iterator[tuple[Recordin
         yield row, file
 
 
-def _room(office: Office, size: int) -> BinaryIO:
+def _open_nameless_file(office: Office, size: int) -> BinaryIO:
     """Return an open file without a name that has room for so many bytes."""
     own = office.settings.home / "unwrapped"
     own.mkdir(mode=0o700, exist_ok=True)
     for folder in (_MEMORY, own):
         if folder.is_dir() and shutil.disk_usage(folder).free > size + _SPARE:
+            # O_TMPFILE where it can: no name, so kill -9 leaves no plaintext behind.
             return tempfile.TemporaryFile(dir=folder)
     raise StorageFullError(where="unwrapped")

@@ -54,42 +54,44 @@ class Workers:
         self._stop.set()
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
-        """Live: register, work, reconcile until stopped.
+        """Register, work and reconcile until stopped.
 
         `ready` is called once work begins. Raises: WorkerBusyError; errors of the database while
         starting. Later ones are logged, and tried again.
         """
-        with self._alone():
-            self._register()
+        with self._lock_name():
+            self._register_life()
             if self._stop.is_set():
                 return
-            from api.jobs.engine import Engine, database  # noqa: PLC0415 - takes seconds to import
+            from api.jobs.engine import Engine, prepare_database  # noqa: PLC0415 - takes seconds to import
 
             settings = self._office.settings
             queues = {Queue.QUICK.value: 1, Queue.LONG.value: settings.job_streams}
-            where = database(settings.database, settings.home, _password(settings))
+            where = prepare_database(
+                settings.database, settings.home, _read_database_password(settings)
+            )
             engine = Engine(self._name, where, self._runner.run, queues)
             try:
                 engine.start()
                 ready()
-                self._live(engine)
+                self._work_until_stopped(engine)
             finally:
                 try:
-                    self._leave()  # first: what is in hand is anybody's, however our threads end
+                    self._end_life()  # first: what is in hand is anybody's, however our threads end
                 finally:
                     engine.stop()
 
-    def _live(self, engine: "Engine") -> None:
+    def _work_until_stopped(self, engine: "Engine") -> None:
         ticks = 0
         while True:
             try:
                 if ticks % (self._silent_ticks // _BEATS) == 0:
-                    self._beat()
-                with jobs.foreman(self._office.catalogue) as mine:
+                    self._send_heartbeat()
+                with jobs.lead_reconciliation(self._office.catalogue) as mine:
                     if mine:
-                        self.reconcile(engine)
+                        self.reconcile_engine(engine)
                         if ticks % max(1, round(_HOUSEKEEPING_S / self._every_s)) == 0:
-                            self._forget(engine)
+                            self._delete_old_jobs(engine)
             except WorkerBusyError:
                 raise  # another one has taken our name: two of it must not go on
             except Exception:
@@ -99,33 +101,33 @@ class Workers:
             if self._stop.wait(self._every_s):
                 return
 
-    def reconcile(self, engine: "Engine") -> None:
+    def reconcile_engine(self, engine: "Engine") -> None:
         """Bring the engine to what the table says. The caller is the foreman."""
         self._ask_periodic()
-        self._bury()
-        living = self._living()
-        running = engine.running()
-        stranded = [one.id for one in running if one.running_on not in living]
-        engine.resume(Queue.LONG, stranded)
+        self._declare_dead_workers()
+        living = self._list_living_workers()
+        running = engine.list_running()
+        stranded = [workflow.id for workflow in running if workflow.running_on not in living]
+        engine.resume_workflows(Queue.LONG, stranded)
         for queue in Queue:
-            self._start(engine, queue, set(stranded))
+            self._start_due_jobs(engine, queue, set(stranded))
 
     def _ask_periodic(self) -> None:
         office = self._office
-        for kind, slot in registry.slots(office.clock()):
+        for kind, slot in registry.list_current_slots(office.clock()):
             with office.catalogue.read() as session:
-                asked = jobs.asked_for(session, kind.name, SYSTEM, slot)
-            if not asked:
+                job_exists = jobs.asked_for(session, kind.name, SYSTEM, slot)
+            if not job_exists:
                 with office.catalogue.write() as uow:
-                    jobs.ask(uow, kind.name, SYSTEM, actor=SYSTEM, slot=slot)
+                    jobs.request_job(uow, kind.name, SYSTEM, actor=SYSTEM, slot=slot)
 
-    def _bury(self) -> None:
-        """Declare dead who has not beaten for `worker_silent_s`, as watched from here."""
+    def _declare_dead_workers(self) -> None:
+        """Declare dead each worker that sent no heartbeat for `worker_silent_s`."""
         with self._office.catalogue.read() as session:
-            alive = {row.life: row.beats for row in jobs.workers(session, at_work=True)}
-        seen, self._seen = self._seen, {}
+            alive = {row.life: row.beats for row in jobs.list_workers(session, at_work=True)}
+        last_beats, self._seen = self._seen, {}
         for life, beats in alive.items():
-            before, ticks = seen.get(life, (beats, -1))
+            before, ticks = last_beats.get(life, (beats, -1))
             ticks = ticks + 1 if beats == before else 0
             self._seen[life] = (beats, ticks)
             if ticks >= self._silent_ticks and life != self._runner.life:
@@ -133,90 +135,92 @@ class Workers:
                     if jobs.declare_dead(uow, life, beats):
                         LOG.warning("worker %s is silent: its jobs are taken over", life)
 
-    def _living(self) -> set[str]:
+    def _list_living_workers(self) -> set[str]:
         with self._office.catalogue.read() as session:
-            return {row.name for row in jobs.workers(session, at_work=True)}
+            return {row.name for row in jobs.list_workers(session, at_work=True)}
 
-    def _start(self, engine: "Engine", queue: Queue, resumed: set[str]) -> None:
+    def _start_due_jobs(self, engine: "Engine", queue: Queue, resumed: set[str]) -> None:
         from api.jobs.engine import workflow_id  # noqa: PLC0415 - as above
 
         catalogue = self._office.catalogue
         with catalogue.read() as session:
-            rows = jobs.unfinished(session, catalogue.now(), registry.names(queue), _WINDOW)
-        known = engine.known([(row.id, row.attempt) for row in rows])
+            rows = jobs.list_unfinished(
+                session, catalogue.now(), registry.list_kind_names(queue), _WINDOW
+            )
+        workflows = engine.find_workflows([(row.id, row.attempt) for row in rows])
         for row in rows:
             name = workflow_id(row.id, row.attempt)
-            found = known.get(name)
+            workflow = workflows.get(name)
             if name not in resumed:
-                self._follow(engine, queue, row, found)
+                self._assign_job(engine, queue, row, workflow)
 
-    def _follow(
-        self, engine: "Engine", queue: Queue, row: JobRow, found: "Workflow | None"
+    def _assign_job(
+        self, engine: "Engine", queue: Queue, row: JobRow, workflow: "Workflow | None"
     ) -> None:
-        """Make the engine work on this job, by whichever way it knows of."""
-        if found is None:
-            engine.enqueue(queue, row.id, row.attempt)
-        elif found.ended:
+        """Enqueue the job in the engine, or renew or resume its workflow there."""
+        if workflow is None:
+            engine.enqueue_attempt(queue, row.id, row.attempt)
+        elif workflow.ended:
             with self._office.catalogue.write() as uow:
                 jobs.next_attempt(uow, row.id, row.attempt)
-        elif found.running_on is not None and row.state == jobs.State.RUNNING:
+        elif workflow.running_on is not None and row.state == jobs.State.RUNNING:
             # Its taker is dead, and yet the engine believes that somebody has it.
-            engine.resume(queue, [found.id])
+            engine.resume_workflows(queue, [workflow.id])
 
-    def _forget(self, engine: "Engine") -> None:
+    def _delete_old_jobs(self, engine: "Engine") -> None:
         office = self._office
         now = office.clock()
-        while engine.forget(now - _ENGINE_KEEPS) and not self._stop.is_set():
+        while engine.delete_ended_workflows(now - _ENGINE_KEEPS) and not self._stop.is_set():
             pass
         with office.catalogue.write() as uow:
             jobs.forget_done(uow, now - timedelta(days=office.settings.job_days))
 
-    def _beat(self) -> None:
+    def _send_heartbeat(self) -> None:
         catalogue, runner = self._office.catalogue, self._runner
         with catalogue.write() as uow:
-            alive = jobs.beat(uow, runner.life)
+            alive = jobs.record_heartbeat(uow, runner.life)
         if not alive:
             LOG.warning("worker %s was thought dead; it begins anew", self._name)
-            self._register()
+            self._register_life()
         at_work = runner.at_work
         with catalogue.read() as session:
-            left = jobs.left_behind(session, runner.life, at_work)
-        if left:
+            abandoned_jobs = jobs.left_behind(session, runner.life, at_work)
+        if abandoned_jobs:
             with catalogue.write() as uow:
                 jobs.let_go(uow, runner.life, runner.at_work)
 
-    def _register(self) -> None:
-        """Begin a life under our name, once it is sure that nobody else lives under it.
+    def _register_life(self) -> None:
+        """Register this worker under its name, once no other living worker holds it.
 
         On SQLite the lock of `_alone` says so at once; else whoever holds the name is watched for
         as long as a living one may be silent. Raises: WorkerBusyError.
         """
-        holder = self._holder()
+        holder = self._find_name_holder()
         if holder is not None and not self._office.settings.database.startswith("sqlite"):
             for _ in range(self._silent_ticks + 1):
                 if self._stop.wait(self._every_s):
                     return
-                now = self._holder()
+                now = self._find_name_holder()
                 if now is not None and now != holder:
                     raise WorkerBusyError(worker=self._name)
         with self._office.catalogue.write() as uow:
             over = holder[0] if holder is not None else None
-            self._runner.life = jobs.register(uow, self._name, over=over)
+            self._runner.life = jobs.register_worker(uow, self._name, over=over)
 
-    def _holder(self) -> tuple[str, int] | None:
+    def _find_name_holder(self) -> tuple[str, int] | None:
         with self._office.catalogue.read() as session:
-            for row in jobs.workers(session, at_work=True):
+            for row in jobs.list_workers(session, at_work=True):
                 if row.name == self._name:
                     return row.life, row.beats
         return None
 
-    def _leave(self) -> None:
+    def _end_life(self) -> None:
         with self._office.catalogue.write() as uow:
-            jobs.leave(uow, self._runner.life)
+            jobs.deregister_worker(uow, self._runner.life)
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Be the one process of this home under this name; on SQLite, under any name.
+    def _lock_name(self) -> Iterator[None]:
+        """Lock the worker's name in this home; on SQLite, lock the whole home.
 
         Raises: WorkerBusyError.
         """
@@ -233,7 +237,7 @@ class Workers:
             os.close(handle)
 
 
-def _password(settings: Settings) -> str | None:
+def _read_database_password(settings: Settings) -> str | None:
     file = settings.database_password_file
     return file.read_text(encoding="utf-8").strip() if file is not None else None
 
@@ -246,18 +250,18 @@ def start_jobs(office: Office, name: str | None = None) -> Callable[..., bool]:
     """
     workers = Workers(office, name or office.settings.station)
 
-    def run() -> None:
+    def run_workers() -> None:
         try:
             workers.run()
         except Exception:
             LOG.exception("jobs do not run in this process")
 
-    thread = threading.Thread(target=run, name="jobs", daemon=True)
+    thread = threading.Thread(target=run_workers, name="jobs", daemon=True)
     thread.start()
 
-    def stop(timeout_s: float = _STOP_S) -> bool:
+    def stop_workers(timeout_s: float = _STOP_S) -> bool:
         workers.stop()
         thread.join(timeout_s)
         return not thread.is_alive()
 
-    return stop
+    return stop_workers

@@ -1,4 +1,4 @@
-"""The stations' door: enrolment by a one-time code, then short tokens for signed assertions.
+"""Station enrolment by a one-time code, then short-lived tokens for signed assertions.
 
 A code is 160 bits in base32: a secret that the centre keeps only as a hash, and a fingerprint of
 the centre's public keys. So a station that types it in trusts the keys it is handed because the
@@ -21,10 +21,10 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from api.office.wiring import Office
 from api.problems import ApiError
-from ingest.centre.station_gateway import Counter
+from ingest.centre.station_gateway import StationGateway
 from storage.catalogue.people import people
 from storage.catalogue.proofs.log_origin import origin_changes
-from storage.catalogue.proofs.publish import publish
+from storage.catalogue.proofs.publish import publish_head
 from storage.catalogue.stations import enrolment
 from storage.catalogue.stations.tables import EnrolmentRow
 from storage.custody.entries.event import Outcome, PremisType
@@ -56,8 +56,8 @@ class Code:
         return f"{self.station}/" + "-".join(text[i : i + 4] for i in range(0, len(text), 4))
 
     @property
-    def hash(self) -> str:
-        """What the centre keeps."""
+    def secret_hash(self) -> str:
+        """SHA-256 of the secret, the only part that the centre stores."""
         return hashlib.sha256(self.secret).hexdigest()
 
 
@@ -65,16 +65,16 @@ def read_code(untrusted_code: str) -> Code:
     """Read a typed code; spaces, hyphens and case do not matter. Raises: EnrolmentError (code)."""
     station, _, text = "".join(untrusted_code.split()).partition("/")
     try:
-        data = base64.b32decode(text.replace("-", "").upper())
+        code_bytes = base64.b32decode(text.replace("-", "").upper())
     except ValueError as error:
         raise EnrolmentError("code") from error
-    if len(data) != 2 * _HALF or not _STATION.fullmatch(station):
+    if len(code_bytes) != 2 * _HALF or not _STATION.fullmatch(station):
         raise EnrolmentError("code")
-    return Code(station, data[:_HALF], data[_HALF:])
+    return Code(station, code_bytes[:_HALF], code_bytes[_HALF:])
 
 
-def fingerprint(centre_keys: dict[str, Any]) -> bytes:
-    """Return what a code says of the centre's public keys."""
+def fingerprint_centre_keys(centre_keys: dict[str, Any]) -> bytes:
+    """Return the fingerprint of the centre's public keys, as a code carries it."""
     return hashlib.sha256(b"liuhen/centre-keys\n" + canonical.encode(centre_keys)).digest()[:_HALF]
 
 
@@ -82,8 +82,8 @@ def centre_keys(office: Office) -> dict[str, Any]:
     """Return the public keys that a station needs: to seal, and to verify receipts."""
     ring = office.ring
     return {
-        "centre": ring.verifying("centre").to_json(),
-        "log": ring.verifying("log").to_json(),
+        "centre": ring.get_verify_key("centre").to_json(),
+        "log": ring.get_verify_key("log").to_json(),
         "recipients": [key.to_json() for key in ring.recipients],
     }
 
@@ -93,16 +93,16 @@ def log_origins(office: Office) -> dict[str, Any]:
 
     A station that knows an earlier origin follows by them (`storage/custody/origin.py`).
     """
-    head = publish(office.catalogue, office.signer, office.settings.home / "log")
+    head = publish_head(office.catalogue, office.signer, office.settings.home / "log")
     with office.catalogue.read() as session:
         changes = origin_changes(session, head)
     return {
-        "log": office.ring.verifying("log").to_json(),
-        "changes": [one.to_json() for one in changes],
+        "log": office.ring.get_verify_key("log").to_json(),
+        "changes": [change.to_json() for change in changes],
     }
 
 
-def offer(
+def offer_enrolment(
     office: Office, station_id: str, *, name: str | None, township: str | None, actor: str
 ) -> Code:
     """Offer an enrolment, to a new station or to one that gets a new key; return the code.
@@ -110,10 +110,13 @@ def offer(
     A station that is known keeps its name and township; others must not be given for it.
     Raises: ApiError (station-other).
     """
-    code = Code(station_id, office.entropy(_HALF), fingerprint(centre_keys(office)))
+    code = Code(station_id, office.entropy(_HALF), fingerprint_centre_keys(centre_keys(office)))
     read_code(str(code))
     with office.catalogue.write() as uow:
-        row = next((one for one in people.stations(uow.session) if one.id == station_id), None)
+        row = next(
+            (station for station in people.list_stations(uow.session) if station.id == station_id),
+            None,
+        )
         if row is None:
             row = people.add_station(
                 uow,
@@ -125,43 +128,46 @@ def offer(
         if (name or row.name, township or row.township) != (row.name, row.township):
             facts = {"station": row.id, "name": row.name, "township": row.township}
             raise ApiError("station-other", **facts)
-        enrolment.offer(uow, station_id, code.hash, actor=actor)
+        enrolment.offer_enrolment(uow, station_id, code.secret_hash, actor=actor)
     return code
 
 
-def enrol(office: Office, code_text: str, document: str) -> dict[str, Any]:
-    """Enrol the key that the document brings and proves to hold; return what the station needs.
+def enrol_station_key(office: Office, code_text: str, document: str) -> dict[str, Any]:
+    """Enrol the station key that signed the document; return the station's configuration.
 
     `document` is a signed document over `{"code": …, "key": …}` under that very key.
     Raises: EnrolmentError.
     """
     code = read_code(code_text)
+    # Proof of possession: the document is verified under the very key that it brings.
     body_key = _key_in(document)
     try:
         body = verify_document(document.encode(), ENROL_DOMAIN, [body_key])
     except (SignatureError, UnicodeEncodeError) as error:
         raise EnrolmentError("key") from error
-    if body != {"code": code.hash, "key": body_key.to_json()}:
+    # Binds key to code: a document signed for another enrolment cannot be replayed here.
+    if body != {"code": code.secret_hash, "key": body_key.to_json()}:
         raise EnrolmentError("key")
     lasts = timedelta(days=office.settings.enrolment_days)
     try:
         with office.catalogue.write() as uow:
-            row = enrolment.take_up(uow, code.hash, body_key, uow.at + lasts)
-            station = people.station(uow.session, row.station_id)
+            row = enrolment.take_up(uow, code.secret_hash, body_key, uow.at + lasts)
+            station = people.get_station(uow.session, row.station_id)
     except EnrolmentError as error:
+        # Only a real code names its station; guessed codes must not fill the custody log.
         if "station" in error.facts:
             _log_refusal(office, error.facts["station"], "station.enrol", error)
         raise
     return {
         "keys": centre_keys(office),
-        "origin": office.ring.verifying("log").name,
+        "origin": office.ring.get_verify_key("log").name,
         "station": {"id": station.id, "name": station.name, "township": station.township},
         "county": office.settings.county,
         "expires_at": row.expires_at.isoformat() if row.expires_at else None,
     }
 
 
-def token(office: Office, assertion: str) -> tuple[str, int]:
+def issue_token(office: Office, assertion: str) -> tuple[str, int]:
     """Return a fresh token and its life in seconds for a station's assertion.
 
     Raises: EnrolmentError (assertion, unknown, clock, replay, revoked, expired).
@@ -169,38 +175,40 @@ def token(office: Office, assertion: str) -> tuple[str, int]:
     now = office.clock()
     try:
         header = jwt.get_unverified_header(assertion)
+        # Read unverified only to find the enrolled key; used once the signature is verified.
         claims = jwt.decode(assertion, options={"verify_signature": False})
         with office.catalogue.read() as session:
             row = enrolment.by_key(session, str(claims["sub"]), str(header["kid"]))
-        _verify(assertion, row, office.ring.verifying("log").names)
+        _verify_assertion(assertion, row, office.ring.get_verify_key("log").names)
         issued, ends, name = float(claims["iat"]), float(claims["exp"]), str(claims["jti"])
     except (jwt.InvalidTokenError, *_NO_ASSERTION) as error:
         raise EnrolmentError("assertion") from error
     secret = base64.urlsafe_b64encode(office.entropy(32)).decode().rstrip("=")
     try:
-        enrolment.active(row, now)
-        _timely(issued, ends, now)
+        enrolment.require_active(row, now)
+        _check_times(issued, ends, now)
         with office.catalogue.write() as uow:
-            used = _hashed(f"{row.id}\n{name}")
+            # RFC 7523, 3 (jti): each assertion buys one token, so a copied one is worth nothing.
+            used = _hash_secret(f"{row.id}\n{name}")
             enrolment.use_assertion(uow, used, now + 3 * ASSERTION_LASTS)
-            enrolment.issue(uow, row, _hashed(secret), now + TOKEN_LASTS)
+            enrolment.issue_token(uow, row, _hash_secret(secret), now + TOKEN_LASTS)
     except EnrolmentError as error:
         _log_refusal(office, row.station_id, "station.token", error)
         raise
     return secret, int(TOKEN_LASTS.total_seconds())
 
 
-def open_gateway(office: Office, secret: str) -> Counter:
+def open_gateway(office: Office, secret: str) -> StationGateway:
     """Open the gateway of the station that holds this token.
 
     Raises: EnrolmentError (token, revoked, …).
     """
-    with office.catalogue.glance() as session:
-        row = enrolment.by_token(session, _hashed(secret), office.clock())
+    with office.catalogue.read_uncoordinated() as session:
+        row = enrolment.by_token(session, _hash_secret(secret), office.clock())
         key = enrolment.key_of(row)
     if key is None:
         raise EnrolmentError("token")
-    return Counter(office.centre, office.uploads, row.station_id, row.id, key)
+    return StationGateway(office.centre, office.uploads, row.station_id, row.id, key)
 
 
 def _key_in(document: str) -> VerifyKey:
@@ -211,14 +219,15 @@ def _key_in(document: str) -> VerifyKey:
         raise EnrolmentError("key") from error
 
 
-def _verify(assertion: str, row: EnrolmentRow, audience: Sequence[str]) -> None:
-    """Check the signature and for whom it is; when it was made is `_timely`'s."""
+def _verify_assertion(assertion: str, row: EnrolmentRow, audience: Sequence[str]) -> None:
+    """Verify an assertion's signature, issuer and audience; its times are checked elsewhere."""
     key = enrolment.key_of(row)
     if key is None:
         raise EnrolmentError("unknown")
     jwt.decode(
         assertion,
         ed25519.Ed25519PublicKey.from_public_bytes(key.ed25519),
+        # One algorithm, fixed here: a header that names `none` or HMAC is refused.
         algorithms=["EdDSA"],
         audience=audience,
         issuer=row.station_id,
@@ -230,15 +239,15 @@ def _verify(assertion: str, row: EnrolmentRow, audience: Sequence[str]) -> None:
     )
 
 
-def _timely(issued: float, ends: float, now: datetime) -> None:
-    """Raise: EnrolmentError (clock) for an assertion of another time, by the centre's clock."""
+def _check_times(issued: float, ends: float, now: datetime) -> None:
+    """Check an assertion's times by the centre's clock. Raises: EnrolmentError (clock)."""
     at, lasts = now.timestamp(), ASSERTION_LASTS.total_seconds()
     if not (at - lasts <= issued <= ends and at <= ends <= at + 2 * lasts):
         raise EnrolmentError("clock", now=now.isoformat())
 
 
 def _log_refusal(office: Office, station: str, act: str, error: EnrolmentError) -> None:
-    """Write down a refusal of somebody who proved to hold an enrolled key, or a real code.
+    """Log a refusal of a station that proved an enrolled key or a real code.
 
     Others could fill the log with entries at will; they stand in the server's own log.
     """
@@ -253,5 +262,5 @@ def _log_refusal(office: Office, station: str, act: str, error: EnrolmentError) 
         )
 
 
-def _hashed(secret: str) -> str:
-    return Digest.of(secret.encode()).hex
+def _hash_secret(secret: str) -> str:
+    return Digest.compute(secret.encode()).hex

@@ -1,4 +1,4 @@
-"""Which parts of an office are in a home: looked at before anything is opened, made or migrated.
+"""Inspection of a home folder for parts of an office, before opening, founding or migrating.
 
 Keys, the signer's last head, the published log, the catalogue and the objects belong together. An
 office is founded only where none of them is, and opened only where all of them are: what is made
@@ -27,7 +27,7 @@ _UNREADABLE = -1
 
 @dataclass(frozen=True, slots=True)
 class HomeParts:
-    """What of an office is there; `head` and `entries` are sizes of its log, None for no part."""
+    """Parts of an office in a home; `head` and `entries` are log sizes, None where absent."""
 
     home: Path
     enrolled: bool  # the home of a station apart from its centre
@@ -38,24 +38,25 @@ class HomeParts:
     objects: bool
 
     @classmethod
-    def look(
+    def inspect_home(
         cls, home: Path, keys: Path, entries: int | None, has_objects: Callable[[], bool]
     ) -> "HomeParts":
-        """Look at a home whose catalogue has so many entries; the store is asked if in doubt."""
-        head = _head(home / "log-signer" / "head")
-        held = _any(keys)
+        """Inspect a home whose log has `entries` entries; ask the store only if in doubt."""
+        head = _read_head_size(home / "log-signer" / "head")
+        has_keys = _has_content(keys)
         return cls(
             home=home.absolute(),
             enrolled=(home / ENROLMENT).exists(),
-            keys=held,
+            keys=has_keys,
             head=head,
-            published=_any(home / "log"),
+            published=_has_content(home / "log"),
             entries=entries,
-            objects=False if held and head is not None and entries else has_objects(),
+            # A whole office needs no listing of a bucket; only remains of a lost one do.
+            objects=False if has_keys and head is not None and entries else has_objects(),
         )
 
     @property
-    def whole(self) -> bool:
+    def is_whole(self) -> bool:
         """Whether an office is here that was founded to the end."""
         return self.keys and self.head is not None and bool(self.entries)
 
@@ -66,7 +67,7 @@ class HomeParts:
         """
         if self.enrolled:
             raise StationHomeError(home=str(self.home))
-        if self.whole:
+        if self.is_whole:
             return
         self._require_no_evidence()
         raise (FoundingUnfinishedError if self.keys else NoOfficeError)(home=str(self.home))
@@ -78,11 +79,12 @@ class HomeParts:
         """
         if self.enrolled:
             raise StationHomeError(home=str(self.home))
-        if self.whole:
+        if self.is_whole:
             raise OfficeExistsError(home=str(self.home))
         self._require_no_evidence()
 
     def _require_no_evidence(self) -> None:
+        # Size 0 beside keys is a founding cut short; without keys it is a lost office's head.
         signed = self.head not in {None, 0} or (self.head == 0 and not self.keys)
         if not (signed or self.published or self.objects or self.entries):
             return
@@ -105,17 +107,17 @@ class HomeParts:
 def folder_has_objects(root: Path) -> bool:
     """Tell whether a folder store holds anything; makes nothing."""
     try:
-        return any(path.is_dir() and _any(path) for path in root.iterdir())
+        return any(path.is_dir() and _has_content(path) for path in root.iterdir())
     except OSError:
         return False
 
 
-def _any(folder: Path) -> bool:
+def _has_content(folder: Path) -> bool:
     return folder.is_dir() and any(folder.iterdir())
 
 
-def _head(file: Path) -> int | None:
-    """Return the size of the head that the signer remembers; what cannot be read is one too."""
+def _read_head_size(file: Path) -> int | None:
+    """Return the signer's last head size; None if absent, -1 if unreadable."""
     try:
         return untrusted_checkpoint(file.read_text(encoding="utf-8")).size
     except (FileNotFoundError, NotADirectoryError):

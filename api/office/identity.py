@@ -33,7 +33,7 @@ HASHES_AT_ONCE = 2  # 64 MiB each
 MIN_PASSWORD = 10
 _TRIES = 5
 _PAUSE = timedelta(minutes=1)
-_KNOWN = timedelta(seconds=5)  # so long the log is not asked again about a session
+_SESSION_CHECK_LASTS = timedelta(seconds=5)  # so long the log is not asked again about a session
 _COUNTY_WIDE = {Role.REVIEWER, Role.ADMIN}
 
 
@@ -79,7 +79,7 @@ class Identity:
         self._known: dict[tuple[Any, ...], datetime] = {}
         self._lock = threading.Lock()
 
-    def create(
+    def create_person(
         self, *, username: str, password: str, role: Role, name: str, township: str, **more: str
     ) -> str:
         """Make a person with an account; return the person's id.
@@ -89,7 +89,7 @@ class Identity:
         Raises: ApiError(invalid) for a short password, ConflictError for a taken name.
         """
         _long_enough(password)
-        password_hash = self._hash(password)  # before others have to wait for it
+        password_hash = self._hash_password(password)  # before others have to wait for it
         with self._catalogue.write() as uow:
             if people.account_by_username(uow.session, username) is not None:
                 raise ConflictError(problem="user name is taken", username=username)
@@ -103,7 +103,7 @@ class Identity:
                 actor="system",
             )
             if number := more.get("certificate_no"):
-                register.certify(
+                register.record_certificate(
                     uow,
                     person.id,
                     number=number,
@@ -121,10 +121,10 @@ class Identity:
             )
             return person.id
 
-    def anyone(self) -> bool:
+    def has_accounts(self) -> bool:
         """Tell whether there is any account yet."""
         with self._catalogue.read() as session:
-            return bool(people.accounts(session))
+            return bool(people.list_accounts(session))
 
     def set_password(self, username: str, password: str) -> None:
         """Replace a password; open sessions of the account end.
@@ -132,7 +132,7 @@ class Identity:
         Raises: ApiError(invalid) for a short password, ApiError(not-found).
         """
         _long_enough(password)
-        password_hash = self._hash(password)
+        password_hash = self._hash_password(password)
         with self._catalogue.write() as uow:
             account = people.account_by_username(uow.session, username)
             if account is None:
@@ -148,16 +148,16 @@ class Identity:
         self._slow_down(name)
         with self._catalogue.read() as session:
             account = people.account_by_username(session, name)
-        good = self._matches(account.password_hash if account else self._nobody, password)
+        good = self._matches_hash(account.password_hash if account else self._nobody, password)
         if account is None or account.disabled or not good:
-            self._failed(name, account.id if account else None, origin)
+            self._record_failed_login(name, account.id if account else None, origin)
             raise ApiError("bad-login")
         token = base64.urlsafe_b64encode(self._entropy(32)).decode().rstrip("=")
         until = self._clock() + self._lasts
         with self._catalogue.write() as uow:
             sessions.open_session(
                 uow,
-                token_hash=_hashed(token),
+                token_hash=_hash_token(token),
                 account_id=account.id,
                 expires_at=until,
                 address=origin.address,
@@ -167,33 +167,34 @@ class Identity:
             self._failures.pop(name, None)
         return token, until
 
-    def visitor(self, token: str | None, origin: Origin = CONSOLE) -> Visitor:
-        """Return who holds this token, acting from there. Raises: ApiError(unauthenticated).
+    def authenticate_token(self, token: str | None, origin: Origin = CONSOLE) -> Visitor:
+        """Return the person who holds a session token. Raises: ApiError(unauthenticated).
 
         A session that has expired is ended here, if nobody did it before; one that the log did
         not open is refused, and that is an entry.
         """
         if not token:
             raise ApiError("unauthenticated")
-        token_hash, now = _hashed(token), self._clock()
+        token_hash, now = _hash_token(token), self._clock()
         with self._catalogue.read() as session:
-            found = sessions.find(session, token_hash)
-            if found is None:
+            pair = sessions.find_session(session, token_hash)
+            if pair is None:
                 raise ApiError("unauthenticated")
-            row, account = found
+            row, account = pair
+            # A session row inserted by SQL has no log entry that opened it, and is refused.
             is_open = row.expires_at > now and self._is_logged(session, row, account)
-            person = people.person(session, account.person_id)
+            person = people.get_person(session, account.person_id)
         if not is_open:
             with self._catalogue.write() as uow:
-                sessions.end(uow, token_hash, sessions.End.EXPIRED)
+                sessions.end_session(uow, token_hash, sessions.End.EXPIRED)
         if not is_open or account.disabled:
             raise ApiError("unauthenticated")
         session_name, until = session_id(token_hash), row.expires_at
         acting = PersonActing(f"person:{person.id}", session_name, origin.address, until=until)
-        return _visitor(account, person, acting)
+        return _build_visitor(account, person, acting)
 
-    def absent(self, job: Job) -> Visitor:
-        """Return who asked for a job, with the rights of today, acting in the session of then.
+    def authenticate_job(self, job: Job) -> Visitor:
+        """Return the person who requested a job: today's rights, the session of the request.
 
         Raises: ApiError(unauthenticated) when no open account is this person's, or when the log
         knows nothing of his asking.
@@ -202,21 +203,25 @@ class Identity:
             raise ApiError("unauthenticated")
         person_id = job.asked_by.removeprefix("person:")
         with self._catalogue.read() as session:
-            if _asked(session, job, job.asked_by):
-                for account in people.accounts(session):
+            # A job row inserted by SQL could unwrap footage in anyone's name; the log must agree.
+            if _is_asked_in_log(session, job, job.asked_by):
+                for account in people.list_accounts(session):
                     if account.person_id == person_id and not account.disabled:
-                        return _visitor(account, people.person(session, person_id), job.asked_by)
+                        return _build_visitor(
+                            account, people.get_person(session, person_id), job.asked_by
+                        )
         raise ApiError("unauthenticated")
 
     def logout(self, token: str, origin: Origin = CONSOLE) -> None:
         """End a session; an unknown one is ended already."""
-        token_hash = _hashed(token)
+        token_hash = _hash_token(token)
         with self._catalogue.write() as uow:
-            if (found := sessions.find(uow.session, token_hash)) is not None:
+            if (pair := sessions.find_session(uow.session, token_hash)) is not None:
                 name = session_id(token_hash)
-                actor = PersonActing(f"person:{found[1].person_id}", name, origin.address)
-                sessions.end(uow, token_hash, sessions.End.LOGOUT, actor=actor)
+                actor = PersonActing(f"person:{pair[1].person_id}", name, origin.address)
+                sessions.end_session(uow, token_hash, sessions.End.LOGOUT, actor=actor)
         with self._lock:
+            # The cached yes must not outlive the session that was just ended.
             self._known.clear()
 
     def _is_logged(self, session: View, row: SessionRow, account: AccountRow) -> bool:
@@ -224,23 +229,27 @@ class Identity:
         key = (row.token_hash, row.expires_at, account.id, account.person_id)
         now = self._clock()
         with self._lock:
-            if now - self._known.get(key, now - _KNOWN) < _KNOWN:
+            if now - self._known.get(key, now - _SESSION_CHECK_LASTS) < _SESSION_CHECK_LASTS:
                 return True
         if not sessions.is_logged(session, row, account):
             return False
         with self._lock:
-            self._known = {one: at for one, at in self._known.items() if now - at < _KNOWN}
+            self._known = {
+                session_key: at
+                for session_key, at in self._known.items()
+                if now - at < _SESSION_CHECK_LASTS
+            }
             self._known[key] = now
         return True
 
-    def _hash(self, password: str) -> str:
+    def _hash_password(self, password: str) -> str:
         with self._few:
             return HASHER.hash(password)
 
-    def _matches(self, kept: str, password: str) -> bool:
+    def _matches_hash(self, password_hash: str, password: str) -> bool:
         try:
             with self._few:
-                return HASHER.verify(kept, password[:1000])
+                return HASHER.verify(password_hash, password[:1000])
         except (VerifyMismatchError, InvalidHashError):
             return False
 
@@ -253,7 +262,7 @@ class Identity:
             wait = (_PAUSE - (now - recent[0])).total_seconds()
             raise ApiError("too-many-logins", wait_s=round(wait))
 
-    def _failed(self, name: str, account: str | None, origin: Origin) -> None:
+    def _record_failed_login(self, name: str, account: str | None, origin: Origin) -> None:
         with self._lock:
             self._failures.setdefault(name, []).append(self._clock())
         with self._catalogue.write() as uow:
@@ -269,25 +278,25 @@ class Identity:
             )
 
 
-def _visitor(account: AccountRow, person: PersonRow, actor: PersonActing) -> Visitor:
+def _build_visitor(account: AccountRow, person: PersonRow, actor: PersonActing) -> Visitor:
     role = Role(account.role)
     township = None if role in _COUNTY_WIDE else person.township
     return Visitor(Person(person.id, role, township, actor), person.name, account.username, actor)
 
 
-def _asked(session: View, job: Job, by: PersonActing) -> bool:
+def _is_asked_in_log(session: View, job: Job, by: PersonActing) -> bool:
     """Tell whether an entry says that this person, in this session, asked for a job."""
     log, subject = LogReader(session), f"job:{job.id}"
-    indexes = [one.index for one in log.events_of(subject, act="job.ask")]
+    indexes = [event.index for event in log.events_of(subject, act="job.ask")]
     expected = ("job.ask", Outcome.SUCCESS, by, subject)
     return any(
         (entry["act"], entry["outcome"], entry["actor"], entry["subject"]) == expected
         and details.get("session") == by.session
-        for entry, details in log.opened(indexes)
+        for entry, details in log.open_entries(indexes)
     )
 
 
-def _hashed(token: str) -> str:
+def _hash_token(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Logins that come at once: a few are checked at a time, some wait, the rest are told when to come.
+"""Limit of simultaneous logins: few are checked, some wait, the rest are refused for now.
 
 Checking a password takes 64 MiB and a tenth of a second on purpose (RFC 9106). So the checks have
 threads of their own: what a service spends on them is bounded, however many ask, and whoever asks
@@ -34,13 +34,16 @@ class Logins:
         `Identity.login`.
         """
         with self._lock:
+            # An unbounded queue of slow password hashes would block honest logins for minutes.
             if self.in_hand >= self._most:
                 raise ApiError("logins-busy", wait_s=COME_AGAIN_S)
             self.in_hand += 1
         check = self._threads.submit(self._identity.login, username, password, origin)
-        check.add_done_callback(self._done)  # who went away while waiting is not checked at all
+        check.add_done_callback(
+            self._release_slot
+        )  # who went away while waiting is not checked at all
         return await asyncio.wrap_future(check)
 
-    def _done(self, _check: "Future[tuple[str, datetime]]") -> None:
+    def _release_slot(self, _check: "Future[tuple[str, datetime]]") -> None:
         with self._lock:
             self.in_hand -= 1

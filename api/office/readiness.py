@@ -1,4 +1,4 @@
-"""Whether a running service may be asked for anything: its catalogue, log, keys and store.
+"""Readiness of a running service: its catalogue, log, keys and object store.
 
 Each is compared with what this process opened. The answer comes within a second or so, whatever
 hangs: a proxy that gets none would take the service for dead.
@@ -19,12 +19,12 @@ from storage.errors import (
 )
 from storage.vault.known_store import PatientCheck
 
-_GONE = (StoreReplacedError, StoreSetupError)
+_STORE_ERRORS = (StoreReplacedError, StoreSetupError)
 
 
 @dataclass(slots=True)
 class Readiness:
-    """What `/readyz` answers of one opened office."""
+    """Readiness checks of one opened office, as `/readyz` answers them."""
 
     office: Office
     publishing: str | None = None  # the code of why the log's head was not published last
@@ -32,9 +32,9 @@ class Readiness:
 
     def __post_init__(self) -> None:
         """Let the store be asked in a thread of its own."""
-        self._store = PatientCheck(self.office.known_store.check)
+        self._store = PatientCheck(self.office.known_store.check_identity)
 
-    def check(self) -> dict[str, str]:
+    def check_readiness(self) -> dict[str, str]:
         """Return `status` ready, and a code under each of the following that is in trouble.
 
         `objects`: the store cannot be asked. `log`: its head was not signed and published last.
@@ -47,24 +47,25 @@ class Readiness:
         """
         self._check_keys()
         self._check_log()
-        self.office.journal.check()
-        error = self._store.error()
-        if isinstance(error, _GONE):
+        self.office.journal.check_store()
+        # Asked by another thread with a deadline: a hanging store must not hang `/readyz`.
+        error = self._store.get_error()
+        if isinstance(error, _STORE_ERRORS):
             raise error
         troubles = {
             "objects": error.code if error is not None else None,
             "log": self.publishing,
-            "integrity": self._doubt(),
-            "clock": self._clock(),
+            "integrity": self._find_doubt(),
+            "clock": self._check_clock(),
         }
         return {"status": "ready"} | {name: code for name, code in troubles.items() if code}
 
-    def _doubt(self) -> str | None:
+    def _find_doubt(self) -> str | None:
         with self.office.catalogue.read() as session:
-            found = refused_time.doubt(session)
-            return refused_time.code(found) if found is not None else None
+            doubt = refused_time.find_doubt(session)
+            return refused_time.doubt_code(doubt) if doubt is not None else None
 
-    def _clock(self) -> str | None:
+    def _check_clock(self) -> str | None:
         with self.office.catalogue.read() as session:
             ahead = refused_time.log_ahead(session, self.office.clock())
         return LogClockError.code if ahead is not None else None
@@ -84,9 +85,11 @@ class Readiness:
         with self.office.catalogue.read() as session:
             log = LogReader(session)
             size = log.size
+            # Rollback: an older database was put back beneath a newer signed head.
             if size < head.size:
                 raise CustodyError(
                     problem="the log is smaller than before", before=head.size, now=size
                 )
-            if log.root(head.size) != head.root:
+            # Fork: entries below the signed head were rewritten.
+            if log.compute_root(head.size) != head.root:
                 raise CustodyError(problem="the log is not the one that was signed", at=head.size)

@@ -1,4 +1,4 @@
-"""What every face shares: an opened office, who is asking, and the gate before evidence.
+"""Service layer of web, API and jobs: access decisions and logged decryption of footage.
 
 `authorise` decides and logs refusals; `Playback` makes the entry in the log before the first byte
 of plaintext leaves (promise 4), unwraps the key, and keeps it for a few minutes for the ranges
@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from api.office.evidence.integrity_check import IntegrityReport, orphans, whole_check
+from api.office.evidence.integrity_check import IntegrityReport, list_orphans, whole_check
 from api.office.evidence.originals import reader_of, unwrap
 from api.office.identity import Identity, Visitor
 from api.office.login_limit import Logins
 from api.office.readiness import Readiness
 from api.office.wiring import Office
 from api.problems import ApiError
-from policies.access.access import Act, decide
-from storage.catalogue.proofs.publish import publish
+from policies.access.access import Act, decide_access
+from storage.catalogue.proofs.publish import publish_head
 from storage.catalogue.recordings import recordings
 from storage.catalogue.tables import RecordingRow
 from storage.custody.entries.event import Outcome, PremisType
@@ -51,11 +51,11 @@ class Service:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        """Let those who log in queue apart from those who ask for anything else."""
+        """Give logins a queue of their own, apart from all other requests."""
         self.logins = Logins(self.identity)
 
     @classmethod
-    def over(cls, office: Office) -> "Service":
+    def of_office(cls, office: Office) -> "Service":
         """Build the service of an opened office."""
         identity = Identity(
             office.catalogue, office.clock, office.entropy, office.settings.session_hours
@@ -65,18 +65,18 @@ class Service:
     def authorise(
         self, visitor: Visitor, act: Act, township: str | None = None, subject: str = "system"
     ) -> None:
-        """Let the act pass or refuse it; a refusal is an entry in the log.
+        """Authorise an act, or refuse it and log the refusal.
 
         Raises: ApiError(forbidden).
         """
-        decision = decide(visitor.person, act, township)
+        decision = decide_access(visitor.person, act, township)
         if decision.allowed:
             return
-        self.refused(visitor, act.value, subject, decision.reason)
+        self.log_refusal(visitor, act.value, subject, decision.reason)
         raise ApiError("forbidden", act=act.value, reason=decision.reason)
 
-    def refused(self, visitor: Visitor, act: str, subject: str, reason: str) -> None:
-        """Enter into the log that an act was refused, and why."""
+    def log_refusal(self, visitor: Visitor, act: str, subject: str, reason: str) -> None:
+        """Log the refusal of an act with its reason."""
         with self.office.catalogue.write() as uow:
             uow.record(
                 act,
@@ -89,21 +89,21 @@ class Service:
 
     @contextmanager
     def logging_refusal(self, visitor: Visitor, act: str, subject: str) -> Iterator[None]:
-        """Enter into the log that a rule refused what is done within, and let the refusal go on."""
+        """Log a ConflictError raised within the block, and raise it again."""
         try:
             yield
         except ConflictError as error:
-            self.refused(visitor, act, subject, error.code)
+            self.log_refusal(visitor, act, subject, error.code)
             raise
 
-    def recording(self, visitor: Visitor, recording_id: UUID, act: Act) -> RecordingRow:
+    def authorise_recording(self, visitor: Visitor, recording_id: UUID, act: Act) -> RecordingRow:
         """Return a recording that this person may see. Raises: NotFoundError, ApiError."""
         with self.office.catalogue.read() as session:
             row = recordings.by_id(session, recording_id)
         self.authorise(visitor, act, row.township, recordings.subject_of(row.id))
         return row
 
-    def plaintext(self, visitor: Visitor, row: RecordingRow, purpose: str) -> PlainReader:
+    def open_plaintext(self, visitor: Visitor, row: RecordingRow, purpose: str) -> PlainReader:
         """Return a reader of the original; the access is in the log before this returns.
 
         `purpose` is play, copy, bundle, inspect or rendition.
@@ -111,19 +111,22 @@ class Service:
         VaultError.
         """
         self.authorise(visitor, _ACTS[purpose], row.township, recordings.subject_of(row.id))
+        # Destroyed since the row was read: refused before an access is logged for nothing.
         with self.office.catalogue.read() as session:
-            recordings.present(session, row.id)
-        return reader_of(self.office, row, self._grant(visitor, row, purpose))
+            recordings.get_present_recording(session, row.id)
+        return reader_of(self.office, row, self._open_grant(visitor, row, purpose))
 
-    def checkpoint(self) -> str:
+    def publish_checkpoint(self) -> str:
         """Sign and publish the newest head of the log and return it. Raises: CustodyError."""
         office = self.office
-        return publish(office.catalogue, office.signer, office.settings.home / "log")
+        return publish_head(office.catalogue, office.signer, office.settings.home / "log")
 
-    def verification(self, visitor: Visitor) -> IntegrityReport:
-        """Check everything that is kept, and log that it was checked, with what was found."""
-        counted: list[str] = []
-        wrong = list(whole_check(self.office, lambda recording, _size: counted.append(recording)))
+    def verify_office(self, visitor: Visitor) -> IntegrityReport:
+        """Run the whole integrity check and log its outcome."""
+        checked_recordings: list[str] = []
+        wrong = list(
+            whole_check(self.office, lambda recording, _size: checked_recordings.append(recording))
+        )
         with self.office.catalogue.write() as uow:
             uow.record(
                 "custody.verify",
@@ -133,13 +136,14 @@ class Service:
                 chains=[INTEGRITY],
                 outcome=Outcome.FAILURE if wrong else Outcome.SUCCESS,
                 whole=True,
-                recordings=len(counted),
-                wrong=[{"what": one.what, "subject": one.subject} for one in wrong[:200]],
+                recordings=len(checked_recordings),
+                wrong=[{"what": fault.kind, "subject": fault.subject} for fault in wrong[:200]],
             )
-        return IntegrityReport(len(counted), wrong, orphans(self.office))
+        return IntegrityReport(len(checked_recordings), wrong, list_orphans(self.office))
 
-    def _grant(self, visitor: Visitor, row: RecordingRow, purpose: str) -> OpenedEnvelope:
+    def _open_grant(self, visitor: Visitor, row: RecordingRow, purpose: str) -> OpenedEnvelope:
         now = self.office.clock()
+        # Per session and purpose: a player's range requests share one entry, a copy gets its own.
         key = (f"{visitor.actor.session}:{purpose}", row.id)
         with self._lock:
             self._grants = {k: v for k, v in self._grants.items() if v[0] > now}
@@ -155,7 +159,7 @@ class Service:
         return opened
 
 
-def pieces(reader: PlainReader, start: int, stop: int) -> Iterator[bytes]:
+def stream_pieces(reader: PlainReader, start: int, stop: int) -> Iterator[bytes]:
     """Yield [start, stop) with the first piece already verified when this returns.
 
     Raises: FixityError before anything is sent when the first piece is not what was sealed.
@@ -163,8 +167,8 @@ def pieces(reader: PlainReader, start: int, stop: int) -> Iterator[bytes]:
     stream = reader.read(start, stop)
     first = next(stream, b"")
 
-    def rest() -> Iterator[bytes]:
+    def yield_pieces() -> Iterator[bytes]:
         yield first
         yield from stream
 
-    return rest()
+    return yield_pieces()

@@ -7,11 +7,12 @@ say. Answers are kept for half a minute by the monotonic clock, unless ours was 
 import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import Lock
 
 import ntplib
 
-from policies.time.trusted_time import Told
+from policies.time.trusted_time import ClockAnswer
 from storage.catalogue.unit_of_work import Catalogue
 from storage.errors import LiuhenError
 from storage.vault.objects import ObjectStore
@@ -35,51 +36,52 @@ class TrustedTime:
         monotonic: Callable[[], float],
     ) -> None:
         """Take the sources; nothing is asked yet. `servers` are `host` or `host:port`."""
-        self._servers = [_address(one) for one in servers]
+        self._servers = [_parse_address(server) for server in servers]
         self._objects = objects
         self._catalogue = catalogue
         self._clock = clock
         self._monotonic = monotonic
         self._lock = Lock()
-        self._told: tuple[Told, ...] = ()
+        self._told: tuple[ClockAnswer, ...] = ()
         self._asked: tuple[datetime, float] | None = None
 
-    def __call__(self) -> tuple[Told, ...]:
-        """Return what the other clocks say; those that do not answer are left out."""
+    def __call__(self) -> tuple[ClockAnswer, ...]:
+        """Return the readings of the other clocks; unreachable ones are left out."""
         with self._lock:
-            if self._stale():
-                self._told = tuple(self._ask())
+            if self._is_stale():
+                self._told = tuple(self._ask_clocks())
                 self._asked = self._clock(), self._monotonic()
             return self._told
 
-    def _stale(self) -> bool:
+    def _is_stale(self) -> bool:
         if self._asked is None or not self._told:
             return True
         since, ticks = self._asked
+        # Cached readings age by monotonic time: setting our clock neither keeps nor fakes them.
         passed = self._monotonic() - ticks
         expected = since + timedelta(seconds=passed)
         return passed > _KEPT_S or abs(self._clock() - expected) > _STEP
 
-    def _ask(self) -> list[Told]:
-        asked: list[tuple[str, Callable[[], datetime | None]]] = [
+    def _ask_clocks(self) -> list[ClockAnswer]:
+        clocks: list[tuple[str, Callable[[], datetime | None]]] = [
             ("object-store", self._objects.now),
             ("database", self._catalogue.server_now),
         ]
         for host, port in self._servers:
-            asked.append((f"ntp:{host}:{port}", lambda host=host, port=port: _ntp(host, port)))  # type: ignore[misc]
-        found = []
-        for who, ask in asked:
+            clocks.append((f"ntp:{host}:{port}", partial(_ask_time_server, host, port)))
+        readings = []
+        for source, ask in clocks:
             try:
                 theirs = ask()
             except (LiuhenError, ntplib.NTPException, OSError) as error:
-                LOG.warning("%s does not tell the time: %s", who, error)
+                LOG.warning("%s does not tell the time: %s", source, error)
                 continue
             if theirs is not None:
-                found.append(Told(who, self._clock(), theirs))
-        return found
+                readings.append(ClockAnswer(source, self._clock(), theirs))
+        return readings
 
 
-def _ntp(host: str, port: int) -> datetime:
+def _ask_time_server(host: str, port: int) -> datetime:
     """Return a time server's time now. Raises: NTPException, OSError."""
     answer = ntplib.NTPClient().request(host, version=4, port=port, timeout=_TIMEOUT_S)
     if not 0 < answer.stratum < 16:  # noqa: PLR2004 - RFC 5905 figure 11: 0 and 16 are no time
@@ -87,6 +89,6 @@ def _ntp(host: str, port: int) -> datetime:
     return datetime.fromtimestamp(answer.tx_time, UTC)
 
 
-def _address(server: str) -> tuple[str, int]:
+def _parse_address(server: str) -> tuple[str, int]:
     host, _, port = server.partition(":")
     return host, int(port or _PORT)

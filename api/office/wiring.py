@@ -17,7 +17,7 @@ from pathlib import Path
 
 from api.office.home_parts import HomeParts, folder_has_objects
 from api.office.settings.office_record import (
-    ASKED,
+    FOUNDING_SETTINGS,
     RECORD,
     check_default,
     office_record,
@@ -29,7 +29,7 @@ from api.office.trusted_time import TrustedTime
 from api.problems import ApiError
 from ingest.bays.bay import Bay, Progress
 from ingest.bays.settle import Patience
-from ingest.cameras.room_camera import Camera, CameraState, Limits, Places, Recorder, landed
+from ingest.cameras.room_camera import Camera, CameraState, Limits, Places, Recorder, landing_folder
 from ingest.cameras.rtsp import Address
 from ingest.centre.accession import LocalCentre
 from ingest.centre.hand_in import BAY as HANDED_IN
@@ -43,10 +43,10 @@ from ingest.station.seal import Seal
 from ingest.station.station import Station
 from policies.facts.terms import SourceKind
 from policies.retention.disposition import Bounds
-from policies.rules.rulebook import SHIPPED, load
+from policies.rules.rulebook import SHIPPED, load_rulebook
 from policies.rules.rulebook_template import is_area_name
 from policies.rules.rules import Rulebook
-from policies.time.trusted_time import Told
+from policies.time.trusted_time import ClockAnswer
 from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.people import people
 from storage.catalogue.proofs import office_keys
@@ -96,7 +96,7 @@ def entropy(count: int) -> bytes:
 
 
 def outage_probes(office: "Office") -> dict[tuple[str, ...], Callable[[], object]]:
-    """Return what asks the office's database and store whether they are back."""
+    """Return probes that tell whether the office's database and store are reachable again."""
 
     def ask_catalogue() -> int:
         with office.catalogue.read() as session:
@@ -108,7 +108,7 @@ def outage_probes(office: "Office") -> dict[tuple[str, ...], Callable[[], object
     }
 
 
-def software() -> str:
+def software_version() -> str:
     """Return product and version, as sealed records carry it."""
     return f"liuhen {version('liuhen')}"
 
@@ -119,7 +119,7 @@ def known_stations(ring: KeyRing, catalogue: Catalogue) -> tuple[VerifyKey, ...]
     A key that only lies in the key folder, and that no entry of the log tells of, is none of them.
     """
     with catalogue.read() as session:
-        return (*office_keys.trusted_stations(session, ring), *enrolment.keys(session))
+        return (*office_keys.trusted_stations(session, ring), *enrolment.list_keys(session))
 
 
 class StationBusyError(LiuhenError):
@@ -136,12 +136,12 @@ def open_catalogue(settings: Settings) -> Catalogue:
         settings.database,
         clock,
         entropy,
-        password=_secret(password) if password is not None else None,
+        password=_read_secret(password) if password is not None else None,
     )
 
 
 def look_at_home(settings: Settings, catalogue: Catalogue, *, ask_store: bool = False) -> HomeParts:
-    """Return which parts of an office are there; a bucket is asked only where `ask_store` is said.
+    """Inspect a home for parts of an office; a bucket is asked only with `ask_store`.
 
     Raises: as `Catalogue.entries`; VaultError.
     """
@@ -151,12 +151,17 @@ def look_at_home(settings: Settings, catalogue: Catalogue, *, ask_store: bool = 
             return folder_has_objects(settings.home / "objects")
         return ask_store and _bucket_has_objects(settings)
 
-    return HomeParts.look(settings.home, settings.keys, catalogue.entries(), has_objects)
+    return HomeParts.inspect_home(
+        settings.home, settings.keys, catalogue.count_entries(), has_objects
+    )
 
 
 def _bucket_has_objects(settings: Settings) -> bool:
     try:
-        return next(MinioObjects.open(*_bucket(settings), entropy).keys(), None) is not None
+        return (
+            next(MinioObjects.open(*_read_bucket_access(settings), entropy).keys(), None)
+            is not None
+        )
     except StoreSetupError:  # there is no such bucket yet, or none that could keep evidence
         return False
 
@@ -167,7 +172,7 @@ def make_bucket(settings: Settings) -> None:
     Raises: StoreSetupError, VaultError.
     """
     if settings.objects_url is not None:
-        MinioObjects(*_bucket(settings), entropy).create_bucket()
+        MinioObjects(*_read_bucket_access(settings), entropy).create_bucket()
 
 
 def open_store(settings: Settings, catalogue: Catalogue) -> tuple[ObjectStore, KnownStore]:
@@ -180,10 +185,10 @@ def open_store(settings: Settings, catalogue: Catalogue) -> tuple[ObjectStore, K
     rows: Sequence[RecordingRow] = ()
     if not memory.exists():
         with catalogue.read() as session:
-            rows = recordings.samples(session)
+            rows = recordings.sample_recordings(session)
     objects: ObjectStore
     if settings.objects_url is not None:
-        objects = MinioObjects.open(*_bucket(settings), entropy)
+        objects = MinioObjects.open(*_read_bucket_access(settings), entropy)
     elif (
         rows or memory.exists()
     ) and not root.is_dir():  # never made anew: a disk may not be mounted
@@ -191,11 +196,12 @@ def open_store(settings: Settings, catalogue: Catalogue) -> tuple[ObjectStore, K
     else:
         objects = FolderObjects(root, entropy, immutable=settings.immutable)
     where = settings.objects_url or str(root.absolute())
+    # A foreign store is refused before anything is written to it.
     name = recognise_store(memory, objects, rows, where)
-    known = KnownStore(
+    known_store = KnownStore(
         objects, name, where, time.monotonic, _STORE_S if settings.objects_url else 0.0
     )
-    return _with_archive(settings, objects), known
+    return _with_archive(settings, objects), known_store
 
 
 def _with_archive(settings: Settings, objects: ObjectStore) -> ObjectStore:
@@ -203,15 +209,15 @@ def _with_archive(settings: Settings, objects: ObjectStore) -> ObjectStore:
         return objects
     opened: list[ObjectStore] = []  # a bucket is looked at once, a disk each time
 
-    def attach() -> ObjectStore:
+    def attach_once() -> ObjectStore:
         if opened:
             return opened[0]
-        found = attach_archive(settings)
-        if isinstance(found, MinioObjects):
-            opened.append(found)
-        return found
+        archive = attach_archive(settings)
+        if isinstance(archive, MinioObjects):
+            opened.append(archive)
+        return archive
 
-    return TieredObjects(objects, attach)
+    return TieredObjects(objects, attach_once)
 
 
 def adopt_archive(office: "Office") -> ObjectStore:
@@ -221,9 +227,9 @@ def adopt_archive(office: "Office") -> ObjectStore:
     holds what was archived is taken for it. Raises: ArchiveAwayError, StoreSetupError.
     """
     with office.catalogue.read() as session:
-        rows = recordings.samples(session, archived=True)
-    known = office.settings.home / "archive-store.id"
-    return attach_archive(office.settings, new=not known.exists(), archived=rows)
+        rows = recordings.sample_recordings(session, archived=True)
+    identity_file = office.settings.home / "archive-store.id"
+    return attach_archive(office.settings, new=not identity_file.exists(), archived=rows)
 
 
 def attach_archive(
@@ -240,25 +246,28 @@ def attach_archive(
         raise ArchiveAwayError(problem="no archive is set", archive="LIUHEN_ARCHIVE")
     objects: ObjectStore
     if where.startswith("s3://"):
-        address, key = _bucket(settings)
+        address, key = _read_bucket_access(settings)
         address = S3Address.parse(where, settings.objects_ca_file)
         objects = MinioObjects.open(address, key, entropy)
     elif (new and not archived) or (Path(where) / "store.json").is_file():
         objects = FolderObjects(Path(where), entropy, immutable=settings.immutable)
     else:
         raise ArchiveAwayError(problem="the archive is not attached", archive=where)
-    known = settings.home / "archive-store.id"
-    if new and not known.exists():
+    identity_file = settings.home / "archive-store.id"
+    if new and not identity_file.exists():
         for row in archived:
             if not holds_payload(objects, row):
-                raise not_ours(known, row, where)
-        remember_store(known, objects)
-    if not known.exists() or known.read_text(encoding="utf-8") != objects.find_identity():
+                raise not_ours(identity_file, row, where)
+        remember_store(identity_file, objects)
+    if (
+        not identity_file.exists()
+        or identity_file.read_text(encoding="utf-8") != objects.find_identity()
+    ):
         raise ArchiveAwayError(problem="another archive than this office knows", archive=where)
     return objects
 
 
-def _bucket(settings: Settings) -> tuple[S3Address, S3Key]:
+def _read_bucket_access(settings: Settings) -> tuple[S3Address, S3Key]:
     access, secret = settings.objects_access_key_file, settings.objects_secret_file
     if settings.objects_url is None or access is None or secret is None:
         raise StoreSetupError(
@@ -266,11 +275,11 @@ def _bucket(settings: Settings) -> tuple[S3Address, S3Key]:
             problem="no key files",
             mend="LIUHEN_OBJECTS_ACCESS_KEY_FILE, LIUHEN_OBJECTS_SECRET_FILE",
         )
-    key = S3Key(_secret(access), _secret(secret))
+    key = S3Key(_read_secret(access), _read_secret(secret))
     return S3Address.parse(settings.objects_url, settings.objects_ca_file), key
 
 
-def _secret(path: Path) -> str:
+def _read_secret(path: Path) -> str:
     """Return a secret from its own file, without the line's end. Raises: StoreSetupError."""
     try:
         return path.read_text(encoding="utf-8").strip()
@@ -285,7 +294,7 @@ class MovedError(LiuhenError):
 
 
 def hold_station(home: Path, name: str) -> int:
-    """Be the one station process of this home until the returned handle is closed.
+    """Lock the home's station until the returned file handle is closed.
 
     Raises: StationBusyError.
     """
@@ -301,15 +310,15 @@ def hold_station(home: Path, name: str) -> int:
 def bays_of(settings: Settings) -> list[Bay]:
     """Return the bays and landing folders of the settings; recorded cameras land in one more."""
     quiet = settings.landing_quiet_s
-    found = [
+    bays = [
         Bay(name, root, hub=settings.hubs.get(name)) for name, root in sorted(settings.bays.items())
     ] + [
         Bay(name, root, landing=True, quiet_s=quiet)
         for name, root in sorted(settings.landing.items())
     ]
     if settings.cameras:
-        found.append(Bay(CAMERAS_BAY, landed(_cameras_home(settings)), landing=True))
-    return found
+        bays.append(Bay(CAMERAS_BAY, landing_folder(_cameras_home(settings)), landing=True))
+    return bays
 
 
 def _cameras_home(settings: Settings) -> Path:
@@ -318,7 +327,7 @@ def _cameras_home(settings: Settings) -> Path:
 
 def camera_places(settings: Settings, name: str) -> Places:
     """Return a camera's folders."""
-    return Places.of(_cameras_home(settings), name)
+    return Places.for_camera(_cameras_home(settings), name)
 
 
 def cameras_of(settings: Settings) -> list[Camera]:
@@ -326,13 +335,13 @@ def cameras_of(settings: Settings) -> list[Camera]:
     return [
         Camera(
             name,
-            Address.parse(one.url),
-            one.room,
-            one.user,
-            one.password_file,
-            always=one.when is RecordWhen.ALWAYS,
+            Address.parse(camera.url),
+            camera.room,
+            camera.user,
+            camera.password_file,
+            always=camera.when is RecordWhen.ALWAYS,
         )
-        for name, one in sorted(settings.cameras.items())
+        for name, camera in sorted(settings.cameras.items())
     ]
 
 
@@ -346,8 +355,8 @@ def recorders_of(
         reserve=int(settings.camera_reserve_gb * (1 << 30)),
     )
 
-    def teller(camera: Camera) -> Callable[[CameraState, str | None], None]:
-        def tell(state: CameraState, reason: str | None) -> None:
+    def make_reporter(camera: Camera) -> Callable[[CameraState, str | None], None]:
+        def report_state(state: CameraState, reason: str | None) -> None:
             journal.show_bay(
                 camera.name,
                 state=state,
@@ -361,7 +370,7 @@ def recorders_of(
                 facts={},
             )
 
-        return tell
+        return report_state
 
     return [
         Recorder(
@@ -372,14 +381,14 @@ def recorders_of(
             time.monotonic,
             entropy,
             limits,
-            teller(camera),
+            make_reporter(camera),
         )
         for camera in cameras_of(settings)
     ]
 
 
-def _silent(_step: str) -> None:
-    """Take no notice."""
+def _ignore_step(_step: str) -> None:
+    """Ignore a step."""
 
 
 @dataclass(slots=True)
@@ -397,16 +406,18 @@ class Office:
     uploads: Uploads
     reception: Reception
     journal: Journal
-    trusted: Callable[[], Sequence[Told]]
+    trusted: Callable[[], Sequence[ClockAnswer]]
     clock: Callable[[], datetime] = clock
     monotonic: Callable[[], float] = time.monotonic
     entropy: Callable[[int], bytes] = entropy
-    on_step: Step = _silent
+    on_step: Step = _ignore_step
     _sandbox: list[Sandbox] = field(default_factory=list)
     _lock: list[int] = field(default_factory=list)
 
     @classmethod
-    def open(cls, settings: Settings, on_step: Step = _silent, *, moved: bool = False) -> "Office":
+    def open(
+        cls, settings: Settings, on_step: Step = _ignore_step, *, moved: bool = False
+    ) -> "Office":
         """Open an office that was founded; one that was moved away only where `moved` is said.
 
         Where there is none, or not all of it, nothing is made.
@@ -419,8 +430,9 @@ class Office:
         with ExitStack() as undo:
             catalogue = open_catalogue(settings)
             undo.callback(catalogue.close)
+            # Before any migration: an empty database beside old keys would begin a second history.
             look_at_home(settings, catalogue).require_office()
-            office = cls._over(catalogue, settings, on_step)
+            office = cls._assemble_office(catalogue, settings, on_step)
             undo.callback(office.close)
             office.check_record()
             if not moved:
@@ -434,7 +446,7 @@ class Office:
         if (settings.keys / RECORD).exists():
             return
         with self.catalogue.read() as session:
-            rows = {row.id: row.township for row in people.stations(session)}
+            rows = {row.id: row.township for row in people.list_stations(session)}
         check_default(settings.keys, settings.township, rows.get(settings.station))
 
     def log_rules(self) -> None:
@@ -444,7 +456,7 @@ class Office:
         log_rulebook(self.catalogue, self.rulebook)
 
     @classmethod
-    def begin(cls, settings: Settings, on_step: Step = _silent) -> "Office":
+    def open_empty(cls, settings: Settings, on_step: Step = _ignore_step) -> "Office":
         """Open an office whose catalogue is filled next: by its founding, or by a move.
 
         The caller has made sure that nothing of another office is there. Raises: as `open`.
@@ -452,36 +464,37 @@ class Office:
         with ExitStack() as undo:
             catalogue = open_catalogue(settings)
             undo.callback(catalogue.close)
-            catalogue.migrate(new=True)
-            office = cls._over(catalogue, settings, on_step)
+            catalogue.migrate_tables(new=True)
+            office = cls._assemble_office(catalogue, settings, on_step)
             undo.pop_all()
         return office
 
     @classmethod
-    def _over(cls, catalogue: Catalogue, settings: Settings, on_step: Step) -> "Office":
+    def _assemble_office(cls, catalogue: Catalogue, settings: Settings, on_step: Step) -> "Office":
         """Build an office over its catalogue, which stays the caller's to close if this raises."""
         home, ring = settings.home, KeyRing.load(settings.keys)
-        catalogue.migrate()
+        catalogue.migrate_tables()
         objects, known_store = open_store(settings, catalogue)
-        log = ring.verifying("log")
+        log = ring.get_verify_key("log")
         state = home / "log-signer" / "head"
-        signer = LogSigner(ring.signing("log"), log.name, state, log.former)
+        # The signer's own file remembers its last head, so a rolled-back database is noticed.
+        signer = LogSigner(ring.get_signing_key("log"), log.name, state, log.former)
         catalogue.trust_heads(signer.last_head)
-        rulebook = load(settings.rulebook or SHIPPED, settings.county)
+        rulebook = load_rulebook(settings.rulebook or SHIPPED, settings.county)
         centre = LocalCentre(
             catalogue=catalogue,
             objects=objects,
-            receipts=Receipts(catalogue, signer, home / "log", ring.signing("centre")),
+            receipts=Receipts(catalogue, signer, home / "log", ring.get_signing_key("centre")),
             stations=lambda: known_stations(ring, catalogue),
             rulebook=rulebook,
             station=settings.station,
             recipients=frozenset(key.kid for key in ring.recipients),
             scene_key=ring.scene_key,
             on_step=on_step,
-            check_store=known_store.check,
+            check_store=known_store.check_identity,
         )
         uploads = Uploads(catalogue, objects, home / "uploads")
-        reception = _reception(settings, catalogue, on_step)
+        reception = _build_reception(settings, catalogue, on_step)
         trusted = TrustedTime(settings.time_servers, objects, catalogue, clock, time.monotonic)
         journal = Journal(JournalStore(home / "station.db"), clock)  # last: nobody else closes it
         return cls(
@@ -508,20 +521,26 @@ class Office:
         return self._sandbox[0]
 
     @property
-    def stations(self) -> tuple[VerifyKey, ...]:
+    def station_keys(self) -> tuple[VerifyKey, ...]:
         """The keys of every station whose sealed records are trusted."""
         return known_stations(self.ring, self.catalogue)
 
-    def bays(self) -> list[Bay]:
+    def list_bays(self) -> list[Bay]:
         """Return the bays and landing folders of the settings."""
         return bays_of(self.settings)
 
     @property
     def handed_in(self) -> Bay:
         """The bay of what persons hand in; its files are whole when they are there."""
-        return Bay(HANDED_IN, self.reception.bay, landing=True, quiet_s=0, handed=self.reception)
+        return Bay(
+            HANDED_IN,
+            self.reception.bay_folder,
+            landing=True,
+            quiet_s=0,
+            hand_in_source=self.reception,
+        )
 
-    def station(
+    def build_station(
         self,
         listen: Callable[[Progress], None] = lambda _progress: None,
         *,
@@ -542,7 +561,7 @@ class Office:
         # On S3 others may always be writing: there the `sweep` job waits.
         if alone and settings.objects_url is None:
             with self.catalogue.read() as session:
-                self.objects.sweep(uploads.oldest(session) or self.clock())
+                self.objects.sweep(uploads.find_oldest_start(session) or self.clock())
         algorithms = (Algorithm.SHA256, Algorithm.SM3) if settings.sm3 else (Algorithm.SHA256,)
         station = Station(
             journal=self.journal,
@@ -550,14 +569,14 @@ class Office:
             sandbox=self.sandbox,
             seal=Seal(
                 station=settings.station,
-                key=self.ring.signing(f"station-{settings.station}"),
+                key=self.ring.get_signing_key(f"station-{settings.station}"),
                 recipients=self.ring.recipients,
                 algorithms=algorithms,
-                software=software(),
+                software=software_version(),
                 operator=operator,
             ),
-            centre_key=self.ring.verifying("centre"),
-            log_key=self.ring.verifying("log"),
+            centre_key=self.ring.get_verify_key("centre"),
+            log_key=self.ring.get_verify_key("log"),
             clock=self.clock,
             monotonic=self.monotonic,
             entropy=self.entropy,
@@ -568,16 +587,16 @@ class Office:
             on_step=self.on_step,
             listen=listen,
         )
-        station.recover()
+        station.recover_entries()
         return station
 
     @property
     def archive_attached(self) -> bool:
         """Whether there is an archive and it is there now; True where none is set."""
-        return not isinstance(self.objects, TieredObjects) or self.objects.attached
+        return not isinstance(self.objects, TieredObjects) or self.objects.is_attached
 
     @property
-    def bounds(self) -> Bounds:
+    def disposition_bounds(self) -> Bounds:
         """The bounds of dispositions."""
         settings = self.settings
         return Bounds(
@@ -587,25 +606,25 @@ class Office:
             cooling=timedelta(days=settings.cooling_days),
         )
 
-    def destruction(self) -> Destruction:
-        """Build what executes dispositions."""
+    def build_destruction(self) -> Destruction:
+        """Build the executor of dispositions."""
         return Destruction(
             catalogue=self.catalogue,
             objects=self.objects,
             rulebook=self.rulebook,
-            bounds=self.bounds,
-            key=self.ring.signing("centre"),
+            bounds=self.disposition_bounds,
+            key=self.ring.get_signing_key("centre"),
             trusted=self.trusted,
             on_step=self.on_step,
         )
 
-    def recorders(self) -> list[Recorder]:
+    def build_recorders(self) -> list[Recorder]:
         """Build the recorders of this office's room cameras, and register the rooms' sources."""
         settings = self.settings
-        rooms = settings.rooms | {name: one.room for name, one in settings.cameras.items()}
+        rooms = settings.rooms | {name: camera.room for name, camera in settings.cameras.items()}
         with self.catalogue.write() as uow:
             for serial, room in sorted(rooms.items()):
-                if people.source(uow.session, serial) is None:
+                if people.find_source(uow.session, serial) is None:
                     people.add_source(
                         uow,
                         serial=serial,
@@ -631,7 +650,7 @@ class Office:
             self.journal.close()
 
 
-def _reception(settings: Settings, catalogue: Catalogue, on_step: Step) -> Reception:
+def _build_reception(settings: Settings, catalogue: Catalogue, on_step: Step) -> Reception:
     gib = 1 << 30
     allowance = Allowance(
         size=int(settings.hand_in_gb * gib),
@@ -639,24 +658,24 @@ def _reception(settings: Settings, catalogue: Catalogue, on_step: Step) -> Recep
         reserve=int(settings.spool_reserve_gb * gib),
         idle=timedelta(days=settings.hand_in_days),
     )
-    return Reception.over(catalogue, settings.home / HANDED_IN, entropy, allowance, on_step)
+    return Reception.open_home(catalogue, settings.home / HANDED_IN, entropy, allowance, on_step)
 
 
 def refuse_unasked(settings: Settings) -> Settings:
-    """Return the settings if they say all that must be known at founding.
+    """Require every setting that founding needs; return the settings.
 
     Raises: FoundingUnaskedError.
     """
-    if missing := [name for name in ASKED if not getattr(settings, name)]:
-        names = "、".join(f"LIUHEN_{name.upper()}" for name in missing)
+    if unset_names := [name for name in FOUNDING_SETTINGS if not getattr(settings, name)]:
+        names = "、".join(f"LIUHEN_{name.upper()}" for name in unset_names)
         raise FoundingUnaskedError(settings=names)
     return settings
 
 
 def with_record(settings: Settings) -> Settings:
-    """Return the settings with what the office's record says where they say nothing."""
+    """Fill empty settings from the office record."""
     record = read_record(settings.keys)
-    update = {name: value for name, value in record.items() if not getattr(settings, name)}
+    update = {name: text for name, text in record.items() if not getattr(settings, name)}
     return settings.model_copy(update=update)
 
 
@@ -669,7 +688,7 @@ def _check_asked(settings: Settings) -> None:
         raise ApiError("origin-name", origin=settings.log_origin[:80])
 
 
-def found(
+def found_office(
     settings: Settings, recovery_out: Path | None = None, ask: Ask = refuse_unasked
 ) -> Office:
     """Make a new office: keys, tables, the log's empty head, its station.
@@ -686,16 +705,19 @@ def found(
         parts = look_at_home(settings, catalogue, ask_store=True)
     finally:
         catalogue.close()
+    # Parts of a lost office are never built upon: new keys could not open its footage.
     parts.require_room()
     recovery = recovery_out or settings.recovery_out
-    held = parts.keys or KeyRing.finish(settings.keys, recovery)
-    settings = with_record(settings) if held else ask(settings)
-    if not held:
+    # A founding that was cut short goes on with the keys that it made.
+    has_keys = parts.keys or KeyRing.finish_creation(settings.keys, recovery)
+    # County and origin were fixed with the keys; a retry must not ask or change them.
+    settings = with_record(settings) if has_keys else ask(settings)
+    if not has_keys:
         _check_asked(settings)
     make_bucket(settings)
     settings.home.mkdir(parents=True, exist_ok=True)
     settings.home.chmod(0o700)
-    if not held:
+    if not has_keys:
         KeyRing.create(
             settings.keys,
             station=settings.station,
@@ -705,10 +727,10 @@ def found(
             documents={RECORD: office_record(settings.county, settings.township)},
         )
     with ExitStack() as undo:
-        office = Office.begin(settings)
+        office = Office.open_empty(settings)
         undo.callback(office.close)
-        if not office.signer.begun:
-            office.signer.begin(clock())
+        if not office.signer.has_begun:
+            office.signer.begin_log(clock())
         office.log_rules()
         _add_own_station(office)
         undo.pop_all()
@@ -723,7 +745,7 @@ def found_or_open(
     Raises: as `found` and `Office.open`.
     """
     try:
-        return found(settings, recovery_out, ask)
+        return found_office(settings, recovery_out, ask)
     except OfficeExistsError:
         with ExitStack() as undo:
             office = Office.open(settings)
@@ -737,7 +759,7 @@ def _add_own_station(office: Office) -> None:
     settings = office.settings
     with office.catalogue.write() as uow:
         try:
-            people.station(uow.session, settings.station)
+            people.get_station(uow.session, settings.station)
         except NotFoundError:
             people.add_station(
                 uow,

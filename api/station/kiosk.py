@@ -1,4 +1,4 @@
-"""What the screen at the dock shows: every bay in large words, the spool, the link to the centre.
+"""State of the kiosk at the dock: every bay, the spool, the link to the centre.
 
 Read only, for whoever stands before the station: it needs no login, so it listens on the loopback
 address alone, answers GET to its own name alone (a page from elsewhere that points its name at
@@ -71,8 +71,8 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """All that the screen shows at one moment."""
+class KioskState:
+    """State of the kiosk at one moment."""
 
     now: datetime
     name: str
@@ -93,26 +93,27 @@ class Screen:
     home: StationHome | None = None
     _spool: tuple[float, ScreenSpool] | None = None
 
-    def look(self) -> Seen:
-        """Return what is shown now."""
-        rows = {row.name: row for row in self.journal.bays()}
-        backlog = self.journal.backlog() if self.home is not None else []
-        link = self._link()
+    def read_state(self) -> KioskState:
+        """Return the kiosk's current state."""
+        rows = {row.name: row for row in self.journal.list_bays()}
+        backlog = self.journal.list_backlog() if self.home is not None else []
+        link = self._link_state()
         now = self.clock()
         bays = tuple(
-            self._bay(name, rows.get(name), backlog, link, now) for name in bay_names(self.settings)
+            self._bay_state(name, rows.get(name), backlog, link, now)
+            for name in bay_names(self.settings)
         )
         enrolment = self.home.enrolment["station"] if self.home is not None else {}
-        return Seen(
+        return KioskState(
             now,
             enrolment.get("name", self.settings.station_name),
             enrolment.get("township", self.settings.township),
             bays,
-            self._spooled(),
+            self._read_spool(),
             link,
         )
 
-    def _bay(
+    def _bay_state(
         self,
         name: str,
         row: BayRow | None,
@@ -121,24 +122,25 @@ class Screen:
         now: datetime,
     ) -> ScreenBay:
         state = row.state if row is not None and row.state in _WORDS else BayState.UNKNOWN.value
-        if row is None or self._silent(row, now):
+        if row is None or self._is_silent(row, now):
             state = BayState.UNKNOWN.value
-        said = state
+        display_state = state
         if state == BayState.DELIVERING and link is not None and not link.good:
-            said = "delivering-away"
-        word, hint = SCREEN[said]
+            display_state = "delivering-away"
+        word, hint = SCREEN[display_state]
         bay = ScreenBay(name, state, _COLOURS.get(state, "busy"), word, hint, "", "")
         if row is None or state == BayState.UNKNOWN:
             return bay
         files, size = row.files_done, row.bytes_done
         if state == BayState.DELIVERING:
             waiting = [
-                one
-                for one in backlog
-                if one.bay == name and row.source in {one.source, None}  # of a landing folder: all
+                backlog_entry
+                for backlog_entry in backlog
+                if backlog_entry.bay == name
+                and row.source in {backlog_entry.source, None}  # of a landing folder: all
             ]
-            files = max(0, row.files_total - sum(one.files for one in waiting))
-            size = max(0, row.bytes_total - sum(one.bytes for one in waiting))
+            files = max(0, row.files_total - sum(backlog_entry.files for backlog_entry in waiting))
+            size = max(0, row.bytes_total - sum(backlog_entry.bytes for backlog_entry in waiting))
         moving = state in {BayState.SCANNING, BayState.SEALING, BayState.DELIVERING}
         share = min(1.0, size / row.bytes_total) if moving and row.bytes_total else None
         camera = name in self.settings.cameras
@@ -151,7 +153,7 @@ class Screen:
             size=(size, row.bytes_total),
         )
 
-    def _silent(self, row: BayRow, now: datetime) -> bool:
+    def _is_silent(self, row: BayRow, now: datetime) -> bool:
         """Tell whether a bay at rest was not looked at for too long; cameras tell changes alone."""
         if row.name in self.settings.cameras or row.state in {
             BayState.MOUNTING,
@@ -162,7 +164,7 @@ class Screen:
         patience = _SILENT + 2 * timedelta(seconds=self.settings.sweep_s)
         return abs(now - datetime.fromisoformat(row.changed)) > patience
 
-    def _link(self) -> Link | None:
+    def _link_state(self) -> Link | None:
         if self.home is None:
             return None
         away, reached = self.home.away, self.home.reached_at
@@ -171,15 +173,19 @@ class Screen:
         word = "已连接县中心" if reached else "正在联系县中心"
         return Link(good=reached is not None, word=word, reached_at=reached)
 
-    def _spooled(self) -> ScreenSpool | None:
+    def _read_spool(self) -> ScreenSpool | None:
         """Return how the spool is, counted anew every few seconds: that reads the disk."""
         if self.home is None:
             return None
         at = self.monotonic()
         if self._spool is None or at - self._spool[0] >= _SPOOL_S:
-            told = self.home.spool()
-            oldest = datetime.fromisoformat(told["oldest"]) if told["oldest"] else None
-            alarms = tuple(alarm_zh(code) for code in told["alarms"])
-            spool = ScreenSpool(told["used"], told["limit"], told["waiting"], oldest, alarms)
+            spool_state = self.home.spool()
+            oldest = (
+                datetime.fromisoformat(spool_state["oldest"]) if spool_state["oldest"] else None
+            )
+            alarms = tuple(alarm_zh(code) for code in spool_state["alarms"])
+            spool = ScreenSpool(
+                spool_state["used"], spool_state["limit"], spool_state["waiting"], oldest, alarms
+            )
             self._spool = (at, spool)
         return self._spool[1]

@@ -35,19 +35,19 @@ class OnlyHere:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
-            await (_refusal(scope) or self._app)(scope, receive, send)
+            await (_refuse_request(scope) or self._app)(scope, receive, send)
 
 
-def _refusal(scope: Message) -> App | None:
-    hosts = [value for name, value in scope["headers"] if name == b"host"]
-    if len(hosts) != 1 or not _ours(hosts[0].decode("latin-1")):
+def _refuse_request(scope: Message) -> App | None:
+    hosts = [host for name, host in scope["headers"] if name == b"host"]
+    if len(hosts) != 1 or not _is_own_host(hosts[0].decode("latin-1")):
         return PlainTextResponse("本页只在采集站本机显示。\n", 421)
     if scope["method"] not in {"GET", "HEAD"}:
         return PlainTextResponse("本页只供查看。\n", 405, {"allow": "GET, HEAD"})
     return None
 
 
-def _ours(host: str) -> bool:
+def _is_own_host(host: str) -> bool:
     try:
         return urlsplit(f"//{host}").hostname in _NAMES and "@" not in host
     except ValueError:
@@ -59,8 +59,8 @@ def screen_app(screen: Screen) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
 
     @app.get("/", response_class=HTMLResponse)
-    def page() -> Response:
-        return render("screen.html", None, seen=screen.look())
+    def show_page() -> Response:
+        return render("screen.html", None, seen=screen.read_state())
 
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.add_middleware(OnlyHere)
@@ -69,7 +69,9 @@ def screen_app(screen: Screen) -> FastAPI:
 
 
 @contextmanager
-def showing(screen: Screen, port: int | None, say: Callable[[str], None]) -> Iterator[int | None]:
+def serve_kiosk(
+    screen: Screen, port: int | None, say: Callable[[str], None]
+) -> Iterator[int | None]:
     """Show the screen while the block runs, if a port is given; gives the port.
 
     A port that another program has is no reason not to take in evidence: it is said, and that is
@@ -84,7 +86,7 @@ def showing(screen: Screen, port: int | None, say: Callable[[str], None]) -> Ite
         LOG.warning("仓位大屏无法打开端口 %s: %s (no screen)", port, error.strerror)
         yield None
         return
-    taken = int(listening.getsockname()[1])
+    bound_port = int(listening.getsockname()[1])
     server = uvicorn.Server(
         uvicorn.Config(
             screen_app(screen),
@@ -99,9 +101,9 @@ def showing(screen: Screen, port: int | None, say: Callable[[str], None]) -> Ite
     )
     thread = threading.Thread(target=server.run, args=([listening],), name="screen", daemon=True)
     thread.start()
-    say(f"仓位大屏 screen: http://{LOOPBACK}:{taken}/")
+    say(f"仓位大屏 screen: http://{LOOPBACK}:{bound_port}/")
     try:
-        yield taken
+        yield bound_port
     finally:
         server.should_exit = True
         thread.join(10)

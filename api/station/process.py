@@ -16,10 +16,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from api.office.enrolment import ENROL_DOMAIN, fingerprint, read_code
+from api.office.enrolment import ENROL_DOMAIN, fingerprint_centre_keys, read_code
 from api.office.home_parts import ENROLMENT
 from api.office.settings.settings import Settings
-from api.office.wiring import Office, bays_of, clock, entropy, hold_station, software
+from api.office.wiring import Office, bays_of, clock, entropy, hold_station, software_version
 from api.problems import bay_reason_zh, bay_zh
 from ingest.bays.bay import Bay, Progress
 from ingest.bays.settle import Patience
@@ -38,7 +38,7 @@ from storage.catalogue.stations.journal_store import BayRow, JournalStore, LogAl
 from storage.custody.checkpoint import untrusted_checkpoint
 from storage.custody.origin import OriginChange, follow_origin
 from storage.digest import Algorithm
-from storage.durable import place
+from storage.durable import replace_file
 from storage.errors import EnrolmentError, KeyRingError, LiuhenError, SignatureError
 from storage.signed import canonical
 from storage.signed.signing import SigningKey, VerifyKey, sign_document
@@ -52,13 +52,13 @@ _CLOCK_OFF = timedelta(minutes=2)
 _OVERDUE = timedelta(hours=24)  # footage is to be handed in within 24 hours (第八条)
 
 
-def enrolled(home: Path) -> bool:
+def is_enrolled(home: Path) -> bool:
     """Tell whether this home is an enrolled station's."""
     return (home / ENROLMENT).exists()
 
 
-def enrol(settings: Settings, url: str, code_text: str, ca: Path | None) -> dict[str, Any]:
-    """Enrol this machine with a centre; return what the centre said. May be called again.
+def enrol_station(settings: Settings, url: str, code_text: str, ca: Path | None) -> dict[str, Any]:
+    """Enrol this machine with a centre; return the centre's reply. Repeatable.
 
     The key is made here, before the first call, and never leaves; an answer that was lost is
     asked for again with the same key. Nothing of an earlier enrolment is overwritten but by a
@@ -72,47 +72,47 @@ def enrol(settings: Settings, url: str, code_text: str, ca: Path | None) -> dict
     code = read_code(code_text)
     kept_ca = home / CA if ca is not None else None
     if ca is not None and kept_ca is not None:
-        place(kept_ca, ca.read_bytes())
-    making = home / f".enrolling-{code.hash[:16]}"
-    seeds = _seeds(making)
+        replace_file(kept_ca, ca.read_bytes())
+    making = home / f".enrolling-{code.secret_hash[:16]}"
+    seeds = _load_seeds(making)
     wire = Wire(Address(url, kept_ca))
     key = SigningKey.from_seeds(code.station, seeds)
-    body = {"code": code.hash, "key": key.verify_key().to_json()}
+    body = {"code": code.secret_hash, "key": key.verify_key().to_json()}
     document = sign_document(key, ENROL_DOMAIN, body).decode()
     try:
-        told = wire.ask(
+        reply = wire.request_json(
             "POST", "/api/v1/stations/enrol", document={"code": str(code), "document": document}
         )
     finally:
         wire.close()
-    if fingerprint(told["keys"]) != code.fingerprint:
+    if fingerprint_centre_keys(reply["keys"]) != code.fingerprint:
         raise EnrolmentError("keys", url=url)
     ring = home / "keys"
-    fresh = home / f".keys-{code.hash[:16]}"
+    fresh = home / f".keys-{code.secret_hash[:16]}"
     shutil.rmtree(fresh, ignore_errors=True)
     write_station_ring(
         fresh,
         key,
-        centre=VerifyKey.from_json(told["keys"]["centre"]),
-        log=VerifyKey.from_json(told["keys"]["log"]),
-        recipients=[SealKey.from_json(key) for key in told["keys"]["recipients"]],
+        centre=VerifyKey.from_json(reply["keys"]["centre"]),
+        log=VerifyKey.from_json(reply["keys"]["log"]),
+        recipients=[SealKey.from_json(key) for key in reply["keys"]["recipients"]],
     )
     if ring.exists():
-        ring.rename(home / f"keys-before-{code.hash[:8]}")
+        ring.rename(home / f"keys-before-{code.secret_hash[:8]}")
     fresh.rename(ring)
-    kept = {
+    enrolment_record = {
         "url": url,
         "ca": CA if ca is not None else None,
-        "station": told["station"],
-        "county": told["county"],
-        "expires_at": told["expires_at"],
+        "station": reply["station"],
+        "county": reply["county"],
+        "expires_at": reply["expires_at"],
     }
-    place(home / ENROLMENT, canonical.encode(kept))
+    replace_file(home / ENROLMENT, canonical.encode(enrolment_record))
     making.unlink(missing_ok=True)
-    return kept
+    return enrolment_record
 
 
-def _seeds(path: Path) -> bytes:
+def _load_seeds(path: Path) -> bytes:
     """Return the new key's seeds, made once for each code and kept until it is enrolled."""
     if not path.exists():
         temporary = path.with_suffix(".new")
@@ -195,13 +195,13 @@ class StationHome:
         undo.callback(os.close, lock)
         ring = KeyRing.load(home / "keys")
         name = enrolment["station"]["id"]
-        key = ring.signing(f"station-{name}")
+        key = ring.get_signing_key(f"station-{name}")
         now = CentreClock(system, monotonic, home / "centre-clock.json")
         journal = Journal(JournalStore(home / "station.db"), now)
         undo.callback(journal.close)
         ca = home / enrolment["ca"] if enrolment["ca"] else None
-        log = ring.verifying("log")
-        spool = _spool(settings)
+        log = ring.get_verify_key("log")
+        spool = _spool_state(settings)
         spool.objects.sweep(datetime.max.replace(tzinfo=UTC))
         wire = Wire(Address(enrolment["url"], ca), settings.centre_timeout_s)
         undo.callback(wire.close)
@@ -230,9 +230,9 @@ class StationHome:
                 algorithms=(Algorithm.SHA256, Algorithm.SM3)
                 if settings.sm3
                 else (Algorithm.SHA256,),
-                software=software(),
+                software=software_version(),
             ),
-            centre_key=ring.verifying("centre"),
+            centre_key=ring.get_verify_key("centre"),
             log_key=log,
             clock=now,
             monotonic=monotonic,
@@ -244,7 +244,7 @@ class StationHome:
             on_step=on_step,
             listen=listen,
         )
-        station.recover()
+        station.recover_entries()
         centre.learn_origins = partial(_follow_log, home, station, centre)
         delivery = Delivery(station, centre, now, settings.streams)
         return cls(
@@ -271,34 +271,34 @@ class StationHome:
         if tally.away is not None:
             self.away = tally.away
         elif tally.accessioned or tally.notes:
-            self._reached()
+            self._mark_reached()
         return tally
 
     def report(self) -> None:
         """Tell the centre how the station is, and learn its time. Raises: as `CentreClient.ask`."""
         try:
-            self._tell()
+            self._report_status()
         except LiuhenError as error:
             self.away = error.code
             raise
-        self._reached()
+        self._mark_reached()
 
-    def _reached(self) -> None:
+    def _mark_reached(self) -> None:
         self.away, self.reached_at = None, self.clock()
 
-    def _tell(self) -> None:
+    def _report_status(self) -> None:
         self.centre.client.measure_clock()
         document = {
             "bays": [
                 {"name": bay.name, "state": bay.state, "reason": bay.reason}
-                for bay in shown(self.settings, self.journal)
+                for bay in list_bay_states(self.settings, self.journal)
             ],
             "spool": self.spool(),
             "clock": self.clock().isoformat(),
             "offset_s": round(self.clock.offset.total_seconds(), 3),
-            "software": software(),
+            "software": software_version(),
         }
-        self.centre.client.ask("PUT", "/status", document)
+        self.centre.client.request_json("PUT", "/status", document)
 
     def spool(self) -> dict[str, Any]:
         """Return how full the spool is and what is wrong; see `spool_of`."""
@@ -313,19 +313,19 @@ class StationHome:
 
 
 def _follow_log(
-    home: Path, station: Station, centre: RemoteCentre, told: Mapping[str, Any]
+    home: Path, station: Station, centre: RemoteCentre, reply: Mapping[str, Any]
 ) -> None:
     """Know the custody log under its origin of today, once it proved that it changed to it.
 
     Raises: SignatureError, CustodyError, KeyRingError.
     """
-    known = station.log_key
+    own_log_key = station.log_key
     try:
-        key = VerifyKey.from_json(told["log"])
-        changes = [OriginChange.from_json(one) for one in told["changes"]]
+        key = VerifyKey.from_json(reply["log"])
+        changes = [OriginChange.from_json(change) for change in reply["changes"]]
     except (KeyError, TypeError, ValueError) as error:
         raise SignatureError(problem="no origins of the log") from error
-    followed = follow_origin(known, key, changes[len(known.former) :])
+    followed = follow_origin(own_log_key, key, changes[len(own_log_key.former) :])
     keep_log_key(home / "keys", followed)
     station.log_key, centre.client.origins = followed, followed.names
 
@@ -335,19 +335,19 @@ def bay_names(settings: Settings) -> list[str]:
     return [bay.name for bay in bays_of(settings)] + sorted(settings.cameras)
 
 
-def shown(settings: Settings, journal: Journal) -> list[BayRow]:
+def list_bay_states(settings: Settings, journal: Journal) -> list[BayRow]:
     """Return what the bays of the settings show; the journal remembers others that are no more."""
-    rows = {row.name: row for row in journal.bays()}
+    rows = {row.name: row for row in journal.list_bays()}
     return [rows[name] for name in bay_names(settings) if name in rows]
 
 
-def look(settings: Settings) -> dict[str, Any]:
+def read_station_state(settings: Settings) -> dict[str, Any]:
     """Return what the running station shows: bays, spool, the centre's log. Changes nothing.
 
     Raises: KeyRingError when this home is no station's.
     """
     home = settings.home
-    if not enrolled(home):
+    if not is_enrolled(home):
         raise KeyRingError(problem="not enrolled", file=ENROLMENT)
     now = CentreClock(clock, time.monotonic, home / "centre-clock.json")
     journal = Journal(JournalStore(home / "station.db"), now)
@@ -365,9 +365,9 @@ def look(settings: Settings) -> dict[str, Any]:
                 "reason": bay.reason,
                 "reason_zh": bay_reason_zh(bay.reason, bay.facts),
             }
-            for bay in shown(settings, journal)
+            for bay in list_bay_states(settings, journal)
         ]
-        spool = spool_of(journal, _spool(settings), now, away)
+        spool = spool_of(journal, _spool_state(settings), now, away)
         log = _log_of(journal)
     finally:
         journal.close()
@@ -380,9 +380,9 @@ def spool_of(journal: Journal, spool: Spool, now: CentreClock, away: str | None)
     `alarms`: spool-filling (over 80 %), spool-full, overdue (over 24 h), clock, spool-damaged (a
     recorder must be docked again), and the code of what keeps deliveries from going on.
     """
-    used = spool.used()
-    backlog = journal.backlog()
-    oldest = min((one.since for one in backlog), default=None)
+    used = spool.measure_used()
+    backlog = journal.list_backlog()
+    oldest = min((backlog_entry.since for backlog_entry in backlog), default=None)
     alarms = []
     if used >= spool.limit * _FILLING:
         alarms.append("spool-full" if used >= spool.limit * _FULL else "spool-filling")
@@ -399,21 +399,21 @@ def spool_of(journal: Journal, spool: Spool, now: CentreClock, away: str | None)
     return {
         "used": used,
         "limit": spool.limit,
-        "waiting": sum(one.files for one in backlog),
+        "waiting": sum(backlog_entry.files for backlog_entry in backlog),
         "oldest": oldest.isoformat() if oldest else None,
-        "notes": len(journal.notes()),
-        "refused": sum(one.troubled for one in backlog),
+        "notes": len(journal.list_notes()),
+        "refused": sum(backlog_entry.troubled for backlog_entry in backlog),
         "alarms": alarms,
     }
 
 
 def _log_of(journal: Journal) -> dict[str, Any] | None:
     """Return the newest head that was seen of the centre's log, and whether it was proven."""
-    kept = journal.log_head()
-    if kept is None:
+    log_head = journal.log_head()
+    if log_head is None:
         return None
-    head = untrusted_checkpoint(kept.checkpoint)
-    return {"origin": head.origin, "size": head.size, "proven": kept.proven}
+    head = untrusted_checkpoint(log_head.checkpoint)
+    return {"origin": head.origin, "size": head.size, "proven": log_head.proven}
 
 
 def accept_centre_log(settings: Settings, reason: str) -> dict[str, Any]:
@@ -423,7 +423,7 @@ def accept_centre_log(settings: Settings, reason: str) -> dict[str, Any]:
     an enrolled station with its next delivery, of an embedded office's own station at once.
     Raises: NoOfficeError (no home of either kind), CustodyError (no alarm stands).
     """
-    accept = _accept_enrolled if enrolled(settings.home) else _accept_embedded
+    accept = _accept_enrolled if is_enrolled(settings.home) else _accept_embedded
     alarm = accept(settings, reason)
     sizes = {"seen": untrusted_checkpoint(alarm.seen).size}
     return sizes | ({"shown": untrusted_checkpoint(alarm.shown).size} if alarm.shown else {})
@@ -438,11 +438,11 @@ def _accept_enrolled(settings: Settings, reason: str) -> LogAlarmRow:
     now = CentreClock(clock, time.monotonic, home / "centre-clock.json")
     journal = Journal(JournalStore(home / "station.db"), now)
 
-    def note(act: str, details: dict[str, Any]) -> None:
+    def write_note(act: str, details: dict[str, Any]) -> None:
         journal.add_note(act, subject=f"station:{station}", outcome="success", details=details)
 
     try:
-        return accept_log(journal, reason, note)
+        return accept_log(journal, reason, write_note)
     finally:
         journal.close()
 
@@ -451,16 +451,16 @@ def _accept_embedded(settings: Settings, reason: str) -> LogAlarmRow:
     office = Office.open(settings)
     subject = f"station:{settings.station}"
 
-    def note(act: str, details: dict[str, Any]) -> None:
-        office.centre.note(act, subject=subject, outcome="success", details=details)
+    def write_note(act: str, details: dict[str, Any]) -> None:
+        office.centre.note_act(act, subject=subject, outcome="success", details=details)
 
     try:
-        return accept_log(office.journal, reason, note)
+        return accept_log(office.journal, reason, write_note)
     finally:
         office.close()
 
 
-def _spool(settings: Settings) -> Spool:
+def _spool_state(settings: Settings) -> Spool:
     root = settings.home / "spool"
     return Spool(
         FolderObjects(root, entropy, immutable=False),

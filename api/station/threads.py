@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from ingest.bays.bay import Bay, Result, needs_person
+from ingest.bays.bay import Bay, FileReport, needs_person
 from ingest.bays.watch import Watcher
 from ingest.cameras.room_camera import Recorder
 from ingest.station import named_path
@@ -24,17 +24,21 @@ _PUBLISH_S = 60.0
 
 
 class BayNews:
-    """What is new at the bays: what needs a person now and did not at the look before."""
+    """News of the bays: files that newly need a person since the previous sweep."""
 
     def __init__(self) -> None:
         self._known: dict[str, frozenset[tuple[str, str | None]]] = {}
 
-    def of(self, bay: Bay, results: list[Result]) -> list[Result]:
-        """Return the results that nobody was told of yet; the same again are none."""
-        stuck = {(one.path, one.reason): one for one in results if needs_person(one)}
-        known = self._known.get(bay.name, frozenset())
+    def select_unreported(self, bay: Bay, file_results: list[FileReport]) -> list[FileReport]:
+        """Return the results not yet reported; repeated ones are left out."""
+        stuck = {
+            (file_result.path, file_result.reason): file_result
+            for file_result in file_results
+            if needs_person(file_result)
+        }
+        earlier_keys = self._known.get(bay.name, frozenset())
         self._known[bay.name] = frozenset(stuck)
-        return [one for name, one in stuck.items() if name not in known]
+        return [file_result for name, file_result in stuck.items() if name not in earlier_keys]
 
 
 class Worker:
@@ -45,12 +49,12 @@ class Worker:
         station: Station,
         bays: list[Bay],
         sweep_s: float,
-        found: Callable[[Bay, list[Result]], None] = lambda _bay, _results: None,
+        on_results: Callable[[Bay, list[FileReport]], None] = lambda _bay, _file_results: None,
         recorders: Sequence[Recorder] = (),
     ) -> None:
         self._station = station
         self._sweep_s = sweep_s
-        self._found = found
+        self._found = on_results
         self._stop = station.stopping
         self._wakes = {bay.name: threading.Event() for bay in bays}
         self._watcher = Watcher([bay.root for bay in bays], self.wake)
@@ -59,12 +63,17 @@ class Worker:
             for bay in bays
         ] + [
             threading.Thread(
-                target=self._record, args=(one,), name=f"camera-{one.camera.name}", daemon=True
+                target=self._record_camera,
+                args=(camera_recorder,),
+                name=f"camera-{camera_recorder.camera.name}",
+                daemon=True,
             )
-            for one in recorders
+            for camera_recorder in recorders
         ]
         self._threads.append(
-            threading.Thread(target=self._answer, name=f"bay-{named_path.BAY}", daemon=True)
+            threading.Thread(
+                target=self._answer_requests, name=f"bay-{named_path.BAY}", daemon=True
+            )
         )
 
     def start(self) -> None:
@@ -78,7 +87,7 @@ class Worker:
         for wake in self._wakes.values():
             wake.set()
 
-    def tell(self) -> None:
+    def request_stop(self) -> None:
         """Tell all threads to end at the next block of what they have in hand; do not wait."""
         self._stop.set()
         self.wake()
@@ -88,19 +97,19 @@ class Worker:
 
         Returns whether all threads ended in time; those that did not may still use the station.
         """
-        self.tell()
+        self.request_stop()
         self._watcher.stop()
-        return join(self._threads, timeout_s)
+        return join_threads(self._threads, timeout_s)
 
     def _run(self, bay: Bay) -> None:
         wake = self._wakes[bay.name]
         while not self._stop.is_set():
             wake.clear()
-            self._watcher.refresh()
+            self._watcher.watch_new_roots()
             try:
-                results = self._station.sweep(bay)
-                if results:
-                    self._found(bay, results)
+                file_results = self._station.sweep_bay(bay)
+                if file_results:
+                    self._found(bay, file_results)
             except StoppingError:
                 return
             except Exception:
@@ -111,7 +120,7 @@ class Worker:
                 # Events come in swarms while a recorder writes: let them settle.
                 self._stop.wait(min(1.0, self._sweep_s))
 
-    def _answer(self) -> None:
+    def _answer_requests(self) -> None:
         while not self._stop.is_set():
             try:
                 named_path.answer_requests(self._station, self._station.journal)
@@ -122,7 +131,7 @@ class Worker:
                 LOG.exception("answering requests failed")
             self._stop.wait(min(1.0, self._sweep_s))
 
-    def _record(self, recorder: Recorder) -> None:
+    def _record_camera(self, recorder: Recorder) -> None:
         while not self._stop.is_set():
             try:
                 recorder.run(self._stop)
@@ -134,7 +143,7 @@ class Worker:
                 self._stop.wait(self._sweep_s)
 
 
-def join(threads: Sequence[threading.Thread], timeout_s: float) -> bool:
+def join_threads(threads: Sequence[threading.Thread], timeout_s: float) -> bool:
     """Wait so long for threads that were told to end; tell whether all of them have."""
     until = time.monotonic() + timeout_s
     for thread in threads:
@@ -160,16 +169,16 @@ class Standby:
         """Begin to look."""
         self._thread.start()
 
-    def tell(self) -> None:
+    def request_stop(self) -> None:
         """Tell it to end, and what it had in hand; do not wait."""
         self._stop.set()
         if self._worker is not None:
-            self._worker.tell()
+            self._worker.request_stop()
 
     def stop(self, timeout_s: float = 30) -> bool:
         """End amid the file in hand; tell whether all threads ended in time."""
-        self.tell()
-        ended = join([self._thread], timeout_s)
+        self.request_stop()
+        ended = join_threads([self._thread], timeout_s)
         return (self._worker is None or self._worker.stop(timeout_s)) and ended
 
     def _run(self) -> None:
@@ -206,14 +215,14 @@ class Publisher:
         """Begin."""
         self._thread.start()
 
-    def tell(self) -> None:
+    def request_stop(self) -> None:
         """Tell it to publish once more and end; do not wait."""
         self._stop.set()
 
     def stop(self, timeout_s: float = 30) -> bool:
         """Publish once more and end; tell whether it ended in time."""
-        self.tell()
-        return join([self._thread], timeout_s)
+        self.request_stop()
+        return join_threads([self._thread], timeout_s)
 
     def _run(self) -> None:
         stopping = False

@@ -1,4 +1,4 @@
-"""What an operator sees: bays, their states, and what became of each file. Values only.
+"""Bays as an operator sees them: states, moves, and the report of each file. Values only.
 
 A bay turns green by one way only: everything on it was accessioned, and a later look found nothing
 left to do. `MOVES` says so; `Progress` refuses any other move.
@@ -74,7 +74,7 @@ NO_ROOM = frozenset({"storage-full", "spool-full"})
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class FileReport:
     """One entry's outcome; `path` is safe to show, and `.` is the place itself."""
 
     path: str
@@ -98,19 +98,19 @@ class Result:
         }
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "Result":
+    def from_json(cls, document: Mapping[str, Any]) -> "FileReport":
         """Return the result that `to_json` wrote. Raises: KeyError, TypeError, ValueError."""
-        return cls(**{**value, "outcome": Outcome(value["outcome"])})
+        return cls(**{**document, "outcome": Outcome(document["outcome"])})
 
 
-def conclusion(results: Sequence[Result]) -> BayState:
-    """Return what a look leaves a bay in; no state is better than its worst file's.
+def derive_bay_state(reports: Sequence[FileReport]) -> BayState:
+    """State of a bay after a sweep; no better than its worst file's.
 
     Green only where every result is accessioned, known before, or ignored for a reason.
     """
-    if any(needs_person(result) for result in results):
+    if any(needs_person(report) for report in reports):
         return BayState.ATTENTION
-    outcomes = {result.outcome for result in results}
+    outcomes = {report.outcome for report in reports}
     if Outcome.WAITING in outcomes:
         return BayState.WAITING
     if Outcome.SEALED in outcomes:
@@ -118,20 +118,20 @@ def conclusion(results: Sequence[Result]) -> BayState:
     return BayState.ACCESSIONED
 
 
-def needs_person(result: Result) -> bool:
+def needs_person(report: FileReport) -> bool:
     """Whether a file stays where it is until somebody does something about it."""
-    stuck = result.outcome in {Outcome.QUARANTINED, Outcome.FAILED}
-    return stuck or (result.outcome is Outcome.WAITING and result.reason in NO_ROOM)
+    stuck = report.outcome in {Outcome.QUARANTINED, Outcome.FAILED}
+    return stuck or (report.outcome is Outcome.WAITING and report.reason in NO_ROOM)
 
 
-class Handed(Protocol):
-    """Who stands behind a bay into which logged-in persons hand files."""
+class HandInSource(Protocol):
+    """Source of the files that logged-in persons hand in through a bay."""
 
-    def land(self) -> None:
-        """Take into the bay what a crash left on its way there."""
+    def collect_leftovers(self) -> None:
+        """Move into the bay the files that a crash left in the intake folder."""
 
-    def submitter(self, parts: Sequence[bytes]) -> str | None:
-        """Return who handed in the file at this path, as the log names persons."""
+    def find_submitter(self, parts: Sequence[bytes]) -> str | None:
+        """Find the person who handed in the file at this path, as the log names persons."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ class Bay:
     clears: bool = True
     hub: str | None = None
     quiet_s: float | None = None
-    handed: Handed | None = None
+    hand_in_source: HandInSource | None = None
 
 
 @dataclass(slots=True)
@@ -179,13 +179,13 @@ class Progress:
     worked: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def show(self, **changes: Any) -> None:
-        """Change what is shown.
+    def show_changes(self, **changes: Any) -> None:
+        """Apply changes and report them.
 
         Raises: ConflictError when the state's move is not in `MOVES`.
         """
         with self._lock:
-            self._change(changes)
+            self._apply_changes(changes)
         self.report(self)
 
     def show_reading(self) -> None:
@@ -193,24 +193,24 @@ class Progress:
         with self._lock:
             if self.state in {BayState.SCANNING, BayState.SEALING}:
                 return
-            self._change({"state": BayState.SCANNING})
+            self._apply_changes({"state": BayState.SCANNING})
         self.report(self)
 
-    def _change(self, changes: Mapping[str, Any]) -> None:
-        wanted = changes.get("state", self.state)
-        if wanted != self.state and wanted not in MOVES[self.state]:
-            raise ConflictError(subject="bay", bay=self.bay, was=self.state, wanted=wanted)
-        for name, value in changes.items():
-            setattr(self, name, value)
+    def _apply_changes(self, changes: Mapping[str, Any]) -> None:
+        new_state = changes.get("state", self.state)
+        if new_state != self.state and new_state not in MOVES[self.state]:
+            raise ConflictError(subject="bay", bay=self.bay, was=self.state, wanted=new_state)
+        for name, change in changes.items():
+            setattr(self, name, change)
 
-    def advance(self, count: int) -> None:
+    def advance_bytes(self, count: int) -> None:
         """Show that so many bytes more are done; several threads may."""
         with self._lock:
             self.bytes_done += count
         self.report(self)
 
-    def skip(self, count: int) -> None:
-        """Count bytes that were done before; nobody need be told."""
+    def skip_bytes(self, count: int) -> None:
+        """Count bytes of files finished earlier, without a report."""
         with self._lock:
             self.bytes_done += count
 
@@ -234,32 +234,32 @@ class FileProgress:
     size: int
     heed: Callable[[], None] = lambda: None
     _share: float = 0.0
-    _shown: int = 0
+    _shown_bytes: int = 0
 
-    def phase(self, part: float = 1.0) -> Callable[[float], None]:
-        """Return who hears of the next phase, from 0 to 1: it takes this part of what is left."""
+    def open_phase(self, part: float = 1.0) -> Callable[[float], None]:
+        """Open a phase, this part of the rest; return its callback for progress, 0 to 1."""
         first = max(self._share, BEGUN)
-        self._reach(first)
+        self._advance_to(first)
 
-        def hear(share: float) -> None:
+        def report_share(share: float) -> None:
             self.heed()
-            self._reach(first + (1 - first) * part * share)
+            self._advance_to(first + (1 - first) * part * share)
 
-        return hear
+        return report_share
 
     def finish(self) -> None:
         """Show that the file is done."""
-        self._reach(1.0)
+        self._advance_to(1.0)
 
     def take_back(self) -> None:
         """Show that nothing of the file is done after all: it waits."""
-        shown, self._shown, self._share = self._shown, 0, 0.0
-        if shown:
-            self.bay.advance(-shown)
+        shown_bytes, self._shown_bytes, self._share = self._shown_bytes, 0, 0.0
+        if shown_bytes:
+            self.bay.advance_bytes(-shown_bytes)
 
-    def _reach(self, share: float) -> None:
+    def _advance_to(self, share: float) -> None:
         self._share = max(self._share, min(share, 1.0))
         now = int(self.size * self._share)
-        if now > self._shown:
-            count, self._shown = now - self._shown, now
-            self.bay.advance(count)
+        if now > self._shown_bytes:
+            count, self._shown_bytes = now - self._shown_bytes, now
+            self.bay.advance_bytes(count)

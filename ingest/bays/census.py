@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ingest.bays.bay import Bay, Outcome, Result
+from ingest.bays.bay import Bay, FileReport, Outcome
 from ingest.bays.submission import open_beneath
-from ingest.bays.watch import Candidate, Refused, scan
-from ingest.media.sandboxed.magic import sniff
-from ingest.sources.names import display
+from ingest.bays.watch import Candidate, Refused, scan_root
+from ingest.media.sandboxed.magic import sniff_format
+from ingest.sources.names import display_text
 from ingest.sources.profile import PREVIEW, Siblings, SourceFacts
-from ingest.sources.profile import read as read_profile
+from ingest.sources.profile import read_source_facts as read_profile
 from storage.errors import SubmissionError
 
 _HEAD = 1024  # bytes
@@ -43,16 +43,16 @@ class Census:
     """
 
     offers: tuple[Offer, ...] = ()
-    ignored: tuple[Result, ...] = ()
+    ignored: tuple[FileReport, ...] = ()
     refused: tuple[Refused, ...] = ()
 
     @property
-    def files(self) -> list[Candidate]:
+    def offered_files(self) -> list[Candidate]:
         """Files that are offered."""
         return [offer.file for offer in self.offers]
 
     @property
-    def empty(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether there is no entry at all."""
         return not (self.offers or self.ignored or self.refused)
 
@@ -72,33 +72,39 @@ class Enumerator:
     _verdicts: dict[tuple[str, Version], bool] = field(default_factory=dict)
     _folders: dict[tuple[str, tuple[bytes, ...]], _Folder] = field(default_factory=dict)
 
-    def take(
+    def take_census(
         self, bay: Bay, facts_of: Callable[[Candidate, SourceFacts], SourceFacts], now: datetime
     ) -> Census:
-        """Return what lies in a bay now; `facts_of` completes what a name says by its place.
+        """Take the census of a bay; `facts_of` completes a name's facts by the file's place.
 
         Raises: MountGoneError.
         """
-        entries = [one for one in scan(bay.root) if bay.only is None or one.parts == (bay.only,)]
+        entries = [
+            candidate
+            for candidate in scan_root(bay.root)
+            if bay.only is None or candidate.parts == (bay.only,)
+        ]
         folders: dict[tuple[bytes, ...], list[Candidate]] = {}
         for entry in entries:
             if isinstance(entry, Candidate):
                 folders.setdefault(entry.parts[:-1], []).append(entry)
         offers: list[Offer] = []
-        ignored: list[Result] = []
+        ignored: list[FileReport] = []
         for place, files in folders.items():
-            facts_by_name = self._facts(bay, place, files, facts_of, now)
+            facts_by_name = self._collect_facts(bay, place, files, facts_of, now)
             for file in files:
                 facts = facts_by_name[file.parts[-1]]
                 if facts.ignorable is not None and self._may_stay(bay, file, facts.ignorable):
                     reason = facts.ignorable
-                    ignored.append(Result(shown(file.parts), Outcome.IGNORED, reason=reason))
+                    ignored.append(
+                        FileReport(display_parts(file.parts), Outcome.IGNORED, reason=reason)
+                    )
                 else:
                     offers.append(Offer(file, facts))
         refused = tuple(entry for entry in entries if isinstance(entry, Refused))
         return Census(tuple(offers), tuple(ignored), refused)
 
-    def _facts(
+    def _collect_facts(
         self,
         bay: Bay,
         place: tuple[bytes, ...],
@@ -107,9 +113,9 @@ class Enumerator:
         now: datetime,
     ) -> dict[bytes, SourceFacts]:
         names = tuple(file.parts[-1] for file in files)
-        known = self._folders.get((bay.name, place))
-        if known is not None and known.names == names:
-            return known.facts
+        folder = self._folders.get((bay.name, place))
+        if folder is not None and folder.names == names:
+            return folder.facts
         siblings = Siblings(names)
         facts = {
             file.parts[-1]: facts_of(file, read_profile(file.parts, siblings, now))
@@ -118,7 +124,7 @@ class Enumerator:
         self._folders[bay.name, place] = _Folder(names, facts)
         return facts
 
-    def forget(self, bay: str) -> None:
+    def forget_bay(self, bay: str) -> None:
         """Forget a bay whose volume went: the next one is looked at anew."""
         for verdict in [key for key in list(self._verdicts) if key[0] == bay]:
             self._verdicts.pop(verdict, None)  # other bays' threads add to these meanwhile
@@ -135,9 +141,9 @@ class Enumerator:
         return self._verdicts[key]
 
 
-def shown(parts: Iterable[bytes]) -> str:
+def display_parts(parts: Iterable[bytes]) -> str:
     """Return a relative path that is safe to show."""
-    return "/".join(display(part) for part in parts)
+    return "/".join(display_text(part) for part in parts)
 
 
 def _no_footage(bay: Bay, file: Candidate) -> bool:
@@ -147,4 +153,4 @@ def _no_footage(bay: Bay, file: Candidate) -> bool:
             head = os.pread(source.fileno(), _HEAD, 0)
     except (SubmissionError, OSError):
         return False
-    return sniff(head)[1] not in _FOOTAGE
+    return sniff_format(head)[1] not in _FOOTAGE

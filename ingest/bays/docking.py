@@ -1,4 +1,4 @@
-"""What a station remembers of one docking: while a volume stays in its bay, and no longer.
+"""State of one docking in memory: for as long as the volume stays in its bay.
 
 Nothing here is durable. A station that starts anew knows nothing of what lies in its bays, and
 looks at all of it again.
@@ -7,8 +7,8 @@ looks at all of it again.
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ingest.bays.bay import Result
-from ingest.bays.settle import Look, changed
+from ingest.bays.bay import FileReport
+from ingest.bays.settle import Look, has_changed
 from ingest.bays.submission import Submission
 
 Version = tuple[bytes, int, int, tuple[int, int]]  # path, size, time of change, stamp
@@ -35,34 +35,34 @@ class Docking:
     source: str | None = None
     looks: dict[bytes, list[Look]] = field(default_factory=dict)
     checked: set[Version] = field(default_factory=set)
-    settled: dict[Version, tuple[Result, datetime]] = field(default_factory=dict)
-    given_up: dict[Version, Result] = field(default_factory=dict)
+    settled: dict[Version, tuple[FileReport, datetime]] = field(default_factory=dict)
+    given_up: dict[Version, FileReport] = field(default_factory=dict)
     entries: dict[Version, int] = field(default_factory=dict)
     refused: set[bytes] = field(default_factory=set)
 
-    def reopen(self, version: Version) -> None:
+    def reopen_file(self, version: Version) -> None:
         """Look at a file again as if it was seen for the first time in this docking."""
         self.checked.discard(version)
         self.settled.pop(version, None)
 
-    def keep_only(self, seen: set[Version]) -> None:
-        """Forget what is not there at a look: when it is back, it is looked at anew."""
-        self.checked &= seen
+    def keep_only(self, versions: set[Version]) -> None:
+        """Forget files absent from this sweep; a file that returns is examined anew."""
+        self.checked &= versions
         for memory in (self.settled, self.given_up, self.entries):
-            for version in memory.keys() - seen:
+            for version in memory.keys() - versions:
                 del memory[version]
-        paths = {version[0] for version in seen}
+        paths = {version[0] for version in versions}
         for path in self.looks.keys() - paths:
             del self.looks[path]
 
-    def look(self, submission: Submission, at: float) -> list[Look]:
+    def add_look(self, submission: Submission, at: float) -> list[Look]:
         """Add a look at a file, at a monotonic time, and return all that count.
 
         However often somebody looks, the first of the equal looks is kept.
         """
         looks = self.looks.setdefault(submission.path, [])
         now = Look(submission.size, submission.mtime_ns, at)
-        if len(looks) > 1 and not changed(looks) and not changed([looks[-1], now]):
+        if len(looks) > 1 and not has_changed(looks) and not has_changed([looks[-1], now]):
             looks[-1] = now
         else:
             looks.append(now)

@@ -1,4 +1,4 @@
-"""When is a file whole? Decided from looks at it, with the time passed in.
+"""Settling: deciding from repeated looks whether a file is whole; the time is passed in.
 
 A close event proves nothing (recorders close, reopen and append) and a modification time alone
 proves nothing (FAT counts in two seconds). A file is whole when two looks, far enough apart, saw
@@ -30,7 +30,7 @@ class Settled(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one look saw; `at` is in seconds of a monotonic clock."""
+    """Size and mtime of a file at one look; `at` is in seconds of a monotonic clock."""
 
     size: int
     mtime_ns: int
@@ -49,7 +49,7 @@ class Patience:
     left_over_s: float = 3600.0
 
 
-def settle(
+def assess_looks(
     looks: Sequence[Look],
     name: str,
     patience: Patience,
@@ -64,24 +64,24 @@ def settle(
     if not looks:
         return Settled.WAIT
     last = looks[-1]
-    if last.at - looks[0].at > patience.growing_s and changed(looks):
+    if last.at - looks[0].at > patience.growing_s and has_changed(looks):
         return Settled.GROWING
     if held_open:
         return Settled.WAIT
     same = [look for look in looks if (look.size, look.mtime_ns) == (last.size, last.mtime_ns)]
     quiet = last.at - same[0].at
     needed = patience.quiet_s
-    if unfinished(name):
+    if is_temporary_name(name):
         needed = max(needed, patience.left_over_s - age_s)
     return Settled.WHOLE if len(same) >= 2 and quiet >= needed else Settled.WAIT  # noqa: PLR2004 - two looks
 
 
-def unfinished(name: str) -> bool:
+def is_temporary_name(name: str) -> bool:
     """Whether a name says that the file is still being written."""
     return _TEMPORARY.fullmatch(name) is not None
 
 
-def changed(looks: Sequence[Look]) -> bool:
+def has_changed(looks: Sequence[Look]) -> bool:
     """Tell whether the last two looks differ."""
     return len(looks) > 1 and (looks[-1].size, looks[-1].mtime_ns) != (
         looks[-2].size,
@@ -98,7 +98,7 @@ def written_now() -> frozenset[tuple[int, int]] | None:
     proc = Path("/proc")
     if not (proc / "self" / "fdinfo").is_dir():
         return None
-    found = set()
+    inodes = set()
     for process in proc.iterdir():
         if not process.name.isdigit() or process.name == str(os.getpid()):
             continue
@@ -108,11 +108,11 @@ def written_now() -> frozenset[tuple[int, int]] | None:
             continue
         for handle in handles:
             try:
-                info = (process / "fdinfo" / handle.name).read_text()
-                flags = int(info.split("flags:")[1].split()[0], 8)
+                fdinfo = (process / "fdinfo" / handle.name).read_text()
+                flags = int(fdinfo.split("flags:")[1].split()[0], 8)
                 if flags & os.O_ACCMODE:
                     status = handle.stat()
-                    found.add((status.st_dev, status.st_ino))
+                    inodes.add((status.st_dev, status.st_ino))
             except (OSError, IndexError, ValueError):
                 continue
-    return frozenset(found)
+    return frozenset(inodes)

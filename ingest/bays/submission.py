@@ -63,13 +63,17 @@ def start_of(source: SourceFacts, media: MediaFacts, now: datetime) -> Start:
     if source.start is not None:
         return Start(source.start.astimezone(UTC), "name", source.questions)
     rest = tuple(question for question in source.questions if question != "start")
-    made = media.creation_time
-    if made is not None and made.year not in _UNSET_YEARS and made <= now + timedelta(days=1):
-        return Start(made.astimezone(UTC), "container", (*rest, "confirm-start"))
+    creation_time = media.creation_time
+    if (
+        creation_time is not None
+        and creation_time.year not in _UNSET_YEARS
+        and creation_time <= now + timedelta(days=1)
+    ):
+        return Start(creation_time.astimezone(UTC), "container", (*rest, "confirm-start"))
     return Start(None, "unknown", (*rest, "start"))
 
 
-def clocks(start: Start, submission: Submission, now: datetime) -> dict[str, Any]:
+def build_clock_facts(start: Start, submission: Submission, now: datetime) -> dict[str, Any]:
     """Return the `clocks` part of the sealed record; the offset is not measured at docking.
 
     Recorders that are mere disks do not tell their time; scene codes in the footage do.
@@ -94,12 +98,12 @@ def folder_beneath(root: Path, path: bytes) -> Iterator[tuple[int, bytes]]:
     """
     *folders, name = path.split(b"/")
     flags = os.O_RDONLY | os.O_DIRECTORY
-    handle = _opened(os.fsencode(root), flags)
+    handle = _open_descriptor(os.fsencode(root), flags)
     try:
         for folder in folders:
             if folder in {b"", b".", b".."}:
                 raise SubmissionError(reason="unreadable")
-            inner = _opened(folder, flags | os.O_NOFOLLOW, handle)
+            inner = _open_descriptor(folder, flags | os.O_NOFOLLOW, handle)
             os.close(handle)
             handle = inner
         yield handle, name
@@ -113,7 +117,7 @@ def open_beneath(root: Path, path: bytes) -> FileIO:
     Raises: SubmissionError(reason=not-regular | gone | unreadable).
     """
     with folder_beneath(root, path) as (folder, name):
-        handle = _opened(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, folder)
+        handle = _open_descriptor(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, folder)
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):  # asked first: a folder is refused untold
             raise SubmissionError(reason="not-regular")
@@ -185,7 +189,7 @@ def check_same(status: os.stat_result, submission: Submission) -> None:
         raise SubmissionError(reason="changed", was=submission.size, found=status.st_size)
 
 
-def _opened(name: bytes, flags: int, folder: int | None = None) -> int:
+def _open_descriptor(name: bytes, flags: int, folder: int | None = None) -> int:
     try:
         return os.open(name, flags | os.O_CLOEXEC, dir_fd=folder)
     except (FileNotFoundError, NotADirectoryError) as error:

@@ -46,7 +46,7 @@ class Candidate:
 
     @property
     def stamp(self) -> tuple[int, int]:
-        """What changes when another file takes this one's place, as far as the system tells."""
+        """Device and ctime: they change when another file takes this one's place."""
         return self.device, self.ctime_ns
 
     @property
@@ -76,7 +76,7 @@ class MountGoneError(Exception):
     """The root vanished while it was being looked at: an ordinary event, look again later."""
 
 
-def scan(root: Path) -> Iterator[Candidate | Refused]:
+def scan_root(root: Path) -> Iterator[Candidate | Refused]:
     """Yield every file below the root, sorted within each folder; links are never followed.
 
     Raises: MountGoneError when the root itself cannot be listed any more.
@@ -85,7 +85,7 @@ def scan(root: Path) -> Iterator[Candidate | Refused]:
     stack: list[tuple[bytes, ...]] = [()]
     while stack:
         folder = stack.pop()
-        entries = _listed(root, folder)
+        entries = _list_folder(root, folder)
         if entries is None:
             yield Refused(folder, Refusal.UNREADABLE)
             continue
@@ -121,7 +121,7 @@ def scan(root: Path) -> Iterator[Candidate | Refused]:
                 yield Refused(parts, Refusal.NOT_REGULAR)
 
 
-def _listed(root: Path, folder: tuple[bytes, ...]) -> list["os.DirEntry[bytes]"] | None:
+def _list_folder(root: Path, folder: tuple[bytes, ...]) -> list["os.DirEntry[bytes]"] | None:
     """Return a folder's entries, or None where it cannot be read: nobody may call it empty."""
     try:
         with os.scandir(b"/".join((os.fsencode(root), *folder))) as entries:
@@ -146,9 +146,9 @@ class Watcher:
         """Begin; roots that are not there yet are tried again by `refresh`."""
         for observer in self._observers:
             observer.start()
-        self.refresh()
+        self.watch_new_roots()
 
-    def refresh(self) -> None:
+    def watch_new_roots(self) -> None:
         """Watch the roots that have appeared since."""
         with self._lock:
             for root in self._roots:
@@ -178,7 +178,7 @@ class _Wake(FileSystemEventHandler):
 
 def file_system(path: Path) -> str:
     """Return the type of the file system that holds the path (`ext4`, `fuse.sshfs`), or ''."""
-    return _mount(path)[1]
+    return _find_mount(path)[1]
 
 
 def mount_id(path: Path) -> str:
@@ -186,10 +186,10 @@ def mount_id(path: Path) -> str:
 
     Source: proc_pid_mountinfo(5), field 1.
     """
-    return _mount(path)[0]
+    return _find_mount(path)[0]
 
 
-def _mount(path: Path) -> tuple[str, str]:
+def _find_mount(path: Path) -> tuple[str, str]:
     best = ("", "", "")
     try:
         lines = Path("/proc/self/mountinfo").read_text().splitlines()
@@ -197,8 +197,8 @@ def _mount(path: Path) -> tuple[str, str]:
         return "", ""
     target = str(path.resolve())
     for line in lines:
-        left, _, right = line.partition(" - ")
-        fields = left.split()
+        head, _, right = line.partition(" - ")
+        fields = head.split()
         mount = fields[4].encode().decode("unicode_escape")
         inside = target == mount or target.startswith(mount.rstrip("/") + "/")
         if inside and len(mount) >= len(best[0]):

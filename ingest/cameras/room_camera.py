@@ -27,12 +27,12 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
-from ingest.cameras.rtsp import INSIDE, Address, Answer, CameraError, Login, Relay, connect
+from ingest.cameras.rtsp import INSIDE, Address, Answer, CameraError, Login, Relay, connect_camera
 from ingest.media.sandbox import MediaToolError, Plan, Recording, Sandbox
-from storage.durable import place, sync_folder
+from storage.durable import replace_file, sync_folder
 
 LOG = logging.getLogger("liuhen.cameras")
-WANTED = "wanted"
+REQUEST_SUFFIX = "wanted"
 _BLOCK = 1 << 16
 _TICK_S = 0.5
 _CLOSE_S = 20.0
@@ -54,7 +54,7 @@ class Camera:
     password_file: Path | None = None
     always: bool = True
 
-    def login(self) -> Login | None:
+    def read_login(self) -> Login | None:
         """Read the password anew. Raises: CameraError(secret)."""
         if self.user is None or self.password_file is None:
             return None
@@ -96,28 +96,32 @@ class Places:
 
     open: Path
     landing: Path
-    wanted: Path
+    request: Path
 
     @classmethod
-    def of(cls, home: Path, name: str) -> "Places":
+    def for_camera(cls, home: Path, name: str) -> "Places":
         """Return the folders of one camera; `landing` is a sub-folder of the bay `landed`."""
-        return cls(home / "open" / name, landed(home) / name, home / "open" / f"{name}.{WANTED}")
+        return cls(
+            home / "open" / name,
+            landing_folder(home) / name,
+            home / "open" / f"{name}.{REQUEST_SUFFIX}",
+        )
 
 
-def landed(home: Path) -> Path:
+def landing_folder(home: Path) -> Path:
     """Return the landing folder that a station watches, of all cameras together."""
     return home / "landed"
 
 
 def ask_for(places: Places, at: datetime) -> None:
     """Have a camera recorded from now on, until `let_go`; survives restarts."""
-    places.wanted.parent.mkdir(parents=True, exist_ok=True)
-    place(places.wanted, at.isoformat().encode())
+    places.request.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(places.request, at.isoformat().encode())
 
 
 def let_go(places: Places) -> None:
     """Have a camera recorded no more, unless it always is."""
-    places.wanted.unlink(missing_ok=True)
+    places.request.unlink(missing_ok=True)
 
 
 @dataclass(slots=True)
@@ -132,13 +136,13 @@ class Timeline:
     began: datetime
     _late: deque[float] = field(default_factory=lambda: deque(maxlen=_CLOSURES))
 
-    def at(self, seconds: float) -> datetime:
+    def time_at(self, seconds: float) -> datetime:
         """Return the time of a moment of the session."""
         return self.began + timedelta(seconds=seconds)
 
-    def closed(self, seconds: float, now: datetime) -> None:
-        """Hear that a segment ended at this moment of the session, and was closed now."""
-        self._late.append((now - self.at(seconds)).total_seconds())
+    def record_closure(self, seconds: float, now: datetime) -> None:
+        """Record a segment's end, in seconds of the session, and its time of closure."""
+        self._late.append((now - self.time_at(seconds)).total_seconds())
         drift = min(self._late, key=abs)
         if len(self._late) == _CLOSURES and abs(drift) > _DRIFT_S:
             LOG.warning("a camera's clock is %+.1f s off ours; followed", drift)
@@ -162,23 +166,23 @@ class Recorder:
     entropy: Callable[[int], bytes]
     limits: Limits = field(default_factory=Limits)
     tell: Callable[[CameraState, str | None], None] = lambda _state, _reason: None
-    _told: tuple[CameraState, str | None] | None = None
+    _last_report: tuple[CameraState, str | None] | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Record whenever the camera is wanted, and try again whenever it fails, until stopped."""
         self.places.landing.mkdir(parents=True, exist_ok=True)
         self.places.open.mkdir(parents=True, exist_ok=True)
-        recover(self.places, self.camera.name)
+        recover_segments(self.places, self.camera.name)
         wait = self.limits.first_wait_s
         while not stop.is_set():
-            if not self.wanted():
-                self._tell(CameraState.OFF, None)
+            if not self.is_requested():
+                self._report_state(CameraState.OFF, None)
                 wait = self.limits.first_wait_s
                 stop.wait(_TICK_S)
                 continue
             began = self.monotonic()
             try:
-                self._session(stop)
+                self._record_session(stop)
                 reason = None
             except CameraError as error:
                 reason = error.reason
@@ -190,47 +194,47 @@ class Recorder:
                 reason = "camera-disk"
                 LOG.warning("%s: %s", self.camera.name, error)
             if reason is not None:
-                self._tell(CameraState.ATTENTION, reason)
+                self._report_state(CameraState.ATTENTION, reason)
                 if self.monotonic() - began > self.limits.longest_wait_s:
                     wait = self.limits.first_wait_s
                 stop.wait(wait)
                 wait = min(wait * 2, self.limits.longest_wait_s)
-        self._tell(CameraState.OFF, None)
+        self._report_state(CameraState.OFF, None)
 
     def show_defect(self) -> None:
         """Say at the dock that the recording ended by a defect of ours, and is begun anew."""
-        self._tell(CameraState.ATTENTION, "defect")
+        self._report_state(CameraState.ATTENTION, "defect")
 
-    def wanted(self) -> bool:
+    def is_requested(self) -> bool:
         """Tell whether the camera is to be recorded now."""
-        return self.camera.always or self.places.wanted.exists()
+        return self.camera.always or self.places.request.exists()
 
-    def _room(self) -> int:
+    def _measure_room(self) -> int:
         """Return how many bytes there are above the disk's reserve."""
         return shutil.disk_usage(self.places.open).free - self.limits.reserve
 
-    def _session(self, stop: threading.Event) -> None:
+    def _record_session(self, stop: threading.Event) -> None:
         """Record one connection. Raises: CameraError, MediaToolError, OSError."""
-        if self._room() <= self.limits.file_bytes // 4:
+        if self._measure_room() <= self.limits.file_bytes // 4:
             raise CameraError("disk", free_mb=shutil.disk_usage(self.places.open).free >> 20)
-        login = self.camera.login()
+        login = self.camera.read_login()
         answer = Answer(login, self.entropy) if login else None
-        line = connect(self.camera.address, self.limits.connect_s)
+        line = connect_camera(self.camera.address, self.limits.connect_s)
         folder = self.places.open / f"{self.clock().astimezone(UTC):%Y%m%dT%H%M%S%f}"
         folder.mkdir()
         plan = Plan(INSIDE, self.limits.segment_s, self.limits.file_bytes)
         try:
             with line:
-                running = self.sandbox.record(plan, folder)
+                running = self.sandbox.record_camera(plan, folder)
                 relay = Relay(self.camera.address, answer, self.limits.most)
                 session = _Session(self, folder, running, line, relay)
                 session.run(stop)
         finally:
-            _land(folder, self.places, self.camera.name)
+            _land_segments(folder, self.places, self.camera.name)
 
-    def _tell(self, state: CameraState, reason: str | None) -> None:
-        if (state, reason) != self._told:
-            self._told = (state, reason)
+    def _report_state(self, state: CameraState, reason: str | None) -> None:
+        if (state, reason) != self._last_report:
+            self._last_report = (state, reason)
             self.tell(state, reason)
 
 
@@ -260,7 +264,7 @@ class _Session:
         self._running.line.settimeout(_LINE_S)
         failed: CameraError | None = None
         try:
-            self._carry(stop)
+            self._relay_traffic(stop)
         except _StopError:
             pass
         except CameraError as error:
@@ -268,47 +272,47 @@ class _Session:
         except OSError as error:
             failed = CameraError("away", problem=type(error).__name__)
         finally:
-            self._printed += self._running.end(_CLOSE_S)
-            said = self._running.said()
-        self._closed()
+            self._printed += self._running.end_conversation(_CLOSE_S)
+            complaints = self._running.read_errors()
+        self._land_closed_segments()
         if failed is not None and failed.reason == "camera-no-tool":
-            LOG.warning("%s: ffmpeg: %r", self._of.camera.name, said)
+            LOG.warning("%s: ffmpeg: %r", self._of.camera.name, complaints)
         if failed is not None:
             raise failed
 
-    def _carry(self, stop: threading.Event) -> None:
+    def _relay_traffic(self, stop: threading.Event) -> None:
         limits, monotonic = self._of.limits, self._of.monotonic
         heard = monotonic()
         with selectors.DefaultSelector() as ways:
-            for one in (self._line, self._running.line, self._running.told):
-                ways.register(one, selectors.EVENT_READ)
+            for source in (self._line, self._running.line, self._running.output):
+                ways.register(source, selectors.EVENT_READ)
             while True:
                 ready = {key.fileobj for key, _ in ways.select(_TICK_S)}
-                if self._running.told in ready:
-                    self._hear()
+                if self._running.output in ready:
+                    self._read_printed()
                 if self._running.line in ready:
-                    data = _received(self._running.line)
-                    if not data:
+                    block = _receive(self._running.line)
+                    if not block:
                         raise CameraError("no-tool")
-                    self._line.sendall(self._relay.from_inside(data))
+                    self._line.sendall(self._relay.from_inside(block))
                 if self._line in ready:
                     heard = monotonic()
-                    self._from_camera(_received(self._line), heard)
+                    self._from_camera(_receive(self._line), heard)
                 if monotonic() - heard > limits.silence_s:
                     raise CameraError("silent", seconds=limits.silence_s)
-                if stop.is_set() or not self._of.wanted():
+                if stop.is_set() or not self._of.is_requested():
                     raise _StopError
-                if self._of._room() <= 0:  # noqa: SLF001 - one module, one recorder
+                if self._of._measure_room() <= 0:  # noqa: SLF001 - one module, one recorder
                     raise CameraError("disk", reserve_mb=limits.reserve >> 20)
 
-    def _from_camera(self, data: bytes, now: float) -> None:
-        if not data:
+    def _from_camera(self, block: bytes, now: float) -> None:
+        if not block:
             raise CameraError("away", problem="closed")
-        inward, back = self._relay.from_camera(data, now)
+        inward, back = self._relay.from_camera(block, now)
         if self._relay.began and self._timeline is None:
             self._timeline = Timeline(self._of.clock())
-            self._note(0, self._timeline.began)
-            self._of._tell(CameraState.RECORDING, None)  # noqa: SLF001 - one recorder
+            self._note_start(0, self._timeline.began)
+            self._of._report_state(CameraState.RECORDING, None)  # noqa: SLF001 - one recorder
         if back:
             self._line.sendall(back)
         try:
@@ -316,44 +320,44 @@ class _Session:
         except OSError as error:
             raise CameraError("no-tool") from error
 
-    def _hear(self) -> None:
-        data = os.read(self._running.told.fileno(), _BLOCK)
-        if not data:
+    def _read_printed(self) -> None:
+        block = os.read(self._running.output.fileno(), _BLOCK)
+        if not block:
             raise CameraError("no-tool")
-        self._printed += data
+        self._printed += block
         if len(self._printed) > _BLOCK:
             raise CameraError("no-tool")
-        self._closed()
+        self._land_closed_segments()
 
-    def _closed(self) -> None:
-        """Land every segment that ffmpeg has told of."""
+    def _land_closed_segments(self) -> None:
+        """Land every segment that ffmpeg has reported as closed."""
         *lines, self._printed = self._printed.split(b"\n")
         for line in lines:
-            found = _segment(line)
-            if found is None or self._timeline is None:
+            segment = _parse_segment(line)
+            if segment is None or self._timeline is None:
                 continue
-            number, start, end = found
+            number, start, end = segment
             now = self._of.clock()
-            began, ended = self._timeline.at(start), self._timeline.at(end)
-            self._timeline.closed(end, now)
-            self._note(number + 1, self._timeline.at(end))
+            began, ended = self._timeline.time_at(start), self._timeline.time_at(end)
+            self._timeline.record_closure(end, now)
+            self._note_start(number + 1, self._timeline.time_at(end))
             source = self._folder / f"{number:06d}.mkv"
-            _move(source, self._of.places.landing, self._of.camera.name, began, ended)
+            _move_segment(source, self._of.places.landing, self._of.camera.name, began, ended)
 
-    def _note(self, number: int, began: datetime) -> None:
-        """Keep when a segment began, for whoever finds it cut off."""
-        told = {"segment": number, "began": began.astimezone(UTC).isoformat()}
-        place(self._folder / _STARTS, json.dumps(told).encode())
+    def _note_start(self, number: int, began: datetime) -> None:
+        """Write down a segment's start, for the recovery of one that is cut off."""
+        start_note = {"segment": number, "began": began.astimezone(UTC).isoformat()}
+        replace_file(self._folder / _STARTS, json.dumps(start_note).encode())
 
 
-def _received(line: socket.socket) -> bytes:
+def _receive(line: socket.socket) -> bytes:
     try:
         return line.recv(_BLOCK)
     except ConnectionError:
         return b""
 
 
-def _segment(line: bytes) -> tuple[int, float, float] | None:
+def _parse_segment(line: bytes) -> tuple[int, float, float] | None:
     """Return (number, start, end) of a line that ffmpeg printed; it is not to be trusted."""
     name, _, rest = line.decode("ascii", "replace").strip().partition(",")
     begin, _, stop = rest.partition(",")
@@ -367,33 +371,33 @@ def _segment(line: bytes) -> tuple[int, float, float] | None:
     return int(match[1]), start, end
 
 
-def recover(places: Places, name: str) -> int:
+def recover_segments(places: Places, name: str) -> int:
     """Land what a crash left open, as far as it was written; return how many segments."""
     count = 0
     for folder in sorted(places.open.iterdir()):
         if folder.is_dir():
-            count += _land(folder, places, name)
+            count += _land_segments(folder, places, name)
     return count
 
 
-def _land(folder: Path, places: Places, name: str) -> int:
+def _land_segments(folder: Path, places: Places, name: str) -> int:
     """Land whatever segments are left in a session's folder, and remove the folder."""
     try:
-        told = json.loads((folder / _STARTS).read_bytes())
-        known, began = int(told["segment"]), datetime.fromisoformat(told["began"])
+        start_note = json.loads((folder / _STARTS).read_bytes())
+        last_number, began = int(start_note["segment"]), datetime.fromisoformat(start_note["began"])
     except (OSError, ValueError, KeyError, TypeError):
-        known, began = -1, None
+        last_number, began = -1, None
     count = 0
-    for path, number in _left(folder):
+    for path, number in _list_segments(folder):
         if not path.stat().st_size:
             path.unlink()  # opened, nothing was written: no footage
-        elif number == known and began is not None:
-            _move(path, places.landing, name, began, None)
+        elif number == last_number and began is not None:
+            _move_segment(path, places.landing, name, began, None)
             count += 1
         else:
             # Killed between two steps: the footage is kept, its start is a question to a person.
             at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-            _place(path, places.landing, f"{name}_cut-off-at-{at:%Y%m%dT%H%M%SZ}", ".mkv")
+            _place_segment(path, places.landing, f"{name}_cut-off-at-{at:%Y%m%dT%H%M%SZ}", ".mkv")
             count += 1
     (folder / _STARTS).unlink(missing_ok=True)
     try:
@@ -403,19 +407,26 @@ def _land(folder: Path, places: Places, name: str) -> int:
     return count
 
 
-def _left(folder: Path) -> Iterator[tuple[Path, int]]:
+def _list_segments(folder: Path) -> Iterator[tuple[Path, int]]:
     for path in sorted(folder.iterdir()):
         match = _SEGMENT.fullmatch(path.name)
         if match and path.is_file() and not path.is_symlink():
             yield path, int(match[1])
 
 
-def _move(path: Path, landing: Path, name: str, began: datetime, ended: datetime | None) -> None:
-    start = _stamp(began)
-    _place(path, landing, f"{name}_{start}-{_stamp(ended)}" if ended else f"{name}_{start}", ".mkv")
+def _move_segment(
+    path: Path, landing: Path, name: str, began: datetime, ended: datetime | None
+) -> None:
+    start = _format_time(began)
+    _place_segment(
+        path,
+        landing,
+        f"{name}_{start}-{_format_time(ended)}" if ended else f"{name}_{start}",
+        ".mkv",
+    )
 
 
-def _place(path: Path, landing: Path, stem: str, suffix: str) -> None:
+def _place_segment(path: Path, landing: Path, stem: str, suffix: str) -> None:
     """Move a closed segment under its name, durable; nothing that landed is ever replaced."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
@@ -428,6 +439,6 @@ def _place(path: Path, landing: Path, stem: str, suffix: str) -> None:
     sync_folder(path.parent)
 
 
-def _stamp(at: datetime) -> str:
+def _format_time(at: datetime) -> str:
     at = at.astimezone(UTC)
     return f"{at:%Y%m%dT%H%M%S}.{at.microsecond // 1000:03d}Z"

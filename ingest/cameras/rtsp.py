@@ -82,7 +82,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Who we are for a camera; never shown."""
+    """User and password for a camera; never shown."""
 
     user: str
     password: str = field(repr=False)
@@ -97,8 +97,8 @@ class Answer:
     _challenge: dict[str, str] = field(default_factory=dict)
     _count: int = 0
 
-    def challenged(self, headers: list[str]) -> bool:
-        """Take the best of the challenges that a 401 carries; False when we can answer none.
+    def accept_challenge(self, headers: list[str]) -> bool:
+        """Accept the strongest challenge of a 401; False when none can be answered.
 
         Digest is answered where it is offered: a camera cannot coax the password out by offering
         Basic beside it.
@@ -106,10 +106,13 @@ class Answer:
         offered = {}
         for text in headers:
             scheme, _, rest = text.strip().partition(" ")
-            told = {key.lower(): a or b for key, a, b in _CHALLENGE.findall(rest)}
-            algorithm = told.get("algorithm", "MD5").upper()
-            if scheme.lower() == "digest" and algorithm in _HASHES and "nonce" in told:
-                offered[f"digest {algorithm}"] = told | {"scheme": "digest", "with": algorithm}
+            parameters = {key.lower(): a or b for key, a, b in _CHALLENGE.findall(rest)}
+            algorithm = parameters.get("algorithm", "MD5").upper()
+            if scheme.lower() == "digest" and algorithm in _HASHES and "nonce" in parameters:
+                offered[f"digest {algorithm}"] = parameters | {
+                    "scheme": "digest",
+                    "with": algorithm,
+                }
             elif scheme.lower() == "basic":
                 offered["basic"] = {"scheme": "basic"}
         best = next(
@@ -120,36 +123,36 @@ class Answer:
         self._challenge, self._count = best, 0
         return True
 
-    def header(self, method: str, uri: str) -> str | None:
+    def build_header(self, method: str, uri: str) -> str | None:
         """Return the Authorization header's value; None before the first challenge."""
-        told = self._challenge
+        challenge = self._challenge
         user, password = self.login.user, self.login.password
-        if not told:
+        if not challenge:
             return None
-        if told["scheme"] == "basic":
+        if challenge["scheme"] == "basic":
             return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
 
-        def hashed(*parts: str) -> str:
+        def hash_parts(*parts: str) -> str:
             text = ":".join(parts).encode()
-            return hashlib.new(_HASHES[told["with"]], text, usedforsecurity=False).hexdigest()
+            return hashlib.new(_HASHES[challenge["with"]], text, usedforsecurity=False).hexdigest()
 
-        realm, nonce = told.get("realm", ""), told["nonce"]
-        ours, theirs = hashed(user, realm, password), hashed(method, uri)
-        said = {"username": user, "realm": realm, "nonce": nonce, "uri": uri}
-        if "auth" in [one.strip() for one in told.get("qop", "").split(",")]:
+        realm, nonce = challenge.get("realm", ""), challenge["nonce"]
+        ours, theirs = hash_parts(user, realm, password), hash_parts(method, uri)
+        fields = {"username": user, "realm": realm, "nonce": nonce, "uri": uri}
+        if "auth" in [option.strip() for option in challenge.get("qop", "").split(",")]:
             self._count += 1
             count, ourselves = f"{self._count:08x}", self.entropy(8).hex()
-            said["response"] = hashed(ours, nonce, count, ourselves, "auth", theirs)
+            fields["response"] = hash_parts(ours, nonce, count, ourselves, "auth", theirs)
             bare = f", qop=auth, nc={count}"
-            said["cnonce"] = ourselves
+            fields["cnonce"] = ourselves
         else:
-            said["response"] = hashed(ours, nonce, theirs)
+            fields["response"] = hash_parts(ours, nonce, theirs)
             bare = ""
-        if "algorithm" in told:
-            bare += f", algorithm={told['with']}"
-        if "opaque" in told:
-            said["opaque"] = told["opaque"]
-        return "Digest " + ", ".join(f'{key}="{value}"' for key, value in said.items()) + bare
+        if "algorithm" in challenge:
+            bare += f", algorithm={challenge['with']}"
+        if "opaque" in challenge:
+            fields["opaque"] = challenge["opaque"]
+        return "Digest " + ", ".join(f'{key}="{content}"' for key, content in fields.items()) + bare
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,17 +168,17 @@ class Message:
         """The status of a response; None for a request."""
         return int(self.first.split(" ")[1]) if self.first.startswith("RTSP/") else None
 
-    def all(self, name: str) -> list[str]:
+    def get_all(self, name: str) -> list[str]:
         """Return every value of a header."""
-        return [value for key, value in self.headers if key.lower() == name.lower()]
+        return [text for key, text in self.headers if key.lower() == name.lower()]
 
     def get(self, name: str) -> str | None:
         """Return the first value of a header."""
-        return next(iter(self.all(name)), None)
+        return next(iter(self.get_all(name)), None)
 
     def encode(self) -> bytes:
         """Return the wire's bytes."""
-        lines = [self.first, *(f"{key}: {value}" for key, value in self.headers), "", ""]
+        lines = [self.first, *(f"{key}: {text}" for key, text in self.headers), "", ""]
         return "\r\n".join(lines).encode("utf-8", "surrogateescape") + self.body
 
 
@@ -183,15 +186,15 @@ class Message:
 class Frame:
     """An interleaved packet: RTP on even channels, RTCP on odd ones (RFC 2326, 10.12)."""
 
-    data: bytes
+    packet: bytes
 
     @property
-    def media(self) -> bool:
+    def is_media(self) -> bool:
         """Whether it carries picture or sound."""
-        return self.data[1] % 2 == 0
+        return self.packet[1] % 2 == 0
 
 
-def take(buffer: bytearray) -> Message | Frame | None:
+def take_message(buffer: bytearray) -> Message | Frame | None:
     """Take the next whole message or frame off the buffer; None when it is not whole yet.
 
     Raises: CameraError(garbage).
@@ -204,23 +207,23 @@ def take(buffer: bytearray) -> Message | Frame | None:
         length = 4 + int.from_bytes(buffer[2:4], "big")
         if len(buffer) < max(4, length):
             return None
-        data = bytes(buffer[:length])
+        packet = bytes(buffer[:length])
         del buffer[:length]
-        return Frame(data)
+        return Frame(packet)
     end = buffer.find(b"\r\n\r\n", 0, _HEAD)
     if end < 0:
-        if len(buffer) >= _HEAD or not _begins(buffer):
+        if len(buffer) >= _HEAD or not _may_become_head(buffer):
             raise CameraError("garbage")
         return None
     first, *lines = bytes(buffer[:end]).decode("utf-8", "surrogateescape").split("\r\n")
     if not _LINE.match(buffer):
         raise CameraError("garbage")
     headers = tuple((k.strip(), v.strip()) for k, _, v in (line.partition(":") for line in lines))
-    found = Message(first, headers, b"")
-    told = found.get("Content-Length") or "0"
-    if not re.fullmatch(r"[0-9]{1,6}", told) or int(told) > _BODY:
+    message = Message(first, headers, b"")
+    content_length = message.get("Content-Length") or "0"
+    if not re.fullmatch(r"[0-9]{1,6}", content_length) or int(content_length) > _BODY:
         raise CameraError("garbage")
-    whole = end + 4 + int(told)
+    whole = end + 4 + int(content_length)
     if len(buffer) < whole:
         return None
     body = bytes(buffer[end + 4 : whole])
@@ -228,22 +231,22 @@ def take(buffer: bytearray) -> Message | Frame | None:
     return Message(first, headers, body)
 
 
-def _begins(buffer: bytearray) -> bool:
+def _may_become_head(buffer: bytearray) -> bool:
     """Tell whether an unfinished head may yet become one."""
-    line, found, _ = bytes(buffer[:256]).partition(b"\r\n")
-    if found:
+    line, separator, _ = bytes(buffer[:256]).partition(b"\r\n")
+    if separator:
         return _LINE.match(line) is not None
     return re.fullmatch(rb"[\x20-\x7e\r]*", line) is not None
 
 
-def connect(address: Address, timeout_s: float) -> socket.socket:
+def connect_camera(address: Address, timeout_s: float) -> socket.socket:
     """Open the one connection to a camera. Raises: CameraError(away)."""
     try:
-        made = socket.create_connection((address.host, address.port), timeout_s)
+        connection = socket.create_connection((address.host, address.port), timeout_s)
     except OSError as error:
         raise CameraError("away", problem=type(error).__name__) from error
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    return made
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    return connection
 
 
 @dataclass(slots=True)
@@ -260,67 +263,69 @@ class Relay:
     began: bool = False  # a packet of picture or sound has come
     _out: bytearray = field(default_factory=bytearray)
     _in: bytearray = field(default_factory=bytearray)
-    _asked: dict[str, Message] = field(default_factory=dict)
-    _answered: str | None = None
+    _requests: dict[str, Message] = field(default_factory=dict)
+    _answered_cseq: str | None = None
     _level: float = 0.0
     _at: float | None = None
 
-    def from_inside(self, data: bytes) -> bytes:
+    def from_inside(self, block: bytes) -> bytes:
         """Return the requests with the camera's address and our answer to its challenge in them."""
-        self._out += data
-        told = b""
-        while (found := take(self._out)) is not None:
-            if isinstance(found, Frame):
-                told += found.data
+        self._out += block
+        outward = b""
+        while (message := take_message(self._out)) is not None:
+            if isinstance(message, Frame):
+                outward += message.packet
                 continue
-            self._asked[found.get("CSeq") or ""] = found
-            while len(self._asked) > _PENDING:
-                del self._asked[next(iter(self._asked))]
-            told += self._request(found)
-        return told
+            self._requests[message.get("CSeq") or ""] = message
+            while len(self._requests) > _PENDING:
+                del self._requests[next(iter(self._requests))]
+            outward += self._rewrite_request(message)
+        return outward
 
-    def from_camera(self, data: bytes, now: float) -> tuple[bytes, bytes]:
+    def from_camera(self, block: bytes, now: float) -> tuple[bytes, bytes]:
         """Return (to the inside, back to the camera): a challenge is answered here.
 
         `now` is any clock's seconds. Raises: CameraError(garbage, too-much, denied, refused).
         """
-        self._weigh(len(data), now)
-        self._in += data
+        self._limit_rate(len(block), now)
+        self._in += block
         inward, back = b"", b""
-        while (found := take(self._in)) is not None:
-            if isinstance(found, Frame):
-                self.began = self.began or found.media
-                inward += found.data
+        while (message := take_message(self._in)) is not None:
+            if isinstance(message, Frame):
+                self.began = self.began or message.is_media
+                inward += message.packet
                 continue
-            asked = self._asked.pop(found.get("CSeq") or "", None)
-            if found.status == UNAUTHORIZED and asked is not None:
-                again = asked.get("CSeq") or ""
-                challenges = found.all("WWW-Authenticate")
+            request = self._requests.pop(message.get("CSeq") or "", None)
+            if message.status == UNAUTHORIZED and request is not None:
+                again = request.get("CSeq") or ""
+                challenges = message.get_all("WWW-Authenticate")
                 # Answered once and challenged again: the password is wrong, however new the nonce.
-                if again == self._answered or not self.answer:
+                if again == self._answered_cseq or not self.answer:
                     raise CameraError("denied")
-                if not self.answer.challenged(challenges):
+                if not self.answer.accept_challenge(challenges):
                     raise CameraError("denied")
-                self._asked[again], self._answered = asked, again
-                back += self._request(asked)
+                self._requests[again], self._answered_cseq = request, again
+                back += self._rewrite_request(request)
                 continue
-            needed = asked is not None and asked.first.startswith(_NEEDED)
-            if needed and not self.began and (found.status or 0) >= _REFUSED:
-                raise CameraError("refused", status=found.status)
-            inward += found.encode()
+            needed = request is not None and request.first.startswith(_NEEDED)
+            if needed and not self.began and (message.status or 0) >= _REFUSED:
+                raise CameraError("refused", status=message.status)
+            inward += message.encode()
         return inward, back
 
-    def _request(self, asked: Message) -> bytes:
-        method, uri, version = asked.first.split(" ", 2)
+    def _rewrite_request(self, request: Message) -> bytes:
+        method, uri, version = request.first.split(" ", 2)
         if ours := _INSIDE.match(uri):
             uri = str(self.address) + uri[ours.end() :]
-        headers = tuple(one for one in asked.headers if one[0].lower() != "authorization")
-        value = self.answer.header(method, uri) if self.answer else None
-        if value is not None:
-            headers += (("Authorization", value),)
-        return Message(f"{method} {uri} {version}", headers, asked.body).encode()
+        headers = tuple(
+            header for header in request.headers if header[0].lower() != "authorization"
+        )
+        authorization = self.answer.build_header(method, uri) if self.answer else None
+        if authorization is not None:
+            headers += (("Authorization", authorization),)
+        return Message(f"{method} {uri} {version}", headers, request.body).encode()
 
-    def _weigh(self, count: int, now: float) -> None:
+    def _limit_rate(self, count: int, now: float) -> None:
         passed = 0.0 if self._at is None else max(0.0, now - self._at)
         self._at = now
         self._level = max(0.0, self._level - passed * self.most) + count
@@ -328,7 +333,7 @@ class Relay:
             raise CameraError("too-much", limit_mbit=round(self.most * 8 / 1e6, 1))
 
 
-def describe(
+def describe_camera(
     address: Address,
     login: Login | None,
     entropy: Callable[[int], bytes],
@@ -341,26 +346,26 @@ def describe(
     relay = Relay(address, Answer(login, entropy) if login else None, most=float(1 << 20))
     head = (("CSeq", "1"), ("Accept", "application/sdp"))
     uri = INSIDE.replace("{camera}", "127.0.0.1")
-    asked = Message(f"DESCRIBE {uri} RTSP/1.0", head, b"")
+    request = Message(f"DESCRIBE {uri} RTSP/1.0", head, b"")
     heard = bytearray()
-    with connect(address, timeout_s) as camera:
+    with connect_camera(address, timeout_s) as camera:
         try:
-            camera.sendall(relay.from_inside(asked.encode()))
-            while (found := take(heard)) is None:
-                data = camera.recv(1 << 16)
-                if not data:
+            camera.sendall(relay.from_inside(request.encode()))
+            while (message := take_message(heard)) is None:
+                block = camera.recv(1 << 16)
+                if not block:
                     raise CameraError("away")
-                inward, back = relay.from_camera(data, 0.0)
+                inward, back = relay.from_camera(block, 0.0)
                 heard += inward
                 camera.sendall(back)
         except OSError as error:
             raise CameraError("silent", problem=type(error).__name__) from error
-    if not isinstance(found, Message):
+    if not isinstance(message, Message):
         raise CameraError("garbage")
-    return _tracks(found.body.decode("utf-8", "replace"))
+    return _list_tracks(message.body.decode("utf-8", "replace"))
 
 
-def _tracks(sdp: str) -> list[str]:
+def _list_tracks(sdp: str) -> list[str]:
     tracks: list[str] = []
     for line in sdp.splitlines():
         if match := re.match(r"m=([a-z]{1,12}) ", line):

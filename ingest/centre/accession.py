@@ -20,7 +20,7 @@ from ingest.centre.receipts import Receipts
 from ingest.centre.self_linking import self_link
 from policies.retention.retention import retain_until
 from policies.rules.rules import Rulebook
-from storage.catalogue.log.custody_log import continuation
+from storage.catalogue.log.custody_log import prove_continuation
 from storage.catalogue.people import people
 from storage.catalogue.proofs.publish import newest_checkpoint
 from storage.catalogue.recordings import clocks, recordings
@@ -52,7 +52,7 @@ from storage.vault.objects import (
     ObjectStore,
     Stored,
     key_of,
-    lockable,
+    limit_lock_date,
     size_of,
 )
 from storage.vault.ranges import payload_size
@@ -91,17 +91,17 @@ class LocalCentre:
 
     def __post_init__(self) -> None:
         """Let accessions that come at once share their transactions and their signed head."""
-        self._entering = Together(self._enter)
-        self._receiving = Together(lambda rows: self.receipts.give(rows, self.on_step))
+        self._entering = Together(self._enter_recordings)
+        self._receiving = Together(lambda rows: self.receipts.issue_receipts(rows, self.on_step))
 
     def holds_size(self, source: str, size: int) -> bool:
         """See Centre.holds_size."""
-        with self.catalogue.glance() as session:
+        with self.catalogue.read_uncoordinated() as session:
             return recordings.same_size(session, source, size)
 
     def receipt_for(self, source: str, original: Digest) -> bytes | None:
         """See Centre.receipt_for."""
-        with self.catalogue.glance() as session:
+        with self.catalogue.read_uncoordinated() as session:
             row = recordings.by_digest(session, source, original)
         if row is None:
             return None
@@ -110,7 +110,7 @@ class LocalCentre:
 
     def still_holds(self, source: str, original: Digest) -> bool | None:
         """See Centre.still_holds."""
-        with self.catalogue.glance() as session:
+        with self.catalogue.read_uncoordinated() as session:
             row = recordings.by_digest(session, source, original)
         if row is None or row.receipt_text is None:
             return False
@@ -139,15 +139,17 @@ class LocalCentre:
         self.check_store()
         self.check_room(expected)
         stored = self.objects.put(key_of(recording, PAYLOAD), blocks)
-        self.remember(stored)
+        self.remember_read_back(stored)
         self.on_step("payload-stored")
         return stored
 
     def accession(self, record: bytes, envelope: bytes) -> bytes:
         """See Centre.accession."""
-        return self.take(SealedRecord.verify(record, self.stations()), record, envelope)
+        return self.accession_verified_record(
+            SealedRecord.verify(record, self.stations()), record, envelope
+        )
 
-    def take(
+    def accession_verified_record(
         self, sealed: SealedRecord, record: bytes, envelope: bytes, payload: Stored | None = None
     ) -> bytes:
         """Take responsibility as `accession` does, for a record that was just verified.
@@ -159,9 +161,11 @@ class LocalCentre:
         """
         self.check_store()
         if payload is not None:
-            self.remember(payload)
+            self.remember_read_back(payload)
         self._verify_objects(sealed, envelope)
-        new = _read(sealed, record, envelope, self._handed_in(sealed))  # first: it makes sense
+        new = _parse_record(
+            sealed, record, envelope, self._handed_in(sealed)
+        )  # first: it makes sense
         self._put_record(sealed.id, record)
         self.on_step("record-stored")
         self.objects.put(key_of(sealed.id, ENVELOPE), [envelope])
@@ -172,16 +176,16 @@ class LocalCentre:
         row, clock_was_read = entered
         self.on_step("catalogued")
         fresh = row.record_text.encode() == record
-        receipt = self._finish(row) if fresh else self._finish_again(row)
+        receipt = self._finish_accession(row) if fresh else self._finish_again(row)
         if row.id != sealed.recording:
             self._check_kept(row)  # the first one answers for these bytes from now on
-            self.discard(sealed.id)
+            self.discard_attempt(sealed.id)
         if clock_was_read or row.media.get("codes"):
             self_link(self, row, self.scene_key)
         return receipt
 
-    def remember(self, payload: Stored) -> None:
-        """Note what was just read back, so that `accession` need not read it again.
+    def remember_read_back(self, payload: Stored) -> None:
+        """Remember the digest of a payload just read back: `accession` need not read it again.
 
         Only as many as may be between their two calls; what is forgotten is read once more.
         """
@@ -189,7 +193,7 @@ class LocalCentre:
             self._read_back.pop(next(iter(self._read_back)), None)
         self._read_back[payload.key] = payload.digest
 
-    def remembers(self, recording: RecordingId) -> bool:
+    def has_read_back(self, recording: RecordingId) -> bool:
         """Tell whether this process read the payload back whole, when it was not accessioned."""
         return key_of(recording, PAYLOAD) in self._read_back
 
@@ -201,11 +205,11 @@ class LocalCentre:
         try:
             self.objects.put(key_of(recording, RECORD), [record])
         except ObjectConflictError:
-            if not self._remove(recording, (RECORD, ENVELOPE)):
+            if not self._remove_objects(recording, (RECORD, ENVELOPE)):
                 raise
             self.objects.put(key_of(recording, RECORD), [record])
 
-    def _remove(self, recording: RecordingId, parts: Sequence[str]) -> bool:
+    def _remove_objects(self, recording: RecordingId, parts: Sequence[str]) -> bool:
         """Remove objects of a recording that was never accessioned; tell whether it was not."""
         return attempts.remove_attempt(
             self.catalogue,
@@ -213,7 +217,7 @@ class LocalCentre:
             str(recording),
             [key_of(recording, part) for part in parts],
             actor=f"station:{self.station}",
-            wanted=lambda session: recordings.exists(session, recording),
+            is_wanted=lambda session: recordings.is_accessioned(session, recording),
         )
 
     def receipt_of(self, sealed: SealedRecord) -> bytes | None:
@@ -222,35 +226,35 @@ class LocalCentre:
         None, too, when it got none and its payload is lost: then it is to be delivered again.
         Raises: DestroyedError.
         """
-        with self.catalogue.glance() as session:
-            if not recordings.exists(session, sealed.id):
+        with self.catalogue.read_uncoordinated() as session:
+            if not recordings.is_accessioned(session, sealed.id):
                 return None
-            row = recordings.present(session, sealed.id)
+            row = recordings.get_present_recording(session, sealed.id)
         if row.sha256 != sealed.original.hex:
             return None
-        if row.receipt_text is None and not self._there(sealed.id, PAYLOAD):
+        if row.receipt_text is None and not self._has_object(sealed.id, PAYLOAD):
             return None
         return self._finish_again(row)
 
-    def discard(self, recording: RecordingId) -> None:
-        """See Centre.discard."""
-        with self.catalogue.glance() as session:
-            if recordings.exists(session, recording):
+    def discard_attempt(self, recording: RecordingId) -> None:
+        """See Centre.discard_attempt."""
+        with self.catalogue.read_uncoordinated() as session:
+            if recordings.is_accessioned(session, recording):
                 raise ConflictError(problem="accessioned", recording=str(recording))
         self._read_back.pop(key_of(recording, PAYLOAD), None)
-        left = [part for part in PARTS if self._there(recording, part)]
-        if left and not self._remove(recording, left):
+        stored_parts = [part for part in PARTS if self._has_object(recording, part)]
+        if stored_parts and not self._remove_objects(recording, stored_parts):
             raise ConflictError(problem="accessioned", recording=str(recording))
 
-    def _there(self, recording: RecordingId, part: str) -> bool:
+    def _has_object(self, recording: RecordingId, part: str) -> bool:
         try:
             size_of(self.objects, key_of(recording, part))
         except ObjectMissingError:
             return False
         return True
 
-    def note(self, act: str, *, subject: str, outcome: str, details: Mapping[str, Any]) -> None:
-        """See Centre.note."""
+    def note_act(self, act: str, *, subject: str, outcome: str, details: Mapping[str, Any]) -> None:
+        """See Centre.note_act."""
         with self.catalogue.write() as uow:
             self.record_act(
                 uow, act, self.station, subject=subject, outcome=outcome, details=details
@@ -262,7 +266,7 @@ class LocalCentre:
             head = newest_checkpoint(session)
             if head is None:
                 raise CustodyError(problem="no head of the log was signed yet")
-            return continuation(session, head, sizes)
+            return prove_continuation(session, head, sizes)
 
     def record_act(
         self,
@@ -287,7 +291,7 @@ class LocalCentre:
     def _verify_objects(self, sealed: SealedRecord, envelope: bytes) -> None:
         key = key_of(sealed.id, PAYLOAD)
         read_back = self._read_back.pop(key, None)  # for one try: the next one looks at everything
-        if Digest.of(envelope) != sealed.envelope_digest:
+        if Digest.compute(envelope) != sealed.envelope_digest:
             raise FixityError(part="envelope", recording=sealed.recording)
         if recipients_of(envelope, sealed.id) != self.recipients:
             # A receipt for what neither vault nor recovery key opens would be a lie.
@@ -295,7 +299,7 @@ class LocalCentre:
         if size_of(self.objects, key) != sealed.payload["size"]:
             raise FixityError(part="payload", recording=sealed.recording, problem="size")
         # What this process itself read back when it stored it need not be read a third time.
-        _compare(sealed, read_back or self.objects.digest(key))
+        _check_payload_digest(sealed, read_back or self.objects.digest(key))
 
     def _handed_in(self, sealed: SealedRecord) -> dict[str, str]:
         """Return who handed a recording in at this office's reception, and as which submission.
@@ -305,10 +309,10 @@ class LocalCentre:
         operator = sealed.operator or ""
         if sealed.station != self.station or not operator.startswith("person:"):
             return {}
-        found = {"operator": operator}
+        details = {"operator": operator}
         if name := submission_at(sealed.offered["path"].split("/")):
-            found["submission"] = str(name)
-        return found
+            details["submission"] = str(name)
+        return details
 
     def _check_kept(self, row: RecordingRow) -> None:
         """Make sure that a recording's payload is in the store, as far as anybody can say now.
@@ -327,8 +331,8 @@ class LocalCentre:
     def _payload_size(self, row: RecordingRow) -> int:
         return size_of(self.objects, key_of(RecordingId(UUID(row.id)), PAYLOAD))
 
-    def _finish(self, row: RecordingRow) -> bytes:
-        """Do what is left after the transaction; all of it may have been done before.
+    def _finish_accession(self, row: RecordingRow) -> bytes:
+        """Finish an accession after its transaction: lock, sign, give the receipt; repeatable.
 
         Its objects were just verified. Raises: DestroyedError, FixityError, VaultError.
         """
@@ -338,7 +342,7 @@ class LocalCentre:
         recording = RecordingId(UUID(row.id))
         for part in PARTS:
             try:
-                self.objects.lock(key_of(recording, part), lockable(row.retain_until))
+                self.objects.lock(key_of(recording, part), limit_lock_date(row.retain_until))
             except ObjectMissingError as error:
                 raise FixityError(part=part, recording=row.id, problem="missing") from error
         self.on_step("locked")
@@ -355,25 +359,25 @@ class LocalCentre:
             self._verify_payload(SealedRecord.verify(row.record_text.encode(), self.stations()))
             for part, text in ((RECORD, row.record_text), (ENVELOPE, row.envelope_text)):
                 self._put_back(key_of(recording, part), text.encode())
-        return self._finish(row)
+        return self._finish_accession(row)
 
     def _verify_payload(self, sealed: SealedRecord) -> None:
         try:
-            found = self.objects.digest(key_of(sealed.id, PAYLOAD))
+            digest = self.objects.digest(key_of(sealed.id, PAYLOAD))
         except ObjectMissingError as error:
             raise FixityError(
                 part=PAYLOAD, recording=sealed.recording, problem="missing"
             ) from error
-        _compare(sealed, found)
+        _check_payload_digest(sealed, digest)
 
-    def _put_back(self, key: str, data: bytes) -> None:
+    def _put_back(self, key: str, content: bytes) -> None:
         try:
-            self.objects.put(key, [data])
+            self.objects.put(key, [content])
         except ObjectConflictError:
             self.objects.delete(key, self.catalogue.now())  # a lock refuses, whoever set it
-            self.objects.put(key, [data])
+            self.objects.put(key, [content])
 
-    def _enter(self, sealed: Sequence[_Sealed]) -> list[_Entered | None]:
+    def _enter_recordings(self, sealed: Sequence[_Sealed]) -> list[_Entered | None]:
         """Enter recordings into the catalogue and the log; the same bytes again are the first's.
 
         Tells of each, too, whether a scene code that came with it has told of its source's clock.
@@ -381,18 +385,28 @@ class LocalCentre:
         """
         with self.catalogue.write() as uow:
             until = retain_until(self.rulebook, uow.at)
-            whose = cache(partial(_township, uow.session))
-            ids = {id(one): str(one.keywords["id"]) for one in sealed}
+            whose = cache(partial(_find_township, uow.session))
+            ids = {id(attempt): str(attempt.keywords["id"]) for attempt in sealed}
             swept = attempts.removed_attempts(uow.session, ids.values())
-            whole = [one for one in sealed if ids[id(one)] not in swept or self._whole(one)]
-            rows = recordings.accession(
-                uow, *(one(retain_until=until, township=whose(*_by(one))) for one in whole)
+            whole = [
+                attempt
+                for attempt in sealed
+                if ids[id(attempt)] not in swept or self._is_whole(attempt)
+            ]
+            rows = recordings.accession_recordings(
+                uow,
+                *(
+                    attempt(retain_until=until, township=whose(*_station_and_operator(attempt)))
+                    for attempt in whole
+                ),
             )
             read = clocks.read_at_docking(uow.session, rows)
-            entered = {id(one): (row, row.id in read) for one, row in zip(whole, rows, strict=True)}
-            return [entered.get(id(one)) for one in sealed]
+            entered = {
+                id(attempt): (row, row.id in read) for attempt, row in zip(whole, rows, strict=True)
+            }
+            return [entered.get(id(attempt)) for attempt in sealed]
 
-    def _whole(self, sealed: _Sealed) -> bool:
+    def _is_whole(self, sealed: _Sealed) -> bool:
         """Look at the objects of an attempt once more; nobody removes any while we have our turn.
 
         A payload that came anew since was read back by whoever brought it.
@@ -402,14 +416,14 @@ class LocalCentre:
         try:
             size = size_of(self.objects, key_of(recording, PAYLOAD))
             return size == payload_of(texts["record_text"].encode())[0] and all(
-                self.objects.digest(key_of(recording, part)) == Digest.of(text.encode())
+                self.objects.digest(key_of(recording, part)) == Digest.compute(text.encode())
                 for part, text in expected.items()
             )
         except ObjectMissingError:
             return False
 
 
-def _compare(sealed: SealedRecord, payload: Digest) -> None:
+def _check_payload_digest(sealed: SealedRecord, payload: Digest) -> None:
     """Compare a payload as read with the record. Raises: FixityError."""
     if payload != sealed.payload_digest:
         raise FixityError(
@@ -420,21 +434,21 @@ def _compare(sealed: SealedRecord, payload: Digest) -> None:
         )
 
 
-def _by(sealed: _Sealed) -> tuple[str, str | None]:
+def _station_and_operator(sealed: _Sealed) -> tuple[str, str | None]:
     return sealed.keywords["station"], sealed.keywords["handed_in"].get("operator")
 
 
-def _township(session: View, station: str, operator: str | None) -> str:
-    """Return whose a recording is: its station's, or the township of who handed it in here."""
+def _find_township(session: View, station: str, operator: str | None) -> str:
+    """Township of a recording: its station's, or that of the person who handed it in here."""
     if operator is not None:
-        return people.person(session, operator.removeprefix("person:")).township
-    return people.station(session, station).township
+        return people.get_person(session, operator.removeprefix("person:")).township
+    return people.get_station(session, station).township
 
 
-def _read(
+def _parse_record(
     sealed: SealedRecord, record: bytes, envelope: bytes, handed_in: Mapping[str, str]
 ) -> _Sealed:
-    """Read what the catalogue keeps. Raises: KeyError, TypeError, ValueError: no record."""
+    """Parse a record for the catalogue. Raises: KeyError, TypeError, ValueError: no record."""
     media = dict(sealed.media)
     start = sealed.clocks["file_start"]
     docked = sealed.clocks.get("docked_at")
@@ -472,7 +486,7 @@ def _read(
         marked=sealed.marked,
         questions=sealed.questions,
         media=media,
-        inspection=[dict(item) for item in sealed.inspection],
+        inspection=[dict(finding) for finding in sealed.inspection],
         source_kind=sealed.source["kind"],
         file_start=datetime.fromisoformat(start) if start else None,
         docked_at=datetime.fromisoformat(docked) if docked else None,

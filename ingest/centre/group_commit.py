@@ -1,4 +1,4 @@
-"""Group commit: what many threads want done one after the other, one of them does for all.
+"""Group commit: one thread carries out the waiting calls of all threads in one batch.
 
 A call that finds nobody at work does all that waits, itself included, in one go; the others wait,
 and find theirs done. So a transaction, a signature or a sync that serves one serves many, and
@@ -12,46 +12,46 @@ from typing import Generic, TypeVar
 
 from storage.errors import CatalogueBusyError, CatalogueUnavailableError, VaultError
 
-Item = TypeVar("Item")
+Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 
 _MOST = 64  # items at once: nobody waits long for those who came later
 _COMMON = (CatalogueBusyError, CatalogueUnavailableError, VaultError)
 
 
-class Together(Generic[Item, Answer]):
+class Together(Generic[Request, Answer]):
     """Calls of `act`, which gets several items and returns an answer for each, in their order."""
 
-    def __init__(self, act: Callable[[Sequence[Item]], Sequence[Answer]]) -> None:
+    def __init__(self, act: Callable[[Sequence[Request]], Sequence[Answer]]) -> None:
         self._act = act
         self._gate = threading.Lock()
         self._turn = threading.Lock()
-        self._waiting: list[tuple[Item, Future[Answer]]] = []
+        self._waiting: list[tuple[Request, Future[Answer]]] = []
 
-    def __call__(self, item: Item) -> Answer:
+    def __call__(self, request: Request) -> Answer:
         """Return the item's answer. Raises: what `act` raises for it."""
         mine: Future[Answer] = Future()
         with self._gate:
-            self._waiting.append((item, mine))
+            self._waiting.append((request, mine))
         with self._turn:
             while not mine.done():
                 with self._gate:
                     some, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
-                self._serve(some)
+                self._serve_batch(some)
         return mine.result()
 
-    def _serve(self, some: Sequence[tuple[Item, Future[Answer]]]) -> None:
+    def _serve_batch(self, some: Sequence[tuple[Request, Future[Answer]]]) -> None:
         """Act for all; where that fails and one of them may be the cause, for each by itself."""
         try:
-            answers = self._act([item for item, _ in some])
-            answered = list(zip(some, answers, strict=True))
+            answers = self._act([request for request, _ in some])
+            pairs = list(zip(some, answers, strict=True))
         except BaseException as error:  # noqa: BLE001 - each caller raises it again
             if len(some) > 1 and isinstance(error, Exception) and not isinstance(error, _COMMON):
-                for one in some:
-                    self._serve([one])
+                for call in some:
+                    self._serve_batch([call])
                 return
             for _, waiting in some:
                 waiting.set_exception(error)
         else:
-            for (_, waiting), answer in answered:
+            for (_, waiting), answer in pairs:
                 waiting.set_result(answer)

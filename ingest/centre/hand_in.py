@@ -1,4 +1,4 @@
-"""The reception: where a logged-in person hands a file in, and how it gets into a bay.
+"""Hand-in: upload of a file by a logged-in person, and its way into a bay.
 
 Bytes arrive as any upload does (`uploads.py`), in plaintext, in the intake folder. Order: whole
 and read back, its digest the announced one -> row and log entry say that this person handed it in
@@ -19,10 +19,10 @@ from typing import Any
 from uuid import UUID
 
 from ingest.bays.bay_names import HANDED_IN
-from ingest.bays.settle import unfinished
+from ingest.bays.settle import is_temporary_name
 from ingest.centre.uploads import Offset, Uploads
 from ingest.sources.profile import ALONE
-from ingest.sources.profile import read as read_profile
+from ingest.sources.profile import read_source_facts as read_profile
 from storage.catalogue.recordings import hand_ins, uploads
 from storage.catalogue.stations.tables import HandedInRow
 from storage.catalogue.unit_of_work import Catalogue, View
@@ -60,7 +60,7 @@ class Allowance:
 
 @dataclass(slots=True)
 class Reception:
-    """What persons hand in, over one catalogue and one home; several processes may share both."""
+    """Hand-in of files, over one catalogue and one home; several processes may share both."""
 
     catalogue: Catalogue
     home: Path
@@ -70,7 +70,7 @@ class Reception:
     on_step: Callable[[str], None]
 
     @classmethod
-    def over(
+    def open_home(
         cls,
         catalogue: Catalogue,
         home: Path,
@@ -86,11 +86,11 @@ class Reception:
         return cls(catalogue, home, entropy, arriving, allowance, on_step)
 
     @property
-    def bay(self) -> Path:
+    def bay_folder(self) -> Path:
         """The folder that the station sweeps."""
         return self.home / "bay"
 
-    def begin(
+    def begin_hand_in(
         self,
         by: PersonActing,
         name: bytes,
@@ -107,14 +107,14 @@ class Reception:
             raise HandInError("size", size=size, limit_gb=round(self.allowance.size / (1 << 30), 2))
         intake, person = self.uploads.objects, by.removeprefix("person:")
         with self.catalogue.write() as uow:
-            row = hand_ins.same(uow.session, person, sha256.hex, size)
+            row = hand_ins.find_same_bytes(uow.session, person, sha256.hex, size)
             if row is None:
                 if self._in_hand(uow.session, person) >= self.allowance.files:
                     raise HandInError("many", limit=self.allowance.files)
                 if shutil.disk_usage(self.home).free < size + self.allowance.reserve:
                     raise StorageFullError(where="intake")
                 fresh = new_recording_id(uow.at, self.entropy(10))
-                row = uploads.add(
+                row = uploads.add_upload(
                     uow,
                     HandedInRow,
                     name=str(fresh),
@@ -130,78 +130,78 @@ class Reception:
                 )
         return self._received_if_whole(row)
 
-    def at(self, person: str, name: UUID) -> HandedInRow:
+    def get_hand_in(self, person: str, name: UUID) -> HandedInRow:
         """Return this person's row. Raises: NotFoundError, also for another's."""
         with self.catalogue.read() as session:
             return uploads.of_owner(session, HandedInRow, name, person)
 
-    def listed(self, person: str, after: Sequence[Any], limit: int) -> list[HandedInRow]:
+    def list_hand_ins(self, person: str, after: Sequence[Any], limit: int) -> list[HandedInRow]:
         """Return what this person handed in, newest first, from a place of that list on."""
         with self.catalogue.read() as session:
             return hand_ins.of_person(session, person, after=after, limit=limit)
 
-    def receive(self, person: str, name: UUID) -> HandedInRow:
-        """Take what is whole into the bay; what is not whole yet stays as it is.
+    def receive_file(self, person: str, name: UUID) -> HandedInRow:
+        """Move a complete upload into the bay; an incomplete one stays as it is.
 
         Raises: HandInError(digest): it begins anew from 0. NotFoundError.
         """
-        return self._received_if_whole(self.at(person, name))
+        return self._received_if_whole(self.get_hand_in(person, name))
 
     def give_up(self, person: str, name: UUID) -> None:
         """Drop what is not received yet. Raises: NotFoundError, ConflictError (it is received)."""
-        self.at(person, name)
-        with self._alone(str(name)):
-            if self.at(person, name).received_at is not None:
+        self.get_hand_in(person, name)
+        with self._lock_file(str(name)):
+            if self.get_hand_in(person, name).received_at is not None:
                 raise ConflictError(problem="received", id=str(name))
-            self._drop(RecordingId(name))
+            self._drop_upload(RecordingId(name))
 
-    def waiting(self) -> bool:
+    def has_waiting_files(self) -> bool:
         """Tell whether there is anything for a station to do."""
-        if any(self.bay.glob("*/*")) or any(self._whole()):
+        if any(self.bay_folder.glob("*/*")) or any(self._list_whole_ids()):
             return True
         with self.catalogue.read() as session:
-            return bool(hand_ins.complete(session))
+            return bool(hand_ins.list_complete(session))
 
-    def land(self) -> None:
-        """Take into the bay what a crash left on its way there; what is in other hands stays."""
+    def collect_leftovers(self) -> None:
+        """Move into the bay the files that a crash left in the intake; locked files stay."""
         with self.catalogue.read() as session:
-            left = {row.id for row in hand_ins.complete(session)}
-        for name in sorted(left.union(self._whole())):
-            with suppress(BlockingIOError, LiuhenError), self._alone(name, wait=False):
+            complete_ids = {row.id for row in hand_ins.list_complete(session)}
+        for name in sorted(complete_ids.union(self._list_whole_ids())):
+            with suppress(BlockingIOError, LiuhenError), self._lock_file(name, wait=False):
                 self._take_in(name)
 
-    def submitter(self, parts: Sequence[bytes]) -> str | None:
-        """Return who handed in the file at this path of the bay, as the log names persons."""
+    def find_submitter(self, parts: Sequence[bytes]) -> str | None:
+        """Find the person who handed in the file at this path, as the log names persons."""
         name = submission_at([os.fsdecode(part) for part in parts])
         if name is None:
             return None
         with self.catalogue.read() as session:
-            row = uploads.find(session, HandedInRow, name)
+            row = uploads.find_upload(session, HandedInRow, name)
         return f"person:{row.person_id}" if row is not None else None
 
     def path_of(self, row: HandedInRow) -> bytes:
         """Return where in the bay the station finds this file."""
         return f"{_MARK}{row.id}/{row.file_name}".encode()
 
-    def sweep(self, now: datetime) -> int:
-        """Give up what nobody went on with, and forget what was taken in; return how many."""
+    def sweep_idle(self, now: datetime) -> int:
+        """Drop idle uploads and forget received ones; return the number dropped."""
         before = now - self.allowance.idle
         with self.catalogue.read() as session:
             idle = uploads.untouched_since(session, HandedInRow, before)
-            done = hand_ins.received_before(session, before)
+            received_rows = hand_ins.received_before(session, before)
         count = 0
         for row in idle:
             if row.received_at is None and row.offset < row.size:
-                with suppress(BlockingIOError), self._alone(row.id, wait=False):
-                    self._drop(RecordingId(UUID(row.id)))
+                with suppress(BlockingIOError), self._lock_file(row.id, wait=False):
+                    self._drop_upload(RecordingId(UUID(row.id)))
                     count += 1
-        for row in done:
-            folder = self.bay / f"{_MARK}{row.id}"
+        for row in received_rows:
+            folder = self.bay_folder / f"{_MARK}{row.id}"
             with suppress(OSError):
                 folder.rmdir()  # not while the file is in it
-            if not folder.exists() and row.id not in set(self._whole()):
+            if not folder.exists() and row.id not in set(self._list_whole_ids()):
                 with self.catalogue.write() as uow:
-                    hand_ins.forget(uow, row.id)
+                    hand_ins.forget_hand_in(uow, row.id)
         self.uploads.objects.sweep(before)
         return count
 
@@ -212,7 +212,7 @@ class Reception:
         except UnicodeDecodeError as error:
             raise HandInError("name") from error
         strange = text in {"", ".", ".."} or any(char in text for char in "/\\\0")
-        if strange or len(untrusted_name) > _NAME or unfinished(text):
+        if strange or len(untrusted_name) > _NAME or is_temporary_name(text):
             raise HandInError("name")
         if read_profile((untrusted_name,), ALONE, self.catalogue.now()).ignorable is not None:
             raise HandInError("name")
@@ -220,14 +220,14 @@ class Reception:
     def _in_hand(self, session: View, person: str) -> int:
         rows = hand_ins.of_person(session, person, limit=10_000)
         return sum(
-            row.received_at is None or (self.bay / os.fsdecode(self.path_of(row))).exists()
+            row.received_at is None or (self.bay_folder / os.fsdecode(self.path_of(row))).exists()
             for row in rows
         )
 
     def _received_if_whole(self, row: HandedInRow) -> HandedInRow:
         if row.received_at is not None or row.offset < row.size:
             return row
-        with self._alone(row.id):
+        with self._lock_file(row.id):
             return self._take_in(row.id) or row
 
     def _take_in(self, name: str) -> HandedInRow | None:
@@ -236,32 +236,32 @@ class Reception:
         Raises: HandInError(digest), VaultError, OSError.
         """
         with self.catalogue.read() as session:
-            row = uploads.find(session, HandedInRow, name)
+            row = uploads.find_upload(session, HandedInRow, name)
         if row is None:
             return None
         if row.received_at is None:
-            if not Offset(row.offset, row.size).done:
+            if not Offset(row.offset, row.size).is_complete:
                 return row
             try:
-                self.uploads.assemble(row.person_id, RecordingId(UUID(name)))
+                self.uploads.assemble_payload(row.person_id, RecordingId(UUID(name)))
             except ConflictError as error:
                 if error.facts.get("problem") != "digest":
                     raise
                 raise HandInError("digest", offset=0) from error
             self.on_step("whole")
             with self.catalogue.write() as uow:
-                row = hand_ins.receive(uow, name)
+                row = hand_ins.receive_hand_in(uow, name)
             self.on_step("received")
-        self._rename(row)
+        self._move_into_bay(row)
         return row
 
-    def _rename(self, row: HandedInRow) -> None:
-        source = self._folder(row.id) / PAYLOAD
+    def _move_into_bay(self, row: HandedInRow) -> None:
+        source = self._intake_folder(row.id) / PAYLOAD
         if not source.exists():
             return  # it went before
-        target = self.bay / os.fsdecode(self.path_of(row))
+        target = self.bay_folder / os.fsdecode(self.path_of(row))
         target.parent.mkdir(mode=0o700, exist_ok=True)
-        sync_folder(self.bay)
+        sync_folder(self.bay_folder)
         if row.modified_ms is not None:
             with suppress(OverflowError, OSError):
                 os.utime(source, ns=(row.modified_ms * 1_000_000,) * 2)
@@ -270,21 +270,21 @@ class Reception:
         sync_folder(source.parent)
         self.on_step("renamed")
 
-    def _drop(self, name: RecordingId) -> None:
-        self.uploads.discard(name)
+    def _drop_upload(self, name: RecordingId) -> None:
+        self.uploads.discard_upload(name)
         self.uploads.objects.delete(key_of(name, PAYLOAD), self.catalogue.now())
 
-    def _whole(self) -> Iterator[str]:
+    def _list_whole_ids(self) -> Iterator[str]:
         """Yield the ids whose bytes are joined and not in the bay yet."""
         yield from (path.parent.name for path in (self.home / "intake").glob(f"*/{PAYLOAD}"))
 
     @contextmanager
-    def _alone(self, name: str, *, wait: bool = True) -> Iterator[None]:
+    def _lock_file(self, name: str, *, wait: bool = True) -> Iterator[None]:
         """Hold one file's way into the bay, among all threads and processes of this home.
 
         Raises: BlockingIOError when another holds it and this one does not wait.
         """
-        folder = self._folder(name)
+        folder = self._intake_folder(name)
         folder.mkdir(mode=0o700, exist_ok=True)
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -293,7 +293,7 @@ class Reception:
         finally:
             os.close(handle)
 
-    def _folder(self, name: str) -> Path:
+    def _intake_folder(self, name: str) -> Path:
         return self.home / "intake" / name
 
 

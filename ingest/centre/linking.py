@@ -17,31 +17,31 @@ from storage.catalogue.tables import ExhibitRow
 from storage.catalogue.unit_of_work import Catalogue, UnitOfWork
 from storage.recording import RecordingId
 from storage.upkeep import legal_hold_sync
-from storage.vault.objects import PARTS, ObjectStore, key_of, lockable
+from storage.vault.objects import PARTS, ObjectStore, key_of, limit_lock_date
 
 
-class Keeping(Protocol):
-    """What linking needs of an office or a centre."""
+class LinkContext(Protocol):
+    """Catalogue, object store and rulebook for linking, of an office or a centre."""
 
     catalogue: Catalogue
     objects: ObjectStore
     rulebook: Rulebook
 
 
-def confirm(kept: Keeping, exhibit: str, *, actor: str) -> ExhibitRow:
+def confirm_exhibit(context: LinkContext, exhibit: str, *, actor: str) -> ExhibitRow:
     """Confirm a proposed exhibit. Raises: NotFoundError, ConflictError, VaultError."""
-    with kept.catalogue.read() as session:
-        row = cases.exhibit(session, exhibit)
-    until = lock(kept, row.action_id, row.recording_id)
-    with kept.catalogue.write() as uow:
+    with context.catalogue.read() as session:
+        row = cases.get_exhibit(session, exhibit)
+    until = lock_recording(context, row.action_id, row.recording_id)
+    with context.catalogue.write() as uow:
         confirmed = cases.confirm_exhibit(uow, exhibit, actor=actor)
-        keep(uow, confirmed, until, actor)
-    legal_hold_sync.follow(kept.catalogue, kept.objects, [confirmed.recording_id])
+        extend_retention(uow, confirmed, until, actor)
+    legal_hold_sync.sync_legal_holds(context.catalogue, context.objects, [confirmed.recording_id])
     return confirmed
 
 
-def link(
-    kept: Keeping,
+def link_recording(
+    context: LinkContext,
     action: str,
     recording: str,
     *,
@@ -50,32 +50,32 @@ def link(
     shown_to: datetime | None = None,
 ) -> ExhibitRow:
     """Link a recording by hand. Raises: NotFoundError, ConflictError, VaultError."""
-    until = lock(kept, action, recording)
-    with kept.catalogue.write() as uow:
+    until = lock_recording(context, action, recording)
+    with context.catalogue.write() as uow:
         linked = cases.link_by_hand(
             uow, action, recording, shown_from=shown_from, shown_to=shown_to, actor=actor
         )
-        keep(uow, linked, until, actor)
-    legal_hold_sync.follow(kept.catalogue, kept.objects, [linked.recording_id])
+        extend_retention(uow, linked, until, actor)
+    legal_hold_sync.sync_legal_holds(context.catalogue, context.objects, [linked.recording_id])
     return linked
 
 
-def lock(kept: Keeping, action: str, recording: str) -> datetime:
+def lock_recording(context: LinkContext, action: str, recording: str) -> datetime:
     """Lock a recording's objects for as long as it is kept once linked; return until when.
 
     Raises: NotFoundError, DestroyedError, VaultError.
     """
-    with kept.catalogue.read() as session:
-        recordings.present(session, recording)
-        why = retention.explained(
-            session, kept.rulebook, [recording], kept.catalogue.now(), assuming=action
+    with context.catalogue.read() as session:
+        recordings.get_present_recording(session, recording)
+        why = retention.explain_retention(
+            session, context.rulebook, [recording], context.catalogue.now(), assuming=action
         )[recording]
     for part in PARTS:
-        kept.objects.lock(key_of(RecordingId(UUID(recording)), part), lockable(why.until))
+        context.objects.lock(key_of(RecordingId(UUID(recording)), part), limit_lock_date(why.until))
     return why.until
 
 
-def keep(uow: UnitOfWork, exhibit: ExhibitRow, until: datetime, actor: str) -> None:
-    """Promise in the catalogue what `lock` did to the objects."""
+def extend_retention(uow: UnitOfWork, exhibit: ExhibitRow, until: datetime, actor: str) -> None:
+    """Extend the recording's retention in the catalogue to the lock date of its objects."""
     reason = f"action:{exhibit.action_id}"
     recordings.extend_retention(uow, exhibit.recording_id, until, actor=actor, reason=reason)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from storage.catalogue.log import custody_log
-from storage.catalogue.proofs.publish import publish
+from storage.catalogue.proofs.publish import publish_head
 from storage.catalogue.recordings import recordings
 from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import Catalogue
@@ -21,41 +21,43 @@ from storage.signed.signing import SigningKey
 
 @dataclass(frozen=True, slots=True)
 class Receipts:
-    """Whoever signs for the centre: over its catalogue, its log and the folder of its tiles."""
+    """Issuer of the centre's receipts, over its catalogue, its log and its folder of tiles."""
 
     catalogue: Catalogue
     signer: LogSigner
     tiles: Path
     key: SigningKey
 
-    def give(self, rows: Sequence[RecordingRow], on_step: Callable[[str], None]) -> list[bytes]:
+    def issue_receipts(
+        self, rows: Sequence[RecordingRow], on_step: Callable[[str], None]
+    ) -> list[bytes]:
         """Return the receipt of each, in their order; one that was given before is given again.
 
         The objects of each are locked. Raises: CustodyError, CatalogueBusyError.
         """
         last = max(row.leaf_index for row in rows)
-        checkpoint = publish(self.catalogue, self.signer, self.tiles, covering=last)
+        checkpoint = publish_head(self.catalogue, self.signer, self.tiles, covering=last)
         on_step("published")
-        signed = self._signed(rows, checkpoint)
+        signed = self._sign_receipts(rows, checkpoint)
         on_step("receipt-signed")
         with self.catalogue.write() as uow:
-            kept = recordings.keep_receipts(uow, signed)
+            receipt_rows = recordings.keep_receipts(uow, signed)
         on_step("receipt-kept")
-        return [(kept[row.id].receipt_text or "").encode() for row in rows]
+        return [(receipt_rows[row.id].receipt_text or "").encode() for row in rows]
 
-    def _signed(self, rows: Sequence[RecordingRow], checkpoint: str) -> dict[str, str]:
+    def _sign_receipts(self, rows: Sequence[RecordingRow], checkpoint: str) -> dict[str, str]:
         indexes = [row.leaf_index for row in rows]
         with self.catalogue.read() as session:
-            leaves = custody_log.LogReader(session).texts(indexes)
+            leaves = custody_log.LogReader(session).read_texts(indexes)
             proofs = custody_log.proofs_for(session, indexes, checkpoint)
-        given = zip(rows, leaves, proofs, strict=True)
-        return {row.id: self._receipt(row, leaf, proof) for row, leaf, proof in given}
+        triples = zip(rows, leaves, proofs, strict=True)
+        return {row.id: self._build_receipt(row, leaf, proof) for row, leaf, proof in triples}
 
-    def _receipt(self, row: RecordingRow, leaf: str, proof: str) -> str:
+    def _build_receipt(self, row: RecordingRow, leaf: str, proof: str) -> str:
         receipt = Receipt(
             recording=row.id,
             station=row.station,
-            record=str(Digest.of(row.record_text.encode())),
+            record=str(Digest.compute(row.record_text.encode())),
             original=f"sha-256:{row.sha256}",
             size=row.size,
             leaf=leaf,

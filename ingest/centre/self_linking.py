@@ -9,8 +9,16 @@ mended by the next accession of the same record.
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from ingest.centre.linking import Keeping, keep, lock
-from policies.scene_code import Kind, Parsed, Sighting, Trouble, authentic, measure, parse
+from ingest.centre.linking import LinkContext, extend_retention, lock_recording
+from policies.scene_code import (
+    Kind,
+    Parsed,
+    Sighting,
+    Trouble,
+    is_authentic,
+    measure_clock_offset,
+    parse_scene_code,
+)
 from policies.time.clocks import Reading
 from policies.time.intervals import Span
 from storage.catalogue.cases import cases, exhibits
@@ -25,8 +33,8 @@ _OPEN = "open"
 
 
 @dataclass(slots=True)
-class _Seen:
-    """What the codes of one recording amount to."""
+class _CodeFindings:
+    """Findings from the scene codes of one recording."""
 
     good: list[tuple[Parsed, Sighting]] = field(default_factory=list)
     troubles: set[Trouble] = field(default_factory=set)
@@ -34,52 +42,52 @@ class _Seen:
     reading: Reading | None = None
 
 
-def self_link(kept: Keeping, row: RecordingRow, key: bytes) -> list[str]:
+def self_link(context: LinkContext, row: RecordingRow, key: bytes) -> list[str]:
     """Read a recording's scene codes and draw the consequences; return what is linked now.
 
     Nothing comes of it without codes of its own, or of another that came with it.
     Raises: VaultError when a lock cannot be made; everything before it is kept.
     """
-    with kept.catalogue.read() as session:
-        seen = _seen(session, row, key)
-    _enter(kept.catalogue, row.id, seen)
-    return _link(kept, row.id)
+    with context.catalogue.read() as session:
+        findings = _read_codes(session, row, key)
+    _enter_findings(context.catalogue, row.id, findings)
+    return _link_companions(context, row.id)
 
 
-def _seen(session: View, row: RecordingRow, key: bytes) -> _Seen:
-    found = _Seen()
+def _read_codes(session: View, row: RecordingRow, key: bytes) -> _CodeFindings:
+    findings = _CodeFindings()
     earliest = clocks.last_docking(session, row)
     latest = (row.docked_at or row.accessioned_at) + EARLY
-    for told in row.media.get("codes") or ():
-        run = Sighting.of(told)
-        parsed = parse(run.text) if run is not None else None
+    for code in row.media.get("codes") or ():
+        run = Sighting.from_report(code)
+        parsed = parse_scene_code(run.text) if run is not None else None
         if run is None or parsed is None:
             continue  # some other code of the world
-        trouble = _trouble(parsed, key, earliest, latest)
+        trouble = _find_trouble(parsed, key, earliest, latest)
         if trouble is not None:
-            found.troubles.add(trouble)
+            findings.troubles.add(trouble)
             continue
-        found.good.append((parsed, run))
+        findings.good.append((parsed, run))
         action = clocks.action_by_tag(session, parsed.tag)
         if action is not None:
-            found.actions.setdefault(action.id, []).append(parsed)
+            findings.actions.setdefault(action.id, []).append(parsed)
         elif parsed.kind is not Kind.TIME:
-            found.troubles.add(Trouble.UNKNOWN_ACTION)
-    if found.good and row.file_start is not None:
-        measured = measure(row.file_start, found.good)
+            findings.troubles.add(Trouble.UNKNOWN_ACTION)
+    if findings.good and row.file_start is not None:
+        measured = measure_clock_offset(row.file_start, findings.good)
         if isinstance(measured, Trouble):
-            found.troubles.add(measured)
-            found.actions.clear()
+            findings.troubles.add(measured)
+            findings.actions.clear()
         else:
-            found.reading = measured
-    return found
+            findings.reading = measured
+    return findings
 
 
-def _trouble(
+def _find_trouble(
     parsed: Parsed, key: bytes, earliest: datetime | None, latest: datetime
 ) -> Trouble | None:
     """Judge one code: forged, or shown at a time when its recorder lay in a dock."""
-    if not authentic(parsed, key):
+    if not is_authentic(parsed, key):
         return Trouble.FORGED
     if parsed.at > latest:
         return Trouble.FUTURE
@@ -88,17 +96,17 @@ def _trouble(
     return None
 
 
-def _enter(catalogue: Catalogue, recording: str, seen: _Seen) -> None:
+def _enter_findings(catalogue: Catalogue, recording: str, findings: _CodeFindings) -> None:
     with catalogue.write() as uow:
         row = recordings.by_id(uow.session, recording)
-        for trouble in sorted(seen.troubles):
+        for trouble in sorted(findings.troubles):
             clocks.refuse_code(uow, row, trouble)
-        if seen.reading is not None:
-            clocks.enter_reading(uow, row, seen.reading, list(seen.actions))
-        for one in clocks.came_with(uow.session, row):
-            clocks.set_right(uow, one)
-        for action_id, codes in seen.actions.items():
-            action = case_queries.action(uow.session, action_id)
+        if findings.reading is not None:
+            clocks.enter_reading(uow, row, findings.reading, list(findings.actions))
+        for companion in clocks.came_with(uow.session, row):
+            clocks.set_right(uow, companion)
+        for action_id, codes in findings.actions.items():
+            action = case_queries.get_action(uow.session, action_id)
             stops = [code.at for code in codes if code.kind is Kind.STOP]
             if stops and action.end_at is None and action.status == _OPEN:
                 end = max(stops) + timedelta(seconds=1)
@@ -106,42 +114,46 @@ def _enter(catalogue: Catalogue, recording: str, seen: _Seen) -> None:
                     cases.set_action_end(uow, action.id, end, actor=clocks.SYSTEM)
 
 
-def _link(kept: Keeping, recording: str) -> list[str]:
-    """Link what came in with this recording and shows an action whose code its source filmed."""
-    with kept.catalogue.read() as session:
+def _link_companions(context: LinkContext, recording: str) -> list[str]:
+    """Link the recordings of the same docking to each action whose code their source filmed."""
+    with context.catalogue.read() as session:
         row = recordings.by_id(session, recording)
-        wanted = {one for found in clocks.readings_with(session, row) for one in found.actions}
+        action_ids = {
+            linked_action
+            for reading in clocks.readings_with(session, row)
+            for linked_action in reading.actions
+        }
         pairs = [
-            (action_id, one.id)
-            for action_id in sorted(wanted)
-            for one in clocks.came_with(session, row)
-            if one.destroyed_at is None
-            and _shows(case_queries.action(session, action_id), one)
-            and not _settled(session, action_id, one.id)
+            (action_id, companion.id)
+            for action_id in sorted(action_ids)
+            for companion in clocks.came_with(session, row)
+            if companion.destroyed_at is None
+            and _shows_action(case_queries.get_action(session, action_id), companion)
+            and not _is_decided(session, action_id, companion.id)
         ]
     linked = []
     for action_id, one_id in pairs:
-        until = lock(kept, action_id, one_id)
-        with kept.catalogue.write() as uow:
+        until = lock_recording(context, action_id, one_id)
+        with context.catalogue.write() as uow:
             exhibit = exhibits.link_by_code(uow, action_id, one_id, actor=clocks.SYSTEM)
             if exhibit is not None:
-                keep(uow, exhibit, until, clocks.SYSTEM)
+                extend_retention(uow, exhibit, until, clocks.SYSTEM)
                 linked.append(one_id)
-    legal_hold_sync.follow(kept.catalogue, kept.objects, linked)
+    legal_hold_sync.sync_legal_holds(context.catalogue, context.objects, linked)
     return linked
 
 
-def _shows(action: ActionRow, row: RecordingRow) -> bool:
+def _shows_action(action: ActionRow, row: RecordingRow) -> bool:
     if row.start_at is None or row.end_at is None or row.start_at >= row.end_at:
         return False
     end = action.end_at or row.end_at
-    shown = Span(row.start_at, row.end_at).cut(Span(action.start_at, end))
-    return shown is not None and action.status == _OPEN
+    overlap = Span(row.start_at, row.end_at).intersection(Span(action.start_at, end))
+    return overlap is not None and action.status == _OPEN
 
 
-def _settled(session: View, action_id: str, recording: str) -> bool:
+def _is_decided(session: View, action_id: str, recording: str) -> bool:
     """Tell whether a person, or an earlier code, decided this link already."""
     return any(
-        one.action_id == action_id and one.state != case_queries.PROPOSED
-        for one in case_queries.exhibits_of(session, recording)
+        exhibit.action_id == action_id and exhibit.state != case_queries.PROPOSED
+        for exhibit in case_queries.exhibits_of(session, recording)
     )

@@ -1,4 +1,4 @@
-"""The centre's counter for one enrolled station: what it may ask for, and in whose name.
+"""Gateway of the centre for one enrolled station: its allowed calls, under its own identity.
 
 The same acts as `Centre`, but nothing that the station says of itself is believed: a
 record must be signed by the very key that it enrolled, a payload must be its own upload, and the
@@ -63,7 +63,7 @@ class DeliveryRefusedError(LiuhenError):
 
 
 @dataclass(frozen=True, slots=True)
-class Counter:
+class StationGateway:
     """One request's view of the centre, as this station."""
 
     centre: LocalCentre
@@ -80,15 +80,15 @@ class Counter:
         """See Centre.receipt_for: whoever has the bytes may have their receipt."""
         return self.centre.receipt_for(source, original)
 
-    def put_whole(self, recording: RecordingId, data: Block, sha256: Digest) -> None:
+    def put_whole(self, recording: RecordingId, payload: Block, sha256: Digest) -> None:
         """Take a small payload whole. Raises: as `Uploads.put_whole`."""
-        stored = self.uploads.put_whole(self.station, recording, data, sha256)
+        stored = self.uploads.put_whole(self.station, recording, payload, sha256)
         if stored is not None:
-            self.centre.remember(stored)
+            self.centre.remember_read_back(stored)
 
-    def opener(self, recording: RecordingId, offset: int) -> Callable[[], Writer]:
-        """Return how to open the writer of this station's upload; see `Uploads.writer`."""
-        return partial(self.uploads.writer, self.station, recording, offset)
+    def prepare_writer(self, recording: RecordingId, offset: int) -> Callable[[], Writer]:
+        """Prepare the opening of this station's upload writer; see `Uploads.open_writer`."""
+        return partial(self.uploads.open_writer, self.station, recording, offset)
 
     def accession(self, record: bytes, envelope: bytes) -> bytes:
         """See Centre.accession; the payload is what this station uploaded.
@@ -101,27 +101,27 @@ class Counter:
         except SignatureError as error:
             raise ConflictError(problem="signature", why=str(error)[:200]) from error
         stored = None
-        if not self.centre.remembers(sealed.id):  # else it came whole a moment ago
-            if (kept := self.centre.receipt_of(sealed)) is not None:
-                self.uploads.forget(sealed.id)
-                return kept
-            stored = self.uploads.assemble(self.station, sealed.id)
+        if not self.centre.has_read_back(sealed.id):  # else it came whole a moment ago
+            if (earlier_receipt := self.centre.receipt_of(sealed)) is not None:
+                self.uploads.forget_upload(sealed.id)
+                return earlier_receipt
+            stored = self.uploads.assemble_payload(self.station, sealed.id)
         try:
-            receipt = self.centre.take(sealed, record, envelope, stored)
+            receipt = self.centre.accession_verified_record(sealed, record, envelope, stored)
         except (EnvelopeError, FixityError, ObjectConflictError, ObjectMissingError) as error:
             raise DeliveryRefusedError(problem=error.code) from error
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             # Signed by the station, and yet no record: it says what cannot be.
             raise DeliveryRefusedError(problem="record") from error
         if stored is not None:
-            self.uploads.forget(sealed.id)
+            self.uploads.forget_upload(sealed.id)
         return receipt
 
     def prove_log(self, sizes: Collection[int]) -> LogContinuation:
         """See Centre.prove_log."""
         return self.centre.prove_log(sizes)
 
-    def note(
+    def note_act(
         self, number: int, act: str, *, subject: str, outcome: str, details: Mapping[str, Any]
     ) -> bool:
         """Write a station's act into the log, once for each number; tell whether it was new.
@@ -133,7 +133,7 @@ class Counter:
             raise ConflictError(problem="not a station's act", act=act[:80])
         if subject.startswith("station:") and subject != f"station:{self.station}":
             raise ConflictError(problem="another station", act=act)
-        if not FACTS.issuperset(details) or not all(map(_plain, details.values())):
+        if not FACTS.issuperset(details) or not all(map(_is_plain, details.values())):
             raise ConflictError(problem="not a station's facts", act=act)
         with self.centre.catalogue.write() as uow:
             new = enrolment.note_once(uow, self.enrolment, number)
@@ -149,7 +149,7 @@ class Counter:
         return new
 
 
-def _plain(value: object) -> bool:
-    if isinstance(value, str):
-        return len(value) <= _TEXT
-    return value is None or (isinstance(value, int) and abs(value) < 1 << 53)
+def _is_plain(fact: object) -> bool:
+    if isinstance(fact, str):
+        return len(fact) <= _TEXT
+    return fact is None or (isinstance(fact, int) and abs(fact) < 1 << 53)

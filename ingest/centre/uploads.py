@@ -39,7 +39,7 @@ class Offset:
     size: int
 
     @property
-    def done(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether every byte is durable."""
         return self.offset == self.size
 
@@ -56,7 +56,9 @@ class Uploads:
     tails: Path
     kind: type[UploadRow] | type[HandedInRow] = UploadRow
 
-    def begin(self, station: str, recording: RecordingId, size: int, sha256: Digest) -> Offset:
+    def begin_upload(
+        self, station: str, recording: RecordingId, size: int, sha256: Digest
+    ) -> Offset:
         """Begin an upload, or find the one that began before; the same call again is the same.
 
         A recording whose payload was lost before its receipt was given is delivered again.
@@ -66,8 +68,8 @@ class Uploads:
         if not 0 < size <= LARGEST:
             raise ConflictError(problem="size", size=size)
         with self.catalogue.read() as session:
-            row, known = self._known(session, recording, station, sha256)
-        if row is None and known:
+            row, is_accessioned = self._look_up_upload(session, recording, station, sha256)
+        if row is None and is_accessioned:
             return Offset(size, size)
         if row is None and self._came_whole(recording, size, sha256):
             return Offset(size, size)
@@ -75,7 +77,7 @@ class Uploads:
             handle = self.objects.begin(key_of(recording, PAYLOAD))
             with self.catalogue.write() as uow:
                 # Two requests may have begun at once: the first row stays, the other parts lapse.
-                row = self._find(uow.session, recording) or uploads.add(
+                row = self._find_row(uow.session, recording) or uploads.add_upload(
                     uow,
                     self.kind,
                     name=str(recording),
@@ -89,38 +91,38 @@ class Uploads:
         return Offset(row.offset, row.size)
 
     def put_whole(
-        self, station: str, recording: RecordingId, data: Block, sha256: Digest
+        self, station: str, recording: RecordingId, payload: Block, sha256: Digest
     ) -> Stored | None:
         """Take a payload that came in one piece of at most `PART` bytes; return it as read back.
 
         None when it is accessioned already: then nothing is written, and nothing read.
         Raises: as `begin`, and ConflictError when the bytes are not the digest's.
         """
-        if Digest.of(data) != sha256:
+        if Digest.compute(payload) != sha256:
             raise ConflictError(problem="digest", recording=str(recording))
-        with self.catalogue.glance() as session:
-            row, known = self._known(session, recording, station, sha256)
+        with self.catalogue.read_uncoordinated() as session:
+            row, is_accessioned = self._look_up_upload(session, recording, station, sha256)
         key = key_of(recording, PAYLOAD)
-        if known:
+        if is_accessioned:
             return None
         if row is not None:
             if (row.owner, row.sha256) != (station, sha256.hex):
                 raise ConflictError(problem="upload exists", recording=str(recording))
-            self.discard(recording)  # what had come in pieces before is here whole
-        return self.objects.put(key, [data])
+            self.discard_upload(recording)  # what had come in pieces before is here whole
+        return self.objects.put(key, [payload])
 
-    def at(self, station: str, recording: RecordingId) -> Offset:
+    def get_offset(self, station: str, recording: RecordingId) -> Offset:
         """Return how far this station's upload has come. Raises: NotFoundError."""
         with self.catalogue.read() as session:
-            row, known = self._known(session, recording, station)
-            if row is None and known:
+            row, is_accessioned = self._look_up_upload(session, recording, station)
+            if row is None and is_accessioned:
                 size = size_of(self.objects, key_of(recording, PAYLOAD))
                 return Offset(size, size)
             row = uploads.of_owner(session, self.kind, recording, station)
         return Offset(row.offset, row.size)
 
-    def writer(self, station: str, recording: RecordingId, offset: int) -> "Writer":
-        """Take the place from which bytes go on; an earlier writer's place is lost to it.
+    def open_writer(self, station: str, recording: RecordingId, offset: int) -> "Writer":
+        """Open the upload for writing at this offset; an earlier writer loses its place.
 
         Raises: NotFoundError; ConflictError(problem=offset, offset=…) when the durable offset is
         another than the caller thinks.
@@ -129,17 +131,17 @@ class Uploads:
             uploads.of_owner(session, self.kind, recording, station)
         with self.catalogue.write() as uow:
             name = uow.new_id()
-            row = uploads.take(uow, self.kind, str(recording), offset, name)
+            row = uploads.claim_upload(uow, self.kind, str(recording), offset, name)
         return Writer(self, row, name)
 
-    def assemble(self, station: str, recording: RecordingId) -> Stored | None:
+    def assemble_payload(self, station: str, recording: RecordingId) -> Stored | None:
         """Join what arrived into the payload and read it back; None when there was no upload.
 
         Bytes that are not what the station announced begin anew from 0.
         Raises: ConflictError(problem=incomplete | digest), FixityError, VaultError.
         """
-        with self.catalogue.glance() as session:
-            row = self._find(session, recording)
+        with self.catalogue.read_uncoordinated() as session:
+            row = self._find_row(session, recording)
         if row is None:
             return None
         if row.owner != station:
@@ -159,34 +161,34 @@ class Uploads:
             raise ConflictError(problem="digest", recording=str(recording))
         return stored
 
-    def forget(self, recording: RecordingId) -> None:
-        """Drop what is no longer needed once the recording is accessioned, or was given up."""
-        with self.catalogue.glance() as session:
-            row = self._find(session, recording)
+    def forget_upload(self, recording: RecordingId) -> None:
+        """Delete an upload's row and tail, once its recording is accessioned or given up."""
+        with self.catalogue.read_uncoordinated() as session:
+            row = self._find_row(session, recording)
         if row is None:
             return
         with self.catalogue.write() as uow:
-            uploads.forget(uow, self.kind, recording)
-        self._tail(row.id).unlink(missing_ok=True)
+            uploads.forget_upload(uow, self.kind, recording)
+        self._tail_path(row.id).unlink(missing_ok=True)
 
-    def discard(self, recording: RecordingId) -> None:
+    def discard_upload(self, recording: RecordingId) -> None:
         """Give an upload up: its parts and its row. Never touches a complete object."""
-        with self.catalogue.glance() as session:
-            row = self._find(session, recording)
+        with self.catalogue.read_uncoordinated() as session:
+            row = self._find_row(session, recording)
         if row is not None:
             self.objects.abort(key_of(recording, PAYLOAD), row.handle)
-            self.forget(recording)
+            self.forget_upload(recording)
 
-    def sweep(self, before: datetime) -> int:
-        """Give up the uploads that nobody wrote to since then; return how many.
+    def sweep_idle(self, before: datetime) -> int:
+        """Discard the uploads idle since then; return their number.
 
         A station that comes back later begins them anew from its spool.
         """
         with self.catalogue.read() as session:
-            left = [row.id for row in uploads.untouched_since(session, self.kind, before)]
-        for recording in left:
-            self.discard(RecordingId(UUID(recording)))
-        return len(left)
+            idle_ids = [row.id for row in uploads.untouched_since(session, self.kind, before)]
+        for recording in idle_ids:
+            self.discard_upload(RecordingId(UUID(recording)))
+        return len(idle_ids)
 
     def _came_whole(self, recording: RecordingId, size: int, sha256: Digest) -> bool:
         """Tell whether `put_whole` stored this payload before; its answer may have been lost."""
@@ -207,12 +209,12 @@ class Uploads:
         self.objects.delete(key, self.catalogue.now())
         handle = self.objects.begin(key)
         with self.catalogue.write() as uow:
-            uploads.restart(uow, self.kind, row.id, handle)
+            uploads.restart_upload(uow, self.kind, row.id, handle)
 
-    def _find(self, session: View, recording: RecordingId) -> uploads.Row | None:
-        return uploads.find(session, self.kind, recording)
+    def _find_row(self, session: View, recording: RecordingId) -> uploads.Row | None:
+        return uploads.find_upload(session, self.kind, recording)
 
-    def _known(
+    def _look_up_upload(
         self,
         session: View,
         recording: RecordingId,
@@ -224,27 +226,27 @@ class Uploads:
         `sha256` is what is offered now: of a recording that is to be delivered again, these bytes
         alone are taken. Raises: ConflictError when another's is; DestroyedError.
         """
-        row, accessioned = uploads.known(session, self.kind, recording)
+        row, accessioned = uploads.find_upload_and_recording(session, self.kind, recording)
         if accessioned is None:
             return row, False
         if accessioned.station != station:
             raise ConflictError(problem="another station's recording", recording=str(recording))
         if accessioned.destroyed:
-            recordings.present(session, recording)
-        if accessioned.receipted or not self._lost(recording):
+            recordings.get_present_recording(session, recording)
+        if accessioned.receipted or not self._is_payload_lost(recording):
             return row, True
         if sha256 is not None:
             _as_sealed(session, recording, sha256)
         return row, False
 
-    def _lost(self, recording: RecordingId) -> bool:
+    def _is_payload_lost(self, recording: RecordingId) -> bool:
         try:
             size_of(self.objects, key_of(recording, PAYLOAD))
         except ObjectMissingError:
             return True
         return False
 
-    def _tail(self, recording: str) -> Path:
+    def _tail_path(self, recording: str) -> Path:
         return self.tails / f"{recording}.tail"
 
 
@@ -258,11 +260,11 @@ class Writer:
     owner: Uploads
     row: uploads.Row
     name: str
-    _held: bytearray = field(default_factory=bytearray)
-    _taken: int = 0  # bytes taken from the station, durable or not
+    _buffer: bytearray = field(default_factory=bytearray)
+    _received_bytes: int = 0  # bytes taken from the station, durable or not
     _parts: int = 0  # bytes in parts that the row tells of
     _least: int = 0  # bytes of a part that is not the last
-    _kept: int = 0  # bytes of `_held` that are in the tail, too
+    _tail_bytes: int = 0  # bytes of `_held` that are in the tail, too
     _marks: list[str] = field(default_factory=list)
     _sent: deque[tuple[int, Future[str]]] = field(default_factory=deque)
     _pool: ThreadPoolExecutor = field(init=False)
@@ -270,65 +272,65 @@ class Writer:
     def __post_init__(self) -> None:
         """Read the tail that an earlier request left."""
         self._pool = ThreadPoolExecutor(self.owner.objects.parallel_parts)
-        self._taken, self._marks = self.row.offset, list(self.row.marks)
+        self._received_bytes, self._marks = self.row.offset, list(self.row.marks)
         few_enough = math.ceil(self.row.size / (_MOST_PARTS - 1))
         self._least = max(self.owner.objects.smallest_part, few_enough)
         self._parts = self.row.offset - self.row.tail
-        self._kept = self.row.tail
+        self._tail_bytes = self.row.tail
         if self.row.tail:
-            if self._tail.exists():
-                self._held += self._tail.read_bytes()[: self.row.tail]
-            if len(self._held) != self.row.tail:  # it was on another machine's disk
-                self._advance(offset=self._parts, tail=0)
+            if self._tail_path.exists():
+                self._buffer += self._tail_path.read_bytes()[: self.row.tail]
+            if len(self._buffer) != self.row.tail:  # it was on another machine's disk
+                self._advance_row(offset=self._parts, tail=0)
                 raise ConflictError(problem="offset", offset=self._parts, found=self.row.offset)
 
-    def add(self, data: bytearray) -> None:
+    def add_bytes(self, block: bytearray) -> None:
         """Take bytes, which are the writer's from now on; a whole part goes to the store.
 
         Raises: ConflictError (more bytes than announced; another writer took over), VaultError.
         """
-        if self._taken + len(data) > self.row.size:
+        if self._received_bytes + len(block) > self.row.size:
             raise ConflictError(problem="more bytes than announced", size=self.row.size)
-        self._taken += len(data)
-        if self._held:
-            self._held += data
+        self._received_bytes += len(block)
+        if self._buffer:
+            self._buffer += block
         else:
-            self._held = data
-        if len(self._held) >= max(PART, self._least):
-            self._send()
+            self._buffer = block
+        if len(self._buffer) >= max(PART, self._least):
+            self._send_part()
 
-    def rest(self) -> None:
+    def flush(self) -> None:
         """Make durable all that was taken so far; more may follow. Raises: as `add`."""
         while self._sent:
-            self._settle()
-        if len(self._held) > self._kept:
+            self._settle_part()
+        if len(self._buffer) > self._tail_bytes:
             self._keep_tail()
 
     def close(self) -> int:
         """Make durable all that was taken, as parts and a tail; return the durable offset."""
         try:
-            enough = len(self._held) >= self._least
-            if self._held and (enough or self._taken == self.row.size):
-                self._send()
-            self.rest()
+            enough = len(self._buffer) >= self._least
+            if self._buffer and (enough or self._received_bytes == self.row.size):
+                self._send_part()
+            self.flush()
         finally:
             self._pool.shutdown()
-        return self._taken
+        return self._received_bytes
 
-    def _send(self) -> None:
+    def _send_part(self) -> None:
         """Send what is held as the next part; first wait while too many are on their way."""
         if len(self._sent) < self.owner.objects.parallel_parts:
             self._check_place()
         while len(self._sent) >= self.owner.objects.parallel_parts:
-            self._settle()  # which looks at the place too
-        part, self._held, self._kept = self._held, bytearray(), 0
+            self._settle_part()  # which looks at the place too
+        part, self._buffer, self._tail_bytes = self._buffer, bytearray(), 0
         number = len(self._marks) + len(self._sent) + 1
-        offset = self._taken - len(part)
-        add, key = self.owner.objects.add_part, key_of(self._id, PAYLOAD)
+        offset = self._received_bytes - len(part)
+        add, key = self.owner.objects.add_part, key_of(self._recording_id, PAYLOAD)
         future = self._pool.submit(add, key, self.row.handle, number, offset, part)
         self._sent.append((len(part), future))
 
-    def _settle(self) -> None:
+    def _settle_part(self) -> None:
         """Wait for the oldest part that is on its way, and write it down."""
         size, future = self._sent.popleft()
         try:
@@ -337,44 +339,44 @@ class Writer:
             self._check_place()
             self.owner._begin_anew(self.row)  # noqa: SLF001 - same module
             raise ConflictError(problem="offset", offset=0, found=self.row.offset) from error
-        self._advance(marks=marks, offset=self._parts + size, tail=0)
+        self._advance_row(marks=marks, offset=self._parts + size, tail=0)
         self._marks, self._parts = marks, self._parts + size
 
     def _keep_tail(self) -> None:
         self._check_place()
-        tail = self._tail
+        tail = self._tail_path
         tail.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(tail, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            _write_all(handle, self._held, self._kept)
+            _write_all(handle, self._buffer, self._tail_bytes)
             os.fdatasync(handle)
         finally:
             os.close(handle)
         sync_folder(tail.parent)
-        self._advance(offset=self._parts + len(self._held), tail=len(self._held))
-        self._kept = len(self._held)
+        self._advance_row(offset=self._parts + len(self._buffer), tail=len(self._buffer))
+        self._tail_bytes = len(self._buffer)
 
     def _check_place(self) -> None:
         """Look before writing: parts and tail are another writer's once it took the place.
 
         Raises: ConflictError.
         """
-        with self.owner.catalogue.glance() as session:
+        with self.owner.catalogue.read_uncoordinated() as session:
             writer = uploads.writer_of(session, type(self.row), self.row.id)
         if writer != self.name:
             raise ConflictError(problem="another writer took over", recording=self.row.id)
 
-    def _advance(self, **columns: object) -> None:
+    def _advance_row(self, **columns: object) -> None:
         with self.owner.catalogue.write() as uow:
-            uploads.advance(uow, self.row, self.name, **columns)
+            uploads.advance_upload(uow, self.row, self.name, **columns)
 
     @property
-    def _id(self) -> RecordingId:
+    def _recording_id(self) -> RecordingId:
         return RecordingId(UUID(self.row.id))
 
     @property
-    def _tail(self) -> Path:
-        return self.owner._tail(self.row.id)  # noqa: SLF001 - same module
+    def _tail_path(self) -> Path:
+        return self.owner._tail_path(self.row.id)  # noqa: SLF001 - same module
 
 
 def _as_sealed(session: View, recording: RecordingId, sha256: Digest) -> None:
@@ -387,8 +389,8 @@ def _as_sealed(session: View, recording: RecordingId, sha256: Digest) -> None:
         raise ConflictError(problem="other bytes than were sealed", recording=str(recording))
 
 
-def _write_all(handle: int, data: Block, done: int) -> None:
+def _write_all(handle: int, block: Block, position: int) -> None:
     """Write data into the file of the same positions, from `done` on."""
-    view = memoryview(data)
-    while done < len(view):
-        done += os.pwrite(handle, view[done:], done)
+    view = memoryview(block)
+    while position < len(view):
+        position += os.pwrite(handle, view[position:], position)

@@ -47,7 +47,7 @@ class Weight(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """One thing seen; seconds from the start of the file, None where it has no place."""
+    """One finding; seconds from the start of the file, None where it has no place."""
 
     kind: str
     weight: Weight
@@ -60,40 +60,40 @@ class Inspection:
         return asdict(self)
 
 
-def inspect(facts: MediaFacts) -> tuple[Inspection, ...]:
+def inspect_media(facts: MediaFacts) -> tuple[Inspection, ...]:
     """Return what is wrong with this recording: structure, packets, pictures, sound."""
     if facts.kind not in {MediaKind.VIDEO, MediaKind.AUDIO, MediaKind.UNKNOWN}:
         return ()
-    found = []
+    findings = []
     if not facts.playable:
-        found.append(Inspection("unplayable", Weight.FACT, detail=facts.unplayable_reason or ""))
+        findings.append(Inspection("unplayable", Weight.FACT, detail=facts.unplayable_reason or ""))
     if facts.truncated:
-        found.append(
+        findings.append(
             Inspection("truncated", Weight.FACT, detail=f"{facts.missing_bytes} bytes missing")
         )
     if facts.kind is MediaKind.VIDEO and facts.playable:
         if not facts.has_audio:
-            found.append(Inspection("no-sound-track", Weight.FACT))
+            findings.append(Inspection("no-sound-track", Weight.FACT))
         if not facts.has_video:
-            found.append(Inspection("no-picture-track", Weight.FACT))
-    found += [Inspection("no-picture", Weight.FACT, a, b) for a, b in facts.missing_video]
-    found += [Inspection("no-sound", Weight.FACT, a, b) for a, b in facts.missing_audio]
+            findings.append(Inspection("no-picture-track", Weight.FACT))
+    findings += [Inspection("no-picture", Weight.FACT, a, b) for a, b in facts.missing_video]
+    findings += [Inspection("no-sound", Weight.FACT, a, b) for a, b in facts.missing_audio]
     declared, true = facts.declared_s, facts.duration_s
     if declared is not None and true is not None and declared - true > _APART_S:
-        found.append(
+        findings.append(
             Inspection(
                 "shorter-than-declared", Weight.FACT, true, declared, f"{declared - true:.3f} s"
             )
         )
-    found += _uneven(facts)
+    findings += _find_timing_faults(facts)
     if facts.playable:
-        found += _doubts(facts)
-        found += _unseen(facts)
-        found += _damaged(facts)
-    return tuple(found)
+        findings += _find_doubts(facts)
+        findings += _find_uninspected(facts)
+        findings += _find_damage(facts)
+    return tuple(findings)
 
 
-def _uneven(facts: MediaFacts) -> Iterator[Inspection]:
+def _find_timing_faults(facts: MediaFacts) -> Iterator[Inspection]:
     """Yield where the frame rate fell, and where a clock within the file ran backwards."""
     for start, end in facts.slow:
         yield Inspection("frame-rate-collapse", Weight.FACT, start, end)
@@ -102,27 +102,27 @@ def _uneven(facts: MediaFacts) -> Iterator[Inspection]:
         yield Inspection("clock-jump", Weight.FACT, start, end, detail)
 
 
-def _doubts(facts: MediaFacts) -> Iterator[Inspection]:
-    for seen in (facts.pictures, facts.sounds):
-        if seen is not None:
-            detail = f"looked every {seen.resolution_s:.1f} s"
-            for kind, start, end in seen.spans:
+def _find_doubts(facts: MediaFacts) -> Iterator[Inspection]:
+    for inspection in (facts.pictures, facts.sounds):
+        if inspection is not None:
+            detail = f"looked every {inspection.resolution_s:.1f} s"
+            for kind, start, end in inspection.spans:
                 yield Inspection(kind, Weight.DOUBT, start, end, detail)
 
 
-def _unseen(facts: MediaFacts) -> Iterator[Inspection]:
-    """Yield what was not looked at: all if a decoder died, else the rest when the time was up."""
-    for part, seen, present in (
+def _find_uninspected(facts: MediaFacts) -> Iterator[Inspection]:
+    """Yield uninspected spans: all if a decoder died, else the rest when time was up."""
+    for part, inspection, present in (
         ("pictures", facts.pictures, facts.has_video),
         ("sounds", facts.sounds, facts.has_audio),
     ):
-        if present and not (seen and seen.done):
-            upto = seen.upto_s if seen else 0.0
+        if present and not (inspection and inspection.complete):
+            upto = inspection.upto_s if inspection else 0.0
             yield Inspection("not-inspected", Weight.FACT, upto, facts.duration_s, part)
 
 
-def _damaged(facts: MediaFacts) -> Iterator[Inspection]:
+def _find_damage(facts: MediaFacts) -> Iterator[Inspection]:
     """Yield how much no decoder could read, be it long enough for a doubt or not."""
-    for part, seen in (("pictures", facts.pictures), ("sounds", facts.sounds)):
-        if seen is not None and seen.damaged:
-            yield Inspection("undecodable", Weight.FACT, detail=f"{seen.damaged} {part}")
+    for part, inspection in (("pictures", facts.pictures), ("sounds", facts.sounds)):
+        if inspection is not None and inspection.damaged:
+            yield Inspection("undecodable", Weight.FACT, detail=f"{inspection.damaged} {part}")

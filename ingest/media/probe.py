@@ -1,4 +1,4 @@
-"""What a file is and holds, by looking at every packet; never raises on hostile bytes.
+"""Probe of a media file: kind, tracks and packets; never raises on hostile bytes.
 
 A file that no tool can parse is still evidence: it comes back with `playable` False and a reason
 in a stable word, and is taken whole all the same. Track presence is judged by packets, not by
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, BinaryIO, Protocol
 
-from ingest.media.sandbox import USUAL, Effort, Level, MediaToolError, Tell, silent
+from ingest.media.sandbox import USUAL, Effort, Level, MediaToolError, Tell, ignore_progress
 from storage.recording import MediaKind
 
 _BROWSER_VIDEO = {"h264", "vp8", "vp9", "av1"}
@@ -31,14 +31,14 @@ _LOCATION = re.compile(r"[+-]\d{1,3}\.\d+[+-]\d{1,3}\.\d+([+-]\d+(\.\d+)?)?/?")
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What a look into pictures or sound found, up to where it came.
+class InspectionSpans:
+    """Findings of an inspection of pictures or sound, up to the second it reached.
 
     `spans` are (kind, start_s, end_s); `damaged` is how many of the pictures or packets that were
     taken the decoder could not read.
     """
 
-    done: bool
+    complete: bool
     upto_s: float
     resolution_s: float
     spans: tuple[tuple[str, float, float], ...] = ()
@@ -47,7 +47,7 @@ class Seen:
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return {
-            "done": self.done,
+            "done": self.complete,
             "upto_s": self.upto_s,
             "resolution_s": self.resolution_s,
             "spans": [list(span) for span in self.spans],
@@ -78,8 +78,8 @@ class MediaFacts:
     tracks: tuple[dict[str, Any], ...] = field(default_factory=tuple)
     slow: tuple[tuple[float, float], ...] = ()
     jumps: tuple[tuple[float, float], ...] = ()
-    pictures: Seen | None = None
-    sounds: Seen | None = None
+    pictures: InspectionSpans | None = None
+    sounds: InspectionSpans | None = None
     codes: tuple[dict[str, Any], ...] = field(default_factory=tuple)
     stopped: str | None = None
     sandbox: str = ""
@@ -123,18 +123,20 @@ class FileLooker(Protocol):
     def level(self) -> Level:
         """How well its children are shut in."""
 
-    def look(self, file: BinaryIO, size: int, effort: Effort = ..., tell: Tell = ...) -> bytes:
-        """See `Sandbox.look`."""
+    def inspect_file(
+        self, file: BinaryIO, size: int, effort: Effort = ..., tell: Tell = ...
+    ) -> bytes:
+        """See `Sandbox.inspect_file`."""
 
 
-def probe(
+def probe_file(
     file: BinaryIO,
     size: int,
     sandbox: FileLooker,
     *,
     text: bool = False,
     effort: Effort = USUAL,
-    tell: Tell = silent,
+    tell: Tell = ignore_progress,
 ) -> MediaFacts:
     """Look at an open file in the sandbox; its position afterwards is unspecified.
 
@@ -142,154 +144,158 @@ def probe(
     a film that cannot be played.
     """
     if size == 0:
-        return _unplayable(MediaKind.UNKNOWN, "empty", sandbox)
+        return _build_unplayable(MediaKind.UNKNOWN, "empty", sandbox)
     file.seek(0)
     try:
-        untrusted_told = json.loads(sandbox.look(file, size, effort, tell))
+        untrusted_told = json.loads(sandbox.inspect_file(file, size, effort, tell))
     except MediaToolError as error:
-        return _unplayable(MediaKind.UNKNOWN, f"tool-{error.reason}", sandbox)
+        return _build_unplayable(MediaKind.UNKNOWN, f"tool-{error.reason}", sandbox)
     except ValueError:
-        return _unplayable(MediaKind.UNKNOWN, "tool-answer", sandbox)
-    return _facts(untrusted_told, sandbox, text=text)
+        return _build_unplayable(MediaKind.UNKNOWN, "tool-answer", sandbox)
+    return _build_facts(untrusted_told, sandbox, text=text)
 
 
-def _facts(told: dict[str, Any], sandbox: FileLooker, *, text: bool) -> MediaFacts:
-    kind = _KINDS.get(told.get("kind", ""), MediaKind.UNKNOWN)
-    if text and told.get("text") is True:
+def _build_facts(answer: dict[str, Any], sandbox: FileLooker, *, text: bool) -> MediaFacts:
+    kind = _KINDS.get(answer.get("kind", ""), MediaKind.UNKNOWN)
+    if text and answer.get("text") is True:
         kind = MediaKind.DOCUMENT
-    boxes = told.get("boxes") or {}
-    missing = int(boxes.get("missing_bytes") or 0)
-    tracks = tuple(told.get("tracks") or ())
+    boxes = answer.get("boxes") or {}
+    missing_bytes = int(boxes.get("missing_bytes") or 0)
+    tracks = tuple(answer.get("tracks") or ())
     video = [t for t in tracks if t["type"] == "video" and t["packets"]]
     audio = [t for t in tracks if t["type"] == "audio" and t["packets"]]
     if kind is MediaKind.VIDEO and audio and not video:
         kind = MediaKind.AUDIO
-    reason = _reason(told, kind, boxes, bool(video or audio))
+    reason = _find_unplayable_reason(answer, kind, boxes, bool(video or audio))
     still = kind not in {MediaKind.VIDEO, MediaKind.AUDIO}
-    ends = [t["last_s"] for t in (*video, *audio) if _finite(t.get("last_s"))]
+    ends = [t["last_s"] for t in (*video, *audio) if _is_finite(t.get("last_s"))]
     duration = max(ends, default=None) if not still else None
-    tags = told.get("tags") or {}
+    tags = answer.get("tags") or {}
     return MediaFacts(
         kind=kind,
-        container=told.get("demuxer") or None,
+        container=answer.get("demuxer") or None,
         playable=reason is None and kind is not MediaKind.DOCUMENT,
         unplayable_reason=reason,
         duration_s=duration,
-        declared_s=told.get("declared_s") if _finite(told.get("declared_s")) else None,
+        declared_s=answer.get("declared_s") if _is_finite(answer.get("declared_s")) else None,
         has_video=bool(video) and not still,
         has_audio=bool(audio),
-        missing_video=_missing(video, duration) if not still else (),
-        missing_audio=_missing(audio, duration),
-        truncated=missing > 0 or reason == "no-index",
-        missing_bytes=missing,
-        browser_playable=reason is None and _in_browser(told, kind, video, audio),
-        creation_time=_time(tags),
-        location=_location(tags),
-        device=_device(tags),
+        missing_video=_find_missing_spans(video, duration) if not still else (),
+        missing_audio=_find_missing_spans(audio, duration),
+        truncated=missing_bytes > 0 or reason == "no-index",
+        missing_bytes=missing_bytes,
+        browser_playable=reason is None and _in_browser(answer, kind, video, audio),
+        creation_time=_parse_creation_time(tags),
+        location=_find_location(tags),
+        device=_find_device(tags),
         tracks=tracks,
-        slow=_spans([span for t in video for span in t.get("slow") or ()]),
-        jumps=_spans([span for t in (*video, *audio) for span in t.get("jumps") or ()]),
-        pictures=_seen(told.get("pictures"), PICTURE_DOUBTS) if video and not still else None,
-        sounds=_seen(told.get("sounds"), SOUND_DOUBTS) if audio else None,
-        codes=tuple(code for code in told.get("codes") or () if isinstance(code, dict)),
-        stopped=told.get("stopped"),
+        slow=_parse_spans([span for t in video for span in t.get("slow") or ()]),
+        jumps=_parse_spans([span for t in (*video, *audio) for span in t.get("jumps") or ()]),
+        pictures=_parse_inspection(answer.get("pictures"), PICTURE_DOUBTS)
+        if video and not still
+        else None,
+        sounds=_parse_inspection(answer.get("sounds"), SOUND_DOUBTS) if audio else None,
+        codes=tuple(code for code in answer.get("codes") or () if isinstance(code, dict)),
+        stopped=answer.get("stopped"),
         sandbox=sandbox.level,
-        tool=f"PyAV {told.get('av', '')}",
+        tool=f"PyAV {answer.get('av', '')}",
     )
 
 
-def _reason(
-    told: dict[str, Any], kind: MediaKind, boxes: dict[str, Any], packets: object
+def _find_unplayable_reason(
+    answer: dict[str, Any], kind: MediaKind, boxes: dict[str, Any], packets: object
 ) -> str | None:
     if kind is MediaKind.DOCUMENT:
         return None
-    if not told.get("demuxer"):
+    if not answer.get("demuxer"):
         return "unknown-format"
     if boxes and not boxes.get("moov"):
         return "no-index"
-    if "error" in told:
+    if "error" in answer:
         return "damaged"
     return None if packets else "no-packets"
 
 
-def _missing(
+def _find_missing_spans(
     tracks: list[dict[str, Any]], duration: float | None
 ) -> tuple[tuple[float, float], ...]:
     """Return where the longest track of this kind has no packets, ends included."""
     if not tracks or duration is None:
         return ()
     best = max(tracks, key=lambda t: t["packets"])
-    spans = list(_spans(best.get("gaps")))
+    spans = list(_parse_spans(best.get("gaps")))
     edge = 0.5  # seconds: tracks of a whole file rarely begin and end on the same frame
-    if _finite(best.get("first_s")) and best["first_s"] > edge:
+    if _is_finite(best.get("first_s")) and best["first_s"] > edge:
         spans.insert(0, (0.0, best["first_s"]))
-    if _finite(best.get("last_s")) and duration - best["last_s"] > edge:
+    if _is_finite(best.get("last_s")) and duration - best["last_s"] > edge:
         spans.append((best["last_s"], duration))
     return tuple(spans)
 
 
-def _seen(told: Any, kinds: tuple[str, ...]) -> Seen | None:
-    """Return what a look found, if it was told as it should be."""
-    if not isinstance(told, dict) or not _finite(told.get("upto_s")):
+def _parse_inspection(answer: Any, kinds: tuple[str, ...]) -> InspectionSpans | None:
+    """Parse the inspection of pictures or sound; None where it is malformed."""
+    if not isinstance(answer, dict) or not _is_finite(answer.get("upto_s")):
         return None
-    spans = [(kind, *span) for kind in kinds for span in _spans(told.get(f"{kind}_spans"))]
-    step: Any = told.get("resolution_s")
-    return Seen(
-        done=told.get("done") is True,
-        upto_s=float(told["upto_s"]),
-        resolution_s=float(step) if _finite(step) else 0.0,
+    spans = [(kind, *span) for kind in kinds for span in _parse_spans(answer.get(f"{kind}_spans"))]
+    step: Any = answer.get("resolution_s")
+    return InspectionSpans(
+        complete=answer.get("done") is True,
+        upto_s=float(answer["upto_s"]),
+        resolution_s=float(step) if _is_finite(step) else 0.0,
         spans=tuple(sorted(spans, key=lambda span: span[1])[:_MAX_SPANS]),
-        damaged=_count(told.get("damaged")),
+        damaged=_parse_count(answer.get("damaged")),
     )
 
 
-def _count(told: Any) -> int:
-    return told if isinstance(told, int) and 0 < told < 1 << 53 else 0
+def _parse_count(number: Any) -> int:
+    return number if isinstance(number, int) and 0 < number < 1 << 53 else 0
 
 
-def _spans(told: Any) -> tuple[tuple[float, float], ...]:
+def _parse_spans(raw_spans: Any) -> tuple[tuple[float, float], ...]:
     """Return pairs of seconds that make a span, in order."""
-    pairs = [one for one in told or () if isinstance(one, list) and len(one) == 2]  # noqa: PLR2004
-    good = [(float(a), float(b)) for a, b in pairs if _finite(a) and _finite(b) and a < b]
+    pairs = [pair for pair in raw_spans or () if isinstance(pair, list) and len(pair) == 2]  # noqa: PLR2004
+    good = [(float(a), float(b)) for a, b in pairs if _is_finite(a) and _is_finite(b) and a < b]
     return tuple(sorted(good)[:_MAX_SPANS])
 
 
-def _in_browser(told: dict[str, Any], kind: MediaKind, video: list[Any], audio: list[Any]) -> bool:
+def _in_browser(
+    answer: dict[str, Any], kind: MediaKind, video: list[Any], audio: list[Any]
+) -> bool:
     if kind is MediaKind.PHOTO:
         return True
     codecs = {t["codec"] for t in audio} <= _BROWSER_AUDIO
     pictures = all(
         t["codec"] in _BROWSER_VIDEO and t.get("pixels") in {"yuv420p", "yuvj420p"} for t in video
     )
-    return told.get("demuxer") in _BROWSER_FILES and codecs and pictures
+    return answer.get("demuxer") in _BROWSER_FILES and codecs and pictures
 
 
-def _time(tags: dict[str, str]) -> datetime | None:
+def _parse_creation_time(tags: dict[str, str]) -> datetime | None:
     for name in ("com.apple.quicktime.creationdate", "creation_time"):
         try:
-            found = datetime.fromisoformat(tags.get(name, ""))
+            creation_time = datetime.fromisoformat(tags.get(name, ""))
         except ValueError:
             continue
-        if found.tzinfo is not None:
-            return found
+        if creation_time.tzinfo is not None:
+            return creation_time
     return None
 
 
-def _location(tags: dict[str, str]) -> str | None:
+def _find_location(tags: dict[str, str]) -> str | None:
     for name in ("com.apple.quicktime.location.ISO6709", "location"):
         if name in tags and _LOCATION.fullmatch(tags[name]):
             return tags[name]
     return None
 
 
-def _device(tags: dict[str, str]) -> str | None:
+def _find_device(tags: dict[str, str]) -> str | None:
     parts = [tags.get(f"com.apple.quicktime.{name}", "") for name in ("make", "model")]
     return " ".join(part for part in parts if part) or None
 
 
-def _unplayable(kind: MediaKind, reason: str, sandbox: FileLooker) -> MediaFacts:
+def _build_unplayable(kind: MediaKind, reason: str, sandbox: FileLooker) -> MediaFacts:
     return MediaFacts(kind, None, playable=False, unplayable_reason=reason, sandbox=sandbox.level)
 
 
-def _finite(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+def _is_finite(number: Any) -> bool:
+    return isinstance(number, int | float) and math.isfinite(number)

@@ -48,8 +48,8 @@ Tell = Callable[[float], None]
 """Hears how much of a file was looked at, from 0 to 1; what it raises ends the child."""
 
 
-def silent(_share: float) -> None:
-    """Hear nothing of it."""
+def ignore_progress(_share: float) -> None:
+    """Ignore the progress."""
 
 
 class Level(StrEnum):
@@ -101,21 +101,23 @@ class Sandbox:
     @classmethod
     def detect(cls) -> "Sandbox":
         """Return the best level that really works on this machine, tried, not assumed."""
-        wrap = _bubblewrap()
+        wrap = _bubblewrap_command()
         if wrap:
             # The namespaces may be forbidden (containers), so ask for what will be needed.
-            trial = [*wrap, *_python(), "-c", "import av"]
+            trial = [*wrap, *_python_command(), "-c", "import av"]
             try:
-                done = subprocess.run(  # noqa: PLW1510 - the return code is the question
+                process = subprocess.run(  # noqa: PLW1510 - the return code is the question
                     trial, stdin=subprocess.DEVNULL, capture_output=True, timeout=60
                 )
             except (OSError, subprocess.TimeoutExpired):
                 return cls(Level.RLIMITS)
-            if done.returncode == 0:
+            if process.returncode == 0:
                 return cls(Level.BWRAP, tuple(wrap))
         return cls(Level.RLIMITS)
 
-    def look(self, file: BinaryIO, size: int, effort: Effort = USUAL, tell: Tell = silent) -> bytes:
+    def inspect_file(
+        self, file: BinaryIO, size: int, effort: Effort = USUAL, tell: Tell = ignore_progress
+    ) -> bytes:
         """Return the one JSON line that the program `sandboxed/` says about the open file.
 
         A decoder that dies or hangs on the file does not take the facts of its packets with it:
@@ -124,30 +126,32 @@ class Sandbox:
         """
         words, counting, seconds = asked_of(size, effort)
         try:
-            return _run([*self.program(), *words], file, counting + seconds / effort.share, tell)
+            return _run_child(
+                [*self.program_command(), *words], file, counting + seconds / effort.share, tell
+            )
         except MediaToolError:
             file.seek(0)
-            return _run([*self.program(), "--packets-only"], file, counting, tell)
+            return _run_child([*self.program_command(), "--packets-only"], file, counting, tell)
 
-    def poster(self, file: BinaryIO, size: int) -> bytes:
+    def render_poster(self, file: BinaryIO, size: int) -> bytes:
         """Return one picture of the open film as a small JPEG.
 
         Raises: MediaToolError (no-picture, too-long, timeout, crashed).
         """
         seconds = _FIRST_WAIT_S + size / _BYTES_PER_S
-        answer = _run([*self.program(), "--poster"], file, seconds)
+        answer = _run_child([*self.program_command(), "--poster"], file, seconds)
         if not answer.startswith(_JPEG[0]) or not answer.endswith(_JPEG[1]):
             raise MediaToolError("no-picture", f"{len(answer)} bytes")
         if len(answer) > _POSTER_LIMIT:
             raise MediaToolError("too-long", f"{len(answer)} bytes")
         return answer
 
-    def program(self) -> list[str]:
+    def program_command(self) -> list[str]:
         """Return the command that runs the program `sandboxed/` in here."""
         inside = "/sandboxed" if self.level is Level.BWRAP else str(_SANDBOXED)
-        return [*self.wrap, *_python(), inside]
+        return [*self.wrap, *_python_command(), inside]
 
-    def record(self, plan: "Plan", folder: Path) -> "Recording":
+    def record_camera(self, plan: "Plan", folder: Path) -> "Recording":
         """Start to record a camera into a folder; the caller carries the conversation.
 
         ffmpeg gets a socket to the caller, the folder, and nothing else: with bubblewrap no
@@ -163,7 +167,7 @@ class Sandbox:
         out = "/out" if bound else str(folder)
         binds = ["--ro-bind", str(_RECORDER), program, "--bind", str(folder), out]
         wrap = [*self.wrap[:-1], *binds, "--"] if bound else []
-        return Recording.start([*wrap, *_python(), program, *plan.command(out)], plan)
+        return Recording.start([*wrap, *_python_command(), program, *plan.build_command(out)], plan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +182,7 @@ class Plan:
     segment_s: int = 300
     file_bytes: int = 4 << 30
 
-    def command(self, folder: str) -> list[str]:
+    def build_command(self, folder: str) -> list[str]:
         """Return ffmpeg's command; it prints `name,start,end` for each closed segment."""
         # Codecs are looked for as long as it takes, frame rates not at all: nothing is kept back.
         # Sound from its first packet: ffmpeg 7.1 marks no AAC packet of RTP as a key frame, and a
@@ -213,9 +217,9 @@ class Recording:
     """A running ffmpeg: `line` is this side of its conversation, `told` what it prints."""
 
     line: socket.socket
-    told: IO[bytes]
+    output: IO[bytes]
     _child: "subprocess.Popen[bytes]"
-    _said: BinaryIO
+    _errors: BinaryIO
 
     @classmethod
     def start(cls, command: list[str], plan: Plan) -> "Recording":
@@ -242,7 +246,7 @@ class Recording:
         assert child.stdout is not None  # noqa: S101 - a pipe was asked for
         return cls(ours, child.stdout, child, said)
 
-    def end(self, wait_s: float) -> bytes:
+    def end_conversation(self, wait_s: float) -> bytes:
         """End the conversation; return what ffmpeg still printed while it closed its file.
 
         A process that does not end in time is killed; what it wrote stays.
@@ -255,9 +259,9 @@ class Recording:
             rest, _ = self._child.communicate()
         return rest
 
-    def said(self) -> str:
-        """Return the end of what ffmpeg complained of, and let go of it. Untrusted text."""
-        with self._said as file:
+    def read_errors(self) -> str:
+        """Read the tail of ffmpeg's error output and close it. Untrusted text."""
+        with self._errors as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 300))
             return file.read().decode(errors="replace")
 
@@ -269,11 +273,11 @@ def _recording_limits(file_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _python() -> list[str]:
+def _python_command() -> list[str]:
     return [sys.executable, "-I", "-B"]
 
 
-def _bubblewrap() -> list[str]:
+def _bubblewrap_command() -> list[str]:
     bwrap = shutil.which("bwrap")
     if bwrap is None:
         return []
@@ -333,10 +337,10 @@ def answer_through(pipe: int, limit_s: float, tell: Tell) -> bytes:
     waiting.register(pipe, select.POLLIN)
     while True:
         tell(share)
-        left = until - time.monotonic()
-        if left <= 0:
+        remaining_s = until - time.monotonic()
+        if remaining_s <= 0:
             raise MediaToolError("timeout", f"{limit_s:.0f} s")
-        if not waiting.poll(min(left, _HEARD_S) * 1000):
+        if not waiting.poll(min(remaining_s, _HEARD_S) * 1000):
             continue
         some = os.read(pipe, 1 << 16)
         if not some:
@@ -346,17 +350,19 @@ def answer_through(pipe: int, limit_s: float, tell: Tell) -> bytes:
             raise MediaToolError("too-long", f"{count} bytes")
         while answer.startswith(b"~") and b"\n" in answer:
             line, _, answer = answer.partition(b"\n")
-            share = max(share, _share(line[1:]))
+            share = max(share, _parse_share(line[1:]))
 
 
-def _share(untrusted_text: bytes) -> float:
+def _parse_share(untrusted_text: bytes) -> float:
     try:
         return min(max(0.0, float(untrusted_text)), 1.0)  # what is no number is 0
     except ValueError:
         return 0.0
 
 
-def _run(command: Sequence[str], file: BinaryIO, limit_s: float, tell: Tell = silent) -> bytes:
+def _run_child(
+    command: Sequence[str], file: BinaryIO, limit_s: float, tell: Tell = ignore_progress
+) -> bytes:
     with subprocess.Popen(
         command,
         stdin=file,
@@ -386,8 +392,8 @@ def tool_versions() -> dict[str, str | None]:
     path = shutil.which("ffmpeg")
     if path is None:
         return {"ffmpeg": None}
-    done = subprocess.run([path, "-version"], capture_output=True, timeout=20, check=False)
-    return {"ffmpeg": done.stdout.decode(errors="replace").partition("\n")[0][:100]}
+    process = subprocess.run([path, "-version"], capture_output=True, timeout=20, check=False)
+    return {"ffmpeg": process.stdout.decode(errors="replace").partition("\n")[0][:100]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,10 +407,10 @@ class Scene:
     rate: int = 10
     picture: bool = True
     sound: bool = True
-    shown: tuple[tuple[float, Path], ...] = ()  # from when, which picture, for a second each
+    overlays: tuple[tuple[float, Path], ...] = ()  # from when, which picture, for a second each
 
 
-def render(scene: Scene, target: Path, *, timeout_s: float = 120) -> None:
+def render_scene(scene: Scene, target: Path, *, timeout_s: float = 120) -> None:
     """Render synthetic footage of our own into a new file (demonstration and tests).
 
     Raises: MediaToolError with the tail of what ffmpeg said.
@@ -413,7 +419,7 @@ def render(scene: Scene, target: Path, *, timeout_s: float = 120) -> None:
     if scene.picture:
         source = f"testsrc2=s={scene.size}:r={scene.rate}:d={scene.seconds}"
         picture = ffmpeg.input(source, f="lavfi").video
-        for since, still in scene.shown:
+        for since, still in scene.overlays:
             during = f"gte(t,{since:.6f})*lt(t,{since + 1:.6f})"
             placed = {"x": "(W-w)/2", "y": "(H-h)/2", "enable": during, "eof_action": "repeat"}
             picture = picture.overlay(ffmpeg.input(str(still)), **placed)
@@ -434,7 +440,7 @@ def render(scene: Scene, target: Path, *, timeout_s: float = 120) -> None:
         tone = f"aevalsrc='0.2*sin(2*PI*(180+40*sin(5*t))*t)*(1+sin(9*t))/2':d={scene.seconds}"
         streams.append(ffmpeg.input(f"{tone}:s=16000", f="lavfi").audio)
     made_at = datetime.fromtimestamp(scene.start_epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    made = {"metadata:g:0": f"creation_time={made_at}"}
+    metadata = {"metadata:g:0": f"creation_time={made_at}"}
     options = {"vcodec": "libx264", "preset": "ultrafast", "g": scene.rate, "pix_fmt": "yuv420p"}
     command = ffmpeg.output(
         *streams,
@@ -443,14 +449,14 @@ def render(scene: Scene, target: Path, *, timeout_s: float = 120) -> None:
         acodec="aac",
         audio_bitrate="32k",
         movflags="+faststart",
-        **made,
+        **metadata,
     ).compile(overwrite_output=True)
     quiet = [*command[:1], "-nostdin", "-v", "error", *command[1:]]
     try:
-        done = subprocess.run(quiet, capture_output=True, timeout=timeout_s, check=False)
+        process = subprocess.run(quiet, capture_output=True, timeout=timeout_s, check=False)
     except FileNotFoundError as error:
         raise MediaToolError("missing", "ffmpeg") from error
     except subprocess.TimeoutExpired as error:
         raise MediaToolError("timeout", "ffmpeg") from error
-    if done.returncode:
-        raise MediaToolError("crashed", done.stderr.decode(errors="replace")[-400:])
+    if process.returncode:
+        raise MediaToolError("crashed", process.stderr.decode(errors="replace")[-400:])

@@ -29,8 +29,8 @@ from ingest.media.sandbox import (
     Tell,
     answer_through,
     asked_of,
+    ignore_progress,
     limit_child,
-    silent,
 )
 
 SMALL = 16 << 20  # bytes: larger files take longer than a sandbox does to start
@@ -52,14 +52,16 @@ class SharedSandbox:
         self._idle: list[_Running] = []
         self._lock = threading.Lock()
 
-    def look(self, file: BinaryIO, size: int, effort: Effort = USUAL, tell: Tell = silent) -> bytes:
-        """Return what the program says about the open file. Raises: as `Sandbox.look`."""
+    def inspect_file(
+        self, file: BinaryIO, size: int, effort: Effort = USUAL, tell: Tell = ignore_progress
+    ) -> bytes:
+        """Inspect the open file in a sandbox. Raises: as `Sandbox.inspect_file`."""
         shared = size <= SMALL and self.level is Level.BWRAP
-        answer = self._answer(file, size, effort, tell) if shared else None
+        answer = self._inspect_shared(file, size, effort, tell) if shared else None
         if answer is not None:
             return answer
         file.seek(0)
-        return self._sandbox.look(file, size, effort, tell)
+        return self._sandbox.inspect_file(file, size, effort, tell)
 
     def close(self) -> None:
         """End the sandboxes; nobody looks any more."""
@@ -68,17 +70,19 @@ class SharedSandbox:
         for running in idle:
             running.let_go()
 
-    def _answer(self, file: BinaryIO, size: int, effort: Effort, tell: Tell) -> bytes | None:
+    def _inspect_shared(
+        self, file: BinaryIO, size: int, effort: Effort, tell: Tell
+    ) -> bytes | None:
         words, _, _ = asked_of(size, effort)
         with self._places:
             try:
-                with self._lent() as running:
-                    return running.answer(file, words, tell)
+                with self._lend_sandbox() as running:
+                    return running.request_answer(file, words, tell)
             except (MediaToolError, OSError):
                 return None
 
     @contextmanager
-    def _lent(self) -> Iterator["_Running"]:
+    def _lend_sandbox(self) -> Iterator["_Running"]:
         """Lend a sandbox for one file; one that this file spoilt is ended."""
         with self._lock:
             running = self._idle.pop() if self._idle else None
@@ -86,10 +90,10 @@ class SharedSandbox:
         try:
             yield running
         except BaseException:
-            running.end()
+            running.kill_group()
             raise
         if running.files >= MOST_FILES:
-            running.end()
+            running.kill_group()
             return
         with self._lock:
             self._idle.append(running)
@@ -109,7 +113,7 @@ class _Running:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             child = subprocess.Popen(
-                [*sandbox.program(), "--many"],
+                [*sandbox.program_command(), "--many"],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -124,7 +128,7 @@ class _Running:
             theirs.close()
         return cls(ours, child)
 
-    def answer(self, file: BinaryIO, words: list[str], tell: Tell) -> bytes:
+    def request_answer(self, file: BinaryIO, words: list[str], tell: Tell) -> bytes:
         """Return what a process of its own says about a file.
 
         Raises: MediaToolError, OSError: this sandbox is to be ended. And what `tell` raises.
@@ -151,9 +155,9 @@ class _Running:
         try:
             self.child.wait(_LET_GO_S)
         except subprocess.TimeoutExpired:
-            self.end()
+            self.kill_group()
 
-    def end(self) -> None:
+    def kill_group(self) -> None:
         """End the sandbox and all in it."""
         os.killpg(self.child.pid, signal.SIGKILL)
         self.child.wait()

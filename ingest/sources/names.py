@@ -5,7 +5,7 @@ import unicodedata
 _LIMIT = 255
 
 
-def display(raw: bytes) -> str:
+def display_text(raw: bytes) -> str:
     r"""Return a text that is safe to show, log and print on one line.
 
     Bytes that are not UTF-8 become `\xNN`; control, format (bidi, zero-width) and unassigned

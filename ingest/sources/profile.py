@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 import yaml
 
-from ingest.sources.names import display
+from ingest.sources.names import display_text
 from storage.errors import LiuhenError
 
 SHIPPED = Path(__file__).parent / "profiles"
@@ -98,10 +98,10 @@ class Siblings:
 
     def __init__(self, names: Iterable[bytes] = ()) -> None:
         self._by_stem: dict[str, list[str]] = {}
-        for name in map(display, names):
+        for name in map(display_text, names):
             self._by_stem.setdefault(name.rpartition(".")[0], []).append(name)
 
-    def beside(self, name: str) -> list[str]:
+    def list_siblings(self, name: str) -> list[str]:
         """Return the names that differ from this one by their ending alone."""
         stem = name.rpartition(".")[0]
         return [sibling for sibling in self._by_stem.get(stem, ()) if sibling != name]
@@ -110,108 +110,110 @@ class Siblings:
 ALONE = Siblings()
 
 
-def read(
+def read_source_facts(
     parts: Sequence[bytes],
     siblings: Siblings,
     now: datetime,
     folder: Path = SHIPPED,
 ) -> SourceFacts:
     """Return what a file's path (raw parts, last is the name) says of it. Never raises."""
-    shown = [display(part) for part in parts]
-    name = shown[-1]
-    for profile in profiles(folder):
+    names = [display_text(part) for part in parts]
+    name = names[-1]
+    for profile in load_profiles(folder):
         for pattern in profile.names:
             if match := pattern.fullmatch(name):
-                facts = _facts(profile, match, shown, siblings, now)
-                return replace(facts, ignorable=_ignorable(shown, siblings))
+                facts = _extract_facts(profile, match, names, siblings, now)
+                return replace(facts, ignorable=_find_ignorable(names, siblings))
     raise AssertionError  # the generic profile matches every name
 
 
-def _ignorable(shown: Sequence[str], siblings: Siblings) -> str | None:
+def _find_ignorable(names: Sequence[str], siblings: Siblings) -> str | None:
     """Why a file may be left out, by its name and place: what a computer or a recorder made.
 
     A preview counts as one only beside the file that it is made from.
     """
-    name = shown[-1]
+    name = names[-1]
     if _PREVIEW.fullmatch(name):
-        films = [one for one in siblings.beside(name) if not _PREVIEW.fullmatch(one)]
+        films = [
+            sibling for sibling in siblings.list_siblings(name) if not _PREVIEW.fullmatch(sibling)
+        ]
         return PREVIEW if films else None
     if _SYSTEM_FILES.fullmatch(name):
         return SYSTEM_FILE
-    inside = any(part.lower() in _SYSTEM_FOLDERS for part in shown[:-1])
+    inside = any(part.lower() in _SYSTEM_FOLDERS for part in names[:-1])
     return SYSTEM_FILE if inside else None
 
 
-def _facts(
+def _extract_facts(
     profile: Profile,
     match: re.Match[str],
-    shown: Sequence[str],
+    names: Sequence[str],
     siblings: Siblings,
     now: datetime,
 ) -> SourceFacts:
-    told = {key: value for key, value in match.groupdict().items() if value}
+    groups = {key: text for key, text in match.groupdict().items() if text}
     for pattern in profile.folders:
-        if inside := pattern.search("/".join(shown[:-1])):
-            told = {k: v for k, v in inside.groupdict().items() if v} | told
-    date = told.get("date", "")
-    start = _time(date + told.get("start", ""), profile, now)
-    end = _time(date + told["end"], profile, now) if "end" in told else None
-    serial = told.get("serial")
-    officer = told.get("officer")
+        if inside := pattern.search("/".join(names[:-1])):
+            groups = {k: v for k, v in inside.groupdict().items() if v} | groups
+    date = groups.get("date", "")
+    start = _parse_time(date + groups.get("start", ""), profile, now)
+    end = _parse_time(date + groups["end"], profile, now) if "end" in groups else None
+    serial = groups.get("serial")
+    officer = groups.get("officer")
     officer = officer if officer and officer.strip("0") else None
     marked = None
     if profile.marked_when is not None:
         marked = bool(profile.marked_when.search(match.string))
-    asked = [
+    questions = [
         question
-        for question, known in (("start", start), ("serial", serial), ("officer", officer))
-        if known is None and not (question == "officer" and profile.kind == ROOM_CAMERA)
+        for question, fact in (("start", start), ("serial", serial), ("officer", officer))
+        if fact is None and not (question == "officer" and profile.kind == ROOM_CAMERA)
     ]
     near = tuple(
         sibling
-        for sibling in siblings.beside(match.string)
+        for sibling in siblings.list_siblings(match.string)
         if sibling.rpartition(".")[2].lower() in profile.sidecars
     )
     return SourceFacts(
         profile=profile.family,
         kind=profile.kind,
         serial=serial,
-        channel=told.get("channel"),
+        channel=groups.get("channel"),
         officer_no=officer,
         start=start,
         end=end,
         zone=profile.zone if start else None,
-        sequence=int(told["seq"]) if "seq" in told else None,
+        sequence=int(groups["seq"]) if "seq" in groups else None,
         marked=marked,
         rollover_s=profile.rollover_s,
         sidecars=near,
-        questions=tuple(asked),
+        questions=tuple(questions),
     )
 
 
-def _time(digits: str, profile: Profile, now: datetime) -> datetime | None:
+def _parse_time(digits: str, profile: Profile, now: datetime) -> datetime | None:
     digits = re.sub(r"[^0-9]", "", digits)
     try:
-        found = datetime.strptime(digits, profile.start_format).replace(
+        moment = datetime.strptime(digits, profile.start_format).replace(
             tzinfo=ZoneInfo(profile.zone)
         )
     except ValueError:
         return None
-    if found.year in _UNSET_YEARS or found > now + timedelta(days=1):
+    if moment.year in _UNSET_YEARS or moment > now + timedelta(days=1):
         return None
-    return found
+    return moment
 
 
 @cache
-def profiles(folder: Path = SHIPPED) -> tuple[Profile, ...]:
+def load_profiles(folder: Path = SHIPPED) -> tuple[Profile, ...]:
     """Load every profile, in matching order. Raises: ProfileError."""
-    found = [_load(path) for path in sorted(folder.glob("*.yaml"))]
-    if not found:
+    families = [_load_profile(path) for path in sorted(folder.glob("*.yaml"))]
+    if not families:
         raise ProfileError(problem="no profiles", file=str(folder))
-    return tuple(sorted(found, key=lambda profile: (profile.order, profile.family)))
+    return tuple(sorted(families, key=lambda profile: (profile.order, profile.family)))
 
 
-def _load(path: Path) -> Profile:
+def _load_profile(path: Path) -> Profile:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -229,7 +231,7 @@ def _load(path: Path) -> Profile:
             kind=document["kind"],
             rollover_s=float(document["rollover_s"]),
             sidecars=tuple(document.get("sidecars", ())),
-            marked_when=_pattern(document),
+            marked_when=_compile_marked_when(document),
             serial_files=tuple(document.get("serial_files", ())),
         )
         ZoneInfo(profile.zone)
@@ -238,5 +240,5 @@ def _load(path: Path) -> Profile:
     return profile
 
 
-def _pattern(document: Mapping[str, Any]) -> re.Pattern[str] | None:
+def _compile_marked_when(document: Mapping[str, Any]) -> re.Pattern[str] | None:
     return re.compile(document["marked_when"]) if "marked_when" in document else None

@@ -15,8 +15,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ingest.sources.names import display
-from ingest.sources.profile import SourceFacts, profiles
+from ingest.sources.names import display_text
+from ingest.sources.profile import SourceFacts, load_profiles
 
 _ID_FILES = ("liuhen-source.json", "DEVICEID.TXT", "deviceid.txt")
 _SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,39}")
@@ -34,8 +34,8 @@ class VolumeIdentity:
     how: str
 
 
-def identify(mount: Path, serials: Iterable[str | None]) -> VolumeIdentity:
-    """Return whose volume this is; `serials` are what its file names tell, None for nothing.
+def identify_volume(mount: Path, serials: Iterable[str | None]) -> VolumeIdentity:
+    """Identify a volume; `serials` come from its file names, None where a name has none.
 
     Never raises on what the volume carries.
     """
@@ -46,43 +46,43 @@ def identify(mount: Path, serials: Iterable[str | None]) -> VolumeIdentity:
         (only,) = named
         if _SERIAL.fullmatch(only):
             return VolumeIdentity(only, only, "file-names")
-    if uuid := _uuid(mount):
+    if uuid := _find_uuid(mount):
         return VolumeIdentity(f"unknown:volume-{uuid}", None, "volume-uuid")
     return VolumeIdentity(f"unknown:{mount.name or 'bay'}", None, "bay")
 
 
-def vacant(mount: Path) -> bool:
+def is_vacant(mount: Path) -> bool:
     """Tell whether nothing is docked here: no entry at all, and no volume of its own.
 
     A device that was cleared keeps its folders; one without even these is known by its mount.
     """
     try:
-        return next(mount.iterdir(), None) is None and _uuid(mount) is None
+        return next(mount.iterdir(), None) is None and _find_uuid(mount) is None
     except OSError:
         return True
 
 
-def landed(facts: SourceFacts, parts: tuple[bytes, ...], place: str) -> SourceFacts:
+def add_landing_serial(facts: SourceFacts, parts: tuple[bytes, ...], place: str) -> SourceFacts:
     """Return the facts of a file in a landing folder, with the serial that its place tells.
 
     A name's own serial stands. Where it has none, the first sub-folder is the device's; a bare
     channel number belongs to that NVR, or to `place`, a name of the landing folder that no other
     station has.
     """
-    folder = display(parts[0]) if len(parts) > 1 else ""
+    folder = display_text(parts[0]) if len(parts) > 1 else ""
     device = folder if _SERIAL.fullmatch(folder) and not _NO_DEVICE.fullmatch(folder) else None
     serial = facts.serial or device
     if facts.serial is None and facts.channel is not None:
         serial = f"{device or place}-{facts.channel}"
     if serial is None:
         return facts
-    asked = tuple(question for question in facts.questions if question != "serial")
-    return replace(facts, serial=serial, questions=asked)
+    questions = tuple(question for question in facts.questions if question != "serial")
+    return replace(facts, serial=serial, questions=questions)
 
 
 def _from_id_file(mount: Path) -> str | None:
-    known = {name for profile in profiles() for name in profile.serial_files} | set(_ID_FILES)
-    for name in sorted(known):
+    names = {name for profile in load_profiles() for name in profile.serial_files} | set(_ID_FILES)
+    for name in sorted(names):
         path = mount / name
         try:
             handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -104,7 +104,7 @@ def _from_id_file(mount: Path) -> str | None:
     return None
 
 
-def _uuid(mount: Path) -> str | None:
+def _find_uuid(mount: Path) -> str | None:
     try:
         device = mount.stat().st_dev
         if device == mount.parent.stat().st_dev:

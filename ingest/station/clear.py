@@ -19,9 +19,9 @@ from ingest.bays.submission import (
     folder_beneath,
     open_source,
 )
-from ingest.media.sandbox import silent
+from ingest.media.sandbox import ignore_progress
 from ingest.station.clear_when import When
-from storage.digest import Algorithm, Digest, hasher
+from storage.digest import Algorithm, Digest, create_hasher
 from storage.errors import SignatureError, SubmissionError
 from storage.medium import read_open_past_cache
 from storage.record import Receipt
@@ -37,7 +37,7 @@ class Clearing:
     when: When = When.NEVER
     days: int = 0
 
-    def due(self, accessioned_at: datetime, now: datetime) -> bool:
+    def is_due(self, accessioned_at: datetime, now: datetime) -> bool:
         """Tell whether a file accessioned then may be cleared now."""
         if self.when is When.NEVER:
             return False
@@ -45,18 +45,22 @@ class Clearing:
         return now >= accessioned_at + timedelta(days=days)
 
 
-def digest_source(submission: Submission, hear: Callable[[float], None] = silent) -> Digest:
+def digest_source(
+    submission: Submission, hear: Callable[[float], None] = ignore_progress
+) -> Digest:
     """Read the file once, from its medium and not from memory, and return its SHA-256.
 
     `hear` is told how far the read is, from 0 to 1; what it raises ends it.
     Raises: SubmissionError (changed, gone, unreadable), OSError.
     """
     with open_source(submission) as source:
-        return _digest(source, submission, hear)
+        return _digest_open_file(source, submission, hear)
 
 
-def _digest(source: FileIO, submission: Submission, hear: Callable[[float], None]) -> Digest:
-    digest = hasher(Algorithm.SHA256)
+def _digest_open_file(
+    source: FileIO, submission: Submission, hear: Callable[[float], None]
+) -> Digest:
+    digest = create_hasher(Algorithm.SHA256)
     count = 0
     for block in read_open_past_cache(source.fileno()):
         digest.update(block)
@@ -66,25 +70,27 @@ def _digest(source: FileIO, submission: Submission, hear: Callable[[float], None
     return Digest(Algorithm.SHA256, digest.digest())
 
 
-def verified(
+def verify_receipt(
     receipt: bytes, centre: VerifyKey, log: VerifyKey, original: Digest, size: int
 ) -> Receipt:
     """Return the receipt if it is the centre's word for exactly these bytes.
 
     Raises: SignatureError, CustodyError.
     """
-    found = Receipt.verify(receipt, centre, log)
-    if found.original != str(original) or found.size != size:
-        raise SignatureError(problem="the receipt is for other bytes", recording=found.recording)
-    return found
+    verified_receipt = Receipt.verify(receipt, centre, log)
+    if verified_receipt.original != str(original) or verified_receipt.size != size:
+        raise SignatureError(
+            problem="the receipt is for other bytes", recording=verified_receipt.recording
+        )
+    return verified_receipt
 
 
-def clear(
+def clear_file(
     submission: Submission,
     receipt: bytes,
     centre: VerifyKey,
     log: VerifyKey,
-    hear: Callable[[float], None] = silent,
+    hear: Callable[[float], None] = ignore_progress,
 ) -> Receipt:
     """Remove the file from its source, durably, against its receipt.
 
@@ -94,12 +100,12 @@ def clear(
     Raises: SignatureError, CustodyError, SubmissionError; then nothing was removed.
     """
     with open_source(submission) as source:
-        original = _digest(source, submission, hear)
-        found = verified(receipt, centre, log, original, submission.size)
+        original = _digest_open_file(source, submission, hear)
+        verified_receipt = verify_receipt(receipt, centre, log, original, submission.size)
         with folder_beneath(submission.root, submission.path) as (folder, name):
             if _still_named(source, folder, name, submission):
-                _remove(source, folder, name, submission)
-    return found
+                _remove_name(source, folder, name, submission)
+    return verified_receipt
 
 
 def _still_named(source: FileIO, folder: int, name: bytes, submission: Submission) -> bool:
@@ -119,14 +125,14 @@ def _still_named(source: FileIO, folder: int, name: bytes, submission: Submissio
     return True
 
 
-def _remove(source: FileIO, folder: int, name: bytes, submission: Submission) -> None:
+def _remove_name(source: FileIO, folder: int, name: bytes, submission: Submission) -> None:
     try:
         os.unlink(name, dir_fd=folder)
     except FileNotFoundError:
         return
     except OSError as error:
         raise SubmissionError(reason="cannot-clear", errno=error.errno) from error
-    unsynced = _unsynced(folder)
+    unsynced = _sync_folder(folder)
     try:
         check_unchanged(source, submission)
     except SubmissionError:
@@ -137,7 +143,7 @@ def _remove(source: FileIO, folder: int, name: bytes, submission: Submission) ->
         raise SubmissionError(reason=UNSURE, errno=unsynced)
 
 
-def _unsynced(folder: int) -> int | None:
+def _sync_folder(folder: int) -> int | None:
     """Sync a folder's names; return the error's number where the medium refuses."""
     try:
         os.fsync(folder)

@@ -27,24 +27,24 @@ class Reckoning:
     _last: tuple[datetime, float] | None = field(default=None)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def look(self) -> None:
+    def check_clock(self) -> None:
         """Compare the clock with what it should show by now, and note a jump."""
         with self._lock:  # bays look at once
             now, ticks = self.clock(), self.monotonic()
-            seen, jumped = self.journal.clock()
-            if self._jumped(now, ticks, seen):
+            last_run, jumped = self.journal.read_clock()
+            if self._has_jumped(now, ticks, last_run):
                 self.journal.set_clock(now, now)
-            elif seen is None or now - seen >= _NOTED:
+            elif last_run is None or now - last_run >= _NOTED:
                 self.journal.set_clock(now, jumped)
             self._last = (now, ticks)
 
     def start_of(self, noted: datetime) -> datetime:
         """From when the days count of something that was written down at `noted`."""
-        _seen, jumped = self.journal.clock()
+        _last_run, jumped = self.journal.read_clock()
         return noted if jumped is None else max(noted, jumped)
 
-    def _jumped(self, now: datetime, ticks: float, seen: datetime | None) -> bool:
+    def _has_jumped(self, now: datetime, ticks: float, last_run: datetime | None) -> bool:
         if self._last is not None:
             before, then = self._last
             return abs(now - before - timedelta(seconds=ticks - then)) > _JUMP
-        return seen is not None and not -_JUMP <= now - seen <= _LONGEST_OFF
+        return last_run is not None and not -_JUMP <= now - last_run <= _LONGEST_OFF

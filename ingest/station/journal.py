@@ -1,4 +1,4 @@
-"""What this station has in hand: the state of each submission, and which state may follow which.
+"""The station's journal: the state of each submission, and the allowed moves between states.
 
 Every step of `station.py` writes its state here before the next begins, so that a restart goes on
 where the last run stopped. A submission is one version of one file under its natural key
@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from ingest.bays.bay import BayState, Result
+from ingest.bays.bay import BayState, FileReport
 from storage.catalogue.stations.journal_store import (
     BayRow,
     JournalStore,
@@ -40,12 +40,12 @@ class State(StrEnum):
     CLEARING = "clearing"  # the source file is about to go
     CLEARED = "cleared"  # the source file is gone, against the receipt
     QUARANTINED = "quarantined"  # could not be taken; stays on the source, a person is told why
-    GONE = "gone"  # vanished from the source before it was taken
+    VANISHED = "gone"  # vanished from the source before it was taken
 
 
 MOVES: dict[State, frozenset[State]] = {
     State.WAITING: frozenset(
-        {State.SEALING, State.DUPLICATE, State.QUARANTINED, State.GONE, State.WAITING}
+        {State.SEALING, State.DUPLICATE, State.QUARANTINED, State.VANISHED, State.WAITING}
     ),
     State.SEALING: frozenset({State.SEALED, State.DUPLICATE, State.WAITING, State.QUARANTINED}),
     # waiting: the sealed payload is damaged, and the source is sealed anew
@@ -55,8 +55,8 @@ MOVES: dict[State, frozenset[State]] = {
     State.DUPLICATE: frozenset({State.CLEARING, State.WAITING}),
     State.CLEARING: frozenset({State.CLEARED, State.ACCESSIONED, State.WAITING}),
     State.CLEARED: frozenset({State.WAITING}),  # the same file was put back
-    State.QUARANTINED: frozenset({State.WAITING, State.GONE, State.QUARANTINED}),
-    State.GONE: frozenset({State.WAITING}),
+    State.QUARANTINED: frozenset({State.WAITING, State.VANISHED, State.QUARANTINED}),
+    State.VANISHED: frozenset({State.WAITING}),
 }
 
 RECEIPTED = frozenset({State.ACCESSIONED, State.DUPLICATE, State.CLEARING, State.CLEARED})
@@ -102,17 +102,19 @@ class Journal:
         self._store = store
         self._clock = clock
 
-    def take(self, *, source: str, path: bytes, size: int, mtime_ns: int, bay: str) -> Entry:
+    def find_or_add_entry(
+        self, *, source: str, path: bytes, size: int, mtime_ns: int, bay: str
+    ) -> Entry:
         """Return the newest entry under this natural key, made WAITING if there is none."""
-        rows = self._store.rows(source=source, path=path, size=size, mtime_ns=mtime_ns)
+        rows = self._store.list_rows(source=source, path=path, size=size, mtime_ns=mtime_ns)
         if rows:
-            return _entry(rows[-1])
-        return self._new(source=source, path=path, size=size, mtime_ns=mtime_ns, bay=bay)
+            return _to_entry(rows[-1])
+        return self._add_entry(source=source, path=path, size=size, mtime_ns=mtime_ns, bay=bay)
 
     def by_id(self, number: int) -> Entry | None:
         """Return one entry."""
-        row = self._store.find(number)
-        return _entry(row) if row is not None else None
+        row = self._store.find_row(number)
+        return _to_entry(row) if row is not None else None
 
     def with_bytes(self, entry: Entry, sha256: str) -> Entry:
         """Return the entry of these bytes under the same natural key, made WAITING if it is new."""
@@ -122,17 +124,17 @@ class Journal:
             "size": entry.size,
             "mtime_ns": entry.mtime_ns,
         }
-        for row in reversed(self._store.rows(**key)):
+        for row in reversed(self._store.list_rows(**key)):
             if row.sha256 == sha256:
-                return _entry(row)
-        return self._new(**key, bay=entry.bay)
+                return _to_entry(row)
+        return self._add_entry(**key, bay=entry.bay)
 
-    def _new(self, **key: Any) -> Entry:
+    def _add_entry(self, **key: Any) -> Entry:
         now = self._clock().isoformat()
-        row = self._store.add(**key, state=State.WAITING, facts={}, first_seen=now, changed=now)
-        return _entry(row)
+        row = self._store.add_row(**key, state=State.WAITING, facts={}, first_seen=now, changed=now)
+        return _to_entry(row)
 
-    def move(self, entry: Entry, state: State, **columns: Any) -> Entry:
+    def move_entry(self, entry: Entry, state: State, **columns: Any) -> Entry:
         """Write the next state down.
 
         Raises: ConflictError when the move is not in `MOVES`; SubmissionError(changed) when another
@@ -144,7 +146,7 @@ class Journal:
             columns["recording"] = str(columns["recording"])
         columns.setdefault("reason", None)
         changed = self._clock().isoformat()
-        row = self._store.advance(
+        row = self._store.advance_row(
             entry.id,
             entry.state,
             str(entry.recording) if entry.recording is not None else None,
@@ -154,9 +156,9 @@ class Journal:
         )
         if row is None:
             raise SubmissionError(reason="changed", submission=entry.id)
-        return _entry(row)
+        return _to_entry(row)
 
-    def check(self) -> None:
+    def check_store(self) -> None:
         """Make sure that the journal can be read, and is the file that was opened.
 
         Raises: CatalogueReplacedError, CatalogueBusyError, CatalogueUnavailableError.
@@ -164,52 +166,52 @@ class Journal:
         with self._store.read():
             pass
 
-    def together(self) -> AbstractContextManager[None]:
+    def open_transaction(self) -> AbstractContextManager[None]:
         """Return a block whose calls are durable all together, when it ends, or not at all."""
-        return self._store.together()
+        return self._store.share_transaction()
 
     def with_receipt(self, source: str, sha256: str) -> Entry | None:
         """Return an entry of this source with these bytes that holds a verified receipt."""
         row = self._store.with_receipt(RECEIPTED, source, sha256)
-        return _entry(row) if row is not None else None
+        return _to_entry(row) if row is not None else None
 
     def same_size(self, source: str, size: int) -> bool:
         """Tell whether this source already gave a receipted file of this size."""
-        return self._store.has(RECEIPTED, source=source, size=size)
+        return self._store.has_row(RECEIPTED, source=source, size=size)
 
     def sources_of(self, bay: str, versions: AbstractSet[tuple[bytes, int, int]]) -> set[str]:
         """Return the sources that offered these versions of files in this bay before.
 
         A version is (path, size, time of change in ns); that of many files costs a few questions.
         """
-        rows = self._store.versions(bay, {path for path, _, _ in versions})
+        rows = self._store.list_versions(bay, {path for path, _, _ in versions})
         return {row.source for row in rows if row[:3] in versions}
 
-    def at(self, bay: str, path: bytes) -> Entry | None:
+    def find_by_path(self, bay: str, path: bytes) -> Entry | None:
         """Return the newest entry of a file at this path of a bay."""
-        rows = self._store.rows(bay=bay, path=path)
-        return _entry(rows[-1]) if rows else None
+        rows = self._store.list_rows(bay=bay, path=path)
+        return _to_entry(rows[-1]) if rows else None
 
     def in_state(self, *states: State) -> list[Entry]:
         """Return all entries in these states, oldest first."""
-        return [_entry(row) for state in states for row in self._store.rows(state=state)]
+        return [_to_entry(row) for state in states for row in self._store.list_rows(state=state)]
 
     def ids_in(self, state: State) -> list[int]:
         """Return the ids of all entries in a state, oldest first."""
-        return self._store.ids(state)
+        return self._store.list_ids(state)
 
     def reasons_in(self, state: State) -> list[str]:
         """Return why entries stay in a state, each reason once, the oldest entry's first."""
-        return self._store.reasons(state)
+        return self._store.list_reasons(state)
 
     def recordings_in(
         self, states: Iterable[State], recordings: Iterable[RecordingId]
     ) -> set[RecordingId]:
         """Return those of these recordings that an entry in one of these states stands for."""
-        found = self._store.recordings_in(states, map(str, recordings))
-        return {RecordingId(UUID(name)) for name in found}
+        names = self._store.recordings_in(states, map(str, recordings))
+        return {RecordingId(UUID(name)) for name in names}
 
-    def backlog(self) -> list[Backlog]:
+    def list_backlog(self) -> list[Backlog]:
         """Return what is sealed and not accessioned yet, summed by bay and source."""
         return [
             Backlog(
@@ -220,21 +222,21 @@ class Journal:
                 datetime.fromisoformat(row.changed),
                 row.troubled,
             )
-            for row in self._store.backlog(State.SEALED)
+            for row in self._store.sum_backlog(State.SEALED)
         ]
 
     def of_source(self, source: str) -> list[Entry]:
         """Return all entries of one source, oldest first."""
-        return [_entry(row) for row in self._store.rows(source=source)]
+        return [_to_entry(row) for row in self._store.list_rows(source=source)]
 
     def show_bay(self, name: str, **columns: Any) -> None:
         """Write down what a bay shows now."""
         self._store.set_bay(name, changed=self._clock().isoformat(), **columns)
 
-    def unlook(self) -> None:
-        """Take back what every bay shows: nobody has looked since. Old words are not read."""
-        with self.together():
-            for row in self._store.bays():
+    def reset_bays(self) -> None:
+        """Reset the state of every bay to unknown: none was swept since this start."""
+        with self.open_transaction():
+            for row in self._store.list_bays():
                 self.show_bay(
                     row.name,
                     state=BayState.UNKNOWN,
@@ -250,11 +252,11 @@ class Journal:
 
     def keep_record(self, entry: Entry, record: bytes) -> None:
         """Replace a sealed entry's record by the same facts under another signature."""
-        self._store.update(entry.id, record=record)
+        self._store.update_row(entry.id, record=record)
 
-    def trouble(self, entry: Entry, reason: str | None) -> None:
+    def note_trouble(self, entry: Entry, reason: str | None) -> None:
         """Write down why an entry does not go on, without moving it."""
-        self._store.update(entry.id, reason=reason)
+        self._store.update_row(entry.id, reason=reason)
 
     def add_note(self, act: str, *, subject: str, outcome: str, details: Mapping[str, Any]) -> None:
         """Keep an act for the centre's log until the centre has it."""
@@ -263,29 +265,29 @@ class Journal:
             act=act, subject=subject, outcome=outcome, details=dict(details), at=at
         )
 
-    def notes(self) -> list[NoteRow]:
+    def list_notes(self) -> list[NoteRow]:
         """Return the acts that wait for the centre, oldest first."""
-        return self._store.notes()
+        return self._store.list_notes()
 
     def drop_note(self, number: int) -> None:
         """Forget an act that the centre has."""
         self._store.drop_note(number)
 
-    def clock(self) -> tuple[datetime | None, datetime | None]:
+    def read_clock(self) -> tuple[datetime | None, datetime | None]:
         """Return up to when the station's clock was seen to run, and when it last jumped."""
-        seen, jumped = self._store.clock()
+        last_run, jumped = self._store.get_clock()
         return (
-            datetime.fromisoformat(seen) if seen else None,
+            datetime.fromisoformat(last_run) if last_run else None,
             datetime.fromisoformat(jumped) if jumped else None,
         )
 
-    def set_clock(self, seen: datetime, jumped: datetime | None) -> None:
+    def set_clock(self, last_run: datetime, jumped: datetime | None) -> None:
         """Write down how the clock runs."""
-        self._store.set_clock(seen.isoformat(), jumped.isoformat() if jumped else None)
+        self._store.set_clock(last_run.isoformat(), jumped.isoformat() if jumped else None)
 
-    def receipts(self) -> Iterator[bytes]:
+    def list_receipts(self) -> Iterator[bytes]:
         """Yield every receipt that this station holds."""
-        return self._store.receipts()
+        return self._store.list_receipts()
 
     def log_head(self) -> LogHeadRow | None:
         """Return the newest head that this station saw of the centre's log."""
@@ -299,10 +301,10 @@ class Journal:
         """Return the alarm over the centre's log that stands, if one does."""
         return self._store.log_alarm()
 
-    def raise_log_alarm(self, how: str, *, seen: str, shown: str) -> None:
+    def raise_log_alarm(self, how: str, *, seen_head: str, shown_head: str) -> None:
         """Write down that the centre's log contradicts the head that was seen of it."""
         began = self._clock().isoformat()
-        self._store.add_log_alarm(how=how, seen=seen, shown=shown, began=began)
+        self._store.add_log_alarm(how=how, seen=seen_head, shown=shown_head, began=began)
 
     def end_log_alarm(self, alarm: LogAlarmRow, reason: str | None = None) -> None:
         """Write down that an alarm ended: the log proved itself, or a person's reason."""
@@ -312,24 +314,24 @@ class Journal:
         """Ask the running station to take a folder or file; return the request's number."""
         return self._store.add_request(path, self._clock().isoformat())
 
-    def requests(self) -> list[RequestRow]:
+    def list_requests(self) -> list[RequestRow]:
         """Return the requests that wait for an answer, oldest first."""
-        return self._store.requests()
+        return self._store.list_requests()
 
-    def answer_request(self, number: int, results: Sequence[Result]) -> None:
+    def answer_request(self, number: int, reports: Sequence[FileReport]) -> None:
         """Write down what became of a request."""
-        self._store.answer_request(number, [result.to_json() for result in results])
+        self._store.answer_request(number, [report.to_json() for report in reports])
 
     def forget_answers(self, before: datetime) -> None:
         """Forget answered requests that nobody came back for since then."""
         self._store.forget_answers(before.isoformat())
 
-    def answer_to(self, number: int) -> list[Result] | None:
+    def answer_to(self, number: int) -> list[FileReport] | None:
         """Return what became of a request; None while nobody has answered it."""
-        row = self._store.request(number)
+        row = self._store.get_request(number)
         if row is None or row.results is None:
             return None
-        return [Result.from_json(result) for result in row.results]
+        return [FileReport.from_json(document) for document in row.results]
 
     def drop_request(self, number: int) -> None:
         """Forget a request whose answer was read, or that was taken back."""
@@ -339,12 +341,12 @@ class Journal:
         """Let go of the file."""
         self._store.close()
 
-    def bays(self) -> list[BayRow]:
+    def list_bays(self) -> list[BayRow]:
         """Return the last known state of every bay."""
-        return self._store.bays()
+        return self._store.list_bays()
 
 
-def _entry(row: SubmissionRow) -> Entry:
+def _to_entry(row: SubmissionRow) -> Entry:
     return Entry(
         id=row.id,
         source=row.source,

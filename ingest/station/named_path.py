@@ -9,7 +9,7 @@ import os
 from datetime import timedelta
 from pathlib import Path
 
-from ingest.bays.bay import Bay, Outcome, Result
+from ingest.bays.bay import Bay, FileReport, Outcome
 from ingest.bays.bay_names import BY_HAND
 from ingest.station.journal import Journal
 from ingest.station.station import Station
@@ -18,8 +18,8 @@ from storage.errors import SubmissionError
 LOG = logging.getLogger("liuhen.station")
 BAY = BY_HAND  # never a name of a folder or file: bays stand in the log
 _LOOKS = 3
-_KEPT = timedelta(days=1)  # an answer whose asker was killed
-_EMPTY = Result(".", Outcome.FAILED, reason="nothing-here")
+_ANSWER_AGE = timedelta(days=1)  # an answer whose asker was killed
+_EMPTY = FileReport(".", Outcome.FAILED, reason="nothing-here")
 
 
 def bay_of(path: Path) -> Bay:
@@ -42,7 +42,7 @@ def bay_of(path: Path) -> Bay:
     raise SubmissionError(reason="gone", path=str(path))
 
 
-def take(station: Station, path: Path) -> list[Result]:
+def take_path(station: Station, path: Path) -> list[FileReport]:
     """Take what a person named: look until nothing waits any more, or nothing changes.
 
     Returns one result for each entry, and never none: what was not there is a failure too.
@@ -52,16 +52,16 @@ def take(station: Station, path: Path) -> list[Result]:
     except SubmissionError:
         return [_EMPTY]
     except OSError as error:  # not ours to look at, or no name that a file can have
-        return [Result(".", Outcome.FAILED, reason="unreadable", facts={"errno": error.errno})]
-    results: list[Result] = []
+        return [FileReport(".", Outcome.FAILED, reason="unreadable", facts={"errno": error.errno})]
+    reports: list[FileReport] = []
     try:
         for _ in range(_LOOKS):
-            results = station.sweep(bay)
-            if all(result.outcome is not Outcome.WAITING for result in results):
+            reports = station.sweep_bay(bay)
+            if all(report.outcome is not Outcome.WAITING for report in reports):
                 break
     finally:
-        station.forget(bay)
-    return results or [_EMPTY]
+        station.forget_docking(bay)
+    return reports or [_EMPTY]
 
 
 def answer_requests(station: Station, journal: Journal) -> int:
@@ -69,16 +69,16 @@ def answer_requests(station: Station, journal: Journal) -> int:
 
     A request that a crash interrupted waits still and is answered anew: all of it may be repeated.
     """
-    requests = journal.requests()
+    requests = journal.list_requests()
     for request in requests:
         try:
-            results = take(station, Path(os.fsdecode(request.path)))
+            reports = take_path(station, Path(os.fsdecode(request.path)))
         except Exception as error:
             # The edge of the station: one request's trouble must not keep the others waiting.
             LOG.exception("request %s failed", request.number)
             facts = {"error": type(error).__name__}
-            results = [Result(".", Outcome.FAILED, reason="defect", facts=facts)]
-        journal.answer_request(request.number, results)
+            reports = [FileReport(".", Outcome.FAILED, reason="defect", facts=facts)]
+        journal.answer_request(request.number, reports)
     if requests:
-        journal.forget_answers(station.clock() - _KEPT)
+        journal.forget_answers(station.clock() - _ANSWER_AGE)
     return len(requests)

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from io import FileIO
 
-from ingest.bays.submission import Submission, check_unchanged, clocks, start_of
+from ingest.bays.submission import Submission, build_clock_facts, check_unchanged, start_of
 from ingest.centre_protocol import Centre
-from ingest.media.inspect import inspect
+from ingest.media.inspect import inspect_media
 from ingest.media.probe import MediaFacts
-from ingest.media.sandbox import silent
-from ingest.sources.names import display
+from ingest.media.sandbox import ignore_progress
+from ingest.sources.names import display_text
 from storage.digest import Algorithm, Digest
 from storage.errors import SubmissionError
 from storage.medium import ColdSource, is_cold
@@ -57,14 +57,14 @@ class _SourceError(Exception):
         self.error = error
 
 
-def _apart(blocks: Iterable[Block]) -> Iterator[Block]:
+def _mark_source_errors(blocks: Iterable[Block]) -> Iterator[Block]:
     try:
         yield from blocks
     except OSError as error:
         raise _SourceError(error) from error
 
 
-def seal(
+def seal_submission(
     submission: Submission,
     source: FileIO,
     media: MediaFacts,
@@ -74,7 +74,7 @@ def seal(
     centre: Centre,
     entropy: Callable[[int], bytes],
     now: datetime,
-    progress: Callable[[float], None] = silent,
+    progress: Callable[[float], None] = ignore_progress,
 ) -> Sealed:
     """Read the open file once, hand its ciphertext to the centre, return the signed documents.
 
@@ -93,7 +93,9 @@ def seal(
         size=submission.size,
     )
     try:
-        stored = centre.put_payload(recording, _apart(sealer), payload_size(submission.size))
+        stored = centre.put_payload(
+            recording, _mark_source_errors(sealer), payload_size(submission.size)
+        )
     except _SourceError as failure:
         raise failure.error from failure
     finally:
@@ -114,8 +116,8 @@ def seal(
             "profile": submission.facts.profile,
         },
         offered={
-            "name": display(submission.path.rpartition(b"/")[2]),
-            "path": "/".join(display(part) for part in submission.path.split(b"/")),
+            "name": display_text(submission.path.rpartition(b"/")[2]),
+            "path": "/".join(display_text(part) for part in submission.path.split(b"/")),
             "path_bytes": base64.b64encode(submission.path).decode(),
             "mtime_ns": str(submission.mtime_ns),
             "sidecars": list(submission.facts.sidecars),
@@ -123,10 +125,10 @@ def seal(
         size=sealer.size,
         digests={algorithm.value: digest.hex for algorithm, digest in sealer.digests.items()},
         payload={"size": stored.size, Algorithm.SHA256.value: stored.digest.hex},
-        envelope={Algorithm.SHA256.value: Digest.of(envelope).hex},
+        envelope={Algorithm.SHA256.value: Digest.compute(envelope).hex},
         media=media.to_json(),
-        inspection=tuple(item.to_json() for item in inspect(media)),
-        clocks=clocks(start, submission, now),
+        inspection=tuple(finding.to_json() for finding in inspect_media(media)),
+        clocks=build_clock_facts(start, submission, now),
         officer_no=submission.facts.officer_no,
         sequence=submission.facts.sequence,
         marked=submission.facts.marked,

@@ -10,20 +10,20 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 
-from ingest.bays.bay import Result
+from ingest.bays.bay import FileReport
 from ingest.bays.submission import Submission
 
 AT_ONCE = 4
 SMALL = 4 << 20  # bytes: what is larger keeps a core and the disk busy by itself
 
-Take = Callable[[Submission], Result]
+Take = Callable[[Submission], FileReport]
 
 
 def take_each(
     pending: list[Submission],
-    results: list[Result],
+    reports: list[FileReport],
     *,
-    known: Callable[[Submission], Result | None],
+    find_settled: Callable[[Submission], FileReport | None],
     take: Take,
     at_once: int = AT_ONCE,
 ) -> None:
@@ -33,30 +33,34 @@ def take_each(
     the others under way have ended. However it ends, `pending` are then those without a result.
     """
     files = list(pending)
-    taken: dict[int, Result] = {}
+    reports_by_number: dict[int, FileReport] = {}
     try:
-        with _Lanes(files, taken, take, at_once).open() as lanes:
+        with _Lanes(files, reports_by_number, take, at_once).open() as lanes:
             for number, submission in enumerate(files):
-                if (result := known(submission)) is not None:
-                    taken[number] = result
+                if (report := find_settled(submission)) is not None:
+                    reports_by_number[number] = report
                 else:
-                    lanes.begin(number)
+                    lanes.begin_file(number)
     finally:
-        results += [taken[number] for number in sorted(taken)]
-        pending[:] = [one for number, one in enumerate(files) if number not in taken]
+        reports += [reports_by_number[number] for number in sorted(reports_by_number)]
+        pending[:] = [file for number, file in enumerate(files) if number not in reports_by_number]
 
 
 class _Lanes:
     """Threads that each have one small file of a card on its way."""
 
     def __init__(
-        self, files: Sequence[Submission], taken: dict[int, Result], take: Take, at_once: int
+        self,
+        files: Sequence[Submission],
+        reports_by_number: dict[int, FileReport],
+        take: Take,
+        at_once: int,
     ) -> None:
         self._files = files
-        self._taken = taken
+        self._taken = reports_by_number
         self._take = take
         self._at_once = at_once
-        self._under_way: dict[Future[Result], int] = {}
+        self._under_way: dict[Future[FileReport], int] = {}
         self._pool = ThreadPoolExecutor(at_once)  # no thread before the first file
 
     @contextmanager
@@ -71,7 +75,7 @@ class _Lanes:
                 if ended.exception() is None:
                     self._taken[number] = ended.result()
 
-    def begin(self, number: int) -> None:
+    def begin_file(self, number: int) -> None:
         """Begin with a file as soon as it may be under way beside the others, or wait for its end.
 
         Raises: what taking one of them raises.
@@ -90,6 +94,6 @@ class _Lanes:
     def _wait_until(self, met: Callable[[], bool]) -> None:
         while not met():
             ended, _ = wait(self._under_way, return_when=FIRST_COMPLETED)
-            for one in sorted(ended, key=self._under_way.__getitem__):
-                self._taken[self._under_way[one]] = one.result()
-                del self._under_way[one]
+            for future in sorted(ended, key=self._under_way.__getitem__):
+                self._taken[self._under_way[future]] = future.result()
+                del self._under_way[future]

@@ -1,4 +1,4 @@
-"""Who may do what: denied unless a line here allows it.
+"""Access control: every act is denied unless a grant here allows it.
 
 Operators run a station and see no footage; officers see their own township; its head decides and
 approves explanations; reviewers see the county, review and check, and change no evidence; head and
@@ -66,7 +66,7 @@ class Act(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who asks. `township` is None for county-wide people.
+    """The person who acts. `township` is None for county-wide people.
 
     `actor` is how the log names him, where a face let him in (custody/acting.py).
     """
@@ -177,7 +177,7 @@ _GRANTS: dict[Role, frozenset[Act]] = {
 }
 
 
-def decide(person: Person, act: Act, township: str | None = None) -> Decision:
+def decide_access(person: Person, act: Act, township: str | None = None) -> Decision:
     """Decide one act upon something of a township (None: nothing of a township is touched)."""
     if act not in _GRANTS[person.role]:
         return Decision(allowed=False, reason="role")

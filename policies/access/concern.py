@@ -1,4 +1,4 @@
-"""Whom a matter concerns (回避): nobody decides upon what he had a part in himself.
+"""Recusal (回避): nobody decides a matter in which he took part himself.
 
 A matter is a complaint, a reconsideration, a lawsuit, or what a hold lies on. The facts name
 persons, never accounts: another login of the same person changes nothing. Source: 兴隆县指导意见
@@ -43,7 +43,7 @@ TIE_EN = {
 
 @dataclass(frozen=True, slots=True)
 class Matter:
-    """Who had which part in what is to be decided upon; persons by id.
+    """The persons who took part in a matter to be decided, by their part; by id.
 
     `officers` took part in an action, leading, present or auxiliary; `recorders` made the footage,
     or had its source when it was made; `submitters` handed it in.

@@ -17,7 +17,7 @@ from hashlib import sha256
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class RandomDraw:
     """One draw with all that it takes to repeat it.
 
     `population` is the SHA-256 of the sorted ids, a line each (`LC_ALL=C sort -u | sha256sum`):
@@ -31,9 +31,9 @@ class Drawn:
     population: str
     chosen: tuple[str, ...]
 
-    def repeats(self, population: Iterable[str]) -> bool:
+    def matches_population(self, population: Iterable[str]) -> bool:
         """Tell whether the same draw from this population has the same result."""
-        return drawn(self.seed, population, self.count, self.purpose) == self
+        return record_draw(self.seed, population, self.count, self.purpose) == self
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,28 +49,30 @@ class Pairing:
     short: tuple[str, ...]
 
 
-def draw(seed: str, population: Iterable[str], count: int, purpose: str) -> tuple[str, ...]:
+def draw_ids(seed: str, population: Iterable[str], count: int, purpose: str) -> tuple[str, ...]:
     """Return `count` ids in the order drawn; all of them where there are no more.
 
     Raises: ValueError for a negative count, an empty seed, or a text of several lines.
     """
     if count < 0:
         raise ValueError("a draw takes no fewer than none")
-    for told in (seed, purpose):
-        _one_line(told)
-    ids = _population(population)
+    for line in (seed, purpose):
+        _one_line(line)
+    ids = _sort_population(population)
     # Equal digests would be a collision of SHA-256; the id decides then, for everybody alike.
-    return tuple(sorted(ids, key=lambda one: (_rank(purpose, seed, one), one))[:count])
+    return tuple(
+        sorted(ids, key=lambda member: (_rank_member(purpose, seed, member), member))[:count]
+    )
 
 
-def drawn(seed: str, population: Iterable[str], count: int, purpose: str) -> Drawn:
+def record_draw(seed: str, population: Iterable[str], count: int, purpose: str) -> RandomDraw:
     """Return the draw with all that it takes to repeat it. Raises: ValueError, as `draw`."""
-    ids = _population(population)
-    chosen = draw(seed, ids, count, purpose)
-    return Drawn(purpose, seed, count, len(ids), digest(ids), chosen)
+    ids = _sort_population(population)
+    chosen = draw_ids(seed, ids, count, purpose)
+    return RandomDraw(purpose, seed, count, len(ids), digest_population(ids), chosen)
 
 
-def pair(
+def pair_inspectors(
     seed: str,
     inspectors: Iterable[str],
     objects: Iterable[str],
@@ -84,46 +86,48 @@ def pair(
     Each object has a draw of its own, for the purpose `<purpose> for <object>`: to take an object
     out changes nothing for the others. Raises: ValueError, as `draw`.
     """
-    people = _population(inspectors)
-    things = _population(objects)
+    people = _sort_population(inspectors)
+    targets = _sort_population(objects)
     barred = excluded or {}
     assigned = {
-        thing: draw(
+        target: draw_ids(
             seed,
-            [one for one in people if one not in barred.get(thing, ())],
+            [person for person in people if person not in barred.get(target, ())],
             per_object,
-            f"{purpose} for {thing}",
+            f"{purpose} for {target}",
         )
-        for thing in things
+        for target in targets
     }
     return Pairing(
         purpose=purpose,
         seed=seed,
         per_object=per_object,
-        inspectors=digest(people),
-        objects=digest(things),
+        inspectors=digest_population(people),
+        objects=digest_population(targets),
         assigned=assigned,
-        short=tuple(thing for thing in things if len(assigned[thing]) < per_object),
+        short=tuple(target for target in targets if len(assigned[target]) < per_object),
     )
 
 
-def digest(population: Iterable[str]) -> str:
+def digest_population(population: Iterable[str]) -> str:
     """Return the SHA-256 of the sorted ids, one a line. Raises: ValueError, as `draw`."""
-    return sha256("".join(f"{one}\n" for one in _population(population)).encode()).hexdigest()
+    return sha256(
+        "".join(f"{member}\n" for member in _sort_population(population)).encode()
+    ).hexdigest()
 
 
-def _rank(purpose: str, seed: str, one: str) -> str:
-    return sha256(f"{purpose}\n{seed}\n{one}".encode()).hexdigest()
+def _rank_member(purpose: str, seed: str, member: str) -> str:
+    return sha256(f"{purpose}\n{seed}\n{member}".encode()).hexdigest()
 
 
-def _population(ids: Iterable[str]) -> Sequence[str]:
-    found = sorted(set(ids))
-    for one in found:
-        _one_line(one)
-    return found
+def _sort_population(ids: Iterable[str]) -> Sequence[str]:
+    members = sorted(set(ids))
+    for member in members:
+        _one_line(member)
+    return members
 
 
-def _one_line(told: str) -> None:
+def _one_line(text: str) -> None:
     """Refuse what would let one text be read as two: lines are what separates them."""
-    if not told or "\n" in told or "\r" in told:
+    if not text or "\n" in text or "\r" in text:
         raise ValueError("ids, seeds and purposes are texts of one line")

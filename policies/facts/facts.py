@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Self, cast
 
-from policies.facts.facts_json import plain, typed
+from policies.facts.facts_json import build_typed, to_plain
 from policies.facts.stages import ActionKind, Stage
 from policies.facts.terms import (
     DocumentKind,
@@ -31,13 +31,13 @@ class Facts:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values, times in ISO 8601."""
-        return {name: plain(value) for name, value in asdict(self).items()}  # type: ignore[call-overload]
+        return {name: to_plain(content) for name, content in asdict(self).items()}  # type: ignore[call-overload]
 
     @classmethod
     def from_json(cls, untrusted_document: Mapping[str, Any]) -> Self:
         """Read `to_json`. Raises: ValueError for anything else."""
         try:
-            return cast("Self", typed(cls, untrusted_document))
+            return cast("Self", build_typed(cls, untrusted_document))
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not {cls.__name__}") from error
 
@@ -75,12 +75,12 @@ class Footage(Facts):
 
     @property
     def span(self) -> Span | None:
-        """When it was recorded, or None."""
+        """Time span of the recording, or None."""
         if self.start is None or self.end is None or self.start >= self.end:
             return None
         return Span(self.start, self.end)
 
-    def moments(self, offsets: tuple[Offsets, ...]) -> tuple[Span, ...]:
+    def convert_offsets(self, offsets: tuple[Offsets, ...]) -> tuple[Span, ...]:
         """Return offsets in the file as spans of true time, cut with the recording's own."""
         whole = self.span
         if whole is None:
@@ -179,7 +179,7 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class DecisionFact:
-    """What was decided, by whom; `signed_by_head` as 第十九条 asks, `disclosed_at` as 第七条."""
+    """A decision and its author; `signed_by_head` as 第十九条 asks, `disclosed_at` as 第七条."""
 
     at: datetime
     by: str

@@ -9,18 +9,18 @@ from enum import Enum
 from typing import Any
 
 
-def plain(value: Any) -> Any:
-    """Return the value with nothing in it but what JSON knows; times in ISO 8601."""
-    if isinstance(value, date | datetime):
-        return value.isoformat()
-    if isinstance(value, Mapping):
-        return {name: plain(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(inner) for inner in value]
-    return value
+def to_plain(content: Any) -> Any:
+    """Convert to plain JSON values; times in ISO 8601."""
+    if isinstance(content, date | datetime):
+        return content.isoformat()
+    if isinstance(content, Mapping):
+        return {name: to_plain(inner) for name, inner in content.items()}
+    if isinstance(content, list | tuple):
+        return [to_plain(inner) for inner in content]
+    return content
 
 
-def typed(kind: Any, untrusted_told: Any) -> Any:
+def build_typed(kind: Any, untrusted_told: Any) -> Any:
     """Build a value of a type from plain JSON.
 
     Raises: TypeError, KeyError or ValueError for anything else, unknown fields included.
@@ -36,34 +36,40 @@ def typed(kind: Any, untrusted_told: Any) -> Any:
     return untrusted_told
 
 
-def _optional(kind: Any, told: Any) -> Any:
-    (inner,) = [one for one in typing.get_args(kind) if one is not types.NoneType]
-    return None if told is None else typed(inner, told)
+def _build_optional(kind: Any, content: Any) -> Any:
+    (inner,) = [option for option in typing.get_args(kind) if option is not types.NoneType]
+    return None if content is None else build_typed(inner, content)
 
 
-def _tuple(kind: Any, told: Any) -> Any:
+def _build_tuple(kind: Any, content: Any) -> Any:
     inner = typing.get_args(kind)
-    if not isinstance(told, list):
+    if not isinstance(content, list):
         raise TypeError("a list is expected")
     if inner[-1] is Ellipsis:
-        return tuple(typed(inner[0], one) for one in told)
-    return tuple(typed(one, value) for one, value in zip(inner, told, strict=True))
+        return tuple(build_typed(inner[0], element) for element in content)
+    return tuple(
+        build_typed(element_kind, element)
+        for element_kind, element in zip(inner, content, strict=True)
+    )
 
 
-def _dataclass(kind: Any, told: Any) -> Any:
+def _build_dataclass(kind: Any, content: Any) -> Any:
     hints = typing.get_type_hints(kind)
-    if not isinstance(told, Mapping) or set(told) - set(hints):
+    if not isinstance(content, Mapping) or set(content) - set(hints):
         raise TypeError("unknown fields")
-    return kind(**{name: typed(hints[name], value) for name, value in told.items()})
+    return kind(**{name: build_typed(hints[name], inner) for name, inner in content.items()})
 
 
 _BUILDERS: tuple[tuple[Callable[[Any, Any], bool], Callable[[Any, Any], Any]], ...] = (
-    (lambda origin, _kind: origin in {types.UnionType, typing.Union}, _optional),
-    (lambda origin, _kind: origin is tuple, _tuple),
-    (lambda _origin, kind: dataclasses.is_dataclass(kind), _dataclass),
-    (lambda _origin, kind: kind in {date, datetime}, lambda kind, told: kind.fromisoformat(told)),
+    (lambda origin, _kind: origin in {types.UnionType, typing.Union}, _build_optional),
+    (lambda origin, _kind: origin is tuple, _build_tuple),
+    (lambda _origin, kind: dataclasses.is_dataclass(kind), _build_dataclass),
+    (
+        lambda _origin, kind: kind in {date, datetime},
+        lambda kind, content: kind.fromisoformat(content),
+    ),
     (
         lambda _origin, kind: isinstance(kind, type) and issubclass(kind, Enum),
-        lambda kind, told: kind(told),
+        lambda kind, content: kind(content),
     ),
 )

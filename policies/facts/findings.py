@@ -1,4 +1,4 @@
-"""What a rule says about one case: a value with its reason, never an exception."""
+"""Findings: the verdict of a rule on a case, a value with its reason, never an exception."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -6,12 +6,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from policies.facts.facts_json import plain
+from policies.facts.facts_json import to_plain
 from policies.time.intervals import Span
 
 
 class Severity(StrEnum):
-    """What an unmet duty does: stop the case, warn, or only tell."""
+    """Effect of an unmet duty: it stops the case, warns, or only informs."""
 
     BLOCKS = "blocks"
     WARNS = "warns"
@@ -45,12 +45,12 @@ class Basis:
 
     @property
     def zh(self) -> str:
-        """How it is cited on a screen."""
+        """Citation of the article in Chinese, as screens show it."""
         return f"《{self.document}》{self.article}" + ("" if self.confirmed else "(条文待核)")
 
     @property
     def en(self) -> str:
-        """How it is cited in English; names of documents and articles stay Chinese."""
+        """Citation in English; names of documents and articles stay Chinese."""
         return f"《{self.document}》 {self.article}" + (
             "" if self.confirmed else " (wording not yet confirmed)"
         )
@@ -109,12 +109,12 @@ class Finding:
 
     @property
     def blocks(self) -> bool:
-        """Whether the case stops here: a waiver lets it go on, and is told for ever."""
+        """Whether the finding stops the case; an approved waiver lets it go on."""
         return not self.passed and self.severity is Severity.BLOCKS and self.waived is None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values, times in ISO 8601."""
-        return {name: plain(value) for name, value in asdict(self).items()}
+        return {name: to_plain(content) for name, content in asdict(self).items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +134,16 @@ class Verdict:
 
 
 def found_later(verdict: Mapping[str, Any], today: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the findings of a verdict of today that an earlier one had not, or otherwise.
+    """Return today's findings that an earlier verdict lacked or worded differently.
 
     Both are as `Verdict.to_json` gives them.
     """
-    before = {one["rule"]: (one["passed"], one["message_zh"]) for one in verdict["findings"]}
+    before = {
+        finding["rule"]: (finding["passed"], finding["message_zh"])
+        for finding in verdict["findings"]
+    }
     return [
-        one
-        for one in today["findings"]
-        if before.get(one["rule"]) != (one["passed"], one["message_zh"])
+        finding
+        for finding in today["findings"]
+        if before.get(finding["rule"]) != (finding["passed"], finding["message_zh"])
     ]

@@ -15,10 +15,10 @@ class MomentKind(StrEnum):
     REASONS = "reasons"
     RIGHTS = "rights"
     STATEMENT = "statement"
-    COUNTED = "counted"
+    INVENTORY = "counted"
     WITNESS = "witness"
     NO_WITNESS = "no-witness"
-    HANDED = "handed"
+    DELIVERY = "handed"
     SIGNED = "signed"
 
 
@@ -29,10 +29,10 @@ MOMENT_ZH = {
     MomentKind.REASONS: "告知理由和依据",
     MomentKind.RIGHTS: "告知权利和救济途径",
     MomentKind.STATEMENT: "听取陈述和申辩",
-    MomentKind.COUNTED: "当场清点",
+    MomentKind.INVENTORY: "当场清点",
     MomentKind.WITNESS: "见证人到场",
     MomentKind.NO_WITNESS: "说明无见证人的原因",
-    MomentKind.HANDED: "当场交付文书",
+    MomentKind.DELIVERY: "当场交付文书",
     MomentKind.SIGNED: "签名或者盖章",
 }
 MOMENT_EN = {
@@ -42,10 +42,10 @@ MOMENT_EN = {
     MomentKind.REASONS: "reasons and grounds told",
     MomentKind.RIGHTS: "rights and remedies told",
     MomentKind.STATEMENT: "statement and defence heard",
-    MomentKind.COUNTED: "goods counted on the spot",
+    MomentKind.INVENTORY: "goods counted on the spot",
     MomentKind.WITNESS: "witness present",
     MomentKind.NO_WITNESS: "reason told why there is no witness",
-    MomentKind.HANDED: "documents handed over",
+    MomentKind.DELIVERY: "documents handed over",
     MomentKind.SIGNED: "signed",
 }
 
@@ -107,7 +107,7 @@ class Manner(StrEnum):
     """送达方式."""
 
     DIRECT = "direct"
-    LEFT = "left"
+    LEFT_IN_PLACE = "left"
     MAIL = "mail"
     ENTRUSTED = "entrusted"
     ELECTRONIC = "electronic"
@@ -116,7 +116,7 @@ class Manner(StrEnum):
 
 MANNER_ZH = {
     Manner.DIRECT: "直接送达",
-    Manner.LEFT: "留置送达",
+    Manner.LEFT_IN_PLACE: "留置送达",
     Manner.MAIL: "邮寄送达",
     Manner.ENTRUSTED: "委托送达",
     Manner.ELECTRONIC: "电子送达",
@@ -125,7 +125,7 @@ MANNER_ZH = {
 
 
 class Feature(StrEnum):
-    """What makes a case special; an edition lists which of them make a decision major (第九条)."""
+    """Features of a case; an edition lists those that make a decision major (第九条)."""
 
     PUBLIC_INTEREST = "public-interest"
     SOCIAL_RISK = "social-risk"
@@ -163,7 +163,7 @@ PART_ZH = {Part.HANDLES: "承办", Part.REVIEWS: "审核", Part.DECIDES: "审批
 
 
 class Approver(StrEnum):
-    """Who may approve a 情况说明."""
+    """Approvers that a rule may name for a 情况说明."""
 
     HEAD = "head"
     COUNTY = "county"
@@ -200,7 +200,7 @@ WAIVER_ZH = {
 
 
 class SourceKind(StrEnum):
-    """What recorded."""
+    """Kind of device that made a recording."""
 
     RECORDER = "recorder"
     TERMINAL = "terminal"
@@ -217,7 +217,7 @@ SOURCE_ZH = {
 
 
 class ProceedingKind(StrEnum):
-    """What may be brought against an act or an omission (第十六, 十八条)."""
+    """Kinds of proceeding against an act or an omission (第十六, 十八条)."""
 
     COMPLAINT = "complaint"
     RECONSIDERATION = "reconsideration"

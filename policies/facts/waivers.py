@@ -18,7 +18,7 @@ from policies.facts.terms import Approver, WaiverReason
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Who may approve, for which reasons (empty: any), handed in within how many days."""
+    """Terms of a waiver: approvers, accepted reasons (empty: any), days to hand it in."""
 
     by: tuple[Approver, ...] = ()
     reasons: tuple[WaiverReason, ...] = ()
@@ -27,32 +27,34 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Weighing:
-    """The waiver that counts, if one does; else why the last one does not; what waits."""
+    """Outcome of weighing: the waiver that counts, or the last refusal; pending waivers."""
 
     waived: Waived | None = None
     refused: str = ""
     pending: tuple[str, ...] = ()
 
 
-def weighed(
+def weigh_waivers(
     terms: Terms, waivers: Iterable[Waiver], concerned: frozenset[str], ended: datetime | None
 ) -> Weighing:
     """Weigh the explanations of one finding."""
     refused = ""
     pending: list[str] = []
-    for one in waivers:
-        problem = objection(terms, one, concerned, ended)
+    for waiver in waivers:
+        problem = find_objection(terms, waiver, concerned, ended)
         if problem:
             refused = problem
-        elif one.approved_by is None or one.approved_at is None:
-            pending.append(one.id)
+        elif waiver.approved_by is None or waiver.approved_at is None:
+            pending.append(waiver.id)
         else:
-            counts = Waived(one.id, one.reason.value, one.by, one.approved_by, one.approved_at)
+            counts = Waived(
+                waiver.id, waiver.reason.value, waiver.by, waiver.approved_by, waiver.approved_at
+            )
             return Weighing(counts)
     return Weighing(None, refused, tuple(pending))
 
 
-def objection(
+def find_objection(
     terms: Terms, waiver: Waiver, concerned: frozenset[str], ended: datetime | None
 ) -> str:
     """Return why an explanation cannot count, as a stable word, or an empty text.
@@ -66,7 +68,7 @@ def objection(
         ("reason", bool(terms.reasons) and waiver.reason not in terms.reasons),
         ("too-late", late),
         ("refused", waiver.refused),
-        ("approver", approved and waiver.approver not in {one.value for one in terms.by}),
+        ("approver", approved and waiver.approver not in {approver.value for approver in terms.by}),
         ("concerned", approved and waiver.approved_by in concerned | {waiver.by}),
     )
     return next((word for word, holds in checks if holds), "")

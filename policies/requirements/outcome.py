@@ -1,4 +1,4 @@
-"""What every requirement is and answers; the rulebook adds rule and article to make a finding.
+"""Requirements and their outcomes; the rulebook adds rule and article to make a finding.
 
 A requirement is a frozen dataclass of figures with a `scope`; `check` is a pure function from
 the facts of that scope to an outcome. One that has a clock also says when its duty falls `due`.
@@ -14,7 +14,7 @@ from policies.facts.findings import Gap
 
 
 class Scope(StrEnum):
-    """What a requirement looks at; KEEP is asked for by retention and gives no finding."""
+    """Subject of a requirement; KEEP is for retention periods and gives no finding."""
 
     ACTION = "action"
     CASE = "case"
@@ -25,7 +25,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Whether the duty is met, told in both languages, with what would mend it."""
+    """Result of a check: met or not, a message in both languages, and the remedy."""
 
     passed: bool
     message_zh: str
@@ -37,8 +37,8 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
-    """When a duty must be done at the latest, and when it was done, if it was.
+class Deadline:
+    """The last moment to fulfil a duty, and the time of fulfilment, if any.
 
     `at` is None where nobody can tell yet (a year whose calendar is not published).
     """
@@ -48,7 +48,7 @@ class Due:
 
 
 class Requirement(Protocol):
-    """One of the closed set; its fields are the parameters that a rule file may give."""
+    """A requirement of the closed set; its fields are the parameters of rule files."""
 
     scope: ClassVar[Scope]
 
@@ -56,12 +56,12 @@ class Requirement(Protocol):
 class Checked(Requirement, Protocol):
     """A requirement that gives findings."""
 
-    def check(self, facts: Any) -> Outcome:
+    def check_facts(self, facts: Any) -> Outcome:
         """Judge the facts of this scope."""
 
 
 class Clocked(Checked, Protocol):
     """A requirement with a clock."""
 
-    def due(self, facts: Any) -> Due | None:
+    def find_deadline(self, facts: Any) -> Deadline | None:
         """Return when the duty falls due, or None where these facts bring no such duty."""

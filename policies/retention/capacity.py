@@ -1,4 +1,4 @@
-"""How full the store will be: what comes in as of late, what falls due, when it is full. Pure.
+"""Forecast of the store: recent intake, expiring footage, and the week it is full. Pure.
 
 A forecast by weeks: what is kept now, plus what the last four weeks brought in per week, less what
 falls due. Of what will come in, the share that is not kept for ever leaves again after the
@@ -15,12 +15,12 @@ LOOK_BACK = 4  # weeks
 
 
 @dataclass(frozen=True, slots=True)
-class Stock:
+class StationStock:
     """Bytes of one station and class: kept now, and come in during the last four weeks."""
 
     station: str
     forever: bool
-    kept: int
+    kept_bytes: int
     lately: int
 
 
@@ -32,26 +32,26 @@ class Forecast:
     full_at: datetime | None
 
 
-def forecast(
-    stocks: Sequence[Stock],
+def forecast_capacity(
+    stocks: Sequence[StationStock],
     leaving: Sequence[int],
     ordinary: timedelta,
     capacity: int | None,
     now: datetime,
 ) -> Forecast:
-    """Return how it goes on for a year.
+    """Forecast the stored bytes, week by week, for a year.
 
     `leaving` are the bytes that fall due in each week from now on, `ordinary` is how long footage
     without links is kept, `capacity` all that the store can hold (None: nobody knows).
     """
-    kept = sum(one.kept for one in stocks)
-    coming = sum(one.lately for one in stocks) // LOOK_BACK
-    passing = sum(one.lately for one in stocks if not one.forever) // LOOK_BACK
+    volume = sum(stock.kept_bytes for stock in stocks)
+    coming = sum(stock.lately for stock in stocks) // LOOK_BACK
+    passing = sum(stock.lately for stock in stocks if not stock.forever) // LOOK_BACK
     stays = -(-ordinary // WEEK)
-    weeks = [kept]
+    weeks = [volume]
     for week in range(WEEKS - 1):
-        due = leaving[week] if week < len(leaving) else 0
-        kept += coming - due - (passing if week >= stays else 0)
-        weeks.append(max(0, kept))
-    full = next((n for n, held in enumerate(weeks) if capacity and held >= capacity), None)
+        outflow = leaving[week] if week < len(leaving) else 0
+        volume += coming - outflow - (passing if week >= stays else 0)
+        weeks.append(max(0, volume))
+    full = next((n for n, level in enumerate(weeks) if capacity and level >= capacity), None)
     return Forecast(tuple(weeks), now + full * WEEK if full is not None else None)

@@ -17,7 +17,7 @@ class DispositionState(StrEnum):
 
     PROPOSED = "proposed"
     APPROVED = "approved"
-    DONE = "done"
+    EXECUTED = "done"
     WITHDRAWN = "withdrawn"
 
 
@@ -27,38 +27,38 @@ class ItemState(StrEnum):
     SHREDDED is past return: no key opens it any more. KEPT says that something kept it.
     """
 
-    LISTED = "listed"
+    PENDING = "listed"
     BEGUN = "begun"
     SHREDDED = "shredded"
-    GONE = "gone"
-    KEPT = "kept"
+    DESTROYED = "gone"
+    RETAINED = "kept"
 
 
 DISPOSITION_MOVES: dict[DispositionState, frozenset[DispositionState]] = {
     DispositionState.PROPOSED: frozenset({DispositionState.APPROVED, DispositionState.WITHDRAWN}),
-    DispositionState.APPROVED: frozenset({DispositionState.DONE, DispositionState.WITHDRAWN}),
-    DispositionState.DONE: frozenset(),
+    DispositionState.APPROVED: frozenset({DispositionState.EXECUTED, DispositionState.WITHDRAWN}),
+    DispositionState.EXECUTED: frozenset(),
     DispositionState.WITHDRAWN: frozenset(),
 }
 ITEM_MOVES: dict[ItemState, frozenset[ItemState]] = {
-    ItemState.LISTED: frozenset({ItemState.BEGUN, ItemState.KEPT}),
-    ItemState.BEGUN: frozenset({ItemState.SHREDDED, ItemState.KEPT}),
-    ItemState.SHREDDED: frozenset({ItemState.GONE}),
-    ItemState.GONE: frozenset(),
-    ItemState.KEPT: frozenset(),
+    ItemState.PENDING: frozenset({ItemState.BEGUN, ItemState.RETAINED}),
+    ItemState.BEGUN: frozenset({ItemState.SHREDDED, ItemState.RETAINED}),
+    ItemState.SHREDDED: frozenset({ItemState.DESTROYED}),
+    ItemState.DESTROYED: frozenset(),
+    ItemState.RETAINED: frozenset(),
 }
 DISPOSITION_ZH = {
     DispositionState.PROPOSED: "待审批",
     DispositionState.APPROVED: "已批准,冷静期内或者待执行",
-    DispositionState.DONE: "已执行",
+    DispositionState.EXECUTED: "已执行",
     DispositionState.WITHDRAWN: "已撤回",
 }
 ITEM_ZH = {
-    ItemState.LISTED: "待处置",
+    ItemState.PENDING: "待处置",
     ItemState.BEGUN: "正在销毁",
     ItemState.SHREDDED: "密钥已销毁,正在清除密文",
-    ItemState.GONE: "已销毁",
-    ItemState.KEPT: "继续保管",
+    ItemState.DESTROYED: "已销毁",
+    ItemState.RETAINED: "继续保管",
 }
 
 
@@ -80,7 +80,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What a decision about a disposition looks at; persons by id, `approvers` in order.
+    """Facts for a decision about a disposition; persons by id, `approvers` in order.
 
     `items` are its recordings; `others` are those of other dispositions approved or executed
     within the brake's window; `kept` are all recordings that are kept now.
@@ -89,13 +89,13 @@ class Proposal:
     state: DispositionState
     proposer: str
     items: int
-    others: int
-    kept: int
+    recent_items: int
+    kept_recordings: int
     approvers: tuple[str, ...] = ()
     approved_at: datetime | None = None
 
 
-class No(StrEnum):
+class DispositionRefusal(StrEnum):
     """Why a step is refused: stable words for the text table."""
 
     EMPTY = "empty"
@@ -107,54 +107,64 @@ class No(StrEnum):
     APPROVALS = "approvals-missing"
 
 
-def may_propose(items: int, bounds: Bounds) -> No | None:
+def may_propose(items: int, bounds: Bounds) -> DispositionRefusal | None:
     """Tell why so many recordings cannot be proposed at once; None when they can."""
     if items < 1:
-        return No.EMPTY
-    return No.BATCH if items > bounds.batch else None
+        return DispositionRefusal.EMPTY
+    return DispositionRefusal.BATCH if items > bounds.batch else None
 
 
-def approvals_asked(told: Proposal, bounds: Bounds) -> int:
+def approvals_asked(proposal: Proposal, bounds: Bounds) -> int:
     """Return how many approvals a disposition needs: one, or two above the brake.
 
     Splitting a large one changes nothing: what else was approved within the window counts too.
     """
-    together = told.items + told.others
-    above = together > bounds.brake_items or together > told.kept * bounds.brake_share
+    together = proposal.items + proposal.recent_items
+    above = (
+        together > bounds.brake_items or together > proposal.kept_recordings * bounds.brake_share
+    )
     return 2 if above else 1
 
 
-def may_approve(told: Proposal, person: str, bounds: Bounds) -> No | None:
+def may_approve(proposal: Proposal, person: str, bounds: Bounds) -> DispositionRefusal | None:
     """Tell why this person cannot approve it; None when he can.
 
     One that is approved takes a further approval while the brake asks for it.
     """
-    if told.state not in {DispositionState.PROPOSED, DispositionState.APPROVED}:
-        return No.STATE
-    if person == told.proposer or person in told.approvers:
-        return No.SAME_PERSON
-    return No.ENOUGH if len(told.approvers) >= approvals_asked(told, bounds) else None
+    if proposal.state not in {DispositionState.PROPOSED, DispositionState.APPROVED}:
+        return DispositionRefusal.STATE
+    if person == proposal.proposer or person in proposal.approvers:
+        return DispositionRefusal.SAME_PERSON
+    return (
+        DispositionRefusal.ENOUGH
+        if len(proposal.approvers) >= approvals_asked(proposal, bounds)
+        else None
+    )
 
 
-def may_execute(told: Proposal, at: datetime, bounds: Bounds) -> No | None:
+def may_execute(proposal: Proposal, at: datetime, bounds: Bounds) -> DispositionRefusal | None:
     """Tell why its destruction cannot begin at this moment; None when it can.
 
     The brake is asked again: what was approved elsewhere meanwhile may call for one approval more.
     """
-    if told.state is not DispositionState.APPROVED or told.approved_at is None:
-        return No.STATE
-    if len({*told.approvers} - {told.proposer}) < approvals_asked(told, bounds):
-        return No.APPROVALS
-    return No.COOLING if at < cooled(told.approved_at, bounds) else None
+    if proposal.state is not DispositionState.APPROVED or proposal.approved_at is None:
+        return DispositionRefusal.STATE
+    if len({*proposal.approvers} - {proposal.proposer}) < approvals_asked(proposal, bounds):
+        return DispositionRefusal.APPROVALS
+    return (
+        DispositionRefusal.COOLING
+        if at < compute_cooling_end(proposal.approved_at, bounds)
+        else None
+    )
 
 
-def may_withdraw(state: DispositionState, begun: bool) -> No | None:  # noqa: FBT001 - a fact, not a switch
+def may_withdraw(state: DispositionState, begun: bool) -> DispositionRefusal | None:  # noqa: FBT001 - a fact, not a switch
     """Tell why it cannot be withdrawn; None when it can: until its destruction began."""
     open_ = DispositionState.WITHDRAWN in DISPOSITION_MOVES[state]
-    return None if open_ and not begun else No.STATE
+    return None if open_ and not begun else DispositionRefusal.STATE
 
 
-def cooled(approved_at: datetime, bounds: Bounds) -> datetime:
+def compute_cooling_end(approved_at: datetime, bounds: Bounds) -> datetime:
     """Return when the cooling-off time ends; never, where that would pass the calendar's end."""
     try:
         return approved_at + bounds.cooling
@@ -162,6 +172,6 @@ def cooled(approved_at: datetime, bounds: Bounds) -> datetime:
         return datetime.max.replace(tzinfo=approved_at.tzinfo)
 
 
-def settled(items: Sequence[ItemState]) -> bool:
+def is_settled(items: Sequence[ItemState]) -> bool:
     """Tell whether nothing of a disposition is left to be done."""
     return all(not ITEM_MOVES[state] for state in items)

@@ -11,7 +11,7 @@ neither. Sources: 兴隆县指导意见 第十五, 十六条; the second person 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from policies.access.access import Act, Person, decide
+from policies.access.access import Act, Person, decide_access
 from policies.access.concern import Matter, tie_of
 from policies.retention.holds import COUNTY, is_proceeding, of_person, township_of
 
@@ -43,8 +43,8 @@ RELEASE_ZH = {
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """What a decision about a hold, or about a proceeding with its holds, looks at.
+class HoldContext:
+    """Facts for a decision about a hold, or about a proceeding with its holds.
 
     `authority` placed it, as `policies/retention/holds.py` names it; `township` is whose proceeding
     it is, None for a hold placed by hand. `heads` are the persons who can act as head of the
@@ -55,7 +55,7 @@ class Held:
     township: str | None
     matter: Matter
     heads: frozenset[str] = frozenset()
-    answered: bool = True
+    is_answered: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Proposal:
     changed: bool = False
 
 
-class No(StrEnum):
+class ReleaseRefusal(StrEnum):
     """Why a step is refused: stable words for the text table."""
 
     CONCERNED = "concerned"
@@ -79,8 +79,8 @@ class No(StrEnum):
     UNANSWERED = "unanswered"
 
 
-class Who(StrEnum):
-    """Who may act instead: stable words, for sentences."""
+class EligibleRole(StrEnum):
+    """Roles that may act instead: stable words, for sentences."""
 
     HEAD = "head"
     HEAD_OR_REVIEWER = "head-or-reviewer"
@@ -88,78 +88,84 @@ class Who(StrEnum):
 
 
 WHO_ZH = {
-    Who.HEAD: "本乡镇行政负责人",
-    Who.HEAD_OR_REVIEWER: "本乡镇行政负责人或者县审核人员",
-    Who.REVIEWER: "县审核人员",
+    EligibleRole.HEAD: "本乡镇行政负责人",
+    EligibleRole.HEAD_OR_REVIEWER: "本乡镇行政负责人或者县审核人员",
+    EligibleRole.REVIEWER: "县审核人员",
 }
 WHO_EN = {
-    Who.HEAD: "a head of the township",
-    Who.HEAD_OR_REVIEWER: "a head of the township, or a reviewer of the county",
-    Who.REVIEWER: "a reviewer of the county",
+    EligibleRole.HEAD: "a head of the township",
+    EligibleRole.HEAD_OR_REVIEWER: "a head of the township, or a reviewer of the county",
+    EligibleRole.REVIEWER: "a reviewer of the county",
 }
 
 
-def may_answer(person: Person, held: Held) -> No | None:
+def may_answer(person: Person, context: HoldContext) -> ReleaseRefusal | None:
     """Tell why this person cannot answer a proceeding; None when he can."""
-    return _barred(person, held, Act.ANSWER_PROCEEDING, second=False)
+    return _find_refusal(person, context, Act.ANSWER_PROCEEDING, second=False)
 
 
-def may_propose(person: Person, held: Held) -> No | None:
+def may_propose(person: Person, context: HoldContext) -> ReleaseRefusal | None:
     """Tell why this person cannot propose a release; None when he can."""
-    barred = _barred(person, held, Act.RELEASE_HOLD, second=False)
-    return No.UNANSWERED if barred is None and not held.answered else barred
+    barred = _find_refusal(person, context, Act.RELEASE_HOLD, second=False)
+    return ReleaseRefusal.UNANSWERED if barred is None and not context.is_answered else barred
 
 
-def may_decide(person: Person, held: Held, proposal: Proposal) -> No | None:
+def may_decide(person: Person, context: HoldContext, proposal: Proposal) -> ReleaseRefusal | None:
     """Tell why this person cannot approve or reject a proposed release; None when he can.
 
     One whose proposer turned out to be concerned is void, as is one about what has changed.
     """
     if ReleaseState.APPROVED not in RELEASE_MOVES[proposal.state]:
-        return No.STATE
-    barred = _barred(person, held, Act.RELEASE_HOLD, second=True)
+        return ReleaseRefusal.STATE
+    barred = _find_refusal(person, context, Act.RELEASE_HOLD, second=True)
     if barred is not None:
         return barred
     if person.id == proposal.proposer:
-        return No.SAME_PERSON
-    return No.VOID if is_void(held, proposal) else None
+        return ReleaseRefusal.SAME_PERSON
+    return ReleaseRefusal.VOID if is_void(context, proposal) else None
 
 
-def may_withdraw(person: Person, proposal: Proposal) -> No | None:
+def may_withdraw(person: Person, proposal: Proposal) -> ReleaseRefusal | None:
     """Tell why this person cannot withdraw a proposal; None when he can: it is his, and open."""
     if ReleaseState.WITHDRAWN not in RELEASE_MOVES[proposal.state]:
-        return No.STATE
-    return None if person.id == proposal.proposer else No.NOT_PROPOSER
+        return ReleaseRefusal.STATE
+    return None if person.id == proposal.proposer else ReleaseRefusal.NOT_PROPOSER
 
 
-def is_void(held: Held, proposal: Proposal) -> bool:
+def is_void(context: HoldContext, proposal: Proposal) -> bool:
     """Tell whether an open proposal can be approved by nobody any more."""
-    return proposal.changed or tie_of(held.matter, proposal.proposer) is not None
+    return proposal.changed or tie_of(context.matter, proposal.proposer) is not None
 
 
-def who_may(held: Held, *, second: bool) -> Who:
+def who_may(context: HoldContext, *, second: bool) -> EligibleRole:
     """Return who may act upon a hold, as far as it does not concern them."""
-    if held.authority == COUNTY or not _free_heads(held):
-        return Who.REVIEWER
-    both = second or is_proceeding(held.authority)
-    return Who.HEAD_OR_REVIEWER if both else Who.HEAD
+    if context.authority == COUNTY or not _free_heads(context):
+        return EligibleRole.REVIEWER
+    reviewer_allowed = second or is_proceeding(context.authority)
+    return EligibleRole.HEAD_OR_REVIEWER if reviewer_allowed else EligibleRole.HEAD
 
 
-def _barred(person: Person, held: Held, act: Act, *, second: bool) -> No | None:
-    if tie_of(held.matter, person.id) is not None:
-        return No.CONCERNED
-    granted = decide(person, act, held.township).allowed
-    return None if granted and _speaks(person, held, second=second) else No.AUTHORITY
+def _find_refusal(
+    person: Person, context: HoldContext, act: Act, *, second: bool
+) -> ReleaseRefusal | None:
+    if tie_of(context.matter, person.id) is not None:
+        return ReleaseRefusal.CONCERNED
+    granted = decide_access(person, act, context.township).allowed
+    return (
+        None
+        if granted and _speaks_for_authority(person, context, second=second)
+        else ReleaseRefusal.AUTHORITY
+    )
 
 
-def _speaks(person: Person, held: Held, *, second: bool) -> bool:
+def _speaks_for_authority(person: Person, context: HoldContext, *, second: bool) -> bool:
     own = of_person(person)
     if own == COUNTY:
-        return who_may(held, second=second) is not Who.HEAD
-    if is_proceeding(held.authority):
-        return own is not None and township_of(own) == held.township
-    return own == held.authority
+        return who_may(context, second=second) is not EligibleRole.HEAD
+    if is_proceeding(context.authority):
+        return own is not None and township_of(own) == context.township
+    return own == context.authority
 
 
-def _free_heads(held: Held) -> bool:
-    return any(tie_of(held.matter, head) is None for head in held.heads)
+def _free_heads(context: HoldContext) -> bool:
+    return any(tie_of(context.matter, head) is None for head in context.heads)

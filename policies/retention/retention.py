@@ -1,4 +1,4 @@
-"""Until when a recording is kept, and why: every rule, promise, link and hold that keeps it.
+"""Retention of a recording: its end, and every rule, promise, link and hold behind it.
 
 A rule keeps for a period from accession, chosen by the kinds of action that the recording is linked
 to and by its class (policies.facts.terms.FootageClass). The longest wins. Rules count as they stood
@@ -24,8 +24,8 @@ from policies.time.wording import day_and_clock
 FOREVER = datetime(9999, 12, 31, tzinfo=UTC)  # "kept until then" never ends
 
 
-class Keeper(StrEnum):
-    """What kind of thing keeps a recording."""
+class KeeperKind(StrEnum):
+    """Kind of reason that keeps a recording."""
 
     RULE = "rule"
     PROMISE = "promise"
@@ -81,9 +81,9 @@ class KeptFacts(Facts):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One thing that keeps a recording; `until` is None while nobody can say (a hold)."""
+    """A reason to keep a recording; `until` is None while its end is open (a hold)."""
 
-    keeper: Keeper
+    keeper: KeeperKind
     until: datetime | None
     zh: str
     en: str
@@ -92,7 +92,7 @@ class Reason:
     basis: Basis | None = None
     subject: str = ""
 
-    def keeps(self, at: datetime) -> bool:
+    def keeps_at(self, at: datetime) -> bool:
         """Tell whether it keeps the recording at a moment; for ever never ends."""
         return self.until is None or self.until >= FOREVER or self.until > at
 
@@ -105,44 +105,52 @@ class Retention:
     reasons: tuple[Reason, ...]
 
     @property
-    def asked(self) -> datetime:
-        """Until when the rules alone ask to keep it."""
-        return _longest(self.reasons, {Keeper.RULE})
+    def required_until(self) -> datetime:
+        """End of retention by the rules alone."""
+        return _find_longest(self.reasons, {KeeperKind.RULE})
 
     @property
     def until(self) -> datetime:
-        """Until when it is kept by rules and promise: what the object lock follows."""
-        return _longest(self.reasons, {Keeper.RULE, Keeper.PROMISE})
+        """End of retention by rules and promise; the object lock follows it."""
+        return _find_longest(self.reasons, {KeeperKind.RULE, KeeperKind.PROMISE})
 
-    def keeping(self, at: datetime) -> tuple[Reason, ...]:
+    def reasons_at(self, at: datetime) -> tuple[Reason, ...]:
         """Return what keeps it at a moment; empty when it may be destroyed then."""
-        return tuple(one for one in self.reasons if one.keeps(at))
+        return tuple(reason for reason in self.reasons if reason.keeps_at(at))
 
 
-def explain(rulebook: Rulebook, facts: KeptFacts, at: datetime) -> Retention:
-    """Say what keeps a recording, by the rules known at `at`; whether it does so, `keeping` tells.
+def judge_retention(rulebook: Rulebook, facts: KeptFacts, at: datetime) -> Retention:
+    """Explain the retention of a recording by the rules known at `at`.
 
     `at` may lie in the future: "what would be destroyed on 1 March, and why?"
     """
-    found = [*_rules(rulebook, facts, at)]
+    reasons = [*_list_rule_reasons(rulebook, facts, at)]
     if facts.promised is not None:
-        found.append(_dated(Keeper.PROMISE, facts.promised, "此前已确定的保管期限", "as promised"))
+        reasons.append(
+            _build_dated_reason(
+                KeeperKind.PROMISE, facts.promised, "此前已确定的保管期限", "as promised"
+            )
+        )
     if facts.locked is not None:
-        found.append(_dated(Keeper.LOCK, facts.locked, "存储保管锁", "locked in the object store"))
+        reasons.append(
+            _build_dated_reason(
+                KeeperKind.LOCK, facts.locked, "存储保管锁", "locked in the object store"
+            )
+        )
     if facts.store_held and not facts.holds:
         zh, en = "存储端仍有法律保留", "the object store still has a legal hold"
-        found.append(Reason(Keeper.LOCK, None, zh, en))
-    found += [_held(one) for one in facts.holds]
-    found += [_pending(one) for one in facts.links if not one.decided]
-    return Retention(facts.recording, tuple(sorted(found, key=_order)))
+        reasons.append(Reason(KeeperKind.LOCK, None, zh, en))
+    reasons += [_build_hold_reason(hold) for hold in facts.holds]
+    reasons += [_build_link_reason(link) for link in facts.links if not link.decided]
+    return Retention(facts.recording, tuple(sorted(reasons, key=_order_key)))
 
 
 def retain_until(rulebook: Rulebook, accessioned_at: datetime) -> datetime:
     """Return until when a recording is kept of which nothing more is known yet."""
-    return explain(rulebook, KeptFacts("", accessioned_at), accessioned_at).until
+    return judge_retention(rulebook, KeptFacts("", accessioned_at), accessioned_at).until
 
 
-def later(at: datetime, days: int) -> datetime:
+def add_days(at: datetime, days: int) -> datetime:
     """Return a time some days later; what would pass the year 9999 is for ever."""
     try:
         return min(at + timedelta(days=days), FOREVER)
@@ -150,33 +158,35 @@ def later(at: datetime, days: int) -> datetime:
         return FOREVER
 
 
-def _rules(rulebook: Rulebook, facts: KeptFacts, at: datetime) -> Iterable[Reason]:
-    told: dict[tuple[str, str], Reason] = {}
-    moments = {facts.accessioned_at, at, *(one.at for one in facts.links)}
+def _list_rule_reasons(rulebook: Rulebook, facts: KeptFacts, at: datetime) -> Iterable[Reason]:
+    reasons: dict[tuple[str, str], Reason] = {}
+    moments = {facts.accessioned_at, at, *(link.at for link in facts.links)}
     if facts.reviewed_at is not None:
         moments = {max(moment, facts.reviewed_at) for moment in moments}
     for moment in sorted({min(moment, FOREVER) for moment in moments}):
         for rule in rulebook.in_force(moment):
-            if isinstance(rule.requirement, Retain) and _speaks(rule, facts):
-                told[rule.id, rule.version] = _asked(rule, rule.requirement, facts)
-    return told.values()
+            if isinstance(rule.requirement, Retain) and _applies_to(rule, facts):
+                reasons[rule.id, rule.version] = _build_rule_reason(rule, rule.requirement, facts)
+    return reasons.values()
 
 
-def _speaks(rule: Rule, facts: KeptFacts) -> bool:
-    kinds = {one.kind for one in facts.links}
+def _applies_to(rule: Rule, facts: KeptFacts) -> bool:
+    kinds = {link.kind for link in facts.links}
     return (not rule.when.action or not kinds.isdisjoint(rule.when.action)) and (
         not rule.when.footage or not set(facts.classes).isdisjoint(rule.when.footage)
     )
 
 
-def _asked(rule: Rule, period: Retain, facts: KeptFacts) -> Reason:
-    until = FOREVER if period.permanent else later(facts.accessioned_at, period.days)
-    classes = [one for one in rule.when.footage if one in facts.classes]
-    why_zh = "".join(f"({FOOTAGE_ZH[one]})" for one in classes)
-    why_en = "".join(f" ({FOOTAGE_EN[one]})" for one in classes)
-    kinds = [one.action for one in facts.links if one.kind in rule.when.action]
+def _build_rule_reason(rule: Rule, period: Retain, facts: KeptFacts) -> Reason:
+    until = FOREVER if period.permanent else add_days(facts.accessioned_at, period.days)
+    classes = [
+        footage_class for footage_class in rule.when.footage if footage_class in facts.classes
+    ]
+    why_zh = "".join(f"({FOOTAGE_ZH[footage_class]})" for footage_class in classes)
+    why_en = "".join(f" ({FOOTAGE_EN[footage_class]})" for footage_class in classes)
+    kinds = [link.action for link in facts.links if link.kind in rule.when.action]
     return Reason(
-        Keeper.RULE,
+        KeeperKind.RULE,
         until,
         f"{rule.title_zh}{why_zh}:{until_zh(until)},依据{rule.basis.zh}",
         f"{rule.title_en}{why_en}: {until_en(until)}",
@@ -187,14 +197,14 @@ def _asked(rule: Rule, period: Retain, facts: KeptFacts) -> Reason:
     )
 
 
-def _dated(keeper: Keeper, until: datetime, zh: str, en: str) -> Reason:
+def _build_dated_reason(keeper: KeeperKind, until: datetime, zh: str, en: str) -> Reason:
     return Reason(keeper, until, f"{zh}:{until_zh(until)}", f"{en}: {until_en(until)}")
 
 
-def _held(hold: HoldFact) -> Reason:
+def _build_hold_reason(hold: HoldFact) -> Reason:
     placed = day_and_clock(hold.placed_at)
     return Reason(
-        Keeper.HOLD,
+        KeeperKind.HOLD,
         None,
         f"冻结({HOLD_ZH[hold.reason]}),{placed} 起,由原机关解除前不得处置",
         f"held ({HOLD_EN[hold.reason]}) since {placed}, until its authority releases it",
@@ -202,9 +212,9 @@ def _held(hold: HoldFact) -> Reason:
     )
 
 
-def _pending(link: LinkFact) -> Reason:
+def _build_link_reason(link: LinkFact) -> Reason:
     return Reason(
-        Keeper.PENDING,
+        KeeperKind.PENDING,
         None,
         "有一项拟关联尚未确认或者排除",
         "a proposed link waits for a decision",
@@ -222,11 +232,13 @@ def until_en(until: datetime) -> str:
     return "for ever" if until >= FOREVER else f"until {day_and_clock(until)}"
 
 
-def _longest(reasons: Iterable[Reason], keepers: set[Keeper]) -> datetime:
-    dates = [one.until for one in reasons if one.keeper in keepers and one.until is not None]
+def _find_longest(reasons: Iterable[Reason], keepers: set[KeeperKind]) -> datetime:
+    dates = [
+        reason.until for reason in reasons if reason.keeper in keepers and reason.until is not None
+    ]
     return max(dates, default=datetime.min.replace(tzinfo=UTC))
 
 
-def _order(reason: Reason) -> tuple[bool, float, str, str]:
+def _order_key(reason: Reason) -> tuple[bool, float, str, str]:
     until = -(reason.until.timestamp()) if reason.until is not None else 0.0
     return reason.until is not None, until, reason.keeper, reason.rule

@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 from yaml.constructor import SafeConstructor
 
-from policies.facts.facts_json import plain
+from policies.facts.facts_json import to_plain
 from policies.facts.findings import Basis, Severity
 from policies.facts.terms import Approver, Feature, WaiverReason
 from policies.requirements.deadlines.answer_within import AnswerWithin
@@ -90,12 +90,12 @@ class RuleError(Exception):
         self.facts = {"file": file, "line": line, "problem": problem}
 
 
-def explain(rulebook: Rulebook, rule_id: str) -> Mapping[str, Any] | None:
-    """Return all that a rule says of itself, as plain values, or None for an unknown id."""
-    rule = rulebook.rule(rule_id)
+def explain_rule(rulebook: Rulebook, rule_id: str) -> Mapping[str, Any] | None:
+    """Describe a rule as plain values; None for an unknown id."""
+    rule = rulebook.find_rule(rule_id)
     if rule is None:
         return None
-    when = {item.name: getattr(rule.when, item.name) for item in fields(rule.when)}
+    when = {entry.name: getattr(rule.when, entry.name) for entry in fields(rule.when)}
     return {
         "id": rule.id,
         "title": {"zh": rule.title_zh, "en": rule.title_en},
@@ -106,21 +106,25 @@ def explain(rulebook: Rulebook, rule_id: str) -> Mapping[str, Any] | None:
             "confirmed": rule.basis.confirmed,
         },
         "scope": rule.scope.value,
-        "when": {name: plain(value) for name, value in when.items() if value not in {(), None}},
+        "when": {
+            name: to_plain(condition)
+            for name, condition in when.items()
+            if condition not in {(), None}
+        },
         "severity": rule.severity.value,
         "requirement": next(
             name for name, k in REQUIREMENTS.items() if type(rule.requirement) is k
         ),
         "parameters": {
-            item.name: plain(getattr(rule.requirement, item.name))
-            for item in fields(rule.requirement)  # type: ignore[arg-type]
+            parameter.name: to_plain(getattr(rule.requirement, parameter.name))
+            for parameter in fields(rule.requirement)  # type: ignore[arg-type]
         },
         "effective": {
             "from": rule.effective_from.isoformat(),
             "to": rule.effective_to.isoformat() if rule.effective_to else None,
         },
-        "waivable_by": [one.value for one in rule.waivable_by],
-        "waivable_for": [one.value for one in rule.waivable_for],
+        "waivable_by": [approver.value for approver in rule.waivable_by],
+        "waivable_for": [reason.value for reason in rule.waivable_for],
         "until_days": rule.until_days,
         "version": rule.version,
     }
@@ -128,12 +132,12 @@ def explain(rulebook: Rulebook, rule_id: str) -> Mapping[str, Any] | None:
 
 def article_number(article: str) -> int:
     """Return the number of `第四十二条`, with or without `附件 ` before it; 0 where it is none."""
-    found = _ARTICLE.fullmatch(article)
-    if found is None:
+    match = _ARTICLE.fullmatch(article)
+    if match is None:
         return 0
     number = 0
     digit = 0
-    for char in found[1]:
+    for char in match[1]:
         if char in _UNITS:
             number += (digit or 1) * _UNITS[char]
             digit = 0
@@ -147,7 +151,7 @@ _UNITS = {"十": 10, "百": 100}
 _ARTICLE = re.compile(r"(?:附件 )?第([〇一二三四五六七八九十百]+)条")
 
 
-def load(folder: Path = SHIPPED, area: str | None = None) -> Rulebook:
+def load_rulebook(folder: Path = SHIPPED, area: str | None = None) -> Rulebook:
     """Read every edition in a folder (or one file) and return the rules of one area and of `all`.
 
     An area without an edition of its own is judged by those of `all` (`Rulebook.without_edition`).
@@ -159,26 +163,26 @@ def load(folder: Path = SHIPPED, area: str | None = None) -> Rulebook:
     owners: dict[str, str] = {}
     files = [folder] if folder.is_file() else sorted(folder.glob("*.yaml"))
     read = [_Reader(path) for path in files]
-    national = any(one.edition.area == EVERYWHERE for one in read)
-    areas = {one.edition.area for one in read} - {EVERYWHERE}
+    national = any(reader.edition.area == EVERYWHERE for reader in read)
+    areas = {reader.edition.area for reader in read} - {EVERYWHERE}
     if area is None and len(areas) > 1:
         raise RuleError(str(folder), 0, f"several areas, name one: {', '.join(sorted(areas))}")
     if area is not None and areas and area not in areas and not national:
         raise RuleError(str(folder), 0, f"no edition for {area}")
-    for one in read:
-        if area is None or one.edition.area in {area, EVERYWHERE}:
-            editions.append(one.edition)
-            rules += one.rules
-            for rule in one.rules:
-                if owners.setdefault(rule.id, one.edition.area) != one.edition.area:
-                    raise RuleError(one.file, 0, f"rule {rule.id} is another area's")
+    for reader in read:
+        if area is None or reader.edition.area in {area, EVERYWHERE}:
+            editions.append(reader.edition)
+            rules += reader.rules
+            for rule in reader.rules:
+                if owners.setdefault(rule.id, reader.edition.area) != reader.edition.area:
+                    raise RuleError(reader.file, 0, f"rule {rule.id} is another area's")
     if not rules:
         raise RuleError(str(folder), 0, "no rules found")
-    seen: set[tuple[str, date]] = set()
+    rule_dates: set[tuple[str, date]] = set()
     for rule in rules:
-        if (rule.id, rule.effective_from) in seen:
+        if (rule.id, rule.effective_from) in rule_dates:
             raise RuleError(str(folder), 0, f"rule {rule.id} stands twice for the same day")
-        seen.add((rule.id, rule.effective_from))
+        rule_dates.add((rule.id, rule.effective_from))
     return Rulebook(tuple(rules), tuple(editions), area)
 
 
@@ -193,8 +197,8 @@ class _Reader:
     def __init__(self, path: Path) -> None:
         self.file = path.name
         try:
-            data = path.read_bytes()
-            text = data.decode()
+            content = path.read_bytes()
+            text = content.decode()
             node = yaml.compose(text, Loader=yaml.SafeLoader)
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 0
@@ -204,194 +208,216 @@ class _Reader:
         if node is None:
             raise RuleError(self.file, 1, "empty")
         needed = {"edition", "area", "effective_from", "rules"}
-        top = self._mapping(node, needed | {"documents"}, {"major_decisions"})
-        self._documents = self._cited(top["documents"])
+        top = self._read_mapping(node, needed | {"documents"}, {"major_decisions"})
+        self._documents = self._read_documents(top["documents"])
         self.edition = Edition(
-            version=self._text(top["edition"]),
-            area=self._text(top["area"]),
-            since=self._date(top["effective_from"]),
-            major=self._several(top, "major_decisions", Feature),
+            version=self._read_text(top["edition"]),
+            area=self._read_text(top["area"]),
+            since=self._read_date(top["effective_from"]),
+            major=self._read_several(top, "major_decisions", Feature),
             file=self.file,
             text=text,
-            sha256=hashlib.sha256(data).hexdigest(),
+            sha256=hashlib.sha256(content).hexdigest(),
         )
-        listed = top["rules"]
-        if not isinstance(listed, yaml.SequenceNode):
-            raise self._error(listed, "rules must be a list")
-        self.rules = [self._rule(item) for item in listed.value]
+        rules_node = top["rules"]
+        if not isinstance(rules_node, yaml.SequenceNode):
+            raise self._build_error(rules_node, "rules must be a list")
+        self.rules = [self._read_rule(rule_node) for rule_node in rules_node.value]
 
-    def _rule(self, node: yaml.Node) -> Rule:
+    def _read_rule(self, node: yaml.Node) -> Rule:
         needed = {"id", "title", "basis", "severity", "require"}
         dates, waiving = (
             {"effective_from", "effective_to"},
             {"waivable_by", "waivable_for", "until"},
         )
-        parts = self._mapping(node, needed, {"when"} | dates | waiving)
-        title = self._mapping(parts["title"], {"zh", "en"})
+        parts = self._read_mapping(node, needed, {"when"} | dates | waiving)
+        title = self._read_mapping(parts["title"], {"zh", "en"})
         since = (
-            self._date(parts["effective_from"]) if "effective_from" in parts else self.edition.since
+            self._read_date(parts["effective_from"])
+            if "effective_from" in parts
+            else self.edition.since
         )
         if since < self.edition.since:
-            raise self._error(parts["effective_from"], "a rule begins before its edition")
-        until = self._date(parts["effective_to"]) if "effective_to" in parts else None
+            raise self._build_error(parts["effective_from"], "a rule begins before its edition")
+        until = self._read_date(parts["effective_to"]) if "effective_to" in parts else None
         if until is not None and until < since:
-            raise self._error(parts["effective_to"], "the rule ends before it begins")
-        requirement = self._requirement(parts["require"])
+            raise self._build_error(parts["effective_to"], "the rule ends before it begins")
+        requirement = self._read_requirement(parts["require"])
         return Rule(
-            id=self._text(parts["id"]),
-            title_zh=self._text(title["zh"]),
-            title_en=self._text(title["en"]),
-            basis=self._basis(parts["basis"]),
-            when=self._when(parts.get("when"), requirement.scope),
+            id=self._read_text(parts["id"]),
+            title_zh=self._read_text(title["zh"]),
+            title_en=self._read_text(title["en"]),
+            basis=self._read_basis(parts["basis"]),
+            when=self._read_when(parts.get("when"), requirement.scope),
             severity=self._one_of(parts["severity"], Severity),
             requirement=requirement,
             effective_from=since,
             effective_to=until,
             version=self.edition.version,
-            **self._waivers(parts),
+            **self._read_waivers(parts),
         )
 
-    def _basis(self, node: yaml.Node) -> Basis:
-        basis = self._mapping(node, {"document", "article", "quote"}, {"confirmed"})
-        document, article = self._text(basis["document"]), self._text(basis["article"])
+    def _read_basis(self, node: yaml.Node) -> Basis:
+        basis = self._read_mapping(node, {"document", "article", "quote"}, {"confirmed"})
+        document, article = self._read_text(basis["document"]), self._read_text(basis["article"])
         if document not in self._documents:
-            raise self._error(basis["document"], f"{document!r} is not among the documents")
+            raise self._build_error(basis["document"], f"{document!r} is not among the documents")
         last, number = self._documents[document], article_number(article)
         if not 1 <= number <= last:
-            raise self._error(basis["article"], f"{document} has {last} articles, not {article!r}")
+            raise self._build_error(
+                basis["article"], f"{document} has {last} articles, not {article!r}"
+            )
         return Basis(
             document,
             article,
-            self._text(basis["quote"]),
-            self._typed(basis["confirmed"], bool) if "confirmed" in basis else True,
+            self._read_text(basis["quote"]),
+            self._read_typed(basis["confirmed"], bool) if "confirmed" in basis else True,
         )
 
-    def _cited(self, node: yaml.Node) -> dict[str, int]:
+    def _read_documents(self, node: yaml.Node) -> dict[str, int]:
         """Read the documents that rules may cite, each with the number of its last article."""
         if not isinstance(node, yaml.MappingNode):
-            raise self._error(node, "a mapping is expected here")
-        return {self._text(key): self._typed(value, int) for key, value in node.value}
+            raise self._build_error(node, "a mapping is expected here")
+        return {
+            self._read_text(key): self._read_typed(number_node, int)
+            for key, number_node in node.value
+        }
 
-    def _waivers(self, parts: Mapping[str, yaml.Node]) -> dict[str, Any]:
+    def _read_waivers(self, parts: Mapping[str, yaml.Node]) -> dict[str, Any]:
         days = None
         if "until" in parts:
-            days = self._typed(self._mapping(parts["until"], {"days"})["days"], int)
+            days = self._read_typed(self._read_mapping(parts["until"], {"days"})["days"], int)
         if "waivable_by" not in parts and ("until" in parts or "waivable_for" in parts):
-            raise self._error(parts.get("until") or parts["waivable_for"], "nobody may waive this")
+            raise self._build_error(
+                parts.get("until") or parts["waivable_for"], "nobody may waive this"
+            )
         return {
-            "waivable_by": self._several(parts, "waivable_by", Approver),
-            "waivable_for": self._several(parts, "waivable_for", WaiverReason),
+            "waivable_by": self._read_several(parts, "waivable_by", Approver),
+            "waivable_for": self._read_several(parts, "waivable_for", WaiverReason),
             "until_days": days,
         }
 
-    def _when(self, node: yaml.Node | None, scope: Scope) -> When:
+    def _read_when(self, node: yaml.Node | None, scope: Scope) -> When:
         if node is None:
             return When()
         types_of = typing.get_type_hints(When)
-        given = self._mapping(node, set(), set(types_of))
-        for name in given:
+        conditions = self._read_mapping(node, set(), set(types_of))
+        for name in conditions:
             if name not in _SEES[scope]:
-                raise self._error(given[name], f"{name!r} says nothing about a {scope.value}")
-        return When(**{name: self._value(value, types_of[name]) for name, value in given.items()})
+                raise self._build_error(
+                    conditions[name], f"{name!r} says nothing about a {scope.value}"
+                )
+        return When(
+            **{
+                name: self._read_value(condition, types_of[name])
+                for name, condition in conditions.items()
+            }
+        )
 
-    def _requirement(self, node: yaml.Node) -> Requirement:
-        named = self._mapping(node, set(), set(REQUIREMENTS))
+    def _read_requirement(self, node: yaml.Node) -> Requirement:
+        named = self._read_mapping(node, set(), set(REQUIREMENTS))
         if len(named) != 1:
-            raise self._error(node, f"exactly one of: {', '.join(sorted(REQUIREMENTS))}")
+            raise self._build_error(node, f"exactly one of: {', '.join(sorted(REQUIREMENTS))}")
         ((name, inner),) = named.items()
         kind = REQUIREMENTS[name]
         hints = typing.get_type_hints(kind)
-        known = {item.name for item in fields(kind)}  # type: ignore[arg-type]
-        given = self._mapping(inner, set(), known)
-        values = {key: self._value(value, hints[key]) for key, value in given.items()}
+        parameters = {parameter.name for parameter in fields(kind)}  # type: ignore[arg-type]
+        parameter_nodes = self._read_mapping(inner, set(), parameters)
+        values = {
+            key: self._read_value(parameter_node, hints[key])
+            for key, parameter_node in parameter_nodes.items()
+        }
         try:
             return kind(**values)
         except ValueError as error:
-            raise self._error(inner, str(error)) from error
+            raise self._build_error(inner, str(error)) from error
 
-    def _several(self, parts: Mapping[str, yaml.Node], name: str, kind: type[Enum]) -> Any:
-        return self._value(parts[name], tuple[kind, ...]) if name in parts else ()  # type: ignore[valid-type]
+    def _read_several(self, parts: Mapping[str, yaml.Node], name: str, kind: type[Enum]) -> Any:
+        return self._read_value(parts[name], tuple[kind, ...]) if name in parts else ()  # type: ignore[valid-type]
 
-    def _value(self, node: yaml.Node, kind: Any) -> Any:
+    def _read_value(self, node: yaml.Node, kind: Any) -> Any:
         """Read one parameter by the type of its field."""
         origin, inner = typing.get_origin(kind), typing.get_args(kind)
         if origin is types.UnionType:
-            (kind,) = [one for one in inner if one is not types.NoneType]
-            return self._value(node, kind)
+            (kind,) = [option for option in inner if option is not types.NoneType]
+            return self._read_value(node, kind)
         if origin is tuple:
-            return tuple(self._value(item, inner[0]) for item in self._items(node))
+            return tuple(self._read_value(element, inner[0]) for element in self._list_items(node))
         if isinstance(origin, type) and issubclass(origin, Mapping):
             if not isinstance(node, yaml.MappingNode):
-                raise self._error(node, "a mapping is expected here")
-            pairs = [(self._text(key), self._value(item, inner[1])) for key, item in node.value]
+                raise self._build_error(node, "a mapping is expected here")
+            pairs = [
+                (self._read_text(key), self._read_value(element, inner[1]))
+                for key, element in node.value
+            ]
             if len(dict(pairs)) != len(pairs):
-                raise self._error(node, "a name stands twice")
+                raise self._build_error(node, "a name stands twice")
             return dict(pairs)
         if isinstance(kind, type) and issubclass(kind, Enum):
             return self._one_of(node, kind)
-        return self._typed(node, kind)
+        return self._read_typed(node, kind)
 
-    def _mapping(
+    def _read_mapping(
         self,
         node: yaml.Node,
         needed: set[str],
         optional: set[str] = frozenset(),  # type: ignore[assignment]
     ) -> dict[str, yaml.Node]:
         if not isinstance(node, yaml.MappingNode):
-            raise self._error(node, "a mapping is expected here")
-        found: dict[str, yaml.Node] = {}
-        for key, value in node.value:
+            raise self._build_error(node, "a mapping is expected here")
+        nodes: dict[str, yaml.Node] = {}
+        for key, child in node.value:
             if not isinstance(key, yaml.ScalarNode) or key.value not in needed | optional:
-                raise self._error(key, f"unknown field {str(key.value)[:40]!r}")
-            if key.value in found:
-                raise self._error(key, f"{key.value!r} stands twice")
-            found[key.value] = value
-        if missing := needed - set(found):
-            raise self._error(node, f"missing: {', '.join(sorted(missing))}")
-        return found
+                raise self._build_error(key, f"unknown field {str(key.value)[:40]!r}")
+            if key.value in nodes:
+                raise self._build_error(key, f"{key.value!r} stands twice")
+            nodes[key.value] = child
+        if missing_names := needed - set(nodes):
+            raise self._build_error(node, f"missing: {', '.join(sorted(missing_names))}")
+        return nodes
 
-    def _items(self, node: yaml.Node) -> list[yaml.Node]:
+    def _list_items(self, node: yaml.Node) -> list[yaml.Node]:
         return list(node.value) if isinstance(node, yaml.SequenceNode) else [node]
 
-    def _text(self, node: yaml.Node) -> str:
-        value = self._scalar(node)
-        if not isinstance(value, str) or not value.strip():
-            raise self._error(node, "a text is expected here")
-        return value.strip()
+    def _read_text(self, node: yaml.Node) -> str:
+        scalar = self._read_scalar(node)
+        if not isinstance(scalar, str) or not scalar.strip():
+            raise self._build_error(node, "a text is expected here")
+        return scalar.strip()
 
-    def _date(self, node: yaml.Node) -> date:
-        value = self._scalar(node)
-        if not isinstance(value, date) or isinstance(value, datetime):
-            raise self._error(node, "a date (YYYY-MM-DD) is expected here")
-        return value
+    def _read_date(self, node: yaml.Node) -> date:
+        scalar = self._read_scalar(node)
+        if not isinstance(scalar, date) or isinstance(scalar, datetime):
+            raise self._build_error(node, "a date (YYYY-MM-DD) is expected here")
+        return scalar
 
-    def _typed(self, node: yaml.Node, kind: Any) -> Any:
-        value = self._scalar(node)
-        if kind is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        if type(value) is not kind:
-            raise self._error(node, f"{kind.__name__} is expected here")
-        if kind in {int, float} and not (math.isfinite(value) and value >= 0):
-            raise self._error(node, "a figure must be finite and not negative")
-        return value
+    def _read_typed(self, node: yaml.Node, kind: Any) -> Any:
+        scalar = self._read_scalar(node)
+        if kind is float and isinstance(scalar, int) and not isinstance(scalar, bool):
+            scalar = float(scalar)
+        if type(scalar) is not kind:
+            raise self._build_error(node, f"{kind.__name__} is expected here")
+        if kind in {int, float} and not (math.isfinite(scalar) and scalar >= 0):
+            raise self._build_error(node, "a figure must be finite and not negative")
+        return scalar
 
     def _one_of(self, node: yaml.Node, kind: Any) -> Any:
         try:
-            return kind(self._scalar(node))
+            return kind(self._read_scalar(node))
         except ValueError as error:
-            known = ", ".join(item.value for item in kind)
-            raise self._error(node, f"one of: {known}") from error
+            choices = ", ".join(choice.value for choice in kind)
+            raise self._build_error(node, f"one of: {choices}") from error
 
-    def _scalar(self, node: yaml.Node) -> Any:
+    def _read_scalar(self, node: yaml.Node) -> Any:
         if not isinstance(node, yaml.ScalarNode):
-            raise self._error(node, "a single value is expected here")
+            raise self._build_error(node, "a single value is expected here")
         try:
             return SafeConstructor().construct_document(node)
         except (ValueError, OverflowError, yaml.YAMLError) as error:
-            raise self._error(node, "not a value that YAML knows") from error
+            raise self._build_error(node, "not a value that YAML knows") from error
 
-    def _error(self, node: yaml.Node, problem: str) -> RuleError:
+    def _build_error(self, node: yaml.Node, problem: str) -> RuleError:
         return RuleError(self.file, node.start_mark.line + 1, problem)
 
 
-__all__ = ["SHIPPED", "Rule", "RuleError", "Rulebook", "areas_in", "explain", "load"]
+__all__ = ["SHIPPED", "Rule", "RuleError", "Rulebook", "areas_in", "explain_rule", "load_rulebook"]

@@ -22,11 +22,11 @@ from policies.facts.terms import (
     ProceedingKind,
     WaiverReason,
 )
-from policies.facts.waivers import Terms, concerned_in, weighed
+from policies.facts.waivers import Terms, concerned_in, weigh_waivers
 from policies.requirements.outcome import Checked, Outcome, Requirement, Scope
 from policies.time.wording import COUNTY_TIME
 
-Judged = ActionFacts | CaseFacts | ProceedingFacts | TownshipFacts
+AnyFacts = ActionFacts | CaseFacts | ProceedingFacts | TownshipFacts
 SCOPES: dict[type[Any], Scope] = {
     ActionFacts: Scope.ACTION,
     CaseFacts: Scope.CASE,
@@ -58,8 +58,8 @@ class When:
     proceeding: tuple[ProceedingKind, ...] = ()
     footage: tuple[FootageClass, ...] = ()
 
-    def holds(self, facts: Judged, *, major: bool) -> bool:
-        """Tell whether the rule speaks about these facts."""
+    def applies_to(self, facts: AnyFacts, *, major: bool) -> bool:
+        """Tell whether the rule applies to these facts."""
         features = set(getattr(facts, "features", ()))
         return (
             (not self.action or getattr(facts, "kind", None) in self.action)
@@ -97,7 +97,7 @@ class Rule:
         return self.requirement.scope
 
     @property
-    def terms(self) -> Terms:
+    def waiver_terms(self) -> Terms:
         """On what terms a finding of this rule may be explained away."""
         return Terms(self.waivable_by, self.waivable_for, self.until_days)
 
@@ -134,14 +134,19 @@ class Rulebook:
     area: str | None = None
 
     @property
-    def files(self) -> dict[str, Edition]:
+    def editions_by_file(self) -> dict[str, Edition]:
         """The editions by the names of their files."""
-        return {one.file: one for one in sorted(self.editions, key=lambda one: one.file)}
+        return {
+            edition.file: edition
+            for edition in sorted(self.editions, key=lambda edition: edition.file)
+        }
 
     @property
     def digest(self) -> str:
-        """What `sha256sum *.yaml | sha256sum` says of its files, as hex: 64 digits."""
-        lines = "".join(f"{one.sha256}  {name}\n" for name, one in self.files.items())
+        """SHA-256 of the files as 64 hex digits, as `sha256sum *.yaml | sha256sum` prints."""
+        lines = "".join(
+            f"{edition.sha256}  {name}\n" for name, edition in self.editions_by_file.items()
+        )
         return sha256(lines.encode()).hexdigest()
 
     @property
@@ -150,39 +155,39 @@ class Rulebook:
         own = any(edition.area == self.area for edition in self.editions)
         return None if own else self.area
 
-    def rule(self, rule_id: str) -> Rule | None:
+    def find_rule(self, rule_id: str) -> Rule | None:
         """Return the newest rule of that id."""
-        found = [rule for rule in self.rules if rule.id == rule_id]
-        return max(found, key=lambda rule: rule.effective_from, default=None)
+        versions = [rule for rule in self.rules if rule.id == rule_id]
+        return max(versions, key=lambda rule: rule.effective_from, default=None)
 
-    def evaluate(self, facts: Judged) -> Verdict:
+    def judge_facts(self, facts: AnyFacts) -> Verdict:
         """Judge an action by the rules of its day, anything else by those of the asking."""
         scope = SCOPES[type(facts)]
         at = facts.start if isinstance(facts, ActionFacts) else facts.at
         major = self.is_major(facts, at)
         return Verdict(
             tuple(
-                _finding(rule, rule.requirement, facts)  # type: ignore[arg-type]
+                _build_finding(rule, rule.requirement, facts)  # type: ignore[arg-type]
                 for rule in self.in_force(at)
-                if rule.scope is scope and rule.when.holds(facts, major=major)
+                if rule.scope is scope and rule.when.applies_to(facts, major=major)
             )
         )
 
-    def is_major(self, facts: Judged, at: datetime) -> bool:
+    def is_major(self, facts: AnyFacts, at: datetime) -> bool:
         """Tell whether a decision in this case is a major one by the list of that day (第九条)."""
-        return self.major(getattr(facts, "features", ()), at)
+        return self.has_major_feature(getattr(facts, "features", ()), at)
 
-    def major(self, features: Iterable[Feature], at: datetime) -> bool:
+    def has_major_feature(self, features: Iterable[Feature], at: datetime) -> bool:
         """Tell whether these features make a decision major by the list of that day (第九条)."""
         day = at.astimezone(COUNTY_TIME).date()
-        listed = [one for one in self.editions if one.major and one.since <= day]
-        newest = max(listed, key=lambda one: one.since, default=None)
+        editions = [edition for edition in self.editions if edition.major and edition.since <= day]
+        newest = max(editions, key=lambda edition: edition.since, default=None)
         return newest is not None and not set(newest.major).isdisjoint(features)
 
-    def changes(self) -> tuple[date, ...]:
+    def list_changes(self) -> tuple[date, ...]:
         """Return the days on which other rules begin to hold than the day before, in order."""
         days = {rule.effective_from for rule in self.rules}
-        days |= {one.since for one in self.editions}
+        days |= {edition.since for edition in self.editions}
         days |= {
             rule.effective_to + timedelta(days=1)
             for rule in self.rules
@@ -200,11 +205,13 @@ class Rulebook:
         return tuple(newest.values())
 
 
-def _finding(rule: Rule, requirement: Checked, facts: Judged) -> Finding:
-    outcome: Outcome = requirement.check(facts)
-    subject = _subject(facts)
-    waivers = _waivers(rule, facts)
-    weighing = weighed(rule.terms, waivers, concerned_in(facts), getattr(facts, "end", None))
+def _build_finding(rule: Rule, requirement: Checked, facts: AnyFacts) -> Finding:
+    outcome: Outcome = requirement.check_facts(facts)
+    subject = _name_subject(facts)
+    waivers = _select_waivers(rule, facts)
+    weighing = weigh_waivers(
+        rule.waiver_terms, waivers, concerned_in(facts), getattr(facts, "end", None)
+    )
     return Finding(
         rule=rule.id,
         version=rule.version,
@@ -219,7 +226,7 @@ def _finding(rule: Rule, requirement: Checked, facts: Judged) -> Finding:
         mend_en=outcome.mend_en,
         facts=outcome.facts,
         gaps=outcome.gaps,
-        waivable_by=tuple(one.value for one in rule.waivable_by),
+        waivable_by=tuple(approver.value for approver in rule.waivable_by),
         subject=subject,
         waived=None if outcome.passed else weighing.waived,
         waiver_refused="" if outcome.passed else weighing.refused,
@@ -227,12 +234,12 @@ def _finding(rule: Rule, requirement: Checked, facts: Judged) -> Finding:
     )
 
 
-def _subject(facts: Judged) -> str:
+def _name_subject(facts: AnyFacts) -> str:
     for name in ("action", "case", "proceeding", "township"):
         if hasattr(facts, name):
             return f"{name}:{getattr(facts, name)}"
     raise TypeError(type(facts).__name__)
 
 
-def _waivers(rule: Rule, facts: Judged) -> Iterable[Waiver]:
-    return [one for one in getattr(facts, "waivers", ()) if one.rule == rule.id]
+def _select_waivers(rule: Rule, facts: AnyFacts) -> Iterable[Waiver]:
+    return [waiver for waiver in getattr(facts, "waivers", ()) if waiver.rule == rule.id]

@@ -28,7 +28,7 @@ _FIRST_YEAR = min(published.holidays).year
 _LAST_YEAR = max(published.holidays).year
 MEND_ZH = "请更新节假日数据(chinesecalendar 软件包)后重新核对。"
 MEND_EN = "Update the calendar data (package chinesecalendar), then check again."
-_ZH = {one.value: str(one.chinese) for one in published.Holiday}
+_ZH = {holiday.value: str(holiday.chinese) for holiday in published.Holiday}
 
 
 class Day(StrEnum):
@@ -128,13 +128,13 @@ def add_working_days(day: date, count: int) -> date | None:
     """
     if count < 0:
         raise ValueError("days are counted forwards")
-    left = count
-    while left:
+    days_left = count
+    while days_left:
         day += ONE_DAY
         resting = is_rest_day(day)
         if resting is None:
             return None
-        left -= not resting
+        days_left -= not resting
     return day
 
 
@@ -152,12 +152,12 @@ def working_deadline(since: datetime, days: int) -> datetime | None:
     return None if last is None else end_of_day(last)
 
 
-def surely_within(since: datetime, done: datetime, days: int) -> bool:
+def surely_within(since: datetime, end: datetime, days: int) -> bool:
     """Tell whether so many days cannot have passed, whatever a calendar says.
 
     Working days last no shorter than days do: this needs no published year.
     """
-    return county_day(done) <= county_day(since) + timedelta(days=days)
+    return county_day(end) <= county_day(since) + timedelta(days=days)
 
 
 def is_night(at: datetime, from_h: int = NIGHT_FROM, to_h: int = NIGHT_TO) -> bool:
@@ -168,18 +168,18 @@ def is_night(at: datetime, from_h: int = NIGHT_FROM, to_h: int = NIGHT_TO) -> bo
     return hour >= from_h or hour < to_h
 
 
-def nights(span: Span, from_h: int = NIGHT_FROM, to_h: int = NIGHT_TO) -> tuple[Span, ...]:
+def find_nights(span: Span, from_h: int = NIGHT_FROM, to_h: int = NIGHT_TO) -> tuple[Span, ...]:
     """Return the parts of a span that lie at night, in order; a night over midnight is one part."""
     across = ONE_DAY if from_h > to_h else timedelta(0)
-    found = []
+    parts = []
     for day in days_of(Span(span.start - ONE_DAY, span.end)):
         night = Span(
             datetime.combine(day, time(from_h), COUNTY_TIME).astimezone(UTC),
             datetime.combine(day + across, time(to_h), COUNTY_TIME).astimezone(UTC),
         )
-        if part := night.cut(span):
-            found.append(part)
-    return tuple(found)
+        if part := night.intersection(span):
+            parts.append(part)
+    return tuple(parts)
 
 
 def days_of(span: Span) -> Iterator[date]:

@@ -24,7 +24,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """What is known of the clock at one moment."""
+    """Offset of a recorder's clock at one moment, and its uncertainty."""
 
     offset_s: float
     uncertainty_s: float
@@ -39,10 +39,10 @@ def offset_at(readings: Iterable[Reading], at: datetime) -> Clock | None:
     reading alone counts, and the contradiction widens it.
     """
     bounds = []
-    for one in readings:
-        away = abs((at - one.at).total_seconds())
-        slack = one.uncertainty_s + MAX_DRIFT * away
-        bounds.append((away, one.offset_s - slack, one.offset_s + slack, one))
+    for reading in readings:
+        away = abs((at - reading.at).total_seconds())
+        slack = reading.uncertainty_s + MAX_DRIFT * away
+        bounds.append((away, reading.offset_s - slack, reading.offset_s + slack, reading))
     if not bounds:
         return None
     low = max(bound[1] for bound in bounds)

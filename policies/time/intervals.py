@@ -25,17 +25,17 @@ class Span:
         """Length in seconds; an inverted span is empty."""
         return max(0.0, (self.end - self.start).total_seconds())
 
-    def cut(self, other: "Span") -> "Span | None":
-        """Return what both share, or None."""
+    def intersection(self, other: "Span") -> "Span | None":
+        """Return the intersection with another span, or None if it is empty."""
         start = max(self.start, other.start)
         end = min(self.end, other.end)
         return Span(start, end) if start < end else None
 
-    def widened(self, before: float, after: float) -> "Span":
+    def widen(self, before: float, after: float) -> "Span":
         """Return the span longer by so many seconds at either end."""
         return Span(self.start - timedelta(seconds=before), self.end + timedelta(seconds=after))
 
-    def distance(self, other: "Span") -> float:
+    def distance_to(self, other: "Span") -> float:
         """Return the seconds between both; 0 where they touch or overlap."""
         return max(
             0.0,
@@ -44,7 +44,7 @@ class Span:
         )
 
 
-def merged(starts: Iterable[float], ends: Iterable[float], within: float = 0.0) -> Runs:
+def merge_runs(starts: Iterable[float], ends: Iterable[float], within: float = 0.0) -> Runs:
     """Return the union of non-empty spans, the n-th from starts[n] to ends[n].
 
     Breaks of at most `within` seconds are closed. Sorted apart, the union breaks after the n-th
@@ -62,11 +62,11 @@ def merged(starts: Iterable[float], ends: Iterable[float], within: float = 0.0) 
     return [first[0], *[first[n + 1] for n in breaks]], [*[last[n] for n in breaks], last[-1]]
 
 
-def shared(some: Runs, others: Runs) -> Runs:
+def intersect_runs(some: Runs, other_runs: Runs) -> Runs:
     """Return the time that lies in both."""
     starts: list[float] = []
     ends: list[float] = []
-    (a, b), (c, d) = some, others
+    (a, b), (c, d) = some, other_runs
     i = j = 0
     while i < len(a) and j < len(c):
         start, end = max(a[i], c[j]), min(b[i], d[j])
@@ -80,15 +80,15 @@ def shared(some: Runs, others: Runs) -> Runs:
     return starts, ends
 
 
-def without(whole: Runs, parts: Runs) -> Runs:
+def subtract_runs(whole: Runs, parts: Runs) -> Runs:
     """Return what of `whole` lies in no part."""
     if not parts[0]:
         return whole
     far = float("inf")
-    return shared(whole, ([-far, *parts[1]], [*parts[0], far]))
+    return intersect_runs(whole, ([-far, *parts[1]], [*parts[0], far]))
 
 
-def shrunk(runs: Runs, seconds: float) -> Runs:
+def shrink_runs(runs: Runs, seconds: float) -> Runs:
     """Return each run shorter by so much at both ends; what is too short is gone."""
     if not seconds:
         return runs
@@ -98,7 +98,7 @@ def shrunk(runs: Runs, seconds: float) -> Runs:
     return [a for a, _b in pairs], [b for _a, b in pairs]
 
 
-def length(runs: Runs) -> float:
+def sum_run_seconds(runs: Runs) -> float:
     """Return how many seconds the runs have together."""
     return sum(runs[1]) - sum(runs[0])
 
@@ -108,7 +108,7 @@ def runs_of(spans: Iterable[Span], since: datetime, within: float = 0.0) -> Runs
     zero = since.timestamp()
     pairs = [(span.start.timestamp() - zero, span.end.timestamp() - zero) for span in spans]
     full = [(a, b) for a, b in pairs if a < b]
-    return merged([a for a, _b in full], [b for _a, b in full], within)
+    return merge_runs([a for a, _b in full], [b for _a, b in full], within)
 
 
 def spans_of(runs: Runs, since: datetime) -> Iterator[Span]:
@@ -117,38 +117,40 @@ def spans_of(runs: Runs, since: datetime) -> Iterator[Span]:
         yield Span(since + timedelta(seconds=start), since + timedelta(seconds=end))
 
 
-def union(spans: Iterable[Span], within: float = 0.0) -> tuple[Span, ...]:
+def unite_spans(spans: Iterable[Span], within: float = 0.0) -> tuple[Span, ...]:
     """Return the spans merged and sorted; breaks of at most `within` seconds are closed."""
-    listed = list(spans)
-    if not listed:
+    span_list = list(spans)
+    if not span_list:
         return ()
-    since = listed[0].start
-    return tuple(spans_of(runs_of(listed, since, within), since))
+    since = span_list[0].start
+    return tuple(spans_of(runs_of(span_list, since, within), since))
 
 
-def subtract(whole: Iterable[Span], parts: Iterable[Span]) -> tuple[Span, ...]:
+def subtract_spans(whole: Iterable[Span], parts: Iterable[Span]) -> tuple[Span, ...]:
     """Return what of `whole` no part covers, merged and sorted."""
-    listed = list(whole)
-    if not listed:
+    span_list = list(whole)
+    if not span_list:
         return ()
-    since = listed[0].start
-    return tuple(spans_of(without(runs_of(listed, since), runs_of(parts, since)), since))
+    since = span_list[0].start
+    return tuple(spans_of(subtract_runs(runs_of(span_list, since), runs_of(parts, since)), since))
 
 
-def intersect(some: Iterable[Span], others: Iterable[Span]) -> tuple[Span, ...]:
+def intersect_spans(some: Iterable[Span], other_spans: Iterable[Span]) -> tuple[Span, ...]:
     """Return the time that lies in both groups, merged and sorted."""
-    listed = list(some)
-    if not listed:
+    span_list = list(some)
+    if not span_list:
         return ()
-    since = listed[0].start
-    return tuple(spans_of(shared(runs_of(listed, since), runs_of(others, since)), since))
+    since = span_list[0].start
+    return tuple(
+        spans_of(intersect_runs(runs_of(span_list, since), runs_of(other_spans, since)), since)
+    )
 
 
-def within(spans: Iterable[Span], frame: Span) -> tuple[Span, ...]:
+def clip_spans(spans: Iterable[Span], frame: Span) -> tuple[Span, ...]:
     """Return each span cut with the frame, in the order given; nothing is merged."""
-    return tuple(found for span in spans if (found := span.cut(frame)))
+    return tuple(found for span in spans if (found := span.intersection(frame)))
 
 
-def total(spans: Iterable[Span]) -> float:
+def sum_span_seconds(spans: Iterable[Span]) -> float:
     """Return how many seconds the union covers."""
-    return sum(span.seconds for span in union(spans))
+    return sum(span.seconds for span in unite_spans(spans))

@@ -25,10 +25,10 @@ class ClockDoubt(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What another clock said: `ours` is our time when its answer came, `theirs` its time then."""
+class ClockAnswer:
+    """Answer of another clock: `ours` is our time on its arrival, `theirs` the time it gave."""
 
-    who: str
+    source: str
     ours: datetime
     theirs: datetime
 
@@ -38,18 +38,20 @@ class Told:
         return (self.ours - self.theirs).total_seconds()
 
 
-def doubted(told: Iterable[Told], now: datetime, last_logged: datetime | None) -> ClockDoubt | None:
+def find_clock_doubt(
+    readings: Iterable[ClockAnswer], now: datetime, last_logged: datetime | None
+) -> ClockDoubt | None:
     """Tell why our clock is not to be trusted now; None when it is.
 
     An entry of the log from the future says that somebody's clock was ahead, ours or another
     centre's: what it destroyed then is for a person to look at first.
     """
-    answers = list(told)
+    answers = list(readings)
     if not answers:
         return ClockDoubt.NOBODY
-    if any(abs(now - one.ours) > FRESH for one in answers):
+    if any(abs(now - answer.ours) > FRESH for answer in answers):
         return ClockDoubt.STALE  # too long ago, or our clock was set since
-    if any(one.ahead_s > TOLERANCE.total_seconds() for one in answers):
+    if any(answer.ahead_s > TOLERANCE.total_seconds() for answer in answers):
         return ClockDoubt.AHEAD
     if last_logged is not None and last_logged - now > TOLERANCE:
         return ClockDoubt.BEHIND_LOG

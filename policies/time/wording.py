@@ -1,4 +1,4 @@
-"""How times and lengths are told to people: local time of the county, to the second.
+"""Wording of times and lengths for people: local time of the county, to the second.
 
 A span is told from its start rounded down to its end rounded up, so that the told interval never
 hides a part of a gap. Short lengths keep one decimal: a gap of 1.4 s is not "1 second".
@@ -13,7 +13,7 @@ COUNTY_TIME = ZoneInfo("Asia/Shanghai")
 EXACT_BELOW_S = 10.0
 
 
-def clock(at: datetime) -> str:
+def format_clock(at: datetime) -> str:
     """Return `09:43:00` in county time."""
     return at.astimezone(COUNTY_TIME).strftime("%H:%M:%S")
 
@@ -25,56 +25,56 @@ def day_and_clock(at: datetime) -> str:
 
 def interval_zh(span: Span, day: datetime | None = None) -> str:
     """Return `2026-01-21 09:43:00 至 09:53:00`; the day is told only where it is not `day`'s."""
-    return _interval(span, day, " 至 ")
+    return _format_interval(span, day, " 至 ")
 
 
 def interval_en(span: Span, day: datetime | None = None) -> str:
     """Return `2026-01-21 09:43:00 to 09:53:00`; the day is told only where it is not `day`'s."""
-    return _interval(span, day, " to ")
+    return _format_interval(span, day, " to ")
 
 
 def length_zh(seconds: float) -> str:
     """Return `2分05秒`, `1.4秒`."""
-    if short := _short(seconds):
+    if short := _format_short(seconds):
         return f"{short}秒"
-    hours, minutes, left = _parts(seconds)
+    hours, minutes, remainder = _split_seconds(seconds)
     if hours:
-        return f"{hours}小时{minutes:02}分{left:02}秒"
-    return f"{minutes}分{left:02}秒" if minutes else f"{left}秒"
+        return f"{hours}小时{minutes:02}分{remainder:02}秒"
+    return f"{minutes}分{remainder:02}秒" if minutes else f"{remainder}秒"
 
 
 def length_en(seconds: float) -> str:
     """Return `2 min 05 s`, `1.4 s`."""
-    if short := _short(seconds):
+    if short := _format_short(seconds):
         return f"{short} s"
-    hours, minutes, left = _parts(seconds)
+    hours, minutes, remainder = _split_seconds(seconds)
     if hours:
-        return f"{hours} h {minutes:02} min {left:02} s"
-    return f"{minutes} min {left:02} s" if minutes else f"{left} s"
+        return f"{hours} h {minutes:02} min {remainder:02} s"
+    return f"{minutes} min {remainder:02} s" if minutes else f"{remainder} s"
 
 
-def percent(share: float) -> str:
+def format_percent(share: float) -> str:
     """Return `99.9%`, rounded down: what is not whole never reads as 100 %."""
     return f"{int(share * 1000 + 1e-9) / 10:.1f}%"
 
 
-def _short(seconds: float) -> str:
-    told = f"{seconds:.1f}"
-    return told if seconds < EXACT_BELOW_S and not told.endswith(".0") else ""
+def _format_short(seconds: float) -> str:
+    text = f"{seconds:.1f}"
+    return text if seconds < EXACT_BELOW_S and not text.endswith(".0") else ""
 
 
-def _parts(seconds: float) -> tuple[int, int, int]:
-    minutes, left = divmod(round(seconds), 60)
+def _split_seconds(seconds: float) -> tuple[int, int, int]:
+    minutes, remainder = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return hours, minutes, left
+    return hours, minutes, remainder
 
 
-def _interval(span: Span, day: datetime | None, to: str) -> str:
+def _format_interval(span: Span, day: datetime | None, to: str) -> str:
     start = span.start.astimezone(COUNTY_TIME).replace(microsecond=0)
     end = (span.end + timedelta(microseconds=999_999)).astimezone(COUNTY_TIME)
-    known = day.astimezone(COUNTY_TIME).date() if day else None
-    first = clock(start) if start.date() == known else day_and_clock(start)
-    last = clock(end) if end.date() == start.date() else day_and_clock(end)
+    reference_day = day.astimezone(COUNTY_TIME).date() if day else None
+    first = format_clock(start) if start.date() == reference_day else day_and_clock(start)
+    last = format_clock(end) if end.date() == start.date() else day_and_clock(end)
     return f"{first}{to}{last}"
 
 

@@ -55,31 +55,31 @@ class BagWriter:
         self._octets += size if payload else 0
         return digest.hexdigest()
 
-    def manifest(self, info: Mapping[str, str]) -> str:
+    def write_manifest(self, metadata: Mapping[str, str]) -> str:
         """Write bag-info and the payload manifest; return the manifest's SHA-256 as hex."""
-        self.put("bag-info.txt", [bag_info(info, self._octets, len(self._payload))])
-        return self.put(MANIFEST, [_manifest(self._payload)])
+        self.put("bag-info.txt", [bag_info(metadata, self._octets, len(self._payload))])
+        return self.put(MANIFEST, [_format_manifest(self._payload)])
 
     def close(self) -> None:
         """Write the tag manifest and sync the folder."""
-        self.put(TAG_MANIFEST, [_manifest(self._tags)])
+        self.put(TAG_MANIFEST, [_format_manifest(self._tags)])
         sync_folder(self._root)
 
 
-def bag_info(info: Mapping[str, str], octets: int, files: int) -> bytes:
+def bag_info(metadata: Mapping[str, str], octets: int, files: int) -> bytes:
     """Return the text of `bag-info.txt`: one line for each member, then the payload's size."""
-    told = {**info, "Payload-Oxum": f"{octets}.{files}"}
-    return "".join(f"{name}: {' '.join(told[name].split())}\n" for name in told).encode()
+    elements = {**metadata, "Payload-Oxum": f"{octets}.{files}"}
+    return "".join(f"{name}: {' '.join(elements[name].split())}\n" for name in elements).encode()
 
 
 def payload_size(root: Path) -> tuple[int, int]:
     """Return the octets and the number of the payload's files. Raises: OSError, ValueError."""
-    listed = _read_manifest(root / MANIFEST)
-    return sum((root / path).stat().st_size for path in listed), len(listed)
+    digests = _read_manifest(root / MANIFEST)
+    return sum((root / path).stat().st_size for path in digests), len(digests)
 
 
-def problems(root: Path) -> Iterator[str]:
-    """Yield what is wrong with a bag, by path; nothing when every byte is as listed."""
+def find_problems(root: Path) -> Iterator[str]:
+    """Yield the problems of a bag, by path; none when every byte matches the manifests."""
     try:
         payload, tags = (_read_manifest(root / name) for name in (MANIFEST, TAG_MANIFEST))
         declared = (root / "bagit.txt").read_bytes()
@@ -88,25 +88,25 @@ def problems(root: Path) -> Iterator[str]:
         return
     if declared != DECLARATION.encode():
         yield "bagit.txt: another declaration"
-    yield from _misplaced(payload, tags)
-    listed = payload | tags
-    found = set()
-    for path in _files(root):
+    yield from _find_misplaced(payload, tags)
+    digests = payload | tags
+    paths = set()
+    for path in _walk_files(root):
         if path.startswith("!"):
             yield f"{path[1:]}: not a regular file"
             continue
-        found.add(path)
-    for path in sorted(found - set(listed) - {TAG_MANIFEST}):
+        paths.add(path)
+    for path in sorted(paths - set(digests) - {TAG_MANIFEST}):
         yield told_litter(path) if is_litter(path) else f"{path}: not listed"
-    for path, expected in sorted(listed.items()):
-        if path not in found:
+    for path, expected in sorted(digests.items()):
+        if path not in paths:
             yield f"{path}: missing"
         elif digest_of(root / path) != expected:
             yield f"{path}: changed"
 
 
-def _misplaced(payload: Iterable[str], tags: Iterable[str]) -> Iterator[str]:
-    """Yield what the other manifest should list: nobody signs the one of tag files."""
+def _find_misplaced(payload: Iterable[str], tags: Iterable[str]) -> Iterator[str]:
+    """Yield the paths that stand in the wrong manifest: the tag files' manifest is unsigned."""
     for path in sorted(set(tags) - TAGS):
         yield f"{path}: not a tag file of a bundle"
     for path in sorted(path for path in payload if not path.startswith("data/")):
@@ -126,7 +126,7 @@ def is_litter(path: str) -> bool:
 
 
 def told_litter(path: str) -> Remark:
-    """Say that such a file is there."""
+    """Return the remark about a file that a computer added."""
     return Remark(f"{path}: 电脑自动添加,未打开 added by a computer, not opened")
 
 
@@ -148,35 +148,41 @@ def read_against(path: Path, digests: Mapping[str, str]) -> StatedDigests:
     return stated
 
 
-def _manifest(digests: Mapping[str, str]) -> bytes:
+def _format_manifest(digests: Mapping[str, str]) -> bytes:
     return "".join(f"{digest}  {path}\n" for path, digest in sorted(digests.items())).encode()
 
 
 def _read_manifest(path: Path) -> dict[str, str]:
+    # A hostile manifest: a link to elsewhere, or gigabytes of lines.
     if path.is_symlink() or path.stat().st_size > _MAX_MANIFEST:
         raise ValueError(path.name)
-    data = path.read_bytes()
+    content = path.read_bytes()
     digests = {}
-    for line in data.decode().split("\n"):
+    for line in content.decode().split("\n"):
         digest, _, name = line.partition("  ")
         parts = PurePosixPath(name).parts
+        # Path traversal: hashing files outside the bundle would tell what is on this disk.
         if ".." in parts or PurePosixPath(name).is_absolute():
             raise ValueError(f"{path.name}: {name}")
         if name:
             digests[name] = digest
-    if _manifest(digests) != data:
+    # One canonical form: duplicate lines could list two digests for one file.
+    if _format_manifest(digests) != content:
         raise ValueError(f"{path.name}: not as a manifest is written here")
     return digests
 
 
-def _files(root: Path) -> Iterator[str]:
+def _walk_files(root: Path) -> Iterator[str]:
     """Yield every file below the folder; one that is not a regular file with a leading `!`."""
     count = 0
     for folder, folders, names in os.walk(root):
-        for name in (*names, *(one for one in folders if (Path(folder) / one).is_symlink())):
+        for name in (
+            *names,
+            *(subfolder for subfolder in folders if (Path(folder) / subfolder).is_symlink()),
+        ):
             count += 1
             if count > MAX_FILES:
                 return
             path = Path(folder) / name
-            shown = path.relative_to(root).as_posix()
-            yield shown if path.is_file() and not path.is_symlink() else f"!{shown}"
+            relative = path.relative_to(root).as_posix()
+            yield relative if path.is_file() and not path.is_symlink() else f"!{relative}"

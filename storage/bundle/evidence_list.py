@@ -31,7 +31,7 @@ tr { page-break-inside: avoid }
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgedAction:
     """One action as it was judged, and as the rules see it at the export where that differs.
 
     `facts.json`, `findings.json` and `later.json` of the bundle.
@@ -43,26 +43,28 @@ class Judged:
 
 
 def evidence_list(
-    case: Mapping[str, Any], told: Mapping[str, Any], actions: Mapping[str, Judged]
+    case: Mapping[str, Any], listing: Mapping[str, Any], actions: Mapping[str, JudgedAction]
 ) -> str:
     """Return the page as HTML. Everything from outside is escaped; nothing is loaded.
 
     `case` is `case.json`, `told` is `evidence-list.json`; `actions` are by id, in order.
     """
-    head = _table(
+    head = _render_table(
         [
             ("案号 Case", case["number"]),
             ("案由 Title", case["title"]),
             ("当事人 Party", case["party"]),
             ("办案单位 Township", case["township"]),
-            ("导出时间 Made at", _time(told["made_at"])),
-            ("导出人 Made by", told["made_by"]),
-            ("监管链日志 Log entries", str(told["entries"])),
+            ("导出时间 Made at", _format_time(listing["made_at"])),
+            ("导出人 Made by", listing["made_by"]),
+            ("监管链日志 Log entries", str(listing["entries"])),
         ]
     )
-    tables = "".join(_action(judged, told["actions"][name]) for name, judged in actions.items())
-    recordings = told["recordings"]
-    rows = "".join(_recording(n, item) for n, item in enumerate(recordings, 1))
+    tables = "".join(
+        _render_action(action, listing["actions"][name]) for name, action in actions.items()
+    )
+    recordings = listing["recordings"]
+    rows = "".join(_render_recording(n, recording) for n, recording in enumerate(recordings, 1))
     return (
         '<!doctype html><html lang="zh-CN"><head><meta charset="utf-8">'
         f"<title>证据清单 {escape(str(case['number']))}</title><style>{_STYLE}</style></head><body>"
@@ -77,8 +79,8 @@ def evidence_list(
     )
 
 
-def _recording(number: int, about: Mapping[str, Any]) -> str:
-    start = _time(about["start_at"])
+def _render_recording(number: int, about: Mapping[str, Any]) -> str:
+    start = _format_time(about["start_at"])
     length = about["duration_s"]
     file = f"{escape(about['name'])}<br>{escape(about['source'])}<br>"
     parts = [
@@ -91,32 +93,33 @@ def _recording(number: int, about: Mapping[str, Any]) -> str:
     return "<tr>" + "".join(f"<td>{part}</td>" for part in parts) + "</tr>"
 
 
-def _action(judged: Judged, about: Mapping[str, Any]) -> str:
-    facts = ActionFacts.from_json(judged.facts)
+def _render_action(action: JudgedAction, about: Mapping[str, Any]) -> str:
+    facts = ActionFacts.from_json(action.facts)
     when = interval_zh(facts.span) if facts.span else f"{day_and_clock(facts.start)} 起"
     rows = [
         ("执法活动 Action", f"{ACTION_ZH[facts.kind]} {about['place']}"),
         ("时间 Time", when),
         ("执法人员 Officers", "、".join(about["officers"])),
         ("状态 Status", "已办结 closed" if about["status"] == "closed" else "未办结 open"),
-        ("判断时间 Judged at", _time(about["judged_at"])),
+        ("判断时间 Judged at", _format_time(about["judged_at"])),
     ]
-    findings = "".join(_finding(one) for one in judged.verdict["findings"])
-    shown = "".join(_exhibit(one) for one in about["exhibits"])
+    findings = "".join(_render_finding(finding) for finding in action.verdict["findings"])
+    exhibits = "".join(_render_exhibit(exhibit) for exhibit in about["exhibits"])
     return (
-        f"{_table(rows)}<table><thead><tr><th>结论</th><th>规则与依据 Rule</th>"
-        f"<th>说明 Finding</th></tr></thead><tbody>{findings}</tbody></table>{_later(judged)}"
+        f"{_render_table(rows)}<table><thead><tr><th>结论</th><th>规则与依据 Rule</th>"
+        f"<th>说明 Finding</th></tr></thead><tbody>{findings}</tbody></table>"
+        f"{_render_later(action)}"
         "<table><thead><tr><th>证据 Exhibit</th><th>所示时间段 Interval shown</th>"
-        f"<th>关联方式</th></tr></thead><tbody>{shown}</tbody></table>"
+        f"<th>关联方式</th></tr></thead><tbody>{exhibits}</tbody></table>"
     )
 
 
-def _later(judged: Judged) -> str:
-    """Return what the rules say otherwise by now: beside the verdict, never in its place."""
-    if judged.later is None:
+def _render_later(action: JudgedAction) -> str:
+    """Return the table of later findings: beside the verdict, never in its place."""
+    if action.later is None:
         return ""
-    found = found_later(judged.verdict, judged.later["verdict"])
-    rows = "".join(_finding(one) for one in found)
+    findings = found_later(action.verdict, action.later["verdict"])
+    rows = "".join(_render_finding(finding) for finding in findings)
     return (
         "<table><thead><tr><th>后来发现</th><th>规则与依据 Rule</th>"
         "<th>导出时的情况,不改变上面的结论 Found later; the verdict above stands</th></tr></thead>"
@@ -124,35 +127,36 @@ def _later(judged: Judged) -> str:
     )
 
 
-def _finding(one: Mapping[str, Any]) -> str:
+def _render_finding(finding: Mapping[str, Any]) -> str:
     """Return a row; an explanation that was approved stands beside the finding, never for it."""
-    told = f"{escape(one['message_zh'])}<br>{escape(one['message_en'])}"
-    if one["waived"] is not None:
-        reason = WAIVER_ZH[WaiverReason(one["waived"]["reason"])]
-        when = _time(one["waived"]["approved_at"])
-        told += f"<br><strong>经批准的情况说明 explained</strong>:{reason},{when}"
-    mark, word = ("yes", "符合") if one["passed"] else ("no", "不符合")
+    message = f"{escape(finding['message_zh'])}<br>{escape(finding['message_en'])}"
+    if finding["waived"] is not None:
+        reason = WAIVER_ZH[WaiverReason(finding["waived"]["reason"])]
+        when = _format_time(finding["waived"]["approved_at"])
+        message += f"<br><strong>经批准的情况说明 explained</strong>:{reason},{when}"
+    mark, word = ("yes", "符合") if finding["passed"] else ("no", "不符合")
     return (
-        f'<tr><td class="{mark}">{word}</td><td>{escape(one["title_zh"])}<br>'
-        f"{escape(Basis(**one['basis']).zh)}</td><td>{told}</td></tr>"
+        f'<tr><td class="{mark}">{word}</td><td>{escape(finding["title_zh"])}<br>'
+        f"{escape(Basis(**finding['basis']).zh)}</td><td>{message}</td></tr>"
     )
 
 
 _HOW = {"officer-time": "按人员与时间提出,经人确认", "scene-code": "拍到场景码,自动关联"}
 
 
-def _exhibit(told: Mapping[str, Any]) -> str:
-    how = _HOW.get(str(told["how"]), "人工关联")
+def _render_exhibit(exhibit: Mapping[str, Any]) -> str:
+    how = _HOW.get(str(exhibit["how"]), "人工关联")
     return (
-        f"<tr><td><code>{escape(str(told['recording']))}</code></td>"
-        f"<td>{_time(told['shown_from'])} 至 {_time(told['shown_to'])}</td><td>{how}</td></tr>"
+        f"<tr><td><code>{escape(str(exhibit['recording']))}</code></td>"
+        f"<td>{_format_time(exhibit['shown_from'])} 至 {_format_time(exhibit['shown_to'])}</td>"
+        f"<td>{how}</td></tr>"
     )
 
 
-def _time(told: str | None) -> str:
-    return day_and_clock(datetime.fromisoformat(told)) if told else "时间未知"
+def _format_time(text: str | None) -> str:
+    return day_and_clock(datetime.fromisoformat(text)) if text else "时间未知"
 
 
-def _table(rows: Iterable[tuple[str, str]]) -> str:
+def _render_table(rows: Iterable[tuple[str, str]]) -> str:
     body = "".join(f"<tr><th>{a}</th><td>{escape(str(b))}</td></tr>" for a, b in rows)
     return f"<table><tbody>{body}</tbody></table>"

@@ -1,4 +1,4 @@
-"""Which keys a bundle was signed by, and which of them its reader knows by another way.
+"""The keys that signed a bundle, and the reader's own trust anchors to compare them with.
 
 Everything in a bundle is checked under the keys that lie in it. What these are worth is another
 question: `Anchors` are what the reader was told of the office's keys by somebody else, whole or by
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from storage.errors import LiuhenError
-from storage.signed.fingerprint import grouped
+from storage.signed.fingerprint import format_fingerprint
 from storage.signed.signing import VerifyKey
 from storage.vault.keys import SealKey
 
@@ -23,7 +23,7 @@ _ZH = {_CENTRE: "中心", _LOG: "日志", _STATION: "采集站"}
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The keys of stations, centre and log, and those that was sealed to."""
+    """The public keys of stations, centre and log, and the recipients' sealing keys."""
 
     stations: tuple[VerifyKey, ...]
     centre: VerifyKey
@@ -36,16 +36,16 @@ class Keys:
 
         Raises: KeyRingError, OSError, ValueError, KeyError.
         """
-        found = {
+        keys = {
             path.stem: VerifyKey.from_json(json.loads(path.read_bytes()))
             for path in sorted(folder.glob("*.verify"))
         }
-        stations = tuple(key for name, key in found.items() if name.startswith("station-"))
+        stations = tuple(key for name, key in keys.items() if name.startswith("station-"))
         seals = tuple(
             SealKey.from_json(json.loads(path.read_bytes()))
             for path in sorted(folder.glob("*.pub"))
         )
-        return cls(stations, found[_CENTRE], found[_LOG], seals)
+        return cls(stations, keys[_CENTRE], keys[_LOG], seals)
 
     @property
     def signers(self) -> list[tuple[str, VerifyKey]]:
@@ -53,7 +53,7 @@ class Keys:
         stations = [(_STATION, key) for key in self.stations]
         return [(_CENTRE, self.centre), (_LOG, self.log), *stations]
 
-    def told(self) -> list[dict[str, str]]:
+    def describe_signers(self) -> list[dict[str, str]]:
         """Return each signer with its whole fingerprint, `shown` as people compare it."""
         return [
             {
@@ -61,7 +61,7 @@ class Keys:
                 "name": key.name,
                 "kid": key.kid,
                 "fingerprint": key.fingerprint,
-                "shown": grouped(key.fingerprint),
+                "shown": format_fingerprint(key.fingerprint),
             }
             for use, key in self.signers
         ]
@@ -69,7 +69,7 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class Anchors:
-    """What the reader knows of the office's keys by another way than the bundle.
+    """Trust anchors: the office's keys as the reader got them by another way than the bundle.
 
     `named` tells that he named them for this very bundle: another key is then a failure, and not
     only unknown. `log` is the log's key with its origins, where it is known whole.
@@ -90,37 +90,37 @@ class Anchors:
         """Take fingerprints of a key letter, each as 64 hex digits."""
         return cls(frozenset(fingerprints), named=True)
 
-    def unknown(self, keys: Keys) -> list[str]:
-        """Return which of the centre's and the log's keys are not among these, by their use."""
-        found = [
+    def find_unknown_keys(self, keys: Keys) -> list[str]:
+        """Return the uses (`centre`, `log`) whose keys are not among these anchors."""
+        uses = [
             use
             for use, key in ((_CENTRE, keys.centre), (_LOG, keys.log))
             if key.fingerprint not in self.fingerprints
         ]
-        if _LOG not in found and self.log is not None and not _is_one_log(self.log, keys.log):
-            found.append(_LOG)
-        return found
+        if _LOG not in uses and self.log is not None and not _is_one_log(self.log, keys.log):
+            uses.append(_LOG)
+        return uses
 
-    def contradicts(self, keys: Keys) -> list[str]:
-        """Return what is wrong with a bundle under these keys, because its reader named others.
+    def find_contradictions(self, keys: Keys) -> list[str]:
+        """Return the problems of a bundle whose keys are not those that its reader named.
 
         Who names one of the two keys only has said nothing of the other.
         """
-        unknown = self.unknown(keys)
+        unknown = self.find_unknown_keys(keys)
         if not self.named or (len(unknown) == 1 and self.log is None):
             return []
         return [f"{_ZH[use]} {use}: 不是您指定的公钥 not a key that you named" for use in unknown]
 
 
-def _is_one_log(known: VerifyKey, other: VerifyKey) -> bool:
-    """Tell whether one's origins begin with the other's: it may have changed its origin since.
+def _is_one_log(anchor: VerifyKey, other: VerifyKey) -> bool:
+    """Tell whether two keys are of one log: the origins of one begin with the other's.
 
     The bundle's own word for a change is not believed: each is wanted in the log itself.
     """
-    both = min(len(known.names), len(other.names))
-    formers = min(len(known.former), len(other.former))
+    name_count = min(len(anchor.names), len(other.names))
+    formers = min(len(anchor.former), len(other.former))
     return (
-        known.is_same_key(other)
-        and known.names[:both] == other.names[:both]
-        and known.former[:formers] == other.former[:formers]
+        anchor.is_same_key(other)
+        and anchor.names[:name_count] == other.names[:name_count]
+        and anchor.former[:formers] == other.former[:formers]
     )

@@ -48,82 +48,86 @@ def find_heads(path: Path) -> Iterator[FoundHead]:
 
     What holds none is yielded with its problem; nothing is raised. Links are not followed.
     """
-    for one in _found(path, 0):
-        yield replace(one, where=_printable(one.where), problem=_printable(one.problem))
+    for head in _walk_heads(path, 0):
+        yield replace(
+            head, where=_make_printable(head.where), problem=_make_printable(head.problem)
+        )
 
 
-def _found(path: Path, depth: int) -> Iterator[FoundHead]:
+def _walk_heads(path: Path, depth: int) -> Iterator[FoundHead]:
     try:
         if path.is_dir():
-            inside = _bundle(path) if (path / "bagit.txt").is_file() else _folder(path, depth)
+            inside = (
+                _walk_bundle(path) if (path / "bagit.txt").is_file() else _walk_folder(path, depth)
+            )
         elif path.is_file():
-            inside = _zip(path) if zipfile.is_zipfile(path) else _file(path)
+            inside = _walk_archive(path) if zipfile.is_zipfile(path) else _read_file(path)
         else:
             raise CustodyError(problem="neither a file nor a folder")
         yield from inside
     except _UNREADABLE as error:
-        yield FoundHead(str(path), problem=_told(error))
+        yield FoundHead(str(path), problem=_describe_error(error))
 
 
-def _folder(folder: Path, depth: int) -> Iterator[FoundHead]:
-    names = sorted(one for one in folder.iterdir() if not one.is_symlink())
+def _walk_folder(folder: Path, depth: int) -> Iterator[FoundHead]:
+    names = sorted(child for child in folder.iterdir() if not child.is_symlink())
     if depth == _DEEPEST or len(names) > _MOST:
         raise CustodyError(problem="too many files, or too deep a folder")
     if not names:
         raise CustodyError(problem="an empty folder")
-    for one in names:
-        yield from _found(one, depth + 1)
+    for path in names:
+        yield from _walk_heads(path, depth + 1)
 
 
-def _bundle(folder: Path) -> Iterator[FoundHead]:
+def _walk_bundle(folder: Path) -> Iterator[FoundHead]:
     receipts = sorted((folder / "data" / "recordings").glob(f"*/{_RECEIPT}"))
     for path in (folder / _HEAD, *receipts):
-        yield from _each(str(path), lambda path=path: _read(path))
+        yield from _read_head(str(path), lambda path=path: _read_bytes(path))
 
 
-def _file(path: Path) -> Iterator[FoundHead]:
-    yield FoundHead(str(path), head_text(_read(path)))
+def _read_file(path: Path) -> Iterator[FoundHead]:
+    yield FoundHead(str(path), head_text(_read_bytes(path)))
 
 
-def _zip(path: Path) -> Iterator[FoundHead]:
+def _walk_archive(path: Path) -> Iterator[FoundHead]:
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         if len(members) > _MOST:
             raise CustodyError(problem="too many files in the archive")
-        wanted = [
-            one
-            for one in members
-            if one.filename.endswith(_HEAD) or one.filename.endswith(f"/{_RECEIPT}")
+        matches = [
+            member
+            for member in members
+            if member.filename.endswith(_HEAD) or member.filename.endswith(f"/{_RECEIPT}")
         ]
-        if not wanted:
+        if not matches:
             raise CustodyError(problem="an archive without a head of a log")
-        for one in wanted:
-            where = f"{path}: {one.filename}"
-            yield from _each(where, lambda one=one: _member(archive, one))
+        for match in matches:
+            where = f"{path}: {match.filename}"
+            yield from _read_head(where, lambda member=match: _read_member(archive, member))
 
 
-def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
     with archive.open(member) as file:
-        return _bounded(file.read(_LONGEST + 1))
+        return _check_length(file.read(_LONGEST + 1))
 
 
-def _each(where: str, read: Any) -> Iterator[FoundHead]:
+def _read_head(where: str, read: Any) -> Iterator[FoundHead]:
     try:
-        found = FoundHead(where, head_text(read()))
+        head = FoundHead(where, head_text(read()))
     except _UNREADABLE as error:
-        found = FoundHead(where, problem=_told(error))
-    yield found
+        head = FoundHead(where, problem=_describe_error(error))
+    yield head
 
 
-def head_text(data: bytes) -> str:
+def head_text(content: bytes) -> str:
     """Return the signed note in a file's bytes, unverified. Raises: CustodyError, ValueError."""
-    text = data.decode("utf-8")
+    text = content.decode("utf-8")
     if text.startswith(_PROOF):
         return Proof.parse(text).checkpoint
     if not text.startswith("{"):
         return text
-    told = json.loads(text)
-    for holder in (told.get("body"), told):
+    document = json.loads(text)
+    for holder in (document.get("body"), document):
         if isinstance(holder, dict):
             if isinstance(proof := holder.get("proof"), str):
                 return Proof.parse(proof).checkpoint
@@ -132,25 +136,25 @@ def head_text(data: bytes) -> str:
     raise CustodyError(problem="JSON without a head of a log")
 
 
-def _read(path: Path) -> bytes:
+def _read_bytes(path: Path) -> bytes:
     if not path.is_file():  # a pipe would be waited for
         raise CustodyError(problem="not a file")
     with path.open("rb") as file:
-        return _bounded(file.read(_LONGEST + 1))
+        return _check_length(file.read(_LONGEST + 1))
 
 
-def _bounded(data: bytes) -> bytes:
-    if len(data) > _LONGEST:
+def _check_length(content: bytes) -> bytes:
+    if len(content) > _LONGEST:
         raise CustodyError(problem="too long to be a head of a log", most=_LONGEST)
-    return data
+    return content
 
 
-def _told(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     if isinstance(error, LiuhenError):
         return str(error.facts.get("problem", error.code))
     return f"{type(error).__name__}: {error}"[:200]
 
 
-def _printable(text: str) -> str:
+def _make_printable(text: str) -> str:
     """Return a hostile name so that no terminal obeys it and no encoding refuses it."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from policies.rules.rulebook import load
+from policies.rules.rulebook import load_rulebook
 from policies.rules.rules import Rulebook
 from storage.bundle.keys import Keys
 from storage.custody.checkpoint import Checkpoint, log_keys, open_checkpoint
@@ -51,82 +51,84 @@ class BundleFiles:
         """The version of the bundle's format, as its statement says."""
         return int(self.statement["v"])
 
-    def case(self) -> dict[str, Any]:
+    def read_case(self) -> dict[str, Any]:
         """Return the case, as `case.json` tells it."""
-        return self.json("case.json")
+        return self.read_json("case.json")
 
-    def json(self, path: str) -> dict[str, Any]:
+    def read_json(self, path: str) -> dict[str, Any]:
         """Return a JSON object below `data/`."""
-        found = json.loads((self.data / path).read_bytes())
-        if not isinstance(found, dict):
+        document = json.loads((self.data / path).read_bytes())
+        if not isinstance(document, dict):
             raise ValueError(path)  # noqa: TRY004 - what is bad is the value
-        return found
+        return document
 
-    def recordings(self) -> list[Path]:
+    def list_recordings(self) -> list[Path]:
         """Return the folder of each recording."""
         return sorted((self.data / "recordings").glob("*"))
 
-    def actions(self) -> list[Path]:
+    def list_actions(self) -> list[Path]:
         """Return the folder of each action."""
         return sorted((self.data / "actions").glob("*"))
 
-    def record(self, recording: str) -> SealedRecord:
+    def read_record(self, recording: str) -> SealedRecord:
         """Return a recording's sealed record, verified under the stations' keys."""
         if recording not in self._records:
-            data = (self.data / "recordings" / recording / "record.json").read_bytes()
-            self._records[recording] = SealedRecord.verify(data, self.keys.stations)
+            content = (self.data / "recordings" / recording / "record.json").read_bytes()
+            self._records[recording] = SealedRecord.verify(content, self.keys.stations)
         return self._records[recording]
 
-    def rulebook(self, digest: str) -> Rulebook:
+    def load_rulebook(self, digest: str) -> Rulebook:
         """Return a rulebook by the folder that bears its digest. Raises: RuleError."""
         if digest not in self._rulebooks:
-            self._rulebooks[digest] = load(self.data / "rulebook" / digest)
+            self._rulebooks[digest] = load_rulebook(self.data / "rulebook" / digest)
         return self._rulebooks[digest]
 
     @cached_property
     def head(self) -> Checkpoint:
         """The bundle's checkpoint, verified under the log's keys."""
-        return self._opened((self.data / "custody" / "checkpoint").read_text(encoding="utf-8"))
+        return self._open_head((self.data / "custody" / "checkpoint").read_text(encoding="utf-8"))
 
     def receipt_heads(self) -> Iterator[Checkpoint]:
         """Yield the checkpoint of each receipt, verified under the log's keys."""
-        for folder in self.recordings():
+        for folder in self.list_recordings():
             body = canonical.decode((folder / "receipt.json").read_bytes())["body"]
-            yield self._opened(Proof.parse(body["proof"]).checkpoint)
+            yield self._open_head(Proof.parse(body["proof"]).checkpoint)
 
     @cached_property
     def entries(self) -> list[GivenEntry]:
         """The entries in order, each opened by its readable half where that is given."""
-        found = [self._entry(json.loads(line)) for line in self._lines("entries.jsonl")]
-        numbers = [one.index for one in found]
+        entries = [
+            self._parse_entry(json.loads(line)) for line in self._read_lines("entries.jsonl")
+        ]
+        numbers = [entry.index for entry in entries]
         if numbers != sorted(set(numbers)):
             raise ValueError("entries.jsonl: not in the order of their numbers, or one twice")
-        return found
+        return entries
 
-    def leaves(self) -> Iterator[bytes]:
+    def read_leaves(self) -> Iterator[bytes]:
         """Every entry of the log, in bundles of version 1."""
-        return self._lines("leaves.jsonl")
+        return self._read_lines("leaves.jsonl")
 
-    def nodes(self) -> dict[tuple[int, int], bytes]:
+    def read_nodes(self) -> dict[tuple[int, int], bytes]:
         """Return the nodes of the log's tree that prove the entries."""
-        found = {}
-        for line in self._lines("nodes.jsonl"):
-            level, index, told = json.loads(line)
-            found[int(level), int(index)] = base64.b64decode(told, validate=True)
-        return found
+        nodes = {}
+        for line in self._read_lines("nodes.jsonl"):
+            level, index, text = json.loads(line)
+            nodes[int(level), int(index)] = base64.b64decode(text, validate=True)
+        return nodes
 
-    def _entry(self, told: Mapping[str, Any]) -> GivenEntry:
-        leaf = str(told["leaf"]).encode()
+    def _parse_entry(self, fields: Mapping[str, Any]) -> GivenEntry:
+        leaf = str(fields["leaf"]).encode()
         entry = parse_leaf(leaf)
-        details = told.get("details")
+        details = fields.get("details")
         if details is not None:
-            verify_details(entry, details, base64.b64decode(told["salt"]))
-        return GivenEntry(int(told["index"]), leaf, entry, details, told.get("proof"))
+            verify_details(entry, details, base64.b64decode(fields["salt"]))
+        return GivenEntry(int(fields["index"]), leaf, entry, details, fields.get("proof"))
 
-    def _lines(self, name: str) -> Iterator[bytes]:
+    def _read_lines(self, name: str) -> Iterator[bytes]:
         with (self.data / "custody" / name).open("rb") as file:
             for line in file:
                 yield line.removesuffix(b"\n")
 
-    def _opened(self, text: str) -> Checkpoint:
+    def _open_head(self, text: str) -> Checkpoint:
         return open_checkpoint(text, log_keys(self.keys.log, self.keys.log.name))

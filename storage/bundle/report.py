@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Verdict(StrEnum):
-    """What a verification comes to, in one word; `STATUS` has the exit status of each."""
+    """The verdict of a verification, in one word; `STATUS` has the exit status of each."""
 
     VERIFIED = "verified"  # every check holds, under keys that the reader knows
     SELF_CONSISTENT = "self-consistent"  # every check holds, under keys that anybody may have made
@@ -26,7 +26,7 @@ _WORDS = {
 
 
 class Remark(str):
-    """What a check tells without finding anything wrong: what it could not look at."""
+    """A remark of a check that is no problem, such as a limit of the check."""
 
     __slots__ = ()
 
@@ -67,14 +67,14 @@ class Report:
 
     @property
     def verdict(self) -> Verdict:
-        """What it comes to."""
+        """The verdict over all checks."""
         if not self.passed:
             return Verdict.NOT_VERIFIED
         return Verdict.VERIFIED if self.keys_known else Verdict.SELF_CONSISTENT
 
     @property
     def status(self) -> int:
-        """The exit status that says so."""
+        """The exit status of the verdict."""
         return STATUS[self.verdict]
 
     @property
@@ -101,23 +101,23 @@ class Report:
             ],
         }
 
-    def lines(self) -> list[str]:
+    def format_lines(self) -> list[str]:
         """Return the report as lines for people."""
-        told = []
+        lines = []
         for check in self.checks:
-            mark = self._mark(check)
+            mark = self._choose_mark(check)
             note = f"({check.note})" if check.note else ""
-            told.append(f"{mark} L{check.level} {check.zh} / {check.en}{note}")
-            told += [f"    {problem}" for problem in check.problems[:20]]
+            lines.append(f"{mark} L{check.level} {check.zh} / {check.en}{note}")
+            lines += [f"    {problem}" for problem in check.problems[:20]]
             if check.name == ANCHORS:
-                told += [f"    {key['use']} {key['name']}: {key['shown']}" for key in self.keys]
+                lines += [f"    {key['use']} {key['name']}: {key['shown']}" for key in self.keys]
             if len(check.problems) > 20:  # noqa: PLR2004 - a screenful
-                told.append(f"    … {len(check.problems) - 20}")
+                lines.append(f"    … {len(check.problems) - 20}")
         levels = "、".join(f"L{level}" for level in self.levels)
-        told.append(_WORDS[self.verdict].format(levels=levels))
-        return told
+        lines.append(_WORDS[self.verdict].format(levels=levels))
+        return lines
 
-    def _mark(self, check: Check) -> str:
+    def _choose_mark(self, check: Check) -> str:
         if check.name == ANCHORS and check.passed and not self.keys_known:
             return "?"
         return "✓" if check.passed else "✗"

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from policies.facts.facts import ActionFacts
-from policies.rules.rulebook import RuleError, load
+from policies.rules.rulebook import RuleError, load_rulebook
 from storage.bundle.bag import (
     MANIFEST,
     bag_info,
     digest_of,
+    find_problems,
     payload_size,
-    problems,
     read_against,
 )
 from storage.bundle.checks import (
@@ -35,11 +35,18 @@ from storage.bundle.checks import (
 )
 from storage.bundle.checks.facts_check import against_log, against_records
 from storage.bundle.checks.states import States
-from storage.bundle.evidence_list import Judged, evidence_list
+from storage.bundle.evidence_list import JudgedAction, evidence_list
 from storage.bundle.keys import Anchors, Keys
 from storage.bundle.reading import BundleFiles
 from storage.bundle.report import ANCHORS, Check, Remark, Report
-from storage.bundle.write import BUNDLE_DOMAIN, BUNDLE_VERSION, GUIDE, about_bag, detached, pem
+from storage.bundle.write import (
+    BUNDLE_DOMAIN,
+    BUNDLE_VERSION,
+    GUIDE,
+    about_bag,
+    detach_signature,
+    encode_pem,
+)
 from storage.custody.checkpoint import plain_signature
 from storage.digest import Algorithm
 from storage.errors import LiuhenError
@@ -67,37 +74,46 @@ def verify(root: Path, anchors: Anchors | Path | None = None, beside: Iterable[s
     if isinstance(anchors, Path):
         anchors = Anchors.of_folder(anchors)
     report = Report()
-    bag = _Asked(
-        1, "bag", "文件完整无改动", "every file is as listed", lambda: (*problems(root), *beside)
+    bag = _PlannedCheck(
+        1,
+        "bag",
+        "文件完整无改动",
+        "every file is as listed",
+        lambda: (*find_problems(root), *beside),
     )
-    report.checks.append(bag.made())
+    report.checks.append(bag.run())
     try:
         keys = Keys.load(root / "data" / "keys")
     except _BAD as error:
-        report.checks.append(Check(1, ANCHORS, "公钥可用", "public keys", (_told(error),)))
+        report.checks.append(
+            Check(1, ANCHORS, "公钥可用", "public keys", (_describe_error(error),))
+        )
         return report
     bundle = _Bundle(root, keys)
-    report.keys = keys.told()
-    report.keys_known = anchors is not None and not bundle.unknown(anchors)
-    wrong = tuple(anchors.contradicts(keys)) if anchors is not None else ()
-    note = _whose(anchors, known=report.keys_known)
+    report.keys = keys.describe_signers()
+    # Without the reader's own anchors a forged bundle with forged keys verifies as well.
+    report.keys_known = anchors is not None and not bundle.find_unknown_keys(anchors)
+    wrong = tuple(anchors.find_contradictions(keys)) if anchors is not None else ()
+    note = _describe_anchors(anchors, keys_known=report.keys_known)
     report.checks.append(Check(1, ANCHORS, "公钥", "whose keys these are", wrong, note))
-    report.checks += [asked.made() for asked in bundle.checks()]
+    report.checks += [check.run() for check in bundle.list_checks()]
     return report
 
 
-def _whose(anchors: Anchors | None, *, known: bool) -> str:
+def _describe_anchors(anchors: Anchors | None, *, keys_known: bool) -> str:
     if anchors is None:
         return "只见于证据包本身 known from the bundle alone"
     if anchors.named:
         return (
-            "您指定的公钥 keys that you named" if known else "不全是您指定的 not all as you named"
+            "您指定的公钥 keys that you named"
+            if keys_known
+            else "不全是您指定的 not all as you named"
         )
-    return "本单位的公钥 your office's" if known else "不是本单位的公钥 not your office's"
+    return "本单位的公钥 your office's" if keys_known else "不是本单位的公钥 not your office's"
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _PlannedCheck:
     """One check to be made, and how it is told."""
 
     level: int
@@ -106,16 +122,16 @@ class _Asked:
     en: str
     problems: Callable[[], Iterable[str]]
 
-    def made(self) -> Check:
-        """Return what it found; what a hostile bundle makes a reader raise is found, too."""
-        found: list[str] = []
+    def run(self) -> Check:
+        """Run the check; a reader's error on a hostile bundle counts as a problem."""
+        findings: list[str] = []
         try:
             for problem in self.problems():
-                found.append(problem)  # noqa: PERF402 - what came before an error is kept
+                findings.append(problem)  # noqa: PERF402 - what came before an error is kept
         except _BAD as error:
-            found.append(_told(error))
-        wrong = tuple(one for one in found if not isinstance(one, Remark))
-        note = "; ".join(one for one in found if isinstance(one, Remark))
+            findings.append(_describe_error(error))
+        wrong = tuple(finding for finding in findings if not isinstance(finding, Remark))
+        note = "; ".join(finding for finding in findings if isinstance(finding, Remark))
         return Check(self.level, self.name, self.zh, self.en, wrong, note)
 
 
@@ -126,64 +142,110 @@ class _Bundle:
         self._files = BundleFiles(root, keys)
         self._keys = keys
 
-    def checks(self) -> list[_Asked]:
+    def list_checks(self) -> list[_PlannedCheck]:
         """Return the checks that this bundle's version calls for, in order."""
-        found = [
-            _Asked(
-                1, "statement", "中心签名的清单", "the centre signed this manifest", self.statement
+        checks = [
+            _PlannedCheck(
+                1,
+                "statement",
+                "中心签名的清单",
+                "the centre signed this manifest",
+                self.check_statement,
             ),
-            _Asked(
-                1, "records", "封存记录与原件一致", "stations sealed these originals", self.records
+            _PlannedCheck(
+                1,
+                "records",
+                "封存记录与原件一致",
+                "stations sealed these originals",
+                self.check_records,
             ),
-            _Asked(1, "receipts", "入库回执有效", "receipts hold", self.receipts),
-            _Asked(1, "log", "日志条目属于已签名的根", "entries lead to the signed head", self.log),
-            _Asked(1, "origins", "日志更名有据", "the log's origins are its own", self.origins),
-            _Asked(2, "chains", "监管链齐全、没有断开", "chains are whole", self.chains),
-            _Asked(2, "sessions", "人员操作在登录会话之内", "acts lie in sessions", self.sessions),
-            _Asked(
-                2, "keys", "密钥登记在案、在有效期内", "keys are enrolled and in time", self.keys
+            _PlannedCheck(1, "receipts", "入库回执有效", "receipts hold", self.check_receipts),
+            _PlannedCheck(
+                1,
+                "log",
+                "日志条目属于已签名的根",
+                "entries lead to the signed head",
+                self.check_log,
             ),
-            _Asked(2, "presence", "应有的都在", "what belongs to the case is there", self.presence),
-            _Asked(2, "states", "所述与日志一致", "what is told is as logged", self.states),
-            _Asked(
-                2, "rulebook", "规则库是记录在案的", "the rules are those logged", self.rulebook
+            _PlannedCheck(
+                1, "origins", "日志更名有据", "the log's origins are its own", self.check_origins
             ),
-            _Asked(
-                2, "facts", "事实与日志、记录一致", "facts agree with log and records", self.facts
+            _PlannedCheck(
+                2, "chains", "监管链齐全、没有断开", "chains are whole", self.check_chains
             ),
-            _Asked(
-                3, "findings", "规则重新计算结论一致", "rules find the same again", self.findings
+            _PlannedCheck(
+                2, "sessions", "人员操作在登录会话之内", "acts lie in sessions", self.check_sessions
             ),
-            _Asked(3, "pages", "证据清单重新生成一致", "the page is made again alike", self.pages),
+            _PlannedCheck(
+                2,
+                "keys",
+                "密钥登记在案、在有效期内",
+                "keys are enrolled and in time",
+                self.check_keys,
+            ),
+            _PlannedCheck(
+                2,
+                "presence",
+                "应有的都在",
+                "what belongs to the case is there",
+                self.check_presence,
+            ),
+            _PlannedCheck(
+                2, "states", "所述与日志一致", "what is told is as logged", self.check_states
+            ),
+            _PlannedCheck(
+                2,
+                "rulebook",
+                "规则库是记录在案的",
+                "the rules are those logged",
+                self.check_rulebooks,
+            ),
+            _PlannedCheck(
+                2,
+                "facts",
+                "事实与日志、记录一致",
+                "facts agree with log and records",
+                self.check_facts,
+            ),
+            _PlannedCheck(
+                3,
+                "findings",
+                "规则重新计算结论一致",
+                "rules find the same again",
+                self.check_findings,
+            ),
+            _PlannedCheck(
+                3, "pages", "证据清单重新生成一致", "the page is made again alike", self.check_pages
+            ),
         ]
-        return [one for one in found if not self._old() or one.name not in _SINCE_2]
+        return [check for check in checks if not self._is_version_1() or check.name not in _SINCE_2]
 
-    def unknown(self, anchors: Anchors) -> list[str]:
+    def find_unknown_keys(self, anchors: Anchors) -> list[str]:
         """Return the keys that this rests on and that the reader does not know.
 
         Stations' keys are told of by entries of the log; a bundle of version 1 has none of these.
         """
-        found = anchors.unknown(self._keys)
-        if self._old():
-            folders = self._files.recordings()
+        names = anchors.find_unknown_keys(self._keys)
+        if self._is_version_1():
+            folders = self._files.list_recordings()
             try:
-                signers = {signer_of((one / "record.json").read_bytes()) for one in folders}
+                signers = {signer_of((folder / "record.json").read_bytes()) for folder in folders}
             except _BAD:
-                return [*found, "station"]
-            found += [
+                return [*names, "station"]
+            names += [
                 key.name
                 for key in self._keys.stations
                 if key.kid in signers and key.fingerprint not in anchors.fingerprints
             ]
-        return found
+        return names
 
-    def _old(self) -> bool:
+    def _is_version_1(self) -> bool:
         try:
             return self._files.version == 1
         except _BAD:
             return False
 
-    def statement(self) -> Iterator[str]:
+    def check_statement(self) -> Iterator[str]:
         files = self._files
         body = verify_document(
             (files.root / "bundle.json").read_bytes(), BUNDLE_DOMAIN, [self._keys.centre]
@@ -192,19 +254,22 @@ class _Bundle:
             yield f"bundle.json: version {body['v']} is not known to this edition"
         if body["manifest"]["sha-256"] != digest_of(files.root / MANIFEST):
             yield f"{MANIFEST}: not the one that was signed"
+        # Binds the log's head to this manifest: parts of two bundles cannot be mixed.
         if body["checkpoint"]["sha-256"] != digest_of(files.data / "custody" / "checkpoint"):
             yield "custody/checkpoint: not the one that was signed"
-        if body["case"] != files.case()["id"]:
+        if body["case"] != files.read_case()["id"]:
             yield "case.json: another case"
-        info = about_bag(files.case(), body["made_at"], body["software"])
-        if (files.root / "bag-info.txt").read_bytes() != bag_info(info, *payload_size(files.root)):
+        metadata = about_bag(files.read_case(), body["made_at"], body["software"])
+        if (files.root / "bag-info.txt").read_bytes() != bag_info(
+            metadata, *payload_size(files.root)
+        ):
             yield "bag-info.txt: not what statement and case make"
         if body["v"] != 1:
-            yield from _detached(files.root, "bundle", BUNDLE_DOMAIN)
-            yield from self._beside()
+            yield from _compare_detached(files.root, "bundle", BUNDLE_DOMAIN)
+            yield from self._check_copies()
 
-    def _beside(self) -> Iterator[str]:
-        """Yield which copies for other tools are not what they are copies of."""
+    def _check_copies(self) -> Iterator[str]:
+        """Yield the copies for other tools that differ from their originals."""
         custody = self._files.data / "custody"
         checkpoint = (custody / "checkpoint").read_text(encoding="utf-8")
         copies = dict(zip(_PLAIN, plain_signature(checkpoint, self._keys.log), strict=True))
@@ -213,20 +278,21 @@ class _Bundle:
                 yield f"custody/{name}: not of this checkpoint"
         for path in sorted((self._files.data / "keys").glob("*.verify")):
             key = VerifyKey.from_json(json.loads(path.read_bytes()))
-            if path.with_suffix(".pem").read_bytes() != pem(key):
+            if path.with_suffix(".pem").read_bytes() != encode_pem(key):
                 yield f"keys/{path.stem}.pem: not the key beside it"
+        # A changed guide could lead the reader to commands that prove nothing.
         if (self._files.data / "VERIFY.md").read_bytes() != GUIDE.read_bytes():
             yield "VERIFY.md: not the guide of this edition"
 
-    def records(self) -> Iterator[str]:
-        for folder in self._files.recordings():
+    def check_records(self) -> Iterator[str]:
+        for folder in self._files.list_recordings():
             try:
-                yield from self._record(folder)
+                yield from self._check_record(folder)
             except _BAD as error:
-                yield f"{folder.name}: {_told(error)}"
+                yield f"{folder.name}: {_describe_error(error)}"
 
-    def _record(self, folder: Path) -> Iterator[str]:
-        record = self._files.record(folder.name)
+    def _check_record(self, folder: Path) -> Iterator[str]:
+        record = self._files.read_record(folder.name)
         if record.recording != folder.name:
             yield f"{folder.name}: the record is of {record.recording}"
         if digest_of(folder / "envelope.json") != record.envelope_digest.hex:
@@ -244,106 +310,120 @@ class _Bundle:
                 yield f"{folder.name}: the original has another digest by {', '.join(differing)}"
             if unknown := ", ".join(stated.unknown):
                 yield Remark(f"{folder.name}: 本机不能计算 not worked out here: {unknown}")
-        yield from _detached(folder, "record", RECORD_DOMAIN)
+        yield from _compare_detached(folder, "record", RECORD_DOMAIN)
 
-    def receipts(self) -> Iterator[str]:
-        for folder in self._files.recordings():
+    def check_receipts(self) -> Iterator[str]:
+        for folder in self._files.list_recordings():
             try:
-                data = (folder / "receipt.json").read_bytes()
-                receipt = Receipt.verify(data, self._keys.centre, self._keys.log)
-                record = self._files.record(folder.name)
+                content = (folder / "receipt.json").read_bytes()
+                receipt = Receipt.verify(content, self._keys.centre, self._keys.log)
+                record = self._files.read_record(folder.name)
                 sealed = (folder / "record.json").read_bytes()
             except _BAD as error:
-                yield f"{folder.name}: {_told(error)}"
+                yield f"{folder.name}: {_describe_error(error)}"
                 continue
+            # A valid receipt of another recording must not vouch for this one.
             if not receipt.covers(sealed, record.original, record.size):
                 yield f"{folder.name}: the receipt is for another record"
-            yield from _detached(folder, "receipt", RECEIPT_DOMAIN)
+            yield from _compare_detached(folder, "receipt", RECEIPT_DOMAIN)
 
-    def log(self) -> Iterator[str]:
+    def check_log(self) -> Iterator[str]:
         if self._files.version == 1:
             yield from log_check.whole_log(self._files)
             yield from log_check.own_proofs(self._files)
         else:
             yield from log_check.shared_proof(self._files)
 
-    def origins(self) -> Iterator[str]:
-        yield from log_check.origins(self._files)
+    def check_origins(self) -> Iterator[str]:
+        yield from log_check.check_origins(self._files)
 
-    def chains(self) -> Iterator[str]:
-        yield from chain_check.chains(self._files)
+    def check_chains(self) -> Iterator[str]:
+        yield from chain_check.check_chains(self._files)
 
-    def sessions(self) -> Iterator[str]:
-        yield from session_check.sessions(self._files)
+    def check_sessions(self) -> Iterator[str]:
+        yield from session_check.check_sessions(self._files)
 
-    def keys(self) -> Iterator[str]:
-        yield from key_check.keys(self._files, self._states())
+    def check_keys(self) -> Iterator[str]:
+        yield from key_check.check_keys(self._files, self._gather_states())
 
-    def presence(self) -> Iterator[str]:
-        yield from state_check.presence(self._files, self._states())
-        if self._old():
+    def check_presence(self) -> Iterator[str]:
+        yield from state_check.check_presence(self._files, self._gather_states())
+        if self._is_version_1():
             yield Remark("第 1 版证据包没有监管链,整条略去的不能发现 version 1 has no chains")
 
-    def states(self) -> Iterator[str]:
-        states = self._states()
+    def check_states(self) -> Iterator[str]:
+        states = self._gather_states()
         yield from state_check.case_as_logged(self._files, states)
         yield from state_check.records_as_logged(self._files, states)
         if self._files.version != 1:
             yield from state_check.list_as_logged(self._files, states)
 
-    def rulebook(self) -> Iterator[str]:
-        yield from verdict_check.rulebooks(self._files)
+    def check_rulebooks(self) -> Iterator[str]:
+        yield from verdict_check.check_rulebooks(self._files)
 
-    def facts(self) -> Iterator[str]:
-        if not self._old():
-            yield from verdict_check.facts(self._files)
+    def check_facts(self) -> Iterator[str]:
+        if not self._is_version_1():
+            yield from verdict_check.check_facts(self._files)
             return
-        states = self._states().last
-        records = {one.name: self._files.record(one.name) for one in self._files.recordings()}
-        for folder in self._files.actions():
-            facts = ActionFacts.from_json(self._files.json(f"actions/{folder.name}/facts.json"))
+        states = self._gather_states().last
+        records = {
+            recording.name: self._files.read_record(recording.name)
+            for recording in self._files.list_recordings()
+        }
+        for folder in self._files.list_actions():
+            facts = ActionFacts.from_json(
+                self._files.read_json(f"actions/{folder.name}/facts.json")
+            )
             yield from against_log(folder.name, facts, states)
             yield from against_records(facts, records, states)
 
-    def findings(self) -> Iterator[str]:
-        if not self._old():
-            yield from verdict_check.findings(self._files)
+    def check_findings(self) -> Iterator[str]:
+        if not self._is_version_1():
+            yield from verdict_check.check_findings(self._files)
             return
-        rulebook = load(self._files.data / "rulebook")
-        for folder in self._files.actions():
-            facts = ActionFacts.from_json(self._files.json(f"actions/{folder.name}/facts.json"))
-            told = self._files.json(f"actions/{folder.name}/findings.json")
-            if canonical.encode(rulebook.evaluate(facts).to_json()) != canonical.encode(told):
+        rulebook = load_rulebook(self._files.data / "rulebook")
+        for folder in self._files.list_actions():
+            facts = ActionFacts.from_json(
+                self._files.read_json(f"actions/{folder.name}/facts.json")
+            )
+            verdict = self._files.read_json(f"actions/{folder.name}/findings.json")
+            # Findings are computed again from the bundled facts; the writer's are never trusted.
+            if canonical.encode(rulebook.judge_facts(facts).to_json()) != canonical.encode(verdict):
                 yield f"{folder.name}: the rules find something else"
 
-    def pages(self) -> Iterator[str]:
+    def check_pages(self) -> Iterator[str]:
         files = self._files
-        judged = {folder.name: self._judged(folder) for folder in files.actions()}
-        page = evidence_list(files.case(), files.json("evidence-list.json"), judged)
+        actions = {folder.name: self._read_action(folder) for folder in files.list_actions()}
+        page = evidence_list(files.read_case(), files.read_json("evidence-list.json"), actions)
+        # People read the page, not the JSON: it must be exactly what the JSON makes.
         if (files.data / "evidence-list.html").read_bytes() != page.encode():
             yield "evidence-list.html: not what the case and its findings make"
 
-    def _judged(self, folder: Path) -> Judged:
+    def _read_action(self, folder: Path) -> JudgedAction:
         at = f"actions/{folder.name}"
-        later = self._files.json(f"{at}/later.json") if (folder / "later.json").exists() else None
-        return Judged(
-            self._files.json(f"{at}/facts.json"), self._files.json(f"{at}/findings.json"), later
+        later = (
+            self._files.read_json(f"{at}/later.json") if (folder / "later.json").exists() else None
+        )
+        return JudgedAction(
+            self._files.read_json(f"{at}/facts.json"),
+            self._files.read_json(f"{at}/findings.json"),
+            later,
         )
 
-    def _states(self) -> States:
-        return States.of(self._files.entries)
+    def _gather_states(self) -> States:
+        return States.from_entries(self._files.entries)
 
 
-def _detached(folder: Path, name: str, domain: str) -> Iterator[str]:
+def _compare_detached(folder: Path, name: str, domain: str) -> Iterator[str]:
     """Yield copies for other tools that do not say what the document says."""
-    message, signature = detached((folder / f"{name}.json").read_bytes(), domain)
+    message, signature = detach_signature((folder / f"{name}.json").read_bytes(), domain)
     if (folder / f"{name}.message").read_bytes() != message:
         yield f"{folder.name}: {name}.message changed"
     if (folder / f"{name}.ed25519").read_bytes() != signature:
         yield f"{folder.name}: {name}.ed25519 changed"
 
 
-def _told(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     return str(error)[:300] or type(error).__name__
 
 
@@ -351,22 +431,22 @@ def main(arguments: Sequence[str]) -> int:
     """Verify a bundle folder under the keys that the arguments name; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m storage.bundle.verify")
     parser.add_argument("bundle", type=Path, help="证据包的文件夹 the bundle's folder")
-    known = parser.add_mutually_exclusive_group()
-    known.add_argument("--keys", type=Path, help="另行取得的公钥目录 a folder of public keys")
-    known.add_argument(
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--keys", type=Path, help="另行取得的公钥目录 a folder of public keys")
+    group.add_argument(
         "--fingerprint",
         type=read_fingerprint,
         action="append",
         help="公钥公告上的指纹,可重复 a fingerprint of the key letter; may be given several times",
     )
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        named = Anchors.of_fingerprints(given.fingerprint) if given.fingerprint else None
-        anchors = Anchors.of_folder(given.keys) if given.keys is not None else named
+        named = Anchors.of_fingerprints(options.fingerprint) if options.fingerprint else None
+        anchors = Anchors.of_folder(options.keys) if options.keys is not None else named
     except _BAD as error:
-        parser.error(_told(error))
-    report = verify(given.bundle, anchors)
-    sys.stdout.write("\n".join(report.lines()) + "\n")
+        parser.error(_describe_error(error))
+    report = verify(options.bundle, anchors)
+    sys.stdout.write("\n".join(report.format_lines()) + "\n")
     return report.status
 
 

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from storage.bundle.bag import BagWriter
 from storage.bundle.contents import BundledEntry, BundledRecording, Contents
-from storage.bundle.evidence_list import Judged, evidence_list
+from storage.bundle.evidence_list import JudgedAction, evidence_list
 from storage.custody.checkpoint import plain_signature, untrusted_checkpoint
 from storage.custody.merkle.partial_tree import Place
 from storage.digest import Digest
@@ -37,11 +37,11 @@ _UNSAFE = re.compile(r"[^\w.-]+")
 _LONGEST = 100
 
 
-def write(
+def write_bundle(
     folder: Path,
     contents: Contents,
     centre: SigningKey,
-    progress: Callable[[str, int], None] = lambda _what, _size: None,
+    progress: Callable[[str, int], None] = lambda _recording_id, _size: None,
 ) -> str:
     """Write the bundle and return the SHA-256 (hex) of its payload manifest.
 
@@ -51,13 +51,13 @@ def write(
     """
     bag = BagWriter(folder)
     try:
-        return _write(bag, contents, centre, progress)
+        return _write_files(bag, contents, centre, progress)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
 
 
-def _write(
+def _write_files(
     bag: BagWriter, contents: Contents, centre: SigningKey, progress: Callable[[str, int], None]
 ) -> str:
     _put_json(bag, "data/case.json", dict(contents.case))
@@ -68,32 +68,36 @@ def _write(
         if action.later is not None:
             _put_json(bag, f"{at}/later.json", action.later)
     for recording in contents.recordings:
-        size = _recording(bag, recording, contents)
+        size = _write_recording(bag, recording, contents)
         progress(recording.id, size)
-    _custody(bag, contents)
-    _keys(bag, contents)
+    _write_custody(bag, contents)
+    _write_keys(bag, contents)
     for digest, files in contents.rulebooks.items():
-        for name, data in files.items():
-            bag.put(f"data/rulebook/{digest}/{name}", [data])
-    told = _evidence(contents)
-    _put_json(bag, "data/evidence-list.json", told)
-    judged = {one.id: Judged(one.facts, one.verdict, one.later) for one in contents.actions}
-    bag.put("data/evidence-list.html", [evidence_list(contents.case, told, judged).encode()])
+        for name, content in files.items():
+            bag.put(f"data/rulebook/{digest}/{name}", [content])
+    listing = _build_listing(contents)
+    _put_json(bag, "data/evidence-list.json", listing)
+    actions = {
+        action.id: JudgedAction(action.facts, action.verdict, action.later)
+        for action in contents.actions
+    }
+    bag.put("data/evidence-list.html", [evidence_list(contents.case, listing, actions).encode()])
     bag.put("data/VERIFY.md", [GUIDE.read_bytes()])
-    info = about_bag(contents.case, contents.made_at.isoformat(), contents.software)
-    manifest = bag.manifest(info)
+    metadata = about_bag(contents.case, contents.made_at.isoformat(), contents.software)
+    manifest = bag.write_manifest(metadata)
     statement = {
         "v": BUNDLE_VERSION,
         "case": contents.case["id"],
         "export": contents.export,
         "manifest": {"sha-256": manifest},
-        "checkpoint": {"sha-256": Digest.of(contents.checkpoint.encode()).hex},
+        "checkpoint": {"sha-256": Digest.compute(contents.checkpoint.encode()).hex},
         "made_at": contents.made_at.isoformat(),
         "made_by": contents.made_by,
         "software": contents.software,
     }
+    # Signed last: one signature over the manifest covers every payload file.
     signed = sign_document(centre, BUNDLE_DOMAIN, statement)
-    message, signature = detached(signed, BUNDLE_DOMAIN)
+    message, signature = detach_signature(signed, BUNDLE_DOMAIN)
     bag.put("bundle.json", [signed])
     bag.put("bundle.message", [message])
     bag.put("bundle.ed25519", [signature])
@@ -111,34 +115,36 @@ def about_bag(case: Mapping[str, Any], made_at: str, software: str) -> dict[str,
     }
 
 
-def _recording(bag: BagWriter, item: BundledRecording, contents: Contents) -> int:
-    at = f"data/recordings/{item.id}"
-    record = SealedRecord.verify(item.record, contents.stations)
-    if item.original is not None:
-        found = bag.put(f"{at}/original/{safe_name(item.name)}", item.original())
+def _write_recording(bag: BagWriter, recording: BundledRecording, contents: Contents) -> int:
+    at = f"data/recordings/{recording.id}"
+    record = SealedRecord.verify(recording.record, contents.stations)
+    if recording.original is not None:
+        digest = bag.put(f"{at}/original/{safe_name(recording.name)}", recording.original())
         expected = record.original.hex
     else:
-        found = bag.put(f"{at}/payload", item.payload())
+        digest = bag.put(f"{at}/payload", recording.payload())
         expected = record.payload_digest.hex
-    if found != expected:
-        raise FixityError(part="export", recording=item.id, expected=expected, found=found)
-    bag.put(f"{at}/envelope.json", [item.envelope])
-    for name, data, domain in (
-        ("record", item.record, RECORD_DOMAIN),
-        ("receipt", item.receipt, RECEIPT_DOMAIN),
+    if digest != expected:
+        raise FixityError(part="export", recording=recording.id, expected=expected, found=digest)
+    bag.put(f"{at}/envelope.json", [recording.envelope])
+    for name, document, domain in (
+        ("record", recording.record, RECORD_DOMAIN),
+        ("receipt", recording.receipt, RECEIPT_DOMAIN),
     ):
-        bag.put(f"{at}/{name}.json", [data])
-        message, signature = detached(data, domain)
+        bag.put(f"{at}/{name}.json", [document])
+        message, signature = detach_signature(document, domain)
         bag.put(f"{at}/{name}.message", [message])
         bag.put(f"{at}/{name}.ed25519", [signature])
     return record.size
 
 
-def detached(document: bytes, domain: str) -> tuple[bytes, bytes]:
+def detach_signature(document: bytes, domain: str) -> tuple[bytes, bytes]:
     """Return the exact bytes that were signed, and the raw Ed25519 signature over them."""
-    told = canonical.decode(document)
-    signature = next(one["sig"] for one in told["signatures"] if one["alg"] == ED25519)
-    return signed_message(domain, told["body"]), base64.b64decode(signature)
+    content = canonical.decode(document)
+    signature = next(
+        candidate["sig"] for candidate in content["signatures"] if candidate["alg"] == ED25519
+    )
+    return signed_message(domain, content["body"]), base64.b64decode(signature)
 
 
 def safe_name(untrusted_name: str) -> str:
@@ -152,7 +158,7 @@ def safe_name(untrusted_name: str) -> str:
     return f"{cleaned or 'original'}.{tail}" if tail else cleaned or "original"
 
 
-def _custody(bag: BagWriter, contents: Contents) -> None:
+def _write_custody(bag: BagWriter, contents: Contents) -> None:
     bag.put("data/custody/checkpoint", [contents.checkpoint.encode()])
     message, signature = plain_signature(contents.checkpoint, contents.log)
     bag.put("data/custody/checkpoint.message", [message])
@@ -162,50 +168,52 @@ def _custody(bag: BagWriter, contents: Contents) -> None:
 
 
 def _entry_lines(entries: Iterable[BundledEntry]) -> Iterator[bytes]:
-    for one in entries:
-        told: dict[str, Any] = {"index": one.index, "leaf": one.leaf}
-        if one.details is not None and one.salt is not None:
-            told |= {"details": dict(one.details), "salt": _base64(one.salt)}
-        yield canonical.encode(told) + b"\n"
+    for entry in entries:
+        fields: dict[str, Any] = {"index": entry.index, "leaf": entry.leaf}
+        if entry.details is not None and entry.salt is not None:
+            fields |= {"details": dict(entry.details), "salt": _encode_base64(entry.salt)}
+        yield canonical.encode(fields) + b"\n"
 
 
 def _node_lines(nodes: Mapping[Place, bytes]) -> Iterator[bytes]:
-    for (level, index), found in sorted(nodes.items()):
-        yield canonical.encode([level, index, _base64(found)]) + b"\n"
+    for (level, index), digest in sorted(nodes.items()):
+        yield canonical.encode([level, index, _encode_base64(digest)]) + b"\n"
 
 
-def _evidence(contents: Contents) -> dict[str, Any]:
+def _build_listing(contents: Contents) -> dict[str, Any]:
     return {
         "made_at": contents.made_at.isoformat(),
         "made_by": contents.made_by,
         "entries": untrusted_checkpoint(contents.checkpoint).size,
-        "actions": {one.id: dict(one.about) for one in contents.actions},
-        "recordings": [{"recording": one.id, **one.about} for one in contents.recordings],
+        "actions": {action.id: dict(action.about) for action in contents.actions},
+        "recordings": [
+            {"recording": recording.id, **recording.about} for recording in contents.recordings
+        ],
     }
 
 
-def _keys(bag: BagWriter, contents: Contents) -> None:
+def _write_keys(bag: BagWriter, contents: Contents) -> None:
     signers = [("centre", contents.centre), ("log", contents.log)]
     # A station that was enrolled again has several keys.
     signers += [(f"station-{key.name}-{key.kid}", key) for key in contents.stations]
     for name, key in signers:
         _put_json(bag, f"data/keys/{name}.verify", key.to_json())
-        bag.put(f"data/keys/{name}.pem", [pem(key)])
+        bag.put(f"data/keys/{name}.pem", [encode_pem(key)])
     for seal in contents.recipients:
         _put_json(bag, f"data/keys/{seal.use}.pub", seal.to_json())
 
 
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
+def _encode_base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
 
 
-def pem(key: VerifyKey) -> bytes:
+def encode_pem(key: VerifyKey) -> bytes:
     """Return the Ed25519 public key as every tool reads it."""
     return ed25519.Ed25519PublicKey.from_public_bytes(key.ed25519).public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
 
 
-def _put_json(bag: BagWriter, path: str, value: Any) -> None:
-    text = json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True)
+def _put_json(bag: BagWriter, path: str, document: Any) -> None:
+    text = json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True)
     bag.put(path, [f"{text}\n".encode()])

@@ -24,11 +24,11 @@ _MODULES = (
 )
 
 AUDITED: tuple[type[Any], ...] = tuple(
-    found
+    table
     for module in _MODULES
-    for found in vars(module).values()
-    if isinstance(found, type)
-    and issubclass(found, Audited)
-    and issubclass(found, Base)
-    and found.__module__ == module.__name__
+    for table in vars(module).values()
+    if isinstance(table, type)
+    and issubclass(table, Audited)
+    and issubclass(table, Base)
+    and table.__module__ == module.__name__
 )

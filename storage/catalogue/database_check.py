@@ -1,4 +1,4 @@
-"""Is the database itself whole? What a torn page or index would say is not to be believed.
+"""Integrity check of the database itself, as torn pages and indexes cannot be believed.
 
 SQLite checks its file. PostgreSQL is made to read every row whole, down to its longest texts, so
 that each page it fetches is held against its checksum (where the cluster has them: `initdb
@@ -16,8 +16,8 @@ from storage.catalogue.engine.columns import Base
 TABLES = AUDITED  # to import it fills the one metadata
 
 
-def damage(session: Session) -> str | None:
-    """Return what the database says of its own damage; None where it found none."""
+def find_damage(session: Session) -> str | None:
+    """Return the damage that the database reports of itself; None if it reports none."""
     sqlite = session.get_bind().dialect.name == "sqlite"
     try:
         return _of_sqlite(session) if sqlite else _of_postgresql(session)
@@ -37,8 +37,8 @@ def _of_postgresql(session: Session) -> str | None:
     for table in Base.metadata.sorted_tables:
         # A row as text is the row with all that is stored beside its page.
         whole = func.length(literal_column(f'"{table.name}"::text'))
-        counted = select(func.count(), func.sum(whole)).select_from(table)
-        rows, _length = session.execute(counted).one()
+        query = select(func.count(), func.sum(whole)).select_from(table)
+        rows, _length = session.execute(query).one()
         session.execute(text("SET LOCAL enable_seqscan = off"))
         indexed = session.scalar(select(func.count()).select_from(table))
         session.execute(text("SET LOCAL enable_seqscan = on"))

@@ -1,4 +1,4 @@
-"""Which duties a unit of work may have changed: their bases are counted on, in its transaction.
+"""Versions of duty bases, raised in the transaction that may have changed their duties.
 
 What was stored for a basis counts no more from then on (`duties.py` judges it anew). A table is
 either in `CONCERNS`, by what leads from its rows to a case, a proceeding or the register, or no
@@ -64,50 +64,52 @@ _REGISTERS = (PersonRow, CertificateRow, TrainingRow)
 Concern = tuple[str, str | None]
 
 
-def concerns(rows: Iterable[object]) -> set[Concern]:
-    """Return whom rows that were just flushed concern, by what they name now and named before."""
-    found: set[Concern] = set()
+def collect_concerns(rows: Iterable[object]) -> set[Concern]:
+    """Return the duty bases that flushed rows touch, by their present and former references."""
+    row_concerns: set[Concern] = set()
     for row in rows:
-        if not isinstance(row, Audited) or not _counts(row):
+        if not isinstance(row, Audited) or not _affects_duties(row):
             continue
         if isinstance(row, _REGISTERS):
-            found.add(_REGISTER)
+            row_concerns.add(_REGISTER)
         for column, kind in CONCERNS.get(type(row), {}).items():
             history = inspect(row).attrs[column].history
-            found |= {(kind, key) for key in (getattr(row, column), *history.deleted) if key}
-    return found
+            row_concerns |= {(kind, key) for key in (getattr(row, column), *history.deleted) if key}
+    return row_concerns
 
 
-def raise_versions(session: Session, found: set[Concern]) -> None:
+def raise_versions(session: Session, row_concerns: set[Concern]) -> None:
     """Count on every basis that is concerned; one that is new gets its row."""
-    if not found:
+    if not row_concerns:
         return
-    if _REGISTER in found:
+    if _REGISTER in row_concerns:
         _count_on(session, DutyBasisRow.subject.startswith(f"{TOWNSHIP}:"))
-    subjects = {f"{kind}:{key}" for kind, key in _resolved(session, found) if key is not None}
+    subjects = {
+        f"{kind}:{key}" for kind, key in _resolve_cases(session, row_concerns) if key is not None
+    }
     # Under the writers' lock nobody else adds a row between the look and the insert.
-    known = set(
+    stored_subjects = set(
         session.scalars(select(DutyBasisRow.subject).where(DutyBasisRow.subject.in_(subjects)))
     )
-    if known:
-        _count_on(session, DutyBasisRow.subject.in_(known))
+    if stored_subjects:
+        _count_on(session, DutyBasisRow.subject.in_(stored_subjects))
     session.add_all(
-        DutyBasisRow(subject=one, version=0, standard="", first=EARLIEST, until=EARLIEST)
-        for one in sorted(subjects - known)
+        DutyBasisRow(subject=subject, version=0, standard="", first=EARLIEST, until=EARLIEST)
+        for subject in sorted(subjects - stored_subjects)
     )
     session.flush()
 
 
-def _count_on(session: Session, which: Any) -> None:
+def _count_on(session: Session, condition: Any) -> None:
     changed = {"version": DutyBasisRow.version + 1, "standard": ""}
     session.execute(
-        update(DutyBasisRow).where(which).values(changed),
+        update(DutyBasisRow).where(condition).values(changed),
         execution_options={"synchronize_session": False},
     )
 
 
-def _counts(row: Audited) -> bool:
-    """Tell whether a change may matter: of a recording only when it came in, and only once linked.
+def _affects_duties(row: Audited) -> bool:
+    """Whether a change can affect duties: of a recording only its accession, once it is linked.
 
     A recording that is new has no link yet; the link will count for itself.
     """
@@ -117,11 +119,11 @@ def _counts(row: Audited) -> bool:
     return bool(history.deleted)
 
 
-def _resolved(session: Session, found: set[Concern]) -> set[Concern]:
+def _resolve_cases(session: Session, row_concerns: set[Concern]) -> set[Concern]:
     """Return the same with actions and recordings turned into their cases."""
-    actions = {key for kind, key in found if kind == ACTION}
-    recordings = {key for kind, key in found if kind == RECORDING}
-    resolved = {one for one in found if one[0] not in {ACTION, RECORDING}}
+    actions = {key for kind, key in row_concerns if kind == ACTION}
+    recordings = {key for kind, key in row_concerns if kind == RECORDING}
+    resolved = {concern for concern in row_concerns if concern[0] not in {ACTION, RECORDING}}
     if recordings:
         linked = select(ExhibitRow.action_id).where(ExhibitRow.recording_id.in_(recordings))
         actions |= set(session.scalars(linked))

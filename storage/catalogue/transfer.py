@@ -46,25 +46,25 @@ def copy_rows(
         with target.write() as unit:
             if LogReader(unit.session).size:
                 raise ConflictError(problem="the target is not empty")
-            for table in tables():
+            for table in list_tables():
                 counts[table.name] = 0
-                for rows in _rows(reading, table):
+                for rows in _read_rows(reading, table):
                     unit.session.execute(insert(table), rows)
                     counts[table.name] += len(rows)
                     progress(table.name, len(rows))
         return counts
 
 
-def counted(catalogue: Catalogue) -> dict[str, int]:
+def count_rows(catalogue: Catalogue) -> dict[str, int]:
     """Return how many rows each table has that is copied."""
     with catalogue.read() as session:
         return {
             table.name: session.scalar(select(func.count()).select_from(table)) or 0
-            for table in tables()
+            for table in list_tables()
         }
 
 
-def tables() -> list[Table]:
+def list_tables() -> list[Table]:
     """Return the tables that are copied, each after those it refers to."""
     return [table for table in Base.metadata.sorted_tables if table.name not in _PASSING]
 
@@ -73,11 +73,13 @@ def _holds_it_already(reading: Session, target: Catalogue) -> bool:
     ours = LogReader(reading)
     with target.read() as session:
         theirs = LogReader(session)
-        return 0 < ours.size <= theirs.size and theirs.root(ours.size) == ours.root(ours.size)
+        return 0 < ours.size <= theirs.size and theirs.compute_root(ours.size) == ours.compute_root(
+            ours.size
+        )
 
 
-def _rows(session: Session, table: Table) -> Iterator[list[dict[str, Any]]]:
-    wanted = select(table).order_by(*table.primary_key.columns)
-    found = session.execute(wanted.execution_options(yield_per=_ROWS))
-    for part in found.mappings().partitions(_ROWS):
+def _read_rows(session: Session, table: Table) -> Iterator[list[dict[str, Any]]]:
+    query = select(table).order_by(*table.primary_key.columns)
+    rows = session.execute(query.execution_options(yield_per=_ROWS))
+    for part in rows.mappings().partitions(_ROWS):
         yield [dict(row) for row in part]

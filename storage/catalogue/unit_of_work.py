@@ -18,10 +18,10 @@ from sqlalchemy import event, inspect
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstanceState, Session
 
-from storage.catalogue.duty_basis import Concern, concerns, raise_versions
+from storage.catalogue.duty_basis import Concern, collect_concerns, raise_versions
 from storage.catalogue.engine import database
 from storage.catalogue.engine.columns import Audited
-from storage.catalogue.engine.database import told
+from storage.catalogue.engine.database import translate_errors
 from storage.catalogue.engine.table_version import find_version, upgrade_tables
 from storage.catalogue.log import custody_log, refused_time
 from storage.catalogue.log.discrepancy import Discrepancy
@@ -29,9 +29,21 @@ from storage.catalogue.log.tables import LogLeafRow
 from storage.custody.checkpoint import Checkpoint
 from storage.custody.entries import log_time
 from storage.custody.entries.acting import PersonActing, named_sessions, session_subject
-from storage.custody.entries.event import SALT_SIZE, SYSTEM, Event, Outcome, PremisType, timestamp
+from storage.custody.entries.event import (
+    SALT_SIZE,
+    SYSTEM,
+    Event,
+    Outcome,
+    PremisType,
+    format_timestamp,
+)
 from storage.custody.entries.log_time import SKEW
-from storage.custody.entries.subjects import CLOCK, INTEGRITY, continued, named
+from storage.custody.entries.subjects import (
+    CLOCK,
+    INTEGRITY,
+    list_continued_subjects,
+    list_named_subjects,
+)
 from storage.errors import (
     ConflictError,
     CustodyError,
@@ -71,16 +83,16 @@ class RowsDifferError(LiuhenError):
 
     code = "rows-differ"
 
-    def __init__(self, attempt: Attempt, found: Sequence[Discrepancy]) -> None:
+    def __init__(self, attempt: Attempt, differences: Sequence[Discrepancy]) -> None:
         """Keep what was tried, and what differs."""
         self.attempt = attempt
-        self.found = tuple(found)
-        names = list(dict.fromkeys(one.subject for one in found))
+        self.found = tuple(differences)
+        names = list(dict.fromkeys(difference.subject for difference in differences))
         super().__init__(
             act=attempt.act,
             rows="、".join(names[:5]),
             count=len(names),
-            wrong=[one.to_json() for one in found[:_LONGEST]],
+            wrong=[difference.to_json() for difference in differences[:_LONGEST]],
         )
 
 
@@ -106,7 +118,7 @@ class UnitOfWork:
         self._concerned: set[Concern] = set()
         self._logged: dict[tuple[str, str], dict[str, Any] | None] = {}
         event.listen(session, "before_flush", _check_lengths)
-        event.listen(session, "after_flush", self._remember)
+        event.listen(session, "after_flush", self._remember_changes)
 
     @property
     def logged(self) -> Mapping[tuple[str, str], Mapping[str, Any] | None]:
@@ -138,22 +150,24 @@ class UnitOfWork:
         Raises: LogClockError when our clock is behind the last entry's; SessionEndedError (his
         session ended while he was at it: nothing is done).
         """
+        # A clock set back could date an act before a deadline; such an entry is refused.
         if self._floor is not None and event.at < self._floor:
-            raise LogClockError(last=timestamp(self._floor), now=timestamp(event.at))
+            raise LogClockError(last=format_timestamp(self._floor), now=format_timestamp(event.at))
         self.session.flush()
         details = dict(event.details)
         if isinstance(event.actor, PersonActing):
+            # Inside the transaction: a session ended by an administrator stops acts under way.
             self._check_session(event.actor, chains)
             details |= event.actor.to_json()
         if rows:
-            details["rows"] = [self._state(row) for row in rows]
+            details["rows"] = [self._log_state(row) for row in rows]
         # What a row says, and what a row that is gone said.
-        told = [(row.__tablename__, row.snapshot()) for row in rows]
+        row_snapshots = [(row.__tablename__, row.snapshot()) for row in rows]
         return self._log.append(
             replace(event, actor=str(event.actor), details=details),
             self._entropy(SALT_SIZE),
-            {*continued(told), *chains},
-            {*named(told), *heads, *named_sessions(details)},
+            {*list_continued_subjects(row_snapshots), *chains},
+            {*list_named_subjects(row_snapshots), *heads, *named_sessions(details)},
         )
 
     def record(
@@ -188,8 +202,8 @@ class UnitOfWork:
             PremisType.METADATA_MODIFICATION,
             actor=actor,
             subject=CLOCK,
-            before=timestamp(before),
-            now=timestamp(self.at),
+            before=format_timestamp(before),
+            now=format_timestamp(self.at),
             reason=reason,
         )
 
@@ -212,6 +226,7 @@ class UnitOfWork:
         Raises: CustodyError when an audited row changed and its state was not logged.
         """
         self.session.flush()
+        # No change without its entry: what code forgot to log fails here, not at the next audit.
         for row in self._touched:
             if self._logged.get((row.__tablename__, row.key), _NEVER) != _state_of(row):
                 raise CustodyError(
@@ -220,14 +235,14 @@ class UnitOfWork:
         raise_versions(self.session, self._concerned)
         self._log.write()
 
-    def _state(self, row: Audited) -> dict[str, Any]:
+    def _log_state(self, row: Audited) -> dict[str, Any]:
         state = _state_of(row)
         self._logged[row.__tablename__, row.key] = deepcopy(state)
         return {"table": row.__tablename__, "key": row.key, "state": state}
 
-    def _remember(self, session: Session, _context: Any) -> None:
+    def _remember_changes(self, session: Session, _context: Any) -> None:
         changed = (*session.new, *session.dirty, *session.deleted)
-        self._concerned |= concerns(changed)
+        self._concerned |= collect_concerns(changed)
         self._touched.update(row for row in changed if isinstance(row, Audited))
 
 
@@ -243,10 +258,10 @@ class Catalogue:
         busy_timeout_s: float = 30,
         password: str | None = None,
     ) -> None:
-        self._engine = database.opened(url, busy_timeout_s, password)
-        self._writer = database.writing(self._engine)
-        self._reader = database.reading(self._engine)
-        self._glancer = database.glancing(self._engine)
+        self._engine = database.open_engine(url, busy_timeout_s, password)
+        self._writer = database.get_writer_engine(self._engine)
+        self._reader = database.get_reader_engine(self._engine)
+        self._glancer = database.get_autocommit_engine(self._engine)
         self._clock = clock
         self._entropy = entropy
         self._last_head: Callable[[], Checkpoint | None] = no_head
@@ -255,7 +270,7 @@ class Catalogue:
         """Learn who knows the last signed head, verified: rows are compared under it."""
         self._last_head = last_head
 
-    def entries(self) -> int | None:
+    def count_entries(self) -> int | None:
         """Return how many entries the log has; None where there is no catalogue. Makes nothing.
 
         Raises: CatalogueNewerError, CatalogueSetupError, CatalogueBusyError,
@@ -263,14 +278,14 @@ class Catalogue:
         """
         if not database.is_filled(self._engine):
             return None
-        with told(), self._reader.connect() as connection:
+        with translate_errors(), self._reader.connect() as connection:
             find_version(connection)
             if not inspect(connection).has_table(LogLeafRow.__tablename__):
                 return None
         with self.read() as session:
             return custody_log.LogReader(session).size
 
-    def migrate(self, *, new: bool = False) -> None:
+    def migrate_tables(self, *, new: bool = False) -> None:
         """Bring the tables to this version, in one transaction; several processes may call it.
 
         `new` makes SQLite's file where there is none: founding does that, and nothing else.
@@ -280,7 +295,7 @@ class Catalogue:
         """
         if new:
             database.create_file(self._engine)
-        with told(), self._writer.begin() as connection:
+        with translate_errors(), self._writer.begin() as connection:
             database.take_turn(connection, at_length=True)
             upgrade_tables(connection)
 
@@ -295,10 +310,11 @@ class Catalogue:
         (a row changed without an entry).
         """
         try:
-            with self._unit() as unit:
+            with self._open_unit() as unit:
                 yield unit
         except RowsDifferError as error:
             try:
+                # A unit of its own: the refused one is rolled back with everything in it.
                 self._log_refusal(error)
             except (CustodyError, IntegrityError) as broken:  # the log takes no entry any more
                 error.add_note(f"the refusal could not be logged: {broken}")
@@ -307,7 +323,7 @@ class Catalogue:
     def _log_refusal(self, error: RowsDifferError) -> None:
         """Commit the refusal, and the alarm, unless one for the same differences stands."""
         tried, wrong = error.attempt, error.facts["wrong"]
-        with self._unit() as unit:
+        with self._open_unit() as unit:
             unit.record(
                 tried.act,
                 tried.kind,
@@ -317,6 +333,7 @@ class Catalogue:
                 reason=error.code,
                 wrong=wrong,
             )
+            # One alarm per set of differences: retries must not flood the log.
             if refused_time.is_raised(unit.session, wrong):
                 return
             unit.record(
@@ -332,8 +349,13 @@ class Catalogue:
             )
 
     @contextmanager
-    def _unit(self) -> Iterator[UnitOfWork]:
-        with told(), Session(self._writer, expire_on_commit=False) as session, session.begin():
+    def _open_unit(self) -> Iterator[UnitOfWork]:
+        with (
+            translate_errors(),
+            Session(self._writer, expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            # SQLite keeps writing to a deleted or replaced file; the commit would be lost.
             database.check_file(session)
             database.take_turn(session.connection())
             unit = UnitOfWork(session, self._clock(), self._entropy, self._last_head)
@@ -347,19 +369,25 @@ class Catalogue:
 
         Raises: CatalogueReplacedError, CatalogueBusyError, CatalogueUnavailableError.
         """
-        with told(), Session(self._reader, expire_on_commit=False, autoflush=False) as session:
+        with (
+            translate_errors(),
+            Session(self._reader, expire_on_commit=False, autoflush=False) as session,
+        ):
             database.check_file(session)
             yield session
             database.end_view(session)
 
     @contextmanager
-    def glance(self) -> Iterator[Session]:
+    def read_uncoordinated(self) -> Iterator[Session]:
         """Open the catalogue for single questions: each sees what was committed when it is asked.
 
         Cheaper than `read` for one question; for several that must agree it is wrong.
         Raises: as `read`.
         """
-        with told(), Session(self._glancer, expire_on_commit=False, autoflush=False) as session:
+        with (
+            translate_errors(),
+            Session(self._glancer, expire_on_commit=False, autoflush=False) as session,
+        ):
             database.check_file(session)
             yield session
 
@@ -369,7 +397,7 @@ class Catalogue:
 
     def server_now(self) -> datetime | None:
         """Return the time by the database server's clock; None where there is no server."""
-        with told(), self._reader.connect() as connection:
+        with translate_errors(), self._reader.connect() as connection:
             return database.server_now(connection)
 
     def close(self) -> None:
@@ -378,8 +406,8 @@ class Catalogue:
 
 
 def _state_of(row: Audited) -> dict[str, Any] | None:
-    gone = cast("InstanceState[Any]", inspect(row)).deleted
-    return None if gone else row.snapshot()
+    is_deleted = cast("InstanceState[Any]", inspect(row)).deleted
+    return None if is_deleted else row.snapshot()
 
 
 def _check_lengths(session: Session, _context: Any, _instances: Any) -> None:
@@ -390,6 +418,6 @@ def _check_lengths(session: Session, _context: Any, _instances: Any) -> None:
     for row in (*session.new, *session.dirty):
         for column in inspect(type(row)).columns:
             limit: int | None = getattr(column.type, "length", None)
-            value = getattr(row, column.key)
-            if limit is not None and isinstance(value, str) and len(value) > limit:
-                raise TextError(problem=f"{column.name}: {len(value)} > {limit}")
+            column_value = getattr(row, column.key)
+            if limit is not None and isinstance(column_value, str) and len(column_value) > limit:
+                raise TextError(problem=f"{column.name}: {len(column_value)} > {limit}")

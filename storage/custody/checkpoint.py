@@ -51,13 +51,13 @@ class Checkpoint:
         """Read the three lines. Raises: SignatureError when they are not exactly that."""
         try:
             origin, size, root, end = text.split("\n")
-            found = cls(origin, int(size), base64.b64decode(root, validate=True))
+            head = cls(origin, int(size), base64.b64decode(root, validate=True))
         except ValueError as error:
             raise SignatureError(problem="not a checkpoint") from error
-        malformed = end or not origin or len(found.root) != HASH_SIZE
-        if malformed or found.text != text or not 0 <= found.size < _MAX_SIZE:
+        malformed = end or not origin or len(head.root) != HASH_SIZE
+        if malformed or head.text != text or not 0 <= head.size < _MAX_SIZE:
             raise SignatureError(problem="not a checkpoint")
-        return found
+        return head
 
     def cosigned_message(self, cosigner: str, timestamp: int) -> bytes:
         """Return what an ML-DSA-44 cosignature signs (tlog-cosignature, `cosigned_message`)."""
@@ -79,7 +79,7 @@ def log_keys(key: VerifyKey, origin: str) -> tuple[NoteKey, ...]:
 
     Two more follow for each origin that it had before, good for no head beyond its last.
     """
-    names = [(origin, None), *((one.origin, one.size) for one in key.former)]
+    names = [(origin, None), *((former.origin, former.size) for former in key.former)]
     return tuple(
         NoteKey(name, type_, public, until)
         for name, until in names
@@ -105,24 +105,24 @@ def sign_checkpoint(head: Checkpoint, key: SigningKey, at: datetime) -> str:
     ).encode()
 
 
-def plain_signature(data: str, key: VerifyKey) -> tuple[bytes, bytes]:
+def plain_signature(text: str, key: VerifyKey) -> tuple[bytes, bytes]:
     """Return what the Ed25519 key signed of a checkpoint, and the raw signature, unverified.
 
     So other tools can verify it. Raises: SignatureError when the log did not sign it so.
     """
-    note = parse_note(data)
+    note = parse_note(text)
     origin = Checkpoint.parse(note.untrusted_text).origin
-    found = [
-        note.by(one)
-        for one in log_keys(key, key.name)
-        if (one.name, one.type) == (origin, SignatureType.ED25519)
+    signatures = [
+        note.find_signature(note_key)
+        for note_key in log_keys(key, key.name)
+        if (note_key.name, note_key.type) == (origin, SignatureType.ED25519)
     ]
-    if not found:
+    if not signatures:
         raise SignatureError(problem="the note is not signed by this key", signer=key.name)
-    return note.untrusted_text.encode(), found[0]
+    return note.untrusted_text.encode(), signatures[0]
 
 
-def open_checkpoint(data: str, keys: Sequence[NoteKey]) -> Checkpoint:
+def open_checkpoint(text: str, keys: Sequence[NoteKey]) -> Checkpoint:
     """Return the head after every one of `keys` that bears its origin proved to have signed it.
 
     Lines by other keys are ignored, as signed-note asks; a line left out of those expected is
@@ -132,12 +132,12 @@ def open_checkpoint(data: str, keys: Sequence[NoteKey]) -> Checkpoint:
     """
     if not keys:
         raise SignatureError(problem="no key to verify the checkpoint with")
-    note = parse_note(data)
+    note = parse_note(text)
     untrusted_head = Checkpoint.parse(note.untrusted_text)
     expected = [key for key in keys if key.name == untrusted_head.origin]
     if not expected:
-        found = untrusted_head.origin[:80]
-        raise SignatureError(problem="a checkpoint of another log", found=found)
+        origin = untrusted_head.origin[:80]
+        raise SignatureError(problem="a checkpoint of another log", found=origin)
     for key in expected:
         if key.type is SignatureType.ED25519:
             verify_ed25519(note, key)
@@ -150,13 +150,13 @@ def open_checkpoint(data: str, keys: Sequence[NoteKey]) -> Checkpoint:
     return untrusted_head
 
 
-def untrusted_checkpoint(data: str) -> Checkpoint:
+def untrusted_checkpoint(text: str) -> Checkpoint:
     """Read a checkpoint without verifying it: to choose a size, never to believe a root."""
-    return Checkpoint.parse(parse_note(data).untrusted_text)
+    return Checkpoint.parse(parse_note(text).untrusted_text)
 
 
 def _verify_ml_dsa_44(note: Note, key: NoteKey) -> None:
-    cosignature = note.by(key)
+    cosignature = note.find_signature(key)
     untrusted_head = Checkpoint.parse(note.untrusted_text)
     if len(cosignature) != 8 + _ML_DSA_44_SIZE or len(untrusted_head.origin.encode()) > 0xFF:  # noqa: PLR2004 - uint8 length
         raise SignatureError(problem="malformed cosignature", signer=key.name)

@@ -67,8 +67,8 @@ class NoteKey:
         """Read a `vkey`. Raises: SignatureError when it is malformed or its id is another's."""
         try:
             name, key_id, encoded = vkey.strip().split("+", 2)
-            data = base64.b64decode(encoded, validate=True)
-            key = cls(name, SignatureType(data[0]), data[1:])
+            content = base64.b64decode(encoded, validate=True)
+            key = cls(name, SignatureType(content[0]), content[1:])
         except (ValueError, IndexError) as error:
             raise SignatureError(problem="malformed vkey", found=vkey[:80]) from error
         if key.id.hex() != key_id:
@@ -82,11 +82,11 @@ class NoteSignature:
 
     name: str
     key_id: bytes
-    value: bytes
+    signature_bytes: bytes
 
-    def line(self) -> str:
+    def format_line(self) -> str:
         """Return the line without its newline."""
-        return f"{_DASH}{self.name} {base64.b64encode(self.key_id + self.value).decode()}"
+        return f"{_DASH}{self.name} {base64.b64encode(self.key_id + self.signature_bytes).decode()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,52 +98,54 @@ class Note:
 
     def encode(self) -> str:
         """Return the note as it is stored and published."""
-        lines = "".join(f"{signature.line()}\n" for signature in self.signatures)
+        lines = "".join(f"{signature.format_line()}\n" for signature in self.signatures)
         return f"{self.untrusted_text}\n{lines}"
 
-    def by(self, key: NoteKey) -> bytes:
+    def find_signature(self, key: NoteKey) -> bytes:
         """Return the one signature that names this key.
 
         Raises: SignatureError when there is none, or more than one.
         """
-        found = [s.value for s in self.signatures if (s.name, s.key_id) == (key.name, key.id)]
-        if len(found) != 1:
+        matches = [
+            s.signature_bytes for s in self.signatures if (s.name, s.key_id) == (key.name, key.id)
+        ]
+        if len(matches) != 1:
             raise SignatureError(
                 problem="the note is not signed by this key", signer=key.name, type=key.type.name
             )
-        return found[0]
+        return matches[0]
 
 
-def parse_note(data: str) -> Note:
+def parse_note(content: str) -> Note:
     """Split a note into text and signature lines.
 
     Raises: SignatureError when it is not a signed note, is too long, or holds control characters.
     """
-    if len(data) > MAX_NOTE or _CONTROL.search(data):
+    if len(content) > MAX_NOTE or _CONTROL.search(content):
         raise SignatureError(problem="not a signed note")
-    text, blank, lines = data.rpartition("\n\n")
+    text, blank, lines = content.rpartition("\n\n")
     if not blank or not text or not lines.endswith("\n"):
         raise SignatureError(problem="not a signed note")
-    return Note(text + "\n", tuple(_signature(line) for line in lines[:-1].split("\n")))
+    return Note(text + "\n", tuple(_parse_signature(line) for line in lines[:-1].split("\n")))
 
 
-def _signature(line: str) -> NoteSignature:
+def _parse_signature(line: str) -> NoteSignature:
     name, _, encoded = line.removeprefix(_DASH).partition(" ")
     try:
-        value = base64.b64decode(encoded, validate=True)
+        content = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError) as error:
         raise SignatureError(problem="malformed signature line", found=line[:80]) from error
-    if not line.startswith(_DASH) or not name or len(value) <= 4:  # noqa: PLR2004 - the key id
+    if not line.startswith(_DASH) or not name or len(content) <= 4:  # noqa: PLR2004 - the key id
         raise SignatureError(problem="malformed signature line", found=line[:80])
-    found = NoteSignature(name, value[:4], value[4:])
-    if found.line() != line:  # base64 has spare bits: one signature, one spelling
+    signature = NoteSignature(name, content[:4], content[4:])
+    if signature.format_line() != line:  # base64 has spare bits: one signature, one spelling
         raise SignatureError(problem="malformed signature line", found=line[:80])
-    return found
+    return signature
 
 
 def verify_ed25519(note: Note, key: NoteKey) -> str:
     """Return the text after its Ed25519 signature by this key verified. Raises: SignatureError."""
-    signature = note.by(key)
+    signature = note.find_signature(key)
     try:
         public = ed25519.Ed25519PublicKey.from_public_bytes(key.public)
         public.verify(signature, note.untrusted_text.encode())

@@ -100,7 +100,7 @@ def check_change(
 
 
 def follow_origin(
-    known: VerifyKey, untrusted_key: VerifyKey, changes: Sequence[OriginChange]
+    known_key: VerifyKey, untrusted_key: VerifyKey, changes: Sequence[OriginChange]
 ) -> VerifyKey:
     """Return the log's key under its origin of today, after every change since proved itself.
 
@@ -108,17 +108,19 @@ def follow_origin(
     Raises: SignatureError (another key, or a head that the known key did not sign), CustodyError
     (an entry is not in the log, or is no change of this log's origin).
     """
-    first = len(known.former)
-    continued = untrusted_key.names[: first + 1] == known.names
-    if not untrusted_key.is_same_key(known) or not continued:
+    first = len(known_key.former)
+    continued = untrusted_key.names[: first + 1] == known_key.names
+    if not untrusted_key.is_same_key(known_key) or not continued:
         raise SignatureError(problem="the key of another log", found=untrusted_key.name[:80])
-    if untrusted_key.former[:first] != known.former:
+    if untrusted_key.former[:first] != known_key.former:
         raise SignatureError(problem="another past of this log", found=untrusted_key.name[:80])
     if len(changes) != len(untrusted_key.former) - first:
         raise CustodyError(problem="a change of origin is missing")
     today = log_keys(untrusted_key, untrusted_key.name)[:2]
     for number, change in enumerate(changes, first):
-        found = verify_entry(change.leaf, change.proof, today)
-        verify_details(found.entry, change.details, change.salt)
-        check_change(found.index, found.entry, change.details, untrusted_key, number)
+        verified_entry = verify_entry(change.leaf, change.proof, today)
+        verify_details(verified_entry.entry, change.details, change.salt)
+        check_change(
+            verified_entry.index, verified_entry.entry, change.details, untrusted_key, number
+        )
     return untrusted_key

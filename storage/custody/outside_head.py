@@ -33,17 +33,17 @@ class Contradiction(StrEnum):
 
 
 def find_contradiction(
-    seen: Checkpoint, newest: Checkpoint, untrusted_proof: tuple[bytes, ...]
+    head: Checkpoint, newest: Checkpoint, untrusted_proof: tuple[bytes, ...]
 ) -> Contradiction | None:
     """Return how the newest head contradicts one that was seen; None where it continues it.
 
     Both heads' signatures were verified before. A proof that proves nothing is a contradiction:
     a log that continues a head can always prove it.
     """
-    if newest.size < seen.size:
+    if newest.size < head.size:
         return Contradiction.ROLLED_BACK
     try:
-        verify_consistency(seen.size, seen.root, newest.size, newest.root, untrusted_proof)
+        verify_consistency(head.size, head.root, newest.size, newest.root, untrusted_proof)
     except CustodyError:
         return Contradiction.FORKED
     return None
@@ -58,51 +58,55 @@ class HeldLog:
     leaves: Callable[[], Iterator[bytes]]
 
 
-def contradictions(log: HeldLog, seen: Iterable[Checkpoint]) -> dict[Checkpoint, Contradiction]:
+def list_contradictions(
+    log: HeldLog, heads: Iterable[Checkpoint]
+) -> dict[Checkpoint, Contradiction]:
     """Return which of the heads that were seen the log contradicts, and how.
 
     The seen heads' signatures were verified before. Nodes lead to a proof at once; where they do
     not, the entries themselves are walked over, for a node that was damaged is no fork.
     Raises: CustodyError when the entries do not lead to the log's own head: a replay tells why.
     """
-    found: dict[Checkpoint, Contradiction] = {}
+    by_head: dict[Checkpoint, Contradiction] = {}
     unproven: list[Checkpoint] = []
-    for one in dict.fromkeys(seen):
-        if one.size > log.head.size:
-            found[one] = Contradiction.ROLLED_BACK
-        elif not _is_proven(log, one):
-            unproven.append(one)
+    for head in dict.fromkeys(heads):
+        if head.size > log.head.size:
+            by_head[head] = Contradiction.ROLLED_BACK
+        elif not _is_proven(log, head):
+            unproven.append(head)
     if unproven:
-        roots = _roots(log, {one.size for one in unproven})
-        found |= {one: Contradiction.FORKED for one in unproven if roots[one.size] != one.root}
-    return found
+        roots = _compute_roots(log, {head.size for head in unproven})
+        by_head |= {
+            head: Contradiction.FORKED for head in unproven if roots[head.size] != head.root
+        }
+    return by_head
 
 
-def _is_proven(log: HeldLog, seen: Checkpoint) -> bool:
+def _is_proven(log: HeldLog, head: Checkpoint) -> bool:
     try:
-        proof = consistency_proof(seen.size, log.head.size, log.node)
-        verify_consistency(seen.size, seen.root, log.head.size, log.head.root, proof)
+        proof = consistency_proof(head.size, log.head.size, log.node)
+        verify_consistency(head.size, head.root, log.head.size, log.head.root, proof)
     except (CustodyError, OSError):
         return False
     return True
 
 
-def _roots(log: HeldLog, sizes: set[int]) -> dict[int, bytes]:
-    """Return the roots over the entries themselves. Raises: CustodyError as `contradictions`."""
-    walk, found = Frontier(), {}
+def _compute_roots(log: HeldLog, sizes: set[int]) -> dict[int, bytes]:
+    """Return the roots over the entries themselves. Raises: as `list_contradictions`."""
+    walk, roots = Frontier(), {}
     leaves = log.leaves()
     while True:
         if walk.size in sizes:
-            found[walk.size] = walk.root()
+            roots[walk.size] = walk.compute_root()
         if walk.size == log.head.size:
             break
         leaf = next(leaves, None)
         if leaf is None:
             raise CustodyError(problem="an entry of the log is missing", index=walk.size)
         walk.add(leaf_hash(leaf))
-    if walk.root() != log.head.root:
+    if walk.compute_root() != log.head.root:
         raise CustodyError(problem="the entries do not lead to the log's own head", size=walk.size)
-    return found
+    return roots
 
 
 @dataclass(frozen=True, slots=True)

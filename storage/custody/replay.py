@@ -15,7 +15,7 @@ from typing import Any
 
 from storage.custody.entries.chain import ChainWalk
 from storage.custody.entries.event import parse_leaf, text_digest
-from storage.custody.entries.subjects import State, continued, hidden
+from storage.custody.entries.subjects import State, find_hidden_subjects, list_continued_subjects
 from storage.custody.merkle.tree import Frontier, leaf_hash
 from storage.errors import LiuhenError
 
@@ -28,7 +28,7 @@ class LogProblem(StrEnum):
     """What a replay finds beside the breaches of chains (`chain.Breach`)."""
 
     NO_ENTRY = "no-entry"  # bytes that are no entry of this log
-    MISSING = "missing-entries"
+    MISSING_ENTRIES = "missing-entries"
     NOT_IN_TREE = "not-in-tree"  # the entry's hash is not the one that the tree has there
     WRONG_SUBJECT = "wrong-subject"  # its rows are about a subject whose chain it is not in
     CLOSED = "not-opened"  # its readable half is gone, or opens another digest
@@ -41,14 +41,14 @@ class LogProblem(StrEnum):
 class LogFault:
     """One thing that is wrong in a log: its kind, at which entry or size, and about what."""
 
-    what: str
+    kind: str
     at: int
     text: str
     subject: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return {"what": self.what, "at": self.at, "subject": self.subject, "text": self.text}
+        return {"what": self.kind, "at": self.at, "subject": self.subject, "text": self.text}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,25 +78,25 @@ class Replay:
         """How many subjects were met."""
         return len(self._walk.subjects)
 
-    def root(self) -> bytes:
+    def compute_root(self) -> bytes:
         """Return the root over the entries taken so far."""
-        return self._frontier.root()
+        return self._frontier.compute_root()
 
     def add(
-        self, leaf: bytes, kept: Collection[bytes], readable: Readable | None = None
+        self, leaf: bytes, stored_hashes: Collection[bytes], readable: Readable | None = None
     ) -> list[LogFault]:
-        """Take the next entry, by its exact bytes; return what is wrong with it.
+        """Add the next entry, by its exact bytes; return its faults.
 
         `kept` are the hashes that tree and tables have in its place. Without its readable half an
         entry's rows are not asked for.
         """
-        index, found = self.size, leaf_hash(leaf)
+        index, digest = self.size, leaf_hash(leaf)
         faults = [
             LogFault(LogProblem.NOT_IN_TREE, index, "the tree has another hash here")
-            for one in set(kept)
-            if one != found
+            for stored_hash in set(stored_hashes)
+            if stored_hash != digest
         ]
-        self._frontier.add(found)
+        self._frontier.add(digest)
         try:
             entry = parse_leaf(leaf)
             faults += [
@@ -106,31 +106,37 @@ class Replay:
         except _UNREADABLE:
             return [*faults, LogFault(LogProblem.NO_ENTRY, index, "not an entry of this log")]
         if readable is not None:
-            faults += self._readable(index, entry, readable)
+            faults += self._check_readable(index, entry, readable)
         return faults
 
-    def _readable(self, index: int, entry: Mapping[str, Any], half: Readable) -> list[LogFault]:
+    def _check_readable(
+        self, index: int, entry: Mapping[str, Any], half: Readable
+    ) -> list[LogFault]:
         subject = entry["subject"]
         if text_digest(half.text.encode(), half.salt) != entry["details"]:
-            told = "the readable half opens another digest"
-            return [LogFault(LogProblem.CLOSED, index, told, subject)]
+            message = "the readable half opens another digest"
+            return [LogFault(LogProblem.CLOSED, index, message, subject)]
         if _ROWS not in half.text or entry["v"] == 1:
             return []
         try:
             details = json.loads(half.text)
             for row in details.get("rows", ()):
-                self._row(index, row, entry["chains"])
-            found = hidden(entry, details)
+                self._track_row(index, row, entry["chains"])
+            subjects = find_hidden_subjects(entry, details)
         except _UNREADABLE:
             return [LogFault(LogProblem.CLOSED, index, "rows that cannot be read", subject)]
-        return [_wrong_subject(index, one) for one in sorted(found)]
+        return [_wrong_subject(index, other) for other in sorted(subjects)]
 
-    def _row(self, index: int, row: Mapping[str, Any], chains: Iterable[str]) -> None:
+    def _track_row(self, index: int, row: Mapping[str, Any], chains: Iterable[str]) -> None:
         """Remember what a row is about, by a hash, and each entry that removes or moves it."""
         place = (str(row["table"]), str(row["key"]))
-        about = hash(frozenset(continued([(place[0], row["state"])]))) if row["state"] else None
-        known = self._about.get(hash(place), about)
-        if about is None or known != about:
+        about = (
+            hash(frozenset(list_continued_subjects([(place[0], row["state"])])))
+            if row["state"]
+            else None
+        )
+        previous = self._about.get(hash(place), about)
+        if about is None or previous != about:
             self.moved.setdefault(place, []).append((index, frozenset(chains)))
         if about is not None:
             self._about[hash(place)] = about
@@ -143,14 +149,16 @@ class Replay:
         """
         last: dict[RowKey, tuple[str, State]] = {}
         for index, text in details:
-            for row in _rows(text):
+            for row in _parse_rows(text):
                 place = (str(row["table"]), str(row["key"]))
                 if place not in self.moved:
                     continue
-                about = continued([last[place]]) if place in last else set()
+                about = list_continued_subjects([last[place]]) if place in last else set()
                 for at, chains in self.moved[place]:
                     if at == index:
-                        yield from (_wrong_subject(index, one) for one in sorted(about - chains))
+                        yield from (
+                            _wrong_subject(index, subject) for subject in sorted(about - chains)
+                        )
                 if row["state"]:
                     last[place] = (place[0], row["state"])
 
@@ -160,12 +168,12 @@ def _wrong_subject(index: int, subject: str) -> LogFault:
     return LogFault(LogProblem.WRONG_SUBJECT, index, text, subject)
 
 
-def _rows(text: str) -> list[Mapping[str, Any]]:
+def _parse_rows(text: str) -> list[Mapping[str, Any]]:
     """Return the rows that details hold; what cannot be read was named when it was walked over."""
     try:
         rows = list(json.loads(text).get("rows", ()))
         for row in rows:
-            continued([(str(row["table"]), dict(row["state"] or {}))])
+            list_continued_subjects([(str(row["table"]), dict(row["state"] or {}))])
             str(row["key"])
     except _UNREADABLE:
         return []

@@ -23,7 +23,7 @@ from pathlib import Path
 from storage.custody.checkpoint import Checkpoint, log_keys, open_checkpoint, sign_checkpoint
 from storage.custody.merkle.tree import EMPTY_ROOT, verify_consistency
 from storage.custody.note import NoteKey
-from storage.durable import place
+from storage.durable import replace_file
 from storage.errors import CustodyError, OriginChangedError, SignatureError
 from storage.signed.signing import FormerOrigin, SigningKey
 
@@ -40,19 +40,19 @@ class LogSigner:
         public = replace(key.verify_key(), former=tuple(former))
         self.keys: tuple[NoteKey, ...] = log_keys(public, origin)
 
-    def begin(self, at: datetime) -> str:
+    def begin_log(self, at: datetime) -> str:
         """Start the log: sign the empty head and remember it.
 
         Raises: CustodyError when this signer has begun before.
         """
         self._state.parent.mkdir(parents=True, exist_ok=True)
-        with self._locked():
+        with self._lock_state():
             if self._state.exists():
                 raise CustodyError(problem="the log has begun already", file=self._state.name)
-            return self._sign(Checkpoint(self.origin, 0, EMPTY_ROOT), at)
+            return self._sign_head(Checkpoint(self.origin, 0, EMPTY_ROOT), at)
 
     @property
-    def begun(self) -> bool:
+    def has_begun(self) -> bool:
         """Whether this signer has ever signed."""
         return self._state.exists()
 
@@ -64,8 +64,8 @@ class LogSigner:
         Raises: CustodyError when the file of the last head is missing or not what was signed,
         OriginChangedError when the log goes on under another origin.
         """
-        with self._locked():
-            yield HeldSigner(self, self._last(leaving=leaving))
+        with self._lock_state():
+            yield HeldSigner(self, self._read_last(leaving=leaving))
 
     @property
     def next_origin(self) -> str | None:
@@ -84,14 +84,14 @@ class LogSigner:
 
         Raises: CustodyError as `hold`.
         """
-        return open_checkpoint(self._last(), self.keys)
+        return open_checkpoint(self._read_last(), self.keys)
 
-    def last(self) -> str:
+    def read_last_checkpoint(self) -> str:
         """Return the checkpoint last signed. Raises: CustodyError as `hold`."""
-        with self.hold() as held:
-            return held.last_text
+        with self.hold() as signer:
+            return signer.last_text
 
-    def _last(self, *, leaving: bool = False) -> str:
+    def _read_last(self, *, leaving: bool = False) -> str:
         origin = self.next_origin
         if origin not in {None, self.origin} and not leaving:
             raise OriginChangedError(origin=origin, found=self.origin)
@@ -108,13 +108,13 @@ class LogSigner:
             ) from error
         return text
 
-    def _sign(self, head: Checkpoint, at: datetime) -> str:
+    def _sign_head(self, head: Checkpoint, at: datetime) -> str:
         text = sign_checkpoint(head, self._key, at)
-        place(self._state, text.encode())
+        replace_file(self._state, text.encode())
         return text
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _lock_state(self) -> Iterator[None]:
         try:
             lock = os.open(self._state.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
         except FileNotFoundError as error:  # nothing is made where a disk is not mounted
@@ -150,10 +150,10 @@ class HeldSigner:
         if self._left:
             raise CustodyError(problem="this origin was given up")
         head = Checkpoint(self._signer.origin, size, root)
-        self.last_text, self.last = self._signer._sign(head, at), head  # noqa: SLF001 - same module
+        self.last_text, self.last = self._signer._sign_head(head, at), head  # noqa: SLF001 - same module
         return self.last_text
 
     def leave_origin(self, origin: str) -> None:
         """Have nobody sign under the present origin any more: the log goes on under this one."""
         self._left = True
-        place(self._signer._origin_file, origin.encode())  # noqa: SLF001 - same module
+        replace_file(self._signer._origin_file, origin.encode())  # noqa: SLF001 - same module

@@ -1,4 +1,4 @@
-"""Is this entry in the log that these keys speak for? Pure: no database, no network, no clock.
+"""Verification of log entries under the log's keys. Pure: no database, network or clock.
 
 The whole verification in one page: the checkpoint is signed by every key that is expected; the
 entry hashes, along its path, to the root that was signed (RFC 9162 2.1.3.2). Receipts, bundles
@@ -36,9 +36,9 @@ def verify_entry(leaf: str, proof_text: str, keys: Sequence[NoteKey]) -> Verifie
     """
     proof = Proof.parse(proof_text)
     head = open_checkpoint(proof.checkpoint, keys)
-    data = leaf.encode()
-    verify_inclusion(proof.index, head.size, leaf_hash(data), proof.path, head.root)
-    return VerifiedEntry(proof.index, parse_leaf(data), head)
+    content = leaf.encode()
+    verify_inclusion(proof.index, head.size, leaf_hash(content), proof.path, head.root)
+    return VerifiedEntry(proof.index, parse_leaf(content), head)
 
 
 def verify_details(entry: Mapping[str, Any], details: Mapping[str, Any], salt: bytes) -> None:
@@ -46,11 +46,11 @@ def verify_details(entry: Mapping[str, Any], details: Mapping[str, Any], salt: b
 
     Raises: CustodyError.
     """
-    found = details_digest(details, salt)
-    if entry.get("details") != found:
+    digest = details_digest(details, salt)
+    if entry.get("details") != digest:
         raise CustodyError(
             problem="the details are not those of the entry",
             expected=entry.get("details"),
-            found=found,
+            found=digest,
             bytes=len(canonical.encode(details)),
         )

@@ -12,22 +12,22 @@ import rfc8785
 from storage.errors import SignatureError
 
 
-def encode(value: Any) -> bytes:
+def encode(document: Any) -> bytes:
     """Return the one canonical encoding of a JSON value (integers within ±2^53)."""
-    return bytes(rfc8785.dumps(value))
+    return bytes(rfc8785.dumps(document))
 
 
-def decode(data: bytes) -> Any:
+def decode(content: bytes) -> Any:
     """Read JSON that must already be canonical, byte for byte.
 
     Raises: SignatureError when the bytes are not canonical JSON: a second spelling of the same
     facts would be a second document.
     """
     try:
-        value = json.loads(data)
-        canonical = encode(value)
+        document = json.loads(content)
+        canonical = encode(document)
     except (ValueError, RecursionError) as error:
         raise SignatureError(problem="not JSON") from error
-    if canonical != data:
+    if canonical != content:
         raise SignatureError(problem="not canonical JSON (RFC 8785)")
-    return value
+    return document

@@ -17,7 +17,7 @@ def fingerprint_of(*public: bytes) -> str:
     return hashlib.sha256(b"".join(public)).hexdigest()
 
 
-def grouped(fingerprint: str) -> str:
+def format_fingerprint(fingerprint: str) -> str:
     """Return a fingerprint as it is shown to people: eight groups of eight digits."""
     return " ".join(
         fingerprint[first : first + _GROUP] for first in range(0, len(fingerprint), _GROUP)
@@ -29,7 +29,7 @@ def read_fingerprint(typed: str) -> str:
 
     Raises: ValueError for anything but 64 hex digits: a part of one proves nothing.
     """
-    found = re.sub(r"[\s:-]", "", typed).lower()
-    if not _WHOLE.match(found):
+    digits = re.sub(r"[\s:-]", "", typed).lower()
+    if not _WHOLE.match(digits):
         raise ValueError(typed)
-    return found
+    return digits

@@ -76,7 +76,7 @@ class VerifyKey:
     @property
     def names(self) -> tuple[str, ...]:
         """Every name that this key ever signed under, oldest first."""
-        return (*(one.origin for one in self.former), self.name)
+        return (*(former.origin for former in self.former), self.name)
 
     def is_same_key(self, other: "VerifyKey") -> bool:
         """Tell whether both halves are the other's, under whatever name."""
@@ -84,7 +84,7 @@ class VerifyKey:
 
     def to_json(self) -> dict[str, Any]:
         """Return the public key as it stands in bundles and on disk."""
-        former = {"former": [one.to_json() for one in self.former]} if self.former else {}
+        former = {"former": [origin.to_json() for origin in self.former]} if self.former else {}
         return {
             "name": self.name,
             "kid": self.kid,
@@ -101,7 +101,7 @@ class VerifyKey:
                 document["name"],
                 base64.b64decode(document[ED25519], validate=True),
                 base64.b64decode(document[ML_DSA_44], validate=True),
-                tuple(FormerOrigin.from_json(one) for one in document.get("former", ())),
+                tuple(FormerOrigin.from_json(origin) for origin in document.get("former", ())),
             )
             if len(set(key.names)) < len(key.names):
                 raise ValueError("a name stands twice")
@@ -141,49 +141,52 @@ class SigningKey:
 
     def verify_key(self) -> VerifyKey:
         """Return the public half."""
-        return self._public
+        return self._public_key
 
     def sign(self, message: bytes) -> dict[str, bytes]:
         """Sign exact bytes with both keys."""
-        return {ED25519: self._classical.sign(message), ML_DSA_44: self._quantum.sign(message)}
+        return {
+            ED25519: self._classical_key.sign(message),
+            ML_DSA_44: self._quantum_key.sign(message),
+        }
 
     @cached_property  # made of their seeds only once: that costs as much as a fourth of a signature
-    def _classical(self) -> ed25519.Ed25519PrivateKey:
+    def _classical_key(self) -> ed25519.Ed25519PrivateKey:
         return ed25519.Ed25519PrivateKey.from_private_bytes(self.ed25519_seed)
 
     @cached_property
-    def _quantum(self) -> mldsa.MLDSA44PrivateKey:
+    def _quantum_key(self) -> mldsa.MLDSA44PrivateKey:
         return mldsa.MLDSA44PrivateKey.from_seed_bytes(self.ml_dsa_44_seed)
 
     @cached_property
-    def _public(self) -> VerifyKey:
+    def _public_key(self) -> VerifyKey:
         return VerifyKey(
             self.name,
-            self._classical.public_key().public_bytes_raw(),
-            self._quantum.public_key().public_bytes_raw(),
+            self._classical_key.public_key().public_bytes_raw(),
+            self._quantum_key.public_key().public_bytes_raw(),
         )
 
 
 def signed_message(domain: str, body: Mapping[str, Any]) -> bytes:
     """Return the exact bytes that a signed document's signatures are over."""
-    return _message(domain, canonical.encode(body))
+    return _build_message(domain, canonical.encode(body))
 
 
 def sign_document(key: SigningKey, domain: str, body: Mapping[str, Any]) -> bytes:
     """Return the canonical bytes of the signed document."""
     kid, text = key.verify_key().kid, canonical.encode(body)
-    signed = key.sign(_message(domain, text))
-    signatures = [_entry(name, kid, signed[name]) for name in (ED25519, ML_DSA_44)]
+    signed = key.sign(_build_message(domain, text))
+    signatures = [_format_signature(name, kid, signed[name]) for name in (ED25519, ML_DSA_44)]
     # Its two members in their order; each is canonical by itself (RFC 8785, 3.2.3).
     return b"".join((_BODY, text, _SIGNATURES, canonical.encode(signatures), b"}"))
 
 
-def signer_of(data: bytes) -> str:
+def signer_of(document: bytes) -> str:
     """Return the key id that a document names; to be trusted only after `verify_document`."""
-    return str(canonical.decode(data)["signatures"][0]["kid"])
+    return str(canonical.decode(document)["signatures"][0]["kid"])
 
 
-def verify_document(data: bytes, domain: str, trusted: Iterable[VerifyKey]) -> dict[str, Any]:
+def verify_document(document: bytes, domain: str, trusted: Iterable[VerifyKey]) -> dict[str, Any]:
     """Return the body after both signatures verified under one trusted key.
 
     A signed document has one spelling: canonical JSON, exactly the two signatures in their order,
@@ -191,7 +194,7 @@ def verify_document(data: bytes, domain: str, trusted: Iterable[VerifyKey]) -> d
     Raises: SignatureError when it is spelt otherwise, no trusted key is named, or a signature
     fails.
     """
-    untrusted_document = canonical.decode(data)
+    untrusted_document = canonical.decode(document)
     try:
         untrusted_body, entries = untrusted_document["body"], untrusted_document["signatures"]
         kid = entries[0]["kid"]
@@ -200,22 +203,26 @@ def verify_document(data: bytes, domain: str, trusted: Iterable[VerifyKey]) -> d
         }
         exact = untrusted_document == {
             "body": untrusted_body,
-            "signatures": [_entry(name, kid, signatures[name]) for name in (ED25519, ML_DSA_44)],
+            "signatures": [
+                _format_signature(name, kid, signatures[name]) for name in (ED25519, ML_DSA_44)
+            ],
         }
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise SignatureError(problem="malformed signed document") from error
     for key in trusted:
         if kid == key.kid and exact and isinstance(untrusted_body, dict):
-            text = data[len(_BODY) : data.rindex(_SIGNATURES)]  # no key id can hold these marks
-            key.verify(_message(domain, text), signatures)
+            text = document[
+                len(_BODY) : document.rindex(_SIGNATURES)
+            ]  # no key id can hold these marks
+            key.verify(_build_message(domain, text), signatures)
             return untrusted_body
     problem = "no trusted signer" if exact else "malformed signed document"
     raise SignatureError(problem=problem, found=str(kid)[:80])
 
 
-def _message(domain: str, body: bytes) -> bytes:
+def _build_message(domain: str, body: bytes) -> bytes:
     return b"liuhen/" + domain.encode() + b"\n" + body
 
 
-def _entry(name: str, kid: str, signature: bytes) -> dict[str, str]:
+def _format_signature(name: str, kid: str, signature: bytes) -> dict[str, str]:
     return {"alg": name, "kid": kid, "sig": base64.b64encode(signature).decode()}

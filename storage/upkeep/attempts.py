@@ -24,7 +24,7 @@ def remove_attempt(
     keys: Sequence[str],
     *,
     actor: str,
-    wanted: Callable[[View], bool],
+    is_wanted: Callable[[View], bool],
 ) -> bool:
     """Remove an attempt's objects unless somebody wants them by then; tell whether it was done.
 
@@ -33,12 +33,12 @@ def remove_attempt(
     strange = strange_versions(objects, keys)
     details: dict[str, Any] = {"keys": list(keys)} | ({"strangers": strange} if strange else {})
     with catalogue.write() as uow:
-        if wanted(uow.session):
+        if is_wanted(uow.session):
             return False
         subject = subject_of(recording)
         uow.record(_ACT, PremisType.DELETION, actor=actor, subject=subject, **details)
     with catalogue.write() as uow:
-        if wanted(uow.session):
+        if is_wanted(uow.session):
             return False
         for key in keys:
             objects.delete(key, uow.at)
@@ -48,4 +48,4 @@ def remove_attempt(
 def removed_attempts(session: View, recordings: Iterable[str]) -> set[str]:
     """Return those of the recordings of which objects were removed, or are about to be."""
     subjects = {subject_of(recording): recording for recording in recordings}
-    return {subjects[one] for one in custody_log.subjects_with(session, _ACT, subjects)}
+    return {subjects[subject] for subject in custody_log.subjects_with(session, _ACT, subjects)}

@@ -18,13 +18,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from policies.facts.facts_json import plain
+from policies.facts.facts_json import to_plain
 from policies.retention import disposition as policy
 from policies.retention.disposition import Bounds, DispositionState, ItemState
-from policies.retention.retention import Reason, explain
+from policies.retention.retention import Reason, judge_retention
 from policies.rules.rules import Rulebook
 from policies.time import trusted_time
-from policies.time.trusted_time import ClockDoubt, Told
+from policies.time.trusted_time import ClockAnswer, ClockDoubt
 from storage.catalogue.jobs import jobs
 from storage.catalogue.log import custody_log
 from storage.catalogue.people import people
@@ -47,7 +47,7 @@ from storage.vault.objects import (
     RENDITION,
     ObjectStore,
     key_of,
-    lockable,
+    limit_lock_date,
     strange_versions,
 )
 
@@ -59,18 +59,20 @@ class ClockDoubtedError(LiuhenError):
 
     retryable = True
 
-    def __init__(self, doubt: ClockDoubt, told: Sequence[Told]) -> None:
+    def __init__(self, doubt: ClockDoubt, readings: Sequence[ClockAnswer]) -> None:
         """Keep what the other clocks said: by how many seconds we are ahead of each."""
-        super().__init__(ahead_s={one.who: round(one.ahead_s, 1) for one in told})
+        super().__init__(
+            ahead_s={reading.source: round(reading.ahead_s, 1) for reading in readings}
+        )
         self.code = f"clock-{doubt.value}"
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """What the object store says of a recording's objects: the longest lock, and any hold."""
+    """The state of a recording's objects in the store: the longest lock, and any hold."""
 
     locked: datetime | None
-    held: bool
+    on_hold: bool
 
 
 @dataclass(slots=True)
@@ -82,7 +84,7 @@ class Destruction:
     rulebook: Rulebook
     bounds: Bounds
     key: SigningKey
-    trusted: Callable[[], Sequence[Told]]
+    trusted: Callable[[], Sequence[ClockAnswer]]
     on_step: Callable[[str], None] = lambda _step: None
 
     def execute(self, disposition_id: str, *, actor: str) -> dict[str, int]:
@@ -93,71 +95,73 @@ class Destruction:
         RowsDifferError, VaultError (a retryable one may pass); what was done before stays done.
         """
         with self.catalogue.read() as session:
-            row = dispositions.disposition(session, disposition_id)
-            listed = [one.recording_id for one in dispositions.items(session, row.id)]
+            row = dispositions.get_disposition(session, disposition_id)
+            recording_ids = [
+                item_row.recording_id for item_row in dispositions.list_items(session, row.id)
+            ]
         if DispositionState(row.state) is DispositionState.APPROVED:
             try:
-                for recording in listed:
-                    self._one(row.id, recording, actor)
+                for recording in recording_ids:
+                    self._destroy_recording(row.id, recording, actor)
             except ClockDoubtedError as error:
                 with suppress(LogClockError):  # then the log takes no entry either
-                    self._stopped(row.id, error, actor)
+                    self._log_stop(row.id, error, actor)
                 raise
-            self._certify(row.id, actor)
+            self._certify_disposition(row.id, actor)
         with self.catalogue.read() as session:
-            found = [one.state for one in dispositions.items(session, row.id)]
-        return {state: found.count(state) for state in sorted(set(found))}
+            states = [item_row.state for item_row in dispositions.list_items(session, row.id)]
+        return {state: states.count(state) for state in sorted(set(states))}
 
-    def _one(self, disposition: str, recording: str, actor: str) -> None:
-        """Take one recording as far as it goes; each step finds out by itself where it stands."""
-        self._begin(disposition, recording, actor)
-        self._shred(disposition, recording, actor)
-        self._clear(disposition, recording, actor)
+    def _destroy_recording(self, disposition: str, recording: str, actor: str) -> None:
+        """Destroy one recording step by step; each step first reads how far it has come."""
+        self._begin_destruction(disposition, recording, actor)
+        self._shred_envelope(disposition, recording, actor)
+        self._remove_objects(disposition, recording, actor)
 
-    def _begin(self, disposition: str, recording: str, actor: str) -> None:
-        told, store = self.trusted(), store_of(self.objects, recording)
-        strange = self._strangers(recording)
+    def _begin_destruction(self, disposition: str, recording: str, actor: str) -> None:
+        readings, store = self.trusted(), store_of(self.objects, recording)
+        strange = self._describe_strangers(recording)
         with self.catalogue.write() as uow:
-            item = dispositions.item(uow.session, disposition, recording)
-            if item.state != ItemState.LISTED:
+            item_row = dispositions.get_item(uow.session, disposition, recording)
+            if item_row.state != ItemState.PENDING:
                 return
             self._as_logged(uow, disposition, recording, "recording.destroy-begin", actor)
-            self._allowed(uow, disposition)
-            self._vouched(uow, told)
-            if reasons := self._keepers(uow, recording, store):
-                self._keep(uow, item, reasons, actor)
+            self._require_permission(uow, disposition)
+            self._require_trusted_clock(uow, readings)
+            if reasons := self._find_reasons(uow, recording, store):
+                self._keep_recording(uow, item_row, reasons, actor)
             else:
                 act = "recording.destroy-begin"
-                dispositions.move(uow, item, ItemState.BEGUN, act, actor=actor, **strange)
+                dispositions.move_item(uow, item_row, ItemState.BEGUN, act, actor=actor, **strange)
         self.on_step("begun")
 
-    def _shred(self, disposition: str, recording: str, actor: str) -> None:
+    def _shred_envelope(self, disposition: str, recording: str, actor: str) -> None:
         """Pass the point of no return, or turn back."""
-        told, store = self.trusted(), store_of(self.objects, recording)
-        strange = self._strangers(recording)
+        readings, store = self.trusted(), store_of(self.objects, recording)
+        strange = self._describe_strangers(recording)
         with self.catalogue.write() as uow:
-            item = dispositions.item(uow.session, disposition, recording)
-            if item.state != ItemState.BEGUN:
+            item_row = dispositions.get_item(uow.session, disposition, recording)
+            if item_row.state != ItemState.BEGUN:
                 return
             self._as_logged(uow, disposition, recording, "recording.destroy", actor)
             row = recordings.by_id(uow.session, recording)
-            if reasons := self._keepers(uow, recording, store):
+            if reasons := self._find_reasons(uow, recording, store):
                 self._put_back(row)
-                self._keep(uow, item, reasons, actor)
+                self._keep_recording(uow, item_row, reasons, actor)
             else:
-                self._vouched(uow, told)
-                self.objects.delete(_key(recording, ENVELOPE), uow.at)
+                self._require_trusted_clock(uow, readings)
+                self.objects.delete(_object_key(recording, ENVELOPE), uow.at)
                 self.on_step("envelope-deleted")
-                self._tombstone(uow, item, row, actor, strange)
+                self._leave_tombstone(uow, item_row, row, actor, strange)
         if reasons:
-            legal_hold_sync.follow(self.catalogue, self.objects, [recording])
+            legal_hold_sync.sync_legal_holds(self.catalogue, self.objects, [recording])
             return
         self.on_step("shredded")
 
-    def _clear(self, disposition: str, recording: str, actor: str) -> None:
+    def _remove_objects(self, disposition: str, recording: str, actor: str) -> None:
         """Remove what no key opens any more, and see that it is gone."""
         with self.catalogue.read() as session:
-            if dispositions.item(session, disposition, recording).state != ItemState.SHREDDED:
+            if dispositions.get_item(session, disposition, recording).state != ItemState.SHREDDED:
                 return
             keys = keys_of(session, recording)
         for key in keys:
@@ -165,79 +169,84 @@ class Destruction:
             self.on_step(f"{key.rpartition('/')[2]}-deleted")
         self._see_gone(keys)
         with self.catalogue.write() as uow:
-            item = dispositions.item(uow.session, disposition, recording)
-            if item.state != ItemState.SHREDDED:
+            item_row = dispositions.get_item(uow.session, disposition, recording)
+            if item_row.state != ItemState.SHREDDED:
                 return
-            stone = dispositions.tombstone(uow.session, recording)
+            stone = dispositions.find_tombstone(uow.session, recording)
             if stone is None:
                 raise VaultError(problem="shredded without a tombstone", recording=recording)
             stone.verified_at = uow.at
-            uploads.forget(uow, UploadRow, recording)
+            uploads.forget_upload(uow, UploadRow, recording)
             act = "recording.destroyed"
-            dispositions.move(uow, item, ItemState.GONE, act, stone, actor=actor)
+            dispositions.move_item(uow, item_row, ItemState.DESTROYED, act, stone, actor=actor)
         self.on_step("gone")
 
-    def _certify(self, disposition: str, actor: str) -> None:
+    def _certify_disposition(self, disposition: str, actor: str) -> None:
         with self.catalogue.write() as uow:
-            row = dispositions.disposition(uow.session, disposition)
-            states = [ItemState(one.state) for one in dispositions.items(uow.session, row.id)]
-            if row.state != DispositionState.APPROVED or not policy.settled(states):
+            row = dispositions.get_disposition(uow.session, disposition)
+            states = [
+                ItemState(item_row.state)
+                for item_row in dispositions.list_items(uow.session, row.id)
+            ]
+            if row.state != DispositionState.APPROVED or not policy.is_settled(states):
                 return
-            body = certificate(uow.session, row, uow.at)
+            body = build_certificate(uow.session, row, uow.at)
             signed = sign_document(self.key, CERTIFICATE_DOMAIN, body)
-            dispositions.close(uow, row, signed.decode(), actor=actor)
+            dispositions.close_disposition(uow, row, signed.decode(), actor=actor)
         self.on_step("certified")
 
-    def _tombstone(
+    def _leave_tombstone(
         self,
         uow: UnitOfWork,
-        item: DispositionItemRow,
+        item_row: DispositionItemRow,
         row: RecordingRow,
         actor: str,
         strange: dict[str, Any],
     ) -> None:
         stone = TombstoneRow(
             recording_id=row.id,
-            disposition_id=item.disposition_id,
+            disposition_id=item_row.disposition_id,
             sha256=row.sha256,
             size=row.size,
-            record=str(Digest.of(row.record_text.encode())),
+            record=str(Digest.compute(row.record_text.encode())),
             retained_until=row.retain_until,
             destroyed_at=uow.at,
             verified_at=None,
         )
         uow.session.add(stone)
         row.envelope_text, row.destroyed_at = "", uow.at
-        made = jobs.renditions_of(uow.session, row.id)
-        for one in made:
-            one.envelope_text = ""
+        renditions = jobs.renditions_of(uow.session, row.id)
+        for rendition in renditions:
+            rendition.envelope_text = ""
         act = "recording.destroy"
-        rows = (row, stone, *made)
-        dispositions.move(uow, item, ItemState.SHREDDED, act, *rows, actor=actor, **strange)
+        rows = (row, stone, *renditions)
+        dispositions.move_item(
+            uow, item_row, ItemState.SHREDDED, act, *rows, actor=actor, **strange
+        )
 
-    def _keep(
-        self, uow: UnitOfWork, item: DispositionItemRow, reasons: Sequence[Reason], actor: str
+    def _keep_recording(
+        self, uow: UnitOfWork, item_row: DispositionItemRow, reasons: Sequence[Reason], actor: str
     ) -> None:
         act = "recording.keep"
-        dispositions.move(uow, item, ItemState.KEPT, act, actor=actor, kept_by=reasons)
+        dispositions.move_item(uow, item_row, ItemState.RETAINED, act, actor=actor, kept_by=reasons)
 
     def _put_back(self, row: RecordingRow) -> None:
         """Store the envelope again, from the catalogue's copy, where a crash had deleted it."""
-        key = _key(row.id, ENVELOPE)
+        key = _object_key(row.id, ENVELOPE)
         self.objects.put(key, [row.envelope_text.encode()])
-        self.objects.lock(key, lockable(row.retain_until))
+        self.objects.lock(key, limit_lock_date(row.retain_until))
 
-    def _keepers(self, uow: UnitOfWork, recording: str, store: Store) -> tuple[Reason, ...]:
+    def _find_reasons(self, uow: UnitOfWork, recording: str, store: Store) -> tuple[Reason, ...]:
         facts = retention.kept_facts(uow.session, self.rulebook, [recording], uow.at)[recording]
-        asked = replace(facts, locked=store.locked, store_held=store.held)
-        return explain(self.rulebook, asked, uow.at).keeping(uow.at)
+        full_facts = replace(facts, locked=store.locked, store_held=store.on_hold)
+        return judge_retention(self.rulebook, full_facts, uow.at).reasons_at(uow.at)
 
-    def _strangers(self, recording: str) -> dict[str, Any]:
+    def _describe_strangers(self, recording: str) -> dict[str, Any]:
         """Return what the entry says of versions that go along and were never ours."""
         with self.catalogue.read() as session:
             keys = keys_of(session, recording)
-        found = strange_versions(self.objects, keys)
-        return {"strangers": found} if found else {}
+        strangers = strange_versions(self.objects, keys)
+        return {"strangers": strangers} if strangers else {}
 
     def _see_gone(self, keys: Sequence[str]) -> None:
         """Look for every object once more. Raises: VaultError while one is left or may be."""
@@ -254,30 +263,30 @@ class Destruction:
         """Refuse to go on where a row is not as it was logged. Raises: RowsDifferError."""
         subject = recordings.subject_of(recording)
         attempt = Attempt(act, PremisType.DEACCESSION, actor, subject)
-        require_footage(uow, [recording], attempt, dispositions.subject(disposition))
+        require_footage(uow, [recording], attempt, dispositions.subject_of_disposition(disposition))
 
-    def _allowed(self, uow: UnitOfWork, disposition: str) -> None:
+    def _require_permission(self, uow: UnitOfWork, disposition: str) -> None:
         """Ask again whether it may be executed now. Raises: DispositionError."""
-        row = dispositions.disposition(uow.session, disposition)
-        told = dispositions.proposal(uow.session, row, self.bounds, uow.at)
-        no = policy.may_execute(told, uow.at, self.bounds)
+        row = dispositions.get_disposition(uow.session, disposition)
+        proposal = dispositions.gather_proposal(uow.session, row, self.bounds, uow.at)
+        no = policy.may_execute(proposal, uow.at, self.bounds)
         if no is not None:
             raise dispositions.DispositionError(no)
 
-    def _vouched(self, uow: UnitOfWork, told: Sequence[Told]) -> None:
+    def _require_trusted_clock(self, uow: UnitOfWork, readings: Sequence[ClockAnswer]) -> None:
         """Compare our clock with the others. Raises: ClockDoubtedError."""
         last = custody_log.LogReader(uow.session).last_at
-        doubt = trusted_time.doubted(told, uow.at, last)
+        doubt = trusted_time.find_clock_doubt(readings, uow.at, last)
         if doubt is not None:
-            raise ClockDoubtedError(doubt, told)
+            raise ClockDoubtedError(doubt, readings)
 
-    def _stopped(self, disposition: str, error: ClockDoubtedError, actor: str) -> None:
+    def _log_stop(self, disposition: str, error: ClockDoubtedError, actor: str) -> None:
         with self.catalogue.write() as uow:
             uow.record(
                 "disposition.stop",
                 PremisType.DEACCESSION,
                 actor=actor,
-                subject=dispositions.subject(disposition),
+                subject=dispositions.subject_of_disposition(disposition),
                 outcome=Outcome.REFUSED,
                 why=error.code,
                 **error.facts,
@@ -286,62 +295,68 @@ class Destruction:
 
 def store_of(objects: ObjectStore, recording: str) -> Store:
     """Ask the object store; an object that is gone already keeps nothing. Raises: VaultError."""
-    locked, held = None, False
+    locked, on_hold = None, False
     for part in PARTS:
         try:
-            facts = objects.facts(_key(recording, part))
+            facts = objects.facts(_object_key(recording, part))
         except ObjectMissingError:
             continue
-        dates = [one for one in (locked, facts.retain_until) if one is not None]
-        locked, held = max(dates, default=None), held or facts.held
-    return Store(locked, held)
+        dates = [date for date in (locked, facts.retain_until) if date is not None]
+        locked, on_hold = max(dates, default=None), on_hold or facts.on_hold
+    return Store(locked, on_hold)
 
 
 def keys_of(session: View, recording: str) -> list[str]:
     """Return the keys of everything that may be stored of a recording; its renditions come last."""
-    made = [_key(one.id, RENDITION) for one in jobs.renditions_of(session, recording)]
-    return [*(_key(recording, part) for part in PARTS), *made]
+    rendition_keys = [
+        _object_key(rendition.id, RENDITION) for rendition in jobs.renditions_of(session, recording)
+    ]
+    return [*(_object_key(recording, part) for part in PARTS), *rendition_keys]
 
 
-def certificate(session: View, row: DispositionRow, at: datetime) -> dict[str, Any]:
+def build_certificate(session: View, row: DispositionRow, at: datetime) -> dict[str, Any]:
     """Return what a destruction certificate says, as plain JSON; times in ISO 8601, UTC."""
-    approved = dispositions.approvals(session, row.id)
-    names = people.names(session, {row.proposed_by, *(one.person_id for one in approved)})
-    gone, kept = [], []
-    for item in dispositions.items(session, row.id):
-        stone = dispositions.tombstone(session, item.recording_id)
-        if item.state == ItemState.GONE and stone is not None:
-            gone.append(
+    approved = dispositions.list_approvals(session, row.id)
+    names = people.find_names(
+        session, {row.proposed_by, *(approval.person_id for approval in approved)}
+    )
+    destructions, retentions = [], []
+    for item_row in dispositions.list_items(session, row.id):
+        stone = dispositions.find_tombstone(session, item_row.recording_id)
+        if item_row.state == ItemState.DESTROYED and stone is not None:
+            destructions.append(
                 {
                     "recording": stone.recording_id,
                     "sha256": stone.sha256,
                     "size": stone.size,
                     "record": stone.record,
-                    "retained_until": plain(stone.retained_until),
-                    "destroyed_at": plain(stone.destroyed_at),
-                    "verified_at": plain(stone.verified_at),
-                    "rules": sorted({one["rule"] for one in item.why or () if one["rule"]}),
+                    "retained_until": to_plain(stone.retained_until),
+                    "destroyed_at": to_plain(stone.destroyed_at),
+                    "verified_at": to_plain(stone.verified_at),
+                    "rules": sorted(
+                        {reason["rule"] for reason in item_row.why or () if reason["rule"]}
+                    ),
                 }
             )
         else:
-            kept.append({"recording": item.recording_id, "why": item.why or []})
+            retentions.append({"recording": item_row.recording_id, "why": item_row.why or []})
     return {
         "v": 1,
         "disposition": row.id,
         "township": row.township,
         "reason": row.reason,
         "proposed_by": names.get(row.proposed_by, row.proposed_by),
-        "proposed_at": plain(row.proposed_at),
+        "proposed_at": to_plain(row.proposed_at),
         "approved_by": [
-            {"name": names.get(one.person_id, one.person_id), "at": plain(one.at)}
-            for one in approved
+            {"name": names.get(approval.person_id, approval.person_id), "at": to_plain(approval.at)}
+            for approval in approved
         ],
-        "not_before": plain(row.not_before),
-        "certified_at": plain(at),
-        "destroyed": gone,
-        "kept": kept,
+        "not_before": to_plain(row.not_before),
+        "certified_at": to_plain(at),
+        "destroyed": destructions,
+        "kept": retentions,
     }
 
 
-def _key(own: str, part: str) -> str:
+def _object_key(own: str, part: str) -> str:
     return key_of(RecordingId(UUID(own)), part)

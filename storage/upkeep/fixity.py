@@ -1,4 +1,4 @@
-"""Are the objects still what was sealed? Reads every byte; repairs nothing, trusts no row.
+"""Fixity check of sealed objects. Reads every byte; repairs nothing, trusts no row.
 
 Each recording's three objects are compared with its signed record, its locks with what the
 catalogue promises, its receipt with the centre's and the log's keys. Whether the catalogue itself
@@ -22,9 +22,9 @@ from storage.vault.objects import (
     RECORD,
     ObjectFacts,
     ObjectStore,
-    checked,
+    check_key,
     key_of,
-    lockable,
+    limit_lock_date,
 )
 
 _WRITE_ONCE = 0o400  # the mode of an object's file
@@ -34,7 +34,7 @@ _WRITING = 0o222
 class Problem(StrEnum):
     """What is wrong with a kept recording."""
 
-    MISSING = "missing-object"
+    MISSING_OBJECT = "missing-object"
     SWAPPED = "swapped-object"  # the object is another recording's
     CHANGED = "changed-object"
     WRITABLE = "writable-object"  # its bytes are right, and its file's mode lets somebody write
@@ -52,8 +52,8 @@ class Problem(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """What the catalogue says it keeps of one recording."""
+class CataloguedRecording:
+    """The catalogue's copy of one recording's documents, and its retention date."""
 
     recording: str
     record: bytes
@@ -66,7 +66,7 @@ class Kept:
 class Fault:
     """One thing that is not as it was sealed; `subject` names it: `<id>/payload`."""
 
-    what: Problem
+    kind: Problem
     recording: str
     part: str
     facts: dict[str, Any] = field(default_factory=dict)
@@ -78,12 +78,12 @@ class Fault:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return {"what": self.what.value, "subject": self.subject, "facts": self.facts}
+        return {"what": self.kind.value, "subject": self.subject, "facts": self.facts}
 
 
 @dataclass(frozen=True, slots=True)
 class Fixity:
-    """The check, with whom it trusts."""
+    """The fixity check, with the store and the keys that it trusts."""
 
     objects: ObjectStore
     stations: Sequence[VerifyKey]
@@ -91,14 +91,14 @@ class Fixity:
     log: VerifyKey
     progress: Callable[[str, int], None] = lambda _recording, _size: None
 
-    def check(self, kept: Iterable[Kept]) -> Iterator[Fault]:
+    def check_recordings(self, rows: Iterable[CataloguedRecording]) -> Iterator[Fault]:
         """Yield every fault, recording by recording; nothing when all is as sealed."""
-        everything = list(kept)
-        owners = dict(self._owners(everything))
-        for one in everything:
-            yield from self._one(one, owners)
+        everything = list(rows)
+        owners = dict(self._list_owners(everything))
+        for row in everything:
+            yield from self._check_recording(row, owners)
 
-    def fences(self, kept: Iterable[Kept]) -> Iterator[Fault]:
+    def fences(self, kept: Iterable[CataloguedRecording]) -> Iterator[Fault]:
         """Yield what is wrong with how objects are kept, and read none: modes, flags, locks.
 
         What lies in an archive that is away is not asked for.
@@ -106,23 +106,23 @@ class Fixity:
         for one in kept:
             for part in PARTS:
                 try:
-                    facts = self._facts(checked(f"{one.recording}/{part}"))
+                    facts = self._read_facts(check_key(f"{one.recording}/{part}"))
                 except ArchiveAwayError:
                     continue
                 except ObjectMissingError:
-                    yield Fault(Problem.MISSING, one.recording, part)
+                    yield Fault(Problem.MISSING_OBJECT, one.recording, part)
                 except LiuhenError as error:
                     yield Fault(Problem.UNREADABLE, one.recording, part, error.facts)
                 else:
                     yield from self._fenced(one, part, facts)
                     yield from self._locked(one, part, facts)
 
-    def leftovers(self, gone: Mapping[str, Iterable[str]]) -> Iterator[Fault]:
-        """Yield what is left, or may be, of recordings whose destruction is said to be complete.
+    def find_leftovers(self, keys_by_recording: Mapping[str, Iterable[str]]) -> Iterator[Fault]:
+        """Yield objects that remain, or may remain, of recordings recorded as destroyed.
 
         `gone` has the keys of each one's objects.
         """
-        for recording, keys in gone.items():
+        for recording, keys in keys_by_recording.items():
             for key in keys:
                 part = key.rpartition("/")[2]
                 try:
@@ -134,52 +134,52 @@ class Fixity:
                 else:
                     yield Fault(Problem.NOT_GONE, recording, part)
 
-    def strangers(self) -> Iterator[Fault]:
+    def find_strangers(self) -> Iterator[Fault]:
         """Yield what lies in the store and is none of its objects. Raises: VaultError."""
-        for found in self.objects.strangers():
-            recording, _, part = found.name.partition("/")
-            facts = {name: value for name, value in found.to_json().items() if name != "name"}
+        for stranger in self.objects.strangers():
+            recording, _, part = stranger.name.partition("/")
+            facts = {name: fact for name, fact in stranger.to_json().items() if name != "name"}
             yield Fault(Problem.STRANGER, recording, part, facts)
 
-    def orphans(self, known: Iterable[str]) -> Iterator[str]:
+    def find_orphans(self, recording_ids: Iterable[str]) -> Iterator[str]:
         """Yield the keys of objects that belong to no known recording: attempts cut short."""
-        ids = set(known)
+        ids = set(recording_ids)
         yield from (key for key in self.objects.keys() if key.partition("/")[0] not in ids)  # noqa: SIM118 - a store, not a dict
 
-    def _owners(self, everything: Iterable[Kept]) -> Iterator[tuple[str, str]]:
-        for one in everything:
-            yield str(Digest.of(one.record)), one.recording
+    def _list_owners(self, everything: Iterable[CataloguedRecording]) -> Iterator[tuple[str, str]]:
+        for row in everything:
+            yield str(Digest.compute(row.record)), row.recording
             try:
-                record = SealedRecord.verify(one.record, self.stations)
+                record = SealedRecord.verify(row.record, self.stations)
             except LiuhenError:
                 continue
-            yield str(record.payload_digest), one.recording
-            yield str(record.envelope_digest), one.recording
+            yield str(record.payload_digest), row.recording
+            yield str(record.envelope_digest), row.recording
 
-    def _one(self, kept: Kept, owners: dict[str, str]) -> Iterator[Fault]:
+    def _check_recording(self, row: CataloguedRecording, owners: dict[str, str]) -> Iterator[Fault]:
         try:
-            record = SealedRecord.verify(kept.record, self.stations)
+            record = SealedRecord.verify(row.record, self.stations)
         except LiuhenError as error:
-            yield Fault(Problem.RECORD, kept.recording, RECORD, error.facts)
+            yield Fault(Problem.RECORD, row.recording, RECORD, error.facts)
             return
-        if record.recording != kept.recording:
-            yield Fault(Problem.RECORD, kept.recording, RECORD, {"found": record.recording})
+        if record.recording != row.recording:
+            yield Fault(Problem.RECORD, row.recording, RECORD, {"found": record.recording})
             return
         expected = {
-            RECORD: Digest.of(kept.record),
-            ENVELOPE: Digest.of(kept.envelope),
+            RECORD: Digest.compute(row.record),
+            ENVELOPE: Digest.compute(row.envelope),
             PAYLOAD: record.payload_digest,
         }
         for part in PARTS:
-            yield from self._object(kept, record, part, expected[part], owners)
-        if Digest.of(kept.envelope) != record.envelope_digest:
-            yield Fault(Problem.CHANGED, kept.recording, ENVELOPE, {"where": "catalogue"})
-        yield from self._receipt(kept, record)
-        self.progress(kept.recording, record.size)
+            yield from self._check_object(row, record, part, expected[part], owners)
+        if Digest.compute(row.envelope) != record.envelope_digest:
+            yield Fault(Problem.CHANGED, row.recording, ENVELOPE, {"where": "catalogue"})
+        yield from self._check_receipt(row, record)
+        self.progress(row.recording, record.size)
 
-    def _object(
+    def _check_object(
         self,
-        kept: Kept,
+        row: CataloguedRecording,
         record: SealedRecord,
         part: str,
         expected: Digest,
@@ -187,26 +187,28 @@ class Fixity:
     ) -> Iterator[Fault]:
         key = key_of(record.id, part)
         try:
-            found = self.objects.digest(key)
-            facts = self._facts(key)
+            digest = self.objects.digest(key)
+            facts = self._read_facts(key)
         except ObjectMissingError:
-            yield Fault(Problem.MISSING, kept.recording, part)
+            yield Fault(Problem.MISSING_OBJECT, row.recording, part)
             return
         except LiuhenError as error:
-            yield Fault(Problem.UNREADABLE, kept.recording, part, error.facts)
+            yield Fault(Problem.UNREADABLE, row.recording, part, error.facts)
             return
-        if found != expected:
-            told = {"expected": str(expected), "found": str(found)}
-            owner = owners.get(str(found))
-            if owner not in {None, kept.recording}:
-                yield Fault(Problem.SWAPPED, kept.recording, part, told | {"belongs_to": owner})
+        if digest != expected:
+            details = {"expected": str(expected), "found": str(digest)}
+            owner = owners.get(str(digest))
+            if owner not in {None, row.recording}:
+                yield Fault(Problem.SWAPPED, row.recording, part, details | {"belongs_to": owner})
             else:
-                yield Fault(Problem.CHANGED, kept.recording, part, told)
+                yield Fault(Problem.CHANGED, row.recording, part, details)
         else:
-            yield from self._fenced(kept, part, facts)
-        yield from self._locked(kept, part, facts)
+            yield from self._fenced(row, part, facts)
+        yield from self._locked(row, part, facts)
 
-    def _fenced(self, kept: Kept, part: str, facts: ObjectFacts | LockLostError) -> Iterator[Fault]:
+    def _fenced(
+        self, kept: CataloguedRecording, part: str, facts: ObjectFacts | LockLostError
+    ) -> Iterator[Fault]:
         if isinstance(facts, LockLostError):
             return
         if facts.immutable is False:
@@ -217,30 +219,32 @@ class Fixity:
         what = Problem.WRITABLE if facts.permissions & _WRITING else Problem.MODE
         yield Fault(what, kept.recording, part, mode)
 
-    def _locked(self, kept: Kept, part: str, facts: ObjectFacts | LockLostError) -> Iterator[Fault]:
-        wanted = lockable(kept.retain_until)
-        promised = {"promised": wanted.isoformat()}
+    def _locked(
+        self, kept: CataloguedRecording, part: str, facts: ObjectFacts | LockLostError
+    ) -> Iterator[Fault]:
+        lock_until = limit_lock_date(kept.retain_until)
+        promised = {"promised": lock_until.isoformat()}
         if isinstance(facts, LockLostError):
             why = {"problem": facts.facts["problem"]}
             yield Fault(Problem.LOCK_LOST, kept.recording, part, why | promised)
-        elif (locked := facts.retain_until) is None or locked < wanted:
+        elif (locked := facts.retain_until) is None or locked < lock_until:
             until = {"locked_until": locked.isoformat() if locked else None}
             yield Fault(Problem.LOCK, kept.recording, part, until | promised)
 
-    def _facts(self, key: str) -> ObjectFacts | LockLostError:
+    def _read_facts(self, key: str) -> ObjectFacts | LockLostError:
         try:
             return self.objects.facts(key)
         except LockLostError as error:
             return error
 
-    def _receipt(self, kept: Kept, record: SealedRecord) -> Iterator[Fault]:
-        if kept.receipt is None:
-            yield Fault(Problem.NO_RECEIPT, kept.recording, "receipt")
+    def _check_receipt(self, row: CataloguedRecording, record: SealedRecord) -> Iterator[Fault]:
+        if row.receipt is None:
+            yield Fault(Problem.NO_RECEIPT, row.recording, "receipt")
             return
         try:
-            receipt = Receipt.verify(kept.receipt, self.centre, self.log)
+            receipt = Receipt.verify(row.receipt, self.centre, self.log)
         except LiuhenError as error:
-            yield Fault(Problem.RECEIPT, kept.recording, "receipt", error.facts)
+            yield Fault(Problem.RECEIPT, row.recording, "receipt", error.facts)
             return
-        if not receipt.covers(kept.record, record.original, record.size):
-            yield Fault(Problem.RECEIPT, kept.recording, "receipt", {"problem": "another record's"})
+        if not receipt.covers(row.record, record.original, record.size):
+            yield Fault(Problem.RECEIPT, row.recording, "receipt", {"problem": "another record's"})

@@ -16,44 +16,44 @@ from storage.recording import RecordingId
 from storage.vault.objects import PARTS, ObjectStore, key_of
 
 
-def follow(catalogue: Catalogue, objects: ObjectStore, ids: Iterable[str]) -> list[str]:
-    """Hold in the store what is held, release what is not; return the recordings that changed.
+def sync_legal_holds(catalogue: Catalogue, objects: ObjectStore, ids: Iterable[str]) -> list[str]:
+    """Set the store's legal holds to the catalogue's; return the recordings that changed.
 
     Objects that are not there are left to `verify`. Raises: NotFoundError, VaultError.
     """
-    return [one for one in ids if _follow(catalogue, objects, one)]
+    return [recording for recording in ids if _sync_recording(catalogue, objects, recording)]
 
 
-def _follow(catalogue: Catalogue, objects: ObjectStore, recording: str) -> bool:
+def _sync_recording(catalogue: Catalogue, objects: ObjectStore, recording: str) -> bool:
     with catalogue.read() as session:
-        wanted = _held(session, recording)
-    keys = _differing(objects, recording, held=wanted)
+        on_hold = _is_on_hold(session, recording)
+    keys = _find_mismatched_keys(objects, recording, on_hold=on_hold)
     if not keys:
         return False
-    if wanted:
+    if on_hold:
         for key in keys:
             objects.hold(key)
         return True
     with catalogue.write() as uow:
-        if _held(uow.session, recording):
+        if _is_on_hold(uow.session, recording):
             return False  # placed meanwhile; whoever placed it tells the store
         for key in keys:
             objects.release(key)
     return True
 
 
-def _held(session: View, recording: str) -> bool:
-    gone = recordings.by_id(session, recording).destroyed_at is not None
-    return not gone and bool(holds.holding(session, recording))
+def _is_on_hold(session: View, recording: str) -> bool:
+    is_destroyed = recordings.by_id(session, recording).destroyed_at is not None
+    return not is_destroyed and bool(holds.list_holds_of_recording(session, recording))
 
 
-def _differing(objects: ObjectStore, recording: str, *, held: bool) -> list[str]:
+def _find_mismatched_keys(objects: ObjectStore, recording: str, *, on_hold: bool) -> list[str]:
     keys = [key_of(RecordingId(UUID(recording)), part) for part in PARTS]
-    found = []
+    mismatches = []
     for key in keys:
         try:
-            if objects.facts(key).held is not held:
-                found.append(key)
+            if objects.facts(key).on_hold is not on_hold:
+                mismatches.append(key)
         except ObjectMissingError:
             continue
-    return found
+    return mismatches

@@ -38,8 +38,8 @@ from cryptography.hazmat.primitives.ciphers import (
     modes,
 )
 
-from storage.digest import Algorithm, Digest, hasher
-from storage.durable import TEMPORARY, place, sync_folder
+from storage.digest import Algorithm, Digest, create_hasher
+from storage.durable import TEMPORARY, replace_file, sync_folder
 from storage.errors import (
     FixityError,
     LockLostError,
@@ -60,11 +60,11 @@ from storage.vault.objects import (
     Stored,
     Stranger,
     StrangerKind,
-    checked,
+    check_key,
     is_key,
     kept_as_well,
 )
-from storage.vault.parts import Wanted, mark_of
+from storage.vault.parts import ExpectedObject, mark_of
 
 Entropy = Callable[[int], bytes]
 
@@ -110,14 +110,14 @@ class FolderObjects:
 
     def put(self, key: str, blocks: Iterable[Block]) -> Stored:
         """See ObjectStore.put."""
-        final = self._root / checked(key)
+        final = self._root / check_key(key)
         self._make_folder(final.parent)
         temporary = final.parent / f"{_TEMPORARY}{final.name}-{self._entropy(16).hex()}"
         try:
-            size, digest = _write(temporary, blocks, self._entropy(_MAC_KEY))
-            self._place(temporary, final, digest)
+            size, digest = _write_file(temporary, blocks, self._entropy(_MAC_KEY))
+            self._link_object(temporary, final, digest)
         except OSError as error:
-            raise _translated(error, key) from error
+            raise _translate_error(error, key) from error
         finally:
             temporary.unlink(missing_ok=True)
             sync_folder(final.parent)
@@ -125,29 +125,29 @@ class FolderObjects:
 
     def begin(self, key: str) -> str:
         """See ObjectStore.begin."""
-        final = self._root / checked(key)
+        final = self._root / check_key(key)
         self._make_folder(final.parent)
         handle = self._entropy(16).hex()
-        path = self._attempt(key, handle)
+        path = self._attempt_path(key, handle)
         try:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
             sync_folder(path.parent)
         except OSError as error:
-            raise _translated(error, key) from error
+            raise _translate_error(error, key) from error
         return handle
 
-    def add_part(self, key: str, handle: str, number: int, offset: int, data: Block) -> str:
+    def add_part(self, key: str, handle: str, number: int, offset: int, block: Block) -> str:
         """See ObjectStore.add_part."""
         try:
-            with _alone(self._attempt(key, handle), os.O_RDWR) as file:
+            with _open_exclusively(self._attempt_path(key, handle), os.O_RDWR) as file:
                 if os.fstat(file).st_size < offset:
                     raise ObjectMissingError(key=key, problem="a part is missing", number=number)
                 os.ftruncate(file, offset)  # a part that comes again replaces what followed it
-                write_open_past_cache(file, [data], offset)
+                write_open_past_cache(file, [block], offset)
                 os.fdatasync(file)
         except OSError as error:
-            raise _translated(error, key) from error
-        return mark_of(len(memoryview(data)), Digest.of(data))
+            raise _translate_error(error, key) from error
+        return mark_of(len(memoryview(block)), Digest.compute(block))
 
     def complete(
         self,
@@ -158,76 +158,76 @@ class FolderObjects:
         announced: Digest | None = None,
     ) -> Stored:
         """See ObjectStore.complete."""
-        final, attempt = self._root / checked(key), self._attempt(key, handle)
-        wanted = Wanted(size, announced, marks)
+        final, attempt = self._root / check_key(key), self._attempt_path(key, handle)
+        expected = ExpectedObject(size, announced, marks)
         try:
             try:
-                return self._joined(attempt, final, wanted)
+                return self._join_parts(attempt, final, expected)
             except FileNotFoundError:  # an earlier call came this far, or there was none
-                return self._completed(final, wanted)
+                return self._verify_existing(final, expected)
         except OSError as error:
-            raise _translated(error, key) from error
+            raise _translate_error(error, key) from error
 
     def abort(self, key: str, handle: str) -> None:
         """See ObjectStore.abort."""
-        attempt = self._attempt(key, handle)
+        attempt = self._attempt_path(key, handle)
         try:
             attempt.unlink(missing_ok=True)
         except OSError as error:
-            raise _translated(error, key) from error
+            raise _translate_error(error, key) from error
 
     def lock(self, key: str, until: datetime) -> None:
         """See ObjectStore.lock."""
-        mode = MODES[checked(key).rpartition("/")[2]]
+        mode = MODES[check_key(key).rpartition("/")[2]]
         with self._lock_note(key, mending=True) as facts:
             if facts.retain_until is None or facts.retain_until < until:
-                self._note(replace(facts, mode=mode, retain_until=until))
+                self._write_note(replace(facts, mode=mode, retain_until=until))
             elif facts.immutable:  # somebody may have cleared it
                 self._fence(facts)
 
     def hold(self, key: str) -> None:
         """See ObjectStore.hold."""
-        self._set_hold(key, held=True)
+        self._set_hold(key, on_hold=True)
 
     def release(self, key: str) -> None:
         """See ObjectStore.release."""
-        self._set_hold(key, held=False)
+        self._set_hold(key, on_hold=False)
 
     def room(self) -> int | None:
         """See ObjectStore.room."""
         try:
             disk = shutil.disk_usage(self._root)
         except OSError as error:
-            raise _translated(error, "") from error
+            raise _translate_error(error, "") from error
         return max(0, disk.free - min(_RESERVE, disk.total // 16))
 
     def facts(self, key: str) -> ObjectFacts:
         """See ObjectStore.facts."""
-        found = self._facts(checked(key), mending=False)
+        facts = self._read_facts(check_key(key), mending=False)
         try:
             mode = (self._root / key).stat().st_mode
-            noted = found.immutable and self._fences
+            noted = facts.immutable and self._fences
             immutable = is_immutable(self._root / key) if noted else None
         except OSError as error:
-            raise _translated(error, key) from error
+            raise _translate_error(error, key) from error
         # Modes mean something where the mark of a locked object stays on.
         permissions = mode & _PERMISSIONS if mode & stat.S_ISVTX else None
-        return replace(found, permissions=permissions, immutable=immutable)
+        return replace(facts, permissions=permissions, immutable=immutable)
 
     def read(self, key: str, offset: int, length: int) -> bytes:
         """See ObjectStore.read."""
         try:
-            with (self._root / checked(key)).open("rb", buffering=0) as file:
+            with (self._root / check_key(key)).open("rb", buffering=0) as file:
                 return os.pread(file.fileno(), length, offset)
         except OSError as error:
-            raise _translated(error, key) from error
+            raise _translate_error(error, key) from error
 
     def digest(self, key: str) -> Digest:
         """See ObjectStore.digest."""
         try:
-            return self._digest_of(self._root / checked(key))
+            return self._digest_of(self._root / check_key(key))
         except OSError as error:
-            raise _translated(error, key) from error
+            raise _translate_error(error, key) from error
 
     def keys(self) -> Iterator[str]:
         """See ObjectStore.keys."""
@@ -241,13 +241,13 @@ class FolderObjects:
     def strangers(self, prefix: str = "") -> Iterator[Stranger]:
         """See ObjectStore.strangers."""
         folder = prefix.rstrip("/")
-        yield from _strangers(self._root / folder, folder)
+        yield from _find_strangers(self._root / folder, folder)
 
     def delete(self, key: str, at: datetime) -> None:
         """See ObjectStore.delete."""
         try:
             with self._lock_note(key) as facts:
-                self._delete(facts, at)
+                self._delete_unlocked(facts, at)
         except ObjectMissingError:
             return
 
@@ -255,7 +255,7 @@ class FolderObjects:
         """See ObjectStore.let_go. A lock is no obstacle here once the other store has it too."""
         with self._lock_note(key):
             kept_as_well(self, keeper, key)
-            self._unlink(key)
+            self._unlink_object(key)
         return True
 
     def sweep(self, before: datetime) -> int:
@@ -280,7 +280,7 @@ class FolderObjects:
             if not path.exists():
                 self._make_identity(path)
         except OSError as error:
-            raise _translated(error, _IDENTITY) from error
+            raise _translate_error(error, _IDENTITY) from error
         name = self.find_identity()
         if name is None:
             raise VaultError(key=_IDENTITY, problem="identity not kept")
@@ -293,7 +293,7 @@ class FolderObjects:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise _translated(error, _IDENTITY) from error
+            raise _translate_error(error, _IDENTITY) from error
         except (KeyError, TypeError, ValueError) as error:
             raise VaultError(key=_IDENTITY, problem="identity unreadable") from error
 
@@ -322,53 +322,53 @@ class FolderObjects:
             temporary.unlink(missing_ok=True)
             sync_folder(path.parent)
 
-    def _attempt(self, key: str, handle: str) -> Path:
+    def _attempt_path(self, key: str, handle: str) -> Path:
         if not _HANDLE.fullmatch(handle):
             raise ObjectMissingError(key=key, problem="no such attempt")
-        final = self._root / checked(key)
+        final = self._root / check_key(key)
         return final.with_name(f"{_TEMPORARY}{final.name}-{handle}")
 
-    def _joined(self, attempt: Path, final: Path, wanted: Wanted) -> Stored:
-        with _alone(attempt, os.O_RDONLY) as file:
+    def _join_parts(self, attempt: Path, final: Path, expected: ExpectedObject) -> Stored:
+        with _open_exclusively(attempt, os.O_RDONLY) as file:
             os.fchmod(file, 0o400)
             os.fsync(file)
-            stored = _compared(attempt, final, wanted)
-            self._place(attempt, final, stored.digest)
+            stored = _compare_file(attempt, final, expected)
+            self._link_object(attempt, final, stored.digest)
             attempt.unlink()
             sync_folder(final.parent)
         return stored
 
-    def _completed(self, final: Path, wanted: Wanted) -> Stored:
+    def _verify_existing(self, final: Path, expected: ExpectedObject) -> Stored:
         try:
-            return _compared(final, final, wanted)
+            return _compare_file(final, final, expected)
         except FixityError as error:
             raise ObjectConflictError(key=final.name, folder=final.parent.name) from error
 
-    def _facts(self, key: str, *, mending: bool) -> ObjectFacts:
+    def _read_facts(self, key: str, *, mending: bool) -> ObjectFacts:
         """Return size and lock; `mending`: a lock that was lost as none, and held."""
         try:
-            found = (self._root / key).stat()
+            status = (self._root / key).stat()
         except OSError as error:
-            raise _translated(error, key) from error
-        marked = bool(found.st_mode & stat.S_ISVTX) or self._witness(key).exists()
+            raise _translate_error(error, key) from error
+        marked = bool(status.st_mode & stat.S_ISVTX) or self._witness_path(key).exists()
         try:
-            facts = self._noted(key, found.st_size)
+            facts = self._read_note(key, status.st_size)
         except FileNotFoundError:
             if not marked:
-                return ObjectFacts(key, found.st_size, None, None)
+                return ObjectFacts(key, status.st_size, None, None)
             problem = "lock note missing"
         except (OSError, KeyError, TypeError, ValueError):
             problem = "lock unreadable"
         else:
             if not marked:  # an earlier release locked it
                 with contextlib.suppress(OSError, VaultError):
-                    self._mark(key)
+                    self._mark_object(key)
             return facts
         if not mending:
-            raise LockLostError(key=key, problem=problem, size=found.st_size)
-        return ObjectFacts(key, found.st_size, None, None, held=True)
+            raise LockLostError(key=key, problem=problem, size=status.st_size)
+        return ObjectFacts(key, status.st_size, None, None, on_hold=True)
 
-    def _noted(self, key: str, size: int) -> ObjectFacts:
+    def _read_note(self, key: str, size: int) -> ObjectFacts:
         """Read what is written of a lock. Raises: OSError, KeyError, TypeError, ValueError."""
         document = json.loads(self._lock_path(key).read_bytes())
         mode, until = document["mode"], document["retain_until"]
@@ -377,76 +377,76 @@ class FolderObjects:
             size,
             mode and LockMode(mode),
             until and datetime.fromisoformat(until),
-            held=document.get("held", False) is not False,
+            on_hold=document.get("held", False) is not False,
             immutable=document.get("immutable") is True or None,
         )
 
-    def _mark(self, key: str) -> None:
+    def _mark_object(self, key: str) -> None:
         """Mark an object durably as one that was locked or held. Raises: OSError."""
         if _set_mark(self._root / key):
             return
-        witness = self._witness(key)
+        witness = self._witness_path(key)
         self._make_folder(witness.parent)
-        place(witness, b"")
+        replace_file(witness, b"")
 
-    def _witness(self, key: str) -> Path:
+    def _witness_path(self, key: str) -> Path:
         return self._root / _MARKED / key.replace("/", ".")
 
     @contextlib.contextmanager
     def _lock_note(self, key: str, *, mending: bool = False) -> Iterator[ObjectFacts]:
         """Read the lock and let no other thread or process change it meanwhile."""
-        self._facts(key, mending=mending)
+        self._read_facts(key, mending=mending)
         note = self._lock_path(key)
         self._make_folder(note.parent)
         try:
             folder = os.open(note.parent, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 fcntl.flock(folder, fcntl.LOCK_EX)
-                yield self._facts(key, mending=mending)
+                yield self._read_facts(key, mending=mending)
             finally:
                 os.close(folder)
         except OSError as error:
-            raise _translated(error, key) from error
+            raise _translate_error(error, key) from error
 
-    def _note(self, facts: ObjectFacts) -> None:
-        self._mark(facts.key)  # first: from here on no lost note is taken for none
+    def _write_note(self, facts: ObjectFacts) -> None:
+        self._mark_object(facts.key)  # first: from here on no lost note is taken for none
         until = facts.retain_until
         document = {
             "mode": facts.mode,
             "retain_until": until and until.astimezone(UTC).isoformat(),
-            "held": facts.held,
+            "held": facts.on_hold,
         }
         if self._fence(facts) or facts.immutable:
             document["immutable"] = True  # what was set, so that it is missed when it is gone
-        place(self._lock_path(facts.key), canonical.encode(document))
+        replace_file(self._lock_path(facts.key), canonical.encode(document))
 
     def _fence(self, facts: ObjectFacts) -> bool:
         """Set the second fence of a locked object where it is asked for; tell whether it is set."""
         fenced = self._immutable and facts.mode is LockMode.COMPLIANCE
         return fenced and set_immutable(self._root / facts.key, immutable=True)
 
-    def _set_hold(self, key: str, *, held: bool) -> None:
+    def _set_hold(self, key: str, *, on_hold: bool) -> None:
         with self._lock_note(key) as facts:
-            if facts.held != held:
-                self._note(replace(facts, held=held))
+            if facts.on_hold != on_hold:
+                self._write_note(replace(facts, on_hold=on_hold))
 
-    def _delete(self, facts: ObjectFacts, at: datetime) -> None:
-        if facts.held:
+    def _delete_unlocked(self, facts: ObjectFacts, at: datetime) -> None:
+        if facts.on_hold:
             raise RetentionError(key=facts.key, problem="held")
         if facts.retain_until is not None and facts.retain_until > at:
             raise RetentionError(key=facts.key, until=facts.retain_until.isoformat())
-        self._unlink(facts.key)
+        self._unlink_object(facts.key)
 
-    def _unlink(self, key: str) -> None:
+    def _unlink_object(self, key: str) -> None:
         path = self._root / key
         set_immutable(path, immutable=False)
         path.unlink()
         self._lock_path(key).unlink(missing_ok=True)
-        self._witness(key).unlink(missing_ok=True)
+        self._witness_path(key).unlink(missing_ok=True)
         sync_folder(path.parent)
 
     def _lock_path(self, key: str) -> Path:
-        path = self._root / checked(key)
+        path = self._root / check_key(key)
         return path.parent / ".lock" / f"{path.name}.json"
 
     def _make_folder(self, folder: Path) -> None:
@@ -455,9 +455,9 @@ class FolderObjects:
                 folder.mkdir(parents=True, exist_ok=True)
                 sync_folder(folder.parent)
             except OSError as error:
-                raise _translated(error, folder.name) from error
+                raise _translate_error(error, folder.name) from error
 
-    def _place(self, temporary: Path, final: Path, written: Digest) -> None:
+    def _link_object(self, temporary: Path, final: Path, written: Digest) -> None:
         try:
             os.link(temporary, final)
         except FileExistsError as error:
@@ -465,46 +465,46 @@ class FolderObjects:
                 raise ObjectConflictError(key=final.name, folder=final.parent.name) from error
 
     def _digest_of(self, path: Path) -> Digest:
-        digest = hasher(Algorithm.SHA256)
+        digest = create_hasher(Algorithm.SHA256)
         for block in read_past_cache(path):
             digest.update(block)
         return Digest(Algorithm.SHA256, digest.digest())
 
 
-def _write(path: Path, blocks: Iterable[Block], mac_key: bytes) -> tuple[int, Digest]:
+def _write_file(path: Path, blocks: Iterable[Block], mac_key: bytes) -> tuple[int, Digest]:
     """Write a new file, durably, and read all of it back; return its size and SHA-256 as read.
 
     What was given and what the medium holds are compared by a MAC (GMAC under a key of this one
     write), which costs next to nothing beside SHA-256.
     Raises: FixityError, OSError.
     """
-    mac = _mac(mac_key)
+    mac = _create_mac(mac_key)
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400)
     try:
-        size = write_open_past_cache(handle, _authenticated(blocks, mac))
+        size = write_open_past_cache(handle, _authenticate_blocks(blocks, mac))
         os.fsync(handle)
     finally:
         os.close(handle)
     mac.finalize()
-    digest, found = hasher(Algorithm.SHA256), _mac(mac_key)
+    digest, read_mac = create_hasher(Algorithm.SHA256), _create_mac(mac_key)
     for block in read_past_cache(path):
         digest.update(block)
-        found.authenticate_additional_data(block)
-    found.finalize()
+        read_mac.authenticate_additional_data(block)
+    read_mac.finalize()
     read = Digest(Algorithm.SHA256, digest.digest())
-    if found.tag != mac.tag:
+    if read_mac.tag != mac.tag:
         raise FixityError(part=path.name, problem="read back", found=str(read))
     return size, read
 
 
-def _authenticated(blocks: Iterable[Block], mac: AEADEncryptionContext) -> Iterator[Block]:
+def _authenticate_blocks(blocks: Iterable[Block], mac: AEADEncryptionContext) -> Iterator[Block]:
     for block in blocks:
         mac.authenticate_additional_data(block)
         yield block
 
 
 @contextlib.contextmanager
-def _alone(attempt: Path, flags: int) -> Iterator[int]:
+def _open_exclusively(attempt: Path, flags: int) -> Iterator[int]:
     """Open an attempt's file for one thread of one process at a time.
 
     A writer who waited while the attempt was completed must not write into what is now an object:
@@ -520,17 +520,17 @@ def _alone(attempt: Path, flags: int) -> Iterator[int]:
         os.close(file)
 
 
-def _compared(path: Path, final: Path, wanted: Wanted) -> Stored:
-    """Read a file past the cache: is it what is wanted? Raises: FixityError, OSError."""
-    for reading in wanted.readings():
+def _compare_file(path: Path, final: Path, expected: ExpectedObject) -> Stored:
+    """Compare a file, past the cache, with the expectation. Raises: FixityError, OSError."""
+    for reading in expected.list_readings():
         for block in read_past_cache(path):
             reading.update(block)
-        if reading.same():
+        if reading.is_match():
             return Stored(f"{final.parent.name}/{final.name}", reading.size, reading.digest())
     raise FixityError(part=path.name, problem="read back", found=str(reading.digest()))
 
 
-def _mac(key: bytes) -> AEADEncryptionContext:
+def _create_mac(key: bytes) -> AEADEncryptionContext:
     # The key is used once, so the nonce may be constant (NIST SP 800-38D, 8.2).
     return Cipher(algorithms.AES(key), modes.GCM(bytes(12))).encryptor()
 
@@ -564,15 +564,15 @@ def _flags(handle: int) -> int:
 def _set_flag(handle: int, *, immutable: bool) -> bool:
     try:
         flags = _flags(handle)
-        wanted = flags | _FS_IMMUTABLE if immutable else flags & ~_FS_IMMUTABLE
-        if wanted != flags:
-            fcntl.ioctl(handle, _FS_IOC_SETFLAGS, struct.pack("l", wanted))
+        new_flags = flags | _FS_IMMUTABLE if immutable else flags & ~_FS_IMMUTABLE
+        if new_flags != flags:
+            fcntl.ioctl(handle, _FS_IOC_SETFLAGS, struct.pack("l", new_flags))
     except OSError:
         return False
     return True
 
 
-def _strangers(folder: Path, name: str) -> Iterator[Stranger]:
+def _find_strangers(folder: Path, name: str) -> Iterator[Stranger]:
     """Yield what is strange in a folder of the store and below; what vanishes meanwhile is none."""
     try:
         with os.scandir(folder) as found_here:
@@ -582,19 +582,19 @@ def _strangers(folder: Path, name: str) -> Iterator[Stranger]:
     for entry in entries:
         place_ = f"{name}/{entry.name}" if name else entry.name
         try:
-            found = entry.stat(follow_symlinks=False)
+            status = entry.stat(follow_symlinks=False)
         except FileNotFoundError:
             continue
-        is_folder = stat.S_ISDIR(found.st_mode)
+        is_folder = stat.S_ISDIR(status.st_mode)
         if is_folder and _OWN_FOLDER.fullmatch(place_):
-            yield from _strangers(folder / entry.name, place_)
+            yield from _find_strangers(folder / entry.name, place_)
         elif is_folder and place_ != _LOST_AND_FOUND:
             yield Stranger(place_, StrangerKind.FOLDER, 0)
-        elif stat.S_ISREG(found.st_mode) and (is_key(place_) or _OWN_FILE.fullmatch(place_)):
+        elif stat.S_ISREG(status.st_mode) and (is_key(place_) or _OWN_FILE.fullmatch(place_)):
             continue
         elif not is_folder:
-            kind = StrangerKind.LINK if stat.S_ISLNK(found.st_mode) else StrangerKind.FILE
-            yield Stranger(place_, kind, found.st_size)
+            kind = StrangerKind.LINK if stat.S_ISLNK(status.st_mode) else StrangerKind.FILE
+            yield Stranger(place_, kind, status.st_size)
 
 
 def _set_mark(path: Path) -> bool:
@@ -623,7 +623,7 @@ def _names_in(folder: Path) -> list[Path]:
         return []
 
 
-def _translated(error: OSError, key: str) -> VaultError:
+def _translate_error(error: OSError, key: str) -> VaultError:
     if error.errno in _FULL:
         return StorageFullError(where="objects", key=key)
     if error.errno == errno.ENOENT:

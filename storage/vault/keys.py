@@ -24,7 +24,7 @@ from typing import Any, Self
 from cryptography.hazmat.primitives import hpke
 from cryptography.hazmat.primitives.asymmetric import mlkem, x25519
 
-from storage.durable import place, sync_folder
+from storage.durable import replace_file, sync_folder
 from storage.errors import KeyRingError
 from storage.signed import canonical
 from storage.signed.fingerprint import KID_DIGITS, fingerprint_of
@@ -37,7 +37,7 @@ _XWING_PUBLIC = 1216
 _SEED = 32
 _SIGNING_SEEDS = 64
 SCENE = "scene.mac"
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_OTHER_USERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class Use(StrEnum):
@@ -180,20 +180,20 @@ class KeyRing:
         """
         if folder.is_dir() and any(folder.iterdir()):
             raise KeyRingError(problem="the key folder is not empty", folder=folder.name)
-        if not cls.finish(folder, recovery_out):
-            making = _making(folder)
+        if not cls.finish_creation(folder, recovery_out):
+            making = _staging_folder(folder)
             shutil.rmtree(making, ignore_errors=True)
             making.mkdir(parents=True, mode=0o700)
             for name, document in documents.items():
                 _write_new(making / name, document)
-            cls._make(making, station, origin, recovery_out, entropy)
-            cls.finish(folder, recovery_out)
+            cls._make_keys(making, station, origin, recovery_out, entropy)
+            cls.finish_creation(folder, recovery_out)
         return cls.load(folder)
 
     @staticmethod
-    def finish(folder: Path, recovery_out: Path) -> bool:
+    def finish_creation(folder: Path, recovery_out: Path) -> bool:
         """Put a ring in place that was made to its last file; False where there is none."""
-        making = _making(folder)
+        making = _staging_folder(folder)
         if not _is_finished(making, recovery_out):
             return False
         making.replace(folder)
@@ -201,7 +201,7 @@ class KeyRing:
         return True
 
     @staticmethod
-    def _make(
+    def _make_keys(
         folder: Path, station: str, origin: str, recovery_out: Path, entropy: Entropy
     ) -> None:
         recovery = OpenKey(Use.RECOVERY, entropy(_SEED))
@@ -234,12 +234,13 @@ class KeyRing:
         opening = tuple(OpenKey.load(path) for path in sorted(folder.glob("*.key")))
         signers = {path.stem: _load_signer(path) for path in sorted(folder.glob("*.sign"))}
         trusted = {
-            path.stem: VerifyKey.from_json(_read(path)) for path in sorted(folder.glob("*.verify"))
+            path.stem: VerifyKey.from_json(_read_document(path))
+            for path in sorted(folder.glob("*.verify"))
         }
         for name, signer in signers.items():
             public = trusted.get(name)
-            known = public is not None and public.is_same_key(signer.verify_key())
-            if public is None or not known or signer.name not in public.names:
+            is_same = public is not None and public.is_same_key(signer.verify_key())
+            if public is None or not is_same or signer.name not in public.names:
                 raise KeyRingError(problem="signing key without its public key", file=name)
             signers[name] = replace(signer, name=public.name)
         scene = _load_scene(folder / SCENE) if (folder / SCENE).exists() else None
@@ -252,7 +253,7 @@ class KeyRing:
                 return key
         raise KeyRingError(problem="no private key opens this envelope", wanted=sorted(kids))
 
-    def signing(self, name: str) -> SigningKey:
+    def get_signing_key(self, name: str) -> SigningKey:
         """Return a signer by its file's name: `centre`, `log`, `station-<id>`.
 
         Raises: KeyRingError.
@@ -274,7 +275,7 @@ class KeyRing:
         """Public keys of the stations whose sealed records are trusted."""
         return tuple(key for name, key in self.trusted.items() if name.startswith("station-"))
 
-    def verifying(self, name: str) -> VerifyKey:
+    def get_verify_key(self, name: str) -> VerifyKey:
         """Return a trusted public key by its file's name. Raises: KeyRingError."""
         try:
             return self.trusted[name]
@@ -288,9 +289,9 @@ def keep_log_key(folder: Path, key: VerifyKey) -> None:
     Raises: KeyRingError when it is another key; OSError.
     """
     file = folder / "log.verify"
-    if not VerifyKey.from_json(_read(file)).is_same_key(key):
+    if not VerifyKey.from_json(_read_document(file)).is_same_key(key):
         raise KeyRingError(problem="the log's key is another", file=file.name)
-    place(file, canonical.encode(key.to_json()))
+    replace_file(file, canonical.encode(key.to_json()))
 
 
 def write_station_ring(
@@ -315,7 +316,7 @@ def write_station_ring(
     _write_new(folder / f"{name}.verify", key.verify_key().to_json())
 
 
-def _making(folder: Path) -> Path:
+def _staging_folder(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.making")
 
 
@@ -371,7 +372,7 @@ def _load_scene(path: Path) -> bytes:
 
 
 def _load_public(path: Path) -> SealKey:
-    return SealKey.from_json(_read(path))
+    return SealKey.from_json(_read_document(path))
 
 
 def _read_private(path: Path) -> dict[str, Any]:
@@ -379,12 +380,12 @@ def _read_private(path: Path) -> dict[str, Any]:
         mode = path.stat().st_mode
     except OSError as error:
         raise KeyRingError(problem="key file missing", file=path.name) from error
-    if mode & _OTHERS:
+    if mode & _OTHER_USERS:
         raise KeyRingError(problem="others can read this private key", file=path.name)
-    return _read(path)
+    return _read_document(path)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read_document(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:

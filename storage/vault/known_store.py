@@ -23,7 +23,7 @@ class KnownStore:
     every_s: float
     _right_until: float = float("-inf")
 
-    def check(self) -> None:
+    def check_identity(self) -> None:
         """Make sure that the store is the known one.
 
         Raises: StoreReplacedError, StoreUnavailableError, VaultError.
@@ -31,9 +31,9 @@ class KnownStore:
         now = self.monotonic()
         if now < self._right_until:
             return
-        found = self.objects.find_identity()
-        if found != self.name:
-            raise StoreReplacedError(store=self.where, found=found or "-", known=self.name)
+        identity = self.objects.find_identity()
+        if identity != self.name:
+            raise StoreReplacedError(store=self.where, found=identity or "-", known=self.name)
         self._right_until = now + self.every_s
 
 
@@ -47,11 +47,13 @@ class PatientCheck:
     _error: LiuhenError | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def error(self) -> LiuhenError | None:
-        """Return what the check says now; StoreUnavailableError while it says nothing."""
+    def get_error(self) -> LiuhenError | None:
+        """Return the check's error, None if it passed; StoreUnavailableError while it hangs."""
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._ask, name="store-check", daemon=True)
+                self._thread = threading.Thread(
+                    target=self._run_check, name="store-check", daemon=True
+                )
                 self._thread.start()
             asking = self._thread
         asking.join(self.wait_s)
@@ -59,7 +61,7 @@ class PatientCheck:
             return StoreUnavailableError(problem="no answer yet")
         return self._error
 
-    def _ask(self) -> None:
+    def _run_check(self) -> None:
         try:
             self.check()
         except LiuhenError as error:

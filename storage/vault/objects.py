@@ -71,13 +71,13 @@ class ObjectFacts:
     size: int
     mode: LockMode | None
     retain_until: datetime | None
-    held: bool = False
+    on_hold: bool = False
     permissions: int | None = None
     immutable: bool | None = None
 
 
 class StrangerKind(StrEnum):
-    """What something is that lies in a store and is none of its objects."""
+    """The kind of a foreign file or version in a store."""
 
     VERSION = "version"  # of an object's key, younger than the object: it changes nothing
     MARKER = "delete-marker"  # it hides what it stands upon from other readers, not from us
@@ -129,7 +129,7 @@ class ObjectStore(Protocol):
         Each call is another attempt; attempts at one key do not touch each other.
         """
 
-    def add_part(self, key: str, handle: str, number: int, offset: int, data: Block) -> str:
+    def add_part(self, key: str, handle: str, number: int, offset: int, block: Block) -> str:
         """Make one part durable and return its mark.
 
         Numbers count from 1 without a gap; `offset` is where the part's bytes stand in the object.
@@ -193,7 +193,7 @@ class ObjectStore(Protocol):
         """Yield every object's key, sorted."""
 
     def strangers(self, prefix: str = "") -> Iterator[Stranger]:
-        """Yield what stands in the store and was put there by nobody of ours.
+        """Yield everything in the store that is neither an object nor the store's own file.
 
         None of it ever takes an object's place. Only what stands under names that begin with
         `prefix`: a recording's id and a slash. One listing of the store, not a call per object.
@@ -236,11 +236,19 @@ def strange_versions(store: ObjectStore, keys: Iterable[str]) -> list[dict[str, 
 
     An entry about their deletion says so. At most a hundred; one listing for each recording.
     """
-    wanted = set(keys)
-    folders = sorted({f"{key.rpartition('/')[0]}/" for key in wanted})
-    found = (one for folder in folders for one in store.strangers(folder) if one.name in wanted)
+    names = set(keys)
+    folders = sorted({f"{key.rpartition('/')[0]}/" for key in names})
+    strangers = (
+        stranger
+        for folder in folders
+        for stranger in store.strangers(folder)
+        if stranger.name in names
+    )
     kinds = {StrangerKind.VERSION, StrangerKind.MARKER}
-    return [one.to_json() for one in islice((one for one in found if one.kind in kinds), 100)]
+    return [
+        stranger.to_json()
+        for stranger in islice((stranger for stranger in strangers if stranger.kind in kinds), 100)
+    ]
 
 
 def size_of(store: ObjectStore, key: str) -> int:
@@ -260,17 +268,17 @@ def kept_as_well(store: ObjectStore, keeper: ObjectStore, key: str) -> None:
     Raises: ObjectMissingError, FixityError, RetentionError.
     """
     here, there = store.facts(key), keeper.facts(key)
-    expected, found = store.digest(key), keeper.digest(key)
-    if expected != found:
-        raise FixityError(part=key, expected=str(expected), found=str(found))
+    expected, copy_digest = store.digest(key), keeper.digest(key)
+    if expected != copy_digest:
+        raise FixityError(part=key, expected=str(expected), found=str(copy_digest))
     shorter = here.retain_until is not None and (
         there.retain_until is None or there.retain_until < here.retain_until
     )
-    if shorter or there.mode is not here.mode or (here.held and not there.held):
+    if shorter or there.mode is not here.mode or (here.on_hold and not there.on_hold):
         raise RetentionError(key=key, problem="kept less well there")
 
 
-def lockable(until: datetime) -> datetime:
+def limit_lock_date(until: datetime) -> datetime:
     """Return the date that a store is asked to lock until, for a duty that lasts until then.
 
     Servers that count seconds in 32 bits turn a date after February 2106 into one long past (seen
@@ -281,7 +289,7 @@ def lockable(until: datetime) -> datetime:
 
 def key_of(recording: RecordingId, part: str) -> str:
     """Return the key of one part of a recording."""
-    return checked(f"{recording}/{part}")
+    return check_key(f"{recording}/{part}")
 
 
 def is_key(name: str) -> bool:
@@ -289,7 +297,7 @@ def is_key(name: str) -> bool:
     return _KEY.fullmatch(name) is not None
 
 
-def checked(untrusted_key: str) -> str:
+def check_key(untrusted_key: str) -> str:
     """Return the key if it is one of ours. Raises: VaultError: a key never walks a folder."""
     if not _KEY.fullmatch(untrusted_key):
         raise VaultError(problem="not an object key", found=untrusted_key[:80])

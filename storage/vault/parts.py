@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from storage.digest import Algorithm, Digest, hasher
+from storage.digest import Algorithm, Digest, create_hasher
 from storage.errors import VaultError
 from storage.vault.objects import Block
 
@@ -19,13 +19,13 @@ _BITS = 16  # bytes of SHA-256 that a mark carries
 
 def mark_of(length: int, digest: Digest, added: str = "") -> str:
     """Return the mark of a part of so many bytes with that SHA-256."""
-    mark = f"{length}.{_text(digest.value)}"
+    mark = f"{length}.{_encode_digest(digest.octets)}"
     return f"{mark}.{added}" if added else mark
 
 
 def added_to(mark: str) -> str:
     """Return what the store added to a mark. Raises: VaultError when it is not a mark."""
-    return _parsed(mark)[2]
+    return _parse_mark(mark)[2]
 
 
 class Comparison:
@@ -33,8 +33,8 @@ class Comparison:
 
     def __init__(self, marks: Sequence[str]) -> None:
         """Expect these parts, in this order. Raises: VaultError when one is not a mark."""
-        self._waiting = [_parsed(mark)[:2] for mark in reversed(marks)]
-        self._digest = hasher(Algorithm.SHA256)
+        self._waiting = [_parse_mark(mark)[:2] for mark in reversed(marks)]
+        self._digest = create_hasher(Algorithm.SHA256)
         self._seen = 0  # bytes of the part at hand
         self._same = True
 
@@ -51,26 +51,26 @@ class Comparison:
             self._seen += len(here)
             view = view[len(here) :]
 
-    def same(self) -> bool:
+    def is_match(self) -> bool:
         """Return whether all that was read is all that the parts were."""
         self._close_full_parts()
         return self._same and not self._waiting
 
     def _close_full_parts(self) -> None:
         while self._same and self._waiting and self._seen == self._waiting[-1][0]:
-            self._same = _text(self._digest.digest()) == self._waiting.pop()[1]
-            self._digest, self._seen = hasher(Algorithm.SHA256), 0
+            self._same = _encode_digest(self._digest.digest()) == self._waiting.pop()[1]
+            self._digest, self._seen = create_hasher(Algorithm.SHA256), 0
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What an object must be when it is read back: of this digest, or else made of these parts."""
+class ExpectedObject:
+    """The expectation of an object read back: this digest, or else these parts."""
 
     size: int
     digest: Digest | None = None
     marks: Sequence[str] = ()
 
-    def readings(self) -> Iterator["Reading"]:
+    def list_readings(self) -> Iterator["Reading"]:
         """Yield the two readings that it may take; a second one tells a damaged line.
 
         The digest alone is looked at first, which costs half of what the parts cost beside it.
@@ -82,12 +82,12 @@ class Wanted:
 class Reading:
     """One reading of an object, block by block."""
 
-    def __init__(self, wanted: Wanted, *, by_parts: bool = False) -> None:
+    def __init__(self, expected: ExpectedObject, *, by_parts: bool = False) -> None:
         """Begin; `by_parts` looks at the parts instead of the digest."""
         self.size = 0
-        self._wanted = wanted
-        self._hash = hasher(Algorithm.SHA256)
-        self._parts = Comparison(wanted.marks) if by_parts else None
+        self._wanted = expected
+        self._hash = create_hasher(Algorithm.SHA256)
+        self._parts = Comparison(expected.marks) if by_parts else None
 
     def update(self, block: Block) -> None:
         """Take the next bytes."""
@@ -100,12 +100,14 @@ class Reading:
         """Return the SHA-256 of what was read."""
         return Digest(Algorithm.SHA256, self._hash.digest())
 
-    def same(self) -> bool:
+    def is_match(self) -> bool:
         """Return whether what was read is what is wanted."""
         if self.size != self._wanted.size:
             return False
         return (
-            self._parts.same() if self._parts is not None else self.digest() == self._wanted.digest
+            self._parts.is_match()
+            if self._parts is not None
+            else self.digest() == self._wanted.digest
         )
 
 
@@ -117,28 +119,28 @@ class Gathering:
         self.size = 0
         self._blocks = blocks
         self._length = length
-        self._hash = hasher(Algorithm.SHA256)
+        self._hash = create_hasher(Algorithm.SHA256)
 
-    def parts(self) -> Iterator[bytearray]:
+    def gather_parts(self) -> Iterator[bytearray]:
         """Yield the parts; the last one may be shorter."""
-        held = bytearray()
+        buffer = bytearray()
         for block in self._blocks:
             view = memoryview(block)
             self._hash.update(view)
             self.size += len(view)
             while view:
-                room = self._length - len(held)
-                held += view[:room]
+                room = self._length - len(buffer)
+                buffer += view[:room]
                 view = view[room:]
-                if len(held) == self._length:
-                    yield held
-                    held = bytearray()
-        if held:
-            yield held
+                if len(buffer) == self._length:
+                    yield buffer
+                    buffer = bytearray()
+        if buffer:
+            yield buffer
 
-    def exhaust(self) -> None:
+    def exhaust_blocks(self) -> None:
         """Count and hash without sending."""
-        for _part in self.parts():
+        for _part in self.gather_parts():
             pass
 
     def digest(self) -> Digest:
@@ -146,13 +148,13 @@ class Gathering:
         return Digest(Algorithm.SHA256, self._hash.digest())
 
 
-def _text(digest: bytes) -> str:
+def _encode_digest(digest: bytes) -> str:
     return base64.urlsafe_b64encode(digest[:_BITS]).decode().rstrip("=")
 
 
-def _parsed(mark: str) -> tuple[int, str, str]:
-    found = _MARK.fullmatch(mark)
-    if not found:
+def _parse_mark(mark: str) -> tuple[int, str, str]:
+    match = _MARK.fullmatch(mark)
+    if not match:
         raise VaultError(problem="not the mark of a part", found=mark[:80])
-    length, digest, added = found.groups(default="")
+    length, digest, added = match.groups(default="")
     return int(length), digest, added

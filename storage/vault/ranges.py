@@ -83,13 +83,13 @@ class PlainReader:
             return
         for head in range(first, last + 1, _PIECE):
             tail = min(head + _PIECE, last + 1)
-            plain = self._chunks(head, tail, final)
+            plain = self._read_chunks(head, tail, final)
             offset = head * CHUNK
             piece = plain[max(start - offset, 0) : stop - offset]
             if piece:
                 yield piece
 
-    def _chunks(self, head: int, tail: int, final: int) -> bytes:
+    def _read_chunks(self, head: int, tail: int, final: int) -> bytes:
         stored = self._read_at(HEADER + head * _STORED, (tail - head) * _STORED)
         opened = []
         for index in range(head, tail):

@@ -17,7 +17,7 @@ from cryptography.cobblestone import Cobblestone256Encryptor
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hpke
 
-from storage.digest import Algorithm, Digest, hasher
+from storage.digest import Algorithm, Digest, create_hasher
 from storage.errors import EnvelopeError, KeyRingError, SignatureError
 from storage.recording import RecordingId
 from storage.signed import canonical
@@ -81,13 +81,13 @@ class Sealer:
             while True:
                 buffer = buffers[turn % _BUFFERS]
                 for lane in self._lanes:
-                    lane.reserve()
-                filled = _fill(self._source, buffer)
+                    lane.reserve_buffer()
+                filled = _fill_buffer(self._source, buffer)
                 if not filled:
                     break
                 plain = buffer[:filled]
                 for lane in self._lanes:
-                    lane.feed(plain)
+                    lane.feed_block(plain)
                 yield sealed[: self._encryptor.update_into(plain, sealed)]
                 self.size += filled
                 turn += 1
@@ -105,7 +105,7 @@ class _Lane:
 
     def __init__(self, algorithm: Algorithm) -> None:
         self.algorithm = algorithm
-        self._hash = hasher(algorithm)
+        self._hash = create_hasher(algorithm)
         self._todo: queue.SimpleQueue[memoryview | None] = queue.SimpleQueue()
         self._free = threading.Semaphore(_BUFFERS)
         self._thread = threading.Thread(target=self._run, name=f"digest-{algorithm}", daemon=True)
@@ -113,11 +113,11 @@ class _Lane:
     def start(self) -> None:
         self._thread.start()
 
-    def reserve(self) -> None:
+    def reserve_buffer(self) -> None:
         """Block until the buffer about to be filled is no longer being read here."""
         self._free.acquire()
 
-    def feed(self, plain: memoryview) -> None:
+    def feed_block(self, plain: memoryview) -> None:
         self._todo.put(plain)
 
     def finish(self) -> Digest:
@@ -135,7 +135,7 @@ class _Lane:
             self._free.release()
 
 
-def _fill(source: Source, buffer: memoryview) -> int:
+def _fill_buffer(source: Source, buffer: memoryview) -> int:
     filled = 0
     while filled < len(buffer):
         count = source.readinto(buffer[filled:])
@@ -189,7 +189,7 @@ class OpenedEnvelope:
 
 def recipients_of(envelope: bytes, expected: RecordingId) -> frozenset[str]:
     """Return the key ids that open this envelope. Raises: EnvelopeError."""
-    return frozenset(entry["kid"] for entry in _parse(envelope, expected)["recipients"])
+    return frozenset(entry["kid"] for entry in _parse_envelope(envelope, expected)["recipients"])
 
 
 def open_envelope(envelope: bytes, key: OpenKey, expected: RecordingId) -> OpenedEnvelope:
@@ -198,7 +198,7 @@ def open_envelope(envelope: bytes, key: OpenKey, expected: RecordingId) -> Opene
     Raises: EnvelopeError naming what is wrong: not canonical, another recording, a key that is
     not a recipient, or a wrapped key that does not open.
     """
-    document = _parse(envelope, expected)
+    document = _parse_envelope(envelope, expected)
     context = context_of(expected, document["station"])
     kid = key.seal_key().kid
     for entry in document["recipients"]:
@@ -215,12 +215,12 @@ def open_envelope(envelope: bytes, key: OpenKey, expected: RecordingId) -> Opene
     raise EnvelopeError(problem="this key is not a recipient", kid=kid)
 
 
-def _parse(envelope: bytes, expected: RecordingId) -> dict[str, Any]:
+def _parse_envelope(envelope: bytes, expected: RecordingId) -> dict[str, Any]:
     try:
         document = canonical.decode(envelope)
         recording = RecordingId(UUID(document["recording"]))
         context = base64.b64decode(document["context"], validate=True)
-        known = (document["v"], document["payload"]) == (1, PAYLOAD_FORMAT)
+        is_known_format = (document["v"], document["payload"]) == (1, PAYLOAD_FORMAT)
         suites = all(
             {name: entry[name] for name in _SUITE_NAMES} == _SUITE_NAMES
             and isinstance(entry["kid"], str)
@@ -230,7 +230,7 @@ def _parse(envelope: bytes, expected: RecordingId) -> dict[str, Any]:
         bound = context == context_of(recording, document["station"])
     except (SignatureError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise EnvelopeError(problem="malformed envelope") from error
-    if not (known and suites):
+    if not (is_known_format and suites):
         raise EnvelopeError(problem="unknown envelope version or suite")
     if recording != expected:
         raise EnvelopeError(problem="envelope of another recording", found=str(recording))

@@ -30,38 +30,38 @@ class TieredObjects:
         self.parallel_parts = first.parallel_parts
 
     @property
-    def attached(self) -> bool:
+    def is_attached(self) -> bool:
         """Whether the archive is there now."""
-        return self._there() is not None
+        return self._find_archive() is not None
 
     @property
     def archive_store(self) -> ObjectStore:
         """The archive. Raises: ArchiveAwayError."""
         return self._attach()
 
-    def archive(self, key: str) -> Digest:
+    def archive_object(self, key: str) -> Digest:
         """Copy an object into the archive, as locked and held as here; return its digest.
 
         It is read back there and compared. Again changes nothing, even when only the archive has
         it by now. Raises: ObjectMissingError, FixityError, ArchiveAwayError, VaultError.
         """
-        if self.archived(key):
+        if self.is_archived(key):
             return self.archive_store.digest(key)
-        return _copied(self.first, self.archive_store, key)
+        return _copy_object(self.first, self.archive_store, key)
 
     def let_go(self, key: str, keeper: ObjectStore | None = None) -> bool:
         """See ObjectStore.let_go; without a keeper it is the archive, and again changes nothing."""
-        if keeper is None and self.archived(key):
+        if keeper is None and self.is_archived(key):
             return True
         return self.first.let_go(key, keeper or self.archive_store)
 
-    def recall(self, key: str) -> Digest:
-        """Copy an archived object back; the archive keeps its copy. Raises: as `archive`."""
-        return _copied(self.archive_store, self.first, key)
+    def recall_object(self, key: str) -> Digest:
+        """Copy an object back; the archive keeps its copy. Raises: as `archive_object`."""
+        return _copy_object(self.archive_store, self.first, key)
 
-    def archived(self, key: str) -> bool:
+    def is_archived(self, key: str) -> bool:
         """Tell whether the first store no longer has an object; the archive is not asked."""
-        return not _has(self.first, key)
+        return not _has_object(self.first, key)
 
     def put(self, key: str, blocks: Iterable[Block]) -> Stored:
         """See ObjectStore.put."""
@@ -71,9 +71,9 @@ class TieredObjects:
         """See ObjectStore.begin."""
         return self.first.begin(key)
 
-    def add_part(self, key: str, handle: str, number: int, offset: int, data: Block) -> str:
+    def add_part(self, key: str, handle: str, number: int, offset: int, block: Block) -> str:
         """See ObjectStore.add_part."""
-        return self.first.add_part(key, handle, number, offset, data)
+        return self.first.add_part(key, handle, number, offset, block)
 
     def complete(
         self,
@@ -92,17 +92,17 @@ class TieredObjects:
 
     def hold(self, key: str) -> None:
         """See ObjectStore.hold."""
-        for store in self._having(key):
+        for store in self._find_stores(key):
             store.hold(key)
 
     def release(self, key: str) -> None:
         """See ObjectStore.release."""
-        for store in self._having(key):
+        for store in self._find_stores(key):
             store.release(key)
 
     def lock(self, key: str, until: datetime) -> None:
         """See ObjectStore.lock."""
-        for store in self._having(key):
+        for store in self._find_stores(key):
             store.lock(key, until)
 
     def room(self) -> int | None:
@@ -111,34 +111,34 @@ class TieredObjects:
 
     def facts(self, key: str) -> ObjectFacts:
         """See ObjectStore.facts."""
-        return self._where(key).facts(key)
+        return self._find_store(key).facts(key)
 
     def read(self, key: str, offset: int, length: int) -> bytes:
         """See ObjectStore.read."""
-        return self._where(key).read(key, offset, length)
+        return self._find_store(key).read(key, offset, length)
 
     def digest(self, key: str) -> Digest:
         """See ObjectStore.digest."""
-        return self._where(key).digest(key)
+        return self._find_store(key).digest(key)
 
     def keys(self) -> Iterator[str]:
         """See ObjectStore.keys."""
-        there = self._there()  # what lies there is no orphan
+        there = self._find_archive()  # what lies there is no orphan
         yield from sorted({*self.first.keys(), *(there.keys() if there is not None else ())})
 
     def strangers(self, prefix: str = "") -> Iterator[Stranger]:
         """See ObjectStore.strangers; of the archive, while it is there."""
         yield from self.first.strangers(prefix)
-        there = self._there()
-        for found in there.strangers(prefix) if there is not None else ():
-            yield replace(found, archived=True)
+        there = self._find_archive()
+        for stranger in there.strangers(prefix) if there is not None else ():
+            yield replace(stranger, archived=True)
 
     def delete(self, key: str, at: datetime) -> None:
         """See ObjectStore.delete. The archive's copy goes first.
 
         Raises: ArchiveAwayError, too, where there may be one and the archive is away.
         """
-        there = self._there()
+        there = self._find_archive()
         if there is not None:
             there.delete(key, at)
         elif self._may_lie_behind(key):
@@ -161,28 +161,28 @@ class TieredObjects:
         """See ObjectStore.find_identity."""
         return self.first.find_identity()
 
-    def _there(self) -> ObjectStore | None:
+    def _find_archive(self) -> ObjectStore | None:
         try:
             return self._attach()
         except ArchiveAwayError:
             return None
 
-    def _where(self, key: str) -> ObjectStore:
-        return self._attach() if self.archived(key) else self.first
+    def _find_store(self, key: str) -> ObjectStore:
+        return self._attach() if self.is_archived(key) else self.first
 
-    def _having(self, key: str) -> list[ObjectStore]:
+    def _find_stores(self, key: str) -> list[ObjectStore]:
         """Return every store that has the object and is there.
 
         A copy that is away catches up before the first store lets go (`ObjectStore.let_go`).
         Raises: ObjectMissingError, ArchiveAwayError when only the archive can have it.
         """
-        if self.archived(key):
+        if self.is_archived(key):
             there = self._attach()
-            if not _has(there, key):
+            if not _has_object(there, key):
                 raise ObjectMissingError(key=key)
             return [there]
-        behind = self._there()
-        if behind is None or not _has(behind, key):
+        behind = self._find_archive()
+        if behind is None or not _has_object(behind, key):
             return [self.first]
         return [self.first, behind]
 
@@ -194,7 +194,7 @@ class TieredObjects:
             return True
 
 
-def _has(store: ObjectStore, key: str) -> bool:
+def _has_object(store: ObjectStore, key: str) -> bool:
     try:
         store.facts(key)
     except ObjectMissingError:
@@ -204,15 +204,15 @@ def _has(store: ObjectStore, key: str) -> bool:
     return True
 
 
-def _copied(source: ObjectStore, target: ObjectStore, key: str) -> Digest:
+def _copy_object(source: ObjectStore, target: ObjectStore, key: str) -> Digest:
     """Copy an object between stores and compare what arrived; locks and holds go along."""
-    facts, wanted = source.facts(key), source.digest(key)
+    facts, digest = source.facts(key), source.digest(key)
     blocks = (source.read(key, at, _BLOCK) for at in range(0, facts.size, _BLOCK))
     stored = target.put(key, blocks)
     if facts.retain_until is not None:
         target.lock(key, facts.retain_until)
-    if facts.held:
+    if facts.on_hold:
         target.hold(key)
-    if stored.digest != wanted:
-        raise FixityError(part=key, expected=str(wanted), found=str(stored.digest))
-    return wanted
+    if stored.digest != digest:
+        raise FixityError(part=key, expected=str(digest), found=str(stored.digest))
+    return digest

@@ -10,7 +10,7 @@ from api import texts
 from api.office.evidence.integrity_check import WORDS
 from api.problems import TABLE, Words
 from api.texts import tables
-from storage.catalogue.log.discrepancy import What
+from storage.catalogue.log.discrepancy import DiscrepancyKind
 from storage.upkeep.fixity import Problem
 
 ROOT = Path(__file__).parents[2]
@@ -75,4 +75,4 @@ def test_a_text_that_lacks_a_language_is_refused(tmp_path, monkeypatch):
 
 
 def test_every_finding_of_an_integrity_check_has_its_words():
-    assert set(WORDS) == {*What, *Problem}
+    assert set(WORDS) == {*DiscrepancyKind, *Problem}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from storage.bundle.write import pem
+from storage.bundle.write import encode_pem
 from storage.signed.signing import SigningKey
 from tests.attacks.attack import Attack, Means
 from tests.attacks.dishonest_centre import LyingBundle
@@ -80,7 +80,7 @@ TRUE_ZIPS = {
 def _plant(bundle: LyingBundle) -> None:
     name = f"keys/station-{EVIL.name}-{EVIL.kid}"
     bundle.put(f"{name}.verify", json.dumps(EVIL.to_json()).encode())
-    bundle.put(f"{name}.pem", pem(EVIL))
+    bundle.put(f"{name}.pem", encode_pem(EVIL))
 
 
 def _leave_out_key(bundle: LyingBundle) -> None:

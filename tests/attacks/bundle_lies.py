@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from policies.rules.rulebook import load
+from policies.rules.rulebook import load_rulebook
 from storage.digest import Digest
 from storage.record import RECEIPT_DOMAIN, RECORD_DOMAIN
 from tests.attacks.attack import Attack, Means
@@ -140,7 +140,7 @@ def _rules_loosened(bundle: LyingBundle) -> None:
 def _rules_under_their_own_digest(bundle: LyingBundle) -> None:
     _rules_loosened(bundle)
     (folder,) = (bundle.data / "rulebook").iterdir()
-    folder.rename(folder.with_name(load(folder).digest))
+    folder.rename(folder.with_name(load_rulebook(folder).digest))
 
 
 def _rules_left_out(bundle: LyingBundle) -> None:
@@ -171,10 +171,10 @@ def _doctored(bundle: LyingBundle) -> None:
     data[len(data) // 2 : len(data) // 2 + 100] = bytes(100)
     bundle.put(str(original.relative_to(bundle.data)), bytes(data))
     record = bundle.json(f"{at}/record.json")["body"]
-    record["digests"]["sha-256"] = Digest.of(bytes(data)).hex
+    record["digests"]["sha-256"] = Digest.compute(bytes(data)).hex
     signed = bundle.put_signed(f"{at}/record", RECORD_DOMAIN, record)
     receipt = bundle.json(f"{at}/receipt.json")["body"]
-    receipt |= {"record": str(Digest.of(signed)), "original": str(Digest.of(bytes(data)))}
+    receipt |= {"record": str(Digest.compute(signed)), "original": str(Digest.compute(bytes(data)))}
     bundle.put_signed(f"{at}/receipt", RECEIPT_DOMAIN, receipt)
 
 
@@ -195,7 +195,9 @@ def _signed_anew(bundle: LyingBundle, change: Callable[[dict[str, Any]], None]) 
     change(record)
     signed = bundle.put_signed(f"{at}/record", RECORD_DOMAIN, record)
     receipt = bundle.json(f"{at}/receipt.json")["body"]
-    bundle.put_signed(f"{at}/receipt", RECEIPT_DOMAIN, receipt | {"record": str(Digest.of(signed))})
+    bundle.put_signed(
+        f"{at}/receipt", RECEIPT_DOMAIN, receipt | {"record": str(Digest.compute(signed))}
+    )
 
 
 def _swap_receipts(bundle: LyingBundle) -> None:

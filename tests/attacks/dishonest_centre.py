@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.bundle.bag import MANIFEST, TAG_MANIFEST, digest_of
-from storage.bundle.write import BUNDLE_DOMAIN, detached
+from storage.bundle.write import BUNDLE_DOMAIN, detach_signature
 from storage.custody.merkle.tree import leaf_hash, node_hash
 from storage.record import RECORD_DOMAIN
 from storage.signed import canonical
@@ -80,7 +80,7 @@ class LyingBundle:
         """Write a record or a receipt anew, signed by whose it is, with its copies."""
         signer = self._station if domain == RECORD_DOMAIN else self._centre
         signed = sign_document(signer, domain, body)
-        message, signature = detached(signed, domain)
+        message, signature = detach_signature(signed, domain)
         for name, data in (("json", signed), ("message", message), ("ed25519", signature)):
             self.put(f"{path}.{name}", data)
         return signed
@@ -102,7 +102,7 @@ class LyingBundle:
         body["manifest"]["sha-256"] = digest_of(self.root / MANIFEST)
         body["checkpoint"]["sha-256"] = digest_of(self.data / "custody" / "checkpoint")
         signed = sign_document(self._centre, BUNDLE_DOMAIN, body)
-        message, signature = detached(signed, BUNDLE_DOMAIN)
+        message, signature = detach_signature(signed, BUNDLE_DOMAIN)
         for name, data in (("json", signed), ("message", message), ("ed25519", signature)):
             target = self.root / f"bundle.{name}"
             target.unlink()

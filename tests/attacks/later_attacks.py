@@ -6,7 +6,7 @@ from datetime import date
 
 from sqlalchemy import text
 
-from policies.rules.rulebook import SHIPPED, load
+from policies.rules.rulebook import SHIPPED, load_rulebook
 from storage.catalogue.people import register
 from tests.attacks.attack import Attack, Means
 from tests.office import FIRST, SECOND, Desk, dock, segment
@@ -40,7 +40,7 @@ def _harden_rules(desk: Desk) -> None:
     for path in folder.glob("*.yaml"):
         said = path.read_text(encoding="utf-8")
         path.write_text(said.replace("severity: warns", "severity: blocks"), encoding="utf-8")
-    desk.office.rulebook = load(folder, desk.office.settings.county)
+    desk.office.rulebook = load_rulebook(folder, desk.office.settings.county)
 
 
 def _later(act: str, means: Means, do: Callable[[Desk], None]) -> Attack:

@@ -45,7 +45,7 @@ class LogInHand:
 
     def sign(self) -> str:
         """Have the log's real key sign what there is; return the head."""
-        return self.desk.service.checkpoint()
+        return self.desk.service.publish_checkpoint()
 
     def record(self, subject: str, **more: object) -> int:
         with self.catalogue.write() as uow:
@@ -77,16 +77,16 @@ class LogInHand:
 
     def leaf(self, index: int) -> str:
         with self.catalogue.read() as session:
-            return LogReader(session).leaf(index)
+            return LogReader(session).get_leaf(index)
 
     def rebuild_tree(self) -> None:
         """Make hashes and nodes those of the entries as they are now."""
         with self.catalogue.read() as session:
             log = LogReader(session)
-            leaves = list(log.leaves(0, log.size))
+            leaves = list(log.read_leaves(0, log.size))
         nodes: dict[tuple[int, int], bytes] = {}
         for index, leaf in enumerate(leaves):
-            for level, place, found in tree.append(
+            for level, place, found in tree.append_leaf(
                 index, leaf.encode(), lambda level, place: nodes[level, place]
             ):
                 nodes[level, place] = found
@@ -175,7 +175,7 @@ def move_exhibit(log: LogInHand) -> None:
 
 def _moment(log: LogInHand) -> dict:
     with log.catalogue.read() as session:
-        row = case_file.moments(session, log.action)[0]
+        row = case_file.list_moments(session, log.action)[0]
         return {"table": "moment", "key": row.key, "state": row.snapshot()}
 
 
@@ -266,8 +266,8 @@ IN_LOG = (
     _replayed("entry", "edited with its hash", LogProblem.NOT_IN_TREE, _edit_leaf_and_hash, **_SQL),
     _replayed("entry", "edited, the tree rebuilt", LogProblem.FALSE_ROOT, _rebuild, **_SQL),
     _replayed("entry", "no entry any more", LogProblem.NO_ENTRY, _garbage, **_SQL),
-    _replayed("entry", "moved to a number far away", LogProblem.MISSING, _far_away, **_SQL),
-    _replayed("entry", "taken from the middle", LogProblem.MISSING, _take_out, **_SQL),
+    _replayed("entry", "moved to a number far away", LogProblem.MISSING_ENTRIES, _far_away, **_SQL),
+    _replayed("entry", "taken from the middle", LogProblem.MISSING_ENTRIES, _take_out, **_SQL),
     _replayed("entry", "taken off the log's end", LogProblem.SHORT, _cut_short, **_SQL),
     _replayed("readable half", "edited", LogProblem.CLOSED, _edit_details, **_SQL),
     _replayed(
@@ -287,7 +287,9 @@ def put_back(log: LogInHand, copy: Path) -> LogInHand:
     shutil.rmtree(folder / "var")
     shutil.copytree(copy, folder / "var")
     office = Office.open(settings_for(folder))
-    return LogInHand(Desk(office, Service.over(office), log.desk.persons), log.case, log.action)
+    return LogInHand(
+        Desk(office, Service.of_office(office), log.desk.persons), log.case, log.action
+    )
 
 
 def _rolled_back(log: LogInHand, copy: Path) -> LogInHand:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from api.office.evidence.export import export
+from api.office.evidence.export import export_bundle
 from storage.catalogue.cases import cases
 from storage.catalogue.people import people
 from storage.custody.entries import log_time
@@ -48,10 +48,10 @@ class WrongClock:
     def export(self, case: str) -> MadeBundle:
         """Export a case."""
         folder, office = self.folder / "bag", self.desk.office
-        export(self.desk.service, self.desk.visitor("zhang"), case, folder)
+        export_bundle(self.desk.service, self.desk.visitor("zhang"), case, folder)
         ring, settings = office.ring, office.settings
-        station = ring.signing(f"station-{settings.station}")
-        return MadeBundle(folder, settings.keys, ring.signing("centre"), station)
+        station = ring.get_signing_key(f"station-{settings.station}")
+        return MadeBundle(folder, settings.keys, ring.get_signing_key("centre"), station)
 
     def forgiven(self) -> MadeBundle:
         """Export a case begun by a clock that ran ahead, after a person let the log go on."""

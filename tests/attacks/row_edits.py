@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from storage.catalogue.log.discrepancy import What
+from storage.catalogue.log.discrepancy import DiscrepancyKind
 from storage.custody.entries.event import details_digest
 from storage.custody.merkle import tree
 from tests.attacks.attack import Attack, Means
@@ -23,10 +23,10 @@ Do = Callable[[Database], None]
 class RowEdit(Attack):
     """An attack, and what the refusal of the act names it as. No act at 8c2c158 was refused."""
 
-    what: What
+    what: DiscrepancyKind
 
 
-def edit_before(action: str, asset: str, act: str, what: What, do: Do) -> RowEdit:
+def edit_before(action: str, asset: str, act: str, what: DiscrepancyKind, do: Do) -> RowEdit:
     """Return the attack of editing past the program before somebody acts on the rows."""
     return RowEdit(
         asset=f"row {asset}" if asset not in _LOGS_OWN else asset,
@@ -147,12 +147,14 @@ def newest_entries_gone(database: Database) -> None:
 
 _closing = partial(edit_before, "closing")
 EDITS = (
-    _closing("moment", "inserted", What.UNLOGGED_ROW, copied_row("moment", id="'m-9'")),
-    _closing("document", "inserted", What.UNLOGGED_ROW, copied_row("document", id="'d-9'")),
+    _closing("moment", "inserted", DiscrepancyKind.UNLOGGED_ROW, copied_row("moment", id="'m-9'")),
+    _closing(
+        "document", "inserted", DiscrepancyKind.UNLOGGED_ROW, copied_row("document", id="'d-9'")
+    ),
     _closing(
         "officer",
         "inserted",
-        What.UNLOGGED_ROW,
+        DiscrepancyKind.UNLOGGED_ROW,
         sql(
             "INSERT INTO action_officer (action_id, person_id)"
             " SELECT action.id, person.id FROM action, person WHERE person.name='shen某'"
@@ -161,7 +163,7 @@ EDITS = (
     _closing(
         "account",
         "inserted for who acts",
-        What.UNLOGGED_ROW,
+        DiscrepancyKind.UNLOGGED_ROW,
         copied_row(
             "account",
             id="'a-9'",
@@ -172,113 +174,141 @@ EDITS = (
     _closing(
         "account",
         "role edited",
-        What.EDITED_ROW,
+        DiscrepancyKind.EDITED_ROW,
         sql("UPDATE account SET role='reviewer' WHERE username='zhang'"),
     ),
     _closing(
         "person",
         "certificate edited",
-        What.EDITED_ROW,
+        DiscrepancyKind.EDITED_ROW,
         sql("UPDATE person SET certificate_no='9' WHERE name='li某'"),
     ),
     _closing(
         "certificate",
         "validity edited",
-        What.EDITED_ROW,
+        DiscrepancyKind.EDITED_ROW,
         sql("UPDATE certificate SET unit='别处' WHERE number='000123'"),
     ),
     _closing(
         "certificate",
         "deleted",
-        What.MISSING_ROW,
+        DiscrepancyKind.MISSING_ROW,
         sql("DELETE FROM certificate WHERE number='000123'"),
     ),
-    _closing("action", "shortened", What.EDITED_ROW, sql("UPDATE action SET end_at=start_at")),
+    _closing(
+        "action", "shortened", DiscrepancyKind.EDITED_ROW, sql("UPDATE action SET end_at=start_at")
+    ),
     _closing(
         "action",
         "given to another case",
-        What.UNLOGGED_ROW,
+        DiscrepancyKind.UNLOGGED_ROW,
         sql("UPDATE action SET case_id='c-9'"),
     ),
     _closing(
-        "case", "features edited", What.EDITED_ROW, sql("UPDATE case_ SET features='[\"x\"]'")
+        "case",
+        "features edited",
+        DiscrepancyKind.EDITED_ROW,
+        sql("UPDATE case_ SET features='[\"x\"]'"),
     ),
-    _closing("case", "party edited", What.EDITED_ROW, sql("UPDATE case_ SET party='钱某'")),
+    _closing(
+        "case", "party edited", DiscrepancyKind.EDITED_ROW, sql("UPDATE case_ SET party='钱某'")
+    ),
     _closing(
         "recording",
         "moved in time",
-        What.EDITED_ROW,
+        DiscrepancyKind.EDITED_ROW,
         sql("UPDATE recording SET start_at='2026-11-20 01:00:00', end_at='2026-11-20 01:00:30'"),
     ),
-    _closing("recording", "lengthened", What.EDITED_ROW, sql("UPDATE recording SET duration_s=99")),
-    _closing("recording", "unreadable", What.EDITED_ROW, sql("UPDATE recording SET media='{'")),
-    _closing("exhibit", "deleted", What.MISSING_ROW, sql("DELETE FROM exhibit")),
-    _closing("moment", "deleted", What.MISSING_ROW, sql("DELETE FROM moment")),
-    _closing("document", "backdated", What.EDITED_ROW, sql("UPDATE document SET at='2020-01-01'")),
-    _closing("moment", "edited with its readable half", What.EDITED_DETAILS, half_too),
+    _closing(
+        "recording",
+        "lengthened",
+        DiscrepancyKind.EDITED_ROW,
+        sql("UPDATE recording SET duration_s=99"),
+    ),
+    _closing(
+        "recording", "unreadable", DiscrepancyKind.EDITED_ROW, sql("UPDATE recording SET media='{'")
+    ),
+    _closing("exhibit", "deleted", DiscrepancyKind.MISSING_ROW, sql("DELETE FROM exhibit")),
+    _closing("moment", "deleted", DiscrepancyKind.MISSING_ROW, sql("DELETE FROM moment")),
+    _closing(
+        "document",
+        "backdated",
+        DiscrepancyKind.EDITED_ROW,
+        sql("UPDATE document SET at='2020-01-01'"),
+    ),
+    _closing("moment", "edited with its readable half", DiscrepancyKind.EDITED_DETAILS, half_too),
     _closing(
         "moment",
         "edited with readable half, leaf and nodes",
-        What.CONTRADICTED_CHECKPOINT,
+        DiscrepancyKind.CONTRADICTED_CHECKPOINT,
         leaf_and_nodes_too,
     ),
-    _closing("exhibit", "undone, its entry cut off the chains", What.BROKEN_CHAIN, cut_off_link),
+    _closing(
+        "exhibit",
+        "undone, its entry cut off the chains",
+        DiscrepancyKind.BROKEN_CHAIN,
+        cut_off_link,
+    ),
     _closing(
         "chain",
         "an entry taken out of the middle",
-        What.BROKEN_CHAIN,
+        DiscrepancyKind.BROKEN_CHAIN,
         sql("DELETE FROM log_chain_entry WHERE number=2 AND substr(subject, 1, 7)='action:'"),
     ),
     _closing(
         "chain",
         "its end edited",
-        What.BROKEN_CHAIN,
+        DiscrepancyKind.BROKEN_CHAIN,
         sql("UPDATE log_chain SET count=count-1 WHERE substr(subject, 1, 5)='case:'"),
     ),
     _closing(
         "entry",
         "its readable half deleted",
-        What.MISSING_ENTRY,
+        DiscrepancyKind.MISSING_ENTRY,
         sql("DELETE FROM custody_event WHERE act='moment.mark'"),
     ),
     _closing(
         "node",
         "edited",
-        What.CONTRADICTED_CHECKPOINT,
+        DiscrepancyKind.CONTRADICTED_CHECKPOINT,
         sql("UPDATE log_node SET hash=zeroblob(32) WHERE level=0"),
     ),
-    _closing("log", "newest entries deleted", What.ROLLBACK, newest_entries_gone),
+    _closing("log", "newest entries deleted", DiscrepancyKind.ROLLBACK, newest_entries_gone),
 )
 
 _destroying = partial(edit_before, "destroying")
 KEEPING_EDITS = (
-    _destroying("hold", "deleted", What.MISSING_ROW, sql("DELETE FROM hold")),
-    _destroying("hold", "another's", What.EDITED_ROW, sql("UPDATE hold SET party='钱某'")),
+    _destroying("hold", "deleted", DiscrepancyKind.MISSING_ROW, sql("DELETE FROM hold")),
+    _destroying(
+        "hold", "another's", DiscrepancyKind.EDITED_ROW, sql("UPDATE hold SET party='钱某'")
+    ),
     _destroying(
         "hold",
         "released in its columns",
-        What.EDITED_ROW,
+        DiscrepancyKind.EDITED_ROW,
         sql("UPDATE hold SET released_at=placed_at, released_by='person:x', released_why='x'"),
     ),
     _destroying(
         "recording",
         "kept for less long",
-        What.EDITED_ROW,
+        DiscrepancyKind.EDITED_ROW,
         sql("UPDATE recording SET retain_until='2026-01-01 00:00:00+00:00'"),
     ),
     _destroying(
         "disposition",
         "its cooling-off time gone",
-        What.EDITED_ROW,
+        DiscrepancyKind.EDITED_ROW,
         sql("UPDATE disposition SET not_before='2026-01-01 00:00:00+00:00'"),
     ),
     _destroying(
         "approval",
         "numbered anew",
-        What.EDITED_ROW,
+        DiscrepancyKind.EDITED_ROW,
         sql("UPDATE disposition_approval SET number=9"),
     ),
-    _destroying("approval", "deleted", What.MISSING_ROW, sql("DELETE FROM disposition_approval")),
+    _destroying(
+        "approval", "deleted", DiscrepancyKind.MISSING_ROW, sql("DELETE FROM disposition_approval")
+    ),
 )
 RELEASE_EDITS = (
     *KEEPING_EDITS[1:3],
@@ -286,7 +316,7 @@ RELEASE_EDITS = (
         "releasing",
         "release",
         "its reason edited",
-        What.EDITED_ROW,
+        DiscrepancyKind.EDITED_ROW,
         sql("UPDATE hold_release SET reason='x'"),
     ),
 )

@@ -118,7 +118,7 @@ def asked_job(desk: Desk) -> str:
 def _inserted_job(desk: Desk) -> str:
     actor = desk.visitor("shen").actor
     with desk.office.catalogue.write() as uow:
-        return jobs.ask(uow, "inspect", f"recording:{uow.new_id()}", actor=actor).id
+        return jobs.request_job(uow, "inspect", f"recording:{uow.new_id()}", actor=actor).id
 
 
 def _job_with_forged_half(desk: Desk) -> str:
@@ -184,7 +184,7 @@ def _in(session: str | None, desk: Desk, *, asked: float | None = None) -> Perso
 
 def _ended(desk: Desk) -> str | None:
     token, _until = desk.service.identity.login("shen", PASSWORD)
-    session = desk.service.identity.visitor(token).actor.session
+    session = desk.service.identity.authenticate_token(token).actor.session
     desk.service.identity.logout(token)
     return session
 
@@ -208,7 +208,7 @@ def _of_the_case(desk: Desk) -> str:
     """Return the session in which an officer opened the newest case."""
     with desk.office.catalogue.read() as session:
         log = LogReader(session)
-        events = (log.event(index) for index in reversed(range(log.size)))
+        events = (log.get_event(index) for index in reversed(range(log.size)))
         return next(str(one.details["session"]) for one in events if one.act == "case.open")
 
 

@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 
-from api.office.evidence.bundle_archive import opened
-from api.office.evidence.export import export
+from api.office.evidence.bundle_archive import open_bundle
+from api.office.evidence.export import export_bundle
 from api.office.evidence.integrity_check import whole_check
 from api.office.evidence.key_list import shown_keys
 from api.office.wiring import Office
@@ -14,7 +14,7 @@ from api.problems import ApiError
 from storage.bundle.keys import Anchors
 from storage.bundle.report import Verdict
 from storage.bundle.verify import main, verify
-from storage.signed.fingerprint import grouped
+from storage.signed.fingerprint import format_fingerprint
 from tests.attacks.anchor_lies import (
     BY_CENTRE,
     EVIL,
@@ -35,7 +35,7 @@ def made(folder):
     """An office, and a bundle of a case that has no footage yet."""
     desk = Desk.set_up(folder)
     case, _action = desk.seizure()
-    export(desk.service, desk.visitor("zhang"), case, folder / "bag")
+    export_bundle(desk.service, desk.visitor("zhang"), case, folder / "bag")
     return desk, folder / "bag"
 
 
@@ -54,7 +54,7 @@ def forged(tmp_path_factory):
 
 
 def fingerprints(desk, *names):
-    return [desk.office.ring.verifying(name).fingerprint for name in names]
+    return [desk.office.ring.get_verify_key(name).fingerprint for name in names]
 
 
 def test_it_verifies_under_keys_that_the_reader_named(ours):
@@ -64,7 +64,7 @@ def test_it_verifies_under_keys_that_the_reader_named(ours):
         Anchors.of_fingerprints(fingerprints(desk, "centre", "log")),
     ):
         report = verify(bundle, named)
-        assert (report.verdict, report.status) == (Verdict.VERIFIED, 0), report.lines()
+        assert (report.verdict, report.status) == (Verdict.VERIFIED, 0), report.format_lines()
         assert report.to_json()["verified"] is True
 
 
@@ -74,9 +74,9 @@ def test_under_keys_that_nobody_named_it_is_self_consistent_and_never_verified(o
     assert (report.passed, report.verdict, report.status) == (True, Verdict.SELF_CONSISTENT, 3)
     told = report.to_json()
     assert (told["verdict"], told["verified"]) == ("self-consistent", False)
-    assert "VERIFIED" not in "\n".join(report.lines())
+    assert "VERIFIED" not in "\n".join(report.format_lines())
     for fingerprint in fingerprints(desk, "centre", "log"):
-        assert grouped(fingerprint) in "\n".join(report.lines())
+        assert format_fingerprint(fingerprint) in "\n".join(report.format_lines())
 
 
 def test_one_of_the_two_keys_is_not_enough_and_others_are_a_failure(ours, forged):
@@ -108,7 +108,7 @@ def test_a_forged_offices_bundle_in_our_home_is_of_unknown_keys_and_our_own_is_v
 
 def test_a_fingerprint_is_typed_as_the_letter_shows_it_and_half_of_one_is_refused(ours):
     desk, bundle = ours
-    typed = [grouped(one).upper() for one in fingerprints(desk, "centre", "log")]
+    typed = [format_fingerprint(one).upper() for one in fingerprints(desk, "centre", "log")]
     words = [str(bundle), "--fingerprint", typed[0], "--fingerprint", typed[1]]
     assert main(words) == 0
     with pytest.raises(SystemExit) as refused:
@@ -123,7 +123,7 @@ def test_what_computers_add_beside_the_payload_is_told_and_never_opened(ours, tm
     for path in LITTER:
         add(path, copy)
     report = verify(copy, desk.office.settings.keys)
-    assert report.verdict is Verdict.VERIFIED, report.lines()
+    assert report.verdict is Verdict.VERIFIED, report.format_lines()
     (bag,) = [check for check in report.checks if check.name == "bag"]
     assert all(path in bag.note for path in LITTER)
 
@@ -144,7 +144,7 @@ def unzipped(data, desk, tmp_path):
     file = tmp_path / "bundle.zip"
     file.write_bytes(data)
     try:
-        with opened(file) as found:
+        with open_bundle(file) as found:
             report = verify(found.folder, desk.office.settings.keys, found.beside)
     except ApiError:
         return Verdict.NOT_VERIFIED, ["archive"]
@@ -178,7 +178,7 @@ def test_a_key_that_no_entry_enrolled_is_named(attack, ours, tmp_path):
     attack.do(lying)
     report = verify(lying.sign(), made.keys)
     failed = {(check.level, check.name) for check in report.checks if not check.passed}
-    assert (attack.level, attack.check) in failed, report.lines()
+    assert (attack.level, attack.check) in failed, report.format_lines()
 
 
 @pytest.mark.parametrize("attack", IN_KEY_FOLDER, ids=lambda attack: attack.act)
@@ -191,7 +191,7 @@ def test_a_planted_key_file_is_named_and_trusted_by_nobody(attack, ours):
         assert whats_wrong(settings) == [attack.check]
         office = Office.open(settings)
         try:
-            trusted, shown = office.stations, shown_keys(office)
+            trusted, shown = office.station_keys, shown_keys(office)
         finally:
             office.close()
     finally:
@@ -203,7 +203,7 @@ def test_a_planted_key_file_is_named_and_trusted_by_nobody(attack, ours):
 def whats_wrong(settings):
     office = Office.open(settings)
     try:
-        return [one.what for one in whole_check(office)]
+        return [one.kind for one in whole_check(office)]
     finally:
         office.close()
 
@@ -219,7 +219,7 @@ def test_planted_keys_are_told_by_the_commands_with_their_fingerprints(ours):
     finally:
         (home / "keys" / "station-evil.verify").unlink()
     assert shown.returncode == 1
-    assert grouped(EVIL.fingerprint) in shown.out
+    assert format_fingerprint(EVIL.fingerprint) in shown.out
     assert "未登记" in shown.out
 
 

@@ -15,7 +15,7 @@ def lying(seizure_bundle, tmp_path):
 
 def test_signed_again_and_nothing_changed_it_verifies(lying, seizure_bundle):
     report = verify(lying.sign(), seizure_bundle.keys)
-    assert report.passed, report.lines()
+    assert report.passed, report.format_lines()
 
 
 BY_NAME = {one.name: one for one in ATTACKS}
@@ -28,4 +28,4 @@ def test_a_lie_is_named_at_its_level(name, lying, seizure_bundle):
     lie.do(lying)
     report = verify(lying.sign(), seizure_bundle.keys)
     failed = {(check.level, check.name) for check in report.checks if not check.passed}
-    assert (lie.level, lie.check) in failed, report.lines()
+    assert (lie.level, lie.check) in failed, report.format_lines()

@@ -65,7 +65,7 @@ def test_what_nobody_signed_is_compared(name, seizure_bundle, tmp_path):
     attack.do(root)
     report = verify(root, seizure_bundle.keys)
     failed = {(check.level, check.name) for check in report.checks if not check.passed}
-    assert (attack.level, attack.check) in failed, report.lines()
+    assert (attack.level, attack.check) in failed, report.format_lines()
     levels, said = refused(root, seizure_bundle.keys)
     assert 1 in levels, said
 

@@ -38,7 +38,7 @@ def hold(archive):
         new = NewHold(
             reason=HoldReason.INVESTIGATION, authority="county", party="孙某", township=TOWNSHIP
         )
-        return holds.place(uow, new, actor=WHO).id
+        return holds.place_hold(uow, new, actor=WHO).id
 
 
 @pytest.mark.parametrize("edit", KEEPING_EDITS, ids=name)
@@ -50,7 +50,7 @@ def test_nothing_is_destroyed_whose_row_was_edited(edit, archive, database):
     edit.do(database)
     with pytest.raises(RowsDifferError) as refused:
         archive.execute(disposition)
-    assert edit.what in {one.what for one in refused.value.found}
+    assert edit.what in {one.kind for one in refused.value.found}
     assert archive.whole(recording)
 
 
@@ -67,7 +67,7 @@ def test_a_hold_whose_row_was_edited_is_not_released(edit, archive, database, ho
         proposed = releases.propose_for_hold(uow, hold, "结案", by=archive.keeper("孙三")).id
     edit.do(database)
     with pytest.raises(RowsDifferError), archive.catalogue.write() as uow:
-        releases.approve(uow, proposed, by=archive.keeper("周四"))
+        releases.approve_release(uow, proposed, by=archive.keeper("周四"))
 
 
 def test_a_hold_that_nobody_edited_is_released(archive, hold):

@@ -7,8 +7,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
-from api.office.evidence.export import export
-from policies.rules.rulebook import SHIPPED, load
+from api.office.evidence.export import export_bundle
+from policies.rules.rulebook import SHIPPED, load_rulebook
 from storage.bundle.verify import verify
 from storage.catalogue.cases import cases
 from storage.catalogue.cases.judgements import judgement_of
@@ -83,10 +83,10 @@ def test_the_printed_list_has_the_verdict_and_apart_from_it_what_was_found_later
 ):
     """Whoever verifies the bundle derives both, each from its own facts."""
     case, action = closed
-    desk.office.rulebook = load(SHIPPED, desk.office.settings.county)
-    export(desk.service, desk.visitor("zhang"), case, tmp_path / "bag")
+    desk.office.rulebook = load_rulebook(SHIPPED, desk.office.settings.county)
+    export_bundle(desk.service, desk.visitor("zhang"), case, tmp_path / "bag")
     report = verify(tmp_path / "bag", desk.office.settings.keys)
-    assert report.passed, report.lines()
+    assert report.passed, report.format_lines()
     page = (tmp_path / "bag/data/evidence-list.html").read_text(encoding="utf-8")
     at_the_closing, _, since = page.partition("后来发现")
     later = shown(zhang, action)["later"]["findings"]
@@ -106,7 +106,7 @@ def test_a_closing_of_an_earlier_version_shows_the_verdict_it_kept(desk, closed,
     """It kept no facts and no digest of the rulebook; its findings said less, too."""
     _case, action = closed
     with desk.office.catalogue.read() as session:
-        row = cases.action(session, action)
+        row = cases.get_action(session, action)
         told = judgement_of(session, row, desk.office.rulebook, desk.office.clock())
     findings = [
         {k: v for k, v in one.items() if not k.startswith(("waiv", "pending"))}

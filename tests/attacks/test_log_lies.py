@@ -8,7 +8,7 @@ import zipfile
 import pytest
 from sqlalchemy import select
 
-from api.office.evidence.export import export
+from api.office.evidence.export import export_bundle
 from api.office.evidence.log_check import HeadState, check_heads, log_in_files, log_of_office
 from api.office.service import Service
 from api.office.wiring import Office
@@ -37,7 +37,7 @@ def template(tmp_path_factory):
     folder = tmp_path_factory.mktemp("log")
     desk = Desk.set_up(folder, database_url=None)
     case, action = desk.seizure()
-    desk.service.checkpoint()
+    desk.service.publish_checkpoint()
     return desk.rest(), case, action
 
 
@@ -46,14 +46,14 @@ def log(template, tmp_path):
     made, case, action = template
     shutil.copytree(made.folder, tmp_path / "office")
     office = Office.open(settings_for(tmp_path / "office", database_url=None))
-    found = LogInHand(Desk(office, Service.over(office), dict(made.persons)), case, action)
+    found = LogInHand(Desk(office, Service.of_office(office), dict(made.persons)), case, action)
     yield found
     found.desk.office.close()
 
 
 def faults(log):
     here = log_of_office(log.desk.office)
-    return [one.what for one in here.replayed(lambda _count: None)]
+    return [one.kind for one in here.replayed(lambda _count: None)]
 
 
 def test_a_log_that_nobody_touched_replays_whole(log):
@@ -81,18 +81,21 @@ def test_a_history_told_anew_replays_whole_and_contradicts_a_head_kept_outside(n
     shutil.copytree(home / "log", tmp_path / "static")
     key = log.desk.office.ring.verifying("log")
     control = check_heads(log_of_office(log.desk.office), [agreed, kept])
-    assert (control.status, {one.state for one in control.heads}) == (0, {HeadState.CONSISTENT})
+    assert (control.exit_status, {one.state for one in control.heads}) == (
+        0,
+        {HeadState.CONSISTENT},
+    )
     other = attack.do(log, tmp_path / "copy")
     try:
         assert faults(other) == []
         found = check_heads(log_of_office(other.desk.office), [agreed, kept])
         told = attack.check.removeprefix("log check --against: ")
-        assert (found.status, [one.state for one in found.heads]) == (1, ["consistent", told])
+        assert (found.exit_status, [one.state for one in found.heads]) == (1, ["consistent", told])
         assert found.heads[1].after == found.heads[0].size
         # Whoever has but the static files and the log's key sees the same.
         files = check_heads(log_in_files(home / "log", key), [agreed, kept])
         assert [one.state for one in files.heads] == [one.state for one in found.heads]
-        assert check_heads(log_in_files(tmp_path / "static", key), [kept]).status == 0
+        assert check_heads(log_in_files(tmp_path / "static", key), [kept]).exit_status == 0
     finally:
         other.desk.office.close()
 
@@ -109,14 +112,14 @@ def test_a_station_holds_the_centre_to_the_head_that_it_saw(name, log, tmp_path)
     shutil.copytree(home, tmp_path / "copy")
     log.record(f"case:{log.case}", said="so")
     first = log.sign()
-    witness(log).check(first)
+    witness(log).check_log(first)
     log.record(f"case:{log.case}")
-    witness(log).check(log.sign())
+    witness(log).check_log(log.sign())
     assert witness(log).alarm is None
     other = attack.do(log, tmp_path / "copy")
     try:
         with pytest.raises(LogContradictedError) as error:
-            witness(other).check(other.sign())
+            witness(other).check_log(other.sign())
         assert error.value.code.removeprefix("log-") in attack.check
         assert witness(other).alarm is not None
     finally:
@@ -136,7 +139,7 @@ def test_an_embedded_office_goes_on_after_an_alarm_when_a_person_says_why(log, t
         return Witness(office.settings.station, office.journal, office.centre, lambda: key)
 
     log.record(f"case:{log.case}", said="so")
-    witness(log).check(log.sign())
+    witness(log).check_log(log.sign())
     seen = tmp_path / "station.db"
     log.desk.office.close()
     shutil.copy(home / "station.db", seen)
@@ -144,14 +147,14 @@ def test_an_embedded_office_goes_on_after_an_alarm_when_a_person_says_why(log, t
     other.desk.office.close()
     shutil.copy(seen, home / "station.db")  # the log was put back, the station's memory was not
     office = Office.open(other.desk.office.settings)
-    again = LogInHand(Desk(office, Service.over(office)), log.case, log.action)
+    again = LogInHand(Desk(office, Service.of_office(office)), log.case, log.action)
     try:
         with pytest.raises(LogContradictedError):
-            witness(again).check(again.sign())
+            witness(again).check_log(again.sign())
         told = process.accept_centre_log(office.settings, "数据库从备份恢复,沈明核准")
         assert told["shown"] > told["seen"]
         assert witness(again).alarm is None
-        witness(again).check(again.sign())
+        witness(again).check_log(again.sign())
         with office.catalogue.read() as session:
             rows = LogReader(session).events_of(f"station:{office.settings.station}", act=FOLLOW)
             assert [row.details["reason"] for row in rows] == ["数据库从备份恢复,沈明核准"]
@@ -165,11 +168,11 @@ def test_a_replay_of_static_files_needs_no_office(log, tmp_path):
     log.sign()
     shutil.copytree(log.desk.office.settings.home / "log", tmp_path / "static")
     here = log_in_files(tmp_path / "static", log.desk.office.ring.verifying("log"))
-    assert [one.what for one in here.replayed(lambda _count: None)] == []
+    assert [one.kind for one in here.replayed(lambda _count: None)] == []
     (entries,) = (tmp_path / "static" / "tile" / "entries").rglob("*.p/*")
     data = entries.read_bytes()
     entries.write_bytes(data.replace(b'"outcome":"success"', b'"outcome":"refused"', 1))
-    found = {one.what for one in here.replayed(lambda _count: None)}
+    found = {one.kind for one in here.replayed(lambda _count: None)}
     assert found == {"not-in-tree", "not-following", "false-root"} | (found & {"false-head"})
 
 
@@ -182,18 +185,18 @@ def test_what_takes_a_row_away_is_in_the_chains_of_what_the_row_was_about(
     try:
         with office.catalogue.read() as session:
             (action,) = session.scalars(select(ActionRow))
-        log = LogInHand(Desk(office, Service.over(office)), action.case_id, action.id)
+        log = LogInHand(Desk(office, Service.of_office(office)), action.case_id, action.id)
         visitor = log.desk.visitor("zhang")
-        export(log.desk.service, visitor, log.case, tmp_path / "control", sealed=True)
+        export_bundle(log.desk.service, visitor, log.case, tmp_path / "control", sealed=True)
         assert verify(tmp_path / "control", seizure_bundle.keys).passed
         lie.do(log)
         assert "wrong-subject" in faults(log)
         # A program changed by whoever lies so compares no row before it exports.
         monkeypatch.setattr(proven_rows, "require_case", lambda *_: None)
-        export(log.desk.service, visitor, log.case, tmp_path / "bag", sealed=True)
+        export_bundle(log.desk.service, visitor, log.case, tmp_path / "bag", sealed=True)
         report = verify(tmp_path / "bag", seizure_bundle.keys)
         failed = {check.name: check.problems for check in report.checks if not check.passed}
-        assert any("and not in its chain" in one for one in failed["chains"]), report.lines()
+        assert any("and not in its chain" in one for one in failed["chains"]), report.format_lines()
         assert "leaves a chain" in refused(tmp_path / "bag", seizure_bundle.keys)[1]
         assert refused(tmp_path / "control", seizure_bundle.keys)[0] == set()
     finally:
@@ -228,7 +231,7 @@ def test_hostile_files_are_told_one_by_one_and_the_others_checked(log, tmp_path)
     assert all(one.where.isprintable() for one in found.heads)
     assert set(states.values()) == {HeadState.UNREADABLE}
     assert all(one.problem for one in found.heads if one.state is HeadState.UNREADABLE)
-    assert found.status == 3
+    assert found.exit_status == 3
 
 
 def test_heads_in_bundles_and_receipts_are_checked_and_strange_keys_told(
@@ -241,13 +244,19 @@ def test_heads_in_bundles_and_receipts_are_checked_and_strange_keys_told(
         here = log_of_office(office)
         for given in (seizure_bundle.folder, tmp_path / "bag.zip"):
             found = check_heads(here, [given])
-            assert (found.status, len(found.heads)) == (0, 4)  # the bundle's, and three receipts'
+            assert (found.exit_status, len(found.heads)) == (
+                0,
+                4,
+            )  # the bundle's, and three receipts'
         receipts = sorted(seizure_bundle.folder.rglob("receipt.json"))
-        assert check_heads(here, receipts).status == 0
+        assert check_heads(here, receipts).exit_status == 0
     finally:
         office.close()
     strange = check_heads(log_of_office(log.desk.office), [tmp_path / "bag.zip"])
-    assert (strange.status, {one.state for one in strange.heads}) == (3, {HeadState.UNKNOWN_KEY})
+    assert (strange.exit_status, {one.state for one in strange.heads}) == (
+        3,
+        {HeadState.UNKNOWN_KEY},
+    )
 
 
 def test_both_commands_tell_programs_and_people(log, tmp_path):

@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 from api.cli.main import app
 from api.office.reports import duty_list
 from storage.bundle.verify import verify
-from storage.catalogue.audit.audit import audit
+from storage.catalogue.audit.audit import audit_catalogue
 from storage.catalogue.log.custody_log import LogReader
-from storage.catalogue.log.discrepancy import What
+from storage.catalogue.log.discrepancy import DiscrepancyKind
 from storage.catalogue.people import people
 from storage.catalogue.unit_of_work import Catalogue
 from storage.custody.entries.log_time import SKEW, running_back
@@ -43,14 +43,14 @@ def log_of(desk):
 
 def times_back(desk):
     with desk.office.catalogue.read() as session:
-        found = audit(session, desk.office.signer.keys)
-        return [one for one in found if one.what is What.TIME_RUNS_BACK]
+        found = audit_catalogue(session, desk.office.signer.keys)
+        return [one for one in found if one.kind is DiscrepancyKind.TIME_RUNS_BACK]
 
 
 def names_for(clock, bundle):
     """Return what the audit names, or of a bundle which checks fail."""
     if bundle is None:
-        return {one.what for one in times_back(clock.desk)}
+        return {one.kind for one in times_back(clock.desk)}
     report = verify(bundle, clock.desk.office.settings.keys)
     return {one.name for one in report.checks if not one.passed}
 
@@ -105,8 +105,8 @@ def test_processes_with_two_clocks_write_one_order(slower, desk, clock):
 
 def test_a_clock_set_back_is_told(desk, clock):
     clock.move(-YEARS)
-    assert desk.service.readiness.check() == {"status": "ready", "clock": "log-clock"}
-    first, *_others = duty_list.due(desk.office, desk.office.clock())
+    assert desk.service.readiness.check_readiness() == {"status": "ready", "clock": "log-clock"}
+    first, *_others = duty_list.iterate_duties(desk.office, desk.office.clock())
     assert (first.subject, first.rule) == (CLOCK, "log-clock")
 
 
@@ -133,7 +133,7 @@ def test_after_a_clock_ran_ahead_a_person_lets_the_log_go_on_and_that_is_an_entr
     told = CliRunner().invoke(app, ["log", "accept-clock", "--reason", "主板电池没电"])
     assert told.exit_code == 0, told.output
     with desk.office.catalogue.read() as session:
-        event = LogReader(session).event(log_of(desk)[0] - 1)
+        event = LogReader(session).get_event(log_of(desk)[0] - 1)
     assert (event.act, event.details["before"][:10]) == ("log.clock", ahead.isoformat()[:10])
     assert "主板电池没电" in event.details["reason"]
     clock.add_station("s2")

@@ -6,7 +6,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 
 from api.app import create_app
-from api.office.evidence.export import export
+from api.office.evidence.export import export_bundle
 from api.office.reports import duty_list
 from policies.facts.stages import Stage
 from storage.bundle.verify import verify
@@ -29,7 +29,7 @@ def template(tmp_path_factory):
     dock(desk, "bay-2", SECOND, segment(-5, 40))
     desk.sweep()
     desk.link(action)
-    desk.service.checkpoint()
+    desk.service.publish_checkpoint()
     return desk.rest()
 
 
@@ -47,8 +47,8 @@ def database(desk):
 
 def the_case(desk):
     with desk.office.catalogue.read() as session:
-        (case,) = cases.cases(session)
-        (action,) = cases.actions(session, case.id)
+        (case,) = cases.list_cases(session)
+        (action,) = cases.list_actions(session, case.id)
     return case.id, action.id
 
 
@@ -61,7 +61,7 @@ def events(desk, act):
 def test_what_nobody_edited_is_closed_and_exported(desk, tmp_path):
     case, action = the_case(desk)
     assert desk.close(action).allowed
-    export(desk.service, desk.visitor("zhang"), case, tmp_path / "bag")
+    export_bundle(desk.service, desk.visitor("zhang"), case, tmp_path / "bag")
     assert not events(desk, "custody.alarm")
 
 
@@ -77,7 +77,7 @@ def test_nobody_closes_on_edited_rows(edit, desk, database):
         pytest.skip(f"PostgreSQL itself refuses this: {type(error).__name__}")
     with pytest.raises(RowsDifferError) as refused:
         desk.close(action)
-    assert edit.what in {one.what for one in refused.value.found}
+    assert edit.what in {one.kind for one in refused.value.found}
 
 
 def test_the_refusal_and_its_alarm_are_in_the_log_though_the_act_is_undone(desk, database):
@@ -105,7 +105,7 @@ def test_the_same_alarm_is_raised_once_and_another_again(desk, database):
     with pytest.raises(RowsDifferError):
         desk.close(action)
     assert len(events(desk, "custody.alarm")) == 2
-    assert not desk.service.verification(desk.visitor("shen")).verified
+    assert not desk.service.verify_office(desk.visitor("shen")).verified
     with pytest.raises(RowsDifferError):
         desk.close(action)
     assert len(events(desk, "custody.alarm")) == 2
@@ -118,7 +118,7 @@ def test_put_back_it_is_closed_and_the_refusal_stays_in_its_bundle(desk, databas
         desk.close(action)
     database.execute("UPDATE action SET place='村东仓库'")
     assert desk.close(action).allowed
-    export(desk.service, desk.visitor("zhang"), case, tmp_path / "bag")
+    export_bundle(desk.service, desk.visitor("zhang"), case, tmp_path / "bag")
     assert verify(tmp_path / "bag", desk.office.settings.keys).passed
     assert "rows-differ" in (tmp_path / "bag/data/custody/entries.jsonl").read_text()
 
@@ -135,7 +135,7 @@ def _move(desk):
 def _decide(desk):
     case, _action = the_case(desk)
     with desk.office.catalogue.write() as uow:
-        case_file.decide(
+        case_file.record_decision(
             uow,
             case,
             desk.persons["shen"],
@@ -150,7 +150,7 @@ def _decide(desk):
 def _export(desk):
     case, _action = the_case(desk)
     folder = desk.office.settings.home.parent / "bag"
-    export(desk.service, desk.visitor("zhang"), case, folder)
+    export_bundle(desk.service, desk.visitor("zhang"), case, folder)
     assert folder.exists()
 
 
@@ -176,15 +176,18 @@ def test_the_refusal_is_told_in_both_languages_and_names_the_row(desk, database)
 
 def test_the_alarm_stands_until_everything_is_verified(desk, database):
     _case, action = the_case(desk)
-    assert desk.service.readiness.check() == {"status": "ready"}
+    assert desk.service.readiness.check_readiness() == {"status": "ready"}
     database.execute("UPDATE action SET place='别处'")
     with pytest.raises(RowsDifferError):
         desk.close(action)
-    assert desk.service.readiness.check() == {"status": "ready", "integrity": "rows-differ"}
-    first, *_others = duty_list.due(desk.office, desk.office.clock())
+    assert desk.service.readiness.check_readiness() == {
+        "status": "ready",
+        "integrity": "rows-differ",
+    }
+    first, *_others = duty_list.iterate_duties(desk.office, desk.office.clock())
     assert (first.subject, first.rule) == (INTEGRITY, "rows-differ")
-    assert not desk.service.verification(desk.visitor("shen")).verified
-    assert desk.service.readiness.check()["integrity"] == "audit-failed"
+    assert not desk.service.verify_office(desk.visitor("shen")).verified
+    assert desk.service.readiness.check_readiness()["integrity"] == "audit-failed"
     database.execute("UPDATE action SET place='村东仓库'")
-    assert desk.service.verification(desk.visitor("shen")).verified
-    assert desk.service.readiness.check() == {"status": "ready"}
+    assert desk.service.verify_office(desk.visitor("shen")).verified
+    assert desk.service.readiness.check_readiness() == {"status": "ready"}

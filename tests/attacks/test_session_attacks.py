@@ -10,13 +10,13 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
-from api.office.evidence.export import export
+from api.office.evidence.export import export_bundle
 from api.problems import ApiError
 from storage.bundle.verify import verify
-from storage.catalogue.audit.audit import audit
+from storage.catalogue.audit.audit import audit_catalogue
 from storage.catalogue.jobs import jobs
 from storage.catalogue.log.custody_log import LogReader
-from storage.catalogue.log.discrepancy import What
+from storage.catalogue.log.discrepancy import DiscrepancyKind
 from tests.attacks.session_attacks import (
     ACTS,
     ADDRESSES,
@@ -59,7 +59,7 @@ def app(desk):
 def entries(desk):
     with desk.office.catalogue.read() as session:
         log = LogReader(session)
-        return [log.event(index) for index in range(log.size)]
+        return [log.get_event(index) for index in range(log.size)]
 
 
 def outside(desk):
@@ -68,9 +68,9 @@ def outside(desk):
         size = LogReader(session).size
         third = -(-size // 3)
         parts = [range(first, min(first + third, size)) for first in range(0, size, third)]
-        whole, *some = (list(audit(session, [], part=part)) for part in (None, *parts))
-    found = [one for one in whole if one.what is What.ACT_OUTSIDE_SESSION]
-    in_parts = [one for one in chain(*some) if one.what is What.ACT_OUTSIDE_SESSION]
+        whole, *some = (list(audit_catalogue(session, [], part=part)) for part in (None, *parts))
+    found = [one for one in whole if one.kind is DiscrepancyKind.ACT_OUTSIDE_SESSION]
+    in_parts = [one for one in chain(*some) if one.kind is DiscrepancyKind.ACT_OUTSIDE_SESSION]
     assert in_parts == found
     return {one.facts["index"]: one.facts["why"] for one in found}
 
@@ -86,7 +86,7 @@ def tried(app, case, token):
 
 def test_logged_in_he_plays_and_exports_and_each_act_names_his_session(desk, app, case):
     token, _until = desk.service.identity.login("shen", PASSWORD)
-    visitor, before = desk.service.identity.visitor(token), len(entries(desk))
+    visitor, before = desk.service.identity.authenticate_token(token), len(entries(desk))
     played, exported = tried(app, case, token)
     assert (set(played), exported) == ({200}, 200)
     acts = [one for one in entries(desk)[before:] if one.actor == visitor.actor]
@@ -126,9 +126,9 @@ def test_after_the_logout_nothing_is_done_and_the_log_has_it_once(desk, app, cas
 def asker(desk, job):
     """Return whom the worker that takes a job up finds to have asked for it."""
     with desk.office.catalogue.write() as uow:
-        life = jobs.register(uow, f"worker-{uow.new_id()}", over=None)
+        life = jobs.register_worker(uow, f"worker-{uow.new_id()}", over=None)
     with desk.office.catalogue.write() as uow:
-        return desk.service.identity.absent(jobs.take(uow, job, 1, life))
+        return desk.service.identity.authenticate_job(jobs.claim_job(uow, job, 1, life))
 
 
 def test_a_job_that_was_asked_for_is_done_in_the_session_of_the_asking(desk):
@@ -154,7 +154,7 @@ def bundled(desk, folder, forge=None):
     case, _action = desk.seizure(10, complete=False, number=folder.name)
     if forge is not None:
         enter(desk, forge(desk), f"case:{case}")
-    export(desk.service, desk.visitor("zhang"), case, folder / "bag")
+    export_bundle(desk.service, desk.visitor("zhang"), case, folder / "bag")
     report = verify(folder / "bag", desk.office.settings.keys)
     third = subprocess.run(
         [sys.executable, "-I", str(THIRD_PARTY), str(folder / "bag")],

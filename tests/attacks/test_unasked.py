@@ -44,7 +44,7 @@ def template(tmp_path_factory):
     dock(desk, "bay-1", FIRST, segment(-5, 40))
     desk.sweep()
     desk.link(action)
-    desk.service.checkpoint()
+    desk.service.publish_checkpoint()
     return desk.rest()
 
 
@@ -61,21 +61,21 @@ class Night:
     def __init__(self, desk):
         self._office, self._runner = desk.office, Runner(desk.office)
         with desk.office.catalogue.write() as uow:
-            self._runner.life = jobs.register(uow, "worker-1", over=None)
+            self._runner.life = jobs.register_worker(uow, "worker-1", over=None)
 
     def run(self, kind):
-        row = request.ask(self._office, kind, None)
+        row = request.ask_for_job(self._office, kind, None)
         assert self._runner.run(row.id, row.attempt, STEP) == "done"
 
     def audit(self, **limits):
         """Run the daily audit; return what its entry says. `limits` are those of `audit_part`."""
         if limits:
             job, found = (
-                request.ask(self._office, "audit", None),
+                request.ask_for_job(self._office, "audit", None),
                 audit_part(self._office, **limits),
             )
             with self._office.catalogue.write() as uow:
-                audit.settle(self._office, uow, job, found)
+                audit.settle_job(self._office, uow, job, found)
         else:
             self.run("audit")
         with self._office.catalogue.read() as session:
@@ -111,7 +111,7 @@ def whats(told):
 def test_an_untouched_office_passes_and_that_is_an_entry(desk, run_audit):
     told = run_audit()
     assert (told.outcome, told.details["count"], told.details["first"]) == ("success", 0, 0)
-    assert desk.service.readiness.check() == {"status": "ready"}
+    assert desk.service.readiness.check_readiness() == {"status": "ready"}
 
 
 def test_the_parts_of_an_untouched_office_follow_one_another_to_the_end(desk):
@@ -146,15 +146,15 @@ def old_template(tmp_path_factory):
         dock(desk, "bay-1", FIRST, segment(-5, 40))
         desk.sweep()
         desk.link(action)
-        desk.service.checkpoint()
+        desk.service.publish_checkpoint()
     forget_chains(desk.office.catalogue)
     desk.office.close()
     office = Office.open(desk.office.settings)
-    desk = Desk(office, Service.over(office), desk.persons)
+    desk = Desk(office, Service.of_office(office), desk.persons)
     dock(desk, "bay-2", SECOND, segment(0, 10))
     desk.sweep()
     desk.link(action)
-    desk.service.checkpoint()
+    desk.service.publish_checkpoint()
     return desk.rest()
 
 
@@ -216,7 +216,7 @@ def test_a_false_sm3_is_named_and_no_original_is_read_before_an_entry(attack, tm
         assert set() in [whats(one) for one in days]  # the first one is true
         with desk.office.catalogue.read() as session:
             log = LogReader(session)
-            events = [log.event(index) for index in range(log.size)]
+            events = [log.get_event(index) for index in range(log.size)]
         reads = [one for one in events if one.act == "recording.access"]
         assert {(one.actor, one.details["purpose"]) for one in reads} == {("system", "audit")}
         assert len(reads) == 1 + sum(one.details["originals"]["compared"] for one in days)
@@ -228,7 +228,7 @@ def test_who_has_the_vaults_key_reads_and_nothing_tells_of_it(desk, run_audit):
     """A limit, told in docs/THREAT_MODEL.md: should it fall, the page is to be mended."""
     with desk.office.catalogue.read() as session:
         size = LogReader(session).size
-        row = next(recordings.everything(session))
+        row = next(recordings.iterate_recordings(session))
     reader = reader_of(desk.office, row, unwrap(desk.office, row))
     assert hashlib.sha256(b"".join(reader.read(0, reader.size))).hexdigest() == row.sha256
     with desk.office.catalogue.read() as session:
@@ -239,14 +239,19 @@ def test_who_has_the_vaults_key_reads_and_nothing_tells_of_it(desk, run_audit):
 def test_a_failed_audit_is_due_and_degrades_readiness_until_all_was_verified(desk, run_audit):
     AUDITED_ATTACKS[0].do(Machine(desk))
     run_audit()
-    assert desk.service.readiness.check() == {"status": "ready", "integrity": "audit-failed"}
-    first, *_others = duty_list.due(desk.office, desk.office.clock())
+    assert desk.service.readiness.check_readiness() == {
+        "status": "ready",
+        "integrity": "audit-failed",
+    }
+    first, *_others = duty_list.iterate_duties(desk.office, desk.office.clock())
     assert (first.subject, first.rule) == (INTEGRITY, "audit-failed")
     assert Machine(desk).database.execute("UPDATE recording SET officer_no=?", _officer(desk))
     assert run_audit().outcome == "success"
-    assert desk.service.readiness.check()["integrity"] == "audit-failed"  # nobody looked yet
-    assert desk.service.verification(desk.visitor("shen")).verified
-    assert desk.service.readiness.check() == {"status": "ready"}
+    assert (
+        desk.service.readiness.check_readiness()["integrity"] == "audit-failed"
+    )  # nobody looked yet
+    assert desk.service.verify_office(desk.visitor("shen")).verified
+    assert desk.service.readiness.check_readiness() == {"status": "ready"}
 
 
 def _officer(desk):
@@ -255,7 +260,7 @@ def _officer(desk):
         states = [
             row["state"]
             for index in range(log.size)
-            for row in log.event(index).details.get("rows", ())
+            for row in log.get_event(index).details.get("rows", ())
             if row["table"] == "recording"
         ]
     return states[-1]["officer_no"]

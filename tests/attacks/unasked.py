@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from storage import digest
-from storage.catalogue.log.discrepancy import What
+from storage.catalogue.log.discrepancy import DiscrepancyKind
 from storage.catalogue.proofs.publish import CHECKPOINT
 from storage.custody.merkle.tiles import Tile
 from storage.digest import Algorithm
@@ -103,7 +103,11 @@ def _plant_key(machine: Machine) -> None:
 
 
 def _attack(
-    asset: str, act: str, means: Means, what: What | Problem, do: Callable[[Machine], None]
+    asset: str,
+    act: str,
+    means: Means,
+    what: DiscrepancyKind | Problem,
+    do: Callable[[Machine], None],
 ) -> Attack:
     return Attack(
         asset=asset, act=act, means=means, level=None, check=f"daily audit: {what}", do=do
@@ -117,22 +121,28 @@ OBJECT_ATTACKS = (
     _attack(_OBJECT, "made writable for all", _FILES, Problem.WRITABLE, _chmod(0o666)),
     _attack(_OBJECT, "made readable for all", _FILES, Problem.MODE, _chmod(0o1444)),
     _attack(_OBJECT, "its lock shortened", _FILES, Problem.LOCK, _unlocked),
-    _attack(_OBJECT, "deleted", _FILES, Problem.MISSING, _take_away),
+    _attack(_OBJECT, "deleted", _FILES, Problem.MISSING_OBJECT, _take_away),
 )
 HOME_ATTACKS = (
-    _attack("home", "opened to others", _FILES, What.OPEN_TO_OTHERS, _open_to_others(".", 0o755)),
+    _attack(
+        "home",
+        "opened to others",
+        _FILES,
+        DiscrepancyKind.OPEN_TO_OTHERS,
+        _open_to_others(".", 0o755),
+    ),
     _attack(
         "home",
         "its store writable for all",
         _FILES,
-        What.OPEN_TO_OTHERS,
+        DiscrepancyKind.OPEN_TO_OTHERS,
         _open_to_others("objects", 0o777),
     ),
     _attack(
         "home",
         "the signer's memory writable for all",
         _FILES,
-        What.OPEN_TO_OTHERS,
+        DiscrepancyKind.OPEN_TO_OTHERS,
         _open_to_others("log-signer/head", 0o666),
     ),
 )
@@ -152,43 +162,49 @@ AUDITED_ATTACKS = (
         "unasked row",
         "edited",
         _SQL,
-        What.EDITED_ROW,
+        DiscrepancyKind.EDITED_ROW,
         _by_sql(sql("UPDATE recording SET officer_no='9'")),
     ),
-    _attack("unasked row", "deleted", _SQL, What.MISSING_ROW, _by_sql(sql("DELETE FROM exhibit"))),
+    _attack(
+        "unasked row",
+        "deleted",
+        _SQL,
+        DiscrepancyKind.MISSING_ROW,
+        _by_sql(sql("DELETE FROM exhibit")),
+    ),
     _attack(
         "unasked row",
         "inserted upon a subject that is there",
         _SQL,
-        What.UNLOGGED_ROW,
+        DiscrepancyKind.UNLOGGED_ROW,
         _by_sql(copied_row("action", id="'a-9'", scene_tag="'t-9'")),
     ),
     _attack(
         "unasked row",
         "inserted upon a subject of its own",
         _SQL,
-        What.UNLOGGED_ROW,
+        DiscrepancyKind.UNLOGGED_ROW,
         _by_sql(copied_row("person", id="'p-9'", certificate_no="'9'")),
     ),
     _attack(
         "unasked row",
         "edited with its readable half",
         _SQL,
-        What.EDITED_DETAILS,
+        DiscrepancyKind.EDITED_DETAILS,
         _by_sql(lambda database: half_too(database, "exhibit", "how")),
     ),
     _attack(
         "unasked entry",
         "its readable half deleted",
         _SQL,
-        What.MISSING_DETAILS,
+        DiscrepancyKind.MISSING_DETAILS,
         _by_sql(sql("DELETE FROM custody_event WHERE act='exhibit.confirm'")),
     ),
     _attack(
         "unasked chain",
         "an entry taken out of the middle",
         _SQL,
-        What.BROKEN_CHAIN,
+        DiscrepancyKind.BROKEN_CHAIN,
         _by_sql(
             sql("DELETE FROM log_chain_entry WHERE number=1 AND substr(subject, 1, 7)='action:'")
         ),
@@ -197,40 +213,58 @@ AUDITED_ATTACKS = (
         "unasked chain",
         "its end moved back",
         _SQL,
-        What.BROKEN_CHAIN,
+        DiscrepancyKind.BROKEN_CHAIN,
         _by_sql(sql("UPDATE log_chain SET count=count-1 WHERE substr(subject, 1, 7)='action:'")),
     ),
     _attack(
         "unasked node",
         "edited",
         _SQL,
-        What.EDITED_NODE,
+        DiscrepancyKind.EDITED_NODE,
         _by_sql(sql("UPDATE log_node SET hash=zeroblob(32) WHERE level=1")),
     ),
     _attack(
         "unasked checkpoint",
         "all deleted",
         _SQL,
-        What.MISSING_CHECKPOINT,
+        DiscrepancyKind.MISSING_CHECKPOINT,
         _by_sql(sql("DELETE FROM log_checkpoint")),
     ),
-    _attack("static log", "its checkpoint lost", _FILES, What.MISSING_CHECKPOINT, _lose_checkpoint),
-    _attack("static log", "its entries lost", _FILES, What.EDITED_TILE, _lose_tile),
     _attack(
-        "static log", "its entries made endless", _FILES, What.EDITED_TILE, _swell("tile/e*/*/*")
+        "static log",
+        "its checkpoint lost",
+        _FILES,
+        DiscrepancyKind.MISSING_CHECKPOINT,
+        _lose_checkpoint,
+    ),
+    _attack("static log", "its entries lost", _FILES, DiscrepancyKind.EDITED_TILE, _lose_tile),
+    _attack(
+        "static log",
+        "its entries made endless",
+        _FILES,
+        DiscrepancyKind.EDITED_TILE,
+        _swell("tile/e*/*/*"),
     ),
     _attack(
-        "static log", "its hashes made endless", _FILES, What.EDITED_TILE, _swell("tile/0/*/*")
+        "static log",
+        "its hashes made endless",
+        _FILES,
+        DiscrepancyKind.EDITED_TILE,
+        _swell("tile/0/*/*"),
     ),
     _attack(
         "static log",
         "its checkpoint made endless",
         _FILES,
-        What.EDITED_CHECKPOINT,
+        DiscrepancyKind.EDITED_CHECKPOINT,
         _swell(CHECKPOINT),
     ),
     _attack(
-        "unasked key folder", "a station's key planted", _FILES, What.UNENROLLED_KEY, _plant_key
+        "unasked key folder",
+        "a station's key planted",
+        _FILES,
+        DiscrepancyKind.UNENROLLED_KEY,
+        _plant_key,
     ),
 )
 ATTACKS = (*AUDITED_ATTACKS, *OBJECT_ATTACKS, *HOME_ATTACKS, *FENCE_ATTACKS, *SM3_ATTACKS)

@@ -22,9 +22,9 @@ _CHROMIUM = "/usr/bin/chromium"
 def served(desk):
     """Run the real service with the real station on a free port; gives its address."""
     office = desk.office
-    station = office.station(patience=Patience(0, 1000))
+    station = office.build_station(patience=Patience(0, 1000))
     station.at_once = 1  # lists are in the order in which files were begun: one after the other
-    worker = Worker(station, [*office.bays(), office.handed_in], 0.3)
+    worker = Worker(station, [*office.list_bays(), office.handed_in], 0.3)
     app = create_app(desk.service, worker.start, worker.stop)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", access_log=False))
     thread = threading.Thread(target=server.run, daemon=True)

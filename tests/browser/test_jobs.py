@@ -72,12 +72,12 @@ def page(address):
 def given_up(desk):
     """Return a job whose workers died again and again, until it was given up."""
     with desk.office.catalogue.write() as uow:
-        job = jobs.ask(uow, "due", "system", actor="system").id
+        job = jobs.request_job(uow, "due", "system", actor="system").id
     for turn in range(jobs.TRIES + 1):
         with desk.office.catalogue.write() as uow:
-            life = jobs.register(uow, f"old-{turn}", over=None)
-            jobs.take(uow, job, 1, life)
-            jobs.leave(uow, life)
+            life = jobs.register_worker(uow, f"old-{turn}", over=None)
+            jobs.claim_job(uow, job, 1, life)
+            jobs.deregister_worker(uow, life)
     with desk.office.catalogue.read() as session:
         assert jobs.by_id(session, job).state == State.FAILED
     return job
@@ -117,7 +117,7 @@ def test_a_failed_job_is_tried_again_and_a_scrub_is_asked_for_and_both_are_seen_
         stop()
     shown = page.locator("[data-job]").evaluate_all("rows => rows.map(row => row.dataset.job)")
     with desk.office.catalogue.read() as session:
-        assert set(shown) == {one.id for one in jobs.jobs(session)}
+        assert set(shown) == {one.id for one in jobs.list_jobs(session)}
         assert len(shown) == len(set(shown))
     expect(page.locator("#workers")).to_contain_text("没有运行中的作业进程", timeout=_PATIENCE_MS)
 
@@ -135,7 +135,7 @@ def test_a_recording_is_verified_by_its_number_and_a_wrong_one_is_told_in_chines
         pass
     expect(line.get_by_label("录像编号")).to_have_value("00000000-0000-0000-0000-000000000007")
     with desk.office.catalogue.read() as session:
-        recording = next(iter(recordings.everything(session))).id
+        recording = next(iter(recordings.iterate_recordings(session))).id
     line.get_by_label("录像编号").fill(recording)
     line.get_by_role("button", name="立即执行").click()
     expect(page.locator("[data-job]")).to_contain_text("完整性核验")

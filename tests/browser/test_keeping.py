@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 def desk(tmp_path_factory):
     desk = AgedDesk.aged(tmp_path_factory.mktemp("office"))
     for name in ("zhao", "qian"):
-        desk.persons[name] = desk.service.identity.create(
+        desk.persons[name] = desk.service.identity.create_person(
             username=name, password=PASSWORD, role=Role.HEAD, name=f"{name}某", township=TOWNSHIP
         )
     yield desk

@@ -98,7 +98,7 @@ def test_a_code_is_given_a_real_station_enrols_turns_up_and_is_revoked(county, e
 
     # A station of its own, over real HTTPS, with the command's words.
     township = Township(tmp_path / "ql", "ql-1")
-    process.enrol(township.settings, county.url, code, county.authority.certificate)
+    process.enrol_station(township.settings, county.url, code, county.authority.certificate)
     with township.open() as home:
         write_segments(township.bay("bay-1"), FIRST, [segment(0, 2)])
         sweep(home)
@@ -141,7 +141,7 @@ def test_a_hostile_stations_words_are_text_on_the_page(county, enter, tmp_path):
             "offset_s": -1e300,
             "software": "<script>alert(2)</script>"[:60],
         }
-        home.centre.client.ask("PUT", "/status", told)
+        home.centre.client.request_json("PUT", "/status", told)
     page = enter("guan")
     page.on("dialog", lambda dialog: pytest.fail(dialog.message))
     row = page.locator('[data-station="ql-1"]')

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from policies.access.access import Role
-from policies.scene_code import authentic, parse
+from policies.scene_code import is_authentic, parse_scene_code
 from tests import clocks
 from tests.browser.test_console import chromium, log_in, served  # noqa: F401 - fixtures
 from tests.office import FIRST, PASSWORD, SEIZED_AT, Desk, dock, segment
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory):
     desk = Desk.set_up(tmp_path_factory.mktemp("office"))
-    desk.persons["zhao"] = desk.service.identity.create(
+    desk.persons["zhao"] = desk.service.identity.create_person(
         username="zhao",
         password=PASSWORD,
         role=Role.HEAD,
@@ -115,9 +115,9 @@ def test_a_moment_is_marked_and_the_scene_code_changes_each_second(desk, pages):
     for _ in range(3):
         with page.expect_response(re.compile("scene-code")) as waiting:
             pass
-        parsed = parse(waiting.value.json()["text"])
+        parsed = parse_scene_code(waiting.value.json()["text"])
         assert parsed is not None
-        assert authentic(parsed, desk.office.ring.scene_key)
+        assert is_authentic(parsed, desk.office.ring.scene_key)
         seen.add(parsed.at)
     assert len(seen) >= 2
     picture = page.locator("[data-picture]")

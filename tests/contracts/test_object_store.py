@@ -33,8 +33,8 @@ LATER = datetime(9999, 1, 1, tzinfo=UTC)
 def test_what_was_put_is_read_back_whole_and_by_range(store, recording):
     data = os.urandom(5 << 20)
     stored = store.put(key_of(recording, PAYLOAD), [data[: 3 << 20], memoryview(data)[3 << 20 :]])
-    assert (stored.size, stored.digest) == (len(data), Digest.of(data))
-    assert store.digest(stored.key) == Digest.of(data)
+    assert (stored.size, stored.digest) == (len(data), Digest.compute(data))
+    assert store.digest(stored.key) == Digest.compute(data)
     assert store.read(stored.key, 12345, 4096) == data[12345 : 12345 + 4096]
     assert store.read(stored.key, len(data) - 3, 100) == data[-3:]
     assert store.facts(stored.key).size == len(data)
@@ -124,7 +124,7 @@ def test_what_is_lost_of_a_lock_is_never_taken_for_none(place, recording, now, h
     for one in (store, place.open()):
         with pytest.raises((LockLostError, RetentionError)):
             one.delete(key, now)
-        assert one.digest(key) == Digest.of(b"evidence")
+        assert one.digest(key) == Digest.compute(b"evidence")
         assert (one.read(key, 0, 9), size_of(one, key)) == (b"evidence", 8)
     store.lock(key, now + timedelta(days=100))
     assert store.facts(key).retain_until == now + timedelta(days=100)
@@ -172,7 +172,7 @@ def test_a_large_object_is_put_and_read_back_in_bounded_memory(store, recording)
         assert tracemalloc.get_traced_memory()[1] < 48 * MIB
     finally:
         tracemalloc.stop()
-    assert store.digest(key_of(recording, PAYLOAD)) == Digest.of(block * 64)
+    assert store.digest(key_of(recording, PAYLOAD)) == Digest.compute(block * 64)
 
 
 def test_two_who_put_the_same_bytes_at_once_store_one_object(place, recording):
@@ -180,9 +180,9 @@ def test_two_who_put_the_same_bytes_at_once_store_one_object(place, recording):
     key = key_of(recording, PAYLOAD)
     with ThreadPoolExecutor(4) as pool:
         stored = list(pool.map(lambda _: place.open().put(key, [data]), range(4)))
-    assert {one.digest for one in stored} == {Digest.of(data)}
+    assert {one.digest for one in stored} == {Digest.compute(data)}
     store = place.open()
-    assert (list(store.keys()), store.digest(key)) == ([key], Digest.of(data))
+    assert (list(store.keys()), store.digest(key)) == ([key], Digest.compute(data))
 
 
 def test_of_two_who_put_other_bytes_at_once_one_is_told(place, recording):
@@ -244,7 +244,7 @@ def test_what_others_put_into_a_store_is_told_and_changes_nothing(place, recordi
         assert {(found.name, found.kind) for found in one.strangers()} == put
         own = {(found.name, found.kind) for found in one.strangers(f"{recording}/")}
         assert own == {(name, kind) for name, kind in put if name.startswith(str(recording))}
-        assert one.digest(key) == Digest.of(b"evidence")
+        assert one.digest(key) == Digest.compute(b"evidence")
         assert one.facts(key).retain_until == now + timedelta(days=1)
     with pytest.raises(RetentionError):
         store.delete(key, now)
@@ -297,7 +297,7 @@ def test_parts_become_one_object(store, recording, now):
     with pytest.raises(ObjectMissingError):
         store.facts(key)
     stored = store.complete(key, handle, marks, len(data))
-    assert (stored.size, stored.digest) == (len(data), Digest.of(data))
+    assert (stored.size, stored.digest) == (len(data), Digest.compute(data))
     assert store.read(key, 5 * MIB - 3, 6) == data[5 * MIB - 3 : 5 * MIB + 3]
     store.lock(key, now + timedelta(days=1))
     assert store.facts(key).mode is LockMode.COMPLIANCE
@@ -309,7 +309,7 @@ def test_parts_go_on_in_another_process(place, recording):
     handle = place.open().begin(key)
     mark = place.open().add_part(key, handle, 1, 0, data[: 5 * MIB])
     marks = [mark, *parts_of(place.open(), key, handle, data, first=2)]
-    assert place.open().complete(key, handle, marks, len(data)).digest == Digest.of(data)
+    assert place.open().complete(key, handle, marks, len(data)).digest == Digest.compute(data)
 
 
 def test_a_part_that_comes_again_replaces_what_followed_it(store, recording):
@@ -319,7 +319,7 @@ def test_a_part_that_comes_again_replaces_what_followed_it(store, recording):
     marks = parts_of(store, key, handle, old)
     data = old[: 5 * MIB] + new
     again = [marks[0], *parts_of(store, key, handle, data, first=2)]
-    assert store.complete(key, handle, again, len(data)).digest == Digest.of(data)
+    assert store.complete(key, handle, again, len(data)).digest == Digest.compute(data)
 
 
 def test_completing_twice_is_completing(place, recording):
@@ -348,7 +348,7 @@ def test_two_who_complete_at_once_both_succeed(place, recording):
                     raise
 
     with ThreadPoolExecutor(2) as pool:
-        assert set(pool.map(complete, range(2))) == {Digest.of(data)}
+        assert set(pool.map(complete, range(2))) == {Digest.compute(data)}
 
 
 def test_attempts_at_one_key_do_not_touch_each_other(store, recording):
@@ -361,7 +361,7 @@ def test_attempts_at_one_key_do_not_touch_each_other(store, recording):
     store.abort(key, other)
     with pytest.raises(ObjectMissingError):
         store.add_part(key, other, 1, 0, b"x")
-    assert store.complete(key, one, marks, len(data)).digest == Digest.of(data)
+    assert store.complete(key, one, marks, len(data)).digest == Digest.compute(data)
 
 
 def test_the_same_bytes_from_a_second_attempt_succeed_and_others_conflict(store, recording):
@@ -370,11 +370,11 @@ def test_the_same_bytes_from_a_second_attempt_succeed_and_others_conflict(store,
     store.put(key, [data])
     same, other = store.begin(key), store.begin(key)
     marks = parts_of(store, key, same, data)
-    assert store.complete(key, same, marks, len(data)).digest == Digest.of(data)
+    assert store.complete(key, same, marks, len(data)).digest == Digest.compute(data)
     marks = parts_of(store, key, other, bytes(6 * MIB))
     with pytest.raises(ObjectConflictError):
         store.complete(key, other, marks, 6 * MIB)
-    assert store.digest(key) == Digest.of(data)
+    assert store.digest(key) == Digest.compute(data)
 
 
 def test_an_attempt_that_never_was_cannot_be_completed(store, recording):
@@ -402,13 +402,13 @@ def test_parts_that_are_not_what_their_marks_say_are_refused(store, recording):
 
 
 def test_what_the_whole_ought_to_be_spares_the_parts_and_excuses_nothing(store, now):
-    data, other = os.urandom(6 * MIB), Digest.of(b"something else")
-    for announced in (Digest.of(data), other):
+    data, other = os.urandom(6 * MIB), Digest.compute(b"something else")
+    for announced in (Digest.compute(data), other):
         key = key_of(new_recording_id(now, os.urandom(10)), PAYLOAD)
         handle = store.begin(key)
         marks = parts_of(store, key, handle, data)
         stored = store.complete(key, handle, marks, len(data), announced)
-        assert (stored.size, stored.digest) == (len(data), Digest.of(data))
+        assert (stored.size, stored.digest) == (len(data), Digest.compute(data))
         forged = mark_of(5 * MIB, other, added_to(marks[0]))
         with pytest.raises(ObjectConflictError):
             store.complete(key, handle, [forged, marks[1]], len(data), other)
@@ -426,7 +426,7 @@ def test_a_mark_that_no_store_gave_is_refused(store, recording):
 
 def test_an_empty_object_may_come_in_no_parts(store, recording):
     key = key_of(recording, PAYLOAD)
-    assert store.complete(key, store.begin(key), [], 0).digest == Digest.of(b"")
+    assert store.complete(key, store.begin(key), [], 0).digest == Digest.compute(b"")
 
 
 def test_what_is_unfinished_is_swept_by_its_age(store, recording):
@@ -450,14 +450,17 @@ def test_a_held_object_outlives_its_lock(store, recording, now):
     store.put(key, [b"evidence"])
     store.hold(key)
     store.hold(key)
-    assert store.facts(key).held
+    assert store.facts(key).on_hold
     with pytest.raises(RetentionError):
         store.delete(key, LATER)
     store.lock(key, now + timedelta(days=1))
-    assert (store.facts(key).held, store.facts(key).retain_until) == (True, now + timedelta(days=1))
+    assert (store.facts(key).on_hold, store.facts(key).retain_until) == (
+        True,
+        now + timedelta(days=1),
+    )
     store.release(key)
     store.release(key)
-    assert not store.facts(key).held
+    assert not store.facts(key).on_hold
     with pytest.raises(RetentionError):  # the lock stands
         store.delete(key, now)
 

@@ -143,4 +143,4 @@ def test_application_cannot_change_the_bucket(client: Minio) -> None:
 
 def test_wrong_key_is_refused(address: S3Address, key: S3Key) -> None:
     with pytest.raises(VaultError):
-        MinioObjects(address, S3Key(key.access, "wrong" * 8), os.urandom).check()
+        MinioObjects(address, S3Key(key.access, "wrong" * 8), os.urandom).check_bucket()

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from policies.rules.rulebook import article_number, load
+from policies.rules.rulebook import article_number, load_rulebook
 from policies.rules.rules import Rule
 
 TEXT = (Path(__file__).parents[2] / "docs" / "RULEBOOK.md").read_text(encoding="utf-8")
 COUNTY = "兴隆县关于加强乡镇人民政府行政执法规范化建设的指导意见"
 ANNEX = "乡镇人民政府和街道办事处行政执法场所设置规范"
-RULES = load(area="兴隆县").rules
+RULES = load_rulebook(area="兴隆县").rules
 
 
 def rows() -> dict[str, str]:

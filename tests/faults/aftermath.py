@@ -6,8 +6,8 @@ from collections import Counter
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
-from api.office.evidence.integrity_check import orphans, whole_check
-from ingest.station.clear import verified
+from api.office.evidence.integrity_check import list_orphans, whole_check
+from ingest.station.clear import verify_receipt
 from ingest.station.journal import RECEIPTED
 from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.recordings import recordings
@@ -38,7 +38,7 @@ def files(folder: Path) -> Files:
 
 def check_what_is_gone_has_a_receipt(desk: Desk, folder: Path, before: Files) -> None:
     """No source file may be missing unless a verified receipt for its very bytes is in hand."""
-    centre, log = desk.office.ring.verifying("centre"), desk.office.ring.verifying("log")
+    centre, log = desk.office.ring.get_verify_key("centre"), desk.office.ring.get_verify_key("log")
     left = files(folder)
     for path, data in before.items():
         if path in left:
@@ -48,7 +48,7 @@ def check_what_is_gone_has_a_receipt(desk: Desk, folder: Path, before: Files) ->
         (entry,) = entries
         original = Digest(Algorithm.SHA256, hashlib.sha256(data).digest())
         assert entry.receipt is not None
-        receipt = verified(entry.receipt, centre, log, original, len(data))
+        receipt = verify_receipt(entry.receipt, centre, log, original, len(data))
         with desk.office.catalogue.read() as session:
             row = recordings.by_id(session, receipt.recording)
         assert row.sha256 == original.hex
@@ -60,7 +60,7 @@ def check_accessioned_once(desk: Desk, folder: Path, before: Files) -> None:
     rows = kept(desk)
     with desk.office.catalogue.read() as session:
         log = LogReader(session)
-        events = [log.event(index) for index in range(log.size)]
+        events = [log.get_event(index) for index in range(log.size)]
     wanted = {hashlib.sha256(data).hexdigest() for data in before.values()}
     assert Counter(row.sha256 for row in rows) == Counter(wanted)
     assert all(row.receipt_text for row in rows)
@@ -70,7 +70,7 @@ def check_accessioned_once(desk: Desk, folder: Path, before: Files) -> None:
     accessions = [event for event in events if event.act == "recording.accession"]
     assert len(accessions) == len(wanted)
     assert [wrong.to_json() for wrong in whole_check(desk.office)] == []
-    assert orphans(desk.office) == []
+    assert list_orphans(desk.office) == []
     assert not list((folder / "var" / "objects").rglob(".put-*"))
 
 

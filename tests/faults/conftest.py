@@ -67,7 +67,7 @@ def open_desk(founded: Path, sandbox: Sandbox) -> OpenDesk:
             shutil.copytree(founded, folder, dirs_exist_ok=True)
         office = Office.open(settings_for(folder, **({"clear": When.AT_ONCE} | more)))
         office._sandbox.append(sandbox)
-        return Desk(office, Service.over(office))
+        return Desk(office, Service.of_office(office))
 
     return opened
 
@@ -110,9 +110,9 @@ def memory() -> Iterator[Path]:
 def kept(desk: Desk) -> list[RecordingRow]:
     """Return every recording of the catalogue."""
     with desk.office.catalogue.read() as session:
-        return list(recordings.everything(session))
+        return list(recordings.iterate_recordings(session))
 
 
 def shown(desk: Desk, bay: str = "bay-1") -> BayRow:
     """Return what the bay shows."""
-    return next(row for row in desk.office.journal.bays() if row.name == bay)
+    return next(row for row in desk.office.journal.list_bays() if row.name == bay)

@@ -69,7 +69,7 @@ def hold_all(folder: Path, at: datetime, recordings: Sequence[str], asking: Even
         new = NewHold(reason=HoldReason.INVESTIGATION, authority="county", recording_id=one)
         try:
             with archive.catalogue.write() as uow:
-                holds.place(uow, new, actor=WHO)
+                holds.place_hold(uow, new, actor=WHO)
         except DestroyedError:
             answers["refused"].append(one)
         else:

@@ -24,8 +24,8 @@ from policies.facts.stages import ActionKind
 from policies.facts.terms import FootageClass, HoldReason
 from policies.requirements.retain import Retain
 from policies.retention.disposition import Bounds
-from policies.time.trusted_time import Told
-from storage.catalogue.audit.audit import audit
+from policies.time.trusted_time import ClockAnswer
+from storage.catalogue.audit.audit import audit_catalogue
 from storage.catalogue.cases import exhibits
 from storage.catalogue.holds import holds, releases
 from storage.catalogue.holds.concerns import InvolvedError
@@ -185,7 +185,7 @@ class DispositionMachine(RuleBasedStateMachine):
         self.lags: list[timedelta] = [timedelta(0)]
         self.editions: dict[date, int] = {date(2021, 7, 15): 184}
         self.archive.trusted = lambda: [
-            Told(f"ntp{number}", self.archive.at, self.archive.at - lag)
+            ClockAnswer(f"ntp{number}", self.archive.at, self.archive.at - lag)
             for number, lag in enumerate(self.lags)
         ]
 
@@ -395,7 +395,7 @@ class DispositionMachine(RuleBasedStateMachine):
         if day <= max(self.editions):
             return
         book = self.archive.rulebook
-        old = book.rule("keep-ordinary")
+        old = book.find_rule("keep-ordinary")
         assert old is not None
         new = replace(
             old, requirement=Retain(days=days), effective_from=day, version=f"since-{day}"
@@ -414,7 +414,7 @@ class DispositionMachine(RuleBasedStateMachine):
         if kind in one.classes:
             return
         with self.archive.catalogue.write() as uow:
-            classes.give(
+            classes.assign_class(
                 uow,
                 self.archive.rulebook,
                 name,
@@ -436,7 +436,7 @@ class DispositionMachine(RuleBasedStateMachine):
         # A document's class ends with the document; nobody takes it away by hand.
         taking = self.kept[name].classes - {FootageClass.DOCUMENT}
         with self.archive.catalogue.write() as uow:
-            asked = classes.propose(
+            asked = classes.propose_reclassification(
                 uow, name, sorted(taking), "误标", person_id=self.archive.persons[by], actor=WHO
             )
         self.asked[asked.id] = (name, taking, by)
@@ -450,7 +450,7 @@ class DispositionMachine(RuleBasedStateMachine):
         one = self.kept[name]
         try:
             with self.archive.catalogue.write() as uow:
-                classes.decide(
+                classes.decide_reclassification(
                     uow,
                     self.archive.rulebook,
                     asked,
@@ -520,7 +520,7 @@ class DispositionMachine(RuleBasedStateMachine):
         if self.acts[action].closed:
             return
         with self.archive.catalogue.write() as uow:
-            row = case_queries.action(uow.session, action)
+            row = case_queries.get_action(uow.session, action)
             row.status = "closed"
             uow.record(
                 "action.close",
@@ -589,7 +589,7 @@ class DispositionMachine(RuleBasedStateMachine):
         )
         try:
             with self.archive.catalogue.write() as uow:
-                placed = holds.place(uow, new, actor=WHO).id
+                placed = holds.place_hold(uow, new, actor=WHO).id
         except DestroyedError:
             assert on == "recording"
             assert self.kept[what].gone
@@ -685,11 +685,11 @@ class DispositionMachine(RuleBasedStateMachine):
             with self.archive.catalogue.write() as uow:
                 who = self.archive.keeper(by)
                 if how == "approve":
-                    state = releases.approve(uow, name, by=who).state
+                    state = releases.approve_release(uow, name, by=who).state
                 elif how == "reject":
-                    state = releases.reject(uow, name, "再查", by=who).state
+                    state = releases.reject_release(uow, name, "再查", by=who).state
                 else:
-                    state = releases.withdraw(uow, name, "再查", by=who).state
+                    state = releases.withdraw_release(uow, name, "再查", by=who).state
         except ConflictError:
             assert not right, f"refused who may {how} a release"
             return
@@ -705,7 +705,7 @@ class DispositionMachine(RuleBasedStateMachine):
     def tell_the_store(self, number: int) -> None:
         self.step("tell-the-store")
         name = self.any_of(self.alive(), number)
-        legal_hold_sync.follow(self.archive.catalogue, self.archive.objects, [name])
+        legal_hold_sync.sync_legal_holds(self.archive.catalogue, self.archive.objects, [name])
         self.kept[name].store_held = any(self.reached(name, one) for one in self.holds.values())
 
     @precondition(lambda self: self.alive())
@@ -886,7 +886,7 @@ class DispositionMachine(RuleBasedStateMachine):
         name = self.any_of(list(self.plans), number)
         try:
             with self.archive.catalogue.write() as uow:
-                dispositions.withdraw(uow, name, "有人申请查看", actor=WHO)
+                dispositions.withdraw_disposition(uow, name, "有人申请查看", actor=WHO)
         except DispositionError:
             assert self.plans[name].state in {"done", "withdrawn"}
             return
@@ -949,7 +949,7 @@ class DispositionMachine(RuleBasedStateMachine):
             for one in set(plan.ids) - new:  # the store is told of what was kept
                 # Only where it turned back at the point of no return; so look at the store.
                 facts = self.archive.objects.facts(self.archive.key_of(one, PAYLOAD))
-                self.kept[one].store_held = facts.held
+                self.kept[one].store_held = facts.on_hold
 
     def meddle(self, how: str, target: str) -> None:
         type(self).done[f"meddle-{how}"] += 1
@@ -1007,7 +1007,7 @@ class DispositionMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         try:
             with self.archive.catalogue.read() as session:
-                assert list(audit(session, [])) == []
+                assert list(audit_catalogue(session, [])) == []
         finally:
             self.sql.close()
             self.archive.close()

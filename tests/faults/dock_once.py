@@ -43,12 +43,12 @@ def main(folder: Path, step: str = "", occurrence: int = 1) -> None:
         _traced(folder, step.partition("@")[2], occurrence)
     settings = settings_for(folder, clear=When.AT_ONCE)
     office = Office.open(settings, _Steps(folder, step, occurrence).take)
-    station = office.station(listen, patience=Patience(0, 1000))
+    station = office.build_station(listen, patience=Patience(0, 1000))
     if step.startswith("before@"):
         station.at_once = 1  # all calls are this thread's, whose calls are counted
     for _ in range(2):
-        for bay in office.bays():
-            station.sweep(bay)
+        for bay in office.list_bays():
+            station.sweep_bay(bay)
     office.close()
 
 

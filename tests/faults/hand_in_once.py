@@ -49,27 +49,27 @@ def person_of(office: Office) -> str:
 def hand_in(office: Office, data: bytes) -> None:
     """Do what a browser does, from wherever the last try came to."""
     person, reception = person_of(office), office.reception
-    row = reception.begin(
+    row = reception.begin_hand_in(
         acting(office.catalogue, person),
         NAME.encode(),
         len(data),
-        Digest.of(data),
+        Digest.compute(data),
         1_763_600_000_000,
     )
     name = RecordingId(UUID(row.id))
     while row.received_at is None:
         office.on_step("begun")
-        writer = reception.uploads.writer(person, name, row.offset)
-        writer.add(bytearray(data[row.offset : row.offset + len(data) // 2 + 1]))
+        writer = reception.uploads.open_writer(person, name, row.offset)
+        writer.add_bytes(bytearray(data[row.offset : row.offset + len(data) // 2 + 1]))
         writer.close()
         office.on_step("sent")
-        row = reception.receive(person, name)
+        row = reception.receive_file(person, name)
 
 
 def take_in(office: Office) -> None:
-    station = office.station(patience=Patience(0, 1000))
+    station = office.build_station(patience=Patience(0, 1000))
     for _ in range(3):
-        station.sweep(office.handed_in)
+        station.sweep_bay(office.handed_in)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ingest.station.clear import verified
+from ingest.station.clear import verify_receipt
 from ingest.station.journal import RECEIPTED, Journal
 from storage.catalogue.stations.journal_store import JournalStore
 from storage.digest import Algorithm, Digest
@@ -142,7 +142,7 @@ class Docked:
     def receipts(self) -> tuple[Counter[str], int]:
         """Return how many verified receipts there are for each file, and how many entries wait."""
         ring = KeyRing.load(self.home / "keys")
-        centre, log = ring.verifying("centre"), ring.verifying("log")
+        centre, log = ring.get_verify_key("centre"), ring.get_verify_key("log")
         journal = Journal(JournalStore(self.home / "station.db"), lambda: datetime.now(UTC))
         try:
             found: Counter[str] = Counter()
@@ -150,7 +150,7 @@ class Docked:
                 if entry.receipt is None or entry.sha256 is None:
                     continue
                 original = Digest(Algorithm.SHA256, bytes.fromhex(entry.sha256))
-                verified(entry.receipt, centre, log, original, entry.size)
+                verify_receipt(entry.receipt, centre, log, original, entry.size)
                 found[entry.sha256] += 1
             return found, sum(sha256 not in found for sha256 in self.files)
         finally:

@@ -43,7 +43,7 @@ def put(path: Path, data: bytes) -> Path:
 
 
 def started(desk: Desk, **more: object) -> Station:
-    return desk.office.station(patience=Patience(0, 1000), **more)  # type: ignore[arg-type]
+    return desk.office.build_station(patience=Patience(0, 1000), **more)  # type: ignore[arg-type]
 
 
 def recordings_named(desk: Desk, name: str) -> int:
@@ -121,7 +121,7 @@ def test_other_bytes_in_the_place_of_what_was_about_to_be_cleared_are_read(
         if how == "docked":
             at_bay(desk, 5, station)
         else:
-            named_path.take(station, card)
+            named_path.take_path(station, card)
         assert recordings_named(desk, "a.txt") == 2
 
 
@@ -184,7 +184,7 @@ def test_a_second_fault_while_the_first_is_written_down_stops_no_other_file(
 ) -> None:
     for name in "abc":
         put(desk.bay("bay-1") / f"{name}.txt", name.encode())
-    probe, undo = station_module.probe, Station._undo
+    probe, undo = station_module.probe_file, Station._undo_attempt
 
     def defective(source, size, *args, **more):  # type: ignore[no-untyped-def]
         if os.pread(source.fileno(), 1, 0) == b"a":
@@ -196,8 +196,8 @@ def test_a_second_fault_while_the_first_is_written_down_stops_no_other_file(
             raise SubmissionError(reason="changed")
         return undo(self, submission)
 
-    monkeypatch.setattr(station_module, "probe", defective)
-    monkeypatch.setattr(Station, "_undo", failing)
+    monkeypatch.setattr(station_module, "probe_file", defective)
+    monkeypatch.setattr(Station, "_undo_attempt", failing)
     results = at_bay(desk, 3)
     assert {path: one.outcome for path, one in results.items()} == {
         "a.txt": "failed",
@@ -212,7 +212,7 @@ def test_a_refusal_whose_note_failed_is_noted_at_the_next_look(
 ) -> None:
     (desk.bay("bay-1") / "link").symlink_to("/etc/passwd")
     kind = type(desk.office.centre)
-    note, tries = kind.note, []
+    note, tries = kind.note_act, []
 
     def busy_once(self, *args, **more):  # type: ignore[no-untyped-def]
         tries.append(args)
@@ -220,7 +220,7 @@ def test_a_refusal_whose_note_failed_is_noted_at_the_next_look(
             raise CatalogueBusyError
         note(self, *args, **more)
 
-    monkeypatch.setattr(kind, "note", busy_once)
+    monkeypatch.setattr(kind, "note_act", busy_once)
     at_bay(desk, 4)
     assert len(events(desk, "submission.refuse")) == 1
 
@@ -232,12 +232,12 @@ def test_a_late_word_of_an_attempt_that_was_given_up_moves_no_other(desk: Desk) 
         at_bay(desk)
     journal = desk.office.journal
     (first,) = journal.in_state(State.SEALED)
-    entry = journal.move(first, State.WAITING, recording=None, record=None, sha256=None)
+    entry = journal.move_entry(first, State.WAITING, recording=None, record=None, sha256=None)
     fresh = new_recording_id(desk.office.clock(), os.urandom(10))
-    entry = journal.move(entry, State.SEALING, recording=fresh)
-    journal.move(entry, State.SEALED, sha256="22" * 32, record=b"B", envelope=b"B")
+    entry = journal.move_entry(entry, State.SEALING, recording=fresh)
+    journal.move_entry(entry, State.SEALED, sha256="22" * 32, record=b"B", envelope=b"B")
     with pytest.raises(SubmissionError):
-        journal.move(first, State.ACCESSIONED, receipt=b"of the first attempt")
+        journal.move_entry(first, State.ACCESSIONED, receipt=b"of the first attempt")
 
 
 def test_a_card_named_by_hand_while_its_bay_seals_it_is_taken_once(desk: Desk) -> None:
@@ -246,7 +246,7 @@ def test_a_card_named_by_hand_while_its_bay_seals_it_is_taken_once(desk: Desk) -
     for name in ("a.txt", "b.txt"):
         put(card / name, name.encode())
     station = started(desk)
-    station.sweep(desk.office.bays()[0])
+    station.sweep_bay(desk.office.list_bays()[0])
     here, go_on = threading.Event(), threading.Event()
 
     def step(name: str) -> None:
@@ -255,10 +255,10 @@ def test_a_card_named_by_hand_while_its_bay_seals_it_is_taken_once(desk: Desk) -
             go_on.wait(20)
 
     station.on_step = step
-    bay = threading.Thread(target=station.sweep, args=(desk.office.bays()[0],))
+    bay = threading.Thread(target=station.sweep_bay, args=(desk.office.list_bays()[0],))
     bay.start()
     assert here.wait(20)
-    named_path.take(station, card)
+    named_path.take_path(station, card)
     go_on.set()
     bay.join()
     results = at_bay(desk, 3, station)
@@ -281,7 +281,7 @@ def test_bays_may_be_forgotten_while_others_are_looked_at() -> None:
     looking.start()
     try:
         for _ in range(300):
-            enumerator.forget("bay-3")
+            enumerator.forget_bay("bay-3")
     finally:
         stop.set()
         looking.join()
@@ -294,7 +294,7 @@ def test_a_crash_amid_a_lock_keeps_no_file_from_its_receipt(
 ) -> None:
     """The mark of a lock is there, its note is not: that is a lost lock, until it is set again."""
     put(desk.bay("bay-1") / "a.txt", b"one")
-    note, notes = FolderObjects._note, []
+    note, notes = FolderObjects._write_note, []
 
     def cut(self, facts):  # type: ignore[no-untyped-def]
         notes.append(facts)
@@ -302,7 +302,7 @@ def test_a_crash_amid_a_lock_keeps_no_file_from_its_receipt(
             raise CutError
         note(self, facts)
 
-    monkeypatch.setattr(FolderObjects, "_note", cut)
+    monkeypatch.setattr(FolderObjects, "_write_note", cut)
     with pytest.raises(CutError):
         at_bay(desk)
     monkeypatch.undo()

@@ -21,12 +21,12 @@ from sqlalchemy.engine import make_url
 
 from api.office.settings.settings import Settings
 from api.office.wiring import Office
-from api.problems import words
+from api.problems import describe_error
 from ingest.bays.settle import Patience
 from ingest.station.clear import When
-from storage.catalogue.audit.audit import audit
+from storage.catalogue.audit.audit import audit_catalogue
 from storage.catalogue.log.custody_log import LogReader
-from storage.catalogue.log.discrepancy import What
+from storage.catalogue.log.discrepancy import DiscrepancyKind
 from storage.catalogue.log.tables import CustodyEventRow
 from storage.catalogue.unit_of_work import Catalogue
 from storage.custody.entries.event import PremisType
@@ -70,7 +70,7 @@ def url(server: postgres.Postgres) -> Iterator[str]:
 @pytest.fixture
 def catalogue(url: str) -> Iterator[Catalogue]:
     catalogue = writers_once.opened(url, busy_timeout_s=10)
-    catalogue.migrate()
+    catalogue.migrate_tables()
     yield catalogue
     catalogue.close()
 
@@ -92,10 +92,10 @@ def check_log(catalogue: Catalogue, entries: int) -> None:
         log = LogReader(session)
         assert log.size == entries
         frontier = tree.Frontier()
-        for leaf in log.leaves(0, entries):
+        for leaf in log.read_leaves(0, entries):
             frontier.add(tree.leaf_hash(leaf.encode()))
-        assert frontier.root() == log.root(entries)
-        assert list(audit(session, ())) == []
+        assert frontier.compute_root() == log.compute_root(entries)
+        assert list(audit_catalogue(session, ())) == []
 
 
 # Amid a commit
@@ -169,13 +169,13 @@ def test_a_database_lost_amid_commits_loses_nothing_and_doubles_nothing(
         for number in range(FILES):
             (desk.bay("bay-1") / f"{number:02}.bin").write_bytes(b"%d" % number)
         before = files(tmp_path)
-        station = desk.office.station(patience=Patience(0, 1000))
-        (bay, _other) = desk.office.bays()
+        station = desk.office.build_station(patience=Patience(0, 1000))
+        (bay, _other) = desk.office.list_bays()
         strike = Strike(server, link)
         strike.arm(desk.office.catalogue._engine, how)
         told: Counter[str | None] = Counter()
         while files(tmp_path):
-            station.sweep(bay)
+            station.sweep_bay(bay)
             told[shown(desk).reason] += 1
         strike.end()
         check_what_is_gone_has_a_receipt(desk, tmp_path, before)
@@ -250,7 +250,7 @@ def test_a_server_that_is_away_is_told_and_found_again(
             with pytest.raises(CatalogueUnavailableError) as caught:
                 act(catalogue)
             assert caught.value.retryable
-            assert "数据库" in words(caught.value).zh
+            assert "数据库" in describe_error(caught.value).zh
     finally:
         server.start()
     append(catalogue)
@@ -332,7 +332,7 @@ def test_a_full_disk_of_the_database_is_told_and_nothing_acknowledged_is_lost(
     with small_server(tmp_path) as (server, disk):
         url = server.create("template0", database.BY_BYTES)
         catalogue = writers_once.opened(url)
-        catalogue.migrate()
+        catalogue.migrate_tables()
         filler = disk / "filler"
         fill(filler)
         acknowledged = 0
@@ -367,11 +367,11 @@ def test_a_torn_page_is_named_and_never_read_as_truth(
     page.write_bytes(data)
     server.start()
     with catalogue.read() as session:
-        (told,) = audit(session, ())
-    assert told.what == What.DAMAGED_DATABASE
+        (told,) = audit_catalogue(session, ())
+    assert told.kind == DiscrepancyKind.DAMAGED_DATABASE
     assert "invalid page" in told.facts["found"]
     with pytest.raises(CatalogueUnavailableError), catalogue.read() as session:
-        LogReader(session).event(0)
+        LogReader(session).get_event(0)
 
 
 @pytest.mark.parametrize("setting", ["fsync", "full_page_writes"])
@@ -385,7 +385,7 @@ def test_a_server_that_may_forget_a_commit_is_refused(
     try:
         until(lambda: set_to(server, setting) == "off")
         with pytest.raises(CatalogueSetupError) as caught:
-            catalogue.migrate()
+            catalogue.migrate_tables()
     finally:
         with server.admin() as connection:
             connection.execute(f"ALTER SYSTEM RESET {setting}")
@@ -396,8 +396,8 @@ def test_a_server_that_may_forget_a_commit_is_refused(
         "mend": f"ALTER SYSTEM SET {setting} = on",
     }
     assert not caught.value.retryable
-    assert caught.value.facts["mend"] in words(caught.value).next_zh
-    catalogue.migrate()
+    assert caught.value.facts["mend"] in describe_error(caught.value).next_zh
+    catalogue.migrate_tables()
     catalogue.close()
 
 
@@ -441,7 +441,7 @@ def test_a_database_that_sorts_or_spells_otherwise_is_refused(
     url = server.create("template0", options)
     catalogue = writers_once.opened(url)
     with pytest.raises(CatalogueSetupError) as caught:
-        catalogue.migrate()
+        catalogue.migrate_tables()
     assert caught.value.facts["problem"] == problem
     assert "CREATE DATABASE" in caught.value.facts["mend"]
     catalogue.close()
@@ -501,7 +501,7 @@ def test_too_many_connections_are_told_and_tried_again(guarded: str) -> None:
         os.urandom,
         password="open-sesame",
     )
-    catalogue.migrate()
+    catalogue.migrate_tables()
     with catalogue.read() as session:
         size_now = LogReader(session).size
         with pytest.raises((CatalogueBusyError, CatalogueUnavailableError)) as caught:

@@ -17,10 +17,10 @@ import pytest
 
 from api.office.evidence.integrity_check import whole_check
 from api.problems import reason_en, reason_zh
-from ingest.bays.bay import BayState, Result
+from ingest.bays.bay import BayState, FileReport
 from ingest.bays.settle import Patience
-from ingest.media.probe import probe
-from ingest.media.sandbox import Level, Sandbox, Scene, render
+from ingest.media.probe import probe_file
+from ingest.media.sandbox import Level, Sandbox, Scene, render_scene
 from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.tables import RecordingRow
 from storage.record import SealedRecord
@@ -74,7 +74,7 @@ class Volume:
 
     desk: Desk
     offered: dict[bytes, bytes]
-    results: list[Result]
+    results: list[FileReport]
 
     @property
     def rows(self) -> dict[str, RecordingRow]:
@@ -87,7 +87,7 @@ class Volume:
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("clip") / "clip.mp4"
-    render(Scene(1, "0000012", 1_763_625_600), path)
+    render_scene(Scene(1, "0000012", 1_763_625_600), path)
     return path
 
 
@@ -228,7 +228,7 @@ def test_a_list_that_names_another_file_does_not_make_it_read(
     path = tmp_path / "film.mp4"
     path.write_text(POINTERS[kind](clip))
     with watched_by_the_kernel(clip) as opened, path.open("rb") as file:
-        found = probe(file, path.stat().st_size, used)
+        found = probe_file(file, path.stat().st_size, used)
     assert opened == []
     assert (found.playable, found.unplayable_reason) == (False, "unknown-format")
 
@@ -249,7 +249,7 @@ def test_names_are_shown_without_their_tricks(volume: Volume) -> None:
         assert "\u202e" not in name
     with volume.desk.office.catalogue.read() as session:
         log = LogReader(session)
-        leaves = [log.leaf(index) for index in range(log.size)]
+        leaves = [log.get_leaf(index) for index in range(log.size)]
     assert not any(row.name in leaf for leaf in leaves for row in volume.rows.values())
 
 
@@ -261,21 +261,21 @@ def test_a_file_that_grows_for_ever_is_never_taken_and_is_told(desk: Desk) -> No
         return now[0].timestamp()
 
     desk.office.monotonic = monotonic
-    station = desk.office.station(patience=Patience(3, 60))
-    bay = desk.office.bays()[0]
+    station = desk.office.build_station(patience=Patience(3, 60))
+    bay = desk.office.list_bays()[0]
     path = offer(desk, b"growing.mp4", b"x")
     reasons = []
     for _ in range(30):
         with path.open("ab") as file:
             file.write(b"more")
         now[0] += timedelta(seconds=4)
-        reasons += [result.reason for result in station.sweep(bay)]
+        reasons += [result.reason for result in station.sweep_bay(bay)]
     assert list(dict.fromkeys(reasons)) == ["still-writing", "growing"]
     assert kept(desk) == []
     assert path.stat().st_size == 1 + 30 * 4
     for _ in range(2):  # it has come to rest at last
         now[0] += timedelta(seconds=4)
-        station.sweep(bay)
+        station.sweep_bay(bay)
     assert [row.size for row in kept(desk)] == [1 + 30 * 4]
     assert not path.exists()
 
@@ -328,10 +328,10 @@ def test_what_took_the_place_of_a_receipted_file_is_not_cleared_for_it(
                 os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
     desk.office.on_step = swap
-    station = desk.office.station(patience=Patience(0, 1000))
-    (bay, _other) = desk.office.bays()
+    station = desk.office.build_station(patience=Patience(0, 1000))
+    (bay, _other) = desk.office.list_bays()
     for _ in range(2):
-        station.sweep(bay)
+        station.sweep_bay(bay)
     assert swapped
     assert elsewhere.read_bytes() == b"mine"
     assert path.read_bytes() in {b"mine", b"hers"}  # the link, or the other bytes: still there

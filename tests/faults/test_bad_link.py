@@ -23,7 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.http.uploads import tus
-from api.office.evidence.integrity_check import orphans, whole_check
+from api.office.evidence.integrity_check import list_orphans, whole_check
 from api.problems import reason_zh
 from api.station.process import StationHome
 from ingest.bays.bay import Outcome
@@ -102,7 +102,7 @@ def deliver_all(home: StationHome, passes: int) -> int:
 def bring(home: StationHome, entry: Entry) -> str | None:
     """Try to deliver one; return the code of what kept it."""
     try:
-        home.station.deliver(entry)
+        home.station.deliver_entry(entry)
     except LiuhenError as error:
         return error.code
     return None
@@ -113,7 +113,7 @@ def check_once(county: County, entries: list[Entry]) -> None:
     rows = [row for row in county.rows() if row.id in wanted]
     assert Counter(row.id for row in rows) == Counter(wanted)
     assert all(row.receipt_text for row in rows)
-    assert orphans(county.desk.office) == []
+    assert list_orphans(county.desk.office) == []
 
 
 def test_a_line_cut_at_any_byte_delivers_once(
@@ -187,14 +187,14 @@ def test_what_comes_in_little_more_than_one_wait_is_taken_whole(
 ) -> None:
     """A busy centre sees every line as slow; it must not choose the way that costs it most."""
     begun: list[object] = []
-    begin = Uploads.begin
+    begin = Uploads.begin_upload
 
     def watched(*given: Any) -> Any:
         begun.append(given)
         return begin(*given)
 
     monkeypatch.setattr(tus, "_REST_S", 0.4)
-    monkeypatch.setattr(Uploads, "begin", watched)
+    monkeypatch.setattr(Uploads, "begin_upload", watched)
     (entry,) = spool(home, MIB)
     link.fare = lambda _number: Fare(rate=int(MIB / takes_s))
     assert bring(home, entry) is None
@@ -228,7 +228,7 @@ def test_an_answer_that_is_lost_after_accession_comes_again_as_the_same_receipt(
     home.centre.on_step = lose_the_answer
     for entry in entries:
         with pytest.raises(CentreAwayError):
-            home.station.deliver(entry)
+            home.station.deliver_entry(entry)
         link.deaf = False
         hang_up(home)
         receipts = {row.id: row.receipt_text for row in county.rows()}
@@ -248,10 +248,10 @@ def test_an_answer_that_is_lost_after_a_small_payload_costs_no_second_sending(
 ) -> None:
     (entry,) = spool(home, 3 * MIB)
     home.centre.client.measure_clock()
-    home.centre.client._current()
+    home.centre.client._current_token()
     link.deaf = True
     with pytest.raises(CentreAwayError):
-        home.station.deliver(entry)
+        home.station.deliver_entry(entry)
     link.deaf = False
     hang_up(home)
     link.up = 0
@@ -531,7 +531,7 @@ def test_a_portal_that_says_yes_to_everything_gives_no_receipt(
         link.upstream = server.server_address[1]
         hang_up(home)
         with pytest.raises(LiuhenError) as refused:
-            home.station.deliver(entry)
+            home.station.deliver_entry(entry)
     assert refused.value.code == "signature"
     assert [one.state for one in home.journal.of_source(entry.source)] == [State.SEALED]
     link.upstream = county.port
@@ -550,7 +550,7 @@ def test_one_recording_that_the_centre_cannot_take_holds_up_no_other(
     assert (tally.accessioned, tally.refused, tally.waiting, tally.away) == (1, 1, 1, None)
     (kept,) = home.journal.in_state(State.SEALED)
     assert (kept.id, kept.reason) == (bad.id, "delivery-refused")
-    assert home.centre.spool.recordings() == [str(bad.recording)]
+    assert home.centre.spool.list_recordings() == [str(bad.recording)]
     assert "拒收" in reason_zh(kept.reason)
     home.journal.keep_record(bad, bad.record or b"")
     home.delivery._refused.clear()
@@ -586,11 +586,11 @@ def test_two_stations_with_one_recorders_serial_lose_nothing(
             for entry in home.journal.of_source("R-twin"):
                 receipt = Receipt.verify(
                     entry.receipt or b"",
-                    county.desk.office.ring.verifying("centre"),
-                    county.desk.office.ring.verifying("log"),
+                    county.desk.office.ring.get_verify_key("centre"),
+                    county.desk.office.ring.get_verify_key("log"),
                 )
                 kept.setdefault(entry.sha256, set()).add(receipt.recording)
     rows = [row for row in county.rows() if row.source_serial == "R-twin"]
     assert len(rows) == len(kept) == 3
     assert all(len(recordings) == 1 for recordings in kept.values())
-    assert orphans(county.desk.office) == []
+    assert list_orphans(county.desk.office) == []

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from api.problems import words
+from api.problems import describe_error
 from storage.digest import Digest
 from storage.errors import (
     FixityError,
@@ -55,7 +55,7 @@ class Line:
         return key_of(new_recording_id(datetime.now(UTC), os.urandom(10)), PAYLOAD)
 
     def versions(self, key: str) -> int:
-        return len(self.direct._versions(key))
+        return len(self.direct._list_versions(key))
 
 
 @pytest.fixture
@@ -74,11 +74,11 @@ def line(s3_server: S3Server) -> Iterator[Line]:
 
 
 def put_small(store: MinioObjects, key: str) -> None:
-    assert store.put(key, [SMALL]).digest == Digest.of(SMALL)
+    assert store.put(key, [SMALL]).digest == Digest.compute(SMALL)
 
 
 def put_large(store: MinioObjects, key: str) -> None:
-    assert store.put(key, [LARGE]).digest == Digest.of(LARGE)
+    assert store.put(key, [LARGE]).digest == Digest.compute(LARGE)
 
 
 def lock(store: MinioObjects, key: str) -> None:
@@ -90,7 +90,7 @@ def hold(store: MinioObjects, key: str) -> None:
 
 
 def digest(store: MinioObjects, key: str) -> None:
-    if store.digest(key) != Digest.of(SMALL):
+    if store.digest(key) != Digest.compute(SMALL):
         raise FixityError(part=key)  # as whoever asks does
 
 
@@ -101,11 +101,11 @@ def delete(store: MinioObjects, key: str) -> None:
 UNTIL = datetime.now(UTC).replace(microsecond=0) + timedelta(days=2)
 Act = Callable[[MinioObjects, str], None]
 ACTS: dict[Act, Callable[[MinioObjects, str], bool]] = {
-    put_small: lambda direct, key: direct.digest(key) == Digest.of(SMALL),
-    put_large: lambda direct, key: direct.digest(key) == Digest.of(LARGE),
+    put_small: lambda direct, key: direct.digest(key) == Digest.compute(SMALL),
+    put_large: lambda direct, key: direct.digest(key) == Digest.compute(LARGE),
     lock: lambda direct, key: direct.facts(key).retain_until == UNTIL,
-    hold: lambda direct, key: direct.facts(key).held,
-    digest: lambda direct, key: direct.digest(key) == Digest.of(SMALL),
+    hold: lambda direct, key: direct.facts(key).on_hold,
+    digest: lambda direct, key: direct.digest(key) == Digest.compute(SMALL),
     delete: lambda direct, key: key not in list(direct.keys()),
 }
 EMPTY = answer("200 OK", b"")
@@ -150,7 +150,7 @@ def test_nothing_is_reported_that_is_not_so_and_the_same_call_succeeds_later(
         with line.proxy.doing(replace(FAULTS[fault], only=only, times=times)):
             error = told(act, store, key)
         if error is not None:
-            assert words(error).next_zh
+            assert describe_error(error).next_zh
         else:
             assert ACTS[act](line.direct, key), only
         if line.proxy.hits > hits:
@@ -163,7 +163,7 @@ def test_a_busy_store_is_tried_again_later(line: Line) -> None:
     with line.proxy.doing(FAULTS["503"]), pytest.raises(StoreUnavailableError) as caught:
         line.store.put(key, [SMALL])
     assert caught.value.retryable
-    assert "SlowDown" in words(caught.value).zh
+    assert "SlowDown" in describe_error(caught.value).zh
     with pytest.raises(ObjectMissingError):
         line.direct.facts(key)
 
@@ -180,7 +180,7 @@ def test_a_dropped_reply_makes_no_second_version(line: Line, data: bytes, only: 
             except StoreUnavailableError:
                 assert only == "POST "  # beginning an upload is not repeated by itself
     line.store.put(key, [data])
-    assert (line.versions(key), line.direct.digest(key)) == (1, Digest.of(data))
+    assert (line.versions(key), line.direct.digest(key)) == (1, Digest.compute(data))
 
 
 def test_completing_whose_reply_was_dropped_is_found_done(line: Line) -> None:
@@ -191,7 +191,7 @@ def test_completing_whose_reply_was_dropped_is_found_done(line: Line) -> None:
         line.store.add_part(key, handle, 2, 6 * MIB, LARGE[6 * MIB :]),
     ]
     with line.proxy.doing(Fault(Kind.DROP_REPLY, only="POST ")):
-        assert line.store.complete(key, handle, marks, len(LARGE)).digest == Digest.of(LARGE)
+        assert line.store.complete(key, handle, marks, len(LARGE)).digest == Digest.compute(LARGE)
     assert line.versions(key) == 1
     assert line.proxy.hits == 1
 
@@ -208,7 +208,7 @@ def test_an_upload_goes_on_after_its_line_was_cut_in_every_part(line: Line) -> N
         ):
             line.store.add_part(key, handle, number, start, part)
         marks.append(line.store.add_part(key, handle, number, start, part))
-    assert line.store.complete(key, handle, marks, len(LARGE)).digest == Digest.of(LARGE)
+    assert line.store.complete(key, handle, marks, len(LARGE)).digest == Digest.compute(LARGE)
 
 
 def test_bytes_damaged_on_the_way_up_are_refused_by_the_server(line: Line) -> None:
@@ -228,13 +228,13 @@ def test_bytes_always_damaged_on_the_way_down_are_not_taken_for_stored(line: Lin
         pytest.raises(FixityError),
     ):
         line.store.put(key, [SMALL])
-    assert line.store.put(key, [SMALL]).digest == Digest.of(SMALL)
+    assert line.store.put(key, [SMALL]).digest == Digest.compute(SMALL)
 
 
 def test_bytes_damaged_once_on_the_way_down_are_read_again(line: Line) -> None:
     key = line.key()
     with line.proxy.doing(Fault(Kind.FLIP_DOWN, at=17, only=f"{key}?versionId", times=1)):
-        assert line.store.put(key, [SMALL]).digest == Digest.of(SMALL)
+        assert line.store.put(key, [SMALL]).digest == Digest.compute(SMALL)
     assert (line.proxy.hits, line.versions(key)) == (1, 1)
 
 
@@ -248,7 +248,7 @@ def test_a_locked_object_survives_a_damaged_reading(line: Line) -> None:
         pytest.raises(ObjectConflictError),
     ):
         line.store.put(key, [SMALL])
-    assert line.direct.digest(key) == Digest.of(SMALL)
+    assert line.direct.digest(key) == Digest.compute(SMALL)
 
 
 def test_a_range_cut_short_is_never_handed_on(line: Line) -> None:
@@ -281,7 +281,7 @@ def test_a_gateway_killed_amid_a_put_loses_nothing(tmp_path: Path, s3_server: S3
             store.put(key, blocks())
         server.start_gateway()
         assert list(store.keys()) == []
-        assert store.put(key, [LARGE]).digest == Digest.of(LARGE)
+        assert store.put(key, [LARGE]).digest == Digest.compute(LARGE)
         assert store.sweep(datetime.now(UTC) + timedelta(hours=1)) == 1
 
 
@@ -344,7 +344,7 @@ def test_over_tls_with_a_private_authority_objects_are_kept(
     # Over TLS the SDK does not sign the payload: what damages it behind TLS meets Content-MD5.
     with proxy.doing(Fault(Kind.FLIP_UP, at=17, only=key)), pytest.raises(StoreUnavailableError):
         store.put(key, [SMALL])
-    assert store.put(key, [LARGE]).digest == Digest.of(LARGE)
+    assert store.put(key, [LARGE]).digest == Digest.compute(LARGE)
     other = store.begin(key)
     with proxy.doing(Fault(Kind.FLIP_UP, at=17, only=key)), pytest.raises(StoreUnavailableError):
         store.add_part(key, other, 1, 0, SMALL)

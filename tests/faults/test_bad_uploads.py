@@ -27,7 +27,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from sqlalchemy import select
 
-from api.office.evidence.integrity_check import orphans, whole_check
+from api.office.evidence.integrity_check import list_orphans, whole_check
 from api.problems import TABLE, reason_zh
 from api.station.process import StationHome
 from ingest.bays.bay import Outcome
@@ -109,7 +109,7 @@ class Wire:
         body: bytes | Iterator[bytes] | None = None,
         token: str | None = None,
     ) -> Answer:
-        bearer = self.home.centre.client._current() if token is None else token
+        bearer = self.home.centre.client._current_token() if token is None else token
         given = {"Authorization": f"Bearer {bearer}"} if bearer else {}
         connection = http.client.HTTPSConnection(
             "127.0.0.1", self.county.port, context=self.tls, timeout=20
@@ -168,9 +168,9 @@ def kept(county: County) -> dict[str, Any]:
     office = county.desk.office
     with office.catalogue.read() as session:
         log = LogReader(session)
-        events = [log.event(index) for index in range(log.size)]
+        events = [log.get_event(index) for index in range(log.size)]
         under_way = [(row.recording, row.offset) for row in session.scalars(select(UploadRow))]
-        statuses = [(row.station_id, row.told) for row in enrolment.statuses(session)]
+        statuses = [(row.station_id, row.told) for row in enrolment.list_statuses(session)]
     return {
         "rows": [(row.id, row.receipt_text) for row in county.rows()],
         "uploads": under_way,
@@ -274,7 +274,7 @@ def strangers_token(county: County, tmp_path: Path) -> str:
     stranger = Township(tmp_path, "s-stranger")
     stranger.enrol(county)
     with stranger.open() as home:
-        return home.centre.client._current()
+        return home.centre.client._current_token()
 
 
 @pytest.fixture
@@ -288,11 +288,11 @@ def begun(county: County, wire: Wire) -> Iterator[RecordingId]:
     assert kept(county) == before
     answer = wire.patch(recording, 5, DATA[5:])
     assert (answer.status, answer.headers["Upload-Offset"]) == (204, "12")
-    stored = county.desk.office.uploads.assemble("s-raw", recording)
+    stored = county.desk.office.uploads.assemble_payload("s-raw", recording)
     assert stored is not None
-    assert stored.digest == Digest.of(DATA)
-    county.desk.office.uploads.discard(recording)
-    county.desk.office.centre.discard(recording)
+    assert stored.digest == Digest.compute(DATA)
+    county.desk.office.uploads.discard_upload(recording)
+    county.desk.office.centre.discard_attempt(recording)
 
 
 @pytest.mark.parametrize(
@@ -351,7 +351,7 @@ def test_another_station_finds_no_upload_of_ours(
 
 
 def head(wire: Wire, recording: object, offset: int, length: int) -> bytes:
-    token = wire.home.centre.client._current()
+    token = wire.home.centre.client._current_token()
     lines = [
         f"PATCH /api/v1/uploads/{recording} HTTP/1.1",
         "Host: centre",
@@ -374,11 +374,11 @@ def test_a_body_shorter_than_it_says_is_kept_as_far_as_it_came(county: County, w
             pause.wait(0.05)
     assert wire.offset(recording) == 100
     wire.patch(recording, 100, data[100:])
-    stored = county.desk.office.uploads.assemble("s-raw", recording)
+    stored = county.desk.office.uploads.assemble_payload("s-raw", recording)
     assert stored is not None
-    assert stored.digest == Digest.of(data)
-    county.desk.office.uploads.discard(recording)
-    county.desk.office.centre.discard(recording)
+    assert stored.digest == Digest.compute(data)
+    county.desk.office.uploads.discard_upload(recording)
+    county.desk.office.centre.discard_attempt(recording)
 
 
 def test_a_body_longer_than_it_says_is_no_second_request(wire: Wire) -> None:
@@ -413,14 +413,14 @@ def test_two_writers_at_once_end_in_the_right_bytes(county: County, wire: Wire) 
     assert set(statuses) <= {204, 409}
     uploads = county.desk.office.uploads
     try:
-        stored = uploads.assemble("s-raw", recording)
+        stored = uploads.assemble_payload("s-raw", recording)
     except ConflictError:  # a clean restart
         assert wire.patch(recording, 0, data).status == 204
-        stored = uploads.assemble("s-raw", recording)
+        stored = uploads.assemble_payload("s-raw", recording)
     assert stored is not None
-    assert stored.digest == Digest.of(data)
-    uploads.discard(recording)
-    county.desk.office.centre.discard(recording)
+    assert stored.digest == Digest.compute(data)
+    uploads.discard_upload(recording)
+    county.desk.office.centre.discard_attempt(recording)
 
 
 def test_a_store_that_lost_the_attempt_begins_anew(county: County, wire: Wire) -> None:
@@ -433,11 +433,11 @@ def test_a_store_that_lost_the_attempt_begins_anew(county: County, wire: Wire) -
     answer = wire.patch(recording, 600, data[600:])
     assert (answer.code, answer.headers["Upload-Offset"]) == ("conflict", "0")
     assert wire.patch(recording, 0, data).status == 204
-    stored = county.desk.office.uploads.assemble("s-raw", recording)
+    stored = county.desk.office.uploads.assemble_payload("s-raw", recording)
     assert stored is not None
-    assert stored.digest == Digest.of(data)
-    county.desk.office.uploads.discard(recording)
-    county.desk.office.centre.discard(recording)
+    assert stored.digest == Digest.compute(data)
+    county.desk.office.uploads.discard_upload(recording)
+    county.desk.office.centre.discard_attempt(recording)
 
 
 # Documents
@@ -476,14 +476,14 @@ def uploaded(county: County, sealed: Sealed) -> Iterator[Sealed]:
     recording, digest = sealed.entry.recording, None
     payload = sealed.home.settings.home / "spool" / str(recording) / "payload"
     assert recording is not None
-    digest = Digest.of(payload.read_bytes())
+    digest = Digest.compute(payload.read_bytes())
     sealed.home.centre.client.begin_upload(
         recording, payload.stat().st_size, digest, payload.read_bytes()
     )
     before = kept(county)
     yield sealed
     assert kept(county) == before
-    county.desk.office.centre.discard(recording)
+    county.desk.office.centre.discard_attempt(recording)
 
 
 @pytest.mark.usefixtures("nothing_changes")
@@ -514,7 +514,7 @@ def test_an_envelope_sealed_to_other_keys_is_refused(
     recipients = [_other_key(key, tmp_path / key.kid) for key in home.ring.recipients]
     assert uploaded.entry.recording is not None
     envelope = seal_envelope(os.urandom(32), uploaded.entry.recording, "s-raw", recipients)
-    document = uploaded.claiming(envelope={"sha-256": Digest.of(envelope).hex})
+    document = uploaded.claiming(envelope={"sha-256": Digest.compute(envelope).hex})
     answer = wire.post("/accessions", document | {"envelope": envelope.decode()})
     assert (answer.status, answer.code) == (422, "delivery-refused")
 
@@ -642,14 +642,14 @@ def test_a_name_without_end_does_not_hold_up_the_stations_other_notes(
     county: County, home: StationHome
 ) -> None:
     told = {"reason": "too-deep", "path": "很深" * 5000}
-    home.centre.note("submission.refuse", subject="bay:bay-1", outcome="refused", details=told)
+    home.centre.note_act("submission.refuse", subject="bay:bay-1", outcome="refused", details=told)
     home.journal.add_note("not.ours", subject="bay:bay-1", outcome="refused", details={})
     told = {"reason": "link", "path": "z"}
-    home.centre.note("submission.refuse", subject="bay:bay-1", outcome="refused", details=told)
+    home.centre.note_act("submission.refuse", subject="bay:bay-1", outcome="refused", details=told)
     before = county.acts("submission.refuse")
     assert home.centre.send_notes() == 2
     assert county.acts("submission.refuse") == before + 2
-    (left,) = home.journal.notes()
+    (left,) = home.journal.list_notes()
     assert left.act == "not.ours"
     home.journal.drop_note(left.number)
 
@@ -682,7 +682,7 @@ class Door:
         told: Claims = {
             "iss": "s-raw",
             "sub": "s-raw",
-            "aud": self.county.desk.office.ring.verifying("log").name,
+            "aud": self.county.desk.office.ring.get_verify_key("log").name,
             "iat": now,
             "exp": now + 200,
             "jti": os.urandom(8).hex(),
@@ -870,9 +870,9 @@ def test_a_revoked_stations_token_is_worth_nothing_at_once(
     township = Township(tmp_path, "s-gone")
     township.enrol(county)
     with township.open() as gone:
-        token = gone.centre.client._current()
+        token = gone.centre.client._current_token()
         with county.desk.office.catalogue.write() as uow:
-            enrolment.revoke(uow, "s-gone", "stolen", actor="system")
+            enrolment.revoke_enrolments(uow, "s-gone", "stolen", actor="system")
         before = kept(county)
         assert {code for _status, code in ask_everywhere(wire, token)} == {"enrolment-token", ""}
         gone.centre.client._token = None
@@ -902,4 +902,4 @@ def test_after_all_that_the_centre_is_whole_and_takes_what_is_good(
     tally = home.deliver()
     assert (tally.accessioned, tally.waiting, tally.refused, tally.away) == (1, 0, 0, None)
     assert [wrong.to_json() for wrong in whole_check(county.desk.office)] == []
-    assert orphans(county.desk.office) == []
+    assert list_orphans(county.desk.office) == []

@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import event
 
 from api.office.evidence.integrity_check import whole_check
-from api.problems import reason_zh, words
+from api.problems import describe_error, reason_zh
 from ingest.bays.bay import BayState, Progress
 from ingest.bays.settle import Patience
 from ingest.station.journal import State
@@ -59,18 +59,18 @@ def test_a_full_disk_pauses_intake_and_goes_on_by_itself_when_there_is_space(des
     big = desk.bay("bay-1") / "big.bin"
     big.write_bytes(os.urandom(3 * MIB))
     digest = hashlib.sha256(big.read_bytes()).hexdigest()
-    station = desk.office.station(patience=Patience(0, 1000))
-    (bay, _other) = desk.office.bays()
+    station = desk.office.build_station(patience=Patience(0, 1000))
+    (bay, _other) = desk.office.list_bays()
     with small_disk(objects, "2m"):
         for _ in range(3):
-            station.sweep(bay)
+            station.sweep_bay(bay)
         assert big.exists()
         assert kept(desk) == []
         told = shown(desk)
         assert (told.state, told.reason) == (BayState.ATTENTION, "storage-full")
         assert "磁盘空间不足" in reason_zh("storage-full")
         subprocess.run(["mount", "-o", "remount,size=64m", objects], check=True)
-        station.sweep(bay)
+        station.sweep_bay(bay)
         assert [row.sha256 for row in kept(desk)] == [digest]
         assert not big.exists()
         assert list(whole_check(desk.office)) == []
@@ -221,7 +221,7 @@ def test_a_locked_catalogue_is_told_and_tried_again(desk: Desk) -> None:
         assert kept(desk) == []
         assert (desk.bay("bay-1") / "note.txt").exists()
         assert shown(desk).reason == "catalogue-busy"
-        assert words(CatalogueBusyError()).next_zh
+        assert describe_error(CatalogueBusyError()).next_zh
     desk.sweep()
     assert len(kept(desk)) == 1
     assert not (desk.bay("bay-1") / "note.txt").exists()
@@ -232,8 +232,8 @@ def test_a_locked_journal_is_told_and_tried_again(desk: Desk) -> None:
     """Nothing can be written down, not even for the screen: the sweep itself says so."""
     note = desk.bay("bay-1") / "note.txt"
     note.write_text("one")
-    station = desk.office.station(patience=Patience(0, 1000))
-    (bay, _other) = desk.office.bays()
+    station = desk.office.build_station(patience=Patience(0, 1000))
+    (bay, _other) = desk.office.list_bays()
     engine = desk.office.journal._store._engine
     engine.dispose()
 
@@ -243,13 +243,13 @@ def test_a_locked_journal_is_told_and_tried_again(desk: Desk) -> None:
 
     with locked(desk.office.settings.home / "station.db"):
         for _ in range(2):
-            (result,) = station.sweep(bay)
+            (result,) = station.sweep_bay(bay)
             assert (result.outcome, result.reason) == ("failed", "catalogue-busy")
             assert result.facts["database"] == "journal"
         assert note.exists()
         assert kept(desk) == []
     for _ in range(2):
-        station.sweep(bay)
+        station.sweep_bay(bay)
     assert len(kept(desk)) == 1
     assert not note.exists()
 
@@ -264,10 +264,10 @@ def test_a_mount_that_vanishes_amid_the_read_is_an_ordinary_event(desk: Desk) ->
         if progress.bytes_done > 4 * MIB and bay.exists():
             bay.rename(away)
 
-    station = desk.office.station(pull, patience=Patience(0, 1000))
-    (docked, _other) = desk.office.bays()
+    station = desk.office.build_station(pull, patience=Patience(0, 1000))
+    (docked, _other) = desk.office.list_bays()
     for _ in range(3):
-        station.sweep(docked)
+        station.sweep_bay(docked)
     assert not bay.exists()
     assert shown(desk).state == BayState.EMPTY
     away.rename(bay)
@@ -296,15 +296,15 @@ def test_a_mount_that_vanishes_at_a_step_is_taken_up_where_it_was_when_it_is_bac
             bay.rename(away)
 
     desk.office.on_step = desk.office.centre.on_step = pull
-    station = desk.office.station(patience=Patience(0, 1000))
-    (docked, _other) = desk.office.bays()
+    station = desk.office.build_station(patience=Patience(0, 1000))
+    (docked, _other) = desk.office.list_bays()
     for _ in range(4):
-        station.sweep(docked)
+        station.sweep_bay(docked)
     assert pulled == [step]
     away.rename(bay)
     check_what_is_gone_has_a_receipt(desk, tmp_path, before)
     for _ in range(2):
-        station.sweep(docked)
+        station.sweep_bay(docked)
     check_accessioned_once(desk, tmp_path, before)
     desk.office.close()
 
@@ -364,7 +364,7 @@ def test_an_office_with_a_damaged_key_does_not_begin_to_work(
 def at_work(open_desk: OpenDesk, folder: Path) -> None:
     """Open an office and its station, and close it again."""
     with closing(open_desk(folder).office) as office:
-        office.station()
+        office.build_station()
 
 
 def is_private(name: str) -> bool:
@@ -386,5 +386,5 @@ def test_an_office_without_its_opening_key_takes_in_and_opens_nothing(
     with pytest.raises(KeyRingError) as caught:
         again.office.ring.open_key(recipients_of(row.envelope_text.encode(), recording))
     assert caught.value.code == "key"
-    assert words(caught.value).next_zh
+    assert describe_error(caught.value).next_zh
     again.office.close()

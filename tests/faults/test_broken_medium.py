@@ -32,7 +32,7 @@ def store(tmp_path: Path) -> FolderObjects:
 
 def check_whole(store: FolderObjects, size: int) -> None:
     assert list(store.keys()) == [KEY]
-    assert store.digest(KEY) == Digest.of(content(size))
+    assert store.digest(KEY) == Digest.compute(content(size))
     assert store.sweep(LATER) == 0
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from policies.facts.terms import HoldReason
-from storage.catalogue.audit.audit import audit
+from storage.catalogue.audit.audit import audit_catalogue
 from storage.catalogue.holds import holds
 from storage.catalogue.holds.holds import NewHold
 from storage.catalogue.log import custody_log
@@ -48,12 +48,12 @@ class Place:
     @property
     def ids(self) -> list[str]:
         with self.archive.catalogue.read() as session:
-            return [one.recording_id for one in dispositions.items(session, self.disposition)]
+            return [one.recording_id for one in dispositions.list_items(session, self.disposition)]
 
     def hold(self, recording: str) -> None:
         new = NewHold(reason=HoldReason.OTHER, authority="county", recording_id=recording)
         with self.archive.catalogue.write() as uow:
-            holds.place(uow, new, actor=WHO)
+            holds.place_hold(uow, new, actor=WHO)
 
     def killed_at(self, step: str, nth: int = 1) -> None:
         child = self.fresh.Process(
@@ -65,7 +65,7 @@ class Place:
 
     def state(self, recording: str) -> str:
         with self.archive.catalogue.read() as session:
-            return dispositions.item(session, self.disposition, recording).state
+            return dispositions.get_item(session, self.disposition, recording).state
 
     def acts(self, recording: str) -> list[str]:
         with self.archive.catalogue.read() as session:
@@ -74,7 +74,7 @@ class Place:
 
     def wrong(self) -> list[object]:
         with self.archive.catalogue.read() as session:
-            return list(audit(session, []))
+            return list(audit_catalogue(session, []))
 
     def check_each_is_whole_or_gone(self, kept: set[str]) -> None:
         """All but `kept` are gone, once; log, tombstones and certificate say the same."""
@@ -93,7 +93,7 @@ class Place:
                     "recording.destroyed",
                 ]
         with archive.catalogue.read() as session:
-            signed = dispositions.disposition(session, self.disposition).certificate
+            signed = dispositions.get_disposition(session, self.disposition).certificate
         body = verify_document(signed.encode(), CERTIFICATE_DOMAIN, [archive.key.verify_key()])
         assert {one["recording"] for one in body["destroyed"]} == set(self.ids) - kept
         assert {one["recording"] for one in body["kept"]} == kept
@@ -209,5 +209,5 @@ def test_a_hold_that_another_process_places_at_a_step_wins_or_is_refused(
     assert placed == set(ids) - refused
     with place.archive.catalogue.read() as session:
         for one in placed:
-            assert len(holds.holding(session, one)) == 1
+            assert len(holds.list_holds_of_recording(session, one)) == 1
     place.check_each_is_whole_or_gone(placed)

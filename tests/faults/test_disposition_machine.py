@@ -68,7 +68,7 @@ Patch = Callable[[pytest.MonkeyPatch], None]
 
 def hold_not_asked_at_the_point_of_no_return(patch: pytest.MonkeyPatch) -> None:
     shredding: list[bool] = []
-    shred, keepers = Destruction._shred, Destruction._keepers
+    shred, keepers = Destruction._shred_envelope, Destruction._find_reasons
 
     def blind(self, *given):
         shredding.append(True)
@@ -77,8 +77,10 @@ def hold_not_asked_at_the_point_of_no_return(patch: pytest.MonkeyPatch) -> None:
         finally:
             shredding.clear()
 
-    patch.setattr(Destruction, "_shred", blind)
-    patch.setattr(Destruction, "_keepers", lambda self, *a: () if shredding else keepers(self, *a))
+    patch.setattr(Destruction, "_shred_envelope", blind)
+    patch.setattr(
+        Destruction, "_find_reasons", lambda self, *a: () if shredding else keepers(self, *a)
+    )
 
 
 def approver_not_compared_with_the_proposer(patch: pytest.MonkeyPatch) -> None:
@@ -91,13 +93,13 @@ def approver_not_compared_with_the_proposer(patch: pytest.MonkeyPatch) -> None:
 
 
 def cooling_off_from_the_proposal(patch: pytest.MonkeyPatch) -> None:
-    real = dispositions.proposal
+    real = dispositions.gather_proposal
 
     def early(session, row, bounds, at):
         told = real(session, row, bounds, at)
         return replace(told, approved_at=told.approved_at and row.proposed_at)
 
-    patch.setattr(dispositions, "proposal", early)
+    patch.setattr(dispositions, "gather_proposal", early)
 
 
 def cooling_off_shorter_by_a_second(patch: pytest.MonkeyPatch) -> None:
@@ -111,17 +113,17 @@ def cooling_off_shorter_by_a_second(patch: pytest.MonkeyPatch) -> None:
 def period_compared_by_at_least(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
         retention.Reason,
-        "keeps",
+        "keeps_at",
         lambda self, at: self.until is None or self.until >= retention.FOREVER or self.until >= at,
     )
 
 
 def links_not_looked_at(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(keeping, "_links", lambda _session, _recordings: {})
+    patch.setattr(keeping, "_list_links", lambda _session, _recordings: {})
 
 
 def one_release_releases_all(patch: pytest.MonkeyPatch) -> None:
-    real = holds.reaching
+    real = holds.list_holds_by_recording
 
     def lax(session, told):
         found = real(session, told)
@@ -129,11 +131,11 @@ def one_release_releases_all(patch: pytest.MonkeyPatch) -> None:
             one: [] if any(row.released_at for row in rows) else rows for one, rows in found.items()
         }
 
-    patch.setattr(holds, "reaching", lax)
+    patch.setattr(holds, "list_holds_by_recording", lax)
 
 
 def party_hold_blind_for_later_links(patch: pytest.MonkeyPatch) -> None:
-    real = holds.reaching
+    real = holds.list_holds_by_recording
 
     def born(row):
         return (UUID(row.id).int >> 80) / 1000
@@ -148,7 +150,7 @@ def party_hold_blind_for_later_links(patch: pytest.MonkeyPatch) -> None:
             ]
         return found
 
-    patch.setattr(holds, "reaching", frozen)
+    patch.setattr(holds, "list_holds_by_recording", frozen)
 
 
 def promise_lowered_by_a_newer_edition(patch: pytest.MonkeyPatch) -> None:
@@ -162,11 +164,11 @@ def promise_lowered_by_a_newer_edition(patch: pytest.MonkeyPatch) -> None:
 
 
 def store_not_asked(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(destruction, "store_of", lambda _objects, _recording: Store(None, held=False))
+    patch.setattr(destruction, "store_of", lambda _objects, _recording: Store(None, on_hold=False))
 
 
 def other_clocks_not_heeded(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Destruction, "_vouched", lambda _self, _uow, _told: None)
+    patch.setattr(Destruction, "_require_trusted_clock", lambda _self, _uow, _told: None)
 
 
 def release_approved_by_its_proposer(patch: pytest.MonkeyPatch) -> None:

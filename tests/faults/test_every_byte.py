@@ -11,7 +11,7 @@ import pytest
 from api.office.evidence.integrity_check import whole_check
 from api.office.wiring import Office
 from ingest.station.clear import When
-from storage.catalogue.audit.audit import audit
+from storage.catalogue.audit.audit import audit_catalogue
 from storage.catalogue.log.discrepancy import Discrepancy
 from storage.catalogue.tables import RecordingRow
 from storage.digest import Digest
@@ -92,7 +92,7 @@ def test_each_byte_of_the_payload(desk: Desk, sealed: SealedRecord, folder: Path
         with pytest.raises(FixityError) as caught:
             read_through(flipped, opened.data_key, opened.context)
         assert caught.value.facts["part"] == "payload", where
-        assert Digest.of(flipped) != sealed.payload_digest
+        assert Digest.compute(flipped) != sealed.payload_digest
 
 
 def test_each_byte_of_the_envelope(desk: Desk, sealed: SealedRecord, folder: Path) -> None:
@@ -102,7 +102,7 @@ def test_each_byte_of_the_envelope(desk: Desk, sealed: SealedRecord, folder: Pat
     opened = open_envelope(envelope, key, sealed.id)
     refused = 0
     for where, flipped in flips(envelope):
-        assert Digest.of(flipped) != sealed.envelope_digest, where
+        assert Digest.compute(flipped) != sealed.envelope_digest, where
         try:
             found = open_envelope(flipped, key, sealed.id)
         except (EnvelopeError, KeyRingError):
@@ -125,7 +125,7 @@ def test_each_byte_of_the_receipt(desk: Desk, row: RecordingRow) -> None:
     receipt = row.receipt_text.encode()
     for _where, flipped in flips(receipt):
         with pytest.raises((SignatureError, CustodyError)):
-            Receipt.verify(flipped, ring.verifying("centre"), ring.verifying("log"))
+            Receipt.verify(flipped, ring.get_verify_key("centre"), ring.get_verify_key("log"))
 
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -160,7 +160,7 @@ def test_a_signed_document_has_one_spelling(desk: Desk, row: RecordingRow, docum
             if document == "record":
                 SealedRecord.verify(canonical.encode(changed), ring.stations)
             else:
-                key, log = ring.verifying("centre"), ring.verifying("log")
+                key, log = ring.get_verify_key("centre"), ring.get_verify_key("log")
                 Receipt.verify(canonical.encode(changed), key, log)
         except (SignatureError, CustodyError):
             continue
@@ -176,7 +176,7 @@ def test_a_flipped_object_is_named_by_the_check_of_everything(
     data, mode = path.read_bytes(), path.stat().st_mode
     for where in (0, len(data) // 2, len(data) - 1):
         write_over(path, mode, data[:where] + bytes([data[where] ^ 1]) + data[where + 1 :])
-        assert {(w.what, w.subject) for w in whole_check(desk.office)} == {
+        assert {(w.kind, w.subject) for w in whole_check(desk.office)} == {
             ("changed-object", f"{row.id}/{part}")
         }
     write_over(path, mode, data)
@@ -195,7 +195,9 @@ COLUMNS = (
 def audited(office: Office) -> Iterator[Discrepancy]:
     with office.catalogue.read() as session:
         folder = office.settings.home / "log"
-        yield from audit(session, office.signer.keys, signed=office.signer.last(), folder=folder)
+        yield from audit_catalogue(
+            session, office.signer.keys, signed=office.signer.read_last_checkpoint(), folder=folder
+        )
 
 
 @pytest.mark.parametrize(("table", "column", "what"), COLUMNS)
@@ -225,7 +227,7 @@ def test_each_byte_of_an_entry(
     try:
         for position in range(0, len(data), step):
             put(data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :])
-            found = {wrong.what.value for wrong in audited(desk.office)}
+            found = {wrong.kind.value for wrong in audited(desk.office)}
             assert found, (position, table)
             assert what in found or "damaged-database" in found, (position, found)
     finally:

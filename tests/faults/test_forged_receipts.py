@@ -15,8 +15,8 @@ from api.problems import reason_zh
 from ingest.bays.bay import BayState
 from ingest.bays.submission import Submission
 from ingest.sources.profile import Siblings
-from ingest.sources.profile import read as read_profile
-from ingest.station.clear import When, clear
+from ingest.sources.profile import read_source_facts as read_profile
+from ingest.station.clear import When, clear_file
 from ingest.station.journal import State
 from storage.errors import CustodyError, SignatureError
 from storage.record import Receipt
@@ -34,7 +34,7 @@ class Forger:
         self.desk.sweep()
         (self.row,) = [row for row in kept(self.desk) if row.name == self.path.name]
         ring = self.desk.office.ring
-        self.centre, self.log = ring.verifying("centre"), ring.verifying("log")
+        self.centre, self.log = ring.get_verify_key("centre"), ring.get_verify_key("log")
         assert self.row.receipt_text is not None
         self.text = self.row.receipt_text.encode()
         self.receipt = Receipt.verify(self.text, self.centre, self.log)
@@ -47,7 +47,7 @@ class Forger:
         )
 
     def try_to_clear(self, receipt: bytes) -> Receipt:
-        return clear(self.submission, receipt, self.centre, self.log)
+        return clear_file(self.submission, receipt, self.centre, self.log)
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_a_receipt_signed_by_another_key_of_the_office_never_clears(
     forger: Forger, signer: str
 ) -> None:
     with pytest.raises(SignatureError):
-        forger.try_to_clear(forger.receipt.sign(forger.desk.office.ring.signing(signer)))
+        forger.try_to_clear(forger.receipt.sign(forger.desk.office.ring.get_signing_key(signer)))
     assert forger.path.exists()
 
 
@@ -94,7 +94,7 @@ def test_what_is_no_document_never_clears(forger: Forger, nothing: bytes) -> Non
 
 
 def test_a_receipt_for_other_bytes_never_clears(forger: Forger) -> None:
-    key = forger.desk.office.ring.signing("centre")
+    key = forger.desk.office.ring.get_signing_key("centre")
     other = hashlib.sha256(b"other bytes").hexdigest()
     for changed in (
         replace(forger.receipt, original=f"sha-256:{other}"),
@@ -106,7 +106,7 @@ def test_a_receipt_for_other_bytes_never_clears(forger: Forger) -> None:
 
 
 def test_a_receipt_without_its_place_in_the_log_never_clears(forger: Forger) -> None:
-    key = forger.desk.office.ring.signing("centre")
+    key = forger.desk.office.ring.get_signing_key("centre")
     leaf = forger.receipt.leaf.replace('"outcome":"success"', '"outcome":"refused"')
     proof = forger.receipt.proof.replace("index ", "index 1", 1)
     other_id = f"{forger.row.id[:-1]}{'1' if forger.row.id.endswith('0') else '0'}"

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from api.office.evidence.integrity_check import orphans, whole_check
+from api.office.evidence.integrity_check import list_orphans, whole_check
 from api.office.wiring import Office
 from storage.catalogue.log.custody_log import LogReader
 from storage.digest import Digest
@@ -79,14 +79,14 @@ def check_one_recording(office: Office, data: bytes) -> None:
     assert plaintext(office) == []
     with office.catalogue.read() as session:
         log = LogReader(session)
-        events = [log.event(index) for index in range(log.size)]
+        events = [log.get_event(index) for index in range(log.size)]
     (handed,) = [event for event in events if event.act == "submission.hand-in"]
     (taken,) = [event for event in events if event.act == "recording.accession"]
     assert handed.actor == taken.details["operator"] == f"person:{hand_in_once.person_of(office)}"
     assert taken.details["submission"] == handed.subject.removeprefix("submission:")
     assert "source.clear" in {event.act for event in events}
     assert [wrong.to_json() for wrong in whole_check(office)] == []
-    assert orphans(office) == []
+    assert list_orphans(office) == []
 
 
 def test_the_steps_are_all_listed(folder: Path, fresh: ForkServerContext) -> None:
@@ -134,21 +134,21 @@ def test_bytes_that_rot_in_the_intake_are_never_received(folder: Path) -> None:
     try:
         data = (folder / "file").read_bytes()
         person = hand_in_once.person_of(office)
-        digest = Digest.of(data)
-        row = office.reception.begin(
+        digest = Digest.compute(data)
+        row = office.reception.begin_hand_in(
             acting(office.catalogue, person), b"a.mp4", len(data), digest, None
         )
         name = RecordingId(UUID(row.id))
-        writer = office.reception.uploads.writer(person, name, 0)
-        writer.add(bytearray(data))
+        writer = office.reception.uploads.open_writer(person, name, 0)
+        writer.add_bytes(bytearray(data))
         writer.close()
         (attempt,) = [path for path in plaintext(office) if path.stat().st_size == len(data)]
         with attempt.open("r+b") as file:
             file.seek(5_000_000)
             file.write(b"rot")
         with pytest.raises(Exception, match="offset=0"):
-            office.reception.receive(person, name)
-        assert office.reception.at(person, name).received_at is None
+            office.reception.receive_file(person, name)
+        assert office.reception.get_hand_in(person, name).received_at is None
         hand_in_once.hand_in(office, data)
         hand_in_once.take_in(office)
         check_one_recording(office, data)

@@ -68,8 +68,8 @@ class Place:
     def ask(self) -> list[str]:
         with self.office.catalogue.write() as uow:
             rows = [
-                jobs.ask(uow, "verify", recordings.subject_of(row.id), actor="system")
-                for row in recordings.everything(uow.session)
+                jobs.request_job(uow, "verify", recordings.subject_of(row.id), actor="system")
+                for row in recordings.iterate_recordings(uow.session)
             ]
         return [row.id for row in rows]
 
@@ -85,7 +85,7 @@ class Place:
 
     def rows(self, kind: str | None = None):
         with self.office.catalogue.read() as session:
-            return jobs.jobs(session, kind=kind, limit=1000)
+            return jobs.list_jobs(session, kind=kind, limit=1000)
 
     def shown(self) -> list[tuple[object, ...]]:
         return [(r.kind, r.state, r.attempt, r.failures, r.turn, r.error) for r in self.rows()]
@@ -98,7 +98,7 @@ class Place:
         with self.office.catalogue.read() as session:
             return [
                 event.subject
-                for row in recordings.everything(session)
+                for row in recordings.iterate_recordings(session)
                 for event in custody_log.LogReader(session).events_of(recordings.subject_of(row.id))
                 if event.act == "recording.verify"
             ]
@@ -195,8 +195,8 @@ def test_the_steps_are_all_listed(place: Place) -> None:
 
 def test_what_was_read_before_the_kill_is_not_read_again(place: Place) -> None:
     with place.office.catalogue.write() as uow:
-        first, _second = recordings.everything(uow.session)
-        jobs.ask(uow, "verify", recordings.subject_of(first.id), actor="system")
+        first, _second = recordings.iterate_recordings(uow.session)
+        jobs.request_job(uow, "verify", recordings.subject_of(first.id), actor="system")
     place.killed_at("worker-1", "job-step-kept")
     before = place.steps("worker-1").count("job-step-done")
     place.start("worker-1")
@@ -283,7 +283,7 @@ def test_a_name_is_free_again_when_its_worker_died(county: Place) -> None:
 
 def _living(place: Place) -> set[str]:
     with place.office.catalogue.read() as session:
-        return {row.name for row in jobs.workers(session) if row.ended_at is None}
+        return {row.name for row in jobs.list_workers(session) if row.ended_at is None}
 
 
 def _connected(server: postgres.Postgres, source: str) -> int:

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from api.office.wiring import Office, clock, entropy, found, found_or_open
+from api.office.wiring import Office, clock, entropy, found_office, found_or_open
 from api.station.process import StationHome
 from ingest.bays.submission import open_beneath
 from ingest.media import Plan, Recording
@@ -98,7 +98,7 @@ def test_an_office_whose_log_takes_no_entry_leaves_no_file_open(
 def test_a_founding_that_is_refused_leaves_no_file_open(tmp_path: Path) -> None:
     settings = settings_for(tmp_path, rulebook=tmp_path / "no-rules")
     with pytest.raises(RuleError) as refused:
-        found(settings)
+        found_office(settings)
     assert open_below(tmp_path) == []
     assert refused.value
 

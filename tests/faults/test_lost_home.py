@@ -30,8 +30,8 @@ def desk(tmp_path):
     (desk.bay("bay-1") / "first.txt").write_bytes(FIRST)
     desk.sweep()
     assert not (desk.bay("bay-1") / "first.txt").exists()
-    desk.service.checkpoint()
-    desk.running = desk.office.station(patience=Patience(0, 1000))
+    desk.service.publish_checkpoint()
+    desk.running = desk.office.build_station(patience=Patience(0, 1000))
     yield desk
     desk.office.close()
 
@@ -50,7 +50,7 @@ def swept(desk, looks=2):
     """Sweep with the station that runs, as its worker does: an error is told, and it goes on."""
     results = []
     for _ in range(looks):
-        for bay in desk.office.bays():
+        for bay in desk.office.list_bays():
             with suppress(LiuhenError):
                 results += desk.running.sweep(bay)
     return results
@@ -122,7 +122,7 @@ def test_a_catalogue_lost_while_serving_is_told_and_clears_nothing(desk, client,
     assert str(file) in problem["detail"]
     assert "/proc/" in problem["next"]
     for question in (
-        lambda: centre.receipt_for(source, Digest.of(FIRST)),
+        lambda: centre.receipt_for(source, Digest.compute(FIRST)),
         lambda: centre.holds_size(source, len(FIRST)),
     ):
         with pytest.raises(LiuhenError) as refusal:
@@ -130,7 +130,7 @@ def test_a_catalogue_lost_while_serving_is_told_and_clears_nothing(desk, client,
         assert refusal.value.code == "catalogue-replaced"
         assert not refusal.value.retryable
     nothing_is_taken_or_cleared(desk)
-    bay = desk.office.journal.bays()[0]
+    bay = desk.office.journal.list_bays()[0]
     assert (bay.state, bay.reason) == (BayState.ATTENTION, "catalogue-replaced")
     assert ready(client)[0] == 503
     assert client.get("/api/v1/bays").status_code in {401, 503}
@@ -141,7 +141,7 @@ def first_source(desk):
     from storage.catalogue.recordings import recordings
 
     with desk.office.catalogue.read() as session:
-        return next(recordings.everything(session)).source_serial
+        return next(recordings.iterate_recordings(session)).source_serial
 
 
 def test_a_catalogue_renamed_away_and_back_is_the_same_and_goes_on(desk, client):
@@ -246,10 +246,10 @@ def test_a_lost_head_is_told_and_nothing_is_receipted(desk, client):
 
 def test_a_head_ahead_of_the_catalogue_is_told(desk, client):
     """A catalogue of fewer entries than were signed, whatever database it is on."""
-    before = desk.office.signer.last()
+    before = desk.office.signer.read_last_checkpoint()
     (desk.bay("bay-1") / "second.txt").write_bytes(SECOND)
     desk.sweep()
-    desk.service.checkpoint()
+    desk.service.publish_checkpoint()
     assert ready(client)[0] == 200
     head = desk.office.settings.home / "log-signer" / "head"
     now = head.read_text()
@@ -287,7 +287,7 @@ def test_a_lost_static_log_is_written_again_whole(desk, client):
     before = (log / "checkpoint").read_text()
     shutil.rmtree(log)
     assert ready(client)[0] == 200
-    desk.service.checkpoint()
+    desk.service.publish_checkpoint()
     assert (log / "checkpoint").read_text() == before
     assert list(whole_check(desk.office)) == []
 
@@ -299,7 +299,7 @@ def test_a_home_whose_disk_vanished_is_told_and_nothing_is_written_below_it(desk
     assert ready(client)[0] == 503
     nothing_is_taken_or_cleared(desk)
     with pytest.raises(LiuhenError):
-        desk.service.checkpoint()
+        desk.service.publish_checkpoint()
     assert not list(home.iterdir())
     home.rmdir()
     home.with_name("unmounted").rename(home)
@@ -310,15 +310,18 @@ def test_a_store_that_hangs_does_not_keep_readyz_waiting(desk):
     import threading
 
     release = threading.Event()
-    service = Service.over(desk.office)
+    service = Service.of_office(desk.office)
     store = service.readiness._store
     store.check, store.wait_s = lambda: release.wait(30) and None, 0.01
-    assert service.readiness.check() == {"status": "ready", "objects": "store-unavailable"}
+    assert service.readiness.check_readiness() == {
+        "status": "ready",
+        "objects": "store-unavailable",
+    }
     release.set()
     store._thread.join()
     store.check = lambda: None
     store.wait_s = 10
-    assert service.readiness.check() == {"status": "ready"}
+    assert service.readiness.check_readiness() == {"status": "ready"}
 
 
 def test_the_first_process_that_opens_a_new_path_is_not_taken_for_the_old(desk, tmp_path):
@@ -326,8 +329,8 @@ def test_the_first_process_that_opens_a_new_path_is_not_taken_for_the_old(desk, 
     file = catalogue_file(desk)
     file.rename(tmp_path / "ours")
     other = Catalogue(f"sqlite:///{file}", desk.office.clock, desk.office.entropy)
-    other.migrate(new=True)
+    other.migrate_tables(new=True)
     nothing_is_taken_or_cleared(desk)
-    assert other.entries() == 0
+    assert other.count_entries() == 0
     other.close()
     assert Path(tmp_path / "ours").exists()

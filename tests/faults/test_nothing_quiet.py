@@ -15,7 +15,7 @@ import pytest
 from api.problems import bay_reason_zh
 from api.station.threads import Publisher, Worker
 from ingest.bays import watch
-from ingest.bays.bay import BayState, Result
+from ingest.bays.bay import BayState, FileReport
 from ingest.bays.census import Enumerator
 from ingest.bays.settle import Patience
 from ingest.station import clear, named_path
@@ -74,28 +74,28 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         yield desk
 
 
-def at_bay(desk: Desk, looks: int = 2, station: Station | None = None) -> dict[str, Result]:
+def at_bay(desk: Desk, looks: int = 2, station: Station | None = None) -> dict[str, FileReport]:
     """Look at the first bay so many times; return what became of each file at last."""
-    station = station or desk.office.station(patience=Patience(0, 1000))
-    results: list[Result] = []
+    station = station or desk.office.build_station(patience=Patience(0, 1000))
+    results: list[FileReport] = []
     for _ in range(looks):
-        results = station.sweep(desk.office.bays()[0])
+        results = station.sweep_bay(desk.office.list_bays()[0])
     return {result.path: result for result in results}
 
 
 def shown(desk: Desk) -> BayRow:
-    return next(row for row in desk.office.journal.bays() if row.name == "bay-1")
+    return next(row for row in desk.office.journal.list_bays() if row.name == "bay-1")
 
 
 def kept(desk: Desk) -> list[RecordingRow]:
     with desk.office.catalogue.read() as session:
-        return list(recordings.everything(session))
+        return list(recordings.iterate_recordings(session))
 
 
 def events(desk: Desk, act: str) -> list[Event]:
     with desk.office.catalogue.read() as session:
         log = LogReader(session)
-        return [one for number in range(log.size) if (one := log.event(number)).act == act]
+        return [one for number in range(log.size) if (one := log.get_event(number)).act == act]
 
 
 class CutError(BaseException):
@@ -130,14 +130,14 @@ def test_a_defect_that_one_file_brings_about_stops_no_other_and_is_shown(
 ) -> None:
     for name in ("a.txt", "b.txt", "c.txt"):
         (desk.bay("bay-1") / name).write_text(name)
-    probe = station_module.probe
+    probe = station_module.probe_file
 
     def defective(source, size, *args, **more):  # type: ignore[no-untyped-def]
         if os.pread(source.fileno(), 5, 0) == b"b.txt":
             raise RuntimeError("a defect of ours")
         return probe(source, size, *args, **more)
 
-    monkeypatch.setattr(station_module, "probe", defective)
+    monkeypatch.setattr(station_module, "probe_file", defective)
     results = at_bay(desk)
     assert {path: (one.outcome, one.reason) for path, one in results.items()} == {
         "a.txt": ("accessioned", None),
@@ -154,16 +154,16 @@ def test_a_defect_of_a_whole_look_is_shown_at_its_bay(
 ) -> None:
     """A worker's defect was a line in the log only, and the bay kept its last colour."""
     (desk.bay("bay-1") / "a.txt").write_text("one")
-    station = desk.office.station(patience=Patience(0, 1000))
+    station = desk.office.build_station(patience=Patience(0, 1000))
     at_bay(desk, 4, station)
     assert shown(desk).state == BayState.SAFE
 
     def defective(*_args: object) -> None:
         raise RuntimeError("a defect of ours")
 
-    monkeypatch.setattr(Enumerator, "take", defective)
+    monkeypatch.setattr(Enumerator, "take_census", defective)
     heard = threading.Event()
-    worker = Worker(station, desk.office.bays()[:1], 0.01, lambda _bay, _results: heard.set())
+    worker = Worker(station, desk.office.list_bays()[:1], 0.01, lambda _bay, _results: heard.set())
     worker.start()
     assert heard.wait(60)
     worker.stop()
@@ -183,7 +183,7 @@ def test_a_sealed_file_that_cannot_be_accessioned_stops_no_other_and_is_sealed_a
     if damaged == "payload":
         rot(desk.office.settings.home / "objects" / str(sealed.recording) / "payload")
     else:
-        desk.office.journal._store.update(sealed.id, envelope=b"{}")
+        desk.office.journal._store.update_row(sealed.id, envelope=b"{}")
     results = at_bay(desk)
     assert {one.outcome for one in results.values()} == {"accessioned"}
     assert {row.name for row in kept(desk)} == {"a.txt", "b.txt"}
@@ -214,15 +214,15 @@ def test_a_file_that_finds_no_room_keeps_no_smaller_one_out(
     for number in range(1, 4):
         (desk.bay("bay-1") / f"{number}.txt").write_text(str(number))
     objects = desk.office.settings.home / "objects"
-    probe, probed = station_module.probe, []
+    probe, probed = station_module.probe_file, []
 
     def counting(source, size, *args, **more):  # type: ignore[no-untyped-def]
         probed.append(size)
         return probe(source, size, *args, **more)
 
-    monkeypatch.setattr(station_module, "probe", counting)
+    monkeypatch.setattr(station_module, "probe_file", counting)
     with small_disk(objects, "60m"):
-        station = desk.office.station(patience=Patience(0, 1000))
+        station = desk.office.build_station(patience=Patience(0, 1000))
         results = at_bay(desk, 3, station)
         outcomes = {path: (one.outcome, one.reason) for path, one in results.items()}
         assert outcomes == {
@@ -248,13 +248,13 @@ def test_a_head_that_is_not_published_is_told_of_by_readyz(desk: Desk) -> None:
         readiness.tell_publishing(code)
         heard.set()
 
-    for publish, code in ((failing, "custody"), (desk.service.checkpoint, None)):
+    for publish, code in ((failing, "custody"), (desk.service.publish_checkpoint, None)):
         heard.clear()
         publisher = Publisher(publish, 0.01, tell)
         publisher.start()
         assert heard.wait(60)
         publisher.stop()
-        assert readiness.check() == {"status": "ready"} | ({"log": code} if code else {})
+        assert readiness.check_readiness() == {"status": "ready"} | ({"log": code} if code else {})
 
 
 # What is ignored is named; green means that everything is accounted for
@@ -297,7 +297,7 @@ def test_a_left_over_file_is_named_and_taken_after_an_hour(tmp_path: Path, name:
     with office(tmp_path, clock) as desk:
         (desk.bay("bay-1") / "whole.txt").write_text("whole")
         (desk.bay("bay-1") / name).write_text("left over")
-        station = desk.office.station(patience=Patience(0, 1000))
+        station = desk.office.build_station(patience=Patience(0, 1000))
         results = at_bay(desk, 2, station)
         assert results["whole.txt"].outcome == "accessioned"
         assert (results[name].outcome, results[name].reason) == ("waiting", "still-writing")
@@ -374,7 +374,7 @@ def test_a_card_that_answers_otherwise_at_each_read_is_told_and_never_cleared(
                 yield memoryview(os.urandom(len(block)))
 
         monkeypatch.setattr(clear, "read_open_past_cache", unsteady)
-        station = desk.office.station(patience=Patience(0, 1000), clearing=Clearing())
+        station = desk.office.build_station(patience=Patience(0, 1000), clearing=Clearing())
         at_bay(desk, 2, station)
         results = at_bay(desk, 2, station)
         assert (results["a.bin"].outcome, results["a.bin"].reason) == ("quarantined", "unsteady")
@@ -397,11 +397,11 @@ def test_what_a_look_did_not_come_to_is_not_noted_as_cleared(
         (entry,) = desk.office.journal.in_state(State.CLEARING)
         inside = desk.bay("bay-1") / "elsewhere"
         inside.mkdir()
-        station = desk.office.station(patience=Patience(0, 1000))
+        station = desk.office.build_station(patience=Patience(0, 1000))
         copy = inside / path.name
         copy.write_bytes(b"another file of this recorder")
-        named_path.take(station, copy)  # one file of the same source, named by hand
-        named_path.take(station, inside)  # a folder of it
+        named_path.take_path(station, copy)  # one file of the same source, named by hand
+        named_path.take_path(station, inside)  # a folder of it
         monkeypatch.setattr(watch, "MAX_FILES", 0)
         at_bay(desk, 1, station)  # a look that came to nothing at all
         assert events(desk, "source.clear") == []
@@ -465,7 +465,7 @@ def test_a_file_that_another_took_the_place_of_is_not_unlinked(
     with office(tmp_path, clear=When.AT_ONCE) as desk:
         path = desk.bay("bay-1") / "a.txt"
         path.write_text("one")
-        verified = clear.verified
+        verified = clear.verify_receipt
 
         def swapping(*args):  # type: ignore[no-untyped-def]
             other = path.with_name("other")
@@ -475,7 +475,7 @@ def test_a_file_that_another_took_the_place_of_is_not_unlinked(
                 other.rename(path)
             return verified(*args)
 
-        monkeypatch.setattr(clear, "verified", swapping)
+        monkeypatch.setattr(clear, "verify_receipt", swapping)
         desk.sweep(2)
         assert path.read_text() == "two"
         monkeypatch.undo()
@@ -488,7 +488,7 @@ def test_a_file_that_is_open_for_writing_is_not_cleared(tmp_path: Path) -> None:
     with office(tmp_path, clear=When.AFTER_DAYS, clear_days=0) as desk:
         path = desk.bay("bay-1") / "a.txt"
         path.write_text("one")
-        station = desk.office.station(patience=Patience(0, 1000), clearing=Clearing())
+        station = desk.office.build_station(patience=Patience(0, 1000), clearing=Clearing())
         at_bay(desk, 3, station)
         station.clearing = Clearing(When.AT_ONCE)
         code = (
@@ -517,7 +517,7 @@ def test_a_clock_that_jumps_between_two_looks_makes_no_file_whole(
     clock = Clock()
     with office(tmp_path, clock) as desk:
         (desk.bay("bay-1") / "a.txt").write_text("half")
-        station = desk.office.station(patience=Patience(30, 1000))
+        station = desk.office.build_station(patience=Patience(30, 1000))
         at_bay(desk, 1, station)
         clock.wall += timedelta(days=365 * years)
         assert at_bay(desk, 1, station)["a.txt"].outcome == "waiting"
@@ -534,12 +534,14 @@ def test_a_clock_that_is_put_right_by_years_clears_nothing_early(
     with office(tmp_path, clock, clear=When.AFTER_DAYS, clear_days=7) as desk:
         path = desk.bay("bay-1") / "a.txt"
         path.write_text("one")
-        station = desk.office.station(patience=Patience(0, 1000))
+        station = desk.office.build_station(patience=Patience(0, 1000))
         at_bay(desk, 3, station)
         assert len(kept(desk)) == 1
         clock.wall += timedelta(days=365 * 6)
         station = (
-            desk.office.station(patience=Patience(0, 1000)) if start == "a new one" else station
+            desk.office.build_station(patience=Patience(0, 1000))
+            if start == "a new one"
+            else station
         )
         at_bay(desk, 3, station)
         assert path.exists()
@@ -574,7 +576,7 @@ def test_nothing_is_cleared_that_the_store_holds_no_more(tmp_path: Path) -> None
     with office(tmp_path) as desk:
         path = desk.bay("bay-1") / "a.txt"
         path.write_text("one")
-        station = desk.office.station(patience=Patience(0, 1000))
+        station = desk.office.build_station(patience=Patience(0, 1000))
         at_bay(desk, 3, station)
         (row,) = kept(desk)
         (desk.office.settings.home / "objects" / row.id / "payload").unlink()
@@ -593,10 +595,10 @@ def test_a_folder_named_by_hand_is_left_as_it_is(tmp_path: Path) -> None:
         folder = tmp_path / "by hand"
         folder.mkdir()
         (folder / "a.txt").write_text("one")
-        station = desk.office.station()
-        (result,) = named_path.take(station, folder)
+        station = desk.office.build_station()
+        (result,) = named_path.take_path(station, folder)
         assert (result.outcome, result.cleared) == ("accessioned", False)
         assert (folder / "a.txt").exists()
-        assert named_path.take(station, tmp_path / "nothing")[0].reason == "nothing-here"
+        assert named_path.take_path(station, tmp_path / "nothing")[0].reason == "nothing-here"
         (folder / "a.txt").unlink()
-        assert named_path.take(station, folder)[0].reason == "nothing-here"
+        assert named_path.take_path(station, folder)[0].reason == "nothing-here"

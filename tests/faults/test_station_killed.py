@@ -23,11 +23,11 @@ from pathlib import Path
 import pytest
 
 from api.office import wiring
-from api.office.evidence.integrity_check import orphans, whole_check
+from api.office.evidence.integrity_check import list_orphans, whole_check
 from api.station.process import StationHome
 from ingest.bays.bay import GREEN, BayState, Outcome
 from ingest.centre.uploads import PART
-from ingest.station.clear import verified
+from ingest.station.clear import verify_receipt
 from ingest.station.journal import RECEIPTED, Journal, State
 from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.recordings import recordings, uploads
@@ -163,7 +163,7 @@ class Docked:
     def check_green_was_true(self) -> None:
         """If the bay showed green when it was killed, every file of it holds a receipt."""
         journal = Journal(JournalStore(self.township.folder / "var" / "station.db"), _no_clock)
-        shown = {row.state for row in journal.bays() if row.name == "bay-1"}
+        shown = {row.state for row in journal.list_bays() if row.name == "bay-1"}
         held = {entry.path for entry in journal.in_state(*RECEIPTED)}
         journal.close()
         if shown & GREEN:
@@ -191,9 +191,9 @@ class Docked:
                 continue
             (entry,) = (one for one in journal.in_state(*RECEIPTED) if one.path == path)
             assert entry.receipt is not None
-            original = Digest.of(data)
-            centre, log = ring.verifying("centre"), ring.verifying("log")
-            receipt = verified(entry.receipt, centre, log, original, len(data))
+            original = Digest.compute(data)
+            centre, log = ring.get_verify_key("centre"), ring.get_verify_key("log")
+            receipt = verify_receipt(entry.receipt, centre, log, original, len(data))
             assert held[receipt.recording].sha256 == original.hex
         journal.close()
 
@@ -205,13 +205,13 @@ class Docked:
         actor = f"station:{self.township.name}"
         with self.county.desk.office.catalogue.read() as session:
             log = LogReader(session)
-            events = [log.event(index) for index in range(log.size)]
+            events = [log.get_event(index) for index in range(log.size)]
         ours = [event for event in events if event.actor == actor]
         cleared = [one.details["submission"] for one in ours if one.act == "source.clear"]
         assert len(cleared) == len(set(cleared)) == len(self.files)
         accessions = [event.subject for event in ours if event.act == "recording.accession"]
         assert len(accessions) == len(wanted)
-        assert orphans(self.county.desk.office) == []
+        assert list_orphans(self.county.desk.office) == []
         self.county.desk.office.objects.sweep(datetime.now(UTC))  # as the centre does now and then
         assert not list((self.county.folder / "centre" / "var" / "objects").rglob(".put-*"))
 
@@ -228,8 +228,8 @@ class Docked:
             sweep(home)
             tally = home.deliver()
         assert (tally.away, tally.waiting, tally.refused) == (None, 0, 0)
-        assert home.centre.spool.recordings() == []
-        assert home.journal.notes() == []
+        assert home.centre.spool.list_recordings() == []
+        assert home.journal.list_notes() == []
         assert {entry.state for entry in home.journal.of_source(self.source)} == {State.CLEARED}
         assert not list((home.settings.home / "spool").rglob(".put-*"))
 
@@ -311,7 +311,7 @@ def test_a_station_killed_at_a_state_of_its_bay_clears_nothing_early_and_deliver
     assert docked.run_bay(state, when, occurrence) == -signal.SIGKILL
     docked.check_green_was_true()
     with docked.township.open() as home:
-        assert {row.state for row in home.journal.bays()} <= {BayState.UNKNOWN}
+        assert {row.state for row in home.journal.list_bays()} <= {BayState.UNKNOWN}
     docked.check_restart()
 
 
@@ -401,7 +401,7 @@ def test_a_centre_killed_amid_a_payload_is_sent_only_what_it_had_not_made_durabl
 
 def _durable(county: County, recording: object) -> int:
     with county.desk.office.catalogue.read() as session:
-        row = uploads.find(session, UploadRow, str(recording))
+        row = uploads.find_upload(session, UploadRow, str(recording))
         return 0 if row is None else row.offset
 
 
@@ -477,7 +477,7 @@ class Bay:
         results = sweep(home)
         home.deliver()
         results += sweep(home)
-        shown = next(row for row in home.journal.bays() if row.name == "bay-1")
+        shown = next(row for row in home.journal.list_bays() if row.name == "bay-1")
         recorder.undock(bay)
         sweep(home, 1)
         return {result.outcome for result in results}, BayState(shown.state)
@@ -503,7 +503,7 @@ def test_a_day_without_a_network_clears_nothing_and_delivers_everything_once(
         assert home.spool()["alarms"] == ["spool-filling", "centre-unreachable"]
         day.pass_hours(6)
         assert bay.visit(home, first) == safe_here
-        assert len(home.centre.spool.recordings()) == 4
+        assert len(home.centre.spool.list_recordings()) == 4
     day.pass_hours(6)
     with bay.opened() as home:  # the power was away
         full = ({Outcome.WAITING, Outcome.SEALED}, BayState.ATTENTION)
@@ -512,7 +512,7 @@ def test_a_day_without_a_network_clears_nothing_and_delivers_everything_once(
         day.pass_hours(6.5)
         home.deliver()
         assert home.spool()["alarms"] == ["spool-filling", "overdue", "centre-unreachable"]
-        assert (home.spool()["waiting"], len(home.centre.spool.recordings())) == (5, 5)
+        assert (home.spool()["waiting"], len(home.centre.spool.list_recordings())) == (5, 5)
         assert all(recorder.whole() for recorder in recorders)
         assert county.rows() == []
     with county.serve(), bay.opened() as home:
@@ -523,7 +523,7 @@ def test_a_day_without_a_network_clears_nothing_and_delivers_everything_once(
         for recorder in (third, first, second):
             bay.visit(home, recorder)
         home.deliver()
-        assert home.journal.notes() == []
+        assert home.journal.list_notes() == []
     assert all(recorder.empty() for recorder in recorders)
     check_all_once(county, recorders)
 

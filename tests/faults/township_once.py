@@ -38,7 +38,7 @@ def centre(
 ) -> None:
     """Serve the centre of this folder, which was founded before."""
     office = Office.open(settings_for(folder), _deadly(folder, step, occurrence))
-    with served(create_app(Service.over(office)), *files, port=port):
+    with served(create_app(Service.of_office(office)), *files, port=port):
         signal.pause()
 
 

@@ -28,7 +28,7 @@ class Sleepy(Workers):
 
     def _beat(self) -> None:
         if not self.asleep():
-            super()._beat()
+            super()._send_heartbeat()
 
 
 def main(folder: Path, url: str, name: str, how: str = "", step: str = "", nth: int = 1) -> None:

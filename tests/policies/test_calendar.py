@@ -14,6 +14,7 @@ from policies.time.calendar import (
     county_day,
     days_of,
     end_of_day,
+    find_nights,
     holiday_names,
     is_end_of_day,
     is_legal_holiday,
@@ -21,13 +22,12 @@ from policies.time.calendar import (
     is_rest_day,
     kind_of_day,
     last_known_day,
-    nights,
     start_of_day,
     surely_within,
     unpublished_zh,
     working_deadline,
 )
-from policies.time.intervals import Span, total
+from policies.time.intervals import Span, sum_span_seconds
 from policies.time.wording import COUNTY_TIME
 
 KNOWN = st.dates(date(2004, 1, 1), last_known_day())
@@ -152,7 +152,7 @@ def test_hours_of_night_within_one_day_are_understood():
     assert is_night(county(2026, 1, 21, 2), 1, 5)
     assert not is_night(county(2026, 1, 21, 23), 1, 5)
     whole = Span(county(2026, 1, 21), county(2026, 1, 23))
-    assert nights(whole, 1, 5) == (
+    assert find_nights(whole, 1, 5) == (
         Span(county(2026, 1, 21, 1), county(2026, 1, 21, 5)),
         Span(county(2026, 1, 22, 1), county(2026, 1, 22, 5)),
     )
@@ -160,7 +160,7 @@ def test_hours_of_night_within_one_day_are_understood():
 
 def test_hours_that_are_the_same_leave_no_night():
     assert not is_night(county(2026, 1, 21, 12), 0, 0)
-    assert nights(Span(county(2026, 1, 21), county(2026, 1, 23)), 0, 0) == ()
+    assert find_nights(Span(county(2026, 1, 21), county(2026, 1, 23)), 0, 0) == ()
 
 
 def test_a_span_that_ends_at_midnight_does_not_touch_the_next_day():
@@ -182,16 +182,16 @@ def test_days_that_surely_have_not_passed_end_with_the_countys_day(hours, sure):
 
 def test_the_night_of_a_years_change_is_one_night():
     evening = Span(county(2025, 12, 31, 21), county(2026, 1, 1, 9))
-    assert nights(evening) == (Span(county(2025, 12, 31, 22), county(2026, 1, 1, 6)),)
+    assert find_nights(evening) == (Span(county(2025, 12, 31, 22), county(2026, 1, 1, 6)),)
 
 
 def test_an_action_from_six_to_ten_is_never_at_night():
-    assert nights(Span(county(2026, 1, 21, 6), county(2026, 1, 21, 22))) == ()
+    assert find_nights(Span(county(2026, 1, 21, 6), county(2026, 1, 21, 22))) == ()
 
 
 def test_one_second_after_ten_is_at_night():
     late = Span(county(2026, 1, 21, 21), county(2026, 1, 21, 22, 0, 1))
-    assert [part.seconds for part in nights(late)] == [1.0]
+    assert [part.seconds for part in find_nights(late)] == [1.0]
 
 
 MOMENTS = st.datetimes(datetime(2024, 1, 1), datetime(2025, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
@@ -203,7 +203,7 @@ def test_nights_of_a_span_agree_with_a_look_at_every_quarter(start, seconds):
     quarters = seconds // 900 + 1
     span = Span(start, start + timedelta(seconds=900 * quarters))
     dark = sum(900 for n in range(quarters) if is_night(start + timedelta(seconds=900 * n)))
-    assert total(nights(span)) == dark
+    assert sum_span_seconds(find_nights(span)) == dark
 
 
 @given(MOMENTS, st.integers(0, 400_000))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.duties import Duty, DutyState, duties, feed, in_order
+from policies.duties import Duty, DutyState, derive_duties, format_calendar, in_order
 from policies.facts.facts import (
     ActionFacts,
     CaseFacts,
@@ -78,60 +78,63 @@ def state_of(rule: str, found: tuple[Duty, ...]) -> DutyState:
     [(0, DutyState.SOON), (24, DutyState.SOON), (24.001, DutyState.OVERDUE)],
 )
 def test_an_upload_is_soon_until_its_hour_and_overdue_after(hours, state):
-    found = duties(RULES, seizure(), END + timedelta(hours=hours))
+    found = derive_duties(RULES, seizure(), END + timedelta(hours=hours))
     assert state_of("upload.24h", found) is state
 
 
 def test_goods_held_too_long_are_overdue_without_anyone_asking():
     due = end_of_day(date(2026, 2, 20))
-    assert state_of("hold.30", duties(RULES, seizure(), END)) is DutyState.OPEN
-    assert state_of("hold.30", duties(RULES, seizure(), due - timedelta(days=2))) is DutyState.SOON
-    late = duties(RULES, seizure(), due + timedelta(seconds=1))
+    assert state_of("hold.30", derive_duties(RULES, seizure(), END)) is DutyState.OPEN
+    assert (
+        state_of("hold.30", derive_duties(RULES, seizure(), due - timedelta(days=2)))
+        is DutyState.SOON
+    )
+    late = derive_duties(RULES, seizure(), due + timedelta(seconds=1))
     assert state_of("hold.30", late) is DutyState.OVERDUE
-    assert next(one for one in late if one.rule == "hold.30").late
+    assert next(one for one in late if one.rule == "hold.30").is_late
 
 
 def test_what_was_done_is_done_and_says_whether_it_was_late():
     at = END + timedelta(days=9)
-    prompt = duties(RULES[:1], seizure(END + timedelta(hours=2)), at)
-    slow = duties(RULES[:1], seizure(END + timedelta(hours=30)), at)
-    assert [one.state for one in (*prompt, *slow)] == [DutyState.DONE, DutyState.DONE]
-    assert [one.late for one in (*prompt, *slow)] == [False, True]
+    prompt = derive_duties(RULES[:1], seizure(END + timedelta(hours=2)), at)
+    slow = derive_duties(RULES[:1], seizure(END + timedelta(hours=30)), at)
+    assert [one.state for one in (*prompt, *slow)] == [DutyState.COMPLETED, DutyState.COMPLETED]
+    assert [one.is_late for one in (*prompt, *slow)] == [False, True]
 
 
 def test_what_was_done_in_the_last_moment_is_not_late():
-    (upload,) = duties(RULES[:1], seizure(END + timedelta(hours=24)), END)
-    assert not upload.late
+    (upload,) = derive_duties(RULES[:1], seizure(END + timedelta(hours=24)), END)
+    assert not upload.is_late
 
 
 def test_a_duty_is_soon_from_exactly_so_many_days_before():
     due = end_of_day(date(2026, 2, 20))
     before = due - timedelta(days=3)
-    assert state_of("hold.30", duties(RULES, seizure(), before)) is DutyState.SOON
+    assert state_of("hold.30", derive_duties(RULES, seizure(), before)) is DutyState.SOON
     earlier = before - timedelta(microseconds=1)
-    assert state_of("hold.30", duties(RULES, seizure(), earlier)) is DutyState.OPEN
-    assert state_of("hold.30", duties(RULES, seizure(), earlier, 4)) is DutyState.SOON
+    assert state_of("hold.30", derive_duties(RULES, seizure(), earlier)) is DutyState.OPEN
+    assert state_of("hold.30", derive_duties(RULES, seizure(), earlier, 4)) is DutyState.SOON
 
 
 def test_a_duty_names_subject_township_and_whom_it_concerns():
-    (upload, _) = duties(RULES, seizure(), END)
+    (upload, _) = derive_duties(RULES, seizure(), END)
     assert (upload.subject, upload.township) == ("action:a1", "安子岭乡")
     assert upload.person is None
     assert upload.persons == ("o1", "o2")
-    (disclosure,) = duties(RULES, decided(END), END)
+    (disclosure,) = derive_duties(RULES, decided(END), END)
     assert (disclosure.subject, disclosure.persons) == ("case:c1", ("o1",))
 
 
 def test_rules_without_a_clock_and_of_other_scopes_bring_no_duty():
-    assert {one.rule for one in duties(RULES, seizure(), END)} == {"upload.24h", "hold.30"}
+    assert {one.rule for one in derive_duties(RULES, seizure(), END)} == {"upload.24h", "hold.30"}
 
 
 def test_a_year_that_nobody_knows_makes_an_unknown_duty_not_a_missing_one():
     at = start_of_day(last_known_day())
-    (duty,) = duties(RULES, decided(at), at)
+    (duty,) = derive_duties(RULES, decided(at), at)
     assert duty.state is DutyState.UNKNOWN
     assert duty.due_at is None
-    assert not duty.late
+    assert not duty.is_late
 
 
 def township(at: datetime) -> TownshipFacts:
@@ -149,12 +152,12 @@ def township(at: datetime) -> TownshipFacts:
 
 def test_training_and_certificates_are_duties_of_each_person():
     at = datetime(2026, 2, 10, 4, tzinfo=UTC)
-    found = {(one.rule, one.person): one for one in duties(RULES, township(at), at)}
+    found = {(one.rule, one.person): one for one in derive_duties(RULES, township(at), at)}
     states = {key: one.state for key, one in found.items()}
     assert states == {
-        ("training.40", "o1"): DutyState.DONE,
+        ("training.40", "o1"): DutyState.COMPLETED,
         ("training.40", "o2"): DutyState.OPEN,
-        ("training.40", "o3"): DutyState.DONE,
+        ("training.40", "o3"): DutyState.COMPLETED,
         ("certificates", "o1"): DutyState.SOON,  # within the rule's own sixty days
         ("certificates", "o2"): DutyState.OVERDUE,
         ("certificates", "o3"): DutyState.UNKNOWN,
@@ -165,10 +168,12 @@ def test_training_and_certificates_are_duties_of_each_person():
 
 def test_overdue_stands_first_then_what_is_nearest_and_done_last():
     at = datetime(2026, 2, 10, 4, tzinfo=UTC)
-    found = in_order([*duties(RULES, township(at), at), *duties(RULES, seizure(), at)])
+    found = in_order(
+        [*derive_duties(RULES, township(at), at), *derive_duties(RULES, seizure(), at)]
+    )
     states = [one.state for one in found]
     assert states[:2] == [DutyState.OVERDUE, DutyState.OVERDUE]
-    assert states[-2:] == [DutyState.DONE, DutyState.DONE]
+    assert states[-2:] == [DutyState.COMPLETED, DutyState.COMPLETED]
     waiting = [one.due_at for one in found if one.state in {DutyState.SOON, DutyState.OPEN}]
     assert waiting == sorted(waiting)
     assert found == in_order(reversed(found))
@@ -222,13 +227,13 @@ def duty(what="录像上传", **more) -> Duty:
 
 
 def test_the_feed_is_the_same_text_for_the_same_duties():
-    found = duties(RULES, seizure(), END)
-    assert feed(found, END) == feed(reversed(found), END)
-    assert feed(found, END) != feed(found, END + timedelta(seconds=1))
+    found = derive_duties(RULES, seizure(), END)
+    assert format_calendar(found, END) == format_calendar(reversed(found), END)
+    assert format_calendar(found, END) != format_calendar(found, END + timedelta(seconds=1))
 
 
 def test_an_hour_is_told_in_utc_and_a_day_as_a_whole_day():
-    upload, hold = events(feed(duties(RULES, seizure(), END), END))
+    upload, hold = events(format_calendar(derive_duties(RULES, seizure(), END), END))
     assert upload["DTSTART"] == "20260122T030000Z"
     assert hold["DTSTART;VALUE=DATE"] == "20260220"
     assert hold["DTEND;VALUE=DATE"] == "20260221"
@@ -236,20 +241,20 @@ def test_an_hour_is_told_in_utc_and_a_day_as_a_whole_day():
 
 
 def test_an_event_keeps_its_identity_while_its_state_and_time_change():
-    (before,) = events(feed([duty()], END))
+    (before,) = events(format_calendar([duty()], END))
     later = duty(state=DutyState.OVERDUE, due_at=END + timedelta(days=1))
-    (after,) = events(feed([later], END + timedelta(days=2)))
+    (after,) = events(format_calendar([later], END + timedelta(days=2)))
     assert before["UID"] == after["UID"]
     assert before["SUMMARY"] != after["SUMMARY"]
 
 
 def test_each_person_has_an_event_of_its_own():
-    told = events(feed([duty(person="o1"), duty(person="o2"), duty()], END))
+    told = events(format_calendar([duty(person="o1"), duty(person="o2"), duty()], END))
     assert len({one["UID"] for one in told}) == 3
 
 
 def test_what_is_done_or_of_unknown_time_is_no_event():
-    text = feed([duty(done_at=END, state=DutyState.DONE), duty(due_at=None)], END)
+    text = format_calendar([duty(done_at=END, state=DutyState.COMPLETED), duty(due_at=None)], END)
     assert events(text) == []
     assert unfolded(text)[0] == "BEGIN:VCALENDAR"
     assert unfolded(text)[-1] == "END:VCALENDAR"
@@ -257,22 +262,22 @@ def test_what_is_done_or_of_unknown_time_is_no_event():
 
 def test_a_name_cannot_break_out_of_its_line():
     evil = "甲\r\nEND:VEVENT\nATTACH:http://x\x00;,\\n"
-    (event,) = events(feed([duty(evil)], END))
+    (event,) = events(format_calendar([duty(evil)], END))
     assert "ATTACH" not in event
     assert unescaped(event["SUMMARY"]).count("END:VEVENT") == 1
-    assert "\x00" not in feed([duty(evil)], END)
+    assert "\x00" not in format_calendar([duty(evil)], END)
 
 
 def test_a_line_of_exactly_75_octets_is_not_folded():
     name = "x" * (75 - len("X-WR-CALNAME:"))
-    assert f"\r\nX-WR-CALNAME:{name}\r\n" in feed([], END, name)
-    assert f"\r\nX-WR-CALNAME:{name}\r\n y\r\n" in feed([], END, f"{name}y")
+    assert f"\r\nX-WR-CALNAME:{name}\r\n" in format_calendar([], END, name)
+    assert f"\r\nX-WR-CALNAME:{name}\r\n y\r\n" in format_calendar([], END, f"{name}y")
 
 
 @given(st.text(max_size=200))
 def test_any_text_is_folded_at_75_octets_and_read_back(text):
     text = text.encode("utf-8", "replace").decode()
-    told = feed([duty(text)], END)
+    told = format_calendar([duty(text)], END)
     assert all(len(line.encode()) <= 75 for line in told.split("\r\n"))
     (event,) = events(told)
     plain = "".join(c for c in text.replace("\r\n", "\n").replace("\r", "\n"))

@@ -14,10 +14,10 @@ from policies import evaluation
 from policies.evaluation import (
     Evaluation,
     Figure,
+    Ratio,
     RuleCount,
-    Share,
     TownshipYear,
-    evaluate,
+    evaluate_year,
 )
 from policies.facts.findings import Severity
 from policies.facts.stages import ActionKind
@@ -27,9 +27,9 @@ YEAR = TownshipYear(
     year=2026,
     actions={ActionKind.SEIZURE: 3, ActionKind.INSPECTION: 9},
     covered=(1.0, 1.0, 0.5, 0.9996),
-    uploaded_in_time=Share(19, 20),
-    linked=Share(7, 7),
-    answered_in_time=Share(0, 2),
+    uploaded_in_time=Ratio(19, 20),
+    linked=Ratio(7, 7),
+    answered_in_time=Ratio(0, 2),
     full_time=3,
     full_time_required=4,
     rules=(
@@ -41,14 +41,14 @@ YEAR = TownshipYear(
 
 
 def figure(key: str, counted: TownshipYear = YEAR) -> Figure:
-    found = evaluate(counted).figure(key)
+    found = evaluate_year(counted).find_figure(key)
     assert found is not None
     return found
 
 
 def test_a_share_is_told_with_its_counts_and_article():
     told = figure("uploaded_in_time")
-    assert (told.value, told.of, told.share) == (19, 20, 0.95)
+    assert (told.amount, told.of, told.share) == (19, 20, 0.95)
     assert told.zh == "录像按时入库:19/20,95.0%"
     assert told.en == "recordings uploaded in time: 19/20, 95.0%"
     assert told.article == "第八条"
@@ -66,7 +66,7 @@ def test_nothing_in_time_is_a_share_of_zero_and_not_of_nothing():
 
 
 def test_almost_whole_never_reads_as_whole():
-    assert figure("covered_whole").value == 2
+    assert figure("covered_whole").amount == 2
     almost = TownshipYear("x", 2026, covered=(1.0, 0.9999))
     assert figure("covered_share", almost).zh == "全程录音录像平均覆盖:99.9%"
 
@@ -79,7 +79,7 @@ def test_staff_is_compared_with_what_the_township_needs():
 
 
 def test_rules_are_told_blocking_ones_first_with_what_was_explained():
-    told = [one for one in evaluate(YEAR).figures if one.rule]
+    told = [one for one in evaluate_year(YEAR).figures if one.rule]
     assert [one.rule for one in told] == ["a.blocks", "c.blocks", "b.warns"]
     assert "未满足 2 次,其中 1 次情况说明获批" in told[0].zh
     assert told[0].share == 0.5
@@ -88,11 +88,11 @@ def test_rules_are_told_blocking_ones_first_with_what_was_explained():
 
 def test_actions_are_told_by_kind():
     assert figure("actions.seizure").share == 0.25
-    assert evaluate(YEAR).figure("actions.demolition") is None
+    assert evaluate_year(YEAR).find_figure("actions.demolition") is None
 
 
 def test_every_figure_has_both_languages_an_article_and_its_own_key():
-    figures = evaluate(YEAR).figures
+    figures = evaluate_year(YEAR).figures
     assert all(one.zh and one.en and re.fullmatch("第.+条", one.article) for one in figures)
     keys = [one.key for one in figures]
     assert len(set(keys)) == len(keys)
@@ -101,8 +101,8 @@ def test_every_figure_has_both_languages_an_article_and_its_own_key():
 @pytest.mark.parametrize(
     "impossible",
     [
-        {"linked": Share(2, 1)},
-        {"linked": Share(-1, 1)},
+        {"linked": Ratio(2, 1)},
+        {"linked": Ratio(-1, 1)},
         {"covered": (1.01,)},
         {"covered": (float("nan"),)},
         {"actions": {ActionKind.SEIZURE: -1}},
@@ -117,7 +117,7 @@ def test_counts_that_cannot_be_are_refused(impossible):
         TownshipYear("x", 2026, **impossible)
 
 
-SHARES = st.integers(0, 500).flatmap(lambda of: st.builds(Share, st.integers(0, of), st.just(of)))
+SHARES = st.integers(0, 500).flatmap(lambda of: st.builds(Ratio, st.integers(0, of), st.just(of)))
 
 
 @given(st.lists(st.floats(0, 1), max_size=30), SHARES, st.integers(0, 9), st.integers(0, 9))
@@ -125,7 +125,7 @@ def test_every_share_lies_between_nothing_and_all(covered, share, have, need):
     counted = TownshipYear(
         "x", 2026, covered=tuple(covered), linked=share, full_time=have, full_time_required=need
     )
-    for one in evaluate(counted).figures:
+    for one in evaluate_year(counted).figures:
         assert one.share is None or 0 <= one.share <= 1
 
 
@@ -133,7 +133,7 @@ def test_every_share_lies_between_nothing_and_all(covered, share, have, need):
 def test_the_order_in_which_actions_were_read_changes_nothing(covered):
     shuffled = random.Random(3).sample(covered, len(covered))
     one, other = (
-        evaluate(TownshipYear("x", 2026, covered=tuple(told))) for told in (covered, shuffled)
+        evaluate_year(TownshipYear("x", 2026, covered=tuple(told))) for told in (covered, shuffled)
     )
     assert one == other
 
@@ -156,13 +156,13 @@ def fields_of(kind: type) -> set[str]:
     found = set()
     for one in dataclasses.fields(kind):
         found.add(one.name)
-        for part in (RuleCount, Share):
+        for part in (RuleCount, Ratio):
             if part.__name__ in str(one.type):
                 found |= {inner.name for inner in dataclasses.fields(part)}
     return found
 
 
-@pytest.mark.parametrize("kind", [TownshipYear, Evaluation, Figure, RuleCount, Share])
+@pytest.mark.parametrize("kind", [TownshipYear, Evaluation, Figure, RuleCount, Ratio])
 def test_no_field_can_hold_what_was_fined_or_taken(kind):
     assert not {name for name in fields_of(kind) if words(name) & MONEY}
 
@@ -207,6 +207,6 @@ def test_the_watch_over_money_would_see_it(line):
 
 
 def test_what_is_told_is_not_about_money_either():
-    told = " ".join(one.zh + one.en + one.key for one in evaluate(YEAR).figures)
+    told = " ".join(one.zh + one.en + one.key for one in evaluate_year(YEAR).figures)
     assert not words(told) & MONEY
     assert not MONEY_ZH.search(told)

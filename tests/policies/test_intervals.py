@@ -8,18 +8,18 @@ from hypothesis import strategies as st
 
 from policies.facts.facts import ActionFacts, Footage
 from policies.facts.stages import ActionKind, Stage
-from policies.requirements.footage.coverage import Coverage, covered
+from policies.requirements.footage.coverage import Coverage, compute_coverage
 from policies.time.intervals import (
     Span,
-    intersect,
-    length,
-    merged,
-    shared,
-    shrunk,
-    subtract,
-    total,
-    union,
-    without,
+    intersect_runs,
+    intersect_spans,
+    merge_runs,
+    shrink_runs,
+    subtract_runs,
+    subtract_spans,
+    sum_run_seconds,
+    sum_span_seconds,
+    unite_spans,
 )
 
 T0 = datetime(2026, 12, 31, 15, 59, 30, tzinfo=UTC)  # the county's new year lies inside
@@ -50,10 +50,10 @@ def model(group):
 @given(pairs, pairs)
 def test_union_intersection_and_subtraction_count_as_a_clock_does(some, others):
     left, right = [span(p) for p in some], [span(p) for p in others]
-    assert seconds(union(left)) == model(some)
-    assert seconds(intersect(left, right)) == model(some) & model(others)
-    assert seconds(subtract(left, right)) == model(some) - model(others)
-    assert total(left) == len(model(some))
+    assert seconds(unite_spans(left)) == model(some)
+    assert seconds(intersect_spans(left, right)) == model(some) & model(others)
+    assert seconds(subtract_spans(left, right)) == model(some) - model(others)
+    assert sum_span_seconds(left) == len(model(some))
 
 
 @given(pairs, st.integers(0, 8))
@@ -63,19 +63,27 @@ def test_breaks_within_the_tolerance_close_and_longer_ones_do_not(group, toleran
     for a, b in pairwise(covered_seconds):
         if b - a - 1 <= tolerance:
             expected |= set(range(a, b))
-    assert seconds(union([span(p) for p in group], within=tolerance)) == expected
+    assert seconds(unite_spans([span(p) for p in group], within=tolerance)) == expected
 
 
 @given(pairs, pairs)
 def test_runs_stay_apart_and_in_order(some, others):
     full = [[p for p in group if p[0] < p[1]] for group in (some, others)]
-    left, right = (merged([a for a, _ in g], [b for _, b in g]) for g in full)
-    for runs in (left, right, shared(left, right), without(left, right), shrunk(left, 2.0)):
+    left, right = (merge_runs([a for a, _ in g], [b for _, b in g]) for g in full)
+    for runs in (
+        left,
+        right,
+        intersect_runs(left, right),
+        subtract_runs(left, right),
+        shrink_runs(left, 2.0),
+    ):
         starts, ends = runs
         assert all(a < b for a, b in zip(starts, ends, strict=True))
         assert all(a > b for a, b in zip(starts[1:], ends, strict=False))
-    parts = length(shared(left, right)) + length(without(left, right))
-    assert abs(parts - length(left)) < 1e-9
+    parts = sum_run_seconds(intersect_runs(left, right)) + sum_run_seconds(
+        subtract_runs(left, right)
+    )
+    assert abs(parts - sum_run_seconds(left)) < 1e-9
 
 
 # A source: its clock's uncertainty, and files apart by more than any recorder overlaps.
@@ -186,11 +194,11 @@ def test_coverage_counts_as_a_clock_does(told):
         "x",
         footage=spelt(told),
     )
-    result = covered(rule, facts)
+    result = compute_coverage(rule, facts)
     expected = brute(told, 2)
     assert seconds(result.holes) == set(range(LAST)) - expected
     assert abs(result.covered_s - len(expected)) < 1e-6
-    assert abs(total(g.span for g in result.gaps) + len(expected) - LAST) < 1e-6
+    assert abs(sum_span_seconds(g.span for g in result.gaps) + len(expected) - LAST) < 1e-6
 
 
 def test_two_files_of_one_source_that_claim_the_same_time_are_not_believed():
@@ -203,7 +211,7 @@ def test_two_files_of_one_source_that_claim_the_same_time_are_not_believed():
     facts = ActionFacts(
         "a", "c", ActionKind.SEIZURE, Stage.FILING, T0, end, "x", footage=(one, other)
     )
-    outcome = Coverage().check(facts)
+    outcome = Coverage().check_facts(facts)
     assert not outcome.passed
     assert outcome.facts["contradictory"] == ["S"]
     assert {gap.cause for gap in outcome.gaps} == {"contradictory"}

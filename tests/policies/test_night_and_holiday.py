@@ -34,7 +34,7 @@ def demolition(start: datetime, end: datetime | None, *features: Feature) -> Act
 
 
 def judged(start, end, *features, rule=RULE):
-    return rule.check(demolition(start, end, *features))
+    return rule.check_facts(demolition(start, end, *features))
 
 
 def test_a_working_day_from_six_to_ten_at_night_is_allowed():

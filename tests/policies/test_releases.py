@@ -12,11 +12,11 @@ from policies.retention.releases import (
     RELEASE_ZH,
     WHO_EN,
     WHO_ZH,
-    Held,
-    No,
+    EligibleRole,
+    HoldContext,
     Proposal,
+    ReleaseRefusal,
     ReleaseState,
-    Who,
     is_void,
     may_answer,
     may_decide,
@@ -34,9 +34,9 @@ OFFICER = Person("officer", Role.OFFICER, OWN)
 REST = (OFFICER, Person("operator", Role.OPERATOR, OWN), Person("admin", Role.ADMIN, None))
 
 HEADS = frozenset({HEAD.id, DEPUTY.id})
-COMPLAINT = Held(of_proceeding("p1"), OWN, Matter(), HEADS)
-OWN_HOLD = Held(f"township:{OWN}", None, Matter(), HEADS)
-COUNTY_HOLD = Held(COUNTY, None, Matter())
+COMPLAINT = HoldContext(of_proceeding("p1"), OWN, Matter(), HEADS)
+OWN_HOLD = HoldContext(f"township:{OWN}", None, Matter(), HEADS)
+COUNTY_HOLD = HoldContext(COUNTY, None, Matter())
 
 
 def proposed_by(person):
@@ -56,9 +56,9 @@ def test_every_part_in_a_matter_concerns_and_bars_from_every_step(part):
     assert TIE_EN[tie]
     assert tie_of(matter, SECOND.id) is None
     held = replace(COMPLAINT, matter=matter)
-    assert may_answer(FIRST, held) is No.CONCERNED
-    assert may_propose(FIRST, held) is No.CONCERNED
-    assert may_decide(FIRST, held, proposed_by(SECOND)) is No.CONCERNED
+    assert may_answer(FIRST, held) is ReleaseRefusal.CONCERNED
+    assert may_propose(FIRST, held) is ReleaseRefusal.CONCERNED
+    assert may_decide(FIRST, held, proposed_by(SECOND)) is ReleaseRefusal.CONCERNED
 
 
 def test_each_part_has_its_own_word():
@@ -75,13 +75,13 @@ def test_two_matters_together_concern_whom_either_concerns():
 @pytest.mark.parametrize("person", REST)
 def test_officers_operators_and_administrators_answer_and_release_nothing(person):
     for held in (COMPLAINT, OWN_HOLD, COUNTY_HOLD):
-        assert may_answer(person, held) is No.AUTHORITY
-        assert may_propose(person, held) is No.AUTHORITY
-        assert may_decide(person, held, proposed_by(HEAD)) is No.AUTHORITY
+        assert may_answer(person, held) is ReleaseRefusal.AUTHORITY
+        assert may_propose(person, held) is ReleaseRefusal.AUTHORITY
+        assert may_decide(person, held, proposed_by(HEAD)) is ReleaseRefusal.AUTHORITY
 
 
 def test_a_complaint_is_answered_by_its_townships_heads_and_by_reviewers():
-    for person, no in ((HEAD, None), (FIRST, None), (FOREIGN, No.AUTHORITY)):
+    for person, no in ((HEAD, None), (FIRST, None), (FOREIGN, ReleaseRefusal.AUTHORITY)):
         assert may_answer(person, COMPLAINT) is no
         assert may_propose(person, COMPLAINT) is no
 
@@ -93,9 +93,9 @@ def test_a_complaint_is_answered_by_its_townships_heads_and_by_reviewers():
         (HEAD, FIRST, None),
         (FIRST, HEAD, None),
         (FIRST, SECOND, None),
-        (HEAD, HEAD, No.SAME_PERSON),
-        (HEAD, FOREIGN, No.AUTHORITY),
-        (HEAD, OFFICER, No.AUTHORITY),
+        (HEAD, HEAD, ReleaseRefusal.SAME_PERSON),
+        (HEAD, FOREIGN, ReleaseRefusal.AUTHORITY),
+        (HEAD, OFFICER, ReleaseRefusal.AUTHORITY),
     ],
 )
 def test_what_a_complaint_holds_takes_two_persons(first, second, no):
@@ -105,26 +105,26 @@ def test_what_a_complaint_holds_takes_two_persons(first, second, no):
 
 def test_another_account_of_the_proposer_is_the_same_person():
     as_reviewer = Person(HEAD.id, Role.REVIEWER, None)
-    assert may_decide(as_reviewer, COMPLAINT, proposed_by(HEAD)) is No.SAME_PERSON
+    assert may_decide(as_reviewer, COMPLAINT, proposed_by(HEAD)) is ReleaseRefusal.SAME_PERSON
     as_officer_too = replace(COMPLAINT, matter=Matter(officers=frozenset({HEAD.id})))
-    assert may_answer(as_reviewer, as_officer_too) is No.CONCERNED
+    assert may_answer(as_reviewer, as_officer_too) is ReleaseRefusal.CONCERNED
 
 
 def test_nothing_is_released_before_it_was_answered():
     waiting = replace(COMPLAINT, answered=False)
-    assert may_propose(HEAD, waiting) is No.UNANSWERED
-    assert may_propose(OFFICER, waiting) is No.AUTHORITY
+    assert may_propose(HEAD, waiting) is ReleaseRefusal.UNANSWERED
+    assert may_propose(OFFICER, waiting) is ReleaseRefusal.AUTHORITY
     assert may_answer(HEAD, waiting) is None
 
 
 def test_a_townships_hold_is_its_heads_to_end_and_a_reviewer_may_be_the_second():
-    assert may_propose(FIRST, OWN_HOLD) is No.AUTHORITY
-    assert may_propose(FOREIGN, OWN_HOLD) is No.AUTHORITY
+    assert may_propose(FIRST, OWN_HOLD) is ReleaseRefusal.AUTHORITY
+    assert may_propose(FOREIGN, OWN_HOLD) is ReleaseRefusal.AUTHORITY
     assert may_propose(HEAD, OWN_HOLD) is None
     for second in (DEPUTY, FIRST):
         assert may_decide(second, OWN_HOLD, proposed_by(HEAD)) is None
-    assert who_may(OWN_HOLD, second=False) is Who.HEAD
-    assert who_may(OWN_HOLD, second=True) is Who.HEAD_OR_REVIEWER
+    assert who_may(OWN_HOLD, second=False) is EligibleRole.HEAD
+    assert who_may(OWN_HOLD, second=True) is EligibleRole.HEAD_OR_REVIEWER
 
 
 @pytest.mark.parametrize("held", [OWN_HOLD, COMPLAINT])
@@ -134,41 +134,43 @@ def test_where_it_concerns_every_head_the_county_does_it(held):
     for left in (every, none_left):
         assert may_propose(FIRST, left) is None
         assert may_decide(SECOND, left, proposed_by(FIRST)) is None
-        assert may_decide(FIRST, left, proposed_by(FIRST)) is No.SAME_PERSON
-        assert who_may(left, second=False) is Who.REVIEWER
-    assert may_propose(HEAD, every) is No.CONCERNED
+        assert may_decide(FIRST, left, proposed_by(FIRST)) is ReleaseRefusal.SAME_PERSON
+        assert who_may(left, second=False) is EligibleRole.REVIEWER
+    assert may_propose(HEAD, every) is ReleaseRefusal.CONCERNED
     assert may_propose(FIRST, concerning(held, HEAD)) is (
-        None if held is COMPLAINT else No.AUTHORITY
+        None if held is COMPLAINT else ReleaseRefusal.AUTHORITY
     )
 
 
 def test_the_countys_hold_takes_two_reviewers():
-    assert may_propose(HEAD, COUNTY_HOLD) is No.AUTHORITY
-    assert may_decide(HEAD, COUNTY_HOLD, proposed_by(FIRST)) is No.AUTHORITY
+    assert may_propose(HEAD, COUNTY_HOLD) is ReleaseRefusal.AUTHORITY
+    assert may_decide(HEAD, COUNTY_HOLD, proposed_by(FIRST)) is ReleaseRefusal.AUTHORITY
     assert may_decide(SECOND, COUNTY_HOLD, proposed_by(FIRST)) is None
-    assert may_decide(FIRST, COUNTY_HOLD, proposed_by(FIRST)) is No.SAME_PERSON
+    assert may_decide(FIRST, COUNTY_HOLD, proposed_by(FIRST)) is ReleaseRefusal.SAME_PERSON
 
 
 def test_a_proposal_about_what_changed_or_by_whom_it_now_concerns_is_void():
     proposal = proposed_by(HEAD)
     assert not is_void(COMPLAINT, proposal)
-    assert may_decide(FIRST, COMPLAINT, replace(proposal, changed=True)) is No.VOID
-    assert may_decide(FIRST, concerning(COMPLAINT, HEAD), proposal) is No.VOID
-    assert may_decide(HEAD, COMPLAINT, replace(proposal, changed=True)) is No.SAME_PERSON
+    assert may_decide(FIRST, COMPLAINT, replace(proposal, changed=True)) is ReleaseRefusal.VOID
+    assert may_decide(FIRST, concerning(COMPLAINT, HEAD), proposal) is ReleaseRefusal.VOID
+    assert (
+        may_decide(HEAD, COMPLAINT, replace(proposal, changed=True)) is ReleaseRefusal.SAME_PERSON
+    )
 
 
 @pytest.mark.parametrize("state", [one for one in ReleaseState if not RELEASE_MOVES[one]])
 def test_what_is_over_is_decided_and_withdrawn_by_nobody(state):
     over = Proposal(state, HEAD.id)
-    assert may_decide(FIRST, COMPLAINT, over) is No.STATE
-    assert may_withdraw(HEAD, over) is No.STATE
+    assert may_decide(FIRST, COMPLAINT, over) is ReleaseRefusal.STATE
+    assert may_withdraw(HEAD, over) is ReleaseRefusal.STATE
     assert RELEASE_ZH[state]
 
 
 def test_only_the_proposer_withdraws():
     assert may_withdraw(HEAD, proposed_by(HEAD)) is None
-    assert may_withdraw(DEPUTY, proposed_by(HEAD)) is No.NOT_PROPOSER
+    assert may_withdraw(DEPUTY, proposed_by(HEAD)) is ReleaseRefusal.NOT_PROPOSER
 
 
 def test_who_may_has_words_in_both_languages():
-    assert set(WHO_ZH) == set(WHO_EN) == set(Who)
+    assert set(WHO_ZH) == set(WHO_EN) == set(EligibleRole)

@@ -16,7 +16,7 @@ from policies.facts.facts import (
 )
 from policies.facts.stages import ActionKind, Stage
 from policies.facts.terms import Approver, DocumentKind, MomentKind, Part, SourceKind, WaiverReason
-from policies.facts.waivers import Terms, objection
+from policies.facts.waivers import Terms, find_objection
 from policies.requirements.footage.coverage import Coverage
 from policies.requirements.footage.moments import Moments
 from policies.requirements.footage.premises import Premises
@@ -36,24 +36,24 @@ def case(**more):
 def test_a_moment_that_nobody_marked_is_named(seizure):
     rule = Moments(kinds=(MomentKind.IDENTITY, MomentKind.SIGNED))
     facts = seizure(moments=(Moment(MomentKind.IDENTITY, at(5)),))
-    outcome = rule.check(facts)
+    outcome = rule.check_facts(facts)
     assert not outcome.passed
     assert "签名或者盖章" in outcome.message_zh
     assert "signed" in outcome.message_en
-    assert rule.check(seizure()).passed
+    assert rule.check_facts(seizure()).passed
 
 
 def test_a_moment_marked_outside_the_action_does_not_count(seizure):
     rule = Moments(kinds=(MomentKind.IDENTITY,), slack_s=10)
     for second, passes in ((-30, False), (-5, True), (50, True), (105, True), (140, False)):
         facts = seizure(moments=(Moment(MomentKind.IDENTITY, at(second)),))
-        assert rule.check(facts).passed is passes
+        assert rule.check_facts(facts).passed is passes
 
 
 def test_one_of_two_moments_is_enough_where_either_will_do(seizure):
     rule = Moments(either=(MomentKind.WITNESS, MomentKind.NO_WITNESS))
-    assert not rule.check(seizure(moments=())).passed
-    assert rule.check(seizure(moments=(Moment(MomentKind.NO_WITNESS, at(1)),))).passed
+    assert not rule.check_facts(seizure(moments=())).passed
+    assert rule.check_facts(seizure(moments=(Moment(MomentKind.NO_WITNESS, at(1)),))).passed
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_one_of_two_moments_is_enough_where_either_will_do(seizure):
 def test_a_document_is_there_in_time_and_served(seizure, made, served, rule, word):
     kind = DocumentKind.SEIZURE_LIST
     filed = () if made is None else (Document("d", kind, at(made), served and at(served)),)
-    outcome = Documents(kinds=(kind,), **rule).check(seizure(documents=filed))
+    outcome = Documents(kinds=(kind,), **rule).check_facts(seizure(documents=filed))
     assert outcome.facts["wrong"] == ([[kind, word]] if word else [])
     assert outcome.passed is (not word)
 
@@ -81,8 +81,8 @@ def test_whoever_is_not_certified_is_named_with_the_reason(seizure):
     helper = OfficerFact("h1", certified=False, auxiliary=True, why="auxiliary")
     facts = seizure()
     both = replace(facts, officers=(*facts.officers, helper, expired))
-    assert Officers(2).check(both).passed
-    outcome = Officers(2, all_certified=True).check(both)
+    assert Officers(2).check_facts(both).passed
+    outcome = Officers(2, all_certified=True).check_facts(both)
     assert not outcome.passed
     assert outcome.facts["wanting"] == {"o9": "expired"}
     assert "证件已过期" in outcome.message_zh
@@ -90,47 +90,49 @@ def test_whoever_is_not_certified_is_named_with_the_reason(seizure):
 
 def test_the_newest_legal_review_counts():
     no, yes = Review("r", at(10), passed=False), Review("r", at(20), passed=True)
-    assert not ReviewBefore().check(case()).passed
-    assert not ReviewBefore().check(case(reviews=(no,))).passed
-    assert ReviewBefore().check(case(reviews=(no, yes))).passed
-    assert not ReviewBefore().check(case(reviews=(yes, replace(no, at=at(30))))).passed
+    assert not ReviewBefore().check_facts(case()).passed
+    assert not ReviewBefore().check_facts(case(reviews=(no,))).passed
+    assert ReviewBefore().check_facts(case(reviews=(no, yes))).passed
+    assert not ReviewBefore().check_facts(case(reviews=(yes, replace(no, at=at(30))))).passed
     decided = DecisionFact(at(15), "d", penalty=True, signed_by_head=True)
-    assert not ReviewBefore().check(case(reviews=(no, yes), decision=decided)).passed
+    assert not ReviewBefore().check_facts(case(reviews=(no, yes), decision=decided)).passed
 
 
 def test_who_reviewed_or_decided_has_that_part_whatever_was_entered():
     rule = SeparatePersons(taken=(Part.HANDLES,))
-    assert not rule.check(case()).passed
-    assert rule.check(case(handlers=("a",), reviewers=("b",), deciders=("c",))).passed
-    assert not rule.check(case(handlers=("a",), reviewers=("a",))).passed
+    assert not rule.check_facts(case()).passed
+    assert rule.check_facts(case(handlers=("a",), reviewers=("b",), deciders=("c",))).passed
+    assert not rule.check_facts(case(handlers=("a",), reviewers=("a",))).passed
     reviewed = (Review("a", at(1), passed=True),)
-    assert not rule.check(case(handlers=("a",), reviews=reviewed)).passed
+    assert not rule.check_facts(case(handlers=("a",), reviews=reviewed)).passed
     decided = DecisionFact(at(2), "a", penalty=True, signed_by_head=True)
-    assert not rule.check(case(handlers=("a",), decision=decided)).passed
+    assert not rule.check_facts(case(handlers=("a",), decision=decided)).passed
 
 
 def test_a_decision_is_signed_by_the_head():
     signed = DecisionFact(at(2), "a", penalty=True, signed_by_head=True)
-    assert not SignedByHead().check(case()).passed
-    assert not SignedByHead().check(case(decision=replace(signed, signed_by_head=False))).passed
-    assert SignedByHead().check(case(decision=signed)).passed
+    assert not SignedByHead().check_facts(case()).passed
+    assert (
+        not SignedByHead().check_facts(case(decision=replace(signed, signed_by_head=False))).passed
+    )
+    assert SignedByHead().check_facts(case(decision=signed)).passed
 
 
 def test_a_room_is_shown_by_its_own_camera_alone(seizure):
     worn = clip(-5, 105, source_kind=SourceKind.RECORDER)
-    outcome = Premises().check(seizure(worn, kind=ActionKind.INTERVIEW))
+    outcome = Premises().check_facts(seizure(worn, kind=ActionKind.INTERVIEW))
     assert not outcome.passed
     assert {gap.cause for gap in outcome.gaps} == {"other-source"}
     room = clip(-5, 105, "room", source_kind=SourceKind.ROOM_CAMERA)
-    assert Premises().check(seizure(room, worn, kind=ActionKind.INTERVIEW)).passed
+    assert Premises().check_facts(seizure(room, worn, kind=ActionKind.INTERVIEW)).passed
 
 
 def test_two_officers_must_have_recorded_where_the_rule_says_so(seizure):
     rule = Coverage(assumed_uncertainty_s=0, min_officers=2)
     mine, other = clip(-5, 105), clip(10, 20, "B", officer="o2")
-    assert not rule.check(seizure(mine)).passed
-    assert rule.check(seizure(mine, other)).passed
-    assert not rule.check(seizure(mine, replace(other, has_audio=False))).passed
+    assert not rule.check_facts(seizure(mine)).passed
+    assert rule.check_facts(seizure(mine, other)).passed
+    assert not rule.check_facts(seizure(mine, replace(other, has_audio=False))).passed
 
 
 def test_a_marked_moment_must_be_in_the_picture(seizure):
@@ -138,22 +140,22 @@ def test_a_marked_moment_must_be_in_the_picture(seizure):
         assumed_uncertainty_s=0, max_gap_s=30, min_share=0.5, shows=(MomentKind.SIGNED,)
     )
     signed = (Moment(MomentKind.SIGNED, at(60)),)
-    assert rule.check(seizure(clip(-5, 105), moments=signed)).passed
-    outcome = rule.check(seizure(clip(-5, 55), clip(70, 105), moments=signed))
+    assert rule.check_facts(seizure(clip(-5, 105), moments=signed)).passed
+    outcome = rule.check_facts(seizure(clip(-5, 55), clip(70, 105), moments=signed))
     assert not outcome.passed
     assert "签名或者盖章" in outcome.message_zh
-    assert rule.check(seizure(clip(-5, 55), clip(70, 105), moments=())).passed
+    assert rule.check_facts(seizure(clip(-5, 55), clip(70, 105), moments=())).passed
 
 
 def test_a_confirmed_fault_never_counts(seizure):
-    outcome = Coverage(assumed_uncertainty_s=0).check(
+    outcome = Coverage(assumed_uncertainty_s=0).check_facts(
         seizure(clip(-5, 105, faulty=((10.0, 20.0, "black"),)))
     )
     assert [gap.cause for gap in outcome.gaps] == ["faulty"]
 
 
 def odd(facts, **rule):
-    return [word for word, _subject in Sources(**rule).check(facts).facts["odd"]]
+    return [word for word, _subject in Sources(**rule).check_facts(facts).facts["odd"]]
 
 
 def test_a_recorder_that_nobody_had_is_named(seizure):
@@ -172,7 +174,7 @@ def test_a_number_missing_between_two_files_is_named(seizure):
 
 
 def test_a_code_that_was_not_believed_is_named(seizure):
-    outcome = Sources().check(seizure(clip(-5, 105, troubles=("forged", "replayed"))))
+    outcome = Sources().check_facts(seizure(clip(-5, 105, troubles=("forged", "replayed"))))
     assert not outcome.passed
     assert "伪造" in outcome.message_zh
     assert "翻拍" in outcome.message_zh
@@ -207,4 +209,4 @@ APPROVED = Waiver(
 )
 def test_an_explanation_counts_only_on_the_rules_terms(changed, terms, word):
     waiver = replace(APPROVED, **changed)
-    assert objection(terms, waiver, frozenset({"o1", "o2"}), at(100)) == word
+    assert find_objection(terms, waiver, frozenset({"o1", "o2"}), at(100)) == word

@@ -10,20 +10,20 @@ from policies.facts.terms import FootageClass, HoldReason
 from policies.retention.retention import (
     FOREVER,
     HoldFact,
-    Keeper,
+    KeeperKind,
     KeptFacts,
     LinkFact,
-    explain,
-    later,
+    add_days,
+    judge_retention,
     retain_until,
 )
-from policies.rules.rulebook import load
+from policies.rules.rulebook import load_rulebook
 from policies.rules.rules import Rulebook
 
 
 @pytest.fixture(scope="module")
 def book():
-    return load()
+    return load_rulebook()
 
 
 def kept(now, **more):
@@ -36,7 +36,7 @@ def link(now, kind, *, decided=True):
 
 def shortened(book, rule_id, since, days):
     """Return the rulebook with a newer edition of one rule."""
-    rule = book.rule(rule_id)
+    rule = book.find_rule(rule_id)
     newer = replace(
         rule,
         requirement=replace(rule.requirement, days=days, permanent=False),
@@ -52,7 +52,7 @@ def test_ordinary_footage_is_kept_for_six_months_from_accession(book, now):
 
 @pytest.mark.parametrize("kind", [ActionKind.SEIZURE, ActionKind.DEMOLITION])
 def test_seizures_and_demolitions_are_kept_for_ever(book, now, kind):
-    told = explain(book, kept(now, links=(link(now, kind),)), now)
+    told = judge_retention(book, kept(now, links=(link(now, kind),)), now)
     assert told.until == FOREVER
     assert told.reasons[0].rule == "keep-coercive"
     assert told.reasons[0].subject == "action:a1"
@@ -63,13 +63,13 @@ def test_seizures_and_demolitions_are_kept_for_ever(book, now, kind):
     "footage", [one for one in FootageClass if one is not FootageClass.DOCUMENT]
 )
 def test_every_permanent_class_never_comes_due(book, now, footage):
-    told = explain(book, kept(now, classes=(footage,)), now)
+    told = judge_retention(book, kept(now, classes=(footage,)), now)
     for at in (now, datetime(9999, 12, 31, tzinfo=UTC), datetime.max.replace(tzinfo=UTC)):
-        assert told.keeping(at)
+        assert told.reasons_at(at)
 
 
 def test_documents_are_kept_for_thirty_years(book, now):
-    told = explain(book, kept(now, classes=(FootageClass.DOCUMENT,)), now)
+    told = judge_retention(book, kept(now, classes=(FootageClass.DOCUMENT,)), now)
     assert told.until == now + timedelta(days=10_958)
 
 
@@ -77,37 +77,41 @@ def test_a_promise_is_a_floor_that_no_newer_rulebook_lowers(book, now):
     promised = now + timedelta(days=184)
     newer = shortened(book, "keep-ordinary", now + timedelta(days=10), 30)
     at = now + timedelta(days=60)
-    assert explain(newer, kept(now, promised=promised), at).until == promised
-    assert explain(newer, kept(now), at).until == promised  # the rule of its day still counts
+    assert judge_retention(newer, kept(now, promised=promised), at).until == promised
+    assert (
+        judge_retention(newer, kept(now), at).until == promised
+    )  # the rule of its day still counts
 
 
 def test_a_longer_rule_counts_at_once_for_what_is_kept(book, now):
     newer = shortened(book, "keep-ordinary", now + timedelta(days=10), 400)
     at = now + timedelta(days=60)
-    told = explain(newer, kept(now, promised=now + timedelta(days=184)), at)
+    told = judge_retention(newer, kept(now, promised=now + timedelta(days=184)), at)
     assert told.until == now + timedelta(days=400)
 
 
 def test_once_reviewed_only_the_rules_of_the_review_count(book, now):
     newer = shortened(book, "keep-ordinary", now + timedelta(days=10), 30)
     at = now + timedelta(days=60)
-    assert explain(newer, kept(now, reviewed_at=at), at).until == now + timedelta(days=30)
+    assert judge_retention(newer, kept(now, reviewed_at=at), at).until == now + timedelta(days=30)
 
 
 def test_the_edge_of_a_period_belongs_to_what_follows(book, now):
     until = now + timedelta(days=184)
-    told = explain(book, kept(now), now)
-    assert told.keeping(until - timedelta(microseconds=1))
-    assert not told.keeping(until)
+    told = judge_retention(book, kept(now), now)
+    assert told.reasons_at(until - timedelta(microseconds=1))
+    assert not told.reasons_at(until)
 
 
 def test_holds_and_proposals_keep_without_an_end(book, now):
     at = now + timedelta(days=5000)
     placed = HoldFact("h1", HoldReason.LITIGATION, "proceeding:p1", now)
-    told = explain(book, kept(now, holds=(placed,)), at)
-    assert [one.keeper for one in told.keeping(at)] == [Keeper.HOLD]
+    told = judge_retention(book, kept(now, holds=(placed,)), at)
+    assert [one.keeper for one in told.reasons_at(at)] == [KeeperKind.HOLD]
     waiting = kept(now, links=(link(now, ActionKind.SERVICE, decided=False),))
-    assert [one.keeper for one in explain(book, waiting, at).keeping(at)] == [Keeper.PENDING]
+    assert [one.keeper for one in judge_retention(book, waiting, at).reasons_at(at)] == [
+        KeeperKind.PENDING
+    ]
 
 
 @pytest.mark.parametrize(
@@ -115,8 +119,8 @@ def test_holds_and_proposals_keep_without_an_end(book, now):
 )
 def test_what_only_the_store_knows_keeps_too(book, now, facts):
     at = now + timedelta(days=5000)
-    told = explain(book, kept(now, **facts), at)
-    assert [one.keeper for one in told.keeping(at)] == [Keeper.LOCK]
+    told = judge_retention(book, kept(now, **facts), at)
+    assert [one.keeper for one in told.reasons_at(at)] == [KeeperKind.LOCK]
 
 
 @pytest.mark.parametrize(
@@ -129,15 +133,17 @@ def test_what_only_the_store_knows_keeps_too(book, now, facts):
     ],
 )
 def test_leap_days_and_the_calendars_end(book, accessioned, until):
-    assert later(accessioned, 184) == until
-    told = explain(book, KeptFacts("r", accessioned), accessioned)
+    assert add_days(accessioned, 184) == until
+    told = judge_retention(book, KeptFacts("r", accessioned), accessioned)
     assert told.until == until
-    assert told.keeping(accessioned)
+    assert told.reasons_at(accessioned)
 
 
 def test_nothing_of_the_calendars_end_ever_comes_due(book):
     last = datetime(9999, 12, 31, 12, tzinfo=UTC)
-    assert explain(book, KeptFacts("r", last), last).keeping(datetime.max.replace(tzinfo=UTC))
+    assert judge_retention(book, KeptFacts("r", last), last).reasons_at(
+        datetime.max.replace(tzinfo=UTC)
+    )
 
 
 def test_facts_survive_the_way_through_json(now):

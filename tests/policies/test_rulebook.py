@@ -5,17 +5,17 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from policies.access.access import Act, Person, Role, decide
+from policies.access.access import Act, Person, Role, decide_access
 from policies.facts.facts import Footage
 from policies.facts.stages import ActionKind
-from policies.linking import propose
-from policies.rules.rulebook import SHIPPED, RuleError, explain, load
+from policies.linking import propose_links
+from policies.rules.rulebook import SHIPPED, RuleError, explain_rule, load_rulebook
 from policies.rules.rulebook_template import edition_template, is_area_name
 from tests.policies.conftest import T0, at, clip
 
 
 def test_a_seizure_with_a_gap_is_blocked_and_the_article_named(seizure):
-    verdict = load().evaluate(seizure(clip(-5, 50), clip(70, 105)))
+    verdict = load_rulebook().judge_facts(seizure(clip(-5, 50), clip(70, 105)))
     assert not verdict.allowed
     blocking = [finding for finding in verdict.findings if finding.blocks]
     assert [finding.rule for finding in blocking] == ["xl-08-seizure-whole"]
@@ -24,21 +24,21 @@ def test_a_seizure_with_a_gap_is_blocked_and_the_article_named(seizure):
 
 
 def test_a_covered_seizure_is_allowed(seizure):
-    assert load().evaluate(seizure(clip(-5, 105))).allowed
+    assert load_rulebook().judge_facts(seizure(clip(-5, 105))).allowed
 
 
 def test_an_inspection_is_not_blocked_by_coverage(seizure):
-    assert load().evaluate(seizure(kind=ActionKind.INSPECTION)).allowed
+    assert load_rulebook().judge_facts(seizure(kind=ActionKind.INSPECTION)).allowed
 
 
 def test_one_officer_alone_cannot_seize(seizure):
-    verdict = load().evaluate(seizure(clip(-5, 105), officers=1))
+    verdict = load_rulebook().judge_facts(seizure(clip(-5, 105), officers=1))
     assert not verdict.allowed
     assert [f.rule for f in verdict.findings if f.blocks] == ["xl-03-two-officers"]
 
 
 def test_an_unconfirmed_figure_says_so_in_the_finding(seizure):
-    verdict = load().evaluate(seizure(clip(-5, 105), moments=()))
+    verdict = load_rulebook().judge_facts(seizure(clip(-5, 105), moments=()))
     found = {finding.rule: finding for finding in verdict.findings}["qz-24-inventory"]
     assert found.blocks
     assert "条文待核" in found.message_zh
@@ -46,7 +46,7 @@ def test_an_unconfirmed_figure_says_so_in_the_finding(seizure):
 
 
 def test_a_rule_does_not_judge_what_happened_before_it(seizure):
-    rules = load().rules
+    rules = load_rulebook().rules
     assert not any(rule.in_force(T0 - timedelta(days=365 * 6)) for rule in rules)
 
 
@@ -65,7 +65,7 @@ def test_a_newer_edition_replaces_an_older_one_from_its_day(tmp_path, seizure):
         ("2022-01\n", "2025-01\n"),
     ]
     shipped(tmp_path, to="b.yaml", by=later)
-    verdict = load(tmp_path).evaluate(seizure(clip(-5, 105)))
+    verdict = load_rulebook(tmp_path).judge_facts(seizure(clip(-5, 105)))
     assert {finding.version for finding in verdict.findings} == {"兴隆县 2025-01"}
 
 
@@ -79,27 +79,27 @@ def test_another_countys_rules_load_beside_and_do_not_mix(tmp_path, seizure):
     ]
     shipped(tmp_path, to="kuancheng.yaml", by=other)
     with pytest.raises(RuleError, match="several areas"):
-        load(tmp_path)
-    ours, theirs = load(tmp_path, "兴隆县"), load(tmp_path, "宽城县")
+        load_rulebook(tmp_path)
+    ours, theirs = load_rulebook(tmp_path, "兴隆县"), load_rulebook(tmp_path, "宽城县")
     assert {rule.id[:3] for rule in theirs.rules} >= {"kc-", "qz-"}
     assert not {rule.id for rule in theirs.rules} & {r.id for r in ours.rules if r.id[:3] == "xl-"}
-    assert ours.evaluate(seizure(clip(-5, 105))).allowed
-    blocking = [f.rule for f in theirs.evaluate(seizure(clip(-5, 105))).findings if f.blocks]
+    assert ours.judge_facts(seizure(clip(-5, 105))).allowed
+    blocking = [f.rule for f in theirs.judge_facts(seizure(clip(-5, 105))).findings if f.blocks]
     assert blocking == ["kc-03-two-officers"]
     assert ours.without_edition is None
 
 
 def test_a_county_without_an_edition_is_judged_by_national_rules(tmp_path, seizure):
-    rules = load(area="青龙满族自治县")
+    rules = load_rulebook(area="青龙满族自治县")
     assert rules.without_edition == "青龙满族自治县"
     assert {edition.area for edition in rules.editions} == {"all"}
     blocking = {
-        f.rule for f in rules.evaluate(seizure(clip(-5, 50), moments=())).findings if f.blocks
+        f.rule for f in rules.judge_facts(seizure(clip(-5, 50), moments=())).findings if f.blocks
     }
     assert blocking == {"qz-18-measure", "qz-24-inventory"}
     shipped(tmp_path)
     with pytest.raises(RuleError, match="no edition for"):  # nor anything that holds everywhere
-        load(tmp_path, "平泉市")
+        load_rulebook(tmp_path, "平泉市")
 
 
 def uncommented(text):
@@ -110,11 +110,11 @@ def uncommented(text):
 def test_the_template_of_an_edition_is_valid_as_it_is_written_and_with_its_examples(tmp_path):
     text = edition_template("青龙满族自治县", date(2026, 11, 28))
     (tmp_path / "own.yaml").write_text(text, encoding="utf-8")
-    assert len(load(tmp_path / "own.yaml", "青龙满族自治县").rules) == 1
+    assert len(load_rulebook(tmp_path / "own.yaml", "青龙满族自治县").rules) == 1
     (tmp_path / "own.yaml").write_text(uncommented(text), encoding="utf-8")
     other = edition_template("宽城满族自治县", date(2026, 11, 28))
     (tmp_path / "other.yaml").write_text(uncommented(other), encoding="utf-8")
-    rules = load(tmp_path, "青龙满族自治县")
+    rules = load_rulebook(tmp_path, "青龙满族自治县")
     assert rules.without_edition is None
     assert len(rules.rules) == 3
     # The API takes such ids alone.
@@ -135,14 +135,14 @@ def test_hostile_names_of_counties_are_refused(name):
 def test_a_rule_that_begins_later_than_its_edition_judges_from_its_own_day(tmp_path, seizure):
     text = "  - id: xl-03-two-officers\n"
     shipped(tmp_path, by=[(text, f"{text}    effective_from: 2026-01-22\n")])
-    rules = load(tmp_path)
+    rules = load_rulebook(tmp_path)
     assert "xl-03-two-officers" not in {rule.id for rule in rules.in_force(T0)}
     assert "xl-03-two-officers" in {rule.id for rule in rules.in_force(T0 + timedelta(days=1))}
 
 
 def test_the_day_of_a_rule_is_the_countys(tmp_path):
     shipped(tmp_path)
-    rules = load(tmp_path)
+    rules = load_rulebook(tmp_path)
     midnight = datetime(2022, 1, 17, 16, 0, tzinfo=UTC)  # 18 January 00:00 in the county
     assert rules.in_force(midnight)
     assert not rules.in_force(midnight - timedelta(microseconds=1))
@@ -150,18 +150,18 @@ def test_the_day_of_a_rule_is_the_countys(tmp_path):
 
 def test_quotes_stand_in_the_policy_they_cite():
     # the seed itself is not part of the project; the quotes' key words are checked here
-    for rule in load().rules:
+    for rule in load_rulebook().rules:
         assert rule.basis.quote
         assert rule.basis.article.removeprefix("附件 ").startswith("第")
 
 
 def test_every_rule_explains_itself():
-    book = load()
+    book = load_rulebook()
     for rule in book.rules:
-        told = explain(book, rule.id)
+        told = explain_rule(book, rule.id)
         assert told is not None
         assert told["basis"]["quote"]
-    assert explain(book, "no-such-rule") is None
+    assert explain_rule(book, "no-such-rule") is None
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_a_broken_rulebook_is_refused_with_its_line(tmp_path, old, new, problem)
     assert old in text
     (tmp_path / "county.yaml").write_text(text.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(RuleError) as refused:
-        load(tmp_path)
+        load_rulebook(tmp_path)
     assert problem in str(refused.value)
     if problem != "twice":
         assert refused.value.facts["line"] > 0
@@ -212,15 +212,15 @@ def test_a_broken_rulebook_is_refused_with_its_line(tmp_path, old, new, problem)
 
 def test_an_empty_folder_is_no_rulebook(tmp_path):
     with pytest.raises(RuleError):
-        load(tmp_path)
+        load_rulebook(tmp_path)
 
 
 def test_footage_is_proposed_by_officer_and_overlapping_time(seizure):
     mine, other = clip(50, 150, "A", officer="o1"), clip(10, 20, "B", officer="stranger")
     elsewhere = clip(500, 600, "A", officer="o1")
     unknown = Footage("u", "A", None, None, None, has_video=True, has_audio=True, officer="o1")
-    found = propose(seizure(), (mine, other, elsewhere, unknown))
-    assert [(p.recording, p.shown.start, p.shown.end) for p in found] == [
+    found = propose_links(seizure(), (mine, other, elsewhere, unknown))
+    assert [(p.recording, p.interval.start, p.interval.end) for p in found] == [
         (mine.recording, at(50), at(100))
     ]
 
@@ -253,4 +253,4 @@ _OTHERS = [role for role in Role if role is not Role.ADMIN]
     ],
 )
 def test_access_is_denied_unless_allowed(role, act, township, allowed):
-    assert decide(Person("p", role, "here"), act, township).allowed is allowed
+    assert decide_access(Person("p", role, "here"), act, township).allowed is allowed

@@ -14,11 +14,11 @@ from policies.scene_code import (
     Kind,
     Sighting,
     Trouble,
-    authentic,
     day_key,
-    encode,
-    measure,
-    parse,
+    encode_scene_code,
+    is_authentic,
+    measure_clock_offset,
+    parse_scene_code,
     tag_of,
 )
 from policies.time.clocks import MAX_DRIFT, Reading, offset_at
@@ -36,18 +36,20 @@ moments = st.datetimes(datetime(2020, 1, 1), datetime(2053, 12, 31), timezones=s
 def test_a_published_code_is_made_and_read(vector):
     at, day = datetime.fromisoformat(vector["at"]), date.fromisoformat(vector["day"])
     assert day_key(MASTER, day).hex() == vector["day_key"]
-    text = encode(tag_of(vector["action"]), Kind(vector["kind"]), at, day_key(MASTER, day))
+    text = encode_scene_code(
+        tag_of(vector["action"]), Kind(vector["kind"]), at, day_key(MASTER, day)
+    )
     assert text == vector["text"]
-    parsed = parse(text)
+    parsed = parse_scene_code(text)
     assert parsed is not None
     assert (parsed.tag, parsed.kind, parsed.at) == (tag_of(vector["action"]), vector["kind"], at)
-    assert authentic(parsed, MASTER)
+    assert is_authentic(parsed, MASTER)
 
 
 @pytest.mark.parametrize("vector", VECTORS["refused"], ids=lambda v: v["why"])
 def test_what_is_no_code_of_ours_is_refused(vector):
-    parsed = parse(vector["text"])
-    assert parsed is None or not authentic(parsed, MASTER)
+    parsed = parse_scene_code(vector["text"])
+    assert parsed is None or not is_authentic(parsed, MASTER)
 
 
 @given(st.binary(min_size=8, max_size=8), st.sampled_from(Kind), moments)
@@ -55,26 +57,26 @@ def test_a_code_is_read_back_as_it_was_made(tag, kind, at):
     from policies.time.wording import COUNTY_TIME
 
     at = at.replace(microsecond=0)
-    text = encode(tag, kind, at, day_key(MASTER, at.astimezone(COUNTY_TIME).date()))
-    parsed = parse(text)
+    text = encode_scene_code(tag, kind, at, day_key(MASTER, at.astimezone(COUNTY_TIME).date()))
+    parsed = parse_scene_code(text)
     assert len(text) == LENGTH
     assert parsed is not None
     assert (parsed.tag, parsed.kind, parsed.at) == (tag, kind, at)
-    assert authentic(parsed, MASTER)
-    assert not authentic(parsed, bytes(32))
+    assert is_authentic(parsed, MASTER)
+    assert not is_authentic(parsed, bytes(32))
 
 
 @given(st.text(max_size=40))
 def test_no_text_of_the_world_breaks_the_reader(text):
-    parsed = parse(text)
-    assert parsed is None or not authentic(parsed, MASTER)
+    parsed = parse_scene_code(text)
+    assert parsed is None or not is_authentic(parsed, MASTER)
 
 
 def test_a_days_key_is_good_for_its_day_alone():
-    text = encode(tag_of("a"), Kind.START, T0, day_key(MASTER, date(2026, 3, 3)))
-    parsed = parse(text)
+    text = encode_scene_code(tag_of("a"), Kind.START, T0, day_key(MASTER, date(2026, 3, 3)))
+    parsed = parse_scene_code(text)
     assert parsed is not None
-    assert not authentic(parsed, MASTER)
+    assert not is_authentic(parsed, MASTER)
 
 
 def filmed(offset, first_s, rate, seconds, lag=0.0):
@@ -88,7 +90,9 @@ def filmed(offset, first_s, rate, seconds, lag=0.0):
         run[1] = at
     seen = []
     for shown, (first, last) in runs.items():
-        parsed = parse(encode(tag_of("a"), Kind.START, T0 + timedelta(seconds=shown), KEY))
+        parsed = parse_scene_code(
+            encode_scene_code(tag_of("a"), Kind.START, T0 + timedelta(seconds=shown), KEY)
+        )
         seen.append((parsed, Sighting("", first, last, 1 / rate)))
     return start, seen
 
@@ -102,7 +106,7 @@ def filmed(offset, first_s, rate, seconds, lag=0.0):
 )
 def test_the_true_offset_lies_within_what_is_claimed(offset, first_s, rate, seconds, lag):
     start, seen = filmed(offset, first_s, rate, seconds, lag)
-    found = measure(start, seen)
+    found = measure_clock_offset(start, seen)
     assert isinstance(found, Reading)
     assert abs(found.offset_s - offset) <= found.uncertainty_s + 1e-5
     if seconds > 2.2:  # a change of code was filmed, and a whole second of it
@@ -110,16 +114,17 @@ def test_the_true_offset_lies_within_what_is_claimed(offset, first_s, rate, seco
 
 
 def test_a_code_that_stands_still_is_a_replay():
-    parsed = parse(encode(tag_of("a"), Kind.START, T0, KEY))
-    assert measure(T0, [(parsed, Sighting("", 1.0, 3.0, 0.04))]) is Trouble.REPLAYED
+    parsed = parse_scene_code(encode_scene_code(tag_of("a"), Kind.START, T0, KEY))
+    assert measure_clock_offset(T0, [(parsed, Sighting("", 1.0, 3.0, 0.04))]) is Trouble.REPLAYED
 
 
 def test_codes_that_run_backwards_are_a_replay():
     one, other = (
-        parse(encode(tag_of("a"), Kind.START, T0 + timedelta(seconds=n), KEY)) for n in (9, 2)
+        parse_scene_code(encode_scene_code(tag_of("a"), Kind.START, T0 + timedelta(seconds=n), KEY))
+        for n in (9, 2)
     )
     seen = [(one, Sighting("", 1.0, 1.8, 0.04)), (other, Sighting("", 2.0, 2.8, 0.04))]
-    assert measure(T0, seen) is Trouble.REPLAYED
+    assert measure_clock_offset(T0, seen) is Trouble.REPLAYED
 
 
 @pytest.mark.parametrize(
@@ -134,7 +139,7 @@ def test_codes_that_run_backwards_are_a_replay():
     ],
 )
 def test_a_malformed_sighting_is_none(told):
-    assert Sighting.of(told) is None
+    assert Sighting.from_report(told) is None
 
 
 readings = st.lists(

@@ -7,7 +7,7 @@ import pytest
 from policies.facts.facts import CaseFacts, Waiver
 from policies.facts.stages import Stage
 from policies.facts.terms import Approver, WaiverReason
-from policies.facts.waivers import Terms, concerned_in, objection
+from policies.facts.waivers import Terms, concerned_in, find_objection
 from tests.policies.conftest import T0
 
 TERMS = Terms(by=(Approver.HEAD,))
@@ -44,5 +44,5 @@ def test_an_officer_of_an_action_approves_no_explanation_of_its_case(case):
     officers = {one.id for one in case.actions[0].officers}
     assert concerned_in(case) == {"h1", *officers}
     for person in concerned_in(case):
-        assert objection(TERMS, approved_by(person), concerned_in(case), None) == "concerned"
-    assert not objection(TERMS, approved_by("head"), concerned_in(case), None)
+        assert find_objection(TERMS, approved_by(person), concerned_in(case), None) == "concerned"
+    assert not find_objection(TERMS, approved_by("head"), concerned_in(case), None)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from policies.facts.facts import ActionFacts, Footage
 from policies.facts.stages import ActionKind, Stage
-from policies.requirements.footage.coverage import Coverage, covered
+from policies.requirements.footage.coverage import Coverage, compute_coverage
 
 T0 = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 DEFECTS = (
@@ -166,7 +166,7 @@ def judge(made: Scene) -> Judged:
         "x",
         footage=tuple(made.footage),
     )
-    outcome, result = RULE.check(facts), covered(RULE, facts)
+    outcome, result = RULE.check_facts(facts), compute_coverage(RULE, facts)
     holes = [((h.start - T0).total_seconds(), (h.end - T0).total_seconds()) for h in result.holes]
     truth = [gap for gap in true_gaps(made) if gap[1] - gap[0] > RULE.max_gap_s]
     missed, error, over = 0, 0.0, 0.0

@@ -163,7 +163,7 @@ def _file() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="liuhen-sqlite-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     catalogue = Catalogue(f"sqlite:///{folder}/template", clock, entropy)
-    catalogue.migrate(new=True)
+    catalogue.migrate_tables(new=True)
     catalogue.close()
     return folder / "template"
 
@@ -172,7 +172,7 @@ def _file() -> Path:
 def _template() -> str:
     url = server().create("template0", BY_BYTES)
     catalogue = Catalogue(url, clock, entropy)
-    catalogue.migrate(new=True)
+    catalogue.migrate_tables(new=True)
     catalogue.close()
     return url.rpartition("/")[2]
 

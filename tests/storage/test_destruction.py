@@ -11,8 +11,8 @@ import pytest
 from policies.facts.stages import ActionKind
 from policies.facts.terms import FootageClass, HoldReason
 from policies.retention.disposition import Bounds
-from policies.time.trusted_time import Told
-from storage.catalogue.audit.audit import audit
+from policies.time.trusted_time import ClockAnswer
+from storage.catalogue.audit.audit import audit_catalogue
 from storage.catalogue.holds import holds, releases
 from storage.catalogue.holds.concerns import InvolvedError, NotEntitledError
 from storage.catalogue.holds.holds import NewHold
@@ -50,7 +50,7 @@ def archive(tmp_path, now):
 def hold(archive, **on):
     with archive.catalogue.write() as uow:
         new = NewHold(reason=HoldReason.INVESTIGATION, authority="county", **on)
-        return holds.place(uow, new, actor=WHO).id
+        return holds.place_hold(uow, new, actor=WHO).id
 
 
 def acts(archive, recording):
@@ -61,7 +61,7 @@ def acts(archive, recording):
 
 def state(archive, disposition, recording):
     with archive.catalogue.read() as session:
-        return dispositions.item(session, disposition, recording).state
+        return dispositions.get_item(session, disposition, recording).state
 
 
 def test_what_is_due_goes_with_tombstone_entry_and_certificate(archive):
@@ -78,9 +78,9 @@ def test_what_is_due_goes_with_tombstone_entry_and_certificate(archive):
         "recording.destroyed",
     ]
     with archive.catalogue.read() as session:
-        stone = dispositions.tombstone(session, recording)
-        row = dispositions.disposition(session, disposition)
-        wrong = list(audit(session, []))
+        stone = dispositions.find_tombstone(session, recording)
+        row = dispositions.get_disposition(session, disposition)
+        wrong = list(audit_catalogue(session, []))
     assert stone.sha256 == archive.row(recording).sha256
     body = verify_document(row.certificate.encode(), CERTIFICATE_DOMAIN, [archive.key.verify_key()])
     assert [one["recording"] for one in body["destroyed"]] == [recording]
@@ -181,7 +181,7 @@ def test_a_withdrawn_disposition_destroys_nothing(archive):
     archive.at += ORDINARY
     disposition = archive.decided(recording)
     with archive.catalogue.write() as uow:
-        dispositions.withdraw(uow, disposition, "有人申请查看", actor=WHO)
+        dispositions.withdraw_disposition(uow, disposition, "有人申请查看", actor=WHO)
     assert archive.execute(disposition) == {"listed": 1}
     assert archive.whole(recording)
     assert archive.propose(recording) != disposition  # it may be proposed anew
@@ -223,7 +223,7 @@ def test_more_than_a_share_of_the_store_needs_a_third_person(archive):
     disposition = archive.propose(first)
     archive.approve(disposition)
     with archive.catalogue.read() as session:
-        assert dispositions.disposition(session, disposition).state == "approved"
+        assert dispositions.get_disposition(session, disposition).state == "approved"
     del _second, _third
 
 
@@ -241,8 +241,10 @@ def test_a_hold_on_anything_keeps_what_is_linked_to_it(archive, lies_on):
     if lies_on != "recording":
         archive.link(action, recording)  # later than the hold
     with archive.catalogue.read() as session:
-        assert [one.id for one in holds.holding(session, recording)] == [placed]
-        assert holds.reached(session, holds.hold(session, placed)) == [recording]
+        assert [one.id for one in holds.list_holds_of_recording(session, recording)] == [placed]
+        assert holds.list_recordings_of_hold(session, holds.get_hold(session, placed)) == [
+            recording
+        ]
     with pytest.raises(StillKeptError):
         archive.propose(recording)
 
@@ -252,8 +254,8 @@ def test_a_namesake_in_another_township_is_somebody_else(archive):
     archive.link(action, recording)
     placed = hold(archive, party="孙某", township="别处镇")
     with archive.catalogue.read() as session:
-        assert holds.holding(session, recording) == []
-        assert holds.reached(session, holds.hold(session, placed)) == []
+        assert holds.list_holds_of_recording(session, recording) == []
+        assert holds.list_recordings_of_hold(session, holds.get_hold(session, placed)) == []
 
 
 def test_only_the_authority_that_placed_a_hold_releases_it(archive):
@@ -262,12 +264,12 @@ def test_only_the_authority_that_placed_a_hold_releases_it(archive):
         with pytest.raises(NotEntitledError):
             archive.release(placed, first, second)
     with archive.catalogue.read() as session:
-        assert holds.hold(session, placed).released_at is None
-        [waiting] = releases.releases(session, waiting=True)
+        assert holds.get_hold(session, placed).released_at is None
+        [waiting] = releases.list_releases(session, waiting=True)
     with archive.catalogue.write() as uow:
-        releases.approve(uow, waiting.id, by=archive.keeper("周四"))
+        releases.approve_release(uow, waiting.id, by=archive.keeper("周四"))
     with archive.catalogue.read() as session:
-        assert holds.hold(session, placed).released_at
+        assert holds.get_hold(session, placed).released_at
 
 
 STEPS = ["begun", "envelope-deleted", "shredded", *(f"{part}-deleted" for part in PARTS)]
@@ -287,7 +289,7 @@ def test_a_hold_before_the_point_of_no_return_wins(archive):
     assert archive.whole(recording)
     assert acts(archive, recording)[-1] == ("recording.keep", "failure")
     for part in PARTS:
-        assert archive.objects.facts(archive.key_of(recording, part)).held
+        assert archive.objects.facts(archive.key_of(recording, part)).on_hold
 
 
 def test_a_hold_that_finds_the_envelope_deleted_and_not_yet_shredded_puts_it_back(archive):
@@ -313,7 +315,7 @@ def test_a_hold_that_finds_the_envelope_deleted_and_not_yet_shredded_puts_it_bac
     assert archive.whole(recording)
     kept = archive.objects.read(archive.key_of(recording, ENVELOPE), 0, 1000).decode()
     assert kept == archive.row(recording).envelope_text
-    assert archive.objects.facts(archive.key_of(recording, ENVELOPE)).held
+    assert archive.objects.facts(archive.key_of(recording, ENVELOPE)).on_hold
 
 
 def test_after_the_point_of_no_return_a_hold_is_refused_and_says_why(archive):
@@ -342,7 +344,7 @@ def test_what_is_linked_or_classed_after_the_approval_is_kept(archive, what):
         archive.link(action, recording)
     elif what == "class":
         with archive.catalogue.write() as uow:
-            classification.give(
+            classification.assign_class(
                 uow,
                 archive.rulebook,
                 recording,
@@ -387,13 +389,13 @@ def test_a_clock_that_nobody_vouches_for_destroys_nothing(archive, told, code):
     recording = archive.keep()
     archive.at += ORDINARY
     disposition = archive.decided(recording)
-    archive.trusted = lambda: [Told("ntp", archive.at, archive.at - ahead) for ahead in told]
+    archive.trusted = lambda: [ClockAnswer("ntp", archive.at, archive.at - ahead) for ahead in told]
     with pytest.raises(ClockDoubtedError) as refused:
         archive.execute(disposition)
     assert refused.value.code == code
     assert archive.whole(recording)
     assert state(archive, disposition, recording) == "listed"
-    archive.trusted = lambda: [Told("ntp", archive.at, archive.at + timedelta(minutes=6))]
+    archive.trusted = lambda: [ClockAnswer("ntp", archive.at, archive.at + timedelta(minutes=6))]
     assert archive.execute(disposition) == {"gone": 1}  # one that lags is harmless
 
 
@@ -413,7 +415,7 @@ def test_a_clock_set_ahead_amid_a_destruction_stops_it(archive):
     recording = archive.keep()
     archive.at += ORDINARY
     disposition = archive.decided(recording)
-    told = [Told("ntp", archive.at, archive.at)]
+    told = [ClockAnswer("ntp", archive.at, archive.at)]
     archive.trusted = lambda: told
 
     def tamper(step):
@@ -450,7 +452,7 @@ def test_renditions_go_with_their_recording(archive):
     assert {*made, other} & set(archive.objects.keys()) == {other}
     with archive.catalogue.read() as session:
         assert [one.envelope_text for one in jobs.renditions_of(session, recording)] == ["", ""]
-        assert list(audit(session, [])) == []
+        assert list(audit_catalogue(session, [])) == []
 
 
 @pytest.fixture
@@ -502,7 +504,7 @@ def test_a_destruction_is_not_complete_while_the_archive_is_away(archive, safe, 
         archive.execute(disposition)
     assert state(archive, disposition, safe.recording) == "shredded"
     with archive.catalogue.read() as session:
-        assert dispositions.tombstone(session, safe.recording).verified_at is None
+        assert dispositions.find_tombstone(session, safe.recording).verified_at is None
     with pytest.raises(ArchiveAwayError):
         archive.execute(disposition)
 
@@ -516,7 +518,7 @@ def test_a_class_is_given_by_one_and_taken_by_two(archive):
     recording = archive.keep()
     clerk, other = archive.persons["张三"], archive.persons["李四"]
     with archive.catalogue.write() as uow:
-        given = classification.give(
+        given = classification.assign_class(
             uow,
             archive.rulebook,
             recording,
@@ -528,23 +530,23 @@ def test_a_class_is_given_by_one_and_taken_by_two(archive):
     assert archive.row(recording).retain_until.year == 9999
     archive.at += ORDINARY
     with archive.catalogue.write() as uow:
-        asked = classification.propose(
+        asked = classification.propose_reclassification(
             uow, recording, [FootageClass.INCIDENT], "误标", person_id=clerk, actor=WHO
         )
     with pytest.raises(ConflictError), archive.catalogue.write() as uow:
-        classification.decide(
+        classification.decide_reclassification(
             uow, archive.rulebook, asked.id, approve=True, person_id=clerk, actor=WHO
         )
     with pytest.raises(StillKeptError):
         archive.propose(recording)
     with archive.catalogue.write() as uow:
-        done = classification.decide(
+        done = classification.decide_reclassification(
             uow, archive.rulebook, asked.id, approve=True, person_id=other, actor=WHO
         )
     assert done.after == archive.row(recording).accessioned_at + ORDINARY
     with archive.catalogue.read() as session:
-        assert classification.given(session, recording) == []
-        assert list(audit(session, [])) == []
+        assert classification.list_assigned_classes(session, recording) == []
+        assert list(audit_catalogue(session, [])) == []
     assert archive.execute(archive.decided(recording)) == {"gone": 1}
     del given
 
@@ -559,11 +561,15 @@ def test_nobody_proposes_or_approves_the_end_of_his_own_footage(archive):
     with pytest.raises(InvolvedError):
         archive.approve(disposition, by="张三")
     with pytest.raises(InvolvedError), archive.catalogue.write() as uow:
-        classification.propose(uow, recording, [], "误标", person_id=own, actor=WHO)
+        classification.propose_reclassification(
+            uow, recording, [], "误标", person_id=own, actor=WHO
+        )
     with archive.catalogue.write() as uow:
-        asked = classification.propose(uow, recording, [], "误标", person_id=other, actor=WHO)
+        asked = classification.propose_reclassification(
+            uow, recording, [], "误标", person_id=other, actor=WHO
+        )
     with pytest.raises(InvolvedError), archive.catalogue.write() as uow:
-        classification.decide(
+        classification.decide_reclassification(
             uow, archive.rulebook, asked.id, approve=True, person_id=own, actor=WHO
         )
     archive.approve(disposition, by="王五")
@@ -574,11 +580,11 @@ def test_a_reclassification_goes_not_below_a_link_or_the_objects_lock(archive):
     archive.link(action, recording)
     archive.objects.lock(archive.key_of(recording, PAYLOAD), archive.at + timedelta(days=3650))
     with archive.catalogue.write() as uow:
-        asked = classification.propose(
+        asked = classification.propose_reclassification(
             uow, recording, [], "规则已修订", person_id=archive.persons["张三"], actor=WHO
         )
     with archive.catalogue.write() as uow:
-        done = classification.decide(
+        done = classification.decide_reclassification(
             uow,
             archive.rulebook,
             asked.id,
@@ -596,6 +602,6 @@ def test_the_certificate_says_what_was_kept_and_why(archive):
     hold(archive, recording_id=second)
     assert archive.execute(disposition) == {"gone": 1, "kept": 1}
     with archive.catalogue.read() as session:
-        body = json.loads(dispositions.disposition(session, disposition).certificate)["body"]
+        body = json.loads(dispositions.get_disposition(session, disposition).certificate)["body"]
     assert [one["recording"] for one in body["kept"]] == [second]
     assert body["kept"][0]["why"][0]["keeper"] == "hold"

@@ -16,7 +16,7 @@ from ingest.centre import linking
 from policies.facts.stages import ActionKind
 from policies.facts.terms import HoldReason
 from policies.retention.disposition import Bounds
-from policies.time.trusted_time import Told
+from policies.time.trusted_time import ClockAnswer
 from storage.catalogue.holds import holds
 from storage.catalogue.holds.holds import NewHold
 from storage.catalogue.log import custody_log
@@ -96,7 +96,7 @@ def test_what_has_a_copy_in_an_archive_goes_there_too(archive, store, tmp_path):
     recording = archive.keep()
     keys = {archive.key_of(recording, PAYLOAD), archive.rendition(recording)}
     for key in keys:
-        archive.objects.archive(key)
+        archive.objects.archive_object(key)
     assert set(store.objects.keys()) == keys
     to_the_present(archive)
     assert archive.execute(archive.decided(recording)) == {"gone": 1}
@@ -138,13 +138,15 @@ def test_the_store_itself_refuses_whoever_goes_past_us(archive, store, kept_by):
     if kept_by == "hold":
         with archive.catalogue.write() as uow:
             new = NewHold(reason=HoldReason.COMPLAINT, authority="county", recording_id=recording)
-            holds.place(uow, new, actor=WHO)
-        assert legal_hold_sync.follow(archive.catalogue, archive.objects, [recording]) == [
-            recording
-        ]
-        assert legal_hold_sync.follow(archive.catalogue, archive.objects, [recording]) == []
+            holds.place_hold(uow, new, actor=WHO)
+        assert legal_hold_sync.sync_legal_holds(
+            archive.catalogue, archive.objects, [recording]
+        ) == [recording]
+        assert (
+            legal_hold_sync.sync_legal_holds(archive.catalogue, archive.objects, [recording]) == []
+        )
     elif kept_by == "link":
-        linking.link(archive, action, recording, actor=WHO)
+        linking.link_recording(archive, action, recording, actor=WHO)
         assert archive.row(recording).retain_until.year == 9999
     elif isinstance(archive.objects, MinioObjects):
         for part in PARTS:  # the server knows one time only, its own
@@ -165,14 +167,14 @@ def test_the_stores_hold_ends_with_the_last_of_ours(archive):
     for reason in (HoldReason.COMPLAINT, HoldReason.INVESTIGATION):
         with archive.catalogue.write() as uow:
             new = NewHold(reason=reason, authority="county", recording_id=recording)
-            placed.append(holds.place(uow, new, actor=WHO).id)
-    legal_hold_sync.follow(archive.catalogue, archive.objects, [recording])
+            placed.append(holds.place_hold(uow, new, actor=WHO).id)
+    legal_hold_sync.sync_legal_holds(archive.catalogue, archive.objects, [recording])
     for number, hold in enumerate(placed):
         archive.release(hold, "孙三", "周四")
-        legal_hold_sync.follow(archive.catalogue, archive.objects, [recording])
+        legal_hold_sync.sync_legal_holds(archive.catalogue, archive.objects, [recording])
         still = number == 0
         for part in PARTS:
-            assert archive.objects.facts(archive.key_of(recording, part)).held is still
+            assert archive.objects.facts(archive.key_of(recording, part)).on_hold is still
 
 
 def test_the_stores_own_clock_vouches_where_it_has_one(archive):
@@ -180,6 +182,6 @@ def test_the_stores_own_clock_vouches_where_it_has_one(archive):
     if isinstance(archive.objects, MinioObjects):
         assert abs(told - datetime.now(UTC)) < timedelta(seconds=30)
         archive.at = datetime.now(UTC)
-        assert Told("object-store", archive.at, told).ahead_s < 30
+        assert ClockAnswer("object-store", archive.at, told).ahead_s < 30
     else:
         assert told is None

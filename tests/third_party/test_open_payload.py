@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from api.office.evidence.export import export
+from api.office.evidence.export import export_bundle
 from tests.office import FIRST, Desk, dock, segment
 
 SCRIPT = Path(__file__).with_name("open_payload.py")
@@ -23,7 +23,7 @@ def exported(tmp_path_factory):
     original = path.read_bytes()
     desk.sweep()
     desk.link(action)
-    export(desk.service, desk.visitor("zhang"), case, folder / "bag", sealed=True)
+    export_bundle(desk.service, desk.visitor("zhang"), case, folder / "bag", sealed=True)
     recovery = desk.office.settings.recovery_out
     desk.office.close()
     (recording,) = (folder / "bag" / "data" / "recordings").iterdir()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from api.office.evidence.export import export
+from api.office.evidence.export import export_bundle
 from api.office.service import Service
 from api.office.wiring import Office
 from storage.bundle.verify import verify
@@ -58,8 +58,8 @@ def test_a_bundle_of_an_open_case_begun_before_chains_passes(sealed, tmp_path):
     desk.office.close()
     office = Office.open(desk.office.settings)
     try:
-        later = Desk(office, Service.over(office), desk.persons)
-        export(later.service, later.visitor("zhang"), case, tmp_path / "bag", sealed=sealed)
+        later = Desk(office, Service.of_office(office), desk.persons)
+        export_bundle(later.service, later.visitor("zhang"), case, tmp_path / "bag", sealed=sealed)
     finally:
         office.close()
     assert ours(tmp_path / "bag", office.settings.keys) == set()

@@ -16,7 +16,7 @@ app = Commands(no_args_is_help=True)
 _ACTOR = "system"
 
 
-@app.command()
+@app.register_command()
 def init(*, as_json: Json = False) -> None:
     """把 LIUHEN_ARCHIVE 所指的盘或者存储桶设为本单位的归档。 Make it this office's archive."""
     office = Office.open(Settings())
@@ -27,7 +27,7 @@ def init(*, as_json: Json = False) -> None:
     say_done(f"归档已就绪 ready:{name}", as_json=as_json, archive=name)
 
 
-@app.command()
+@app.register_command()
 def run(
     *,
     older_than_days: Annotated[
@@ -43,20 +43,26 @@ def run(
     try:
         before = office.clock() - timedelta(days=older_than_days)
         count = size = 0
-        for one in tiering.archive(office, before, limit, actor=_ACTOR):
-            count, size = count + 1, size + one.size
+        for recording in tiering.archive_payloads(office, before, limit, actor=_ACTOR):
+            count, size = count + 1, size + recording.size
             if as_json:
-                say_json({"recording": one.recording, "size": one.size, "freed": one.freed})
+                say_json(
+                    {
+                        "recording": recording.recording,
+                        "size": recording.size,
+                        "freed": recording.freed,
+                    }
+                )
             else:
-                freed = "已释放" if one.freed else "原存储按保管锁继续保留"
-                OUT.print(f"{one.recording} {one.size:,} 字节 {freed}", markup=False)
+                freed = "已释放" if recording.freed else "原存储按保管锁继续保留"
+                OUT.print(f"{recording.recording} {recording.size:,} 字节 {freed}", markup=False)
     finally:
         office.close()
     if not as_json:
         OUT.print(f"共归档 {count} 条,{size:,} 字节。", markup=False)
 
 
-@app.command()
+@app.register_command()
 def recall(
     recording: Annotated[UUID, typer.Argument(help="录像编号。 The recording's id.")],
     *,
@@ -65,7 +71,7 @@ def recall(
     """把一条已归档的密文取回;归档中的副本保留。 Copy an archived payload back."""
     office = Office.open(Settings())
     try:
-        row = tiering.recall(office, recording, actor=_ACTOR)
+        row = tiering.recall_recording(office, recording, actor=_ACTOR)
     finally:
         office.close()
     say_done(f"已取回 recalled:{row.id}", as_json=as_json, recording=row.id)

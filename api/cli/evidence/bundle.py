@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from api.cli.help import Json
-from api.cli.terminal import counting, say_done
-from api.office.evidence.export import export
+from api.cli.terminal import say_done, show_byte_bar
+from api.office.evidence.export import export_bundle
 from api.office.service import Service
 from api.office.settings.settings import Settings
 from api.office.wiring import Office
@@ -33,19 +33,19 @@ def bundle(
     """导出证据包。 Export a case as a bundle that verifies offline."""
     office = Office.open(Settings())
     try:
-        service = Service.over(office)
+        service = Service.of_office(office)
         username = username or typer.prompt("用户名 user", err=True)
         password = password or typer.prompt("密码 password", hide_input=True, err=True)
         token, _until = service.identity.login(username, password)
-        visitor = service.identity.visitor(token)
+        visitor = service.identity.authenticate_token(token)
         with office.catalogue.read() as session:
             row = cases.case_by_number(session, case)
         if row is None:
             raise ApiError("not-found", what="case", id=case[:80])
-        with counting("导出 exporting") as progress:
-            digest = export(service, visitor, row.id, out, sealed=sealed, progress=progress)
+        with show_byte_bar("导出 exporting") as progress:
+            digest = export_bundle(service, visitor, row.id, out, sealed=sealed, progress=progress)
         service.identity.logout(token)
     finally:
         office.close()
-    done = f"已导出 exported: {out}\n清单 manifest sha-256: {digest}"
-    say_done(done, as_json=as_json, bundle=str(out), manifest_sha256=str(digest))
+    message = f"已导出 exported: {out}\n清单 manifest sha-256: {digest}"
+    say_done(message, as_json=as_json, bundle=str(out), manifest_sha256=str(digest))

@@ -15,12 +15,12 @@ from api.cli.termination import PATIENCE_S, Ending, end_process
 from api.office.settings.settings import Settings
 from api.office.wiring import Office, StationBusyError
 from api.problems import result_en, result_zh
-from ingest.bays.bay import Outcome, Progress, Result
-from ingest.station.named_path import take
+from ingest.bays.bay import FileReport, Outcome, Progress
+from ingest.station.named_path import take_path
 from ingest.station.station import Station, StoppingError
 
 _ASK_AGAIN_S = 0.5
-_DONE = frozenset({Outcome.ACCESSIONED, Outcome.DUPLICATE, Outcome.IGNORED})
+_SETTLED = frozenset({Outcome.ACCESSIONED, Outcome.DUPLICATE, Outcome.IGNORED})
 
 
 def ingest(
@@ -38,31 +38,35 @@ def ingest(
     settings = Settings()
     office = Office.open(settings)
     try:
-        results = _ingest(office, path.absolute(), json=json)
+        file_results = _ingest_in_thread(office, path.absolute(), json=json)
     finally:
         office.close()
-    for result in results:
+    for file_result in file_results:
         if json:
-            say_json(result.to_json())
+            say_json(file_result.to_json())
         else:
-            say_result(result, f"{result_zh(result)} {result_en(result)}".strip())
-    raise typer.Exit(0 if results and all(one.outcome in _DONE for one in results) else 1)
+            say_result(file_result, f"{result_zh(file_result)} {result_en(file_result)}".strip())
+    raise typer.Exit(
+        0
+        if file_results and all(file_result.outcome in _SETTLED for file_result in file_results)
+        else 1
+    )
 
 
-def _ingest(office: Office, path: Path, *, json: bool) -> list[Result]:
-    """Have a thread take it, so that a signal is heard whatever the medium does meanwhile."""
-    taking, done = _Taking(office, path), Future[list[Result]]()
+def _ingest_in_thread(office: Office, path: Path, *, json: bool) -> list[FileReport]:
+    """Ingest the path in a thread, so that signals are handled while the medium blocks."""
+    taking, ingestion = _Taking(office, path), Future[list[FileReport]]()
     ending = Ending(taking.stopping.set, _stopped_by)
-    done.add_done_callback(lambda _done: ending.wake())
+    ingestion.add_done_callback(lambda _future: ending.wake_waiter())
     with nullcontext() if json else bay_bars() as listen:
         if listen is not None:
             taking.listen = listen
-        thread = threading.Thread(target=_settle, args=(done, taking.run), daemon=True)
+        thread = threading.Thread(target=_fulfil, args=(ingestion, taking.run), daemon=True)
         thread.start()
-        number = ending.wait()
+        number = ending.wait_for_signal()
         thread.join(PATIENCE_S if number else None)
     if not number:
-        return done.result()
+        return ingestion.result()
     ERR.print("已停止,未采集完的下次继续 stopped; what is unfinished goes on next time")
     if thread.is_alive():
         end_process(_stopped_by(number))
@@ -73,11 +77,11 @@ def _stopped_by(number: int) -> int:
     return 128 + number  # as shells tell it
 
 
-def _settle(done: "Future[list[Result]]", run: Callable[[], list[Result]]) -> None:
+def _fulfil(ingestion: "Future[list[FileReport]]", run: Callable[[], list[FileReport]]) -> None:
     try:
-        done.set_result(run())
+        ingestion.set_result(run())
     except BaseException as error:  # noqa: BLE001 - whoever waits raises it again
-        done.set_exception(error)
+        ingestion.set_exception(error)
 
 
 @dataclass(slots=True)
@@ -89,10 +93,10 @@ class _Taking:
     listen: Callable[[Progress], None] = lambda _progress: None
     stopping: threading.Event = field(default_factory=threading.Event)
 
-    def run(self) -> list[Result]:
-        """Take it here, or have the running station take it. Raises: StoppingError."""
+    def run(self) -> list[FileReport]:
+        """Ingest the path here, or through the running station. Raises: StoppingError."""
         try:
-            return take(self._station(), self.path)
+            return take_path(self._open_station(), self.path)
         except StationBusyError:
             ERR.print("采集站正在运行,已交给它采集 handed over to the running station")
         journal = self.office.journal
@@ -102,16 +106,16 @@ class _Taking:
         finally:
             journal.drop_request(number)
 
-    def _answer_to(self, number: int) -> list[Result]:
+    def _answer_to(self, number: int) -> list[FileReport]:
         """Wait for the running station's answer; where it ends before it gave one, take it here."""
-        while (results := self.office.journal.answer_to(number)) is None:
+        while (answer := self.office.journal.answer_to(number)) is None:
             if self.stopping.wait(_ASK_AGAIN_S):
                 raise StoppingError
             with suppress(StationBusyError):
-                return take(self._station(), self.path)
-        return results
+                return take_path(self._open_station(), self.path)
+        return answer
 
-    def _station(self) -> Station:
-        station = self.office.station(self.listen)
+    def _open_station(self) -> Station:
+        station = self.office.build_station(self.listen)
         station.stopping = self.stopping
         return station

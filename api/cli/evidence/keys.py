@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from api.cli.founding import County, Origin, TownshipName, asking, given
+from api.cli.founding import County, Origin, TownshipName, override_settings, prompt_for
 from api.cli.help import Commands, Json
 from api.cli.terminal import OUT, say_done, say_json
 from api.office.evidence.key_list import ShownKey, log_vkey, shown_keys
 from api.office.printed.key_letter import keep_letter, key_letter
 from api.office.settings.settings import Settings
-from api.office.wiring import Office, found
+from api.office.wiring import Office, found_office
 
 _NO_FONT = "没有中文字体,公钥公告未能生成。 No Chinese font: the key letter was not written."
 app = Commands(no_args_is_help=True)
@@ -22,7 +22,7 @@ def keys() -> None:
     """密钥。 Keys."""
 
 
-@app.command()
+@app.register_command()
 def init(
     recovery: Annotated[
         Path | None, typer.Option(help="恢复密钥写到哪里(如 U 盘)。 Where the recovery key goes.")
@@ -34,19 +34,19 @@ def init(
     as_json: Json = False,
 ) -> None:
     """生成密钥并建立本单位。 Make the keys and found the office; nothing is ever overwritten."""
-    settings = given(county, township, origin)
-    office = found(settings, recovery, asking(as_json=as_json))
+    settings = override_settings(county, township, origin)
+    office = found_office(settings, recovery, prompt_for(as_json=as_json))
     try:
-        keys, origin, letter = shown_keys(office), office.ring.verifying("log").name, None
+        keys, origin, letter = shown_keys(office), office.ring.get_verify_key("log").name, None
         letter = keep_letter(office)
     finally:
         office.close()
     where = recovery or settings.recovery_out
     if as_json:
-        told = [key.to_json() for key in keys]
+        records = [key.to_json() for key in keys]
         say_json(
             {
-                "keys": told,
+                "keys": records,
                 "origin": origin,
                 "letter": str(letter) if letter is not None else None,
                 "recovery": str(where),
@@ -54,7 +54,7 @@ def init(
         )
         return
     OUT.print("密钥已生成,请公布以下指纹。 Keys made; publish these fingerprints:")
-    _print(keys, origin)
+    _print_key(keys, origin)
     if letter is None:
         OUT.print(_NO_FONT)
     else:
@@ -65,24 +65,28 @@ def init(
     )
 
 
-@app.command()
+@app.register_command()
 def show(*, as_json: Json = False) -> None:
     """列出全部公钥的完整指纹。 Show the whole fingerprint of every key of this office."""
     office = Office.open(Settings())
     try:
-        keys, origin, vkey = shown_keys(office), office.ring.verifying("log").name, log_vkey(office)
+        keys, origin, vkey = (
+            shown_keys(office),
+            office.ring.get_verify_key("log").name,
+            log_vkey(office),
+        )
     finally:
         office.close()
     if as_json:
         say_json({"keys": [key.to_json() for key in keys], "origin": origin, "vkey": vkey})
     else:
-        _print(keys, origin)
+        _print_key(keys, origin)
         OUT.print(f"  vkey  {vkey}", markup=False, soft_wrap=True)
     if any(key.since is None for key in keys):
         raise typer.Exit(1)
 
 
-@app.command()
+@app.register_command()
 def letter(
     file: Annotated[Path, typer.Argument(help="新的 PDF 文件。 A new PDF file.")],
     *,
@@ -91,19 +95,19 @@ def letter(
     """出具公钥公告(PDF),盖章后公布。 Write the key letter, to be stamped and published."""
     office = Office.open(Settings())
     try:
-        data = key_letter(office)
+        pdf = key_letter(office)
         keep_letter(office)
     finally:
         office.close()
     with file.open("xb") as paper:
-        paper.write(data)
+        paper.write(pdf)
     say_done(f"公钥公告 key letter: {file}", as_json=as_json, letter=str(file))
 
 
-def _print(keys: list[ShownKey], origin: str) -> None:
+def _print_key(keys: list[ShownKey], origin: str) -> None:
     for key in keys:
         mark = "" if key.since is not None else "  未登记,不予采信 NOT ENROLLED, not trusted"
         ended = f"  至 until {key.until:%Y-%m-%d}" if key.until is not None else ""
         OUT.print(f"  {key.use_zh} {key.use}  {key.name}{ended}{mark}", markup=False)
-        OUT.print(f"    {key.shown}", markup=False, soft_wrap=True)
+        OUT.print(f"    {key.grouped_fingerprint}", markup=False, soft_wrap=True)
     OUT.print(f"  日志名称 log origin  {origin}", markup=False)

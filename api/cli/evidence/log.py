@@ -12,21 +12,21 @@ from api.office.evidence.log_origin import begun_change, rename_origin
 from api.office.service import Service
 from api.office.settings.settings import Settings
 from api.office.wiring import Office, open_catalogue
-from policies.facts.facts_json import plain
+from policies.facts.facts_json import to_plain
 from storage.catalogue.log import custody_log
 from storage.custody.origin import SHARED_ORIGIN, propose_origin
 
 app = Commands(no_args_is_help=True)
-app.command()(log_checks.check)
-app.command()(log_checks.replay)
+app.register_command()(log_checks.check)
+app.register_command()(log_checks.replay)
 
 
-@app.command()
+@app.register_command()
 def checkpoint(*, as_json: Json = False) -> None:
     """签名并输出最新检查点。 Sign and print the newest head (C2SP tlog-checkpoint)."""
     office = Office.open(Settings())
     try:
-        head = Service.over(office).checkpoint()
+        head = Service.of_office(office).publish_checkpoint()
         if as_json:
             say_json({"checkpoint": head})
         else:
@@ -35,7 +35,7 @@ def checkpoint(*, as_json: Json = False) -> None:
         office.close()
 
 
-@app.command()
+@app.register_command()
 def proof(
     index: Annotated[int, typer.Argument(help="条目号。 The entry's number.", min=0)],
     *,
@@ -44,9 +44,9 @@ def proof(
     """输出一个条目的包含证明。 Print an entry's inclusion proof (C2SP tlog-proof)."""
     office = Office.open(Settings())
     try:
-        head = Service.over(office).checkpoint()
+        head = Service.of_office(office).publish_checkpoint()
         with office.catalogue.read() as session:
-            custody_log.LogReader(session).leaf(index)
+            custody_log.LogReader(session).get_leaf(index)
             text = custody_log.proof_for(session, index, head)
         if as_json:
             say_json({"index": index, "proof": text})
@@ -56,7 +56,7 @@ def proof(
         office.close()
 
 
-@app.command(name="accept-clock")
+@app.register_command(name="accept-clock")
 def accept_clock(
     reason: Annotated[
         str,
@@ -80,13 +80,13 @@ def accept_clock(
     finally:
         catalogue.close()
     if as_json:
-        say_json({"index": index, "before": plain(last), "now": plain(now)})
+        say_json({"index": index, "before": to_plain(last), "now": to_plain(now)})
         return
-    OUT.print(f"第 {index} 号条目:{plain(last)} → {plain(now)}", markup=False)
+    OUT.print(f"第 {index} 号条目:{to_plain(last)} → {to_plain(now)}", markup=False)
 
 
-@app.command(name="rename-origin")
-def rename(
+@app.register_command(name="rename-origin")
+def rename_log_origin(
     origin: Annotated[
         str | None,
         typer.Argument(

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from api.cli.help import Json
-from api.cli.terminal import ERR, OUT, say_json, tallying
+from api.cli.terminal import ERR, OUT, say_json, show_tally
 from api.office.evidence.log_check import (
     CONTRADICTED,
     UNKNOWN,
@@ -88,17 +88,17 @@ def check(
     if not against:
         ERR.print("请用 --against 给出外部日志头。 Name heads with --against.")
         raise typer.Exit(2)
-    with _log(log, key) as here:
-        found = check_heads(here, paths)
+    with _open_log(log, key) as here:
+        report = check_heads(here, paths)
     if as_json:
-        own = {"origin": found.own.origin, "size": found.own.size}
-        heads = [one.to_json() for one in found.heads]
-        say_json({"status": found.status, "log": own, "heads": heads})
-        raise typer.Exit(found.status)
-    for one in found.heads:
-        OUT.print(f"{_STATES[one.state]}  {escape(_shown(one))}")
-    OUT.print(_conclusion(found.status, found.own.size))
-    raise typer.Exit(found.status)
+        own = {"origin": report.own.origin, "size": report.own.size}
+        heads = [head.to_json() for head in report.heads]
+        say_json({"status": report.exit_status, "log": own, "heads": heads})
+        raise typer.Exit(report.exit_status)
+    for head in report.heads:
+        OUT.print(f"{_STATES[head.state]}  {escape(_describe_head(head))}")
+    OUT.print(_describe_conclusion(report.exit_status, report.own.size))
+    raise typer.Exit(report.exit_status)
 
 
 def replay(*, log: Static = None, key: Key = None, as_json: Json = False) -> None:
@@ -107,21 +107,22 @@ def replay(*, log: Static = None, key: Key = None, as_json: Json = False) -> Non
     退出状态:0 完好;1 发现问题。 Exit status: 0 whole, 1 something is wrong.
     """
     faults = 0
-    told: list[dict[str, Any]] = []
-    with _log(log, key) as here:
+    fault_objects: list[dict[str, Any]] = []
+    with _open_log(log, key) as here:
         size = here.size()
-        with tallying("重放 replaying", size) as advance:
-            for one in here.replayed(advance):
+        with show_tally("重放 replaying", size) as advance:
+            for fault in here.replayed(advance):
                 faults += 1
                 if not as_json:
-                    what = _FAULTS.get(one.what, one.what)
-                    OUT.print(f"[red]✗[/red] {what}  #{one.at}  {escape(one.text)}")
-                elif len(told) < _MOST_TOLD:
-                    told.append(one.to_json())
+                    reason = _FAULTS.get(fault.kind, fault.kind)
+                    OUT.print(f"[red]✗[/red] {reason}  #{fault.at}  {escape(fault.text)}")
+                elif len(fault_objects) < _MOST_TOLD:
+                    fault_objects.append(fault.to_json())
     if as_json:
         rows = here.with_rows
         say_json(
-            {"whole": not faults, "entries": size, "faults": faults, "rows": rows} | {"told": told}
+            {"whole": not faults, "entries": size, "faults": faults, "rows": rows}
+            | {"told": fault_objects}
         )
     elif faults:
         OUT.print(f"结论:发现 {faults} 个问题! {faults} fault(s) in {size} entries.")
@@ -134,14 +135,14 @@ def replay(*, log: Static = None, key: Key = None, as_json: Json = False) -> Non
     raise typer.Exit(1 if faults else 0)
 
 
-def _shown(one: CheckedHead) -> str:
-    told = one.where if one.size is None else f"{one.where}({one.size} 条 entries)"
-    if one.state is HeadState.FORKED:
-        told += f" 分叉在第 {one.after} 条之后 behind entry {one.after}"
-    return f"{told} {one.problem}".rstrip()
+def _describe_head(head: CheckedHead) -> str:
+    description = head.where if head.size is None else f"{head.where}({head.size} 条 entries)"
+    if head.state is HeadState.FORKED:
+        description += f" 分叉在第 {head.after} 条之后 behind entry {head.after}"
+    return f"{description} {head.problem}".rstrip()
 
 
-def _conclusion(status: int, size: int) -> str:
+def _describe_conclusion(status: int, size: int) -> str:
     if status == CONTRADICTED:
         return (
             "结论:日志与外部留存的日志头矛盾!请保留双方文件,立即报告。\n"
@@ -153,16 +154,16 @@ def _conclusion(status: int, size: int) -> str:
 
 
 @contextmanager
-def _log(folder: Path | None, key: Path | None) -> Iterator[LogHere]:
+def _open_log(folder: Path | None, key: Path | None) -> Iterator[LogHere]:
     """Give the log that is asked: in static files, or the office's own."""
     if folder is not None:
         try:
-            known = read_log_key(key or Settings().keys)
+            log_key = read_log_key(key or Settings().keys)
         except _UNREADABLE as error:
             ERR.print(f"日志公钥无法读取 this is no log key: {escape(str(error)[:200])}")
             raise typer.Exit(UNKNOWN) from error
         try:
-            here = log_in_files(folder, known)
+            here = log_in_files(folder, log_key)
             here.size()
         except _UNREADABLE as error:
             ERR.print(f"日志静态文件无法读取 no log in these files: {escape(str(error)[:200])}")

@@ -14,14 +14,21 @@ import typer
 from rich.markup import escape
 
 from api.cli.help import Commands, Json
-from api.cli.terminal import ERR, OUT, say_done, say_json, tallying
-from api.office.printed.certificates import paper, signed
+from api.cli.terminal import ERR, OUT, say_done, say_json, show_tally
+from api.office.printed.certificates import print_certificate, read_signed_certificate
 from api.office.settings.settings import Settings
 from api.office.wiring import Office
-from policies.facts.facts_json import plain
+from policies.facts.facts_json import to_plain
 from policies.facts.terms import HOLD_EN, HOLD_ZH, HoldReason
 from policies.retention import holds as policy
-from policies.retention.retention import Reason, Retention, explain, later, until_en, until_zh
+from policies.retention.retention import (
+    Reason,
+    Retention,
+    add_days,
+    judge_retention,
+    until_en,
+    until_zh,
+)
 from policies.rules.rules import Rulebook
 from policies.time.wording import COUNTY_TIME, day_and_clock
 from storage.catalogue.holds import holds
@@ -47,8 +54,8 @@ Day = Annotated[
 Township = Annotated[str | None, typer.Option(help="乡镇,默认全部。 Township; all by default.")]
 
 
-@app.command(name="explain")
-def explained(
+@app.register_command(name="explain")
+def explain_recording(
     recording: Annotated[
         str, typer.Argument(help="录音录像编号。 The recording's id.", metavar="ID")
     ],
@@ -59,81 +66,87 @@ def explained(
     """说明为什么保管、保管到何时。 Say what keeps a recording, and until when."""
     office = Office.open(Settings())
     try:
-        moment = _moment(office, at)
+        moment = _parse_moment(office, at)
         with office.catalogue.read() as session:
-            row = recordings.present(session, recording)
+            row = recordings.get_present_recording(session, recording)
             facts = retention.kept_facts(session, office.rulebook, [row.id], moment)[row.id]
         store = store_of(office.objects, row.id)
     finally:
         office.close()
-    told = explain(
-        office.rulebook, replace(facts, locked=store.locked, store_held=store.held), moment
+    explanation = judge_retention(
+        office.rulebook, replace(facts, locked=store.locked, store_held=store.on_hold), moment
     )
     if json:
-        say_json(_plain(told, moment))
+        say_json(_retention_json(explanation, moment))
         return
-    _say(told, moment, told.reasons)
-    keeps = bool(told.keeping(moment))
+    _print_retention(explanation, moment, explanation.reasons)
+    keeps = bool(explanation.reasons_at(moment))
     verdict = "须继续保管 must be kept" if keeps else "没有保管理由 nothing keeps it"
     OUT.print(f"截至 at {day_and_clock(moment)}:{verdict}", markup=False)
 
 
-@app.command()
+@app.register_command()
 def due(*, at: Day = None, township: Township = None, json: Json = False) -> None:
     """列出届时可以提请销毁的,以及期满后仍须保管的。 What would be destroyed, and why."""
     office = Office.open(Settings())
-    gone = kept = size = 0
+    destroyable = retained = size = 0
     try:
-        moment = _moment(office, at)
-        with office.catalogue.read() as session, tallying("核对 looking") as step:
-            for row, told in _ended(session, office.rulebook, moment, township):
-                keepers = told.keeping(moment)
-                gone, kept = gone + (not keepers), kept + bool(keepers)
+        moment = _parse_moment(office, at)
+        with office.catalogue.read() as session, show_tally("核对 looking") as step:
+            for row, explanation in _iterate_ended(session, office.rulebook, moment, township):
+                keepers = explanation.reasons_at(moment)
+                destroyable, retained = destroyable + (not keepers), retained + bool(keepers)
                 size += 0 if keepers else row.size
                 if json:
-                    say_json(_plain(told, moment) | {"township": row.township, "size": row.size})
+                    say_json(
+                        _retention_json(explanation, moment)
+                        | {"township": row.township, "size": row.size}
+                    )
                 else:
-                    _say(told, moment, keepers or told.reasons)
+                    _print_retention(explanation, moment, keepers or explanation.reasons)
                 step()
     finally:
         office.close()
     if not json:
         until = day_and_clock(moment)
         OUT.print(
-            f"截至 at {until}:可以提请销毁 {gone} 份({size:,} 字节),期满仍须保管 {kept} 份。"
-            f" {gone} may be destroyed, {kept} must be kept longer.",
+            f"截至 at {until}:可以提请销毁 {destroyable} 份({size:,} 字节),"
+            f"期满仍须保管 {retained} 份。"
+            f" {destroyable} may be destroyed, {retained} must be kept longer.",
             markup=False,
         )
 
 
-@app.command()
+@app.register_command()
 def review(*, json: Json = False) -> None:
     """列出保管得比今天的规则要求更久的。 What is kept for longer than today's rules ask."""
     office = Office.open(Settings())
-    found = 0
+    count = 0
     try:
         now = office.clock()
         with office.catalogue.read() as session:
-            for facts in classification.reviewable(session, office.rulebook, now):
-                found += 1
-                asked = explain(office.rulebook, facts.judged_from(now), now).asked
-                promised = facts.promised or asked
+            for facts in classification.list_reviewable(session, office.rulebook, now):
+                count += 1
+                minimum = judge_retention(
+                    office.rulebook, facts.judged_from(now), now
+                ).required_until
+                promised = facts.promised or minimum
                 if json:
-                    told = {"recording": facts.recording, "promised": promised, "asked": asked}
-                    say_json(plain(told))
+                    record = {"recording": facts.recording, "promised": promised, "asked": minimum}
+                    say_json(to_plain(record))
                     continue
                 OUT.print(facts.recording, markup=False)
                 OUT.print(
-                    f"    已确定 {until_zh(promised)},现行规则 {until_zh(asked)}", markup=False
+                    f"    已确定 {until_zh(promised)},现行规则 {until_zh(minimum)}", markup=False
                 )
-                OUT.print(f"    promised {until_en(promised)}, asked {until_en(asked)}")
+                OUT.print(f"    promised {until_en(promised)}, asked {until_en(minimum)}")
     finally:
         office.close()
     if not json:
-        OUT.print(f"共 {found} 份;缩短须经两人重新分类。 {found}; to shorten takes two persons.")
+        OUT.print(f"共 {count} 份;缩短须经两人重新分类。 {count}; to shorten takes two persons.")
 
 
-@app.command()
+@app.register_command()
 def certificate(
     disposition: Annotated[str, typer.Argument(help="处置编号。 The disposition's id.")],
     out: Annotated[Path, typer.Option(help="PDF 文件。 The PDF to write.")],
@@ -149,40 +162,43 @@ def certificate(
     """出具销毁证明。 Write a destruction certificate as a PDF; no file is ever overwritten."""
     office = Office.open(Settings())
     try:
-        original = signed(office, disposition)
-        printed = paper(office, original)
+        original = read_signed_certificate(office, disposition)
+        printed = print_certificate(office, original)
     finally:
         office.close()
-    for path, data in ((out, printed), (document, original)):
+    for path, content in ((out, printed), (document, original)):
         if path is not None:
-            _place(path, data)
-    digest = str(Digest.of(original))
-    done = f"已写出 written: {out}\n已签名原件 signed: {digest}"
-    say_done(done, as_json=as_json, written=str(out), signed=digest)
+            _write_new_file(path, content)
+    digest = str(Digest.compute(original))
+    message = f"已写出 written: {out}\n已签名原件 signed: {digest}"
+    say_done(message, as_json=as_json, written=str(out), signed=digest)
 
 
-@holds_app.command(name="list")
-def listed(*, json: Json = False) -> None:
+@holds_app.register_command(name="list")
+def list_holds(*, json: Json = False) -> None:
     """列出生效中的冻结。 List the holds that stand, newest first."""
     office = Office.open(Settings())
     try:
         with office.catalogue.read() as session:
-            for row in holds.standing(session):
-                authority, reached = holds.authority_of(row), len(holds.reached(session, row))
+            for row in holds.list_active_holds(session):
+                authority, reached = (
+                    holds.authority_of(row),
+                    len(holds.list_recordings_of_hold(session, row)),
+                )
                 named = ("recording_id", "action_id", "case_id", "party")
                 on = {name.removesuffix("_id"): getattr(row, name) for name in named}
-                lies = next((f"{name}:{one}" for name, one in on.items() if one), "")
+                lies = next((f"{name}:{target}" for name, target in on.items() if target), "")
                 if json:
-                    told = {
+                    record = {
                         "hold": row.id,
                         "on": lies,
                         "township": row.township,
                         "reason": row.reason,
                         "authority": authority,
-                        "placed_at": plain(row.placed_at),
+                        "placed_at": to_plain(row.placed_at),
                         "reaches": reached,
                     }
-                    say_json(told)
+                    say_json(record)
                     continue
                 why = HoldReason(row.reason)
                 OUT.print(
@@ -194,49 +210,51 @@ def listed(*, json: Json = False) -> None:
         office.close()
 
 
-def _moment(office: Office, day: datetime | None) -> datetime:
+def _parse_moment(office: Office, day: datetime | None) -> datetime:
     """Return the end of a day in the county; without one, now."""
-    return office.clock() if day is None else later(day.replace(tzinfo=COUNTY_TIME), 1)
+    return office.clock() if day is None else add_days(day.replace(tzinfo=COUNTY_TIME), 1)
 
 
-def _ended(
+def _iterate_ended(
     session: View, rulebook: Rulebook, at: datetime, township: str | None
 ) -> Iterator[tuple[RecordingRow, Retention]]:
-    """Yield what was promised no longer than `at`, in order of promise, with what keeps it."""
+    """Yield recordings whose promised retention ended by `at`, earliest first, with the reasons."""
     after = None
-    while page := retention.due(session, at, after=after, township=township):
-        told = retention.explained(session, rulebook, [row.id for row in page], at)
-        yield from ((row, told[row.id]) for row in page)
+    while page := retention.list_due_recordings(session, at, after=after, township=township):
+        explanations = retention.explain_retention(session, rulebook, [row.id for row in page], at)
+        yield from ((row, explanations[row.id]) for row in page)
         after = (page[-1].retain_until, page[-1].id)
 
 
-def _plain(told: Retention, at: datetime) -> dict[str, Any]:
-    reasons = zip(dispositions.reasons(told.reasons), told.reasons, strict=True)
+def _retention_json(explanation: Retention, at: datetime) -> dict[str, Any]:
+    reasons = zip(
+        dispositions.reasons_to_json(explanation.reasons), explanation.reasons, strict=True
+    )
     return {
-        "recording": told.recording,
-        "at": plain(at),
-        "kept": bool(told.keeping(at)),
-        "until": plain(told.until),
-        "reasons": [one | {"keeps": reason.keeps(at)} for one, reason in reasons],
+        "recording": explanation.recording,
+        "at": to_plain(at),
+        "kept": bool(explanation.reasons_at(at)),
+        "until": to_plain(explanation.until),
+        "reasons": [entry | {"keeps": reason.keeps_at(at)} for entry, reason in reasons],
     }
 
 
-def _say(told: Retention, at: datetime, reasons: Sequence[Reason]) -> None:
-    """Print a recording and reasons: ● for what keeps it, ○ for what has ended."""
-    keeps = bool(told.keeping(at))
+def _print_retention(explanation: Retention, at: datetime, reasons: Sequence[Reason]) -> None:
+    """Print a recording and its retention reasons: ● still in force, ○ ended."""
+    keeps = bool(explanation.reasons_at(at))
     colour, word = ("yellow", "须保管 kept") if keeps else ("red", "可销毁 may be destroyed")
-    OUT.print(f"[{colour}]{word}[/{colour}] {escape(told.recording)}")
-    for one in reasons:
-        mark, rule = "●" if one.keeps(at) else "○", f" [{one.rule} {one.version}]"
-        OUT.print(f"  {mark} {one.zh}{rule if one.rule else ''}", markup=False)
-        OUT.print(f"    {one.en}", markup=False)
+    OUT.print(f"[{colour}]{word}[/{colour}] {escape(explanation.recording)}")
+    for reason in reasons:
+        mark, rule = "●" if reason.keeps_at(at) else "○", f" [{reason.rule} {reason.version}]"
+        OUT.print(f"  {mark} {reason.zh}{rule if reason.rule else ''}", markup=False)
+        OUT.print(f"    {reason.en}", markup=False)
 
 
-def _place(path: Path, data: bytes) -> None:
+def _write_new_file(path: Path, content: bytes) -> None:
     """Write a new file; leave with status 2 where it exists or its folder does not."""
     try:
         with path.open("xb") as file:
-            file.write(data)
+            file.write(content)
     except OSError as error:
         ERR.print(f"无法写出 cannot write {path}: {error.strerror}", markup=False)
         raise typer.Exit(2) from error

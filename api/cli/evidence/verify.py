@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from api.cli.terminal import ERR, OUT, counting, say_json
-from api.office.evidence.bundle_archive import opened
-from api.office.evidence.integrity_check import orphans, whole_check
+from api.cli.terminal import ERR, OUT, say_json, show_byte_bar
+from api.office.evidence.bundle_archive import open_bundle
+from api.office.evidence.integrity_check import list_orphans, whole_check
 from api.office.settings.settings import Settings
 from api.office.wiring import Office
 from storage.bundle.keys import UNREADABLE, Anchors
@@ -45,11 +45,11 @@ def verify(
         )
         raise typer.Exit(2)
     if bundle is not None:
-        _bundle(bundle, _anchors(keys, fingerprint or []), json=json)
-    _everything(json=json)
+        _verify_bundle(bundle, _read_anchors(keys, fingerprint or []), json=json)
+    _verify_everything(json=json)
 
 
-def _anchors(folder: Path | None, fingerprints: list[str]) -> Anchors | None:
+def _read_anchors(folder: Path | None, fingerprints: list[str]) -> Anchors | None:
     """Return the keys that the reader names; else those of the office whose home this is."""
     try:
         if folder is not None:
@@ -65,42 +65,44 @@ def _anchors(folder: Path | None, fingerprints: list[str]) -> Anchors | None:
         return None  # no office here: only a reader
 
 
-def _bundle(bundle: Path, anchors: Anchors | None, *, json: bool) -> None:
-    with opened(bundle) as found:
-        report = verify_bundle(found.folder, anchors, found.beside)
+def _verify_bundle(bundle: Path, anchors: Anchors | None, *, json: bool) -> None:
+    with open_bundle(bundle) as contents:
+        report = verify_bundle(contents.folder, anchors, contents.beside)
     if json:
         say_json(report.to_json())
     else:
-        for line in report.lines():
+        for line in report.format_lines():
             OUT.print(line, markup=False)
     raise typer.Exit(report.status)
 
 
-def _everything(*, json: bool) -> None:
+def _verify_everything(*, json: bool) -> None:
     office = Office.open(Settings())
-    counted = 0
+    total = 0
     try:
-        with counting("核验 verifying") as progress:
+        with show_byte_bar("核验 verifying") as progress:
 
-            def count(recording: str, size: int) -> None:
-                nonlocal counted
-                counted += 1
+            def add_to_total(recording: str, size: int) -> None:
+                nonlocal total
+                total += 1
                 progress(recording, size)
 
-            wrong = list(whole_check(office, count))
-        left = orphans(office)
+            wrong = list(whole_check(office, add_to_total))
+        leftovers = list_orphans(office)
     finally:
         office.close()
     if json:
-        told = [one.to_json() for one in wrong]
-        say_json({"verified": not wrong, "recordings": counted, "wrong": told, "orphans": left})
+        failures = [failure.to_json() for failure in wrong]
+        say_json(
+            {"verified": not wrong, "recordings": total, "wrong": failures, "orphans": leftovers}
+        )
         raise typer.Exit(1 if wrong else 0)
-    for one in wrong:
-        OUT.print(f"[red]✗[/red] {escape(one.zh)}\n    {escape(one.en)}")
-    for key in left:
+    for failure in wrong:
+        OUT.print(f"[red]✗[/red] {escape(failure.zh)}\n    {escape(failure.en)}")
+    for key in leftovers:
         OUT.print(f"[yellow]·[/yellow] 未完成的采集残留 left by an interrupted attempt: {key}")
     if wrong:
         OUT.print(f"结论:发现 {len(wrong)} 个问题! {len(wrong)} problem(s) found.")
         raise typer.Exit(1)
-    OUT.print(f"结论:{counted} 份全部完好,日志一致。 All {counted} whole; the log agrees.")
+    OUT.print(f"结论:{total} 份全部完好,日志一致。 All {total} whole; the log agrees.")
     raise typer.Exit(0)

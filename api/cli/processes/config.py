@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 
 from api.cli.help import Commands
-from api.office.settings.reference import list_settings, reference
+from api.office.settings.reference import list_settings, render_reference
 from api.office.settings.settings import Settings
 
 app = Commands(no_args_is_help=True)
 
 
-@app.command()
+@app.register_command()
 def show(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="输出 JSON。 Print JSON.")] = False,
@@ -22,15 +22,17 @@ def show(
 
     密码只在文件里,这里只有路径。 Secrets stand in files; only their paths are here.
     """
-    for one in list_settings(Settings()):
+    for setting in list_settings(Settings()):
         if as_json:
-            typer.echo(dumps(asdict(one), ensure_ascii=False))
+            typer.echo(dumps(asdict(setting), ensure_ascii=False))
         else:
-            value = "—" if one.value is None else dumps(one.value, ensure_ascii=False)
-            typer.echo(f"{one.name} = {value}  ({one.source})")
+            shown_value = (
+                "—" if setting.current is None else dumps(setting.current, ensure_ascii=False)
+            )
+            typer.echo(f"{setting.name} = {shown_value}  ({setting.source})")
 
 
-@app.command(name="reference")
+@app.register_command(name="reference")
 def print_reference() -> None:
     """输出设置说明 docs/SETTINGS.md。 Print the reference of all settings."""
-    typer.echo(reference(), nl=False)
+    typer.echo(render_reference(), nl=False)

@@ -1,4 +1,4 @@
-"""`liuhen doctor`: whether this machine is fit, and what each lack costs."""
+"""`liuhen doctor`: check this machine's requirements, and explain what each lack costs."""
 
 import shutil
 import sqlite3
@@ -11,14 +11,14 @@ import typer
 
 from api.cli.terminal import OUT, say_json
 from api.office.settings.settings import Settings
-from api.office.wiring import clock, look_at_home, open_catalogue, software
-from api.problems import words
+from api.office.wiring import clock, look_at_home, open_catalogue, software_version
+from api.problems import describe_error
 from ingest.media.sandbox import Sandbox, tool_versions
-from policies.rules.rulebook import SHIPPED, RuleError, load
+from policies.rules.rulebook import SHIPPED, RuleError, load_rulebook
 from policies.time.wording import national_rules_only
 from storage.custody.origin import SHARED_ORIGIN
 from storage.errors import LiuhenError, NoOfficeError, StationHomeError
-from storage.signed.fingerprint import grouped
+from storage.signed.fingerprint import format_fingerprint
 from storage.vault.folder_objects import set_immutable
 from storage.vault.keys import KeyRing
 
@@ -26,8 +26,8 @@ _LITTLE = 20 << 30  # bytes: less than one full recorder
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """One thing looked at; `serious` stops the service from doing its work."""
+class Diagnosis:
+    """Diagnosis of one requirement; a `serious` failure stops the service from working."""
 
     name: str
     good: bool
@@ -40,77 +40,93 @@ def doctor(
     json: Annotated[bool, typer.Option("--json", help="输出 JSON。 Print JSON.")] = False,
 ) -> None:
     """检查本机是否具备运行条件。 Check this machine; say what each lack costs."""
-    found = list(_examined(Settings()))
+    diagnoses = list(_diagnose(Settings()))
     if json:
-        say_json([{"name": t.name, "good": t.good, "zh": t.zh} for t in found])
-    for one in () if json else found:
-        mark = "[green]✓[/green]" if one.good else "[red]✗[/red]" if one.serious else "[yellow]![/]"
-        OUT.print(f"{mark} {one.name}: ", end="")
-        OUT.print(one.zh, markup=False)
-    raise typer.Exit(1 if any(not one.good and one.serious for one in found) else 0)
+        say_json([{"name": t.name, "good": t.good, "zh": t.zh} for t in diagnoses])
+    for diagnosis in () if json else diagnoses:
+        mark = (
+            "[green]✓[/green]"
+            if diagnosis.good
+            else "[red]✗[/red]"
+            if diagnosis.serious
+            else "[yellow]![/]"
+        )
+        OUT.print(f"{mark} {diagnosis.name}: ", end="")
+        OUT.print(diagnosis.zh, markup=False)
+    raise typer.Exit(
+        1 if any(not diagnosis.good and diagnosis.serious for diagnosis in diagnoses) else 0
+    )
 
 
-def _examined(settings: Settings) -> Iterator[Told]:
-    yield Told("version", good=True, zh=software())
+def _diagnose(settings: Settings) -> Iterator[Diagnosis]:
+    yield Diagnosis("version", good=True, zh=software_version())
     ffmpeg = tool_versions()["ffmpeg"]
-    missing = "没有 ffmpeg:演示和衍生件不可用,采集不受影响"
-    yield Told("ffmpeg", good=ffmpeg is not None, zh=ffmpeg or missing)
+    warning = "没有 ffmpeg:演示和衍生件不可用,采集不受影响"
+    yield Diagnosis("ffmpeg", good=ffmpeg is not None, zh=ffmpeg or warning)
     level = Sandbox.detect().level
     strong = level.startswith("bwrap")
     weak = "没有 bubblewrap:媒体解析只受资源限制,请安装 bubblewrap"
-    yield Told("sandbox", good=strong, zh=level if strong else f"{level};{weak}")
+    yield Diagnosis("sandbox", good=strong, zh=level if strong else f"{level};{weak}")
     font = settings.certificate_font
     without = f"没有 {font}:不能出具销毁证明的 PDF,请安装 fonts-wqy-microhei"
-    yield Told("font", good=font.is_file(), zh=str(font) if font.is_file() else without)
-    yield Told("sqlite", good=True, zh=sqlite3.sqlite_version)
-    yield from _home(settings)
+    yield Diagnosis("font", good=font.is_file(), zh=str(font) if font.is_file() else without)
+    yield Diagnosis("sqlite", good=True, zh=sqlite3.sqlite_version)
+    yield from _check_home(settings)
     try:
-        rules = load(settings.rulebook or SHIPPED, settings.county or None)
+        rules = load_rulebook(settings.rulebook or SHIPPED, settings.county or None)
         area = rules.without_edition
         more = f";{national_rules_only(area)[0]}请运行 liuhen rules new {area}" if area else ""
-        yield Told("rulebook", good=not area, zh=f"{len(rules.rules)} 条规则{more}")
+        yield Diagnosis("rulebook", good=not area, zh=f"{len(rules.rules)} 条规则{more}")
     except RuleError as error:
-        yield Told("rulebook", good=False, zh=str(error), serious=True)
+        yield Diagnosis("rulebook", good=False, zh=str(error), serious=True)
     for name, root in {**settings.bays, **settings.landing}.items():
         here = root.is_dir()
-        yield Told(f"bay {name}", good=here, zh=str(root) if here else f"{root} 不存在(未接入)")
+        yield Diagnosis(
+            f"bay {name}", good=here, zh=str(root) if here else f"{root} 不存在(未接入)"
+        )
     year = clock().year
-    yield Told("clock", good=year >= 2026, zh=clock().isoformat(), serious=True)  # noqa: PLR2004 - this was written then
+    yield Diagnosis("clock", good=year >= 2026, zh=clock().isoformat(), serious=True)  # noqa: PLR2004 - this was written then
 
 
-def _home(settings: Settings) -> Iterator[Told]:
+def _check_home(settings: Settings) -> Iterator[Diagnosis]:
     home = settings.home.resolve()
     there = home if home.is_dir() else home.parent
     free = shutil.disk_usage(there).free
-    yield Told("disk", good=free > _LITTLE, zh=f"{there} 剩余 {free >> 30} GiB")
-    yield from _parts(settings)
+    yield Diagnosis("disk", good=free > _LITTLE, zh=f"{there} 剩余 {free >> 30} GiB")
+    yield from _check_parts(settings)
     try:
         ring = KeyRing.load(settings.keys)
     except LiuhenError as error:
-        yield Told("keys", good=False, zh=f"{error.facts.get('problem')}:请运行 liuhen keys init")
+        yield Diagnosis(
+            "keys", good=False, zh=f"{error.facts.get('problem')}:请运行 liuhen keys init"
+        )
         return
-    yield Told("keys", good=True, zh="、".join(grouped(key.fingerprint) for key in ring.recipients))
-    yield from _origin(ring)
+    yield Diagnosis(
+        "keys",
+        good=True,
+        zh="、".join(format_fingerprint(key.fingerprint) for key in ring.recipients),
+    )
+    yield from _check_origin(ring)
     carried = not settings.recovery_out.exists()
     where = "恢复密钥还在本机,请移到离线介质并从本机删除"
-    yield Told("recovery key", good=carried, zh="已移走" if carried else where)
-    fence = _immutable(home)
+    yield Diagnosis("recovery key", good=carried, zh="已移走" if carried else where)
+    fence = _check_immutability(home)
     without = "文件系统或权限不支持不可变标志:只有只读权限和保管锁"
-    yield Told("immutable", good=fence, zh="支持" if fence else without)
+    yield Diagnosis("immutable", good=fence, zh="支持" if fence else without)
 
 
-def _origin(ring: KeyRing) -> Iterator[Told]:
+def _check_origin(ring: KeyRing) -> Iterator[Diagnosis]:
     """Tell whether the custody log has an origin of its own; a station's ring is not asked."""
     if "log" not in ring.signers:
         return
-    origin = ring.verifying("log").name
+    origin = ring.get_verify_key("log").name
     shared = f"{origin} 是各单位共用的旧名称,请停止服务后运行 liuhen log rename-origin"
     own = origin != SHARED_ORIGIN
-    yield Told("log origin", good=own, zh=origin if own else shared)
+    yield Diagnosis("log origin", good=own, zh=origin if own else shared)
 
 
-def _parts(settings: Settings) -> Iterator[Told]:
-    """Tell whether what belongs together in this home is together; an empty home is no fault."""
+def _check_parts(settings: Settings) -> Iterator[Diagnosis]:
+    """Check that the parts of this home belong together; an empty home is no fault."""
     try:
         catalogue = open_catalogue(settings)
         try:
@@ -120,13 +136,13 @@ def _parts(settings: Settings) -> Iterator[Told]:
     except (NoOfficeError, StationHomeError):
         return
     except LiuhenError as error:
-        told = words(error)
-        yield Told("office", good=False, zh=f"{told.zh}{told.next_zh}", serious=True)
+        message = describe_error(error)
+        yield Diagnosis("office", good=False, zh=f"{message.zh}{message.next_zh}", serious=True)
     else:
-        yield Told("office", good=True, zh="密钥、日志头和目录齐全")
+        yield Diagnosis("office", good=True, zh="密钥、日志头和目录齐全")
 
 
-def _immutable(home: Path) -> bool:
+def _check_immutability(home: Path) -> bool:
     trial = home / ".doctor"
     trial.touch()
     allowed = set_immutable(trial, immutable=True)

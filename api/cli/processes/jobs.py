@@ -20,8 +20,8 @@ from storage.catalogue.jobs.tables import JobRow
 app = Commands(no_args_is_help=True)
 
 
-@app.command("list")
-def list_(
+@app.register_command("list")
+def list_jobs(
     *,
     state: Annotated[State | None, typer.Option(help="只列某一状态。 Of one state alone.")] = None,
     kind: Annotated[str | None, typer.Option(help="只列某一类。 Of one kind alone.")] = None,
@@ -32,14 +32,14 @@ def list_(
     office = Office.open(Settings())
     try:
         with office.catalogue.read() as session:
-            found = jobs.jobs(session, kind=kind, state=state, limit=limit)
+            rows = jobs.list_jobs(session, kind=kind, state=state, limit=limit)
     finally:
         office.close()
-    for row in found:
-        _say(row, as_json=as_json)
+    for row in rows:
+        _print_job(row, as_json=as_json)
 
 
-@app.command()
+@app.register_command()
 def ask(
     kind: Annotated[str, typer.Argument(help="类别,如 verify、sweep、inspect。 Kind of job.")],
     subject: Annotated[
@@ -53,16 +53,16 @@ def ask(
     office = Office.open(Settings())
     try:
         if username is None:
-            row = request.ask(office, kind, subject)
+            row = request.ask_for_job(office, kind, subject)
         else:
             password = typer.prompt("密码 password", hide_input=True, err=True)
-            row = _ask_as(Service.over(office), username, password, kind, subject)
+            row = _ask_as(Service.of_office(office), username, password, kind, subject)
     finally:
         office.close()
-    _say(row, as_json=as_json)
+    _print_job(row, as_json=as_json)
 
 
-@app.command()
+@app.register_command()
 def retry(
     job: Annotated[str, typer.Argument(help="作业编号。 The job's id.")],
     *,
@@ -71,26 +71,26 @@ def retry(
     """重新提出失败的作业。 Ask again for a job that failed."""
     office = Office.open(Settings())
     try:
-        row = request.retry(office, job)
+        row = request.retry_job(office, job)
     finally:
         office.close()
-    _say(row, as_json=as_json)
+    _print_job(row, as_json=as_json)
 
 
-@app.command()
+@app.register_command()
 def workers(*, as_json: Json = False) -> None:
     """列出工作进程。 List the workers there ever were."""
     office = Office.open(Settings())
     try:
         with office.catalogue.read() as session:
-            found = jobs.workers(session)
+            rows = jobs.list_workers(session)
     finally:
         office.close()
-    for row in found:
+    for row in rows:
         if as_json:
             ended = row.ended_at.isoformat() if row.ended_at else None
-            told = {"started_at": row.started_at.isoformat(), "beat_at": row.beat_at.isoformat()}
-            say_json({"name": row.name, **told, "ended_at": ended})
+            record = {"started_at": row.started_at.isoformat(), "beat_at": row.beat_at.isoformat()}
+            say_json({"name": row.name, **record, "ended_at": ended})
         else:
             how = "已停止 ended" if row.ended_at else "运行中 running"
             OUT.print(f"{row.name}  {how}  {day_and_clock(row.beat_at)}", markup=False)
@@ -101,12 +101,12 @@ def _ask_as(
 ) -> JobRow:
     token, _until = service.identity.login(username, password)
     try:
-        return request.ask_as(service, service.identity.visitor(token), kind, subject)
+        return request.ask_as(service, service.identity.authenticate_token(token), kind, subject)
     finally:
         service.identity.logout(token)
 
 
-def _say(row: JobRow, *, as_json: bool) -> None:
+def _print_job(row: JobRow, *, as_json: bool) -> None:
     if as_json:
         say_json(
             {

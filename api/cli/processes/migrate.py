@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from api.cli.help import Json
-from api.cli.terminal import ERR, OUT, counting, say_json
-from api.office.evidence.migration import migrate as move
+from api.cli.terminal import ERR, OUT, say_json, show_byte_bar
+from api.office.evidence.migration import migrate_office as move
 from api.office.settings.settings import Settings
 
 
@@ -28,7 +28,7 @@ def migrate(
     新位置由当前设置给出(LIUHEN_HOME、LIUHEN_DATABASE_URL、LIUHEN_OBJECTS_URL),须为空。
     """
     ERR.print("迁移期间请勿使用原单位;中断后重新执行本命令即可继续。(repeat it if it is cut short)")
-    with counting("迁移 moving") as heard:
+    with show_byte_bar("迁移 moving") as heard:
         moved = move(old_home, Settings(), heard)
     if as_json:
         counts = {"objects": moved.objects, "size": moved.size, "rows": moved.rows}

@@ -15,7 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.app import create_app
-from api.cli.founding import County, Origin, TownshipName, asking, given
+from api.cli.founding import County, Origin, TownshipName, override_settings, prompt_for
 from api.cli.help import Json
 from api.cli.outage_log import Outages
 from api.cli.ports import bind_port
@@ -29,7 +29,7 @@ from api.office.service import Service
 from api.office.settings.settings import Settings
 from api.office.wiring import Office, StationBusyError
 from api.station.threads import BayNews, Publisher, Standby, Worker
-from ingest.bays.bay import Bay, Result
+from ingest.bays.bay import Bay, FileReport
 
 _REQUESTS_S = 5  # for requests under way, where a service may take its time
 
@@ -45,14 +45,14 @@ def serve(
     with ExitStack() as undo:
         sockets, office = _opened(undo, settings, host, port)
         worker = Worker(
-            office.station(),
-            [*office.bays(), office.handed_in],
+            office.build_station(),
+            [*office.list_bays(), office.handed_in],
             settings.sweep_s,
             _log_news(),
-            office.recorders(),
+            office.build_recorders(),
         )
-        service = Service.over(office)
-        publisher = Publisher(service.checkpoint, tell=service.readiness.tell_publishing)
+        service = Service.of_office(office)
+        publisher = Publisher(service.publish_checkpoint, tell=service.readiness.tell_publishing)
         parts: list[Callable[..., bool]] = [worker.stop, publisher.stop]
 
         def start() -> None:
@@ -63,7 +63,7 @@ def serve(
 
         server = _server(create_app(service, start), office, parts)
         ERR.print(f"控制台 console: http://{host}:{port}/  (Ctrl-C 停止)")
-        if not service.identity.anyone():
+        if not service.identity.has_accounts():
             ERR.print("还没有帐号,请先运行: liuhen accounts add  (no account yet)")
         undo.pop_all()
     _run(server, sockets, office, parts)
@@ -79,9 +79,9 @@ def centre(
     host, port = host or settings.host, settings.port if port is None else port
     with ExitStack() as undo:
         sockets, office = _opened(undo, settings, host, port)
-        service = Service.over(office)
-        publisher = Publisher(service.checkpoint, tell=service.readiness.tell_publishing)
-        standby = Standby(lambda: _shift(office), settings.sweep_s)
+        service = Service.of_office(office)
+        publisher = Publisher(service.publish_checkpoint, tell=service.readiness.tell_publishing)
+        standby = Standby(lambda: _make_handin_worker(office), settings.sweep_s)
         parts = [standby.stop, publisher.stop]
 
         def start() -> None:
@@ -107,12 +107,12 @@ def _opened(
     return sockets, office
 
 
-def _shift(office: Office) -> Worker | None:
-    """Return the worker that takes in what persons handed in, if this centre is to be it."""
-    if not office.reception.waiting():
+def _make_handin_worker(office: Office) -> Worker | None:
+    """Return the worker for files handed in by persons, if this centre is to run one."""
+    if not office.reception.has_waiting_files():
         return None
     try:
-        station = office.station(alone=False)
+        station = office.build_station(alone=False)
     except StationBusyError:
         return None
     return Worker(station, [office.handed_in], office.settings.sweep_s, _log_news())
@@ -129,8 +129,8 @@ def found(
     as_json: Json = False,
 ) -> None:
     """建立或升级:密钥、数据表、对象桶、日志头。 Found the office, or bring it up to date."""
-    settings = given(county, township, origin)
-    office = wiring.found_or_open(settings, recovery, asking(as_json=as_json))
+    settings = override_settings(county, township, origin)
+    office = wiring.found_or_open(settings, recovery, prompt_for(as_json=as_json))
     try:
         keep_letter(office)
     finally:
@@ -141,7 +141,7 @@ def found(
 
 
 class _Server(uvicorn.Server):
-    """The server, whose end is the end of all that runs beside it."""
+    """HTTP server that stops everything beside it when it ends."""
 
     def __init__(self, config: uvicorn.Config, ending: Ending) -> None:
         super().__init__(config)
@@ -149,7 +149,7 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Take a signal: whoever works beside the server hears it at once."""
-        self._ending.hear(sig)
+        self._ending.handle_signal(sig)
         super().handle_exit(sig, frame)
 
 
@@ -160,8 +160,10 @@ def _server(
     within_s: float = WITHIN_S,
 ) -> "_Server":
     """Return the server, ready to run; `parts` are told when it is to stop."""
-    if left := remove_left_exports(office.settings.home / "spool"):
-        logging.getLogger("liuhen").warning("导出被中断,残留已清除 interrupted exports: %d", left)
+    if leftovers := remove_left_exports(office.settings.home / "spool"):
+        logging.getLogger("liuhen").warning(
+            "导出被中断,残留已清除 interrupted exports: %d", leftovers
+        )
     gc.collect()
     gc.freeze()  # what is there now stays: the collector need not look at it again and again
     settings = office.settings
@@ -178,11 +180,11 @@ def _server(
         ssl_keyfile=settings.tls_key,
     )
 
-    def tell() -> None:
+    def stop_parts() -> None:
         for part in parts:
             part(0)
 
-    return _Server(config, Ending(tell, within_s=within_s))
+    return _Server(config, Ending(stop_parts, within_s=within_s))
 
 
 def _run(
@@ -200,15 +202,17 @@ def _run(
         raise typer.Exit(1)
 
 
-def _log_news() -> Callable[[Bay, list[Result]], None]:
+def _log_news() -> Callable[[Bay, list[FileReport]], None]:
     """Return what logs, for each bay, the reasons that came up and how many files each holds up."""
     news = BayNews()
 
-    def log(bay: Bay, results: list[Result]) -> None:
-        for reason, count in Counter(one.reason for one in news.of(bay, results)).items():
+    def log_results(bay: Bay, file_results: list[FileReport]) -> None:
+        for reason, count in Counter(
+            file_result.reason for file_result in news.select_unreported(bay, file_results)
+        ).items():
             logging.getLogger("liuhen.station").warning("%s: %s (%d)", bay.name, reason, count)
 
-    return log
+    return log_results
 
 
 def log_to_stderr(office: Office | None = None) -> None:

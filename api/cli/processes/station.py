@@ -24,10 +24,10 @@ from api.office.wiring import Office, recorders_of
 from api.problems import alarm_zh, reason_zh, result_zh
 from api.station import process
 from api.station.kiosk import Screen
-from api.station.kiosk_page import showing
+from api.station.kiosk_page import serve_kiosk
 from api.station.process import StationHome
-from api.station.threads import BayNews, Worker, join
-from ingest.bays.bay import Bay, Result
+from api.station.threads import BayNews, Worker, join_threads
+from ingest.bays.bay import Bay, FileReport
 from ingest.station.delivery.delivery_queue import LOG_ALARMS
 from storage.errors import LiuhenError
 
@@ -48,13 +48,13 @@ def station(context: typer.Context) -> None:
         ERR.print("没有设置仓位:请在 liuhen.toml 写明 [bays] (no bays are configured)")
         raise typer.Exit(2)
     log_to_stderr()
-    if process.enrolled(settings.home):
-        _remote(settings)
+    if process.is_enrolled(settings.home):
+        _run_remote(settings)
     else:
-        _embedded(settings)
+        _run_embedded(settings)
 
 
-@app.command()
+@app.register_command()
 def enrol(
     url: Annotated[str, typer.Argument(help="县中心地址,https://…。 The centre's address.")],
     code: Annotated[
@@ -68,42 +68,42 @@ def enrol(
 ) -> None:
     """向县中心登记本站。 Enrol this station with the centre."""
     settings = Settings()
-    told = process.enrol(settings, url, code, ca)
+    reply = process.enrol_station(settings, url, code, ca)
     if as_json:
-        say_json({"station": told["station"]["id"], "name": told["station"]["name"]})
+        say_json({"station": reply["station"]["id"], "name": reply["station"]["name"]})
         return
-    OUT.print(f"登记成功 enrolled: {told['station']['name']} ({told['station']['id']})")
+    OUT.print(f"登记成功 enrolled: {reply['station']['name']} ({reply['station']['id']})")
     OUT.print("现在可以运行: liuhen station")
 
 
-@app.command()
+@app.register_command()
 def status(
     *, as_json: Annotated[bool, typer.Option("--json", help="输出 JSON。 Print JSON.")] = False
 ) -> None:
     """查看本站:仓位、暂存区、告警。 Show bays, spool and alarms of the running station."""
-    told = process.look(Settings())
+    status_record = process.read_station_state(Settings())
     if as_json:
-        say_json(told)
+        say_json(status_record)
         return
-    for bay in told["bays"]:
+    for bay in status_record["bays"]:
         OUT.print(f"{bay['name']}  {bay['state_zh']}  {bay['reason_zh']}", markup=False)
-    spool = told["spool"]
+    spool = status_record["spool"]
     OUT.print(
         f"暂存区 spool: {spool['used'] >> 20} / {spool['limit'] >> 20} MB, "
         f"待上传 {spool['waiting']} 份, 最早 {spool['oldest'] or '—'}"
     )
-    if (log := told["log"]) is not None:
-        said = (
+    if (log := status_record["log"]) is not None:
+        status_line = (
             "已证明前后一致 proven"
             if log["proven"]
             else "县中心版本较旧,不提供证明 the centre gives no proofs"
         )
-        OUT.print(f"监管链日志 log: 见过 {log['size']} 条的日志头, {said}", markup=False)
+        OUT.print(f"监管链日志 log: 见过 {log['size']} 条的日志头, {status_line}", markup=False)
     for alarm in spool["alarms"]:
         OUT.print(f"[red]告警[/red] {alarm_zh(alarm)}")
 
 
-@app.command(name="accept-log")
+@app.register_command(name="accept-log")
 def accept_log(
     *,
     reason: Annotated[
@@ -119,19 +119,19 @@ def accept_log(
     告警、两个日志头和原因都保留在本站,并记入县中心日志。
     The alarm, both heads and the reason stay here, and the centre's log hears of them.
     """
-    told = process.accept_centre_log(Settings(), reason[:_REASON])
+    reply = process.accept_centre_log(Settings(), reason[:_REASON])
     if as_json:
-        say_json(told)
+        say_json(reply)
         return
     OUT.print(
-        f"本站见过的日志头 {told['seen']} 条,"
-        f"改以县中心现在的日志头 {told.get('shown', '—')} 条为准。"
+        f"本站见过的日志头 {reply['seen']} 条,"
+        f"改以县中心现在的日志头 {reply.get('shown', '—')} 条为准。"
         "\nThe station goes on from the head that the centre shows now; the old one is kept.",
         markup=False,
     )
 
 
-def _remote(settings: Settings) -> None:
+def _run_remote(settings: Settings) -> None:
     stop = threading.Event()
     with bay_bars() as listen, ExitStack() as undo:
         home = StationHome.open(settings, listen)
@@ -139,25 +139,27 @@ def _remote(settings: Settings) -> None:
         recorders = recorders_of(settings, home.station.sandbox, home.journal, home.clock)
         worker = Worker(home.station, home.bays(), settings.sweep_s, _print_news(), recorders)
         screen = Screen(settings, home.journal, home.clock, time.monotonic, home)
-        courier = threading.Thread(target=_deliver, args=(home, stop), name="delivery", daemon=True)
+        courier = threading.Thread(
+            target=_deliver_until_stopped, args=(home, stop), name="delivery", daemon=True
+        )
 
-        def tell() -> None:
-            worker.tell()
+        def stop_threads() -> None:
+            worker.request_stop()
             stop.set()
 
-        ending = Ending(tell)
+        ending = Ending(stop_threads)
         undo.pop_all()
         worker.start()
         courier.start()
-        with showing(screen, settings.screen_port, LOG.info):
-            ending.wait()
-        ended = stop_all([worker.stop, lambda seconds: join([courier], seconds)])
+        with serve_kiosk(screen, settings.screen_port, LOG.info):
+            ending.wait_for_signal()
+        ended = stop_all([worker.stop, lambda seconds: join_threads([courier], seconds)])
     if not ended:
         end_process(0)  # somebody still works over what would be closed
     home.close()
 
 
-def _deliver(home: StationHome, stop: threading.Event) -> None:
+def _deliver_until_stopped(home: StationHome, stop: threading.Event) -> None:
     """Deliver until stopped: at once while it goes well, ever more seldom while it does not."""
     pause, since_report, last = _FIRST_S, _REPORT_S, None
     while not stop.is_set():
@@ -183,35 +185,39 @@ def _deliver(home: StationHome, stop: threading.Event) -> None:
         stop.wait(wait)
 
 
-def _embedded(settings: Settings) -> None:
+def _run_embedded(settings: Settings) -> None:
     with bay_bars() as listen, ExitStack() as undo:
         office = Office.open(settings)
         undo.callback(office.close)
-        station, recorders = office.station(listen), office.recorders()
+        station, recorders = office.build_station(listen), office.build_recorders()
         worker = Worker(
-            station, [*office.bays(), office.handed_in], settings.sweep_s, _print_news(), recorders
+            station,
+            [*office.list_bays(), office.handed_in],
+            settings.sweep_s,
+            _print_news(),
+            recorders,
         )
         screen = Screen(settings, office.journal, office.clock, time.monotonic)
-        ending = Ending(worker.tell)
+        ending = Ending(worker.request_stop)
         undo.pop_all()
         worker.start()
-        with showing(screen, settings.screen_port, LOG.info):
-            ending.wait()
+        with serve_kiosk(screen, settings.screen_port, LOG.info):
+            ending.wait_for_signal()
         ended = stop_all([worker.stop])
     if not ended:
         end_process(0)  # somebody still works over what would be closed
     office.close()
 
 
-def _print_news() -> Callable[[Bay, list[Result]], None]:
+def _print_news() -> Callable[[Bay, list[FileReport]], None]:
     """Return what prints, for each bay, what came up; of many files the first few by name."""
     news = BayNews()
 
-    def tell(bay: Bay, results: list[Result]) -> None:
-        found = news.of(bay, results)
-        for result in found[:_BY_NAME]:
-            say_result(result, result_zh(result))
-        if more := len(found[_BY_NAME:]):
+    def print_results(bay: Bay, file_results: list[FileReport]) -> None:
+        news_results = news.select_unreported(bay, file_results)
+        for file_result in news_results[:_BY_NAME]:
+            say_result(file_result, result_zh(file_result))
+        if more := len(news_results[_BY_NAME:]):
             OUT.print(f"  {bay.name}: 另有 {more} 个文件需要处理 and {more} more")
 
-    return tell
+    return print_results

@@ -23,7 +23,7 @@ Password = Annotated[
 ]
 
 
-@app.command()
+@app.register_command()
 def add(  # noqa: PLR0917 - typer turns each into an option
     username: Annotated[str | None, typer.Option(help="用户名。 User name.")] = None,
     name: Annotated[str | None, typer.Option(help="姓名。 The person's name.")] = None,
@@ -48,7 +48,7 @@ def add(  # noqa: PLR0917 - typer turns each into an option
         name = name or typer.prompt("姓名 person's name", err=True)
         role = role or typer.prompt(f"角色 role ({', '.join(Role)})", type=Role, err=True)
         more = {"certificate_no": certificate} if certificate else {}
-        Service.over(office).identity.create(
+        Service.of_office(office).identity.create_person(
             username=username,
             password=password or _asked_twice(),
             role=role,
@@ -61,14 +61,14 @@ def add(  # noqa: PLR0917 - typer turns each into an option
     say_done(f"已建立帐号 added: {username}", as_json=as_json, username=username, role=role)
 
 
-@app.command(name="list")
-def listed(*, as_json: Json = False) -> None:
+@app.register_command(name="list")
+def list_accounts(*, as_json: Json = False) -> None:
     """列出帐号。 List the accounts."""
     office = Office.open(Settings())
     try:
         with office.catalogue.read() as session:
-            for account in people.accounts(session):
-                person = people.person(session, account.person_id)
+            for account in people.list_accounts(session):
+                person = people.get_person(session, account.person_id)
                 if as_json:
                     say_json(
                         {
@@ -81,13 +81,13 @@ def listed(*, as_json: Json = False) -> None:
                     )
                     continue
                 state = "停用 disabled" if account.disabled else "可用 enabled"
-                told = f"{account.username}  {account.role}  {person.name}  {person.township}"
-                OUT.print(f"{told}  {state}", markup=False)
+                line = f"{account.username}  {account.role}  {person.name}  {person.township}"
+                OUT.print(f"{line}  {state}", markup=False)
     finally:
         office.close()
 
 
-@app.command()
+@app.register_command()
 def disable(username: Username, *, as_json: Json = False) -> None:
     """停用帐号,已登录的立即退出。 Disable an account; its open sessions end."""
     office = Office.open(Settings())
@@ -99,20 +99,20 @@ def disable(username: Username, *, as_json: Json = False) -> None:
             people.set_disabled(uow, account.id, disabled=True, actor="system")
     finally:
         office.close()
-    done = f"已停用 disabled: {username}"
-    say_done(done, as_json=as_json, username=username, disabled=True)
+    message = f"已停用 disabled: {username}"
+    say_done(message, as_json=as_json, username=username, disabled=True)
 
 
-@app.command()
+@app.register_command()
 def password(username: Username, password: Password = None, *, as_json: Json = False) -> None:
     """重设密码,已登录的立即退出。 Set a new password; open sessions end."""
     office = Office.open(Settings())
     try:
-        Service.over(office).identity.set_password(username, password or _asked_twice())
+        Service.of_office(office).identity.set_password(username, password or _asked_twice())
     finally:
         office.close()
-    done = f"已重设密码 password set: {username}"
-    say_done(done, as_json=as_json, username=username, password_set=True)
+    message = f"已重设密码 password set: {username}"
+    say_done(message, as_json=as_json, username=username, password_set=True)
 
 
 def _asked_twice() -> str:

@@ -11,7 +11,7 @@ from api.office.settings.settings import Settings
 from api.office.wiring import camera_places, cameras_of, clock, entropy
 from api.problems import ApiError, bay_zh, reason_zh
 from ingest.cameras.room_camera import Camera, ask_for, let_go
-from ingest.cameras.rtsp import CameraError, describe
+from ingest.cameras.rtsp import CameraError, describe_camera
 from ingest.station.clear_when import When
 from ingest.station.journal import Journal
 from storage.catalogue.stations.journal_store import JournalStore
@@ -19,30 +19,30 @@ from storage.catalogue.stations.journal_store import JournalStore
 app = Commands(no_args_is_help=True)
 
 
-@app.command(name="list")
-def listed(
+@app.register_command(name="list")
+def list_cameras(
     *, as_json: Annotated[bool, typer.Option("--json", help="输出 JSON。 Print JSON.")] = False
 ) -> None:
     """列出摄像机和录像状态。 List the cameras and what each is doing."""
     settings = Settings()
-    seen = {}
+    last_states = {}
     if (settings.home / "station.db").exists():
         journal = Journal(JournalStore(settings.home / "station.db"), clock)
         with closing(journal):
-            seen = {row.name: row for row in journal.bays()}
+            last_states = {row.name: row for row in journal.list_bays()}
     for camera in cameras_of(settings):
-        row = seen.get(camera.name)
+        row = last_states.get(camera.name)
         state, reason = (row.state, row.reason) if row else ("camera-off", None)
-        wanted = camera.always or camera_places(settings, camera.name).wanted.exists()
+        recording_wanted = camera.always or camera_places(settings, camera.name).request.exists()
         if as_json:
-            told = {"name": camera.name, "room": camera.room, "address": str(camera.address)}
-            say_json(told | {"wanted": wanted, "state": state, "reason": reason})
+            record = {"name": camera.name, "room": camera.room, "address": str(camera.address)}
+            say_json(record | {"wanted": recording_wanted, "state": state, "reason": reason})
             continue
         told_zh = f"{bay_zh(state)} {reason_zh(reason)}".strip()
         OUT.print(f"{camera.name}  {camera.room}  {camera.address}  {told_zh}", markup=False)
 
 
-@app.command()
+@app.register_command()
 def check(
     name: Annotated[
         str | None, typer.Argument(help="摄像机,默认全部。 A camera; all by default.")
@@ -52,28 +52,33 @@ def check(
 ) -> None:
     """逐台连接并登录,看有没有画面和声音;不录像。 Ask each camera what it would send."""
     settings = Settings()
-    chosen = [_camera(settings, name)] if name else cameras_of(settings)
+    chosen = [_find_camera(settings, name)] if name else cameras_of(settings)
     failed = False
     for camera in chosen:
         try:
-            tracks = describe(camera.address, camera.login(), entropy)
+            tracks = describe_camera(camera.address, camera.read_login(), entropy)
         except CameraError as error:
             failed = True
-            done = f"{camera.name}  不通过 failed: {reason_zh(error.reason)}"
-            say_done(done, as_json=as_json, name=camera.name, good=False, reason=error.reason)
+            message = f"{camera.name}  不通过 failed: {reason_zh(error.reason)}"
+            say_done(message, as_json=as_json, name=camera.name, good=False, reason=error.reason)
             continue
-        missing = sorted({"video", "audio"} - {track.split(" ")[0] for track in tracks})
-        failed = failed or bool(missing)
-        done = f"{camera.name}  通过 ok: {', '.join(tracks)}"
-        done += f"\n  缺少 missing: {', '.join(missing)}" if missing else ""
-        facts = {"name": camera.name, "good": not missing, "tracks": tracks, "missing": missing}
-        say_done(done, as_json=as_json, **facts)
+        absent_tracks = sorted({"video", "audio"} - {track.split(" ")[0] for track in tracks})
+        failed = failed or bool(absent_tracks)
+        message = f"{camera.name}  通过 ok: {', '.join(tracks)}"
+        message += f"\n  缺少 missing: {', '.join(absent_tracks)}" if absent_tracks else ""
+        facts = {
+            "name": camera.name,
+            "good": not absent_tracks,
+            "tracks": tracks,
+            "missing": absent_tracks,
+        }
+        say_done(message, as_json=as_json, **facts)
     if not as_json and settings.cameras and settings.clear is When.NEVER:
         OUT.print("提示:clear = never 时,入库后的分段也留在本站磁盘,磁盘将满时停止录像")
     raise typer.Exit(1 if failed else 0)
 
 
-@app.command()
+@app.register_command()
 def start(
     name: Annotated[str, typer.Argument(help="摄像机或房间名称。 A camera or its room.")],
     *,
@@ -81,13 +86,13 @@ def start(
 ) -> None:
     """开始录像(如询问开始时);重启后继续,直到 stop。 Record from now on, until `stop`."""
     settings = Settings()
-    camera = _camera(settings, name)
+    camera = _find_camera(settings, name)
     ask_for(camera_places(settings, camera.name), clock())
-    done = f"开始 started: {camera.name} {camera.room}"
-    say_done(done, as_json=as_json, name=camera.name, wanted=True)
+    message = f"开始 started: {camera.name} {camera.room}"
+    say_done(message, as_json=as_json, name=camera.name, wanted=True)
 
 
-@app.command()
+@app.register_command()
 def stop(
     name: Annotated[str, typer.Argument(help="摄像机或房间名称。 A camera or its room.")],
     *,
@@ -95,17 +100,17 @@ def stop(
 ) -> None:
     """停止录像;设为一直录像的摄像机不停。 Record no more, unless the camera always is."""
     settings = Settings()
-    camera = _camera(settings, name)
+    camera = _find_camera(settings, name)
     if camera.always:
         ERR.print("该摄像机设为一直录像 (when = always),请改设置 (it always is; see liuhen.toml)")
         raise typer.Exit(2)
     let_go(camera_places(settings, camera.name))
-    done = f"停止 stopped: {camera.name} {camera.room}"
-    say_done(done, as_json=as_json, name=camera.name, wanted=False)
+    message = f"停止 stopped: {camera.name} {camera.room}"
+    say_done(message, as_json=as_json, name=camera.name, wanted=False)
 
 
-def _camera(settings: Settings, name: str) -> Camera:
-    found = [one for one in cameras_of(settings) if name in {one.name, one.room}]
-    if len(found) != 1:
+def _find_camera(settings: Settings, name: str) -> Camera:
+    matches = [camera for camera in cameras_of(settings) if name in {camera.name, camera.room}]
+    if len(matches) != 1:
         raise ApiError("not-found", what="camera", id=name[:80])
-    return found[0]
+    return matches[0]

@@ -8,14 +8,14 @@ import typer
 
 from api.cli.help import Commands, Json
 from api.cli.terminal import OUT, say_done, say_json
-from api.office.reports.register_csv import MAX_BYTES, read
+from api.office.reports.register_csv import MAX_BYTES, read_register
 from api.office.settings.settings import Settings
 from api.office.wiring import Office
 from api.problems import ApiError
 from policies.requirements.persons.officers import why_zh
 from policies.time.wording import COUNTY_TIME
 from storage.catalogue.people import people, register
-from storage.catalogue.people.register_import import Change, carry_out, plan
+from storage.catalogue.people.register_import import Change, carry_out, plan_import
 from storage.catalogue.tables import PersonRow
 from storage.catalogue.unit_of_work import View
 
@@ -23,8 +23,8 @@ app = Commands(no_args_is_help=True)
 CHANGE_ZH = {Change.NEW: "新增", Change.CHANGED: "变更", Change.SAME: "不变"}
 
 
-@app.command(name="import")
-def import_(
+@app.register_command(name="import")
+def import_officers(
     file: Annotated[
         Path, typer.Argument(help="CSV 文件。 A CSV file.", exists=True, dir_okay=False)
     ],
@@ -37,33 +37,43 @@ def import_(
 ) -> None:
     """导入人员名册,要么全部写入,要么一条也不写。 Import a register, whole or not at all."""
     with file.open("rb") as opened:
-        listed = read(opened.read(MAX_BYTES + 1))
+        entries = read_register(opened.read(MAX_BYTES + 1))
     office = Office.open(Settings())
     try:
         if dry_run:
             with office.catalogue.read() as session:
-                planned = plan(session, listed)
+                planned = plan_import(session, entries)
         else:
             with office.catalogue.write() as uow:
-                planned = carry_out(uow, listed, actor="system")
+                planned = carry_out(uow, entries, actor="system")
     finally:
         office.close()
-    for one in planned:
-        told = {"line": one.listed.line, "name": one.listed.name, "change": one.change.value}
+    for row_change in planned:
+        record = {
+            "line": row_change.register_line.line,
+            "name": row_change.register_line.name,
+            "change": row_change.change.value,
+        }
         if json:
-            say_json(told | {"person": one.person, "fields": list(one.fields)})
-        elif one.change is not Change.SAME:
-            fields = f"({', '.join(one.fields)})" if one.fields else ""
-            change = f"{CHANGE_ZH[one.change]} {one.change.value}"
-            OUT.print(f"第 {one.listed.line} 行 {one.listed.name} {change}{fields}", markup=False)
+            say_json(record | {"person": row_change.person, "fields": list(row_change.fields)})
+        elif row_change.change is not Change.SAME:
+            fields = f"({', '.join(row_change.fields)})" if row_change.fields else ""
+            change = f"{CHANGE_ZH[row_change.change]} {row_change.change.value}"
+            OUT.print(
+                f"第 {row_change.register_line.line} 行 {row_change.register_line.name} "
+                f"{change}{fields}",
+                markup=False,
+            )
     if not json:
-        counts = {kind: sum(one.change is kind for one in planned) for kind in Change}
+        counts = {
+            kind: sum(planned_row.change is kind for planned_row in planned) for kind in Change
+        }
         told_zh = ",".join(f"{CHANGE_ZH[kind]} {count}" for kind, count in counts.items())
         OUT.print(f"{'试运行,未写入:' if dry_run else '已写入:'}{told_zh}", markup=False)
 
 
-@app.command(name="list")
-def listed(
+@app.register_command(name="list")
+def list_officers(
     township: Annotated[str | None, typer.Option(help="乡镇。 Township.")] = None,
     *,
     as_json: Json = False,
@@ -73,35 +83,43 @@ def listed(
     try:
         now = office.clock()
         with office.catalogue.read() as session:
-            for row in people.persons(session, township=township):
+            for row in people.list_persons(session, township=township):
                 if row.kind not in {"officer", "auxiliary"}:
                     continue
-                found = register.qualification(session, row, now)
-                state = "有效 valid" if found.certified else f"{why_zh(found.why)} {found.why}"
-                numbers = "、".join(c.number for c in register.certificates(session, row.id))
+                qualification = register.judge_qualification(session, row, now)
+                state = (
+                    "有效 valid"
+                    if qualification.certified
+                    else f"{why_zh(qualification.why)} {qualification.why}"
+                )
+                numbers = "、".join(c.number for c in register.list_certificates(session, row.id))
                 if as_json:
-                    say_json(_person_json(session, row, found))
+                    say_json(_person_json(session, row, qualification))
                     continue
-                told = f"{row.name}  {row.kind}  {row.unit}  {row.township}  {numbers}  {state}"
-                OUT.print(told, markup=False)
+                line = f"{row.name}  {row.kind}  {row.unit}  {row.township}  {numbers}  {state}"
+                OUT.print(line, markup=False)
     finally:
         office.close()
 
 
-def _person_json(session: View, row: PersonRow, found: register.Qualification) -> dict[str, Any]:
+def _person_json(
+    session: View, row: PersonRow, qualification: register.Qualification
+) -> dict[str, Any]:
     return {
         "person": row.id,
         "name": row.name,
         "kind": row.kind,
         "unit": row.unit,
         "township": row.township,
-        "certificates": [one.number for one in register.certificates(session, row.id)],
-        "certified": found.certified,
-        "why": found.why,
+        "certificates": [
+            certificate.number for certificate in register.list_certificates(session, row.id)
+        ],
+        "certified": qualification.certified,
+        "why": qualification.why,
     }
 
 
-@app.command()
+@app.register_command()
 def end(
     number: Annotated[str, typer.Argument(help="执法证号。 Certificate number.")],
     *,
@@ -119,11 +137,11 @@ def end(
             register.end_certificate(uow, number, on=day, why=why, actor="system")
     finally:
         office.close()
-    done = f"已登记 ended: {number} {why} {day}"
-    say_done(done, as_json=as_json, certificate=number, why=why, on=day.isoformat())
+    message = f"已登记 ended: {number} {why} {day}"
+    say_done(message, as_json=as_json, certificate=number, why=why, on=day.isoformat())
 
 
-@app.command()
+@app.register_command()
 def train(
     number: Annotated[str, typer.Argument(help="执法证号。 Certificate number.")],
     hours: Annotated[float, typer.Argument(help="学时。 Hours.")],
@@ -145,12 +163,12 @@ def train(
     try:
         on = (day or office.clock().astimezone(COUNTY_TIME)).date()
         with office.catalogue.write() as uow:
-            held = register.certificate(uow.session, number)
-            if held is None:
+            certificate_row = register.find_certificate(uow.session, number)
+            if certificate_row is None:
                 raise ApiError("not-found", what="certificate", id=number[:80])
-            register.train(
+            register.record_training(
                 uow,
-                held.person_id,
+                certificate_row.person_id,
                 day=on,
                 hours=hours,
                 title=title,
@@ -159,5 +177,5 @@ def train(
             )
     finally:
         office.close()
-    done = f"已登记培训 entered: {number} {hours:g}"
-    say_done(done, as_json=as_json, certificate=number, hours=hours, on=on.isoformat())
+    message = f"已登记培训 entered: {number} {hours:g}"
+    say_done(message, as_json=as_json, certificate=number, hours=hours, on=on.isoformat())

@@ -10,7 +10,7 @@ from api.cli.terminal import OUT, say_done, say_json
 from api.office.settings.settings import Settings
 from api.office.wiring import Office
 from api.problems import ApiError
-from policies.facts.facts_json import plain
+from policies.facts.facts_json import to_plain
 from policies.facts.terms import SOURCE_ZH, SourceKind
 from policies.time.wording import COUNTY_TIME, day_and_clock
 from storage.catalogue.people import people, register
@@ -20,7 +20,7 @@ from storage.catalogue.unit_of_work import View
 app = Commands(no_args_is_help=True)
 
 
-@app.command()
+@app.register_command()
 def add(
     serial: Annotated[
         str, typer.Argument(help="设备序列号,与文件名中的一致。 Serial number, as in file names.")
@@ -57,7 +57,7 @@ def add(
     say_done(f"已登记 added: {serial} {SOURCE_ZH[kind]}", as_json=as_json, serial=serial, kind=kind)
 
 
-@app.command()
+@app.register_command()
 def assign(
     serial: Annotated[str, typer.Argument(help="设备序列号。 Serial number.")],
     number: Annotated[
@@ -82,34 +82,36 @@ def assign(
         with office.catalogue.write() as uow:
             holder = None
             if number is not None:
-                held = register.certificate(uow.session, number)
-                if held is None:
+                certificate_row = register.find_certificate(uow.session, number)
+                if certificate_row is None:
                     raise ApiError("not-found", what="certificate", id=number[:80])
-                holder = held.person_id
-            register.assign(uow, serial, holder, since=at, actor="system")
+                holder = certificate_row.person_id
+            register.assign_source(uow, serial, holder, since=at, actor="system")
     finally:
         office.close()
-    done = f"已登记 assigned: {serial} {number or '交回 nobody'}"
-    say_done(done, as_json=as_json, serial=serial, certificate=number)
+    message = f"已登记 assigned: {serial} {number or '交回 nobody'}"
+    say_done(message, as_json=as_json, serial=serial, certificate=number)
 
 
-@app.command(name="list")
-def listed(*, as_json: Json = False) -> None:
+@app.register_command(name="list")
+def list_sources(*, as_json: Json = False) -> None:
     """列出设备及领用情况。 List the sources and who has them."""
     office = Office.open(Settings())
     try:
         with office.catalogue.read() as session:
-            for row in people.sources(session):
+            for row in people.list_sources(session):
                 if as_json:
                     say_json(_source_json(session, row))
                     continue
                 OUT.print(
                     f"{row.serial}  {SOURCE_ZH[SourceKind(row.kind)]}  {row.label}", markup=False
                 )
-                for held in register.assignments(session, row.serial):
-                    name = people.person(session, held.person_id).name
-                    until = day_and_clock(held.to_at) if held.to_at else "今 now"
-                    OUT.print(f"  {name}  {day_and_clock(held.from_at)} 至 {until}", markup=False)
+                for assignment in register.list_assignments(session, row.serial):
+                    name = people.get_person(session, assignment.person_id).name
+                    until = day_and_clock(assignment.to_at) if assignment.to_at else "今 now"
+                    OUT.print(
+                        f"  {name}  {day_and_clock(assignment.from_at)} 至 {until}", markup=False
+                    )
     finally:
         office.close()
 
@@ -117,12 +119,12 @@ def listed(*, as_json: Json = False) -> None:
 def _source_json(session: View, row: SourceRow) -> dict[str, Any]:
     holders = [
         {
-            "person": held.person_id,
-            "name": people.person(session, held.person_id).name,
-            "from_at": plain(held.from_at),
-            "to_at": plain(held.to_at),
+            "person": assignment.person_id,
+            "name": people.get_person(session, assignment.person_id).name,
+            "from_at": to_plain(assignment.from_at),
+            "to_at": to_plain(assignment.to_at),
         }
-        for held in register.assignments(session, row.serial)
+        for assignment in register.list_assignments(session, row.serial)
     ]
     named = {"serial": row.serial, "kind": row.kind, "label": row.label, "township": row.township}
     return named | {"holders": holders}

@@ -24,7 +24,7 @@ _STANDING = {
 }
 
 
-@app.command()
+@app.register_command()
 def code(
     station: Annotated[
         str,
@@ -43,7 +43,7 @@ def code(
     settings = Settings()
     office = Office.open(settings)
     try:
-        made = station_door.offer(
+        offer = station_door.offer_enrolment(
             office,
             station,
             name=name or None,
@@ -53,32 +53,32 @@ def code(
     finally:
         office.close()
     if as_json:
-        say_json({"station": station, "code": str(made)})
+        say_json({"station": station, "code": str(offer)})
         return
-    OUT.print(f"[bold]{made}[/bold]")
+    OUT.print(f"[bold]{offer}[/bold]")
     OUT.print("请当面或电话告知该站操作员,在采集站上执行:(tell the operator, who runs)")
-    OUT.print(f"  liuhen station enrol https://… {made}", markup=False)
+    OUT.print(f"  liuhen station enrol https://… {offer}", markup=False)
 
 
-@app.command("list")
-def list_(
+@app.register_command("list")
+def list_stations(
     *, as_json: Annotated[bool, typer.Option("--json", help="输出 JSON。 Print JSON.")] = False
 ) -> None:
     """列出采集站和登记状态。 List stations, and what their enrolments are worth."""
     office = Office.open(Settings())
     try:
         with office.catalogue.read() as session:
-            seen = {row.station_id: row.seen_at for row in enrolment.statuses(session)}
+            seen_times = {row.station_id: row.seen_at for row in enrolment.list_statuses(session)}
             rows = [
                 (station, enrolment.of_station(session, station.id)[-1:])
-                for station in people.stations(session)
+                for station in people.list_stations(session)
             ]
         now = office.clock()
     finally:
         office.close()
     for station, last in rows:
-        standing = enrolment.standing(last[0], now) if last else None
-        at = seen.get(station.id)
+        standing = enrolment.standing_of(last[0], now) if last else None
+        at = seen_times.get(station.id)
         if as_json:
             say_json(
                 {
@@ -90,12 +90,15 @@ def list_(
                 }
             )
             continue
-        told = _STANDING[standing] if standing else "本机 local"
+        standing_words = _STANDING[standing] if standing else "本机 local"
         when = f"{at.astimezone(COUNTY_TIME):%Y-%m-%d %H:%M}" if at else "—"
-        OUT.print(f"{station.id}  {station.name}  {station.township}  {told}  {when}", markup=False)
+        OUT.print(
+            f"{station.id}  {station.name}  {station.township}  {standing_words}  {when}",
+            markup=False,
+        )
 
 
-@app.command()
+@app.register_command()
 def revoke(
     station: Annotated[str, typer.Argument(help="采集站编号。 The station's id.")],
     why: Annotated[str, typer.Argument(help="原因,记入日志。 Why; it is logged.")],
@@ -106,9 +109,9 @@ def revoke(
     office = Office.open(Settings())
     try:
         with office.catalogue.write() as uow:
-            people.station(uow.session, station)
-            ended = enrolment.revoke(uow, station, why, actor="system")
+            people.get_station(uow.session, station)
+            ended = enrolment.revoke_enrolments(uow, station, why, actor="system")
     finally:
         office.close()
-    done = f"已撤销 {ended} 项登记 (revoked)。该站已封存未上传的录像仍在站上。"
-    say_done(done, as_json=as_json, station=station, revoked=ended)
+    message = f"已撤销 {ended} 项登记 (revoked)。该站已封存未上传的录像仍在站上。"
+    say_done(message, as_json=as_json, station=station, revoked=ended)

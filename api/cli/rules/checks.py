@@ -6,19 +6,19 @@ import typer
 
 from api.cli.help import Commands, Json
 from api.cli.terminal import OUT, say_done, say_json
-from api.office.reports.annual_evaluation import evaluation
+from api.office.reports.annual_evaluation import evaluate_township
 from api.office.settings.settings import Settings
 from api.office.wiring import Office
 from api.problems import ApiError
-from policies.facts.facts_json import plain
-from policies.time.wording import COUNTY_TIME, percent
+from policies.facts.facts_json import to_plain
+from policies.time.wording import COUNTY_TIME, format_percent
 from storage.catalogue.oversight import random_checks
 from storage.catalogue.people import people, register
 
 app = Commands(no_args_is_help=True)
 
 
-@app.command()
+@app.register_command()
 def draw(
     seed: Annotated[str, typer.Option(help="事先公布的种子。 A seed published beforehand.")],
     purpose: Annotated[
@@ -53,25 +53,27 @@ def draw(
                         "draw": row.id,
                         "purpose": row.purpose,
                         "population": len(row.population),
-                        "drawn": [list(one) for one in row.drawn],
+                        "drawn": [list(pick) for pick in row.drawn],
                     }
                 )
                 return
             OUT.print(f"抽查 draw {row.id}:共 {len(row.population)} 件,抽取 {len(row.drawn)} 件")
             for recording, inspectors in row.drawn:
-                names = "、".join(people.person(session, one).name for one in inspectors)
+                names = "、".join(
+                    people.get_person(session, inspector).name for inspector in inspectors
+                )
                 OUT.print(f"  {recording}  {names or '无人可派 nobody left'}", markup=False)
     finally:
         office.close()
 
 
-@app.command(name="list")
-def listed(*, as_json: Json = False) -> None:
+@app.register_command(name="list")
+def list_draws(*, as_json: Json = False) -> None:
     """列出抽查。 List the draws."""
     office = Office.open(Settings())
     try:
         with office.catalogue.read() as session:
-            for row in random_checks.draws(session):
+            for row in random_checks.list_draws(session):
                 of = f"{len(row.drawn)}/{len(row.population)}"
                 say_done(
                     f"{row.id}  {row.purpose}  {of}",
@@ -85,7 +87,7 @@ def listed(*, as_json: Json = False) -> None:
         office.close()
 
 
-@app.command()
+@app.register_command()
 def repeat(
     draw_id: Annotated[str, typer.Argument(help="抽查编号。 The draw's id.")],
     *,
@@ -96,16 +98,16 @@ def repeat(
     try:
         with office.catalogue.read() as session:
             row = random_checks.the_draw(session, draw_id)
-            same = random_checks.repeats(row)
+            same = random_checks.is_reproducible(row)
     finally:
         office.close()
-    done = "结果相同 the same" if same else "结果不同 different"
-    say_done(done, as_json=as_json, draw=draw_id, same=same)
+    message = "结果相同 the same" if same else "结果不同 different"
+    say_done(message, as_json=as_json, draw=draw_id, same=same)
     if not same:
         raise typer.Exit(1)
 
 
-@app.command()
+@app.register_command()
 def enter(
     draw_id: Annotated[str, typer.Argument(help="抽查编号。 The draw's id.")],
     recording: Annotated[str, typer.Argument(help="录像编号。 The recording's id.")],
@@ -121,14 +123,14 @@ def enter(
     office = Office.open(Settings())
     try:
         with office.catalogue.write() as uow:
-            held = register.certificate(uow.session, number)
-            if held is None:
+            certificate_row = register.find_certificate(uow.session, number)
+            if certificate_row is None:
                 raise ApiError("not-found", what="certificate", id=number[:80])
             random_checks.record_check(
                 uow,
                 draw_id,
                 recording,
-                held.person_id,
+                certificate_row.person_id,
                 good=good,
                 note=note,
                 actor="system",
@@ -155,12 +157,16 @@ def evaluate(
         now = office.clock()
         of = year or now.astimezone(COUNTY_TIME).year
         with office.catalogue.read() as session:
-            found = evaluation(session, office.rulebook, township or settings.township, of, now)
+            year_figures = evaluate_township(
+                session, office.rulebook, township or settings.township, of, now
+            )
     finally:
         office.close()
-    for one in found.figures:
+    for figure in year_figures.figures:
         if json:
-            say_json({name: plain(getattr(one, name)) for name in ("key", "value", "of", "share")})
+            say_json(
+                {name: to_plain(getattr(figure, name)) for name in ("key", "value", "of", "share")}
+            )
         else:
-            share = percent(one.share) if one.share is not None else "-"
-            OUT.print(f"{share:>7}  {one.zh}  {one.en}  {one.article}", markup=False)
+            share = format_percent(figure.share) if figure.share is not None else "-"
+            OUT.print(f"{share:>7}  {figure.zh}  {figure.en}  {figure.article}", markup=False)

@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 from api.cli.terminal import OUT, say_json
-from api.office.reports.duty_list import due
+from api.office.reports.duty_list import iterate_duties
 from api.office.settings.settings import Settings
 from api.office.wiring import Office
-from policies.duties import STATE_ZH, feed
-from policies.facts.facts_json import plain
+from policies.duties import STATE_ZH, format_calendar
+from policies.facts.facts_json import to_plain
 from policies.time.wording import day_and_clock
 
 
@@ -31,20 +31,23 @@ def duties(
     office = Office.open(Settings())
     try:
         now = office.clock()
-        shown = list(due(office, now, township=township, done=everything))
+        duty_items = list(iterate_duties(office, now, township=township, include_done=everything))
     finally:
         office.close()
     if calendar:
-        sys.stdout.buffer.write(feed(shown, now).encode())  # lines end in CR LF (RFC 5545)
+        sys.stdout.buffer.write(
+            format_calendar(duty_items, now).encode()
+        )  # lines end in CR LF (RFC 5545)
     elif json:
-        for one in shown:
-            say_json({name: plain(getattr(one, name)) for name in _FIELDS})
+        for duty in duty_items:
+            say_json({name: to_plain(getattr(duty, name)) for name in _FIELDS})
     else:
-        for one in shown:
-            until = day_and_clock(one.due_at) if one.due_at else "期限不明"
-            who = f" {one.person}" if one.person else ""
-            told = f"{STATE_ZH[one.state]}  {until}  {one.township}{who}  {one.what_zh}  {one.rule}"
-            OUT.print(told, markup=False)
+        for duty in duty_items:
+            until = day_and_clock(duty.due_at) if duty.due_at else "期限不明"
+            person = f" {duty.person}" if duty.person else ""
+            state = STATE_ZH[duty.state]
+            line = f"{state}  {until}  {duty.township}{person}  {duty.what_zh}  {duty.rule}"
+            OUT.print(line, markup=False)
 
 
 _FIELDS = (

@@ -1,7 +1,7 @@
 """Explains a case on the command line: why it may, or may not, go on."""
 
 from api.cli.terminal import ERR, OUT, say_json
-from api.http.case_file.findings import explanation, lines
+from api.http.case_file.findings import explanation_lines, present_explanation
 from api.office.settings.settings import Settings
 from api.office.wiring import Office
 from api.problems import ApiError
@@ -22,10 +22,10 @@ def explain_case(settings: Settings, name: str, *, as_json: bool) -> None:
             row = cases.case_by_number(session, name) or session.get(CaseRow, name)
             if row is None:
                 raise ApiError("not-found", what="rule or case", id=name[:80])
-            told = explanation(session, row, office.rulebook, office.clock())
+            case_explanation = present_explanation(session, row, office.rulebook, office.clock())
             if as_json:
-                say_json(told.model_dump(mode="json"))
+                say_json(case_explanation.model_dump(mode="json"))
             else:
-                OUT.print("\n".join(lines(session, told)), markup=False)
+                OUT.print("\n".join(explanation_lines(session, case_explanation)), markup=False)
     finally:
         office.close()

@@ -12,8 +12,8 @@ from api.office.reports.county_rulebook import begin_edition
 from api.office.settings.settings import Settings
 from policies.facts.findings import Severity
 from policies.facts.terms import APPROVER_ZH, WAIVER_ZH, Approver, WaiverReason
-from policies.rules.rulebook import SHIPPED, load
-from policies.rules.rulebook import explain as explained
+from policies.rules.rulebook import SHIPPED, load_rulebook
+from policies.rules.rulebook import explain_rule as explained
 from policies.time.wording import COUNTY_TIME, national_rules_only
 
 app = Commands(no_args_is_help=True)
@@ -24,7 +24,7 @@ _SEVERITY = {
 }
 
 
-@app.command()
+@app.register_command()
 def check(
     folder: Annotated[
         Path | None, typer.Argument(help="规则目录或者一个文件。 A folder of rules, or one file.")
@@ -37,13 +37,18 @@ def check(
 ) -> None:
     """检查规则库。 Read every rule; the first mistake is named with file and line."""
     settings = Settings()
-    known = area or (settings.county or None if folder is None else None)
-    book = load(folder or settings.rulebook or SHIPPED, known)
+    known_area = area or (settings.county or None if folder is None else None)
+    book = load_rulebook(folder or settings.rulebook or SHIPPED, known_area)
     count = len(book.rules)
     without = book.without_edition
     if as_json:
-        told = {"valid": True, "rules": count, "area": known, "national_only": without is not None}
-        typer.echo(dumps(told, ensure_ascii=False))
+        record = {
+            "valid": True,
+            "rules": count,
+            "area": known_area,
+            "national_only": without is not None,
+        }
+        typer.echo(dumps(record, ensure_ascii=False))
         return
     typer.echo(f"规则库有效,共 {count} 条规则。 {count} rules, all valid.")
     if without:
@@ -51,7 +56,7 @@ def check(
         typer.echo(f"加入本县规则 to add the county's: liuhen rules new {without}")
 
 
-@app.command()
+@app.register_command()
 def new(
     county: Annotated[str, typer.Argument(help="县(区)名。 The county's name.")],
     out: Annotated[
@@ -74,10 +79,10 @@ def new(
         files = {"file": str(written.file), "national": str(written.national)}
         typer.echo(dumps(files | {"rulebook": str(written.folder)}, ensure_ascii=False))
         return
-    typer.echo("\n".join(written.told(settings.rulebook)))
+    typer.echo("\n".join(written.list_next_steps(settings.rulebook)))
 
 
-@app.command()
+@app.register_command()
 def explain(
     name: Annotated[
         str | None,
@@ -90,43 +95,47 @@ def explain(
 ) -> None:
     """解释一条规则,或者解释一个案件为什么能(不能)往下走。 Explain a rule, or a case."""
     settings = Settings()
-    book = load(settings.rulebook or SHIPPED, settings.county or None)
+    book = load_rulebook(settings.rulebook or SHIPPED, settings.county or None)
     if name is None:
-        for one in book.rules:
-            named = {"id": one.id, "title_zh": one.title_zh, "basis_zh": one.basis.zh}
+        for rule in book.rules:
+            named = {"id": rule.id, "title_zh": rule.title_zh, "basis_zh": rule.basis.zh}
             typer.echo(dumps(named, ensure_ascii=False) if json else "  ".join(named.values()))
         return
-    told = explained(book, name)
-    if told is None:
+    explanation = explained(book, name)
+    if explanation is None:
         from api.cli.rules.explain_case import explain_case  # noqa: PLC0415 - rules need no office
 
         explain_case(settings, name, as_json=json)
         return
-    shown = dumps(told, ensure_ascii=False) if json else "\n".join(_rule_lines(told))
-    typer.echo(shown)
+    output = dumps(explanation, ensure_ascii=False) if json else "\n".join(_rule_lines(explanation))
+    typer.echo(output)
 
 
-def _rule_lines(told: Mapping[str, Any]) -> list[str]:
-    basis, effective = told["basis"], told["effective"]
-    shown = [
-        f"{told['id']}({told['version']})",
-        f"  {told['title']['zh']} / {told['title']['en']}",
+def _rule_lines(explanation: Mapping[str, Any]) -> list[str]:
+    basis, effective = explanation["basis"], explanation["effective"]
+    lines = [
+        f"{explanation['id']}({explanation['version']})",
+        f"  {explanation['title']['zh']} / {explanation['title']['en']}",
         f"  依据 basis: 《{basis['document']}》{basis['article']}"
         + ("" if basis["confirmed"] else "(条文待核 not confirmed)"),
         f"    “{basis['quote']}”",
-        f"  对象 looks at: {told['scope']}",
-        f"  适用 when: {told['when'] or '全部 all'}",
-        f"  效力 severity: {_SEVERITY[Severity(told['severity'])]}",
+        f"  对象 looks at: {explanation['scope']}",
+        f"  适用 when: {explanation['when'] or '全部 all'}",
+        f"  效力 severity: {_SEVERITY[Severity(explanation['severity'])]}",
         f"  施行 effective: {effective['from']} 至 {effective['to'] or '今 now'}",
-        f"  要求 requirement: {told['requirement']}",
+        f"  要求 requirement: {explanation['requirement']}",
     ]
-    shown += [f"    {name} = {value}" for name, value in told["parameters"].items()]
-    if told["waivable_by"]:
-        names = "、".join(APPROVER_ZH[Approver(one)] for one in told["waivable_by"])
-        reasons = "、".join(WAIVER_ZH[WaiverReason(one)] for one in told["waivable_for"])
-        shown += [
+    lines += [f"    {name} = {parameter}" for name, parameter in explanation["parameters"].items()]
+    if explanation["waivable_by"]:
+        names = "、".join(
+            APPROVER_ZH[Approver(approver)] for approver in explanation["waivable_by"]
+        )
+        reasons = "、".join(
+            WAIVER_ZH[WaiverReason(reason)] for reason in explanation["waivable_for"]
+        )
+        lines += [
             f"  情况说明审批人 waivable by: {names}",
             f"  可用理由 for: {reasons or '不限 any'}",
-            f"  提交期限 within: {told['until_days'] or '不限 any'} 天 days",
+            f"  提交期限 within: {explanation['until_days'] or '不限 any'} 天 days",
         ]
-    return shown
+    return lines

@@ -27,65 +27,69 @@ REASON_ZH = {
 }
 
 
-def finding(found: Finding) -> ExplainedOut:
+def present_finding(rule_finding: Finding) -> ExplainedOut:
     """Return one finding with everything that explains it."""
-    by = [Approver(one) for one in found.waivable_by]
+    by = [Approver(approver) for approver in rule_finding.waivable_by]
     return ExplainedOut(
-        subject=found.subject,
-        rule=found.rule,
-        version=found.version,
-        title_zh=found.title_zh,
-        title_en=found.title_en,
-        article_zh=found.basis.zh,
-        article_en=found.basis.en,
-        quote=found.basis.quote,
-        severity=found.severity.value,
-        passed=found.passed,
-        blocks=found.blocks,
-        zh=found.message_zh,
-        en=found.message_en,
-        facts=dict(found.to_json()["facts"]),
-        mend_zh=found.mend_zh,
-        mend_en=found.mend_en,
-        waivable_by_zh=[APPROVER_ZH[one] for one in by],
-        waivable_by_en=[APPROVER_EN[one] for one in by],
-        waived=found.to_json()["waived"],
-        waiver_refused=OBJECTION_ZH.get(found.waiver_refused, found.waiver_refused),
+        subject=rule_finding.subject,
+        rule=rule_finding.rule,
+        version=rule_finding.version,
+        title_zh=rule_finding.title_zh,
+        title_en=rule_finding.title_en,
+        article_zh=rule_finding.basis.zh,
+        article_en=rule_finding.basis.en,
+        quote=rule_finding.basis.quote,
+        severity=rule_finding.severity.value,
+        passed=rule_finding.passed,
+        blocks=rule_finding.blocks,
+        zh=rule_finding.message_zh,
+        en=rule_finding.message_en,
+        facts=dict(rule_finding.to_json()["facts"]),
+        mend_zh=rule_finding.mend_zh,
+        mend_en=rule_finding.mend_en,
+        waivable_by_zh=[APPROVER_ZH[approver] for approver in by],
+        waivable_by_en=[APPROVER_EN[approver] for approver in by],
+        waived=rule_finding.to_json()["waived"],
+        waiver_refused=OBJECTION_ZH.get(rule_finding.waiver_refused, rule_finding.waiver_refused),
     )
 
 
-def moves(session: View, row: CaseRow, rulebook: Rulebook, at: datetime) -> list[MoveOut]:
+def present_moves(session: View, row: CaseRow, rulebook: Rulebook, at: datetime) -> list[MoveOut]:
     """Return every stage that a case could go to, and whether it may go there now."""
     order = list(Stage)
-    found = []
+    possible_moves = []
     back = Stage(row.returns_to) if row.returns_to else None
     for stage in sorted(next_stages(Stage(row.stage), back), key=order.index):
         move = cases.judge_move(session, row, stage, rulebook, at)
-        found.append(
+        possible_moves.append(
             MoveOut(
                 stage=stage,
                 stage_zh=STAGE_ZH[stage],
                 allowed=move.allowed,
                 reason=move.reason,
                 open_actions=list(move.open_actions),
-                findings=[one.to_json() for one in move.verdict.findings],
+                findings=[rule_finding.to_json() for rule_finding in move.verdict.findings],
             )
         )
-    return found
+    return possible_moves
 
 
-def explanation(session: View, row: CaseRow, rulebook: Rulebook, at: datetime) -> ExplanationOut:
+def present_explanation(
+    session: View, row: CaseRow, rulebook: Rulebook, at: datetime
+) -> ExplanationOut:
     """Explain why a case may, or may not, go on from where it stands.
 
     It says so where the county has no edition of its own, so that only national rules were asked.
     """
     stage = Stage(row.stage)
-    seen: dict[tuple[str, str], Finding] = {}
+    findings_by_rule: dict[tuple[str, str], Finding] = {}
     for target in next_stages(stage, Stage(row.returns_to) if row.returns_to else None):
-        for one in cases.judge_move(session, row, target, rulebook, at).verdict.findings:
-            seen.setdefault((one.subject, one.rule), one)
-    told = sorted(seen.values(), key=lambda one: (not one.blocks, one.passed, one.rule))
-    possible = moves(session, row, rulebook, at)
+        for rule_finding in cases.judge_move(session, row, target, rulebook, at).verdict.findings:
+            findings_by_rule.setdefault((rule_finding.subject, rule_finding.rule), rule_finding)
+    findings_in_order = sorted(
+        findings_by_rule.values(), key=lambda entry: (not entry.blocks, entry.passed, entry.rule)
+    )
+    possible = present_moves(session, row, rulebook, at)
     area = rulebook.without_edition
     notes = [national_rules_only(area)] if area else []
     return ExplanationOut(
@@ -94,70 +98,71 @@ def explanation(session: View, row: CaseRow, rulebook: Rulebook, at: datetime) -
         stage=stage,
         stage_zh=STAGE_ZH[stage],
         moves=possible,
-        findings=[finding(one) for one in told],
-        zh=[*(_move_zh(one) for one in possible), *(zh for zh, _en in notes)],
-        en=[*(_move_en(one) for one in possible), *(en for _zh, en in notes)],
+        findings=[present_finding(entry) for entry in findings_in_order],
+        zh=[*(_move_zh(move) for move in possible), *(zh for zh, _en in notes)],
+        en=[*(_move_en(move) for move in possible), *(en for _zh, en in notes)],
     )
 
 
-def lines(session: View, told: ExplanationOut) -> list[str]:
+def explanation_lines(session: View, case_explanation: ExplanationOut) -> list[str]:
     """Return an explanation as lines of text, Chinese first."""
-    text = [f"{told.number} 现处环节 stage: {told.stage_zh} {told.stage.value}"]
-    for zh, en in zip(told.zh, told.en, strict=True):
+    stage = f"{case_explanation.stage_zh} {case_explanation.stage.value}"
+    text = [f"{case_explanation.number} 现处环节 stage: {stage}"]
+    for zh, en in zip(case_explanation.zh, case_explanation.en, strict=True):
         text += [f"  {zh}", f"    {en}"]
-    for one in told.findings:
-        text += ["", *_finding_lines(session, one)]
+    for entry in case_explanation.findings:
+        text += ["", *_finding_lines(session, entry)]
     return text
 
 
-def _finding_lines(session: View, one: ExplainedOut) -> list[str]:
-    mark = "✓" if one.passed else "○" if one.waived else "✗"
-    severity = SEVERITY_ZH[Severity(one.severity)]
+def _finding_lines(session: View, entry: ExplainedOut) -> list[str]:
+    mark = "✓" if entry.passed else "○" if entry.waived else "✗"
+    severity = SEVERITY_ZH[Severity(entry.severity)]
     text = [
-        f"{mark} {one.rule}({one.version}) {one.title_zh} [{severity} {one.severity}]",
-        f"  {one.title_en}",
-        f"  依据 basis: {one.article_zh} “{one.quote}”",
-        f"  结论 finding: {one.zh}",
-        f"    {one.en}",
+        f"{mark} {entry.rule}({entry.version}) {entry.title_zh} [{severity} {entry.severity}]",
+        f"  {entry.title_en}",
+        f"  依据 basis: {entry.article_zh} “{entry.quote}”",
+        f"  结论 finding: {entry.zh}",
+        f"    {entry.en}",
     ]
-    if one.facts:
-        text.append(f"  所见事实 facts: {_facts(one.facts)}")
-    if not one.passed:
-        text += [f"  如何补正 mend: {one.mend_zh}", f"    {one.mend_en}"]
-        who_zh, who_en = "、".join(one.waivable_by_zh), "; ".join(one.waivable_by_en)
-        told = f"{who_zh or '不适用'} {who_en or 'nobody'}"
-        text.append(f"  情况说明审批人 may be waived by: {told}")
-    if one.waived:
-        reason = WAIVER_ZH[WaiverReason(one.waived["reason"])]
-        name = people.person(session, one.waived["approved_by"]).name
+    if entry.facts:
+        text.append(f"  所见事实 facts: {_format_facts(entry.facts)}")
+    if not entry.passed:
+        text += [f"  如何补正 mend: {entry.mend_zh}", f"    {entry.mend_en}"]
+        who_zh, who_en = "、".join(entry.waivable_by_zh), "; ".join(entry.waivable_by_en)
+        approvers = f"{who_zh or '不适用'} {who_en or 'nobody'}"
+        text.append(f"  情况说明审批人 may be waived by: {approvers}")
+    if entry.waived:
+        reason = WAIVER_ZH[WaiverReason(entry.waived["reason"])]
+        name = people.get_person(session, entry.waived["approved_by"]).name
         text.append(f"  已有经批准的情况说明 waived: {reason},批准人 {name}")
-    if one.waiver_refused:
-        text.append(f"  情况说明不成立 the explanation does not count: {one.waiver_refused}")
+    if entry.waiver_refused:
+        text.append(f"  情况说明不成立 the explanation does not count: {entry.waiver_refused}")
     return text
 
 
-def _facts(facts: dict[str, Any]) -> str:
-    return "; ".join(f"{name}={value}" for name, value in facts.items() if value not in ([], {}))
+def _format_facts(facts: dict[str, Any]) -> str:
+    return "; ".join(f"{name}={fact}" for name, fact in facts.items() if fact not in ([], {}))
 
 
-def _move_zh(one: MoveOut) -> str:
-    if one.allowed:
-        return f"可以转入“{one.stage_zh}”。"
-    count = len(_blocking(one))
-    why = f"有 {count} 项阻断" if one.reason == "gate" else REASON_ZH.get(one.reason or "", "")
-    return f"不能转入“{one.stage_zh}”:{why}。"
+def _move_zh(move: MoveOut) -> str:
+    if move.allowed:
+        return f"可以转入“{move.stage_zh}”。"
+    count = len(_blocking_findings(move))
+    why = f"有 {count} 项阻断" if move.reason == "gate" else REASON_ZH.get(move.reason or "", "")
+    return f"不能转入“{move.stage_zh}”:{why}。"
 
 
-def _move_en(one: MoveOut) -> str:
-    if one.allowed:
-        return f"May go on to {one.stage.value}."
-    rules = ", ".join(found["rule"] for found in _blocking(one))
-    return f"May not go to {one.stage.value}: {one.reason}{f' ({rules})' if rules else ''}."
+def _move_en(move: MoveOut) -> str:
+    if move.allowed:
+        return f"May go on to {move.stage.value}."
+    rules = ", ".join(entry["rule"] for entry in _blocking_findings(move))
+    return f"May not go to {move.stage.value}: {move.reason}{f' ({rules})' if rules else ''}."
 
 
-def _blocking(one: MoveOut) -> list[dict[str, Any]]:
+def _blocking_findings(move: MoveOut) -> list[dict[str, Any]]:
     return [
-        found
-        for found in one.findings
-        if not found["passed"] and found["severity"] == "blocks" and found["waived"] is None
+        entry
+        for entry in move.findings
+        if not entry["passed"] and entry["severity"] == "blocks" and entry["waived"] is None
     ]

@@ -38,7 +38,7 @@ from storage.catalogue.cases.tables import (
     ReviewRow,
     WaiverRow,
 )
-from storage.catalogue.cases.waivers import waivers
+from storage.catalogue.cases.waivers import list_waivers
 from storage.catalogue.holds import proceedings
 from storage.catalogue.people import people
 from storage.catalogue.reading.rule_facts import case_facts_of, proceeding_facts
@@ -48,33 +48,43 @@ from storage.catalogue.unit_of_work import View
 
 def the_way(session: View, row: CaseRow, rulebook: Rulebook, at: datetime) -> WayOut:
     """Return everything about a case's way, with every move judged now."""
-    decided = case_file.decision(session, row.id)
+    decided = case_file.current_decision(session, row.id)
     return WayOut(
-        features=[Feature(one) for one in row.features or ()],
+        features=[Feature(feature) for feature in row.features or ()],
         major=rulebook.is_major(case_facts_of(session, row.id, at), at),
-        parts=[part(session, one) for one in case_file.parts(session, row.id)],
-        documents=[document(one) for one in case_file.documents(session, row.id)],
-        reviews=[review(session, one) for one in case_file.reviews(session, row.id)],
-        decision=decision(session, decided) if decided else None,
-        waivers=[waiver(session, one) for one in waivers(session, row.id)],
-        moves=findings.moves(session, row, rulebook, at),
+        parts=[
+            present_part(session, part_row) for part_row in case_file.list_parts(session, row.id)
+        ],
+        documents=[
+            present_document(document_row)
+            for document_row in case_file.list_documents(session, row.id)
+        ],
+        reviews=[
+            present_review(session, review_row)
+            for review_row in case_file.list_reviews(session, row.id)
+        ],
+        decision=present_decision(session, decided) if decided else None,
+        waivers=[
+            present_waiver(session, waiver_row) for waiver_row in list_waivers(session, row.id)
+        ],
+        moves=findings.present_moves(session, row, rulebook, at),
     )
 
 
-def moment(row: MomentRow) -> MomentOut:
+def present_moment(row: MomentRow) -> MomentOut:
     """Return one moment."""
     kind = MomentKind(row.kind)
     return MomentOut(id=row.id, kind=kind, zh=MOMENT_ZH[kind], at=row.at, note=row.note)
 
 
-def part(session: View, row: CasePartRow) -> PartOut:
-    """Return who has a part."""
+def present_part(session: View, row: CasePartRow) -> PartOut:
+    """Return one person's part in the case."""
     kind = Part(row.part)
-    name = people.person(session, row.person_id).name
+    name = people.get_person(session, row.person_id).name
     return PartOut(part=kind, zh=PART_ZH[kind], person=row.person_id, name=name)
 
 
-def document(row: DocumentRow) -> DocumentOut:
+def present_document(row: DocumentRow) -> DocumentOut:
     """Return one document."""
     kind = DocumentKind(row.kind)
     return DocumentOut(
@@ -90,17 +100,17 @@ def document(row: DocumentRow) -> DocumentOut:
     )
 
 
-def review(session: View, row: ReviewRow) -> ReviewOut:
+def present_review(session: View, row: ReviewRow) -> ReviewOut:
     """Return one legal review."""
-    name = people.person(session, row.person_id).name
+    name = people.get_person(session, row.person_id).name
     return ReviewOut(at=row.at, name=name, passed=row.passed, opinion=row.opinion)
 
 
-def decision(session: View, row: DecisionRow) -> DecisionOut:
+def present_decision(session: View, row: DecisionRow) -> DecisionOut:
     """Return a decision."""
     return DecisionOut(
         at=row.at,
-        name=people.person(session, row.person_id).name,
+        name=people.get_person(session, row.person_id).name,
         penalty=row.penalty,
         signed_by_head=row.signed_by_head,
         text=row.text,
@@ -109,7 +119,7 @@ def decision(session: View, row: DecisionRow) -> DecisionOut:
     )
 
 
-def waiver(session: View, row: WaiverRow) -> WaiverOut:
+def present_waiver(session: View, row: WaiverRow) -> WaiverOut:
     """Return one explanation."""
     reason = WaiverReason(row.reason)
     return WaiverOut(
@@ -119,17 +129,17 @@ def waiver(session: View, row: WaiverRow) -> WaiverOut:
         reason_zh=WAIVER_ZH[reason],
         text=row.text,
         action=row.action_id,
-        by=people.person(session, row.person_id).name,
+        by=people.get_person(session, row.person_id).name,
         at=row.at,
         state=row.state,
-        settled_by=people.person(session, row.decided_by).name if row.decided_by else None,
+        settled_by=people.get_person(session, row.decided_by).name if row.decided_by else None,
         settled_at=row.decided_at,
         answer=row.answer,
         attachments=list(row.attachments),
     )
 
 
-def proceeding(
+def present_proceeding(
     session: View, row: ProceedingRow, rulebook: Rulebook, at: datetime
 ) -> ProceedingOut:
     """Return a proceeding with what it holds now."""
@@ -147,6 +157,9 @@ def proceeding(
         received_at=row.received_at,
         answered_at=row.answered_at,
         answer=row.answer,
-        held=proceedings.held(session, row.id),
-        findings=[one.to_json() for one in rulebook.evaluate(proceeding_facts(row, at)).findings],
+        held=proceedings.list_held_recordings(session, row.id),
+        findings=[
+            rule_finding.to_json()
+            for rule_finding in rulebook.judge_facts(proceeding_facts(row, at)).findings
+        ],
     )

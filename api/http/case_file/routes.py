@@ -58,17 +58,19 @@ def the_way(case: Id, service: ServiceHere, visitor: VisitorHere) -> WayOut:
 
 
 @router.get("/cases/{case}/explanation")
-def explanation(case: Id, service: ServiceHere, visitor: VisitorHere) -> ExplanationOut:
+def explain_case(case: Id, service: ServiceHere, visitor: VisitorHere) -> ExplanationOut:
     """Explain why the case may or may not go on: rule, article, facts, what mends, who waives."""
     row = case_of(service, visitor, case, Act.SEE_CASE)
     office = service.office
     with office.catalogue.read() as session:
-        return findings.explanation(session, row, office.rulebook, office.clock())
+        return findings.present_explanation(session, row, office.rulebook, office.clock())
 
 
 @router.put("/cases/{case}/features")
-def features(case: Id, new: NewFeatures, service: ServiceHere, visitor: VisitorHere) -> NewFeatures:
-    """Say what makes the case special."""
+def set_case_features(
+    case: Id, new: NewFeatures, service: ServiceHere, visitor: VisitorHere
+) -> NewFeatures:
+    """Set the features that make the case special."""
     row = case_of(service, visitor, case, Act.KEEP_CASE)
     with service.office.catalogue.write() as uow:
         case_file.set_features(uow, row.id, new.features, actor=visitor.actor)
@@ -80,9 +82,9 @@ def take_part(case: Id, new: NewPart, service: ServiceHere, visitor: VisitorHere
     """Enter who handles, reviews or decides the case: three persons."""
     row = case_of(service, visitor, case, Act.KEEP_CASE)
     with service.office.catalogue.write() as uow:
-        taken = case_file.take_part(uow, row.id, new.part, new.person, actor=visitor.actor)
+        part_row = case_file.take_part(uow, row.id, new.part, new.person, actor=visitor.actor)
     with service.office.catalogue.read() as session:
-        return way_views.part(session, taken)
+        return way_views.present_part(session, part_row)
 
 
 @router.post("/cases/{case}/documents", status_code=201)
@@ -109,11 +111,11 @@ def enter_document(
             recording_id=new.recording,
             actor=visitor.actor,
         )
-    return way_views.document(entered)
+    return way_views.present_document(entered)
 
 
 @router.post("/documents/{document}/service")
-def serve(
+def record_service(
     document: Id, new: NewServiceOf, service: ServiceHere, visitor: VisitorHere
 ) -> DocumentOut:
     """Enter when and how a document was served."""
@@ -126,15 +128,17 @@ def serve(
         served = case_file.serve_document(
             uow, document, at=new.at, manner=new.manner, actor=visitor.actor
         )
-    return way_views.document(served)
+    return way_views.present_document(served)
 
 
 @router.post("/cases/{case}/reviews", status_code=201)
-def review(case: Id, new: NewReview, service: ServiceHere, visitor: VisitorHere) -> ReviewOut:
+def record_review(
+    case: Id, new: NewReview, service: ServiceHere, visitor: VisitorHere
+) -> ReviewOut:
     """Enter your legal review of the case."""
     row = case_of(service, visitor, case, Act.REVIEW)
     with service.office.catalogue.write() as uow:
-        entered = case_file.review(
+        entered = case_file.record_review(
             uow,
             row.id,
             visitor.person.id,
@@ -143,17 +147,19 @@ def review(case: Id, new: NewReview, service: ServiceHere, visitor: VisitorHere)
             actor=visitor.actor,
         )
     with service.office.catalogue.read() as session:
-        return way_views.review(session, entered)
+        return way_views.present_review(session, entered)
 
 
 @router.post("/cases/{case}/decision", status_code=201)
-def decide(case: Id, new: NewDecision, service: ServiceHere, visitor: VisitorHere) -> VerdictOut:
+def decide_case(
+    case: Id, new: NewDecision, service: ServiceHere, visitor: VisitorHere
+) -> VerdictOut:
     """Sign the decision; 409 with every finding where the rules forbid it, and logged."""
     row = case_of(service, visitor, case, Act.DECIDE)
     office = service.office
-    service.checkpoint()
+    service.publish_checkpoint()
     with office.catalogue.write() as uow:
-        verdict = case_file.decide(
+        verdict = case_file.record_decision(
             uow,
             row.id,
             visitor.person.id,
@@ -163,37 +169,43 @@ def decide(case: Id, new: NewDecision, service: ServiceHere, visitor: VisitorHer
             text=new.text,
             actor=visitor.actor,
         )
-    told = verdict.to_json()
+    body = verdict.to_json()
     if not verdict.allowed:
-        raise ApiError("gate", blocking=sum(one.blocks for one in verdict.findings), **told)
-    return VerdictOut(**told)
+        raise ApiError(
+            "gate", blocking=sum(rule_finding.blocks for rule_finding in verdict.findings), **body
+        )
+    return VerdictOut(**body)
 
 
 @router.post("/cases/{case}/disclosure")
-def disclose(
+def record_disclosure(
     case: Id, new: NewDisclosure, service: ServiceHere, visitor: VisitorHere
 ) -> DecisionOut:
     """Enter when and where the decision was disclosed."""
     row = case_of(service, visitor, case, Act.KEEP_CASE)
     with service.office.catalogue.write() as uow:
-        told = case_file.disclose(uow, row.id, at=new.at, where=new.where, actor=visitor.actor)
+        disclosure = case_file.record_disclosure(
+            uow, row.id, at=new.at, where=new.where, actor=visitor.actor
+        )
     with service.office.catalogue.read() as session:
-        return way_views.decision(session, told)
+        return way_views.present_decision(session, disclosure)
 
 
 @router.post("/actions/{action}/moments", status_code=201)
-def mark(action: Id, new: NewMoment, service: ServiceHere, visitor: VisitorHere) -> MomentOut:
+def mark_moment(
+    action: Id, new: NewMoment, service: ServiceHere, visitor: VisitorHere
+) -> MomentOut:
     """Mark a moment on the action's timeline."""
     row = action_of(service, visitor, action, Act.KEEP_CASE)
     with service.office.catalogue.write() as uow:
         marked = case_file.mark_moment(
             uow, row.id, new.kind, new.at, note=new.note, actor=visitor.actor
         )
-    return way_views.moment(marked)
+    return way_views.present_moment(marked)
 
 
 @router.get("/actions/{action}/moments")
-def moments(
+def list_moments(
     action: Id,
     service: ServiceHere,
     visitor: VisitorHere,
@@ -205,8 +217,14 @@ def moments(
     row = action_of(service, visitor, action, Act.SEE_CASE)
     after = read_cursor("moments", cursor, datetime, str)
     with service.office.catalogue.read() as session:
-        rows = case_file.moments(session, row.id, after=after, limit=limit + 1)
-    return page_of("moments", rows, limit, lambda one: (one.at, one.id), way_views.moment)
+        rows = case_file.list_moments(session, row.id, after=after, limit=limit + 1)
+    return page_of(
+        "moments",
+        rows,
+        limit,
+        lambda moment_row: (moment_row.at, moment_row.id),
+        way_views.present_moment,
+    )
 
 
 @router.get("/actions/{action}/scene-code")
@@ -219,7 +237,7 @@ def scene_code(
 
 
 @router.delete("/moments/{moment}", status_code=204)
-def unmark(moment: Id, service: ServiceHere, visitor: VisitorHere) -> None:
+def unmark_moment(moment: Id, service: ServiceHere, visitor: VisitorHere) -> None:
     """Take a mark back while the action is open."""
     with service.office.catalogue.read() as session:
         row = session.get(MomentRow, moment)
@@ -239,7 +257,7 @@ def hand_in(case: Id, new: NewWaiver, service: ServiceHere, visitor: VisitorHere
             scan = recordings.by_id(session, attached)
         service.authorise(visitor, Act.LINK, scan.township, recordings.subject_of(scan.id))
     with service.office.catalogue.write() as uow:
-        handed = explanations.hand_in(
+        waiver_row = explanations.hand_in(
             uow,
             row.id,
             service.office.rulebook,
@@ -252,31 +270,33 @@ def hand_in(case: Id, new: NewWaiver, service: ServiceHere, visitor: VisitorHere
             actor=visitor.actor,
         )
     with service.office.catalogue.read() as session:
-        return way_views.waiver(session, handed)
+        return way_views.present_waiver(session, waiver_row)
 
 
 @router.post("/waivers/{waiver}/settlement")
-def settle(waiver: Id, new: Settlement, service: ServiceHere, visitor: VisitorHere) -> WaiverOut:
+def settle_waiver(
+    waiver: Id, new: Settlement, service: ServiceHere, visitor: VisitorHere
+) -> WaiverOut:
     """Approve or refuse an explanation; never by whom the matter concerns."""
     with service.office.catalogue.read() as session:
-        case = explanations.waiver(session, waiver).case_id
+        case = explanations.get_waiver(session, waiver).case_id
     subject = f"case:{case_of(service, visitor, case, Act.APPROVE).id}"
     with (
         service.logging_refusal(visitor, Act.APPROVE.value, subject),
         service.office.catalogue.write() as uow,
     ):
-        row = explanations.settle(
+        row = explanations.settle_waiver(
             uow,
             waiver,
             service.office.rulebook,
             approved=new.approved,
             answer=new.answer,
             person_id=visitor.person.id,
-            approver=_approver(visitor),
+            approver=_find_approver(visitor),
             actor=visitor.actor,
         )
     with service.office.catalogue.read() as session:
-        return way_views.waiver(session, row)
+        return way_views.present_waiver(session, row)
 
 
 @router.post("/recordings/{recording}/doubts", status_code=201)
@@ -284,7 +304,7 @@ def settle_doubt(
     recording: Id, new: NewDoubt, service: ServiceHere, visitor: VisitorHere
 ) -> NewDoubt:
     """Confirm or dismiss what inspection doubts; a dismissal needs a reason."""
-    row = _recording(service, visitor, recording)
+    row = _find_recording(service, visitor, recording)
     with (
         service.logging_refusal(visitor, Act.SETTLE_DOUBT.value, recordings.subject_of(row)),
         service.office.catalogue.write() as uow,
@@ -302,12 +322,12 @@ def settle_doubt(
     return new
 
 
-def _recording(service: Service, visitor: Visitor, recording: str) -> str:
+def _find_recording(service: Service, visitor: Visitor, recording: str) -> str:
     with service.office.catalogue.read() as session:
         row = recordings.by_id(session, recording)
     service.authorise(visitor, Act.SETTLE_DOUBT, row.township, recordings.subject_of(row.id))
     return row.id
 
 
-def _approver(visitor: Visitor) -> Approver:
+def _find_approver(visitor: Visitor) -> Approver:
     return Approver.HEAD if visitor.person.role is Role.HEAD else Approver.COUNTY

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from api.http.case_file.schemas import SceneCodeOut
 from api.office.wiring import Office
-from ingest.media.scene_code import svg
-from policies.scene_code import Kind, day_key, encode, tag_of
+from ingest.media.scene_code import render_svg
+from policies.scene_code import Kind, day_key, encode_scene_code, tag_of
 from policies.time.wording import COUNTY_TIME
 
 
@@ -14,6 +14,8 @@ def scene_code(office: Office, action: str, kind: Kind) -> SceneCodeOut:
     now = office.clock()
     at = now.replace(microsecond=0)
     key = day_key(office.ring.scene_key, at.astimezone(COUNTY_TIME).date())
-    text = encode(tag_of(action), kind, at, key)
-    due = at + timedelta(seconds=1)
-    return SceneCodeOut(text=text, svg=svg(text), at=at, now=now, due=due, kind=kind.value)
+    text = encode_scene_code(tag_of(action), kind, at, key)
+    expires_at = at + timedelta(seconds=1)
+    return SceneCodeOut(
+        text=text, svg=render_svg(text), at=at, now=now, due=expires_at, kind=kind.value
+    )

@@ -1,4 +1,4 @@
-"""What the API says and hears about a case's way: parts, documents, reviews, waivers, duties."""
+"""Schemas of a case file: parts, documents, reviews, waivers, duties."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -128,7 +128,7 @@ class NewProceedingIn(_In):
     handler: Id | None = None
 
 
-class Answered(_In):
+class ProceedingAnswer(_In):
     """How a proceeding was answered, or why its holds are to be released."""
 
     text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]

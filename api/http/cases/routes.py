@@ -28,7 +28,7 @@ from api.http.schemas import (
     VerdictOut,
 )
 from api.http.security import ServiceHere, VisitorHere
-from api.office.evidence.export import export
+from api.office.evidence.export import export_bundle
 from api.office.evidence.export_workspace import export_folder
 from api.office.identity import Visitor
 from api.office.service import Service
@@ -45,25 +45,25 @@ _BLOCK = 1 << 20
 
 
 @router.get("/officers")
-def officers(
+def list_case_officers(
     service: ServiceHere, visitor: VisitorHere, *, cursor: Cursor = None, limit: Limit = PAGE
 ) -> Page[PersonOut]:
     """Return the people of your township who may take part in an action, by name."""
     service.authorise(visitor, Act.SEE_CASE)
     after = read_cursor("officers", cursor, str, str)
     with service.office.catalogue.read() as session:
-        rows = people.persons(
+        rows = people.list_persons(
             session,
             township=visitor.person.township,
             kinds=register.ENFORCING,
             after=after,
             limit=limit + 1,
         )
-    return page_of("officers", rows, limit, lambda row: (row.name, row.id), views.person)
+    return page_of("officers", rows, limit, lambda row: (row.name, row.id), views.present_person)
 
 
 @router.get("/cases")
-def find(
+def list_cases(
     service: ServiceHere,
     visitor: VisitorHere,
     *,
@@ -74,14 +74,14 @@ def find(
     """Return the cases of your township, newest first; `text` is looked for in all they say."""
     service.authorise(visitor, Act.SEE_CASE)
     with service.office.catalogue.read() as session:
-        rows = cases.cases(
+        rows = cases.list_cases(
             session,
             township=visitor.person.township,
             text=text,
             after=read_cursor("cases", cursor, datetime, str),
             limit=limit + 1,
         )
-    return page_of("cases", rows, limit, lambda row: (row.opened_at, row.id), views.case)
+    return page_of("cases", rows, limit, lambda row: (row.opened_at, row.id), views.present_case)
 
 
 @router.post("/cases", status_code=201)
@@ -102,11 +102,11 @@ def open_case(new: NewCase, service: ServiceHere, visitor: VisitorHere) -> CaseO
             features=new.features,
             actor=visitor.actor,
         )
-    return views.case(row)
+    return views.present_case(row)
 
 
 @router.get("/cases/{case}")
-def one(case: Id, service: ServiceHere, visitor: VisitorHere) -> CaseDetail:
+def get_case(case: Id, service: ServiceHere, visitor: VisitorHere) -> CaseDetail:
     """Return one case with its actions."""
     row = case_of(service, visitor, case, Act.SEE_CASE)
     with service.office.catalogue.read() as session:
@@ -114,7 +114,7 @@ def one(case: Id, service: ServiceHere, visitor: VisitorHere) -> CaseDetail:
 
 
 @router.get("/cases/{case}/custody")
-def custody(
+def list_case_custody(
     case: Id,
     service: ServiceHere,
     visitor: VisitorHere,
@@ -125,25 +125,25 @@ def custody(
     """Return the custody entries upon the case and its actions, oldest first."""
     row = case_of(service, visitor, case, Act.SEE_CASE)
     with service.office.catalogue.read() as session:
-        actions = [f"action:{found.id}" for found in cases.actions(session, row.id)]
-        return views.entries(session, [f"case:{row.id}", *actions], cursor, limit)
+        actions = [f"action:{action_row.id}" for action_row in cases.list_actions(session, row.id)]
+        return views.present_entries(session, [f"case:{row.id}", *actions], cursor, limit)
 
 
 @router.post("/cases/{case}/stage")
-def move(case: Id, new: NewStage, service: ServiceHere, visitor: VisitorHere) -> CaseOut:
+def move_case(case: Id, new: NewStage, service: ServiceHere, visitor: VisitorHere) -> CaseOut:
     """Take the case to another stage; a refusal is logged as well."""
     row = case_of(service, visitor, case, Act.KEEP_CASE)
     rulebook = service.office.rulebook
-    service.checkpoint()
+    service.publish_checkpoint()
     with service.office.catalogue.write() as uow:
-        result = cases.move_case(uow, row.id, new.stage, rulebook, actor=visitor.actor)
-    if result.reason == "gate":
-        blocking = sum(one.blocks for one in result.verdict.findings)
-        raise ApiError("gate", blocking=blocking, **result.verdict.to_json())
-    if not result.allowed:
-        raise ApiError("move", reason=result.reason, open_actions=list(result.open_actions))
+        stage_move = cases.move_case(uow, row.id, new.stage, rulebook, actor=visitor.actor)
+    if stage_move.reason == "gate":
+        blocking = sum(rule_finding.blocks for rule_finding in stage_move.verdict.findings)
+        raise ApiError("gate", blocking=blocking, **stage_move.verdict.to_json())
+    if not stage_move.allowed:
+        raise ApiError("move", reason=stage_move.reason, open_actions=list(stage_move.open_actions))
     with service.office.catalogue.read() as session:
-        return views.case(cases.case(session, row.id))
+        return views.present_case(cases.get_case(session, row.id))
 
 
 @router.post("/cases/{case}/actions", status_code=201)
@@ -163,18 +163,18 @@ def add_action(case: Id, new: NewAction, service: ServiceHere, visitor: VisitorH
             actor=visitor.actor,
         )
     with service.office.catalogue.read() as session:
-        return views.action(session, added)
+        return views.present_action(session, added)
 
 
 @router.post("/cases/{case}/bundle", response_class=StreamingResponse)
-def bundle(
+def export_case_bundle(
     case: Id, new: NewBundle, service: ServiceHere, visitor: VisitorHere
 ) -> StreamingResponse:
     """Export the case as a bundle that verifies offline, zipped."""
     row = case_of(service, visitor, case, Act.EXPORT)
     name = f"bundle-{row.id}"
     with export_folder(service.office.settings.home / "spool") as work:
-        export(service, visitor, row.id, work / name, sealed=new.sealed)
+        export_bundle(service, visitor, row.id, work / name, sealed=new.sealed)
         packed = (work / f"{name}.zip").open("x+b")  # goes on when it has no name any more
         try:
             with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
@@ -189,10 +189,10 @@ def bundle(
         "Content-Disposition": f'attachment; filename="{name}.zip"',
         "Content-Length": str(size),
     }
-    return StreamingResponse(_blocks(packed), media_type="application/zip", headers=headers)
+    return StreamingResponse(_iterate_blocks(packed), media_type="application/zip", headers=headers)
 
 
-def _blocks(file: BinaryIO) -> Iterator[bytes]:
+def _iterate_blocks(file: BinaryIO) -> Iterator[bytes]:
     with file:
         while block := file.read(_BLOCK):
             yield block
@@ -207,33 +207,35 @@ def one_action(action: Id, service: ServiceHere, visitor: VisitorHere) -> Action
 
 
 @router.put("/actions/{action}/end")
-def end(action: Id, new: ActionEnd, service: ServiceHere, visitor: VisitorHere) -> ActionOut:
+def end_action(action: Id, new: ActionEnd, service: ServiceHere, visitor: VisitorHere) -> ActionOut:
     """Enter when an open action ended."""
     row = action_of(service, visitor, action, Act.KEEP_CASE)
     with service.office.catalogue.write() as uow:
         changed = cases.set_action_end(uow, row.id, new.end_at, actor=visitor.actor)
     with service.office.catalogue.read() as session:
-        return views.action(session, changed)
+        return views.present_action(session, changed)
 
 
 @router.post("/actions/{action}/proposals")
-def propose(action: Id, service: ServiceHere, visitor: VisitorHere) -> list[ExhibitOut]:
+def propose_exhibits(action: Id, service: ServiceHere, visitor: VisitorHere) -> list[ExhibitOut]:
     """Propose what fits by officer and time and was never linked; return what is new."""
     row = action_of(service, visitor, action, Act.LINK)
     with service.office.catalogue.write() as uow:
         rows = cases.propose_exhibits(uow, row.id, actor=visitor.actor)
-    return _exhibits(service, rows)
+    return _present_exhibits(service, rows)
 
 
 @router.post("/actions/{action}/exhibits", status_code=201)
-def link(action: Id, new: NewExhibit, service: ServiceHere, visitor: VisitorHere) -> ExhibitOut:
+def link_exhibit(
+    action: Id, new: NewExhibit, service: ServiceHere, visitor: VisitorHere
+) -> ExhibitOut:
     """Link a recording by hand; it is confirmed by that."""
     row = action_of(service, visitor, action, Act.LINK)
     with service.office.catalogue.read() as session:
         recording = recordings.by_id(session, new.recording)
     subject = recordings.subject_of(recording.id)
     service.authorise(visitor, Act.LINK, recording.township, subject)
-    linked = linking.link(
+    linked = linking.link_recording(
         service.office,
         row.id,
         recording.id,
@@ -241,49 +243,49 @@ def link(action: Id, new: NewExhibit, service: ServiceHere, visitor: VisitorHere
         shown_to=new.shown_to,
         actor=visitor.actor,
     )
-    return _exhibits(service, [linked])[0]
+    return _present_exhibits(service, [linked])[0]
 
 
 @router.post("/exhibits/{exhibit}/confirm")
-def confirm(exhibit: Id, service: ServiceHere, visitor: VisitorHere) -> ExhibitOut:
-    """Say that the recording shows the action."""
-    row = _exhibit(service, visitor, exhibit)
-    decided = linking.confirm(service.office, row.id, actor=visitor.actor)
-    return _exhibits(service, [decided])[0]
+def confirm_exhibit(exhibit: Id, service: ServiceHere, visitor: VisitorHere) -> ExhibitOut:
+    """Confirm that the recording shows the action."""
+    row = _find_exhibit(service, visitor, exhibit)
+    decided = linking.confirm_exhibit(service.office, row.id, actor=visitor.actor)
+    return _present_exhibits(service, [decided])[0]
 
 
 @router.post("/exhibits/{exhibit}/reject")
-def reject(exhibit: Id, service: ServiceHere, visitor: VisitorHere) -> ExhibitOut:
-    """Say that it does not; it is not proposed again."""
-    row = _exhibit(service, visitor, exhibit)
+def reject_exhibit(exhibit: Id, service: ServiceHere, visitor: VisitorHere) -> ExhibitOut:
+    """Reject the exhibit: the recording does not show the action; never proposed again."""
+    row = _find_exhibit(service, visitor, exhibit)
     subject = recordings.subject_of(row.recording_id)
     with (
         service.logging_refusal(visitor, "exhibit.reject", subject),
         service.office.catalogue.write() as uow,
     ):
         decided = cases.reject_exhibit(uow, row.id, actor=visitor.actor)
-    return _exhibits(service, [decided])[0]
+    return _present_exhibits(service, [decided])[0]
 
 
 @router.post("/actions/{action}/close")
-def close(action: Id, service: ServiceHere, visitor: VisitorHere) -> VerdictOut:
+def close_action(action: Id, service: ServiceHere, visitor: VisitorHere) -> VerdictOut:
     """Close the action if no blocking rule fails; else 409 with every finding, and logged."""
     row = action_of(service, visitor, action, Act.CLOSE)
     office = service.office
-    service.checkpoint()
+    service.publish_checkpoint()
     with office.catalogue.write() as uow:
         verdict = cases.close_action(uow, row.id, office.rulebook, actor=visitor.actor)
-    told = verdict.to_json()
+    body = verdict.to_json()
     if not verdict.allowed:
         blocking = sum(finding.blocks for finding in verdict.findings)
-        raise ApiError("gate", blocking=blocking, **told)
-    return VerdictOut(**told)
+        raise ApiError("gate", blocking=blocking, **body)
+    return VerdictOut(**body)
 
 
 def case_of(service: Service, visitor: Visitor, case: str, act: Act) -> CaseRow:
     """Return a case upon which this person may do the act. Raises: NotFoundError, ApiError."""
     with service.office.catalogue.read() as session:
-        row = cases.case(session, case)
+        row = cases.get_case(session, case)
     service.authorise(visitor, act, row.township, f"case:{row.id}")
     return row
 
@@ -291,19 +293,19 @@ def case_of(service: Service, visitor: Visitor, case: str, act: Act) -> CaseRow:
 def action_of(service: Service, visitor: Visitor, action: str, act: Act) -> ActionRow:
     """Return an action upon which this person may do the act. Raises: NotFoundError, ApiError."""
     with service.office.catalogue.read() as session:
-        row = cases.action(session, action)
-        township = cases.case(session, row.case_id).township
+        row = cases.get_action(session, action)
+        township = cases.get_case(session, row.case_id).township
     service.authorise(visitor, act, township, f"action:{row.id}")
     return row
 
 
-def _exhibit(service: Service, visitor: Visitor, exhibit: str) -> ExhibitRow:
+def _find_exhibit(service: Service, visitor: Visitor, exhibit: str) -> ExhibitRow:
     with service.office.catalogue.read() as session:
-        row = cases.exhibit(session, exhibit)
+        row = cases.get_exhibit(session, exhibit)
     action_of(service, visitor, row.action_id, Act.LINK)
     return row
 
 
-def _exhibits(service: Service, rows: list[ExhibitRow]) -> list[ExhibitOut]:
+def _present_exhibits(service: Service, rows: list[ExhibitRow]) -> list[ExhibitOut]:
     with service.office.catalogue.read() as session:
-        return [views.exhibit(session, row) for row in rows]
+        return [views.present_exhibit(session, row) for row in rows]

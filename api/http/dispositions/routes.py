@@ -6,7 +6,12 @@ from fastapi import APIRouter, Response
 
 from api.http.paging import PAGE, Cursor, Limit, Page, page_of, read_cursor
 from api.http.retention import presenters as keeping_views
-from api.http.retention.schemas import DispositionDetail, DispositionOut, Given, NewDisposition
+from api.http.retention.schemas import (
+    DispositionDetail,
+    DispositionOut,
+    Justification,
+    NewDisposition,
+)
 from api.http.schemas import Id
 from api.http.security import ServiceHere, VisitorHere
 from api.office.identity import Visitor
@@ -22,7 +27,7 @@ router = APIRouter(tags=["keeping"])
 
 
 @router.get("/dispositions")
-def listed(
+def list_dispositions(
     service: ServiceHere,
     visitor: VisitorHere,
     *,
@@ -34,7 +39,7 @@ def listed(
     service.authorise(visitor, Act.SEE_KEEPING)
     office, now = service.office, service.office.clock()
     with office.catalogue.read() as session:
-        rows = dispositions.dispositions(
+        rows = dispositions.list_dispositions(
             session,
             township=visitor.person.township,
             under_way=under_way,
@@ -46,79 +51,94 @@ def listed(
             rows,
             limit,
             lambda row: (row.id,),
-            lambda row: keeping_views.disposition(session, office, row, visitor, now),
+            lambda row: keeping_views.present_disposition(session, office, row, visitor, now),
         )
 
 
 @router.post("/dispositions", status_code=201)
-def propose(new: NewDisposition, service: ServiceHere, visitor: VisitorHere) -> DispositionDetail:
+def propose_disposition(
+    new: NewDisposition, service: ServiceHere, visitor: VisitorHere
+) -> DispositionDetail:
     """Propose that recordings are destroyed: all of them due, none listed elsewhere."""
     service.authorise(visitor, Act.PROPOSE_DISPOSITION)
     office, act = service.office, Act.PROPOSE_DISPOSITION
-    found = [service.recording(visitor, UUID(one), act) for one in dict.fromkeys(new.recordings)]
-    townships = {row.township for row in found}
+    rows = [
+        service.authorise_recording(visitor, UUID(recording_id), act)
+        for recording_id in dict.fromkeys(new.recordings)
+    ]
+    townships = {row.township for row in rows}
     try:
         with office.catalogue.write() as uow:
-            row = dispositions.propose(
+            row = dispositions.propose_disposition(
                 uow,
                 office.rulebook,
-                office.bounds,
-                [one.id for one in found],
+                office.disposition_bounds,
+                [recording_row.id for recording_row in rows],
                 new.reason,
                 person_id=visitor.person.id,
                 actor=visitor.actor,
                 township=townships.pop() if len(townships) == 1 else None,
             )
     except InvolvedError as error:
-        service.refused(visitor, act.value, "system", error.code)
+        service.log_refusal(visitor, act.value, "system", error.code)
         raise
     except StillKeptError as error:
         subject = f"recording:{error.facts['recording']}"
-        service.refused(visitor, "recording.propose-disposition", subject, error.code)
+        service.log_refusal(visitor, "recording.propose-disposition", subject, error.code)
         raise
-    return _shown(service, visitor, row)
+    return _present_by_id(service, visitor, row)
 
 
 @router.get("/dispositions/{disposition}")
-def one(disposition: Id, service: ServiceHere, visitor: VisitorHere) -> DispositionDetail:
+def get_disposition(
+    disposition: Id, service: ServiceHere, visitor: VisitorHere
+) -> DispositionDetail:
     """Return a disposition with its recordings and how far each is."""
-    return _shown(service, visitor, of_visitor(service, visitor, disposition, Act.SEE_KEEPING))
+    return _present_by_id(
+        service, visitor, of_visitor(service, visitor, disposition, Act.SEE_KEEPING)
+    )
 
 
 @router.post("/dispositions/{disposition}/approve")
-def approve(disposition: Id, service: ServiceHere, visitor: VisitorHere) -> DispositionDetail:
+def approve_disposition(
+    disposition: Id, service: ServiceHere, visitor: VisitorHere
+) -> DispositionDetail:
     """Approve what another person proposed; the cooling-off time begins with the last approval."""
     row = of_visitor(service, visitor, disposition, Act.APPROVE_DISPOSITION)
     office = service.office
-    service.checkpoint()
+    service.publish_checkpoint()
     try:
         with office.catalogue.write() as uow:
-            row = dispositions.approve(
-                uow, office.bounds, row.id, person_id=visitor.person.id, actor=visitor.actor
+            row = dispositions.approve_disposition(
+                uow,
+                office.disposition_bounds,
+                row.id,
+                person_id=visitor.person.id,
+                actor=visitor.actor,
             )
     except (DispositionError, InvolvedError) as error:
-        subject = dispositions.subject(row.id)
-        service.refused(visitor, Act.APPROVE_DISPOSITION.value, subject, error.code)
+        subject = dispositions.subject_of_disposition(row.id)
+        service.log_refusal(visitor, Act.APPROVE_DISPOSITION.value, subject, error.code)
         raise
-    return _shown(service, visitor, row)
+    return _present_by_id(service, visitor, row)
 
 
 @router.post("/dispositions/{disposition}/withdraw")
-def withdraw(
-    disposition: Id, given: Given, service: ServiceHere, visitor: VisitorHere
+def withdraw_disposition(
+    disposition: Id, justification: Justification, service: ServiceHere, visitor: VisitorHere
 ) -> DispositionDetail:
     """Withdraw a disposition whose destruction has not begun."""
     row = of_visitor(service, visitor, disposition, Act.PROPOSE_DISPOSITION)
     with service.office.catalogue.write() as uow:
-        row = dispositions.withdraw(uow, row.id, given.why, actor=visitor.actor)
-    return _shown(service, visitor, row)
+        row = dispositions.withdraw_disposition(uow, row.id, justification.why, actor=visitor.actor)
+    return _present_by_id(service, visitor, row)
 
 
 @router.get(
     "/dispositions/{disposition}/certificate",
     responses={200: {"description": "The signed certificate", "content": {"application/json": {}}}},
 )
-def certificate(disposition: Id, service: ServiceHere, visitor: VisitorHere) -> Response:
+def get_certificate(disposition: Id, service: ServiceHere, visitor: VisitorHere) -> Response:
     """Return the destruction certificate, exactly as the centre signed it."""
     row = of_visitor(service, visitor, disposition, Act.SEE_KEEPING)
     if row.certificate is None:
@@ -132,13 +152,13 @@ def of_visitor(service: Service, visitor: Visitor, disposition: str, act: Act) -
     One of several townships is the county's alone. Raises: NotFoundError, ApiError(forbidden).
     """
     with service.office.catalogue.read() as session:
-        row = dispositions.disposition(session, disposition)
+        row = dispositions.get_disposition(session, disposition)
     of_several = "" if row.township is None else row.township
-    service.authorise(visitor, act, of_several, dispositions.subject(row.id))
+    service.authorise(visitor, act, of_several, dispositions.subject_of_disposition(row.id))
     return row
 
 
-def _shown(service: Service, visitor: Visitor, row: DispositionRow) -> DispositionDetail:
+def _present_by_id(service: Service, visitor: Visitor, row: DispositionRow) -> DispositionDetail:
     office = service.office
     with office.catalogue.read() as session:
         return keeping_views.disposition_detail(session, office, row, visitor, office.clock())

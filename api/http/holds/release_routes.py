@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from api.http.holds import presenters as release_views
 from api.http.holds.presenters import Look
 from api.http.paging import PAGE, Cursor, Limit, Page, page_of, read_cursor
-from api.http.retention.schemas import Given, ReleaseOut
+from api.http.retention.schemas import Justification, ReleaseOut
 from api.http.schemas import Id
 from api.http.security import ServiceHere, VisitorHere
 from api.office.identity import Visitor
@@ -25,7 +25,7 @@ router = APIRouter(tags=["keeping"])
 
 
 @router.get("/releases")
-def listed(
+def list_releases(
     service: ServiceHere,
     visitor: VisitorHere,
     *,
@@ -37,69 +37,73 @@ def listed(
     service.authorise(visitor, Act.SEE_KEEPING)
     own, after = visitor.person.township, read_cursor("releases", cursor, str)
     with service.office.catalogue.read() as session:
-        rows = releases.releases(
+        rows = releases.list_releases(
             session, waiting=waiting, township=own, after=after, limit=limit + 1
         )
-        show = partial(release_views.release, Look(session, visitor))
+        show = partial(release_views.present_release, Look(session, visitor))
         return page_of("releases", rows, limit, lambda row: (row.id,), show)
 
 
 @router.get("/releases/{release}")
-def one(release: Id, service: ServiceHere, visitor: VisitorHere) -> ReleaseOut:
+def get_release(release: Id, service: ServiceHere, visitor: VisitorHere) -> ReleaseOut:
     """Return one proposed release, and what of it you may do."""
-    return _shown(service, visitor, _release(service, visitor, release))
+    return _present_by_id(service, visitor, _find_release(service, visitor, release))
 
 
 @router.post("/releases/{release}/approve")
-def approve(release: Id, service: ServiceHere, visitor: VisitorHere) -> ReleaseOut:
+def approve_release(release: Id, service: ServiceHere, visitor: VisitorHere) -> ReleaseOut:
     """Approve what another person proposed: the holds end now; 409 when they changed meanwhile."""
-    row = _release(service, visitor, release)
-    service.checkpoint()
+    row = _find_release(service, visitor, release)
+    service.publish_checkpoint()
     with (
-        service.logging_refusal(visitor, "hold.release", releases.subject(row)),
+        service.logging_refusal(visitor, "hold.release", releases.subject_of_release(row)),
         service.office.catalogue.write() as uow,
     ):
-        decided = releases.approve(uow, row.id, by=visitor.person)
+        decided = releases.approve_release(uow, row.id, by=visitor.person)
     if decided.state == ReleaseState.VOID:
         with service.office.catalogue.read() as session:
-            held = releases.covered_by(session, decided).held
-        raise ApiError("release-void", release=row.id, **concerns.who_may(held, second=False))
-    return _shown(service, visitor, decided)
+            hold_facts = releases.covered_by(session, decided).hold_facts
+        raise ApiError("release-void", release=row.id, **concerns.who_may(hold_facts, second=False))
+    return _present_by_id(service, visitor, decided)
 
 
 @router.post("/releases/{release}/reject")
-def reject(release: Id, given: Given, service: ServiceHere, visitor: VisitorHere) -> ReleaseOut:
+def reject_release(
+    release: Id, justification: Justification, service: ServiceHere, visitor: VisitorHere
+) -> ReleaseOut:
     """Reject what another person proposed; the holds stay."""
-    row = _release(service, visitor, release)
+    row = _find_release(service, visitor, release)
     with (
-        service.logging_refusal(visitor, "hold.release.reject", releases.subject(row)),
+        service.logging_refusal(visitor, "hold.release.reject", releases.subject_of_release(row)),
         service.office.catalogue.write() as uow,
     ):
-        decided = releases.reject(uow, row.id, given.why, by=visitor.person)
-    return _shown(service, visitor, decided)
+        decided = releases.reject_release(uow, row.id, justification.why, by=visitor.person)
+    return _present_by_id(service, visitor, decided)
 
 
 @router.post("/releases/{release}/withdraw")
-def withdraw(release: Id, given: Given, service: ServiceHere, visitor: VisitorHere) -> ReleaseOut:
+def withdraw_release(
+    release: Id, justification: Justification, service: ServiceHere, visitor: VisitorHere
+) -> ReleaseOut:
     """Withdraw what you proposed yourself; the holds stay."""
-    row = _release(service, visitor, release)
+    row = _find_release(service, visitor, release)
     with (
-        service.logging_refusal(visitor, "hold.release.withdraw", releases.subject(row)),
+        service.logging_refusal(visitor, "hold.release.withdraw", releases.subject_of_release(row)),
         service.office.catalogue.write() as uow,
     ):
-        decided = releases.withdraw(uow, row.id, given.why, by=visitor.person)
-    return _shown(service, visitor, decided)
+        decided = releases.withdraw_release(uow, row.id, justification.why, by=visitor.person)
+    return _present_by_id(service, visitor, decided)
 
 
-def _release(service: Service, visitor: Visitor, release: str) -> ReleaseRow:
+def _find_release(service: Service, visitor: Visitor, release: str) -> ReleaseRow:
     """Return a proposal that this person may see. Raises: NotFoundError, ApiError(forbidden)."""
     with service.office.catalogue.read() as session:
-        row = releases.release(session, release)
+        row = releases.get_release(session, release)
         township = release_views.township_of_release(session, row)
-    service.authorise(visitor, Act.SEE_KEEPING, township, releases.subject(row))
+    service.authorise(visitor, Act.SEE_KEEPING, township, releases.subject_of_release(row))
     return row
 
 
-def _shown(service: Service, visitor: Visitor, row: ReleaseRow) -> ReleaseOut:
+def _present_by_id(service: Service, visitor: Visitor, row: ReleaseRow) -> ReleaseOut:
     with service.office.catalogue.read() as session:
-        return release_views.release(Look(session, visitor), row)
+        return release_views.present_release(Look(session, visitor), row)

@@ -11,7 +11,7 @@ from fastapi import APIRouter
 from api.http.holds import presenters as release_views
 from api.http.holds.presenters import Look
 from api.http.paging import PAGE, Cursor, Limit, Page, page_of, read_cursor
-from api.http.retention.schemas import Given, HoldOut, NewHold, ReleaseOut
+from api.http.retention.schemas import HoldOut, Justification, NewHold, ReleaseOut
 from api.http.schemas import Id
 from api.http.security import ServiceHere, VisitorHere
 from api.office.identity import Visitor
@@ -31,28 +31,28 @@ router = APIRouter(tags=["keeping"])
 
 
 @router.get("/holds")
-def standing(
+def list_holds(
     service: ServiceHere, visitor: VisitorHere, *, cursor: Cursor = None, limit: Limit = PAGE
 ) -> Page[HoldOut]:
     """Return the holds that stand in your township, newest first; those of the whole county too."""
     service.authorise(visitor, Act.SEE_KEEPING)
     own, after = visitor.person.township, read_cursor("holds", cursor, datetime, str)
     with service.office.catalogue.read() as session:
-        rows = holds.standing(session, township=own, after=after, limit=limit + 1)
-        show = partial(release_views.hold, Look(session, visitor))
+        rows = holds.list_active_holds(session, township=own, after=after, limit=limit + 1)
+        show = partial(release_views.present_hold, Look(session, visitor))
         return page_of("holds", rows, limit, lambda row: (row.placed_at, row.id), show)
 
 
 @router.post("/holds", status_code=201)
-def place(new: NewHold, service: ServiceHere, visitor: VisitorHere) -> HoldOut:
+def place_hold(new: NewHold, service: ServiceHere, visitor: VisitorHere) -> HoldOut:
     """Place a hold in the name of your authority; what it reaches is held from now on."""
-    township, subject = _place(service, visitor, new)
+    township, subject = _locate_subject(service, visitor, new)
     service.authorise(visitor, Act.PLACE_HOLD, township, subject)
     authority = policy.of_person(visitor.person)
     if authority is None:
         raise ApiError("forbidden", act=Act.PLACE_HOLD.value, reason="authority")
     with service.office.catalogue.write() as uow:
-        row = holds.place(
+        row = holds.place_hold(
             uow,
             holds.NewHold(
                 reason=new.reason,
@@ -68,14 +68,16 @@ def place(new: NewHold, service: ServiceHere, visitor: VisitorHere) -> HoldOut:
         )
         tell_store(uow, row, visitor)
     with service.office.catalogue.read() as session:
-        return release_views.hold(Look(session, visitor), row)
+        return release_views.present_hold(Look(session, visitor), row)
 
 
 @router.post("/holds/{hold}/release", status_code=201)
-def propose(hold: Id, given: Given, service: ServiceHere, visitor: VisitorHere) -> ReleaseOut:
+def propose_release(
+    hold: Id, justification: Justification, service: ServiceHere, visitor: VisitorHere
+) -> ReleaseOut:
     """Propose that a hold placed by hand ends; it stays until another person approves."""
     with service.office.catalogue.read() as session:
-        row = holds.hold(session, hold)
+        row = holds.get_hold(session, hold)
         township = release_views.township_of(session, row)
     subject = f"hold:{row.id}"
     service.authorise(visitor, Act.SEE_KEEPING, township, subject)
@@ -83,23 +85,23 @@ def propose(hold: Id, given: Given, service: ServiceHere, visitor: VisitorHere) 
         service.logging_refusal(visitor, "hold.release.propose", subject),
         service.office.catalogue.write() as uow,
     ):
-        proposed = releases.propose_for_hold(uow, row.id, given.why, by=visitor.person)
+        proposed = releases.propose_for_hold(uow, row.id, justification.why, by=visitor.person)
     with service.office.catalogue.read() as session:
-        return release_views.release(Look(session, visitor), proposed)
+        return release_views.present_release(Look(session, visitor), proposed)
 
 
 def tell_store(uow: UnitOfWork, hold: HoldRow, visitor: Visitor) -> None:
     """Have the object store told of a hold that was placed."""
-    jobs.ask(uow, STORE_JOB, f"hold:{hold.id}", actor=visitor.actor, slot="placed")
+    jobs.request_job(uow, STORE_JOB, f"hold:{hold.id}", actor=visitor.actor, slot="placed")
 
 
-def _place(service: Service, visitor: Visitor, new: NewHold) -> tuple[str | None, str]:
+def _locate_subject(service: Service, visitor: Visitor, new: NewHold) -> tuple[str | None, str]:
     """Return whose township a new hold lies in (None: the whole county), and on what.
 
     Raises: NotFoundError, ApiError(invalid) when it lies on nothing or on several things.
     """
-    given = [new.recording, new.action, new.case, new.party]
-    if sum(one is not None for one in given) != 1:
+    subjects = [new.recording, new.action, new.case, new.party]
+    if sum(target is not None for target in subjects) != 1:
         raise ApiError("invalid", problem="请只填一项:录像、执法活动、案件或者当事人")
     with service.office.catalogue.read() as session:
         if new.recording is not None:
@@ -107,8 +109,8 @@ def _place(service: Service, visitor: Visitor, new: NewHold) -> tuple[str | None
             return row.township, recordings.subject_of(row.id)
         case_id = new.case
         if new.action is not None:
-            case_id = cases.action(session, new.action).case_id
+            case_id = cases.get_action(session, new.action).case_id
         if case_id is not None:
             subject = f"action:{new.action}" if new.action else f"case:{case_id}"
-            return cases.case(session, case_id).township, subject
+            return cases.get_case(session, case_id).township, subject
     return new.township or visitor.person.township, "system"

@@ -1,4 +1,4 @@
-"""What people see of jobs: what each is, how it stands, why it failed and what to do about it.
+"""Presenters of jobs: kind, state, cause of failure and remedy.
 
 What a job found stays where it belongs (the log, the recording's page); here is only how much was
 wrong, for a job that is done may have found evidence damaged.
@@ -69,7 +69,7 @@ class WorkerOut(BaseModel):
     alive: bool
 
 
-def job(session: View, row: JobRow) -> JobOut:
+def present_job(session: View, row: JobRow) -> JobOut:
     """Return one job."""
     kind = KINDS.get(row.kind)
     wrong = (row.result or {}).get("wrong", ())
@@ -96,13 +96,13 @@ def job(session: View, row: JobRow) -> JobOut:
     )
 
 
-def kinds(session: View) -> list[KindOut]:
+def present_kinds(session: View) -> list[KindOut]:
     """Return every kind, in the order of the registry."""
     failed = jobs.failures_by_kind(session)
-    found = []
+    entries = []
     for kind in KINDS.values():
         last = jobs.newest_done(session, kind.name)
-        found.append(
+        entries.append(
             KindOut(
                 kind=kind.name,
                 zh=kind.zh,
@@ -113,10 +113,10 @@ def kinds(session: View) -> list[KindOut]:
                 failed=failed.get(kind.name, 0),
             )
         )
-    return found
+    return entries
 
 
-def worker(office: Office, row: WorkerRow) -> WorkerOut:
+def present_worker(office: Office, row: WorkerRow) -> WorkerOut:
     """Return one worker. Which jobs are freed is never decided by this, but by beats."""
     # Twice the silence: another machine's clock may be a little off, and this is for a screen.
     silent = timedelta(seconds=2 * office.settings.worker_silent_s)
@@ -138,7 +138,7 @@ def _actor_zh(session: View, actor: str) -> str:
     kind, _, identity = actor.partition(":")
     if kind == "person":
         try:
-            return people.person(session, identity).name
+            return people.get_person(session, identity).name
         except NotFoundError:
             return identity
     return "系统" if actor == SYSTEM else f"{_ACTORS.get(kind, kind)} {identity}"

@@ -30,7 +30,7 @@ class NewJob(BaseModel):
 
 
 @router.get("/jobs")
-def listed(
+def list_jobs(
     service: ServiceHere,
     visitor: VisitorHere,
     *,
@@ -43,52 +43,52 @@ def listed(
     service.authorise(visitor, Act.SEE_JOBS)
     before = next(iter(read_cursor("jobs", cursor, str)), None)
     with service.office.catalogue.read() as session:
-        rows = jobs.jobs(session, kind=kind, state=state, before=before, limit=limit + 1)
-        show = partial(job_views.job, session)
+        rows = jobs.list_jobs(session, kind=kind, state=state, before=before, limit=limit + 1)
+        show = partial(job_views.present_job, session)
         return page_of("jobs", rows, limit, lambda row: (row.id,), show)
 
 
 @router.get("/jobs/kinds")
-def kinds(service: ServiceHere, visitor: VisitorHere) -> list[KindOut]:
+def list_job_kinds(service: ServiceHere, visitor: VisitorHere) -> list[KindOut]:
     """Return every kind of job: how often, when it was last done, and what was found then."""
     service.authorise(visitor, Act.SEE_JOBS)
     with service.office.catalogue.read() as session:
-        return job_views.kinds(session)
+        return job_views.present_kinds(session)
 
 
 @router.get("/jobs/workers")
-def workers(
+def list_workers(
     service: ServiceHere, visitor: VisitorHere, *, cursor: Cursor = None, limit: Limit = PAGE
 ) -> Page[WorkerOut]:
     """Return the workers there ever were, by name; jobs wait where none is at work."""
     service.authorise(visitor, Act.SEE_JOBS)
     after = read_cursor("workers", cursor, str)
     with service.office.catalogue.read() as session:
-        rows = jobs.workers(session, after=after, limit=limit + 1)
-    show = partial(job_views.worker, service.office)
+        rows = jobs.list_workers(session, after=after, limit=limit + 1)
+    show = partial(job_views.present_worker, service.office)
     return page_of("workers", rows, limit, lambda row: (row.name,), show)
 
 
 @router.post("/jobs", status_code=201)
-def ask(new: NewJob, service: ServiceHere, visitor: VisitorHere) -> JobOut:
+def request_job(new: NewJob, service: ServiceHere, visitor: VisitorHere) -> JobOut:
     """Ask for a job, once: one that is under way for the same is returned, and waits no longer."""
     recording = str(new.recording) if new.recording else None
     row = request.ask_as(service, visitor, new.kind, recording)
     with service.office.catalogue.read() as session:
-        return job_views.job(session, row)
+        return job_views.present_job(session, row)
 
 
 @router.get("/jobs/{job}")
-def one(job: UUID, service: ServiceHere, visitor: VisitorHere) -> JobOut:
+def get_job(job: UUID, service: ServiceHere, visitor: VisitorHere) -> JobOut:
     """Return one job."""
     service.authorise(visitor, Act.SEE_JOBS, subject=f"job:{job}")
     with service.office.catalogue.read() as session:
-        return job_views.job(session, jobs.by_id(session, str(job)))
+        return job_views.present_job(session, jobs.by_id(session, str(job)))
 
 
 @router.post("/jobs/{job}/retry")
-def retry(job: UUID, service: ServiceHere, visitor: VisitorHere) -> JobOut:
+def retry_job(job: UUID, service: ServiceHere, visitor: VisitorHere) -> JobOut:
     """Have a job that failed tried again, in the name of who asked for it."""
     row = request.retry_as(service, visitor, job)
     with service.office.catalogue.read() as session:
-        return job_views.job(session, row)
+        return job_views.present_job(session, row)

@@ -14,7 +14,7 @@ from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
 from api.office.identity import Visitor
-from api.office.service import Service, pieces
+from api.office.service import Service, stream_pieces
 from api.problems import ApiError
 from storage.catalogue.tables import RecordingRow
 
@@ -32,7 +32,7 @@ _PHOTOS = {"jpg": "image/jpeg", "jpeg": "image/jpeg", "png": "image/png"}
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ByteRange:
     """The bytes [start, stop) that were asked for; `partial` answers with 206."""
 
     start: int
@@ -40,12 +40,12 @@ class Wanted:
     partial: bool
 
 
-def wanted(header: str | None, size: int) -> Wanted:
-    """Return what a Range header asks for; none, many or malformed ranges mean all of it.
+def parse_range(header: str | None, size: int) -> ByteRange:
+    """Parse a Range header; no, several or malformed ranges mean the whole file.
 
     Raises: ApiError(range) when the range lies outside (416).
     """
-    whole = Wanted(0, size, partial=False)
+    whole = ByteRange(0, size, partial=False)
     match = _ONE_RANGE.fullmatch(header.strip()) if header else None
     if match is None or match.group(0) == "bytes=-":
         return whole
@@ -61,7 +61,7 @@ def wanted(header: str | None, size: int) -> Wanted:
             return whole
     if not satisfiable:
         raise ApiError("range", size=size)
-    return Wanted(start, stop, partial=True)
+    return ByteRange(start, stop, partial=True)
 
 
 def content_type(row: RecordingRow) -> str:
@@ -77,7 +77,7 @@ def content_type(row: RecordingRow) -> str:
     return kind
 
 
-def play(
+def stream_original(
     service: Service, visitor: Visitor, row: RecordingRow, request: Request, purpose: str
 ) -> Response:
     """Answer a GET or HEAD for a recording's original.
@@ -90,30 +90,30 @@ def play(
         "Accept-Ranges": "bytes",
         "ETag": etag,
         "Cache-Control": "private, no-store",
-        "Content-Disposition": _disposition(row, purpose),
+        "Content-Disposition": _content_disposition(row, purpose),
         "Repr-Digest": _repr_digest(row.sha256),
     }
-    asked = request.headers.get("range")
+    range_header = request.headers.get("range")
     condition = request.headers.get("if-range")
     if condition is not None and condition != etag:
-        asked = None
-    span = wanted(asked if request.method == "GET" else None, row.size)
+        range_header = None
+    span = parse_range(range_header if request.method == "GET" else None, row.size)
     headers["Content-Length"] = str(span.stop - span.start)
     if span.partial:
         headers["Content-Range"] = f"bytes {span.start}-{span.stop - 1}/{row.size}"
     kind = content_type(row)
     if request.method == "HEAD":
         return Response(status_code=200, headers=headers, media_type=kind)
-    reader = service.plaintext(visitor, row, purpose)
-    body: Iterator[bytes] = pieces(reader, span.start, span.stop)
+    reader = service.open_plaintext(visitor, row, purpose)
+    body: Iterator[bytes] = stream_pieces(reader, span.start, span.stop)
     status = 206 if span.partial else 200
     return StreamingResponse(body, status_code=status, headers=headers, media_type=kind)
 
 
-def _disposition(row: RecordingRow, purpose: str) -> str:
-    shown = purpose == "play" and content_type(row) != "application/octet-stream"
+def _content_disposition(row: RecordingRow, purpose: str) -> str:
+    is_inline = purpose == "play" and content_type(row) != "application/octet-stream"
     name = row.name.replace("/", "_").replace("\\", "_")[-150:]
-    return f"{'inline' if shown else 'attachment'}; filename*=UTF-8''{quote(name, safe='')}"
+    return f"{'inline' if is_inline else 'attachment'}; filename*=UTF-8''{quote(name, safe='')}"
 
 
 def _repr_digest(sha256: str) -> str:

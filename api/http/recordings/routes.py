@@ -9,7 +9,7 @@ from pydantic import AwareDatetime
 
 from api.http import presenters as views
 from api.http.paging import PAGE, Cursor, Limit, Page, page_of, read_cursor
-from api.http.recordings.playback import play
+from api.http.recordings.playback import stream_original
 from api.http.schemas import EntryOut, NewAnswers, RecordingOut
 from api.http.security import ServiceHere, VisitorHere
 from api.problems import ApiError
@@ -24,7 +24,7 @@ router = APIRouter(tags=["recordings"])
 
 
 @router.get("/recordings")
-def find(
+def list_recordings(
     service: ServiceHere,
     visitor: VisitorHere,
     *,
@@ -41,7 +41,7 @@ def find(
 ) -> Page[RecordingOut]:
     """Return the recordings of your township that fit, newest first."""
     service.authorise(visitor, Act.LIST_RECORDINGS)
-    wanted = RecordingFilter(
+    recording_filter = RecordingFilter(
         township=visitor.person.township,
         case=case,
         officer=officer,
@@ -53,17 +53,19 @@ def find(
         unanswered=unanswered,
     )
     with service.office.catalogue.read() as session:
-        rows = recordings.search(session, wanted, read_cursor("recordings", cursor, str), limit + 1)
-        show = partial(views.recording, session)
+        rows = recordings.search_recordings(
+            session, recording_filter, read_cursor("recordings", cursor, str), limit + 1
+        )
+        show = partial(views.present_recording, session)
         return page_of("recordings", rows, limit, lambda row: (row.id,), show)
 
 
 @router.get("/recordings/{recording}")
-def one(recording: UUID, service: ServiceHere, visitor: VisitorHere) -> RecordingOut:
+def get_recording(recording: UUID, service: ServiceHere, visitor: VisitorHere) -> RecordingOut:
     """Return one recording."""
-    row = service.recording(visitor, recording, Act.LIST_RECORDINGS)
+    row = service.authorise_recording(visitor, recording, Act.LIST_RECORDINGS)
     with service.office.catalogue.read() as session:
-        return views.recording(session, row)
+        return views.present_recording(session, row)
 
 
 Purpose = Literal["play", "copy"]
@@ -77,7 +79,7 @@ Purpose = Literal["play", "copy"]
         416: {"description": "The range lies outside"},
     },
 )
-def content(
+def get_content(
     recording: UUID,
     service: ServiceHere,
     visitor: VisitorHere,
@@ -85,8 +87,10 @@ def content(
     purpose: Purpose = "play",
 ) -> Response:
     """Return the original's bytes, or a range of them. Every access is logged before it begins."""
-    row = service.recording(visitor, recording, Act.PLAY if purpose == "play" else Act.COPY)
-    return play(service, visitor, row, request, purpose)
+    row = service.authorise_recording(
+        visitor, recording, Act.PLAY if purpose == "play" else Act.COPY
+    )
+    return stream_original(service, visitor, row, request, purpose)
 
 
 @router.head("/recordings/{recording}/content")
@@ -98,11 +102,11 @@ def content_facts(
     purpose: Purpose = "play",
 ) -> Response:
     """Return the headers of `content` alone: no byte leaves, so nothing is logged."""
-    return content(recording, service, visitor, request, purpose)
+    return get_content(recording, service, visitor, request, purpose)
 
 
 @router.get("/recordings/{recording}/custody")
-def custody(
+def list_recording_custody(
     recording: UUID,
     service: ServiceHere,
     visitor: VisitorHere,
@@ -111,35 +115,37 @@ def custody(
     limit: Limit = PAGE,
 ) -> Page[EntryOut]:
     """Return the recording's chain of custody, oldest first."""
-    row = service.recording(visitor, recording, Act.LIST_RECORDINGS)
+    row = service.authorise_recording(visitor, recording, Act.LIST_RECORDINGS)
     with service.office.catalogue.read() as session:
-        return views.custody(session, row, cursor, limit)
+        return views.present_custody(session, row, cursor, limit)
 
 
 @router.get("/recordings/{recording}/receipt")
-def receipt(recording: UUID, service: ServiceHere, visitor: VisitorHere) -> Response:
+def get_receipt(recording: UUID, service: ServiceHere, visitor: VisitorHere) -> Response:
     """Return the centre's signed receipt, exactly as the station got it."""
-    row = service.recording(visitor, recording, Act.LIST_RECORDINGS)
+    row = service.authorise_recording(visitor, recording, Act.LIST_RECORDINGS)
     if row.receipt_text is None:
         raise ApiError("not-found", what="receipt", id=row.id)
     return Response(row.receipt_text, media_type="application/json")
 
 
 @router.post("/recordings/{recording}/answers")
-def answer(
+def answer_questions(
     recording: UUID, answers: NewAnswers, service: ServiceHere, visitor: VisitorHere
 ) -> RecordingOut:
-    """Write down what a person found out, where it was asked; the sealed record never changes."""
-    row = service.recording(visitor, recording, Act.ANSWER)
-    asked = set(row.questions)
-    if (answers.start_at and not asked & {"start", "confirm-start"}) or (
-        answers.officer and "officer" not in asked
+    """Record a person's answers to open questions; the sealed record never changes."""
+    row = service.authorise_recording(visitor, recording, Act.ANSWER)
+    questions = set(row.questions)
+    if (answers.start_at and not questions & {"start", "confirm-start"}) or (
+        answers.officer and "officer" not in questions
     ):
         # What the recorder itself told is not for one person to move.
         raise ConflictError(problem="nobody asked this", recording=row.id)
     with service.office.catalogue.write() as uow:
-        officer = people.person(uow.session, answers.officer) if answers.officer else None
-        given = Answers(start_at=answers.start_at, officer_id=officer.id if officer else None)
-        recordings.answer_questions(uow, row.id, given, actor=visitor.actor)
+        officer = people.get_person(uow.session, answers.officer) if answers.officer else None
+        checked_answers = Answers(
+            start_at=answers.start_at, officer_id=officer.id if officer else None
+        )
+        recordings.answer_questions(uow, row.id, checked_answers, actor=visitor.actor)
     with service.office.catalogue.read() as session:
-        return views.recording(session, recordings.by_id(session, row.id))
+        return views.present_recording(session, recordings.by_id(session, row.id))

@@ -24,14 +24,14 @@ from api.http.register.schemas import (
 )
 from api.http.schemas import Id
 from api.http.security import ServiceHere, VisitorHere
-from api.office.reports.annual_evaluation import evaluation
-from api.office.reports.register_csv import read
+from api.office.reports.annual_evaluation import evaluate_township
+from api.office.reports.register_csv import read_register
 from policies.access.access import Act
 from policies.time.wording import COUNTY_TIME
 from storage.catalogue.cases.tables import DrawRow
 from storage.catalogue.oversight import random_checks
 from storage.catalogue.people import people, register
-from storage.catalogue.people.register_import import carry_out, plan
+from storage.catalogue.people.register_import import carry_out, plan_import
 from storage.catalogue.people.tables import CertificateRow
 from storage.catalogue.tables import PersonRow, SourceRow
 from storage.catalogue.unit_of_work import View
@@ -40,21 +40,21 @@ router = APIRouter(tags=["register"])
 
 
 @router.get("/register/officers")
-def officers(
+def list_register_officers(
     service: ServiceHere, visitor: VisitorHere, *, cursor: Cursor = None, limit: Limit = PAGE
 ) -> Page[OfficerOut]:
     """Return who is in the register of your township, by name, and who is certified today."""
     service.authorise(visitor, Act.SEE_REGISTER)
     now = service.office.clock()
     with service.office.catalogue.read() as session:
-        rows = people.persons(
+        rows = people.list_persons(
             session,
             township=visitor.person.township,
             kinds=register.ENFORCING,
             after=read_cursor("register", cursor, str, str),
             limit=limit + 1,
         )
-        show = partial(_officer, session, now)
+        show = partial(_present_officer, session, now)
         return page_of("register", rows, limit, lambda row: (row.name, row.id), show)
 
 
@@ -62,40 +62,44 @@ def officers(
 def import_list(new: NewList, service: ServiceHere, visitor: VisitorHere) -> list[PlannedOut]:
     """Import a list, whole or not at all; with `dry_run` say what it would change."""
     service.authorise(visitor, Act.KEEP_REGISTER)
-    listed = read(new.csv.encode())
+    entries = read_register(new.csv.encode())
     if new.dry_run:
         with service.office.catalogue.read() as session:
-            planned = plan(session, listed)
+            planned = plan_import(session, entries)
     else:
         with service.office.catalogue.write() as uow:
-            planned = carry_out(uow, listed, actor=visitor.actor)
+            planned = carry_out(uow, entries, actor=visitor.actor)
     return [
         PlannedOut(
-            line=one.listed.line,
-            name=one.listed.name,
-            change=one.change.value,
-            person=one.person,
-            fields=list(one.fields),
+            line=planned_change.register_line.line,
+            name=planned_change.register_line.name,
+            change=planned_change.change.value,
+            person=planned_change.person,
+            fields=list(planned_change.fields),
         )
-        for one in planned
+        for planned_change in planned
     ]
 
 
 @router.post("/register/certificates/{number}/end")
-def end(number: str, new: NewEnd, service: ServiceHere, visitor: VisitorHere) -> CertificateOut:
+def end_certificate(
+    number: str, new: NewEnd, service: ServiceHere, visitor: VisitorHere
+) -> CertificateOut:
     """Enter that a certificate was surrendered or revoked."""
     service.authorise(visitor, Act.KEEP_REGISTER)
     with service.office.catalogue.write() as uow:
         row = register.end_certificate(uow, number, on=new.on, why=new.why, actor=visitor.actor)
-    return _certificate(row)
+    return _present_certificate(row)
 
 
 @router.post("/register/officers/{person}/trainings", status_code=201)
-def train(person: Id, new: NewTraining, service: ServiceHere, visitor: VisitorHere) -> NewTraining:
+def record_training(
+    person: Id, new: NewTraining, service: ServiceHere, visitor: VisitorHere
+) -> NewTraining:
     """Enter a training."""
     service.authorise(visitor, Act.KEEP_REGISTER)
     with service.office.catalogue.write() as uow:
-        register.train(
+        register.record_training(
             uow,
             person,
             day=new.day,
@@ -108,19 +112,19 @@ def train(person: Id, new: NewTraining, service: ServiceHere, visitor: VisitorHe
 
 
 @router.get("/register/sources")
-def sources(
+def list_sources(
     service: ServiceHere, visitor: VisitorHere, *, cursor: Cursor = None, limit: Limit = PAGE
 ) -> Page[HeldOut]:
     """Return the registered sources of your township, by label, and who had them."""
     service.authorise(visitor, Act.SEE_REGISTER)
     with service.office.catalogue.read() as session:
-        rows = people.sources(
+        rows = people.list_sources(
             session,
             township=visitor.person.township,
             after=read_cursor("sources", cursor, str, str),
             limit=limit + 1,
         )
-        show = partial(_held, session)
+        show = partial(_present_assignments, session)
         return page_of("sources", rows, limit, lambda row: (row.label, row.serial), show)
 
 
@@ -139,36 +143,36 @@ def add_source(new: NewSource, service: ServiceHere, visitor: VisitorHere) -> He
             actor=visitor.actor,
         )
     with service.office.catalogue.read() as session:
-        return _held(session, row)
+        return _present_assignments(session, row)
 
 
 @router.post("/register/sources/{serial}/assignment")
-def assign(
+def assign_source(
     serial: str, new: NewAssignment, service: ServiceHere, visitor: VisitorHere
 ) -> list[HeldOut]:
     """Enter who has a source from now, or from a moment, on."""
     service.authorise(visitor, Act.KEEP_REGISTER)
     with service.office.catalogue.write() as uow:
-        register.assign(uow, serial, new.person, since=new.since, actor=visitor.actor)
+        register.assign_source(uow, serial, new.person, since=new.since, actor=visitor.actor)
     with service.office.catalogue.read() as session:
-        row = people.source(session, serial)
-        return [_held(session, row)] if row else []
+        row = people.find_source(session, serial)
+        return [_present_assignments(session, row)] if row else []
 
 
 @router.get("/draws")
-def draws(
+def list_draws(
     service: ServiceHere, visitor: VisitorHere, *, cursor: Cursor = None, limit: Limit = PAGE
 ) -> Page[DrawOut]:
     """Return the draws, newest first, each repeated on the spot."""
     service.authorise(visitor, Act.CHECK)
     after = read_cursor("draws", cursor, datetime, str)
     with service.office.catalogue.read() as session:
-        rows = random_checks.draws(session, after=after, limit=limit + 1)
-    return page_of("draws", rows, limit, lambda row: (row.at, row.id), _draw)
+        rows = random_checks.list_draws(session, after=after, limit=limit + 1)
+    return page_of("draws", rows, limit, lambda row: (row.at, row.id), _present_draw)
 
 
 @router.post("/draws", status_code=201)
-def draw(new: NewDraw, service: ServiceHere, visitor: VisitorHere) -> DrawOut:
+def draw_sample(new: NewDraw, service: ServiceHere, visitor: VisitorHere) -> DrawOut:
     """Draw recordings and inspectors from a published seed, once for each purpose."""
     service.authorise(visitor, Act.DRAW, new.township)
     with service.office.catalogue.write() as uow:
@@ -181,11 +185,11 @@ def draw(new: NewDraw, service: ServiceHere, visitor: VisitorHere) -> DrawOut:
             township=new.township,
             actor=visitor.actor,
         )
-    return _draw(row)
+    return _present_draw(row)
 
 
 @router.post("/draws/{draw}/checks", status_code=201)
-def check(draw: Id, new: NewCheck, service: ServiceHere, visitor: VisitorHere) -> NewCheck:
+def record_check(draw: Id, new: NewCheck, service: ServiceHere, visitor: VisitorHere) -> NewCheck:
     """Enter what you found in a recording that you were drawn to inspect."""
     service.authorise(visitor, Act.CHECK)
     with (
@@ -205,7 +209,7 @@ def check(draw: Id, new: NewCheck, service: ServiceHere, visitor: VisitorHere) -
 
 
 @router.get("/evaluation")
-def evaluate(
+def evaluate_year(
     service: ServiceHere,
     visitor: VisitorHere,
     township: Annotated[str | None, Query(max_length=200)] = None,
@@ -218,23 +222,23 @@ def evaluate(
     now = office.clock()
     with office.catalogue.read() as session:
         when = year or now.astimezone(COUNTY_TIME).year
-        found = evaluation(session, office.rulebook, of, when, now)
+        year_figures = evaluate_township(session, office.rulebook, of, when, now)
     return [
         FigureOut(
-            key=one.key,
-            value=one.value,
-            of=one.of,
-            share=one.share,
-            zh=one.zh,
-            en=one.en,
-            article=one.article,
+            key=figure.key,
+            value=figure.amount,
+            of=figure.of,
+            share=figure.share,
+            zh=figure.zh,
+            en=figure.en,
+            article=figure.article,
         )
-        for one in found.figures
+        for figure in year_figures.figures
     ]
 
 
-def _officer(session: View, now: datetime, row: PersonRow) -> OfficerOut:
-    today = register.qualification(session, row, now)
+def _present_officer(session: View, now: datetime, row: PersonRow) -> OfficerOut:
+    today = register.judge_qualification(session, row, now)
     return OfficerOut(
         id=row.id,
         name=row.name,
@@ -243,11 +247,14 @@ def _officer(session: View, now: datetime, row: PersonRow) -> OfficerOut:
         township=row.township,
         certified=today.certified,
         why=today.why,
-        certificates=[_certificate(one) for one in register.certificates(session, row.id)],
+        certificates=[
+            _present_certificate(certificate_row)
+            for certificate_row in register.list_certificates(session, row.id)
+        ],
     )
 
 
-def _certificate(row: CertificateRow) -> CertificateOut:
+def _present_certificate(row: CertificateRow) -> CertificateOut:
     return CertificateOut(
         number=row.number,
         category=row.category,
@@ -259,22 +266,22 @@ def _certificate(row: CertificateRow) -> CertificateOut:
     )
 
 
-def _held(session: View, row: SourceRow) -> HeldOut:
-    held = [
+def _present_assignments(session: View, row: SourceRow) -> HeldOut:
+    assignments = [
         {
-            "person": one.person_id,
-            "name": people.person(session, one.person_id).name,
-            "from_at": one.from_at,
-            "to_at": one.to_at,
+            "person": assignment.person_id,
+            "name": people.get_person(session, assignment.person_id).name,
+            "from_at": assignment.from_at,
+            "to_at": assignment.to_at,
         }
-        for one in register.assignments(session, row.serial)
+        for assignment in register.list_assignments(session, row.serial)
     ]
     return HeldOut(
-        serial=row.serial, kind=row.kind, label=row.label, township=row.township, held=held
+        serial=row.serial, kind=row.kind, label=row.label, township=row.township, held=assignments
     )
 
 
-def _draw(row: DrawRow) -> DrawOut:
+def _present_draw(row: DrawRow) -> DrawOut:
     return DrawOut(
         id=row.id,
         purpose=row.purpose,
@@ -283,5 +290,5 @@ def _draw(row: DrawRow) -> DrawOut:
         population=list(row.population),
         drawn=list(row.drawn),
         at=row.at,
-        repeats=random_checks.repeats(row),
+        repeats=random_checks.is_reproducible(row),
     )

@@ -1,4 +1,4 @@
-"""What the API says and hears about the register, random checks and the year's figures."""
+"""Schemas of the register, random checks and the year's figures."""
 
 from datetime import date, datetime
 from typing import Annotated, Any, Literal

@@ -1,4 +1,4 @@
-"""Rows of keeping, holds and dispositions become what faces show; the API and the console share it.
+"""Presenters of retention, holds and dispositions; shared by the API and the console.
 
 `explained` asks the object store too where one recording is looked at: a lock that outlives its
 promise is a reason like any other.
@@ -26,11 +26,11 @@ from api.http.retention.schemas import (
 )
 from api.office.identity import Visitor
 from api.office.wiring import Office
-from policies.access.access import Act, decide
+from policies.access.access import Act, decide_access
 from policies.facts.terms import FOOTAGE_ZH, FootageClass
 from policies.retention import disposition as policy
 from policies.retention.disposition import DISPOSITION_ZH, ITEM_ZH, DispositionState, ItemState
-from policies.retention.retention import KeptFacts, Reason, Retention, explain
+from policies.retention.retention import KeptFacts, Reason, Retention, judge_retention
 from storage.catalogue.holds import holds
 from storage.catalogue.people import people
 from storage.catalogue.recordings import recordings
@@ -43,7 +43,7 @@ from storage.errors import VaultError
 from storage.upkeep.destruction import store_of
 
 
-def due(
+def present_due(
     session: View,
     office: Office,
     at: datetime,
@@ -52,62 +52,72 @@ def due(
     cursor: str | None,
     limit: int,
 ) -> DueOut:
-    """Return a page of what was promised no longer than `at`. Raises: ApiError(cursor)."""
+    """Return a page of recordings whose promise ended by `at`. Raises: ApiError(cursor)."""
     after = read_cursor("due", cursor, datetime, str) or None
-    found = keeping.due(session, at, after=after, limit=limit + 1, township=township)
-    rows = found[:limit]
+    due_rows = keeping.list_due_recordings(
+        session, at, after=after, limit=limit + 1, township=township
+    )
+    rows = due_rows[:limit]
     ids = [row.id for row in rows]
-    told = keeping.explained(session, office.rulebook, ids, at)
-    listed = dispositions.listing(session, ids)
+    explanations = keeping.explain_retention(session, office.rulebook, ids, at)
+    disposition_ids = dispositions.find_open_dispositions(session, ids)
     return DueOut(
         at=at,
-        items=[_kept(row, told[row.id], at, listed.get(row.id)) for row in rows],
+        items=[
+            _present_due_recording(row, explanations[row.id], at, disposition_ids.get(row.id))
+            for row in rows
+        ],
         next=(
-            write_cursor("due", rows[-1].retain_until, rows[-1].id) if len(found) > limit else None
+            write_cursor("due", rows[-1].retain_until, rows[-1].id)
+            if len(due_rows) > limit
+            else None
         ),
     )
 
 
-def retention(
+def present_retention(
     session: View, office: Office, row: RecordingRow, visitor: Visitor, at: datetime
 ) -> RetentionOut:
     """Say why a recording is kept at a moment."""
     facts = keeping.kept_facts(session, office.rulebook, [row.id], at)[row.id]
     facts, asked_store = _with_store(office, row, facts)
-    told = explain(office.rulebook, facts, at)
+    explanation = judge_retention(office.rulebook, facts, at)
     look = Look(session, visitor)
     return RetentionOut(
         recording=row.id,
         at=at,
-        due=row.destroyed_at is None and not told.keeping(at),
-        until=told.until,
+        due=row.destroyed_at is None and not explanation.reasons_at(at),
+        until=explanation.until,
         asked_store=asked_store,
         classes=list(facts.classes),
-        classes_zh=[FOOTAGE_ZH[one] for one in facts.classes],
+        classes_zh=[FOOTAGE_ZH[footage_class] for footage_class in facts.classes],
         given=[
             ClassOut(
-                kind=FootageClass(one.kind),
-                zh=FOOTAGE_ZH[FootageClass(one.kind)],
-                reason=one.reason,
-                by=_name(session, one.given_by),
-                at=one.at,
+                kind=FootageClass(class_row.kind),
+                zh=FOOTAGE_ZH[FootageClass(class_row.kind)],
+                reason=class_row.reason,
+                by=_find_name(session, class_row.given_by),
+                at=class_row.at,
             )
-            for one in classification.given(session, row.id)
+            for class_row in classification.list_assigned_classes(session, row.id)
         ],
-        holds=[release_views.hold(look, one) for one in holds.holding(session, row.id)],
+        holds=[
+            release_views.present_hold(look, hold_row)
+            for hold_row in holds.list_holds_of_recording(session, row.id)
+        ],
         reclassifications=[
-            reclassification(session, one, visitor)
-            for one in classification.reclassifications(session, row.id)
+            present_reclassification(session, reclassification_row, visitor)
+            for reclassification_row in classification.list_reclassifications(session, row.id)
         ],
-        disposition=dispositions.listing(session, [row.id]).get(row.id),
-        destroyed=tombstone(session, row),
-        reasons=_reasons(told.reasons, at),
+        disposition=dispositions.find_open_dispositions(session, [row.id]).get(row.id),
+        destroyed=present_tombstone(session, row),
+        reasons=_present_reasons(explanation.reasons, at),
     )
 
 
-def tombstone(session: View, row: RecordingRow) -> TombstoneOut | None:
+def present_tombstone(session: View, row: RecordingRow) -> TombstoneOut | None:
     """Return what is left of a destroyed recording; None while it is kept."""
-    stone = dispositions.tombstone(session, row.id)
+    stone = dispositions.find_tombstone(session, row.id)
     if stone is None:
         return None
     return TombstoneOut(
@@ -121,22 +131,22 @@ def tombstone(session: View, row: RecordingRow) -> TombstoneOut | None:
     )
 
 
-def reclassification(
+def present_reclassification(
     session: View, row: ReclassificationRow, visitor: Visitor
 ) -> ReclassificationOut:
     """Return one reclassification."""
-    taking = [FootageClass(one) for one in row.taking]
+    taking = [FootageClass(class_name) for class_name in row.taking]
     return ReclassificationOut(
         id=row.id,
         recording=row.recording_id,
         name=recordings.by_id(session, row.recording_id).name,
         taking=taking,
-        taking_zh=[FOOTAGE_ZH[one] for one in taking],
+        taking_zh=[FOOTAGE_ZH[footage_class] for footage_class in taking],
         reason=row.reason,
-        proposed_by=_name(session, row.proposed_by),
+        proposed_by=_find_name(session, row.proposed_by),
         at=row.at,
         approved=row.approved,
-        decided_by=_name(session, row.decided_by) if row.decided_by else None,
+        decided_by=_find_name(session, row.decided_by) if row.decided_by else None,
         decided_at=row.decided_at,
         before=row.before,
         after=row.after,
@@ -144,20 +154,20 @@ def reclassification(
     )
 
 
-def disposition(
+def present_disposition(
     session: View, office: Office, row: DispositionRow, visitor: Visitor, at: datetime
 ) -> DispositionOut:
     """Return one disposition, and what of it this person may do now."""
-    state, begun = DispositionState(row.state), dispositions.begun(session, row.id)
-    approvals = dispositions.approvals(session, row.id)
-    asked = len(approvals)
-    no: policy.No | None = policy.No.STATE
+    state, begun = DispositionState(row.state), dispositions.has_destruction_begun(session, row.id)
+    approvals = dispositions.list_approvals(session, row.id)
+    approvals_required = len(approvals)
+    no: policy.DispositionRefusal | None = policy.DispositionRefusal.STATE
     if policy.DISPOSITION_MOVES[state]:
-        told = dispositions.proposal(session, row, office.bounds, at)
-        asked = policy.approvals_asked(told, office.bounds)
-        no = policy.may_approve(told, visitor.person.id, office.bounds)
-    approves = decide(visitor.person, Act.APPROVE_DISPOSITION, row.township).allowed
-    proposes = decide(visitor.person, Act.PROPOSE_DISPOSITION, row.township).allowed
+        proposal = dispositions.gather_proposal(session, row, office.disposition_bounds, at)
+        approvals_required = policy.approvals_asked(proposal, office.disposition_bounds)
+        no = policy.may_approve(proposal, visitor.person.id, office.disposition_bounds)
+    approves = decide_access(visitor.person, Act.APPROVE_DISPOSITION, row.township).allowed
+    proposes = decide_access(visitor.person, Act.PROPOSE_DISPOSITION, row.township).allowed
     return DispositionOut(
         id=row.id,
         township=row.township,
@@ -165,10 +175,13 @@ def disposition(
         state=state,
         state_zh=DISPOSITION_ZH[state],
         items=row.items,
-        proposed_by=_name(session, row.proposed_by),
+        proposed_by=_find_name(session, row.proposed_by),
         proposed_at=row.proposed_at,
-        approvals=[ApprovalOut(by=_name(session, one.person_id), at=one.at) for one in approvals],
-        asked=asked,
+        approvals=[
+            ApprovalOut(by=_find_name(session, approval.person_id), at=approval.at)
+            for approval in approvals
+        ],
+        asked=approvals_required,
         not_before=row.not_before,
         begun=begun,
         ended_at=row.ended_at,
@@ -184,24 +197,26 @@ def disposition_detail(
     session: View, office: Office, row: DispositionRow, visitor: Visitor, at: datetime
 ) -> DispositionDetail:
     """Return one disposition with its recordings."""
-    found = dispositions.items(session, row.id)
+    item_rows = dispositions.list_items(session, row.id)
     return DispositionDetail(
-        **disposition(session, office, row, visitor, at).model_dump(),
+        **present_disposition(session, office, row, visitor, at).model_dump(),
         recordings=[
             ItemOut(
-                recording=one.recording_id,
-                name=recordings.by_id(session, one.recording_id).name,
-                state=ItemState(one.state),
-                state_zh=ITEM_ZH[ItemState(one.state)],
-                at=one.at,
-                why=list(one.why or ()),
+                recording=item_row.recording_id,
+                name=recordings.by_id(session, item_row.recording_id).name,
+                state=ItemState(item_row.state),
+                state_zh=ITEM_ZH[ItemState(item_row.state)],
+                at=item_row.at,
+                why=list(item_row.why or ()),
             )
-            for one in found
+            for item_row in item_rows
         ],
     )
 
 
-def _kept(row: RecordingRow, told: Retention, at: datetime, listed: str | None) -> KeptOut:
+def _present_due_recording(
+    row: RecordingRow, explanation: Retention, at: datetime, disposition_id: str | None
+) -> KeptOut:
     return KeptOut(
         recording=row.id,
         name=row.name,
@@ -210,25 +225,25 @@ def _kept(row: RecordingRow, told: Retention, at: datetime, listed: str | None) 
         start_at=row.start_at,
         size=row.size,
         promised=row.retain_until,
-        due=not told.keeping(at),
-        disposition=listed,
-        reasons=_reasons(told.reasons, at),
+        due=not explanation.reasons_at(at),
+        disposition=disposition_id,
+        reasons=_present_reasons(explanation.reasons, at),
     )
 
 
-def _reasons(found: Sequence[Reason], at: datetime) -> list[ReasonOut]:
+def _present_reasons(reasons: Sequence[Reason], at: datetime) -> list[ReasonOut]:
     return [
         ReasonOut(
-            keeper=one.keeper,
-            keeps=one.keeps(at),
-            until=one.until,
-            zh=one.zh,
-            en=one.en,
-            rule=one.rule,
-            version=one.version,
-            subject=one.subject,
+            keeper=reason.keeper,
+            keeps=reason.keeps_at(at),
+            until=reason.until,
+            zh=reason.zh,
+            en=reason.en,
+            rule=reason.rule,
+            version=reason.version,
+            subject=reason.subject,
         )
-        for one in found
+        for reason in reasons
     ]
 
 
@@ -240,8 +255,8 @@ def _with_store(office: Office, row: RecordingRow, facts: KeptFacts) -> tuple[Ke
         store = store_of(office.objects, row.id)
     except VaultError:
         return facts, False
-    return replace(facts, locked=store.locked, store_held=store.held), True
+    return replace(facts, locked=store.locked, store_held=store.on_hold), True
 
 
-def _name(session: View, person: str) -> str:
-    return people.person(session, person).name
+def _find_name(session: View, person: str) -> str:
+    return people.get_person(session, person).name

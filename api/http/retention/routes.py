@@ -39,7 +39,7 @@ Moment = Annotated[AwareDatetime, AfterValidator(_of_our_time)]
 
 
 @router.get("/retention/due")
-def due(
+def list_due_recordings(
     service: ServiceHere,
     visitor: VisitorHere,
     *,
@@ -51,33 +51,33 @@ def due(
     service.authorise(visitor, Act.SEE_KEEPING)
     office, township = service.office, visitor.person.township
     with office.catalogue.read() as session:
-        return keeping_views.due(
+        return keeping_views.present_due(
             session, office, at or office.clock(), township=township, cursor=cursor, limit=limit
         )
 
 
 @router.get("/recordings/{recording}/retention")
-def retention(
+def get_retention(
     recording: UUID, service: ServiceHere, visitor: VisitorHere, at: Moment | None = None
 ) -> RetentionOut:
     """Return why a recording is kept at a moment (now), with its classes and holds."""
-    row = service.recording(visitor, recording, Act.SEE_KEEPING)
+    row = service.authorise_recording(visitor, recording, Act.SEE_KEEPING)
     office = service.office
     with office.catalogue.read() as session:
-        return keeping_views.retention(session, office, row, visitor, at or office.clock())
+        return keeping_views.present_retention(session, office, row, visitor, at or office.clock())
 
 
 @router.post("/recordings/{recording}/classes", status_code=201)
-def classify(
+def classify_recording(
     recording: UUID, new: NewClass, service: ServiceHere, visitor: VisitorHere
 ) -> RetentionOut:
     """Put a recording into a class; it is kept longer at once, and the objects' locks follow."""
-    row = service.recording(visitor, recording, Act.CLASSIFY)
+    row = service.authorise_recording(visitor, recording, Act.CLASSIFY)
     if new.kind not in classification.BY_HAND:
         raise ApiError("invalid", problem="这一类别由案件和文书关联得出,不能手工归入")
     office = service.office
     with office.catalogue.write() as uow:
-        classification.give(
+        classification.assign_class(
             uow,
             office.rulebook,
             row.id,
@@ -86,22 +86,22 @@ def classify(
             person_id=visitor.person.id,
             actor=visitor.actor,
         )
-        jobs.ask(uow, "lock", recordings.subject_of(row.id), actor=visitor.actor)
-    return retention(recording, service, visitor)
+        jobs.request_job(uow, "lock", recordings.subject_of(row.id), actor=visitor.actor)
+    return get_retention(recording, service, visitor)
 
 
 @router.post("/recordings/{recording}/reclassifications", status_code=201)
-def propose(
+def propose_reclassification(
     recording: UUID, new: NewReclassification, service: ServiceHere, visitor: VisitorHere
 ) -> ReclassificationOut:
     """Propose that a recording is kept for less; another person decides."""
-    row = service.recording(visitor, recording, Act.RECLASSIFY)
+    row = service.authorise_recording(visitor, recording, Act.RECLASSIFY)
     subject = recordings.subject_of(row.id)
     with (
         service.logging_refusal(visitor, "reclassification.propose", subject),
         service.office.catalogue.write() as uow,
     ):
-        found = classification.propose(
+        proposal = classification.propose_reclassification(
             uow,
             row.id,
             new.taking,
@@ -110,17 +110,17 @@ def propose(
             actor=visitor.actor,
         )
     with service.office.catalogue.read() as session:
-        return keeping_views.reclassification(session, found, visitor)
+        return keeping_views.present_reclassification(session, proposal, visitor)
 
 
 @router.get("/reclassifications")
-def waiting(
+def list_reclassifications(
     service: ServiceHere, visitor: VisitorHere, *, cursor: Cursor = None, limit: Limit = PAGE
 ) -> Page[ReclassificationOut]:
     """Return the reclassifications of your township that wait for a decision, newest first."""
     service.authorise(visitor, Act.SEE_KEEPING)
     with service.office.catalogue.read() as session:
-        rows = classification.reclassifications(
+        rows = classification.list_reclassifications(
             session,
             waiting=True,
             township=visitor.person.township,
@@ -132,34 +132,36 @@ def waiting(
             rows,
             limit,
             lambda row: (row.id,),
-            lambda row: keeping_views.reclassification(session, row, visitor),
+            lambda row: keeping_views.present_reclassification(session, row, visitor),
         )
 
 
 @router.post("/reclassifications/{reclassification}/decision")
-def decide(
-    reclassification: Id, given: Decided, service: ServiceHere, visitor: VisitorHere
+def decide_reclassification(
+    reclassification: Id, decision: Decided, service: ServiceHere, visitor: VisitorHere
 ) -> ReclassificationOut:
     """Approve or refuse a reclassification that another person proposed."""
     office = service.office
     with office.catalogue.read() as session:
-        found = classification.reclassification(session, reclassification)
-    row = service.recording(visitor, UUID(found.recording_id), Act.RECLASSIFY)
+        reclassification_row = classification.get_reclassification(session, reclassification)
+    row = service.authorise_recording(
+        visitor, UUID(reclassification_row.recording_id), Act.RECLASSIFY
+    )
     subject = recordings.subject_of(row.id)
-    if visitor.person.id == found.proposed_by:
-        service.refused(visitor, Act.RECLASSIFY.value, subject, "same-person")
-        raise ApiError("another-person", reclassification=found.id)
+    if visitor.person.id == reclassification_row.proposed_by:
+        service.log_refusal(visitor, Act.RECLASSIFY.value, subject, "same-person")
+        raise ApiError("another-person", reclassification=reclassification_row.id)
     with (
         service.logging_refusal(visitor, Act.RECLASSIFY.value, subject),
         office.catalogue.write() as uow,
     ):
-        decided = classification.decide(
+        decided = classification.decide_reclassification(
             uow,
             office.rulebook,
-            found.id,
-            approve=given.approved,
+            reclassification_row.id,
+            approve=decision.approved,
             person_id=visitor.person.id,
             actor=visitor.actor,
         )
     with office.catalogue.read() as session:
-        return keeping_views.reclassification(session, decided, visitor)
+        return keeping_views.present_reclassification(session, decided, visitor)

@@ -1,4 +1,4 @@
-"""What the HTTP API says and hears about keeping, holds and dispositions. Times are UTC."""
+"""Schemas of retention, holds and dispositions. Times are UTC."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -9,7 +9,7 @@ from api.http.schemas import Id, Text
 from policies.facts.terms import FootageClass, HoldReason
 from policies.retention.disposition import DispositionState, ItemState
 from policies.retention.releases import ReleaseState
-from policies.retention.retention import Keeper
+from policies.retention.retention import KeeperKind
 
 Why = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
 
@@ -33,7 +33,7 @@ class NewHold(_In):
     note: Why | None = None
 
 
-class Given(_In):
+class Justification(_In):
     """Why a hold is to be released, or what was proposed is rejected or withdrawn."""
 
     why: Why
@@ -69,7 +69,7 @@ class NewDisposition(_In):
 class ReasonOut(BaseModel):
     """One thing that keeps, or kept, a recording; `until` is null while nobody can say."""
 
-    keeper: Keeper
+    keeper: KeeperKind
     keeps: bool
     until: datetime | None
     zh: str

@@ -56,50 +56,52 @@ class Revocation(_In):
 
 
 @router.get("/stations")
-def stations(service: ServiceHere, visitor: VisitorHere) -> list[StationOut]:
+def list_stations(service: ServiceHere, visitor: VisitorHere) -> list[StationOut]:
     """Return the stations of your township, or of the county, those with alarms first."""
     service.authorise(visitor, Act.SEE_STATIONS)
     with service.office.catalogue.read() as session:
-        return station_views.stations(session, service.office, visitor.person.township)
+        return station_views.present_stations(session, service.office, visitor.person.township)
 
 
 @router.post("/stations", status_code=201)
-def offer(new: NewCode, service: ServiceHere, visitor: VisitorHere) -> CodeOut:
+def offer_enrolment(new: NewCode, service: ServiceHere, visitor: VisitorHere) -> CodeOut:
     """Give a station a one-time code: a new station, or one that gets a new key."""
     office = service.office
-    known = _keep(service, visitor, new.id, new.township)
+    is_known = _authorise_station(service, visitor, new.id, new.township)
     if any(key.name == new.id for key in office.ring.stations):
         raise ApiError("station-own", station=new.id)
-    if not known and (new.name is None or new.township is None):
+    if not is_known and (new.name is None or new.township is None):
         raise ApiError("invalid", problem="name, township")
-    code = station_door.offer(
+    code = station_door.offer_enrolment(
         office, new.id, name=new.name, township=new.township, actor=visitor.actor
     )
     return CodeOut(station=new.id, code=str(code), until=office.clock() + CODE_LASTS)
 
 
 @router.post("/stations/{station}/revoke")
-def revoke(
-    station: StationId, given: Revocation, service: ServiceHere, visitor: VisitorHere
+def revoke_station(
+    station: StationId, revocation: Revocation, service: ServiceHere, visitor: VisitorHere
 ) -> StationOut:
     """End every enrolment of a station at once; what it signed before stays valid."""
     office = service.office
-    _keep(service, visitor, station, None)
+    _authorise_station(service, visitor, station, None)
     with office.catalogue.write() as uow:
-        row = people.station(uow.session, station)
-        if not enrolment.revoke(uow, station, given.why, actor=visitor.actor):
+        row = people.get_station(uow.session, station)
+        if not enrolment.revoke_enrolments(uow, station, revocation.why, actor=visitor.actor):
             raise ApiError("station-unenrolled", station=station)
     with office.catalogue.read() as session:
-        return station_views.station(session, office, row)
+        return station_views.present_station(session, office, row)
 
 
-def _keep(service: Service, visitor: Visitor, station: str, township: str | None) -> bool:
+def _authorise_station(
+    service: Service, visitor: Visitor, station: str, township: str | None
+) -> bool:
     """Authorise keeping a station, in its own township if it is known; tell whether it is."""
     with service.office.catalogue.read() as session:
         try:
-            township = people.station(session, station).township
-            known = True
+            township = people.get_station(session, station).township
+            is_known = True
         except NotFoundError:
-            known = False
+            is_known = False
     service.authorise(visitor, Act.KEEP_STATIONS, township, f"station:{station}")
-    return known
+    return is_known

@@ -6,11 +6,11 @@ from fastapi import Depends, Request
 
 from api.http.security import ServiceHere
 from api.office.enrolment import open_gateway
-from ingest.centre.station_gateway import Counter
+from ingest.centre.station_gateway import StationGateway
 from storage.errors import EnrolmentError
 
 
-def gateway_of(request: Request, service: ServiceHere) -> Counter:
+def gateway_of(request: Request, service: ServiceHere) -> StationGateway:
     """Return the gateway of the station that asks. Raises: EnrolmentError (token, revoked, …)."""
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not secret:
@@ -18,4 +18,4 @@ def gateway_of(request: Request, service: ServiceHere) -> Counter:
     return open_gateway(service.office, secret.strip())
 
 
-GatewayHere = Annotated[Counter, Depends(gateway_of)]
+GatewayHere = Annotated[StationGateway, Depends(gateway_of)]

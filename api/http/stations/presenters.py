@@ -1,4 +1,4 @@
-"""What people see of stations: what each is worth, what it last said of itself, what is wrong.
+"""Presenters of stations: enrolment, last reported status, alarms.
 
 A station's own words (`StationStatusRow.told`) are for screens, never evidence. An enrolled
 station may still be somebody else's by now, so they are read as an outsider's: bounded, typed,
@@ -78,37 +78,47 @@ class StationOut(BaseModel):
     alarms: list[AlarmOut]
 
 
-def stations(session: View, office: Office, township: str | None) -> list[StationOut]:
+def present_stations(session: View, office: Office, township: str | None) -> list[StationOut]:
     """Return the stations of a township, or all; those with alarms first, then by township."""
-    seen = {row.station_id: row for row in enrolment.statuses(session)}
+    statuses = {row.station_id: row for row in enrolment.list_statuses(session)}
     now = office.clock()
-    found = [
-        _station(session, row, seen.get(row.id), now)
-        for row in people.stations(session)
+    station_rows = [
+        _present_station(session, row, statuses.get(row.id), now)
+        for row in people.list_stations(session)
         if township is None or row.township == township
     ]
-    return sorted(found, key=lambda one: (not one.alarms, one.township, one.name, one.id))
+    return sorted(
+        station_rows,
+        key=lambda station_row: (
+            not station_row.alarms,
+            station_row.township,
+            station_row.name,
+            station_row.id,
+        ),
+    )
 
 
-def station(session: View, office: Office, row: StationRow) -> StationOut:
+def present_station(session: View, office: Office, row: StationRow) -> StationOut:
     """Return one station."""
-    seen = {row.station_id: row for row in enrolment.statuses(session)}
-    return _station(session, row, seen.get(row.id), office.clock())
+    statuses = {row.station_id: row for row in enrolment.list_statuses(session)}
+    return _present_station(session, row, statuses.get(row.id), office.clock())
 
 
-def _station(
+def _present_station(
     session: View, row: StationRow, status: StationStatusRow | None, now: datetime
 ) -> StationOut:
     rows = enrolment.of_station(session, row.id)
-    last = _last(rows)
-    standing = enrolment.standing(last, now) if last else None
+    last = _last_enrolment(rows)
+    standing = enrolment.standing_of(last, now) if last else None
     open_codes = [
-        one.code_until for one in rows if enrolment.standing(one, now) is Standing.OFFERED
+        enrolment_row.code_until
+        for enrolment_row in rows
+        if enrolment.standing_of(enrolment_row, now) is Standing.OFFERED
     ]
-    told = status.told if status else {}
+    report = status.told if status else {}
     seen_at = status.seen_at if status else None
     word = standing.value if standing else "local"
-    silent = last is not None and standing is Standing.ACTIVE and _silent(last, seen_at, now)
+    silent = last is not None and standing is Standing.ACTIVE and _is_silent(last, seen_at, now)
     return StationOut(
         id=row.id,
         name=row.name,
@@ -120,61 +130,67 @@ def _station(
         revoked_why=last.revoked_why if last else None,
         seen_at=seen_at,
         silent=silent,
-        bays=list(_bays(told.get("bays"), live=standing is Standing.ACTIVE and not silent)),
-        spool=_spool(told.get("spool"), now),
-        clock_offset_s=_number(told.get("offset_s")),
-        software=_text(told.get("software")),
+        bays=list(
+            _present_bays(report.get("bays"), live=standing is Standing.ACTIVE and not silent)
+        ),
+        spool=_present_spool(report.get("spool"), now),
+        clock_offset_s=_parse_number(report.get("offset_s")),
+        software=_clean_text(report.get("software")),
         alarms=[
             AlarmOut(code=code, zh=alarm_zh(code))
-            for code in dict.fromkeys(_alarms(last, standing, seen_at, told, now))
+            for code in dict.fromkeys(_list_alarms(last, standing, seen_at, report, now))
         ],
     )
 
 
-def _last(rows: list[EnrolmentRow]) -> EnrolmentRow | None:
+def _last_enrolment(rows: list[EnrolmentRow]) -> EnrolmentRow | None:
     """Return the enrolment that counts: the newest that was taken up, else the newest offer."""
     taken_up = [row for row in rows if row.enrolled_at is not None]
     return next(reversed(taken_up or rows), None)
 
 
-def _silent(last: EnrolmentRow, seen_at: datetime | None, now: datetime) -> bool:
+def _is_silent(last: EnrolmentRow, seen_at: datetime | None, now: datetime) -> bool:
     """Tell whether nothing was heard for too long, counted from the enrolment at the earliest."""
     heard = [at for at in (seen_at, last.enrolled_at) if at is not None]
     return now - max(heard, default=now) > SILENT
 
 
-def _alarms(
+def _list_alarms(
     last: EnrolmentRow | None,
     standing: Standing | None,
     seen_at: datetime | None,
-    told: dict[str, Any],
+    report: dict[str, Any],
     now: datetime,
 ) -> Iterator[str]:
     if standing is Standing.EXPIRED:
         yield "enrolment-expired"
     if standing is not Standing.ACTIVE or last is None or last.expires_at is None:
         return  # who is not to deliver need not be heard of either
-    if _silent(last, seen_at, now):
+    if _is_silent(last, seen_at, now):
         yield "silent" if seen_at else "never-seen"
     if last.expires_at - now < ENDING:
         yield "ending"
-    offset = _number(told.get("offset_s"))
+    offset = _parse_number(report.get("offset_s"))
     if offset is not None and abs(offset) > _CLOCK_OFF_S:
         yield "clock"
-    untrusted_spool = told.get("spool")
+    untrusted_spool = report.get("spool")
     if isinstance(untrusted_spool, dict):
         untrusted_alarms = untrusted_spool.get("alarms")
         if isinstance(untrusted_alarms, list):
-            for one in untrusted_alarms[:_ALARMS]:
-                yield one if isinstance(one, str) and alarm_known(one) else _UNKNOWN
+            for untrusted_alarm in untrusted_alarms[:_ALARMS]:
+                yield (
+                    untrusted_alarm
+                    if isinstance(untrusted_alarm, str) and alarm_known(untrusted_alarm)
+                    else _UNKNOWN
+                )
 
 
-def _bays(untrusted_bays: object, *, live: bool) -> Iterator[StationBayOut]:
+def _present_bays(untrusted_bays: object, *, live: bool) -> Iterator[StationBayOut]:
     if not isinstance(untrusted_bays, list):
         return
-    for one in untrusted_bays[:_BAYS]:
-        if isinstance(one, dict) and (name := _text(one.get("name"))):
-            state, reason = str(one.get("state")), str(one.get("reason"))
+    for untrusted_bay in untrusted_bays[:_BAYS]:
+        if isinstance(untrusted_bay, dict) and (name := _clean_text(untrusted_bay.get("name"))):
+            state, reason = str(untrusted_bay.get("state")), str(untrusted_bay.get("reason"))
             if not live or state not in BAYS:
                 state = _UNKNOWN
             yield StationBayOut(
@@ -185,36 +201,39 @@ def _bays(untrusted_bays: object, *, live: bool) -> Iterator[StationBayOut]:
             )
 
 
-def _spool(untrusted_spool: object, now: datetime) -> SpoolOut | None:
+def _present_spool(untrusted_spool: object, now: datetime) -> SpoolOut | None:
     if not isinstance(untrusted_spool, dict):
         return None
-    used, limit = _number(untrusted_spool.get("used")), _number(untrusted_spool.get("limit"))
-    waiting = _number(untrusted_spool.get("waiting"))
+    used, limit = (
+        _parse_number(untrusted_spool.get("used")),
+        _parse_number(untrusted_spool.get("limit")),
+    )
+    waiting = _parse_number(untrusted_spool.get("waiting"))
     if used is None or limit is None or waiting is None or min(used, limit - 1, waiting) < 0:
         return None
     return SpoolOut(
         used=int(used),
         limit=int(limit),
         waiting=int(waiting),
-        oldest=_time(untrusted_spool.get("oldest"), now),
+        oldest=_parse_time(untrusted_spool.get("oldest"), now),
     )
 
 
-def _text(untrusted_value: object) -> str | None:
+def _clean_text(untrusted_value: object) -> str | None:
     """Return what can be shown of a text: nothing that turns the line around it (bidi) is left."""
     if not isinstance(untrusted_value, str):
         return None
-    return "".join(one for one in untrusted_value[:_LENGTH] if one.isprintable())
+    return "".join(character for character in untrusted_value[:_LENGTH] if character.isprintable())
 
 
-def _number(untrusted_value: object) -> float | None:
+def _parse_number(untrusted_value: object) -> float | None:
     if isinstance(untrusted_value, bool) or not isinstance(untrusted_value, int | float):
         return None
     # Compared before anything else: an integer of any length compares, and not all become floats.
     return float(untrusted_value) if abs(untrusted_value) <= _LARGEST else None
 
 
-def _time(untrusted_value: object, now: datetime) -> datetime | None:
+def _parse_time(untrusted_value: object, now: datetime) -> datetime | None:
     try:
         at = datetime.fromisoformat(str(untrusted_value)).astimezone(UTC)
     except (ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""Stations over the network: enrol, prove, tell how they are, and deliver what they sealed.
+"""Routes of stations: enrolment, tokens, status reports, delivery of sealed recordings.
 
 Bytes go by `api/http/uploads/`; here are the documents around them. Nothing here is for persons.
 """
@@ -97,13 +97,15 @@ class StatusOut(BaseModel):
 
 
 @router.post("/stations/enrol")
-def enrol(service: ServiceHere, given: EnrolIn) -> dict[str, Any]:
+def enrol_station(service: ServiceHere, enrolment_request: EnrolIn) -> dict[str, Any]:
     """Take up an enrolment with a one-time code. The same key again gets the same answer."""
-    return station_door.enrol(service.office, given.code, given.document)
+    return station_door.enrol_station_key(
+        service.office, enrolment_request.code, enrolment_request.document
+    )
 
 
 @router.post("/token")
-def token(
+def issue_token(
     service: ServiceHere,
     grant_type: Annotated[str, Form(max_length=60)],
     client_assertion_type: Annotated[str, Form(max_length=100)],
@@ -112,12 +114,12 @@ def token(
     """Give a short-lived token for a signed assertion (RFC 7523, 2.2)."""
     if grant_type != "client_credentials" or client_assertion_type != ASSERTION_TYPE:
         raise EnrolmentError("assertion")
-    secret, lasts = station_door.token(service.office, client_assertion)
+    secret, lasts = station_door.issue_token(service.office, client_assertion)
     return TokenOut(access_token=secret, expires_in=lasts)
 
 
 @router.get("/time")
-def time(service: ServiceHere) -> StatusOut:
+def get_time(service: ServiceHere) -> StatusOut:
     """Tell the centre's time; an assertion is made by it."""
     return StatusOut(now=service.office.clock())
 
@@ -133,12 +135,12 @@ def log_consistency(
     counter: GatewayHere, sizes: Annotated[str, Query(pattern=_SIZES, max_length=400)]
 ) -> ConsistencyOut:
     """Prove that the log's newest head continues its heads of some sizes (RFC 9162 2.1.4)."""
-    found = counter.prove_log({int(size) for size in sizes.split(",")})
-    return ConsistencyOut.model_validate(found.to_json())
+    consistency_proof = counter.prove_log({int(size) for size in sizes.split(",")})
+    return ConsistencyOut.model_validate(consistency_proof.to_json())
 
 
 @router.get("/holdings")
-def holds(
+def check_holding(
     counter: GatewayHere, source: Source, size: Annotated[int, Query(ge=0)]
 ) -> dict[str, bool]:
     """Tell whether a recording of this source with so many bytes is held."""
@@ -146,41 +148,41 @@ def holds(
 
 
 @router.get("/receipts")
-def receipt(counter: GatewayHere, source: Source, sha256: Sha256) -> ReceiptOut:
+def find_receipt(counter: GatewayHere, source: Source, sha256: Sha256) -> ReceiptOut:
     """Return the receipt of exactly these bytes from this source, if it was ever given."""
-    found = counter.receipt_for(source, Digest(Algorithm.SHA256, bytes.fromhex(sha256)))
-    return ReceiptOut(receipt=found.decode() if found else None)
+    receipt_text = counter.receipt_for(source, Digest(Algorithm.SHA256, bytes.fromhex(sha256)))
+    return ReceiptOut(receipt=receipt_text.decode() if receipt_text else None)
 
 
 @router.post("/accessions", response_model=ReceiptOut)
-def accession(counter: GatewayHere, given: DeliveryIn) -> JSONResponse:
+def accession_recording(counter: GatewayHere, delivery: DeliveryIn) -> JSONResponse:
     """Take responsibility for a recording whose payload was uploaded; answer with the receipt."""
-    found = counter.accession(given.record.encode(), given.envelope.encode())
-    return JSONResponse({"receipt": found.decode()})  # a model would cost another thread's turn
+    outcome = counter.accession(delivery.record.encode(), delivery.envelope.encode())
+    return JSONResponse({"receipt": outcome.decode()})  # a model would cost another thread's turn
 
 
 @router.post("/notes", status_code=204)
-def note(counter: GatewayHere, given: NoteIn) -> None:
+def record_note(counter: GatewayHere, station_note: NoteIn) -> None:
     """Write a station's act into the custody log, once for each number."""
-    counter.note(
-        given.number,
-        given.act,
-        subject=given.subject,
-        outcome=given.outcome,
-        details=given.details,
+    counter.note_act(
+        station_note.number,
+        station_note.act,
+        subject=station_note.subject,
+        outcome=station_note.outcome,
+        details=station_note.details,
     )
 
 
 @router.put("/status")
-def status(service: ServiceHere, counter: GatewayHere, given: StatusIn) -> StatusOut:
-    """Keep what the station says of itself, for the screens; answer with the centre's time."""
+def report_status(service: ServiceHere, counter: GatewayHere, report: StatusIn) -> StatusOut:
+    """Store the station's status report; answer with the centre's time."""
     try:
-        told = given.model_dump(mode="json")
-        size = len(canonical.encode(told))
+        details = report.model_dump(mode="json")
+        size = len(canonical.encode(details))
     except (ValueError, RecursionError) as error:  # depth, half letters, integers beyond 2^53, NaN
         raise ApiError("invalid", problem="status") from error
     if size > _STATUS_BYTES:
         raise ApiError("invalid", problem="status")
     with service.office.catalogue.write() as uow:
-        enrolment.set_status(uow, counter.station, told)
+        enrolment.set_status(uow, counter.station, details)
         return StatusOut(now=uow.at)

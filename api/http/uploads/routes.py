@@ -25,13 +25,13 @@ _EXTENSIONS = "creation,creation-with-upload,termination"
 
 
 @router.options("/uploads", status_code=204)
-def options() -> Response:
+def describe_uploads() -> Response:
     """Tell what this server can do."""
-    return tus.abilities(_EXTENSIONS, LARGEST)
+    return tus.describe_server(_EXTENSIONS, LARGEST)
 
 
 @router.post("/uploads", status_code=201)
-async def create(
+async def create_upload(
     request: Request,
     counter: GatewayHere,
     length: Length,
@@ -40,34 +40,34 @@ async def create(
 ) -> Response:
     """Begin an upload, or find it; a small payload may come along whole."""
     same_version(resumable)
-    recording, sha256 = _metadata(metadata)
-    data, more = b"", False
+    recording, sha256 = _parse_metadata(metadata)
+    content, more = b"", False
     if request.headers.get("content-type") == BYTES and length <= PART:
-        data, more = await tus.gathered(request, length)
-    if len(data) == length:
-        await run_in_threadpool(counter.put_whole, recording, data, sha256)
-        return _answer(201, Offset(length, length), recording)
+        content, more = await tus.gather_body(request, length)
+    if len(content) == length:
+        await run_in_threadpool(counter.put_whole, recording, content, sha256)
+        return _offset_response(201, Offset(length, length), recording)
     state = await run_in_threadpool(
-        counter.uploads.begin, counter.station, recording, length, sha256
+        counter.uploads.begin_upload, counter.station, recording, length, sha256
     )
-    if data and state.offset == 0:
-        stream = request.stream() if more else tus.nothing()
-        state = await tus.take(stream, counter.opener(recording, 0), data)
-    return _answer(201, state, recording)
+    if content and state.offset == 0:
+        stream = request.stream() if more else tus.empty_stream()
+        state = await tus.receive_upload(stream, counter.prepare_writer(recording, 0), content)
+    return _offset_response(201, state, recording)
 
 
 @router.head("/uploads/{recording}")
-def head(counter: GatewayHere, recording: UUID, resumable: Resumable) -> Response:
+def get_upload_offset(counter: GatewayHere, recording: UUID, resumable: Resumable) -> Response:
     """Tell how many bytes are durable."""
     same_version(resumable)
-    state = counter.uploads.at(counter.station, RecordingId(recording))
-    response = _answer(200, state, RecordingId(recording))
+    state = counter.uploads.get_offset(counter.station, RecordingId(recording))
+    response = _offset_response(200, state, RecordingId(recording))
     response.headers["Upload-Length"] = str(state.size)
     return response
 
 
 @router.patch("/uploads/{recording}", status_code=204)
-async def patch(
+async def append_upload(
     request: Request,
     counter: GatewayHere,
     recording: UUID,
@@ -79,30 +79,30 @@ async def patch(
     if request.headers.get("content-type") != BYTES:
         raise ApiError("media-type", wanted=BYTES)
     name = RecordingId(recording)
-    state = await tus.take(request.stream(), counter.opener(name, offset))
-    return _answer(204, state, name)
+    state = await tus.receive_upload(request.stream(), counter.prepare_writer(name, offset))
+    return _offset_response(204, state, name)
 
 
 @router.delete("/uploads/{recording}", status_code=204)
-def delete(counter: GatewayHere, recording: UUID, resumable: Resumable) -> Response:
+def delete_upload(counter: GatewayHere, recording: UUID, resumable: Resumable) -> Response:
     """Give an upload up that is not complete."""
     same_version(resumable)
-    counter.uploads.at(counter.station, RecordingId(recording))
-    counter.uploads.discard(RecordingId(recording))
+    counter.uploads.get_offset(counter.station, RecordingId(recording))
+    counter.uploads.discard_upload(RecordingId(recording))
     return Response(status_code=204, headers={"Tus-Resumable": tus.VERSION})
 
 
-def _metadata(text: str) -> tuple[RecordingId, Digest]:
+def _parse_metadata(text: str) -> tuple[RecordingId, Digest]:
     """Read `recording` and `sha256`. Raises: ApiError(invalid)."""
-    given = tus.metadata(text)
+    metadata = tus.parse_metadata(text)
     try:
-        recording = RecordingId(UUID(given["recording"].decode()))
+        recording = RecordingId(UUID(metadata["recording"].decode()))
     except (KeyError, ValueError) as error:
         raise ApiError("invalid", problem="Upload-Metadata") from error
     if recording.version != _TIME_ORDERED:
         raise ApiError("invalid", problem="Upload-Metadata")
-    return recording, tus.sha256_of(given)
+    return recording, tus.sha256_of(metadata)
 
 
-def _answer(status: int, state: Offset, recording: RecordingId) -> Response:
-    return tus.answer(status, state, f"/api/v1/uploads/{recording}")
+def _offset_response(status: int, state: Offset, recording: RecordingId) -> Response:
+    return tus.offset_response(status, state, f"/api/v1/uploads/{recording}")

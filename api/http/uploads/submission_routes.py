@@ -24,7 +24,7 @@ from api.office.service import Service
 from api.problems import ApiError, reason_zh
 from ingest.centre.hand_in import BAY, Reception
 from ingest.centre.uploads import Offset
-from ingest.sources.names import display
+from ingest.sources.names import display_text
 from ingest.station.journal import RECEIPTED, State
 from policies.access.access import Act
 from storage.catalogue.stations.tables import HandedInRow
@@ -72,24 +72,24 @@ SubmitterHere = Annotated[Visitor, Depends(submitter_of)]
 
 
 @router.get("/submissions")
-def submissions(
+def list_submissions(
     service: ServiceHere, visitor: SubmitterHere, *, cursor: Cursor = None, limit: Limit = PAGE
 ) -> Page[SubmissionOut]:
     """Return what you handed in or began to, newest first."""
     after = read_cursor("submissions", cursor, datetime, str)
-    rows = service.office.reception.listed(visitor.person.id, after, limit + 1)
-    show = partial(_told, service)
+    rows = service.office.reception.list_hand_ins(visitor.person.id, after, limit + 1)
+    show = partial(_present_submission, service)
     return page_of("submissions", rows, limit, lambda row: (row.created_at, row.id), show)
 
 
 @router.options("/submissions", status_code=204)
-def options(service: ServiceHere) -> Response:
+def describe_submissions(service: ServiceHere) -> Response:
     """Tell what this server can do."""
-    return tus.abilities(_EXTENSIONS, service.office.reception.allowance.size)
+    return tus.describe_server(_EXTENSIONS, service.office.reception.allowance.size)
 
 
 @router.post("/submissions", status_code=201)
-def create(
+def create_submission(
     service: ServiceHere,
     visitor: SubmitterHere,
     length: Length,
@@ -101,31 +101,31 @@ def create(
     Upload-Metadata: `filename` (UTF-8), `sha256` (hex), and `modified` (milliseconds) if known.
     """
     same_version(resumable)
-    given = tus.metadata(metadata)
-    row = service.office.reception.begin(
+    parsed_metadata = tus.parse_metadata(metadata)
+    row = service.office.reception.begin_hand_in(
         visitor.actor,
-        given.get("filename", b""),
+        parsed_metadata.get("filename", b""),
         length,
-        tus.sha256_of(given),
-        _modified(given),
+        tus.sha256_of(parsed_metadata),
+        _modified_time(parsed_metadata),
     )
-    return _answer(service.office.reception, 201, row)
+    return _offset_response(service.office.reception, 201, row)
 
 
 @router.head("/submissions/{submission}")
-def head(
+def get_submission_offset(
     service: ServiceHere, visitor: SubmitterHere, submission: UUID, resumable: Resumable
 ) -> Response:
     """Tell how many bytes are durable."""
     same_version(resumable)
-    row = service.office.reception.at(visitor.person.id, submission)
-    response = _answer(service.office.reception, 200, row)
+    row = service.office.reception.get_hand_in(visitor.person.id, submission)
+    response = _offset_response(service.office.reception, 200, row)
     response.headers["Upload-Length"] = str(row.size)
     return response
 
 
 @router.patch("/submissions/{submission}", status_code=204)
-async def patch(  # noqa: PLR0917 - FastAPI hands them in by name
+async def append_submission(  # noqa: PLR0917 - FastAPI hands them in by name
     request: Request,
     service: ServiceHere,
     visitor: SubmitterHere,
@@ -139,14 +139,16 @@ async def patch(  # noqa: PLR0917 - FastAPI hands them in by name
         raise ApiError("media-type", wanted=tus.BYTES)
     reception, person = service.office.reception, visitor.person.id
     name = RecordingId(submission)
-    opened = partial(reception.uploads.writer, person, name, offset)
-    state = await tus.take(request.stream(), opened)
-    row = await run_in_threadpool(reception.receive if state.done else reception.at, person, name)
-    return _answer(reception, 204, row)
+    opened = partial(reception.uploads.open_writer, person, name, offset)
+    state = await tus.receive_upload(request.stream(), opened)
+    row = await run_in_threadpool(
+        reception.receive_file if state.is_complete else reception.get_hand_in, person, name
+    )
+    return _offset_response(reception, 204, row)
 
 
 @router.delete("/submissions/{submission}", status_code=204)
-def delete(
+def delete_submission(
     service: ServiceHere, visitor: SubmitterHere, submission: UUID, resumable: Resumable
 ) -> Response:
     """Give up what you began and what is not received yet."""
@@ -155,11 +157,11 @@ def delete(
     return Response(status_code=204, headers={"Tus-Resumable": tus.VERSION})
 
 
-def _modified(given: dict[str, bytes]) -> int | None:
-    if "modified" not in given:
+def _modified_time(metadata: dict[str, bytes]) -> int | None:
+    if "modified" not in metadata:
         return None
     try:
-        modified = int(given["modified"])
+        modified = int(metadata["modified"])
     except ValueError as error:
         raise ApiError("invalid", problem="Upload-Metadata") from error
     if not 0 <= modified < _LATEST_MS:
@@ -167,21 +169,21 @@ def _modified(given: dict[str, bytes]) -> int | None:
     return modified
 
 
-def _answer(reception: Reception, status: int, row: HandedInRow) -> Response:
+def _offset_response(reception: Reception, status: int, row: HandedInRow) -> Response:
     state = Offset(row.offset, row.size)
-    response = tus.answer(status, state, f"/api/v1/submissions/{row.id}")
+    response = tus.offset_response(status, state, f"/api/v1/submissions/{row.id}")
     if row.received_at is None:
         ends = row.touched_at + reception.allowance.idle
         response.headers["Upload-Expires"] = format_datetime(ends, usegmt=True)
     return response
 
 
-def _told(service: Service, row: HandedInRow) -> SubmissionOut:
+def _present_submission(service: Service, row: HandedInRow) -> SubmissionOut:
     reception = service.office.reception
     state, recording, reason = "arriving", None, None
     if row.received_at is not None:
         state = "received"
-        entry = service.office.journal.at(BAY, reception.path_of(row))
+        entry = service.office.journal.find_by_path(BAY, reception.path_of(row))
         if entry is not None and entry.state in RECEIPTED:
             state = "accessioned"
             recording = entry.facts.get("recording") or str(entry.recording)
@@ -189,7 +191,7 @@ def _told(service: Service, row: HandedInRow) -> SubmissionOut:
             state, reason = "attention", entry.reason
     return SubmissionOut(
         id=row.id,
-        name=display(row.file_name.encode()),
+        name=display_text(row.file_name.encode()),
         size=row.size,
         offset=row.offset,
         sha256=row.sha256,

@@ -28,7 +28,7 @@ Resumable = Annotated[str, Header(alias="Tus-Resumable")]
 Metadata = Annotated[str, Header(alias="Upload-Metadata", max_length=1000)]
 
 
-def abilities(extensions: str, limit: int) -> Response:
+def describe_server(extensions: str, limit: int) -> Response:
     """Answer what this server can do."""
     facts = {"Tus-Version": VERSION, "Tus-Extension": extensions, "Tus-Max-Size": str(limit)}
     return Response(status_code=204, headers=facts | {"Tus-Resumable": VERSION})
@@ -40,24 +40,26 @@ def same_version(resumable: str) -> None:
         raise ApiError("tus-version", wanted=VERSION)
 
 
-def metadata(text: str) -> dict[str, bytes]:
+def parse_metadata(text: str) -> dict[str, bytes]:
     """Read Upload-Metadata: names with base64 values. Raises: ApiError(invalid)."""
     try:
         pairs = (pair.strip().partition(" ") for pair in text.split(","))
-        return {name: base64.b64decode(value, validate=True) for name, _, value in pairs}
+        return {
+            name: base64.b64decode(encoded_value, validate=True) for name, _, encoded_value in pairs
+        }
     except ValueError as error:
         raise ApiError("invalid", problem="Upload-Metadata") from error
 
 
-def sha256_of(given: dict[str, bytes]) -> Digest:
+def sha256_of(pairs: dict[str, bytes]) -> Digest:
     """Return the digest that the metadata announces. Raises: ApiError(invalid)."""
     try:
-        return Digest(Algorithm.SHA256, bytes.fromhex(given["sha256"].decode()))
+        return Digest(Algorithm.SHA256, bytes.fromhex(pairs["sha256"].decode()))
     except (KeyError, ValueError, FixityError) as error:
         raise ApiError("invalid", problem="Upload-Metadata") from error
 
 
-def answer(status: int, state: Offset, location: str) -> Response:
+def offset_response(status: int, state: Offset, location: str) -> Response:
     """Answer with where the upload stands."""
     headers = {
         "Tus-Resumable": VERSION,
@@ -67,18 +69,18 @@ def answer(status: int, state: Offset, location: str) -> Response:
     return Response(status_code=status, headers=headers)
 
 
-async def take(
+async def receive_upload(
     stream: AsyncIterable[bytes],
     opened: Callable[[], Writer],
     before: bytes = b"",
 ) -> Offset:
-    """Take what `before` and the stream bring, up to wherever the stream ends."""
+    """Receive the bytes of `before` and of the stream, until the stream ends."""
     writer = await run_in_threadpool(opened)
     intake = _Intake(writer, before)
     resting = asyncio.create_task(intake.rest_often())
     try:
         async for chunk in stream:
-            await intake.take(chunk)
+            await intake.receive(chunk)
     except ClientDisconnect:
         pass  # the link dropped; below, what arrived is kept, and nobody reads the answer
     finally:
@@ -96,48 +98,48 @@ class _Intake:
         self._count = len(before)
         self._storing: asyncio.Task[None] | None = None
 
-    async def take(self, chunk: bytes) -> None:
+    async def receive(self, chunk: bytes) -> None:
         """Take bytes; when they are many, wait until the writer has those before."""
         self._waiting.append(chunk)
         self._count += len(chunk)
         if self._count >= PART:
-            await self._idle()
-            self._store(self._writer.add)
+            await self._wait_idle()
+            self._start_writing(self._writer.add_bytes)
 
     async def rest_often(self) -> None:
         """Have what came slowly made durable, again and again, until cancelled."""
         while True:
             await asyncio.sleep(_REST_S)
             if self._storing is None or (self._storing.done() and not self._storing.exception()):
-                self._store(self._rest)
+                self._start_writing(self._write_rest)
 
     async def finish(self) -> int:
         """Have everything made durable; return the durable offset."""
-        await self._idle()
-        return await run_in_threadpool(_finish, self._writer, self._taken())
+        await self._wait_idle()
+        return await run_in_threadpool(_finish_upload, self._writer, self._drain())
 
-    async def _idle(self) -> None:
+    async def _wait_idle(self) -> None:
         """Wait until the writer has nothing to do. Raises: what it raised."""
         while (storing := self._storing) is not None:
             await storing
             if self._storing is storing:
                 self._storing = None
 
-    def _store(self, work: Callable[[bytearray], None]) -> None:
-        self._storing = asyncio.create_task(run_in_threadpool(work, self._taken()))
+    def _start_writing(self, work: Callable[[bytearray], None]) -> None:
+        self._storing = asyncio.create_task(run_in_threadpool(work, self._drain()))
 
-    def _taken(self) -> bytearray:
-        data = bytearray().join(self._waiting)
+    def _drain(self) -> bytearray:
+        content = bytearray().join(self._waiting)
         self._waiting, self._count = [], 0
-        return data
+        return content
 
-    def _rest(self, data: bytearray) -> None:
-        self._writer.add(data)
-        self._writer.rest()
+    def _write_rest(self, content: bytearray) -> None:
+        self._writer.add_bytes(content)
+        self._writer.flush()
 
 
-async def gathered(request: Request, length: int) -> tuple[bytes, bool]:
-    """Return what came along with the creation, and whether more may come.
+async def gather_body(request: Request, length: int) -> tuple[bytes, bool]:
+    """Return the bytes sent with the creation, and whether more may follow.
 
     What a slow link brings is not waited for here, but kept bit by bit (`take`). A busy centre is
     not to take itself for one: another second is given while the last one's pace does for the rest.
@@ -161,13 +163,13 @@ async def gathered(request: Request, length: int) -> tuple[bytes, bool]:
     return b"".join(chunks), True
 
 
-async def nothing() -> AsyncIterator[bytes]:
+async def empty_stream() -> AsyncIterator[bytes]:
     """Yield nothing: no more will come."""
     none: tuple[bytes, ...] = ()
     for chunk in none:
         yield chunk
 
 
-def _finish(writer: Writer, data: bytearray) -> int:
-    writer.add(data)
+def _finish_upload(writer: Writer, content: bytearray) -> int:
+    writer.add_bytes(content)
     return writer.close()

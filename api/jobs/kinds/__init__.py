@@ -1,1 +1,1 @@
-"""The kinds of jobs, one module each: what is done, and the transaction that settles it."""
+"""The kinds of jobs, one module each: its work, and the transaction that settles it."""

@@ -34,7 +34,7 @@ OFFICE_BYTES = 16 << 30  # of originals, which are gone through whole in one day
 _LONGEST = 100  # differences told of in one result and entry
 
 
-def work(office: Office, _job: Job, _step: Step) -> Facts:
+def run_job(office: Office, _job: Job, _step: Step) -> Facts:
     """Audit the day's part. What is found stays out of the engine."""
     return audit_part(office)
 
@@ -53,10 +53,10 @@ def audit_part(
         originals = next_originals(session, days, office_bytes)
     entries = part if part is not None else range(size)
     walk = chain(catalogue_check(office, part), modes_check(office, entries))
-    found = {(one.what, one.subject) for one in walk}
+    found = {(one.kind, one.subject) for one in walk}
     compared, differing = _compare_originals(office, originals)
     found |= differing
-    wrong = [{"what": what, "subject": subject} for what, subject in sorted(found)]
+    wrong = [{"what": kind, "subject": subject} for kind, subject in sorted(found)]
     return {
         "first": entries.start,
         "stop": entries.stop,
@@ -71,8 +71,8 @@ def next_part(session: View, size: int, days: int, office_size: int) -> range | 
     """Return the entries whose turn it is; None: all of them."""
     if size <= office_size:
         return None
-    done = LogReader(session).events_of(INTEGRITY, act=ACT)
-    last = done[-1].details if done else {"stop": 0, "size": 0}
+    events = LogReader(session).events_of(INTEGRITY, act=ACT)
+    last = events[-1].details if events else {"stop": 0, "size": 0}
     first = int(last["stop"]) if last["stop"] < last["size"] else 0  # at the end: begin anew
     return range(first, min(first + max(office_size, -(-size // days)), size))
 
@@ -106,7 +106,7 @@ def _compare_originals(office: Office, entries: range) -> tuple[int, set[tuple[s
         subject = f"{recording}/original"
         try:
             with office.catalogue.read() as session:
-                row = recordings.present(session, recording)
+                row = recordings.get_present_recording(session, recording)
             with office.catalogue.write() as uow:
                 recordings.log_access(
                     uow, row.id, actor=SYSTEM, purpose="audit", outcome=Outcome.SUCCESS
@@ -131,25 +131,25 @@ def _states_more(row: RecordingRow) -> bool:
         return False  # no record any more: named by its row
 
 
-def settle(_office: Office, uow: UnitOfWork, job: Job, found: Facts) -> Facts:
-    """Say in the log what was found."""
+def settle_job(_office: Office, uow: UnitOfWork, job: Job, facts: Facts) -> Facts:
+    """Log the audit's outcome."""
     uow.record(
         ACT,
         PremisType.FIXITY_CHECK,
         actor=job.asked_by,
         subject=INTEGRITY,
-        outcome=Outcome.FAILURE if found["count"] else Outcome.SUCCESS,
-        **found,
+        outcome=Outcome.FAILURE if facts["count"] else Outcome.SUCCESS,
+        **facts,
     )
-    return found
+    return facts
 
 
 KIND = Kind(
     name="audit",
     zh="数据库与日志核查",
     askable=True,
-    work=work,
-    settle=settle,
+    work=run_job,
+    settle=settle_job,
     queue=Queue.LONG,
     every=timedelta(days=1),
     at=timedelta(hours=2),

@@ -10,39 +10,42 @@ from datetime import timedelta
 from itertools import islice
 
 from api.jobs.kind import Facts, Kind, Step, as_found
-from api.office.reports.duty_list import count_overdue, due, judge_all
-from api.office.reports.forecast import look
+from api.office.reports.duty_list import count_overdue, iterate_duties, judge_all
+from api.office.reports.forecast import build_outlook
 from api.office.wiring import Office
-from policies.facts.facts_json import plain
+from policies.facts.facts_json import to_plain
 from storage.catalogue.jobs import jobs
 from storage.catalogue.jobs.jobs import Job, State
 
-_SHOWN = ("subject", "township", "person", "what_zh", "what_en", "rule", "due_at", "state")
+_DUTY_FIELDS = ("subject", "township", "person", "what_zh", "what_en", "rule", "due_at", "state")
 _LONGEST = 5_000
 _NAMED = 20
 
 LOG = logging.getLogger("liuhen.duties")
 
 
-def work(office: Office, _job: Job, _step: Step) -> Facts:
+def run_job(office: Office, _job: Job, _step: Step) -> Facts:
     """Gather the list; it names persons, so it never goes through the engine."""
-    now, coming = office.clock(), look(office, None)
+    now, coming = office.clock(), build_outlook(office, None)
+    # Detects duties edited by SQL to hide an overdue one; judging anew also repairs them.
     misjudged = judge_all(office, now)
     if misjudged:
         LOG.error("stored duties were not what their entries say: %s", misjudged[:_NAMED])
-    duties = list(islice(due(office, now), _LONGEST))
+    duties = list(islice(iterate_duties(office, now), _LONGEST))
     with office.catalogue.read() as session:
-        damaged = [row.recording_id for row in jobs.damaged(session)]
-        failed = [row.id for row in jobs.jobs(session, state=State.FAILED, limit=_LONGEST)]
+        damaged = [row.recording_id for row in jobs.list_damaged(session)]
+        failed = [row.id for row in jobs.list_jobs(session, state=State.FAILED, limit=_LONGEST)]
     return {
-        "at": plain(now),
+        "at": to_plain(now),
         "overdue": count_overdue(office, now),
         "misjudged": misjudged[:_LONGEST],
-        "duties": [{name: plain(getattr(one, name)) for name in _SHOWN} for one in duties],
+        "duties": [
+            {name: to_plain(getattr(duty, name)) for name in _DUTY_FIELDS} for duty in duties
+        ],
         "due_in_30_days": coming.due_count,
         "unlinked": [row.id for row in coming.unlinked],
         "late": [row.id for row in coming.late],
-        "full_at": plain(coming.forecast.full_at),
+        "full_at": to_plain(coming.forecast.full_at),
         "damaged": damaged,
         "failed": failed,
     }
@@ -52,7 +55,7 @@ KIND = Kind(
     name="due",
     zh="到期清单",
     askable=True,
-    work=work,
+    work=run_job,
     settle=as_found,
     every=timedelta(days=1),
     at=timedelta(hours=6),

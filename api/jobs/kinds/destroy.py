@@ -13,10 +13,10 @@ from storage.catalogue.retention.dispositions import JOB
 _SUBJECT = "disposition:"
 
 
-def work(office: Office, job: Job, _step: Step) -> Facts:
-    """Do all of it; return how many recordings ended in which state. Raises: as `execute`."""
+def run_job(office: Office, job: Job, _step: Step) -> Facts:
+    """Execute a disposition; return recordings by end state. Raises: as `execute`."""
     disposition = job.subject.removeprefix(_SUBJECT)
-    return dict(office.destruction().execute(disposition, actor=job.asked_by))
+    return dict(office.build_destruction().execute(disposition, actor=job.asked_by))
 
 
-KIND = Kind(name=JOB, zh="执行处置", work=work, settle=as_found, queue=Queue.LONG)
+KIND = Kind(name=JOB, zh="执行处置", work=run_job, settle=as_found, queue=Queue.LONG)

@@ -12,18 +12,20 @@ from storage.upkeep import legal_hold_sync
 _SUBJECT = "hold:"
 
 
-def work(office: Office, job: Job, _step: Step) -> Facts:
-    """Do all of it; it may be done again. Raises: NotFoundError, VaultError."""
+def run_job(office: Office, job: Job, _step: Step) -> Facts:
+    """Update the store's legal holds; repeatable. Raises: NotFoundError, VaultError."""
     with office.catalogue.read() as session:
-        ids = holds.reached(session, holds.hold(session, job.subject.removeprefix(_SUBJECT)))
-    changed = legal_hold_sync.follow(office.catalogue, office.objects, ids)
+        ids = holds.list_recordings_of_hold(
+            session, holds.get_hold(session, job.subject.removeprefix(_SUBJECT))
+        )
+    changed = legal_hold_sync.sync_legal_holds(office.catalogue, office.objects, ids)
     return {"reached": len(ids), "changed": len(changed)}
 
 
 KIND = Kind(
     name="hold",
     zh="冻结下达存储",
-    work=work,
+    work=run_job,
     settle=as_found,
     queue=Queue.LONG,
     retriable=True,

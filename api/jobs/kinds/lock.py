@@ -1,4 +1,4 @@
-"""`lock`: promise, lock and hold what rules, links and holds ask for by now; only ever upwards.
+"""`lock`: extend retention dates, object locks and legal holds to today's rules; never shorten.
 
 A rulebook may have lengthened, a crash may have come between a hold and the store's. Locks and
 promises only grow, so it may run at any time and any number of times. What was extended is an
@@ -24,67 +24,75 @@ from storage.custody.entries.event import PremisType
 from storage.errors import ArchiveAwayError, LockLostError, ObjectMissingError
 from storage.recording import RecordingId
 from storage.upkeep import legal_hold_sync
-from storage.vault.objects import PARTS, key_of, lockable
+from storage.vault.objects import PARTS, key_of, limit_lock_date
 
 _PAGE = 200
 
 
-def work(office: Office, job: Job, step: Step) -> Facts:
-    """Look first, then extend, so that a resumed job still knows what it has to tell."""
+def run_job(office: Office, job: Job, step: Step) -> Facts:
+    """List weak locks first, then extend them, so that a resumed job still reports them all."""
     weak: list[Any] = []
-    missing: list[str] = []
-    held: list[str] = []
+    missing_ids: list[str] = []
+    reachable_ids: list[str] = []
     cursor, number = "", 0
     while True:
-        page = step(f"look-{number}", partial(_look, office, job, cursor))
+        page = step(f"look-{number}", partial(_check_page, office, job, cursor))
         weak += page["weak"]
-        missing += page["missing"]
-        held += page["held"]
+        missing_ids += page["missing"]
+        reachable_ids += page["held"]
         cursor, number = page["next"], number + 1
         if not cursor:
             break
-    for one in weak:
+    for entry in weak:
         with office.catalogue.read() as session:
-            row = recordings.by_id(session, one["recording"])
+            row = recordings.by_id(session, entry["recording"])
+        # Destroyed since the page was listed: there is no object left to lock.
         if row.destroyed_at is not None:
             continue
-        for part in one["parts"]:
-            until = datetime.fromisoformat(one["until"])
-            office.objects.lock(key_of(_id(row), part), lockable(max(until, row.retain_until)))
-    changed = legal_hold_sync.follow(office.catalogue, office.objects, held)
-    return {"extended": weak, "missing": missing, "held": changed}
+        for part in entry["parts"]:
+            until = datetime.fromisoformat(entry["until"])
+            office.objects.lock(
+                key_of(_recording_id(row), part), limit_lock_date(max(until, row.retain_until))
+            )
+    changed = legal_hold_sync.sync_legal_holds(office.catalogue, office.objects, reachable_ids)
+    return {"extended": weak, "missing": missing_ids, "held": changed}
 
 
-def settle(_office: Office, uow: UnitOfWork, job: Job, found: Facts) -> Facts:
+def settle_job(_office: Office, uow: UnitOfWork, job: Job, facts: Facts) -> Facts:
     """Say in the log which locks were extended; have what is missing verified.
 
     Footage of an open proceeding's interval that came in since is held; the store is told next.
     """
-    for one in found["extended"]:
-        until = datetime.fromisoformat(one["until"])
+    for entry in facts["extended"]:
+        until = datetime.fromisoformat(entry["until"])
         reason = f"job:{job.id}"
-        recordings.extend_retention(uow, one["recording"], until, actor=job.asked_by, reason=reason)
+        recordings.extend_retention(
+            uow, entry["recording"], until, actor=job.asked_by, reason=reason
+        )
         uow.record(
             "recording.lock",
             PremisType.POLICY_ASSIGNMENT,
             actor=job.asked_by,
-            subject=recordings.subject_of(one["recording"]),
-            parts=one["parts"],
-            until=one["until"],
-            **({"lost": lost} if (lost := one.get("lost")) else {}),
+            subject=recordings.subject_of(entry["recording"]),
+            parts=entry["parts"],
+            until=entry["until"],
+            **({"lost": lost} if (lost := entry.get("lost")) else {}),
         )
-    for recording in found["missing"]:
+    for recording in facts["missing"]:
         subject = recordings.subject_of(recording)
-        jobs.ask(uow, "verify", subject, actor=job.asked_by, slot=f"lock:{job.id}")
+        jobs.request_job(uow, "verify", subject, actor=job.asked_by, slot=f"lock:{job.id}")
+    # Footage accessioned after a proceeding began belongs under its hold, too.
     if job.subject == SYSTEM:
-        for row in proceedings.proceedings(uow.session, unanswered=True):
+        for row in proceedings.list_proceedings(uow.session, unanswered=True):
             for placed in proceedings.hold_more(uow, row.id, actor=job.asked_by):
-                jobs.ask(uow, "hold", f"hold:{placed.id}", actor=job.asked_by, slot="placed")
-    return found
+                jobs.request_job(
+                    uow, "hold", f"hold:{placed.id}", actor=job.asked_by, slot="placed"
+                )
+    return facts
 
 
-def _look(office: Office, job: Job, cursor: str) -> Facts:
-    """Return what is weak in a page of recordings, and where the next page begins.
+def _check_page(office: Office, job: Job, cursor: str) -> Facts:
+    """Return the weak locks in a page of recordings, and the next page's cursor.
 
     `held` are all of them: whether the store holds what the catalogue does is looked at later.
     """
@@ -92,18 +100,19 @@ def _look(office: Office, job: Job, cursor: str) -> Facts:
         if job.subject == SYSTEM:
             rows = jobs.recordings_after(session, cursor, _PAGE)
         else:
-            rows = [recordings.present(session, recording_of(job))]
+            rows = [recordings.get_present_recording(session, recording_of(job))]
         now, ids = office.clock(), [row.id for row in rows]
-        why = retention.explained(session, office.rulebook, ids, now)
-    weak, missing, away = [], [], []
+        why = retention.explain_retention(session, office.rulebook, ids, now)
+    weak, missing_ids, away = [], [], []
     for row in rows:
         until = max(why[row.id].until, row.retain_until)
         try:
-            states = {part: _state(office, row, part, until) for part in PARTS}
+            states = {part: _check_lock(office, row, part, until) for part in PARTS}
         except ObjectMissingError:
-            missing.append(row.id)
+            missing_ids.append(row.id)
             continue
         except ArchiveAwayError:
+            # An unplugged archive disk is no fault; its locks are looked at when it is back.
             away.append(row.id)
             continue
         parts = [part for part, state in states.items() if state is not _Lock.LONG]
@@ -114,8 +123,8 @@ def _look(office: Office, job: Job, cursor: str) -> Facts:
     more = rows[-1].id if job.subject == SYSTEM and len(rows) == _PAGE else ""
     return {
         "weak": weak,
-        "missing": missing,
-        "held": [one for one in ids if one not in away],
+        "missing": missing_ids,
+        "held": [recording_id for recording_id in ids if recording_id not in away],
         "next": more,
     }
 
@@ -126,17 +135,17 @@ class _Lock(Enum):
     LOST = "nobody knows how long"
 
 
-def _state(office: Office, row: RecordingRow, part: str, until: datetime) -> _Lock:
+def _check_lock(office: Office, row: RecordingRow, part: str, until: datetime) -> _Lock:
     try:
-        facts = office.objects.facts(key_of(_id(row), part))
+        facts = office.objects.facts(key_of(_recording_id(row), part))
     except LockLostError:
         return _Lock.LOST
     locked = facts.retain_until
-    short = locked is None or locked < lockable(until) or facts.immutable is False
+    short = locked is None or locked < limit_lock_date(until) or facts.immutable is False
     return _Lock.SHORT if short else _Lock.LONG
 
 
-def _id(row: RecordingRow) -> RecordingId:
+def _recording_id(row: RecordingRow) -> RecordingId:
     return RecordingId(UUID(row.id))
 
 
@@ -144,8 +153,8 @@ KIND = Kind(
     name="lock",
     zh="保管锁核对",
     askable=True,
-    work=work,
-    settle=settle,
+    work=run_job,
+    settle=settle_job,
     queue=Queue.LONG,
     every=timedelta(days=1),
     at=timedelta(hours=4),

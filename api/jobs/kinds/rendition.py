@@ -10,7 +10,7 @@ import io
 from uuid import UUID
 
 from api.jobs.kind import Facts, Kind, Queue, Step, recording_of
-from api.jobs.unwrapped_original import unwrapped
+from api.jobs.unwrapped_original import unwrap_original
 from api.office.identity import Visitor
 from api.office.service import Service
 from api.office.wiring import Office
@@ -44,13 +44,14 @@ class NoPictureError(LiuhenError):
     code = "no-picture"
 
 
-def work(office: Office, job: Job, _step: Step) -> Facts:
+def run_job(office: Office, job: Job, _step: Step) -> Facts:
     """Make the picture, seal it, and store it. Raises: NoPictureError, as unwrapping."""
-    with unwrapped(office, job, "rendition") as (_row, file):
+    with unwrap_original(office, job, "rendition") as (_row, file):
         try:
-            picture = office.sandbox.poster(file, _row.size)
+            picture = office.sandbox.render_poster(file, _row.size)
         except MediaToolError as error:
             raise NoPictureError(recording=recording_of(job), reason=error.reason) from error
+    # A fresh id per attempt: a late worker cannot overwrite the object a row refers to.
     own, station = new_recording_id(office.clock(), office.entropy(10)), office.settings.station
     data_key = office.entropy(DATA_KEY)
     sealer = Sealer(io.BytesIO(picture), data_key=data_key, context=context_of(own, station))
@@ -64,63 +65,64 @@ def work(office: Office, job: Job, _step: Step) -> Facts:
     }
 
 
-def settle(_office: Office, uow: UnitOfWork, job: Job, found: Facts) -> Facts:
-    """Refer to the object that lies there, and say in the log that it was made.
+def settle_job(_office: Office, uow: UnitOfWork, job: Job, facts: Facts) -> Facts:
+    """Insert the rendition's row and log its making.
 
     Raises: DestroyedError: the recording went while the picture was made.
     """
-    recordings.present(uow.session, recording_of(job))
+    # Inside the settling transaction: no picture may outlive a destroyed recording.
+    recordings.get_present_recording(uow.session, recording_of(job))
     row = RenditionRow(
-        id=found["id"],
+        id=facts["id"],
         recording_id=recording_of(job),
         kind=POSTER,
         at=uow.at,
         asked_by=job.asked_by,
-        size=found["size"],
-        sha256=found["sha256"],
-        sealed_sha256=found["sealed_sha256"],
-        envelope_text=found["envelope"],
+        size=facts["size"],
+        sha256=facts["sha256"],
+        sealed_sha256=facts["sealed_sha256"],
+        envelope_text=facts["envelope"],
     )
     uow.session.add(row)
     uow.record(
         "recording.rendition", PremisType.CREATION, row, actor=job.asked_by, subject=job.subject
     )
-    return {"sha256": found["sha256"], "size": found["size"]}
+    return {"sha256": facts["sha256"], "size": facts["size"]}
 
 
-def poster(service: Service, visitor: Visitor, recording: UUID) -> bytes | None:
+def read_poster(service: Service, visitor: Visitor, recording: UUID) -> bytes | None:
     """Return the newest picture of a recording as a JPEG, None where none was made.
 
     Who asks is in the log before this returns.
     Raises: ApiError(forbidden), NotFoundError, as `_opened`.
     """
     office = service.office
-    row = service.recording(visitor, recording, Act.PLAY)
+    row = service.authorise_recording(visitor, recording, Act.PLAY)
     with office.catalogue.read() as session:
-        recordings.present(session, row.id)
-        made = jobs.newest_rendition(session, row.id, POSTER)
-    if made is None:
+        recordings.get_present_recording(session, row.id)
+        rendition = jobs.newest_rendition(session, row.id, POSTER)
+    if rendition is None:
         return None
     with office.catalogue.write() as uow:
         recordings.log_access(
             uow, row.id, actor=visitor.actor, purpose="rendition", outcome=Outcome.SUCCESS
         )
-    return _opened(office, made)
+    return _open_rendition(office, rendition)
 
 
-def _opened(office: Office, made: RenditionRow) -> bytes:
-    """Return what was sealed, verified.
+def _open_rendition(office: Office, rendition: RenditionRow) -> bytes:
+    """Decrypt a sealed rendition and verify its digest.
 
     Raises: FixityError (also where it is missing), ArchiveAwayError, KeyRingError, EnvelopeError,
     VaultError.
     """
-    own = RecordingId(UUID(made.id))
+    own = RecordingId(UUID(rendition.id))
     key = key_of(own, RENDITION)
     try:
         size = size_of(office.objects, key)
     except ObjectMissingError as error:
-        raise FixityError(part=RENDITION, rendition=made.id, problem="missing") from error
-    envelope = made.envelope_text.encode()
+        raise FixityError(part=RENDITION, rendition=rendition.id, problem="missing") from error
+    envelope = rendition.envelope_text.encode()
     opened = open_envelope(envelope, office.ring.open_key(recipients_of(envelope, own)), own)
     reader = PlainReader(
         lambda offset, length: office.objects.read(key, offset, length),
@@ -129,16 +131,17 @@ def _opened(office: Office, made: RenditionRow) -> bytes:
         opened.context,
     )
     picture = b"".join(reader.read(0, reader.size))
-    if hashlib.sha256(picture).hexdigest() != made.sha256:
-        raise FixityError(part=RENDITION, rendition=made.id)
+    # The row's digest is logged: a rendition swapped in the store is refused.
+    if hashlib.sha256(picture).hexdigest() != rendition.sha256:
+        raise FixityError(part=RENDITION, rendition=rendition.id)
     return picture
 
 
 KIND = Kind(
     name="rendition",
     zh="生成缩略图",
-    work=work,
-    settle=settle,
+    work=run_job,
+    settle=settle_job,
     queue=Queue.LONG,
     recording=True,
     person=True,

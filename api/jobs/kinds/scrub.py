@@ -1,4 +1,4 @@
-"""`scrub`: every day asks to verify what was read longest ago, so that in n days all is read.
+"""`scrub`: daily verification of the recordings read longest ago; all are read in n days.
 
 The store is listed once, too: what lies in it and is none of ours is an entry in the log, and what
 the administrator sees at the job. A store that cannot be listed now holds up no verification.
@@ -7,7 +7,7 @@ the administrator sees at the job. A store that cannot be listed now holds up no
 from datetime import timedelta
 
 from api.jobs.kind import Facts, Kind, Queue, Step
-from api.jobs.kinds.verify import fixity
+from api.jobs.kinds.verify import build_fixity_check
 from api.office.wiring import Office
 from storage.catalogue.jobs import jobs
 from storage.catalogue.jobs.jobs import Job
@@ -19,15 +19,15 @@ from storage.errors import LiuhenError
 _LONGEST = 1000  # strangers told of in one result and entry
 
 
-def work(office: Office, job: Job, step: Step) -> Facts:
+def run_job(office: Office, job: Job, step: Step) -> Facts:
     """Look for what is strange in the store. Raises: VaultError while there are tries left."""
 
-    def listed() -> Facts:
-        found = [fault.to_json() for fault in fixity(office).strangers()]
-        return {"count": len(found), "wrong": found[:_LONGEST]}
+    def find_strangers() -> Facts:
+        faults = [fault.to_json() for fault in build_fixity_check(office).find_strangers()]
+        return {"count": len(faults), "wrong": faults[:_LONGEST]}
 
     try:
-        strangers: Facts = step("strangers", listed)
+        strangers: Facts = step("strangers", find_strangers)
     except LiuhenError as error:
         if error.retryable and not job.last_try:
             raise
@@ -35,7 +35,7 @@ def work(office: Office, job: Job, step: Step) -> Facts:
     return strangers if strangers["count"] else {}
 
 
-def settle(office: Office, uow: UnitOfWork, job: Job, found: Facts) -> Facts:
+def settle_job(office: Office, uow: UnitOfWork, job: Job, facts: Facts) -> Facts:
     """Ask for the day's share, and for whatever would else be read too late; tell of strangers."""
     days = office.settings.scrub_days
     share = -(-jobs.recordings_kept(uow.session) // days)
@@ -44,25 +44,25 @@ def settle(office: Office, uow: UnitOfWork, job: Job, found: Facts) -> Facts:
     for recording in chosen:
         subject = recordings.subject_of(recording)
         slot = f"scrub:{job.slot or job.id}"
-        jobs.ask(uow, "verify", subject, actor=job.asked_by, slot=slot)
-    if found:
+        jobs.request_job(uow, "verify", subject, actor=job.asked_by, slot=slot)
+    if facts:
         uow.record(
             "store.check",
             PremisType.FIXITY_CHECK,
             actor=job.asked_by,
             subject="system:store",
             outcome=Outcome.FAILURE,
-            **found,
+            **facts,
         )
-    return {"asked": len(chosen)} | found
+    return {"asked": len(chosen)} | facts
 
 
 KIND = Kind(
     name="scrub",
     zh="定期巡检",
     askable=True,
-    work=work,
-    settle=settle,
+    work=run_job,
+    settle=settle_job,
     queue=Queue.LONG,
     every=timedelta(days=1),
     at=timedelta(hours=1),

@@ -31,57 +31,62 @@ _STRAY = timedelta(days=1)
 _LONGEST = 10_000  # objects told of in one result
 
 
-def work(office: Office, job: Job, _step: Step) -> Facts:
-    """Do all of it; each part may be done again."""
+def run_job(office: Office, job: Job, _step: Step) -> Facts:
+    """Sweep uploads, hand-ins, partial writes and orphans; each part is repeatable."""
     now = office.clock()
-    given_up = office.uploads.sweep(now - _IDLE_UPLOAD)
-    handed_in = office.reception.sweep(now)
-    unfinished = office.objects.sweep(_oldest(office, now - _IDLE_UPLOAD))
-    seen = _orphans(office, now)
+    given_up = office.uploads.sweep_idle(now - _IDLE_UPLOAD)
+    handed_in = office.reception.sweep_idle(now)
+    unfinished = office.objects.sweep(_find_oldest_upload(office, now - _IDLE_UPLOAD))
+    # Reported first, removed only after a grace time: its delivery may still complete.
+    orphans = _list_orphans(office, now)
     grace = timedelta(days=office.settings.sweep_days)
     old = [
         key
-        for key, since in seen.items()
+        for key, since in orphans.items()
         if datetime.fromisoformat(since) <= now - (_STRAY if key.endswith(RENDITION) else grace)
     ]
-    removed, kept = [], []
+    removed, kept_ids = [], []
     for recording, keys in groupby(sorted(old), key=lambda key: key.partition("/")[0]):
-        if _remove(office, job, recording, list(keys)):
+        if _remove_attempt(office, job, recording, list(keys)):
             removed.append(recording)
         else:
-            kept.append(recording)
-    left = {key: at for key, at in seen.items() if key.partition("/")[0] not in removed}
+            kept_ids.append(recording)
+    remaining_orphans = {
+        key: at for key, at in orphans.items() if key.partition("/")[0] not in removed
+    }
     return {
         "uploads": given_up,
         "handed_in": handed_in,
         "unfinished": unfinished,
-        "orphans": dict(sorted(left.items())[:_LONGEST]),
+        "orphans": dict(sorted(remaining_orphans.items())[:_LONGEST]),
         "removed": removed,
-        "kept": kept,
+        "kept": kept_ids,
     }
 
 
-def _oldest(office: Office, at: datetime) -> datetime:
+def _find_oldest_upload(office: Office, at: datetime) -> datetime:
     """Return the time before which no upload that is still under way began."""
     with office.catalogue.read() as session:
-        return min(at, uploads.oldest(session) or at)
+        return min(at, uploads.find_oldest_start(session) or at)
 
 
-def _orphans(office: Office, now: datetime) -> dict[str, str]:
+def _list_orphans(office: Office, now: datetime) -> dict[str, str]:
     """Return the objects without a row, with the time of the first sweep that found them so."""
     with office.catalogue.read() as session:
         last = jobs.newest_done(session, "sweep")
-        known = set(jobs.object_ids(session))
+        referenced_ids = set(jobs.object_ids(session))
     before = (last.result or {}).get("orphans", {}) if last is not None else {}
-    found = office.objects.keys()
+    keys = office.objects.keys()
     return {
-        key: before.get(key, now.isoformat()) for key in found if key.partition("/")[0] not in known
+        key: before.get(key, now.isoformat())
+        for key in keys
+        if key.partition("/")[0] not in referenced_ids
     }
 
 
-def _remove(office: Office, job: Job, recording: str, keys: list[str]) -> bool:
-    """Remove one attempt's objects; tell whether it was done."""
-    if _in_hand(office, recording) or _locked(office, keys):
+def _remove_attempt(office: Office, job: Job, recording: str, keys: list[str]) -> bool:
+    """Remove one attempt's objects; True if removed."""
+    if _in_hand(office, recording) or _any_locked(office, keys):
         return False
     return attempts.remove_attempt(
         office.catalogue,
@@ -89,28 +94,29 @@ def _remove(office: Office, job: Job, recording: str, keys: list[str]) -> bool:
         recording,
         keys,
         actor=job.asked_by,
-        wanted=lambda session: _known(session, recording),
+        # Asked again inside the removal: an accession may commit after the first look.
+        is_wanted=lambda session: _is_referenced(session, recording),
     )
 
 
-def _known(session: View, recording: str) -> bool:
+def _is_referenced(session: View, recording: str) -> bool:
     identity = UUID(recording)
     acts = custody_log.LogReader(session).events_of(recordings.subject_of(recording))
     return (
-        recordings.exists(session, identity)
+        recordings.is_accessioned(session, identity)
         or jobs.is_rendition(session, recording)
-        or uploads.find(session, UploadRow, identity) is not None
+        or uploads.find_upload(session, UploadRow, identity) is not None
         or any(event.act == "recording.accession" for event in acts)
     )
 
 
 def _in_hand(office: Office, recording: str) -> bool:
-    """Tell whether this machine's own station still means to deliver it."""
-    wanted = [RecordingId(UUID(recording))]
-    return bool(office.journal.recordings_in((State.SEALING, State.SEALED), wanted))
+    """Tell whether this machine's own station still has the recording to deliver."""
+    recording_ids = [RecordingId(UUID(recording))]
+    return bool(office.journal.recordings_in((State.SEALING, State.SEALED), recording_ids))
 
 
-def _locked(office: Office, keys: Iterable[str]) -> bool:
+def _any_locked(office: Office, keys: Iterable[str]) -> bool:
     """Tell whether one of them is locked: then it was accessioned, whatever the rows say."""
     for key in keys:
         try:
@@ -118,8 +124,9 @@ def _locked(office: Office, keys: Iterable[str]) -> bool:
         except ObjectMissingError:
             continue
         except LockLostError:
+            # Nobody knows how long it was locked: it counts as locked and stays.
             return True
-        if facts.held or facts.retain_until is not None:
+        if facts.on_hold or facts.retain_until is not None:
             return True
     return False
 
@@ -128,7 +135,7 @@ KIND = Kind(
     name="sweep",
     zh="清理未完成的上传",
     askable=True,
-    work=work,
+    work=run_job,
     settle=as_found,
     queue=Queue.LONG,
     every=timedelta(days=1),

@@ -9,13 +9,13 @@ from datetime import datetime
 from typing import Any
 
 from api.jobs.kind import Facts, Kind, Queue, Step, recording_of
-from api.office.evidence.integrity_check import kept
+from api.office.evidence.integrity_check import expected_objects_of
 from api.office.wiring import Office
 from storage.catalogue.jobs import jobs
 from storage.catalogue.jobs.jobs import Job
 from storage.catalogue.recordings import recordings
 from storage.catalogue.unit_of_work import UnitOfWork
-from storage.custody.entries.event import Outcome, PremisType, timestamp
+from storage.custody.entries.event import Outcome, PremisType, format_timestamp
 from storage.errors import LiuhenError
 from storage.upkeep.fixity import Fixity, Problem
 
@@ -27,54 +27,63 @@ class UnreadableError(LiuhenError):
     retryable = True
 
 
-def work(office: Office, job: Job, step: Step) -> Facts:
+def run_job(office: Office, job: Job, step: Step) -> Facts:
     """Read the objects. Raises: UnreadableError while there are tries left, NotFoundError."""
 
-    def read() -> Facts:
+    def read_objects() -> Facts:
         with office.catalogue.read() as session:
-            row = recordings.present(session, recording_of(job))
-        faults = [fault.to_json() for fault in fixity(office).check([kept(row)])]
-        return {"at": timestamp(office.clock()), "wrong": faults}
+            row = recordings.get_present_recording(session, recording_of(job))
+        faults = [
+            fault.to_json()
+            for fault in build_fixity_check(office).check_recordings([expected_objects_of(row)])
+        ]
+        return {"at": format_timestamp(office.clock()), "wrong": faults}
 
-    found: Facts = step("read", read)
-    if not job.last_try and _has(found["wrong"], Problem.UNREADABLE):
+    facts: Facts = step("read", read_objects)
+    # A disk away or a network fault is retried; only the last try logs it as a failure.
+    if not job.last_try and _has_problem(facts["wrong"], Problem.UNREADABLE):
         raise UnreadableError(recording=recording_of(job))
-    return found
+    return facts
 
 
-def settle(_office: Office, uow: UnitOfWork, job: Job, found: Facts) -> Facts:
-    """Say in the log what was found."""
-    recording, wrong = recording_of(job), found["wrong"]
+def settle_job(_office: Office, uow: UnitOfWork, job: Job, facts: Facts) -> Facts:
+    """Log the outcome; ask for a `lock` job where a lock is weak."""
+    recording, wrong = recording_of(job), facts["wrong"]
     uow.record(
         "recording.verify",
         PremisType.FIXITY_CHECK,
         actor=job.asked_by,
         subject=job.subject,
         outcome=Outcome.FAILURE if wrong else Outcome.SUCCESS,
-        read_at=found["at"],
+        read_at=facts["at"],
         wrong=wrong,
     )
-    jobs.note_verified(uow, recording, wrong, datetime.fromisoformat(found["at"]))
-    if _has(wrong, Problem.LOCK) or _has(wrong, Problem.LOCK_LOST):
-        jobs.ask(uow, "lock", job.subject, actor=job.asked_by, slot=f"verify:{job.id}")
-    return found
+    jobs.note_verified(uow, recording, wrong, datetime.fromisoformat(facts["at"]))
+    if _has_problem(wrong, Problem.LOCK) or _has_problem(wrong, Problem.LOCK_LOST):
+        jobs.request_job(uow, "lock", job.subject, actor=job.asked_by, slot=f"verify:{job.id}")
+    return facts
 
 
-def fixity(office: Office) -> Fixity:
+def build_fixity_check(office: Office) -> Fixity:
     """Return the check over this office's objects and trusted keys."""
     ring = office.ring
-    return Fixity(office.objects, office.stations, ring.verifying("centre"), ring.verifying("log"))
+    return Fixity(
+        office.objects,
+        office.station_keys,
+        ring.get_verify_key("centre"),
+        ring.get_verify_key("log"),
+    )
 
 
-def _has(wrong: list[Any], problem: Problem) -> bool:
-    return any(one["what"] == problem.value for one in wrong)
+def _has_problem(wrong: list[Any], problem: Problem) -> bool:
+    return any(fault["what"] == problem.value for fault in wrong)
 
 
 KIND = Kind(
     name="verify",
     zh="完整性核验",
-    work=work,
-    settle=settle,
+    work=run_job,
+    settle=settle_job,
     queue=Queue.LONG,
     recording=True,
     askable=True,

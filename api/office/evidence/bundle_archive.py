@@ -33,8 +33,8 @@ class OpenedBundle:
 
 
 @contextmanager
-def opened(bundle: Path) -> Iterator[OpenedBundle]:
-    """Give the bundle's folder; a zip is unpacked into a temporary one for the block.
+def open_bundle(bundle: Path) -> Iterator[OpenedBundle]:
+    """Open a bundle's folder; a zip is unpacked into a temporary one for the block.
 
     Raises: ApiError(bundle) for what is neither, or would write outside, or lies about its size,
     or is more than a zip.
@@ -45,54 +45,61 @@ def opened(bundle: Path) -> Iterator[OpenedBundle]:
     with tempfile.TemporaryDirectory(prefix="liuhen-bundle-") as folder:
         try:
             with zipfile.ZipFile(bundle) as archive, bundle.open("rb") as file:
-                root = _root(archive)
-                beside = [*_unlisted_bytes(archive, file), *_unpack(archive, root, Path(folder))]
+                root = _find_root(archive)
+                beside = [
+                    *_unlisted_bytes(archive, file),
+                    *_unpack_bundle(archive, root, Path(folder)),
+                ]
         except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
             raise ApiError("bundle", problem=str(error)[:200]) from error
         yield OpenedBundle(Path(folder) / root, beside)
 
 
-def _root(archive: zipfile.ZipFile) -> str:
+def _find_root(archive: zipfile.ZipFile) -> str:
     """Return the folder in the archive that holds the bundle; `.` where it lies in none."""
-    names = {one.filename for one in archive.infolist()}
+    names = {entry.filename for entry in archive.infolist()}
     if "bagit.txt" in names:
         return "."
     roots = [name.partition("/")[0] for name in names if name.split("/")[1:] == ["bagit.txt"]]
+    # Two bundles in one archive: the reader could check one and be shown the other.
     if len(roots) != 1 or roots[0] in {"", ".", ".."}:
         raise ApiError("bundle", problem="not one folder with bagit.txt")
     return roots[0]
 
 
-def _unpack(archive: zipfile.ZipFile, root: str, folder: Path) -> Iterator[str]:
-    """Unpack the bundle; yield what lies beside it, which stays where it is."""
+def _unpack_bundle(archive: zipfile.ZipFile, root: str, folder: Path) -> Iterator[str]:
+    """Unpack the bundle; yield a message for each file beside it, left packed."""
     members = archive.infolist()
     free = shutil.disk_usage(folder).free
-    if len(members) > _MOST_FILES or sum(one.file_size for one in members) > free // 2:
+    # Zip bomb: these sizes are the archive's claims; unpacking holds each member to its own.
+    if len(members) > _MOST_FILES or sum(entry.file_size for entry in members) > free // 2:
         raise ApiError("bundle", problem="too many or too large files")
     (folder / root).mkdir(exist_ok=True)
     for member in members:
         path = PurePosixPath(member.filename)
+        # Zip slip: a member must not be written outside the temporary folder.
         if path.is_absolute() or ".." in path.parts or "\\" in member.filename:
             raise ApiError("bundle", problem="a path that leaves the bundle")
         if member.is_dir():
             continue
         inside = path.is_relative_to(root)
-        shown = path.relative_to(root).as_posix() if inside else path.as_posix()
-        if is_litter(shown):
+        name = path.relative_to(root).as_posix() if inside else path.as_posix()
+        if is_litter(name):
             yield told_litter(path.as_posix())
         elif not inside:
             yield f"{path.as_posix()}: beside the bundle in its archive"
         else:
-            _write(archive, member, folder / path)
+            _write_member(archive, member, folder / path)
 
 
-def _write(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
+def _write_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    left = member.file_size
+    remaining_bytes = member.file_size
     with archive.open(member) as source, target.open("xb") as file:
         while block := source.read(_READ):
-            left -= len(block)
-            if left < 0:
+            remaining_bytes -= len(block)
+            # A member may inflate beyond its declared size, which the free-space check relied on.
+            if remaining_bytes < 0:
                 raise ApiError("bundle", problem="a file longer than it says")
             file.write(block)
 
@@ -101,7 +108,8 @@ def _unlisted_bytes(archive: zipfile.ZipFile, file: IO[bytes]) -> Iterator[str]:
     """Yield where the archive holds bytes that belong to none of its members."""
     end = 0
     has_descriptor = False
-    places = sorted(archive.infolist(), key=lambda one: one.header_offset)
+    # Polyglot files: bytes between members could be another document beside the bundle.
+    places = sorted(archive.infolist(), key=lambda entry: entry.header_offset)
     for member in places:
         gap = member.header_offset - end
         if gap and not (has_descriptor and gap in _DESCRIPTORS):

@@ -12,24 +12,24 @@ from uuid import UUID
 
 from api.office.identity import Visitor
 from api.office.service import Service
-from api.office.wiring import Office, software
+from api.office.wiring import Office, software_version
 from policies.access.access import Act
 from policies.rules.rules import Rulebook
 from storage.bundle.contents import BundledAction, BundledEntry, BundledRecording, Contents
-from storage.bundle.write import write
+from storage.bundle.write import write_bundle
 from storage.catalogue.cases import cases
 from storage.catalogue.cases.judgements import judgement_of
 from storage.catalogue.log import custody_log
 from storage.catalogue.people import people
 from storage.catalogue.proofs import case_chains, proven_rows
-from storage.catalogue.proofs.publish import publish
+from storage.catalogue.proofs.publish import publish_head
 from storage.catalogue.proofs.rulebooks import judged_by, rulebook_files
 from storage.catalogue.recordings import recordings
 from storage.catalogue.tables import ActionRow, CaseRow, RecordingRow
 from storage.catalogue.unit_of_work import Attempt, UnitOfWork, View
 from storage.custody.checkpoint import untrusted_checkpoint
 from storage.custody.entries.event import PremisType, parse_leaf
-from storage.custody.entries.subjects import ALWAYS_CARRIED, key_subject, opens
+from storage.custody.entries.subjects import ALWAYS_CARRIED, key_subject, should_open_entry
 from storage.custody.merkle.partial_tree import Place, nodes_beside
 from storage.custody.merkle.proof import Proof
 from storage.custody.origin import SUBJECT as ORIGIN_SUBJECT
@@ -43,14 +43,14 @@ from storage.vault.objects import PAYLOAD, ObjectStore, key_of
 _BLOCK = 4 << 20
 
 
-def export(
+def export_bundle(
     service: Service,
     visitor: Visitor,
     case_id: str,
     folder: Path,
     *,
     sealed: bool = False,
-    progress: Callable[[str, int], None] = lambda _what, _size: None,
+    progress: Callable[[str, int], None] = lambda _name, _size: None,
 ) -> str:
     """Write the case's bundle into a new folder; return its manifest's SHA-256 as hex.
 
@@ -60,31 +60,34 @@ def export(
     """
     office = service.office
     with office.catalogue.read() as session:
-        case = cases.case(session, case_id)
-        rows = _linked(session, case.id)
+        case = cases.get_case(session, case_id)
+        rows = _list_linked_recordings(session, case.id)
     service.authorise(visitor, Act.EXPORT, case.township, f"case:{case.id}")
     if waiting := [row.id for row in rows if row.receipt_text is None]:
         raise ConflictError(problem="no receipt yet", recordings=waiting)
-    originals = {} if sealed else {row.id: _original(service, visitor, row) for row in rows}
-    service.checkpoint()
+    # Every decryption is authorised and logged now, before any byte of the bundle exists.
+    originals = {} if sealed else {row.id: _open_original(service, visitor, row) for row in rows}
+    service.publish_checkpoint()
     kind, subject = PremisType.INFORMATION_PACKAGE_CREATION, f"case:{case.id}"
     attempt = Attempt("bundle.export", kind, visitor.actor, subject)
     with office.catalogue.write() as uow:  # what is told is as it stands at the export's entry
         session = uow.session
         proven_rows.require_case(uow, case_id, attempt)
-        now = {row.id for row in _linked(session, case_id)}
+        now = {row.id for row in _list_linked_recordings(session, case_id)}
+        # A link confirmed in between would be in the bundle without a logged access, or missing.
         if now != {row.id for row in rows}:
             raise ConflictError(problem="links changed meanwhile", recordings=sorted(now))
+        # The heads of these chains go into the entry: a verifier sees which entries are absent.
         subjects = case_chains.belonging_to(session, case_id) | {ORIGIN_SUBJECT, *ALWAYS_CARRIED}
         subjects |= {key_subject(key.kid) for key in _office_keys(office)}
-        told = _case(cases.case(session, case_id))
+        case_facts = _describe_case(cases.get_case(session, case_id))
         actions = [
-            _action(session, office.rulebook, row, uow.at)
-            for row in cases.actions(session, case_id)
+            _bundle_action(session, office.rulebook, row, uow.at)
+            for row in cases.list_actions(session, case_id)
         ]
         footage = [
-            _recording(session, office.objects, row, originals.get(row.id))
-            for row in _linked(session, case_id)
+            _bundle_recording(session, office.objects, row, originals.get(row.id))
+            for row in _list_linked_recordings(session, case_id)
         ]
         export = _log_export(
             uow,
@@ -94,29 +97,32 @@ def export(
             sealed=sealed,
             **judged_by(office.rulebook),
         )
-    checkpoint = publish(office.catalogue, office.signer, office.settings.home / "log")
+    # Signed after the export's entry, so that the bundle proves its own export.
+    checkpoint = publish_head(office.catalogue, office.signer, office.settings.home / "log")
     with office.catalogue.read() as session:
-        shown = {recordings.subject_of(one.id) for one in footage}
-        entries = list(_entries(session, subjects, shown, export))
-        digests = {(one.details or {}).get("rulebook") for one in entries} - {None}
+        footage_subjects = {recordings.subject_of(recording.id) for recording in footage}
+        entries = list(_list_entries(session, subjects, footage_subjects, export))
+        digests = {(entry.details or {}).get("rulebook") for entry in entries} - {None}
         contents = Contents(
-            case=told,
+            case=case_facts,
             actions=actions,
             recordings=footage,
             entries=entries,
-            nodes=_nodes(session, entries, footage, checkpoint),
+            nodes=_collect_nodes(session, entries, footage, checkpoint),
             export=export,
             checkpoint=checkpoint,
-            stations=_signers(office, rows),
-            centre=office.ring.verifying("centre"),
-            log=office.ring.verifying("log"),
+            stations=_list_signers(office, rows),
+            centre=office.ring.get_verify_key("centre"),
+            log=office.ring.get_verify_key("log"),
             recipients=office.ring.recipients,
-            rulebooks={one: rulebook_files(session, one) for one in sorted(map(str, digests))},
+            rulebooks={
+                digest: rulebook_files(session, digest) for digest in sorted(map(str, digests))
+            },
             made_at=office.clock(),
             made_by=visitor.name,
-            software=software(),
+            software=software_version(),
         )
-    return write(folder, contents, office.ring.signing("centre"), progress)
+    return write_bundle(folder, contents, office.ring.get_signing_key("centre"), progress)
 
 
 def _log_export(
@@ -133,32 +139,32 @@ def _log_export(
 def _office_keys(office: Office) -> list[VerifyKey | SealKey]:
     """Return the keys that every bundle of the office rests on."""
     ring = office.ring
-    return [ring.verifying("centre"), ring.verifying("log"), *ring.recipients]
+    return [ring.get_verify_key("centre"), ring.get_verify_key("log"), *ring.recipients]
 
 
-def _signers(office: Office, rows: Iterable[RecordingRow]) -> list[VerifyKey]:
+def _list_signers(office: Office, rows: Iterable[RecordingRow]) -> list[VerifyKey]:
     """Return the stations' keys that signed these recordings, and no other."""
     signers = {signer_of(row.record_text.encode()) for row in rows}
-    return [key for key in office.stations if key.kid in signers]
+    return [key for key in office.station_keys if key.kid in signers]
 
 
-def _linked(session: View, case_id: str) -> list[RecordingRow]:
-    found: dict[str, RecordingRow] = {}
-    for action in cases.actions(session, case_id):
-        for exhibit in cases.exhibits(session, action.id):
+def _list_linked_recordings(session: View, case_id: str) -> list[RecordingRow]:
+    rows_by_id: dict[str, RecordingRow] = {}
+    for action in cases.list_actions(session, case_id):
+        for exhibit in cases.list_exhibits(session, action.id):
             if exhibit.state == "confirmed":
-                found[exhibit.recording_id] = recordings.by_id(session, exhibit.recording_id)
-    return sorted(found.values(), key=lambda row: (row.start_at is None, row.start_at, row.id))
+                rows_by_id[exhibit.recording_id] = recordings.by_id(session, exhibit.recording_id)
+    return sorted(rows_by_id.values(), key=lambda row: (row.start_at is None, row.start_at, row.id))
 
 
-def _original(
+def _open_original(
     service: Service, visitor: Visitor, row: RecordingRow
 ) -> Callable[[], Iterable[bytes]]:
-    reader = service.plaintext(visitor, row, "bundle")
+    reader = service.open_plaintext(visitor, row, "bundle")
     return lambda: reader.read(0, reader.size)
 
 
-def _case(row: CaseRow) -> dict[str, Any]:
+def _describe_case(row: CaseRow) -> dict[str, Any]:
     return {
         "id": row.id,
         "number": row.number,
@@ -171,39 +177,41 @@ def _case(row: CaseRow) -> dict[str, Any]:
     }
 
 
-def _action(session: View, rulebook: Rulebook, row: ActionRow, made_at: datetime) -> BundledAction:
-    judged = judgement_of(session, row, rulebook, made_at)
+def _bundle_action(
+    session: View, rulebook: Rulebook, row: ActionRow, made_at: datetime
+) -> BundledAction:
+    judgement = judgement_of(session, row, rulebook, made_at)
     return BundledAction(
         id=row.id,
-        facts=judged.facts,
-        verdict=judged.verdict,
-        later=judged.later,
+        facts=judgement.facts,
+        verdict=judgement.verdict,
+        later=judgement.later,
         about={
             "status": row.status,
             "place": row.place,
-            "judged_at": judged.at.isoformat(),
-            "officers": [person.name for person in cases.officers(session, row.id)],
+            "judged_at": judgement.at.isoformat(),
+            "officers": [person.name for person in cases.list_officers(session, row.id)],
             "exhibits": [
                 {
-                    "recording": one.recording_id,
-                    "shown_from": one.shown_from.isoformat(),
-                    "shown_to": one.shown_to.isoformat(),
-                    "how": one.how,
+                    "recording": exhibit.recording_id,
+                    "shown_from": exhibit.shown_from.isoformat(),
+                    "shown_to": exhibit.shown_to.isoformat(),
+                    "how": exhibit.how,
                 }
-                for one in cases.exhibits(session, row.id)
-                if one.state == "confirmed"
+                for exhibit in cases.list_exhibits(session, row.id)
+                if exhibit.state == "confirmed"
             ],
         },
     )
 
 
-def _recording(
+def _bundle_recording(
     session: View,
     objects: ObjectStore,
     row: RecordingRow,
     original: Callable[[], Iterable[bytes]] | None,
 ) -> BundledRecording:
-    officer = people.person(session, row.officer_id).name if row.officer_id else row.officer_no
+    officer = people.get_person(session, row.officer_id).name if row.officer_id else row.officer_no
     return BundledRecording(
         id=row.id,
         record=row.record_text.encode(),
@@ -219,11 +227,11 @@ def _recording(
             "size": row.size,
         },
         original=original,
-        payload=lambda: _stored(objects, row.id),
+        payload=lambda: _read_payload(objects, row.id),
     )
 
 
-def _stored(objects: ObjectStore, recording: str) -> Iterator[bytes]:
+def _read_payload(objects: ObjectStore, recording: str) -> Iterator[bytes]:
     key = key_of(RecordingId(UUID(recording)), PAYLOAD)
     offset = 0
     while block := objects.read(key, offset, _BLOCK):
@@ -231,16 +239,17 @@ def _stored(objects: ObjectStore, recording: str) -> Iterator[bytes]:
         offset += len(block)
 
 
-def _entries(
-    session: View, subjects: Collection[str], shown: Collection[str], export: int
+def _list_entries(
+    session: View, subjects: Collection[str], footage_subjects: Collection[str], export: int
 ) -> Iterator[BundledEntry]:
     """Yield the chains' entries up to the export; what only concerns other cases stays closed."""
     log = custody_log.LogReader(session)
     places = log.chain_entries(subjects)
-    indexes = sorted({one for found in places.values() for one in found if one <= export})
-    for index, leaf, event in log.readable(indexes):
+    indexes = sorted({number for chain in places.values() for number in chain if number <= export})
+    for index, leaf, event in log.read_readable_halves(indexes):
         entry = parse_leaf(leaf.encode())
-        is_open = opens(entry, subjects, shown)
+        # Other cases' details stay closed: their salted digest alone goes into the bundle.
+        is_open = should_open_entry(entry, subjects, footage_subjects)
         yield BundledEntry(
             index=index,
             leaf=leaf,
@@ -249,7 +258,7 @@ def _entries(
         )
 
 
-def _nodes(
+def _collect_nodes(
     session: View,
     entries: Iterable[BundledEntry],
     footage: Iterable[BundledRecording],
@@ -257,9 +266,11 @@ def _nodes(
 ) -> dict[Place, bytes]:
     """Return what proves the entries, and the heads of the receipts, under the checkpoint."""
     size = untrusted_checkpoint(checkpoint).size
-    receipts = [canonical.decode(one.receipt)["body"] for one in footage]
-    heads = [untrusted_checkpoint(Proof.parse(one["proof"]).checkpoint).size for one in receipts]
+    receipts = [canonical.decode(recording.receipt)["body"] for recording in footage]
+    heads = [
+        untrusted_checkpoint(Proof.parse(receipt["proof"]).checkpoint).size for receipt in receipts
+    ]
     log = custody_log.LogReader(session)
-    places = nodes_beside([one.index for one in entries], heads, size)
+    places = nodes_beside([entry.index for entry in entries], heads, size)
     log.warm_places(places)
-    return {(level, index): log.node(level, index) for level, index in places}
+    return {(level, index): log.get_node(level, index) for level, index in places}

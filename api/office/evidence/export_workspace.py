@@ -1,4 +1,4 @@
-"""Where an export over HTTP is made: plaintext that must not stay, whatever ends the process.
+"""Temporary folders of exports over HTTP: no plaintext outlives the request or a crash.
 
 Each export has a folder of its own in the spool, locked by the process that makes it. A folder
 whose lock nobody holds was left by one that was killed, and is removed at the next start. The zip

@@ -1,4 +1,4 @@
-"""Everything that an office keeps, checked: database, log and objects; what is wrong, in words."""
+"""Integrity check of a whole office: database, log and objects, with faults in words."""
 
 import os
 import stat
@@ -11,16 +11,16 @@ from typing import Any
 
 from api.office.wiring import Office
 from api.texts.tables import load_pairs
-from storage.catalogue.audit.audit import audit
+from storage.catalogue.audit.audit import audit_catalogue
 from storage.catalogue.jobs import jobs
-from storage.catalogue.log.discrepancy import Discrepancy, What
-from storage.catalogue.proofs.office_keys import unenrolled
+from storage.catalogue.log.discrepancy import Discrepancy, DiscrepancyKind
+from storage.catalogue.proofs.office_keys import list_unenrolled_keys
 from storage.catalogue.recordings import recordings
 from storage.catalogue.retention import dispositions
 from storage.catalogue.tables import RecordingRow
 from storage.errors import LiuhenError
 from storage.upkeep.destruction import keys_of
-from storage.upkeep.fixity import Fault, Fixity, Kept
+from storage.upkeep.fixity import CataloguedRecording, Fault, Fixity
 from storage.vault.keys import KeyRing
 
 WORDS = load_pairs("integrity")
@@ -28,26 +28,26 @@ WORDS = load_pairs("integrity")
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """One thing that is wrong, ready to be shown."""
+    """One fault of the integrity check, with its text in both languages."""
 
-    what: str
+    kind: str
     subject: str
     facts: dict[str, Any]
 
     @property
     def zh(self) -> str:
-        """Say it in Chinese."""
-        return f"{WORDS[self.what][0]}:{self.subject}"
+        """The fault in Chinese."""
+        return f"{WORDS[self.kind][0]}:{self.subject}"
 
     @property
     def en(self) -> str:
-        """Say it in English."""
-        return f"{WORDS[self.what][1]}: {self.subject}"
+        """The fault in English."""
+        return f"{WORDS[self.kind][1]}: {self.subject}"
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return {
-            "what": self.what,
+            "what": self.kind,
             "subject": self.subject,
             "zh": self.zh,
             "en": self.en,
@@ -76,30 +76,32 @@ def whole_check(
     yield from catalogue_check(office)
     yield from modes_check(office)
     with office.catalogue.read() as session:
-        rows = list(recordings.everything(session))
-        everything = [kept(row) for row in rows if row.destroyed_at is None]
-        destroyed = [row.id for row in rows if dispositions.destroyed(session, row)]
-        gone = {one: keys_of(session, one) for one in destroyed}
+        rows = list(recordings.iterate_recordings(session))
+        everything = [expected_objects_of(row) for row in rows if row.destroyed_at is None]
+        destroyed = [row.id for row in rows if dispositions.is_destroyed(session, row)]
+        keys_by_recording = {
+            recording_id: keys_of(session, recording_id) for recording_id in destroyed
+        }
     fixity = fixity_of(office, progress)
-    for fault in fixity.check(everything):
-        yield _wrong(fault)
-    for fault in chain(fixity.leftovers(gone), fixity.strangers()):
-        yield _wrong(fault)
+    for fault in fixity.check_recordings(everything):
+        yield _as_wrong(fault)
+    for fault in chain(fixity.find_leftovers(keys_by_recording), fixity.find_strangers()):
+        yield _as_wrong(fault)
 
 
 def catalogue_check(office: Office, part: range | None = None) -> Iterator[Wrong]:
     """Yield what is wrong with rows, log and keys; of `part`, the entries of these numbers."""
     signed = None
     try:
-        signed = office.signer.last()
+        signed = office.signer.read_last_checkpoint()
     except LiuhenError as error:
-        yield Wrong(What.EDITED_CHECKPOINT, "the signer's last head", error.facts)
+        yield Wrong(DiscrepancyKind.EDITED_CHECKPOINT, "the signer's last head", error.facts)
     folder, keys = office.settings.home / "log", office.signer.keys
     with office.catalogue.read() as session:
-        for found in audit(session, keys, signed=signed, folder=folder, part=part):
-            yield _wrong(found)
-        for found in unenrolled(session, KeyRing.load(office.settings.keys)):
-            yield _wrong(found)
+        for finding in audit_catalogue(session, keys, signed=signed, folder=folder, part=part):
+            yield _as_wrong(finding)
+        for finding in list_unenrolled_keys(session, KeyRing.load(office.settings.keys)):
+            yield _as_wrong(finding)
 
 
 def modes_check(office: Office, part: range | None = None) -> Iterator[Wrong]:
@@ -120,12 +122,12 @@ def modes_check(office: Office, part: range | None = None) -> Iterator[Wrong]:
     with office.catalogue.read() as session:
         again = recordings.kept_of(session, {fault.recording for fault in faults})
         for fault in fixity.fences(_received(again)):
-            yield _wrong(fault)
+            yield _as_wrong(fault)
 
 
-def _received(rows: Iterable[RecordingRow]) -> Iterator[Kept]:
+def _received(rows: Iterable[RecordingRow]) -> Iterator[CataloguedRecording]:
     """Yield what is kept, but for what is still being taken in: locks come before the receipt."""
-    return (kept(row) for row in rows if row.receipt_text is not None)
+    return (expected_objects_of(row) for row in rows if row.receipt_text is not None)
 
 
 def _open_to_others(office: Office) -> Iterator[Wrong]:
@@ -142,7 +144,7 @@ def _open_to_others(office: Office) -> Iterator[Wrong]:
         if mode & closed:
             inner = path.is_relative_to(home) and path != home
             name = str(path.relative_to(home)) if inner else path.name
-            yield Wrong(What.OPEN_TO_OTHERS, name, {"mode": f"{mode:04o}"})
+            yield Wrong(DiscrepancyKind.OPEN_TO_OTHERS, name, {"mode": f"{mode:04o}"})
 
 
 def _keeps_modes(folder: Path) -> bool:
@@ -159,20 +161,20 @@ def fixity_of(
 ) -> Fixity:
     """Return the check over this office's objects and trusted keys."""
     ring = office.ring
-    centre, log = ring.verifying("centre"), ring.verifying("log")
-    return Fixity(office.objects, office.stations, centre, log, progress)
+    centre, log = ring.get_verify_key("centre"), ring.get_verify_key("log")
+    return Fixity(office.objects, office.station_keys, centre, log, progress)
 
 
-def orphans(office: Office) -> list[str]:
+def list_orphans(office: Office) -> list[str]:
     """Return the keys of objects that no row refers to: what interrupted attempts left."""
     with office.catalogue.read() as session:
-        known = set(jobs.object_ids(session))
-    return list(fixity_of(office).orphans(known))
+        referenced_ids = set(jobs.object_ids(session))
+    return list(fixity_of(office).find_orphans(referenced_ids))
 
 
-def kept(row: RecordingRow) -> Kept:
-    """Return what the catalogue says it keeps of a recording."""
-    return Kept(
+def expected_objects_of(row: RecordingRow) -> CataloguedRecording:
+    """Return the objects that the catalogue expects of a recording."""
+    return CataloguedRecording(
         recording=row.id,
         record=row.record_text.encode(),
         envelope=row.envelope_text.encode(),
@@ -181,5 +183,5 @@ def kept(row: RecordingRow) -> Kept:
     )
 
 
-def _wrong(found: Discrepancy | Fault) -> Wrong:
-    return Wrong(found.what.value, found.subject, found.facts)
+def _as_wrong(finding: Discrepancy | Fault) -> Wrong:
+    return Wrong(finding.kind.value, finding.subject, finding.facts)

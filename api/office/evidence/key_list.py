@@ -11,7 +11,7 @@ from typing import Any
 from api.office.wiring import Office
 from storage.catalogue.proofs import office_keys
 from storage.custody.checkpoint import log_keys
-from storage.signed.fingerprint import KID_DIGITS, grouped
+from storage.signed.fingerprint import KID_DIGITS, format_fingerprint
 from storage.vault.keys import KeyRing
 
 USES = {
@@ -34,9 +34,9 @@ class ShownKey:
     until: datetime | None
 
     @property
-    def shown(self) -> str:
+    def grouped_fingerprint(self) -> str:
         """The whole fingerprint, in groups."""
-        return grouped(self.fingerprint)
+        return format_fingerprint(self.fingerprint)
 
     @property
     def use_zh(self) -> str:
@@ -62,24 +62,28 @@ class ShownKey:
 
 
 def shown_keys(office: Office) -> list[ShownKey]:
-    """Return the keys that the log tells of, and after them those that it does not."""
+    """Return the enrolled keys, then the keys that no log entry enrolled."""
     with office.catalogue.read() as session:
-        told = office_keys.office_keys(session)
-        strange = list(office_keys.unenrolled(session, KeyRing.load(office.settings.keys)))
-    known = [ShownKey(one.use, one.name, one.fingerprint, one.since, one.until) for one in told]
-    return known + [
+        rows = office_keys.office_keys(session)
+        strange = list(
+            office_keys.list_unenrolled_keys(session, KeyRing.load(office.settings.keys))
+        )
+    enrolled_keys = [
+        ShownKey(row.use, row.name, row.fingerprint, row.since, row.until) for row in rows
+    ]
+    return enrolled_keys + [
         ShownKey(
-            one.facts["use"],
-            one.facts["name"],
-            one.facts["fingerprint"].replace(" ", ""),
+            discrepancy.facts["use"],
+            discrepancy.facts["name"],
+            discrepancy.facts["fingerprint"].replace(" ", ""),
             None,
             None,
         )
-        for one in strange
+        for discrepancy in strange
     ]
 
 
 def log_vkey(office: Office) -> str:
     """Return the log's Ed25519 key as public tools take it (C2SP signed-note)."""
-    key = office.ring.verifying("log")
+    key = office.ring.get_verify_key("log")
     return log_keys(key, key.name)[0].vkey

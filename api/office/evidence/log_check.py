@@ -1,4 +1,4 @@
-"""The log held against heads from outside, and replayed: what both commands say, as values.
+"""Comparison of the log with outside heads, and its replay, with results as values.
 
 The log is the office's own, or one that lies in static files, which needs no office. Nothing is
 signed or changed here.
@@ -27,7 +27,7 @@ from storage.catalogue.proofs.publish import CHECKPOINT, newest_signed_head, rea
 from storage.custody.checkpoint import Checkpoint, log_keys, open_checkpoint
 from storage.custody.merkle.tiles import node_in_tiles
 from storage.custody.note import NoteKey
-from storage.custody.outside_head import HeldLog, contradictions
+from storage.custody.outside_head import HeldLog, list_contradictions
 from storage.custody.replay import LogFault
 from storage.errors import CustodyError, LiuhenError
 from storage.signed.signing import VerifyKey
@@ -37,7 +37,7 @@ _KEY = "log.verify"
 
 
 class HeadState(StrEnum):
-    """What became of one head from outside; the last two could not be compared."""
+    """State of one outside head against the log; the last two could not be compared."""
 
     CONSISTENT = "consistent"
     ROLLED_BACK = "rolled-back"
@@ -78,9 +78,9 @@ class HeadCheck:
     heads: Sequence[CheckedHead]
 
     @property
-    def status(self) -> int:
+    def exit_status(self) -> int:
         """The exit status: 1 if any head contradicts, 0 if every one is proven, else 3."""
-        states = {one.state for one in self.heads}
+        states = {head.state for head in self.heads}
         if states & {HeadState.ROLLED_BACK, HeadState.FORKED}:
             return CONTRADICTED
         return CONSISTENT if states == {HeadState.CONSISTENT} else UNKNOWN
@@ -88,7 +88,7 @@ class HeadCheck:
 
 @dataclass(frozen=True, slots=True)
 class LogHere:
-    """A log that can be asked: its keys, and ways to open and to replay it."""
+    """A log to check: its keys, and functions that open and replay it."""
 
     keys: tuple[NoteKey, ...]
     opened: Callable[[], Any]  # a context that gives a HeldLog
@@ -102,56 +102,56 @@ def log_of_office(office: Office) -> LogHere:
     keys = office.signer.keys
 
     @contextmanager
-    def opened() -> Iterator[HeldLog]:
+    def open_log() -> Iterator[HeldLog]:
         with office.catalogue.read() as session:
             head = newest_signed_head(session, keys)
-            yield HeldLog(head, LogReader(session).node, lambda: kept_leaves(session))
+            yield HeldLog(head, LogReader(session).get_node, lambda: kept_leaves(session))
 
-    def replayed(advance: Callable[[int], None]) -> Iterator[LogFault]:
+    def replay_log(advance: Callable[[int], None]) -> Iterator[LogFault]:
         with office.catalogue.read() as session:
             yield from replay_catalogue(session, keys, heads_beside(office), advance)
 
-    def size() -> int:
+    def read_size() -> int:
         with office.catalogue.read() as session:
             return log_size(session)
 
-    return LogHere(keys, opened, replayed, size, with_rows=True)
+    return LogHere(keys, open_log, replay_log, read_size, with_rows=True)
 
 
 def log_in_files(folder: Path, key: VerifyKey) -> LogHere:
     """Return a log in static files (C2SP tlog-tiles), under a key that the reader has."""
     keys = log_keys(key, key.name)
 
-    def head() -> Checkpoint:
+    def open_published_head() -> Checkpoint:
         return open_checkpoint(read_head(folder), keys)
 
     @contextmanager
-    def opened() -> Iterator[HeldLog]:
-        newest = head()
+    def open_log() -> Iterator[HeldLog]:
+        newest = open_published_head()
         node = node_in_tiles(lambda tile: read_tile(folder, tile), newest.size)
         yield HeldLog(
-            newest, node, lambda: (one.leaf for one in static_entries(folder, newest.size))
+            newest, node, lambda: (entry.leaf for entry in static_entries(folder, newest.size))
         )
 
     return LogHere(
         keys,
-        opened,
+        open_log,
         lambda advance: replay_static(folder, keys, advance),
-        lambda: head().size,
+        lambda: open_published_head().size,
         with_rows=False,
     )
 
 
 def heads_beside(office: Office) -> list[Signed]:
     """Return the heads that the office keeps outside its database. Raises: CustodyError."""
-    found = [("log-signer/head", office.signer.last())]
+    heads = [("log-signer/head", office.signer.read_last_checkpoint())]
     folder = office.settings.home / "log"
     if (folder / CHECKPOINT).is_file():
         try:
-            found.append(("log/checkpoint", read_head(folder)))
+            heads.append(("log/checkpoint", read_head(folder)))
         except (CustodyError, UnicodeDecodeError):
-            found.append(("log/checkpoint", ""))  # no head at all: not signed by the log
-    return found
+            heads.append(("log/checkpoint", ""))  # no head at all: not signed by the log
+    return heads
 
 
 def check_heads(log: LogHere, paths: Iterable[Path]) -> HeadCheck:
@@ -159,22 +159,23 @@ def check_heads(log: LogHere, paths: Iterable[Path]) -> HeadCheck:
 
     Raises: CustodyError (the log does not lead to its own head, or has none), SignatureError.
     """
-    found = [one for path in paths for one in find_heads(path)]
-    opened = [(one, _opened(one, log.keys)) for one in found]
-    with log.opened() as held:
-        seen = [head for _, head in opened if isinstance(head, Checkpoint)]
-        wrong = contradictions(held, seen)
-    agreeing = [head.size for head in seen if head not in wrong]
+    outside_heads = [outside_head for path in paths for outside_head in find_heads(path)]
+    opened = [(outside_head, _open_head(outside_head, log.keys)) for outside_head in outside_heads]
+    with log.opened() as held_log:
+        # Only heads with the log's own signature can convict it; others prove nothing.
+        checkpoints = [head for _, head in opened if isinstance(head, Checkpoint)]
+        wrong = list_contradictions(held_log, checkpoints)
+    agreeing = [head.size for head in checkpoints if head not in wrong]
     checked = []
-    for one, head in opened:
+    for outside_head, head in opened:
         if not isinstance(head, Checkpoint):
             checked.append(head)
         elif (how := wrong.get(head)) is None:
-            checked.append(CheckedHead(one.where, HeadState.CONSISTENT, head.size))
+            checked.append(CheckedHead(outside_head.where, HeadState.CONSISTENT, head.size))
         else:
             after = max((size for size in agreeing if size < head.size), default=0)
-            checked.append(CheckedHead(one.where, HeadState(how), head.size, after=after))
-    return HeadCheck(held.head, checked)
+            checked.append(CheckedHead(outside_head.where, HeadState(how), head.size, after=after))
+    return HeadCheck(held_log.head, checked)
 
 
 def read_log_key(path: Path) -> VerifyKey:
@@ -186,16 +187,16 @@ def read_log_key(path: Path) -> VerifyKey:
     return VerifyKey.from_json(json.loads(file.read_bytes()))
 
 
-def _opened(found: FoundHead, keys: Sequence[NoteKey]) -> Checkpoint | CheckedHead:
-    if found.problem:
-        return CheckedHead(found.where, HeadState.UNREADABLE, problem=found.problem)
+def _open_head(outside_head: FoundHead, keys: Sequence[NoteKey]) -> Checkpoint | CheckedHead:
+    if outside_head.problem:
+        return CheckedHead(outside_head.where, HeadState.UNREADABLE, problem=outside_head.problem)
     try:
-        return open_checkpoint(found.untrusted_text, keys)
+        return open_checkpoint(outside_head.untrusted_text, keys)
     except (LiuhenError, ValueError) as error:
         facts = error.facts if isinstance(error, LiuhenError) else {}
         problem = str(facts.get("problem", "not signed by the log's key"))
         state = HeadState.UNREADABLE if problem in _NO_HEAD else HeadState.UNKNOWN_KEY
-        return CheckedHead(found.where, state, problem=problem)
+        return CheckedHead(outside_head.where, state, problem=problem)
 
 
 _NO_HEAD = {"not a checkpoint", "not a signed note", "malformed signature line"}

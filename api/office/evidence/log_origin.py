@@ -11,7 +11,7 @@ from api.office.settings.settings import Settings
 from api.office.wiring import Office, hold_station
 from api.problems import ApiError
 from storage.catalogue.proofs.log_origin import change_origin
-from storage.catalogue.proofs.publish import publish
+from storage.catalogue.proofs.publish import publish_head
 from storage.custody.origin import is_new_origin
 from storage.signed.signing import FormerOrigin
 from storage.vault.keys import keep_log_key
@@ -36,7 +36,7 @@ def rename_origin(
     try:
         lock = hold_station(settings.home, settings.station)
         try:
-            key = office.ring.verifying("log")
+            key = office.ring.get_verify_key("log")
             begun = begun_change(office)
             if begun not in {None, origin}:
                 raise ApiError("origin-begun", origin=begun)
@@ -63,6 +63,6 @@ def _publish_under(settings: Settings) -> None:
     """Sign and publish the first head under the new origin."""
     office = Office.open(settings)
     try:
-        publish(office.catalogue, office.signer, settings.home / "log")
+        publish_head(office.catalogue, office.signer, settings.home / "log")
     finally:
         office.close()

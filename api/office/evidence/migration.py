@@ -26,13 +26,13 @@ from api.office.wiring import (
     with_record,
 )
 from storage.catalogue.log import custody_log
-from storage.catalogue.proofs.publish import publish
-from storage.catalogue.transfer import copy_rows, counted
+from storage.catalogue.proofs.publish import publish_head
+from storage.catalogue.transfer import copy_rows, count_rows
 from storage.custody.entries.event import PremisType
-from storage.durable import place, sync_folder
+from storage.durable import replace_file, sync_folder
 from storage.errors import ConflictError, FixityError
 from storage.signed import canonical
-from storage.vault.objects import ObjectStore, lockable
+from storage.vault.objects import ObjectStore, limit_lock_date
 
 _READ = 4 << 20
 _FOLDERS = ("keys", "log", "log-signer")
@@ -50,7 +50,9 @@ class Moved:
     head: str
 
 
-def migrate(old_home: Path, settings: Settings, heard: Heard = lambda _what, _n: None) -> Moved:
+def migrate_office(
+    old_home: Path, settings: Settings, heard: Heard = lambda _step, _n: None
+) -> Moved:
     """Move the office in `old_home` to where `settings` point; the new place must be empty.
 
     Cut short anywhere, the same call goes on. Raises: ConflictError (the old office is not whole,
@@ -60,11 +62,12 @@ def migrate(old_home: Path, settings: Settings, heard: Heard = lambda _what, _n:
     _require_office(old_settings)
     if old_home.resolve() == settings.home.resolve():
         raise ConflictError(problem="old and new home are the same")
+    # A running station of the old home could seal footage that is then left behind.
     lock = hold_station(old_home, old_settings.station)
     try:
         old = Office.open(old_settings, moved=True)
         try:
-            return _move(old, settings, heard)
+            return _move_office(old, settings, heard)
         finally:
             old.close()
     finally:
@@ -80,11 +83,13 @@ def _require_office(settings: Settings) -> None:
         catalogue.close()
 
 
-def _move(old: Office, settings: Settings, heard: Heard) -> Moved:
-    head = publish(old.catalogue, old.signer, old.settings.home / "log")
+def _move_office(old: Office, settings: Settings, heard: Heard) -> Moved:
+    head = publish_head(old.catalogue, old.signer, old.settings.home / "log")
+    # A damaged office is not moved: the damage would look like the move's doing.
     if wrong := list(whole_check(old)):
         raise ConflictError(problem="the old office is not whole", first=wrong[0].en)
-    if old.reception.waiting():
+    # Hand-ins lie in the old home's folder alone; the move copies only accessioned objects.
+    if old.reception.has_waiting_files():
         raise ConflictError(problem="what persons handed in is not taken in yet")
     make_bucket(settings)
     settings.home.mkdir(parents=True, exist_ok=True)
@@ -92,18 +97,21 @@ def _move(old: Office, settings: Settings, heard: Heard) -> Moved:
     for name in _FOLDERS:
         _copy_folder(old.settings.home / name, settings.home / name)
     settings = _same_place(old.settings, settings)
-    new = Office.begin(settings)  # its catalogue is empty beside a signed head until all is here
+    new = Office.open_empty(
+        settings
+    )  # its catalogue is empty beside a signed head until all is here
     try:
         objects, size = _copy_objects(old.objects, new.objects, heard)
         copy_rows(old.catalogue, new.catalogue, heard)
-        _check(old, new)
+        _check_arrival(old, new)
         moved = settings.database.partition("://")[0]
-        place(old.settings.home / MOVED, canonical.encode({"to": moved}))
-        _say(new, objects, size)
-        publish(new.catalogue, new.signer, new.settings.home / "log")
+        # From here the old home opens no more: two logs of one origin would be a fork.
+        replace_file(old.settings.home / MOVED, canonical.encode({"to": moved}))
+        _log_move(new, objects, size)
+        publish_head(new.catalogue, new.signer, new.settings.home / "log")
         with new.catalogue.read() as session:
             entries = custody_log.LogReader(session).size
-        return Moved(objects, size, sum(counted(new.catalogue).values()), entries, head)
+        return Moved(objects, size, sum(count_rows(new.catalogue).values()), entries, head)
     finally:
         new.close()
 
@@ -115,20 +123,20 @@ def _same_place(old: Settings, settings: Settings) -> Settings:
     return with_record(settings.model_copy(update=names))
 
 
-def _check(old: Office, new: Office) -> None:
+def _check_arrival(old: Office, new: Office) -> None:
     """Make sure that everything arrived. Raises: ConflictError."""
     with old.catalogue.read() as ours, new.catalogue.read() as theirs:
         size = custody_log.LogReader(ours).size
-        before = custody_log.LogReader(ours).root(size)
-        if custody_log.LogReader(theirs).root(size) != before:
+        before = custody_log.LogReader(ours).compute_root(size)
+        if custody_log.LogReader(theirs).compute_root(size) != before:
             raise ConflictError(problem="the log did not arrive as it was")
-    if (left := set(old.objects.keys()) - set(new.objects.keys())) != set():
-        raise ConflictError(problem="objects are missing", first=min(left))
+    if (missing_keys := set(old.objects.keys()) - set(new.objects.keys())) != set():
+        raise ConflictError(problem="objects are missing", first=min(missing_keys))
     if wrong := list(whole_check(new)):
         raise ConflictError(problem="the new office is not whole", first=wrong[0].en)
 
 
-def _say(new: Office, objects: int, size: int) -> None:
+def _log_move(new: Office, objects: int, size: int) -> None:
     """Write the move into the log, once."""
     with new.catalogue.read() as session:
         if custody_log.LogReader(session).events_of("system:migrate"):
@@ -150,19 +158,21 @@ def _copy_objects(old: ObjectStore, new: ObjectStore, heard: Heard) -> tuple[int
     count = total = 0
     for key in sorted(old.keys()):
         facts = old.facts(key)
-        stored = new.put(key, _blocks(old, key, facts.size))
+        stored = new.put(key, _read_blocks(old, key, facts.size))
+        # The source is read a second time: one bad read would be copied as if it were right.
         if stored.size != facts.size or stored.digest != old.digest(key):
             raise FixityError(part=key, problem="copied object differs")
+        # Locked as soon as it is there: the copy must be no easier to delete than the original.
         if facts.retain_until is not None:
-            new.lock(key, lockable(facts.retain_until))
-        if facts.held:
+            new.lock(key, limit_lock_date(facts.retain_until))
+        if facts.on_hold:
             new.hold(key)
         count, total = count + 1, total + facts.size
         heard("objects", facts.size)
     return count, total
 
 
-def _blocks(store: ObjectStore, key: str, size: int) -> Iterator[bytes]:
+def _read_blocks(store: ObjectStore, key: str, size: int) -> Iterator[bytes]:
     for offset in range(0, size, _READ):
         yield store.read(key, offset, _READ)
 
@@ -172,6 +182,7 @@ def _copy_folder(source: Path, target: Path) -> None:
     if target.exists():
         for path in source.rglob("*"):
             there = target / path.relative_to(source)
+            # A retry finds its own copy; another office's keys must never be taken for it.
             if path.is_file() and path.suffix in {".key", ".sign", ".pub", ".verify", ".mac"}:
                 same = there.is_file() and there.read_bytes() == path.read_bytes()
                 if not same:
@@ -187,5 +198,6 @@ def _copy_folder(source: Path, target: Path) -> None:
                 os.fsync(handle)
             finally:
                 os.close(handle)
+    # One rename: a crash leaves the whole folder or none, never half a key ring.
     making.rename(target)
     sync_folder(target.parent)

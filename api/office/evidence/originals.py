@@ -46,7 +46,7 @@ def differing_digests(office: Office, row: RecordingRow) -> list[str]:
 
     Reads all of it. Raises: SignatureError, KeyRingError, EnvelopeError, FixityError, VaultError.
     """
-    record = SealedRecord.verify(row.record_text.encode(), office.stations)
+    record = SealedRecord.verify(row.record_text.encode(), office.station_keys)
     stated = StatedDigests(record.digests)
     reader = reader_of(office, row, unwrap(office, row))
     for piece in reader.read(0, reader.size):

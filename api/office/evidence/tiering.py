@@ -33,7 +33,7 @@ class Moved:
     freed: bool
 
 
-def archive(
+def archive_payloads(
     office: Office,
     before: datetime,
     limit: int,
@@ -41,29 +41,34 @@ def archive(
     actor: str,
     on_step: Callable[[str], None] = lambda _step: None,
 ) -> Iterator[Moved]:
-    """Archive what was accessioned before then, oldest first; yield each as it is done.
+    """Archive payloads accessioned before a moment, oldest first; yield each one.
 
     Raises: ArchiveAwayError, FixityError, VaultError; what was done before stays done.
     """
-    store = _tiered(office)
+    store = _require_tiered_store(office)
     name = store.archive_store.identity()
     with office.catalogue.read() as session:
-        rows = retention.archivable(session, before, limit)
+        rows = retention.list_archivable(session, before, limit)
     for row in rows:
-        key = _key(row.id, PAYLOAD)
-        digest = store.archive(key)
+        key = _object_key(row.id, PAYLOAD)
+        # Archived and read back before the first store may let go; a crash leaves two copies.
+        digest = store.archive_object(key)
         on_step("copied")
         strange = strange_versions(store.first, [key])  # they would go when it is let go of
         freed = store.let_go(key)
         on_step("let-go")
-        made = [one for one in _made(office, row.id) if _followed(store, one, on_step, freed=freed)]
+        renditions = [
+            rendition
+            for rendition in _list_renditions(office, row.id)
+            if _archive_rendition(store, rendition, on_step, freed=freed)
+        ]
         with _unless_destroyed(office, row.id), office.catalogue.write() as uow:
             recordings.note_archived(
                 uow,
                 row.id,
                 digest,
                 name,
-                renditions=[one.sealed_sha256 for one in made],
+                renditions=[rendition.sealed_sha256 for rendition in renditions],
                 actor=actor,
                 **({"strangers": strange} if strange and freed else {}),
             )
@@ -71,18 +76,18 @@ def archive(
         yield Moved(row.id, row.size, freed)
 
 
-def recall(office: Office, recording: UUID, *, actor: str) -> RecordingRow:
+def recall_recording(office: Office, recording: UUID, *, actor: str) -> RecordingRow:
     """Copy an archived payload and its renditions back; the archive keeps its copies.
 
     Raises: NotFoundError, DestroyedError, ArchiveAwayError, FixityError, VaultError.
     """
-    store = _tiered(office)
+    store = _require_tiered_store(office)
     with office.catalogue.read() as session:
-        row = recordings.present(session, recording)
-    digest = store.recall(_key(row.id, PAYLOAD))
-    for one in _made(office, row.id):
+        row = recordings.get_present_recording(session, recording)
+    digest = store.recall_object(_object_key(row.id, PAYLOAD))
+    for rendition in _list_renditions(office, row.id):
         with suppress(ObjectMissingError):  # made since, or lost: not archived
-            store.recall(_key(one.id, RENDITION))
+            store.recall_object(_object_key(rendition.id, RENDITION))
     with _unless_destroyed(office, row.id), office.catalogue.write() as uow:
         name = store.archive_store.identity()
         return recordings.note_recalled(uow, row.id, digest, name, actor=actor)
@@ -104,32 +109,32 @@ def _unless_destroyed(office: Office, recording: str) -> Iterator[None]:
         raise
 
 
-def _tiered(office: Office) -> TieredObjects:
+def _require_tiered_store(office: Office) -> TieredObjects:
     if not isinstance(office.objects, TieredObjects):
         raise ArchiveAwayError(problem="no archive is set", archive="LIUHEN_ARCHIVE")
     return office.objects
 
 
-def _made(office: Office, recording: str) -> list[RenditionRow]:
+def _list_renditions(office: Office, recording: str) -> list[RenditionRow]:
     with office.catalogue.read() as session:
         return jobs.renditions_of(session, recording)
 
 
-def _followed(
-    store: TieredObjects, made: RenditionRow, on_step: Callable[[str], None], *, freed: bool
+def _archive_rendition(
+    store: TieredObjects, rendition: RenditionRow, on_step: Callable[[str], None], *, freed: bool
 ) -> bool:
     """Archive a rendition behind its payload; tell whether it is there now, whole.
 
     No evidence waits for one that is lost or damaged: that is told to who looks at it, and it can
     be made anew.
     """
-    key = _key(made.id, RENDITION)
+    key = _object_key(rendition.id, RENDITION)
     try:
-        found = store.archive(key)
+        digest = store.archive_object(key)
     except ObjectMissingError:
         return False
     on_step("rendition-copied")
-    if found.hex != made.sealed_sha256:
+    if digest.hex != rendition.sealed_sha256:
         return False
     if freed:
         store.let_go(key)
@@ -137,5 +142,5 @@ def _followed(
     return True
 
 
-def _key(own: str, part: str) -> str:
+def _object_key(own: str, part: str) -> str:
     return key_of(RecordingId(UUID(own)), part)

@@ -13,7 +13,7 @@ from api.office.printed.paper import SMALL, TIGHT, FontMissingError, Paper
 from api.office.wiring import Office
 from policies.time.wording import day_and_clock
 from storage.digest import Digest
-from storage.durable import place
+from storage.durable import replace_file
 from storage.signed import canonical
 
 FILE = "公钥公告.pdf"
@@ -22,67 +22,67 @@ _INDENT = 8.0
 
 def key_letter(office: Office) -> bytes:
     """Return the letter of today. Raises: FontMissingError."""
-    keys, settings = _published(office), office.settings
-    font, stamp = settings.certificate_font, _stamp(office, keys)
+    keys, settings = _list_published_keys(office), office.settings
+    font, stamp = settings.certificate_font, _compute_stamp(office, keys)
     at = office.clock()
-    paper = Paper.begin(f"公钥公告 {settings.county}{settings.township}", at, font, stamp)
-    paper.title("公钥公告")
-    paper.line(f"单位:{settings.county}{settings.township}")
-    paper.line(f"出具时间:{_time(at)}(北京时间,下同)")
-    paper.line(
+    paper = Paper.begin_document(f"公钥公告 {settings.county}{settings.township}", at, font, stamp)
+    paper.write_title("公钥公告")
+    paper.write_line(f"单位:{settings.county}{settings.township}")
+    paper.write_line(f"出具时间:{_format_time(at)}(北京时间,下同)")
+    paper.write_line(
         "下列公钥用于核验本单位录音录像的封存记录、入库回执、证据包和监管链日志。收到证据包的人应当逐字核对指纹;"
         "本公告以单位盖章的纸质件为准。"
     )
-    paper.heading("一、公钥指纹(SHA-256,64 位十六进制)")
+    paper.write_heading("一、公钥指纹(SHA-256,64 位十六进制)")
     for number, key in enumerate(keys, 1):
-        _key(paper, number, key)
-    paper.heading("二、监管链日志")
-    paper.line(f"名称 origin:{office.ring.verifying('log').name}")
-    paper.line("公钥(C2SP signed-note,供通用工具核验)vkey:")
-    paper.line(log_vkey(office), SMALL, TIGHT, _INDENT)
-    paper.heading("三、核对办法")
+        _write_key(paper, number, key)
+    paper.write_heading("二、监管链日志")
+    paper.write_line(f"名称 origin:{office.ring.get_verify_key('log').name}")
+    paper.write_line("公钥(C2SP signed-note,供通用工具核验)vkey:")
+    paper.write_line(log_vkey(office), SMALL, TIGHT, _INDENT)
+    paper.write_heading("三、核对办法")
     for text in (
         "liuhen verify 证据包 --fingerprint 中心指纹 --fingerprint 日志指纹",
         "不用本系统的软件:证据包内 VERIFY.md 第 1 步列出每把公钥的指纹。",
         "签名公钥的指纹是 Ed25519 公钥与 ML-DSA-44 公钥相接之后的 SHA-256;",
         "封存公钥的指纹是公钥字节的 SHA-256。",
     ):
-        paper.line(text, SMALL, TIGHT)
-    paper.heading("盖章、签名、日期")
-    return paper.output()
+        paper.write_line(text, SMALL, TIGHT)
+    paper.write_heading("盖章、签名、日期")
+    return paper.as_pdf()
 
 
 def keep_letter(office: Office) -> Path | None:
-    """Have the letter lie in the home, of the keys of now; None where no font can write it."""
+    """Write the letter into the home if its keys changed; None without a usable font."""
     path = office.settings.home / FILE
-    stamp = _stamp(office, _published(office)).encode()
+    stamp = _compute_stamp(office, _list_published_keys(office)).encode()
     if not path.is_file() or stamp not in path.read_bytes():
         try:
-            place(path, key_letter(office))
+            replace_file(path, key_letter(office))
         except FontMissingError:
             return None
     return path
 
 
-def _published(office: Office) -> list[ShownKey]:
+def _list_published_keys(office: Office) -> list[ShownKey]:
     return [key for key in shown_keys(office) if key.since is not None]
 
 
-def _stamp(office: Office, keys: list[ShownKey]) -> str:
-    """Return what tells a letter of these keys from one of others."""
+def _compute_stamp(office: Office, keys: list[ShownKey]) -> str:
+    """Return the stamp that identifies a letter's set of keys."""
     settings = office.settings
-    told = [settings.county, settings.township, log_vkey(office), *(key.to_json() for key in keys)]
-    return f"liuhen-keys-{Digest.of(canonical.encode(told)).hex}"
+    parts = [settings.county, settings.township, log_vkey(office), *(key.to_json() for key in keys)]
+    return f"liuhen-keys-{Digest.compute(canonical.encode(parts)).hex}"
 
 
-def _key(paper: Paper, number: int, key: ShownKey) -> None:
-    paper.room(6)
-    until = f"至 {_time(key.until)}" if key.until is not None else "起"
+def _write_key(paper: Paper, number: int, key: ShownKey) -> None:
+    paper.ensure_room(6)
+    until = f"至 {_format_time(key.until)}" if key.until is not None else "起"
     name = "" if key.name == key.use else f" {key.name}"
-    paper.line(f"{number}. {key.use_zh} {key.use}{name}")
-    paper.line(key.shown, indent=_INDENT)
-    paper.line(f"有效期 {_time(key.since)} {until}", SMALL, TIGHT, _INDENT)
+    paper.write_line(f"{number}. {key.use_zh} {key.use}{name}")
+    paper.write_line(key.grouped_fingerprint, indent=_INDENT)
+    paper.write_line(f"有效期 {_format_time(key.since)} {until}", SMALL, TIGHT, _INDENT)
 
 
-def _time(at: datetime | None) -> str:
+def _format_time(at: datetime | None) -> str:
     return day_and_clock(at) if at is not None else "无"

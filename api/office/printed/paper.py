@@ -20,7 +20,9 @@ TEXT, SMALL = 10.5, 7.5  # points
 LINE, TIGHT = 6.5, 4.2  # millimetres
 _FAMILY = "cjk"
 _FONTS = (b"\0\1\0\0", b"ttcf", b"OTTO", b"true")  # how font files begin
-_ASKED = "音像资料销毁证明公钥公告0123456789abcdef"  # a font without these is of no use here
+_NEEDED_CHARACTERS = (
+    "音像资料销毁证明公钥公告0123456789abcdef"  # a font without these is of no use here
+)
 
 
 class FontMissingError(LiuhenError):
@@ -53,7 +55,7 @@ class Paper:
     _widths: dict[tuple[float, str], float] = field(default_factory=dict)
 
     @classmethod
-    def begin(cls, foot: str, at: datetime, font: Path, keywords: str = "") -> "Paper":
+    def begin_document(cls, foot: str, at: datetime, font: Path, keywords: str = "") -> "Paper":
         """Begin a paper of that moment; `font` is a TrueType font or collection with Chinese.
 
         Raises: FontMissingError.
@@ -73,54 +75,60 @@ class Paper:
         sheet.set_line_width(0.1)
         sheet.add_font(_FAMILY, fname=font)
         added = sheet.fonts[_FAMILY]
-        if isinstance(added, TTFFont) and not {*map(ord, _ASKED)} <= added.cmap.keys():
+        if isinstance(added, TTFFont) and not {*map(ord, _NEEDED_CHARACTERS)} <= added.cmap.keys():
             added.close()  # `output` does so otherwise
             raise FontMissingError(font=str(font))
         sheet.add_page()
         return cls(sheet)
 
-    def output(self) -> bytes:
+    def as_pdf(self) -> bytes:
         """Return the PDF."""
         return bytes(self.sheet.output())
 
-    def title(self, text: str) -> None:
+    def write_title(self, text: str) -> None:
         """Write what the paper is, in large characters."""
         self.sheet.set_font(_FAMILY, size=20)
         self.sheet.cell(0, 14, text, align="C", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
         self.sheet.ln(3)
 
-    def heading(self, text: str) -> None:
+    def write_heading(self, text: str) -> None:
         """Write a heading; it never stands alone at the end of a page."""
-        self.room(5)
+        self.ensure_room(5)
         self.sheet.ln(3)
-        self.line(text, 12.0)
+        self.write_line(text, 12.0)
 
-    def line(self, text: str, size: float = TEXT, height: float = LINE, indent: float = 0) -> None:
+    def write_line(
+        self, text: str, size: float = TEXT, height: float = LINE, indent: float = 0
+    ) -> None:
         """Write a text of any length from the margin on, `indent` mm further in."""
-        for piece in self.wrapped(text, size, self.sheet.epw - indent):
+        for piece in self.wrap_text(text, size, self.sheet.epw - indent):
             self.sheet.set_x(self.sheet.l_margin + indent)
             self.sheet.cell(0, height, piece, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
 
-    def row(self, widths: Iterable[float], cells: Sequence[str], *, ruled: bool = False) -> None:
+    def write_row(
+        self, widths: Iterable[float], cells: Sequence[str], *, ruled: bool = False
+    ) -> None:
         """Write one line of a table; `widths` are its columns' in mm."""
         self.sheet.set_font(_FAMILY, size=SMALL)
         for width, text in zip(widths, cells, strict=True):
-            self.sheet.cell(width, TIGHT, self.known(text), border="T" if ruled else 0)
+            self.sheet.cell(
+                width, TIGHT, self.replace_unprintable(text), border="T" if ruled else 0
+            )
         self.sheet.ln(TIGHT)
 
-    def room(self, lines: int) -> bool:
+    def ensure_room(self, lines: int) -> bool:
         """Begin a new page unless so many small lines fit; tell whether one was begun."""
         if not self.sheet.will_page_break(lines * TIGHT):
             return False
         self.sheet.add_page()
         return True
 
-    def wrapped(self, text: str, size: float, width: float) -> list[str]:
+    def wrap_text(self, text: str, size: float, width: float) -> list[str]:
         """Return the text in lines no wider than `width` mm; Chinese breaks anywhere."""
         self.sheet.set_font(_FAMILY, size=size)
         lines, used = [""], 0.0
-        for char in self.known(text):
-            wide = self._width(size, char)
+        for char in self.replace_unprintable(text):
+            wide = self._measure_width(size, char)
             if char == "\n" or (used + wide > width and lines[-1]):
                 lines.append("")
                 used = 0.0
@@ -129,9 +137,9 @@ class Paper:
                 used += wide
         return lines
 
-    def known(self, text: str) -> str:
+    def replace_unprintable(self, text: str) -> str:
         """Return the text with what cannot be printed told as 〔U+…〕."""
-        cmap = _cmap(self.sheet)
+        cmap = _font_characters(self.sheet)
         return "".join(
             char
             if char == "\n" or (ord(char) in cmap and unicodedata.category(char)[0] != "C")
@@ -139,13 +147,13 @@ class Paper:
             for char in text
         )
 
-    def _width(self, size: float, char: str) -> float:
+    def _measure_width(self, size: float, char: str) -> float:
         if (size, char) not in self._widths:
             self._widths[size, char] = self.sheet.get_string_width(char)
         return self._widths[size, char]
 
 
-def _cmap(sheet: FPDF) -> Mapping[int, Any]:
+def _font_characters(sheet: FPDF) -> Mapping[int, Any]:
     """Return the characters that the font has, by their numbers."""
     font = sheet.fonts[_FAMILY]
     return font.cmap if isinstance(font, TTFFont) else {}

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import MAXYEAR, UTC, datetime
 
-from policies.evaluation import Evaluation, RuleCount, Share, TownshipYear, evaluate
+from policies.evaluation import Evaluation, Ratio, RuleCount, TownshipYear, evaluate_year
 from policies.facts.facts import ActionFacts, Trained
 from policies.facts.findings import Finding
 from policies.facts.stages import ActionKind
@@ -15,7 +15,7 @@ from policies.requirements.footage.coverage import Coverage
 from policies.requirements.footage.premises import Premises
 from policies.requirements.persons.staffing import Staffing
 from policies.requirements.persons.training import Training
-from policies.rules.rulebook import explain
+from policies.rules.rulebook import explain_rule
 from policies.rules.rules import Rulebook
 from policies.time.wording import COUNTY_TIME
 from storage.catalogue.cases import waivers
@@ -28,15 +28,15 @@ from storage.catalogue.recordings import recordings
 from storage.catalogue.unit_of_work import View
 
 
-def evaluation(
+def evaluate_township(
     session: View, rulebook: Rulebook, township: str, year: int, at: datetime
 ) -> Evaluation:
     """Return every figure of one township's calendar year (county time), as of a moment."""
-    counted = _Counted(session, rulebook, township, year, at)
-    return evaluate(counted.year_of())
+    count = _TownshipCount(session, rulebook, township, year, at)
+    return evaluate_year(count.year_of())
 
 
-class _Counted:
+class _TownshipCount:
     """One township's year, counted case by case."""
 
     def __init__(
@@ -54,93 +54,103 @@ class _Counted:
         session, at, year = self._session, self._at, self._span
         for row in case_queries.cases_of(session, self._township, *year):
             facts = case_facts_of(session, row.id, at)
-            self._findings += self._rulebook.evaluate(facts).findings
+            self._findings += self._rulebook.judge_facts(facts).findings
             for action in facts.actions:
-                if self._mine(action.start):
-                    self._action(action)
-        for one in proceedings.proceedings(session, township=self._township, received=year):
-            self._findings += self._rulebook.evaluate(proceeding_facts(one, at)).findings
+                if self._in_year(action.start):
+                    self._count_action(action)
+        for proceeding in proceedings.list_proceedings(
+            session, township=self._township, received=year
+        ):
+            self._findings += self._rulebook.judge_facts(proceeding_facts(proceeding, at)).findings
         staff = register.township_facts(session, self._township, at)
-        self._findings += self._rulebook.evaluate(staff).findings
+        self._findings += self._rulebook.judge_facts(staff).findings
         filmed, linked = recordings.count_linked(session, self._township, *year)
         checked, good = random_checks.count_checks(session, self._township, *year)
         explained, approved = waivers.count_waivers(session, self._township, *year)
-        certified = [one for one in staff.officers if self._certified(one.id)]
+        certified = [officer for officer in staff.officers if self._is_certified(officer.id)]
         return TownshipYear(
             township=self._township,
             year=self._year,
             actions=dict(self._kinds),
             covered=tuple(self._covered),
-            uploaded_in_time=self._share("upload_within"),
-            linked=Share(linked, filmed),
-            disclosed_in_time=self._share("disclose_within"),
-            decided_in_time=self._share("decide_within"),
-            answered_in_time=self._share("answer_within"),
-            trained=Share(self._trained(staff.officers), len(staff.officers)),
-            certified=Share(len(certified), len(staff.officers)),
-            reviewed=Share(good, checked),
-            waivers_approved=Share(approved, explained),
+            uploaded_in_time=self._share_passed("upload_within"),
+            linked=Ratio(linked, filmed),
+            disclosed_in_time=self._share_passed("disclose_within"),
+            decided_in_time=self._share_passed("decide_within"),
+            answered_in_time=self._share_passed("answer_within"),
+            trained=Ratio(self._count_trained(staff.officers), len(staff.officers)),
+            certified=Ratio(len(certified), len(staff.officers)),
+            reviewed=Ratio(good, checked),
+            waivers_approved=Ratio(approved, explained),
             full_time=staff.full_time,
-            full_time_required=self._required(),
-            rules=tuple(self._rules()),
+            full_time_required=self._count_required_staff(),
+            rules=tuple(self._count_rules()),
         )
 
-    def _action(self, facts: ActionFacts) -> None:
+    def _count_action(self, facts: ActionFacts) -> None:
         self._kinds[facts.kind] += 1
-        findings = self._rulebook.evaluate(facts).findings
+        findings = self._rulebook.judge_facts(facts).findings
         self._findings += findings
-        for one in findings:
-            asked = self._requirement(one.rule)
-            if isinstance(asked, Coverage | Premises) and "share" in one.facts:
-                self._covered.append(float(one.facts["share"]))
+        for finding in findings:
+            requirement = self._find_requirement(finding.rule)
+            if isinstance(requirement, Coverage | Premises) and "share" in finding.facts:
+                self._covered.append(float(finding.facts["share"]))
 
-    def _share(self, requirement: str) -> Share:
-        asked = [one for one in self._findings if self._named(one.rule) == requirement]
-        return Share(sum(one.passed for one in asked), len(asked))
+    def _share_passed(self, requirement: str) -> Ratio:
+        findings = [
+            finding
+            for finding in self._findings
+            if self._requirement_name(finding.rule) == requirement
+        ]
+        return Ratio(sum(finding.passed for finding in findings), len(findings))
 
-    def _trained(self, officers: tuple[Trained, ...]) -> int:
-        found = [
+    def _count_trained(self, officers: tuple[Trained, ...]) -> int:
+        trainings = [
             rule.requirement
             for rule in self._rulebook.in_force(self._at)
             if isinstance(rule.requirement, Training)
         ]
-        if not found:
+        if not trainings:
             return 0
-        asked = found[0]
-        return sum(one.hours >= asked.hours and one.special >= asked.special for one in officers)
+        training = trainings[0]
+        return sum(
+            officer.hours >= training.hours and officer.special >= training.special
+            for officer in officers
+        )
 
-    def _required(self) -> int:
-        found = [
-            rule.requirement.required(self._township)
+    def _count_required_staff(self) -> int:
+        numbers = [
+            rule.requirement.count_required(self._township)
             for rule in self._rulebook.in_force(self._at)
             if isinstance(rule.requirement, Staffing)
         ]
-        return max(found, default=0)
+        # Several staffing rules may be in force at once; the largest number counts.
+        return max(numbers, default=0)
 
-    def _rules(self) -> Iterator[RuleCount]:
-        for rule in sorted({one.rule for one in self._findings}):
-            asked = [one for one in self._findings if one.rule == rule]
+    def _count_rules(self) -> Iterator[RuleCount]:
+        for rule in sorted({finding.rule for finding in self._findings}):
+            findings = [finding for finding in self._findings if finding.rule == rule]
             yield RuleCount(
                 rule=rule,
-                severity=asked[0].severity,
-                asked=len(asked),
-                failed=sum(not one.passed for one in asked),
-                waived=sum(one.waived is not None for one in asked),
+                severity=findings[0].severity,
+                evaluations=len(findings),
+                failed=sum(not finding.passed for finding in findings),
+                waived=sum(finding.waived is not None for finding in findings),
             )
 
-    def _requirement(self, rule_id: str) -> object:
-        rule = self._rulebook.rule(rule_id)
+    def _find_requirement(self, rule_id: str) -> object:
+        rule = self._rulebook.find_rule(rule_id)
         return rule.requirement if rule else None
 
-    def _named(self, rule_id: str) -> str:
-        told = explain(self._rulebook, rule_id)
-        return str(told["requirement"]) if told else ""
+    def _requirement_name(self, rule_id: str) -> str:
+        explanation = explain_rule(self._rulebook, rule_id)
+        return str(explanation["requirement"]) if explanation else ""
 
-    def _certified(self, person_id: str) -> bool:
-        row = people.person(self._session, person_id)
-        return register.qualification(self._session, row, self._at).certified
+    def _is_certified(self, person_id: str) -> bool:
+        row = people.get_person(self._session, person_id)
+        return register.judge_qualification(self._session, row, self._at).certified
 
-    def _mine(self, moment: datetime) -> bool:
+    def _in_year(self, moment: datetime) -> bool:
         since, until = self._span
         return since <= moment < until
 

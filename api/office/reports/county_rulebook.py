@@ -31,7 +31,7 @@ class NewEdition:
         """The folder that the setting `rulebook` has to name."""
         return self.file.parent.absolute()
 
-    def told(self, rulebook: Path | None) -> list[str]:
+    def list_next_steps(self, rulebook: Path | None) -> list[str]:
         """Return what a person has to know and do next, Chinese first.
 
         `rulebook` is the setting as it is now.
@@ -87,13 +87,13 @@ def _has_national(folder: Path) -> bool:
     return EVERYWHERE in areas_in(folder)
 
 
-def _write_new(file: Path, data: bytes) -> None:
+def _write_new(file: Path, content: bytes) -> None:
     try:
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     except FileExistsError as error:
         raise ApiError("edition-exists", file=str(file)) from error
     with os.fdopen(handle, "wb") as out:
-        out.write(data)
+        out.write(content)
         out.flush()
         os.fsync(out.fileno())
     sync_folder(file.parent)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from api.office.wiring import Office
-from policies.duties import Duty, DutyState, Place, place
+from policies.duties import Duty, DutyState, Place, rank_duty
 from storage.catalogue.log import refused_time
 from storage.catalogue.oversight import duties
-from storage.catalogue.oversight.duties import BATCH, Judged
+from storage.catalogue.oversight.duties import BATCH, DutyJudgement
 from storage.catalogue.unit_of_work import View
 from storage.custody.entries.subjects import CLOCK
 from storage.errors import (
@@ -45,17 +45,17 @@ class DutyPage:
     duties: tuple[Duty, ...]
     at: datetime
     last: Place | None
-    judged: tuple[Judged, ...]
+    judgements: tuple[DutyJudgement, ...]
 
 
-def page(
+def read_duty_page(
     office: Office,
     *,
     at: datetime,
     limit: int,
     township: str | None = None,
     after: Place | None = None,
-    done: bool = False,
+    include_done: bool = False,
 ) -> DutyPage:
     """Return a page of what is due in a township (None: in all) at a moment; an alarm comes first.
 
@@ -64,32 +64,34 @@ def page(
     standard = duties.standard_of(office.rulebook)
     _catch_up(office, standard, at)
     with office.catalogue.read() as session:
-        judged = tuple(_judged(office, session, standard, at))
-        found = duties.listed(
+        judgements = tuple(_judge_stale(office, session, standard, at))
+        rows = duties.list_duties(
             session,
             standard,
             at,
             township=township,
             after=after,
             limit=limit + 1,
-            done=done,
-            judged=judged,
+            include_done=include_done,
+            judgements=judgements,
         )
-        alarms = list(_alarms(office, session, at)) if after is None else []
-    last = place(found[limit - 1]) if len(found) > limit else None
-    return DutyPage((*alarms, *found[:limit]), at, last, judged)
+        alarms = list(_list_alarms(office, session, at)) if after is None else []
+    last = rank_duty(rows[limit - 1]) if len(rows) > limit else None
+    return DutyPage((*alarms, *rows[:limit]), at, last, judgements)
 
 
-def _alarms(office: Office, session: View, at: datetime) -> Iterator[Duty]:
-    """Yield what is due at once: to find out who changed what the office keeps, or its clock."""
-    if (doubt := refused_time.doubt(session)) is not None:
-        yield _alarm(office, doubt.subject, refused_time.code(doubt), doubt.at, _DOUBT)
+def _list_alarms(office: Office, session: View, at: datetime) -> Iterator[Duty]:
+    """Yield immediate duties: to investigate an integrity doubt or a wrong clock."""
+    if (doubt := refused_time.find_doubt(session)) is not None:
+        yield _build_alarm(office, doubt.subject, refused_time.doubt_code(doubt), doubt.at, _DOUBT)
     if refused_time.log_ahead(session, office.clock()) is not None:
-        yield _alarm(office, CLOCK, LogClockError.code, at, _CLOCK)
+        yield _build_alarm(office, CLOCK, LogClockError.code, at, _CLOCK)
 
 
-def _alarm(office: Office, subject: str, code: str, at: datetime, what: tuple[str, str]) -> Duty:
-    what_zh, what_en = what
+def _build_alarm(
+    office: Office, subject: str, code: str, at: datetime, texts: tuple[str, str]
+) -> Duty:
+    what_zh, what_en = texts
     return Duty(
         subject=subject,
         township=office.settings.township,
@@ -103,34 +105,38 @@ def _alarm(office: Office, subject: str, code: str, at: datetime, what: tuple[st
     )
 
 
-def due(
-    office: Office, at: datetime, *, township: str | None = None, done: bool = False
+def iterate_duties(
+    office: Office, at: datetime, *, township: str | None = None, include_done: bool = False
 ) -> Iterator[Duty]:
     """Yield every duty of a township (None: of all), the most pressing first."""
     after: Place | None = None
     while True:
-        found = page(office, at=at, limit=BATCH, township=township, after=after, done=done)
-        keep(office, found.judged)
-        yield from found.duties
-        if found.last is None:
+        duty_page = read_duty_page(
+            office, at=at, limit=BATCH, township=township, after=after, include_done=include_done
+        )
+        store_judgements(office, duty_page.judgements)
+        yield from duty_page.duties
+        if duty_page.last is None:
             return
-        after = found.last
+        after = duty_page.last
 
 
 def count_overdue(office: Office, at: datetime) -> int:
     """Return how many duties are overdue in all townships."""
     standard = duties.standard_of(office.rulebook)
     with office.catalogue.read() as session:
-        return duties.overdue(session, standard, at, _judged(office, session, standard, at))
+        return duties.count_overdue(
+            session, standard, at, _judge_stale(office, session, standard, at)
+        )
 
 
-def keep(office: Office, judged: Sequence[Judged]) -> bool:
-    """Store what was judged, and tell whether that went; what could not be is judged again."""
-    if not judged:
+def store_judgements(office: Office, judgements: Sequence[DutyJudgement]) -> bool:
+    """Store judgements; False if the database refused, and they are judged again later."""
+    if not judgements:
         return True
     try:
         with office.catalogue.write() as uow:
-            duties.keep(uow, duties.standard_of(office.rulebook), judged)
+            duties.store_judgements(uow, duties.standard_of(office.rulebook), judgements)
     except (CatalogueBusyError, CatalogueUnavailableError, StorageFullError) as error:
         LOG.warning("duties were judged and not stored: %s", error.code)
         return False
@@ -145,18 +151,22 @@ def judge_all(office: Office, at: datetime) -> list[str]:
     standard, wrong, after = duties.standard_of(office.rulebook), list[str](), ""
     while True:
         with office.catalogue.read() as session:
-            names = duties.subjects(session, after=after)
-            unsure = set(duties.stale(session, standard, at, after=after, limit=len(names) + 1))
-            before = duties.stored(session, names)
-            judged = duties.judge(session, office.rulebook, names, at)
+            names = duties.list_subjects(session, after=after)
+            # Stale judgements may differ lawfully; only a fresh one that differs was tampered with.
+            unsure = set(
+                duties.list_stale_subjects(session, standard, at, after=after, limit=len(names) + 1)
+            )
+            before = duties.list_stored_duties(session, names)
+            judgements = duties.judge_duties(session, office.rulebook, names, at)
         if not names:
             return wrong
         wrong += [
-            one.subject
-            for one in judged
-            if one.subject not in unsure and set(before[one.subject]) != set(one.duties)
+            judgement.subject
+            for judgement in judgements
+            if judgement.subject not in unsure
+            and set(before[judgement.subject]) != set(judgement.duties)
         ]
-        keep(office, judged)
+        store_judgements(office, judgements)
         after = names[-1]
 
 
@@ -168,17 +178,19 @@ def _catch_up(office: Office, standard: str, at: datetime) -> None:
     after = ""
     while True:
         with office.catalogue.read() as session:
-            names = duties.stale(session, standard, at, after=after)
+            names = duties.list_stale_subjects(session, standard, at, after=after)
             if len(names) < BATCH:
                 return
-            judged = duties.judge(session, office.rulebook, names, at)
-        if not keep(office, judged):
+            judgements = duties.judge_duties(session, office.rulebook, names, at)
+        if not store_judgements(office, judgements):
             return
         after = names[-1]
 
 
-def _judged(office: Office, session: View, standard: str, at: datetime) -> Iterator[Judged]:
+def _judge_stale(
+    office: Office, session: View, standard: str, at: datetime
+) -> Iterator[DutyJudgement]:
     after = ""
-    while names := duties.stale(session, standard, at, after=after):
-        yield from duties.judge(session, office.rulebook, names, at)
+    while names := duties.list_stale_subjects(session, standard, at, after=after):
+        yield from duties.judge_duties(session, office.rulebook, names, at)
         after = names[-1]

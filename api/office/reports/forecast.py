@@ -1,4 +1,4 @@
-"""What is coming, for reminders and for a page: due soon, not linked, handed in late, how full.
+"""Forecast for a page and reminders: recordings due, unlinked or late, and store capacity.
 
 Figures of one township, or of the county for its roles. What a forecast is worth stands in
 `policies/retention/capacity.py`.
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from api.office.wiring import Office
-from policies.retention.capacity import Forecast, Stock, forecast
+from policies.retention.capacity import Forecast, StationStock, forecast_capacity
 from policies.retention.retention import retain_until
 from storage.catalogue.oversight import forecast as outlook
 from storage.catalogue.tables import RecordingRow
@@ -33,21 +33,25 @@ class Outlook:
     due_size: int
     unlinked: tuple[RecordingRow, ...]
     late: tuple[RecordingRow, ...]
-    stocks: tuple[Stock, ...]
+    stocks: tuple[StationStock, ...]
     capacity: int | None
     forecast: Forecast
 
 
-def look(office: Office, township: str | None) -> Outlook:
-    """Return what is coming in a township (None: in all)."""
+def build_outlook(office: Office, township: str | None) -> Outlook:
+    """Return the forecast of a township (None: of all)."""
     now = office.clock()
     with office.catalogue.read() as session:
         count, size = outlook.falling_due(session, now + SOON, township)
-        unlinked = outlook.unlinked(session, now - UNLINKED, township)
-        late = outlook.late(session, now - LOOK_BACK, LATE, township)
-        stocks = outlook.stocks(session, now, township)
-        leaving = outlook.leaving(session, now, township)
-    capacity = _capacity(office, sum(one.kept for one in stocks)) if township is None else None
+        unlinked = outlook.list_unlinked_footage(session, now - UNLINKED, township)
+        late = outlook.list_late_accessions(session, now - LOOK_BACK, LATE, township)
+        stocks = outlook.sum_stored_bytes(session, now, township)
+        leaving = outlook.sum_expiring_by_week(session, now, township)
+    capacity = (
+        _measure_capacity(office, sum(stock.kept_bytes for stock in stocks))
+        if township is None
+        else None
+    )
     ordinary = retain_until(office.rulebook, now) - now
     return Outlook(
         at=now,
@@ -57,15 +61,15 @@ def look(office: Office, township: str | None) -> Outlook:
         late=tuple(late),
         stocks=tuple(stocks),
         capacity=capacity,
-        forecast=forecast(stocks, leaving, ordinary, capacity, now),
+        forecast=forecast_capacity(stocks, leaving, ordinary, capacity, now),
     )
 
 
-def _capacity(office: Office, kept: int) -> int | None:
+def _measure_capacity(office: Office, stored_bytes: int) -> int | None:
     """Return the bytes that the store can hold: by setting, or what a local disk still has."""
     settings = office.settings
     if settings.objects_capacity_gb is not None:
         return int(settings.objects_capacity_gb * (1 << 30))
     if settings.objects_url is not None:
         return None
-    return kept + shutil.disk_usage(settings.home).free
+    return stored_bytes + shutil.disk_usage(settings.home).free

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from api.problems import ApiError
-from storage.catalogue.people.register_import import Listed
+from storage.catalogue.people.register_import import RegisterLine
 
 MAX_BYTES = 1 << 20
 MAX_LINES = 5000
@@ -49,59 +49,64 @@ class Mistake:
     en: str
 
 
-def read(untrusted_data: bytes) -> list[Listed]:
-    """Return who is listed. Raises: ApiError(register) naming every mistake with its line."""
-    text = _decoded(untrusted_data)
+def read_register(untrusted_data: bytes) -> list[RegisterLine]:
+    """Return the listed officers. Raises: ApiError(register) naming every mistake's line."""
+    text = _decode_text(untrusted_data)
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         lines = [(rows.line_num, row) for row in rows if any(cell.strip() for cell in row)]
     except csv.Error as error:
-        raise _refused([Mistake(rows.line_num, "", "不是有效的 CSV", str(error))]) from error
+        raise _build_refusal([Mistake(rows.line_num, "", "不是有效的 CSV", str(error))]) from error
     if not lines or len(lines) > MAX_LINES:
-        raise _refused([Mistake(1, "", f"应有 1 至 {MAX_LINES} 行", "no lines, or too many")])
-    names = _headings(lines[0][1])
+        raise _build_refusal([Mistake(1, "", f"应有 1 至 {MAX_LINES} 行", "no lines, or too many")])
+    names = _read_headings(lines[0][1])
     mistakes: list[Mistake] = []
-    found = [_one(number, names, row, mistakes) for number, row in lines[1:]]
-    mistakes += _twice([one for one in found if one is not None])
+    entries = [_read_row(number, names, row, mistakes) for number, row in lines[1:]]
+    mistakes += _find_duplicates([entry for entry in entries if entry is not None])
     if mistakes:
-        raise _refused(mistakes)
-    return [one for one in found if one is not None]
+        raise _build_refusal(mistakes)
+    return [entry for entry in entries if entry is not None]
 
 
-def _decoded(data: bytes) -> str:
-    if len(data) > MAX_BYTES:
-        raise _refused([Mistake(0, "", "文件超过 1 MiB", "the file is larger than 1 MiB")])
+def _decode_text(untrusted_bytes: bytes) -> str:
+    if len(untrusted_bytes) > MAX_BYTES:
+        raise _build_refusal([Mistake(0, "", "文件超过 1 MiB", "the file is larger than 1 MiB")])
+    # UTF-8 first: GB 18030 decodes almost any bytes, so it would accept mojibake.
     for encoding in ("utf-8-sig", "gb18030"):
         try:
-            text = data.decode(encoding)
+            text = untrusted_bytes.decode(encoding)
         except UnicodeDecodeError:
             continue
         if "\0" not in text:
             return text
-    raise _refused([Mistake(0, "", "不是 UTF-8 或者 GB 18030 文本", "neither UTF-8 nor GB 18030")])
+    raise _build_refusal(
+        [Mistake(0, "", "不是 UTF-8 或者 GB 18030 文本", "neither UTF-8 nor GB 18030")]
+    )
 
 
-def _headings(row: list[str]) -> list[str]:
+def _read_headings(row: list[str]) -> list[str]:
     names = [COLUMNS.get(cell.strip(), cell.strip()) for cell in row]
-    known = set(COLUMNS.values())
-    unknown = [cell for cell in names if cell not in known]
-    missing = [name for name in NEEDED if name not in names]
+    known_columns = set(COLUMNS.values())
+    unknown = [cell for cell in names if cell not in known_columns]
+    missing_columns = [name for name in NEEDED if name not in names]
     twice = sorted({name for name in names if names.count(name) > 1})
     for group, zh, en in (
         (unknown, "不认识的列", "unknown column"),
-        (missing, "缺少列", "column missing"),
+        (missing_columns, "缺少列", "column missing"),
         (twice, "重复的列", "column twice"),
     ):
         if group:
-            shown = "、".join(cell[:40] for cell in group)
-            raise _refused([Mistake(1, shown, zh, en)])
+            excerpt = "、".join(cell[:40] for cell in group)
+            raise _build_refusal([Mistake(1, excerpt, zh, en)])
     return names
 
 
-def _one(number: int, names: list[str], row: list[str], mistakes: list[Mistake]) -> Listed | None:
+def _read_row(
+    number: int, names: list[str], row: list[str], mistakes: list[Mistake]
+) -> RegisterLine | None:
     before = len(mistakes)
     cells = {name: cell.strip() for name, cell in zip(names, row, strict=False)}
-    mistakes += _malformed(number, names, row, cells)
+    mistakes += _find_malformed_cells(number, names, row, cells)
     kind = KINDS.get(cells.get("kind", ""))
     if kind is None and cells.get("kind"):
         mistakes.append(Mistake(number, "kind", "应为执法人员或者辅助人员", "officer or auxiliary"))
@@ -109,8 +114,8 @@ def _one(number: int, names: list[str], row: list[str], mistakes: list[Mistake])
     if kind == "auxiliary" and certificate:
         zh = "辅助人员不得领取执法证件(指导意见第二条)"
         mistakes.append(Mistake(number, "certificate", zh, "auxiliaries get no certificate"))
-    since = _day(number, "valid_from", cells, mistakes)
-    until = _day(number, "valid_to", cells, mistakes)
+    since = _parse_day(number, "valid_from", cells, mistakes)
+    until = _parse_day(number, "valid_to", cells, mistakes)
     if since and until and until < since:
         mistakes.append(Mistake(number, "valid_to", "早于有效期起", "before valid_from"))
     full = cells.get("full_time", "")
@@ -118,7 +123,7 @@ def _one(number: int, names: list[str], row: list[str], mistakes: list[Mistake])
         mistakes.append(Mistake(number, "full_time", "应为是或者否", "yes or no"))
     if len(mistakes) > before or kind is None:
         return None
-    return Listed(
+    return RegisterLine(
         line=number,
         name=cells["name"],
         kind=kind,
@@ -133,53 +138,67 @@ def _one(number: int, names: list[str], row: list[str], mistakes: list[Mistake])
     )
 
 
-def _malformed(
+def _find_malformed_cells(
     number: int, names: list[str], row: list[str], cells: dict[str, str]
 ) -> list[Mistake]:
     """Return what is wrong with the cells as such."""
-    found = []
+    mistakes = []
     if len(row) > len(names):
-        found.append(Mistake(number, "", "列数过多", "more cells than columns"))
-    found += [
+        mistakes.append(Mistake(number, "", "列数过多", "more cells than columns"))
+    mistakes += [
         Mistake(number, name, "内容过长或者像公式", "too long, or a formula")
         for name, cell in cells.items()
+        # CSV injection: `=cmd|…` would run in the spreadsheet of whoever exports this again.
         if len(cell) > MAX_CELL or cell.startswith(_FORMULA)
     ]
-    found += [
+    mistakes += [
         Mistake(number, name, "不能为空", "must not be empty")
         for name in NEEDED
         if not cells.get(name)
     ]
-    return found
+    return mistakes
 
 
-def _day(number: int, name: str, cells: dict[str, str], mistakes: list[Mistake]) -> date | None:
-    told = cells.get(name, "").replace("/", "-")
-    if not told:
+def _parse_day(
+    number: int, name: str, cells: dict[str, str], mistakes: list[Mistake]
+) -> date | None:
+    text = cells.get(name, "").replace("/", "-")
+    if not text:
         return None
     try:
-        return date.fromisoformat(told)
+        return date.fromisoformat(text)
     except ValueError:
         mistakes.append(Mistake(number, name, "不是有效日期(年-月-日)", "not a date (YYYY-MM-DD)"))
         return None
 
 
-def _twice(found: list[Listed]) -> list[Mistake]:
-    seen: dict[tuple[str, str], int] = {}
+def _find_duplicates(entries: list[RegisterLine]) -> list[Mistake]:
+    first_lines: dict[tuple[str, str], int] = {}
     mistakes = []
-    for one in found:
-        for name, value in (("certificate", one.certificate), ("recorder_no", one.recorder_no)):
-            if value is not None and seen.setdefault((name, value), one.line) != one.line:
-                first = seen[name, value]
+    for entry in entries:
+        for name, identifier in (
+            ("certificate", entry.certificate),
+            ("recorder_no", entry.recorder_no),
+        ):
+            if (
+                identifier is not None
+                and first_lines.setdefault((name, identifier), entry.line) != entry.line
+            ):
+                first = first_lines[name, identifier]
                 zh, en = f"与第 {first} 行重复", f"the same as on line {first}"
-                mistakes.append(Mistake(one.line, name, zh, en))
+                mistakes.append(Mistake(entry.line, name, zh, en))
     return mistakes
 
 
-def _refused(mistakes: list[Mistake]) -> ApiError:
-    told = [f"第 {one.line} 行 {one.column}:{one.zh} {one.en}" for one in mistakes[:50]]
+def _build_refusal(mistakes: list[Mistake]) -> ApiError:
+    lines = [
+        f"第 {mistake.line} 行 {mistake.column}:{mistake.zh} {mistake.en}"
+        for mistake in mistakes[:50]
+    ]
     return ApiError(
         "register",
-        problem="; ".join(told),
-        mistakes=[[one.line, one.column, one.zh, one.en] for one in mistakes[:200]],
+        problem="; ".join(lines),
+        mistakes=[
+            [mistake.line, mistake.column, mistake.zh, mistake.en] for mistake in mistakes[:200]
+        ],
     )

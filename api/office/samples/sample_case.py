@@ -1,4 +1,4 @@
-"""What a lawful seizure leaves on file, entered as officers would: demonstration and tests.
+"""Sample case file of a lawful seizure, for the demonstration and the tests.
 
 Approval before it begins; identity, reasons, rights, statement, counting, witness and signatures
 marked while it goes on; decision and list handed over at its end.
@@ -18,18 +18,18 @@ MOMENTS = (
     MomentKind.RIGHTS,
     MomentKind.STATEMENT,
     MomentKind.WITNESS,
-    MomentKind.COUNTED,
-    MomentKind.HANDED,
+    MomentKind.INVENTORY,
+    MomentKind.DELIVERY,
     MomentKind.SIGNED,
 )
-HANDED = (DocumentKind.SEIZURE_DECISION, DocumentKind.SEIZURE_LIST)
+SERVED_DOCUMENTS = (DocumentKind.SEIZURE_DECISION, DocumentKind.SEIZURE_LIST)
 
 
 def mark_moments(
     uow: UnitOfWork, action_id: str, *, actor: str, leave_out: frozenset[MomentKind] = frozenset()
 ) -> None:
     """Mark every moment, evenly between a quarter and three quarters of the action."""
-    start, length = _interval(uow, action_id)
+    start, length = _find_interval(uow, action_id)
     for number, kind in enumerate(MOMENTS):
         if kind not in leave_out:
             at = start + length * (0.25 + 0.5 * number / len(MOMENTS))
@@ -38,8 +38,8 @@ def mark_moments(
 
 def file_documents(uow: UnitOfWork, action_id: str, *, actor: str) -> None:
     """File the approval of the day before, and what was handed over at the end."""
-    action = case_queries.action(uow.session, action_id)
-    start, length = _interval(uow, action_id)
+    action = case_queries.get_action(uow.session, action_id)
+    start, length = _find_interval(uow, action_id)
     approved = start - timedelta(days=1)
     case_file.enter_document(
         uow,
@@ -50,7 +50,7 @@ def file_documents(uow: UnitOfWork, action_id: str, *, actor: str) -> None:
         action_id=action.id,
         actor=actor,
     )
-    for kind in HANDED:
+    for kind in SERVED_DOCUMENTS:
         case_file.enter_document(
             uow,
             action.case_id,
@@ -64,6 +64,6 @@ def file_documents(uow: UnitOfWork, action_id: str, *, actor: str) -> None:
         )
 
 
-def _interval(uow: UnitOfWork, action_id: str) -> tuple[datetime, timedelta]:
-    action = case_queries.action(uow.session, action_id)
+def _find_interval(uow: UnitOfWork, action_id: str) -> tuple[datetime, timedelta]:
+    action = case_queries.get_action(uow.session, action_id)
     return action.start_at, (action.end_at or action.start_at) - action.start_at

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from ingest.media.sandbox import Scene, render
+from ingest.media.sandbox import Scene, render_scene
 from ingest.media.scene_code import write_picture
-from policies.scene_code import Kind, day_key, encode, tag_of
+from policies.scene_code import Kind, day_key, encode_scene_code, tag_of
 from policies.time.wording import COUNTY_TIME
 
 SAMPLES = Path("/usr/share/forensics-samples/original-files")  # Debian: forensics-samples-files
-_WANTED = (
+_SAMPLE_FILES = (
     "movie1/VID_20191220_170832.mp4",
     "movie2/movie-hello.mp4",
     "pic1/IMG_20200827_231612.jpg",
@@ -61,7 +61,7 @@ def write_segments(
     Raises: MediaToolError.
     """
     return [
-        _segment(volume, recorder, segment, number)
+        _render_segment(volume, recorder, segment, number)
         for number, segment in enumerate(segments, first_sequence)
     ]
 
@@ -69,8 +69,8 @@ def write_segments(
 def add_truncated(whole: Path, name: str, keep: float = 0.5) -> Path:
     """Write a file whose battery died: the first part of a whole one. Returns its path."""
     target = whole.with_name(name)
-    data = whole.read_bytes()
-    target.write_bytes(data[: int(len(data) * keep)])
+    content = whole.read_bytes()
+    target.write_bytes(content[: int(len(content) * keep)])
     return target
 
 
@@ -82,11 +82,11 @@ def add_duplicate(original: Path, folder: Path) -> Path:
 
 def real_clips(footage: Path | None) -> list[Path]:
     """Return the real clips of this machine: Debian's samples, and those of a folder."""
-    found = [SAMPLES / name for name in _WANTED if (SAMPLES / name).is_file()]
+    files = [SAMPLES / name for name in _SAMPLE_FILES if (SAMPLES / name).is_file()]
     if footage is not None and footage.is_dir():
         clips = sorted(path for path in footage.iterdir() if path.suffix not in {".tsv", ".md"})
-        found += [path for path in clips if path.is_file()]
-    return found
+        files += [path for path in clips if path.is_file()]
+    return files
 
 
 def copy_clips(clips: Iterable[Path], folder: Path) -> list[Path]:
@@ -95,39 +95,43 @@ def copy_clips(clips: Iterable[Path], folder: Path) -> list[Path]:
     return [Path(shutil.copy2(clip, folder / clip.name)) for clip in clips]
 
 
-def filmed(
+def film_codes(
     action: str, kind: Kind, key: bytes, since: datetime, seconds: int = 3
 ) -> tuple[tuple[datetime, str], ...]:
     """Return the codes that a screen shows from a whole second on; `key` is the master."""
     first = since.replace(microsecond=0)
-    shown = [first + timedelta(seconds=n) for n in range(seconds)]
+    times = [first + timedelta(seconds=n) for n in range(seconds)]
     day = first.astimezone(COUNTY_TIME).date()
-    return tuple((at, encode(tag_of(action), kind, at, day_key(key, day))) for at in shown)
+    return tuple(
+        (at, encode_scene_code(tag_of(action), kind, at, day_key(key, day))) for at in times
+    )
 
 
-def _segment(volume: Path, recorder: Recorder, segment: Segment, number: int) -> Path:
-    told = segment.start + timedelta(seconds=recorder.ahead_s)  # by the recorder's own clock
-    local = told.astimezone(COUNTY_TIME)
+def _render_segment(volume: Path, recorder: Recorder, segment: Segment, number: int) -> Path:
+    recorder_start = segment.start + timedelta(
+        seconds=recorder.ahead_s
+    )  # by the recorder's own clock
+    local = recorder_start.astimezone(COUNTY_TIME)
     folder = volume / "DCIM" / f"{local:%Y%m%d}"
     folder.mkdir(parents=True, exist_ok=True)
     mark = "_IMP" if segment.marked else ""
     stem = f"{recorder.model}_{recorder.serial}@{recorder.officer_no}_{local:%Y%m%d%H%M%S}"
     target = folder / f"{stem}_{number:04}{mark}.MP4"
     with tempfile.TemporaryDirectory(prefix="liuhen-codes-") as pictures:
-        shown = []
+        stills = []
         for index, (at, text) in enumerate(segment.codes):
             still = Path(pictures) / f"{index}.pgm"
             write_picture(text, still)
-            shown.append(((at - segment.start).total_seconds(), still))
+            stills.append(((at - segment.start).total_seconds(), still))
         scene = Scene(
             segment.seconds,
             recorder.serial,
-            int(told.timestamp()),
+            int(recorder_start.timestamp()),
             picture=segment.picture,
             sound=segment.sound,
-            shown=tuple(shown),
+            overlays=tuple(stills),
         )
-        render(scene, target)
+        render_scene(scene, target)
     log = target.with_suffix(".log")
     log.write_text(f"{local:%Y-%m-%d %H:%M:%S} POWER ON {recorder.serial}\n", encoding="utf-8")
     changed = segment.end.timestamp()

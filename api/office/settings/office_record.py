@@ -1,4 +1,4 @@
-"""What an office was asked when it was founded: county and township, kept beside its keys.
+"""The office record: county and township from its founding, stored beside its keys.
 
 `keys/office.json` is made with the keys and goes wherever they go; the log's origin is the name in
 `keys/log.verify`. An office without that file was founded before anybody was asked, with the county
@@ -9,12 +9,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from storage.durable import place
+from storage.durable import replace_file
 from storage.errors import KeyRingError, LiuhenError
 from storage.signed import canonical
 
 RECORD = "office.json"
-ASKED = ("county", "township", "log_origin")
+FOUNDING_SETTINGS = ("county", "township", "log_origin")
 _BEFORE_ASKING = {"county": "兴隆县", "township": "兴隆镇"}
 _VERSION = 1
 
@@ -26,13 +26,13 @@ class OfficeRecordLostError(LiuhenError):
 
 
 def office_record(county: str, township: str) -> dict[str, Any]:
-    """Return what is kept beside the keys."""
+    """Return the content of the office record."""
     return {"v": _VERSION, "county": county, "township": township}
 
 
 def keep_record(keys: Path, county: str, township: str) -> None:
     """Put the record into a key folder, in the place of any that is there. Raises: OSError."""
-    place(keys / RECORD, canonical.encode(office_record(county, township)))
+    replace_file(keys / RECORD, canonical.encode(office_record(county, township)))
 
 
 def read_record(keys: Path) -> dict[str, str]:
@@ -42,17 +42,18 @@ def read_record(keys: Path) -> dict[str, str]:
     """
     if not (keys / "log.sign").is_file():  # no keys, or a station's
         return {}
-    found = _BEFORE_ASKING | _origin(keys / "log.verify")
+    record = _BEFORE_ASKING | _read_origin(keys / "log.verify")
     try:
-        told = json.loads((keys / RECORD).read_bytes())
-        found |= {name: str(told[name]) for name in _BEFORE_ASKING}
-        if told != office_record(found["county"], found["township"]):
+        document = json.loads((keys / RECORD).read_bytes())
+        record |= {name: str(document[name]) for name in _BEFORE_ASKING}
+        # Exact comparison: unknown fields or another version are refused, not ignored.
+        if document != office_record(record["county"], record["township"]):
             raise ValueError(RECORD)
     except FileNotFoundError:
-        return found
+        return record
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise KeyRingError(problem="office record unreadable", file=RECORD) from error
-    return found
+    return record
 
 
 def check_default(keys: Path, township: str, known: str | None) -> None:
@@ -67,7 +68,7 @@ def check_default(keys: Path, township: str, known: str | None) -> None:
         raise OfficeRecordLostError(file=str(keys / RECORD), default=default, known=known)
 
 
-def _origin(file: Path) -> dict[str, str]:
+def _read_origin(file: Path) -> dict[str, str]:
     """Return the log's origin; what is wrong with its key, the key ring says."""
     try:
         return {"log_origin": str(json.loads(file.read_bytes())["name"])}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from api.office.settings.office_record import ASKED
+from api.office.settings.office_record import FOUNDING_SETTINGS
 from api.office.settings.setting_errors import PREFIX, TOML, allowed_values
 from api.office.settings.setting_texts import TEXTS
 from api.office.settings.settings import Settings
@@ -15,39 +15,39 @@ class SettingValue:
     """One setting as it holds now; `source`: a variable, a line, `founding` or `default`."""
 
     name: str
-    value: Any
+    current: Any
     source: str
 
 
 def list_settings(settings: Settings) -> Iterator[SettingValue]:
     """Return every setting in the order of the reference. Secrets stand in files, not here."""
-    given, values = settings.given, settings.model_dump(mode="json")
+    sources, values = settings.setting_sources, settings.model_dump(mode="json")
     for name in Settings.model_fields:
-        variable, line = given.variable(name), given.line([name])
+        variable, line = sources.find_variable(name), sources.find_line([name])
         file = f"{TOML}:{line}" if line is not None and name != "home" else None
-        otherwise = "founding" if name in ASKED and values[name] else "default"
+        otherwise = "founding" if name in FOUNDING_SETTINGS and values[name] else "default"
         yield SettingValue(name, values[name], variable or file or otherwise)
 
 
-def reference() -> str:
+def render_reference() -> str:
     """Return docs/SETTINGS.md."""
     rows = [
         f"| `{name}` | {zh}<br>{en} | {allowed_zh}<br>{allowed_en} | {default} |"
         for name, field in Settings.model_fields.items()
         for zh, en in (TEXTS[name],)
-        for allowed_zh, allowed_en in (_escaped(allowed_values(field)),)
-        for default in (_default(field.get_default(call_default_factory=True)),)
+        for allowed_zh, allowed_en in (_escape_pipes(allowed_values(field)),)
+        for default in (_format_default(field.get_default(call_default_factory=True)),)
     ]
     return _HEAD + "".join(f"{row}\n" for row in rows)
 
 
-def _default(value: Any) -> str:
-    if value is None or value in ({}, [], ""):
+def _format_default(default: Any) -> str:
+    if default is None or default in ({}, [], ""):
         return "—"
-    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+    return f"`{str(default).lower() if isinstance(default, bool) else default}`"
 
 
-def _escaped(texts: tuple[str, str]) -> tuple[str, ...]:
+def _escape_pipes(texts: tuple[str, str]) -> tuple[str, ...]:
     return tuple(text.replace("|", "\\|") for text in texts)
 
 

@@ -49,19 +49,19 @@ class SettingsError(LiuhenError):
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """What gives settings: names given by the program, variables (upper case), the file."""
+class SettingSources:
+    """Sources of settings: the program's arguments, environment variables, the TOML file."""
 
     values: frozenset[str]
     environment: Mapping[str, str]
     file: Path
 
-    def variable(self, name: str) -> str | None:
+    def find_variable(self, name: str) -> str | None:
         """Return the variable that gives a setting, if one does."""
         variable = f"{PREFIX}{name.upper()}"
         return variable if variable in self.environment else None
 
-    def line(self, path: Iterable[str]) -> int | None:
+    def find_line(self, path: Iterable[str]) -> int | None:
         """Return the line of `liuhen.toml` that gives a key; None where its first part is not."""
         text = self.file.read_text(encoding="utf-8") if self.file.is_file() else ""
         return line_of(text, list(path))
@@ -69,64 +69,67 @@ class Given:
 
 def line_of(text: str, path: list[str]) -> int | None:
     """Return the line that gives a key of a TOML text, or the longest part of it that is there."""
-    lines, found = text.splitlines(), None
+    lines, line_number = text.splitlines(), None
     for depth in range(1, len(path) + 1):
         readable_until = 0
+        # tomllib keeps no line numbers: the shortest readable prefix with the key ends at it.
         for number in range(1, len(lines) + 1):
             try:
                 document = tomllib.loads("\n".join(lines[:number]))
             except tomllib.TOMLDecodeError:
                 continue
-            if _has(document, path[:depth]):
-                found = readable_until + 1
+            if _has_path(document, path[:depth]):
+                line_number = readable_until + 1
                 break
             readable_until = number
-    return found
+    return line_number
 
 
 def refuse_unknown_variables(environment: Iterable[str], settings: type[BaseModel]) -> None:
     """Refuse a `LIUHEN_*` variable that is no setting. Raises: SettingsError."""
-    known = {name.upper() for name in settings.model_fields} | OTHER_VARIABLES
+    known_names = {name.upper() for name in settings.model_fields} | OTHER_VARIABLES
     for variable in sorted(environment):
         name = variable.removeprefix(PREFIX)
-        if name == variable or name in known or name.startswith(TEST_VARIABLES):
+        if name == variable or name in known_names or name.startswith(TEST_VARIABLES):
             continue
-        near = [f"{PREFIX}{one}" for one in get_close_matches(name, sorted(known), 1)]
+        near = [f"{PREFIX}{match}" for match in get_close_matches(name, sorted(known_names), 1)]
         raise SettingsError("variable-unknown", variable=variable, near=near)
 
 
 def settings_error(
-    error: Exception, given: Given, settings: type[BaseModel]
+    error: Exception, sources: SettingSources, settings: type[BaseModel]
 ) -> SettingsError | None:
-    """Return what is wrong with which setting; None where the program itself gave it."""
+    """Translate an error into one that names the setting; None for the program's own values."""
     if isinstance(error, tomllib.TOMLDecodeError):
-        return _syntax_error(error, given.file)
+        return _syntax_error(error, sources.file)
     if isinstance(error, UnicodeDecodeError):
-        return SettingsError("settings-syntax", file=str(given.file), line=1, problem="not UTF-8")
+        return SettingsError("settings-syntax", file=str(sources.file), line=1, problem="not UTF-8")
     if not isinstance(error, ValidationError):
-        return _unreadable_variable(error, given, settings)
+        return _unreadable_variable(error, sources, settings)
     first = error.errors(include_url=False)[0]
     path = [str(part) for part in first["loc"] if part != "[key]"]
-    if not path and not given.values - {"home"}:
-        path = [next((one for one in ("bays", "landing") if _is_given(one, given)), "cameras")]
-    if not path or path[0] in given.values:
+    if not path and not sources.values - {"home"}:
+        path = [next((name for name in ("bays", "landing") if _is_given(name, sources)), "cameras")]
+    if not path or path[0] in sources.values:
         return None
     if first["type"] == "extra_forbidden":
-        return _unknown_key(path, given, settings)
-    return _wrong_value(path, first, given, settings)
+        return _unknown_key(path, sources, settings)
+    return _wrong_value(path, first, sources, settings)
 
 
 def allowed_values(field: FieldInfo) -> tuple[str, str]:
     """Return which values a setting takes, in both languages."""
-    zh, en = _kind(field.annotation)
+    zh, en = _describe_kind(field.annotation)
     bounds = [
-        form.format(getattr(one, name))
-        for one in field.metadata
+        form.format(getattr(constraint, name))
+        for constraint in field.metadata
         for name, form in _BOUNDS.items()
-        if getattr(one, name, None) is not None
+        if getattr(constraint, name, None) is not None
     ]
-    patterns = [one.pattern for one in field.metadata if getattr(one, "pattern", None)]
-    more = "".join(f", {one}" for one in (*bounds, *patterns))
+    patterns = [
+        constraint.pattern for constraint in field.metadata if getattr(constraint, "pattern", None)
+    ]
+    more = "".join(f", {limit}" for limit in (*bounds, *patterns))
     return f"{zh}{more}", f"{en}{more}"
 
 
@@ -137,39 +140,48 @@ def _syntax_error(error: tomllib.TOMLDecodeError, file: Path) -> SettingsError:
 
 
 def _unreadable_variable(
-    error: Exception, given: Given, settings: type[BaseModel]
+    error: Exception, sources: SettingSources, settings: type[BaseModel]
 ) -> SettingsError | None:
     named = _FIELD.search(str(error))
     if named is None:
         return None
-    return _wrong_value([named[1]], {"msg": "JSON", "input": "…"}, given, settings)
+    return _wrong_value([named[1]], {"msg": "JSON", "input": "…"}, sources, settings)
 
 
-def _unknown_key(path: list[str], given: Given, settings: type[BaseModel]) -> SettingsError:
+def _unknown_key(
+    path: list[str], sources: SettingSources, settings: type[BaseModel]
+) -> SettingsError:
     owner = _model_at(path[:-1], settings)
     near = get_close_matches(path[-1], sorted(owner.model_fields if owner else ()), 1)
     return SettingsError(
-        "setting-unknown", file=str(given.file), line=given.line(path), key=path[-1], near=near
+        "setting-unknown",
+        file=str(sources.file),
+        line=sources.find_line(path),
+        key=path[-1],
+        near=near,
     )
 
 
 def _wrong_value(
-    path: list[str], first: Mapping[str, Any], given: Given, settings: type[BaseModel]
+    path: list[str], first: Mapping[str, Any], sources: SettingSources, settings: type[BaseModel]
 ) -> SettingsError:
     owner = _model_at(path[:-1], settings)
     field = owner.model_fields.get(path[-1]) if owner else settings.model_fields.get(path[0])
     allowed_zh, allowed_en = allowed_values(field) if field else ("", "")
+    # Error texts reach logs and support tickets; a URL may hold a password.
     hidden = path[0] in MAY_HOLD_SECRETS
-    value = "…" if hidden else repr(first.get("input"))[:_LONGEST]
-    facts = {"key": ".".join(path), "value": value, "problem": first["msg"]}
+    input_text = "…" if hidden else repr(first.get("input"))[:_LONGEST]
+    facts = {"key": ".".join(path), "value": input_text, "problem": first["msg"]}
     facts |= {"allowed_zh": allowed_zh, "allowed_en": allowed_en}
-    if (variable := given.variable(path[0])) is not None:
+    if (variable := sources.find_variable(path[0])) is not None:
         return SettingsError("variable-value", variable=variable, **facts)
-    return SettingsError("setting-value", file=str(given.file), line=given.line(path), **facts)
+    return SettingsError(
+        "setting-value", file=str(sources.file), line=sources.find_line(path), **facts
+    )
 
 
-def _is_given(name: str, given: Given) -> bool:
-    return given.variable(name) is not None or given.line([name]) is not None
+def _is_given(name: str, sources: SettingSources) -> bool:
+    return sources.find_variable(name) is not None or sources.find_line([name]) is not None
 
 
 def _model_at(path: list[str], settings: type[BaseModel]) -> type[BaseModel] | None:
@@ -177,18 +189,18 @@ def _model_at(path: list[str], settings: type[BaseModel]) -> type[BaseModel] | N
     if not path:
         return settings
     field = settings.model_fields.get(path[0])
-    held = _types_in(field.annotation) if field else []
-    return next((one for one in held if issubclass(one, BaseModel)), None)
+    field_types = _types_in(field.annotation) if field else []
+    return next((candidate for candidate in field_types if issubclass(candidate, BaseModel)), None)
 
 
 def _types_in(annotation: Any) -> list[type]:
     parts = typing.get_args(annotation)
     if not parts:
         return [annotation] if isinstance(annotation, type) else []
-    return [one for part in parts for one in _types_in(part)]
+    return [inner_type for part in parts for inner_type in _types_in(part)]
 
 
-def _has(document: Any, path: list[str]) -> bool:
+def _has_path(document: Any, path: list[str]) -> bool:
     for part in path:
         if isinstance(document, list) and part.isdigit():
             document = dict(enumerate(document)).get(int(part))
@@ -199,24 +211,24 @@ def _has(document: Any, path: list[str]) -> bool:
     return document is not None
 
 
-def _kind(annotation: Any) -> tuple[str, str]:
+def _describe_kind(annotation: Any) -> tuple[str, str]:
     origin, parts = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in {types.UnionType, typing.Union}:
-        return _kind(next(part for part in parts if part is not type(None)))
+        return _describe_kind(next(part for part in parts if part is not type(None)))
     if origin is typing.Annotated:
-        return _kind(parts[0])
+        return _describe_kind(parts[0])
     if origin is list:
-        zh, en = _kind(parts[0])
+        zh, en = _describe_kind(parts[0])
         return f"列表,每项为{zh}", f"a list, each {en}"
     if origin is dict:
-        zh, en = _kind(parts[1])
+        zh, en = _describe_kind(parts[1])
         return f"表,名称 = {zh}", f"a table, name = {en}"
     return _kind_of_one(annotation)
 
 
 def _kind_of_one(kind: Any) -> tuple[str, str]:
     if isinstance(kind, type) and issubclass(kind, Enum):
-        return (", ".join(str(one.value) for one in kind),) * 2
+        return (", ".join(str(member.value) for member in kind),) * 2
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return (f"{{{', '.join(kind.model_fields)}}}",) * 2
     return _KINDS.get(kind, ("文字", "text"))

@@ -1,4 +1,4 @@
-"""What each setting is for, Chinese and English: the text of the reference and of `config show`."""
+"""Purpose of each setting, in Chinese and English, for the reference and `config show`."""
 
 TEXTS: dict[str, tuple[str, str]] = {
     "home": ("一个单位的全部数据所在目录", "folder of all that an office keeps"),

@@ -32,11 +32,11 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as UnreadableVariable
 
-from api.office.settings.office_record import ASKED, read_record
+from api.office.settings.office_record import FOUNDING_SETTINGS, read_record
 from api.office.settings.setting_errors import (
     PREFIX,
     TOML,
-    Given,
+    SettingSources,
     refuse_unknown_variables,
     settings_error,
 )
@@ -94,12 +94,12 @@ class CameraSetting(BaseModel):
 
     @field_validator("url")
     @classmethod
-    def _plain(cls, url: str) -> str:
+    def _require_plain_address(cls, url: str) -> str:
         Address.parse(url)
         return url
 
     @model_validator(mode="after")
-    def _whole(self) -> "CameraSetting":
+    def _require_whole_login(self) -> "CameraSetting":
         if (self.user is None) != (self.password_file is None):
             raise ValueError("user and password_file belong together")
         return self
@@ -180,31 +180,31 @@ class Settings(BaseSettings):
 
     def __init__(self, **values: Any) -> None:
         """Read the settings. Raises: SettingsError; ValidationError of what `values` say."""
-        given = self._given(values)
+        sources = self._find_sources(values)
         if self.reads_environment:
-            refuse_unknown_variables(given.environment, type(self))
+            refuse_unknown_variables(sources.environment, type(self))
         try:
             super().__init__(**values)
         except (ValidationError, UnreadableVariable, ValueError) as error:
-            raise settings_error(error, given, type(self)) or error from error
+            raise settings_error(error, sources, type(self)) or error from error
 
     @classmethod
-    def _given(cls, values: Mapping[str, Any]) -> Given:
+    def _find_sources(cls, values: Mapping[str, Any]) -> SettingSources:
         environment = (
-            {name.upper(): value for name, value in os.environ.items()}
+            {name.upper(): text for name, text in os.environ.items()}
             if cls.reads_environment
             else {}
         )
         home = Path(values["home"]) if "home" in values else _Home().home
-        for name in ASKED:
+        for name in FOUNDING_SETTINGS:
             if not environment.get(variable := f"{PREFIX}{name.upper()}", "-"):
                 del environment[variable]
-        return Given(frozenset(values), environment, home / TOML)
+        return SettingSources(frozenset(values), environment, home / TOML)
 
     @property
-    def given(self) -> Given:
-        """What the environment and the home's file give, to say where each value came from."""
-        return self._given({"home": self.home})
+    def setting_sources(self) -> SettingSources:
+        """Sources of these settings, to trace each value to a variable or a line."""
+        return self._find_sources({"home": self.home})
 
     @field_validator("database_url")
     @classmethod
@@ -213,12 +213,13 @@ class Settings(BaseSettings):
             parts = urlsplit(url)
             if parts.scheme not in {"sqlite", "postgresql+psycopg"}:
                 raise ValueError("sqlite:///… or postgresql+psycopg://user@host/name is wanted")
+            # Environment and TOML are readable by more people than a 0600 secret file.
             if parts.password is not None or "password" in parse_qs(parts.query):
                 raise ValueError("its password belongs into LIUHEN_DATABASE_PASSWORD_FILE")
         return url
 
     @model_validator(mode="after")
-    def _names(self) -> "Settings":
+    def _require_distinct_names(self) -> "Settings":
         names = [*self.bays, *self.landing, *self.cameras, HANDED_IN, BY_HAND]
         names += [CAMERAS_BAY] if self.cameras else []
         if len(set(names)) < len(names):
@@ -239,8 +240,8 @@ class Settings(BaseSettings):
         County, township and log origin that are empty there are as if they were not set.
         """
         del dotenv_settings, file_secret_settings
-        given: dict[str, Any] = init_settings()
-        home = Path(given["home"]) if "home" in given else _Home().home
+        arguments: dict[str, Any] = init_settings()
+        home = Path(arguments["home"]) if "home" in arguments else _Home().home
         toml = TomlConfigSettingsSource(settings_cls, home / TOML)
         record = InitSettingsSource(settings_cls, read_record(home / "keys"))
         return (
@@ -272,7 +273,7 @@ class Settings(BaseSettings):
 
 
 class _WithoutEmpty(PydanticBaseSettingsSource):
-    """Settings from a source, where an empty one of what is asked at founding is none."""
+    """Settings source that drops empty county, township and log origin."""
 
     def __init__(self, settings_cls: type[BaseSettings], whole: PydanticBaseSettingsSource) -> None:
         super().__init__(settings_cls)
@@ -284,8 +285,12 @@ class _WithoutEmpty(PydanticBaseSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         """See PydanticBaseSettingsSource."""
-        given = self._whole()
-        return {name: value for name, value in given.items() if value or name not in ASKED}
+        source_values = self._whole()
+        return {
+            name: setting
+            for name, setting in source_values.items()
+            if setting or name not in FOUNDING_SETTINGS
+        }
 
 
 class _HomeAlone(Settings):
@@ -296,7 +301,7 @@ class _HomeAlone(Settings):
         cls, settings_cls: type[BaseSettings], *sources: Any, **named: Any
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Leave the environment out."""
-        given, _environment, toml, record = super().settings_customise_sources(
+        arguments, _environment, toml, record = super().settings_customise_sources(
             settings_cls, *sources, **named
         )
-        return given, toml, record
+        return arguments, toml, record

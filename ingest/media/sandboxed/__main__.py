@@ -14,28 +14,34 @@ import time
 from io import FileIO
 
 import av.logging
-from look import look  # type: ignore[import-not-found]
-from many import serve  # type: ignore[import-not-found]
+from look import inspect_file  # type: ignore[import-not-found]
+from many import serve_requests  # type: ignore[import-not-found]
 from pace import Pace  # type: ignore[import-not-found]
-from poster import poster  # type: ignore[import-not-found]
+from poster import make_poster  # type: ignore[import-not-found]
 
 _TOLD_S = 0.25
 
 
 def main(words: list[str]) -> None:
     """Read standard input, print one JSON line, or the poster alone."""
-    asked = _asked(words)
+    arguments = _parse_arguments(words)
     av.logging.set_level(None)
-    if asked.many:
-        serve(main)
+    if arguments.many:
+        serve_requests(main)
         return
     with os.fdopen(0, "rb", buffering=0) as file:
-        if asked.poster:
-            answer = poster(file)
+        if arguments.poster:
+            answer = make_poster(file)
         else:
-            pace, decode = Pace(asked.share, asked.seconds), not asked.packets_only
-            told = look(file, pace, Teller(file).tell, decode=decode, codes=not asked.no_codes)
-            answer = json.dumps(told, allow_nan=False).encode() + b"\n"
+            pace, decode = Pace(arguments.share, arguments.seconds), not arguments.packets_only
+            facts = inspect_file(
+                file,
+                pace,
+                Teller(file).report_position,
+                decode=decode,
+                codes=not arguments.no_codes,
+            )
+            answer = json.dumps(facts, allow_nan=False).encode() + b"\n"
     with os.fdopen(1, "wb") as out:
         out.write(answer)
 
@@ -48,7 +54,7 @@ class Teller:
         self._size = max(os.fstat(file.fileno()).st_size, 1)
         self._last = time.monotonic()
 
-    def tell(self) -> None:
+    def report_position(self) -> None:
         """Tell where the file is being read, if it is time to."""
         now = time.monotonic()
         if now - self._last >= _TOLD_S:
@@ -56,7 +62,7 @@ class Teller:
             os.write(1, b"~%.4f\n" % (self._file.tell() / self._size))
 
 
-def _asked(words: list[str]) -> argparse.Namespace:
+def _parse_arguments(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="sandboxed")
     parser.add_argument("--share", type=float, default=1.0, help="of one core")
     parser.add_argument("--seconds", type=float, default=60.0, help="of processor time")

@@ -12,7 +12,7 @@ from typing import Any
 import av
 import zxingcpp
 from av.video.reformatter import Interpolation, VideoReformatter
-from packets import rational  # type: ignore[import-not-found]
+from packets import finite_float  # type: ignore[import-not-found]
 
 SEARCH_WIDTH = 960
 CLOSE_WIDTH = 1280
@@ -31,27 +31,27 @@ class Finder:
         self._reformatter = VideoReformatter()
         self.hits: list[float] = []
 
-    def see(self, frame: Any, at: float) -> None:
+    def search_keyframe(self, frame: Any, at: float) -> None:
         """Look at one decoded keyframe, `at` seconds of the stream's own time."""
-        if len(self.hits) < MAX_HITS and self._texts(frame, SEARCH_WIDTH):
+        if len(self.hits) < MAX_HITS and self._read_texts(frame, SEARCH_WIDTH):
             self.hits.append(at)
 
-    def closely(self, container: Any, stream: Any, zero: float) -> list[dict[str, Any]]:
+    def locate_codes(self, container: Any, stream: Any, zero: float) -> list[dict[str, Any]]:
         """Return each showing of a code, in seconds from `zero`, in order of time."""
         stream.codec_context.thread_type = "NONE"
-        rate = rational(stream.average_rate) or 0.0
+        rate = finite_float(stream.average_rate) or 0.0
         frame_s = round(1 / rate, 6) if rate > 0 else 0.1
-        seen: list[tuple[float, str]] = []
+        sightings: list[tuple[float, str]] = []
         looked: list[float] = []
-        for first, last in self._windows():
-            for at, texts in self._frames(container, stream, first, last):
+        for first, last in self._merge_windows():
+            for at, texts in self._decode_frames(container, stream, first, last):
                 looked.append(at)
-                seen += [(at, text) for text in texts]
+                sightings += [(at, text) for text in texts]
             if len(looked) >= MAX_FRAMES:
                 break
-        return _showings(seen, looked, zero, frame_s)[:MAX_CODES]
+        return _join_showings(sightings, looked, zero, frame_s)[:MAX_CODES]
 
-    def _windows(self) -> list[tuple[float, float]]:
+    def _merge_windows(self) -> list[tuple[float, float]]:
         merged: list[tuple[float, float]] = []
         for hit in sorted(self.hits):
             first, last = hit - AROUND_S, hit + AROUND_S
@@ -61,7 +61,7 @@ class Finder:
                 merged.append((first, last))
         return merged
 
-    def _frames(self, container: Any, stream: Any, first: float, last: float) -> Any:
+    def _decode_frames(self, container: Any, stream: Any, first: float, last: float) -> Any:
         """Yield (time, texts) of every frame in a window; what cannot be decoded is passed over."""
         unit = stream.time_base
         container.seek(max(0, int(first / unit)), stream=stream, backward=True)
@@ -78,9 +78,9 @@ class Finder:
                     continue
                 if at > last or count > MAX_FRAMES:
                     return
-                yield at, self._texts(frame, CLOSE_WIDTH)
+                yield at, self._read_texts(frame, CLOSE_WIDTH)
 
-    def _texts(self, frame: Any, widest: int) -> list[str]:
+    def _read_texts(self, frame: Any, widest: int) -> list[str]:
         width = min(frame.width, widest)
         height = max(1, round(frame.height * width / frame.width))
         grey = self._reformatter.reformat(
@@ -93,42 +93,42 @@ class Finder:
         )
         plane = grey.planes[0]
         picture = memoryview(plane).cast("B", (height, plane.line_size))
-        found = zxingcpp.read_barcodes(
+        barcodes = zxingcpp.read_barcodes(
             picture,
             formats=zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCode]),
             try_rotate=False,
             try_downscale=False,
             try_invert=False,
         )
-        return [one.text for one in found if _SHAPE.fullmatch(one.text)]
+        return [barcode.text for barcode in barcodes if _SHAPE.fullmatch(barcode.text)]
 
 
-def _showings(
-    seen: list[tuple[float, str]], looked: list[float], zero: float, frame_s: float
+def _join_showings(
+    sightings: list[tuple[float, str]], looked: list[float], zero: float, frame_s: float
 ) -> list[dict[str, Any]]:
     """Join frames that show one code into runs; `before_s` is the last frame before, if any."""
     runs: dict[str, list[list[float]]] = {}
-    for at, text in sorted(seen):
+    for at, text in sorted(sightings):
         mine = runs.setdefault(text, [])
         if mine and at - mine[-1][1] <= JOIN_S:
             mine[-1][1] = at
         else:
             mine.append([at, at])
     times = sorted(looked)
-    found = [
+    showings = [
         {
             "text": text,
             "first_s": round(first - zero, 6),
             "last_s": round(last - zero, 6),
-            "before_s": _before(times, first, zero),
+            "before_s": _find_frame_before(times, first, zero),
             "frame_s": frame_s,
         }
         for text, mine in runs.items()
         for first, last in mine
     ]
-    return sorted(found, key=lambda one: (one["first_s"], one["text"]))
+    return sorted(showings, key=lambda showing: (showing["first_s"], showing["text"]))
 
 
-def _before(times: list[float], first: float, zero: float) -> float | None:
+def _find_frame_before(times: list[float], first: float, zero: float) -> float | None:
     earlier = [at for at in times if at < first]
     return round(earlier[-1] - zero, 6) if earlier else None

@@ -15,9 +15,9 @@ from typing import Any, BinaryIO
 import av
 from av.stream import Disposition
 from codes import Finder  # type: ignore[import-not-found]
-from magic import sniff  # type: ignore[import-not-found]
+from magic import sniff_format  # type: ignore[import-not-found]
 from pace import Pace  # type: ignore[import-not-found]
-from packets import MAX_STREAMS, Walk, passing, track, walk  # type: ignore[import-not-found]
+from packets import MAX_STREAMS, Walk, describe_track, iterate_packets, walk_packets  # type: ignore[import-not-found]
 from pictures import Pictures  # type: ignore[import-not-found]
 from sounds import Sounds  # type: ignore[import-not-found]
 
@@ -26,9 +26,9 @@ MAX_BOXES = 100_000
 S_PER_PIXEL = 2e-9  # to decode H.264 on one core, measured; H.265 takes twice that
 
 
-def boxes(file: BinaryIO, size: int) -> dict[str, Any]:
+def walk_boxes(file: BinaryIO, size: int) -> dict[str, Any]:
     """Walk the top-level boxes: is the index there, does the media data end in the file."""
-    found: dict[str, Any] = {"order": [], "missing_bytes": 0, "malformed": False}
+    structure: dict[str, Any] = {"order": [], "missing_bytes": 0, "malformed": False}
     at = count = 0
     while at + 8 <= size and count < MAX_BOXES:
         file.seek(at)
@@ -41,17 +41,17 @@ def boxes(file: BinaryIO, size: int) -> dict[str, Any]:
         elif length == 0:
             length = size - at
         if length < least or not name.isprintable():
-            found["malformed"] = True
+            structure["malformed"] = True
             break
-        if len(found["order"]) < 40:  # noqa: PLR2004 - enough to tell a story
-            found["order"].append(name)
+        if len(structure["order"]) < 40:  # noqa: PLR2004 - enough to tell a story
+            structure["order"].append(name)
         if at + length > size:
-            found["missing_bytes"] = min(at + length - size, 2**53)
-            found["cut_in"] = name
+            structure["missing_bytes"] = min(at + length - size, 2**53)
+            structure["cut_in"] = name
         at += length
         count += 1
-    found["moov"] = "moov" in found["order"]
-    return found
+    structure["moov"] = "moov" in structure["order"]
+    return structure
 
 
 def is_text(head: bytes) -> bool:
@@ -64,7 +64,7 @@ def is_text(head: bytes) -> bool:
     return False
 
 
-def look(
+def inspect_file(
     file: BinaryIO,
     pace: Pace,
     passed: Callable[[], None],
@@ -78,34 +78,38 @@ def look(
     """
     size = os.fstat(file.fileno()).st_size
     head = file.read(1024)
-    demuxer, kind = sniff(head)
-    told: dict[str, Any] = {"size": size, "demuxer": demuxer, "kind": kind, "av": av.__version__}
+    demuxer, kind = sniff_format(head)
+    facts: dict[str, Any] = {"size": size, "demuxer": demuxer, "kind": kind, "av": av.__version__}
     if demuxer == "mov":
-        told["boxes"] = boxes(file, size)
+        facts["boxes"] = walk_boxes(file, size)
     if not demuxer:
-        told["text"] = is_text(head)
-        return told
+        facts["text"] = is_text(head)
+        return facts
     finder = Finder() if decode and codes else None
     try:
-        with opened(file, demuxer) as container:
-            told |= headers(container)
+        with open_container(file, demuxer) as container:
+            facts |= read_headers(container)
             watchers = watchers_of(container, kind, pace, finder) if decode else {}
-            done = walk(container, told["tracks"], watchers, passed)
-            told["stopped"] = done.stopped
+            extent = walk_packets(container, facts["tracks"], watchers, passed)
+            facts["stopped"] = extent.stopped
             for index, watcher in watchers.items():
-                watcher.end()
-                told[watcher.name] = watcher.told(done.zero, done.ends.get(index, done.zero))
+                watcher.finish()
+                facts[watcher.name] = watcher.build_summary(
+                    extent.zero, extent.ends.get(index, extent.zero)
+                )
     except FAILURES as error:
-        told["error"] = f"{type(error).__name__}: {str(error)[:200]}"
-        return told
-    if coarse(told, pace):
-        told["pictures"] = closely(file, told, done, pace, finder) or told["pictures"]
+        facts["error"] = f"{type(error).__name__}: {str(error)[:200]}"
+        return facts
+    if is_coarse(facts, pace):
+        facts["pictures"] = (
+            inspect_every_frame(file, facts, extent, pace, finder) or facts["pictures"]
+        )
     if finder is not None:
-        told["codes"] = scene_codes(finder, file, demuxer, done.zero, pace)
-    return told
+        facts["codes"] = scene_codes(finder, file, demuxer, extent.zero, pace)
+    return facts
 
 
-def opened(file: BinaryIO, demuxer: str) -> Any:
+def open_container(file: BinaryIO, demuxer: str) -> Any:
     """Open the container with this demuxer alone, and nothing that it may point to."""
     file.seek(0)
     return av.open(
@@ -116,34 +120,34 @@ def opened(file: BinaryIO, demuxer: str) -> Any:
     )
 
 
-def headers(container: Any) -> dict[str, Any]:
+def read_headers(container: Any) -> dict[str, Any]:
     """Return what the file declares about itself."""
     declared = getattr(container, "duration", None)
     tags = list(container.metadata.items())[:64]
     return {
         "format": container.format.name,
         "declared_s": declared / 1e6 if declared else None,
-        "tags": {str(key)[:80]: str(value)[:200] for key, value in tags},
-        "tracks": [track(stream) for stream in list(container.streams)[:MAX_STREAMS]],
+        "tags": {str(key)[:80]: str(text)[:200] for key, text in tags},
+        "tracks": [describe_track(stream) for stream in list(container.streams)[:MAX_STREAMS]],
     }
 
 
 def watchers_of(
     container: Any, kind: str, pace: Pace, finder: Finder | None
 ) -> dict[int, Pictures | Sounds]:
-    """Return who looks into which track: the first of pictures and the first of sound."""
-    found: dict[int, Pictures | Sounds] = {}
-    picture = film(container) if kind == "video" else None
+    """Choose a watcher for each track: the first of pictures and the first of sound."""
+    watchers: dict[int, Pictures | Sounds] = {}
+    picture = find_film(container) if kind == "video" else None
     if picture is not None:
-        found[picture.index] = Pictures(picture, pace, finder=finder)
+        watchers[picture.index] = Pictures(picture, pace, finder=finder)
     for stream in list(container.streams)[:MAX_STREAMS]:
         if stream.type == "audio" and stream.codec_context and kind in {"video", "audio"}:
-            found[stream.index] = Sounds(stream, pace)
+            watchers[stream.index] = Sounds(stream, pace)
             break
-    return found
+    return watchers
 
 
-def film(container: Any) -> Any:
+def find_film(container: Any) -> Any:
     """Return the first track of moving pictures, or None; a cover picture is none."""
     for stream in list(container.streams)[:MAX_STREAMS]:
         moving = stream.type == "video" and not stream.disposition & Disposition.attached_pic
@@ -152,30 +156,30 @@ def film(container: Any) -> Any:
     return None
 
 
-def coarse(told: dict[str, Any], pace: Pace) -> bool:
+def is_coarse(facts: dict[str, Any], pace: Pace) -> bool:
     """Tell whether keyframes were too few to go by, and there is time to decode every frame."""
-    pictures = told.get("pictures") or {}
+    pictures = facts.get("pictures") or {}
     if not pictures.get("sparse"):
         return False
-    (track,) = [one for one in told["tracks"] if one["type"] == "video"][:1]
+    (track,) = [candidate for candidate in facts["tracks"] if candidate["type"] == "video"][:1]
     cost = track["packets"] * (track["width"] or 0) * (track["height"] or 0) * S_PER_PIXEL
-    return bool(pace.affords(cost, pictures["upto_s"]))
+    return bool(pace.can_afford(cost, pictures["upto_s"]))
 
 
-def closely(
-    file: BinaryIO, told: dict[str, Any], done: Walk, pace: Pace, finder: Finder | None
+def inspect_every_frame(
+    file: BinaryIO, facts: dict[str, Any], extent: Walk, pace: Pace, finder: Finder | None
 ) -> dict[str, Any] | None:
     """Return what all frames of the film show; None if they could not be seen to the end."""
     try:
-        with opened(file, told["demuxer"]) as container:
-            stream = film(container)
+        with open_container(file, facts["demuxer"]) as container:
+            stream = find_film(container)
             pictures = Pictures(stream, pace, every=True, finder=finder)
-            walk(container, headers(container)["tracks"], {stream.index: pictures})
-            pictures.end()
-            seen: dict[str, Any] = pictures.told(done.zero, done.ends[stream.index])
+            walk_packets(container, read_headers(container)["tracks"], {stream.index: pictures})
+            pictures.finish()
+            summary: dict[str, Any] = pictures.build_summary(extent.zero, extent.ends[stream.index])
     except FAILURES:
         return None
-    return seen if seen["done"] else None
+    return summary if summary["done"] else None
 
 
 def scene_codes(
@@ -185,12 +189,12 @@ def scene_codes(
     if not finder.hits:
         return []
     try:
-        with opened(file, demuxer) as container:
+        with open_container(file, demuxer) as container:
             slowly = Unhurried(container, pace)
-            found: list[dict[str, Any]] = finder.closely(slowly, film(container), zero)
+            showings: list[dict[str, Any]] = finder.locate_codes(slowly, find_film(container), zero)
     except FAILURES:
         return []
-    return found
+    return showings
 
 
 class Unhurried:
@@ -206,6 +210,6 @@ class Unhurried:
 
     def demux(self, stream: Any) -> Iterator[Any]:
         """Yield the packets of one track."""
-        for packet in passing(self._container, stream):
-            self._pace.rest()
+        for packet in iterate_packets(self._container, stream):
+            self._pace.throttle()
             yield packet

@@ -31,7 +31,7 @@ MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
 )
 
 
-def sniff(head: bytes) -> tuple[str, str]:
+def sniff_format(head: bytes) -> tuple[str, str]:
     """Return (demuxer, kind) by magic bytes; ("", "unknown") for what we do not know."""
     for offset, magic, demuxer, kind in MAGIC:
         if head[offset : offset + len(magic)] == magic:

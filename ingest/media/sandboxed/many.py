@@ -25,28 +25,28 @@ _LIBC = ctypes.CDLL(None)
 Program = Callable[[list[str]], None]
 
 
-def serve(look: Program) -> None:
+def serve_requests(look: Program) -> None:
     """Answer one request after the other from the socket on standard input, until it closes."""
     control = socket.socket(fileno=0)
-    _shield()
-    before = _left()
+    _shield_process()
+    before = _take_inventory()
     while True:
         request, handles, _flags, _address = socket.recv_fds(control, _REQUEST, 2)
         if not request:
             return
         child = os.fork()
         if child == 0:
-            _look(look, control, json.loads(request), handles)
+            _run_request(look, control, json.loads(request), handles)
         for handle in handles:
             os.close(handle)
         _, status = os.waitpid(child, 0)
-        clean = _alone() and status == 0 and _left() == before
+        clean = _kill_leftovers() and status == 0 and _take_inventory() == before
         control.send(b"clean" if clean else b"unclean")
         if not clean:
             return
 
 
-def _shield() -> None:
+def _shield_process() -> None:
     """Let no child trace this process or another child, and orphans come here to be reaped."""
     _LIBC.prctl(_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     _LIBC.prctl(_SET_SUBREAPER, 1, 0, 0, 0)
@@ -54,7 +54,7 @@ def _shield() -> None:
         os._exit(1)
 
 
-def _look(look: Program, control: socket.socket, asked: dict, handles: list[int]) -> None:  # type: ignore[type-arg]
+def _run_request(look: Program, control: socket.socket, request: dict, handles: list[int]) -> None:  # type: ignore[type-arg]
     """Become the process of one file; never returns."""
     try:
         os.setsid()
@@ -63,14 +63,14 @@ def _look(look: Program, control: socket.socket, asked: dict, handles: list[int]
         os.dup2(handles[0], 0)
         os.dup2(handles[1], 1)
         os.closerange(3, 64)
-        resource.setrlimit(resource.RLIMIT_CPU, (asked["cpu_s"], asked["cpu_s"]))
-        look(asked["words"])
+        resource.setrlimit(resource.RLIMIT_CPU, (request["cpu_s"], request["cpu_s"]))
+        look(request["words"])
         os._exit(0)
     finally:
         os._exit(1)
 
 
-def _alone() -> bool:
+def _kill_leftovers() -> bool:
     """End whatever a child started; tell whether there was nothing to end."""
     try:
         os.kill(-1, signal.SIGKILL)  # all but the sandbox's first process and this one
@@ -79,8 +79,8 @@ def _alone() -> bool:
     return False
 
 
-def _left() -> tuple[object, ...]:
-    """Return all that a process may leave behind in a sandbox: names, and memory to share."""
+def _take_inventory() -> tuple[object, ...]:
+    """List the traces a process may leave in a sandbox: file names and shared memory."""
     counts = (ctypes.c_int * 64)()
     _LIBC.shmctl(0, _SHM_INFO, counts)
     shared = counts[0]

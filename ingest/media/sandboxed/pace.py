@@ -24,20 +24,20 @@ class Pace:
         self._began = time.monotonic()
         self._used = time.process_time()
 
-    def rest(self) -> None:
+    def throttle(self) -> None:
         """Sleep as long as this process is ahead of its share."""
-        ahead = self._busy() / self._share - (time.monotonic() - self._began)
+        ahead = self._processor_seconds() / self._share - (time.monotonic() - self._began)
         if ahead * self._share > _BURST_S:
             time.sleep(min(ahead, _LONGEST_S))
 
-    def spent(self, film_s: float) -> bool:
+    def is_spent(self, film_s: float) -> bool:
         """Tell whether looking at this much of the film has cost too much."""
-        return not self.affords(0.0, film_s)
+        return not self.can_afford(0.0, film_s)
 
-    def affords(self, seconds: float, film_s: float) -> bool:
+    def can_afford(self, seconds: float, film_s: float) -> bool:
         """Tell whether there is processor time left for a further look at this much of the film."""
         allowed = min(self._seconds, _FIRST_S + _PER_FILM_S * max(film_s, 0.0))
-        return self._busy() + seconds <= allowed
+        return self._processor_seconds() + seconds <= allowed
 
-    def _busy(self) -> float:
+    def _processor_seconds(self) -> float:
         return time.process_time() - self._used

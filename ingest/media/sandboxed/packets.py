@@ -38,15 +38,15 @@ Spans = list[list[float]]
 
 
 class Watcher(Protocol):
-    """Someone who looks into the packets of one track."""
+    """Consumer of the packets of one track."""
 
-    def take(self, packet: Any, at: float) -> None:
+    def take_packet(self, packet: Any, at: float) -> None:
         """Look at a packet that is due at this time of the container's."""
 
-    def end(self) -> None:
+    def finish(self) -> None:
         """No packet follows."""
 
-    def told(self, zero: float, end: float) -> dict[str, Any]:
+    def build_summary(self, zero: float, end: float) -> dict[str, Any]:
         """Return what was seen, in seconds from `zero`; the track ends at `end`."""
 
 
@@ -69,59 +69,59 @@ class Line:
         self.end = -math.inf
         self._astray: list[tuple[float, float, float]] = []
 
-    def add(self, packet: Any, at: float) -> None:
+    def add_packet(self, packet: Any, at: float) -> None:
         """Add a packet; one that leaps is believed once enough others follow it."""
-        shown = float(packet.pts * packet.time_base) if packet.pts is not None else at
-        if abs(shown - at) > REORDERED_S:
-            shown = at
-        until = shown + float((packet.duration or 0) * packet.time_base)
+        presentation = float(packet.pts * packet.time_base) if packet.pts is not None else at
+        if abs(presentation - at) > REORDERED_S:
+            presentation = at
+        until = presentation + float((packet.duration or 0) * packet.time_base)
         if self.times and abs(at - self.times[-1]) > STRAY_S:
-            self._astray.append((at, shown, until))
+            self._astray.append((at, presentation, until))
             if len(self._astray) >= STRAYS:
-                self.close()
+                self.accept_strays()
             return
         self._astray.clear()
-        self._believe(at, shown, until)
+        self._accept_packet(at, presentation, until)
 
-    def close(self) -> None:
+    def accept_strays(self) -> None:
         """Believe the packets that leapt away and never came back."""
-        for one in self._astray:
-            self._believe(*one)
+        for stray in self._astray:
+            self._accept_packet(*stray)
         self._astray.clear()
 
-    def _believe(self, at: float, shown: float, until: float) -> None:
+    def _accept_packet(self, at: float, presentation: float, until: float) -> None:
         self.times.append(at)
-        self.start, self.end = min(self.start, shown), max(self.end, until)
+        self.start, self.end = min(self.start, presentation), max(self.end, until)
 
 
-def rational(value: Any) -> float | None:
+def finite_float(ratio: Any) -> float | None:
     """Return a finite float or None."""
-    number = float(value) if value is not None else math.nan  # PyAV 19 says 0/0 for what is unknown
+    number = float(ratio) if ratio is not None else math.nan  # PyAV 19 says 0/0 for what is unknown
     return number if math.isfinite(number) else None
 
 
-def track(stream: Any) -> dict[str, Any]:
+def describe_track(stream: Any) -> dict[str, Any]:
     """Return what the header declares of one track."""
     context = stream.codec_context
-    told: dict[str, Any] = {
+    description: dict[str, Any] = {
         "type": stream.type,
         "codec": getattr(context, "name", None) if context else None,
         "packets": 0,
         "bytes": 0,
     }
     if stream.type == "video" and context:
-        told |= {
+        description |= {
             "width": context.width,
             "height": context.height,
-            "rate": rational(stream.average_rate),
+            "rate": finite_float(stream.average_rate),
             "pixels": context.pix_fmt,
         }
     elif stream.type == "audio" and context:
-        told |= {"rate": context.sample_rate, "channels": context.channels}
-    return told
+        description |= {"rate": context.sample_rate, "channels": context.channels}
+    return description
 
 
-def walk(
+def walk_packets(
     container: Any,
     tracks: list[dict[str, Any]],
     watchers: Mapping[int, Watcher],
@@ -130,47 +130,47 @@ def walk(
     """Count every packet into its track, hand it to its watcher, and find the breaks."""
     streams = list(container.streams)[:MAX_STREAMS]
     lines = {stream.index: Line() for stream in streams}
-    done = Walk()
+    extent = Walk()
     total = 0
     try:
-        for packet in passing(container, streams):
+        for packet in iterate_packets(container, streams):
             passed()
             index = packet.stream_index
             if packet.size == 0 or index not in lines:
                 continue
             total += 1
             if total > MAX_PACKETS:
-                done.stopped = "too many packets"
+                extent.stopped = "too many packets"
                 break
             tracks[index]["packets"] += 1
             tracks[index]["bytes"] += packet.size
-            at = _stamp(packet)
+            at = _packet_time(packet)
             if at is not None:
-                lines[index].add(packet, at)
+                lines[index].add_packet(packet, at)
                 if index in watchers:
-                    watchers[index].take(packet, at)
+                    watchers[index].take_packet(packet, at)
     except (av.FFmpegError, ValueError, OverflowError) as error:
-        done.stopped = type(error).__name__
-    _placed(done, lines, tracks)
-    return done
+        extent.stopped = type(error).__name__
+    _place_tracks(extent, lines, tracks)
+    return extent
 
 
-def _placed(done: Walk, lines: dict[int, Line], tracks: list[dict[str, Any]]) -> None:
+def _place_tracks(extent: Walk, lines: dict[int, Line], tracks: list[dict[str, Any]]) -> None:
     """Tell of each track with times where it lies in the file, and its breaks."""
     for index, line in lines.items():
-        line.close()
+        line.accept_strays()
         if line.times:
-            done.starts[index], done.ends[index] = line.start, line.end
-    played = [index for index in done.starts if tracks[index]["type"] in FLOOR]
-    done.zero = min((done.starts[index] for index in played), default=0.0)
-    for index, first in done.starts.items():
-        tracks[index]["first_s"] = round(first - done.zero, 6)
-        tracks[index]["last_s"] = round(done.ends[index] - done.zero, 6)
+            extent.starts[index], extent.ends[index] = line.start, line.end
+    played = [index for index in extent.starts if tracks[index]["type"] in FLOOR]
+    extent.zero = min((extent.starts[index] for index in played), default=0.0)
+    for index, first in extent.starts.items():
+        tracks[index]["first_s"] = round(first - extent.zero, 6)
+        tracks[index]["last_s"] = round(extent.ends[index] - extent.zero, 6)
         if tracks[index]["type"] in FLOOR:
-            tracks[index] |= breaks(lines[index].times, tracks[index]["type"], done.zero)
+            tracks[index] |= find_breaks(lines[index].times, tracks[index]["type"], extent.zero)
 
 
-def passing(container: Any, streams: Any) -> Iterator[Any]:
+def iterate_packets(container: Any, streams: Any) -> Iterator[Any]:
     """Yield the packets of these tracks; those of tracks that appear under way are passed over.
 
     PyAV raises IndexError on the first packet of a track that was not there when the file was
@@ -184,12 +184,12 @@ def passing(container: Any, streams: Any) -> Iterator[Any]:
         return
 
 
-def _stamp(packet: Any) -> float | None:
+def _packet_time(packet: Any) -> float | None:
     stamp = packet.dts if packet.dts is not None else packet.pts
     return float(stamp * packet.time_base) if stamp is not None else None
 
 
-def breaks(times: "array.array[float]", kind: str, zero: float) -> dict[str, Spans]:
+def find_breaks(times: "array.array[float]", kind: str, zero: float) -> dict[str, Spans]:
     """Return holes, slow spans and jumps of one track, in seconds from the start of the file."""
     if len(times) < 2:  # noqa: PLR2004 - a break lies between two
         return {"gaps": [], "slow": [], "jumps": []}
@@ -199,14 +199,14 @@ def breaks(times: "array.array[float]", kind: str, zero: float) -> dict[str, Spa
     gaps, jumps = [], []
     for at, step in zip(times, steps, strict=False):
         if step > limit:
-            gaps.append(_span(at + usual - zero, at + step - zero))
+            gaps.append(_round_span(at + usual - zero, at + step - zero))
         elif step < -BACKWARDS_S:
-            jumps.append(_span(at + step - zero, at - zero))
-    slow_spans = slow(sorted(times), zero) if kind == "video" else []
+            jumps.append(_round_span(at + step - zero, at - zero))
+    slow_spans = find_slow_spans(sorted(times), zero) if kind == "video" else []
     return {"gaps": gaps[:MAX_SPANS], "slow": slow_spans[:MAX_SPANS], "jumps": jumps[:MAX_SPANS]}
 
 
-def slow(times: list[float], zero: float) -> Spans:
+def find_slow_spans(times: list[float], zero: float) -> Spans:
     """Return where whole seconds hold less than half of the usual number of pictures.
 
     Seconds without any are holes, not slow ones.
@@ -218,13 +218,13 @@ def slow(times: list[float], zero: float) -> Spans:
     edges = [bisect.bisect_left(times, first + second) for second in range(whole + 1)]
     counts = [b - a for a, b in itertools.pairwise(edges)]
     least = SLOW_SHARE * statistics.median(counts)
-    found: Spans = []
-    for is_slow, group in itertools.groupby(enumerate(counts), lambda one: 0 < one[1] < least):
+    spans: Spans = []
+    for is_slow, group in itertools.groupby(enumerate(counts), lambda pair: 0 < pair[1] < least):
         seconds = [second for second, _ in group]
         if is_slow and len(seconds) >= SLOW_S:
-            found.append(_span(first + seconds[0] - zero, first + seconds[-1] + 1 - zero))
-    return found
+            spans.append(_round_span(first + seconds[0] - zero, first + seconds[-1] + 1 - zero))
+    return spans
 
 
-def _span(start: float, end: float) -> list[float]:
+def _round_span(start: float, end: float) -> list[float]:
     return [round(start, 6), round(end, 6)]

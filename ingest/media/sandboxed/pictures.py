@@ -16,7 +16,7 @@ import av
 from av.video.reformatter import Interpolation, VideoReformatter
 from codes import Finder  # type: ignore[import-not-found]
 from pace import Pace  # type: ignore[import-not-found]
-from runs import spans, usual_step  # type: ignore[import-not-found]
+from runs import find_spans, usual_step  # type: ignore[import-not-found]
 
 SPACING_S = 0.75
 SPARSE_S = 4.0  # keyframes further apart are too few to go by
@@ -76,43 +76,43 @@ class Pictures:
         self._seen: list[tuple[float, str]] = []
         self._stopped: float | None = None  # where the time was up
 
-    def take(self, packet: Any, at: float) -> None:
+    def take_packet(self, packet: Any, at: float) -> None:
         """Look at this packet's picture if it is one to go by."""
         if self._first is None:
             self._first = at
-        if self._stopped is not None or not self._chosen(packet, at):
+        if self._stopped is not None or not self._choose_packet(packet, at):
             return
-        if self._pace.spent(at - self._first):
+        if self._pace.is_spent(at - self._first):
             self._stopped = at
             return
-        self._decode(packet, at)
-        self._pace.rest()
+        self._decode_packet(packet, at)
+        self._pace.throttle()
 
-    def _chosen(self, packet: Any, at: float) -> bool:
+    def _choose_packet(self, packet: Any, at: float) -> bool:
         if not packet.is_keyframe:
-            self._flow.between(packet.size)
+            self._flow.note_packet(packet.size)
             return self._every
         # A damaged time far ahead must not blind the look to what follows.
         chosen = self._every or at >= self._next or at < self._next - SPARSE_S
         if chosen and not self._every:
             self._next = at + SPACING_S
-            self._written[packet.pts] = self._flow.told()
-        self._flow.key(packet.size)
+            self._written[packet.pts] = self._flow.measure_flow()
+        self._flow.note_keyframe(packet.size)
         return chosen
 
-    def end(self) -> None:
+    def finish(self) -> None:
         """Take what the decoder still holds."""
         if self._first is not None and self._stopped is None:
-            self._decode(None, self._first)
+            self._decode_packet(None, self._first)
 
-    def told(self, zero: float, end: float) -> dict[str, Any]:
+    def build_summary(self, zero: float, end: float) -> dict[str, Any]:
         """Return all spans in seconds from `zero`, up to the track's `end`."""
         upto = end if self._stopped is None else self._stopped
         self._seen.sort(key=itemgetter(0))
         times = [at - zero for at, _state in self._seen]
         states = [state for _at, state in self._seen]
         edges = [(self._first or zero) - zero, *times, upto - zero]
-        found: dict[str, Any] = {
+        summary: dict[str, Any] = {
             "done": self._first is not None and self._stopped is None,
             "upto_s": round(upto - zero, 3),
             "sparse": max(b - a for a, b in pairwise(edges)) > SPARSE_S,
@@ -121,48 +121,50 @@ class Pictures:
             "damaged": states.count("damaged"),
         }
         for kind, least in LEAST_S.items():
-            found[f"{kind}_spans"] = spans(times, held(states, kind), least, upto - zero)
-        return found
+            summary[f"{kind}_spans"] = find_spans(
+                times, mark_samples(states, kind), least, upto - zero
+            )
+        return summary
 
-    def _decode(self, packet: Any, at: float) -> None:
+    def _decode_packet(self, packet: Any, at: float) -> None:
         try:
             for frame in self._context.decode(packet):
                 if frame.pts is not None:
-                    self._see(frame, float(frame.pts * self._unit))
+                    self._judge_frame(frame, float(frame.pts * self._unit))
         except (av.FFmpegError, ValueError, OverflowError, MemoryError):
             self._seen.append((at, "damaged"))
 
-    def _see(self, frame: Any, at: float) -> None:
+    def _judge_frame(self, frame: Any, at: float) -> None:
         written = self._written.pop(frame.pts, None)
         if self._every:
             if self._next - SPARSE_S <= at < self._next:
                 return
             self._next = at + SPACING_S
-            written = self._flow.told()
+            written = self._flow.measure_flow()
         # What a decoder makes up for lost parts of a picture says nothing about the lens.
-        state = "damaged" if frame.is_corrupt else self._judge.state(frame, written)
+        state = "damaged" if frame.is_corrupt else self._judge.judge_frame(frame, written)
         self._seen.append((at, state))
         if self._finder is not None and state in {"", "frozen", "settling"}:
-            self._finder.see(frame, at)
+            self._finder.search_keyframe(frame, at)
 
 
-def held(states: list[str], kind: str) -> list[bool]:
+def mark_samples(states: list[str], kind: str) -> list[bool]:
     """Return for which samples `kind` holds.
 
     A picture is frozen, too, if the next one is as it; so are the few before, on which an encoder
     that had been busy still spends bytes though nothing moves (`settling`).
     """
-    found = [state == kind for state in states]
+    marks = [state == kind for state in states]
     if kind != "frozen":
-        return found
+        return marks
     settled = 0
     for n in range(len(states) - 2, -1, -1):
-        if found[n] or not found[n + 1] or states[n + 1] not in {"frozen", "settling"}:
+        if marks[n] or not marks[n + 1] or states[n + 1] not in {"frozen", "settling"}:
             settled = 0
             continue
         settled += states[n + 1] == "settling"
-        found[n] = states[n] in {"", "settling"} and settled <= SETTLING
-    return found
+        marks[n] = states[n] in {"", "settling"} and settled <= SETTLING
+    return marks
 
 
 class Flow:
@@ -172,17 +174,17 @@ class Flow:
         self._key = 0
         self._sizes: list[int] = []
 
-    def key(self, size: int) -> None:
+    def note_keyframe(self, size: int) -> None:
         """Note the size of a keyframe."""
         self._key = size
 
-    def between(self, size: int) -> None:
+    def note_packet(self, size: int) -> None:
         """Note the size of any other packet."""
         if len(self._sizes) < MOST_PACKETS:
             self._sizes.append(size)
 
-    def told(self) -> float | None:
-        """Return what was written since this was last asked; None if there is nothing to go by."""
+    def measure_flow(self) -> float | None:
+        """Measure the bytes written since the last call; None with too few packets."""
         sizes, self._sizes = self._sizes, []
         if len(sizes) < LEAST_PACKETS or not self._key:
             return None
@@ -196,38 +198,40 @@ class Judge:
         self._reformatter = VideoReformatter()
         self._before: bytes | None = None
 
-    def state(self, frame: Any, written: float | None) -> str:
+    def judge_frame(self, frame: Any, written: float | None) -> str:
         """Return black, covered, frozen, settling or nothing; `written` is what Flow told."""
-        small = self._grey(frame, WIDE, HIGH, Interpolation.FAST_BILINEAR)
-        before, self._before = self._before, _pixels(small)
-        if dark(self._before):
+        small = self._shrink_to_grey(frame, WIDE, HIGH, Interpolation.FAST_BILINEAR)
+        before, self._before = self._before, _read_pixels(small)
+        if is_dark(self._before):
             return "black"
-        if flat(_pixels(self._grey(small, BLOCKS_WIDE, BLOCKS_HIGH, Interpolation.AREA))):
+        if is_flat(
+            _read_pixels(self._shrink_to_grey(small, BLOCKS_WIDE, BLOCKS_HIGH, Interpolation.AREA))
+        ):
             return "covered"
-        return "" if before is None else likeness(before, self._before, written)
+        return "" if before is None else compare_pictures(before, self._before, written)
 
-    def _grey(self, frame: Any, wide: int, high: int, how: Interpolation) -> Any:
+    def _shrink_to_grey(self, frame: Any, wide: int, high: int, how: Interpolation) -> Any:
         return self._reformatter.reformat(
             frame, width=wide, height=high, format="gray", interpolation=how, threads=1
         )
 
 
-def dark(pixels: bytes) -> bool:
+def is_dark(pixels: bytes) -> bool:
     """Tell whether nearly all pixels are black."""
-    return sum(1 for value in pixels if value <= DARK) >= DARK_SHARE * len(pixels)
+    return sum(1 for pixel in pixels if pixel <= DARK) >= DARK_SHARE * len(pixels)
 
 
-def flat(blocks: bytes) -> bool:
+def is_flat(blocks: bytes) -> bool:
     """Tell whether the averages have neither contrast nor edges, as behind a hand or cloth."""
     ordered = sorted(blocks)
     tenth = len(ordered) // 10
     if ordered[-1 - tenth] - ordered[tenth] >= FLAT_SPREAD:
         return False
-    edges = _edges(blocks, blocks[1:]) + _edges(blocks, blocks[BLOCKS_WIDE:])
+    edges = _count_edges(blocks, blocks[1:]) + _count_edges(blocks, blocks[BLOCKS_WIDE:])
     return edges < 2 * FLAT_EDGES * len(blocks)
 
 
-def likeness(before: bytes, now: bytes, written: float | None) -> str:
+def compare_pictures(before: bytes, now: bytes, written: float | None) -> str:
     """Tell whether two pictures are one and the same, a running clock in a corner aside.
 
     Frozen, or settling: nothing moves, but the encoder wrote as if something did.
@@ -244,13 +248,13 @@ def likeness(before: bytes, now: bytes, written: float | None) -> str:
     return "frozen" if moved <= share and noise < CALM else ""
 
 
-def _edges(one: bytes, other: bytes) -> int:
-    return sum(1 for step in map(operator.sub, other, one) if not -EDGE <= step <= EDGE)
+def _count_edges(first: bytes, other: bytes) -> int:
+    return sum(1 for step in map(operator.sub, other, first) if not -EDGE <= step <= EDGE)
 
 
-def _pixels(grey: Any) -> bytes:
+def _read_pixels(grey: Any) -> bytes:
     plane = grey.planes[0]
-    data, stride, wide = memoryview(plane), plane.line_size, grey.width
+    plane_bytes, stride, wide = memoryview(plane), plane.line_size, grey.width
     if stride == wide:
-        return bytes(data[: wide * grey.height])
-    return b"".join(data[row * stride : row * stride + wide] for row in range(grey.height))
+        return bytes(plane_bytes[: wide * grey.height])
+    return b"".join(plane_bytes[row * stride : row * stride + wide] for row in range(grey.height))

@@ -5,33 +5,33 @@ from fractions import Fraction
 from typing import Any, BinaryIO
 
 import av
-from look import FAILURES, film, opened  # type: ignore[import-not-found]
-from magic import sniff  # type: ignore[import-not-found]
+from look import FAILURES, find_film, open_container  # type: ignore[import-not-found]
+from magic import sniff_format  # type: ignore[import-not-found]
 
 WIDE = 640
 HIGH = 640
 _RATE = 8_000_000  # bits of one picture: far more than it takes
 
 
-def poster(file: BinaryIO) -> bytes:
+def make_poster(file: BinaryIO) -> bytes:
     """Return the picture; empty where there is none to be had."""
     size = os.fstat(file.fileno()).st_size
-    demuxer, kind = sniff(file.read(1024))
+    demuxer, kind = sniff_format(file.read(1024))
     if not size or kind != "video":
         return b""
     for share in (0.1, 0.0):
         try:
-            with opened(file, demuxer) as container:
-                picture = _picture(container, share)
+            with open_container(file, demuxer) as container:
+                picture = _decode_picture(container, share)
         except FAILURES:
             continue
         if picture is not None:
-            return _jpeg(picture)
+            return _encode_jpeg(picture)
     return b""
 
 
-def _picture(container: Any, share: float) -> Any:
-    stream = film(container)
+def _decode_picture(container: Any, share: float) -> Any:
+    stream = find_film(container)
     if stream is None:
         return None
     stream.codec_context.thread_type = "NONE"
@@ -41,7 +41,7 @@ def _picture(container: Any, share: float) -> Any:
     return next(container.decode(stream), None)
 
 
-def _jpeg(picture: Any) -> bytes:
+def _encode_jpeg(picture: Any) -> bytes:
     scale = min(WIDE / picture.width, HIGH / picture.height, 1.0)
     wide, high = (max(2, int(side * scale) // 2 * 2) for side in (picture.width, picture.height))
     small = picture.reformat(width=wide, height=high, format="yuvj420p")

@@ -15,7 +15,7 @@ def usual_step(times: Sequence[float]) -> float:
     return statistics.median(steps) if steps else 0.0
 
 
-def spans(
+def find_spans(
     times: Sequence[float], bad: Sequence[bool], least: float, end: float
 ) -> list[list[float]]:
     """Return where `bad` holds for at least `least` seconds, in order.
@@ -30,12 +30,12 @@ def spans(
     ends = [min(max(b, a), a + 3 * step) for a, b in zip(times, [*times[1:], end], strict=True)]
     return [
         [round(times[first], 3), round(ends[last], 3)]
-        for first, last in _joined(times, bad, ends)
+        for first, last in _join_runs(times, bad, ends)
         if ends[last] - times[first] >= least - _HAIR
     ]
 
 
-def _joined(
+def _join_runs(
     times: Sequence[float], bad: Sequence[bool], ends: Sequence[float]
 ) -> Iterator[tuple[int, int]]:
     """Yield runs as (first, last) sample; what is parted by one good sample alone is one run."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import av
 from pace import Pace  # type: ignore[import-not-found]
-from runs import SHARE, spans  # type: ignore[import-not-found]
+from runs import SHARE, find_spans  # type: ignore[import-not-found]
 
 SILENT = 10 ** (-50 / 20)  # -50 dB of full scale, as the root of the mean square
 LEAST_S = 5.0
@@ -45,31 +45,31 @@ class Sounds:
         self._damaged = 0
         self._stopped: float | None = None
 
-    def take(self, packet: Any, at: float) -> None:
+    def take_packet(self, packet: Any, at: float) -> None:
         """Add this packet's samples."""
         if self._first is None:
             self._first = at
         if self._stopped is not None:
             return
-        if self._pace.spent(at - self._first) or not 0 <= at - self._first + 1 < MAX_S:
+        if self._pace.is_spent(at - self._first) or not 0 <= at - self._first + 1 < MAX_S:
             self._stopped = at
             return
-        self._decode(packet)
-        self._pace.rest()
+        self._decode_packet(packet)
+        self._pace.throttle()
 
-    def end(self) -> None:
+    def finish(self) -> None:
         """Take what the decoder still holds."""
         if self._first is not None and self._stopped is None:
-            self._decode(None)
+            self._decode_packet(None)
 
-    def told(self, zero: float, end: float) -> dict[str, Any]:
+    def build_summary(self, zero: float, end: float) -> dict[str, Any]:
         """Return all spans in seconds from `zero`, up to the track's `end`."""
         upto = (end if self._stopped is None else self._stopped) - zero
         heard = [second for second, count in enumerate(self._count) if count]
         times = [second + (self._first or 0.0) - zero for second in heard]
         none = {time for time, second in zip(times, heard, strict=True) if not self._energy[second]}
         quiet = [self._energy[s] < SILENT**2 * self._count[s] for s in heard]
-        found: dict[str, Any] = {
+        summary: dict[str, Any] = {
             "done": self._first is not None and self._stopped is None,
             "upto_s": round(upto, 3),
             "resolution_s": 1.0,
@@ -77,20 +77,20 @@ class Sounds:
             "silent_spans": [],
             "muted_spans": [],
         }
-        for start, stop in spans(times, quiet, LEAST_S, upto):
+        for start, stop in find_spans(times, quiet, LEAST_S, upto):
             zeros = sum(1 for time in none if start - 0.5 <= time < stop - 0.5)
             kind = "muted" if zeros >= SHARE * (stop - start) else "silent"
-            found[f"{kind}_spans"].append([start, stop])
-        return found
+            summary[f"{kind}_spans"].append([start, stop])
+        return summary
 
-    def _decode(self, packet: Any) -> None:
+    def _decode_packet(self, packet: Any) -> None:
         try:
             for frame in self._context.decode(packet):
-                self._add(frame)
+                self._add_frame(frame)
         except (av.FFmpegError, ValueError, OverflowError, MemoryError):
             self._damaged += 1
 
-    def _add(self, frame: Any) -> None:
+    def _add_frame(self, frame: Any) -> None:
         if self._first is None:
             return
         if frame.pts is not None:  # of several frames in one packet only the first has a time
@@ -102,12 +102,12 @@ class Sounds:
         while len(self._count) <= second:
             self._energy.append(0.0)
             self._count.append(0)
-        energy, count = loudness(frame)
+        energy, count = measure_loudness(frame)
         self._energy[second] += energy
         self._count[second] += count
 
 
-def loudness(frame: Any) -> tuple[float, int]:
+def measure_loudness(frame: Any) -> tuple[float, int]:
     """Return the sum of squares, full scale being 1, and of how many samples of all channels."""
     letter, full = FORMATS.get(frame.format.name.removesuffix("p"), ("", 1.0))
     if not letter:

@@ -32,20 +32,20 @@ def main(command: list[str]) -> int:
                 if child.poll() is not None:
                     return child.returncode
     inside.settimeout(None)
-    up = threading.Thread(target=_pass, args=(inside, outside), daemon=True)
+    up = threading.Thread(target=_pass_bytes, args=(inside, outside), daemon=True)
     up.start()
-    _pass(outside, inside)
+    _pass_bytes(outside, inside)
     # The camera is gone, or we are told to stop: ffmpeg sees the end and closes its file.
     return child.wait()
 
 
-def _pass(source: socket.socket, target: socket.socket) -> None:
+def _pass_bytes(source: socket.socket, target: socket.socket) -> None:
     with contextlib.suppress(OSError):
-        while data := source.recv(_BLOCK):
-            target.sendall(data)
-    for one in (source, target):
+        while block := source.recv(_BLOCK):
+            target.sendall(block)
+    for side in (source, target):
         with contextlib.suppress(OSError):
-            one.shutdown(socket.SHUT_RDWR)
+            side.shutdown(socket.SHUT_RDWR)
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ class Answer:
 
     status: int
     headers: Mapping[str, str]
-    data: bytes
+    body: bytes
 
 
 class CentreAwayError(LiuhenError):
@@ -137,7 +137,7 @@ class Wire:
             retries=False,
         )
 
-    def send(
+    def send_request(
         self,
         method: str,
         path: str,
@@ -158,18 +158,18 @@ class Wire:
                 preload_content=False,
                 timeout=urllib3.Timeout(connect=min(10.0, wait), read=wait),
             )
-            data = answer.read(_ANSWER)
-            if len(data) < _ANSWER:
+            content = answer.read(_ANSWER)
+            if len(content) < _ANSWER:
                 answer.release_conn()
             else:
                 answer.close()  # nobody we know answers at such length
         except (HTTPError, OSError) as error:
-            raise CentreAwayError(*_why(error)) from error
+            raise CentreAwayError(*_name_cause(error)) from error
         if answer.status in _BUSY:
             raise CentreAwayError("busy", status=answer.status)
-        return Answer(answer.status, answer.headers, data)
+        return Answer(answer.status, answer.headers, content)
 
-    def ask(
+    def request_json(
         self,
         method: str,
         path: str,
@@ -183,43 +183,45 @@ class Wire:
 
         Raises: CentreAwayError, CentreRefusedError.
         """
-        given = {"Accept": "application/json", **(headers or {})}
+        request_headers = {"Accept": "application/json", **(headers or {})}
         body: bytes | None = None
         if document is not None:
-            given["Content-Type"] = "application/json"
+            request_headers["Content-Type"] = "application/json"
             body = json.dumps(document, ensure_ascii=False).encode()
         elif form is not None:
-            given["Content-Type"] = "application/x-www-form-urlencoded"
+            request_headers["Content-Type"] = "application/x-www-form-urlencoded"
             body = urlencode(form).encode()
-        answer = self.send(method, path, headers=given, body=body, timeout_s=timeout_s)
+        answer = self.send_request(
+            method, path, headers=request_headers, body=body, timeout_s=timeout_s
+        )
         if answer.status == 204:  # noqa: PLR2004 - no content
             return {}
-        return read(answer)
+        return parse_answer(answer)
 
     def close(self) -> None:
         """Let go of the connections."""
         self._pool.clear()
 
 
-def read(answer: Answer) -> dict[str, Any]:
+def parse_answer(answer: Answer) -> dict[str, Any]:
     """Return a JSON answer. Raises: CentreAwayError (portal, failing), CentreRefusedError."""
     kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
     if kind not in {"application/json", "application/problem+json"}:
         raise CentreAwayError("portal", status=answer.status, kind=kind[:80])
     try:
-        found = json.loads(answer.data)
+        document = json.loads(answer.body)
     except (ValueError, RecursionError) as error:
         raise CentreAwayError("portal", status=answer.status, kind=kind[:80]) from error
-    if not isinstance(found, dict):
+    if not isinstance(document, dict):
         raise CentreAwayError("portal", status=answer.status, kind=kind[:80])
     if answer.status >= _SERVER_ERROR:
         raise CentreAwayError("failing", status=answer.status)
     if kind == "application/problem+json":
-        code = str(found.get("code", ""))
+        code = str(document.get("code", ""))
         if not _CODE.fullmatch(code):
             raise CentreAwayError("portal", status=answer.status, kind=kind)
-        raise CentreRefusedError(code, answer.status, detail=str(found.get("detail", ""))[:300])
-    return found
+        raise CentreRefusedError(code, answer.status, detail=str(document.get("detail", ""))[:300])
+    return document
 
 
 @dataclass(slots=True)
@@ -235,7 +237,7 @@ class CentreClient:
     _token: tuple[str, datetime] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def ask(
+    def request_json(
         self,
         method: str,
         path: str,
@@ -246,7 +248,7 @@ class CentreClient:
         """Send a JSON document as this station. Raises: CentreAwayError, CentreRefusedError."""
         where = f"/api/v1{path}" + (f"?{urlencode(query)}" if query else "")
         return self._as_station(
-            lambda headers: self.wire.ask(
+            lambda headers: self.wire.request_json(
                 method, where, headers=headers, document=document, timeout_s=timeout_s
             )
         )
@@ -256,19 +258,19 @@ class CentreClient:
     ) -> int:
         """Begin or find an upload; return the durable offset. `whole` is the payload if small."""
         metadata = ",".join(
-            f"{name} {base64.b64encode(value.encode()).decode()}"
-            for name, value in (("recording", str(recording)), ("sha256", sha256.hex))
+            f"{name} {base64.b64encode(text.encode()).decode()}"
+            for name, text in (("recording", str(recording)), ("sha256", sha256.hex))
         )
         headers = {"Upload-Length": str(size), "Upload-Metadata": metadata}
         if whole is not None:
             headers["Content-Type"] = BYTES
-        return self._tus("POST", "/api/v1/uploads", headers, lambda: whole)
+        return self._request_upload("POST", "/api/v1/uploads", headers, lambda: whole)
 
     def upload_offset(self, recording: RecordingId) -> int:
         """Return how many bytes are durable at the centre."""
-        return self._tus("HEAD", f"/api/v1/uploads/{recording}", {}, lambda: None)
+        return self._request_upload("HEAD", f"/api/v1/uploads/{recording}", {}, lambda: None)
 
-    def upload(
+    def upload_part(
         self, recording: RecordingId, offset: int, body: Callable[[], BinaryIO], length: int
     ) -> int:
         """Send `length` bytes from the offset on; return the durable offset.
@@ -280,32 +282,32 @@ class CentreClient:
             "Content-Length": str(length),
             "Upload-Offset": str(offset),
         }
-        return self._tus("PATCH", f"/api/v1/uploads/{recording}", headers, body)
+        return self._request_upload("PATCH", f"/api/v1/uploads/{recording}", headers, body)
 
     def measure_clock(self) -> None:
         """Ask the centre's time."""
-        before = self.clock.mark()
-        told = self.wire.ask("GET", "/api/v1/time")
+        before = self.clock.mark_time()
+        answer = self.wire.request_json("GET", "/api/v1/time")
         try:
-            now = datetime.fromisoformat(str(told["now"]))
+            now = datetime.fromisoformat(str(answer["now"]))
             if now.tzinfo is None:
                 raise ValueError("no zone")
         except (KeyError, ValueError) as error:
             raise CentreAwayError("portal", status=200, kind="time") from error
-        self.clock.learn(now, before)
+        self.clock.learn_time(now, before)
 
-    def _tus(
+    def _request_upload(
         self,
         method: str,
         path: str,
         headers: Mapping[str, str],
         body: Callable[[], bytes | BinaryIO | None],
     ) -> int:
-        def call(more: Mapping[str, str]) -> int:
-            given = {"Tus-Resumable": TUS, **headers, **more}
+        def send_once(more: Mapping[str, str]) -> int:
+            request_headers = {"Tus-Resumable": TUS, **headers, **more}
             sent = body()
             try:
-                answer = self.wire.send(method, path, headers=given, body=sent)
+                answer = self.wire.send_request(method, path, headers=request_headers, body=sent)
             finally:
                 if sent is not None and not isinstance(sent, bytes):
                     sent.close()
@@ -315,30 +317,30 @@ class CentreClient:
                 return int(offset)
             if method == "HEAD" and answer.status in _BODILESS:
                 raise CentreRefusedError(_BODILESS[answer.status], answer.status)
-            read(answer)
+            parse_answer(answer)
             raise CentreAwayError("portal", status=answer.status, kind="tus")
 
-        return self._as_station(call)
+        return self._as_station(send_once)
 
     def _as_station(self, call: Callable[[Mapping[str, str]], T]) -> T:
         """Make a call with the token; once more with a fresh one when it is refused."""
         try:
-            return call({"Authorization": f"Bearer {self._current()}"})
+            return call({"Authorization": f"Bearer {self._current_token()}"})
         except CentreRefusedError as error:
             if error.code != "enrolment-token":
                 raise
         self._token = None
-        return call({"Authorization": f"Bearer {self._current()}"})
+        return call({"Authorization": f"Bearer {self._current_token()}"})
 
-    def _current(self) -> str:
+    def _current_token(self) -> str:
         with self._lock:
-            held = self._token
-            if held is None or held[1] <= self.clock():
+            token = self._token
+            if token is None or token[1] <= self.clock():
                 self.measure_clock()
-                held = self._token = self._prove()
-            return held[0]
+                token = self._token = self._fetch_token()
+            return token[0]
 
-    def _prove(self) -> tuple[str, datetime]:
+    def _fetch_token(self) -> tuple[str, datetime]:
         """Get a token for a fresh assertion (RFC 7523, 2.2 and 3)."""
         now = self.clock()
         claims = {
@@ -353,7 +355,7 @@ class CentreClient:
         assertion = jwt.encode(
             claims, key, algorithm="EdDSA", headers={"kid": self.key.verify_key().kid}
         )
-        told = self.wire.ask(
+        answer = self.wire.request_json(
             "POST",
             "/api/v1/token",
             form={
@@ -363,13 +365,13 @@ class CentreClient:
             },
         )
         try:
-            lasts = timedelta(seconds=int(told["expires_in"]))
-            return str(told["access_token"]), now + lasts - _RENEW
+            lasts = timedelta(seconds=int(answer["expires_in"]))
+            return str(answer["access_token"]), now + lasts - _RENEW
         except (KeyError, TypeError, ValueError) as error:
             raise CentreAwayError("portal", status=200, kind="token") from error
 
 
-def _why(error: Exception) -> tuple[str]:
+def _name_cause(error: Exception) -> tuple[str]:
     """Name what kept us from the centre."""
     cause: BaseException | None = error.reason if isinstance(error, MaxRetryError) else error
     if isinstance(cause, SSLError):

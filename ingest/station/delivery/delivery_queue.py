@@ -57,33 +57,33 @@ class Delivery:
     def run(self) -> Tally:
         """Try everything that waits once; never raises for what the network or the centre does."""
         tally = Tally()
-        self._clean()
+        self._drop_receipted_payloads()
         self._read_one_again()
         self._look_at_log(tally)
-        waiting = self._due(self.station.journal.ids_in(State.SEALED))
+        waiting = self._list_due_entries(self.station.journal.ids_in(State.SEALED))
         with ThreadPoolExecutor(self.streams) as pool:
-            for accessioned in pool.map(lambda number: self._one(number, tally), waiting):
+            for accessioned in pool.map(lambda number: self._deliver_entry(number, tally), waiting):
                 tally.accessioned += accessioned is True
                 tally.refused += accessioned is False
         tally.waiting = len(self.station.journal.ids_in(State.SEALED))
         if tally.away is None or tally.away in LOG_ALARMS:  # the log itself is to hear of it
-            self._notes(tally)
+            self._send_notes(tally)
         return tally
 
-    def _one(self, number: int, tally: Tally) -> bool | None:
+    def _deliver_entry(self, number: int, tally: Tally) -> bool | None:
         """Deliver one entry: True, or False when it was refused, or None when it must wait."""
         if tally.away is not None:
             return None
         entry = self.station.journal.by_id(number)
         if entry is None or entry.state is not State.SEALED:
             return None  # its bay's thread gave it up meanwhile
-        if entry.reason == DAMAGED and not self._check(entry):
+        if entry.reason == DAMAGED and not self._check_payload(entry):
             self._refused[entry.id] = self.clock() + _REFUSED_AGAIN
             return False
         try:
-            self.station.deliver(entry)
+            self.station.deliver_entry(entry)
         except LiuhenError as error:
-            self.station.journal.trouble(entry, error.code)
+            self.station.journal.note_trouble(entry, error.code)
             failing = error.code == _FAILING
             contradicted = isinstance(error, LogContradictedError)
             if (
@@ -95,9 +95,9 @@ class Delivery:
                 return None
             again = _FAILED_AGAIN if failing else _REFUSED_AGAIN
             self._refused[entry.id] = self.clock() + again
-            self._check(entry)
+            self._check_payload(entry)
             return False
-        self._drop(entry.recording)
+        self._drop_payload(entry.recording)
         return True
 
     def _look_at_log(self, tally: Tally) -> None:
@@ -105,11 +105,11 @@ class Delivery:
         if self.station.witness.alarm is None:
             return
         try:
-            self.station.witness.check()
+            self.station.witness.check_log()
         except LiuhenError as error:
             tally.away = error.code
 
-    def _notes(self, tally: Tally) -> None:
+    def _send_notes(self, tally: Tally) -> None:
         try:
             tally.notes = self.centre.send_notes()
         except LiuhenError as error:
@@ -125,9 +125,9 @@ class Delivery:
             return
         entry = self.station.journal.by_id(oldest)
         if entry is not None and entry.state is State.SEALED:
-            self._check(entry)
+            self._check_payload(entry)
 
-    def _check(self, entry: Entry) -> bool:
+    def _check_payload(self, entry: Entry) -> bool:
         """Read a sealed payload again; write down of a damaged one that it is, and return False."""
         self._read[entry.id] = self.clock()
         try:
@@ -135,21 +135,21 @@ class Delivery:
         except (LiuhenError, OSError):
             whole = False  # it cannot be read: the recorder's file is the one to go by
         if not whole:
-            self.station.journal.trouble(entry, DAMAGED)
+            self.station.journal.note_trouble(entry, DAMAGED)
         elif entry.reason == DAMAGED:  # the disk reads it again
-            self.station.journal.trouble(entry, None)
+            self.station.journal.note_trouble(entry, None)
         return whole
 
-    def _due(self, numbers: Iterable[int]) -> list[int]:
+    def _list_due_entries(self, numbers: Iterable[int]) -> list[int]:
         now = self.clock()
         return [number for number in numbers if self._refused.get(number, now) <= now]
 
-    def _drop(self, recording: RecordingId | None) -> None:
+    def _drop_payload(self, recording: RecordingId | None) -> None:
         if recording is not None:
-            self.centre.spool.remove(recording)
+            self.centre.spool.remove_payload(recording)
 
-    def _clean(self) -> None:
+    def _drop_receipted_payloads(self) -> None:
         """Drop payloads that a crash left after their receipt came; never one that is needed."""
-        here = [RecordingId(UUID(name)) for name in self.centre.spool.recordings()]
+        here = [RecordingId(UUID(name)) for name in self.centre.spool.list_recordings()]
         for recording in self.station.journal.recordings_in(RECEIPTED, here):
-            self._drop(recording)
+            self._drop_payload(recording)

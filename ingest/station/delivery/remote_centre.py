@@ -48,15 +48,15 @@ class RemoteCentre:
     monotonic: Callable[[], float]
     on_step: Callable[[str], None] = lambda _step: None
     sent: Callable[[int], None] = lambda _bytes: None
-    learn_origins: Callable[[Mapping[str, Any]], None] = lambda _told: None
+    learn_origins: Callable[[Mapping[str, Any]], None] = lambda _origins: None
     immediate: bool = False
     _away_until: float = field(default=0.0)
     _begun: set[RecordingId] = field(default_factory=set)
 
     def holds_size(self, source: str, size: int) -> bool:
         """See Centre.holds_size; an away centre is taken not to."""
-        told = self._if_there("/holdings", {"source": source, "size": str(size)})
-        return bool(told.get("held"))
+        answer = self._if_there("/holdings", {"source": source, "size": str(size)})
+        return bool(answer.get("held"))
 
     def receipt_for(self, source: str, original: Digest) -> bytes | None:
         """See Centre.receipt_for; an away centre has none."""
@@ -74,7 +74,7 @@ class RemoteCentre:
             return None
         query = {"source": source, "sha256": original.hex}
         try:
-            answer = self.client.ask("GET", "/receipts", query=query, timeout_s=_QUIET_S)
+            answer = self.client.request_json("GET", "/receipts", query=query, timeout_s=_QUIET_S)
         except (CentreAwayError, CentreRefusedError):
             self._away_until = self.monotonic() + _QUIET_S
             return None
@@ -82,7 +82,7 @@ class RemoteCentre:
 
     def has_payload(self, recording: RecordingId, payload: Digest) -> bool:
         """See Centre.has_payload: it is in the spool."""
-        return self.spool.digest(recording) == payload
+        return self.spool.digest_payload(recording) == payload
 
     def check_room(self, size: int) -> None:
         """See Centre.check_room."""
@@ -105,13 +105,13 @@ class RemoteCentre:
 
         Raises: CentreAwayError, CentreRefusedError, SignatureError.
         """
-        recording, digest = _named(record)
+        recording, digest = _parse_record(record)
         document = {"record": record.decode(), "envelope": envelope.decode()}
-        self._upload(recording, digest)
+        self._upload_payload(recording, digest)
         self.on_step("uploaded")
-        told = self.client.ask("POST", "/accessions", document, timeout_s=_ACCESSION_S)
+        answer = self.client.request_json("POST", "/accessions", document, timeout_s=_ACCESSION_S)
         self._away_until = 0.0  # it is there
-        receipt = told.get("receipt")
+        receipt = answer.get("receipt")
         if not isinstance(receipt, str):
             raise SignatureError(problem="no receipt")
         self._follow_log(receipt.encode())
@@ -134,32 +134,34 @@ class RemoteCentre:
         except LiuhenError:
             return
         if origin not in self.client.origins:
-            self.learn_origins(self.client.ask("GET", "/log-origins"))
+            self.learn_origins(self.client.request_json("GET", "/log-origins"))
 
     def prove_log(self, sizes: Collection[int]) -> LogContinuation | None:
         """See Centre.prove_log. Raises: CentreAwayError, CentreRefusedError, CustodyError."""
         query = {"sizes": ",".join(map(str, sorted(sizes)))}
         try:
-            told = self.client.ask("GET", "/log-consistency", query=query)
+            answer = self.client.request_json("GET", "/log-consistency", query=query)
         except CentreRefusedError as error:
             if error.code != _NO_ROUTE:
                 raise
             return None
-        found = LogContinuation.from_json(told)
-        self._follow_origin(found.checkpoint)
-        return found
+        continuation = LogContinuation.from_json(answer)
+        self._follow_origin(continuation.checkpoint)
+        return continuation
 
-    def discard(self, recording: RecordingId) -> None:
-        """See Centre.discard: an attempt that was not delivered is only here."""
-        self.spool.remove(recording)
+    def discard_attempt(self, recording: RecordingId) -> None:
+        """See Centre.discard_attempt: an attempt that was not delivered is only here."""
+        self.spool.remove_payload(recording)
 
-    def note(self, act: str, *, subject: str, outcome: str, details: Mapping[str, Any]) -> None:
-        """See Centre.note: kept until the centre has it; names without end are cut short."""
-        told = {
-            name: f"{value[:_TEXT]}…" if isinstance(value, str) and len(value) > _TEXT else value
-            for name, value in details.items()
+    def note_act(self, act: str, *, subject: str, outcome: str, details: Mapping[str, Any]) -> None:
+        """See Centre.note_act: kept until the centre has it; endless names are cut short."""
+        short_details = {
+            name: f"{detail[:_TEXT]}…"
+            if isinstance(detail, str) and len(detail) > _TEXT
+            else detail
+            for name, detail in details.items()
         }
-        self.journal.add_note(act, subject=subject, outcome=outcome, details=told)
+        self.journal.add_note(act, subject=subject, outcome=outcome, details=short_details)
 
     def send_notes(self) -> int:
         """Bring the acts that wait, in their order; return how many the centre took.
@@ -167,8 +169,8 @@ class RemoteCentre:
         One that the centre refuses for what it says stays, and holds up none of the others.
         Raises: CentreAwayError, CentreRefusedError (of the station, not of an act).
         """
-        taken = 0
-        for note in self.journal.notes():
+        count = 0
+        for note in self.journal.list_notes():
             document = {
                 "number": note.number,
                 "act": note.act,
@@ -177,18 +179,18 @@ class RemoteCentre:
                 "details": dict(note.details) | {"station_at": note.at},
             }
             try:
-                self.client.ask("POST", "/notes", document)
+                self.client.request_json("POST", "/notes", document)
             except CentreRefusedError as error:
                 if error.code not in _UNFIT:
                     raise
                 continue
             self.on_step("note-sent")
             self.journal.drop_note(note.number)
-            taken += 1
-        return taken
+            count += 1
+        return count
 
-    def _upload(self, recording: RecordingId, digest: Digest) -> None:
-        size = self.spool.size(recording)
+    def _upload_payload(self, recording: RecordingId, digest: Digest) -> None:
+        size = self.spool.measure_payload(recording)
         whole = None
         if size <= SMALL and recording not in self._begun:
             self._begun.add(recording)  # a link that cuts it short gets it in pieces the next time
@@ -200,16 +202,16 @@ class RemoteCentre:
         conflicts = 0
         while offset < size:
             part = min(SLICE, size - offset)
-            body = partial(self._stream, recording, offset, part)
+            body = partial(self._open_part, recording, offset, part)
             try:
-                offset = self.client.upload(recording, offset, body, part)
+                offset = self.client.upload_part(recording, offset, body, part)
             except CentreRefusedError as error:
                 conflicts += 1
                 if error.code != "conflict" or conflicts > _CONFLICTS:
                     raise
                 offset = self.client.upload_offset(recording)
 
-    def _stream(self, recording: RecordingId, offset: int, length: int) -> BinaryIO:
+    def _open_part(self, recording: RecordingId, offset: int, length: int) -> BinaryIO:
         file = self.spool.open(recording)
         file.seek(offset)
         return cast("BinaryIO", _Part(file, length, self.sent))
@@ -218,7 +220,7 @@ class RemoteCentre:
         if self.monotonic() < self._away_until:
             return {}
         try:
-            return self.client.ask("GET", path, query=query, timeout_s=_QUIET_S)
+            return self.client.request_json("GET", path, query=query, timeout_s=_QUIET_S)
         except (CentreAwayError, CentreRefusedError):
             self._away_until = self.monotonic() + _QUIET_S
             return {}
@@ -234,17 +236,17 @@ class _Part:
 
     def read(self, size: int) -> bytes:
         """Return the next bytes, but never beyond the length."""
-        data = self._file.read(min(size, self._left))
-        self._left -= len(data)
-        self._sent(len(data))
-        return data
+        block = self._file.read(min(size, self._left))
+        self._left -= len(block)
+        self._sent(len(block))
+        return block
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
 
-def _named(record: bytes) -> tuple[RecordingId, Digest]:
+def _parse_record(record: bytes) -> tuple[RecordingId, Digest]:
     """Return which recording our own record is about, and its payload's digest."""
     try:
         body = canonical.decode(record)["body"]

@@ -42,7 +42,7 @@ class Spool:
         """Make sure that so many bytes more fit. Raises: SpoolFullError."""
         used, free = self._total, shutil.disk_usage(self.root).free
         if used is None or used + expected > self.limit:  # nothing is refused by what was added up
-            used = self.used()
+            used = self.measure_used()
         if used + expected > self.limit or free - expected < self.reserve:
             raise SpoolFullError(
                 where="spool",
@@ -59,15 +59,15 @@ class Spool:
         """
         self.check_room(expected)
         before = self._size_here(recording)
-        stored = self.objects.put(key_of(recording, PAYLOAD), self._bounded(blocks, expected))
+        stored = self.objects.put(key_of(recording, PAYLOAD), self._bound_blocks(blocks, expected))
         self._change(stored.size - before)
         return stored
 
-    def size(self, recording: RecordingId) -> int:
+    def measure_payload(self, recording: RecordingId) -> int:
         """Return a payload's bytes. Raises: ObjectMissingError."""
         return self.objects.facts(key_of(recording, PAYLOAD)).size
 
-    def digest(self, recording: RecordingId) -> Digest | None:
+    def digest_payload(self, recording: RecordingId) -> Digest | None:
         """Read a payload from the disk and return its SHA-256; None where there is none."""
         try:
             return self.objects.digest(key_of(recording, PAYLOAD))
@@ -78,7 +78,7 @@ class Spool:
         """Open a payload for reading. Raises: OSError."""
         return (self.root / key_of(recording, PAYLOAD)).open("rb", buffering=0)
 
-    def remove(self, recording: RecordingId) -> None:
+    def remove_payload(self, recording: RecordingId) -> None:
         """Drop a payload that the centre has, or whose attempt was given up."""
         size = self._size_here(recording)
         with suppress(FileNotFoundError):
@@ -88,14 +88,14 @@ class Spool:
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
 
-    def recordings(self) -> list[str]:
+    def list_recordings(self) -> list[str]:
         """Return the ids of what is here."""
-        return [key.partition("/")[0] for key in self._keys()]
+        return [key.partition("/")[0] for key in self._list_keys()]
 
-    def used(self) -> int:
+    def measure_used(self) -> int:
         """Count the bytes of all payloads here, and go on from that."""
         before, total = self._changes, 0
-        for key in self._keys():
+        for key in self._list_keys():
             with suppress(ObjectMissingError):  # delivered, and dropped, while others were counted
                 total += self.objects.facts(key).size
         with self._lock:
@@ -115,14 +115,14 @@ class Spool:
         except FileNotFoundError:
             return 0
 
-    def _keys(self) -> Iterator[str]:
+    def _list_keys(self) -> Iterator[str]:
         yield from self.objects.keys()
 
-    def _bounded(self, blocks: Iterable[Block], expected: int) -> Iterator[Block]:
+    def _bound_blocks(self, blocks: Iterable[Block], expected: int) -> Iterator[Block]:
         """Pass the blocks on; a source that grows beyond what was expected asks for room again."""
-        taken = 0
+        total = 0
         for block in blocks:
-            taken += len(block)
-            if taken > expected:
+            total += len(block)
+            if total > expected:
                 self.check_room(len(block))
             yield block

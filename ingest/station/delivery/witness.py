@@ -32,7 +32,7 @@ UNPROVEN = "unproven"  # the centre gave proofs once, and gives none any more
 
 @dataclass(slots=True)
 class Witness:
-    """What one station holds its centre's log to. Thread-safe."""
+    """Witness of the centre's log, of one station. Thread-safe."""
 
     station: str
     journal: Journal
@@ -44,9 +44,13 @@ class Witness:
     def alarm(self) -> LogContradictedError | None:
         """The alarm that stands, as the error that it was; None while none does."""
         row = self.journal.log_alarm()
-        return None if row is None else LogContradictedError(row.how, **_facts(row.seen, row.shown))
+        return (
+            None
+            if row is None
+            else LogContradictedError(row.how, **_describe_heads(row.seen, row.shown))
+        )
 
-    def check(self, *receipt_checkpoints: str) -> None:
+    def check_log(self, *receipt_checkpoints: str) -> None:
         """Make sure that the centre's log continues the head seen last, and these of receipts.
 
         The receipts were verified. Keeps the newest head, durably, and ends an alarm that stood.
@@ -54,79 +58,88 @@ class Witness:
         `Centre.prove_log`.
         """
         with self._lock:  # what one delivery learns, the next one must be held to
-            kept = self._kept()
-            texts = [*([kept.checkpoint] if kept is not None else []), *receipt_checkpoints]
-            seen = {text: self._opened(text) for text in texts}
-            answer = self.centre.prove_log({head.size for head in seen.values()})
+            stored_head = self._stored_head()
+            texts = [
+                *([stored_head.checkpoint] if stored_head is not None else []),
+                *receipt_checkpoints,
+            ]
+            heads = {text: self._open_head(text) for text in texts}
+            answer = self.centre.prove_log({head.size for head in heads.values()})
             if answer is None:
-                self._without_proof(kept, list(seen.items()))
+                self._without_proof(stored_head, list(heads.items()))
                 return
-            newest = self._opened(answer.checkpoint)
-            for text, head in seen.items():
+            newest = self._open_head(answer.checkpoint)
+            for text, head in heads.items():
                 proof = answer.proofs.get(head.size, ())
                 if (how := find_contradiction(head, newest, proof)) is not None:
-                    self._contradicted(how, text, answer.checkpoint)
-            self._continued(answer.checkpoint)
+                    self._raise_alarm(how, text, answer.checkpoint)
+            self._accept_head(answer.checkpoint)
 
-    def _kept(self) -> LogHeadRow | None:
+    def _stored_head(self) -> LogHeadRow | None:
         """Return the newest head that was seen; at first, of the receipts that are here already."""
         if (row := self.journal.log_head()) is not None:
             return row
-        found: tuple[int, str] | None = None
-        for receipt in self.journal.receipts():
+        newest: tuple[int, str] | None = None
+        for receipt in self.journal.list_receipts():
             try:
                 text = Proof.parse(canonical.decode(receipt)["body"]["proof"]).checkpoint
-                head = self._opened(text)
+                head = self._open_head(text)
             except (LiuhenError, KeyError, TypeError):
                 continue  # its owner finds that out, before anything is cleared against it
-            if found is None or head.size > found[0]:
-                found = (head.size, text)
-        return None if found is None else LogHeadRow(id=1, checkpoint=found[1], proven=False)
+            if newest is None or head.size > newest[0]:
+                newest = (head.size, text)
+        return None if newest is None else LogHeadRow(id=1, checkpoint=newest[1], proven=False)
 
-    def _opened(self, text: str) -> Checkpoint:
+    def _open_head(self, text: str) -> Checkpoint:
         key = self.log_key()
         return open_checkpoint(text, log_keys(key, key.name))
 
     def _without_proof(
-        self, kept: LogHeadRow | None, seen: Sequence[tuple[str, Checkpoint]]
+        self, stored_head: LogHeadRow | None, heads: Sequence[tuple[str, Checkpoint]]
     ) -> None:
-        if kept is not None and kept.proven:
-            self._contradicted(UNPROVEN, kept.checkpoint, "")
-        newest = max(seen, key=lambda one: one[1].size, default=None)
+        if stored_head is not None and stored_head.proven:
+            self._raise_alarm(UNPROVEN, stored_head.checkpoint, "")
+        newest = max(heads, key=lambda pair: pair[1].size, default=None)
         if newest is None:
             return
-        for text, head in seen:
+        for text, head in heads:
             if head.size == newest[1].size and head.root != newest[1].root:
-                self._contradicted(Contradiction.FORKED, newest[0], text)
-        if kept is None or newest[0] != kept.checkpoint:
+                self._raise_alarm(Contradiction.FORKED, newest[0], text)
+        if stored_head is None or newest[0] != stored_head.checkpoint:
             LOG.warning(
                 "县中心版本较旧,不证明其日志前后一致,本站照旧工作 (the centre gives no proofs)"
             )
             self.journal.keep_log_head(newest[0], proven=False)
 
-    def _contradicted(self, how: str, seen: str, shown: str) -> None:
+    def _raise_alarm(self, how: str, seen_head: str, shown_head: str) -> None:
         """Raise the alarm, once. Raises: LogContradictedError, always."""
         standing = self.journal.log_alarm()
         if standing is None or standing.how != how:
-            LOG.error("监管链日志与本站见过的不符 (%s): %s", how, _facts(seen, shown))
-            with self.journal.together():
+            LOG.error(
+                "监管链日志与本站见过的不符 (%s): %s", how, _describe_heads(seen_head, shown_head)
+            )
+            with self.journal.open_transaction():
                 if standing is not None:
                     self.journal.end_log_alarm(standing, f"then {how}")
-                self.journal.raise_log_alarm(how, seen=seen, shown=shown)
-                self._note(ALARM, "failure", {"reason": f"log-{how}", **_facts(seen, shown)})
-        raise LogContradictedError(how, **_facts(seen, shown))
+                self.journal.raise_log_alarm(how, seen_head=seen_head, shown_head=shown_head)
+                self._note_log_act(
+                    ALARM,
+                    "failure",
+                    {"reason": f"log-{how}", **_describe_heads(seen_head, shown_head)},
+                )
+        raise LogContradictedError(how, **_describe_heads(seen_head, shown_head))
 
-    def _continued(self, newest: str) -> None:
-        with self.journal.together():
+    def _accept_head(self, newest: str) -> None:
+        with self.journal.open_transaction():
             self.journal.keep_log_head(newest, proven=True)
             if (standing := self.journal.log_alarm()) is not None:
                 self.journal.end_log_alarm(standing)
-                facts = _facts(standing.seen, newest)
-                self._note(FOLLOW, "success", {"reason": "proven", **facts})
+                facts = _describe_heads(standing.seen, newest)
+                self._note_log_act(FOLLOW, "success", {"reason": "proven", **facts})
 
-    def _note(self, act: str, outcome: str, details: dict[str, Any]) -> None:
+    def _note_log_act(self, act: str, outcome: str, details: dict[str, Any]) -> None:
         subject = f"station:{self.station}"
-        self.centre.note(act, subject=subject, outcome=outcome, details=details)
+        self.centre.note_act(act, subject=subject, outcome=outcome, details=details)
 
 
 def accept_log(
@@ -140,23 +153,23 @@ def accept_log(
     standing = journal.log_alarm()
     if standing is None:
         raise CustodyError(problem="no alarm over the log stands")
-    with journal.together():
+    with journal.open_transaction():
         journal.end_log_alarm(standing, reason)
         if standing.shown:
             journal.keep_log_head(standing.shown, proven=True)
         else:
             journal.keep_log_head(standing.seen, proven=False)
-        note(FOLLOW, {"reason": reason, **_facts(standing.seen, standing.shown)})
+        note(FOLLOW, {"reason": reason, **_describe_heads(standing.seen, standing.shown)})
     return standing
 
 
-def _facts(seen: str, shown: str) -> dict[str, Any]:
+def _describe_heads(seen_head: str, shown_head: str) -> dict[str, Any]:
     """Return both heads' sizes and roots, as entries and messages tell them."""
-    found: dict[str, Any] = {}
-    for name, text in (("seen", seen), ("shown", shown)):
+    facts: dict[str, Any] = {}
+    for name, text in (("seen", seen_head), ("shown", shown_head)):
         try:
             head = untrusted_checkpoint(text)
         except SignatureError:
             continue
-        found |= {f"{name}_size": head.size, f"{name}_root": base64.b64encode(head.root).decode()}
-    return found
+        facts |= {f"{name}_size": head.size, f"{name}_root": base64.b64encode(head.root).decode()}
+    return facts

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from policies.facts.facts import ProceedingFacts
 from policies.facts.terms import PROCEEDING_ZH
-from policies.requirements.outcome import Due, Outcome, Scope
+from policies.requirements.outcome import Deadline, Outcome, Scope
 from policies.time.calendar import (
     MEND_EN,
     MEND_ZH,
@@ -34,26 +34,28 @@ class AnswerWithin:
     summary_days: int = 5
     working: bool = False
 
-    def due(self, facts: ProceedingFacts) -> Due | None:
+    def find_deadline(self, facts: ProceedingFacts) -> Deadline | None:
         """Return the end of the last day; its time is None in an unpublished year."""
-        return Due(self._last(facts), facts.answered_at)
+        return Deadline(self._compute_last_moment(facts), facts.answered_at)
 
-    def check(self, facts: ProceedingFacts) -> Outcome:
+    def check_facts(self, facts: ProceedingFacts) -> Outcome:
         """Judge the answer, or as long as there is none the moment of asking."""
-        last, done = self._last(facts), facts.answered_at
-        days = f"{self._days(facts)} {'个工作日' if self.working else '日'}"
-        told = {"received": facts.received_at, "answered": done, "due": last}
-        if done is not None and done < facts.received_at:
+        last, answered_at = self._compute_last_moment(facts), facts.answered_at
+        days = f"{self._allowed_days(facts)} {'个工作日' if self.working else '日'}"
+        details = {"received": facts.received_at, "answered": answered_at, "due": last}
+        if answered_at is not None and answered_at < facts.received_at:
             return Outcome(
                 passed=False,
                 message_zh="答复时间早于收到时间,登记有误。",
                 message_en="The answer is entered as given before anything was received.",
                 mend_zh="请更正收到时间或者答复时间。",
                 mend_en="Correct the time of receipt or of the answer.",
-                facts=told,
+                facts=details,
             )
-        if done is not None and surely_within(facts.received_at, done, self._days(facts)):
-            last = last or done
+        if answered_at is not None and surely_within(
+            facts.received_at, answered_at, self._allowed_days(facts)
+        ):
+            last = last or answered_at
         if last is None:
             day = county_day(facts.received_at)
             return Outcome(
@@ -62,37 +64,47 @@ class AnswerWithin:
                 message_en=f"{unpublished_en(day)}: the working days cannot be counted.",
                 mend_zh=MEND_ZH,
                 mend_en=MEND_EN,
-                facts=told,
+                facts=details,
             )
         name = PROCEEDING_ZH[facts.kind]
-        if (done or facts.at) <= last:
+        if (answered_at or facts.at) <= last:
             return Outcome(
                 passed=True,
                 message_zh=f"{name}已在 {days}内答复。"
-                if done
+                if answered_at
                 else f"{name}尚未答复,最迟 {day_and_clock(last)}(收到之日起 {days})。",
                 message_en="Answered in time."
-                if done
+                if answered_at
                 else f"Not answered yet; due by {day_and_clock(last)}.",
-                facts=told,
+                facts=details,
             )
         return Outcome(
             passed=False,
             message_zh=f"{name}应于 {day_and_clock(last)} 前答复(收到之日起 {days}),"
-            + (f"实际于 {day_and_clock(done)} 答复,已逾期。" if done else "至今没有答复。"),
+            + (
+                f"实际于 {day_and_clock(answered_at)} 答复,已逾期。"
+                if answered_at
+                else "至今没有答复。"
+            ),
             message_en=f"To be answered by {day_and_clock(last)}, "
-            + (f"answered late, at {day_and_clock(done)}." if done else "not answered yet."),
-            mend_zh="迟延不能补正,请提交情况说明。" if done else "请立即答复并登记答复时间。",
+            + (
+                f"answered late, at {day_and_clock(answered_at)}."
+                if answered_at
+                else "not answered yet."
+            ),
+            mend_zh="迟延不能补正,请提交情况说明。"
+            if answered_at
+            else "请立即答复并登记答复时间。",
             mend_en="Lateness cannot be undone: explain it in writing."
-            if done
+            if answered_at
             else "Answer now and enter when.",
-            facts=told,
+            facts=details,
         )
 
-    def _days(self, facts: ProceedingFacts) -> int:
+    def _allowed_days(self, facts: ProceedingFacts) -> int:
         return self.summary_days if facts.summary else self.days
 
-    def _last(self, facts: ProceedingFacts) -> datetime | None:
+    def _compute_last_moment(self, facts: ProceedingFacts) -> datetime | None:
         if self.working:
-            return working_deadline(facts.received_at, self._days(facts))
-        return end_of_day(day_after(facts.received_at, self._days(facts)))
+            return working_deadline(facts.received_at, self._allowed_days(facts))
+        return end_of_day(day_after(facts.received_at, self._allowed_days(facts)))

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from policies.facts.facts import CaseFacts
 from policies.facts.stages import ENDS, Stage
-from policies.requirements.outcome import Due, Outcome, Scope
+from policies.requirements.outcome import Deadline, Outcome, Scope
 from policies.time.calendar import county_day, day_after, end_of_day
 from policies.time.wording import day_and_clock
 
@@ -23,13 +23,16 @@ class DecideWithin:
     scope: ClassVar[Scope] = Scope.CASE
     days: int = 90
 
-    def due(self, facts: CaseFacts) -> Due | None:
+    def find_deadline(self, facts: CaseFacts) -> Deadline | None:
         """Return the last moment of the last day, later by what the case was suspended."""
         if facts.filed_at is None or (facts.decision is None and facts.stage in ENDS):
             return None
-        return Due(self._last(facts, facts.filed_at), facts.decision.at if facts.decision else None)
+        return Deadline(
+            self._compute_last_moment(facts, facts.filed_at),
+            facts.decision.at if facts.decision else None,
+        )
 
-    def check(self, facts: CaseFacts) -> Outcome:
+    def check_facts(self, facts: CaseFacts) -> Outcome:
         """Judge the decision, or as long as there is none the moment of asking."""
         if facts.filed_at is None:
             return Outcome(
@@ -43,38 +46,46 @@ class DecideWithin:
                 message_zh="案件已终结且没有作出决定,不再计算办案期限。",
                 message_en="The case ended without a decision; the time no longer runs.",
             )
-        last = self._last(facts, facts.filed_at)
-        done = facts.decision.at if facts.decision else None
-        told = {
+        last = self._compute_last_moment(facts, facts.filed_at)
+        decided_at = facts.decision.at if facts.decision else None
+        details = {
             "filed": facts.filed_at,
-            "decided": done,
+            "decided": decided_at,
             "due": last,
             "suspended_s": round(facts.suspended_s, 3),
         }
-        if done is not None and done < facts.filed_at:
+        if decided_at is not None and decided_at < facts.filed_at:
             return Outcome(
                 passed=False,
                 message_zh="决定时间早于立案时间,登记有误。",
                 message_en="The decision is entered as made before the case was filed.",
                 mend_zh="请更正立案时间或者决定时间。",
                 mend_en="Correct the time of filing or of the decision.",
-                facts=told,
+                facts=details,
             )
-        if (done or facts.at) <= last:
-            return self._in_time(facts, last, told)
+        if (decided_at or facts.at) <= last:
+            return self._in_time(facts, last, details)
         return Outcome(
             passed=False,
             message_zh=f"应自立案之日起 {self.days} 日内({day_and_clock(last)} 前)作出决定,"
-            + (f"实际于 {day_and_clock(done)} 作出,已逾期。" if done else "至今没有作出。"),
+            + (
+                f"实际于 {day_and_clock(decided_at)} 作出,已逾期。"
+                if decided_at
+                else "至今没有作出。"
+            ),
             message_en=f"To be decided within {self.days} days of filing (by "
             f"{day_and_clock(last)}), "
-            + (f"decided late, at {day_and_clock(done)}." if done else "not decided yet."),
+            + (
+                f"decided late, at {day_and_clock(decided_at)}."
+                if decided_at
+                else "not decided yet."
+            ),
             mend_zh="请核对是否有依法延长或者中止而未登记;确已逾期的,提交情况说明。",
             mend_en="Check for an extension or suspension that was not entered; else explain.",
-            facts=told,
+            facts=details,
         )
 
-    def _in_time(self, facts: CaseFacts, last: datetime, told: Mapping[str, Any]) -> Outcome:
+    def _in_time(self, facts: CaseFacts, last: datetime, details: Mapping[str, Any]) -> Outcome:
         if facts.decision is not None:
             zh, en = f"决定在立案之日起 {self.days} 日内作出。", "The decision was made in time."
         else:
@@ -83,8 +94,8 @@ class DecideWithin:
             en = f"To be decided by {day_and_clock(last)}" + (
                 " (suspended now: the time stands still)." if paused else "."
             )
-        return Outcome(passed=True, message_zh=zh, message_en=en, facts=told)
+        return Outcome(passed=True, message_zh=zh, message_en=en, facts=details)
 
-    def _last(self, facts: CaseFacts, filed_at: datetime) -> datetime:
+    def _compute_last_moment(self, facts: CaseFacts, filed_at: datetime) -> datetime:
         plainly = end_of_day(day_after(filed_at, self.days))
         return end_of_day(county_day(plainly + timedelta(seconds=max(0.0, facts.suspended_s))))

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from policies.facts.facts import CaseFacts, DecisionFact
 from policies.facts.terms import Feature
-from policies.requirements.outcome import Due, Outcome, Scope
+from policies.requirements.outcome import Deadline, Outcome, Scope
 from policies.time.calendar import (
     MEND_EN,
     MEND_ZH,
@@ -31,14 +31,16 @@ class DiscloseWithin:
     working_days: int = 20
     penalty_working_days: int = 7
 
-    def due(self, facts: CaseFacts) -> Due | None:
+    def find_deadline(self, facts: CaseFacts) -> Deadline | None:
         """Return the end of the last working day; its time is None in an unpublished year."""
         decision = facts.decision
         if decision is None or Feature.SECRET in facts.features:
             return None
-        return Due(working_deadline(decision.at, self._days(decision)), decision.disclosed_at)
+        return Deadline(
+            working_deadline(decision.at, self._allowed_days(decision)), decision.disclosed_at
+        )
 
-    def check(self, facts: CaseFacts) -> Outcome:
+    def check_facts(self, facts: CaseFacts) -> Outcome:
         """Judge the disclosure as of the moment of asking: not yet due is not yet failed."""
         decision = facts.decision
         if decision is None:
@@ -54,25 +56,30 @@ class DiscloseWithin:
                 message_en="The case is registered as not to be disclosed by law.",
                 facts={"exempt": Feature.SECRET.value},
             )
-        return self._judged(facts, decision)
+        return self._check_disclosure(facts, decision)
 
-    def _judged(self, facts: CaseFacts, decision: DecisionFact) -> Outcome:
-        days = self._days(decision)
+    def _check_disclosure(self, facts: CaseFacts, decision: DecisionFact) -> Outcome:
+        days = self._allowed_days(decision)
         last = working_deadline(decision.at, days)
-        done = decision.disclosed_at
-        told = {"decided": decision.at, "disclosed": done, "due": last, "working_days": days}
-        if done is not None and done < decision.at:
+        disclosed_at = decision.disclosed_at
+        details = {
+            "decided": decision.at,
+            "disclosed": disclosed_at,
+            "due": last,
+            "working_days": days,
+        }
+        if disclosed_at is not None and disclosed_at < decision.at:
             return Outcome(
                 passed=False,
-                message_zh=f"公开时间({day_and_clock(done)})早于决定时间"
+                message_zh=f"公开时间({day_and_clock(disclosed_at)})早于决定时间"
                 f"({day_and_clock(decision.at)}),登记有误。",
                 message_en="The decision is entered as disclosed before it was made.",
                 mend_zh="请更正公开时间或者决定时间。",
                 mend_en="Correct the time of the disclosure or of the decision.",
-                facts=told,
+                facts=details,
             )
-        if done is not None and surely_within(decision.at, done, days):
-            return _in_time(days, told)
+        if disclosed_at is not None and surely_within(decision.at, disclosed_at, days):
+            return _in_time(days, details)
         if last is None:
             day = county_day(decision.at)
             return Outcome(
@@ -81,40 +88,54 @@ class DiscloseWithin:
                 message_en=f"{unpublished_en(day)}: {days} working days cannot be counted.",
                 mend_zh=MEND_ZH,
                 mend_en=MEND_EN,
-                facts=told,
+                facts=details,
             )
-        if (done or facts.at) <= last:
-            return _in_time(days, told) if done else _open(day_and_clock(last), days, told)
+        if (disclosed_at or facts.at) <= last:
+            return (
+                _in_time(days, details)
+                if disclosed_at
+                else _report_open(day_and_clock(last), days, details)
+            )
         return Outcome(
             passed=False,
             message_zh=f"应于 {day_and_clock(last)} 前公开(决定之日起 {days} 个工作日),"
-            + (f"实际于 {day_and_clock(done)} 公开,已逾期。" if done else "至今没有公开。"),
+            + (
+                f"实际于 {day_and_clock(disclosed_at)} 公开,已逾期。"
+                if disclosed_at
+                else "至今没有公开。"
+            ),
             message_en=f"To be disclosed by {day_and_clock(last)} ({days} working days), "
-            + (f"disclosed late, at {day_and_clock(done)}." if done else "not disclosed yet."),
-            mend_zh="迟延不能补正,请提交情况说明。" if done else "请立即公开并登记公开时间。",
+            + (
+                f"disclosed late, at {day_and_clock(disclosed_at)}."
+                if disclosed_at
+                else "not disclosed yet."
+            ),
+            mend_zh="迟延不能补正,请提交情况说明。"
+            if disclosed_at
+            else "请立即公开并登记公开时间。",
             mend_en="Lateness cannot be undone: explain it in writing."
-            if done
+            if disclosed_at
             else "Disclose it now and enter when.",
-            facts=told,
+            facts=details,
         )
 
-    def _days(self, decision: DecisionFact) -> int:
+    def _allowed_days(self, decision: DecisionFact) -> int:
         return self.penalty_working_days if decision.penalty else self.working_days
 
 
-def _in_time(days: int, told: Mapping[str, Any]) -> Outcome:
+def _in_time(days: int, details: Mapping[str, Any]) -> Outcome:
     return Outcome(
         passed=True,
         message_zh=f"决定已在 {days} 个工作日内公开。",
         message_en=f"The decision was disclosed within {days} working days.",
-        facts=told,
+        facts=details,
     )
 
 
-def _open(last: str, days: int, told: Mapping[str, Any]) -> Outcome:
+def _report_open(last: str, days: int, details: Mapping[str, Any]) -> Outcome:
     return Outcome(
         passed=True,
         message_zh=f"决定尚未公开,最迟 {last}(决定之日起 {days} 个工作日)。",
         message_en=f"Not disclosed yet; due by {last} ({days} working days).",
-        facts=told,
+        facts=details,
     )

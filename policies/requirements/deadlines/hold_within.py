@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from policies.facts.facts import ActionFacts, Document
 from policies.facts.stages import ActionKind
 from policies.facts.terms import DOCUMENT_ZH, DocumentKind
-from policies.requirements.outcome import Due, Outcome, Scope
+from policies.requirements.outcome import Deadline, Outcome, Scope
 from policies.time.calendar import day_after, end_of_day
 from policies.time.wording import day_and_clock
 
@@ -29,73 +29,81 @@ class HoldWithin:
     days: int = 30
     extension_days: int = 30
 
-    def due(self, facts: ActionFacts) -> Due | None:
+    def find_deadline(self, facts: ActionFacts) -> Deadline | None:
         """Return the last moment goods may be held, and when they were decided on or released."""
         if facts.kind is not ActionKind.SEIZURE:
             return None
-        ended = _first(facts, *_ENDING)
-        return Due(self._last(facts), ended.at if ended else None)
+        ended = _find_first_document(facts, *_ENDING)
+        return Deadline(self._compute_last_moment(facts), ended.at if ended else None)
 
-    def check(self, facts: ActionFacts) -> Outcome:
-        """Judge what has ended, and an extension that came too late; else tell the deadline."""
-        due = self.due(facts)
-        if due is None or due.at is None:
+    def check_facts(self, facts: ActionFacts) -> Outcome:
+        """Judge an ended seizure or a late extension; else report the deadline."""
+        deadline = self.find_deadline(facts)
+        if deadline is None or deadline.at is None:
             return Outcome(
                 passed=True,
                 message_zh="本次活动不是查封扣押,不适用查封扣押期限。",
                 message_en="No seizure: holding periods do not apply.",
             )
-        extension = _first(facts, DocumentKind.SEIZURE_EXTENSION)
-        late = extension is not None and not self._extends(facts, extension)
-        told = {"due": due.at, "done": due.done_at, "extended": bool(extension) and not late}
-        if due.done_at is not None and due.done_at > due.at:
+        extension = _find_first_document(facts, DocumentKind.SEIZURE_EXTENSION)
+        late = extension is not None and not self._is_timely_extension(facts, extension)
+        details = {
+            "due": deadline.at,
+            "done": deadline.done_at,
+            "extended": bool(extension) and not late,
+        }
+        if deadline.done_at is not None and deadline.done_at > deadline.at:
             return Outcome(
                 passed=False,
-                message_zh=f"查封扣押期限至 {day_and_clock(due.at)},"
-                f"实际于 {day_and_clock(due.done_at)} 处理或者解除,已逾期。",
-                message_en=f"Goods could be held until {day_and_clock(due.at)}; they were decided "
-                f"on or released at {day_and_clock(due.done_at)}.",
+                message_zh=f"查封扣押期限至 {day_and_clock(deadline.at)},"
+                f"实际于 {day_and_clock(deadline.done_at)} 处理或者解除,已逾期。",
+                message_en=f"Goods could be held until {day_and_clock(deadline.at)}; they "
+                f"were decided on or released at {day_and_clock(deadline.done_at)}.",
                 mend_zh="请核对检测、鉴定期间是否应当扣除;确已逾期的,提交情况说明。",
                 mend_en="Check whether time for testing is to be deducted; else explain.",
-                facts=told,
+                facts=details,
             )
-        if late and due.done_at is None:
-            return self._extended_late(due.at, told)
-        ended = _first(facts, *_ENDING)
+        if late and deadline.done_at is None:
+            return self._extended_late(deadline.at, details)
+        ended = _find_first_document(facts, *_ENDING)
         zh = f"已在期限内处理({DOCUMENT_ZH[ended.kind]})" if ended else "尚未处理或者解除"
         return Outcome(
             passed=True,
-            message_zh=f"查封扣押期限至 {day_and_clock(due.at)},{zh}。",
-            message_en=f"Goods may be held until {day_and_clock(due.at)}; "
+            message_zh=f"查封扣押期限至 {day_and_clock(deadline.at)},{zh}。",
+            message_en=f"Goods may be held until {day_and_clock(deadline.at)}; "
             + ("ended in time." if ended else "neither decided on nor released yet."),
-            facts=told,
+            facts=details,
         )
 
-    def _extended_late(self, last: datetime, told: Mapping[str, Any]) -> Outcome:
+    def _extended_late(self, last: datetime, details: Mapping[str, Any]) -> Outcome:
         return Outcome(
             passed=False,
             message_zh=f"延长查封扣押的决定作出时期限已满({day_and_clock(last)}),延长无效。",
             message_en=f"The extension was decided after the period ended ({day_and_clock(last)}).",
             mend_zh="请解除查封扣押并登记解除决定书,或者更正文书日期。",
             mend_en="Release the goods and enter the decision, or correct the document's date.",
-            facts=told,
+            facts=details,
         )
 
-    def _last(self, facts: ActionFacts) -> datetime:
-        first = self._after(facts, self.days)
-        extension = _first(facts, DocumentKind.SEIZURE_EXTENSION)
+    def _compute_last_moment(self, facts: ActionFacts) -> datetime:
+        first = self._end_of_period(facts, self.days)
+        extension = _find_first_document(facts, DocumentKind.SEIZURE_EXTENSION)
         if extension is None or extension.at > first:
             return first
-        return self._after(facts, self.days + self.extension_days)
+        return self._end_of_period(facts, self.days + self.extension_days)
 
-    def _extends(self, facts: ActionFacts, extension: Document) -> bool:
-        return extension.at <= self._after(facts, self.days)
+    def _is_timely_extension(self, facts: ActionFacts, extension: Document) -> bool:
+        return extension.at <= self._end_of_period(facts, self.days)
 
-    def _after(self, facts: ActionFacts, days: int) -> datetime:
+    def _end_of_period(self, facts: ActionFacts, days: int) -> datetime:
         return end_of_day(day_after(facts.start, days))
 
 
-def _first(facts: ActionFacts, *kinds: DocumentKind) -> Document | None:
+def _find_first_document(facts: ActionFacts, *kinds: DocumentKind) -> Document | None:
     """Return the earliest such document made since the seizure began."""
-    made = [one for one in facts.documents if one.kind in kinds and one.at >= facts.start]
-    return min(made, key=lambda one: one.at, default=None)
+    matches = [
+        document
+        for document in facts.documents
+        if document.kind in kinds and document.at >= facts.start
+    ]
+    return min(matches, key=lambda document: document.at, default=None)

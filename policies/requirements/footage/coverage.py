@@ -19,19 +19,19 @@ from policies.requirements.outcome import Outcome, Scope
 from policies.time.intervals import (
     Runs,
     Span,
-    length,
-    merged,
+    clip_spans,
+    intersect_runs,
+    merge_runs,
     runs_of,
-    shared,
-    shrunk,
+    shrink_runs,
     spans_of,
-    subtract,
-    total,
-    union,
-    within,
-    without,
+    subtract_runs,
+    subtract_spans,
+    sum_run_seconds,
+    sum_span_seconds,
+    unite_spans,
 )
-from policies.time.wording import interval_en, interval_zh, length_en, length_zh, percent
+from policies.time.wording import format_percent, interval_en, interval_zh, length_en, length_zh
 
 PerSource = tuple[tuple[str, tuple[Span, ...]], ...]
 
@@ -84,14 +84,14 @@ class Coverage:
     shows: tuple[MomentKind, ...] = ()
     overlap_s: float = 40.0
 
-    def frame(self, facts: ActionFacts) -> Span | None:
+    def compute_frame(self, facts: ActionFacts) -> Span | None:
         """Return the interval that must be shown, once the action has an end."""
         whole = facts.span
-        return whole.widened(self.starts_before_s, self.ends_after_s) if whole else None
+        return whole.widen(self.starts_before_s, self.ends_after_s) if whole else None
 
-    def check(self, facts: ActionFacts) -> Outcome:
+    def check_facts(self, facts: ActionFacts) -> Outcome:
         """Tell whether the action is covered; see `covered` for the arithmetic alone."""
-        frame = self.frame(facts)
+        frame = self.compute_frame(facts)
         if frame is None:
             return Outcome(
                 passed=False,
@@ -100,76 +100,78 @@ class Coverage:
                 mend_zh="请先登记结束时间。",
                 mend_en="Enter when the action ended.",
             )
-        result = covered(self, facts)
-        sources = len({item.source for item in facts.footage if item.span and item.has_video})
-        told = {
-            "share": round(result.share, 6),
-            "covered_s": round(result.covered_s, 3),
+        coverage = compute_coverage(self, facts)
+        sources = len(
+            {footage.source for footage in facts.footage if footage.span and footage.has_video}
+        )
+        details = {
+            "share": round(coverage.share, 6),
+            "covered_s": round(coverage.covered_s, 3),
             "action_s": round(frame.seconds, 3),
-            "clock_measured": result.clock_measured,
+            "clock_measured": coverage.clock_measured,
             "assumed_uncertainty_s": self.assumed_uncertainty_s,
             "sources": sources,
-            "officers": len(result.officers),
-            "contradictory": list(result.contradictory),
-            "unseen": list(result.unseen),
+            "officers": len(coverage.officers),
+            "contradictory": list(coverage.contradictory),
+            "unseen": list(coverage.unseen),
         }
-        wanting = self._wanting(sources, result)
-        if self._whole(result, frame) and not wanting:
+        wanting = self._list_shortfalls(sources, coverage)
+        if self._is_whole(coverage, frame) and not wanting:
             return Outcome(
                 passed=True,
                 message_zh=f"录音录像覆盖全程({length_zh(frame.seconds)})。",
                 message_en=f"Recordings cover the whole action ({length_en(frame.seconds)}).",
-                facts=told,
-                gaps=result.gaps,
+                facts=details,
+                gaps=coverage.gaps,
             )
         return Outcome(
             passed=False,
-            message_zh=_told_zh(frame, result) + "".join(f"{zh}。" for zh, _en in wanting),
-            message_en=" ".join([_told_en(frame, result), *(f"{en}." for _zh, en in wanting)]),
+            message_zh=_told_zh(frame, coverage) + "".join(f"{zh}。" for zh, _en in wanting),
+            message_en=" ".join([_told_en(frame, coverage), *(f"{en}." for _zh, en in wanting)]),
             mend_zh="请关联能补上缺口的录像(如另一名执法人员的记录仪),或按规定提交情况说明。",
             mend_en="Link footage that fills the gap (another officer's recorder, say), "
             "or hand in a written explanation.",
-            facts=told,
-            gaps=result.gaps,
+            facts=details,
+            gaps=coverage.gaps,
         )
 
-    def _wanting(self, sources: int, result: "Covered") -> list[tuple[str, str]]:
-        """Say in both languages what is wanting besides gaps."""
-        told = []
+    def _list_shortfalls(self, sources: int, coverage: "Covered") -> list[tuple[str, str]]:
+        """List the shortfalls besides gaps, in both languages."""
+        shortfalls = []
         if sources < self.min_sources:
-            told.append(
+            shortfalls.append(
                 (
                     f"应有至少 {self.min_sources} 台设备同时记录,现有 {sources} 台",
                     f"At least {self.min_sources} sources must record; {sources} did",
                 )
             )
-        if len(result.officers) < self.min_officers:
-            told.append(
+        if len(coverage.officers) < self.min_officers:
+            shortfalls.append(
                 (
-                    f"应有至少 {self.min_officers} 名执法人员记录,现有 {len(result.officers)} 名",
-                    f"{self.min_officers} officers must record; {len(result.officers)} did",
+                    f"应有至少 {self.min_officers} 名执法人员记录,现有 {len(coverage.officers)} 名",
+                    f"{self.min_officers} officers must record; {len(coverage.officers)} did",
                 )
             )
-        if result.unseen:
-            told.append(
+        if coverage.unseen:
+            shortfalls.append(
                 (
-                    f"录像没有拍到:{'、'.join(MOMENT_ZH[one] for one in result.unseen)}",
-                    f"Not shown: {', '.join(MOMENT_EN[one] for one in result.unseen)}",
+                    f"录像没有拍到:{'、'.join(MOMENT_ZH[moment] for moment in coverage.unseen)}",
+                    f"Not shown: {', '.join(MOMENT_EN[moment] for moment in coverage.unseen)}",
                 )
             )
-        if result.contradictory:
-            told.append(
+        if coverage.contradictory:
+            shortfalls.append(
                 (
-                    f"{'、'.join(result.contradictory)} 的文件时间互相重叠,请核对时钟和编号",
-                    f"Files of {', '.join(result.contradictory)} claim the same time",
+                    f"{'、'.join(coverage.contradictory)} 的文件时间互相重叠,请核对时钟和编号",
+                    f"Files of {', '.join(coverage.contradictory)} claim the same time",
                 )
             )
-        return told
+        return shortfalls
 
-    def _whole(self, result: "Covered", frame: Span) -> bool:
+    def _is_whole(self, coverage: "Covered", frame: Span) -> bool:
         allowed = max(self.max_gap_s, (1 - self.min_share) * frame.seconds)
-        longest = max((hole.seconds for hole in result.holes), default=0.0)
-        return longest <= self.max_gap_s and total(result.holes) <= allowed + 1e-9
+        longest = max((hole.seconds for hole in coverage.holes), default=0.0)
+        return longest <= self.max_gap_s and sum_span_seconds(coverage.holes) <= allowed + 1e-9
 
 
 _NOTHING: Runs = ([], [])
@@ -195,42 +197,46 @@ class Covered:
     unseen: tuple[MomentKind, ...] = ()
 
 
-def covered(rule: Coverage, facts: ActionFacts) -> Covered:
+def compute_coverage(rule: Coverage, facts: ActionFacts) -> Covered:
     """Return coverage of an action that has an end."""
-    frame = rule.frame(facts)
+    frame = rule.compute_frame(facts)
     if frame is None:
         return Covered(0.0, 0.0, (), (), clock_measured=False)
     since = facts.start
-    sources = _sources(rule, facts.footage, since.timestamp())
-    good = {name: without(one.certain, one.bad) for name, one in sources.items()}
+    sources = _collect_sources(rule, facts.footage, since.timestamp())
+    good = {name: subtract_runs(source.certain, source.bad) for name, source in sources.items()}
     starts = [start for runs in good.values() for start in runs[0]]
     ends = [end for runs in good.values() for end in runs[1]]
     whole = runs_of([frame], since)
-    shown = shared(without(merged(starts, ends), _unfilled(sources)), whole)
-    holes = tuple(spans_of(without(whole, shown), since))
-    seconds = length(shown)
-    contradictory = tuple(sorted(name for name, one in sources.items() if one.contradictory))
+    shown_runs = intersect_runs(
+        subtract_runs(merge_runs(starts, ends), _find_unfilled(sources)), whole
+    )
+    holes = tuple(spans_of(subtract_runs(whole, shown_runs), since))
+    seconds = sum_run_seconds(shown_runs)
+    contradictory = tuple(sorted(name for name, source in sources.items() if source.contradictory))
     return Covered(
         share=min(1.0, seconds / frame.seconds),
         covered_s=seconds,
         holes=holes,
-        gaps=tuple(gap for hole in holes for gap in _explained(rule, hole, facts, contradictory)),
-        clock_measured=all(item.uncertainty_s is not None for item in facts.footage),
+        gaps=tuple(
+            gap for hole in holes for gap in _explain_hole(rule, hole, facts, contradictory)
+        ),
+        clock_measured=all(footage.uncertainty_s is not None for footage in facts.footage),
         per_source=tuple((name, tuple(spans_of(good[name], since))) for name in sorted(good)),
         contradictory=contradictory,
         officers=frozenset(
             officer
-            for name, one in sources.items()
-            if shared(good[name], whole)[0]
-            for officer in one.officers
+            for name, source in sources.items()
+            if intersect_runs(good[name], whole)[0]
+            for officer in source.officers
         ),
-        unseen=_unseen(rule, facts, shown),
+        unseen=_find_unseen_moments(rule, facts, shown_runs),
     )
 
 
 @dataclass(slots=True)
 class _Source:
-    """What one source shows, in seconds from the action's start; `unsure` is its clock's."""
+    """Footage of one source, seconds from the action's start; `unsure`: clock uncertainty."""
 
     starts: list[float] = field(default_factory=list)
     ends: list[float] = field(default_factory=list)
@@ -242,64 +248,77 @@ class _Source:
     certain: Runs = _NOTHING
     bad: Runs = _NOTHING
 
-    def finish(self, rule: Coverage) -> None:
+    def compute_runs(self, rule: Coverage) -> None:
         """Join, shrink by the clock's uncertainty, and see whether the clock can be believed."""
         first, last = sorted(self.starts), sorted(self.ends)
         limit = rule.overlap_s
         self.contradictory = any(a < b - limit for a, b in zip(first[1:], last, strict=False))
         if not self.contradictory:
-            self.certain = shrunk(merged(first, last, rule.rollover_s), self.unsure)
+            self.certain = shrink_runs(merge_runs(first, last, rule.rollover_s), self.unsure)
         if self.bad_starts:
-            self.bad = merged(self.bad_starts, self.bad_ends)
+            self.bad = merge_runs(self.bad_starts, self.bad_ends)
 
     def surely_good(self) -> Runs:
         """Return what it shows even if its clock is off by all of its uncertainty."""
         by = self.unsure
-        wide = merged([a - by for a in self.bad[0]], [b + by for b in self.bad[1]])
-        return without(self.certain, wide)
+        wide = merge_runs([a - by for a in self.bad[0]], [b + by for b in self.bad[1]])
+        return subtract_runs(self.certain, wide)
 
 
-def _sources(rule: Coverage, footage: tuple[Footage, ...], zero: float) -> dict[str, _Source]:
+def _collect_sources(
+    rule: Coverage, footage: tuple[Footage, ...], zero: float
+) -> dict[str, _Source]:
     """Sort footage by source. This loop is what coverage costs: a microsecond a recording."""
-    found: dict[str, _Source] = {}
+    sources: dict[str, _Source] = {}
     audio, kinds, assumed = rule.audio, rule.sources, rule.assumed_uncertainty_s
-    for item in footage:
-        if item.start is None or item.end is None:
+    for recording in footage:
+        if recording.start is None or recording.end is None:
             continue
-        start, end = item.start.timestamp() - zero, item.end.timestamp() - zero
+        start, end = recording.start.timestamp() - zero, recording.end.timestamp() - zero
         if start >= end:
             continue
-        one = found.get(item.source)
-        if one is None:
-            one = found[item.source] = _Source()
-        unsure = assumed if item.uncertainty_s is None else item.uncertainty_s
-        one.unsure = max(one.unsure, unsure)
-        sound = item.has_audio or not audio
-        if not (item.has_video and sound and (not kinds or item.source_kind in kinds)):
+        source = sources.get(recording.source)
+        if source is None:
+            source = sources[recording.source] = _Source()
+        unsure = assumed if recording.uncertainty_s is None else recording.uncertainty_s
+        source.unsure = max(source.unsure, unsure)
+        sound = recording.has_audio or not audio
+        if not (recording.has_video and sound and (not kinds or recording.source_kind in kinds)):
             continue
-        one.starts.append(start)
-        one.ends.append(end)
-        if item.officer is not None:
-            one.officers.add(item.officer)
-        if item.missing_video or item.doubtful or item.faulty or item.missing_audio:
-            _failing(one, item, start, end, audio=audio)
-    for one in found.values():
-        one.finish(rule)
-    return found
+        source.starts.append(start)
+        source.ends.append(end)
+        if recording.officer is not None:
+            source.officers.add(recording.officer)
+        if (
+            recording.missing_video
+            or recording.doubtful
+            or recording.faulty
+            or recording.missing_audio
+        ):
+            _mark_failures(source, recording, start, end, audio=audio)
+    for source in sources.values():
+        source.compute_runs(rule)
+    return sources
 
 
-def _failing(one: _Source, item: Footage, start: float, end: float, *, audio: bool) -> None:
-    """Enter where a recording fails, cut with the recording's own time."""
-    spans = [*item.missing_video, *_offsets(item.doubtful), *_offsets(item.faulty)]
-    spans += item.missing_audio if audio else ()
+def _mark_failures(
+    source: _Source, recording: Footage, start: float, end: float, *, audio: bool
+) -> None:
+    """Add the failing spans of a recording to its source, cut with the recording's time."""
+    spans = [
+        *recording.missing_video,
+        *_doubt_offsets(recording.doubtful),
+        *_doubt_offsets(recording.faulty),
+    ]
+    spans += recording.missing_audio if audio else ()
     for a, b in spans:
         first, last = max(start + a, start), min(start + b, end)
         if first < last:
-            one.bad_starts.append(first)
-            one.bad_ends.append(last)
+            source.bad_starts.append(first)
+            source.bad_ends.append(last)
 
 
-def _unfilled(sources: dict[str, _Source]) -> Runs:
+def _find_unfilled(sources: dict[str, _Source]) -> Runs:
     """Return failing spans that no other source fills for sure.
 
     Where exactly a failure lies is as uncertain as its source's clock: another source fills it
@@ -307,76 +326,84 @@ def _unfilled(sources: dict[str, _Source]) -> Runs:
     """
     starts: list[float] = []
     ends: list[float] = []
-    for one in sources.values():
-        if not one.bad[0]:
+    for source in sources.values():
+        if not source.bad[0]:
             continue
-        sure = [other.surely_good() for other in sources.values() if other is not one]
-        others = merged([a for r in sure for a in r[0]], [b for r in sure for b in r[1]])
-        for a, b in zip(*one.bad, strict=True):
-            if without(([a - one.unsure], [b + one.unsure]), others)[0]:
+        sure = [other.surely_good() for other in sources.values() if other is not source]
+        other_runs = merge_runs([a for r in sure for a in r[0]], [b for r in sure for b in r[1]])
+        for a, b in zip(*source.bad, strict=True):
+            if subtract_runs(([a - source.unsure], [b + source.unsure]), other_runs)[0]:
                 starts.append(a)
                 ends.append(b)
-    return merged(starts, ends)
+    return merge_runs(starts, ends)
 
 
-def _unseen(rule: Coverage, facts: ActionFacts, shown: Runs) -> tuple[MomentKind, ...]:
+def _find_unseen_moments(
+    rule: Coverage, facts: ActionFacts, shown_runs: Runs
+) -> tuple[MomentKind, ...]:
     """Return which of the moments that footage must show, and that were marked, it does not."""
     if not rule.shows:
         return ()
     since = facts.start
-    seconds = [(one.kind, (one.at - since).total_seconds()) for one in facts.moments]
+    seconds = [(moment.kind, (moment.at - since).total_seconds()) for moment in facts.moments]
     return tuple(
         kind
         for kind in rule.shows
-        if any(one is kind for one, _at in seconds)
+        if any(marked_kind is kind for marked_kind, _at in seconds)
         and not any(
-            one is kind and any(a <= at < b for a, b in zip(*shown, strict=True))
-            for one, at in seconds
+            marked_kind is kind and any(a <= at < b for a, b in zip(*shown_runs, strict=True))
+            for marked_kind, at in seconds
         )
     )
 
 
-def _offsets(doubts: tuple[Doubt, ...]) -> tuple[Offsets, ...]:
+def _doubt_offsets(doubts: tuple[Doubt, ...]) -> tuple[Offsets, ...]:
     return tuple((a, b) for a, b, _ in doubts)
 
 
-def _explained(
+def _explain_hole(
     rule: Coverage, hole: Span, facts: ActionFacts, contradictory: tuple[str, ...]
 ) -> tuple[Gap, ...]:
     """Split a hole by why it is one: footage that is there but does not qualify, or none."""
-    left: tuple[Span, ...] = (hole,)
+    remainder: tuple[Span, ...] = (hole,)
     gaps: list[Gap] = []
-    for cause, spans in _faults(rule, facts.footage, contradictory):
-        for span in within(union(spans), hole):
-            here = within(left, span)
+    for cause, spans in _collect_faults(rule, facts.footage, contradictory):
+        for span in clip_spans(unite_spans(spans), hole):
+            here = clip_spans(remainder, span)
             gaps += [_with_nearest(Gap(part, cause), facts) for part in here]
-            left = subtract(left, here)
-    gaps += [_with_nearest(Gap(part, Cause.NO_FOOTAGE), facts) for part in left]
+            remainder = subtract_spans(remainder, here)
+    gaps += [_with_nearest(Gap(part, Cause.NO_FOOTAGE), facts) for part in remainder]
     return tuple(sorted(gaps, key=lambda gap: gap.span))
 
 
-def _faults(
+def _collect_faults(
     rule: Coverage, footage: tuple[Footage, ...], contradictory: tuple[str, ...]
 ) -> list[tuple[Cause, list[Span]]]:
-    found: dict[Cause, list[Span]] = {cause: [] for cause in CAUSE_ZH}
-    for item in footage:
-        if item.span is None:
+    spans_by_cause: dict[Cause, list[Span]] = {cause: [] for cause in CAUSE_ZH}
+    for recording in footage:
+        if recording.span is None:
             continue
-        if rule.sources and item.source_kind not in rule.sources:
-            found[Cause.OTHER_SOURCE].append(item.span)
+        if rule.sources and recording.source_kind not in rule.sources:
+            spans_by_cause[Cause.OTHER_SOURCE].append(recording.span)
             continue
-        if item.source in contradictory:
-            found[Cause.CONTRADICTORY].append(item.span)
-        no_video, no_audio = (item.span,), (item.span,)
-        found[Cause.NO_PICTURE] += item.moments(item.missing_video) if item.has_video else no_video
+        if recording.source in contradictory:
+            spans_by_cause[Cause.CONTRADICTORY].append(recording.span)
+        no_video, no_audio = (recording.span,), (recording.span,)
+        spans_by_cause[Cause.NO_PICTURE] += (
+            recording.convert_offsets(recording.missing_video) if recording.has_video else no_video
+        )
         if rule.audio:
-            found[Cause.NO_SOUND] += (
-                item.moments(item.missing_audio) if item.has_audio else no_audio
+            spans_by_cause[Cause.NO_SOUND] += (
+                recording.convert_offsets(recording.missing_audio)
+                if recording.has_audio
+                else no_audio
             )
-        found[Cause.FAULTY] += item.moments(_offsets(item.faulty))
-        found[Cause.DOUBTFUL] += item.moments(_offsets(item.doubtful))
-        found[Cause.CLOCK].append(item.span)
-    return [(cause, found[cause]) for cause in _ORDER]
+        spans_by_cause[Cause.FAULTY] += recording.convert_offsets(_doubt_offsets(recording.faulty))
+        spans_by_cause[Cause.DOUBTFUL] += recording.convert_offsets(
+            _doubt_offsets(recording.doubtful)
+        )
+        spans_by_cause[Cause.CLOCK].append(recording.span)
+    return [(cause, spans_by_cause[cause]) for cause in _ORDER]
 
 
 _ORDER = (
@@ -392,50 +419,50 @@ _ORDER = (
 
 def _with_nearest(gap: Gap, facts: ActionFacts) -> Gap:
     """Name the unlinked recording that fills most of the gap, or else lies closest to it."""
-    linked = {item.recording for item in facts.footage}
+    linked = {footage.recording for footage in facts.footage}
     best: tuple[float, float, str] | None = None
-    for item in facts.nearby:
-        if item.span is None or item.recording in linked:
+    for footage in facts.nearby:
+        if footage.span is None or footage.recording in linked:
             continue
-        both = item.span.cut(gap.span)
-        fills = both.seconds if both else 0.0
-        rank = (-fills, item.span.distance(gap.span), item.recording)
+        overlap = footage.span.intersection(gap.span)
+        fills = overlap.seconds if overlap else 0.0
+        rank = (-fills, footage.span.distance_to(gap.span), footage.recording)
         if best is None or rank < best:
             best = rank
             gap = replace(
                 gap,
-                nearest=item.recording,
-                nearest_source=item.source,
-                nearest_span=item.span,
+                nearest=footage.recording,
+                nearest_source=footage.source,
+                nearest_span=footage.span,
                 nearest_distance_s=rank[1],
                 nearest_fills_s=fills,
             )
     return gap
 
 
-def _told_zh(frame: Span, result: Covered) -> str:
-    if not result.holes:
+def _told_zh(frame: Span, coverage: Covered) -> str:
+    if not coverage.holes:
         return ""
     lines = [
         f"{interval_zh(hole, frame.start)}(缺 {length_zh(hole.seconds)}):"
-        f"{'、'.join(_causes(result, hole, CAUSE_ZH, length_zh))}"
-        f"{_near_zh(_nearest(result, hole), frame)}"
-        for hole in result.holes
+        f"{'、'.join(_name_causes(coverage, hole, CAUSE_ZH, length_zh))}"
+        f"{_near_zh(_find_nearest(coverage, hole), frame)}"
+        for hole in coverage.holes
     ]
     head = (
         f"应全程录音录像 {interval_zh(frame)},"
-        f"现覆盖 {percent(result.share)},有 {len(lines)} 处缺口:"
+        f"现覆盖 {format_percent(coverage.share)},有 {len(lines)} 处缺口:"
     )
     return head + ";".join(lines) + "。"
 
 
-def _causes(
-    result: Covered, hole: Span, words: Mapping[Cause, str], length: Callable[[float], str]
+def _name_causes(
+    coverage: Covered, hole: Span, words: Mapping[Cause, str], length: Callable[[float], str]
 ) -> list[str]:
     """Return why the hole is one; with how much of it each cause makes, where there are several."""
     parts: dict[Cause, float] = {}
-    for gap in result.gaps:
-        if gap.span.cut(hole):
+    for gap in coverage.gaps:
+        if gap.span.intersection(hole):
             parts[gap.cause] = parts.get(gap.cause, 0.0) + gap.span.seconds
     if len(parts) == 1:
         return [words[cause] for cause in parts]
@@ -443,9 +470,9 @@ def _causes(
     return [f"{words[cause]} {length(parts[cause])}" for cause in ordered]
 
 
-def _nearest(result: Covered, hole: Span) -> Gap | None:
+def _find_nearest(coverage: Covered, hole: Span) -> Gap | None:
     """Return the part of the hole that unlinked footage would fill best, if any would be near."""
-    inside = [gap for gap in result.gaps if gap.span.cut(hole) and gap.nearest_span]
+    inside = [gap for gap in coverage.gaps if gap.span.intersection(hole) and gap.nearest_span]
     return max(
         inside, key=lambda gap: (gap.nearest_fills_s, -(gap.nearest_distance_s or 0)), default=None
     )
@@ -459,27 +486,29 @@ def _near_zh(gap: Gap | None, frame: Span) -> str:
         if gap.nearest_fills_s
         else f"相距 {length_zh(gap.nearest_distance_s or 0.0)}"
     )
-    shown = interval_zh(gap.nearest_span, frame.start)
-    return f",最近的未关联录像:{gap.nearest_source} {shown}({where})"
+    interval = interval_zh(gap.nearest_span, frame.start)
+    return f",最近的未关联录像:{gap.nearest_source} {interval}({where})"
 
 
-def _told_en(frame: Span, result: Covered) -> str:
-    if not result.holes:
+def _told_en(frame: Span, coverage: Covered) -> str:
+    if not coverage.holes:
         return ""
     lines = [
         f"{interval_en(hole, frame.start)} ({length_en(hole.seconds)} missing): "
-        f"{', '.join(_causes(result, hole, CAUSE_EN, length_en))}"
-        f"{_near_en(_nearest(result, hole), frame)}"
-        for hole in result.holes
+        f"{', '.join(_name_causes(coverage, hole, CAUSE_EN, length_en))}"
+        f"{_near_en(_find_nearest(coverage, hole), frame)}"
+        for hole in coverage.holes
     ]
     return (
         f"To be recorded whole from {interval_en(frame)}; "
-        f"{percent(result.share)} is covered, {len(lines)} gap(s): " + "; ".join(lines) + "."
+        f"{format_percent(coverage.share)} is covered, {len(lines)} gap(s): "
+        + "; ".join(lines)
+        + "."
     )
 
 
 def _near_en(gap: Gap | None, frame: Span) -> str:
     if gap is None or gap.nearest_span is None:
         return ""
-    shown = interval_en(gap.nearest_span, frame.start)
-    return f"; nearest unlinked footage: {gap.nearest_source}, {shown}"
+    interval = interval_en(gap.nearest_span, frame.start)
+    return f"; nearest unlinked footage: {gap.nearest_source}, {interval}"

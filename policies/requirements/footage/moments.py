@@ -23,22 +23,24 @@ class Moments:
     either: tuple[MomentKind, ...] = ()
     slack_s: float = 60.0
 
-    def check(self, facts: ActionFacts) -> Outcome:
+    def check_facts(self, facts: ActionFacts) -> Outcome:
         """Name every moment that nobody marked."""
-        marked = {one.kind for one in facts.moments if self._inside(facts, one)}
-        missing = [kind for kind in self.kinds if kind not in marked]
-        outside = sorted({one.kind.value for one in facts.moments if not self._inside(facts, one)})
+        marked = {moment.kind for moment in facts.moments if self._is_inside(facts, moment)}
+        missing_kinds = [kind for kind in self.kinds if kind not in marked]
+        outside = sorted(
+            {moment.kind.value for moment in facts.moments if not self._is_inside(facts, moment)}
+        )
         lacking = bool(self.either) and marked.isdisjoint(self.either)
-        told = {"marked": sorted(marked), "missing": list(missing), "outside": outside}
-        if not missing and not lacking:
+        details = {"marked": sorted(marked), "missing": list(missing_kinds), "outside": outside}
+        if not missing_kinds and not lacking:
             return Outcome(
                 passed=True,
                 message_zh="必要时刻均已标记。",
                 message_en="Every required moment is marked.",
-                facts=told,
+                facts=details,
             )
-        zh = [MOMENT_ZH[kind] for kind in missing]
-        en = [MOMENT_EN[kind] for kind in missing]
+        zh = [MOMENT_ZH[kind] for kind in missing_kinds]
+        en = [MOMENT_EN[kind] for kind in missing_kinds]
         if lacking:
             zh.append("或者".join(MOMENT_ZH[kind] for kind in self.either))
             en.append(" or ".join(MOMENT_EN[kind] for kind in self.either))
@@ -48,10 +50,10 @@ class Moments:
             message_en=f"Not marked: {', '.join(en)}.",
             mend_zh="请在录像时间轴上找到并标记这些时刻;没有发生的,应当补正或者提交情况说明。",
             mend_en="Mark these moments on the timeline; what did not happen needs an explanation.",
-            facts=told,
+            facts=details,
         )
 
-    def _inside(self, facts: ActionFacts, one: Moment) -> bool:
-        at = one.at
+    def _is_inside(self, facts: ActionFacts, moment: Moment) -> bool:
+        at = moment.at
         slack = timedelta(seconds=self.slack_s)
         return facts.start - slack <= at and (facts.end is None or at <= facts.end + slack)

@@ -34,6 +34,6 @@ class Premises:
             sources=(SourceKind.ROOM_CAMERA,),
         )
 
-    def check(self, facts: ActionFacts) -> Outcome:
+    def check_facts(self, facts: ActionFacts) -> Outcome:
         """Tell whether the room's camera shows the whole action."""
-        return self.coverage.check(facts)
+        return self.coverage.check_facts(facts)

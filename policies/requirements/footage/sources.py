@@ -1,4 +1,4 @@
-"""Sources: whether what was handed in is all there, whose it is, and whether it fits the action.
+"""Sources: completeness of footage, assignment of its recorder, fit with the action.
 
 Footage by a recorder that nobody had, a missing number between two files of one recorder (one
 may have been deleted), scene codes that are not believed, recordings that miss most of a long
@@ -14,7 +14,7 @@ from typing import ClassVar
 from policies.facts.facts import ActionFacts, Footage
 from policies.requirements.outcome import Outcome, Scope
 from policies.scene_code import TROUBLE_EN, TROUBLE_ZH, Trouble
-from policies.time.intervals import total, union
+from policies.time.intervals import sum_span_seconds, unite_spans
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +28,21 @@ class Sources:
     longer: float = 4.0
     shorter: float = 0.5
 
-    def check(self, facts: ActionFacts) -> Outcome:
+    def check_facts(self, facts: ActionFacts) -> Outcome:
         """Name everything odd about the linked footage and its neighbours."""
-        odd = [*self._unassigned(facts), *self._missing(facts), *self._codes(facts)]
-        odd += self._lengths(facts)
-        told = {"odd": [[word, subject] for word, subject, _zh, _en in odd]}
+        odd = [
+            *self._find_unassigned(facts),
+            *self._find_missing_numbers(facts),
+            *self._find_code_troubles(facts),
+        ]
+        odd += self._find_odd_lengths(facts)
+        details = {"odd": [[word, subject] for word, subject, _zh, _en in odd]}
         if not odd:
             return Outcome(
                 passed=True,
                 message_zh="来源清楚,编号连续。",
                 message_en="Sources are known and their numbers unbroken.",
-                facts=told,
+                facts=details,
             )
         return Outcome(
             passed=False,
@@ -46,19 +50,21 @@ class Sources:
             message_en=f"{'; '.join(en for _word, _subject, _zh, en in odd)}.",
             mend_zh="请核对设备领用登记;缺号的文件应当查明去向,找到后接入采集。",
             mend_en="Check who had the recorder; find out where the missing files went.",
-            facts=told,
+            facts=details,
         )
 
-    def _unassigned(self, facts: ActionFacts) -> Iterator[tuple[str, str, str, str]]:
+    def _find_unassigned(self, facts: ActionFacts) -> Iterator[tuple[str, str, str, str]]:
         if self.assigned:
-            for source in sorted({one.source for one in facts.footage if not one.assigned}):
+            for source in sorted(
+                {footage.source for footage in facts.footage if not footage.assigned}
+            ):
                 zh = f"{source} 当时没有登记领用人"
                 yield "unassigned", source, zh, f"nobody is registered to have had {source}"
 
-    def _missing(self, facts: ActionFacts) -> Iterator[tuple[str, str, str, str]]:
+    def _find_missing_numbers(self, facts: ActionFacts) -> Iterator[tuple[str, str, str, str]]:
         if not self.sequence:
             return
-        for before, after in _neighbours(facts):
+        for before, after in _pair_neighbours(facts):
             lost = int(after.sequence or 0) - int(before.sequence or 0) - 1
             if lost > 0:
                 between = f"{before.sequence} 号与 {after.sequence} 号之间"
@@ -66,34 +72,36 @@ class Sources:
                 en = f"{lost} file(s) of {before.source} missing after number {before.sequence}"
                 yield "missing-number", before.source, zh, en
 
-    def _codes(self, facts: ActionFacts) -> Iterator[tuple[str, str, str, str]]:
+    def _find_code_troubles(self, facts: ActionFacts) -> Iterator[tuple[str, str, str, str]]:
         if self.codes:
-            for one in facts.footage:
-                for word in one.troubles:
+            for footage in facts.footage:
+                for word in footage.troubles:
                     trouble = Trouble(word)
-                    yield word, one.recording, TROUBLE_ZH[trouble], TROUBLE_EN[trouble]
+                    yield word, footage.recording, TROUBLE_ZH[trouble], TROUBLE_EN[trouble]
 
-    def _lengths(self, facts: ActionFacts) -> Iterator[tuple[str, str, str, str]]:
+    def _find_odd_lengths(self, facts: ActionFacts) -> Iterator[tuple[str, str, str, str]]:
         if facts.span is None or not facts.footage:
             return
-        shown = total(union(one.span for one in facts.footage if one.span))
+        shown_seconds = sum_span_seconds(
+            unite_spans(footage.span for footage in facts.footage if footage.span)
+        )
         whole = facts.span.seconds
-        if shown > self.longer * whole:
+        if shown_seconds > self.longer * whole:
             yield "longer", facts.action, "录像远长于执法活动", "far more footage than action"
-        elif shown < self.shorter * whole:
+        elif shown_seconds < self.shorter * whole:
             yield "shorter", facts.action, "录像远短于执法活动", "far less footage than action"
 
 
-def _neighbours(facts: ActionFacts) -> Iterator[tuple[Footage, Footage]]:
+def _pair_neighbours(facts: ActionFacts) -> Iterator[tuple[Footage, Footage]]:
     """Yield files of one source that follow one another, around the action, in one docking."""
     numbered = [
-        one
-        for one in (*facts.footage, *facts.nearby)
-        if one.sequence is not None and one.sequence.isdigit() and one.span is not None
+        footage
+        for footage in (*facts.footage, *facts.nearby)
+        if footage.sequence is not None and footage.sequence.isdigit() and footage.span is not None
     ]
-    linked = {one.source for one in facts.footage}
-    numbered = [one for one in numbered if one.source in linked]
-    numbered.sort(key=lambda one: (one.source, int(one.sequence or 0)))
+    linked = {footage.source for footage in facts.footage}
+    numbered = [footage for footage in numbered if footage.source in linked]
+    numbered.sort(key=lambda footage: (footage.source, int(footage.sequence or 0)))
     for before, after in pairwise(numbered):
         if before.source == after.source and before.docked_at == after.docked_at:
             yield before, after

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import ClassVar
 
 from policies.facts.facts import TownshipFacts, Trained
-from policies.requirements.outcome import Due, Outcome, Scope
+from policies.requirements.outcome import Deadline, Outcome, Scope
 from policies.time.calendar import county_day, end_of_day
 
 
@@ -20,31 +20,41 @@ class Certificates:
     scope: ClassVar[Scope] = Scope.TOWNSHIP
     warn_days: int = 60
 
-    def each(self, facts: TownshipFacts) -> tuple[tuple[Trained, Due], ...]:
+    def list_deadlines(self, facts: TownshipFacts) -> tuple[tuple[Trained, Deadline], ...]:
         """Return until when each officer's certificate must be renewed; None: not registered."""
         return tuple(
-            (one, Due(end_of_day(until) if (until := one.certificate_until) else None))
-            for one in facts.officers
+            (officer, Deadline(end_of_day(until) if (until := officer.certificate_until) else None))
+            for officer in facts.officers
         )
 
-    def due(self, facts: TownshipFacts) -> Due | None:
-        """Return the first of these, or None where nobody has a certificate that ends."""
-        known = [due for _, due in self.each(facts) if due.at is not None]
-        return min(known, key=lambda due: due.at.timestamp() if due.at else 0.0, default=None)
+    def find_deadline(self, facts: TownshipFacts) -> Deadline | None:
+        """Return the earliest certificate deadline, or None if no certificate ends."""
+        deadlines = [
+            deadline for _, deadline in self.list_deadlines(facts) if deadline.at is not None
+        ]
+        return min(
+            deadlines,
+            key=lambda deadline: deadline.at.timestamp() if deadline.at else 0.0,
+            default=None,
+        )
 
-    def check(self, facts: TownshipFacts) -> Outcome:
+    def check_facts(self, facts: TownshipFacts) -> Outcome:
         """Name who has none, whose has expired, and whose soon will."""
         today = county_day(facts.at)
         warned = today + timedelta(days=self.warn_days)
-        none = [one for one in facts.officers if one.certificate_until is None]
-        held = [(one, one.certificate_until) for one in facts.officers if one.certificate_until]
-        expired = [(one, until) for one, until in held if until < today]
-        soon = [(one, until) for one, until in held if today <= until <= warned]
-        told = {
+        none = [officer for officer in facts.officers if officer.certificate_until is None]
+        certificates = [
+            (officer, officer.certificate_until)
+            for officer in facts.officers
+            if officer.certificate_until
+        ]
+        expired = [(officer, until) for officer, until in certificates if until < today]
+        soon = [(officer, until) for officer, until in certificates if today <= until <= warned]
+        details = {
             "officers": len(facts.officers),
-            "none": [one.id for one in none],
-            "expired": {one.id: until.isoformat() for one, until in expired},
-            "expiring": {one.id: until.isoformat() for one, until in soon},
+            "none": [officer.id for officer in none],
+            "expired": {officer.id: until.isoformat() for officer, until in expired},
+            "expiring": {officer.id: until.isoformat() for officer, until in soon},
         }
         if not none and not expired and not soon:
             return Outcome(
@@ -53,15 +63,19 @@ class Certificates:
                 f"{self.warn_days} 日内无到期。",
                 message_en=f"All {len(facts.officers)} certificates are valid for more than "
                 f"{self.warn_days} days.",
-                facts=told,
+                facts=details,
             )
         groups = [
-            ("未登记证件或者有效期", "no certificate or no last day", [one.name for one in none]),
-            ("证件已过期", "expired", [f"{one.name}({until})" for one, until in expired]),
+            (
+                "未登记证件或者有效期",
+                "no certificate or no last day",
+                [officer.name for officer in none],
+            ),
+            ("证件已过期", "expired", [f"{officer.name}({until})" for officer, until in expired]),
             (
                 f"{self.warn_days} 日内到期",
                 f"ending within {self.warn_days} days",
-                [f"{one.name}({until})" for one, until in soon],
+                [f"{officer.name}({until})" for officer, until in soon],
             ),
         ]
         return Outcome(
@@ -73,5 +87,5 @@ class Certificates:
             mend_zh="请申请换发证件并更新人员名册;过期期间不得上岗执法。",
             mend_en="Apply for a new certificate and mend the register; "
             "nobody may enforce without one.",
-            facts=told,
+            facts=details,
         )

@@ -18,21 +18,30 @@ class Officers:
     certified: int = 2
     all_certified: bool = False
 
-    def check(self, facts: ActionFacts) -> Outcome:
+    def check_facts(self, facts: ActionFacts) -> Outcome:
         """Count who was certified on that day."""
-        found = len({o.id for o in facts.officers if o.certified and not o.auxiliary})
+        certified_count = len({o.id for o in facts.officers if o.certified and not o.auxiliary})
         wanting = {o.id: o.why for o in facts.officers if not o.certified and not o.auxiliary}
-        told = {"certified": found, "required": self.certified, "wanting": wanting}
-        few = found < self.certified
+        details = {"certified": certified_count, "required": self.certified, "wanting": wanting}
+        few = certified_count < self.certified
         if not few and not (self.all_certified and wanting):
             return Outcome(
                 passed=True,
-                message_zh=f"有 {found} 名持证执法人员在场。",
-                message_en=f"{found} certified officers were present.",
-                facts=told,
+                message_zh=f"有 {certified_count} 名持证执法人员在场。",
+                message_en=f"{certified_count} certified officers were present.",
+                facts=details,
             )
-        zh = [f"持证执法人员不得少于 {self.certified} 人,当日有效的有 {found} 人"] if few else []
-        en = [f"{self.certified} certified officers are required; {found} were valid that day"]
+        zh = (
+            [f"持证执法人员不得少于 {self.certified} 人,当日有效的有 {certified_count} 人"]
+            if few
+            else []
+        )
+        en = [
+            (
+                f"{self.certified} certified officers are required; "
+                f"{certified_count} were valid that day"
+            )
+        ]
         en = en if few else []
         if wanting:
             reasons = sorted(set(wanting.values()))
@@ -44,7 +53,7 @@ class Officers:
             message_en=f"{'; '.join(en)}.",
             mend_zh="请补登在场的持证执法人员,或者在人员名册中补正证件;确实不足的,应由持证人员重新实施。",
             mend_en="Add the certified officers who were present, or mend the register.",
-            facts=told,
+            facts=details,
         )
 
 

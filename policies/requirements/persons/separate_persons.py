@@ -18,31 +18,31 @@ class SeparatePersons:
     scope: ClassVar[Scope] = Scope.CASE
     taken: tuple[Part, ...] = ()
 
-    def check(self, facts: CaseFacts) -> Outcome:
+    def check_facts(self, facts: CaseFacts) -> Outcome:
         """Name who has two parts, and which parts nobody has."""
         parts = {
             Part.HANDLES: frozenset(facts.handlers),
-            Part.REVIEWS: frozenset(facts.reviewers) | {one.by for one in facts.reviews},
+            Part.REVIEWS: frozenset(facts.reviewers) | {review.by for review in facts.reviews},
             Part.DECIDES: frozenset(facts.deciders)
             | ({facts.decision.by} if facts.decision else frozenset()),
         }
         twice = sorted(
             {
                 person
-                for one in Part
+                for part in Part
                 for other in Part
-                if one < other
-                for person in parts[one] & parts[other]
+                if part < other
+                for person in parts[part] & parts[other]
             }
         )
         empty = [part for part in self.taken if not parts[part]]
-        told = {"twice": twice, "empty": list(empty)}
+        details = {"twice": twice, "empty": list(empty)}
         if not twice and not empty:
             return Outcome(
                 passed=True,
                 message_zh="办、审、定由不同人员承担。",
                 message_en="Handling, reviewing and deciding are with different persons.",
-                facts=told,
+                facts=details,
             )
         zh, en = [], []
         if twice:
@@ -57,5 +57,5 @@ class SeparatePersons:
             message_en=f"{'; '.join(en)}.",
             mend_zh="请由其他人员承担其中一项。",
             mend_en="Let somebody else take one of the parts.",
-            facts=told,
+            facts=details,
         )

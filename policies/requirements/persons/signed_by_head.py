@@ -13,7 +13,7 @@ class SignedByHead:
 
     scope: ClassVar[Scope] = Scope.CASE
 
-    def check(self, facts: CaseFacts) -> Outcome:
+    def check_facts(self, facts: CaseFacts) -> Outcome:
         """Tell whether there is a decision and the head signed it."""
         signed = facts.decision is not None and facts.decision.signed_by_head
         if signed:

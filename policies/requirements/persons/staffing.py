@@ -22,21 +22,21 @@ class Staffing:
     full_time: int = 6
     reduced: Mapping[str, int] = field(default_factory=dict)
 
-    def required(self, township: str) -> int:
+    def count_required(self, township: str) -> int:
         """Return how many this township needs."""
         named = [name for name in self.reduced if name and township.startswith(name)]
         return self.reduced[max(named, key=len)] if named else self.full_time
 
-    def check(self, facts: TownshipFacts) -> Outcome:
+    def check_facts(self, facts: TownshipFacts) -> Outcome:
         """Compare the full-time staff of that day with what the township needs."""
-        needed = self.required(facts.township)
-        told = {"full_time": facts.full_time, "required": needed}
+        needed = self.count_required(facts.township)
+        details = {"full_time": facts.full_time, "required": needed}
         if facts.full_time >= needed:
             return Outcome(
                 passed=True,
                 message_zh=f"专职执法人员 {facts.full_time} 名,不少于 {needed} 名。",
                 message_en=f"{facts.full_time} full-time officers; {needed} are required.",
-                facts=told,
+                facts=details,
             )
         return Outcome(
             passed=False,
@@ -46,5 +46,5 @@ class Staffing:
             f"{facts.full_time}.",
             mend_zh="请补足专职人员,或者在人员名册中补登在岗人员。",
             mend_en="Fill the posts, or enter those who work there in the register.",
-            facts=told,
+            facts=details,
         )

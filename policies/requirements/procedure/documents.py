@@ -28,19 +28,19 @@ class Documents:
     before: bool = False
     on_the_spot_h: float = 0.0
 
-    def check(self, facts: ActionFacts | CaseFacts) -> Outcome:
+    def check_facts(self, facts: ActionFacts | CaseFacts) -> Outcome:
         """Name every document that is missing, late or not served."""
-        wrong = [(kind, self._problem(kind, facts)) for kind in self.kinds]
+        wrong = [(kind, self._find_problem(kind, facts)) for kind in self.kinds]
         wrong = [(kind, problem) for kind, problem in wrong if problem]
-        found = {one.kind for one in facts.documents}
-        lacking = bool(self.either) and found.isdisjoint(self.either)
-        told = {"found": sorted(found), "wrong": [[kind, problem] for kind, problem in wrong]}
+        kinds = {document.kind for document in facts.documents}
+        lacking = bool(self.either) and kinds.isdisjoint(self.either)
+        details = {"found": sorted(kinds), "wrong": [[kind, problem] for kind, problem in wrong]}
         if not wrong and not lacking:
             return Outcome(
                 passed=True,
                 message_zh="文书齐全。",
                 message_en="The documents are complete.",
-                facts=told,
+                facts=details,
             )
         zh = [f"{DOCUMENT_ZH[kind]}({_PROBLEM_ZH[problem]})" for kind, problem in wrong]
         en = [f"{kind} ({problem})" for kind, problem in wrong]
@@ -53,30 +53,34 @@ class Documents:
             message_en=f"Documents are wanting: {', '.join(en)}.",
             mend_zh="请补登文书及送达情况;没有制作的,应当依法补正。",
             mend_en="Enter the documents and how they were served.",
-            facts=told,
+            facts=details,
         )
 
-    def _problem(self, kind: DocumentKind, facts: ActionFacts | CaseFacts) -> str:
+    def _find_problem(self, kind: DocumentKind, facts: ActionFacts | CaseFacts) -> str:
         """Return what is wrong with the best document of this kind."""
-        problems = [self._wrong(one, facts) for one in facts.documents if one.kind is kind]
+        problems = [
+            self._check_document(document, facts)
+            for document in facts.documents
+            if document.kind is kind
+        ]
         if not problems:
             return "missing"
         return "" if "" in problems else problems[-1]
 
-    def _wrong(self, one: Document, facts: ActionFacts | CaseFacts) -> str:
+    def _check_document(self, document: Document, facts: ActionFacts | CaseFacts) -> str:
         if isinstance(facts, ActionFacts):
-            if self.before and one.at > facts.start:
+            if self.before and document.at > facts.start:
                 return "late"
             if self.on_the_spot_h and facts.end is not None:
                 limit = facts.end + timedelta(hours=self.on_the_spot_h)
-                if one.served_at is None or one.served_at > limit:
+                if document.served_at is None or document.served_at > limit:
                     return "not-on-the-spot"
-        return "not-served" if self.served and one.served_at is None else ""
+        return "not-served" if self.served and document.served_at is None else ""
 
 
 @dataclass(frozen=True, slots=True)
 class CaseDocuments(Documents):
-    """The same, asked of a case when it moves."""
+    """`Documents` for a case: checked when the case changes stage."""
 
     scope: ClassVar[Scope] = Scope.CASE
 

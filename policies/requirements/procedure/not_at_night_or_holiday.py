@@ -19,9 +19,9 @@ from policies.time.calendar import (
     NIGHT_TO,
     Day,
     days_of,
+    find_nights,
     holiday_names,
     kind_of_day,
-    nights,
     unpublished_en,
     unpublished_zh,
 )
@@ -46,7 +46,7 @@ class NotAtNightOrHoliday:
         if not {self.night_from, self.night_to} <= set(range(24)):
             raise ValueError("hours of night are 0 to 23")
 
-    def check(self, facts: ActionFacts) -> Outcome:
+    def check_facts(self, facts: ActionFacts) -> Outcome:
         """Look at every second and every day of the action; without an end, at its start."""
         if facts.end is not None and facts.end < facts.start:
             return Outcome(
@@ -56,68 +56,70 @@ class NotAtNightOrHoliday:
                 mend_zh="请更正开始时间或者结束时间。",
                 mend_en="Correct the start or the end.",
             )
-        seen = _Seen.of(self, facts.span or Span(facts.start, facts.start + _INSTANT))
-        if not seen.zh and not seen.unknown:
+        rest_times = _RestTimes.collect(
+            self, facts.span or Span(facts.start, facts.start + _INSTANT)
+        )
+        if not rest_times.zh and not rest_times.unknown:
             open_zh = "" if facts.end else "(尚未登记结束时间,按开始时间判断)"
             open_en = "" if facts.end else " (no end yet: judged by the start)"
             return Outcome(
                 passed=True,
                 message_zh=f"没有在夜间或者法定节假日实施{open_zh}。",
                 message_en=f"Not at night nor on a legal holiday{open_en}.",
-                facts=seen.told,
+                facts=rest_times.details,
             )
         if self.except_urgent and Feature.URGENT in facts.features:
-            return self._urgent(seen)
-        return self._refused(seen)
+            return self._excuse_urgency(rest_times)
+        return self._refuse_action(rest_times)
 
-    def _urgent(self, seen: "_Seen") -> Outcome:
-        why_zh = "、".join(seen.zh) or unpublished_zh(seen.unknown[0])
-        why_en = ", ".join(seen.en) or unpublished_en(seen.unknown[0])
+    def _excuse_urgency(self, rest_times: "_RestTimes") -> Outcome:
+        why_zh = "、".join(rest_times.zh) or unpublished_zh(rest_times.unknown[0])
+        why_en = ", ".join(rest_times.en) or unpublished_en(rest_times.unknown[0])
         return Outcome(
             passed=True,
             message_zh=f"登记为情况紧急,不受夜间和法定节假日限制:{why_zh}。",
             message_en=f"Registered as urgent, which excuses: {why_en}.",
-            facts={**seen.told, "exempt": Feature.URGENT.value},
+            facts={**rest_times.details, "exempt": Feature.URGENT.value},
         )
 
-    def _refused(self, seen: "_Seen") -> Outcome:
-        zh, en = [*seen.zh], [*seen.en]
-        mend_zh = "请改在工作日白天实施;" if seen.zh else ""
-        mend_en = "Act by day on a working day" if seen.zh else ""
-        if seen.zh:
+    def _refuse_action(self, rest_times: "_RestTimes") -> Outcome:
+        zh, en = [*rest_times.zh], [*rest_times.en]
+        mend_zh = "请改在工作日白天实施;" if rest_times.zh else ""
+        mend_en = "Act by day on a working day" if rest_times.zh else ""
+        if rest_times.zh:
             mend_zh += "确属情况紧急的,登记紧急情形和理由。"
             mend_en += "; if it was urgent, register that with the reason."
-        if seen.unknown:
-            zh.append(f"{unpublished_zh(seen.unknown[0])},无法判断是否为法定节假日")
-            en.append(f"{unpublished_en(seen.unknown[0])}: legal holidays cannot be judged")
+        if rest_times.unknown:
+            zh.append(f"{unpublished_zh(rest_times.unknown[0])},无法判断是否为法定节假日")
+            en.append(f"{unpublished_en(rest_times.unknown[0])}: legal holidays cannot be judged")
             mend_zh += MEND_ZH
             mend_en = f"{mend_en} {MEND_EN}".strip()
         return Outcome(
             passed=False,
             message_zh=f"行政强制执行不得在夜间或者法定节假日实施:{';'.join(zh)}。"
-            if seen.zh
+            if rest_times.zh
             else f"{zh[0]}。",
             message_en=f"Not allowed at night or on legal holidays: {'; '.join(en)}."
-            if seen.zh
+            if rest_times.zh
             else f"{en[0]}.",
             mend_zh=mend_zh,
             mend_en=mend_en,
-            facts=seen.told,
+            facts=rest_times.details,
         )
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """Which parts lie at night, which days are holidays, which nobody knows."""
+class _RestTimes:
+    """Night parts, holidays and unpublished days of an action."""
 
     zh: tuple[str, ...]
     en: tuple[str, ...]
     unknown: tuple[date, ...]
-    told: dict[str, object]
+    details: dict[str, object]
 
     @classmethod
-    def of(cls, rule: NotAtNightOrHoliday, span: Span) -> "_Seen":
-        dark = nights(span, rule.night_from, rule.night_to)
+    def collect(cls, rule: NotAtNightOrHoliday, span: Span) -> "_RestTimes":
+        dark = find_nights(span, rule.night_from, rule.night_to)
         free = {Day.HOLIDAY, Day.WEEKEND} if rule.weekends else {Day.HOLIDAY}
         kinds = {day: kind_of_day(day) for day in days_of(span)}
         resting = [day for day, kind in kinds.items() if kind in free]
@@ -133,7 +135,7 @@ class _Seen:
                 *(f"{day} {en}" for day, (_, en) in names),
             ),
             unknown=unknown,
-            told={
+            details={
                 "night": [[part.start, part.end] for part in dark],
                 "holidays": [day.isoformat() for day in resting],
                 "unknown_days": [day.isoformat() for day in unknown],

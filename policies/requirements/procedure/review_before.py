@@ -16,19 +16,21 @@ class ReviewBefore:
 
     scope: ClassVar[Scope] = Scope.CASE
 
-    def check(self, facts: CaseFacts) -> Outcome:
+    def check_facts(self, facts: CaseFacts) -> Outcome:
         """Tell whether the newest legal review passed, before the decision if there is one."""
         before = [
-            one for one in facts.reviews if facts.decision is None or one.at <= facts.decision.at
+            review
+            for review in facts.reviews
+            if facts.decision is None or review.at <= facts.decision.at
         ]
-        last = max(before, key=lambda one: one.at, default=None)
-        told = {"reviews": len(facts.reviews), "passed": last is not None and last.passed}
+        last = max(before, key=lambda review: review.at, default=None)
+        details = {"reviews": len(facts.reviews), "passed": last is not None and last.passed}
         if last is not None and last.passed:
             return Outcome(
                 passed=True,
                 message_zh="法制审核已通过。",
                 message_en="The legal review passed.",
-                facts=told,
+                facts=details,
             )
         why_zh = "未经法制审核" if last is None else "法制审核未通过"
         why_en = "was not reviewed" if last is None else "did not pass its review"
@@ -38,5 +40,5 @@ class ReviewBefore:
             message_en=f"A major decision: the case {why_en}, so nothing may be decided.",
             mend_zh="请提交法制审核;审核意见要求补正的,补正后重新提交。",
             mend_en="Hand the case in for legal review; mend it and hand it in again if refused.",
-            facts=told,
+            facts=details,
         )

@@ -14,96 +14,101 @@ from storage.custody.entries.log_time import running_back
 from storage.custody.entries.subjects import (
     ALWAYS_CARRIED,
     State,
-    belonging,
-    hidden,
+    find_hidden_subjects,
+    find_related_subjects,
     key_subject,
-    opens,
-    touched,
+    list_touched_subjects,
+    should_open_entry,
 )
 from storage.custody.origin import SUBJECT as ORIGIN_SUBJECT
 
 
-def chains(bundle: BundleFiles) -> Iterator[str]:
+def check_chains(bundle: BundleFiles) -> Iterator[str]:
     """Yield every break of a chain that belongs to the case, and every chain that is missing."""
-    case = f"case:{bundle.case()['id']}"
-    export = _export(bundle, case)
+    case = f"case:{bundle.read_case()['id']}"
+    export = _find_export(bundle, case)
     if export is None:
         yield "the entry of this export is left out"
         return
     by_subject: dict[str, list[set[str]]] = {}
-    yield from _showing(bundle.entries[:-1])
-    for one in bundle.entries[:-1]:
-        told = touched(one.entry, one.details)
-        for subject in one.entry.get("chains", {one.entry["subject"]: None}):
-            by_subject.setdefault(subject, []).append(told)
-    subjects = belonging(
-        [case], lambda wanted: {subject: by_subject.get(subject, []) for subject in wanted}
+    yield from _find_unchained_rows(bundle.entries[:-1])
+    for entry in bundle.entries[:-1]:
+        entry_subjects = list_touched_subjects(entry.entry, entry.details)
+        for subject in entry.entry.get("chains", {entry.entry["subject"]: None}):
+            by_subject.setdefault(subject, []).append(entry_subjects)
+    subjects = find_related_subjects(
+        [case], lambda names: {subject: by_subject.get(subject, []) for subject in names}
     )
-    named = _named(bundle, export)
-    held = {key_subject(key.kid) for _, key in bundle.keys.signers}
-    held |= {key_subject(seal.kid) for seal in bundle.keys.recipients}
-    subjects |= {ORIGIN_SUBJECT, *ALWAYS_CARRIED, *held} & set(named)
+    named = _collect_heads(bundle, export)
+    key_subjects = {key_subject(key.kid) for _, key in bundle.keys.signers}
+    key_subjects |= {key_subject(seal.kid) for seal in bundle.keys.recipients}
+    subjects |= {ORIGIN_SUBJECT, *ALWAYS_CARRIED, *key_subjects} & set(named)
     walk = ChainWalk(subjects)
-    for one in bundle.entries[:-1]:
-        yield from (f"entry {one.index}: {wrong}" for wrong in walk.add(one.entry, one.leaf))
+    for entry in bundle.entries[:-1]:
+        yield from (f"entry {entry.index}: {wrong}" for wrong in walk.add(entry.entry, entry.leaf))
     for subject in sorted(subjects):
         if subject not in named:
             yield f"{subject}: belongs to the case, and the export does not name it"
-        elif walk.head(subject) != named[subject]:
+        elif walk.get_head(subject) != named[subject]:
             yield f"{subject}: its chain does not end where the export says"
     for subject in sorted(set(named) - subjects):
         yield f"{subject}: named by the export, and no entry leads to it"
-    yield from _closed(bundle, subjects)
-    for index, last in running_back((one.index, one.entry) for one in bundle.entries):
+    yield from _find_closed_entries(bundle, subjects)
+    for index, last in running_back((entry.index, entry.entry) for entry in bundle.entries):
         yield f"entry {index}: time runs back behind {last}"
 
 
-def _export(bundle: BundleFiles, case: str) -> GivenEntry | None:
+def _find_export(bundle: BundleFiles, case: str) -> GivenEntry | None:
     """Return the last entry: that of the export which made the bundle."""
     number = bundle.statement["export"]
-    for one in bundle.entries[-1:]:
-        told = (one.index, one.entry["act"], one.entry["subject"], one.entry["v"])
-        if told == (number, "bundle.export", case, 2):
-            return one
+    for entry in bundle.entries[-1:]:
+        header = (entry.index, entry.entry["act"], entry.entry["subject"], entry.entry["v"])
+        if header == (number, "bundle.export", case, 2):
+            return entry
     return None
 
 
-def _named(bundle: BundleFiles, export: GivenEntry) -> dict[str, ChainHead]:
+def _collect_heads(bundle: BundleFiles, export: GivenEntry) -> dict[str, ChainHead]:
     """Return the heads that the export names, with those for which its entry had no room.
 
     But not of the session in which it was made: that chain is no part of the case.
     """
     named = heads_from_json({**export.entry["chains"], **export.entry["heads"]})
-    for one in reversed(bundle.entries[:-1]):
-        if one.entry["act"] != "bundle.heads" or one.entry["subject"] != export.entry["subject"]:
+    for entry in reversed(bundle.entries[:-1]):
+        if (
+            entry.entry["act"] != "bundle.heads"
+            or entry.entry["subject"] != export.entry["subject"]
+        ):
             break
-        named |= heads_from_json(one.entry["heads"])
+        named |= heads_from_json(entry.entry["heads"])
     sessions = named_sessions(export.details or {})
     return {subject: head for subject, head in named.items() if subject not in sessions}
 
 
-def _showing(entries: Iterable[GivenEntry]) -> Iterator[str]:
-    """Yield where an entry's rows are about what it is not in the chain of, removed ones too."""
+def _find_unchained_rows(entries: Iterable[GivenEntry]) -> Iterator[str]:
+    """Yield each entry with rows about a subject whose chain it is not in, removed rows too."""
     last: dict[tuple[str, str], State] = {}
-    for one in entries:
-        rows = [] if one.details is None else list(one.details.get("rows", ()))
-        known = {(row["table"], row["key"]): last.get((row["table"], row["key"])) for row in rows}
-        if one.entry["v"] != 1 and one.details is not None:
-            before = [(table, state) for (table, _), state in known.items() if state]
-            for subject in sorted(hidden(one.entry, one.details, before)):
-                yield f"entry {one.index}: about {subject}, and not in its chain"
+    for entry in entries:
+        rows = [] if entry.details is None else list(entry.details.get("rows", ()))
+        previous = {
+            (row["table"], row["key"]): last.get((row["table"], row["key"])) for row in rows
+        }
+        if entry.entry["v"] != 1 and entry.details is not None:
+            before = [(table, state) for (table, _), state in previous.items() if state]
+            for subject in sorted(find_hidden_subjects(entry.entry, entry.details, before)):
+                yield f"entry {entry.index}: about {subject}, and not in its chain"
             for row in rows:
                 table, key = row["table"], row["key"]
-                if not row["state"] and not known[table, key]:
-                    yield f"entry {one.index}: removes {table} {key}, of which no entry tells"
+                if not row["state"] and not previous[table, key]:
+                    yield f"entry {entry.index}: removes {table} {key}, of which no entry tells"
         last |= {(row["table"], row["key"]): row["state"] for row in rows}
 
 
-def _closed(bundle: BundleFiles, subjects: Collection[str]) -> Iterator[str]:
-    """Yield the entries that are closed, and are this case's to tell."""
-    shown = {f"recording:{folder.name}" for folder in bundle.recordings()}
-    for one in bundle.entries:
-        if one.details is None and opens(one.entry, subjects, shown):
-            yield f"entry {one.index}: about this case, and not opened"
-        if not {*one.entry.get("chains", ()), one.entry["subject"]} & set(subjects):
-            yield f"entry {one.index}: not about this case"
+def _find_closed_entries(bundle: BundleFiles, subjects: Collection[str]) -> Iterator[str]:
+    """Yield closed entries that this case's bundle should open, and entries of other cases."""
+    recordings = {f"recording:{folder.name}" for folder in bundle.list_recordings()}
+    for entry in bundle.entries:
+        if entry.details is None and should_open_entry(entry.entry, subjects, recordings):
+            yield f"entry {entry.index}: about this case, and not opened"
+        if not {*entry.entry.get("chains", ()), entry.entry["subject"]} & set(subjects):
+            yield f"entry {entry.index}: not about this case"

@@ -1,4 +1,4 @@
-"""L2 of a bundle's keys: an entry enrolled each, and each was valid when it signed.
+"""Level 2 check of a bundle's keys: each was enrolled by an entry, and valid when it signed.
 
 A record that was accessioned before its key's end was sealed before it, whatever clock its station
 had; of one that came later, its own word (`sealed_at`) says whether it was.
@@ -12,7 +12,7 @@ from storage.bundle.checks.states import States
 from storage.bundle.reading import BundleFiles, GivenEntry
 from storage.custody.entries.subjects import key_subject
 from storage.signed import canonical
-from storage.signed.fingerprint import KID_DIGITS, grouped
+from storage.signed.fingerprint import KID_DIGITS, format_fingerprint
 from storage.signed.signing import VerifyKey, signer_of
 
 _ADD, _STATION = "key.add", "station"
@@ -20,7 +20,7 @@ _ADD, _STATION = "key.add", "station"
 
 @dataclass(frozen=True, slots=True)
 class _Added:
-    """What an entry tells of a key."""
+    """The enrolment of a key, as an entry of the log holds it."""
 
     index: int
     use: str
@@ -28,40 +28,40 @@ class _Added:
     fingerprint: str
 
 
-def keys(bundle: BundleFiles, states: States) -> Iterator[str]:
+def check_keys(bundle: BundleFiles, states: States) -> Iterator[str]:
     """Yield the keys that nobody enrolled, and the records that a key signed out of its time."""
-    added = list(_added(bundle))
-    for use, name, fingerprint in _held(bundle):
+    added = list(_list_enrolments(bundle))
+    for use, name, fingerprint in _list_bundle_keys(bundle):
         if _entry_of(added, use, name, fingerprint) is None:
-            yield f"{use} {name}, {grouped(fingerprint)}: no entry enrolled this key"
+            yield f"{use} {name}, {format_fingerprint(fingerprint)}: no entry enrolled this key"
     stations = {key.kid: key for key in bundle.keys.stations}
-    for folder in bundle.recordings():
+    for folder in bundle.list_recordings():
         key = stations[signer_of((folder / "record.json").read_bytes())]
-        accession = _accession(bundle, folder.name)
-        told = _entry_of(added, _STATION, key.name, key.fingerprint)
-        if accession is None or told is None:
+        accession = _find_accession(bundle, folder.name)
+        enrolment = _entry_of(added, _STATION, key.name, key.fingerprint)
+        if accession is None or enrolment is None:
             continue  # named elsewhere: without its row, or without its key
-        yield from _in_time(bundle, accession, told, key, states)
+        yield from _in_time(bundle, accession, enrolment, key, states)
 
 
 def _in_time(
-    bundle: BundleFiles, accession: GivenEntry, told: _Added, key: VerifyKey, states: States
+    bundle: BundleFiles, accession: GivenEntry, enrolment: _Added, key: VerifyKey, states: States
 ) -> Iterator[str]:
     recording = accession.entry["subject"].partition(":")[2]
     if accession.entry["v"] != 1:
         head = accession.entry["heads"].get(key_subject(key.kid))
-        if told.index > accession.index or head is None or not head[0]:
+        if enrolment.index > accession.index or head is None or not head[0]:
             yield f"recording {recording}: signed by a key that was not enrolled before it"
-    sealed_at = datetime.fromisoformat(bundle.record(recording).sealed_at)
+    sealed_at = datetime.fromisoformat(bundle.read_record(recording).sealed_at)
     at = datetime.fromisoformat(accession.entry["at"])
-    for end in _ends(key, states):
+    for end in _find_key_ends(key, states):
         if min(sealed_at, at) >= end:
             yield f"recording {recording}: sealed after the end of its key, {end.isoformat()}"
             return
 
 
-def _ends(key: VerifyKey, states: States) -> Iterator[datetime]:
-    """Yield when a station's key ends, by the last state of its enrolment."""
+def _find_key_ends(key: VerifyKey, states: States) -> Iterator[datetime]:
+    """Yield the ends of a station key's validity, by the last state of its enrolment."""
     text = canonical.encode(key.to_json()).decode()
     for row in states.of_table("enrolment"):
         if row["key_text"] == text:
@@ -70,34 +70,34 @@ def _ends(key: VerifyKey, states: States) -> Iterator[datetime]:
                     yield datetime.fromisoformat(row[name])
 
 
-def _added(bundle: BundleFiles) -> Iterator[_Added]:
-    for one in bundle.entries:
-        if one.entry["act"] != _ADD or one.details is None:
+def _list_enrolments(bundle: BundleFiles) -> Iterator[_Added]:
+    for entry in bundle.entries:
+        if entry.entry["act"] != _ADD or entry.details is None:
             continue
-        told = one.details
-        if one.entry["subject"] == key_subject(told["fingerprint"][:KID_DIGITS]):
-            yield _Added(one.index, told["use"], told["name"], told["fingerprint"])
+        details = entry.details
+        if entry.entry["subject"] == key_subject(details["fingerprint"][:KID_DIGITS]):
+            yield _Added(entry.index, details["use"], details["name"], details["fingerprint"])
 
 
 def _entry_of(added: list[_Added], use: str, name: str, fingerprint: str) -> _Added | None:
-    """Return the first entry of a key; only a station's name tells who signed."""
-    for one in added:
-        named = use != _STATION or one.name == name
-        if (one.use, one.fingerprint) == (use, fingerprint) and named:
-            return one
+    """Return the first enrolment of a key; of station keys, the one under this name."""
+    for enrolment in added:
+        named = use != _STATION or enrolment.name == name
+        if (enrolment.use, enrolment.fingerprint) == (use, fingerprint) and named:
+            return enrolment
     return None
 
 
-def _held(bundle: BundleFiles) -> Iterator[tuple[str, str, str]]:
+def _list_bundle_keys(bundle: BundleFiles) -> Iterator[tuple[str, str, str]]:
     for use, key in bundle.keys.signers:
         yield use, key.name, key.fingerprint
     for seal in bundle.keys.recipients:
         yield str(seal.use), str(seal.use), seal.fingerprint
 
 
-def _accession(bundle: BundleFiles, recording: str) -> GivenEntry | None:
-    for one in bundle.entries:
-        entry = one.entry
+def _find_accession(bundle: BundleFiles, recording: str) -> GivenEntry | None:
+    for candidate in bundle.entries:
+        entry = candidate.entry
         if entry["act"] == "recording.accession" and entry["subject"] == f"recording:{recording}":
-            return one
+            return candidate
     return None

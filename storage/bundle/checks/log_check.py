@@ -18,31 +18,33 @@ from storage.custody.verify import verify_entry
 
 def shared_proof(bundle: BundleFiles) -> Iterator[str]:
     """Yield what is not proven under the bundle's checkpoint (version 2)."""
-    head, heads = bundle.head, list(_earlier(bundle))
-    leaves = {one.index: tree.leaf_hash(one.leaf) for one in bundle.entries}
-    found = PartialTree(leaves, bundle.nodes(), [one.size for one in heads], head.size)
-    if found.root(head.size) != head.root:
+    head, heads = bundle.head, list(_list_earlier_heads(bundle))
+    leaves = {entry.index: tree.leaf_hash(entry.leaf) for entry in bundle.entries}
+    partial_tree = PartialTree(
+        leaves, bundle.read_nodes(), [checkpoint.size for checkpoint in heads], head.size
+    )
+    if partial_tree.compute_root(head.size) != head.root:
         yield "the entries do not lead to the signed root"
         return
-    for one in heads:
-        if found.root(one.size) != one.root:
-            yield f"the entries do not lead to the signed root of size {one.size}"
+    for checkpoint in heads:
+        if partial_tree.compute_root(checkpoint.size) != checkpoint.root:
+            yield f"the entries do not lead to the signed root of size {checkpoint.size}"
 
 
 def whole_log(bundle: BundleFiles) -> Iterator[str]:
     """Recompute every signed root that the bundle holds over all leaves (version 1)."""
     newest = bundle.head
     heads: dict[int, Checkpoint] = {}
-    for head in (*_earlier(bundle), newest):
+    for head in (*_list_earlier_heads(bundle), newest):
         if heads.setdefault(head.size, head).root != head.root:
             yield f"two heads of size {head.size}"
     if any(size > newest.size for size in heads):
         yield "a receipt is newer than the checkpoint"
     walk = tree.Frontier()
-    for leaf in bundle.leaves():
+    for leaf in bundle.read_leaves():
         walk.add(tree.leaf_hash(leaf))
         signed = heads.get(walk.size)
-        if signed is not None and signed.root != walk.root():
+        if signed is not None and signed.root != walk.compute_root():
             yield f"the leaves do not lead to the signed root of size {walk.size}"
     if walk.size != newest.size:
         yield f"{walk.size} leaves, but the checkpoint says {newest.size}"
@@ -51,42 +53,42 @@ def whole_log(bundle: BundleFiles) -> Iterator[str]:
 def own_proofs(bundle: BundleFiles) -> Iterator[str]:
     """Every entry is proven; and no leaf upon what the bundle is about was left out (version 1)."""
     keys = log_keys(bundle.keys.log, bundle.keys.log.name)
-    for one in bundle.entries:
-        found = verify_entry(one.leaf.decode(), one.proof or "", keys)
-        if found.index != one.index or found.head != bundle.head:
-            yield f"entry {one.index}: proven under another number or head"
-    given = {one.index for one in bundle.entries}
-    subjects = _subjects(bundle)
-    for index, leaf in enumerate(bundle.leaves()):
-        if index not in given and parse_leaf(leaf)["subject"] in subjects:
+    for entry in bundle.entries:
+        verified_entry = verify_entry(entry.leaf.decode(), entry.proof or "", keys)
+        if verified_entry.index != entry.index or verified_entry.head != bundle.head:
+            yield f"entry {entry.index}: proven under another number or head"
+    indices = {entry.index for entry in bundle.entries}
+    subjects = _collect_subjects(bundle)
+    for index, leaf in enumerate(bundle.read_leaves()):
+        if index not in indices and parse_leaf(leaf)["subject"] in subjects:
             yield f"entry {index}: about this case, but left out"
 
 
-def origins(bundle: BundleFiles) -> Iterator[str]:
+def check_origins(bundle: BundleFiles) -> Iterator[str]:
     """Every origin that the log gave up before this head, as its own entry says."""
-    given = {one.index: one for one in bundle.entries}
+    by_index = {entry.index: entry for entry in bundle.entries}
     for number, former in enumerate(bundle.keys.log.former):
         if bundle.head.size <= former.size:
             continue
-        change = given.get(former.size)
+        change = by_index.get(former.size)
         if change is None or change.details is None:
             yield f"entry {former.size}: the log's change of origin is left out"
             continue
         check_change(former.size, change.entry, change.details, bundle.keys.log, number)
 
 
-def _earlier(bundle: BundleFiles) -> Iterator[Checkpoint]:
+def _list_earlier_heads(bundle: BundleFiles) -> Iterator[Checkpoint]:
     yield from bundle.receipt_heads()
     for former in bundle.keys.log.former:
         if former.size <= bundle.head.size:
             yield Checkpoint(former.origin, former.size, former.root)
 
 
-def _subjects(bundle: BundleFiles) -> set[str]:
-    found = {f"case:{bundle.case()['id']}", ORIGIN_SUBJECT}
-    found |= {f"recording:{folder.name}" for folder in bundle.recordings()}
-    for folder in bundle.actions():
-        found.add(f"action:{folder.name}")
-        officers = bundle.json(f"actions/{folder.name}/facts.json")["officers"]
-        found |= {f"person:{one['id']}" for one in officers}
-    return found
+def _collect_subjects(bundle: BundleFiles) -> set[str]:
+    subjects = {f"case:{bundle.read_case()['id']}", ORIGIN_SUBJECT}
+    subjects |= {f"recording:{folder.name}" for folder in bundle.list_recordings()}
+    for folder in bundle.list_actions():
+        subjects.add(f"action:{folder.name}")
+        officers = bundle.read_json(f"actions/{folder.name}/facts.json")["officers"]
+        subjects |= {f"person:{officer['id']}" for officer in officers}
+    return subjects

@@ -24,33 +24,33 @@ class _Named:
     head: ChainHead
 
 
-def sessions(bundle: BundleFiles) -> Iterator[str]:
+def check_sessions(bundle: BundleFiles) -> Iterator[str]:
     """Yield the acts of persons that contradict each other, or name no session that was opened."""
-    known: dict[str, _Named] = {}
+    mentions: dict[str, _Named] = {}
     began: str | None = None  # when the first act that names a session was done
-    acts = list(_acts(bundle))
+    acts = list(_list_acts(bundle))
     for act in acts:
         yield from _out_of_time(act, began)
-        if (name := _session(act)) is not None:
+        if (name := _session_name(act)) is not None:
             began = began or act.entry["at"]
-            named = _named(act, session_subject(name))
-            yield from _not_open(act, named, known.get(name, named))
-            known[name] = named
-    naming = sum(_session(act) is not None for act in acts)
+            named = _read_session(act, session_subject(name))
+            yield from _not_open(act, named, mentions.get(name, named))
+            mentions[name] = named
+    naming = sum(_session_name(act) is not None for act in acts)
     yield Remark(
         f"{naming}/{len(acts)} 项人员操作写明登录会话;会话何时登记、何时结束,须在机构内核验"
         f" acts name their session; when it began and ended, the office's own audit tells"
     )
 
 
-def _acts(bundle: BundleFiles) -> Iterator[GivenEntry]:
-    for one in bundle.entries:
-        entry = one.entry
-        if entry["v"] != 1 and one.details is not None and entry["actor"].startswith(_PERSON):
-            yield one
+def _list_acts(bundle: BundleFiles) -> Iterator[GivenEntry]:
+    for act in bundle.entries:
+        entry = act.entry
+        if entry["v"] != 1 and act.details is not None and entry["actor"].startswith(_PERSON):
+            yield act
 
 
-def _session(act: GivenEntry) -> str | None:
+def _session_name(act: GivenEntry) -> str | None:
     return (act.details or {}).get("session")
 
 
@@ -58,24 +58,24 @@ def _asked_at(act: GivenEntry) -> str | None:
     return (act.details or {}).get("asked_at")
 
 
-def _named(act: GivenEntry, session: str) -> _Named:
-    """Return what an act names. Raises: KeyError, CustodyError."""
+def _read_session(act: GivenEntry, session: str) -> _Named:
+    """Return the actor and session head that an act names. Raises: KeyError, CustodyError."""
     head = {**act.entry["chains"], **act.entry["heads"]}[session]
     return _Named(act.entry["actor"], ChainHead.from_json(head))
 
 
 def _out_of_time(act: GivenEntry, began: str | None) -> Iterator[str]:
-    """Yield what is wrong with when an act was asked for; `began`: the first act's time."""
+    """Yield problems of an act's request time; `began` is the time of the first act."""
     asked_at = _asked_at(act)
     if asked_at is not None and asked_at > act.entry["at"]:
         yield f"entry {act.index}: asked for after it was done"
     older = began is None or (asked_at is not None and asked_at < began)
-    if _session(act) is None and not older:
+    if _session_name(act) is None and not older:
         yield f"entry {act.index}: an act of {act.entry['actor']} in no session"
 
 
 def _not_open(act: GivenEntry, named: _Named, before: _Named) -> Iterator[str]:
-    """Yield what is wrong with an act's session; `before` is what an earlier act told of it."""
+    """Yield problems of an act's session; `before` is the session by an earlier act."""
     ended = named.head.count == _CLOSED and _asked_at(act) is not None
     if named.head.count != _OPENED and not ended:
         yield f"entry {act.index}: in a session that was not open"

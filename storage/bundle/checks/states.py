@@ -17,12 +17,12 @@ class States:
     every: tuple[tuple[GivenEntry, str, str, State], ...] = ()
 
     @classmethod
-    def of(cls, entries: Iterable[GivenEntry]) -> "States":
+    def from_entries(cls, entries: Iterable[GivenEntry]) -> "States":
         """Gather them from entries in the order of their numbers."""
         every = tuple(
-            (one, row["table"], row["key"], row["state"] or {})
-            for one in entries
-            for row in (one.details or {}).get("rows", ())
+            (entry, row["table"], row["key"], row["state"] or {})
+            for entry in entries
+            for row in (entry.details or {}).get("rows", ())
         )
         return cls({(table, key): state for _, table, key, state in every}, every)
 
@@ -32,8 +32,8 @@ class States:
             if name == table and state:
                 yield state
 
-    def ever(self, table: str, key: str) -> Iterator[tuple[GivenEntry, State]]:
+    def list_states(self, table: str, key: str) -> Iterator[tuple[GivenEntry, State]]:
         """Yield every state of a row, with its entry."""
-        for entry, name, found, state in self.every:
-            if (name, found) == (table, key) and state:
+        for entry, name, row_key, state in self.every:
+            if (name, row_key) == (table, key) and state:
                 yield entry, state

@@ -1,4 +1,4 @@
-"""What was judged: by which rulebook, from which facts, and whether it comes out again.
+"""Checks of verdicts: their rulebook, their facts, and the verdict derived anew.
 
 An entry that closes an action (or refuses to) holds its facts, its verdict, the digest of the
 rulebook and the judge's edition. L2 asks whether the facts are what entries before it had logged,
@@ -23,7 +23,7 @@ _CLOSED = "closed"
 
 
 @dataclass(frozen=True, slots=True)
-class _Judged:
+class _Judgement:
     """One judgement: of which action, from which facts, by what, as of which entry."""
 
     action: str
@@ -34,117 +34,129 @@ class _Judged:
     judge: int
 
 
-def rulebooks(bundle: BundleFiles) -> Iterator[str]:
+def check_rulebooks(bundle: BundleFiles) -> Iterator[str]:
     """Yield the rulebooks that judged here and are missing, altered, or were never loaded."""
     loaded: dict[str, Mapping[str, str]] = {}
-    for one in bundle.entries:
-        details = one.details or {}
-        if one.entry["act"] == "rulebook.load" and one.entry["subject"] == RULEBOOK:
+    for entry in bundle.entries:
+        details = entry.details or {}
+        if entry.entry["act"] == "rulebook.load" and entry.entry["subject"] == RULEBOOK:
             loaded[details["digest"]] = details["files"]
         elif (digest := details.get("rulebook")) is not None:
             if digest not in loaded:
-                yield f"entry {one.index}: judged by a rulebook that was not loaded before"
+                yield f"entry {entry.index}: judged by a rulebook that was not loaded before"
             elif not (bundle.data / "rulebook" / digest).is_dir():
-                yield f"entry {one.index}: the rulebook that judged is not in the bundle"
+                yield f"entry {entry.index}: the rulebook that judged is not in the bundle"
     for folder in sorted((bundle.data / "rulebook").glob("*")):
-        found = bundle.rulebook(folder.name)
-        files = {name: one.sha256 for name, one in found.files.items()}
-        if loaded.get(folder.name) != files or found.digest != folder.name:
+        rulebook = bundle.load_rulebook(folder.name)
+        files = {name: file.sha256 for name, file in rulebook.editions_by_file.items()}
+        if loaded.get(folder.name) != files or rulebook.digest != folder.name:
             yield f"rulebook {folder.name[:16]}…: not the one that was loaded"
 
 
-def facts(bundle: BundleFiles) -> Iterator[str]:
+def check_facts(bundle: BundleFiles) -> Iterator[str]:
     """Yield where facts are not what the log and the sealed records held when they were judged."""
-    records = {folder.name: bundle.record(folder.name) for folder in bundle.recordings()}
-    for one in _judgements(bundle):
-        states = States.of(entry for entry in bundle.entries if entry.index < one.as_of)
-        asked = ActionFacts.from_json(one.facts)
+    records = {folder.name: bundle.read_record(folder.name) for folder in bundle.list_recordings()}
+    for judgement in _list_judgements(bundle):
+        states = States.from_entries(
+            entry for entry in bundle.entries if entry.index < judgement.as_of
+        )
+        action_facts = ActionFacts.from_json(judgement.facts)
         for problem in (
-            *against_log(one.action, asked, states.last),
-            *against_records(asked, records, states.last),
+            *against_log(judgement.action, action_facts, states.last),
+            *against_records(action_facts, records, states.last),
         ):
-            yield f"entry {one.as_of}: {problem}"
+            yield f"entry {judgement.as_of}: {problem}"
 
 
-def findings(bundle: BundleFiles) -> Iterator[str]:
-    """Yield the judgements that do not come out again, and the files that tell of others."""
-    for one in _judgements(bundle):
-        if one.judge != JUDGE_EDITION:
-            yield Remark(f"entry {one.as_of}: judged by edition {one.judge}, not re-derived")
+def check_findings(bundle: BundleFiles) -> Iterator[str]:
+    """Yield verdicts that the rules do not reproduce, and files that state other verdicts."""
+    for judgement in _list_judgements(bundle):
+        if judgement.judge != JUDGE_EDITION:
+            yield Remark(
+                f"entry {judgement.as_of}: judged by edition {judgement.judge}, not re-derived"
+            )
             continue
-        again = bundle.rulebook(one.rulebook).evaluate(ActionFacts.from_json(one.facts)).to_json()
-        if not _alike(again, one.verdict):
-            yield f"action {one.action}: the rules find something else than entry {one.as_of} says"
-    for folder in bundle.actions():
-        yield from _told(bundle, folder.name)
+        again = (
+            bundle.load_rulebook(judgement.rulebook)
+            .judge_facts(ActionFacts.from_json(judgement.facts))
+            .to_json()
+        )
+        if not _are_equal(again, judgement.verdict):
+            problem = f"the rules find something else than entry {judgement.as_of} says"
+            yield f"action {judgement.action}: {problem}"
+    for folder in bundle.list_actions():
+        yield from _compare_files(bundle, folder.name)
 
 
-def _judgements(bundle: BundleFiles) -> Iterator[_Judged]:
+def _list_judgements(bundle: BundleFiles) -> Iterator[_Judgement]:
     """Yield every judgement on an action that can be made again: logged, and of this export."""
     export = bundle.entries[-1]
-    for one in bundle.entries:
-        if one.entry["act"] == "action.close" and "facts" in (one.details or {}):
-            told = one.details or {}
-            action = one.entry["subject"].partition(":")[2]
-            by = told["rulebook"], told["judge"]
-            yield _Judged(action, one.index, told["facts"], told["verdict"], *by)
+    for entry in bundle.entries:
+        if entry.entry["act"] == "action.close" and "facts" in (entry.details or {}):
+            details = entry.details or {}
+            action = entry.entry["subject"].partition(":")[2]
+            by = details["rulebook"], details["judge"]
+            yield _Judgement(action, entry.index, details["facts"], details["verdict"], *by)
     by = (export.details or {})["rulebook"], (export.details or {})["judge"]
-    for folder in bundle.actions():
+    for folder in bundle.list_actions():
         name = folder.name
-        now = _now(bundle, name)
+        now = _read_export_judgement(bundle, name)
         if now is not None:
-            yield _Judged(name, export.index, now["facts"], now["verdict"], *by)
+            yield _Judgement(name, export.index, now["facts"], now["verdict"], *by)
 
 
-def _now(bundle: BundleFiles, action: str) -> Mapping[str, Any] | None:
-    """Return what the bundle says of an action as of its export; None where that is as before."""
+def _read_export_judgement(bundle: BundleFiles, action: str) -> Mapping[str, Any] | None:
+    """Return facts and verdict of an action at the export; None where its closing stands."""
     if (bundle.data / "actions" / action / "later.json").exists():
-        return bundle.json(f"actions/{action}/later.json")
-    if _closing(bundle, action) is None:
-        return _files(bundle, action)
+        return bundle.read_json(f"actions/{action}/later.json")
+    if _find_closing(bundle, action) is None:
+        return _read_files(bundle, action)
     return None
 
 
-def _told(bundle: BundleFiles, action: str) -> Iterator[str]:
-    """Yield where an action's files are not the judgement that stands."""
-    told, closing = _files(bundle, action), _closing(bundle, action)
+def _compare_files(bundle: BundleFiles, action: str) -> Iterator[str]:
+    """Yield differences between an action's files and the verdict of its closing."""
+    files, closing = _read_files(bundle, action), _find_closing(bundle, action)
     if closing is None:
         return
     details = closing.details or {}
-    about = bundle.json("evidence-list.json")["actions"][action]
+    about = bundle.read_json("evidence-list.json")["actions"][action]
     judged_at = datetime.fromisoformat(about["judged_at"])
     if judged_at != datetime.fromisoformat(closing.entry["at"]):
         yield f"action {action}: judged at another time than the list says"
-    if not _alike(told["verdict"], details["verdict"]):
+    if not _are_equal(files["verdict"], details["verdict"]):
         yield f"action {action}: findings.json is not the verdict of its closing"
     if "facts" not in details:
         yield Remark(
             f"action {action}: closed before verdicts named their rulebook, not re-derived"
         )
-    elif not _alike(told["facts"], details["facts"]):
+    elif not _are_equal(files["facts"], details["facts"]):
         yield f"action {action}: facts.json is not what its closing was judged from"
 
 
-def _files(bundle: BundleFiles, action: str) -> Mapping[str, Any]:
+def _read_files(bundle: BundleFiles, action: str) -> Mapping[str, Any]:
     return {
-        "facts": bundle.json(f"actions/{action}/facts.json"),
-        "verdict": bundle.json(f"actions/{action}/findings.json"),
+        "facts": bundle.read_json(f"actions/{action}/facts.json"),
+        "verdict": bundle.read_json(f"actions/{action}/findings.json"),
     }
 
 
-def _closing(bundle: BundleFiles, action: str) -> GivenEntry | None:
+def _find_closing(bundle: BundleFiles, action: str) -> GivenEntry | None:
     """Return the entry that closed an action, if its last logged state is closed."""
-    if States.of(bundle.entries).last.get(("action", action), {}).get("status") != _CLOSED:
+    if (
+        States.from_entries(bundle.entries).last.get(("action", action), {}).get("status")
+        != _CLOSED
+    ):
         return None
     closings = [
-        one
-        for one in bundle.entries
-        if one.entry["act"] == "action.close"
-        and one.entry["subject"] == f"action:{action}"
-        and one.entry["outcome"] == "success"
+        entry
+        for entry in bundle.entries
+        if entry.entry["act"] == "action.close"
+        and entry.entry["subject"] == f"action:{action}"
+        and entry.entry["outcome"] == "success"
     ]
     return closings[-1] if closings else None
 
 
-def _alike(one: Any, other: Any) -> bool:
-    return canonical.encode(one) == canonical.encode(other)
+def _are_equal(first: Any, other: Any) -> bool:
+    return canonical.encode(first) == canonical.encode(other)

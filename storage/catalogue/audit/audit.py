@@ -1,4 +1,4 @@
-"""Does the catalogue still say what the custody log says? Every row, every entry, every head.
+"""Audit of the catalogue against the custody log: every row, every entry, every head.
 
 Is each entry the one that was signed, and the log as long as what was signed (`log_audit.py`);
 does each readable half open its entry; is each row in the state that was last logged; does each
@@ -17,10 +17,10 @@ from sqlalchemy.orm import Session
 
 from storage.catalogue.audit import log_audit, session_audit
 from storage.catalogue.audited_tables import AUDITED
-from storage.catalogue.database_check import damage
+from storage.catalogue.database_check import find_damage
 from storage.catalogue.engine.columns import Audited
 from storage.catalogue.log.custody_log import LogReader
-from storage.catalogue.log.discrepancy import Discrepancy, What, about_entry
+from storage.catalogue.log.discrepancy import Discrepancy, DiscrepancyKind, about_entry
 from storage.catalogue.log.logged_state import (
     UNREADABLE,
     RowKey,
@@ -30,7 +30,7 @@ from storage.catalogue.log.logged_state import (
     states_logged,
 )
 from storage.catalogue.log.tables import CustodyEventRow, LogChainRow, LogLeafRow
-from storage.catalogue.proofs.proven_rows import broken_chain, differing
+from storage.catalogue.proofs.proven_rows import broken_chain, find_differences
 from storage.custody.checkpoint import Checkpoint
 from storage.custody.entries.acting import SESSION
 from storage.custody.entries.chain import ChainWalk
@@ -42,7 +42,7 @@ from storage.custody.note import NoteKey
 _AT_ONCE = 500  # subjects in one question
 
 
-def audit(
+def audit_catalogue(
     session: Session,
     keys: Sequence[NoteKey],
     *,
@@ -59,34 +59,34 @@ def audit(
     nodes above them and the rows of every subject that they are about: all parts together find
     what the whole finds. Give a fresh session (`Catalogue.read`).
     """
-    if (said := damage(session)) is not None:
-        yield Discrepancy(What.DAMAGED_DATABASE, "the catalogue", {"found": said})
+    if (damage_text := find_damage(session)) is not None:
+        yield Discrepancy(DiscrepancyKind.DAMAGED_DATABASE, "the catalogue", {"found": damage_text})
         return
     static, wrong = log_audit.static_log(folder, keys)
     yield from wrong
-    heads, wrong = log_audit.checkpoints(session, keys, signed, part)
+    heads, wrong = log_audit.open_checkpoints(session, keys, signed, part)
     yield from wrong
     yield from log_audit.lost_checkpoints(session, folder, static)
     if static:
         heads = sorted([*heads, static.head], key=lambda head: head.size)
     edited, signed_whole = set[int](), True
     walk = (
-        log_audit.entries(session, heads, static)
+        log_audit.check_entries(session, heads, static)
         if part is None
         else log_audit.some_entries(session, heads, static, part)
     )
-    for found in walk:
+    for discrepancy in walk:
         signed_whole = False
-        edited.update([found.facts["index"]] if "index" in found.facts else [])
-        yield found
-    yield from log_audit.nodes(session, part)
+        edited.update([discrepancy.facts["index"]] if "index" in discrepancy.facts else [])
+        yield discrepancy
+    yield from log_audit.check_nodes(session, part)
     # What was edited breaks its chains, and is named already.
     followed = _Followed(ChainWalk() if part is None and signed_whole else None)
     yield from _details(session, edited, part, followed)
     yield from followed.running_back
     if part is None:
         yield from followed.broken(session)
-        yield from _rows(session)
+        yield from _check_rows(session)
     else:
         yield from _rows_about(session, part, heads[-1] if heads else None)
     yield from session_audit.acts_in_sessions(session, part)
@@ -106,7 +106,9 @@ class _Followed:
     def add(self, index: int, entry: Mapping[str, Any], leaf: bytes) -> None:
         """Take the next entry."""
         if (last := self._time.add(entry)) is not None:
-            self.running_back.append(about_entry(What.TIME_RUNS_BACK, index, before=last))
+            self.running_back.append(
+                about_entry(DiscrepancyKind.TIME_RUNS_BACK, index, before=last)
+            )
         if self._walk is None:
             return
         self._broken += [broken_chain(str(one), index) for one in self._walk.add(entry, leaf)]
@@ -125,7 +127,7 @@ class _Followed:
             heads, stored = log.chain_heads(some), log.chain_entries(some)
             for subject in some:
                 there = self._places.get(subject, [])
-                if heads[subject] != self._walk.head(subject) or stored[subject] != there:
+                if heads[subject] != self._walk.get_head(subject) or stored[subject] != there:
                     yield broken_chain(f"{subject}: its chain is another in the tables", None)
 
 
@@ -140,7 +142,7 @@ def _details(
             entry = parse_leaf(leaf)
         except UNREADABLE:
             if ours:
-                yield about_entry(What.EDITED_ENTRY, index)
+                yield about_entry(DiscrepancyKind.EDITED_ENTRY, index)
             continue
         followed.add(index, entry, leaf)
         if ours:
@@ -152,7 +154,7 @@ def _details(
         orphans = orphans.where(CustodyEventRow.index.in_(part))
     for index in session.scalars(orphans):
         if index not in edited:
-            yield about_entry(What.MISSING_ENTRY, index)
+            yield about_entry(DiscrepancyKind.MISSING_ENTRY, index)
 
 
 def _rows_about(session: Session, part: range, head: Checkpoint | None) -> Iterator[Discrepancy]:
@@ -162,15 +164,15 @@ def _rows_about(session: Session, part: range, head: Checkpoint | None) -> Itera
     """
     subjects = {
         subject
-        for _index, entry, _leaf in _parsed(session, part)
+        for _index, entry, _leaf in _parse_leaves(session, part)
         for subject in (
             *entry.get("chains", (entry["subject"],)),
             *(one for one in entry.get("heads", ()) if kind_of(one) == SESSION),
         )
     }
-    listed = sorted(subjects)
-    for first in range(0, len(listed), _AT_ONCE):
-        yield from differing(session, listed[first : first + _AT_ONCE], head)
+    ordered_subjects = sorted(subjects)
+    for first in range(0, len(ordered_subjects), _AT_ONCE):
+        yield from find_differences(session, ordered_subjects[first : first + _AT_ONCE], head)
     for table in AUDITED:
         name = table.__tablename__
         of_none = [
@@ -178,12 +180,16 @@ def _rows_about(session: Session, part: range, head: Checkpoint | None) -> Itera
             for column, kind in CONTINUES[name].items()
         ]
         for identity in session.execute(select(*inspect(table).primary_key).where(*of_none)):
-            key = "/".join(str(one) for one in identity)
-            yield Discrepancy(What.UNLOGGED_ROW, f"{name} {key}", {"table": name, "row": key})
+            key = "/".join(str(key_value) for key_value in identity)
+            yield Discrepancy(
+                DiscrepancyKind.UNLOGGED_ROW, f"{name} {key}", {"table": name, "row": key}
+            )
 
 
-def _parsed(session: Session, part: range | None) -> Iterator[tuple[int, dict[str, Any], bytes]]:
-    for index, leaf, _hash in log_audit.leaves(session, part):
+def _parse_leaves(
+    session: Session, part: range | None
+) -> Iterator[tuple[int, dict[str, Any], bytes]]:
+    for index, leaf, _hash in log_audit.read_leaves(session, part):
         try:
             yield index, parse_leaf(leaf), leaf
         except UNREADABLE:
@@ -194,7 +200,7 @@ def _with_halves(
     session: Session, part: range | None
 ) -> Iterator[tuple[int, bytes, tuple[CustodyEventRow | None, str | None]]]:
     """Yield entries with their readable half, and its details as they are kept."""
-    leaves = log_audit.leaves(session, part)
+    leaves = log_audit.read_leaves(session, part)
     while run := list(islice(leaves, _AT_ONCE)):
         halves = _halves(session, [index for index, _leaf, _hash in run])
         for index, leaf, _hash in run:
@@ -222,7 +228,7 @@ def _half(session: Session, index: int) -> CustodyEventRow | None:
         return CustodyEventRow(index=index)
 
 
-def _rows(session: Session) -> Iterator[Discrepancy]:
+def _check_rows(session: Session) -> Iterator[Discrepancy]:
     """Compare each row with the state that was last logged of it."""
     logged = _last_logged(session)
     for table in AUDITED:
@@ -230,21 +236,21 @@ def _rows(session: Session) -> Iterator[Discrepancy]:
         for identity in session.execute(select(*primary)).all():
             key = "/".join(str(part) for part in identity)
             index = logged.pop((table.__tablename__, key), None)
-            yield from _row(session, table, tuple(identity), key, index)
+            yield from _compare_row(session, table, tuple(identity), key, index)
     for (table_name, key), index in logged.items():
-        if _state(session, index, (table_name, key)) is not None:
+        if _logged_state(session, index, (table_name, key)) is not None:
             facts = {"table": table_name, "row": key, "entry": index}
-            yield Discrepancy(What.MISSING_ROW, f"{table_name} {key}", facts)
+            yield Discrepancy(DiscrepancyKind.MISSING_ROW, f"{table_name} {key}", facts)
 
 
-def _row(
+def _compare_row(
     session: Session, table: type[Any], identity: tuple[Any, ...], key: str, index: int | None
 ) -> Iterator[Discrepancy]:
     name = table.__tablename__
     facts: dict[str, Any] = {"table": name, "row": key, "entry": index}
-    expected = None if index is None else _state(session, index, (name, key))
+    expected = None if index is None else _logged_state(session, index, (name, key))
     if expected is None:
-        yield Discrepancy(What.UNLOGGED_ROW, f"{name} {key}", facts)
+        yield Discrepancy(DiscrepancyKind.UNLOGGED_ROW, f"{name} {key}", facts)
         return
     try:
         row: Audited | None = session.get(table, identity)
@@ -252,7 +258,7 @@ def _row(
     except UNREADABLE:
         changed = ["unreadable"]
     if changed:
-        yield Discrepancy(What.EDITED_ROW, f"{name} {key}", facts | {"changed": changed})
+        yield Discrepancy(DiscrepancyKind.EDITED_ROW, f"{name} {key}", facts | {"changed": changed})
 
 
 def _last_logged(session: Session) -> dict[RowKey, int]:
@@ -273,8 +279,8 @@ def _last_logged(session: Session) -> dict[RowKey, int]:
         after = run[-1]
 
 
-def _state(session: Session, index: int, wanted: RowKey) -> State:
-    states = [state for key, state in _logged_by(session, index) if key == wanted]
+def _logged_state(session: Session, index: int, row_key: RowKey) -> State:
+    states = [state for key, state in _logged_by(session, index) if key == row_key]
     return states[-1] if states else None
 
 

@@ -1,4 +1,4 @@
-"""Is the log in the catalogue the one that was signed? Entries, nodes, checkpoints, static files.
+"""Audit of the log against its signed heads: entries, nodes, checkpoints, static files.
 
 Trusted are the log's public keys alone. Every checkpoint that carries their signatures, from the
 database, the static log or elsewhere, must be a head of the entries as they stand; where the
@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from storage.catalogue.log.custody_log import LogReader
-from storage.catalogue.log.discrepancy import Discrepancy, What, about_entry
+from storage.catalogue.log.discrepancy import Discrepancy, DiscrepancyKind, about_entry
 from storage.catalogue.log.tables import LogCheckpointRow, LogLeafRow, LogNodeRow
 from storage.catalogue.proofs.publish import CHECKPOINT, read_head, read_tile
 from storage.catalogue.tables import RecordingRow
@@ -44,41 +44,43 @@ class StaticLog:
             return None
         place, offset = divmod(index, tiles.WIDTH)
         if self._loaded[0] != place:
-            self._loaded = (place, read_tile(self._folder, self._tile(0, place)))
+            self._loaded = (place, read_tile(self._folder, self._locate_tile(0, place)))
         return self._loaded[1][offset * tree.HASH_SIZE : (offset + 1) * tree.HASH_SIZE]
 
-    def check(self) -> Iterator[Discrepancy]:
+    def check_files(self) -> Iterator[Discrepancy]:
         """Yield every published file that does not lead to the signed head."""
         frontier = tree.Frontier()
         for place in range(-(-self.head.size // tiles.WIDTH)):
             try:
-                hashes = self._hashes(place)
+                hashes = self._read_hashes(place)
             except (OSError, CustodyError):
-                yield Discrepancy(What.EDITED_TILE, self._tile(0, place).path)
+                yield Discrepancy(DiscrepancyKind.EDITED_TILE, self._locate_tile(0, place).path)
                 return
-            for found in hashes:
-                frontier.add(found)
-            bundle = self._tile(None, place)
-            if self._bundle(bundle) != hashes:
-                yield Discrepancy(What.EDITED_TILE, bundle.path)
-        if frontier.root() != self.head.root:
-            yield Discrepancy(What.EDITED_TILE, "tile/0", {"size": self.head.size})
+            for entry_hash in hashes:
+                frontier.add(entry_hash)
+            bundle = self._locate_tile(None, place)
+            if self._hash_bundle(bundle) != hashes:
+                yield Discrepancy(DiscrepancyKind.EDITED_TILE, bundle.path)
+        if frontier.compute_root() != self.head.root:
+            yield Discrepancy(DiscrepancyKind.EDITED_TILE, "tile/0", {"size": self.head.size})
 
-    def _hashes(self, place: int) -> list[bytes]:
-        tile = self._tile(0, place)
-        data = read_tile(self._folder, tile)
-        if len(data) < tile.width * tree.HASH_SIZE:
+    def _read_hashes(self, place: int) -> list[bytes]:
+        tile = self._locate_tile(0, place)
+        tile_bytes = read_tile(self._folder, tile)
+        if len(tile_bytes) < tile.width * tree.HASH_SIZE:
             raise CustodyError(problem="tile too short", tile=tile.path)
-        return [data[i * tree.HASH_SIZE : (i + 1) * tree.HASH_SIZE] for i in range(tile.width)]
+        return [
+            tile_bytes[i * tree.HASH_SIZE : (i + 1) * tree.HASH_SIZE] for i in range(tile.width)
+        ]
 
-    def _bundle(self, tile: Tile) -> list[bytes] | None:
+    def _hash_bundle(self, tile: Tile) -> list[bytes] | None:
         try:
             entries = tiles.entries_of(read_tile(self._folder, tile))
         except (OSError, CustodyError):
             return None
         return [tree.leaf_hash(entry) for entry in entries[: tile.width]]
 
-    def _tile(self, level: int | None, place: int) -> Tile:
+    def _locate_tile(self, level: int | None, place: int) -> Tile:
         return Tile(level, place, min(tiles.WIDTH, self.head.size - place * tiles.WIDTH))
 
 
@@ -91,25 +93,25 @@ def static_log(
     try:
         found = StaticLog(folder, open_checkpoint(read_head(folder), keys))
     except (LiuhenError, OSError, UnicodeDecodeError):
-        return None, [Discrepancy(What.EDITED_CHECKPOINT, "the published checkpoint")]
-    wrong = list(found.check())
+        return None, [Discrepancy(DiscrepancyKind.EDITED_CHECKPOINT, "the published checkpoint")]
+    wrong = list(found.check_files())
     # A bundle that is wrong leaves the hash tiles believable: they alone lead to the head.
-    hashes_wrong = any(item.subject.startswith("tile/0") for item in wrong)
+    hashes_wrong = any(discrepancy.subject.startswith("tile/0") for discrepancy in wrong)
     return (None if hashes_wrong else found), wrong
 
 
-def checkpoints(
+def open_checkpoints(
     session: Session, keys: Sequence[NoteKey], signed: str | None, part: range | None = None
 ) -> tuple[list[Checkpoint], list[Discrepancy]]:
     """Return every head that is truly signed, smallest first, and what only claims to be.
 
     Of `part`, the stored ones that cover its entries and no more.
     """
-    wanted = select(LogCheckpointRow.size, LogCheckpointRow.text)
+    query = select(LogCheckpointRow.size, LogCheckpointRow.text)
     if part is not None:
         row = LogCheckpointRow
-        wanted = wanted.where(row.size > part.start, row.size <= part.stop)
-    stored = session.execute(wanted)
+        query = query.where(row.size > part.start, row.size <= part.stop)
+    stored = session.execute(query)
     texts = [(f"checkpoint {size}", text) for size, text in stored]
     if signed is not None:
         texts.append(("the last signed checkpoint", signed))
@@ -119,20 +121,20 @@ def checkpoints(
         try:
             heads.append(open_checkpoint(text, keys))
         except LiuhenError as error:
-            wrong.append(Discrepancy(What.EDITED_CHECKPOINT, subject, error.facts))
+            wrong.append(Discrepancy(DiscrepancyKind.EDITED_CHECKPOINT, subject, error.facts))
     return sorted(heads, key=lambda head: head.size), wrong
 
 
-def entries(
+def check_entries(
     session: Session, heads: Sequence[Checkpoint], static: StaticLog | None
 ) -> Iterator[Discrepancy]:
     """Walk the entries in order; name each that is not as signed; compare the root at each head."""
     walk = _Walk(heads, static)
-    for index, leaf, kept in leaves(session):
+    for index, leaf, stored_hash in read_leaves(session):
         while walk.size < index:
-            yield from walk.missing()
-        yield from walk.entry(leaf, kept)
-    yield from walk.end()
+            yield from walk.report_missing_entry()
+        yield from walk.check_entry(leaf, stored_hash)
+    yield from walk.report_rollback()
 
 
 def some_entries(
@@ -143,26 +145,32 @@ def some_entries(
     That the nodes above the part follow from its entries is asked of `nodes`.
     """
     log, expected = LogReader(session), part.start
-    for index, leaf, kept in leaves(session, part):
-        yield from (about_entry(What.MISSING_ENTRY, one) for one in range(expected, index))
+    for index, leaf, stored_hash in read_leaves(session, part):
+        yield from (
+            about_entry(DiscrepancyKind.MISSING_ENTRY, number) for number in range(expected, index)
+        )
         expected = index + 1
         published = static.leaf_hash(index) if static else None
-        found = tree.leaf_hash(leaf)
-        if found != kept or published not in {None, found}:
-            yield about_entry(What.EDITED_ENTRY, index)
-    yield from (about_entry(What.MISSING_ENTRY, one) for one in range(expected, part.stop))
+        leaf_hash = tree.leaf_hash(leaf)
+        if leaf_hash != stored_hash or published not in {None, leaf_hash}:
+            yield about_entry(DiscrepancyKind.EDITED_ENTRY, index)
+    yield from (
+        about_entry(DiscrepancyKind.MISSING_ENTRY, number) for number in range(expected, part.stop)
+    )
     for head in heads:
         if head.size > log.size:
             facts = {"signed": head.size, "found": log.size}
-            yield Discrepancy(What.ROLLBACK, "the custody log", facts)
+            yield Discrepancy(DiscrepancyKind.ROLLBACK, "the custody log", facts)
         elif not _is_root(log, head):
             facts = {"size": head.size}
-            yield Discrepancy(What.CONTRADICTED_CHECKPOINT, f"checkpoint {head.size}", facts)
+            yield Discrepancy(
+                DiscrepancyKind.CONTRADICTED_CHECKPOINT, f"checkpoint {head.size}", facts
+            )
 
 
 def _is_root(log: LogReader, head: Checkpoint) -> bool:
     try:
-        return log.root(head.size) == head.root
+        return log.compute_root(head.size) == head.root
     except CustodyError:  # a node is missing
         return False
 
@@ -171,19 +179,19 @@ def lost_checkpoints(
     session: Session, folder: Path | None, static: StaticLog | None
 ) -> Iterator[Discrepancy]:
     """Name the signed heads that must be there and are not: published, or shown in a receipt."""
-    kept = set(session.scalars(select(LogCheckpointRow.size)))
-    if folder is not None and any(kept) and not (folder / CHECKPOINT).exists():
-        yield Discrepancy(What.MISSING_CHECKPOINT, "the published checkpoint")
-    shown = {static.head.size} if static is not None else set()
+    stored_sizes = set(session.scalars(select(LogCheckpointRow.size)))
+    if folder is not None and any(stored_sizes) and not (folder / CHECKPOINT).exists():
+        yield Discrepancy(DiscrepancyKind.MISSING_CHECKPOINT, "the published checkpoint")
+    signed_sizes = {static.head.size} if static is not None else set()
     for text in session.scalars(select(RecordingRow.receipt_text)):
         with contextlib.suppress(LiuhenError, KeyError, TypeError, ValueError):
             proof = Proof.parse(json.loads(text)["body"]["proof"]) if text else None
-            shown |= {untrusted_checkpoint(proof.checkpoint).size} if proof else set()
-    for size in sorted(shown - kept - {0}):
-        yield Discrepancy(What.MISSING_CHECKPOINT, f"checkpoint {size}", {"size": size})
+            signed_sizes |= {untrusted_checkpoint(proof.checkpoint).size} if proof else set()
+    for size in sorted(signed_sizes - stored_sizes - {0}):
+        yield Discrepancy(DiscrepancyKind.MISSING_CHECKPOINT, f"checkpoint {size}", {"size": size})
 
 
-def leaves(session: Session, part: range | None = None) -> Iterator[tuple[int, bytes, bytes]]:
+def read_leaves(session: Session, part: range | None = None) -> Iterator[tuple[int, bytes, bytes]]:
     """Yield every entry's number, exact bytes and stored hash; empty bytes for unreadable ones."""
     first = 0 if part is None else part.start
     while True:
@@ -207,14 +215,14 @@ def _run(session: Session, indexes: Sequence[int]) -> list[tuple[int, bytes, byt
         found = session.execute(wanted.order_by(row.index)).all()
         return [(index, leaf.encode(), bytes(kept)) for index, leaf, kept in found]
     except (AttributeError, TypeError, ValueError, DBAPIError):
-        return [_leaf(session, index) for index in indexes]
+        return [_read_leaf(session, index) for index in indexes]
 
 
-def _leaf(session: Session, index: int) -> tuple[int, bytes, bytes]:
-    wanted = select(LogLeafRow.leaf, LogLeafRow.hash).where(LogLeafRow.index == index)
+def _read_leaf(session: Session, index: int) -> tuple[int, bytes, bytes]:
+    query = select(LogLeafRow.leaf, LogLeafRow.hash).where(LogLeafRow.index == index)
     try:
-        leaf, kept = session.execute(wanted).one()
-        return index, leaf.encode(), bytes(kept)
+        leaf, stored_hash = session.execute(query).one()
+        return index, leaf.encode(), bytes(stored_hash)
     except (AttributeError, TypeError, ValueError, DBAPIError):
         return index, b"", b""
 
@@ -231,33 +239,35 @@ class _Walk:
     def size(self) -> int:
         return self._frontier.size
 
-    def entry(self, leaf: bytes, kept: bytes) -> Iterator[Discrepancy]:
-        found = tree.leaf_hash(leaf)
+    def check_entry(self, leaf: bytes, stored_hash: bytes) -> Iterator[Discrepancy]:
+        leaf_hash = tree.leaf_hash(leaf)
         published = self._static.leaf_hash(self.size) if self._static else None
-        if found != kept or published not in {None, found}:
-            yield about_entry(What.EDITED_ENTRY, self.size)
+        if leaf_hash != stored_hash or published not in {None, leaf_hash}:
+            yield about_entry(DiscrepancyKind.EDITED_ENTRY, self.size)
         # Go on with what was signed, so that one edited entry does not contradict every head.
-        yield from self._add(published or kept)
+        yield from self._add_leaf_hash(published or stored_hash)
 
-    def missing(self) -> Iterator[Discrepancy]:
-        yield about_entry(What.MISSING_ENTRY, self.size)
+    def report_missing_entry(self) -> Iterator[Discrepancy]:
+        yield about_entry(DiscrepancyKind.MISSING_ENTRY, self.size)
         published = self._static.leaf_hash(self.size) if self._static else None
-        yield from self._add(published or tree.EMPTY_ROOT)
+        yield from self._add_leaf_hash(published or tree.EMPTY_ROOT)
 
-    def end(self) -> Iterator[Discrepancy]:
+    def report_rollback(self) -> Iterator[Discrepancy]:
         if self._heads:
             facts = {"signed": self._heads[-1].size, "found": self.size}
-            yield Discrepancy(What.ROLLBACK, "the custody log", facts)
+            yield Discrepancy(DiscrepancyKind.ROLLBACK, "the custody log", facts)
 
-    def _add(self, leaf: bytes) -> Iterator[Discrepancy]:
+    def _add_leaf_hash(self, leaf: bytes) -> Iterator[Discrepancy]:
         self._frontier.add(leaf)
         while self._heads and self._heads[0].size == self.size:
-            if self._heads.pop(0).root != self._frontier.root():
+            if self._heads.pop(0).root != self._frontier.compute_root():
                 facts = {"size": self.size}
-                yield Discrepancy(What.CONTRADICTED_CHECKPOINT, f"checkpoint {self.size}", facts)
+                yield Discrepancy(
+                    DiscrepancyKind.CONTRADICTED_CHECKPOINT, f"checkpoint {self.size}", facts
+                )
 
 
-def nodes(session: Session, part: range | None = None) -> Iterator[Discrepancy]:
+def check_nodes(session: Session, part: range | None = None) -> Iterator[Discrepancy]:
     """Compare each stored node with its two children, and level 0 with the entries' hashes.
 
     Of `part`, the complete nodes above its entries.
@@ -269,21 +279,21 @@ def nodes(session: Session, part: range | None = None) -> Iterator[Discrepancy]:
         until = min(width, -(-end >> level))  # rounded up: half a pair above the last entry
         for first in range(begin >> level, until, _BATCH):
             stop = min(first + _BATCH, until)
-            found = _level(session, level, first, stop)
-            for index, expected in _expected(session, level, first, stop).items():
-                if found.get(index) != expected:
-                    facts = {"level": level, "index": index, "missing": index not in found}
-                    yield Discrepancy(What.EDITED_NODE, f"node {level}/{index}", facts)
+            stored_nodes = _read_level(session, level, first, stop)
+            for index, expected in _expected_level(session, level, first, stop).items():
+                if stored_nodes.get(index) != expected:
+                    facts = {"level": level, "index": index, "missing": index not in stored_nodes}
+                    yield Discrepancy(DiscrepancyKind.EDITED_NODE, f"node {level}/{index}", facts)
         width, level = width >> 1, level + 1
 
 
-def _expected(session: Session, level: int, first: int, stop: int) -> dict[int, bytes]:
+def _expected_level(session: Session, level: int, first: int, stop: int) -> dict[int, bytes]:
     if level == 0:
-        wanted = select(LogLeafRow.index, LogLeafRow.hash).where(
+        query = select(LogLeafRow.index, LogLeafRow.hash).where(
             LogLeafRow.index >= first, LogLeafRow.index < stop
         )
-        return dict(session.execute(wanted).all())
-    below = _level(session, level - 1, 2 * first, 2 * stop)
+        return dict(session.execute(query).all())
+    below = _read_level(session, level - 1, 2 * first, 2 * stop)
     return {
         index: tree.node_hash(below[2 * index], below[2 * index + 1])
         for index in range(first, stop)
@@ -291,8 +301,8 @@ def _expected(session: Session, level: int, first: int, stop: int) -> dict[int, 
     }
 
 
-def _level(session: Session, level: int, first: int, stop: int) -> dict[int, bytes]:
-    wanted = select(LogNodeRow.index, LogNodeRow.hash).where(
+def _read_level(session: Session, level: int, first: int, stop: int) -> dict[int, bytes]:
+    query = select(LogNodeRow.index, LogNodeRow.hash).where(
         LogNodeRow.level == level, LogNodeRow.index >= first, LogNodeRow.index < stop
     )
-    return dict(session.execute(wanted).all())
+    return dict(session.execute(query).all())

@@ -34,7 +34,7 @@ class KeptEntry:
 
     index: int
     leaf: bytes
-    kept: tuple[bytes, ...]
+    hashes: tuple[bytes, ...]
     readable: Readable | None
 
 
@@ -51,7 +51,7 @@ def replay_catalogue(
     """
     heads = _Heads(keys, signed, _stored_heads(session))
     walk = Replay()
-    yield from _walked(walk, _kept(session), heads, advance)
+    yield from _replay_entries(walk, _read_entries(session), heads, advance)
     if walk.moved:
         yield from walk.moved_rows(_with_rows(session))
 
@@ -67,7 +67,7 @@ def replay_static(
     text = read_head(folder)
     head = open_checkpoint(text, keys)
     heads = _Heads(keys, [(CHECKPOINT, text)], iter(()))
-    yield from _walked(Replay(), static_entries(folder, head.size), heads, advance)
+    yield from _replay_entries(Replay(), static_entries(folder, head.size), heads, advance)
 
 
 def static_entries(folder: Path, size: int) -> Iterator[KeptEntry]:
@@ -80,18 +80,18 @@ def static_entries(folder: Path, size: int) -> Iterator[KeptEntry]:
         except (OSError, CustodyError):
             return
         for number, leaf in enumerate(entries[:width]):
-            kept = hashes[number * tree.HASH_SIZE : (number + 1) * tree.HASH_SIZE]
-            yield KeptEntry(place * tiles.WIDTH + number, leaf, (kept,), None)
+            stored_hash = hashes[number * tree.HASH_SIZE : (number + 1) * tree.HASH_SIZE]
+            yield KeptEntry(place * tiles.WIDTH + number, leaf, (stored_hash,), None)
         if len(entries) < width:
             return
 
 
 def kept_leaves(session: Session) -> Iterator[bytes]:
     """Yield every entry's exact bytes, in order; stops at the first one that is missing."""
-    for expected, one in enumerate(_kept(session)):
-        if one.index != expected:
+    for expected, entry in enumerate(_read_entries(session)):
+        if entry.index != expected:
             return
-        yield one.leaf
+        yield entry.leaf
 
 
 def log_size(session: Session) -> int:
@@ -99,39 +99,42 @@ def log_size(session: Session) -> int:
     return int(session.scalar(select(func.count()).select_from(LogLeafRow)) or 0)
 
 
-def _walked(
+def _replay_entries(
     walk: Replay, entries: Iterable[KeptEntry], heads: "_Heads", advance: Advance
 ) -> Iterator[LogFault]:
     pending = 0
-    for one in entries:
-        if one.index != walk.size:
-            text = f"entries {walk.size} to {one.index - 1} are missing"
-            yield LogFault(LogProblem.MISSING, walk.size, text)
+    for entry in entries:
+        if entry.index != walk.size:
+            text = f"entries {walk.size} to {entry.index - 1} are missing"
+            yield LogFault(LogProblem.MISSING_ENTRIES, walk.size, text)
             break
-        yield from walk.add(one.leaf, one.kept, one.readable)
+        yield from walk.add(entry.leaf, entry.hashes, entry.readable)
         if heads.next_size == walk.size:
-            yield from heads.compare(walk.size, walk.root())
+            yield from heads.compare_heads(walk.size, walk.compute_root())
         pending += 1
         if pending == RUN:
             advance(pending)
             pending = 0
     advance(pending)
-    yield from heads.beyond(walk.size)
+    yield from heads.report_heads_beyond(walk.size)
 
 
 class _Heads:
     """The signed heads still ahead of a walk, smallest first; each is read when it is reached."""
 
     def __init__(
-        self, keys: Sequence[NoteKey], given: Iterable[Signed], stored: Iterator[tuple[int, Signed]]
+        self,
+        keys: Sequence[NoteKey],
+        signed_heads: Iterable[Signed],
+        stored: Iterator[tuple[int, Signed]],
     ) -> None:
         self._keys = keys
         self._stored = stored
         self._early: list[LogFault] = []
         self._given: list[tuple[int, Signed]] = []
-        for one in given:
-            if (head := self._opened(one)) is not None:
-                self._given.append((head.size, one))
+        for signed_head in signed_heads:
+            if (head := self._open_head(signed_head)) is not None:
+                self._given.append((head.size, signed_head))
         self._given.sort()
         self._next = next(stored, None)
         self._contradicted = 0
@@ -139,10 +142,10 @@ class _Heads:
     @property
     def next_size(self) -> int:
         """The size of the next head; -1 when there is none."""
-        sizes = [one[0] for one in (self._next, *self._given[:1]) if one is not None]
+        sizes = [head[0] for head in (self._next, *self._given[:1]) if head is not None]
         return min(sizes, default=-1)
 
-    def compare(self, size: int, root: bytes) -> Iterator[LogFault]:
+    def compare_heads(self, size: int, root: bytes) -> Iterator[LogFault]:
         """Yield the heads of this size that were signed over another root. Names the first."""
         for where, text in self._of_size(size):
             try:
@@ -151,29 +154,29 @@ class _Heads:
                 )
             except LiuhenError:
                 agrees = False
-            if agrees or self._opened((where, text)) is None:
+            if agrees or self._open_head((where, text)) is None:
                 continue
             self._contradicted += 1
             if self._contradicted == 1:
-                told = f"the entries do not lead to the root signed in {where}"
-                yield LogFault(LogProblem.FALSE_ROOT, size, told)
+                message = f"the entries do not lead to the root signed in {where}"
+                yield LogFault(LogProblem.FALSE_ROOT, size, message)
         yield from self._early
         self._early = []
 
-    def beyond(self, size: int) -> Iterator[LogFault]:
-        """Yield what was signed over more entries than there are, and how many heads contradict."""
+    def report_heads_beyond(self, size: int) -> Iterator[LogFault]:
+        """Yield heads signed over more entries than exist; count the contradicting heads."""
         while (ahead := self.next_size) >= 0:
             if ahead <= size:  # of a size that was passed over, or none: 0 comes before the walk
                 list(self._of_size(ahead))
                 continue
-            signed = [one for one in self._of_size(ahead) if self._opened(one) is not None]
+            signed = [head for head in self._of_size(ahead) if self._open_head(head) is not None]
             if signed:
-                told = f"{signed[0][0]} is signed over {ahead} entries, and {size} can be walked"
-                yield LogFault(LogProblem.SHORT, size, told)
+                message = f"{signed[0][0]} is signed over {ahead} entries, and {size} can be walked"
+                yield LogFault(LogProblem.SHORT, size, message)
                 break
         if self._contradicted > 1:
-            told = f"{self._contradicted} signed heads in all contradict the entries"
-            yield LogFault(LogProblem.FALSE_ROOT, size, told)
+            message = f"{self._contradicted} signed heads in all contradict the entries"
+            yield LogFault(LogProblem.FALSE_ROOT, size, message)
         yield from self._early
 
     def _of_size(self, size: int) -> Iterator[Signed]:
@@ -183,12 +186,12 @@ class _Heads:
             yield self._next[1]
             self._next = next(self._stored, None)
 
-    def _opened(self, signed: Signed) -> Checkpoint | None:
+    def _open_head(self, signed: Signed) -> Checkpoint | None:
         try:
             return open_checkpoint(signed[1], self._keys)
         except LiuhenError:
-            told = f"{signed[0]} is not signed by the log"
-            self._early.append(LogFault(LogProblem.FALSE_SIGNATURE, 0, told))
+            message = f"{signed[0]} is not signed by the log"
+            self._early.append(LogFault(LogProblem.FALSE_SIGNATURE, 0, message))
             return None
 
 
@@ -196,8 +199,8 @@ def _stored_heads(session: Session) -> Iterator[tuple[int, Signed]]:
     after = -1
     while True:
         row = LogCheckpointRow
-        wanted = select(row.size, row.text).where(row.size > after).order_by(row.size)
-        batch = session.execute(wanted.limit(RUN)).all()
+        query = select(row.size, row.text).where(row.size > after).order_by(row.size)
+        batch = session.execute(query.limit(RUN)).all()
         if not batch:
             return
         for size, text in batch:
@@ -205,27 +208,27 @@ def _stored_heads(session: Session) -> Iterator[tuple[int, Signed]]:
         after = batch[-1][0]
 
 
-def _kept(session: Session) -> Iterator[KeptEntry]:
+def _read_entries(session: Session) -> Iterator[KeptEntry]:
     """Yield the entries that there are, in the order of their numbers."""
     first = 0
     while True:
         row = LogLeafRow
-        wanted = select(row.index).where(row.index >= first).order_by(row.index)
-        numbers = session.scalars(wanted.limit(RUN)).all()
+        query = select(row.index).where(row.index >= first).order_by(row.index)
+        numbers = session.scalars(query.limit(RUN)).all()
         if not numbers:
             return
         try:
-            yield from _run(session, numbers[0], numbers[-1])
+            yield from _read_run(session, numbers[0], numbers[-1])
         except (DBAPIError, UnicodeDecodeError):  # some value is no text: find out which
             for index in numbers:
                 try:
-                    yield from _run(session, index, index)
+                    yield from _read_run(session, index, index)
                 except (DBAPIError, UnicodeDecodeError):
                     yield KeptEntry(index, b"", (), None)
         first = numbers[-1] + 1
 
 
-def _run(session: Session, first: int, last: int) -> list[KeptEntry]:
+def _read_run(session: Session, first: int, last: int) -> list[KeptEntry]:
     leaf, node, event = LogLeafRow, LogNodeRow, CustodyEventRow
     leaves = session.execute(
         select(leaf.index, leaf.leaf, leaf.hash)
@@ -253,10 +256,10 @@ def _run(session: Session, first: int, last: int) -> list[KeptEntry]:
         KeptEntry(
             index,
             text.encode() if type(text) is str else b"",
-            (kept, nodes.get(index, b"")),
+            (leaf_hash, nodes.get(index, b"")),
             halves.get(index, none),
         )
-        for index, text, kept in leaves
+        for index, text, leaf_hash in leaves
     ]
 
 
@@ -264,8 +267,8 @@ def _with_rows(session: Session) -> Iterator[tuple[int, str]]:
     """Yield number and details' text of the entries that hold rows, in the order of numbers."""
     event, after = CustodyEventRow, -1
     while True:
-        wanted = select(event.index, type_coerce(event.details, Text)).where(event.index > after)
-        batch = session.execute(wanted.order_by(event.index).limit(RUN)).all()
+        query = select(event.index, type_coerce(event.details, Text)).where(event.index > after)
+        batch = session.execute(query.order_by(event.index).limit(RUN)).all()
         if not batch:
             return
         yield from ((index, text) for index, text in batch if type(text) is str and _ROWS in text)

@@ -1,4 +1,4 @@
-"""Whether each act of a person lies in a session that the log opened for that very person.
+"""Audit that each act of a person lies in a session that the log opened for that person.
 
 Leaves say who acted and when; the readable half says in which session, and the leaf names that
 session's head, so that neither can be changed alone. Entries of before the first opening know no
@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from storage.catalogue.log.custody_log import LogReader
-from storage.catalogue.log.discrepancy import Discrepancy, What, about_entry
+from storage.catalogue.log.discrepancy import Discrepancy, DiscrepancyKind, about_entry
 from storage.catalogue.log.tables import CustodyEventRow, LogChainEntryRow, LogLeafRow
 from storage.catalogue.people.sessions import CLOSE, OPEN
 from storage.custody.entries.acting import session_subject
@@ -54,9 +54,9 @@ class _Walk:
             return None, entry["actor"]
         if entry["act"] == OPEN and entry["outcome"] == Outcome.SUCCESS and "session" in details:
             self.first = self.first or entry["at"]
-            why = _open(entry, details, self.opened)
+            why = _track_sessions(entry, details, self.opened)
         elif entry["actor"].startswith(_PERSON):
-            why = _outside(entry, details, self.opened, self.first)
+            why = _explain_outside(entry, details, self.opened, self.first)
         if entry["act"] == CLOSE and details["ended"] in self.opened:
             self.opened[details["ended"]].ended = entry["at"]
         return why, entry["actor"]
@@ -81,7 +81,7 @@ def acts_in_sessions(session: Session, part: range | None = None) -> Iterator[Di
         except _UNREADABLE:
             continue
         if why is not None:
-            yield about_entry(What.ACT_OUTSIDE_SESSION, index, why=why, actor=actor)
+            yield about_entry(DiscrepancyKind.ACT_OUTSIDE_SESSION, index, why=why, actor=actor)
 
 
 def _acts(part: range | None) -> list[Any]:
@@ -128,7 +128,7 @@ def _rows(session: Session, *wanted: Any) -> Any:
     )
 
 
-def _open(
+def _track_sessions(
     entry: Mapping[str, Any], details: Mapping[str, Any], opened: dict[str, _Opened]
 ) -> str | None:
     name = details["session"]
@@ -140,7 +140,7 @@ def _open(
     return None
 
 
-def _outside(
+def _explain_outside(
     entry: Mapping[str, Any],
     details: Mapping[str, Any],
     opened: Mapping[str, _Opened],
@@ -152,17 +152,17 @@ def _outside(
     if name is None:
         older = first is None or (asked_at is not None and asked_at < first)
         return None if older else "it names no session"
-    if (found := opened.get(name)) is None:
+    if (opening := opened.get(name)) is None:
         return "its session was never opened"
     at = entry["at"] if asked_at is None else asked_at
     wrong = {
         "it does not name the head of its session": session_subject(name)
         not in {*entry["chains"], *entry["heads"]},
-        "its session is another person's": found.person != entry["actor"],
-        "it was asked for before its session was opened": at < found.at,
+        "its session is another person's": opening.person != entry["actor"],
+        "it was asked for before its session was opened": at < opening.at,
         "it was asked for after it was done": at > entry["at"],
-        "its session had expired": at >= found.expires,
-        "its session had ended": found.ended is not None
-        and (asked_at is None or asked_at >= found.ended),
+        "its session had expired": at >= opening.expires,
+        "its session had ended": opening.ended is not None
+        and (asked_at is None or asked_at >= opening.ended),
     }
     return next((why for why, holds in wrong.items() if holds), None)

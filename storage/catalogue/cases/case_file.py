@@ -1,4 +1,4 @@
-"""What happens on a case's way besides moving: parts, moments, documents, reviews, decisions.
+"""Records of a case file: parts, moments, documents, reviews and decisions.
 
 Each act is an entry in the log upon the case or the action. Whether it suffices is asked of
 `policies`; a decision is made only where the rules allow it, and a refusal is logged too.
@@ -23,8 +23,8 @@ from storage.catalogue.cases.tables import (
     MomentRow,
     ReviewRow,
 )
-from storage.catalogue.engine.keyset import Place, keyed
-from storage.catalogue.people.people import person
+from storage.catalogue.engine.keyset import Place, page_by_keys
+from storage.catalogue.people.people import get_person
 from storage.catalogue.proofs.proven_rows import require_case
 from storage.catalogue.proofs.rulebooks import judged_by
 from storage.catalogue.reading import case_queries
@@ -41,9 +41,9 @@ _CHANGE = PremisType.METADATA_MODIFICATION
 def set_features(
     uow: UnitOfWork, case_id: str, features: Iterable[Feature], *, actor: str
 ) -> CaseRow:
-    """Say what makes the case special. Raises: NotFoundError, ConflictError (closed)."""
+    """Set the special features of a case. Raises: NotFoundError, ConflictError (closed)."""
     row = _open_case(uow, case_id)
-    row.features = sorted({one.value for one in features})
+    row.features = sorted({feature.value for feature in features})
     uow.record("case.features", _CHANGE, row, actor=actor, subject=f"case:{row.id}")
     return row
 
@@ -56,22 +56,22 @@ def take_part(
     Raises: NotFoundError; ConflictError when the person has another part in it (第十条).
     """
     row = _open_case(uow, case_id)
-    who = person(uow.session, person_id).id
-    for taken in parts(uow.session, row.id):
-        if taken.person_id == who and taken.part == part.value:
-            return taken
-        if taken.person_id == who:
-            raise ConflictError(problem="has another part in this case", part=taken.part)
-    added = CasePartRow(case_id=row.id, part=part.value, person_id=who, since=uow.at)
+    participant_id = get_person(uow.session, person_id).id
+    for stored_part in list_parts(uow.session, row.id):
+        if stored_part.person_id == participant_id and stored_part.part == part.value:
+            return stored_part
+        if stored_part.person_id == participant_id:
+            raise ConflictError(problem="has another part in this case", part=stored_part.part)
+    added = CasePartRow(case_id=row.id, part=part.value, person_id=participant_id, since=uow.at)
     uow.session.add(added)
     uow.record("case.part", _CHANGE, added, actor=actor, subject=f"case:{row.id}")
     return added
 
 
-def parts(session: Session, case_id: str) -> list[CasePartRow]:
+def list_parts(session: Session, case_id: str) -> list[CasePartRow]:
     """Return who has which part in a case, in order of time."""
-    wanted = select(CasePartRow).where(CasePartRow.case_id == case_id)
-    return list(session.scalars(wanted.order_by(CasePartRow.since, CasePartRow.person_id)))
+    query = select(CasePartRow).where(CasePartRow.case_id == case_id)
+    return list(session.scalars(query.order_by(CasePartRow.since, CasePartRow.person_id)))
 
 
 def mark_moment(
@@ -98,12 +98,12 @@ def unmark_moment(uow: UnitOfWork, moment_id: str, *, actor: str) -> None:
     uow.record("moment.unmark", _CHANGE, row, actor=actor, subject=f"action:{action.id}")
 
 
-def moments(
+def list_moments(
     session: Session, action_id: str, *, after: Place = (), limit: int | None = None
 ) -> list[MomentRow]:
     """Return the marked moments of an action, in order of time (and id)."""
-    wanted = select(MomentRow).where(MomentRow.action_id == action_id)
-    return list(session.scalars(keyed(wanted, (MomentRow.at, MomentRow.id), after, limit)))
+    query = select(MomentRow).where(MomentRow.action_id == action_id)
+    return list(session.scalars(page_by_keys(query, (MomentRow.at, MomentRow.id), after, limit)))
 
 
 def enter_document(
@@ -125,7 +125,7 @@ def enter_document(
     document that was served before it was made.
     """
     row = _open_case(uow, case_id)
-    if action_id is not None and case_queries.action(uow.session, action_id).case_id != row.id:
+    if action_id is not None and case_queries.get_action(uow.session, action_id).case_id != row.id:
         raise ConflictError(problem="the action is another case's", action=action_id)
     if served_at is not None and served_at < at:
         raise ConflictError(problem="served before it was made", number=number)
@@ -160,13 +160,13 @@ def serve_document(
     return row
 
 
-def documents(session: Session, case_id: str) -> list[DocumentRow]:
+def list_documents(session: Session, case_id: str) -> list[DocumentRow]:
     """Return a case's documents, in order of time."""
-    wanted = select(DocumentRow).where(DocumentRow.case_id == case_id)
-    return list(session.scalars(wanted.order_by(DocumentRow.at, DocumentRow.id)))
+    query = select(DocumentRow).where(DocumentRow.case_id == case_id)
+    return list(session.scalars(query.order_by(DocumentRow.at, DocumentRow.id)))
 
 
-def review(
+def record_review(
     uow: UnitOfWork, case_id: str, person_id: str, *, passed: bool, opinion: str, actor: str
 ) -> ReviewRow:
     """Enter a legal review (第九条); who reviews takes that part.
@@ -190,13 +190,13 @@ def review(
     return row
 
 
-def reviews(session: Session, case_id: str) -> list[ReviewRow]:
+def list_reviews(session: Session, case_id: str) -> list[ReviewRow]:
     """Return a case's legal reviews, oldest first."""
-    wanted = select(ReviewRow).where(ReviewRow.case_id == case_id)
-    return list(session.scalars(wanted.order_by(ReviewRow.at, ReviewRow.id)))
+    query = select(ReviewRow).where(ReviewRow.case_id == case_id)
+    return list(session.scalars(query.order_by(ReviewRow.at, ReviewRow.id)))
 
 
-def decide(
+def record_decision(
     uow: UnitOfWork,
     case_id: str,
     person_id: str,
@@ -213,14 +213,14 @@ def decide(
     another part.
     """
     attempt = Attempt("case.decide", PremisType.POLICY_ASSIGNMENT, actor, f"case:{case_id}")
-    require_case(uow, case_queries.case(uow.session, case_id).id, attempt)
+    require_case(uow, case_queries.get_case(uow.session, case_id).id, attempt)
     case = _open_case(uow, case_id)
     if Stage(case.stage) is not Stage.DECISION:
         raise ConflictError(problem="not the stage to decide in", stage=case.stage)
     take_part(uow, case_id, Part.DECIDES, person_id, actor=actor)
     facts = case_facts_of(uow.session, case_id, uow.at, Stage.DECISION)
-    asked = DecisionFact(uow.at, person_id, penalty, signed_by_head)
-    verdict = rulebook.evaluate(replace(facts, decision=asked))
+    decision_fact = DecisionFact(uow.at, person_id, penalty, signed_by_head)
+    verdict = rulebook.judge_facts(replace(facts, decision=decision_fact))
     rows = []
     if verdict.allowed:
         row = DecisionRow(
@@ -250,18 +250,20 @@ def decide(
     return verdict
 
 
-def decision(session: Session, case_id: str) -> DecisionRow | None:
+def current_decision(session: Session, case_id: str) -> DecisionRow | None:
     """Return the decision that holds: the last."""
-    wanted = select(DecisionRow).where(DecisionRow.case_id == case_id)
-    return session.scalar(wanted.order_by(DecisionRow.at.desc(), DecisionRow.id.desc()).limit(1))
+    query = select(DecisionRow).where(DecisionRow.case_id == case_id)
+    return session.scalar(query.order_by(DecisionRow.at.desc(), DecisionRow.id.desc()).limit(1))
 
 
-def disclose(uow: UnitOfWork, case_id: str, *, at: datetime, where: str, actor: str) -> DecisionRow:
+def record_disclosure(
+    uow: UnitOfWork, case_id: str, *, at: datetime, where: str, actor: str
+) -> DecisionRow:
     """Enter when and where the decision was disclosed (第七条).
 
     Raises: NotFoundError (no decision), ConflictError (disclosed already, or before it was made).
     """
-    row = decision(uow.session, case_id)
+    row = current_decision(uow.session, case_id)
     if row is None:
         raise NotFoundError(what="decision", id=case_id)
     if row.disclosed_at is not None or at < row.at:
@@ -272,14 +274,14 @@ def disclose(uow: UnitOfWork, case_id: str, *, at: datetime, where: str, actor: 
 
 
 def _open_case(uow: UnitOfWork, case_id: str) -> CaseRow:
-    row = case_queries.case(uow.session, case_id)
+    row = case_queries.get_case(uow.session, case_id)
     if row.closed_at is not None:
         raise ConflictError(problem="the case is closed", case=row.id)
     return row
 
 
 def _open_action(uow: UnitOfWork, action_id: str) -> ActionRow:
-    row = case_queries.action(uow.session, action_id)
+    row = case_queries.get_action(uow.session, action_id)
     if row.status != "open":
         raise ConflictError(problem="the action is closed", action=row.id)
     return row

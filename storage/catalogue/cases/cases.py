@@ -21,21 +21,21 @@ from storage.catalogue.cases.exhibits import (
     propose_exhibits,
     reject_exhibit,
 )
-from storage.catalogue.people.people import person
+from storage.catalogue.people.people import get_person
 from storage.catalogue.proofs.proven_rows import require_case
 from storage.catalogue.proofs.rulebooks import judged_by
 from storage.catalogue.reading.case_queries import (
-    action,
-    actions,
-    case,
     case_by_number,
-    cases,
-    exhibit,
-    exhibits,
     exhibits_of,
-    officers,
+    get_action,
+    get_case,
+    get_exhibit,
+    list_actions,
+    list_cases,
+    list_exhibits,
+    list_officers,
 )
-from storage.catalogue.reading.rule_facts import case_facts_of, facts_of, judge
+from storage.catalogue.reading.rule_facts import case_facts_of, facts_of, judge_action
 from storage.catalogue.tables import ActionOfficerRow, ActionRow, CaseRow
 from storage.catalogue.unit_of_work import Attempt, UnitOfWork
 from storage.custody.entries.event import Outcome, PremisType
@@ -61,9 +61,9 @@ def open_case(
     """Open a case file, in a stage of the main way. Raises: ConflictError (number, stage)."""
     if stage not in MAIN or stage in ENDS:
         raise ConflictError(problem="a case begins on the main way", stage=stage.value)
-    taken = case_by_number(uow.session, number)
-    if taken is not None:
-        raise ConflictError(problem="case number is taken", case=taken.id, number=number)
+    same_number = case_by_number(uow.session, number)
+    if same_number is not None:
+        raise ConflictError(problem="case number is taken", case=same_number.id, number=number)
     row = CaseRow(
         id=uow.new_id(),
         number=number,
@@ -74,7 +74,7 @@ def open_case(
         opened_at=uow.at,
         closed_at=None,
         returns_to=None,
-        features=sorted(one.value for one in features),
+        features=sorted(feature.value for feature in features),
         filed_at=uow.at if MAIN.index(stage) >= MAIN.index(Stage.FILING) else None,
         suspended_at=None,
         suspended_s=None,
@@ -86,7 +86,7 @@ def open_case(
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """Whether a case went to another stage; if not why, for which actions, by which findings."""
+    """Outcome of moving a case to a stage: allowed, or a reason with actions and findings."""
 
     allowed: bool
     reason: str | None = None
@@ -102,13 +102,13 @@ def move_case(
     Refused: `not-a-next-stage` (policies.facts.stages), `open-actions` of the present stage, `gate`
     where a rule blocks. Raises: NotFoundError, RowsDifferError.
     """
-    row = case(uow.session, case_id)
+    row = get_case(uow.session, case_id)
     attempt = Attempt("case.move", PremisType.POLICY_ASSIGNMENT, actor, f"case:{row.id}")
     require_case(uow, row.id, attempt)
     move = judge_move(uow.session, row, stage, rulebook, uow.at)
     before = row.stage
     if move.allowed:
-        _go(row, stage, uow.at)
+        _enter_stage(row, stage, uow.at)
     uow.record(
         "case.move",
         PremisType.POLICY_ASSIGNMENT,
@@ -120,7 +120,7 @@ def move_case(
         asked=stage.value,
         reason=move.reason,
         open_actions=list(move.open_actions),
-        findings=[one.to_json() for one in move.verdict.findings if not one.passed],
+        findings=[finding.to_json() for finding in move.verdict.findings if not finding.passed],
         heads=[RULEBOOK],
         **judged_by(rulebook),
     )
@@ -130,7 +130,7 @@ def move_case(
 def judge_move(
     session: Session, row: CaseRow, stage: Stage, rulebook: Rulebook, at: datetime
 ) -> Move:
-    """Say whether a case may go to a stage now, with every finding; changes nothing.
+    """Judge whether a case may enter a stage now, with every finding; changes nothing.
 
     Going on, along the main way or to its end, asks the rules on the case and those on each of
     its actions; leaving the main way asks those on the case alone.
@@ -139,15 +139,18 @@ def judge_move(
     if stage not in next_stages(now, Stage(row.returns_to) if row.returns_to else None):
         return Move(allowed=False, reason="not-a-next-stage")
     facts = case_facts_of(session, row.id, at, stage)
-    findings = rulebook.evaluate(facts).findings
-    onward = _onward(now, stage)
+    findings = rulebook.judge_facts(facts).findings
+    onward = _require_onward(now, stage)
     if onward:
-        findings += tuple(f for one in facts.actions for f in rulebook.evaluate(one).findings)
+        findings += tuple(
+            f for action_facts in facts.actions for f in rulebook.judge_facts(action_facts).findings
+        )
     verdict = Verdict(findings)
     left_open = tuple(
-        one.action
-        for one in facts.actions
-        if one.action in facts.open_actions and (one.stage is now or stage is Stage.CLOSING)
+        action_facts.action
+        for action_facts in facts.actions
+        if action_facts.action in facts.open_actions
+        and (action_facts.stage is now or stage is Stage.CLOSING)
     )
     if onward and left_open:
         return Move(allowed=False, reason="open-actions", open_actions=left_open, verdict=verdict)
@@ -156,13 +159,13 @@ def judge_move(
     return Move(allowed=True, verdict=verdict)
 
 
-def _onward(now: Stage, stage: Stage) -> bool:
+def _require_onward(now: Stage, stage: Stage) -> bool:
     if stage is Stage.CLOSING:
         return True
     return now in MAIN and stage in MAIN and MAIN.index(stage) > MAIN.index(now)
 
 
-def _go(row: CaseRow, stage: Stage, at: datetime) -> None:
+def _enter_stage(row: CaseRow, stage: Stage, at: datetime) -> None:
     now = Stage(row.stage)
     if stage in RETURNING and now not in RETURNING:
         row.returns_to = now.value
@@ -194,7 +197,7 @@ def add_action(
 
     Raises: NotFoundError; ConflictError when the case is closed or the end is before the start.
     """
-    file = case(uow.session, case_id)
+    file = get_case(uow.session, case_id)
     if file.closed_at is not None:
         raise ConflictError(problem="the case is closed", case=file.id)
     _check_interval(start_at, end_at)
@@ -213,8 +216,8 @@ def add_action(
     uow.session.add(row)
     uow.session.flush()
     present = [
-        ActionOfficerRow(action_id=row.id, person_id=person(uow.session, found).id)
-        for found in dict.fromkeys(officers)
+        ActionOfficerRow(action_id=row.id, person_id=get_person(uow.session, officer_id).id)
+        for officer_id in dict.fromkeys(officers)
     ]
     uow.session.add_all(present)
     uow.record("action.add", _CHANGE, row, *present, actor=actor, subject=f"action:{row.id}")
@@ -223,7 +226,7 @@ def add_action(
 
 def set_action_end(uow: UnitOfWork, action_id: str, end_at: datetime, *, actor: str) -> ActionRow:
     """Enter when an open action ended. Raises: NotFoundError, ConflictError."""
-    row = _open(uow, action_id)
+    row = _require_open(uow, action_id)
     _check_interval(row.start_at, end_at)
     row.end_at = end_at
     uow.record("action.end", _CHANGE, row, actor=actor, subject=f"action:{row.id}")
@@ -236,12 +239,14 @@ def close_action(uow: UnitOfWork, action_id: str, rulebook: Rulebook, *, actor: 
     Allowed or refused, one entry holds the verdict with every finding and every gap: commit
     either. Raises: NotFoundError; RowsDifferError; ConflictError when it is closed or has no end.
     """
-    found = action(uow.session, action_id)
-    attempt = Attempt("action.close", PremisType.POLICY_ASSIGNMENT, actor, f"action:{found.id}")
-    require_case(uow, found.case_id, attempt)
-    row = _open(uow, action_id)
+    action_row = get_action(uow.session, action_id)
+    attempt = Attempt(
+        "action.close", PremisType.POLICY_ASSIGNMENT, actor, f"action:{action_row.id}"
+    )
+    require_case(uow, action_row.case_id, attempt)
+    row = _require_open(uow, action_id)
     facts = facts_of(uow.session, action_id)
-    verdict = rulebook.evaluate(facts)
+    verdict = rulebook.judge_facts(facts)
     if verdict.allowed and row.end_at is None:
         raise ConflictError(problem="the action has no end", action=row.id)
     if verdict.allowed:
@@ -257,13 +262,13 @@ def close_action(uow: UnitOfWork, action_id: str, rulebook: Rulebook, *, actor: 
         facts=facts.to_json(),
         heads=[RULEBOOK],
         **judged_by(rulebook),
-        exhibits=[found.id for found in exhibits(uow.session, row.id)],
+        exhibits=[exhibit_row.id for exhibit_row in list_exhibits(uow.session, row.id)],
     )
     return verdict
 
 
-def _open(uow: UnitOfWork, action_id: str) -> ActionRow:
-    row = action(uow.session, action_id)
+def _require_open(uow: UnitOfWork, action_id: str) -> ActionRow:
+    row = get_action(uow.session, action_id)
     if row.status != OPEN:
         raise ConflictError(problem="the action is closed", action=row.id)
     return row
@@ -282,23 +287,23 @@ __all__ = [
     "CLOSED",
     "OPEN",
     "Move",
-    "action",
-    "actions",
     "add_action",
-    "case",
     "case_by_number",
-    "cases",
     "close_action",
     "confirm_exhibit",
-    "exhibit",
-    "exhibits",
     "exhibits_of",
     "facts_of",
-    "judge",
+    "get_action",
+    "get_case",
+    "get_exhibit",
+    "judge_action",
     "judge_move",
     "link_by_hand",
+    "list_actions",
+    "list_cases",
+    "list_exhibits",
+    "list_officers",
     "move_case",
-    "officers",
     "open_case",
     "propose_exhibits",
     "reject_exhibit",

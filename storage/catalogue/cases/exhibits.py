@@ -8,11 +8,11 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from policies.linking import propose
+from policies.linking import propose_links
 from storage.catalogue.holds import concerns, holds, releases
 from storage.catalogue.reading import case_queries, rule_facts
 from storage.catalogue.reading.case_queries import CONFIRMED, PROPOSED, REJECTED
-from storage.catalogue.recordings.recordings import present, subject_of
+from storage.catalogue.recordings.recordings import get_present_recording, subject_of
 from storage.catalogue.tables import ActionRow, ExhibitRow, RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.entries.event import PremisType
@@ -33,20 +33,22 @@ def propose_exhibits(uow: UnitOfWork, action_id: str, *, actor: str) -> list[Exh
     rows = [
         ExhibitRow(
             id=uow.new_id(),
-            recording_id=found.recording,
+            recording_id=proposal.recording,
             action_id=action.id,
-            shown_from=found.shown.start,
-            shown_to=found.shown.end,
+            shown_from=proposal.interval.start,
+            shown_to=proposal.interval.end,
             state=PROPOSED,
-            how=found.reason,
+            how=proposal.reason,
             proposed_by=actor,
             decided_by=None,
         )
-        for found in propose(found_facts, rule_facts.candidates(uow.session, action_id))
+        for proposal in propose_links(
+            found_facts, rule_facts.list_candidates(uow.session, action_id)
+        )
     ]
     for row in rows:
         uow.session.add(row)
-        _log(uow, "exhibit.propose", row, actor)
+        _log_link(uow, "exhibit.propose", row, actor)
     return rows
 
 
@@ -68,8 +70,8 @@ def link_by_hand(
     shared).
     """
     action = _open_action(uow, action_id)
-    recording = present(uow.session, recording_id)
-    start, stop = _shown(action, recording, shown_from, shown_to)
+    recording = get_present_recording(uow.session, recording_id)
+    start, stop = _compute_interval(action, recording, shown_from, shown_to)
     row = uow.session.scalar(
         select(ExhibitRow).where(
             ExhibitRow.action_id == action.id, ExhibitRow.recording_id == recording.id
@@ -84,30 +86,34 @@ def link_by_hand(
         raise ConflictError(problem="the exhibit is confirmed already", exhibit=row.id)
     row.shown_from, row.shown_to = start, stop
     row.state, row.how, row.decided_by = CONFIRMED, "hand", actor
-    _log(uow, "exhibit.link", row, actor)
+    _log_link(uow, "exhibit.link", row, actor)
     return row
 
 
 def confirm_exhibit(uow: UnitOfWork, exhibit_id: str, *, actor: str) -> ExhibitRow:
-    """Say that the recording shows the action. Raises: NotFoundError, ConflictError."""
-    return _decide(uow, exhibit_id, CONFIRMED, "exhibit.confirm", actor)
+    """Confirm that a recording shows its action. Raises: NotFoundError, ConflictError."""
+    return _decide_exhibit(uow, exhibit_id, CONFIRMED, "exhibit.confirm", actor)
 
 
 def reject_exhibit(uow: UnitOfWork, exhibit_id: str, *, actor: str) -> ExhibitRow:
-    """Say that it does not; it is not proposed again.
+    """Reject a link between recording and action; it is not proposed again.
 
     Whom a hold concerns takes nothing out of its reach so.
     Raises: NotFoundError, ConflictError, InvolvedError.
     """
-    row = case_queries.exhibit(uow.session, exhibit_id)
-    before = holds.holding(uow.session, row.recording_id)
-    matters = [releases.covered_with(uow.session, one).held.matter for one in before]
-    rejected = _decide(uow, exhibit_id, REJECTED, "exhibit.reject", actor)
-    still = {one.id for one in holds.holding(uow.session, row.recording_id)}
-    who = concerns.person_of(actor)
+    row = case_queries.get_exhibit(uow.session, exhibit_id)
+    before = holds.list_holds_of_recording(uow.session, row.recording_id)
+    matters = [
+        releases.covered_with(uow.session, hold_row).hold_facts.matter for hold_row in before
+    ]
+    rejected = _decide_exhibit(uow, exhibit_id, REJECTED, "exhibit.reject", actor)
+    still = {
+        hold_row.id for hold_row in holds.list_holds_of_recording(uow.session, row.recording_id)
+    }
+    person_id = concerns.person_of(actor)
     for hold, matter in zip(before, matters, strict=True):
-        if who is not None and hold.id not in still:
-            concerns.check_uninvolved(matter, who)
+        if person_id is not None and hold.id not in still:
+            concerns.check_uninvolved(matter, person_id)
     return rejected
 
 
@@ -119,8 +125,8 @@ def link_by_code(
     A link that a person decided stays as it is (None), as does one of a closed action.
     Raises: NotFoundError.
     """
-    action = case_queries.action(uow.session, action_id)
-    recording = present(uow.session, recording_id)
+    action = case_queries.get_action(uow.session, action_id)
+    recording = get_present_recording(uow.session, recording_id)
     row = uow.session.scalar(
         select(ExhibitRow).where(
             ExhibitRow.action_id == action.id, ExhibitRow.recording_id == recording.id
@@ -133,25 +139,27 @@ def link_by_code(
             id=uow.new_id(), recording_id=recording.id, action_id=action.id, proposed_by=actor
         )
         uow.session.add(row)
-    row.shown_from, row.shown_to = _shown(action, recording, None, None)
+    row.shown_from, row.shown_to = _compute_interval(action, recording, None, None)
     row.state, row.how, row.decided_by = CONFIRMED, "scene-code", actor
-    _log(uow, "exhibit.self-link", row, actor)
+    _log_link(uow, "exhibit.self-link", row, actor)
     return row
 
 
-def _decide(uow: UnitOfWork, exhibit_id: str, state: str, act: str, actor: str) -> ExhibitRow:
-    row = case_queries.exhibit(uow.session, exhibit_id)
+def _decide_exhibit(
+    uow: UnitOfWork, exhibit_id: str, state: str, act: str, actor: str
+) -> ExhibitRow:
+    row = case_queries.get_exhibit(uow.session, exhibit_id)
     _open_action(uow, row.action_id)
     if row.state == state:
         raise ConflictError(problem=f"the exhibit is {state} already", exhibit=row.id)
     if state == CONFIRMED:
-        present(uow.session, row.recording_id)
+        get_present_recording(uow.session, row.recording_id)
     row.state, row.decided_by = state, actor
-    _log(uow, act, row, actor)
+    _log_link(uow, act, row, actor)
     return row
 
 
-def _log(uow: UnitOfWork, act: str, row: ExhibitRow, actor: str) -> None:
+def _log_link(uow: UnitOfWork, act: str, row: ExhibitRow, actor: str) -> None:
     # The subject is the recording: its chain of custody names every link made with it.
     uow.record(
         act,
@@ -165,13 +173,13 @@ def _log(uow: UnitOfWork, act: str, row: ExhibitRow, actor: str) -> None:
 
 
 def _open_action(uow: UnitOfWork, action_id: str) -> ActionRow:
-    action = case_queries.action(uow.session, action_id)
+    action = case_queries.get_action(uow.session, action_id)
     if action.status != "open":
         raise ConflictError(problem="the action is closed", action=action.id)
     return action
 
 
-def _shown(
+def _compute_interval(
     action: ActionRow,
     recording: RecordingRow,
     shown_from: datetime | None,

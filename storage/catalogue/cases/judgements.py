@@ -1,4 +1,4 @@
-"""How an action was judged: at its closing, once and for all, or else now.
+"""Judgement of an action: the final one of its closing, or while it is open that of now.
 
 What the rules say otherwise since then stands beside that verdict, never in its place. A case's
 move to its next stage is another act, and judged by what is known then (`cases.judge_move`).
@@ -39,25 +39,25 @@ class Judgement:
 def judgement_of(session: Session, row: ActionRow, rulebook: Rulebook, now: datetime) -> Judgement:
     """Return the verdict of an action's closing, or of now while it is open."""
     facts = cases.facts_of(session, row.id)
-    today = {"facts": facts.to_json(), "verdict": rulebook.evaluate(facts).to_json()}
-    closing = _closing(session, row)
+    today = {"facts": facts.to_json(), "verdict": rulebook.judge_facts(facts).to_json()}
+    closing = _find_closing_entry(session, row)
     if closing is None:
         return Judgement(now, **today, rulebook=rulebook.digest, now=now, later=None)
-    told = closing.details
+    details = closing.details
     return Judgement(
         at=closing.at,
-        facts=told.get("facts", today["facts"]),
-        verdict=told["verdict"],
-        rulebook=told.get("rulebook"),
+        facts=details.get("facts", today["facts"]),
+        verdict=details["verdict"],
+        rulebook=details.get("rulebook"),
         now=now,
-        later=today if told["verdict"] != today["verdict"] else None,
+        later=today if details["verdict"] != today["verdict"] else None,
     )
 
 
-def _closing(session: Session, row: ActionRow) -> CustodyEventRow | None:
+def _find_closing_entry(session: Session, row: ActionRow) -> CustodyEventRow | None:
     """Return the entry by which an action was closed; None while it is open.
 
     The log is asked, and not the row: nothing opens an action again.
     """
     tried = LogReader(session).events_of(f"action:{row.id}", act="action.close")
-    return next((one for one in reversed(tried) if one.outcome == Outcome.SUCCESS), None)
+    return next((entry for entry in reversed(tried) if entry.outcome == Outcome.SUCCESS), None)

@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 
 from policies.facts.facts import ActionFacts, CaseFacts, Waiver
 from policies.facts.terms import Approver, WaiverReason
-from policies.facts.waivers import concerned_in, objection
+from policies.facts.waivers import concerned_in, find_objection
 from policies.rules.rules import Rule, Rulebook
 from storage.catalogue.cases.tables import WaiverRow
-from storage.catalogue.people.people import person
+from storage.catalogue.people.people import get_person
 from storage.catalogue.reading import case_queries
 from storage.catalogue.reading.rule_facts import APPROVED, REFUSED, case_facts_of, facts_of
 from storage.catalogue.recordings.recordings import by_id
@@ -47,11 +47,11 @@ def hand_in(
     Raises: NotFoundError; ConflictError when it could never count (not waivable, a reason that
     the rule does not admit, too late), or the action is another case's.
     """
-    case = case_queries.case(uow.session, case_id)
-    if action_id is not None and case_queries.action(uow.session, action_id).case_id != case.id:
+    case = case_queries.get_case(uow.session, case_id)
+    if action_id is not None and case_queries.get_action(uow.session, action_id).case_id != case.id:
         raise ConflictError(problem="the action is another case's", action=action_id)
-    asked = Waiver("new", rule, reason, person(uow.session, person_id).id, uow.at)
-    _check(uow, case.id, action_id, rulebook, asked)
+    new_waiver = Waiver("new", rule, reason, get_person(uow.session, person_id).id, uow.at)
+    _check_objection(uow, case.id, action_id, rulebook, new_waiver)
     row = WaiverRow(
         id=uow.new_id(),
         case_id=case.id,
@@ -59,17 +59,17 @@ def hand_in(
         rule=rule,
         reason=reason.value,
         text=text,
-        attachments=[by_id(uow.session, one).id for one in attachments],
-        person_id=asked.by,
+        attachments=[by_id(uow.session, recording_id).id for recording_id in attachments],
+        person_id=new_waiver.by,
         at=uow.at,
         state=PROPOSED,
     )
     uow.session.add(row)
-    uow.record("waiver.hand-in", _CHANGE, row, actor=actor, subject=_subject(row))
+    uow.record("waiver.hand-in", _CHANGE, row, actor=actor, subject=_subject_of_waiver(row))
     return row
 
 
-def settle(
+def settle_waiver(
     uow: UnitOfWork,
     waiver_id: str,
     rulebook: Rulebook,
@@ -85,23 +85,27 @@ def settle(
     Raises: NotFoundError; ConflictError when it was settled before, or this person may not
     approve it (not whom the rule names, or concerned by the matter).
     """
-    row = waiver(uow.session, waiver_id)
+    row = get_waiver(uow.session, waiver_id)
     if row.state != PROPOSED:
         raise ConflictError(problem="settled already", waiver=row.id)
-    who = person(uow.session, person_id).id
-    asked = Waiver(row.id, row.rule, WaiverReason(row.reason), row.person_id, row.at)
-    settled = replace(asked, approved_by=who, approved_at=uow.at, approver=approver.value)
-    _check(uow, row.case_id, row.action_id, rulebook, settled)
+    approver_id = get_person(uow.session, person_id).id
+    proposed_waiver = Waiver(row.id, row.rule, WaiverReason(row.reason), row.person_id, row.at)
+    settled = replace(
+        proposed_waiver, approved_by=approver_id, approved_at=uow.at, approver=approver.value
+    )
+    _check_objection(uow, row.case_id, row.action_id, rulebook, settled)
     row.state = APPROVED if approved else REFUSED
-    row.decided_by, row.decided_at = who, uow.at
+    row.decided_by, row.decided_at = approver_id, uow.at
     row.approver, row.answer = approver.value, answer
     outcome = Outcome.SUCCESS if approved else Outcome.REFUSED
     kind = PremisType.POLICY_ASSIGNMENT
-    uow.record("waiver.settle", kind, row, actor=actor, subject=_subject(row), outcome=outcome)
+    uow.record(
+        "waiver.settle", kind, row, actor=actor, subject=_subject_of_waiver(row), outcome=outcome
+    )
     return row
 
 
-def waiver(session: Session, waiver_id: str) -> WaiverRow:
+def get_waiver(session: Session, waiver_id: str) -> WaiverRow:
     """Return one explanation. Raises: NotFoundError."""
     row = session.get(WaiverRow, waiver_id)
     if row is None:
@@ -109,51 +113,55 @@ def waiver(session: Session, waiver_id: str) -> WaiverRow:
     return row
 
 
-def waivers(session: Session, case_id: str) -> list[WaiverRow]:
+def list_waivers(session: Session, case_id: str) -> list[WaiverRow]:
     """Return every explanation handed in for a case and its actions, oldest first."""
-    wanted = select(WaiverRow).where(WaiverRow.case_id == case_id)
-    return list(session.scalars(wanted.order_by(WaiverRow.at, WaiverRow.id)))
+    query = select(WaiverRow).where(WaiverRow.case_id == case_id)
+    return list(session.scalars(query.order_by(WaiverRow.at, WaiverRow.id)))
 
 
 def count_waivers(
     session: Session, township: str, since: datetime, until: datetime
 ) -> tuple[int, int]:
     """Return how many were handed in for a township's cases in a span, and how many approved."""
-    wanted = (
+    query = (
         select(func.count(), func.count().filter(WaiverRow.state == APPROVED))
         .select_from(WaiverRow)
         .join(CaseRow, CaseRow.id == WaiverRow.case_id)
         .where(CaseRow.township == township, WaiverRow.at >= since, WaiverRow.at < until)
     )
-    explained, approved = session.execute(wanted).one()
+    explained, approved = session.execute(query).one()
     return int(explained), int(approved)
 
 
-def _check(
-    uow: UnitOfWork, case_id: str, action_id: str | None, rulebook: Rulebook, asked: Waiver
+def _check_objection(
+    uow: UnitOfWork,
+    case_id: str,
+    action_id: str | None,
+    rulebook: Rulebook,
+    proposed_waiver: Waiver,
 ) -> None:
     facts: ActionFacts | CaseFacts = (
         facts_of(uow.session, action_id)
         if action_id
         else case_facts_of(uow.session, case_id, uow.at)
     )
-    problem = objection(
-        _rule(rulebook, asked.rule, facts).terms,
-        asked,
+    problem = find_objection(
+        _find_rule(rulebook, proposed_waiver.rule, facts).waiver_terms,
+        proposed_waiver,
         concerned_in(facts),
         getattr(facts, "end", None),
     )
     if problem:
-        raise ConflictError(problem=problem, rule=asked.rule)
+        raise ConflictError(problem=problem, rule=proposed_waiver.rule)
 
 
-def _rule(rulebook: Rulebook, rule_id: str, facts: ActionFacts | CaseFacts) -> Rule:
+def _find_rule(rulebook: Rulebook, rule_id: str, facts: ActionFacts | CaseFacts) -> Rule:
     at = facts.start if isinstance(facts, ActionFacts) else facts.at
-    found = [one for one in rulebook.in_force(at) if one.id == rule_id]
-    if not found:
+    rules = [rule for rule in rulebook.in_force(at) if rule.id == rule_id]
+    if not rules:
         raise NotFoundError(what="rule", id=rule_id)
-    return found[0]
+    return rules[0]
 
 
-def _subject(row: WaiverRow) -> str:
+def _subject_of_waiver(row: WaiverRow) -> str:
     return f"action:{row.action_id}" if row.action_id else f"case:{row.case_id}"

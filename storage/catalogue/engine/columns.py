@@ -14,7 +14,7 @@ from sqlalchemy import DateTime, Dialect, MetaData, Text, inspect
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
-from storage.custody.entries.event import timestamp
+from storage.custody.entries.event import format_timestamp
 from storage.digest import Digest
 from storage.signed import canonical
 
@@ -89,16 +89,16 @@ class Audited:
         Long signed texts stand as their digest (columns marked `info={"digest": True}`).
         """
         return {
-            column.key: _plain(getattr(self, column.key), digest=bool(column.info.get("digest")))
+            column.key: _to_json(getattr(self, column.key), digest=bool(column.info.get("digest")))
             for column in inspect(type(self)).columns
         }
 
 
-def _plain(value: Any, *, digest: bool) -> Any:
-    if isinstance(value, datetime):
-        return timestamp(value)
-    if isinstance(value, Enum):
-        return value.value
-    if digest and value is not None:
-        return str(Digest.of(value.encode()))
-    return value
+def _to_json(column_value: Any, *, digest: bool) -> Any:
+    if isinstance(column_value, datetime):
+        return format_timestamp(column_value)
+    if isinstance(column_value, Enum):
+        return column_value.value
+    if digest and column_value is not None:
+        return str(Digest.compute(column_value.encode()))
+    return column_value

@@ -67,7 +67,7 @@ _ALIVE = {"idle": 10, "interval": 5, "count": 3}
 _UNHEARD_MS = 30_000
 
 
-def opened(
+def open_engine(
     url: str, busy_timeout_s: float, password: str | None = None, *, name: str = "catalogue"
 ) -> Engine:
     """Return the database's engine; nothing is connected yet, and no file is ever made by it.
@@ -78,8 +78,8 @@ def opened(
         file = DatabaseFile(Path(make_url(url).database or ""), name, busy_timeout_s)
         engine = create_engine(url, creator=file.connect, hide_parameters=True)
         engine.update_execution_options(**{_FILE: file})
-        event.listen(engine, "connect", partial(_pragmas, file))
-        event.listen(engine, "begin", _begin)
+        event.listen(engine, "connect", partial(_set_pragmas, file))
+        event.listen(engine, "begin", _begin_transaction)
     else:
         engine = create_engine(
             make_url(url).set(password=password) if password else url,
@@ -87,9 +87,9 @@ def opened(
             max_overflow=_POOL,
             pool_timeout=busy_timeout_s,
             hide_parameters=True,
-            connect_args=_postgresql(busy_timeout_s),
+            connect_args=_connection_arguments(busy_timeout_s),
         )
-        event.listen(engine, "connect", _fit)
+        event.listen(engine, "connect", _require_server_settings)
         _ask_idle(engine)
     event.listen(engine, "before_cursor_execute", _no_nul)
     closed = threading.Event()
@@ -112,7 +112,7 @@ def _let_go(closed: threading.Event, _connection: Any, record: ConnectionPoolEnt
 
 
 def is_sqlite(engine: Engine) -> bool:
-    """Tell which of the two it is."""
+    """Whether the engine is SQLite's."""
     return engine.dialect.name == "sqlite"
 
 
@@ -125,7 +125,7 @@ def create_file(engine: Engine) -> None:
 def is_filled(engine: Engine) -> bool:
     """Tell whether there can be any table: False where SQLite's file is missing or empty."""
     file = _file_of(engine)
-    return file is None or file.filled
+    return file is None or file.has_content
 
 
 def check_file(session: Session) -> None:
@@ -134,7 +134,7 @@ def check_file(session: Session) -> None:
     Costs two calls of stat(2). Raises: CatalogueReplacedError.
     """
     if (file := _file_of(session.get_bind().engine)) is not None:
-        file.check(session.connection().info)
+        file.check_connection(session.connection().info)
 
 
 def _file_of(engine: Engine) -> DatabaseFile | None:
@@ -142,7 +142,7 @@ def _file_of(engine: Engine) -> DatabaseFile | None:
     return file
 
 
-def writing(engine: Engine) -> Engine:
+def get_writer_engine(engine: Engine) -> Engine:
     """Return the engine as writers use it; on PostgreSQL they take their turn by `take_turn`."""
     options: dict[str, Any] = {_WRITE: True}
     if not is_sqlite(engine):
@@ -151,15 +151,15 @@ def writing(engine: Engine) -> Engine:
     return engine.execution_options(**options)
 
 
-def glancing(engine: Engine) -> Engine:
+def get_autocommit_engine(engine: Engine) -> Engine:
     """Return the engine for single questions: each is a view of its own, without a transaction.
 
     That saves a server two more answers for each.
     """
-    return reading(engine) if is_sqlite(engine) else engine.execution_options(**_SINGLE)
+    return get_reader_engine(engine) if is_sqlite(engine) else engine.execution_options(**_SINGLE)
 
 
-def reading(engine: Engine) -> Engine:
+def get_reader_engine(engine: Engine) -> Engine:
     """Return the engine as readers use it: each transaction is one view, and changes nothing."""
     if is_sqlite(engine):
         return engine
@@ -191,7 +191,9 @@ def take_turn(connection: Connection, *, at_length: bool = False) -> None:
         "idle_in_transaction_session_timeout": _WRITER_IDLE_S * 1000,
         "statement_timeout": 0 if at_length else _STATEMENT_S * 1000,
     }
-    limit = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in limits.items())
+    limit = ", ".join(
+        f"set_config('{name}', '{setting}', true)" for name, setting in limits.items()
+    )
     statement = text(f"SELECT pg_advisory_xact_lock(:key), {limit}")
     connection.execute(statement, {"key": LOG_LOCK})
 
@@ -200,11 +202,11 @@ def server_now(connection: Connection) -> datetime | None:
     """Return the time by the server's clock; None for SQLite, which has none but ours."""
     if is_sqlite(connection.engine):
         return None
-    found: datetime | None = connection.scalar(text("SELECT clock_timestamp()"))
-    return found
+    moment: datetime | None = connection.scalar(text("SELECT clock_timestamp()"))
+    return moment
 
 
-def _pragmas(file: DatabaseFile, connection: Any, record: ConnectionPoolEntry) -> None:
+def _set_pragmas(file: DatabaseFile, connection: Any, record: ConnectionPoolEntry) -> None:
     """Let SQLite write ahead, and sync every commit."""
     connection.isolation_level = None  # we say BEGIN ourselves, below
     for pragma in (
@@ -217,13 +219,13 @@ def _pragmas(file: DatabaseFile, connection: Any, record: ConnectionPoolEntry) -
     file.note_wal(record.info)
 
 
-def _begin(connection: Connection) -> None:
+def _begin_transaction(connection: Connection) -> None:
     # IMMEDIATE: a writer waits here for its turn, and never finds its snapshot outdated.
     writes = connection.get_execution_options().get(_WRITE)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _postgresql(busy_timeout_s: float) -> dict[str, Any]:
+def _connection_arguments(busy_timeout_s: float) -> dict[str, Any]:
     """Return how libpq connects; `options` are the server's own settings for the session."""
     session = {
         "synchronous_commit": "on",  # whatever the server's own default is
@@ -232,15 +234,15 @@ def _postgresql(busy_timeout_s: float) -> dict[str, Any]:
         "statement_timeout": _STATEMENT_S * 1000,
         "idle_in_transaction_session_timeout": _IDLE_S * 1000,
         "tcp_user_timeout": _UNHEARD_MS,
-        **{f"tcp_keepalives_{name}": value for name, value in _ALIVE.items()},
+        **{f"tcp_keepalives_{name}": setting for name, setting in _ALIVE.items()},
     }
     return {
         "connect_timeout": 10,
         "application_name": "liuhen",
         "client_encoding": "utf8",
-        "options": " ".join(f"-c {name}={value}" for name, value in session.items()),
+        "options": " ".join(f"-c {name}={setting}" for name, setting in session.items()),
         "tcp_user_timeout": _UNHEARD_MS,
-        **{f"keepalives_{name}": value for name, value in _ALIVE.items()},
+        **{f"keepalives_{name}": setting for name, setting in _ALIVE.items()},
     }
 
 
@@ -250,7 +252,7 @@ SELECT current_setting('fsync'), current_setting('full_page_writes'),
 """
 
 
-def _fit(connection: psycopg.Connection[Any], _record: Any) -> None:
+def _require_server_settings(connection: psycopg.Connection[Any], _record: Any) -> None:
     """Refuse a server on which a commit may be forgotten, or text is not what we wrote.
 
     Text is compared byte by byte, as SQLite does it: the indexes that keep a recording from being
@@ -258,9 +260,9 @@ def _fit(connection: psycopg.Connection[Any], _record: Any) -> None:
     Raises: CatalogueSetupError, which names what mends it.
     """
     with connection.cursor() as cursor:
-        found = cursor.execute(_FITNESS).fetchone()
+        settings_row = cursor.execute(_FITNESS).fetchone()
     connection.rollback()
-    fsync, full_pages, synchronous, encoding, by_bytes = found or ("",) * 5
+    fsync, full_pages, synchronous, encoding, by_bytes = settings_row or ("",) * 5
     created = "CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C'"
     for holds, problem, mend in (
         (fsync == "on", "fsync is off", "ALTER SYSTEM SET fsync = on"),
@@ -289,22 +291,24 @@ def _ask_idle(engine: Engine) -> None:
     each time would cost as much as a small question.
     """
 
-    def used(_connection: Any, record: ConnectionPoolEntry) -> None:
+    def note_use(_connection: Any, record: ConnectionPoolEntry) -> None:
         record.info[_USED] = time.monotonic()
 
-    def ask(connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
-        if time.monotonic() - record.info.get(_USED, 0.0) < _FRESH_S and not _spoke(connection):
+    def ping_idle(connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+        if time.monotonic() - record.info.get(_USED, 0.0) < _FRESH_S and not _has_unread_input(
+            connection
+        ):
             return
         try:
             engine.dialect.do_ping(connection)
         except psycopg.Error as error:
             raise InvalidatePoolError from error  # upon which the pool makes new ones
 
-    event.listen(engine, "checkin", used)
-    event.listen(engine, "checkout", ask)
+    event.listen(engine, "checkin", note_use)
+    event.listen(engine, "checkout", ping_idle)
 
 
-def _spoke(connection: psycopg.Connection[Any]) -> bool:
+def _has_unread_input(connection: psycopg.Connection[Any]) -> bool:
     """Tell whether there is anything to read from a connection of which nothing was asked."""
     if connection.closed:
         return True
@@ -317,13 +321,13 @@ def _no_nul(_connection: Any, _cursor: Any, _statement: str, parameters: Any, *h
     """Refuse U+0000, which PostgreSQL cannot hold, on either engine. Raises: TextError."""
     many = how[-1]
     for row in parameters if many else (parameters,):
-        for value in row.values() if isinstance(row, dict) else row:
-            if isinstance(value, str) and "\0" in value:
+        for parameter in row.values() if isinstance(row, dict) else row:
+            if isinstance(parameter, str) and "\0" in parameter:
                 raise TextError(problem="U+0000")
 
 
 @contextmanager
-def told(database: str = "catalogue") -> Iterator[None]:
+def translate_errors(database: str = "catalogue") -> Iterator[None]:
     """Turn a database's own errors into ours.
 
     Raises: CatalogueBusyError, StorageFullError, CatalogueUnavailableError, TextError. Of a commit
@@ -332,7 +336,7 @@ def told(database: str = "catalogue") -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        if (ours := _ours(error, database)) is None:
+        if (ours := _translate_error(error, database)) is None:
             raise
         raise ours from error
     except PoolTimeoutError as error:
@@ -346,39 +350,39 @@ def trouble_of(error: BaseException) -> LiuhenError | None:
     None where it is no database's, or a defect.
     """
     if isinstance(error, DBAPIError):
-        return _ours(error, "catalogue")
+        return _translate_error(error, "catalogue")
     if isinstance(error, psycopg.OperationalError):
         return CatalogueUnavailableError(database="catalogue", problem=str(error)[:200])
     return None
 
 
-def _ours(error: DBAPIError, database: str) -> LiuhenError | None:
+def _translate_error(error: DBAPIError, database: str) -> LiuhenError | None:
     """Return our error for a database's own; None where it is a defect of ours."""
-    said, state = str(error.orig), getattr(error.orig, "sqlstate", None)
+    message, state = str(error.orig), getattr(error.orig, "sqlstate", None)
     if not isinstance(error.orig, psycopg.Error):
-        return _ours_of_sqlite(error, said, database)
+        return _ours_of_sqlite(error, message, database)
     if state in _BUSY:
         return CatalogueBusyError(database=database)
     if state in _FULL:
         return StorageFullError(where=database)
     if state in _UNTAKABLE:
-        return TextError(problem=said[:200])
+        return TextError(problem=message[:200])
     # A connection that could not be made has no SQLSTATE.
     unmade = state is None and isinstance(error.orig, psycopg.OperationalError)
     if error.connection_invalidated or unmade or (state or "").startswith(_AWAY):
-        return CatalogueUnavailableError(database=database, problem=said[:200])
+        return CatalogueUnavailableError(database=database, problem=message[:200])
     return None
 
 
-def _ours_of_sqlite(error: DBAPIError, said: str, database: str) -> LiuhenError | None:
-    if "malformed" in said or "not a database" in said:
-        return CatalogueUnavailableError(database=database, problem=said)
+def _ours_of_sqlite(error: DBAPIError, message: str, database: str) -> LiuhenError | None:
+    if "malformed" in message or "not a database" in message:
+        return CatalogueUnavailableError(database=database, problem=message)
     if not isinstance(error, OperationalError):
         return None
-    if "locked" in said or "busy" in said:
+    if "locked" in message or "busy" in message:
         return CatalogueBusyError(database=database)
-    if "full" in said:
+    if "full" in message:
         return StorageFullError(where=database)
-    if any(fault in said for fault in ("I/O error", "unable to open", "readonly")):
-        return CatalogueUnavailableError(database=database, problem=said)
+    if any(fault in message for fault in ("I/O error", "unable to open", "readonly")):
+        return CatalogueUnavailableError(database=database, problem=message)
     return None

@@ -41,7 +41,7 @@ class DatabaseFile:
         sync_folder(self.path.parent)
 
     @property
-    def filled(self) -> bool:
+    def has_content(self) -> bool:
         """Whether there is a file with anything in it."""
         try:
             return self.path.stat().st_size > 0
@@ -55,8 +55,8 @@ class DatabaseFile:
         sqlite3.OperationalError when there is none.
         """
         before = self._opened
-        if before is not None and _inode(self.path) != before:
-            raise self._replaced()
+        if before is not None and _read_inode(self.path) != before:
+            raise self._replaced_error()
         connection = sqlite3.connect(
             f"{self.path.as_uri()}?mode=rw",
             uri=True,
@@ -65,43 +65,48 @@ class DatabaseFile:
         )
         try:
             connection.execute("PRAGMA schema_version").close()  # SQLite opens a file at its use
-            self._recognise()
+            self._require_same_file()
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def note_wal(self, info: dict[Any, Any]) -> None:
+    def note_wal(self, connection_info: dict[Any, Any]) -> None:
         """Remember in a connection's own notes which write-ahead log it has open."""
-        info[_WAL] = _inode(self._wal, empty=True)
+        connection_info[_WAL] = _read_inode(self._wal, empty=True)
 
-    def check(self, info: dict[Any, Any]) -> None:
+    def check_connection(self, connection_info: dict[Any, Any]) -> None:
         """Make sure that a connection writes into the file at the path.
 
         Raises: CatalogueReplacedError.
         """
-        if info.get(_WAL) is None:  # a new file had none yet when this connection was made
-            self.note_wal(info)
-        if _inode(self.path) != self._opened or _inode(self._wal, empty=True) != info[_WAL]:
-            raise self._replaced()
+        if (
+            connection_info.get(_WAL) is None
+        ):  # a new file had none yet when this connection was made
+            self.note_wal(connection_info)
+        if (
+            _read_inode(self.path) != self._opened
+            or _read_inode(self._wal, empty=True) != connection_info[_WAL]
+        ):
+            raise self._replaced_error()
 
-    def _recognise(self) -> None:
-        """Know the file again that was opened first. Raises: CatalogueReplacedError."""
-        found = _inode(self.path, empty=True)
+    def _require_same_file(self) -> None:
+        """Require the file that was opened first. Raises: CatalogueReplacedError."""
+        inode = _read_inode(self.path, empty=True)
         with self._lock:
             if self._opened is None:
-                self._opened = found
-        if found is None or found != self._opened:
-            raise self._replaced()
+                self._opened = inode
+        if inode is None or inode != self._opened:
+            raise self._replaced_error()
 
-    def _replaced(self) -> CatalogueReplacedError:
+    def _replaced_error(self) -> CatalogueReplacedError:
         return CatalogueReplacedError(database=self._database, file=str(self.path), pid=os.getpid())
 
 
-def _inode(path: Path, *, empty: bool = False) -> Inode | None:
-    """Return which file stands at a path; None for no file, and for one that was emptied."""
+def _read_inode(path: Path, *, empty: bool = False) -> Inode | None:
+    """Return the identity of the file at a path; None if it is missing or was emptied."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return (found.st_dev, found.st_ino) if found.st_size or empty else None
+    return (status.st_dev, status.st_ino) if status.st_size or empty else None

@@ -8,8 +8,8 @@ from sqlalchemy import Select, literal, tuple_
 Place = Sequence[Any]  # the values of a list's keys, in their order
 
 
-def keyed(
-    wanted: Select[Any],
+def page_by_keys(
+    query: Select[Any],
     keys: Sequence[Any],
     after: Place = (),
     limit: int | None = None,
@@ -20,10 +20,10 @@ def keyed(
 
     The keys together are unique; `after` is empty for the first page.
     """
-    ordered = wanted.order_by(*(key.desc() if newest else key for key in keys))
+    ordered = query.order_by(*(key.desc() if newest else key for key in keys))
     if after:
         there = tuple_(*keys)
         pairs = zip(keys, after, strict=True)
-        last = tuple_(*(literal(value, key.type) for key, value in pairs))
+        last = tuple_(*(literal(bound, key.type) for key, bound in pairs))
         ordered = ordered.where(there < last if newest else there > last)
     return ordered.limit(limit)

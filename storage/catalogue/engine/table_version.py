@@ -26,9 +26,9 @@ def find_version(connection: Connection) -> str | None:
     if not inspect(connection).has_table(_TABLE):
         return None
     version: str | None = connection.scalar(text(f"SELECT version_num FROM {_TABLE}"))  # noqa: S608
-    known = known_versions()
-    if version is not None and version not in known:
-        raise CatalogueNewerError(revision=version, known=known[-1])
+    versions = known_versions()
+    if version is not None and version not in versions:
+        raise CatalogueNewerError(revision=version, known=versions[-1])
     return version
 
 

@@ -15,7 +15,7 @@ from policies.access.concern import TIE_EN, TIE_ZH, Matter, Tie, tie_of
 from policies.facts.terms import Part
 from policies.retention import releases
 from policies.retention.holds import authority_zh, is_proceeding
-from policies.retention.releases import WHO_EN, WHO_ZH, Held
+from policies.retention.releases import WHO_EN, WHO_ZH, HoldContext
 from storage.catalogue.cases.tables import CasePartRow, DecisionRow, HoldRow, ReviewRow
 from storage.catalogue.holds import holds
 from storage.catalogue.log.tables import CustodyEventRow
@@ -42,20 +42,22 @@ class ConcernedError(ConflictError):
 
     code = "concerned"
 
-    def __init__(self, tie: Tie, held: Held, *, second: bool = False) -> None:
+    def __init__(self, tie: Tie, hold_facts: HoldContext, *, second: bool = False) -> None:
         """Keep how it concerns him, and who may."""
         how = {"tie": tie.value, "tie_zh": TIE_ZH[tie], "tie_en": TIE_EN[tie]}
-        super().__init__(**how, **who_may(held, second=second))
+        super().__init__(**how, **who_may(hold_facts, second=second))
 
 
 class NotEntitledError(ConflictError):
     """Neither placed by his authority nor his to answer; `facts` say whose it is and who may."""
 
-    def __init__(self, held: Held, *, second: bool = False) -> None:
+    def __init__(self, hold_facts: HoldContext, *, second: bool = False) -> None:
         """Keep who may."""
-        authority = authority_zh(held.authority)
-        super().__init__(authority=authority, **who_may(held, second=second))
-        self.code = "proceeding-authority" if is_proceeding(held.authority) else "hold-authority"
+        authority = authority_zh(hold_facts.authority)
+        super().__init__(authority=authority, **who_may(hold_facts, second=second))
+        self.code = (
+            "proceeding-authority" if is_proceeding(hold_facts.authority) else "hold-authority"
+        )
 
 
 class InvolvedError(ConflictError):
@@ -68,24 +70,24 @@ class InvolvedError(ConflictError):
         super().__init__(tie=tie.value, tie_zh=TIE_ZH[tie], tie_en=TIE_EN[tie])
 
 
-def check_not_concerned(held: Held, person_id: str) -> None:
-    """Let whom a hold or a proceeding does not concern go on. Raises: ConcernedError."""
-    tie = tie_of(held.matter, person_id)
+def check_not_concerned(hold_facts: HoldContext, person_id: str) -> None:
+    """Require that a hold or proceeding does not concern a person. Raises: ConcernedError."""
+    tie = tie_of(hold_facts.matter, person_id)
     if tie is not None:
-        raise ConcernedError(tie, held)
+        raise ConcernedError(tie, hold_facts)
 
 
 def check_uninvolved(matter: Matter, person_id: str) -> None:
-    """Let whom a matter does not concern go on. Raises: InvolvedError."""
+    """Require that a matter does not concern a person. Raises: InvolvedError."""
     tie = tie_of(matter, person_id)
     if tie is not None:
         raise InvolvedError(tie)
 
 
-def who_may(held: Held, *, second: bool) -> dict[str, str]:
-    """Return who may act, as far as it does not concern him, for sentences in both languages."""
-    who = releases.who_may(held, second=second)
-    return {"who_zh": WHO_ZH[who], "who_en": WHO_EN[who]}
+def who_may(hold_facts: HoldContext, *, second: bool) -> dict[str, str]:
+    """Return the role that may act instead, in both languages."""
+    role = releases.who_may(hold_facts, second=second)
+    return {"who_zh": WHO_ZH[role], "who_en": WHO_EN[role]}
 
 
 def of_case(session: Session, case_id: str) -> Matter:
@@ -111,13 +113,13 @@ def of_case(session: Session, case_id: str) -> Matter:
         handlers=frozenset(parts[Part.HANDLES]),
         reviewers=frozenset({*parts[Part.REVIEWS], *reviewed}),
         deciders=frozenset({*parts[Part.DECIDES], *decided}),
-        openers=_persons(session.scalars(opened)),
+        openers=_extract_person_ids(session.scalars(opened)),
     )
 
 
 def of_action(session: Session, action_id: str) -> Matter:
     """Return whom one action concerns: its officers, and whoever has a part in its case."""
-    row = case_queries.action(session, action_id)
+    row = case_queries.get_action(session, action_id)
     took_part = select(ActionOfficerRow.person_id).where(ActionOfficerRow.action_id == row.id)
     case = of_case(session, row.case_id)
     return Matter(
@@ -131,9 +133,9 @@ def of_action(session: Session, action_id: str) -> Matter:
 
 def of_recordings(session: Session, ids: Iterable[str]) -> Matter:
     """Return whom footage concerns: who made it, handed it in, or took part in what it shows."""
-    listed = sorted(set(ids))
-    matter = of_footage(session, listed)
-    for some in _parts_of(listed):
+    recording_ids = sorted(set(ids))
+    matter = of_footage(session, recording_ids)
+    for some in _parts_of(recording_ids):
         took_part = (
             select(ActionOfficerRow.person_id)
             .join(ExhibitRow, ExhibitRow.action_id == ActionOfficerRow.action_id)
@@ -148,12 +150,12 @@ def of_footage(session: Session, ids: Iterable[str]) -> Matter:
     matter = Matter()
     for some in _parts_of(sorted(set(ids))):
         accessions = select(CustodyEventRow.details).where(
-            CustodyEventRow.subject.in_([subject_of(one) for one in some]),
+            CustodyEventRow.subject.in_([subject_of(recording_id) for recording_id in some]),
             CustodyEventRow.act == "recording.accession",
         )
         matter |= Matter(
-            recorders=_recorders(session, some),
-            submitters=_persons(
+            recorders=_list_recorders(session, some),
+            submitters=_extract_person_ids(
                 str(details.get("operator", "")) for details in session.scalars(accessions)
             ),
         )
@@ -167,7 +169,7 @@ def of_holds(session: Session, placed: Iterable[HoldRow]) -> Matter:
         if row.recording_id is not None:
             reached.add(row.recording_id)
             continue
-        reached.update(holds.reached(session, row))
+        reached.update(holds.list_recordings_of_hold(session, row))
         if row.action_id is not None:
             matter |= of_action(session, row.action_id)
         for case_id in _cases_of(session, row):
@@ -175,9 +177,9 @@ def of_holds(session: Session, placed: Iterable[HoldRow]) -> Matter:
     return matter | of_recordings(session, reached)
 
 
-def heads(session: Session, township: str | None) -> frozenset[str]:
+def list_heads(session: Session, township: str | None) -> frozenset[str]:
     """Return the persons who can act as head of a township now; of None there are none."""
-    wanted = (
+    query = (
         select(AccountRow.person_id)
         .join(PersonRow, PersonRow.id == AccountRow.person_id)
         .where(
@@ -186,7 +188,7 @@ def heads(session: Session, township: str | None) -> frozenset[str]:
             PersonRow.township == township,
         )
     )
-    return frozenset(session.scalars(wanted)) if township is not None else frozenset()
+    return frozenset(session.scalars(query)) if township is not None else frozenset()
 
 
 def actor_of(person: Person) -> str:
@@ -204,14 +206,14 @@ def _cases_of(session: Session, row: HoldRow) -> list[str]:
         return [row.case_id]
     if row.party is None:
         return []
-    wanted = select(CaseRow.id).where(CaseRow.party == row.party)
+    query = select(CaseRow.id).where(CaseRow.party == row.party)
     if row.township is not None:
-        wanted = wanted.where(CaseRow.township == row.township)
-    return list(session.scalars(wanted))
+        query = query.where(CaseRow.township == row.township)
+    return list(session.scalars(query))
 
 
-def _recorders(session: Session, ids: Sequence[str]) -> frozenset[str]:
-    wanted = select(RecordingRow.officer_id).where(
+def _list_recorders(session: Session, ids: Sequence[str]) -> frozenset[str]:
+    query = select(RecordingRow.officer_id).where(
         RecordingRow.id.in_(ids), RecordingRow.officer_id.is_not(None)
     )
     had = (
@@ -223,12 +225,12 @@ def _recorders(session: Session, ids: Sequence[str]) -> frozenset[str]:
             AssignmentRow.to_at.is_(None) | (AssignmentRow.to_at > RecordingRow.start_at),
         )
     )
-    made = {person for person in session.scalars(wanted) if person is not None}
-    return frozenset({*made, *session.scalars(had)})
+    officer_ids = {person for person in session.scalars(query) if person is not None}
+    return frozenset({*officer_ids, *session.scalars(had)})
 
 
-def _persons(actors: Iterable[str]) -> frozenset[str]:
-    return frozenset(one.removeprefix(_PERSON) for one in actors if one.startswith(_PERSON))
+def _extract_person_ids(actors: Iterable[str]) -> frozenset[str]:
+    return frozenset(actor.removeprefix(_PERSON) for actor in actors if actor.startswith(_PERSON))
 
 
 def _parts_of(ids: Sequence[str]) -> Iterator[Sequence[str]]:

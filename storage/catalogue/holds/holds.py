@@ -15,9 +15,9 @@ from sqlalchemy.orm import Session
 from policies.facts.terms import HoldReason
 from policies.retention import holds as policy
 from storage.catalogue.cases.tables import DocumentRow, HoldRow
-from storage.catalogue.engine.keyset import Place, keyed
+from storage.catalogue.engine.keyset import Place, page_by_keys
 from storage.catalogue.reading import case_queries
-from storage.catalogue.recordings.recordings import by_id, present, subject_of
+from storage.catalogue.recordings.recordings import by_id, get_present_recording, subject_of
 from storage.catalogue.tables import ActionRow, CaseRow, ExhibitRow, RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.entries.event import PremisType
@@ -44,21 +44,21 @@ class NewHold:
     note: str | None = None
 
 
-def place(uow: UnitOfWork, new: NewHold, *, actor: str) -> HoldRow:
+def place_hold(uow: UnitOfWork, new: NewHold, *, actor: str) -> HoldRow:
     """Place a hold. It stands from the commit on, for what is linked later too.
 
     Raises: NotFoundError; ConflictError when it lies on nothing or on several things;
     DestroyedError when the recording is gone.
     """
     lies_on = [new.recording_id, new.action_id, new.case_id, new.party]
-    if sum(one is not None for one in lies_on) != 1:
+    if sum(target is not None for target in lies_on) != 1:
         raise ConflictError(problem="a hold lies on exactly one recording, action, case or party")
     if new.recording_id is not None:
-        present(uow.session, new.recording_id)
+        get_present_recording(uow.session, new.recording_id)
     if new.action_id is not None:
-        case_queries.action(uow.session, new.action_id)
+        case_queries.get_action(uow.session, new.action_id)
     if new.case_id is not None:
-        case_queries.case(uow.session, new.case_id)
+        case_queries.get_case(uow.session, new.case_id)
     row = HoldRow(
         id=uow.new_id(),
         recording_id=new.recording_id,
@@ -77,11 +77,11 @@ def place(uow: UnitOfWork, new: NewHold, *, actor: str) -> HoldRow:
         released_why=None,
     )
     uow.session.add(row)
-    uow.record("hold.place", _KIND, row, actor=actor, subject=subject(row))
+    uow.record("hold.place", _KIND, row, actor=actor, subject=subject_of_hold(row))
     return row
 
 
-def hold(session: Session, hold_id: str) -> HoldRow:
+def get_hold(session: Session, hold_id: str) -> HoldRow:
     """Return one hold. Raises: NotFoundError."""
     row = session.get(HoldRow, hold_id)
     if row is None:
@@ -89,7 +89,7 @@ def hold(session: Session, hold_id: str) -> HoldRow:
     return row
 
 
-def standing(
+def list_active_holds(
     session: Session,
     *,
     township: str | None = None,
@@ -100,11 +100,11 @@ def standing(
 
     Of a township alone, if it is given, those that lie on what is its own or on the whole county.
     """
-    wanted = select(HoldRow).where(HoldRow.released_at.is_(None))
+    query = select(HoldRow).where(HoldRow.released_at.is_(None))
     if township is not None:
-        wanted = wanted.where(in_township(township))
+        query = query.where(in_township(township))
     keys = (HoldRow.placed_at, HoldRow.id)
-    return list(session.scalars(keyed(wanted, keys, after, limit, newest=True)))
+    return list(session.scalars(page_by_keys(query, keys, after, limit, newest=True)))
 
 
 def in_township(township: str) -> ColumnElement[bool]:
@@ -119,7 +119,7 @@ def in_township(township: str) -> ColumnElement[bool]:
         acted.where(ActionRow.id == row.action_id, case).exists(),
         select(CaseRow.id).where(CaseRow.id == row.case_id, case).exists(),
         and_(
-            *(one.is_(None) for one in (row.recording_id, row.action_id, row.case_id)),
+            *(column.is_(None) for column in (row.recording_id, row.action_id, row.case_id)),
             or_(row.township.is_(None), row.township == township),
         ),
     )
@@ -130,7 +130,7 @@ def authority_of(row: HoldRow) -> str:
     return row.authority or policy.of_proceeding(row.proceeding_id or "")
 
 
-def subject(row: HoldRow) -> str:
+def subject_of_hold(row: HoldRow) -> str:
     """Return what a hold lies on, as the log names it."""
     if row.recording_id is not None:
         return subject_of(row.recording_id)
@@ -141,13 +141,13 @@ def subject(row: HoldRow) -> str:
 
 @dataclass(slots=True)
 class Linked:
-    """What a recording is linked to, as holds reach it: actions, cases, parties by township."""
+    """Links of a recording by which holds reach it: actions, cases, parties by township."""
 
     actions: set[str] = field(default_factory=set)
     cases: set[str] = field(default_factory=set)
     parties: set[tuple[str, str]] = field(default_factory=set)
 
-    def under(self, recording: str, row: HoldRow) -> bool:
+    def is_under_hold(self, recording: str, row: HoldRow) -> bool:
         """Tell whether a hold reaches the recording."""
         return (
             row.recording_id == recording
@@ -160,10 +160,10 @@ class Linked:
         )
 
 
-def linked(session: Session, recordings: Iterable[str]) -> dict[str, Linked]:
+def find_links(session: Session, recordings: Iterable[str]) -> dict[str, Linked]:
     """Return what some recordings are linked to: by exhibits not rejected, and as documents."""
     ids = list(recordings)
-    found = {one: Linked() for one in ids}
+    links = {recording_id: Linked() for recording_id in ids}
     exhibits = (
         select(ExhibitRow.recording_id, ActionRow.id, CaseRow)
         .join(ActionRow, ActionRow.id == ExhibitRow.action_id)
@@ -175,22 +175,24 @@ def linked(session: Session, recordings: Iterable[str]) -> dict[str, Linked]:
         .join(CaseRow, CaseRow.id == DocumentRow.case_id)
         .where(DocumentRow.recording_id.in_(ids))
     )
-    wanted: tuple[Executable, ...] = (exhibits, papers)
-    for recording, action, case in (row for one in wanted for row in session.execute(one)):
+    queries: tuple[Executable, ...] = (exhibits, papers)
+    for recording, action, case in (row for query in queries for row in session.execute(query)):
         if recording is not None:
-            one = found[recording]
-            one.actions |= {action} if action is not None else set()
-            one.cases.add(case.id)
-            one.parties.add((case.party, case.township))
-    return found
+            link = links[recording]
+            link.actions |= {action} if action is not None else set()
+            link.cases.add(case.id)
+            link.parties.add((case.party, case.township))
+    return links
 
 
-def reaching(session: Session, told: Mapping[str, Linked]) -> dict[str, list[HoldRow]]:
+def list_holds_by_recording(
+    session: Session, links: Mapping[str, Linked]
+) -> dict[str, list[HoldRow]]:
     """Return the holds, released ones too, that reach each of some recordings, in order."""
-    actions = {one for linked in told.values() for one in linked.actions}
-    cases = {one for linked in told.values() for one in linked.cases}
-    parties = {party for linked in told.values() for party, _township in linked.parties}
-    on: list[ColumnElement[bool]] = [HoldRow.recording_id.in_(list(told))]
+    actions = {action for linked in links.values() for action in linked.actions}
+    cases = {case for linked in links.values() for case in linked.cases}
+    parties = {party for linked in links.values() for party, _township in linked.parties}
+    on: list[ColumnElement[bool]] = [HoldRow.recording_id.in_(list(links))]
     if actions:
         on.append(HoldRow.action_id.in_(sorted(actions)))
     if cases:
@@ -199,56 +201,63 @@ def reaching(session: Session, told: Mapping[str, Linked]) -> dict[str, list[Hol
         select(HoldRow).where(or_(*on)).order_by(HoldRow.placed_at, HoldRow.id)
     ).all()
     return {
-        recording: [row for row in rows if linked.under(recording, row)]
-        for recording, linked in told.items()
+        recording: [row for row in rows if linked.is_under_hold(recording, row)]
+        for recording, linked in links.items()
     }
 
 
-def holding(session: Session, recording_id: str) -> list[HoldRow]:
+def list_holds_of_recording(session: Session, recording_id: str) -> list[HoldRow]:
     """Return the holds that keep a recording now; an empty list keeps nothing."""
-    told = linked(session, [by_id(session, recording_id).id])
-    return [row for row in reaching(session, told)[recording_id] if row.released_at is None]
+    links = find_links(session, [by_id(session, recording_id).id])
+    return [
+        row
+        for row in list_holds_by_recording(session, links)[recording_id]
+        if row.released_at is None
+    ]
 
 
-def upon(session: Session, case: CaseRow, actions: Iterable[str]) -> list[HoldRow]:
+def list_holds_on_case(session: Session, case: CaseRow, actions: Iterable[str]) -> list[HoldRow]:
     """Return the holds that stand on a case, on its party or on these of its actions."""
-    told = Linked({*actions}, {case.id}, {(case.party, case.township)})
-    found = reaching(session, {case.id: told})[case.id]
-    return [row for row in found if row.released_at is None]
+    link = Linked({*actions}, {case.id}, {(case.party, case.township)})
+    rows = list_holds_by_recording(session, {case.id: link})[case.id]
+    return [row for row in rows if row.released_at is None]
 
 
-def reached(session: Session, row: HoldRow) -> list[str]:
+def list_recordings_of_hold(session: Session, row: HoldRow) -> list[str]:
     """Return the recordings that a hold reaches now, destroyed ones left out, by id."""
     if row.recording_id is not None:
-        wanted = select(RecordingRow.id).where(RecordingRow.id == row.recording_id)
+        query = select(RecordingRow.id).where(RecordingRow.id == row.recording_id)
     else:
-        wanted = select(RecordingRow.id).where(
-            or_(RecordingRow.id.in_(_exhibits(row)), RecordingRow.id.in_(_documents(row)))
+        query = select(RecordingRow.id).where(
+            or_(
+                RecordingRow.id.in_(_select_exhibits(row)),
+                RecordingRow.id.in_(_select_documents(row)),
+            )
         )
-    wanted = wanted.where(RecordingRow.destroyed_at.is_(None))
-    return list(session.scalars(wanted.order_by(RecordingRow.id)))
+    query = query.where(RecordingRow.destroyed_at.is_(None))
+    return list(session.scalars(query.order_by(RecordingRow.id)))
 
 
-def _exhibits(row: HoldRow) -> Select[Any]:
-    wanted = (
+def _select_exhibits(row: HoldRow) -> Select[Any]:
+    query = (
         select(ExhibitRow.recording_id)
         .join(ActionRow, ActionRow.id == ExhibitRow.action_id)
         .join(CaseRow, CaseRow.id == ActionRow.case_id)
         .where(ExhibitRow.state != case_queries.REJECTED)
     )
-    return wanted.where(_lies(row, ActionRow.id))
+    return query.where(_scope_condition(row, ActionRow.id))
 
 
-def _documents(row: HoldRow) -> Select[Any]:
-    wanted = (
+def _select_documents(row: HoldRow) -> Select[Any]:
+    query = (
         select(DocumentRow.recording_id)
         .join(CaseRow, CaseRow.id == DocumentRow.case_id)
         .where(DocumentRow.recording_id.is_not(None))
     )
-    return wanted.where(_lies(row, DocumentRow.action_id))
+    return query.where(_scope_condition(row, DocumentRow.action_id))
 
 
-def _lies(row: HoldRow, action: Any) -> Any:
+def _scope_condition(row: HoldRow, action: Any) -> Any:
     if row.action_id is not None:
         return action == row.action_id
     if row.case_id is not None:

@@ -18,13 +18,13 @@ from policies.access.concern import Matter, tie_of
 from policies.facts.terms import HoldReason, ProceedingKind
 from policies.retention import releases as policy
 from policies.retention.holds import of_proceeding
-from policies.retention.releases import Held
+from policies.retention.releases import HoldContext
 from storage.catalogue.cases.tables import HoldRow, ProceedingRow
-from storage.catalogue.engine.keyset import Place, keyed
+from storage.catalogue.engine.keyset import Place, page_by_keys
 from storage.catalogue.holds import concerns, holds
 from storage.catalogue.holds.concerns import NotEntitledError, actor_of
 from storage.catalogue.holds.holds import NewHold
-from storage.catalogue.people.people import person
+from storage.catalogue.people.people import get_person
 from storage.catalogue.reading import case_queries
 from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork
@@ -60,13 +60,13 @@ def register_proceeding(uow: UnitOfWork, new: NewProceeding, *, actor: str) -> P
     reconsideration or lawsuit names no case; ConcernedError when it concerns its handler.
     """
     if new.case_id is not None:
-        case_queries.case(uow.session, new.case_id)
+        case_queries.get_case(uow.session, new.case_id)
     elif new.kind is not ProceedingKind.COMPLAINT:
         raise ConflictError(problem="a case must be named", kind=new.kind.value)
     if new.since and new.until and new.until <= new.since:
         raise ConflictError(problem="the end is not after the start")
     if new.handler_id is not None:
-        person(uow.session, new.handler_id)
+        get_person(uow.session, new.handler_id)
     row = ProceedingRow(
         id=uow.new_id(),
         kind=new.kind.value,
@@ -96,12 +96,12 @@ def hold_more(uow: UnitOfWork, proceeding_id: str, *, actor: str) -> list[HoldRo
     The case is held as a whole, with whatever is linked to it later; footage of the interval, one
     by one, as it comes in. A handler whom that turns out to concern handles it no more.
     """
-    row = proceeding(uow.session, proceeding_id)
+    row = get_proceeding(uow.session, proceeding_id)
     if row.answered_at is not None:
         return []
     added = _hold_more(uow, row, actor=actor)
     handler = row.handler_id
-    if handler is not None and tie_of(matter(uow.session, row), handler) is not None:
+    if handler is not None and tie_of(gather_matter(uow.session, row), handler) is not None:
         row.handler_id = None
         uow.record("proceeding.excuse", _CHANGE, row, actor=actor, subject=f"proceeding:{row.id}")
     return added
@@ -113,41 +113,43 @@ def _hold_more(uow: UnitOfWork, row: ProceedingRow, *, actor: str) -> list[HoldR
     plain = NewHold(
         reason=HoldReason(row.kind), authority=of_proceeding(row.id), proceeding_id=row.id
     )
-    if row.case_id is not None and not any(one.case_id == row.case_id for one in placed):
+    if row.case_id is not None and not any(hold.case_id == row.case_id for hold in placed):
         new.append(replace(plain, case_id=row.case_id))
-    held = {one.recording_id for one in placed}
+    recording_ids = {hold.recording_id for hold in placed}
     new += [
-        replace(plain, recording_id=found.id)
-        for found in concerned(uow.session, row)
-        if found.id not in held
+        replace(plain, recording_id=recording.id)
+        for recording in list_concerned_footage(uow.session, row)
+        if recording.id not in recording_ids
     ]
-    return [holds.place(uow, one, actor=actor) for one in new]
+    return [holds.place_hold(uow, new_hold, actor=actor) for new_hold in new]
 
 
-def concerned(session: Session, row: ProceedingRow) -> list[RecordingRow]:
+def list_concerned_footage(session: Session, row: ProceedingRow) -> list[RecordingRow]:
     """Return the footage of a proceeding's interval in its township, in order of time."""
     if row.since is None or row.until is None:
         return []
-    wanted = select(RecordingRow).where(
+    query = select(RecordingRow).where(
         RecordingRow.township == row.township,
         RecordingRow.start_at < row.until,
         RecordingRow.end_at > row.since,
         RecordingRow.destroyed_at.is_(None),
     )
-    return list(session.scalars(wanted.order_by(RecordingRow.start_at, RecordingRow.id)))
+    return list(session.scalars(query.order_by(RecordingRow.start_at, RecordingRow.id)))
 
 
-def answer(uow: UnitOfWork, proceeding_id: str, text: str, *, by: Person) -> ProceedingRow:
+def answer_proceeding(
+    uow: UnitOfWork, proceeding_id: str, text: str, *, by: Person
+) -> ProceedingRow:
     """Enter how a proceeding was answered; its holds stay until two persons release them.
 
     Raises: NotFoundError; ConcernedError (it concerns him), NotEntitledError (neither a head of its
     township nor a reviewer), ConflictError (answered).
     """
-    row = proceeding(uow.session, proceeding_id)
-    held = as_held(uow.session, row)
-    concerns.check_not_concerned(held, by.id)
-    if policy.may_answer(by, held) is not None:
-        raise NotEntitledError(held)
+    row = get_proceeding(uow.session, proceeding_id)
+    hold_facts = as_held(uow.session, row)
+    concerns.check_not_concerned(hold_facts, by.id)
+    if policy.may_answer(by, hold_facts) is not None:
+        raise NotEntitledError(hold_facts)
     if row.answered_at is not None:
         raise ConflictError(problem="answered already", proceeding=row.id)
     row.answered_at, row.answer = uow.at, text
@@ -156,26 +158,26 @@ def answer(uow: UnitOfWork, proceeding_id: str, text: str, *, by: Person) -> Pro
     return row
 
 
-def matter(session: Session, row: ProceedingRow) -> Matter:
+def gather_matter(session: Session, row: ProceedingRow) -> Matter:
     """Return whom a proceeding concerns: by its case, and by the footage that it holds or names."""
-    footage = [one.id for one in concerned(session, row)]
+    footage = [recording.id for recording in list_concerned_footage(session, row)]
     holding = concerns.of_holds(session, holds_of(session, row.id))
     holding |= concerns.of_recordings(session, footage)
     return holding if row.case_id is None else holding | concerns.of_case(session, row.case_id)
 
 
-def as_held(session: Session, row: ProceedingRow) -> Held:
+def as_held(session: Session, row: ProceedingRow) -> HoldContext:
     """Return what a decision about a proceeding, or about what it holds, looks at."""
-    return Held(
+    return HoldContext(
         authority=of_proceeding(row.id),
         township=row.township,
-        matter=matter(session, row),
-        heads=concerns.heads(session, row.township),
-        answered=row.answered_at is not None,
+        matter=gather_matter(session, row),
+        heads=concerns.list_heads(session, row.township),
+        is_answered=row.answered_at is not None,
     )
 
 
-def proceeding(session: Session, proceeding_id: str) -> ProceedingRow:
+def get_proceeding(session: Session, proceeding_id: str) -> ProceedingRow:
     """Return one proceeding. Raises: NotFoundError."""
     row = session.get(ProceedingRow, proceeding_id)
     if row is None:
@@ -183,7 +185,7 @@ def proceeding(session: Session, proceeding_id: str) -> ProceedingRow:
     return row
 
 
-def proceedings(
+def list_proceedings(
     session: Session,
     *,
     township: str | None = None,
@@ -197,35 +199,41 @@ def proceedings(
 
     `received` asks for those of a span, its end not included.
     """
-    wanted = select(ProceedingRow)
+    query = select(ProceedingRow)
     if township is not None:
-        wanted = wanted.where(ProceedingRow.township == township)
+        query = query.where(ProceedingRow.township == township)
     if case_id is not None:
-        wanted = wanted.where(ProceedingRow.case_id == case_id)
+        query = query.where(ProceedingRow.case_id == case_id)
     if received is not None:
         since, until = received
-        wanted = wanted.where(ProceedingRow.received_at >= since, ProceedingRow.received_at < until)
+        query = query.where(ProceedingRow.received_at >= since, ProceedingRow.received_at < until)
     if unanswered:
-        wanted = wanted.where(ProceedingRow.answered_at.is_(None))
+        query = query.where(ProceedingRow.answered_at.is_(None))
     keys = (ProceedingRow.received_at, ProceedingRow.id)
-    return list(session.scalars(keyed(wanted, keys, after, limit, newest=True)))
+    return list(session.scalars(page_by_keys(query, keys, after, limit, newest=True)))
 
 
 def holds_of(session: Session, proceeding_id: str) -> list[HoldRow]:
     """Return every hold that a proceeding placed."""
-    wanted = select(HoldRow).where(HoldRow.proceeding_id == proceeding_id)
-    return list(session.scalars(wanted.order_by(HoldRow.placed_at, HoldRow.id)))
+    query = select(HoldRow).where(HoldRow.proceeding_id == proceeding_id)
+    return list(session.scalars(query.order_by(HoldRow.placed_at, HoldRow.id)))
 
 
-def held(session: Session, proceeding_id: str) -> list[str]:
+def list_held_recordings(session: Session, proceeding_id: str) -> list[str]:
     """Return the recordings that a proceeding's standing holds reach now, by id."""
-    standing = [one for one in holds_of(session, proceeding_id) if one.released_at is None]
-    return sorted({found for one in standing for found in holds.reached(session, one)})
+    standing = [hold for hold in holds_of(session, proceeding_id) if hold.released_at is None]
+    return sorted(
+        {
+            recording_id
+            for hold in standing
+            for recording_id in holds.list_recordings_of_hold(session, hold)
+        }
+    )
 
 
 def open_proceedings_of(session: Session, case_ids: Iterable[str]) -> list[ProceedingRow]:
     """Return the unanswered proceedings of some cases."""
-    wanted = select(ProceedingRow).where(
+    query = select(ProceedingRow).where(
         ProceedingRow.case_id.in_(list(case_ids)), ProceedingRow.answered_at.is_(None)
     )
-    return list(session.scalars(wanted))
+    return list(session.scalars(query))

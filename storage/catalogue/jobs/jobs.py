@@ -1,4 +1,4 @@
-"""The state of every job: the truth, whatever an engine remembers.
+"""States of jobs and workers in the catalogue, authoritative over the job engine's own.
 
 A job is asked for in the transaction of whoever wants it, taken up by a worker, and finished in
 one transaction with its effect. `take` gives a turn; only the holder of the last turn can finish
@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import CursorResult, Executable, delete, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
-from storage.catalogue.engine.keyset import Place, keyed
+from storage.catalogue.engine.keyset import Place, page_by_keys
 from storage.catalogue.jobs.tables import JobRow, LaterLookRow, RenditionRow, VerifiedRow, WorkerRow
 from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import Catalogue, UnitOfWork
@@ -31,7 +31,7 @@ _ERROR = 40
 
 
 class State(StrEnum):
-    """Where a job stands."""
+    """State of a job."""
 
     WAITING = "waiting"  # to be started, at its time
     RUNNING = "running"  # a worker has taken it up
@@ -78,7 +78,7 @@ class Job:
         return self.failures + 1 >= TRIES
 
 
-def ask(
+def request_job(
     uow: UnitOfWork,
     kind: str,
     subject: str,
@@ -87,7 +87,7 @@ def ask(
     slot: str | None = None,
     due_at: datetime | None = None,
 ) -> JobRow:
-    """Ask for something to be done; the job exists if, and only if, the transaction is committed.
+    """Request a job; it exists if, and only if, the transaction is committed.
 
     With a slot it is asked for once: the same again gives the same job.
     """
@@ -101,7 +101,7 @@ def ask(
         state=State.WAITING,
         asked_by=str(actor),
         asked_at=uow.at,
-        **_asking(actor, uow.at),
+        **_origin_columns(actor, uow.at),
         due_at=due_at or uow.at,
         attempt=1,
         failures=0,
@@ -115,21 +115,21 @@ def ask(
     return row
 
 
-def hurried(uow: UnitOfWork, kind: str, subject: str) -> JobRow | None:
+def expedite_job(uow: UnitOfWork, kind: str, subject: str) -> JobRow | None:
     """Return the job of this kind that is under way for this subject; its pause ends now."""
-    wanted = select(JobRow).where(
+    query = select(JobRow).where(
         JobRow.kind == kind,
         JobRow.subject == subject,
         JobRow.state.in_((State.WAITING, State.RUNNING)),
     )
-    row = uow.session.scalar(wanted.order_by(JobRow.id).limit(1))
+    row = uow.session.scalar(query.order_by(JobRow.id).limit(1))
     if row is not None and row.state == State.WAITING:
         row.due_at = min(row.due_at, uow.at)
     return row
 
 
-def take(uow: UnitOfWork, job_id: str, attempt: int, life: str) -> Job | None:
-    """Take a job up in the name of a worker's life.
+def claim_job(uow: UnitOfWork, job_id: str, attempt: int, life: str) -> Job | None:
+    """Claim a job for a running worker.
 
     None where there is nothing to do: done, another attempt, or a living worker has it. Taking
     over from a dead worker counts as a failure, for the job may be what killed it.
@@ -138,42 +138,42 @@ def take(uow: UnitOfWork, job_id: str, attempt: int, life: str) -> Job | None:
     if row is None or row.attempt != attempt or State(row.state) in {State.DONE, State.FAILED}:
         return None
     if row.state == State.RUNNING:
-        if _lives(uow.session, row.owner):
+        if _is_alive(uow.session, row.owner):
             return None
         row.failures += 1
         row.error = "worker-died"
         if row.failures >= TRIES:
-            _end(row, State.FAILED, uow.at)
+            _end_job(row, State.FAILED, uow.at)
             return None
-    _move(row, State.RUNNING)
+    _move_job(row, State.RUNNING)
     row.turn, row.owner = row.turn + 1, life
-    return _job(row)
+    return _to_job(row)
 
 
-def finish(uow: UnitOfWork, job: Job, result: dict[str, Any]) -> None:
+def finish_job(uow: UnitOfWork, job: Job, outcome: dict[str, Any]) -> None:
     """Write down that a job is done. Raises: TurnLostError."""
-    row = _held(uow.session, job)
-    row.error, row.result = None, result
-    _end(row, State.DONE, uow.at)
+    row = _get_running_row(uow.session, job)
+    row.error, row.result = None, outcome
+    _end_job(row, State.DONE, uow.at)
 
 
-def fail(uow: UnitOfWork, job: Job, error: str, *, final: bool = False) -> State:
+def fail_job(uow: UnitOfWork, job: Job, error: str, *, final: bool = False) -> State:
     """Write a failed attempt down; it is tried again later, or is given up. Raises: TurnLostError.
 
     Pauses double from half a minute to an hour.
     """
-    row = _held(uow.session, job)
+    row = _get_running_row(uow.session, job)
     row.failures, row.error = row.failures + 1, error[:_ERROR]
     if final or row.failures >= TRIES:
-        _end(row, State.FAILED, uow.at)
+        _end_job(row, State.FAILED, uow.at)
     else:
-        _move(row, State.WAITING)
+        _move_job(row, State.WAITING)
         row.owner, row.attempt = None, row.attempt + 1
         row.due_at = uow.at + min(_FIRST_PAUSE * 2 ** (row.failures - 1), _LONGEST_PAUSE)
     return State(row.state)
 
 
-def retry(uow: UnitOfWork, job_id: str) -> JobRow:
+def retry_job(uow: UnitOfWork, job_id: str) -> JobRow:
     """Try a job again that failed; it stays in the name of who asked for it.
 
     Raises: NotFoundError, ConflictError when it did not fail.
@@ -181,7 +181,7 @@ def retry(uow: UnitOfWork, job_id: str) -> JobRow:
     row = by_id(uow.session, job_id)
     if row.state != State.FAILED:
         raise ConflictError(problem="job has not failed", job=row.id, state=row.state)
-    _move(row, State.WAITING)
+    _move_job(row, State.WAITING)
     row.attempt, row.failures = row.attempt + 1, 0
     row.owner, row.ended_at, row.due_at = None, None, uow.at
     return row
@@ -193,13 +193,13 @@ def next_attempt(uow: UnitOfWork, job_id: str, attempt: int) -> bool:
     if row is None or row.attempt != attempt or State(row.state) in {State.DONE, State.FAILED}:
         return False
     if row.state == State.RUNNING:
-        if _lives(uow.session, row.owner):
+        if _is_alive(uow.session, row.owner):
             return False
-        _move(row, State.WAITING)
+        _move_job(row, State.WAITING)
     row.attempt, row.failures, row.owner = attempt + 1, row.failures + 1, None
     if row.failures >= TRIES:
         row.error = row.error or "engine"
-        _end(row, State.FAILED, uow.at)
+        _end_job(row, State.FAILED, uow.at)
     return True
 
 
@@ -211,30 +211,32 @@ def let_go(uow: UnitOfWork, life: str, at_work: Sequence[str]) -> int:
         )
     ).all()
     for row in rows:
-        _move(row, State.WAITING)
+        _move_job(row, State.WAITING)
         row.owner = None
     return len(rows)
 
 
 def left_behind(session: Session, life: str, at_work: Sequence[str]) -> bool:
     """Tell whether `let_go` would find anything."""
-    wanted = select(JobRow.id).where(
+    query = select(JobRow.id).where(
         JobRow.state == State.RUNNING, JobRow.owner == life, JobRow.id.not_in(at_work)
     )
-    return session.scalar(wanted.limit(1)) is not None
+    return session.scalar(query.limit(1)) is not None
 
 
-def unfinished(session: Session, at: datetime, kinds: Sequence[str], limit: int) -> list[JobRow]:
+def list_unfinished(
+    session: Session, at: datetime, kinds: Sequence[str], limit: int
+) -> list[JobRow]:
     """Return the jobs of these kinds that should be under way and that no living worker has."""
     living = select(WorkerRow.life).where(WorkerRow.ended_at.is_(None))
-    wanted = select(JobRow).where(
+    query = select(JobRow).where(
         JobRow.kind.in_(kinds),
         or_(
             (JobRow.state == State.WAITING) & (JobRow.due_at <= at),
             (JobRow.state == State.RUNNING) & JobRow.owner.not_in(living),
         ),
     )
-    return list(session.scalars(wanted.order_by(JobRow.due_at, JobRow.id).limit(limit)))
+    return list(session.scalars(query.order_by(JobRow.due_at, JobRow.id).limit(limit)))
 
 
 def by_id(session: Session, job_id: str) -> JobRow:
@@ -245,7 +247,7 @@ def by_id(session: Session, job_id: str) -> JobRow:
     return row
 
 
-def jobs(
+def list_jobs(
     session: Session,
     *,
     kind: str | None = None,
@@ -255,34 +257,34 @@ def jobs(
     limit: int = 100,
 ) -> list[JobRow]:
     """Return jobs, the newest first; with `before`, those asked for before that one."""
-    wanted = select(JobRow).order_by(JobRow.id.desc()).limit(limit)
+    query = select(JobRow).order_by(JobRow.id.desc()).limit(limit)
     if kind is not None:
-        wanted = wanted.where(JobRow.kind == kind)
+        query = query.where(JobRow.kind == kind)
     if state is not None:
-        wanted = wanted.where(JobRow.state == state)
+        query = query.where(JobRow.state == state)
     if subject is not None:
-        wanted = wanted.where(JobRow.subject == subject)
+        query = query.where(JobRow.subject == subject)
     if before is not None:
-        wanted = wanted.where(JobRow.id < before)
-    return list(session.scalars(wanted))
+        query = query.where(JobRow.id < before)
+    return list(session.scalars(query))
 
 
-def counts(session: Session) -> dict[str, int]:
+def count_by_state(session: Session) -> dict[str, int]:
     """Return how many jobs there are in each state that has any."""
-    wanted = select(JobRow.state, func.count()).group_by(JobRow.state)
-    return {row.state: row[1] for row in session.execute(wanted)}
+    query = select(JobRow.state, func.count()).group_by(JobRow.state)
+    return {row.state: row[1] for row in session.execute(query)}
 
 
 def failures_by_kind(session: Session) -> dict[str, int]:
     """Return how many jobs of each kind failed and wait for a person."""
-    wanted = select(JobRow.kind, func.count()).where(JobRow.state == State.FAILED)
-    return {row.kind: row[1] for row in session.execute(wanted.group_by(JobRow.kind))}
+    query = select(JobRow.kind, func.count()).where(JobRow.state == State.FAILED)
+    return {row.kind: row[1] for row in session.execute(query.group_by(JobRow.kind))}
 
 
 def newest_done(session: Session, kind: str) -> JobRow | None:
     """Return the job of this kind that was done last."""
-    wanted = select(JobRow).where(JobRow.kind == kind, JobRow.state == State.DONE)
-    return session.scalar(wanted.order_by(JobRow.ended_at.desc(), JobRow.id.desc()).limit(1))
+    query = select(JobRow).where(JobRow.kind == kind, JobRow.state == State.DONE)
+    return session.scalar(query.order_by(JobRow.ended_at.desc(), JobRow.id.desc()).limit(1))
 
 
 def forget_done(uow: UnitOfWork, before: datetime) -> int:
@@ -293,14 +295,14 @@ def forget_done(uow: UnitOfWork, before: datetime) -> int:
     last = (
         select(func.max(JobRow.id)).where(JobRow.state == State.DONE).group_by(JobRow.kind)
     ).scalar_subquery()
-    gone = delete(JobRow).where(
+    statement = delete(JobRow).where(
         JobRow.state == State.DONE, JobRow.ended_at < before, JobRow.id.not_in(last)
     )
-    return _count(uow.session, gone)
+    return _count_changed_rows(uow.session, statement)
 
 
-def register(uow: UnitOfWork, name: str, *, over: str | None) -> str:
-    """Begin a worker's life under this name and return the life.
+def register_worker(uow: UnitOfWork, name: str, *, over: str | None) -> str:
+    """Register a worker under this name and return the id of its session (`life`).
 
     `over` is the life that the caller knows to be dead, or None where it found none.
     Raises: WorkerBusyError when another life holds the name.
@@ -317,10 +319,13 @@ def register(uow: UnitOfWork, name: str, *, over: str | None) -> str:
     return life
 
 
-def beat(uow: UnitOfWork, life: str) -> bool:
-    """Show that a life goes on; False when it was declared dead, or another holds its name."""
+def record_heartbeat(uow: UnitOfWork, life: str) -> bool:
+    """Record a worker's heartbeat; False if it was declared dead, or another holds its name."""
     alive = update(WorkerRow).where(WorkerRow.life == life, WorkerRow.ended_at.is_(None))
-    return _count(uow.session, alive.values(beats=WorkerRow.beats + 1, beat_at=uow.at)) == 1
+    return (
+        _count_changed_rows(uow.session, alive.values(beats=WorkerRow.beats + 1, beat_at=uow.at))
+        == 1
+    )
 
 
 def declare_dead(uow: UnitOfWork, life: str, beats: int) -> bool:
@@ -328,16 +333,16 @@ def declare_dead(uow: UnitOfWork, life: str, beats: int) -> bool:
     silent = update(WorkerRow).where(
         WorkerRow.life == life, WorkerRow.beats == beats, WorkerRow.ended_at.is_(None)
     )
-    return _count(uow.session, silent.values(ended_at=uow.at)) == 1
+    return _count_changed_rows(uow.session, silent.values(ended_at=uow.at)) == 1
 
 
-def leave(uow: UnitOfWork, life: str) -> None:
-    """End one's own life: what is not finished is free for others at once."""
+def deregister_worker(uow: UnitOfWork, life: str) -> None:
+    """Deregister a worker; its unfinished jobs are free for others at once."""
     mine = update(WorkerRow).where(WorkerRow.life == life, WorkerRow.ended_at.is_(None))
     uow.session.execute(mine.values(ended_at=uow.at))
 
 
-def workers(
+def list_workers(
     session: Session,
     *,
     at_work: bool = False,
@@ -345,15 +350,15 @@ def workers(
     limit: int | None = None,
 ) -> list[WorkerRow]:
     """Return the workers there ever were, by name; `at_work` leaves out those that ended."""
-    wanted = select(WorkerRow)
+    query = select(WorkerRow)
     if at_work:
-        wanted = wanted.where(WorkerRow.ended_at.is_(None))
-    return list(session.scalars(keyed(wanted, (WorkerRow.name,), after, limit)))
+        query = query.where(WorkerRow.ended_at.is_(None))
+    return list(session.scalars(page_by_keys(query, (WorkerRow.name,), after, limit)))
 
 
 @contextmanager
-def foreman(catalogue: Catalogue) -> Iterator[bool]:
-    """Be the one who reconciles until the block ends, or get False: another one is at it.
+def lead_reconciliation(catalogue: Catalogue) -> Iterator[bool]:
+    """Hold the lead of reconciliation until the block ends; False while another holds it.
 
     On PostgreSQL an advisory lock that its holder's death releases; on SQLite, where one process
     alone runs jobs, always True.
@@ -374,10 +379,10 @@ def note_verified(uow: UnitOfWork, recording_id: str, wrong: list[Any], at: date
     row.at, row.wrong = at, wrong
 
 
-def damaged(session: Session) -> list[VerifiedRow]:
-    """Return what was not as it was sealed when it was last read, the latest first."""
-    wanted = select(VerifiedRow).where(VerifiedRow.wrong != [])
-    return list(session.scalars(wanted.order_by(VerifiedRow.at.desc())))
+def list_damaged(session: Session) -> list[VerifiedRow]:
+    """Return the recordings whose last verification failed, the latest first."""
+    query = select(VerifiedRow).where(VerifiedRow.wrong != [])
+    return list(session.scalars(query.order_by(VerifiedRow.at.desc())))
 
 
 def longest_unread(
@@ -390,39 +395,39 @@ def longest_unread(
     At accession everything was read back: until the first verification that is the time.
     """
     read_at = func.coalesce(VerifiedRow.at, RecordingRow.accessioned_at)
-    wanted = (
+    query = (
         select(RecordingRow.id, read_at < before)
         .outerjoin(VerifiedRow, VerifiedRow.recording_id == RecordingRow.id)
         .where(RecordingRow.destroyed_at.is_(None))
         .where(true() if archived else RecordingRow.archived_at.is_(None))
         .order_by(read_at, RecordingRow.id)
     )
-    found = []
-    for number, (recording, late) in enumerate(session.execute(wanted)):
+    recording_ids = []
+    for number, (recording, late) in enumerate(session.execute(query)):
         if number >= share and not late:
             break
-        found.append(recording)
-    return found
+        recording_ids.append(recording)
+    return recording_ids
 
 
 def later_looks(session: Session, recording_id: str) -> list[LaterLookRow]:
     """Return what later inspections of a recording saw, the newest first."""
-    wanted = select(LaterLookRow).where(LaterLookRow.recording_id == recording_id)
-    return list(session.scalars(wanted.order_by(LaterLookRow.id.desc())))
+    query = select(LaterLookRow).where(LaterLookRow.recording_id == recording_id)
+    return list(session.scalars(query.order_by(LaterLookRow.id.desc())))
 
 
 def newest_rendition(session: Session, recording_id: str, kind: str) -> RenditionRow | None:
     """Return the last rendition of this kind that was made from a recording."""
-    wanted = select(RenditionRow).where(
+    query = select(RenditionRow).where(
         RenditionRow.recording_id == recording_id, RenditionRow.kind == kind
     )
-    return session.scalar(wanted.order_by(RenditionRow.at.desc(), RenditionRow.id.desc()).limit(1))
+    return session.scalar(query.order_by(RenditionRow.at.desc(), RenditionRow.id.desc()).limit(1))
 
 
 def renditions_of(session: Session, recording_id: str) -> list[RenditionRow]:
     """Return everything that was made from a recording, the oldest first."""
-    wanted = select(RenditionRow).where(RenditionRow.recording_id == recording_id)
-    return list(session.scalars(wanted.order_by(RenditionRow.id)))
+    query = select(RenditionRow).where(RenditionRow.recording_id == recording_id)
+    return list(session.scalars(query.order_by(RenditionRow.id)))
 
 
 def is_rendition(session: Session, untrusted_id: str) -> bool:
@@ -432,8 +437,8 @@ def is_rendition(session: Session, untrusted_id: str) -> bool:
 
 def recordings_kept(session: Session) -> int:
     """Return how many recordings are kept; destroyed ones are not."""
-    wanted = select(func.count()).select_from(RecordingRow)
-    return session.scalar(wanted.where(RecordingRow.destroyed_at.is_(None))) or 0
+    query = select(func.count()).select_from(RecordingRow)
+    return session.scalar(query.where(RecordingRow.destroyed_at.is_(None))) or 0
 
 
 def object_ids(session: Session) -> Iterator[str]:
@@ -444,17 +449,17 @@ def object_ids(session: Session) -> Iterator[str]:
 
 def recordings_after(session: Session, recording_id: str, limit: int) -> list[RecordingRow]:
     """Return the next recordings after this id, oldest first; destroyed ones left out."""
-    wanted = select(RecordingRow).where(
+    query = select(RecordingRow).where(
         RecordingRow.id > recording_id, RecordingRow.destroyed_at.is_(None)
     )
-    return list(session.scalars(wanted.order_by(RecordingRow.id).limit(limit)))
+    return list(session.scalars(query.order_by(RecordingRow.id).limit(limit)))
 
 
 def _of_slot(session: Session, kind: str, subject: str, slot: str) -> JobRow | None:
-    wanted = select(JobRow).where(
+    query = select(JobRow).where(
         JobRow.kind == kind, JobRow.subject == subject, JobRow.slot == slot
     )
-    return session.scalar(wanted)
+    return session.scalar(query)
 
 
 def asked_for(session: Session, kind: str, subject: str, slot: str) -> bool:
@@ -462,43 +467,43 @@ def asked_for(session: Session, kind: str, subject: str, slot: str) -> bool:
     return _of_slot(session, kind, subject, slot) is not None
 
 
-def _held(session: Session, job: Job) -> JobRow:
+def _get_running_row(session: Session, job: Job) -> JobRow:
     row = session.get(JobRow, job.id)
     if row is None or row.turn != job.turn or row.state != State.RUNNING:
         raise TurnLostError(job=job.id)
     return row
 
 
-def _lives(session: Session, life: str | None) -> bool:
-    wanted = select(WorkerRow.name).where(WorkerRow.life == life, WorkerRow.ended_at.is_(None))
-    return session.scalar(wanted) is not None
+def _is_alive(session: Session, life: str | None) -> bool:
+    query = select(WorkerRow.name).where(WorkerRow.life == life, WorkerRow.ended_at.is_(None))
+    return session.scalar(query) is not None
 
 
-def _move(row: JobRow, state: State) -> None:
+def _move_job(row: JobRow, state: State) -> None:
     if state not in MOVES[State(row.state)]:
         raise ConflictError(subject="job", was=row.state, wanted=state)
     row.state = state
 
 
-def _end(row: JobRow, state: State, at: datetime) -> None:
-    _move(row, state)
+def _end_job(row: JobRow, state: State, at: datetime) -> None:
+    _move_job(row, state)
     row.ended_at, row.owner = at, None
 
 
-def _job(row: JobRow) -> Job:
+def _to_job(row: JobRow) -> Job:
     return Job(
         id=row.id,
         kind=row.kind,
         subject=row.subject,
         slot=row.slot,
-        asked_by=_asker(row),
+        asked_by=_requester_of(row),
         attempt=row.attempt,
         failures=row.failures,
         turn=row.turn,
     )
 
 
-def _asking(actor: str, at: datetime) -> dict[str, Any]:
+def _origin_columns(actor: str, at: datetime) -> dict[str, Any]:
     """Return what the job keeps of the act that it follows from, a job's own job included."""
     if not isinstance(actor, PersonActing):
         return {}
@@ -509,13 +514,13 @@ def _asking(actor: str, at: datetime) -> dict[str, Any]:
     }
 
 
-def _asker(row: JobRow) -> str:
+def _requester_of(row: JobRow) -> str:
     if not row.asked_by.startswith("person:"):
         return row.asked_by
     asked_at = row.acted_at or row.asked_at
     return PersonActing(row.asked_by, row.session, row.address or "unknown", asked_at=asked_at)
 
 
-def _count(session: Session, statement: Executable) -> int:
-    done = session.execute(statement)
-    return done.rowcount if isinstance(done, CursorResult) else 0
+def _count_changed_rows(session: Session, statement: Executable) -> int:
+    outcome = session.execute(statement)
+    return outcome.rowcount if isinstance(outcome, CursorResult) else 0

@@ -14,7 +14,7 @@ from sqlalchemy import Text, bindparam, func, insert, or_, select, text
 from sqlalchemy.orm import Session
 
 from storage.catalogue.engine.columns import Base
-from storage.catalogue.engine.keyset import Place, keyed
+from storage.catalogue.engine.keyset import Place, page_by_keys
 from storage.catalogue.log.tables import (
     CustodyEventRow,
     LogChainEntryRow,
@@ -73,43 +73,43 @@ class LogReader:
         except (LiuhenError, TypeError, ValueError):  # the audit names it
             return None
 
-    def node(self, level: int, index: int) -> bytes:
+    def get_node(self, level: int, index: int) -> bytes:
         """Return a complete node. Raises: CustodyError when it is not there."""
-        found = self._nodes.get((level, index))
-        if found is None:
+        node_hash = self._nodes.get((level, index))
+        if node_hash is None:
             row = self._session.get(LogNodeRow, (level, index))
             if row is None:
                 raise CustodyError(problem="a node of the log is missing", level=level, index=index)
-            found = row.hash
-        return found
+            node_hash = row.hash
+        return node_hash
 
-    def know(self, level: int, index: int, found: bytes) -> None:
-        """Have `node` answer with a node that is not in the tables yet."""
-        self._nodes[level, index] = found
+    def cache_node(self, level: int, index: int, node_hash: bytes) -> None:
+        """Cache a node that is not in the tables yet."""
+        self._nodes[level, index] = node_hash
 
-    def warm(self, level: int, first: int, count: int) -> None:
+    def warm_nodes(self, level: int, first: int, count: int) -> None:
         """Read a run of nodes at once; `node` then answers them from memory."""
-        wanted = select(LogNodeRow.index, LogNodeRow.hash).where(
+        query = select(LogNodeRow.index, LogNodeRow.hash).where(
             LogNodeRow.level == level,
             LogNodeRow.index >= first,
             LogNodeRow.index < first + count,
         )
-        for index, found in self._session.execute(wanted):
-            self._nodes[level, index] = found
+        for index, node_hash in self._session.execute(query):
+            self._nodes[level, index] = node_hash
 
     def warm_paths(self, *places: int) -> None:
         """Read at once the nodes beside the paths that lead from these places up to a root.
 
         A place is an entry's index, or a tree's size: what proofs and roots near it are made of.
         """
-        wanted = {
+        coordinates = {
             (level, beside)
             for place in places
             for level in range(max(places).bit_length() + 1)
             for beside in ((place >> level) - 1, place >> level, (place >> level) ^ 1)
             if beside >= 0 and (level, beside) not in self._nodes
         }
-        self.warm_places(sorted(wanted))
+        self.warm_places(sorted(coordinates))
 
     def warm_places(self, places: Sequence[tuple[int, int]]) -> None:
         """Read some nodes, each by level and index, at once.
@@ -121,22 +121,22 @@ class LogReader:
             levels: dict[int, list[int]] = {}
             for level, index in places[first : first + _AT_ONCE]:
                 levels.setdefault(level, []).append(index)
-            wanted = or_(
+            condition = or_(
                 *((row.level == level) & row.index.in_(some) for level, some in levels.items())
             )
-            found = select(row.level, row.index, row.hash).where(wanted)
-            for level, index, hash_ in self._session.execute(found):
+            query = select(row.level, row.index, row.hash).where(condition)
+            for level, index, hash_ in self._session.execute(query):
                 self._nodes[level, index] = hash_
 
-    def leaves(self, first: int, count: int) -> Iterator[str]:
+    def read_leaves(self, first: int, count: int) -> Iterator[str]:
         """Yield the exact texts of a run of entries. Raises: CustodyError when one is missing."""
-        wanted = (
+        query = (
             select(LogLeafRow.index, LogLeafRow.leaf)
             .where(LogLeafRow.index >= first, LogLeafRow.index < first + count)
             .order_by(LogLeafRow.index)
         )
         expected = first
-        for index, leaf in self._session.execute(wanted):
+        for index, leaf in self._session.execute(query):
             if index != expected:
                 break
             yield leaf
@@ -144,33 +144,37 @@ class LogReader:
         if expected != first + count:
             raise CustodyError(problem="an entry of the log is missing", index=expected)
 
-    def leaf(self, index: int) -> str:
+    def get_leaf(self, index: int) -> str:
         """Return the exact text of one entry. Raises: NotFoundError."""
         row = self._session.get(LogLeafRow, index)
         if row is None:
             raise NotFoundError(what="log entry", id=index)
         return row.leaf
 
-    def readable(self, indexes: Sequence[int]) -> Iterator[tuple[int, str, CustodyEventRow]]:
+    def read_readable_halves(
+        self, indexes: Sequence[int]
+    ) -> Iterator[tuple[int, str, CustodyEventRow]]:
         """Yield some entries in their order: number, exact text, readable half."""
         for first in range(0, len(indexes), _AT_ONCE):
             some = indexes[first : first + _AT_ONCE]
-            wanted = (
+            query = (
                 select(LogLeafRow.leaf, CustodyEventRow)
                 .join_from(LogLeafRow, CustodyEventRow, LogLeafRow.index == CustodyEventRow.index)
                 .where(LogLeafRow.index.in_(some))
                 .order_by(LogLeafRow.index)
             )
-            for leaf, event in self._session.execute(wanted):
+            for leaf, event in self._session.execute(query):
                 yield event.index, leaf, event
 
-    def opened(self, indexes: Sequence[int]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    def open_entries(
+        self, indexes: Sequence[int]
+    ) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
         """Yield some entries as their leaves say them, with details that open them; no others.
 
         Readable halves are rows that anybody with the database can write; a leaf is held to the
         signed head.
         """
-        for _index, leaf, event in self.readable(indexes):
+        for _index, leaf, event in self.read_readable_halves(indexes):
             try:
                 entry = parse_leaf(leaf.encode())
                 opens = details_digest(event.details, event.salt) == entry["details"]
@@ -179,15 +183,15 @@ class LogReader:
             if opens:
                 yield entry, event.details
 
-    def texts(self, indexes: Sequence[int]) -> list[str]:
+    def read_texts(self, indexes: Sequence[int]) -> list[str]:
         """Return the exact texts of some entries, in their order. Raises: NotFoundError."""
-        wanted = select(LogLeafRow.index, LogLeafRow.leaf).where(LogLeafRow.index.in_(indexes))
-        found = {one[0]: one[1] for one in self._session.execute(wanted)}
-        if lost := set(indexes) - set(found):
+        query = select(LogLeafRow.index, LogLeafRow.leaf).where(LogLeafRow.index.in_(indexes))
+        leaf_texts = {leaf_row[0]: leaf_row[1] for leaf_row in self._session.execute(query)}
+        if lost := set(indexes) - set(leaf_texts):
             raise NotFoundError(what="log entry", id=min(lost))
-        return [found[index] for index in indexes]
+        return [leaf_texts[index] for index in indexes]
 
-    def event(self, index: int) -> CustodyEventRow:
+    def get_event(self, index: int) -> CustodyEventRow:
         """Return the readable half of one entry. Raises: NotFoundError."""
         row = self._session.get(CustodyEventRow, index)
         if row is None:
@@ -202,45 +206,47 @@ class LogReader:
         limit: int | None = None,
     ) -> list[CustodyEventRow]:
         """Return the events upon some subjects, of one act if it is given, oldest first (index)."""
-        wanted = select(CustodyEventRow).where(CustodyEventRow.subject.in_(subjects))
+        query = select(CustodyEventRow).where(CustodyEventRow.subject.in_(subjects))
         if act is not None:
-            wanted = wanted.where(CustodyEventRow.act == act)
-        return list(self._session.scalars(keyed(wanted, (CustodyEventRow.index,), after, limit)))
+            query = query.where(CustodyEventRow.act == act)
+        return list(
+            self._session.scalars(page_by_keys(query, (CustodyEventRow.index,), after, limit))
+        )
 
     def chain_heads(self, subjects: Iterable[str]) -> dict[str, ChainHead]:
         """Return where the chains of some subjects end; of one that has none, the empty head."""
-        wanted = sorted(set(subjects))
-        found, row = dict.fromkeys(wanted, EMPTY), LogChainRow
-        for first in range(0, len(wanted), _AT_ONCE):
-            some = wanted[first : first + _AT_ONCE]
+        distinct_subjects = sorted(set(subjects))
+        heads, row = dict.fromkeys(distinct_subjects, EMPTY), LogChainRow
+        for first in range(0, len(distinct_subjects), _AT_ONCE):
+            some = distinct_subjects[first : first + _AT_ONCE]
             rows = select(row.subject, row.count, row.digest).where(row.subject.in_(some))
             for subject, count, digest in self._session.execute(rows):
-                found[subject] = ChainHead(count, digest)
-        return found
+                heads[subject] = ChainHead(count, digest)
+        return heads
 
     def chain_entries(self, subjects: Iterable[str]) -> dict[str, list[int]]:
         """Return the numbers in the log of the entries in the chains of some subjects, in order."""
-        wanted = sorted(set(subjects))
-        found: dict[str, list[int]] = {subject: [] for subject in wanted}
+        distinct_subjects = sorted(set(subjects))
+        indexes: dict[str, list[int]] = {subject: [] for subject in distinct_subjects}
         row = LogChainEntryRow
-        for first in range(0, len(wanted), _AT_ONCE):
-            some = wanted[first : first + _AT_ONCE]
+        for first in range(0, len(distinct_subjects), _AT_ONCE):
+            some = distinct_subjects[first : first + _AT_ONCE]
             places = select(row.subject, row.index).where(row.subject.in_(some))
             for subject, index in self._session.execute(places.order_by(row.subject, row.number)):
-                found[subject].append(index)
-        return found
+                indexes[subject].append(index)
+        return indexes
 
-    def root(self, size: int) -> bytes:
+    def compute_root(self, size: int) -> bytes:
         """Return the head over the first `size` entries."""
         self.warm_paths(size)
-        return tree.root(size, self.node)
+        return tree.compute_root(size, self.get_node)
 
-    def consistency(self, old: int, new: int) -> list[bytes]:
+    def prove_consistency(self, old: int, new: int) -> list[bytes]:
         """Return the proof that `new` entries continue `old`. Raises: CustodyError."""
         self.warm_paths(old, new)
-        return tree.consistency_proof(old, new, self.node)
+        return tree.consistency_proof(old, new, self.get_node)
 
-    def checkpoint(self) -> str | None:
+    def find_newest_checkpoint(self) -> str | None:
         """Return the newest published checkpoint, if any head was signed yet."""
         newest = select(LogCheckpointRow.text).order_by(LogCheckpointRow.size.desc()).limit(1)
         return self._session.scalar(newest)
@@ -288,18 +294,18 @@ class LogWriter:
         own = {event.subject, *chains}
         named = set(heads) - own
         event = replace(event, chains=self.chain_heads(own), heads=self.chain_heads(named))
-        index, details = self.next_index, event.text()
-        leaf = event.leaf(salt, details)
-        self._chains |= {one: head.followed_by(leaf) for one, head in event.chains.items()}
+        index, details = self.next_index, event.encode_details()
+        leaf = event.encode_leaf(salt, details)
+        self._chains |= {subject: head.followed_by(leaf) for subject, head in event.chains.items()}
         self._chain_entries += [
-            {"subject": one, "number": head.count, "index": index}
-            for one, head in event.chains.items()
+            {"subject": subject, "number": head.count, "index": index}
+            for subject, head in event.chains.items()
         ]
         self._continued |= own
-        nodes = tree.append(index, leaf, self._log.node)
-        for level, place, found in nodes:
-            self._log.know(level, place, found)
-            self._nodes.append({"level": level, "index": place, "hash": found})
+        nodes = tree.append_leaf(index, leaf, self._log.get_node)
+        for level, place, node_hash in nodes:
+            self._log.cache_node(level, place, node_hash)
+            self._nodes.append({"level": level, "index": place, "hash": node_hash})
         _, _, leaf_hash = nodes[0]
         self._leaves.append({"index": index, "leaf": leaf.decode(), "hash": leaf_hash})
         self._events.append(
@@ -319,10 +325,10 @@ class LogWriter:
 
     def chain_heads(self, subjects: Iterable[str]) -> dict[str, ChainHead]:
         """Return where the chains of some subjects end, the entries added so far included."""
-        wanted = set(subjects)
-        if unknown := wanted - set(self._chains):
+        distinct_subjects = set(subjects)
+        if unknown := distinct_subjects - set(self._chains):
             self._chains |= self._log.chain_heads(unknown)
-        return {subject: self._chains[subject] for subject in wanted}
+        return {subject: self._chains[subject] for subject in distinct_subjects}
 
     def write(self) -> None:
         """Insert what was added, many rows at a time."""
@@ -332,21 +338,21 @@ class LogWriter:
                 (_ADD_LEAVES, self._leaves),
                 (_ADD_EVENTS, self._events),
                 (_ADD_CHAIN_ENTRIES, self._chain_entries),
-                (_SET_CHAIN, [self._chain(subject) for subject in sorted(self._continued)]),
+                (_SET_CHAIN, [self._chain_row(subject) for subject in sorted(self._continued)]),
             ):
                 self._session.execute(statement, rows)
 
-    def _chain(self, subject: str) -> dict[str, Any]:
+    def _chain_row(self, subject: str) -> dict[str, Any]:
         head = self._chains[subject]
         return {"subject": subject, "count": head.count, "digest": head.digest}
 
 
 def subjects_with(session: Session, act: str, subjects: Iterable[str]) -> set[str]:
     """Return those of the subjects upon which this act was ever done."""
-    wanted = select(CustodyEventRow.subject).where(
+    query = select(CustodyEventRow.subject).where(
         CustodyEventRow.subject.in_(list(subjects)), CustodyEventRow.act == act
     )
-    return set(session.scalars(wanted))
+    return set(session.scalars(query))
 
 
 def proof_for(session: Session, index: int, checkpoint: str) -> str:
@@ -363,12 +369,12 @@ def proofs_for(session: Session, indexes: Sequence[int], checkpoint: str) -> lis
     reader = LogReader(session)
     reader.warm_paths(*indexes, size)
     return [
-        Proof(index, tuple(tree.inclusion_proof(index, size, reader.node)), checkpoint).encode()
+        Proof(index, tuple(tree.inclusion_proof(index, size, reader.get_node)), checkpoint).encode()
         for index in indexes
     ]
 
 
-def continuation(session: Session, checkpoint: str, sizes: Iterable[int]) -> LogContinuation:
+def prove_continuation(session: Session, checkpoint: str, sizes: Iterable[int]) -> LogContinuation:
     """Return the proofs that this signed head continues the log's heads of some sizes.
 
     Raises: CustodyError when the entries under the head are not all there.
@@ -377,7 +383,9 @@ def continuation(session: Session, checkpoint: str, sizes: Iterable[int]) -> Log
     reached = [size for size in sorted(set(sizes)) if size <= newest]
     reader = LogReader(session)
     reader.warm_paths(newest, *reached)
-    proofs = {size: tuple(tree.consistency_proof(size, newest, reader.node)) for size in reached}
+    proofs = {
+        size: tuple(tree.consistency_proof(size, newest, reader.get_node)) for size in reached
+    }
     return LogContinuation(checkpoint, proofs)
 
 

@@ -1,12 +1,12 @@
-"""What an audit can find, as values with stable names and facts; the texts stand elsewhere."""
+"""Findings of an audit, as values with stable names and facts; the texts stand elsewhere."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 
-class What(StrEnum):
-    """What is wrong."""
+class DiscrepancyKind(StrEnum):
+    """Kinds of discrepancy between rows, entries and signed heads."""
 
     DAMAGED_DATABASE = "damaged-database"
     EDITED_ENTRY = "edited-entry"
@@ -33,15 +33,15 @@ class What(StrEnum):
 class Discrepancy:
     """One thing that is not as it was logged. `subject` names it: `entry 7`, `recording <id>`."""
 
-    what: What
+    kind: DiscrepancyKind
     subject: str
     facts: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return {"what": self.what.value, "subject": self.subject, "facts": self.facts}
+        return {"what": self.kind.value, "subject": self.subject, "facts": self.facts}
 
 
-def about_entry(what: What, index: int, **facts: Any) -> Discrepancy:
+def about_entry(kind: DiscrepancyKind, index: int, **facts: Any) -> Discrepancy:
     """Name an entry of the log by its number."""
-    return Discrepancy(what, f"entry {index}", {"index": index, **facts})
+    return Discrepancy(kind, f"entry {index}", {"index": index, **facts})

@@ -1,13 +1,13 @@
-"""What the log's entries say of rows, and where a row or a readable half says something else."""
+"""Logged states of rows, and their comparison with the rows and readable halves of now."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from storage.catalogue.log.discrepancy import Discrepancy, What, about_entry
+from storage.catalogue.log.discrepancy import Discrepancy, DiscrepancyKind, about_entry
 from storage.catalogue.log.tables import CustodyEventRow
-from storage.custody.entries.event import details_digest, parse_leaf, text_digest, timestamp
+from storage.custody.entries.event import details_digest, format_timestamp, parse_leaf, text_digest
 from storage.errors import LiuhenError
 from storage.signed import canonical
 
@@ -15,7 +15,7 @@ from storage.signed import canonical
 UNREADABLE = (ValueError, TypeError, AttributeError, KeyError, LiuhenError, DBAPIError)
 RowKey = tuple[str, str]  # a table's name, and the row's primary key as one text
 State = Mapping[str, Any] | None  # a row as an entry holds it; None once it is gone
-_TOLD = ("act", "event", "outcome", "at", "actor", "subject", "details")
+_SHARED_FIELDS = ("act", "event", "outcome", "at", "actor", "subject", "details")
 
 
 def compare_halves(index: int, leaf: bytes, event: CustodyEventRow | None) -> Iterator[Discrepancy]:
@@ -23,7 +23,7 @@ def compare_halves(index: int, leaf: bytes, event: CustodyEventRow | None) -> It
     try:
         entry = parse_leaf(leaf)
     except UNREADABLE:
-        yield about_entry(What.EDITED_ENTRY, index)
+        yield about_entry(DiscrepancyKind.EDITED_ENTRY, index)
         return
     yield from compare_opened(index, entry, event)
 
@@ -33,35 +33,38 @@ def compare_opened(
 ) -> Iterator[Discrepancy]:
     """Do as `compare_halves`, with the leaf parsed; `text` are the details as they are kept."""
     if event is None:
-        yield about_entry(What.MISSING_DETAILS, index, subject=entry["subject"])
+        yield about_entry(DiscrepancyKind.MISSING_DETAILS, index, subject=entry["subject"])
         return
     try:
         told = _told(event, entry["details"], text)
     except UNREADABLE:
         told = {}
-    if changed := sorted(name for name in _TOLD if told.get(name) != entry[name]):
+    if changed := sorted(name for name in _SHARED_FIELDS if told.get(name) != entry[name]):
         facts = {"changed": changed, "subject": entry["subject"]}
-        yield about_entry(What.EDITED_DETAILS, index, **facts)
+        yield about_entry(DiscrepancyKind.EDITED_DETAILS, index, **facts)
 
 
 def states_logged(event: CustodyEventRow | None) -> list[tuple[RowKey, State]]:
     """Return each row that an entry logged, with its state then; nothing of what does not parse."""
     try:
-        told = event.details.get("rows", ()) if event is not None else ()
-        return [((str(one["table"]), str(one["key"])), one["state"]) for one in told]
+        logged_rows = event.details.get("rows", ()) if event is not None else ()
+        return [
+            ((str(logged_row["table"]), str(logged_row["key"])), logged_row["state"])
+            for logged_row in logged_rows
+        ]
     except UNREADABLE:
         return []
 
 
-def changed_columns(found: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
+def changed_columns(row_state: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
     """Name the columns in which a row differs from the state that was logged.
 
     A migration may have added columns since (they are empty then) or taken some away.
     """
     return sorted(
         name
-        for name, value in found.items()
-        if canonical.encode(value) != canonical.encode(expected.get(name))
+        for name, column_value in row_state.items()
+        if canonical.encode(column_value) != canonical.encode(expected.get(name))
     )
 
 
@@ -71,7 +74,7 @@ def _told(event: CustodyEventRow, digest: str, text: str | None) -> dict[str, st
         "act": event.act,
         "event": event.event,
         "outcome": event.outcome,
-        "at": timestamp(event.at),
+        "at": format_timestamp(event.at),
         "actor": event.actor,
         "subject": event.subject,
         "details": digest if opens else details_digest(event.details, event.salt),

@@ -1,4 +1,4 @@
-"""Whether what the office keeps is in doubt: an alarm or a failed check that nothing answered.
+"""Open doubts about the office's holdings: alarms and failed checks that nothing answered.
 
 Alarms and checks are entries in one chain (`custody.subjects.INTEGRITY`); only a check of
 everything that found nothing wrong ends a doubt. A clock behind the log is in doubt by itself.
@@ -17,14 +17,14 @@ from storage.custody.entries.log_time import SKEW
 from storage.custody.entries.subjects import INTEGRITY
 
 
-def doubt(session: Session) -> CustodyEventRow | None:
+def find_doubt(session: Session) -> CustodyEventRow | None:
     """Return the newest alarm or failed check that no check of everything has answered; or None."""
-    return next(_unanswered(session), None)
+    return next(_list_unanswered(session), None)
 
 
 def is_raised(session: Session, wrong: Sequence[Mapping[str, Any]]) -> bool:
     """Tell whether an alarm for these differences stands: nobody needs the same one again."""
-    return any(event.details.get("wrong") == wrong for event in _unanswered(session))
+    return any(event.details.get("wrong") == wrong for event in _list_unanswered(session))
 
 
 def log_ahead(session: Session, now: datetime) -> datetime | None:
@@ -33,16 +33,16 @@ def log_ahead(session: Session, now: datetime) -> datetime | None:
     return last if last is not None and last - now > SKEW else None
 
 
-def code(event: CustodyEventRow) -> str:
+def doubt_code(event: CustodyEventRow) -> str:
     """Return the stable word for a doubt: why the alarm was raised, or `audit-failed`."""
     return str(event.details.get("why", "audit-failed"))
 
 
-def _unanswered(session: Session) -> Iterator[CustodyEventRow]:
+def _list_unanswered(session: Session) -> Iterator[CustodyEventRow]:
     """Yield what nothing has answered, the newest first."""
     log = LogReader(session)
     for index in reversed(log.chain_entries([INTEGRITY])[INTEGRITY]):
-        event = log.event(index)
+        event = log.get_event(index)
         if event.outcome != Outcome.SUCCESS:
             yield event
         elif event.details.get("whole"):

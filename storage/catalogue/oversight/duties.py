@@ -27,9 +27,9 @@ from policies.duties import (
     Obligation,
     Place,
     Window,
-    obligations,
-    place,
-    steady,
+    derive_obligations,
+    find_steady_window,
+    rank_duty,
 )
 from policies.facts.facts import TownshipFacts
 from policies.rules.rules import Rulebook
@@ -48,16 +48,16 @@ LOOK_BACK = timedelta(days=366)  # closed cases count so long: decisions are to 
 BATCH = 500
 
 # The groups of the list, in its order (policies.duties.place), as the table knows them.
-_OVERDUE, _UNKNOWN, _COMING, _DONE = (
-    list(DutyState).index(one)
-    for one in (DutyState.OVERDUE, DutyState.UNKNOWN, DutyState.SOON, DutyState.DONE)
+_OVERDUE, _UNKNOWN, _COMING, _DONE_GROUP = (
+    list(DutyState).index(state)
+    for state in (DutyState.OVERDUE, DutyState.UNKNOWN, DutyState.SOON, DutyState.COMPLETED)
 )
 _STILL = (_OVERDUE, _UNKNOWN, _COMING)
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """What one basis asks for now: `version` is what it was judged from, `window` how long."""
+class DutyJudgement:
+    """Duties of one basis: `version` is the one judged, `window` how long they hold."""
 
     subject: str
     version: int
@@ -67,14 +67,14 @@ class Judged:
 
 def standard_of(rulebook: Rulebook) -> str:
     """Return the name of everything that judges, beside the entries: rules, calendar, software."""
-    told = (repr(rulebook), published_days(), _software())
-    return sha256("\0".join(told).encode()).hexdigest()
+    parts = (repr(rulebook), published_days(), _digest_software())
+    return sha256("\0".join(parts).encode()).hexdigest()
 
 
-def stale(
+def list_stale_subjects(
     session: Session, standard: str, at: datetime, *, after: str = "", limit: int = BATCH
 ) -> list[str]:
-    """Return what is to be judged before a list of that moment is right, in order of subject."""
+    """Return the subjects to judge anew before a list at a moment, in order."""
     basis = DutyBasisRow
     # Each by its index: few are stale, however many cases there ever were.
     why = (
@@ -83,89 +83,95 @@ def stale(
         basis.first > at,
         basis.until <= at,
     )
-    found = union(*(select(basis.subject).where(one, basis.subject > after) for one in why))
-    subject = found.subquery().c.subject
+    query = union(
+        *(select(basis.subject).where(condition, basis.subject > after) for condition in why)
+    )
+    subject = query.subquery().c.subject
     return list(session.scalars(select(subject).order_by(subject).limit(limit)))
 
 
-def subjects(session: Session, *, after: str = "", limit: int = BATCH) -> list[str]:
+def list_subjects(session: Session, *, after: str = "", limit: int = BATCH) -> list[str]:
     """Return whatever duties are judged of, in order."""
-    wanted = select(DutyBasisRow.subject).where(DutyBasisRow.subject > after)
-    return list(session.scalars(wanted.order_by(DutyBasisRow.subject).limit(limit)))
+    query = select(DutyBasisRow.subject).where(DutyBasisRow.subject > after)
+    return list(session.scalars(query.order_by(DutyBasisRow.subject).limit(limit)))
 
 
-def judge(
-    session: Session, rulebook: Rulebook, wanted: Sequence[str], at: datetime
-) -> list[Judged]:
+def judge_duties(
+    session: Session, rulebook: Rulebook, names: Sequence[str], at: datetime
+) -> list[DutyJudgement]:
     """Judge at most `BATCH` subjects at a moment, from one view; nothing is written."""
     rows = select(DutyBasisRow.subject, DutyBasisRow.version)
     versions = {
         row.subject: row.version
-        for row in session.execute(rows.where(DutyBasisRow.subject.in_(wanted)))
+        for row in session.execute(rows.where(DutyBasisRow.subject.in_(names)))
     }
     asking = Asking(rulebook)
     ids: dict[str, list[str]] = {CASE: [], PROCEEDING: [], TOWNSHIP: []}
     for subject in versions:
         kind, _, key = subject.partition(":")
         ids[kind].append(key)
-    found = {
+    duties_by_subject = {
         f"{kind}:{key}": (window, tuple(owed))
         for kind, key, window, owed in (
-            *_cases(session, asking, ids[CASE], at),
-            *_proceedings(session, asking, ids[PROCEEDING], at),
-            *_townships(session, asking, ids[TOWNSHIP], at),
+            *_judge_cases(session, asking, ids[CASE], at),
+            *_judge_proceedings(session, asking, ids[PROCEEDING], at),
+            *_judge_townships(session, asking, ids[TOWNSHIP], at),
         )
     }
     nothing: tuple[Window, tuple[Obligation, ...]] = Window(EARLIEST, LATEST), ()
     return [
-        Judged(subject, versions[subject], *found.get(subject, nothing))
+        DutyJudgement(subject, versions[subject], *duties_by_subject.get(subject, nothing))
         for subject in sorted(versions)
     ]
 
 
-def keep(uow: UnitOfWork, standard: str, judged: Sequence[Judged]) -> int:
+def store_judgements(uow: UnitOfWork, standard: str, judgements: Sequence[DutyJudgement]) -> int:
     """Store what was judged, unless its entries changed since; return how much was stored."""
     session = uow.session
     rows = select(DutyBasisRow.subject, DutyBasisRow.version)
     versions = {
         row.subject: row.version
         for row in session.execute(
-            rows.where(DutyBasisRow.subject.in_([one.subject for one in judged]))
+            rows.where(DutyBasisRow.subject.in_([judgement.subject for judgement in judgements]))
         )
     }
-    still = [one for one in judged if versions.get(one.subject) == one.version]
+    still = [
+        judgement
+        for judgement in judgements
+        if versions.get(judgement.subject) == judgement.version
+    ]
     if not still:
         return 0
-    names = [one.subject for one in still]
+    names = [judgement.subject for judgement in still]
     session.execute(delete(DutyRow).where(DutyRow.basis.in_(names)))
-    if owed := [_row(one, duty) for one in still for duty in one.duties]:
+    if owed := [_row_values(judgement, duty) for judgement in still for duty in judgement.duties]:
         session.execute(insert(DutyRow), owed)
     session.execute(
         update(DutyBasisRow),
         [
             {
-                "subject": one.subject,
+                "subject": judgement.subject,
                 "standard": standard,
-                "first": one.window.first,
-                "until": one.window.until,
+                "first": judgement.window.first,
+                "until": judgement.window.until,
             }
-            for one in still
+            for judgement in still
         ],
     )
     return len(still)
 
 
-def stored(session: Session, names: Sequence[str]) -> dict[str, tuple[Obligation, ...]]:
+def list_stored_duties(session: Session, names: Sequence[str]) -> dict[str, tuple[Obligation, ...]]:
     """Return what is stored of some subjects, be it stale or not."""
-    found: dict[str, tuple[Obligation, ...]] = dict.fromkeys(names, ())
-    wanted = select(DutyRow).where(DutyRow.basis.in_(names))
+    duties: dict[str, tuple[Obligation, ...]] = dict.fromkeys(names, ())
+    query = select(DutyRow).where(DutyRow.basis.in_(names))
     order = (DutyRow.subject, DutyRow.rule, DutyRow.person_id)
-    for row in session.scalars(wanted.order_by(*order)):
-        found[row.basis] += (_obligation(row),)
-    return found
+    for row in session.scalars(query.order_by(*order)):
+        duties[row.basis] += (_to_obligation(row),)
+    return duties
 
 
-def listed(
+def list_duties(
     session: Session,
     standard: str,
     at: datetime,
@@ -173,8 +179,8 @@ def listed(
     township: str | None = None,
     after: Place | None = None,
     limit: int,
-    done: bool = False,
-    judged: Iterable[Judged] = (),
+    include_done: bool = False,
+    judgements: Iterable[DutyJudgement] = (),
 ) -> list[Duty]:
     """Return duties of a township (None: of all) as they stand at a moment, in order.
 
@@ -183,95 +189,109 @@ def listed(
     """
     new = [
         duty
-        for one in judged
-        for duty in (owed.stands(at) for owed in one.duties)
+        for judgement in judgements
+        for duty in (owed.duty_at(at) for owed in judgement.duties)
         if (township is None or duty.township == township)
-        and (done or duty.state is not DutyState.DONE)
-        and (after is None or place(duty) > after)
+        and (include_done or duty.state is not DutyState.COMPLETED)
+        and (after is None or rank_duty(duty) > after)
     ]
     old: list[Duty] = []
-    for group in (*_STILL, _DONE) if done else _STILL:
+    for group in (*_STILL, _DONE_GROUP) if include_done else _STILL:
         if len(old) < limit and (after is None or group >= after[0]):
-            wanted = _counted(_of_group(group, at, after), standard, at, township)
-            rows = session.scalars(wanted.limit(limit - len(old)))
-            old += [_obligation(row).stands(at) for row in rows]
-    return sorted([*old, *new], key=place)[:limit]
+            query = _exclude_stale(_of_group(group, at, after), standard, at, township)
+            rows = session.scalars(query.limit(limit - len(old)))
+            old += [_to_obligation(row).duty_at(at) for row in rows]
+    return sorted([*old, *new], key=rank_duty)[:limit]
 
 
-def overdue(session: Session, standard: str, at: datetime, judged: Iterable[Judged] = ()) -> int:
+def count_overdue(
+    session: Session, standard: str, at: datetime, judgements: Iterable[DutyJudgement] = ()
+) -> int:
     """Return how many duties of all townships are overdue at a moment."""
-    wanted = select(func.count()).where(DutyRow.done_at.is_(None), DutyRow.due_at < at)
-    new = (owed.stands(at) for one in judged for owed in one.duties)
-    count = session.scalar(_counted(wanted, standard, at, None)) or 0
-    return count + sum(one.state is DutyState.OVERDUE for one in new)
+    query = select(func.count()).where(DutyRow.done_at.is_(None), DutyRow.due_at < at)
+    new = (owed.duty_at(at) for judgement in judgements for owed in judgement.duties)
+    count = session.scalar(_exclude_stale(query, standard, at, None)) or 0
+    return count + sum(duty.state is DutyState.OVERDUE for duty in new)
 
 
-def _counted(wanted: Select[Any], standard: str, at: datetime, township: str | None) -> Select[Any]:
+def _exclude_stale(
+    query: Select[Any], standard: str, at: datetime, township: str | None
+) -> Select[Any]:
     """Leave out what is stale, and other townships."""
     if township is not None:
-        wanted = wanted.where(DutyRow.township == township)
+        query = query.where(DutyRow.township == township)
     basis = DutyBasisRow
     # A value for each row, not an EXISTS: PostgreSQL makes a join of that, reads all and sorts.
     valid = select(and_(basis.standard == standard, basis.first <= at, basis.until > at)).where(
         basis.subject == DutyRow.basis
     )
-    return wanted.where(valid.scalar_subquery())
+    return query.where(valid.scalar_subquery())
 
 
 def _of_group(group: int, at: datetime, after: Place | None) -> Select[Any]:
     row = DutyRow
     names = (row.subject, row.rule, row.person_id)
     begins = after is None or after[0] < group
-    wanted = select(row).where(
-        row.done_at.is_not(None) if group == _DONE else row.done_at.is_(None)
+    query = select(row).where(
+        row.done_at.is_not(None) if group == _DONE_GROUP else row.done_at.is_(None)
     )
     if group == _UNKNOWN:
-        wanted = wanted.where(row.due_at.is_(None))
+        query = query.where(row.due_at.is_(None))
         if after and not begins:
-            wanted = wanted.where(tuple_(*names) > tuple_(*map(literal, after[2:])))
-        return wanted.order_by(*names)
+            query = query.where(tuple_(*names) > tuple_(*map(literal, after[2:])))
+        return query.order_by(*names)
     # What is done has no index: it is asked for by hand alone.
-    due = func.coalesce(row.due_at, literal(EARLIEST, UtcTime)) if group == _DONE else row.due_at
+    due_column = (
+        func.coalesce(row.due_at, literal(EARLIEST, UtcTime))
+        if group == _DONE_GROUP
+        else row.due_at
+    )
     if group == _OVERDUE:
-        wanted = wanted.where(row.due_at < at)
+        query = query.where(row.due_at < at)
     elif group == _COMING:
-        wanted = wanted.where(row.due_at >= at)
+        query = query.where(row.due_at >= at)
     if after and not begins:
         last = (literal(after[1], UtcTime), *map(literal, after[2:]))
-        wanted = wanted.where(tuple_(due, *names) > tuple_(*last))
-    return wanted.order_by(due, *names)
+        query = query.where(tuple_(due_column, *names) > tuple_(*last))
+    return query.order_by(due_column, *names)
 
 
-Found = Iterator[tuple[str, str, Window, list[Obligation]]]
+JudgedSubjects = Iterator[tuple[str, str, Window, list[Obligation]]]
 
 
-def _cases(session: Session, asking: Asking, ids: list[str], at: datetime) -> Found:
+def _judge_cases(session: Session, asking: Asking, ids: list[str], at: datetime) -> JudgedSubjects:
     rows = session.scalars(select(CaseRow).where(CaseRow.id.in_(ids))).all()
-    counted = [row for row in rows if row.closed_at is None or row.closed_at > at - LOOK_BACK]
+    recent_rows = [row for row in rows if row.closed_at is None or row.closed_at > at - LOOK_BACK]
     for row in rows:
-        if row.closed_at is not None and row not in counted:
+        if row.closed_at is not None and row not in recent_rows:
             yield CASE, row.id, Window(row.closed_at + LOOK_BACK, LATEST), []
-    for row, facts in zip(counted, duty_facts.clocked_facts(session, counted, at), strict=True):
-        window = steady(asking.rulebook, facts, suspended=row.suspended_at is not None)
+    for row, facts in zip(
+        recent_rows, duty_facts.clocked_facts(session, recent_rows, at), strict=True
+    ):
+        window = find_steady_window(asking.rulebook, facts, suspended=row.suspended_at is not None)
         if row.suspended_at is not None:
-            window = window.cut(row.suspended_at, LATEST)
+            window = window.narrow_to(row.suspended_at, LATEST)
         if row.closed_at is not None:
-            window = window.cut(EARLIEST, row.closed_at + LOOK_BACK)
-        yield CASE, row.id, window, _owed(asking, facts, *facts.actions)
+            window = window.narrow_to(EARLIEST, row.closed_at + LOOK_BACK)
+        yield CASE, row.id, window, _list_obligations(asking, facts, *facts.actions)
 
 
-def _proceedings(session: Session, asking: Asking, ids: list[str], at: datetime) -> Found:
+def _judge_proceedings(
+    session: Session, asking: Asking, ids: list[str], at: datetime
+) -> JudgedSubjects:
     for row in session.scalars(select(ProceedingRow).where(ProceedingRow.id.in_(ids))):
         facts = proceeding_facts(row, at)
-        window = steady(asking.rulebook, facts, suspended=False)
-        yield PROCEEDING, row.id, window, _owed(asking, facts)
+        window = find_steady_window(asking.rulebook, facts, suspended=False)
+        yield PROCEEDING, row.id, window, _list_obligations(asking, facts)
 
 
-def _townships(session: Session, asking: Asking, names: list[str], at: datetime) -> Found:
+def _judge_townships(
+    session: Session, asking: Asking, names: list[str], at: datetime
+) -> JudgedSubjects:
     works = select(PersonRow.township).where(PersonRow.township.in_(names)).distinct()
     for facts in township_days(session, sorted(session.scalars(works)), at):
-        window = steady(asking.rulebook, facts, suspended=False)
-        yield TOWNSHIP, facts.township, window, _owed(asking, facts)
+        window = find_steady_window(asking.rulebook, facts, suspended=False)
+        yield TOWNSHIP, facts.township, window, _list_obligations(asking, facts)
 
 
 def township_days(session: Session, names: list[str], at: datetime) -> list[TownshipFacts]:
@@ -281,16 +301,20 @@ def township_days(session: Session, names: list[str], at: datetime) -> list[Town
     return register.townships_facts(session, names, start_of_day(county_day(at)))
 
 
-def _owed(asking: Asking, *asked: AnyFacts) -> list[Obligation]:
-    return [owed for facts in asked for owed in obligations(asking.asked(facts), facts)]
+def _list_obligations(asking: Asking, *subject_facts: AnyFacts) -> list[Obligation]:
+    return [
+        owed
+        for facts in subject_facts
+        for owed in derive_obligations(asking.find_clocked_rules(facts), facts)
+    ]
 
 
-def _row(judged: Judged, duty: Obligation) -> dict[str, Any]:
+def _row_values(judgement: DutyJudgement, duty: Obligation) -> dict[str, Any]:
     return {
         "subject": duty.subject,
         "rule": duty.rule,
         "person_id": duty.person or "",
-        "basis": judged.subject,
+        "basis": judgement.subject,
         "township": duty.township,
         "what_zh": duty.what_zh,
         "what_en": duty.what_en,
@@ -301,7 +325,7 @@ def _row(judged: Judged, duty: Obligation) -> dict[str, Any]:
     }
 
 
-def _obligation(row: DutyRow) -> Obligation:
+def _to_obligation(row: DutyRow) -> Obligation:
     return Obligation(
         subject=row.subject,
         township=row.township,
@@ -317,7 +341,7 @@ def _obligation(row: DutyRow) -> Obligation:
 
 
 @cache
-def _software() -> str:
+def _digest_software() -> str:
     """Return the digest of the code that judges: a new version of it judges everything anew."""
     rooms = Path(policies.__file__).parent, Path(__file__).parent.parent
     read = sha256()

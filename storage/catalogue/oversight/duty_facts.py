@@ -1,4 +1,4 @@
-"""What requirements with a clock look at, read for many cases at once.
+"""Facts for requirements with a time limit, read for many cases at once.
 
 It is less than `rule_facts.py` gathers for a verdict: no footage nearby, no moments, reviews or
 explanations, and of officers and footage only who and when. A test holds every such requirement
@@ -46,11 +46,15 @@ SEEN_OF_ACTION = (
 def clocked_facts(session: Session, rows: Sequence[CaseRow], at: datetime) -> list[CaseFacts]:
     """Return what clocks look at of these cases at a moment, in their order."""
     ids = [row.id for row in rows]
-    actions = _by(_all(session, ActionRow, ids, ActionRow.start_at, ActionRow.id), "case_id")
-    documents = _all(session, DocumentRow, ids, DocumentRow.at, DocumentRow.id)
-    decisions = _all(session, DecisionRow, ids, DecisionRow.at, DecisionRow.id)
-    decided = {one.case_id: one for one in decisions}  # the last one holds
-    handlers = _by(
+    actions = _group_rows(
+        _list_rows(session, ActionRow, ids, ActionRow.start_at, ActionRow.id), "case_id"
+    )
+    documents = _list_rows(session, DocumentRow, ids, DocumentRow.at, DocumentRow.id)
+    decisions = _list_rows(session, DecisionRow, ids, DecisionRow.at, DecisionRow.id)
+    decided = {
+        decision_row.case_id: decision_row for decision_row in decisions
+    }  # the last one holds
+    handlers = _group_rows(
         session.execute(
             select(CasePartRow.case_id, CasePartRow.person_id)
             .where(CasePartRow.case_id.in_(ids), CasePartRow.part == Part.HANDLES.value)
@@ -59,12 +63,12 @@ def clocked_facts(session: Session, rows: Sequence[CaseRow], at: datetime) -> li
         "case_id",
     )
     gathered = _Gathered(session, ids, documents)
-    filed = _by(documents, "case_id")
-    found = []
+    filed = _group_rows(documents, "case_id")
+    case_facts = []
     for row in rows:
         own = actions.get(row.id, [])
         decision = decided.get(row.id)
-        found.append(
+        case_facts.append(
             CaseFacts(
                 case=row.id,
                 township=row.township,
@@ -74,21 +78,21 @@ def clocked_facts(session: Session, rows: Sequence[CaseRow], at: datetime) -> li
                 filed_at=row.filed_at,
                 suspended_s=suspended_s(row, at),
                 features=case_features(row, own),
-                handlers=tuple(one.person_id for one in handlers.get(row.id, [])),
+                handlers=tuple(handler.person_id for handler in handlers.get(row.id, [])),
                 decision=decision and decision_of(decision),
-                documents=tuple(document_of(one) for one in filed.get(row.id, [])),
-                actions=tuple(gathered.action(row, one) for one in own),
+                documents=tuple(document_of(document) for document in filed.get(row.id, [])),
+                actions=tuple(gathered.build_action_facts(row, action) for action in own),
             )
         )
-    return found
+    return case_facts
 
 
 class _Gathered:
     """What belongs to the actions of some cases, by action."""
 
     def __init__(self, session: Session, cases: list[str], documents: list[DocumentRow]) -> None:
-        self._documents = _by(documents, "action_id")
-        self._officers = _by(
+        self._documents = _group_rows(documents, "action_id")
+        self._officers = _group_rows(
             session.execute(
                 select(ActionOfficerRow.action_id, ActionOfficerRow.person_id)
                 .join(ActionRow, ActionRow.id == ActionOfficerRow.action_id)
@@ -98,7 +102,7 @@ class _Gathered:
             ),
             "action_id",
         )
-        self._footage = _by(
+        self._footage = _group_rows(
             session.execute(
                 select(
                     ExhibitRow.action_id,
@@ -114,7 +118,7 @@ class _Gathered:
             "action_id",
         )
 
-    def action(self, case: CaseRow, row: ActionRow) -> ActionFacts:
+    def build_action_facts(self, case: CaseRow, row: ActionRow) -> ActionFacts:
         """Return what clocks look at of one action."""
         return ActionFacts(
             action=row.id,
@@ -125,28 +129,28 @@ class _Gathered:
             end=row.end_at,
             township=case.township,
             officers=tuple(
-                OfficerFact(one.person_id, certified=False)
-                for one in self._officers.get(row.id, [])
+                OfficerFact(officer.person_id, certified=False)
+                for officer in self._officers.get(row.id, [])
             ),
-            footage=tuple(_footage(one) for one in self._footage.get(row.id, [])),
-            documents=tuple(document_of(one) for one in self._documents.get(row.id, [])),
+            footage=tuple(_to_footage(recording) for recording in self._footage.get(row.id, [])),
+            documents=tuple(document_of(document) for document in self._documents.get(row.id, [])),
             features=entered_features(case),
             manner=Manner(row.manner) if row.manner else None,
         )
 
 
-def _all(session: Session, table: type[Any], cases: list[str], *order: Any) -> list[Any]:
+def _list_rows(session: Session, table: type[Any], cases: list[str], *order: Any) -> list[Any]:
     return list(session.scalars(select(table).where(table.case_id.in_(cases)).order_by(*order)))
 
 
-def _by(rows: Iterable[Any], column: str) -> dict[str | None, list[Any]]:
-    found: dict[str | None, list[Any]] = {}
+def _group_rows(rows: Iterable[Any], column: str) -> dict[str | None, list[Any]]:
+    groups: dict[str | None, list[Any]] = {}
     for row in rows:
-        found.setdefault(getattr(row, column), []).append(row)
-    return found
+        groups.setdefault(getattr(row, column), []).append(row)
+    return groups
 
 
-def _footage(row: Any) -> Footage:
+def _to_footage(row: Any) -> Footage:
     return Footage(
         recording=row.id,
         source=row.source_serial,

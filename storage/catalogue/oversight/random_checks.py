@@ -11,11 +11,11 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from policies.access.random_selection import draw, pair
+from policies.access.random_selection import draw_ids, pair_inspectors
 from storage.catalogue.cases.tables import CheckRow, DrawRow
-from storage.catalogue.engine.keyset import Place, keyed
+from storage.catalogue.engine.keyset import Place, page_by_keys
 from storage.catalogue.holds import concerns
-from storage.catalogue.people.people import person, persons
+from storage.catalogue.people.people import get_person, list_persons
 from storage.catalogue.reading import case_queries
 from storage.catalogue.recordings.recordings import by_id
 from storage.catalogue.tables import RecordingRow
@@ -43,15 +43,18 @@ def draw_recordings(
     """
     if uow.session.scalar(select(DrawRow).where(DrawRow.purpose == purpose)) is not None:
         raise ConflictError(problem="a draw for this purpose was made", purpose=purpose)
-    wanted = select(RecordingRow.id)
+    query = select(RecordingRow.id)
     if township is not None:
-        wanted = wanted.where(RecordingRow.township == township)
-    population = sorted(uow.session.scalars(wanted))
-    people = [person(uow.session, one).id for one in inspectors]
+        query = query.where(RecordingRow.township == township)
+    population = sorted(uow.session.scalars(query))
+    people = [get_person(uow.session, person_id).id for person_id in inspectors]
     try:
-        chosen = draw(seed, population, count, purpose)
-        excluded = {one: involved(uow.session, one) for one in chosen}
-        paired = pair(seed, people, chosen, PER_RECORDING, excluded, purpose=purpose)
+        chosen = draw_ids(seed, population, count, purpose)
+        excluded = {
+            recording_id: list_involved_persons(uow.session, recording_id)
+            for recording_id in chosen
+        }
+        paired = pair_inspectors(seed, people, chosen, PER_RECORDING, excluded, purpose=purpose)
     except ValueError as error:
         raise ConflictError(problem=str(error)) from error
     row = DrawRow(
@@ -60,7 +63,7 @@ def draw_recordings(
         seed=seed,
         population=population,
         count=count,
-        drawn=[[one, list(paired.assigned[one])] for one in chosen],
+        drawn=[[recording_id, list(paired.assigned[recording_id])] for recording_id in chosen],
         at=uow.at,
         drawn_by=actor,
     )
@@ -70,10 +73,10 @@ def draw_recordings(
     return row
 
 
-def repeats(row: DrawRow) -> bool:
+def is_reproducible(row: DrawRow) -> bool:
     """Tell whether the same draw has the same result: anyone can do this with SHA-256 alone."""
-    chosen = draw(row.seed, row.population, row.count, row.purpose)
-    return list(chosen) == [one for one, _inspectors in row.drawn]
+    chosen = draw_ids(row.seed, row.population, row.count, row.purpose)
+    return list(chosen) == [recording_id for recording_id, _inspectors in row.drawn]
 
 
 def record_check(
@@ -91,14 +94,14 @@ def record_check(
     Raises: NotFoundError; ConflictError (not drawn); InvolvedError when the recording came to
     concern him since he was drawn: it was linked, or somebody said whose it is.
     """
-    drawn: dict[str, list[str]] = dict(the_draw(uow.session, draw_id).drawn)
-    if person_id not in drawn.get(by_id(uow.session, recording_id).id, ()):
+    inspectors_by_recording: dict[str, list[str]] = dict(the_draw(uow.session, draw_id).drawn)
+    if person_id not in inspectors_by_recording.get(by_id(uow.session, recording_id).id, ()):
         raise ConflictError(problem="not drawn to inspect this", recording=recording_id)
     concerns.check_uninvolved(concerns.of_recordings(uow.session, [recording_id]), person_id)
-    wanted = select(CheckRow).where(
+    query = select(CheckRow).where(
         CheckRow.draw_id == draw_id, CheckRow.recording_id == recording_id
     )
-    row = uow.session.scalar(wanted)
+    row = uow.session.scalar(query)
     if row is not None:
         raise ConflictError(problem="inspected already", recording=recording_id)
     row = CheckRow(
@@ -123,16 +126,16 @@ def the_draw(session: Session, draw_id: str) -> DrawRow:
     return row
 
 
-def draws(session: Session, *, after: Place = (), limit: int | None = None) -> list[DrawRow]:
+def list_draws(session: Session, *, after: Place = (), limit: int | None = None) -> list[DrawRow]:
     """Return draws, newest first (time, id)."""
     keys = (DrawRow.at, DrawRow.id)
-    return list(session.scalars(keyed(select(DrawRow), keys, after, limit, newest=True)))
+    return list(session.scalars(page_by_keys(select(DrawRow), keys, after, limit, newest=True)))
 
 
 def checks_of(session: Session, recording_ids: Sequence[str]) -> list[CheckRow]:
     """Return what was found in some recordings."""
-    wanted = select(CheckRow).where(CheckRow.recording_id.in_(list(recording_ids)))
-    return list(session.scalars(wanted.order_by(CheckRow.at, CheckRow.id)))
+    query = select(CheckRow).where(CheckRow.recording_id.in_(list(recording_ids)))
+    return list(session.scalars(query.order_by(CheckRow.at, CheckRow.id)))
 
 
 def count_checks(
@@ -140,24 +143,26 @@ def count_checks(
 ) -> tuple[int, int]:
     """Return how many checks there are of what a township recorded in a span, and how many good."""
     row = RecordingRow
-    wanted = (
+    query = (
         select(func.count(), func.count().filter(CheckRow.good))
         .join(row, row.id == CheckRow.recording_id)
         .where(row.township == township, row.start_at >= since, row.start_at < until)
     )
-    checked, good = session.execute(wanted.select_from(CheckRow)).one()
+    checked, good = session.execute(query.select_from(CheckRow)).one()
     return int(checked), int(good)
 
 
-def involved(session: Session, recording_id: str) -> frozenset[str]:
+def list_involved_persons(session: Session, recording_id: str) -> frozenset[str]:
     """Return who must not inspect a recording: who made it, who took part in what it shows."""
     row = by_id(session, recording_id)
-    found = {row.officer_id} if row.officer_id else set()
+    person_ids = {row.officer_id} if row.officer_id else set()
     for link in case_queries.exhibits_of(session, row.id):
-        found |= {one.id for one in case_queries.officers(session, link.action_id)}
-    return frozenset(found)
+        person_ids |= {
+            officer.id for officer in case_queries.list_officers(session, link.action_id)
+        }
+    return frozenset(person_ids)
 
 
 def possible_inspectors(session: Session) -> list[str]:
     """Return the officers of the county, by id."""
-    return sorted(row.id for row in persons(session, kinds=["officer"]))
+    return sorted(row.id for row in list_persons(session, kinds=["officer"]))

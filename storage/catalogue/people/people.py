@@ -8,7 +8,7 @@ from collections.abc import Collection
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
-from storage.catalogue.engine.keyset import Place, keyed
+from storage.catalogue.engine.keyset import Place, page_by_keys
 from storage.catalogue.people import sessions
 from storage.catalogue.tables import AccountRow, PersonRow, SourceRow, StationRow
 from storage.catalogue.unit_of_work import UnitOfWork
@@ -35,7 +35,7 @@ def add_station(
     return row
 
 
-def station(session: Session, station_id: str) -> StationRow:
+def get_station(session: Session, station_id: str) -> StationRow:
     """Return one station. Raises: NotFoundError."""
     row = session.get(StationRow, station_id)
     if row is None:
@@ -43,7 +43,7 @@ def station(session: Session, station_id: str) -> StationRow:
     return row
 
 
-def stations(session: Session) -> list[StationRow]:
+def list_stations(session: Session) -> list[StationRow]:
     """Return every station, by id."""
     return list(session.scalars(select(StationRow).order_by(StationRow.id)))
 
@@ -79,7 +79,7 @@ def add_person(
     return row
 
 
-def person(session: Session, person_id: str) -> PersonRow:
+def get_person(session: Session, person_id: str) -> PersonRow:
     """Return one person. Raises: NotFoundError."""
     row = session.get(PersonRow, person_id)
     if row is None:
@@ -87,7 +87,7 @@ def person(session: Session, person_id: str) -> PersonRow:
     return row
 
 
-def persons(
+def list_persons(
     session: Session,
     *,
     township: str | None = None,
@@ -96,13 +96,13 @@ def persons(
     limit: int | None = None,
 ) -> list[PersonRow]:
     """Return persons, by name (and id); of these kinds alone, if any are given."""
-    wanted = select(PersonRow)
+    query = select(PersonRow)
     if township is not None:
-        wanted = wanted.where(PersonRow.township == township)
+        query = query.where(PersonRow.township == township)
     if kinds is not None:
-        wanted = wanted.where(PersonRow.kind.in_(kinds))
+        query = query.where(PersonRow.kind.in_(kinds))
     keys = (PersonRow.name, PersonRow.id)
-    return list(session.scalars(keyed(wanted, keys, after, limit)))
+    return list(session.scalars(page_by_keys(query, keys, after, limit)))
 
 
 def persons_for(session: Session, township: str, county: str) -> list[PersonRow]:
@@ -112,17 +112,17 @@ def persons_for(session: Session, township: str, county: str) -> list[PersonRow]
     """
     row = PersonRow
     own = and_(row.township == township, row.kind.not_in(("operator", "admin")))
-    wanted = select(row).where(or_(own, row.kind == county))
-    return list(session.scalars(wanted.order_by(row.name, row.id)))
+    query = select(row).where(or_(own, row.kind == county))
+    return list(session.scalars(query.order_by(row.name, row.id)))
 
 
-def names(session: Session, ids: Collection[str]) -> dict[str, str]:
+def find_names(session: Session, ids: Collection[str]) -> dict[str, str]:
     """Return the names of these persons, by id; those that nobody has are left out."""
-    wanted = select(PersonRow.id, PersonRow.name).where(PersonRow.id.in_(ids))
-    return {row.id: row.name for row in session.execute(wanted)}
+    query = select(PersonRow.id, PersonRow.name).where(PersonRow.id.in_(ids))
+    return {row.id: row.name for row in session.execute(query)}
 
 
-def townships(session: Session) -> list[str]:
+def list_townships(session: Session) -> list[str]:
     """Return every township that somebody works in, by name."""
     return sorted(session.scalars(select(PersonRow.township).distinct()))
 
@@ -143,7 +143,7 @@ def add_source(
     actor: str,
 ) -> SourceRow:
     """Register a recorder, terminal or room camera. Raises: ConflictError."""
-    if source(uow.session, serial) is not None:
+    if find_source(uow.session, serial) is not None:
         raise ConflictError(problem="source exists", serial=serial)
     row = SourceRow(
         serial=serial,
@@ -158,12 +158,12 @@ def add_source(
     return row
 
 
-def source(session: Session, serial: str) -> SourceRow | None:
+def find_source(session: Session, serial: str) -> SourceRow | None:
     """Return a source by its serial; None when nobody registered it."""
     return session.get(SourceRow, serial)
 
 
-def sources(
+def list_sources(
     session: Session,
     *,
     township: str | None = None,
@@ -171,11 +171,11 @@ def sources(
     limit: int | None = None,
 ) -> list[SourceRow]:
     """Return sources, by label (and serial)."""
-    wanted = select(SourceRow)
+    query = select(SourceRow)
     if township is not None:
-        wanted = wanted.where(SourceRow.township == township)
+        query = query.where(SourceRow.township == township)
     keys = (SourceRow.label, SourceRow.serial)
-    return list(session.scalars(keyed(wanted, keys, after, limit)))
+    return list(session.scalars(page_by_keys(query, keys, after, limit)))
 
 
 def create_account(
@@ -184,7 +184,7 @@ def create_account(
     """Make a login for a person. Raises: ConflictError when the name is taken, NotFoundError."""
     if account_by_username(uow.session, username) is not None:
         raise ConflictError(problem="username is taken", username=username)
-    person(uow.session, person_id)
+    get_person(uow.session, person_id)
     row = AccountRow(
         id=uow.new_id(),
         username=username,
@@ -200,7 +200,7 @@ def create_account(
 
 def set_password(uow: UnitOfWork, account_id: str, password_hash: str, *, actor: str) -> AccountRow:
     """Replace a password hash; every open login of the account ends. Raises: NotFoundError."""
-    row = account(uow.session, account_id)
+    row = get_account(uow.session, account_id)
     row.password_hash = password_hash
     sessions.end_of_account(uow, account_id, sessions.End.PASSWORD_CHANGED, actor=actor)
     uow.record("account.password", _CHANGE, row, actor=actor, subject=f"account:{row.id}")
@@ -209,7 +209,7 @@ def set_password(uow: UnitOfWork, account_id: str, password_hash: str, *, actor:
 
 def set_disabled(uow: UnitOfWork, account_id: str, *, disabled: bool, actor: str) -> AccountRow:
     """Close or reopen an account; closing ends its open logins. Raises: NotFoundError."""
-    row = account(uow.session, account_id)
+    row = get_account(uow.session, account_id)
     row.disabled = disabled
     if disabled:
         sessions.end_of_account(uow, account_id, sessions.End.DISABLED, actor=actor)
@@ -217,7 +217,7 @@ def set_disabled(uow: UnitOfWork, account_id: str, *, disabled: bool, actor: str
     return row
 
 
-def account(session: Session, account_id: str) -> AccountRow:
+def get_account(session: Session, account_id: str) -> AccountRow:
     """Return one account. Raises: NotFoundError."""
     row = session.get(AccountRow, account_id)
     if row is None:
@@ -230,7 +230,7 @@ def account_by_username(session: Session, username: str) -> AccountRow | None:
     return session.scalar(select(AccountRow).where(AccountRow.username == username))
 
 
-def accounts(session: Session) -> list[AccountRow]:
+def list_accounts(session: Session) -> list[AccountRow]:
     """Return every account, by name."""
     return list(session.scalars(select(AccountRow).order_by(AccountRow.username)))
 

@@ -1,4 +1,4 @@
-"""The officer register: who is certified on which day, who had which source, who was trained.
+"""The officer register: certificates, assignments of sources, and trainings.
 
 Source of the duties: 兴隆县指导意见 第二至五条. Each change is an entry in the log, upon the
 person. Reading files from outside is `api/cli/register/officers.py`'s business.
@@ -37,7 +37,7 @@ class Qualification:
     why: str = ""
 
 
-def certify(
+def record_certificate(
     uow: UnitOfWork,
     person_id: str,
     *,
@@ -53,7 +53,7 @@ def certify(
     Raises: NotFoundError; ConflictError for an auxiliary (第二条 forbids it), a number that is
     taken, or an end before the beginning.
     """
-    holder = people.person(uow.session, person_id)
+    holder = people.get_person(uow.session, person_id)
     if holder.kind == AUXILIARY:
         raise ConflictError(problem="auxiliaries get no certificate", person=person_id)
     if uow.session.get(CertificateRow, number) is not None:
@@ -94,36 +94,36 @@ def end_certificate(
     return row
 
 
-def certificate(session: Session, number: str) -> CertificateRow | None:
+def find_certificate(session: Session, number: str) -> CertificateRow | None:
     """Return the certificate of this number, if there is one."""
     return session.get(CertificateRow, number)
 
 
-def certificates(session: Session, person_id: str) -> list[CertificateRow]:
+def list_certificates(session: Session, person_id: str) -> list[CertificateRow]:
     """Return every certificate that a person held, oldest first."""
-    wanted = select(CertificateRow).where(CertificateRow.person_id == person_id)
-    return list(session.scalars(wanted.order_by(CertificateRow.valid_from, CertificateRow.number)))
+    query = select(CertificateRow).where(CertificateRow.person_id == person_id)
+    return list(session.scalars(query.order_by(CertificateRow.valid_from, CertificateRow.number)))
 
 
-def qualification(session: Session, person: PersonRow, at: datetime) -> Qualification:
+def judge_qualification(session: Session, person: PersonRow, at: datetime) -> Qualification:
     """Tell whether somebody was certified on the county's day of that moment."""
     if person.kind == AUXILIARY:
         return Qualification(certified=False, why=AUXILIARY)
-    return qualified_by(certificates(session, person.id), at.astimezone(COUNTY_TIME).date())
+    return qualified_by(list_certificates(session, person.id), at.astimezone(COUNTY_TIME).date())
 
 
-def qualified_by(held: list[CertificateRow], day: date) -> Qualification:
+def qualified_by(certificate_rows: list[CertificateRow], day: date) -> Qualification:
     """Judge certificates on a day: one valid is enough; else why the newest is not."""
-    found = Qualification(certified=False, why="no-certificate")
-    for row in held:
-        why = _wanting(row, day.isoformat())
+    judgement = Qualification(certified=False, why="no-certificate")
+    for row in certificate_rows:
+        why = _invalidity_reason(row, day.isoformat())
         if why is None:
             return Qualification(certified=True)
-        found = Qualification(certified=False, why=why)
-    return found
+        judgement = Qualification(certified=False, why=why)
+    return judgement
 
 
-def _wanting(row: CertificateRow, day: str) -> str | None:
+def _invalidity_reason(row: CertificateRow, day: str) -> str | None:
     """Say why a certificate is not good on a day; ISO days compare as text."""
     if row.ended_on is not None and row.ended_on <= day:
         return row.ended_why or "revoked"
@@ -132,7 +132,7 @@ def _wanting(row: CertificateRow, day: str) -> str | None:
     return "expired" if row.valid_to is not None and row.valid_to < day else None
 
 
-def assign(
+def assign_source(
     uow: UnitOfWork,
     serial: str,
     person_id: str | None,
@@ -144,47 +144,47 @@ def assign(
 
     Raises: NotFoundError; ConflictError when `since` lies before the present holder began.
     """
-    row = people.source(uow.session, serial)
+    row = people.find_source(uow.session, serial)
     if row is None:
         raise NotFoundError(what="source", id=serial)
     at = since or uow.at
     changed: list[AssignmentRow] = []
-    for held in assignments(uow.session, serial):
-        if held.to_at is None:
-            if at < held.from_at:
+    for assignment in list_assignments(uow.session, serial):
+        if assignment.to_at is None:
+            if at < assignment.from_at:
                 raise ConflictError(problem="assigned later already", serial=serial)
-            held.to_at = at
-            changed.append(held)
-    given = None
+            assignment.to_at = at
+            changed.append(assignment)
+    new_assignment = None
     if person_id is not None:
-        given = AssignmentRow(
+        new_assignment = AssignmentRow(
             id=uow.new_id(),
             source_serial=serial,
-            person_id=people.person(uow.session, person_id).id,
+            person_id=people.get_person(uow.session, person_id).id,
             from_at=at,
             to_at=None,
         )
-        uow.session.add(given)
-        changed.append(given)
+        uow.session.add(new_assignment)
+        changed.append(new_assignment)
     uow.record("source.assign", _CHANGE, *changed, actor=actor, subject=f"source:{row.id}")
-    return given
+    return new_assignment
 
 
-def assignments(session: Session, serial: str) -> list[AssignmentRow]:
+def list_assignments(session: Session, serial: str) -> list[AssignmentRow]:
     """Return who had a source when, in order."""
-    wanted = select(AssignmentRow).where(AssignmentRow.source_serial == serial)
-    return list(session.scalars(wanted.order_by(AssignmentRow.from_at, AssignmentRow.id)))
+    query = select(AssignmentRow).where(AssignmentRow.source_serial == serial)
+    return list(session.scalars(query.order_by(AssignmentRow.from_at, AssignmentRow.id)))
 
 
-def holder(session: Session, serial: str, at: datetime) -> str | None:
+def find_holder(session: Session, serial: str, at: datetime) -> str | None:
     """Return the id of the person who had a source at that moment."""
-    for held in assignments(session, serial):
-        if held.from_at <= at and (held.to_at is None or at < held.to_at):
-            return held.person_id
+    for assignment in list_assignments(session, serial):
+        if assignment.from_at <= at and (assignment.to_at is None or at < assignment.to_at):
+            return assignment.person_id
     return None
 
 
-def attribute(
+def attribute_footage(
     session: Session, officer_no: str | None, source_serial: str, at: datetime | None
 ) -> str | None:
     """Return whose footage it is, where that is registered: never guessed.
@@ -193,12 +193,12 @@ def attribute(
     source when the footage began.
     """
     if officer_no is not None:
-        found = people.officer_by_certificate(session, officer_no)
-        return found.id if found else None
-    return holder(session, source_serial, at) if at is not None else None
+        officer = people.officer_by_certificate(session, officer_no)
+        return officer.id if officer else None
+    return find_holder(session, source_serial, at) if at is not None else None
 
 
-def train(
+def record_training(
     uow: UnitOfWork,
     person_id: str,
     *,
@@ -213,7 +213,7 @@ def train(
         raise ConflictError(problem="hours of one day", found=hours)
     row = TrainingRow(
         id=uow.new_id(),
-        person_id=people.person(uow.session, person_id).id,
+        person_id=people.get_person(uow.session, person_id).id,
         day=day.isoformat(),
         hours=float(hours),
         special=special,
@@ -224,12 +224,12 @@ def train(
     return row
 
 
-def trainings(session: Session, person_id: str, year: int) -> list[TrainingRow]:
+def list_trainings(session: Session, person_id: str, year: int) -> list[TrainingRow]:
     """Return a person's trainings of one year."""
-    wanted = select(TrainingRow).where(
+    query = select(TrainingRow).where(
         TrainingRow.person_id == person_id, TrainingRow.day.startswith(f"{year:04}-")
     )
-    return list(session.scalars(wanted.order_by(TrainingRow.day, TrainingRow.id)))
+    return list(session.scalars(query.order_by(TrainingRow.day, TrainingRow.id)))
 
 
 def township_facts(session: Session, township: str, at: datetime) -> TownshipFacts:
@@ -245,8 +245,8 @@ def townships_facts(
     working = select(PersonRow).where(PersonRow.township.in_(townships))
     working = working.where(PersonRow.kind == "officer").order_by(PersonRow.name, PersonRow.id)
     officers: dict[str, list[PersonRow]] = {name: [] for name in townships}
-    for one in session.scalars(working):
-        officers[one.township].append(one)
+    for officer in session.scalars(working):
+        officers[officer.township].append(officer)
     ids = working.with_only_columns(PersonRow.id).order_by(None)
     attended: dict[str, list[TrainingRow]] = {}
     sessions_of_year = select(TrainingRow).where(
@@ -254,34 +254,38 @@ def townships_facts(
     )
     for training in session.scalars(sessions_of_year.order_by(TrainingRow.day, TrainingRow.id)):
         attended.setdefault(training.person_id, []).append(training)
-    held: dict[str, list[CertificateRow]] = {}
+    certificate_rows: dict[str, list[CertificateRow]] = {}
     for row in session.scalars(select(CertificateRow).where(CertificateRow.person_id.in_(ids))):
-        held.setdefault(row.person_id, []).append(row)
+        certificate_rows.setdefault(row.person_id, []).append(row)
     return [
         TownshipFacts(
             name,
             at,
-            sum(1 for one in officers[name] if one.full_time),
+            sum(1 for officer in officers[name] if officer.full_time),
             tuple(
-                _trained(one, attended.get(one.id, []), held.get(one.id, []))
-                for one in officers[name]
+                _training_facts(
+                    officer, attended.get(officer.id, []), certificate_rows.get(officer.id, [])
+                )
+                for officer in officers[name]
             ),
         )
         for name in townships
     ]
 
 
-def _trained(person: PersonRow, attended: list[TrainingRow], held: list[CertificateRow]) -> Trained:
+def _training_facts(
+    person: PersonRow, attended: list[TrainingRow], certificate_rows: list[CertificateRow]
+) -> Trained:
     return Trained(
         id=person.id,
         name=person.name,
         hours=sum(row.hours for row in attended if not row.special),
         special=sum(1 for row in attended if row.special),
-        certificate_until=_until(held),
+        certificate_until=_find_last_valid_day(certificate_rows),
     )
 
 
-def _until(held: list[CertificateRow]) -> date | None:
+def _find_last_valid_day(certificate_rows: list[CertificateRow]) -> date | None:
     """Return the last day of the last certificate that has not ended; None where none is told."""
-    days = [row.valid_to for row in held if row.valid_to and row.ended_on is None]
+    days = [row.valid_to for row in certificate_rows if row.valid_to and row.ended_on is None]
     return date.fromisoformat(max(days)) if days else None

@@ -14,7 +14,7 @@ from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.tables import AccountRow, SessionRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.entries.acting import PersonActing, session_id, session_subject
-from storage.custody.entries.event import SYSTEM, Outcome, PremisType, timestamp
+from storage.custody.entries.event import SYSTEM, Outcome, PremisType, format_timestamp
 from storage.errors import ConflictError, NotFoundError
 
 OPEN = "session.open"
@@ -62,20 +62,20 @@ def open_session(
         subject=f"account:{account.id}",
         chains=[session_subject(name)],
         agent=agent,
-        expires=timestamp(expires_at),
+        expires=format_timestamp(expires_at),
     )
     return row
 
 
-def find(session: Session, token_hash: str) -> tuple[SessionRow, AccountRow] | None:
+def find_session(session: Session, token_hash: str) -> tuple[SessionRow, AccountRow] | None:
     """Return the row of a token and its account, ended or not, believed or not."""
-    wanted = (
+    query = (
         select(SessionRow, AccountRow)
         .join(AccountRow, SessionRow.account_id == AccountRow.id)
         .where(SessionRow.token_hash == token_hash)
     )
-    found = session.execute(wanted).one_or_none()
-    return None if found is None else (found[0], found[1])
+    pair = session.execute(query).one_or_none()
+    return None if pair is None else (pair[0], pair[1])
 
 
 def is_logged(session: Session, row: SessionRow, account: AccountRow) -> bool:
@@ -92,20 +92,20 @@ def is_logged(session: Session, row: SessionRow, account: AccountRow) -> bool:
     return any(
         (entry["act"], entry["outcome"], entry["actor"], entry["subject"]) == expected
         and name in entry.get("chains", ())
-        and details.get("expires") == timestamp(row.expires_at)
-        for entry, details in log.opened(indexes)
+        and details.get("expires") == format_timestamp(row.expires_at)
+        for entry, details in log.open_entries(indexes)
     )
 
 
-def end(uow: UnitOfWork, token_hash: str, why: End, *, actor: str = SYSTEM) -> None:
+def end_session(uow: UnitOfWork, token_hash: str, why: End, *, actor: str = SYSTEM) -> None:
     """End one session; ending it twice is no error, and no second entry.
 
     One that no entry opened is not closed but refused: its row goes, and the entry says so.
     """
-    found = find(uow.session, token_hash)
-    if found is None:
+    pair = find_session(uow.session, token_hash)
+    if pair is None:
         return
-    row, account = found
+    row, account = pair
     name = session_id(token_hash)
     logged = is_logged(uow.session, row, account)
     uow.session.delete(row)
@@ -135,7 +135,7 @@ def end_of_account(uow: UnitOfWork, account_id: str, why: End, *, actor: str) ->
     """End every session of an account."""
     of_account = select(SessionRow.token_hash).where(SessionRow.account_id == account_id)
     for token_hash in uow.session.scalars(of_account.order_by(SessionRow.token_hash)).all():
-        end(uow, token_hash, why, actor=actor)
+        end_session(uow, token_hash, why, actor=actor)
 
 
 def any_expired(session: Session, at: datetime) -> bool:
@@ -150,5 +150,5 @@ def end_expired(uow: UnitOfWork) -> int:
     over = select(SessionRow.token_hash).where(SessionRow.expires_at <= uow.at)
     names = uow.session.scalars(over.order_by(SessionRow.token_hash)).all()
     for token_hash in names:
-        end(uow, token_hash, End.EXPIRED)
+        end_session(uow, token_hash, End.EXPIRED)
     return len(names)

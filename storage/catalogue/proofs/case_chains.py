@@ -13,7 +13,7 @@ from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.tables import ActionRow, CaseRow, ExhibitRow
 from storage.catalogue.unit_of_work import Catalogue
 from storage.custody.entries.event import SYSTEM, PremisType, parse_leaf
-from storage.custody.entries.subjects import belonging, touched
+from storage.custody.entries.subjects import find_related_subjects, list_touched_subjects
 
 BEGUN = "system:log-chains"
 AT_ONCE = 200  # subjects in one entry: a leaf has 65,535 bytes, and a head takes 130
@@ -21,27 +21,29 @@ AT_ONCE = 200  # subjects in one entry: a leaf has 65,535 bytes, and a head take
 
 def belonging_to(session: Session, case_id: str) -> set[str]:
     """Return every subject whose chain belongs to a case, its own included."""
-    return belonging([f"case:{case_id}"], partial(touched_by, LogReader(session)))
+    return find_related_subjects([f"case:{case_id}"], partial(touched_by, LogReader(session)))
 
 
 def touched_by(log: LogReader, subjects: Collection[str]) -> dict[str, list[set[str]]]:
     """Return, for each of some subjects, what each entry in its chain touches."""
     places = log.chain_entries(subjects)
-    wanted = sorted({index for indexes in places.values() for index in indexes})
+    entry_indexes = sorted({index for indexes in places.values() for index in indexes})
     entries = {
-        index: touched(parse_leaf(leaf.encode()), event.details)
-        for index, leaf, event in log.readable(wanted)
+        index: list_touched_subjects(parse_leaf(leaf.encode()), event.details)
+        for index, leaf, event in log.read_readable_halves(entry_indexes)
     }
     return {
-        subject: [entries[one] for one in indexes if one in entries]
+        subject: [entries[entry_index] for entry_index in indexes if entry_index in entries]
         for subject, indexes in places.items()
     }
 
 
 def in_entries(subjects: Collection[str]) -> list[list[str]]:
     """Return the subjects in as many parts as entries have room for; one at least."""
-    listed = sorted(subjects)
-    return [listed[n : n + AT_ONCE] for n in range(0, max(len(listed), 1), AT_ONCE)]
+    ordered_subjects = sorted(subjects)
+    return [
+        ordered_subjects[n : n + AT_ONCE] for n in range(0, max(len(ordered_subjects), 1), AT_ONCE)
+    ]
 
 
 def begin_chains(catalogue: Catalogue) -> None:
@@ -58,7 +60,7 @@ def begin_chains(catalogue: Catalogue) -> None:
             return
         size = uow.next_index
         for case_id in uow.session.scalars(select(CaseRow.id).order_by(CaseRow.id)).all():
-            for some in _parts(uow.session, case_id):
+            for some in _list_chain_parts(uow.session, case_id):
                 uow.record(
                     "case.chain",
                     PremisType.METADATA_MODIFICATION,
@@ -81,14 +83,16 @@ def _has_begun(session: Session) -> bool:
     log = LogReader(session)
     if log.size == 0 or log.chain_entries([BEGUN])[BEGUN]:
         return True
-    return bool(parse_leaf(log.leaf(0).encode())["v"] > 1)
+    return bool(parse_leaf(log.get_leaf(0).encode())["v"] > 1)
 
 
-def _parts(session: Session, case_id: str) -> Iterator[list[str]]:
+def _list_chain_parts(session: Session, case_id: str) -> Iterator[list[str]]:
     """Yield, entry by entry, each action of a case with the footage that was linked to it."""
     actions = session.scalars(select(ActionRow.id).where(ActionRow.case_id == case_id)).all()
     for action in sorted(actions):
         linked = select(ExhibitRow.recording_id).where(ExhibitRow.action_id == action).distinct()
-        found = [f"recording:{one}" for one in sorted(session.scalars(linked))]
-        for some in in_entries(found):
+        recordings = [
+            f"recording:{recording_id}" for recording_id in sorted(session.scalars(linked))
+        ]
+        for some in in_entries(recordings):
             yield [f"action:{action}", *some]

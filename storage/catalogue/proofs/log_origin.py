@@ -1,4 +1,4 @@
-"""Have the custody log go on under another origin, step by step, and tell who asks of it.
+"""Change of the custody log's origin, step by step, and its record in the log.
 
 The order is the promise. Under the signer's lock and the database's: the last head under the old
 origin is signed; the signer's memory says that nobody signs under it again; the entry that says
@@ -37,26 +37,31 @@ def change_origin(
     if signer.next_origin not in {None, signer.origin, origin}:
         raise CustodyError(problem="another change of origin was begun", found=signer.next_origin)
     with catalogue.read() as session:
-        former = _written(LogReader(session), origin)
+        former = _read_former_origins(LogReader(session), origin)
     if not former:
-        former = (*key.former, _write(catalogue, signer, origin, on_step))
+        former = (*key.former, _retire_origin(catalogue, signer, origin, on_step))
     on_step("change-logged")
     return replace(key, name=origin, former=former)
 
 
-def _write(
+def _retire_origin(
     catalogue: Catalogue, signer: LogSigner, origin: str, on_step: Callable[[str], None]
 ) -> FormerOrigin:
     """Sign the last head, give its origin up and log that; return what was the last head."""
-    with signer.hold(leaving=True) as held, catalogue.write() as uow:
+    with signer.hold(leaving=True) as locked_signer, catalogue.write() as uow:
         log = LogReader(uow.session)
         size = log.size
-        text = held.sign(size, log.root(size), log.consistency(held.last.size, size), uow.at)
+        text = locked_signer.sign(
+            size,
+            log.compute_root(size),
+            log.prove_consistency(locked_signer.last.size, size),
+            uow.at,
+        )
         keep_checkpoint(uow.session, text, uow.at)
         on_step("last-head-signed")
-        held.leave_origin(origin)
+        locked_signer.leave_origin(origin)
         on_step("origin-left")
-        before = FormerOrigin(held.last.origin, size, held.last.root)
+        before = FormerOrigin(locked_signer.last.origin, size, locked_signer.last.root)
         uow.record(
             ACT,
             PremisType.METADATA_MODIFICATION,
@@ -67,7 +72,7 @@ def _write(
     return before
 
 
-def _written(log: LogReader, origin: str) -> tuple[FormerOrigin, ...]:
+def _read_former_origins(log: LogReader, origin: str) -> tuple[FormerOrigin, ...]:
     """Return every origin before this one, where the change to it was committed; else none.
 
     The log is asked, not the key: a key folder of before may have been put back.
@@ -88,7 +93,10 @@ def origin_changes(session: Session, checkpoint: str) -> list[OriginChange]:
     log = LogReader(session)
     return [
         OriginChange(
-            log.leaf(one.index), one.details, one.salt, proof_for(session, one.index, checkpoint)
+            log.get_leaf(event.index),
+            event.details,
+            event.salt,
+            proof_for(session, event.index, checkpoint),
         )
-        for one in log.events_of(SUBJECT)
+        for event in log.events_of(SUBJECT)
     ]

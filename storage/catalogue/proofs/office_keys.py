@@ -16,12 +16,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from storage.catalogue.log.custody_log import LogReader
-from storage.catalogue.log.discrepancy import Discrepancy, What
+from storage.catalogue.log.discrepancy import Discrepancy, DiscrepancyKind
 from storage.catalogue.stations.tables import EnrolmentRow
 from storage.catalogue.unit_of_work import Catalogue, UnitOfWork
 from storage.custody.entries.event import SYSTEM, PremisType
 from storage.custody.entries.subjects import OFFICE_KEYS, key_subject
-from storage.signed.fingerprint import grouped
+from storage.signed.fingerprint import format_fingerprint
 from storage.signed.signing import VerifyKey
 from storage.vault.keys import KeyRing, SealKey
 
@@ -46,14 +46,14 @@ class OfficeKey:
 def log_office_keys(catalogue: Catalogue, ring: KeyRing) -> None:
     """Tell the log of every key that the office has, if it was told of none yet."""
     with catalogue.read() as session:
-        if _begun(session):
+        if _has_begun(session):
             return
     with catalogue.write() as uow:
-        if _begun(uow.session):
+        if _has_begun(uow.session):
             return
         for use, key in keys_in(ring):
             add_key(uow, use, key, actor=SYSTEM, since=uow.at)
-        for row, station in _enrolled(uow.session):
+        for row, station in _list_enrolled_keys(uow.session):
             since, until = row.enrolled_at or uow.at, row.expires_at
             add_key(uow, STATION, station, actor=SYSTEM, since=since, until=until)
 
@@ -86,7 +86,7 @@ def add_key(
 
 def office_keys(session: Session) -> list[OfficeKey]:
     """Return every key that the log was told of, in the order of the entries."""
-    ends = {key.fingerprint: _end(row) for row, key in _enrolled(session)}
+    ends = {key.fingerprint: _end_of_enrolment(row) for row, key in _list_enrolled_keys(session)}
     return [
         OfficeKey(
             details["use"],
@@ -95,15 +95,15 @@ def office_keys(session: Session) -> list[OfficeKey]:
             datetime.fromisoformat(details["since"]),
             ends.get(details["fingerprint"]),
         )
-        for details in _added(session)
+        for details in _list_additions(session)
     ]
 
 
 def keys_in(ring: KeyRing) -> list[tuple[str, VerifyKey | SealKey]]:
     """Return the public keys of a key folder, each with its use."""
     return [
-        ("centre", ring.verifying("centre")),
-        ("log", ring.verifying("log")),
+        ("centre", ring.get_verify_key("centre")),
+        ("log", ring.get_verify_key("log")),
         *((str(seal.use), seal) for seal in ring.recipients),
         *((STATION, key) for key in ring.stations),
     ]
@@ -116,21 +116,25 @@ def trusted_stations(session: Session, ring: KeyRing) -> tuple[VerifyKey, ...]:
     """
     log = LogReader(session)
     subjects = [key_subject(key.kid) for key in ring.stations]
-    added = {_told(event.details) for event in log.events_of(*subjects, act=ADD)}
-    if not added and not _begun(session):
+    added = {_identify_details(event.details) for event in log.events_of(*subjects, act=ADD)}
+    if not added and not _has_begun(session):
         return ring.stations
-    return tuple(key for key in ring.stations if _of(STATION, key) in added)
+    return tuple(key for key in ring.stations if _identify_key(STATION, key) in added)
 
 
-def unenrolled(session: Session, ring: KeyRing) -> Iterator[Discrepancy]:
+def list_unenrolled_keys(session: Session, ring: KeyRing) -> Iterator[Discrepancy]:
     """Yield the keys of a key folder that no entry tells of."""
-    if not _begun(session):
+    if not _has_begun(session):
         return
-    added = {_told(details) for details in _added(session)}
+    added = {_identify_details(details) for details in _list_additions(session)}
     for use, key in keys_in(ring):
-        if _of(use, key) not in added:
-            facts = {"use": use, "name": name_of(key), "fingerprint": grouped(key.fingerprint)}
-            yield Discrepancy(What.UNENROLLED_KEY, f"key {use} {name_of(key)}", facts)
+        if _identify_key(use, key) not in added:
+            facts = {
+                "use": use,
+                "name": name_of(key),
+                "fingerprint": format_fingerprint(key.fingerprint),
+            }
+            yield Discrepancy(DiscrepancyKind.UNENROLLED_KEY, f"key {use} {name_of(key)}", facts)
 
 
 def name_of(key: VerifyKey | SealKey) -> str:
@@ -138,31 +142,31 @@ def name_of(key: VerifyKey | SealKey) -> str:
     return key.name if isinstance(key, VerifyKey) else str(key.use)
 
 
-def _of(use: str, key: VerifyKey | SealKey) -> tuple[str, ...]:
+def _identify_key(use: str, key: VerifyKey | SealKey) -> tuple[str, ...]:
     # Only stations' names tell who signed; the log's is its origin, which may change.
     return (use, key.fingerprint, *([name_of(key)] if use == STATION else []))
 
 
-def _told(details: Any) -> tuple[str, ...]:
+def _identify_details(details: Any) -> tuple[str, ...]:
     use, name = details["use"], details["name"]
     return (use, details["fingerprint"], *([name] if use == STATION else []))
 
 
-def _added(session: Session) -> list[Any]:
+def _list_additions(session: Session) -> list[Any]:
     log = LogReader(session)
     indexes = log.chain_entries([OFFICE_KEYS])[OFFICE_KEYS]
-    return [event.details for _, _, event in log.readable(indexes) if event.act == ADD]
+    return [event.details for _, _, event in log.read_readable_halves(indexes) if event.act == ADD]
 
 
-def _begun(session: Session) -> bool:
+def _has_begun(session: Session) -> bool:
     return bool(LogReader(session).chain_heads([OFFICE_KEYS])[OFFICE_KEYS].count)
 
 
-def _enrolled(session: Session) -> list[tuple[EnrolmentRow, VerifyKey]]:
-    wanted = select(EnrolmentRow).where(EnrolmentRow.key_text.is_not(None))
-    rows = session.scalars(wanted.order_by(EnrolmentRow.id))
+def _list_enrolled_keys(session: Session) -> list[tuple[EnrolmentRow, VerifyKey]]:
+    query = select(EnrolmentRow).where(EnrolmentRow.key_text.is_not(None))
+    rows = session.scalars(query.order_by(EnrolmentRow.id))
     return [(row, VerifyKey.from_json(json.loads(row.key_text or ""))) for row in rows]
 
 
-def _end(row: EnrolmentRow) -> datetime | None:
+def _end_of_enrolment(row: EnrolmentRow) -> datetime | None:
     return min((at for at in (row.expires_at, row.revoked_at) if at is not None), default=None)

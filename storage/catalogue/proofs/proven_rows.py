@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from storage.catalogue.audited_tables import AUDITED
 from storage.catalogue.engine.columns import Audited
 from storage.catalogue.log.custody_log import LogReader
-from storage.catalogue.log.discrepancy import Discrepancy, What, about_entry
+from storage.catalogue.log.discrepancy import Discrepancy, DiscrepancyKind, about_entry
 from storage.catalogue.log.logged_state import (
     UNREADABLE,
     RowKey,
@@ -39,9 +39,9 @@ from storage.custody.entries.event import parse_leaf
 from storage.custody.entries.subjects import (
     CONTINUES,
     FOOTAGE_REACHES,
-    belonging,
-    continued,
+    find_related_subjects,
     kind_of,
+    list_continued_subjects,
 )
 from storage.custody.merkle import tree
 from storage.custody.merkle.partial_tree import PartialTree, nodes_beside
@@ -55,7 +55,7 @@ _PERSON = "person:"
 
 def require_case(uow: UnitOfWork, case_id: str, attempt: Attempt) -> None:
     """Refuse an act whose case has a row that is not as it was logged. Raises: RowsDifferError."""
-    _require(uow, partial(belonging_to, uow.session, case_id), attempt)
+    _require_no_difference(uow, partial(belonging_to, uow.session, case_id), attempt)
 
 
 def require_footage(
@@ -67,11 +67,11 @@ def require_footage(
     what holds any of these, and every other hold of the office: a hold on a party reaches them too.
     Raises: RowsDifferError.
     """
-    start = {*(f"recording:{one}" for one in recordings), *subjects}
-    _require(uow, partial(_keeping, uow.session, start), attempt)
+    start = {*(f"recording:{recording_id}" for recording_id in recordings), *subjects}
+    _require_no_difference(uow, partial(_find_keeping_subjects, uow.session, start), attempt)
 
 
-def differing(
+def find_differences(
     session: Session,
     subjects: Collection[str],
     head: Checkpoint | None,
@@ -84,42 +84,46 @@ def differing(
     """
     proven = _Proven(session, set(subjects), head)
     proven.read_chains()
-    differences = list(proven.compare(logged or {}))
+    differences = list(proven.compare_rows(logged or {}))
     if differences and (keys := _keys_of(differences)) and proven.read_unchained(keys):
-        differences = list(proven.compare(logged or {}))
+        differences = list(proven.compare_rows(logged or {}))
     yield from proven.wrong
     yield from differences
 
 
-def _require(uow: UnitOfWork, find_subjects: Callable[[], set[str]], attempt: Attempt) -> None:
+def _require_no_difference(
+    uow: UnitOfWork, find_subjects: Callable[[], set[str]], attempt: Attempt
+) -> None:
     uow.session.flush()
     try:
         subjects = find_subjects() | _of_actor(uow.session, attempt.actor)
-        found = list(differing(uow.session, subjects, uow.last_head(), uow.logged))
+        differences = list(find_differences(uow.session, subjects, uow.last_head(), uow.logged))
     except UNREADABLE as error:
         if isinstance(error, CustodyError) and "problem" in error.facts:
             raise
-        found = [Discrepancy(What.EDITED_ENTRY, attempt.subject)]
-    if found:
-        raise RowsDifferError(attempt, found)
+        differences = [Discrepancy(DiscrepancyKind.EDITED_ENTRY, attempt.subject)]
+    if differences:
+        raise RowsDifferError(attempt, differences)
 
 
 def _of_actor(session: Session, actor: str) -> set[str]:
     """Return what says who acts: his row and his accounts, whose role let him in."""
     if not actor.startswith(_PERSON):
         return set()
-    wanted = select(AccountRow.id).where(AccountRow.person_id == actor.removeprefix(_PERSON))
-    return {actor, *(f"account:{one}" for one in session.scalars(wanted))}
+    query = select(AccountRow.id).where(AccountRow.person_id == actor.removeprefix(_PERSON))
+    return {actor, *(f"account:{account_id}" for account_id in session.scalars(query))}
 
 
-def _keeping(session: Session, start: Collection[str]) -> set[str]:
+def _find_keeping_subjects(session: Session, start: Collection[str]) -> set[str]:
     holds = select(LogChainRow.subject).where(LogChainRow.subject.like("hold:%"))
-    found = set(start) | set(session.scalars(holds))
-    return belonging(found, partial(touched_by, LogReader(session)), FOOTAGE_REACHES)
+    subjects = set(start) | set(session.scalars(holds))
+    return find_related_subjects(subjects, partial(touched_by, LogReader(session)), FOOTAGE_REACHES)
 
 
-def _keys_of(found: Iterable[Discrepancy]) -> list[str]:
-    return sorted({one.facts["row"] for one in found if "row" in one.facts})
+def _keys_of(differences: Iterable[Discrepancy]) -> list[str]:
+    return sorted(
+        {difference.facts["row"] for difference in differences if "row" in difference.facts}
+    )
 
 
 @dataclass(slots=True)
@@ -139,9 +143,11 @@ class _Proven:
     def read_chains(self) -> None:
         """Read and prove the chains of the subjects, whole."""
         places = self._log.chain_entries(self.subjects)
-        leaves = self._read(sorted({one for found in places.values() for one in found}))
-        self._follow(leaves)
-        self._look_for_hidden({index for found in places.values() for index in found})
+        leaves = self._read_entries(
+            sorted({number for indexes in places.values() for number in indexes})
+        )
+        self._follow_chains(leaves)
+        self._look_for_hidden({index for indexes in places.values() for index in indexes})
 
     def read_unchained(self, keys: Collection[str]) -> bool:
         """Read the version 1 entries that tell of rows with these keys; whether there are any.
@@ -149,100 +155,119 @@ class _Proven:
         Before a log had chains, an entry stood in that of its own subject alone.
         """
         begun = self._log.chain_entries([BEGUN])[BEGUN]
-        size = max((self._log.event(one).details.get("size", 0) for one in begun), default=0)
-        found: set[int] = set()
+        size = max(
+            (self._log.get_event(index).details.get("size", 0) for index in begun), default=0
+        )
+        indexes: set[int] = set()
         details = type_coerce(CustodyEventRow.details, Text)
         for key in keys if size else ():
-            wanted = select(CustodyEventRow.index).where(
+            query = select(CustodyEventRow.index).where(
                 CustodyEventRow.index < size, details.contains(f'"key":"{key}"', autoescape=True)
             )
-            found.update(self.session.scalars(wanted))
-        self._read(sorted(found))
-        return bool(found)
+            indexes.update(self.session.scalars(query))
+        self._read_entries(sorted(indexes))
+        return bool(indexes)
 
-    def compare(self, logged: Mapping[RowKey, State]) -> Iterator[Discrepancy]:
+    def compare_rows(self, logged: Mapping[RowKey, State]) -> Iterator[Discrepancy]:
         """Compare the rows that stand in the chains, as they are now, with their last states."""
         last = {key: state for key, (_index, state) in self._states.items()} | dict(logged)
         present: set[RowKey] = set()
-        for table, row, key in self._rows():
+        for table, row, key in self._list_rows():
             name = (table.__tablename__, key)
             present.add(name)
             expected = last.get(name)
             facts = {"table": table.__tablename__, "row": key}
             if expected is None:
-                yield Discrepancy(What.UNLOGGED_ROW, f"{table.__tablename__} {key}", facts)
-            elif changed := _changed(row, expected):
+                yield Discrepancy(
+                    DiscrepancyKind.UNLOGGED_ROW, f"{table.__tablename__} {key}", facts
+                )
+            elif changed := _list_changed_columns(row, expected):
                 facts |= {"changed": changed}
-                yield Discrepancy(What.EDITED_ROW, f"{table.__tablename__} {key}", facts)
+                yield Discrepancy(DiscrepancyKind.EDITED_ROW, f"{table.__tablename__} {key}", facts)
         for (table_name, key), state in sorted(last.items()):
-            about = continued([(table_name, state)]) if state is not None else set()
+            about = list_continued_subjects([(table_name, state)]) if state is not None else set()
             if (table_name, key) not in present and not about.isdisjoint(self.subjects):
                 facts = {"table": table_name, "row": key}
-                yield Discrepancy(What.MISSING_ROW, f"{table_name} {key}", facts)
+                yield Discrepancy(DiscrepancyKind.MISSING_ROW, f"{table_name} {key}", facts)
 
-    def _read(self, indexes: list[int]) -> dict[int, bytes]:
+    def _read_entries(self, indexes: list[int]) -> dict[int, bytes]:
         """Read entries, prove them, and note the states they tell; return their exact bytes."""
         leaves: dict[int, bytes] = {}
-        for index, leaf, event in self._readable(indexes):
+        for index, leaf, event in self._read_halves(indexes):
             leaves[index] = leaf
             self.wrong += compare_halves(index, leaf, event)
             for key, state in states_logged(event):
                 if index >= self._states.get(key, (-1, None))[0]:
                     self._states[key] = (index, state)
-        self.wrong += [about_entry(What.MISSING_ENTRY, one) for one in indexes if one not in leaves]
-        self.wrong += self._prove({index: tree.leaf_hash(leaf) for index, leaf in leaves.items()})
+        self.wrong += [
+            about_entry(DiscrepancyKind.MISSING_ENTRY, number)
+            for number in indexes
+            if number not in leaves
+        ]
+        self.wrong += self._prove_entries(
+            {index: tree.leaf_hash(leaf) for index, leaf in leaves.items()}
+        )
         return leaves
 
-    def _readable(self, indexes: list[int]) -> Iterator[tuple[int, bytes, CustodyEventRow | None]]:
+    def _read_halves(
+        self, indexes: list[int]
+    ) -> Iterator[tuple[int, bytes, CustodyEventRow | None]]:
         """Yield number, exact bytes and readable half; None for a half that cannot be read."""
         try:
-            found = list(self._log.readable(indexes))
-            yield from ((index, leaf.encode(), event) for index, leaf, event in found)
+            entries = list(self._log.read_readable_halves(indexes))
+            yield from ((index, leaf.encode(), event) for index, leaf, event in entries)
         except UNREADABLE:
             for index in indexes:
                 try:
-                    leaf = self._log.leaf(index).encode()
+                    leaf = self._log.get_leaf(index).encode()
                     event = self.session.get(CustodyEventRow, index)
                 except UNREADABLE:
-                    self.wrong.append(about_entry(What.EDITED_DETAILS, index))
+                    self.wrong.append(about_entry(DiscrepancyKind.EDITED_DETAILS, index))
                 else:
                     yield index, leaf, event
 
-    def _prove(self, leaves: Mapping[int, bytes]) -> Iterator[Discrepancy]:
-        """Work out the signed root, and that of now, from these entries and the nodes beside."""
+    def _prove_entries(self, leaves: Mapping[int, bytes]) -> Iterator[Discrepancy]:
+        """Recompute the signed and the present root from these entries and sibling nodes."""
         size, head = self._log.size, self.head
         signed = head.size if head is not None else 0
         roots = {signed: head.root} if head is not None else {}
         if size < signed:
             facts = {"signed": signed, "found": size}
-            yield Discrepancy(What.ROLLBACK, "the custody log", facts)
+            yield Discrepancy(DiscrepancyKind.ROLLBACK, "the custody log", facts)
             return
         old = {index: leaf for index, leaf in leaves.items() if index < signed}
-        if not self._lead(old, signed, roots):
-            alone = [one for one in old if not self._lead({one: old[one]}, signed, roots)]
-            told = {"size": signed, "entries": alone[:100]}
-            yield Discrepancy(What.CONTRADICTED_CHECKPOINT, f"checkpoint {signed}", told)
+        if not self._leads_to_roots(old, signed, roots):
+            alone = [
+                number
+                for number in old
+                if not self._leads_to_roots({number: old[number]}, signed, roots)
+            ]
+            details = {"size": signed, "entries": alone[:100]}
+            yield Discrepancy(
+                DiscrepancyKind.CONTRADICTED_CHECKPOINT, f"checkpoint {signed}", details
+            )
         young = {index: leaf for index, leaf in leaves.items() if index >= signed}
-        if young and not self._lead(young, size, roots | {size: None}):
-            yield Discrepancy(What.EDITED_NODE, "the newest entries", {"size": size})
+        if young and not self._leads_to_roots(young, size, roots | {size: None}):
+            yield Discrepancy(DiscrepancyKind.EDITED_NODE, "the newest entries", {"size": size})
 
-    def _lead(
+    def _leads_to_roots(
         self, leaves: Mapping[int, bytes], size: int, roots: Mapping[int, bytes | None]
     ) -> bool:
         """Tell whether leaves and stored nodes of a tree lead to its roots; None: as nodes say."""
         places = nodes_beside(leaves, roots, size)
         self._log.warm_places(places)
         try:
-            nodes = {place: self._log.node(*place) for place in places}
-            found = PartialTree(leaves, nodes, list(roots), size)
+            nodes = {place: self._log.get_node(*place) for place in places}
+            partial_tree = PartialTree(leaves, nodes, list(roots), size)
             return all(
-                found.root(one) == (self._log.root(one) if root is None else root)
-                for one, root in roots.items()
+                partial_tree.compute_root(tree_size)
+                == (self._log.compute_root(tree_size) if root is None else root)
+                for tree_size, root in roots.items()
             )
         except CustodyError:  # a node is missing
             return False
 
-    def _follow(self, leaves: Mapping[int, bytes]) -> None:
+    def _follow_chains(self, leaves: Mapping[int, bytes]) -> None:
         """Walk along the chains: an entry that the table of chains leaves out breaks one."""
         walk = ChainWalk(self.subjects)
         for index, leaf in sorted(leaves.items()):
@@ -250,30 +275,32 @@ class _Proven:
                 broken = walk.add(parse_leaf(leaf), leaf)
             except UNREADABLE:
                 continue  # named already
-            self.wrong += [broken_chain(str(one), index) for one in broken]
+            self.wrong += [broken_chain(str(problem), index) for problem in broken]
         for subject, head in self._log.chain_heads(self.subjects).items():
-            if head != walk.head(subject):
+            if head != walk.get_head(subject):
                 self.wrong.append(broken_chain(f"{subject}: its chain ends elsewhere", None))
 
-    def _look_for_hidden(self, known: Collection[int]) -> None:
+    def _look_for_hidden(self, chain_indexes: Collection[int]) -> None:
         """Look through the newest entries for one that was cut off the end of a chain."""
         newest = select(LogLeafRow.index, LogLeafRow.leaf).where(
             LogLeafRow.index >= self._log.size - RECENT
         )
         for index, leaf in self.session.execute(newest):
-            if index in known:
+            if index in chain_indexes:
                 continue
             if hidden := self.subjects & set(_SUBJECT.findall(leaf)):
                 cut = hidden & set(parse_leaf(leaf.encode()).get("chains", ()))
-                self.wrong += [broken_chain(f"{one}: an entry is cut off", index) for one in cut]
+                self.wrong += [
+                    broken_chain(f"{subject}: an entry is cut off", index) for subject in cut
+                ]
 
-    def _rows(self) -> Iterator[tuple[type[Any], Audited | None, str]]:
+    def _list_rows(self) -> Iterator[tuple[type[Any], Audited | None, str]]:
         """Yield the rows that stand in the chains: table, row (None if unreadable), key."""
         for table in AUDITED:
             columns = CONTINUES.get(table.__tablename__, {})
-            wanted = {name: self._ids(kind) for name, kind in columns.items()}
-            for first in range(0, max(map(len, wanted.values()), default=0), _AT_ONCE):
-                some = {name: ids[first : first + _AT_ONCE] for name, ids in wanted.items()}
+            ids_by_column = {name: self._ids_of_kind(kind) for name, kind in columns.items()}
+            for first in range(0, max(map(len, ids_by_column.values()), default=0), _AT_ONCE):
+                some = {name: ids[first : first + _AT_ONCE] for name, ids in ids_by_column.items()}
                 either = or_(*(getattr(table, name).in_(ids) for name, ids in some.items() if ids))
                 yield from self._some_rows(table, either)
 
@@ -288,11 +315,11 @@ class _Proven:
             for identity in identities.all():
                 yield table, None, "/".join(str(part) for part in identity)
 
-    def _ids(self, kind: str) -> list[str]:
-        return [one.partition(":")[2] for one in self.subjects if kind_of(one) == kind]
+    def _ids_of_kind(self, kind: str) -> list[str]:
+        return [subject.partition(":")[2] for subject in self.subjects if kind_of(subject) == kind]
 
 
-def _changed(row: Audited | None, expected: Mapping[str, Any]) -> list[str]:
+def _list_changed_columns(row: Audited | None, expected: Mapping[str, Any]) -> list[str]:
     try:
         return changed_columns(row.snapshot(), expected) if row is not None else ["unreadable"]
     except UNREADABLE:
@@ -301,6 +328,6 @@ def _changed(row: Audited | None, expected: Mapping[str, Any]) -> list[str]:
 
 def broken_chain(problem: str, index: int | None) -> Discrepancy:
     """Name a break as `ChainWalk` told it: `<subject>: <problem>`."""
-    subject, _, said = problem.partition(": ")
-    facts = {"problem": said} | ({"entry": index} if index is not None else {})
-    return Discrepancy(What.BROKEN_CHAIN, subject, facts)
+    subject, _, description = problem.partition(": ")
+    facts = {"problem": description} | ({"entry": index} if index is not None else {})
+    return Discrepancy(DiscrepancyKind.BROKEN_CHAIN, subject, facts)

@@ -21,14 +21,14 @@ from storage.custody.merkle import tiles
 from storage.custody.merkle.tiles import Tile
 from storage.custody.note import MAX_NOTE, NoteKey
 from storage.custody.signer import LogSigner
-from storage.durable import place
+from storage.durable import replace_file
 from storage.errors import CustodyError, LiuhenError, SignatureError
 
 CHECKPOINT = "checkpoint"
 _NEWEST = 100  # heads that are looked at for one that is truly signed
 
 
-def publish(
+def publish_head(
     catalogue: Catalogue,
     signer: LogSigner,
     folder: Path | None = None,
@@ -43,32 +43,32 @@ def publish(
     Raises: CustodyError when the log is smaller than, or differs from, what was signed before
     (a catalogue put back from an old copy): nothing is signed then. CatalogueBusyError.
     """
-    if (shared := _covers(catalogue, covering)) is not None:
+    if (shared := _find_covering_head(catalogue, covering)) is not None:
         return shared
-    with signer.hold() as held:
-        if (shared := _covers(catalogue, covering)) is not None:
+    with signer.hold() as locked_signer:
+        if (shared := _find_covering_head(catalogue, covering)) is not None:
             return shared
         with catalogue.read() as session:
             log = LogReader(session)
             size = log.size
-            consistency = log.consistency(held.last.size, size)
-            text = held.sign(size, log.root(size), consistency, catalogue.now())
+            consistency = log.prove_consistency(locked_signer.last.size, size)
+            text = locked_signer.sign(size, log.compute_root(size), consistency, catalogue.now())
             if folder is not None:
                 write_tiles(log, folder, _published_size(folder, size), size)
-            kept = session.get(LogCheckpointRow, size)
-        if kept is None:
+            stored_checkpoint = session.get(LogCheckpointRow, size)
+        if stored_checkpoint is None:
             with catalogue.write() as uow:
                 keep_checkpoint(uow.session, text, uow.at)
         if folder is not None:
-            _place(folder / CHECKPOINT, text.encode())
+            _publish_file(folder / CHECKPOINT, text.encode())
     return text
 
 
-def _covers(catalogue: Catalogue, index: int | None) -> str | None:
+def _find_covering_head(catalogue: Catalogue, index: int | None) -> str | None:
     """Return the newest published head if it covers this entry."""
     if index is None:
         return None
-    with catalogue.glance() as session:
+    with catalogue.read_uncoordinated() as session:
         text = newest_checkpoint(session)
     return text if text is not None and untrusted_checkpoint(text).size > index else None
 
@@ -80,12 +80,14 @@ def write_tiles(log: LogReader, folder: Path, old: int, new: int) -> None:
     """
     for tile in tiles.tiles_between(old, new):
         if tile.level is None:
-            texts = [leaf.encode() for leaf in log.leaves(tile.index * tiles.WIDTH, tile.width)]
-            data = tiles.entry_bundle(Tile(None, 0, tile.width), texts.__getitem__)
+            texts = [
+                leaf.encode() for leaf in log.read_leaves(tile.index * tiles.WIDTH, tile.width)
+            ]
+            content = tiles.entry_bundle(Tile(None, 0, tile.width), texts.__getitem__)
         else:
-            log.warm(tile.level * tiles.HEIGHT, tile.index * tiles.WIDTH, tile.width)
-            data = tiles.hash_tile(tile, log.node)
-        _place(folder / tile.path, data)
+            log.warm_nodes(tile.level * tiles.HEIGHT, tile.index * tiles.WIDTH, tile.width)
+            content = tiles.hash_tile(tile, log.get_node)
+        _publish_file(folder / tile.path, content)
         if tile.width == tiles.WIDTH:
             shutil.rmtree(folder / f"{tile.path}.p", ignore_errors=True)
 
@@ -118,7 +120,7 @@ def _read(path: Path, longest: int) -> bytes:
 
 def newest_checkpoint(session: Session) -> str | None:
     """Return the newest published checkpoint, if any head was signed yet."""
-    return LogReader(session).checkpoint()
+    return LogReader(session).find_newest_checkpoint()
 
 
 def newest_signed_head(session: Session, keys: Sequence[NoteKey]) -> Checkpoint:
@@ -141,9 +143,9 @@ def _published_size(folder: Path, size: int) -> int:
     return shown if shown <= size else 0
 
 
-def _place(path: Path, data: bytes) -> None:
+def _publish_file(path: Path, content: bytes) -> None:
     """Publish a file, unless it stands there already."""
-    if path.exists() and path.stat().st_size == len(data) and path.read_bytes() == data:
+    if path.exists() and path.stat().st_size == len(content) and path.read_bytes() == content:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    place(path, data)
+    replace_file(path, content)

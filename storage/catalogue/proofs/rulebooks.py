@@ -32,7 +32,7 @@ def log_rulebook(catalogue: Catalogue, rulebook: Rulebook) -> None:
             actor=SYSTEM,
             subject=RULEBOOK,
             digest=rulebook.digest,
-            files={name: edition.sha256 for name, edition in rulebook.files.items()},
+            files={name: edition.sha256 for name, edition in rulebook.editions_by_file.items()},
         )
 
 
@@ -43,13 +43,13 @@ def judged_by(rulebook: Rulebook) -> dict[str, Any]:
 
 def rulebook_files(session: Session, digest: str) -> dict[str, bytes]:
     """Return the files of a rulebook that was ever loaded, by name. Raises: NotFoundError."""
-    for details in reversed(_loads(session)):
+    for details in reversed(_list_loads(session)):
         if details["digest"] == digest:
-            return {name: _text(session, sha256) for name, sha256 in details["files"].items()}
+            return {name: _read_text(session, sha256) for name, sha256 in details["files"].items()}
     raise NotFoundError(what="rulebook", id=digest)
 
 
-def _text(session: Session, sha256: str) -> bytes:
+def _read_text(session: Session, sha256: str) -> bytes:
     text = session.scalar(select(RulebookTextRow.text).where(RulebookTextRow.sha256 == sha256))
     if text is None:
         raise NotFoundError(what="rulebook file", id=sha256)
@@ -57,9 +57,9 @@ def _text(session: Session, sha256: str) -> bytes:
 
 
 def _last_digest(session: Session) -> str | None:
-    loads = _loads(session)
+    loads = _list_loads(session)
     return str(loads[-1]["digest"]) if loads else None
 
 
-def _loads(session: Session) -> list[Mapping[str, Any]]:
+def _list_loads(session: Session) -> list[Mapping[str, Any]]:
     return [event.details for event in LogReader(session).events_of(RULEBOOK)]

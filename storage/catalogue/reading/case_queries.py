@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
-from storage.catalogue.engine.keyset import Place, keyed
+from storage.catalogue.engine.keyset import Place, page_by_keys
 from storage.catalogue.tables import (
     ActionOfficerRow,
     ActionRow,
@@ -25,7 +25,7 @@ NEARBY = timedelta(hours=6)  # how far around an action we look for footage to n
 MAX_NEARBY = 500
 
 
-def case(session: Session, case_id: str) -> CaseRow:
+def get_case(session: Session, case_id: str) -> CaseRow:
     """Return one case. Raises: NotFoundError."""
     row = session.get(CaseRow, case_id)
     if row is None:
@@ -33,7 +33,7 @@ def case(session: Session, case_id: str) -> CaseRow:
     return row
 
 
-def action(session: Session, action_id: str) -> ActionRow:
+def get_action(session: Session, action_id: str) -> ActionRow:
     """Return one action. Raises: NotFoundError."""
     row = session.get(ActionRow, action_id)
     if row is None:
@@ -41,7 +41,7 @@ def action(session: Session, action_id: str) -> ActionRow:
     return row
 
 
-def exhibit(session: Session, exhibit_id: str) -> ExhibitRow:
+def get_exhibit(session: Session, exhibit_id: str) -> ExhibitRow:
     """Return one exhibit. Raises: NotFoundError."""
     row = session.get(ExhibitRow, exhibit_id)
     if row is None:
@@ -49,7 +49,7 @@ def exhibit(session: Session, exhibit_id: str) -> ExhibitRow:
     return row
 
 
-def cases(
+def list_cases(
     session: Session,
     *,
     township: str | None = None,
@@ -59,16 +59,16 @@ def cases(
     limit: int | None = None,
 ) -> list[CaseRow]:
     """Return cases, newest first (time of opening, id); `text` looks in number, title, party."""
-    wanted = select(CaseRow)
+    query = select(CaseRow)
     if township is not None:
-        wanted = wanted.where(CaseRow.township == township)
+        query = query.where(CaseRow.township == township)
     if party is not None:
-        wanted = wanted.where(CaseRow.party == party)
+        query = query.where(CaseRow.party == party)
     if text:
         columns = (CaseRow.number, CaseRow.title, CaseRow.party)
-        wanted = wanted.where(or_(*(c.icontains(text, autoescape=True) for c in columns)))
+        query = query.where(or_(*(c.icontains(text, autoescape=True) for c in columns)))
     keys = (CaseRow.opened_at, CaseRow.id)
-    return list(session.scalars(keyed(wanted, keys, after, limit, newest=True)))
+    return list(session.scalars(page_by_keys(query, keys, after, limit, newest=True)))
 
 
 def cases_of(session: Session, township: str, since: datetime, until: datetime) -> list[CaseRow]:
@@ -77,8 +77,8 @@ def cases_of(session: Session, township: str, since: datetime, until: datetime) 
         ActionRow.case_id == CaseRow.id, ActionRow.start_at >= since, ActionRow.start_at < until
     )
     opened = and_(CaseRow.opened_at >= since, CaseRow.opened_at < until)
-    wanted = select(CaseRow).where(CaseRow.township == township, or_(opened, acted.exists()))
-    return list(session.scalars(wanted.order_by(CaseRow.id)))
+    query = select(CaseRow).where(CaseRow.township == township, or_(opened, acted.exists()))
+    return list(session.scalars(query.order_by(CaseRow.id)))
 
 
 def case_by_number(session: Session, number: str) -> CaseRow | None:
@@ -86,32 +86,32 @@ def case_by_number(session: Session, number: str) -> CaseRow | None:
     return session.scalar(select(CaseRow).where(CaseRow.number == number))
 
 
-def actions(session: Session, case_id: str) -> list[ActionRow]:
+def list_actions(session: Session, case_id: str) -> list[ActionRow]:
     """Return a case's actions, in order of time."""
-    wanted = select(ActionRow).where(ActionRow.case_id == case_id)
-    return list(session.scalars(wanted.order_by(ActionRow.start_at, ActionRow.id)))
+    query = select(ActionRow).where(ActionRow.case_id == case_id)
+    return list(session.scalars(query.order_by(ActionRow.start_at, ActionRow.id)))
 
 
-def officers(session: Session, action_id: str) -> list[PersonRow]:
+def list_officers(session: Session, action_id: str) -> list[PersonRow]:
     """Return who took part in an action, by name."""
-    wanted = (
+    query = (
         select(PersonRow)
         .join(ActionOfficerRow, ActionOfficerRow.person_id == PersonRow.id)
         .where(ActionOfficerRow.action_id == action_id)
     )
-    return list(session.scalars(wanted.order_by(PersonRow.name, PersonRow.id)))
+    return list(session.scalars(query.order_by(PersonRow.name, PersonRow.id)))
 
 
-def exhibits(session: Session, action_id: str) -> list[ExhibitRow]:
+def list_exhibits(session: Session, action_id: str) -> list[ExhibitRow]:
     """Return everything linked to an action, rejected links too, in order of time."""
-    wanted = select(ExhibitRow).where(ExhibitRow.action_id == action_id)
-    return list(session.scalars(wanted.order_by(ExhibitRow.shown_from, ExhibitRow.id)))
+    query = select(ExhibitRow).where(ExhibitRow.action_id == action_id)
+    return list(session.scalars(query.order_by(ExhibitRow.shown_from, ExhibitRow.id)))
 
 
 def exhibits_of(session: Session, recording_id: str) -> list[ExhibitRow]:
     """Return every link of one recording."""
-    wanted = select(ExhibitRow).where(ExhibitRow.recording_id == recording_id)
-    return list(session.scalars(wanted.order_by(ExhibitRow.id)))
+    query = select(ExhibitRow).where(ExhibitRow.recording_id == recording_id)
+    return list(session.scalars(query.order_by(ExhibitRow.id)))
 
 
 def _recordings_of(action_id: str, *states: str) -> Select[Any]:
@@ -120,23 +120,23 @@ def _recordings_of(action_id: str, *states: str) -> Select[Any]:
     )
 
 
-def confirmed(session: Session, row: ActionRow) -> list[RecordingRow]:
+def list_confirmed_recordings(session: Session, row: ActionRow) -> list[RecordingRow]:
     """Return the recordings confirmed for an action, in order of time."""
-    wanted = select(RecordingRow).where(RecordingRow.id.in_(_recordings_of(row.id, CONFIRMED)))
-    return list(session.scalars(wanted.order_by(RecordingRow.start_at, RecordingRow.id)))
+    query = select(RecordingRow).where(RecordingRow.id.in_(_recordings_of(row.id, CONFIRMED)))
+    return list(session.scalars(query.order_by(RecordingRow.start_at, RecordingRow.id)))
 
 
-def around(
+def list_nearby_recordings(
     session: Session, row: ActionRow, township: str, *, never_linked: bool = False
 ) -> list[RecordingRow]:
-    """Return what was recorded in a township around an action, not confirmed nor rejected for it.
+    """Return a township's recordings near an action, not confirmed nor rejected for it.
 
     With `never_linked` also nothing that is proposed.
     """
     first: datetime = row.start_at - NEARBY
     last: datetime = (row.end_at or row.start_at) + NEARBY
     states = (PROPOSED, CONFIRMED, REJECTED) if never_linked else (CONFIRMED, REJECTED)
-    wanted = (
+    query = (
         select(RecordingRow)
         .where(
             RecordingRow.township == township,
@@ -148,4 +148,4 @@ def around(
         .order_by(RecordingRow.start_at, RecordingRow.id)
         .limit(MAX_NEARBY)
     )
-    return list(session.scalars(wanted))
+    return list(session.scalars(query))

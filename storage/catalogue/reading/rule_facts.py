@@ -56,11 +56,11 @@ def facts_of(session: Session, action_id: str) -> ActionFacts:
     `nearby` holds what was recorded in the same township within six hours of the action and is
     neither confirmed for it nor rejected. Raises: NotFoundError.
     """
-    row = case_queries.action(session, action_id)
-    case = case_queries.case(session, row.case_id)
+    row = case_queries.get_action(session, action_id)
+    case = case_queries.get_case(session, row.case_id)
     marked = select(MomentRow).where(MomentRow.action_id == row.id).order_by(MomentRow.at)
     filed = select(DocumentRow).where(DocumentRow.action_id == row.id).order_by(DocumentRow.at)
-    told = select(WaiverRow).where(WaiverRow.action_id == row.id).order_by(WaiverRow.at)
+    waiver_query = select(WaiverRow).where(WaiverRow.action_id == row.id).order_by(WaiverRow.at)
     return ActionFacts(
         action=row.id,
         case=row.case_id,
@@ -70,41 +70,48 @@ def facts_of(session: Session, action_id: str) -> ActionFacts:
         end=row.end_at,
         township=case.township,
         officers=tuple(
-            _officer(session, found, row.start_at)
-            for found in case_queries.officers(session, row.id)
+            _officer_of(session, officer, row.start_at)
+            for officer in case_queries.list_officers(session, row.id)
         ),
-        footage=_footage(session, case_queries.confirmed(session, row)),
-        nearby=_footage(session, case_queries.around(session, row, case.township)),
+        footage=_list_footage(session, case_queries.list_confirmed_recordings(session, row)),
+        nearby=_list_footage(
+            session, case_queries.list_nearby_recordings(session, row, case.township)
+        ),
         moments=tuple(
-            Moment(MomentKind(one.kind), one.at, one.note) for one in session.scalars(marked)
+            Moment(MomentKind(moment.kind), moment.at, moment.note)
+            for moment in session.scalars(marked)
         ),
-        documents=tuple(document_of(one) for one in session.scalars(filed)),
-        waivers=tuple(_waiver(one) for one in session.scalars(told)),
+        documents=tuple(document_of(document) for document in session.scalars(filed)),
+        waivers=tuple(_waiver_of(waiver) for waiver in session.scalars(waiver_query)),
         features=entered_features(case),
         manner=Manner(row.manner) if row.manner else None,
     )
 
 
-def judge(session: Session, action_id: str, rulebook: Rulebook) -> Verdict:
-    """Say what the rules in force find about an action now; changes nothing."""
-    return rulebook.evaluate(facts_of(session, action_id))
+def judge_action(session: Session, action_id: str, rulebook: Rulebook) -> Verdict:
+    """Return the verdict of the rules in force on an action now; changes nothing."""
+    return rulebook.judge_facts(facts_of(session, action_id))
 
 
-def candidates(session: Session, action_id: str) -> tuple[Footage, ...]:
+def list_candidates(session: Session, action_id: str) -> tuple[Footage, ...]:
     """Return the recordings that might be proposed for an action: nearby and never linked."""
-    row = case_queries.action(session, action_id)
-    township = case_queries.case(session, row.case_id).township
-    return _footage(session, case_queries.around(session, row, township, never_linked=True))
+    row = case_queries.get_action(session, action_id)
+    township = case_queries.get_case(session, row.case_id).township
+    return _list_footage(
+        session, case_queries.list_nearby_recordings(session, row, township, never_linked=True)
+    )
 
 
 def case_facts_of(
-    session: Session, case_id: str, at: datetime, asked: Stage | None = None
+    session: Session, case_id: str, at: datetime, target_stage: Stage | None = None
 ) -> CaseFacts:
     """Return the facts about a case at a moment, with its actions. Raises: NotFoundError."""
-    row = case_queries.case(session, case_id)
-    actions = case_queries.actions(session, row.id)
+    row = case_queries.get_case(session, case_id)
+    actions = case_queries.list_actions(session, row.id)
     filed = select(DocumentRow).where(DocumentRow.case_id == row.id).order_by(DocumentRow.at)
-    told = select(WaiverRow).where(WaiverRow.case_id == row.id, WaiverRow.action_id.is_(None))
+    waiver_query = select(WaiverRow).where(
+        WaiverRow.case_id == row.id, WaiverRow.action_id.is_(None)
+    )
     reviewed = select(ReviewRow).where(ReviewRow.case_id == row.id).order_by(ReviewRow.at)
     return CaseFacts(
         case=row.id,
@@ -112,19 +119,21 @@ def case_facts_of(
         stage=Stage(row.stage),
         opened_at=row.opened_at,
         at=at,
-        asked=asked,
+        asked=target_stage,
         filed_at=row.filed_at,
         suspended_s=suspended_s(row, at),
         features=case_features(row, actions),
-        handlers=_having(session, row.id, Part.HANDLES),
-        reviewers=_having(session, row.id, Part.REVIEWS),
-        deciders=_having(session, row.id, Part.DECIDES),
+        handlers=_list_participants(session, row.id, Part.HANDLES),
+        reviewers=_list_participants(session, row.id, Part.REVIEWS),
+        deciders=_list_participants(session, row.id, Part.DECIDES),
         reviews=tuple(Review(o.person_id, o.at, o.passed) for o in session.scalars(reviewed)),
-        decision=_decision(session, row.id),
-        documents=tuple(document_of(one) for one in session.scalars(filed)),
-        actions=tuple(facts_of(session, one.id) for one in actions),
-        open_actions=tuple(one.id for one in actions if one.status == "open"),
-        waivers=tuple(_waiver(one) for one in session.scalars(told.order_by(WaiverRow.at))),
+        decision=_find_decision(session, row.id),
+        documents=tuple(document_of(document) for document in session.scalars(filed)),
+        actions=tuple(facts_of(session, action.id) for action in actions),
+        open_actions=tuple(action.id for action in actions if action.status == "open"),
+        waivers=tuple(
+            _waiver_of(waiver) for waiver in session.scalars(waiver_query.order_by(WaiverRow.at))
+        ),
     )
 
 
@@ -142,13 +151,13 @@ def proceeding_facts(row: ProceedingRow, at: datetime) -> ProceedingFacts:
 
 
 def footage_of(
-    row: RecordingRow, said: Iterable[DoubtRow] = (), *, assigned: bool = True
+    row: RecordingRow, doubt_rows: Iterable[DoubtRow] = (), *, assigned: bool = True
 ) -> Footage:
     """Return a recording as coverage sees it.
 
     What inspection doubts stays doubtful until a person confirmed (`faulty`) or dismissed it.
     """
-    decided = {(one.kind, one.start_s): one.confirmed for one in said}
+    decided = {(doubt.kind, doubt.start_s): doubt.confirmed for doubt in doubt_rows}
     doubts = list(doubts_of(row))
     return Footage(
         recording=row.id,
@@ -158,10 +167,10 @@ def footage_of(
         uncertainty_s=row.clock_uncertainty_s,
         has_video=row.has_video,
         has_audio=row.has_audio,
-        missing_video=_offsets(row.video_gaps),
-        missing_audio=_offsets(row.audio_gaps),
-        doubtful=tuple(one for one in doubts if (one[2], one[0]) not in decided),
-        faulty=tuple(one for one in doubts if decided.get((one[2], one[0]))),
+        missing_video=_to_offsets(row.video_gaps),
+        missing_audio=_to_offsets(row.audio_gaps),
+        doubtful=tuple(doubt for doubt in doubts if (doubt[2], doubt[0]) not in decided),
+        faulty=tuple(doubt for doubt in doubts if decided.get((doubt[2], doubt[0]))),
         officer=row.officer_id,
         kind=row.kind,
         source_kind=_source_kind(row.source_kind),
@@ -175,40 +184,41 @@ def footage_of(
 
 def doubts_of(row: RecordingRow) -> Iterable[tuple[float, float, str]]:
     """Yield what inspection doubts, as (start, end, kind); without an end, to the file's end."""
-    for found in row.inspection:
-        if found.get("weight") == "doubt":
-            start, stop = found.get("start_s"), found.get("end_s")
+    for finding in row.inspection:
+        if finding.get("weight") == "doubt":
+            start, stop = finding.get("start_s"), finding.get("end_s")
             yield (
                 float(start or 0),
                 float((row.duration_s or 0) if stop is None else stop),
-                str(found["kind"]),
+                str(finding["kind"]),
             )
 
 
-def _footage(session: Session, rows: Iterable[RecordingRow]) -> tuple[Footage, ...]:
-    listed = list(rows)
-    said: dict[str, list[DoubtRow]] = {}
-    wanted = select(DoubtRow).where(DoubtRow.recording_id.in_([row.id for row in listed]))
-    for one in session.scalars(wanted):
-        said.setdefault(one.recording_id, []).append(one)
+def _list_footage(session: Session, rows: Iterable[RecordingRow]) -> tuple[Footage, ...]:
+    recordings = list(rows)
+    doubts_by_recording: dict[str, list[DoubtRow]] = {}
+    query = select(DoubtRow).where(DoubtRow.recording_id.in_([row.id for row in recordings]))
+    for doubt in session.scalars(query):
+        doubts_by_recording.setdefault(doubt.recording_id, []).append(doubt)
     return tuple(
-        footage_of(row, said.get(row.id, ()), assigned=_assigned(session, row)) for row in listed
+        footage_of(row, doubts_by_recording.get(row.id, ()), assigned=_has_holder(session, row))
+        for row in recordings
     )
 
 
-def _assigned(session: Session, row: RecordingRow) -> bool:
+def _has_holder(session: Session, row: RecordingRow) -> bool:
     """Tell whether the register says who had the source; a room camera needs nobody."""
     if row.officer_id is not None or row.source_kind == SourceKind.ROOM_CAMERA:
         return True
     return row.start_at is not None and (
-        register.holder(session, row.source_serial, row.start_at) is not None
+        register.find_holder(session, row.source_serial, row.start_at) is not None
     )
 
 
-def _officer(session: Session, person: PersonRow, at: datetime) -> OfficerFact:
-    found = register.qualification(session, person, at)
+def _officer_of(session: Session, person: PersonRow, at: datetime) -> OfficerFact:
+    qualification = register.judge_qualification(session, person, at)
     auxiliary = person.kind == register.AUXILIARY
-    return OfficerFact(person.id, found.certified, auxiliary, found.why)
+    return OfficerFact(person.id, qualification.certified, auxiliary, qualification.why)
 
 
 def document_of(row: DocumentRow) -> Document:
@@ -217,7 +227,7 @@ def document_of(row: DocumentRow) -> Document:
     return Document(row.id, DocumentKind(row.kind), row.at, row.served_at, manner)
 
 
-def _waiver(row: WaiverRow) -> Waiver:
+def _waiver_of(row: WaiverRow) -> Waiver:
     approved = row.state == APPROVED
     return Waiver(
         id=row.id,
@@ -232,16 +242,16 @@ def _waiver(row: WaiverRow) -> Waiver:
     )
 
 
-def _having(session: Session, case_id: str, part: Part) -> tuple[str, ...]:
-    wanted = select(CasePartRow.person_id).where(
+def _list_participants(session: Session, case_id: str, part: Part) -> tuple[str, ...]:
+    query = select(CasePartRow.person_id).where(
         CasePartRow.case_id == case_id, CasePartRow.part == part.value
     )
-    return tuple(session.scalars(wanted.order_by(CasePartRow.person_id)))
+    return tuple(session.scalars(query.order_by(CasePartRow.person_id)))
 
 
-def _decision(session: Session, case_id: str) -> DecisionFact | None:
-    wanted = select(DecisionRow).where(DecisionRow.case_id == case_id)
-    row = session.scalar(wanted.order_by(DecisionRow.at.desc(), DecisionRow.id.desc()).limit(1))
+def _find_decision(session: Session, case_id: str) -> DecisionFact | None:
+    query = select(DecisionRow).where(DecisionRow.case_id == case_id)
+    row = session.scalar(query.order_by(DecisionRow.at.desc(), DecisionRow.id.desc()).limit(1))
     if row is None:
         return None
     return decision_of(row)
@@ -254,15 +264,15 @@ def decision_of(row: DecisionRow) -> DecisionFact:
 
 def entered_features(row: CaseRow) -> tuple[Feature, ...]:
     """Return what was entered of a case, as an action of it sees that."""
-    return tuple(Feature(one) for one in row.features or ())
+    return tuple(Feature(feature) for feature in row.features or ())
 
 
 def case_features(row: CaseRow, actions: Sequence[ActionRow]) -> tuple[Feature, ...]:
     """Return what was entered, and what the actions show by themselves: a hearing was held."""
-    found = set(entered_features(row))
-    if any(one.kind == ActionKind.HEARING for one in actions):
-        found.add(Feature.AFTER_HEARING)
-    return tuple(sorted(found))
+    features = set(entered_features(row))
+    if any(action.kind == ActionKind.HEARING for action in actions):
+        features.add(Feature.AFTER_HEARING)
+    return tuple(sorted(features))
 
 
 def suspended_s(row: CaseRow, at: datetime) -> float:
@@ -271,12 +281,12 @@ def suspended_s(row: CaseRow, at: datetime) -> float:
     return (row.suspended_s or 0.0) + max(0.0, running)
 
 
-def _source_kind(told: str | None) -> SourceKind:
+def _source_kind(kind_text: str | None) -> SourceKind:
     try:
-        return SourceKind(told or SourceKind.UNKNOWN)
+        return SourceKind(kind_text or SourceKind.UNKNOWN)
     except ValueError:
         return SourceKind.UNKNOWN
 
 
-def _offsets(gaps: list[list[float]]) -> tuple[Offsets, ...]:
+def _to_offsets(gaps: list[list[float]]) -> tuple[Offsets, ...]:
     return tuple((float(start), float(stop)) for start, stop in gaps)

@@ -1,4 +1,4 @@
-"""What scene codes told of a source's clock, and the recordings that are set right by it.
+"""Clock readings from scene codes, and the correction of recordings by them.
 
 A reading holds for what came in with the same docking; a landing folder has no dockings, so
 there it holds for its own recording alone. Every correction is an entry with the row's state.
@@ -26,10 +26,10 @@ def enter_reading(
     uow: UnitOfWork, row: RecordingRow, reading: Reading, actions: list[str]
 ) -> ClockReadingRow:
     """Keep what one recording told of its source's clock; told again, nothing changes."""
-    found = reading_of(uow.session, row.id)
-    if found is not None:
-        return found
-    kept = ClockReadingRow(
+    earlier_reading = reading_of(uow.session, row.id)
+    if earlier_reading is not None:
+        return earlier_reading
+    reading_row = ClockReadingRow(
         id=uow.new_id(),
         source_serial=row.source_serial,
         recording_id=row.id,
@@ -40,10 +40,10 @@ def enter_reading(
         how=reading.how,
         actions=sorted(actions),
     )
-    uow.session.add(kept)
+    uow.session.add(reading_row)
     kind = PremisType.METADATA_EXTRACTION
-    uow.record("clock.read", kind, kept, actor=SYSTEM, subject=subject_of(row.id))
-    return kept
+    uow.record("clock.read", kind, reading_row, actor=SYSTEM, subject=subject_of(row.id))
+    return reading_row
 
 
 def refuse_code(uow: UnitOfWork, row: RecordingRow, trouble: Trouble) -> None:
@@ -64,29 +64,34 @@ def refuse_code(uow: UnitOfWork, row: RecordingRow, trouble: Trouble) -> None:
 
 def reading_of(session: Session, recording_id: str) -> ClockReadingRow | None:
     """Return what one recording told of its clock, if it told anything."""
-    wanted = select(ClockReadingRow).where(ClockReadingRow.recording_id == recording_id)
-    return session.scalar(wanted)
+    query = select(ClockReadingRow).where(ClockReadingRow.recording_id == recording_id)
+    return session.scalar(query)
 
 
 def readings_with(session: Session, row: RecordingRow) -> list[ClockReadingRow]:
     """Return the readings that hold for a recording."""
-    wanted = select(ClockReadingRow).where(ClockReadingRow.source_serial == row.source_serial)
+    query = select(ClockReadingRow).where(ClockReadingRow.source_serial == row.source_serial)
     if row.docked_at is None:
-        wanted = wanted.where(ClockReadingRow.recording_id == row.id)
+        query = query.where(ClockReadingRow.recording_id == row.id)
     else:
-        wanted = wanted.where(ClockReadingRow.docked_at == row.docked_at)
-    return list(session.scalars(wanted.order_by(ClockReadingRow.at, ClockReadingRow.id)))
+        query = query.where(ClockReadingRow.docked_at == row.docked_at)
+    return list(session.scalars(query.order_by(ClockReadingRow.at, ClockReadingRow.id)))
 
 
 def read_at_docking(session: Session, rows: Sequence[RecordingRow]) -> set[str]:
     """Return which of these recordings `readings_with` finds anything for, by one question."""
     docked, reading = {row.docked_at for row in rows} - {None}, ClockReadingRow
-    wanted = select(reading.source_serial, reading.docked_at, reading.recording_id).where(
+    query = select(reading.source_serial, reading.docked_at, reading.recording_id).where(
         reading.source_serial.in_({row.source_serial for row in rows}),
         or_(reading.docked_at.in_(docked), reading.recording_id.in_([row.id for row in rows])),
     )
-    found = [(serial, at, one) for serial, at, one in session.execute(wanted)]
-    dockings, themselves = {(serial, at) for serial, at, _ in found}, {one for *_, one in found}
+    docked_readings = [
+        (serial, at, recording_id) for serial, at, recording_id in session.execute(query)
+    ]
+    dockings, themselves = (
+        {(serial, at) for serial, at, _ in docked_readings},
+        {recording_id for *_, recording_id in docked_readings},
+    )
     return {
         row.id
         for row in rows
@@ -102,29 +107,29 @@ def came_with(session: Session, row: RecordingRow) -> list[RecordingRow]:
     """Return the recordings of one source that came in with the same docking, itself too."""
     if row.docked_at is None:
         return [row]
-    wanted = select(RecordingRow).where(
+    query = select(RecordingRow).where(
         RecordingRow.source_serial == row.source_serial, RecordingRow.docked_at == row.docked_at
     )
-    return list(session.scalars(wanted.order_by(RecordingRow.start_at, RecordingRow.id)))
+    return list(session.scalars(query.order_by(RecordingRow.start_at, RecordingRow.id)))
 
 
 def last_docking(session: Session, row: RecordingRow) -> datetime | None:
     """Return when the source was docked before this docking, if it ever was."""
     if row.docked_at is None:
         return None
-    wanted = select(RecordingRow.docked_at).where(
+    query = select(RecordingRow.docked_at).where(
         RecordingRow.source_serial == row.source_serial, RecordingRow.docked_at < row.docked_at
     )
-    return session.scalar(wanted.order_by(RecordingRow.docked_at.desc()).limit(1))
+    return session.scalar(query.order_by(RecordingRow.docked_at.desc()).limit(1))
 
 
 def set_right(uow: UnitOfWork, row: RecordingRow) -> bool:
-    """Put a recording on true time by the readings that hold for it; tell whether it changed.
+    """Correct a recording's time by the clock readings that apply; return whether it changed.
 
     A start that a person entered stays: who asked the person knew more than a clock.
     """
-    readings = [_for(row, one) for one in readings_with(uow.session, row)]
-    if row.file_start is None or not readings or _answered(row):
+    readings = [_reading_for(row, reading_row) for reading_row in readings_with(uow.session, row)]
+    if row.file_start is None or not readings or _has_corrected_start(row):
         return False
     clock = offset_at(readings, row.file_start)
     if clock is None:
@@ -136,22 +141,24 @@ def set_right(uow: UnitOfWork, row: RecordingRow) -> bool:
     row.end_at = start + timedelta(seconds=row.duration_s) if row.duration_s is not None else None
     row.clock_offset_s = round(clock.offset_s, 6)
     row.clock_uncertainty_s = round(clock.uncertainty_s, 6)
-    row.questions = [one for one in row.questions if one != "confirm-start"]
+    row.questions = [question for question in row.questions if question != "confirm-start"]
     uow.record(
         "recording.clock",
         PremisType.METADATA_MODIFICATION,
         row,
         actor=SYSTEM,
         subject=subject_of(row.id),
-        readings=[one.id for one in readings_with(uow.session, row)],
+        readings=[reading_row.id for reading_row in readings_with(uow.session, row)],
     )
     return True
 
 
-def _for(row: RecordingRow, one: ClockReadingRow) -> Reading:
+def _reading_for(row: RecordingRow, reading_row: ClockReadingRow) -> Reading:
     """Return a reading as it holds for a recording: file names tell whole seconds only."""
-    more = 0.0 if one.recording_id == row.id else NAME_RESOLUTION_S
-    return Reading(one.at, one.offset_s, one.uncertainty_s + more, one.how)
+    more = 0.0 if reading_row.recording_id == row.id else NAME_RESOLUTION_S
+    return Reading(
+        reading_row.at, reading_row.offset_s, reading_row.uncertainty_s + more, reading_row.how
+    )
 
 
 def action_by_tag(session: Session, tag: bytes) -> ActionRow | None:
@@ -159,7 +166,7 @@ def action_by_tag(session: Session, tag: bytes) -> ActionRow | None:
     return session.scalar(select(ActionRow).where(ActionRow.scene_tag == tag.hex()))
 
 
-def _answered(row: RecordingRow) -> bool:
+def _has_corrected_start(row: RecordingRow) -> bool:
     """Tell whether a person moved the start away from what the file and its clock say."""
     if row.file_start is None or row.start_at is None:
         return False

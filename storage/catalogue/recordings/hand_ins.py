@@ -1,4 +1,4 @@
-"""Files that persons hand in: whose they are, and whether the station may take them.
+"""Files handed in by persons: their owners, and their release to the station.
 
 How their bytes arrive is `uploads.py`. A row that says `received_at` promises that the bytes were
 whole and the digest's; the entry about it is in the same transaction.
@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from storage.catalogue.engine.keyset import Place, keyed
+from storage.catalogue.engine.keyset import Place, page_by_keys
 from storage.catalogue.stations.tables import HandedInRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.entries.acting import PersonActing
@@ -21,35 +21,35 @@ def of_person(
     session: Session, person: str, *, after: Place = (), limit: int | None = None
 ) -> list[HandedInRow]:
     """Return what this person handed in or began to, newest first (time, id)."""
-    wanted = select(HandedInRow).where(HandedInRow.person_id == person)
+    query = select(HandedInRow).where(HandedInRow.person_id == person)
     keys = (HandedInRow.created_at, HandedInRow.id)
-    return list(session.scalars(keyed(wanted, keys, after, limit, newest=True)))
+    return list(session.scalars(page_by_keys(query, keys, after, limit, newest=True)))
 
 
-def same(session: Session, person: str, sha256: str, size: int) -> HandedInRow | None:
+def find_same_bytes(session: Session, person: str, sha256: str, size: int) -> HandedInRow | None:
     """Return what this person began to hand in before with these very bytes."""
-    wanted = select(HandedInRow).where(
+    query = select(HandedInRow).where(
         HandedInRow.person_id == person, HandedInRow.sha256 == sha256, HandedInRow.size == size
     )
-    return session.scalars(wanted.order_by(HandedInRow.created_at.desc())).first()
+    return session.scalars(query.order_by(HandedInRow.created_at.desc())).first()
 
 
-def complete(session: Session) -> list[HandedInRow]:
+def list_complete(session: Session) -> list[HandedInRow]:
     """Return what arrived to the last byte and was not received yet."""
-    wanted = select(HandedInRow).where(
+    query = select(HandedInRow).where(
         HandedInRow.received_at.is_(None), HandedInRow.offset == HandedInRow.size
     )
-    return list(session.scalars(wanted))
+    return list(session.scalars(query))
 
 
 def received_before(session: Session, before: datetime) -> list[HandedInRow]:
     """Return what was received before then."""
-    wanted = select(HandedInRow).where(HandedInRow.received_at < before)
-    return list(session.scalars(wanted.order_by(HandedInRow.received_at)))
+    query = select(HandedInRow).where(HandedInRow.received_at < before)
+    return list(session.scalars(query.order_by(HandedInRow.received_at)))
 
 
-def receive(uow: UnitOfWork, name: str) -> HandedInRow:
-    """Let the station take it, and write down who handed it in; once. Raises: NotFoundError."""
+def receive_hand_in(uow: UnitOfWork, name: str) -> HandedInRow:
+    """Release a file to the station and log who handed it in, once. Raises: NotFoundError."""
     row = uow.session.get(HandedInRow, name)
     if row is None:
         raise NotFoundError(what="submission", id=name)
@@ -72,6 +72,6 @@ def receive(uow: UnitOfWork, name: str) -> HandedInRow:
     return row
 
 
-def forget(uow: UnitOfWork, name: str) -> None:
+def forget_hand_in(uow: UnitOfWork, name: str) -> None:
     """Drop the row; the log keeps what was received."""
     uow.session.execute(delete(HandedInRow).where(HandedInRow.id == name))

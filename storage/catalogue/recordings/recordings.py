@@ -16,7 +16,7 @@ from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from policies.time.wording import day_and_clock
-from storage.catalogue.engine.keyset import Place, keyed
+from storage.catalogue.engine.keyset import Place, page_by_keys
 from storage.catalogue.people import register
 from storage.catalogue.tables import ActionRow, ExhibitRow, RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork
@@ -76,7 +76,7 @@ class NewRecording:
     handed_in: Mapping[str, Any] = field(default_factory=dict)
     signer: str | None = None  # id of the key that signed the record
 
-    def columns(self) -> dict[str, Any]:
+    def row_values(self) -> dict[str, Any]:
         """Return the values as the row keeps them."""
         values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         del values["handed_in"], values["signer"]
@@ -90,7 +90,7 @@ class NewRecording:
         }
 
 
-def accession(uow: UnitOfWork, *news: NewRecording) -> list[RecordingRow]:
+def accession_recordings(uow: UnitOfWork, *news: NewRecording) -> list[RecordingRow]:
     """Take responsibility for recordings: their rows and entries, in one transaction.
 
     The caller has made the objects durable and verified them. An entry's index is `leaf_index`. An
@@ -99,18 +99,18 @@ def accession(uow: UnitOfWork, *news: NewRecording) -> list[RecordingRow]:
     first recording's, as it is. Of what was destroyed before, the entry names the last under
     `repeats`. Raises: DestroyedError for the id of a recording that was destroyed.
     """
-    known, destroyed = _by_digests(uow.session, news)
+    rows_by_bytes, destroyed = _by_digests(uow.session, news)
     repeated = {(row.source_serial, row.sha256): row.id for row in destroyed}
     fresh: list[tuple[RecordingRow, NewRecording]] = []
-    found = []
+    rows = []
     for new in news:
-        row = known.get((new.source_serial, new.sha256.hex))
+        row = rows_by_bytes.get((new.source_serial, new.sha256.hex))
         if row is None:
             _never_destroyed(new, destroyed)
-            row = _row(uow, new, uow.next_index + len(fresh))
-            known[row.source_serial, row.sha256] = row
+            row = _new_row(uow, new, uow.next_index + len(fresh))
+            rows_by_bytes[row.source_serial, row.sha256] = row
             fresh.append((row, new))
-        found.append(row)
+        rows.append(row)
     uow.session.add_all(row for row, _ in fresh)
     uow.session.flush()  # all at once
     for row, new in fresh:
@@ -122,9 +122,9 @@ def accession(uow: UnitOfWork, *news: NewRecording) -> list[RecordingRow]:
             subject=subject_of(row.id),
             heads=[key_subject(new.signer)] if new.signer is not None else [],
             **new.handed_in,
-            **_repeats(repeated.get((row.source_serial, row.sha256))),
+            **_repeat_details(repeated.get((row.source_serial, row.sha256))),
         )
-    return found
+    return rows
 
 
 def _never_destroyed(new: NewRecording, destroyed: Iterable[RecordingRow]) -> None:
@@ -134,16 +134,16 @@ def _never_destroyed(new: NewRecording, destroyed: Iterable[RecordingRow]) -> No
             kept_row(row)
 
 
-def _repeats(destroyed: str | None) -> dict[str, Any]:
+def _repeat_details(destroyed: str | None) -> dict[str, Any]:
     return {"repeats": destroyed} if destroyed is not None else {}
 
 
-def _row(uow: UnitOfWork, new: NewRecording, leaf_index: int) -> RecordingRow:
+def _new_row(uow: UnitOfWork, new: NewRecording, leaf_index: int) -> RecordingRow:
     row = RecordingRow(
-        **new.columns(), receipt_text=None, leaf_index=leaf_index, accessioned_at=uow.at
+        **new.row_values(), receipt_text=None, leaf_index=leaf_index, accessioned_at=uow.at
     )
     if row.officer_id is None:
-        row.officer_id = register.attribute(
+        row.officer_id = register.attribute_footage(
             uow.session, new.officer_no, new.source_serial, new.start_at
         )
     if row.officer_id is not None:
@@ -157,11 +157,13 @@ def _by_digests(
     """Return the recordings of these bytes and sources that are kept, and those destroyed."""
     digests = {new.sha256.hex for new in news}
     sources = {new.source_serial for new in news}
-    wanted = select(RecordingRow).where(RecordingRow.sha256.in_(digests))
-    rows = session.scalars(wanted.order_by(RecordingRow.leaf_index)).all()
+    query = select(RecordingRow).where(RecordingRow.sha256.in_(digests))
+    rows = session.scalars(query.order_by(RecordingRow.leaf_index)).all()
     own = [row for row in rows if row.source_serial in sources]
-    kept = {(row.source_serial, row.sha256): row for row in own if row.destroyed_at is None}
-    return kept, [row for row in own if row.destroyed_at is not None]
+    rows_by_bytes = {
+        (row.source_serial, row.sha256): row for row in own if row.destroyed_at is None
+    }
+    return rows_by_bytes, [row for row in own if row.destroyed_at is not None]
 
 
 def keep_receipts(uow: UnitOfWork, receipts: Mapping[str, str]) -> dict[str, RecordingRow]:
@@ -169,16 +171,16 @@ def keep_receipts(uow: UnitOfWork, receipts: Mapping[str, str]) -> dict[str, Rec
 
     A receipt that was given before stays. Raises: NotFoundError, DestroyedError.
     """
-    rows = several(uow.session, receipts)
+    rows = find_recordings(uow.session, receipts)
     if lost := set(receipts) - set(rows):
         raise NotFoundError(what="recording", id=min(lost))
     for row in rows.values():
         kept_row(row)
-    given = [rows[name] for name in receipts if rows[name].receipt_text is None]
-    for row in given:
+    new_rows = [rows[name] for name in receipts if rows[name].receipt_text is None]
+    for row in new_rows:
         row.receipt_text = receipts[row.id]
     uow.session.flush()  # all at once
-    for row in given:
+    for row in new_rows:
         uow.record(
             "recording.receipt",
             PremisType.DIGITAL_SIGNATURE_GENERATION,
@@ -227,7 +229,7 @@ def note_archived(
 
     Raises: NotFoundError, DestroyedError.
     """
-    row = present(uow.session, recording)
+    row = get_present_recording(uow.session, recording)
     row.archived_at = uow.at
     uow.record(
         "recording.archive",
@@ -247,7 +249,7 @@ def note_recalled(
     uow: UnitOfWork, recording: UUID | str, digest: Digest, archive: str, *, actor: str
 ) -> RecordingRow:
     """Write down that the payload was copied back. Raises: NotFoundError, DestroyedError."""
-    row = present(uow.session, recording)
+    row = get_present_recording(uow.session, recording)
     row.archived_at = None
     uow.record(
         "recording.recall",
@@ -293,26 +295,28 @@ def answer_questions(
     Raises: NotFoundError, ConflictError when nothing is answered.
     """
     row = by_id(uow.session, recording)
-    given = {
+    answer_columns = {
         entry.name: getattr(answers, entry.name)
         for entry in fields(answers)
         if getattr(answers, entry.name) is not None
     }
-    if not given:
+    if not answer_columns:
         raise ConflictError(problem="nothing was answered", recording=row.id)
-    for name, value in given.items():
-        setattr(row, name, value)
+    for name, answer in answer_columns.items():
+        setattr(row, name, answer)
     if row.start_at is not None and row.duration_s is not None:
         row.end_at = row.start_at + timedelta(seconds=row.duration_s)
-    answered = {question for name in given for question in _QUESTIONS.get(name, ())}
-    row.questions = [question for question in row.questions if question not in answered]
+    answered_questions = {
+        question for name in answer_columns for question in _QUESTIONS.get(name, ())
+    }
+    row.questions = [question for question in row.questions if question not in answered_questions]
     uow.record(
         "recording.answer",
         PremisType.METADATA_MODIFICATION,
         row,
         actor=actor,
         subject=subject_of(row.id),
-        answered=sorted(given),
+        answered=sorted(answer_columns),
     )
     return row
 
@@ -355,13 +359,13 @@ def by_id(session: Session, recording: UUID | str) -> RecordingRow:
     return row
 
 
-def several(session: Session, ids: Iterable[str]) -> dict[str, RecordingRow]:
+def find_recordings(session: Session, ids: Iterable[str]) -> dict[str, RecordingRow]:
     """Return the recordings of these ids that there are, by id."""
-    found = session.scalars(select(RecordingRow).where(RecordingRow.id.in_(ids)))
-    return {row.id: row for row in found}
+    rows = session.scalars(select(RecordingRow).where(RecordingRow.id.in_(ids)))
+    return {row.id: row for row in rows}
 
 
-def present(session: Session, recording: UUID | str) -> RecordingRow:
+def get_present_recording(session: Session, recording: UUID | str) -> RecordingRow:
     """Return one recording that was not destroyed. Raises: NotFoundError, DestroyedError."""
     return kept_row(by_id(session, recording))
 
@@ -380,16 +384,16 @@ def by_digest(session: Session, source_serial: str, sha256: Digest | str) -> Rec
     for the sake of bytes that nobody has.
     """
     digits = sha256.hex if isinstance(sha256, Digest) else sha256
-    wanted = select(RecordingRow.id).where(
+    query = select(RecordingRow.id).where(
         RecordingRow.source_serial == source_serial,
         RecordingRow.sha256 == digits,
         RecordingRow.destroyed_at.is_(None),
     )
-    found = session.scalar(wanted)  # seldom any: its many columns are asked for only then
-    return session.get(RecordingRow, found) if found is not None else None
+    recording_id = session.scalar(query)  # seldom any: its many columns are asked for only then
+    return session.get(RecordingRow, recording_id) if recording_id is not None else None
 
 
-def exists(session: Session, recording: UUID | str) -> bool:
+def is_accessioned(session: Session, recording: UUID | str) -> bool:
     """Tell whether this recording is accessioned, or was before it was destroyed."""
     return (
         session.scalar(select(RecordingRow.id).where(RecordingRow.id == str(recording))) is not None
@@ -398,12 +402,12 @@ def exists(session: Session, recording: UUID | str) -> bool:
 
 def same_size(session: Session, source_serial: str, size: int) -> bool:
     """Tell whether a recording of this source and size is kept: if not, no digest need be read."""
-    wanted = select(RecordingRow.id).where(
+    query = select(RecordingRow.id).where(
         RecordingRow.source_serial == source_serial,
         RecordingRow.size == size,
         RecordingRow.destroyed_at.is_(None),
     )
-    return session.scalar(wanted.limit(1)) is not None
+    return session.scalar(query.limit(1)) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -425,15 +429,15 @@ class RecordingFilter:
     unanswered: bool = False
 
 
-def search(
+def search_recordings(
     session: Session,
-    wanted: RecordingFilter | None = None,
+    filters: RecordingFilter | None = None,
     after: Place = (),
     limit: int | None = None,
 ) -> list[RecordingRow]:
     """Return the recordings that fit, newest first (id)."""
-    query = _where(select(RecordingRow), wanted or RecordingFilter())
-    return list(session.scalars(keyed(query, (RecordingRow.id,), after, limit, newest=True)))
+    query = _apply_filters(select(RecordingRow), filters or RecordingFilter())
+    return list(session.scalars(page_by_keys(query, (RecordingRow.id,), after, limit, newest=True)))
 
 
 def count_linked(
@@ -444,14 +448,14 @@ def count_linked(
     confirmed = select(ExhibitRow.id).where(
         ExhibitRow.recording_id == row.id, ExhibitRow.state == "confirmed"
     )
-    wanted = select(func.count()).where(
+    query = select(func.count()).where(
         row.township == township, row.start_at >= since, row.start_at < until
     )
-    linked = session.scalar(wanted.where(confirmed.exists()))
-    return session.scalar(wanted) or 0, linked or 0
+    linked = session.scalar(query.where(confirmed.exists()))
+    return session.scalar(query) or 0, linked or 0
 
 
-def samples(
+def sample_recordings(
     session: Session, count: int = 5, *, archived: bool | None = None
 ) -> list[RecordingRow]:
     """Return the oldest and the newest kept recordings and some between, at most `count`.
@@ -459,14 +463,14 @@ def samples(
     What was destroyed is not among them. `archived` asks for those whose payload lies in the
     archive, or for those whose payload does not.
     """
-    kept = select(RecordingRow.id).where(RecordingRow.destroyed_at.is_(None))
+    query = select(RecordingRow.id).where(RecordingRow.destroyed_at.is_(None))
     if archived is not None:
         there = RecordingRow.archived_at
-        kept = kept.where(there.is_not(None) if archived else there.is_(None))
-    total = session.scalar(select(func.count()).select_from(kept.subquery())) or 0
+        query = query.where(there.is_not(None) if archived else there.is_(None))
+    total = session.scalar(select(func.count()).select_from(query.subquery())) or 0
     places = {place * (total - 1) // max(1, count - 1) for place in range(count)} if total else ()
     ids = [
-        session.scalar(kept.order_by(RecordingRow.id).offset(place).limit(1)) for place in places
+        session.scalar(query.order_by(RecordingRow.id).offset(place).limit(1)) for place in places
     ]
     return [row for id_ in ids if (row := session.get(RecordingRow, id_)) is not None]
 
@@ -498,36 +502,38 @@ def kept_of(session: Session, ids: Iterable[str]) -> Iterator[RecordingRow]:
         )
 
 
-def everything(session: Session) -> Iterator[RecordingRow]:
+def iterate_recordings(session: Session) -> Iterator[RecordingRow]:
     """Yield every recording, oldest first, a few at a time."""
-    wanted = select(RecordingRow).order_by(RecordingRow.id).execution_options(yield_per=200)
-    yield from session.scalars(wanted)
+    query = select(RecordingRow).order_by(RecordingRow.id).execution_options(yield_per=200)
+    yield from session.scalars(query)
 
 
-def _where(query: Select[RecordingRow], wanted: RecordingFilter) -> Select[Any]:
+def _apply_filters(query: Select[RecordingRow], filters: RecordingFilter) -> Select[Any]:
     row = RecordingRow
-    if wanted.township is not None:
-        query = query.where(row.township == wanted.township)
-    if wanted.source is not None:
-        query = query.where(row.source_serial == wanted.source)
-    if wanted.kind is not None:
-        query = query.where(row.kind == wanted.kind.value)
-    if wanted.officer is not None:
-        query = query.where(or_(row.officer_id == wanted.officer, row.officer_no == wanted.officer))
-    if wanted.unanswered:
-        query = query.where(row.questions != [])
-    if wanted.since is not None:
+    if filters.township is not None:
+        query = query.where(row.township == filters.township)
+    if filters.source is not None:
+        query = query.where(row.source_serial == filters.source)
+    if filters.kind is not None:
+        query = query.where(row.kind == filters.kind.value)
+    if filters.officer is not None:
         query = query.where(
-            func.coalesce(row.end_at, row.start_at, row.accessioned_at) >= wanted.since
+            or_(row.officer_id == filters.officer, row.officer_no == filters.officer)
         )
-    if wanted.until is not None:
-        query = query.where(func.coalesce(row.start_at, row.accessioned_at) < wanted.until)
-    if wanted.case is not None:
-        query = query.where(row.id.in_(_linked_to(wanted.case)))
-    if wanted.text:
+    if filters.unanswered:
+        query = query.where(row.questions != [])
+    if filters.since is not None:
+        query = query.where(
+            func.coalesce(row.end_at, row.start_at, row.accessioned_at) >= filters.since
+        )
+    if filters.until is not None:
+        query = query.where(func.coalesce(row.start_at, row.accessioned_at) < filters.until)
+    if filters.case is not None:
+        query = query.where(row.id.in_(_linked_to(filters.case)))
+    if filters.text:
         columns = (row.name, row.path, row.source_serial, row.officer_no, row.id)
         query = query.where(
-            or_(*(column.icontains(wanted.text, autoescape=True) for column in columns))
+            or_(*(column.icontains(filters.text, autoescape=True) for column in columns))
         )
     return query
 

@@ -29,7 +29,7 @@ from storage.catalogue.unit_of_work import UnitOfWork
 from storage.errors import ConflictError, NotFoundError
 
 Row = UploadRow | HandedInRow
-_Both = Select[*tuple[Any, ...]]
+_UploadQuery = Select[*tuple[Any, ...]]
 Kind = TypeVar("Kind", bound=UploadRow | HandedInRow)
 
 
@@ -42,33 +42,35 @@ class Accessioned:
     receipted: bool
 
 
-def _both(kind: type[Row]) -> _Both:
+def _build_upload_query(kind: type[Row]) -> _UploadQuery:
     name: BindParameter[str] = bindparam("name")
-    one = select(literal(1)).subquery()
+    single_row = select(literal(1)).subquery()
     row = RecordingRow
     facts = (row.station, row.destroyed_at.is_not(None), row.receipt_text.is_not(None))
-    both = select(kind, *facts).select_from(one)
-    return both.outerjoin(kind, kind.id == name).outerjoin(row, row.id == name)
+    query = select(kind, *facts).select_from(single_row)
+    return query.outerjoin(kind, kind.id == name).outerjoin(row, row.id == name)
 
 
 # Made once: they are asked about every small recording, and every part of a large one.
-_KNOWN: dict[type[Any], _Both] = {kind: _both(kind) for kind in (UploadRow, HandedInRow)}
+_UPLOAD_QUERIES: dict[type[Any], _UploadQuery] = {
+    kind: _build_upload_query(kind) for kind in (UploadRow, HandedInRow)
+}
 _WRITER: dict[type[Any], Select[Any]] = {
     kind: select(kind.writer).where(kind.id == bindparam("name"))
     for kind in (UploadRow, HandedInRow)
 }
 
 
-def find(session: Session, kind: type[Kind], name: UUID | str) -> Kind | None:
+def find_upload(session: Session, kind: type[Kind], name: UUID | str) -> Kind | None:
     """Return the upload of this id, if one is under way."""
     return session.get(kind, str(name))
 
 
-def known(
+def find_upload_and_recording(
     session: Session, kind: type[Kind], name: UUID | str
 ) -> tuple[Kind | None, Accessioned | None]:
     """Return the upload of this id, and what is known of its recording, where there is either."""
-    row, station, *more = session.execute(_KNOWN[kind], {"name": str(name)}).one()
+    row, station, *more = session.execute(_UPLOAD_QUERIES[kind], {"name": str(name)}).one()
     return row, Accessioned(station, *more) if station is not None else None
 
 
@@ -80,13 +82,13 @@ def writer_of(session: Session, kind: type[Row], name: str) -> str | None:
 
 def of_owner(session: Session, kind: type[Kind], name: UUID | str, owner: str) -> Kind:
     """Return the upload if it is this owner's. Raises: NotFoundError, also for another's."""
-    row = find(session, kind, name)
+    row = find_upload(session, kind, name)
     if row is None or row.owner != owner:
         raise NotFoundError(what="upload", id=str(name))
     return row
 
 
-def add(
+def add_upload(
     uow: UnitOfWork,
     kind: type[Kind],
     *,
@@ -116,12 +118,12 @@ def add(
     return row
 
 
-def take(uow: UnitOfWork, kind: type[Kind], name: str, offset: int, writer: str) -> Kind:
+def claim_upload(uow: UnitOfWork, kind: type[Kind], name: str, offset: int, writer: str) -> Kind:
     """Make this writer the one that may write on from the offset.
 
     Raises: NotFoundError; ConflictError(offset=…) when the durable offset is another.
     """
-    row = find(uow.session, kind, name)
+    row = find_upload(uow.session, kind, name)
     if row is None:
         raise NotFoundError(what="upload", id=name)
     if row.offset != offset:
@@ -130,36 +132,36 @@ def take(uow: UnitOfWork, kind: type[Kind], name: str, offset: int, writer: str)
     return row
 
 
-def advance(uow: UnitOfWork, row: Row, writer: str, **columns: Any) -> None:
+def advance_upload(uow: UnitOfWork, row: Row, writer: str, **columns: Any) -> None:
     """Write down what has become durable. Raises: ConflictError when another writer took over."""
     kind = type(row)
-    wanted = update(kind).where(kind.id == row.id, kind.writer == writer)
-    done = uow.session.execute(
-        wanted.values(touched_at=uow.at, **columns),
+    statement = update(kind).where(kind.id == row.id, kind.writer == writer)
+    outcome = uow.session.execute(
+        statement.values(touched_at=uow.at, **columns),
         execution_options={"synchronize_session": False},  # the caller's row is a copy
     )
-    if isinstance(done, CursorResult) and done.rowcount != 1:
+    if isinstance(outcome, CursorResult) and outcome.rowcount != 1:
         raise ConflictError(problem="another writer took over", recording=row.id)
 
 
-def restart(uow: UnitOfWork, kind: type[Kind], name: str, handle: str) -> None:
+def restart_upload(uow: UnitOfWork, kind: type[Kind], name: str, handle: str) -> None:
     """Begin the upload anew: what had arrived did not become the payload."""
-    row = find(uow.session, kind, name)
+    row = find_upload(uow.session, kind, name)
     if row is not None:
         row.handle, row.marks, row.offset, row.tail, row.writer = handle, [], 0, 0, None
 
 
-def forget(uow: UnitOfWork, kind: type[Kind], name: UUID | str) -> None:
+def forget_upload(uow: UnitOfWork, kind: type[Kind], name: UUID | str) -> None:
     """Drop the row: the recording is accessioned, or the attempt was given up."""
     uow.session.execute(delete(kind).where(kind.id == str(name)))
 
 
 def untouched_since(session: Session, kind: type[Kind], before: datetime) -> list[Kind]:
     """Return the uploads that nobody wrote to since then, oldest first."""
-    wanted = select(kind).where(kind.touched_at < before)
-    return list(session.scalars(wanted.order_by(kind.touched_at)))
+    query = select(kind).where(kind.touched_at < before)
+    return list(session.scalars(query.order_by(kind.touched_at)))
 
 
-def oldest(session: Session) -> datetime | None:
+def find_oldest_start(session: Session) -> datetime | None:
     """Return when the first of the stations' uploads under way began, if there are any."""
     return session.scalar(select(func.min(UploadRow.created_at)))

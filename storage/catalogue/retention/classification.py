@@ -12,12 +12,16 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from policies.facts.terms import FootageClass
-from policies.retention.retention import FOREVER, KeptFacts, explain
+from policies.retention.retention import FOREVER, KeptFacts, judge_retention
 from policies.rules.rules import Rulebook
-from storage.catalogue.engine.keyset import Place, keyed
+from storage.catalogue.engine.keyset import Place, page_by_keys
 from storage.catalogue.holds import concerns
-from storage.catalogue.people.people import person
-from storage.catalogue.recordings.recordings import extend_retention, present, subject_of
+from storage.catalogue.people.people import get_person
+from storage.catalogue.recordings.recordings import (
+    extend_retention,
+    get_present_recording,
+    subject_of,
+)
 from storage.catalogue.retention import retention
 from storage.catalogue.retention.tables import ClassRow, ReclassificationRow
 from storage.catalogue.tables import RecordingRow
@@ -26,10 +30,12 @@ from storage.custody.entries.event import PremisType
 from storage.errors import ConflictError, NotFoundError
 
 _KIND = PremisType.POLICY_ASSIGNMENT
-BY_HAND = tuple(one for one in FootageClass if one is not FootageClass.MAJOR)  # that is its case's
+BY_HAND = tuple(
+    footage_class for footage_class in FootageClass if footage_class is not FootageClass.MAJOR
+)  # that is its case's
 
 
-def give(
+def assign_class(
     uow: UnitOfWork,
     rulebook: Rulebook,
     recording_id: str,
@@ -44,40 +50,44 @@ def give(
     Raises: NotFoundError, DestroyedError; ConflictError when it is in it already, no reason is
     given, or the class follows from a case alone.
     """
-    row = present(uow.session, recording_id)
+    row = get_present_recording(uow.session, recording_id)
     if not reason.strip():
         raise ConflictError(problem="no reason given")
     if kind not in BY_HAND:
         raise ConflictError(problem="this class follows from a case", kind=kind.value)
-    if any(one.kind == kind for one in given(uow.session, row.id)):
+    if any(
+        assigned_class.kind == kind for assigned_class in list_assigned_classes(uow.session, row.id)
+    ):
         raise ConflictError(problem="in this class already", recording=row.id, kind=kind.value)
-    found = ClassRow(
+    class_row = ClassRow(
         id=uow.new_id(),
         recording_id=row.id,
         kind=kind.value,
         reason=reason,
-        given_by=person(uow.session, person_id).id,
+        given_by=get_person(uow.session, person_id).id,
         at=uow.at,
         taken_at=None,
         taken_under=None,
     )
-    uow.session.add(found)
-    uow.record("class.give", _KIND, found, actor=actor, subject=subject_of(row.id))
-    promise(uow, rulebook, row.id, actor=actor, reason=f"class:{kind.value}")
-    return found
+    uow.session.add(class_row)
+    uow.record("class.give", _KIND, class_row, actor=actor, subject=subject_of(row.id))
+    promise_retention(uow, rulebook, row.id, actor=actor, reason=f"class:{kind.value}")
+    return class_row
 
 
-def promise(
+def promise_retention(
     uow: UnitOfWork, rulebook: Rulebook, recording_id: str, *, actor: str, reason: str
 ) -> datetime:
-    """Promise in the catalogue what rules and links ask for now; return until when it is kept."""
+    """Extend a recording's promised retention to what rules and links require; return it."""
     uow.session.flush()
-    told = retention.explained(uow.session, rulebook, [recording_id], uow.at)[recording_id]
-    extend_retention(uow, recording_id, told.until, actor=actor, reason=reason)
-    return told.until
+    current_retention = retention.explain_retention(uow.session, rulebook, [recording_id], uow.at)[
+        recording_id
+    ]
+    extend_retention(uow, recording_id, current_retention.until, actor=actor, reason=reason)
+    return current_retention.until
 
 
-def propose(
+def propose_reclassification(
     uow: UnitOfWork,
     recording_id: str,
     taking: Sequence[FootageClass],
@@ -91,20 +101,23 @@ def propose(
     Raises: NotFoundError, DestroyedError; InvolvedError (his own footage); ConflictError when no
     reason is given, a class follows from links, or another proposal waits.
     """
-    row = present(uow.session, recording_id)
+    row = get_present_recording(uow.session, recording_id)
     concerns.check_uninvolved(concerns.of_footage(uow.session, [row.id]), person_id)
     if not reason.strip():
         raise ConflictError(problem="no reason given")
     if not set(taking) <= set(BY_HAND):
         raise ConflictError(problem="this class follows from links, and ends with them")
-    if any(one.decided_at is None for one in reclassifications(uow.session, row.id)):
+    if any(
+        earlier_row.decided_at is None
+        for earlier_row in list_reclassifications(uow.session, row.id)
+    ):
         raise ConflictError(problem="another reclassification waits", recording=row.id)
-    found = ReclassificationRow(
+    reclassification_row = ReclassificationRow(
         id=uow.new_id(),
         recording_id=row.id,
-        taking=[one.value for one in taking],
+        taking=[footage_class.value for footage_class in taking],
         reason=reason,
-        proposed_by=person(uow.session, person_id).id,
+        proposed_by=get_person(uow.session, person_id).id,
         at=uow.at,
         decided_by=None,
         decided_at=None,
@@ -112,12 +125,18 @@ def propose(
         before=row.retain_until,
         after=None,
     )
-    uow.session.add(found)
-    uow.record("reclassification.propose", _KIND, found, actor=actor, subject=subject_of(row.id))
-    return found
+    uow.session.add(reclassification_row)
+    uow.record(
+        "reclassification.propose",
+        _KIND,
+        reclassification_row,
+        actor=actor,
+        subject=subject_of(row.id),
+    )
+    return reclassification_row
 
 
-def decide(
+def decide_reclassification(
     uow: UnitOfWork,
     rulebook: Rulebook,
     reclassification_id: str,
@@ -133,38 +152,58 @@ def decide(
     Raises: NotFoundError, DestroyedError, InvolvedError (his own footage), ConflictError (decided
     already, or the same person).
     """
-    found = reclassification(uow.session, reclassification_id)
-    if found.decided_at is not None:
-        raise ConflictError(problem="decided already", reclassification=found.id)
-    if person(uow.session, person_id).id == found.proposed_by:
-        raise ConflictError(problem="another person must decide", reclassification=found.id)
-    row = present(uow.session, found.recording_id)
+    reclassification_row = get_reclassification(uow.session, reclassification_id)
+    if reclassification_row.decided_at is not None:
+        raise ConflictError(problem="decided already", reclassification=reclassification_row.id)
+    if get_person(uow.session, person_id).id == reclassification_row.proposed_by:
+        raise ConflictError(
+            problem="another person must decide", reclassification=reclassification_row.id
+        )
+    row = get_present_recording(uow.session, reclassification_row.recording_id)
     concerns.check_uninvolved(concerns.of_footage(uow.session, [row.id]), person_id)
-    found.decided_by, found.decided_at, found.approved = person_id, uow.at, approve
-    taken: list[ClassRow] = []
+    (
+        reclassification_row.decided_by,
+        reclassification_row.decided_at,
+        reclassification_row.approved,
+    ) = person_id, uow.at, approve
+    removed_classes: list[ClassRow] = []
     if approve:
-        taken = [one for one in given(uow.session, row.id) if one.kind in found.taking]
-        for one in taken:
-            one.taken_at, one.taken_under = uow.at, found.id
+        removed_classes = [
+            class_row
+            for class_row in list_assigned_classes(uow.session, row.id)
+            if class_row.kind in reclassification_row.taking
+        ]
+        for class_row in removed_classes:
+            class_row.taken_at, class_row.taken_under = uow.at, reclassification_row.id
         row.reviewed_at = uow.at
         uow.session.flush()
-        told = retention.explained(uow.session, rulebook, [row.id], uow.at)[row.id]
-        row.retain_until = told.asked
-    found.after = row.retain_until
+        current_retention = retention.explain_retention(uow.session, rulebook, [row.id], uow.at)[
+            row.id
+        ]
+        row.retain_until = current_retention.required_until
+    reclassification_row.after = row.retain_until
     act = "reclassification.approve" if approve else "reclassification.refuse"
-    uow.record(act, _KIND, found, row, *taken, actor=actor, subject=subject_of(row.id))
-    return found
+    uow.record(
+        act,
+        _KIND,
+        reclassification_row,
+        row,
+        *removed_classes,
+        actor=actor,
+        subject=subject_of(row.id),
+    )
+    return reclassification_row
 
 
-def given(session: Session, recording_id: str) -> list[ClassRow]:
+def list_assigned_classes(session: Session, recording_id: str) -> list[ClassRow]:
     """Return the classes that persons gave to a recording and nobody took away."""
-    wanted = select(ClassRow).where(
+    query = select(ClassRow).where(
         ClassRow.recording_id == recording_id, ClassRow.taken_at.is_(None)
     )
-    return list(session.scalars(wanted.order_by(ClassRow.id)))
+    return list(session.scalars(query.order_by(ClassRow.id)))
 
 
-def reclassification(session: Session, reclassification_id: str) -> ReclassificationRow:
+def get_reclassification(session: Session, reclassification_id: str) -> ReclassificationRow:
     """Return one reclassification. Raises: NotFoundError."""
     row = session.get(ReclassificationRow, reclassification_id)
     if row is None:
@@ -172,7 +211,7 @@ def reclassification(session: Session, reclassification_id: str) -> Reclassifica
     return row
 
 
-def reclassifications(
+def list_reclassifications(
     session: Session,
     recording_id: str | None = None,
     *,
@@ -183,20 +222,20 @@ def reclassifications(
 ) -> list[ReclassificationRow]:
     """Return reclassifications of one recording (None: of all), newest first (id)."""
     row = ReclassificationRow
-    wanted = select(row)
+    query = select(row)
     if township is not None:
         of = RecordingRow
         own = select(of.id).where(of.id == row.recording_id, of.township == township)
-        wanted = wanted.where(own.exists())
+        query = query.where(own.exists())
     if recording_id is not None:
-        wanted = wanted.where(row.recording_id == recording_id)
+        query = query.where(row.recording_id == recording_id)
     if waiting:
-        wanted = wanted.where(row.decided_at.is_(None))
-    return list(session.scalars(keyed(wanted, (row.id,), after, limit, newest=True)))
+        query = query.where(row.decided_at.is_(None))
+    return list(session.scalars(page_by_keys(query, (row.id,), after, limit, newest=True)))
 
 
-def reviewable(session: Session, rulebook: Rulebook, at: datetime) -> Iterator[KeptFacts]:
-    """Yield what is kept for longer than the rules of today ask: a changed rulebook's review list.
+def list_reviewable(session: Session, rulebook: Rulebook, at: datetime) -> Iterator[KeptFacts]:
+    """Yield recordings kept longer than today's rules require: the review list of a rulebook.
 
     Nothing on it is shortened by being on it; each needs a reclassification.
     """
@@ -204,15 +243,15 @@ def reviewable(session: Session, rulebook: Rulebook, at: datetime) -> Iterator[K
     for row in retention.kept_now(session):
         page.append(row.id)
         if len(page) == retention.PAGE:
-            yield from _longer(session, rulebook, page, at)
+            yield from _filter_overlong(session, rulebook, page, at)
             page = []
-    yield from _longer(session, rulebook, page, at)
+    yield from _filter_overlong(session, rulebook, page, at)
 
 
-def _longer(
+def _filter_overlong(
     session: Session, rulebook: Rulebook, page: Sequence[str], at: datetime
 ) -> Iterator[KeptFacts]:
     for facts in retention.kept_facts(session, rulebook, page, at).values():
-        today = explain(rulebook, facts.judged_from(at), at)
-        if facts.promised is not None and today.asked < min(facts.promised, FOREVER):
+        today = judge_retention(rulebook, facts.judged_from(at), at)
+        if facts.promised is not None and today.required_until < min(facts.promised, FOREVER):
             yield facts

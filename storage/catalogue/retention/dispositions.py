@@ -12,24 +12,24 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from policies.facts.facts_json import plain
+from policies.facts.facts_json import to_plain
 from policies.retention import disposition as policy
 from policies.retention.disposition import (
     DISPOSITION_MOVES,
     Bounds,
+    DispositionRefusal,
     DispositionState,
     ItemState,
-    No,
     Proposal,
 )
 from policies.retention.retention import Reason
 from policies.rules.rules import Rulebook
-from storage.catalogue.engine.keyset import Place, keyed
+from storage.catalogue.engine.keyset import Place, page_by_keys
 from storage.catalogue.holds import concerns
 from storage.catalogue.jobs import jobs
-from storage.catalogue.people.people import person
+from storage.catalogue.people.people import get_person
 from storage.catalogue.proofs.proven_rows import require_footage
-from storage.catalogue.recordings.recordings import present, subject_of
+from storage.catalogue.recordings.recordings import get_present_recording, subject_of
 from storage.catalogue.retention import retention
 from storage.catalogue.retention.tables import (
     ApprovalRow,
@@ -50,7 +50,7 @@ _OPEN = (DispositionState.PROPOSED, DispositionState.APPROVED)
 class DispositionError(ConflictError):
     """The step is refused; the code is `disposition-` and a word of `No`."""
 
-    def __init__(self, why: No) -> None:
+    def __init__(self, why: DispositionRefusal) -> None:
         """Keep why."""
         super().__init__(why=why.value)
         self.code = f"disposition-{why.value}"
@@ -62,7 +62,7 @@ class StillKeptError(ConflictError):
     code = "still-kept"
 
 
-def propose(
+def propose_disposition(
     uow: UnitOfWork,
     rulebook: Rulebook,
     bounds: Bounds,
@@ -81,19 +81,19 @@ def propose(
     reason given, or proposed already).
     """
     ids = sorted(set(recordings))
-    _allow(policy.may_propose(len(ids), bounds))
+    _require_allowed(policy.may_propose(len(ids), bounds))
     if not reason.strip():
         raise ConflictError(problem="no reason given")
-    for one in ids:
-        listed = present(uow.session, one)
-        if township is not None and listed.township != township:
-            raise NotFoundError(what="recording", id=one)
+    for recording_id in ids:
+        recording = get_present_recording(uow.session, recording_id)
+        if township is not None and recording.township != township:
+            raise NotFoundError(what="recording", id=recording_id)
     concerns.check_uninvolved(concerns.of_footage(uow.session, ids), person_id)
-    told = retention.explained(uow.session, rulebook, ids, uow.at)
-    for one in ids:
-        if keepers := told[one].keeping(uow.at):
-            raise StillKeptError(recording=one, reasons=[keeper.zh for keeper in keepers])
-    if open_ := listing(uow.session, ids):
+    retentions = retention.explain_retention(uow.session, rulebook, ids, uow.at)
+    for recording_id in ids:
+        if keepers := retentions[recording_id].reasons_at(uow.at):
+            raise StillKeptError(recording=recording_id, reasons=[keeper.zh for keeper in keepers])
+    if open_ := find_open_dispositions(uow.session, ids):
         raise ConflictError(problem="in another disposition", recording=min(open_))
     row = DispositionRow(
         id=uow.new_id(),
@@ -101,7 +101,7 @@ def propose(
         reason=reason,
         items=len(ids),
         state=DispositionState.PROPOSED,
-        proposed_by=person(uow.session, person_id).id,
+        proposed_by=get_person(uow.session, person_id).id,
         proposed_at=uow.at,
         approved_at=None,
         not_before=None,
@@ -111,23 +111,29 @@ def propose(
         certificate=None,
     )
     uow.session.add(row)
-    uow.record("disposition.propose", _KIND, row, actor=actor, subject=subject(row.id))
-    for one in ids:
-        item = DispositionItemRow(
+    uow.record(
+        "disposition.propose", _KIND, row, actor=actor, subject=subject_of_disposition(row.id)
+    )
+    for recording_id in ids:
+        item_row = DispositionItemRow(
             disposition_id=row.id,
-            recording_id=one,
-            state=ItemState.LISTED,
+            recording_id=recording_id,
+            state=ItemState.PENDING,
             at=uow.at,
-            why=reasons(told[one].reasons),
+            why=reasons_to_json(retentions[recording_id].reasons),
         )
-        uow.session.add(item)
+        uow.session.add(item_row)
         uow.record(
-            "recording.propose-disposition", _KIND, item, actor=actor, subject=subject_of(one)
+            "recording.propose-disposition",
+            _KIND,
+            item_row,
+            actor=actor,
+            subject=subject_of(recording_id),
         )
     return row
 
 
-def approve(
+def approve_disposition(
     uow: UnitOfWork, bounds: Bounds, disposition_id: str, *, person_id: str, actor: str
 ) -> DispositionRow:
     """Approve a disposition as another person than who proposed it, and whoever approved before.
@@ -137,45 +143,68 @@ def approve(
     Raises: NotFoundError, DispositionError, InvolvedError (his own footage is among them),
     RowsDifferError.
     """
-    row = disposition(uow.session, disposition_id)
-    listed = [one.recording_id for one in items(uow.session, row.id)]
-    attempt = Attempt("disposition.approve", _KIND, actor, subject(row.id))
-    require_footage(uow, listed, attempt, subject(row.id))
-    who = person(uow.session, person_id).id
-    told = proposal(uow.session, row, bounds, uow.at)
-    _allow(policy.may_approve(told, who, bounds))
-    concerns.check_uninvolved(concerns.of_footage(uow.session, listed), who)
-    given = ApprovalRow(
-        disposition_id=row.id, person_id=who, at=uow.at, number=len(told.approvers) + 1
+    row = get_disposition(uow.session, disposition_id)
+    recording_ids = [item_row.recording_id for item_row in list_items(uow.session, row.id)]
+    attempt = Attempt("disposition.approve", _KIND, actor, subject_of_disposition(row.id))
+    require_footage(uow, recording_ids, attempt, subject_of_disposition(row.id))
+    approver_id = get_person(uow.session, person_id).id
+    proposal_facts = gather_proposal(uow.session, row, bounds, uow.at)
+    _require_allowed(policy.may_approve(proposal_facts, approver_id, bounds))
+    concerns.check_uninvolved(concerns.of_footage(uow.session, recording_ids), approver_id)
+    approval = ApprovalRow(
+        disposition_id=row.id,
+        person_id=approver_id,
+        at=uow.at,
+        number=len(proposal_facts.approvers) + 1,
     )
-    uow.session.add(given)
-    if given.number >= policy.approvals_asked(told, bounds):
+    uow.session.add(approval)
+    if approval.number >= policy.approvals_asked(proposal_facts, bounds):
         row.state, row.approved_at = DispositionState.APPROVED, uow.at
-        row.not_before = policy.cooled(uow.at, bounds)
-        slot = f"approval:{given.number}"
-        jobs.ask(uow, JOB, subject(row.id), actor=actor, slot=slot, due_at=row.not_before)
-    uow.record("disposition.approve", _KIND, row, given, actor=actor, subject=subject(row.id))
+        row.not_before = policy.compute_cooling_end(uow.at, bounds)
+        slot = f"approval:{approval.number}"
+        jobs.request_job(
+            uow, JOB, subject_of_disposition(row.id), actor=actor, slot=slot, due_at=row.not_before
+        )
+    uow.record(
+        "disposition.approve",
+        _KIND,
+        row,
+        approval,
+        actor=actor,
+        subject=subject_of_disposition(row.id),
+    )
     return row
 
 
-def withdraw(uow: UnitOfWork, disposition_id: str, why: str, *, actor: str) -> DispositionRow:
+def withdraw_disposition(
+    uow: UnitOfWork, disposition_id: str, why: str, *, actor: str
+) -> DispositionRow:
     """Withdraw a disposition before its destruction begins.
 
     Raises: NotFoundError, ConflictError (no reason given), DispositionError (begun, or over).
     """
-    row = disposition(uow.session, disposition_id)
+    row = get_disposition(uow.session, disposition_id)
     if not why.strip():
         raise ConflictError(problem="no reason given")
-    _allow(policy.may_withdraw(DispositionState(row.state), begun(uow.session, row.id)))
+    _require_allowed(
+        policy.may_withdraw(DispositionState(row.state), has_destruction_begun(uow.session, row.id))
+    )
     row.state = DispositionState.WITHDRAWN
     row.ended_at, row.ended_by, row.ended_why = uow.at, actor, why
-    uow.record("disposition.withdraw", _KIND, row, actor=actor, subject=subject(row.id), reason=why)
+    uow.record(
+        "disposition.withdraw",
+        _KIND,
+        row,
+        actor=actor,
+        subject=subject_of_disposition(row.id),
+        reason=why,
+    )
     return row
 
 
-def move(
+def move_item(
     uow: UnitOfWork,
-    item: DispositionItemRow,
+    item_row: DispositionItemRow,
     state: ItemState,
     act: str,
     *rows: Any,
@@ -184,46 +213,51 @@ def move(
     **details: Any,
 ) -> None:
     """Move one item on, as one entry about its recording. Raises: ConflictError (no such move)."""
-    if state not in policy.ITEM_MOVES[ItemState(item.state)]:
-        raise ConflictError(problem=f"{item.state} -> {state}", recording=item.recording_id)
-    item.state, item.at = state, uow.at
+    if state not in policy.ITEM_MOVES[ItemState(item_row.state)]:
+        raise ConflictError(problem=f"{item_row.state} -> {state}", recording=item_row.recording_id)
+    item_row.state, item_row.at = state, uow.at
     if kept_by:
-        item.why = reasons(kept_by)
-    kept = state is ItemState.KEPT
+        item_row.why = reasons_to_json(kept_by)
+    is_kept = state is ItemState.RETAINED
     uow.record(
         act,
         PremisType.DELETION if rows else _KIND,
-        item,
+        item_row,
         *rows,
         actor=actor,
-        subject=subject_of(item.recording_id),
-        outcome=Outcome.FAILURE if kept else Outcome.SUCCESS,
-        disposition=item.disposition_id,
+        subject=subject_of(item_row.recording_id),
+        outcome=Outcome.FAILURE if is_kept else Outcome.SUCCESS,
+        disposition=item_row.disposition_id,
         **details,
     )
 
 
-def close(uow: UnitOfWork, row: DispositionRow, certificate: str, *, actor: str) -> None:
+def close_disposition(
+    uow: UnitOfWork, row: DispositionRow, certificate: str, *, actor: str
+) -> None:
     """End a disposition whose items are all settled, with its certificate."""
-    row.state, row.ended_at, row.ended_by = DispositionState.DONE, uow.at, actor
+    row.state, row.ended_at, row.ended_by = DispositionState.EXECUTED, uow.at, actor
     row.certificate = certificate
-    uow.record("disposition.done", _KIND, row, actor=actor, subject=subject(row.id))
+    uow.record("disposition.done", _KIND, row, actor=actor, subject=subject_of_disposition(row.id))
 
 
-def proposal(session: Session, row: DispositionRow, bounds: Bounds, at: datetime) -> Proposal:
-    """Return what the policy looks at."""
+def gather_proposal(
+    session: Session, row: DispositionRow, bounds: Bounds, at: datetime
+) -> Proposal:
+    """Return the facts of a disposition that the policy judges."""
     return Proposal(
         state=DispositionState(row.state),
         proposer=row.proposed_by,
         items=row.items,
-        others=_others(session, row.id, at, bounds),
-        kept=jobs.recordings_kept(session) + _lately_destroyed(session, row.id, at, bounds),
-        approvers=tuple(one.person_id for one in approvals(session, row.id)),
+        recent_items=_count_others(session, row.id, at, bounds),
+        kept_recordings=jobs.recordings_kept(session)
+        + _lately_destroyed(session, row.id, at, bounds),
+        approvers=tuple(approval.person_id for approval in list_approvals(session, row.id)),
         approved_at=row.approved_at,
     )
 
 
-def disposition(session: Session, disposition_id: str) -> DispositionRow:
+def get_disposition(session: Session, disposition_id: str) -> DispositionRow:
     """Return one disposition. Raises: NotFoundError."""
     row = session.get(DispositionRow, disposition_id)
     if row is None:
@@ -231,7 +265,7 @@ def disposition(session: Session, disposition_id: str) -> DispositionRow:
     return row
 
 
-def dispositions(
+def list_dispositions(
     session: Session,
     *,
     township: str | None = None,
@@ -241,31 +275,31 @@ def dispositions(
 ) -> list[DispositionRow]:
     """Return dispositions, newest first (id); `under_way`: only those that can still move."""
     row = DispositionRow
-    wanted = select(row)
+    query = select(row)
     if township is not None:
-        wanted = wanted.where(row.township == township)
+        query = query.where(row.township == township)
     if under_way is not None:
         moving = row.state.in_([state.value for state, moves in DISPOSITION_MOVES.items() if moves])
-        wanted = wanted.where(moving if under_way else ~moving)
-    return list(session.scalars(keyed(wanted, (row.id,), after, limit, newest=True)))
+        query = query.where(moving if under_way else ~moving)
+    return list(session.scalars(page_by_keys(query, (row.id,), after, limit, newest=True)))
 
 
-def items(session: Session, disposition_id: str) -> list[DispositionItemRow]:
+def list_items(session: Session, disposition_id: str) -> list[DispositionItemRow]:
     """Return a disposition's recordings, by id."""
-    wanted = select(DispositionItemRow).where(DispositionItemRow.disposition_id == disposition_id)
-    return list(session.scalars(wanted.order_by(DispositionItemRow.recording_id)))
+    query = select(DispositionItemRow).where(DispositionItemRow.disposition_id == disposition_id)
+    return list(session.scalars(query.order_by(DispositionItemRow.recording_id)))
 
 
-def begun(session: Session, disposition_id: str) -> bool:
+def has_destruction_begun(session: Session, disposition_id: str) -> bool:
     """Tell whether the destruction of any of its recordings began, or was found not to be."""
     row = DispositionItemRow
-    wanted = select(row.recording_id).where(
-        row.disposition_id == disposition_id, row.state != ItemState.LISTED
+    query = select(row.recording_id).where(
+        row.disposition_id == disposition_id, row.state != ItemState.PENDING
     )
-    return session.scalar(wanted.limit(1)) is not None
+    return session.scalar(query.limit(1)) is not None
 
 
-def item(session: Session, disposition_id: str, recording_id: str) -> DispositionItemRow:
+def get_item(session: Session, disposition_id: str, recording_id: str) -> DispositionItemRow:
     """Return one recording of a disposition. Raises: NotFoundError."""
     row = session.get(DispositionItemRow, (disposition_id, recording_id))
     if row is None:
@@ -273,10 +307,10 @@ def item(session: Session, disposition_id: str, recording_id: str) -> Dispositio
     return row
 
 
-def listing(session: Session, ids: Sequence[str]) -> dict[str, str]:
-    """Return the open disposition of each recording that one lists and has not settled, by id."""
+def find_open_dispositions(session: Session, ids: Sequence[str]) -> dict[str, str]:
+    """Return the open disposition of each recording that is unsettled in one, by id."""
     unsettled = [state for state, moves in policy.ITEM_MOVES.items() if moves]
-    wanted = (
+    query = (
         select(DispositionItemRow.recording_id, DispositionRow.id)
         .join(DispositionRow, DispositionRow.id == DispositionItemRow.disposition_id)
         .where(
@@ -285,60 +319,60 @@ def listing(session: Session, ids: Sequence[str]) -> dict[str, str]:
             DispositionRow.state.in_(_OPEN),
         )
     )
-    return {row.recording_id: row.id for row in session.execute(wanted)}
+    return {row.recording_id: row.id for row in session.execute(query)}
 
 
-def approvals(session: Session, disposition_id: str) -> list[ApprovalRow]:
+def list_approvals(session: Session, disposition_id: str) -> list[ApprovalRow]:
     """Return the approvals of a disposition, the first one first."""
-    wanted = select(ApprovalRow).where(ApprovalRow.disposition_id == disposition_id)
-    return list(session.scalars(wanted.order_by(ApprovalRow.number)))
+    query = select(ApprovalRow).where(ApprovalRow.disposition_id == disposition_id)
+    return list(session.scalars(query.order_by(ApprovalRow.number)))
 
 
-def tombstone(session: Session, recording_id: str) -> TombstoneRow | None:
+def find_tombstone(session: Session, recording_id: str) -> TombstoneRow | None:
     """Return what is left of a destroyed recording; None while it is kept."""
     return session.get(TombstoneRow, recording_id)
 
 
-def destroyed(session: Session, row: RecordingRow) -> bool:
+def is_destroyed(session: Session, row: RecordingRow) -> bool:
     """Tell whether a recording's destruction is complete, and was verified."""
     if row.destroyed_at is None:
         return False
-    stone = tombstone(session, row.id)
+    stone = find_tombstone(session, row.id)
     return stone is not None and stone.verified_at is not None
 
 
-def subject(disposition_id: str) -> str:
+def subject_of_disposition(disposition_id: str) -> str:
     """Return a disposition's name in the log."""
     return f"disposition:{disposition_id}"
 
 
-def reasons(found: Iterable[Reason]) -> list[Any]:
+def reasons_to_json(retention_reasons: Iterable[Reason]) -> list[Any]:
     """Return reasons as plain JSON, as items keep them."""
     return [
         {
-            "keeper": one.keeper.value,
-            "until": plain(one.until),
-            "zh": one.zh,
-            "en": one.en,
-            "rule": one.rule,
-            "version": one.version,
-            "subject": one.subject,
+            "keeper": reason.keeper.value,
+            "until": to_plain(reason.until),
+            "zh": reason.zh,
+            "en": reason.en,
+            "rule": reason.rule,
+            "version": reason.version,
+            "subject": reason.subject,
         }
-        for one in found
+        for reason in retention_reasons
     ]
 
 
-def _allow(no: No | None) -> None:
+def _require_allowed(no: DispositionRefusal | None) -> None:
     if no is not None:
         raise DispositionError(no)
 
 
-def _others(session: Session, disposition_id: str, at: datetime, bounds: Bounds) -> int:
+def _count_others(session: Session, disposition_id: str, at: datetime, bounds: Bounds) -> int:
     """Return how many recordings other dispositions approved lately hold: the brake's sum."""
     row = DispositionRow
-    approved = row.state.in_((DispositionState.APPROVED, DispositionState.DONE))
-    wanted = select(func.coalesce(func.sum(row.items), 0)).where(row.id != disposition_id, approved)
-    return int(session.scalar(wanted.where(row.approved_at > at - bounds.brake_window)) or 0)
+    approved = row.state.in_((DispositionState.APPROVED, DispositionState.EXECUTED))
+    query = select(func.coalesce(func.sum(row.items), 0)).where(row.id != disposition_id, approved)
+    return int(session.scalar(query.where(row.approved_at > at - bounds.brake_window)) or 0)
 
 
 def _lately_destroyed(session: Session, disposition_id: str, at: datetime, bounds: Bounds) -> int:

@@ -1,4 +1,4 @@
-"""Reasons to keep a recording, gathered from the rows for the policy of that name; none is judged.
+"""Retention facts of recordings, gathered from the rows for the retention policy to judge.
 
 `due` finds what the catalogue promised to keep no longer than a date, at the cost of what it
 finds. Classes follow from links: a confirmed link makes evidence, a proceeding's hold an
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from policies.facts.stages import ActionKind
 from policies.facts.terms import FootageClass, HoldReason
-from policies.retention.retention import HoldFact, KeptFacts, LinkFact, Retention, explain
+from policies.retention.retention import HoldFact, KeptFacts, LinkFact, Retention, judge_retention
 from policies.rules.rules import Rulebook
 from storage.catalogue.cases.tables import DocumentRow, HoldRow
 from storage.catalogue.holds import holds
@@ -41,40 +41,42 @@ def kept_facts(
     `assuming` is an action to which they are about to be linked. `locked` is left open: only the
     object store can tell. Raises: NotFoundError.
     """
-    wanted = select(RecordingRow).where(RecordingRow.id.in_(recordings))
-    rows = {row.id: row for row in session.scalars(wanted)}
-    if missing := set(recordings) - rows.keys():
-        raise NotFoundError(what="recording", id=min(missing))
-    told = holds.linked(session, recordings)
-    links = _links(session, recordings)
+    query = select(RecordingRow).where(RecordingRow.id.in_(recordings))
+    rows = {row.id: row for row in session.scalars(query)}
+    if unknown_ids := set(recordings) - rows.keys():
+        raise NotFoundError(what="recording", id=min(unknown_ids))
+    hold_links = holds.find_links(session, recordings)
+    links = _list_links(session, recordings)
     if assuming is not None:
-        _assume(session, assuming, told, links)
-    reaching = holds.reaching(session, told)
-    given = _given(session, recordings)
-    papers = _papers(session, recordings)
-    major = _major(session, rulebook, told, at)
-    unfounded = _unfounded(session, recordings)
+        _assume_link(session, assuming, hold_links, links)
+    reaching = holds.list_holds_by_recording(session, hold_links)
+    assigned_classes = _list_assigned_classes(session, recordings)
+    papers = _list_document_recordings(session, recordings)
+    major = _list_major_cases(session, rulebook, hold_links, at)
+    unfounded = _list_unfounded_times(session, recordings)
     return {
-        one: KeptFacts(
-            recording=one,
-            accessioned_at=rows[one].accessioned_at,
-            classes=_classes(
-                given.get(one, set()),
-                links.get(one, ()),
-                document=one in papers,
-                major=not major.isdisjoint(told[one].cases),
-                objected=_objected(reaching[one], unfounded.get(one)),
+        recording_id: KeptFacts(
+            recording=recording_id,
+            accessioned_at=rows[recording_id].accessioned_at,
+            classes=_footage_classes(
+                assigned_classes.get(recording_id, set()),
+                links.get(recording_id, ()),
+                document=recording_id in papers,
+                major=not major.isdisjoint(hold_links[recording_id].cases),
+                objected=_has_objection(reaching[recording_id], unfounded.get(recording_id)),
             ),
-            links=tuple(links.get(one, ())),
-            holds=tuple(_hold(row) for row in reaching[one] if row.released_at is None),
-            promised=rows[one].retain_until,
-            reviewed_at=rows[one].reviewed_at,
+            links=tuple(links.get(recording_id, ())),
+            holds=tuple(
+                _to_hold_fact(row) for row in reaching[recording_id] if row.released_at is None
+            ),
+            promised=rows[recording_id].retain_until,
+            reviewed_at=rows[recording_id].reviewed_at,
         )
-        for one in recordings
+        for recording_id in recordings
     }
 
 
-def explained(
+def explain_retention(
     session: Session,
     rulebook: Rulebook,
     recordings: Sequence[str],
@@ -84,10 +86,13 @@ def explained(
 ) -> dict[str, Retention]:
     """Say what keeps each of some recordings, as the catalogue knows it; see `kept_facts`."""
     facts = kept_facts(session, rulebook, recordings, at, assuming=assuming)
-    return {one: explain(rulebook, facts[one], at) for one in recordings}
+    return {
+        recording_id: judge_retention(rulebook, facts[recording_id], at)
+        for recording_id in recordings
+    }
 
 
-def due(
+def list_due_recordings(
     session: Session,
     at: datetime,
     *,
@@ -101,79 +106,88 @@ def due(
     `explained` tells. The cost is that of the rows found, not of all that is stored.
     """
     row = RecordingRow
-    wanted = select(row).where(row.destroyed_at.is_(None), row.retain_until <= at)
+    query = select(row).where(row.destroyed_at.is_(None), row.retain_until <= at)
     if after is not None:
-        wanted = wanted.where(tuple_(row.retain_until, row.id) > after)
+        query = query.where(tuple_(row.retain_until, row.id) > after)
     if township is not None:
-        wanted = wanted.where(row.township == township)
-    return list(session.scalars(wanted.order_by(row.retain_until, row.id).limit(limit)))
+        query = query.where(row.township == township)
+    return list(session.scalars(query.order_by(row.retain_until, row.id).limit(limit)))
 
 
 def kept_now(session: Session) -> Iterator[RecordingRow]:
     """Yield every recording that was not destroyed, by id, a few at a time."""
-    wanted = select(RecordingRow).where(RecordingRow.destroyed_at.is_(None))
-    yield from session.scalars(wanted.order_by(RecordingRow.id).execution_options(yield_per=PAGE))
+    query = select(RecordingRow).where(RecordingRow.destroyed_at.is_(None))
+    yield from session.scalars(query.order_by(RecordingRow.id).execution_options(yield_per=PAGE))
 
 
-def archivable(session: Session, before: datetime, limit: int) -> list[RecordingRow]:
+def list_archivable(session: Session, before: datetime, limit: int) -> list[RecordingRow]:
     """Return what was accessioned before then and is not archived yet, oldest first."""
     row = RecordingRow
-    wanted = select(row).where(
+    query = select(row).where(
         row.destroyed_at.is_(None), row.archived_at.is_(None), row.accessioned_at < before
     )
-    return list(session.scalars(wanted.order_by(row.accessioned_at, row.id).limit(limit)))
+    return list(session.scalars(query.order_by(row.accessioned_at, row.id).limit(limit)))
 
 
-def _links(session: Session, recordings: Sequence[str]) -> dict[str, list[LinkFact]]:
+def _list_links(session: Session, recordings: Sequence[str]) -> dict[str, list[LinkFact]]:
     """Return links by recording; a proposal of a closed action can be decided by nobody."""
-    wanted = (
+    query = (
         select(ExhibitRow, ActionRow)
         .join(ActionRow, ActionRow.id == ExhibitRow.action_id)
         .where(ExhibitRow.recording_id.in_(recordings), ExhibitRow.state != REJECTED)
         .order_by(ExhibitRow.id)
     )
-    found: dict[str, list[LinkFact]] = {}
-    for exhibit, action in session.execute(wanted):
+    links: dict[str, list[LinkFact]] = {}
+    for exhibit, action in session.execute(query):
         decided = exhibit.state == CONFIRMED
         if decided or action.status == "open":
             link = LinkFact(action.id, ActionKind(action.kind), action.start_at, decided)
-            found.setdefault(exhibit.recording_id, []).append(link)
-    return found
+            links.setdefault(exhibit.recording_id, []).append(link)
+    return links
 
 
-def _assume(
-    session: Session, action_id: str, told: dict[str, Linked], links: dict[str, list[LinkFact]]
+def _assume_link(
+    session: Session,
+    action_id: str,
+    hold_links: dict[str, Linked],
+    links: dict[str, list[LinkFact]],
 ) -> None:
     """Take all of them as linked to an action. Raises: NotFoundError."""
-    action = case_queries.action(session, action_id)
-    case = case_queries.case(session, action.case_id)
+    action = case_queries.get_action(session, action_id)
+    case = case_queries.get_case(session, action.case_id)
     link = LinkFact(action.id, ActionKind(action.kind), action.start_at, decided=True)
-    for recording, linked in told.items():
+    for recording, linked in hold_links.items():
         linked.actions.add(action.id)
         linked.cases.add(case.id)
         linked.parties.add((case.party, case.township))
-        others = [one for one in links.get(recording, []) if one.action != action.id]
-        links[recording] = [*others, link]
+        other_links = [
+            link_fact for link_fact in links.get(recording, []) if link_fact.action != action.id
+        ]
+        links[recording] = [*other_links, link]
 
 
-def _given(session: Session, recordings: Sequence[str]) -> dict[str, set[FootageClass]]:
-    wanted = select(ClassRow).where(
+def _list_assigned_classes(
+    session: Session, recordings: Sequence[str]
+) -> dict[str, set[FootageClass]]:
+    query = select(ClassRow).where(
         ClassRow.recording_id.in_(recordings), ClassRow.taken_at.is_(None)
     )
-    found: dict[str, set[FootageClass]] = {}
-    for row in session.scalars(wanted):
-        found.setdefault(row.recording_id, set()).add(FootageClass(row.kind))
-    return found
+    classes: dict[str, set[FootageClass]] = {}
+    for row in session.scalars(query):
+        classes.setdefault(row.recording_id, set()).add(FootageClass(row.kind))
+    return classes
 
 
-def _papers(session: Session, recordings: Sequence[str]) -> set[str]:
-    wanted = select(DocumentRow.recording_id).where(DocumentRow.recording_id.in_(recordings))
-    return {one for one in session.scalars(wanted) if one is not None}
+def _list_document_recordings(session: Session, recordings: Sequence[str]) -> set[str]:
+    query = select(DocumentRow.recording_id).where(DocumentRow.recording_id.in_(recordings))
+    return {recording_id for recording_id in session.scalars(query) if recording_id is not None}
 
 
-def _major(session: Session, rulebook: Rulebook, told: dict[str, Linked], at: datetime) -> set[str]:
+def _list_major_cases(
+    session: Session, rulebook: Rulebook, hold_links: dict[str, Linked], at: datetime
+) -> set[str]:
     """Return those of the linked cases whose decision is a major one (第九条)."""
-    ids = sorted({case for linked in told.values() for case in linked.cases})
+    ids = sorted({case for linked in hold_links.values() for case in linked.cases})
     if not ids:
         return set()
     actions: dict[str, list[ActionRow]] = {}
@@ -182,23 +196,26 @@ def _major(session: Session, rulebook: Rulebook, told: dict[str, Linked], at: da
     return {
         case.id
         for case in session.scalars(select(CaseRow).where(CaseRow.id.in_(ids)))
-        if rulebook.major(case_features(case, actions.get(case.id, [])), at)
+        if rulebook.has_major_feature(case_features(case, actions.get(case.id, [])), at)
     }
 
 
-def _unfounded(session: Session, recordings: Sequence[str]) -> dict[str, datetime]:
+def _list_unfounded_times(session: Session, recordings: Sequence[str]) -> dict[str, datetime]:
     """Return when two persons last took the class of an objection away from a recording."""
     row = ReclassificationRow
-    wanted = select(row).where(row.recording_id.in_(recordings), row.approved.is_(True))
-    found: dict[str, datetime] = {}
-    for one in session.scalars(wanted):
-        if FootageClass.OBJECTION in one.taking and one.decided_at is not None:
-            known = found.get(one.recording_id, one.decided_at)
-            found[one.recording_id] = max(one.decided_at, known)
-    return found
+    query = select(row).where(row.recording_id.in_(recordings), row.approved.is_(True))
+    times: dict[str, datetime] = {}
+    for reclassification in session.scalars(query):
+        if (
+            FootageClass.OBJECTION in reclassification.taking
+            and reclassification.decided_at is not None
+        ):
+            latest = times.get(reclassification.recording_id, reclassification.decided_at)
+            times[reclassification.recording_id] = max(reclassification.decided_at, latest)
+    return times
 
 
-def _objected(reaching: Iterable[HoldRow], unfounded: datetime | None) -> bool:
+def _has_objection(reaching: Iterable[HoldRow], unfounded: datetime | None) -> bool:
     return any(
         row.proceeding_id is not None
         and (row.released_at is None or unfounded is None or row.placed_at > unfounded)
@@ -206,25 +223,25 @@ def _objected(reaching: Iterable[HoldRow], unfounded: datetime | None) -> bool:
     )
 
 
-def _classes(
-    given: set[FootageClass],
+def _footage_classes(
+    assigned_classes: set[FootageClass],
     links: Iterable[LinkFact],
     *,
     document: bool,
     major: bool,
     objected: bool,
 ) -> tuple[FootageClass, ...]:
-    found = set(given)
-    if document or any(one.decided for one in links):
-        found.add(FootageClass.EVIDENCE)
+    classes = set(assigned_classes)
+    if document or any(link.decided for link in links):
+        classes.add(FootageClass.EVIDENCE)
     if document:
-        found.add(FootageClass.DOCUMENT)
+        classes.add(FootageClass.DOCUMENT)
     if major:
-        found.add(FootageClass.MAJOR)
+        classes.add(FootageClass.MAJOR)
     if objected:
-        found.add(FootageClass.OBJECTION)
-    return tuple(one for one in FootageClass if one in found)
+        classes.add(FootageClass.OBJECTION)
+    return tuple(footage_class for footage_class in FootageClass if footage_class in classes)
 
 
-def _hold(row: HoldRow) -> HoldFact:
+def _to_hold_fact(row: HoldRow) -> HoldFact:
     return HoldFact(row.id, HoldReason(row.reason), holds.authority_of(row), row.placed_at)

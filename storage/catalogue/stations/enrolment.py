@@ -1,4 +1,4 @@
-"""Which stations may deliver, and under which key: offered, taken up, expired, revoked.
+"""Enrolments of stations and their keys: offered, taken up, expired, revoked.
 
 An administrator offers an enrolment and hands the one-time code to the station; the station takes
 it up with a key that it made itself. A key that was enrolled once stays known for ever, so that
@@ -42,7 +42,7 @@ _BY_TOKEN = (  # made once: every request of every station asks it
 
 
 class Standing(StrEnum):
-    """What an enrolment is worth at a given time."""
+    """Validity of an enrolment at a given time."""
 
     OFFERED = "offered"
     LAPSED = "lapsed"  # the code was not used in time
@@ -51,8 +51,8 @@ class Standing(StrEnum):
     REVOKED = "revoked"
 
 
-def standing(row: EnrolmentRow, at: datetime) -> Standing:
-    """Return what this enrolment is worth then."""
+def standing_of(row: EnrolmentRow, at: datetime) -> Standing:
+    """Return the validity of an enrolment at a time."""
     if row.revoked_at is not None:
         return Standing.REVOKED
     if row.enrolled_at is None or row.expires_at is None:
@@ -65,15 +65,17 @@ def key_of(row: EnrolmentRow) -> VerifyKey | None:
     return None if row.key_text is None else VerifyKey.from_json(json.loads(row.key_text))
 
 
-def offer(uow: UnitOfWork, station_id: str, code_hash: str, *, actor: str) -> EnrolmentRow:
+def offer_enrolment(
+    uow: UnitOfWork, station_id: str, code_hash: str, *, actor: str
+) -> EnrolmentRow:
     """Offer an enrolment; earlier offers to this station that nobody took up are withdrawn.
 
     Raises: NotFoundError when there is no such station.
     """
-    people.station(uow.session, station_id)
+    people.get_station(uow.session, station_id)
     for row in of_station(uow.session, station_id):
-        if standing(row, uow.at) in {Standing.OFFERED, Standing.LAPSED}:
-            _revoke(uow, row, "replaced", actor)
+        if standing_of(row, uow.at) in {Standing.OFFERED, Standing.LAPSED}:
+            _revoke_enrolment(uow, row, "replaced", actor)
     row = EnrolmentRow(
         id=uow.new_id(),
         station_id=station_id,
@@ -90,13 +92,13 @@ def offer(uow: UnitOfWork, station_id: str, code_hash: str, *, actor: str) -> En
     return row
 
 
-def offered(session: Session, code_hash: str, at: datetime) -> EnrolmentRow:
+def find_offer(session: Session, code_hash: str, at: datetime) -> EnrolmentRow:
     """Return the enrolment that this code stands for, used or not.
 
     Raises: EnrolmentError (code: unknown, withdrawn, or not used in time).
     """
     row = session.scalar(select(EnrolmentRow).where(EnrolmentRow.code_hash == code_hash))
-    if row is None or standing(row, at) in {Standing.LAPSED, Standing.REVOKED}:
+    if row is None or standing_of(row, at) in {Standing.LAPSED, Standing.REVOKED}:
         raise EnrolmentError("code")
     return row
 
@@ -107,16 +109,18 @@ def take_up(uow: UnitOfWork, code_hash: str, key: VerifyKey, expires_at: datetim
     Earlier keys of the station end with it: a station is one machine with one key.
     Raises: EnrolmentError (code; used: another key took the code; key: the key is known already).
     """
-    row = offered(uow.session, code_hash, uow.at)
+    row = find_offer(uow.session, code_hash, uow.at)
     if row.key_text is not None:
         if key_of(row) != key:
             raise EnrolmentError("used", station=row.station_id)
         return row
-    if key.name != row.station_id or any(known.kid == key.kid for known in keys(uow.session)):
+    if key.name != row.station_id or any(
+        enrolled_key.kid == key.kid for enrolled_key in list_keys(uow.session)
+    ):
         raise EnrolmentError("key", station=row.station_id)
     for other in of_station(uow.session, row.station_id):
-        if standing(other, uow.at) is Standing.ACTIVE:
-            _revoke(uow, other, "replaced", f"station:{row.station_id}")
+        if standing_of(other, uow.at) is Standing.ACTIVE:
+            _revoke_enrolment(uow, other, "replaced", f"station:{row.station_id}")
     row.key_text = canonical.encode(key.to_json()).decode()
     row.enrolled_at, row.expires_at = uow.at, expires_at
     actor = f"station:{row.station_id}"
@@ -133,19 +137,19 @@ def take_up(uow: UnitOfWork, code_hash: str, key: VerifyKey, expires_at: datetim
     return row
 
 
-def revoke(uow: UnitOfWork, station_id: str, why: str, *, actor: str) -> int:
+def revoke_enrolments(uow: UnitOfWork, station_id: str, why: str, *, actor: str) -> int:
     """End every enrolment of a station at once; return how many there were."""
     rows = [
         row
         for row in of_station(uow.session, station_id)
-        if standing(row, uow.at) in {Standing.ACTIVE, Standing.OFFERED}
+        if standing_of(row, uow.at) in {Standing.ACTIVE, Standing.OFFERED}
     ]
     for row in rows:
-        _revoke(uow, row, why, actor)
+        _revoke_enrolment(uow, row, why, actor)
     return len(rows)
 
 
-def _revoke(uow: UnitOfWork, row: EnrolmentRow, why: str, actor: str) -> None:
+def _revoke_enrolment(uow: UnitOfWork, row: EnrolmentRow, why: str, actor: str) -> None:
     row.revoked_at, row.revoked_why = uow.at, why
     uow.session.execute(delete(StationTokenRow).where(StationTokenRow.enrolment_id == row.id))
     key = key_of(row)
@@ -162,8 +166,8 @@ def _revoke(uow: UnitOfWork, row: EnrolmentRow, why: str, actor: str) -> None:
 
 def of_station(session: Session, station_id: str) -> list[EnrolmentRow]:
     """Return every enrolment of a station, oldest first."""
-    wanted = select(EnrolmentRow).where(EnrolmentRow.station_id == station_id)
-    return list(session.scalars(wanted.order_by(EnrolmentRow.id)))
+    query = select(EnrolmentRow).where(EnrolmentRow.station_id == station_id)
+    return list(session.scalars(query.order_by(EnrolmentRow.id)))
 
 
 def by_key(session: Session, station_id: str, kid: str) -> EnrolmentRow:
@@ -178,25 +182,25 @@ def by_key(session: Session, station_id: str, kid: str) -> EnrolmentRow:
     raise EnrolmentError("unknown")
 
 
-def active(row: EnrolmentRow, at: datetime) -> EnrolmentRow:
+def require_active(row: EnrolmentRow, at: datetime) -> EnrolmentRow:
     """Return the enrolment if it is worth something then.
 
     Raises: EnrolmentError (revoked, expired, offered, lapsed).
     """
-    now = standing(row, at)
+    now = standing_of(row, at)
     if now is not Standing.ACTIVE:
         raise EnrolmentError(now.value, station=row.station_id)
     return row
 
 
-def keys(session: Session) -> tuple[VerifyKey, ...]:
+def list_keys(session: Session) -> tuple[VerifyKey, ...]:
     """Return every key that was ever enrolled, oldest first."""
-    wanted = select(EnrolmentRow).where(EnrolmentRow.key_text.is_not(None))
-    rows = session.scalars(wanted.order_by(EnrolmentRow.id))
+    query = select(EnrolmentRow).where(EnrolmentRow.key_text.is_not(None))
+    rows = session.scalars(query.order_by(EnrolmentRow.id))
     return tuple(key for row in rows if (key := key_of(row)) is not None)
 
 
-def issue(uow: UnitOfWork, row: EnrolmentRow, token_hash: str, until: datetime) -> None:
+def issue_token(uow: UnitOfWork, row: EnrolmentRow, token_hash: str, until: datetime) -> None:
     """Keep a token of this enrolment; tokens and assertions that ended are forgotten."""
     for table in (StationTokenRow, UsedAssertionRow):
         uow.session.execute(delete(table).where(table.expires_at < uow.at))
@@ -208,7 +212,7 @@ def by_token(session: Session, token_hash: str, at: datetime) -> EnrolmentRow:
     row = session.scalar(_BY_TOKEN, {"token": token_hash, "at": at})
     if row is None:
         raise EnrolmentError("token")
-    return active(row, at)
+    return require_active(row, at)
 
 
 def use_assertion(uow: UnitOfWork, assertion_hash: str, until: datetime) -> None:
@@ -226,15 +230,15 @@ def note_once(uow: UnitOfWork, enrolment_id: str, number: int) -> bool:
     return True
 
 
-def set_status(uow: UnitOfWork, station_id: str, told: dict[str, Any]) -> None:
+def set_status(uow: UnitOfWork, station_id: str, status: dict[str, Any]) -> None:
     """Keep what a station says of itself now."""
     row = uow.session.get(StationStatusRow, station_id)
     if row is None:
         row = StationStatusRow(station_id=station_id)
         uow.session.add(row)
-    row.seen_at, row.told = uow.at, told
+    row.seen_at, row.told = uow.at, status
 
 
-def statuses(session: Session) -> list[StationStatusRow]:
+def list_statuses(session: Session) -> list[StationStatusRow]:
     """Return what each station last said of itself, by id."""
     return list(session.scalars(select(StationStatusRow).order_by(StationStatusRow.station_id)))

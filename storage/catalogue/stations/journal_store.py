@@ -1,4 +1,4 @@
-"""Tables of the station's journal: what this station has in hand, in its own small database.
+"""Tables of a station's journal: its submissions and their states, in its own database.
 
 The journal belongs to the station, not to the centre: it survives a crash of either, and holds no
 plaintext and no secret. What the states mean and which may follow which is
@@ -36,12 +36,12 @@ from storage.catalogue.engine.database import (
     check_file,
     close,
     create_file,
-    opened,
-    told,
-    writing,
+    get_writer_engine,
+    open_engine,
+    translate_errors,
 )
 
-Value = TypeVar("Value")
+Element = TypeVar("Element")
 
 _BUSY_S = 30
 _AT_ONCE = 500  # values in one statement
@@ -171,7 +171,9 @@ class RequestRow(JournalBase):
     results: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
 
 
-_INDEXES = {str(one.name) for made in JournalBase.metadata.tables.values() for one in made.indexes}
+_INDEXES = {
+    str(index.name) for table in JournalBase.metadata.tables.values() for index in table.indexes
+}
 
 
 class BacklogRow(NamedTuple):
@@ -202,10 +204,10 @@ class JournalStore:
 
         Raises: as `write`.
         """
-        self._engine = opened(f"sqlite:///{path}", _BUSY_S, name="journal")
-        self._writer = writing(self._engine)
+        self._engine = open_engine(f"sqlite:///{path}", _BUSY_S, name="journal")
+        self._writer = get_writer_engine(self._engine)
         self._joined = threading.local()
-        with ExitStack() as undo, told("journal"):
+        with ExitStack() as undo, translate_errors("journal"):
             undo.callback(self.close)
             create_file(self._engine)
             self._prepare()
@@ -217,7 +219,7 @@ class JournalStore:
             complete = _is_complete(connection)
         if not complete:
             with self._writer.begin() as connection:  # two that open at once take turns
-                _complete(connection)
+                _complete_tables(connection)
 
     def _let_versions_share_a_key(self) -> None:
         """Make the table of an older journal anew, where one key had room for one row only."""
@@ -247,7 +249,7 @@ class JournalStore:
             yield joined
             return
         with (
-            told("journal"),
+            translate_errors("journal"),
             Session(self._writer, expire_on_commit=False) as session,
             session.begin(),
         ):
@@ -258,12 +260,12 @@ class JournalStore:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Open a view of the journal. Raises: as `write`."""
-        with told("journal"), Session(self._engine, expire_on_commit=False) as session:
+        with translate_errors("journal"), Session(self._engine, expire_on_commit=False) as session:
             check_file(session)
             yield session
 
     @contextmanager
-    def together(self) -> Iterator[None]:
+    def share_transaction(self) -> Iterator[None]:
         """Make all that this thread writes in the block one transaction: all of it, or nothing."""
         with self.write() as session:
             self._joined.session = session
@@ -272,74 +274,74 @@ class JournalStore:
             finally:
                 self._joined.session = None
 
-    def find(self, row_id: int) -> SubmissionRow | None:
+    def find_row(self, row_id: int) -> SubmissionRow | None:
         """Return one row."""
         with self.read() as session:
             return session.get(SubmissionRow, row_id)
 
-    def rows(self, **equal: Any) -> list[SubmissionRow]:
+    def list_rows(self, **equal: Any) -> list[SubmissionRow]:
         """Return the rows whose columns equal the given values, oldest first."""
-        wanted = select(SubmissionRow).filter_by(**equal).order_by(SubmissionRow.id)
+        query = select(SubmissionRow).filter_by(**equal).order_by(SubmissionRow.id)
         with self.read() as session:
-            return list(session.scalars(wanted))
+            return list(session.scalars(query))
 
     def with_receipt(self, states: Iterable[str], source: str, sha256: str) -> SubmissionRow | None:
         """Return a row of these bytes of a source, in one of these states, with a receipt.
 
         Reads no other row, however many copies of these bytes there are.
         """
-        wanted = select(SubmissionRow).where(
-            _in(states),
+        query = select(SubmissionRow).where(
+            _in_states(states),
             SubmissionRow.source == source,
             SubmissionRow.sha256 == sha256,
             func.length(SubmissionRow.receipt) > 0,
         )
         with self.read() as session:
-            return session.scalars(wanted.limit(1)).first()
+            return session.scalars(query.limit(1)).first()
 
-    def has(self, states: Iterable[str], **equal: Any) -> bool:
+    def has_row(self, states: Iterable[str], **equal: Any) -> bool:
         """Tell whether a row in one of these states has these values in its columns."""
-        wanted = select(literal(1)).select_from(SubmissionRow).where(_in(states))
+        query = select(literal(1)).select_from(SubmissionRow).where(_in_states(states))
         with self.read() as session:
-            return session.scalar(wanted.filter_by(**equal).limit(1)) is not None
+            return session.scalar(query.filter_by(**equal).limit(1)) is not None
 
-    def ids(self, state: str) -> list[int]:
+    def list_ids(self, state: str) -> list[int]:
         """Return the ids of the rows in a state, oldest first."""
-        wanted = select(SubmissionRow.id).where(_in([state])).order_by(SubmissionRow.id)
+        query = select(SubmissionRow.id).where(_in_states([state])).order_by(SubmissionRow.id)
         with self.read() as session:
-            return list(session.scalars(wanted))
+            return list(session.scalars(query))
 
-    def reasons(self, state: str) -> list[str]:
+    def list_reasons(self, state: str) -> list[str]:
         """Return what keeps rows in a state, each reason once, that of the oldest row first."""
         reason = SubmissionRow.reason
-        wanted = select(reason).where(_in([state]), reason.is_not(None)).group_by(reason)
+        query = select(reason).where(_in_states([state]), reason.is_not(None)).group_by(reason)
         with self.read() as session:
-            found = session.scalars(wanted.order_by(func.min(SubmissionRow.id)))
-            return [one for one in found if one is not None]
+            reason_texts = session.scalars(query.order_by(func.min(SubmissionRow.id)))
+            return [reason_text for reason_text in reason_texts if reason_text is not None]
 
     def recordings_in(self, states: Iterable[str], recordings: Iterable[str]) -> set[str]:
         """Return those of these recordings that have a row in one of these states."""
-        wanted = select(SubmissionRow.recording).where(_in(states))
+        query = select(SubmissionRow.recording).where(_in_states(states))
         with self.read() as session:
             return {
                 recording
-                for some in _batches(recordings)
-                for recording in session.scalars(wanted.where(SubmissionRow.recording.in_(some)))
+                for some in _split_batches(recordings)
+                for recording in session.scalars(query.where(SubmissionRow.recording.in_(some)))
                 if recording is not None
             }
 
-    def versions(self, bay: str, paths: Iterable[bytes]) -> Iterator[VersionRow]:
+    def list_versions(self, bay: str, paths: Iterable[bytes]) -> Iterator[VersionRow]:
         """Yield every version of the files at these paths of a bay, and which source gave it."""
         columns = (SubmissionRow.path, SubmissionRow.size, SubmissionRow.mtime_ns)
-        wanted = select(*columns, SubmissionRow.source).where(SubmissionRow.bay == bay)
+        query = select(*columns, SubmissionRow.source).where(SubmissionRow.bay == bay)
         with self.read() as session:
-            for some in _batches(paths):
-                for row in session.execute(wanted.where(SubmissionRow.path.in_(some))):
+            for some in _split_batches(paths):
+                for row in session.execute(query.where(SubmissionRow.path.in_(some))):
                     yield VersionRow(*row)
 
-    def backlog(self, state: str) -> list[BacklogRow]:
+    def sum_backlog(self, state: str) -> list[BacklogRow]:
         """Return what stands in a state, summed by bay and source; reads no record."""
-        wanted = (
+        query = (
             select(
                 SubmissionRow.bay,
                 SubmissionRow.source,
@@ -352,24 +354,24 @@ class JournalStore:
             .group_by(SubmissionRow.bay, SubmissionRow.source)
         )
         with self.read() as session:
-            return [BacklogRow(*row) for row in session.execute(wanted)]
+            return [BacklogRow(*row) for row in session.execute(query)]
 
-    def add(self, **columns: Any) -> SubmissionRow:
+    def add_row(self, **columns: Any) -> SubmissionRow:
         """Write a new row; durable on return."""
         row = SubmissionRow(**columns)
         with self.write() as session:
             session.add(row)
         return row
 
-    def update(self, row_id: int, **columns: Any) -> SubmissionRow:
+    def update_row(self, row_id: int, **columns: Any) -> SubmissionRow:
         """Change one row; durable on return."""
         with self.write() as session:
             row = session.get_one(SubmissionRow, row_id)
-            for name, value in columns.items():
-                setattr(row, name, value)
+            for name, column_value in columns.items():
+                setattr(row, name, column_value)
         return row
 
-    def advance(
+    def advance_row(
         self, row_id: int, was: str, attempt: str | None, **columns: Any
     ) -> SubmissionRow | None:
         """Change one row that is in that state, of that recording; None where it is not."""
@@ -377,19 +379,19 @@ class JournalStore:
             row = session.get_one(SubmissionRow, row_id)
             if (row.state, row.recording) != (was, attempt):
                 return None
-            for name, value in columns.items():
-                setattr(row, name, value)
+            for name, column_value in columns.items():
+                setattr(row, name, column_value)
         return row
 
     def set_bay(self, name: str, **columns: Any) -> None:
         """Write down what a bay shows now."""
         with self.write() as session:
             row = session.get(BayRow, name) or BayRow(name=name, facts={})
-            for column, value in columns.items():
-                setattr(row, column, value)
+            for column, column_value in columns.items():
+                setattr(row, column, column_value)
             session.add(row)
 
-    def bays(self) -> list[BayRow]:
+    def list_bays(self) -> list[BayRow]:
         """Return the last known state of every bay, by name."""
         with self.read() as session:
             return list(session.scalars(select(BayRow).order_by(BayRow.name)))
@@ -399,7 +401,7 @@ class JournalStore:
         with self.write() as session:
             session.add(NoteRow(**columns))
 
-    def notes(self) -> list[NoteRow]:
+    def list_notes(self) -> list[NoteRow]:
         """Return the notes that wait, oldest first."""
         with self.read() as session:
             return list(session.scalars(select(NoteRow).order_by(NoteRow.number)))
@@ -409,22 +411,22 @@ class JournalStore:
         with self.write() as session:
             session.execute(delete(NoteRow).where(NoteRow.number == number))
 
-    def clock(self) -> tuple[str | None, str | None]:
+    def get_clock(self) -> tuple[str | None, str | None]:
         """Return up to when the clock was seen to run, and when it last jumped."""
         with self.read() as session:
             row = session.get(ClockRow, 1)
             return (row.seen, row.jumped) if row is not None else (None, None)
 
-    def set_clock(self, seen: str, jumped: str | None) -> None:
+    def set_clock(self, running_until: str, jumped: str | None) -> None:
         """Write down how the clock runs."""
         with self.write() as session:
-            session.merge(ClockRow(id=1, seen=seen, jumped=jumped))
+            session.merge(ClockRow(id=1, seen=running_until, jumped=jumped))
 
-    def receipts(self) -> Iterator[bytes]:
+    def list_receipts(self) -> Iterator[bytes]:
         """Yield every receipt that is kept."""
-        wanted = select(SubmissionRow.receipt).where(SubmissionRow.receipt.is_not(None))
+        query = select(SubmissionRow.receipt).where(SubmissionRow.receipt.is_not(None))
         with self.read() as session:
-            for receipt in session.scalars(wanted.execution_options(yield_per=100)):
+            for receipt in session.scalars(query.execution_options(yield_per=100)):
                 yield receipt or b""
 
     def log_head(self) -> LogHeadRow | None:
@@ -439,9 +441,9 @@ class JournalStore:
 
     def log_alarm(self) -> LogAlarmRow | None:
         """Return the alarm that stands, if one does."""
-        wanted = select(LogAlarmRow).where(LogAlarmRow.ended.is_(None))
+        query = select(LogAlarmRow).where(LogAlarmRow.ended.is_(None))
         with self.read() as session:
-            return session.scalar(wanted.order_by(LogAlarmRow.number).limit(1))
+            return session.scalar(query.order_by(LogAlarmRow.number).limit(1))
 
     def add_log_alarm(self, **columns: Any) -> None:
         """Keep an alarm; durable on return."""
@@ -454,25 +456,25 @@ class JournalStore:
             row = session.get_one(LogAlarmRow, number)
             row.ended, row.reason = ended, reason
 
-    def add_request(self, path: bytes, asked: str) -> int:
+    def add_request(self, path: bytes, asked_at: str) -> int:
         """Keep a request for the running station and return its number; durable on return."""
-        row = RequestRow(path=path, asked=asked, results=None)
+        row = RequestRow(path=path, asked=asked_at, results=None)
         with self.write() as session:
             session.add(row)
         return row.number
 
-    def requests(self) -> list[RequestRow]:
+    def list_requests(self) -> list[RequestRow]:
         """Return the requests that wait for an answer, oldest first."""
-        wanted = select(RequestRow).where(RequestRow.results.is_(None)).order_by(RequestRow.number)
+        query = select(RequestRow).where(RequestRow.results.is_(None)).order_by(RequestRow.number)
         with self.read() as session:
-            return list(session.scalars(wanted))
+            return list(session.scalars(query))
 
-    def answer_request(self, number: int, results: list[dict[str, Any]]) -> None:
+    def answer_request(self, number: int, outcomes: list[dict[str, Any]]) -> None:
         """Write down what became of a request; one that was taken back stays so."""
         with self.write() as session:
             row = session.get(RequestRow, number)
             if row is not None:
-                row.results = results
+                row.results = outcomes
 
     def forget_answers(self, before: str) -> None:
         """Forget answered requests that were asked before then."""
@@ -481,7 +483,7 @@ class JournalStore:
                 delete(RequestRow).where(RequestRow.results.is_not(None), RequestRow.asked < before)
             )
 
-    def request(self, number: int) -> RequestRow | None:
+    def get_request(self, number: int) -> RequestRow | None:
         """Return one request."""
         with self.read() as session:
             return session.get(RequestRow, number)
@@ -496,11 +498,11 @@ class JournalStore:
         close(self._engine)
 
 
-def _in(states: Iterable[str]) -> ColumnElement[bool]:
+def _in_states(states: Iterable[str]) -> ColumnElement[bool]:
     return SubmissionRow.state.in_(sorted(states))
 
 
-def _batches(values: Iterable[Value]) -> Iterator[list[Value]]:
+def _split_batches(values: Iterable[Element]) -> Iterator[list[Element]]:
     """Yield the values a few hundred at a time: what one statement can name has a limit."""
     rest = iter(values)
     while some := list(islice(rest, _AT_ONCE)):
@@ -508,10 +510,10 @@ def _batches(values: Iterable[Value]) -> Iterator[list[Value]]:
 
 
 def _index_names(connection: Connection) -> set[str]:
-    known = text(
+    statement = text(
         "SELECT name FROM sqlite_schema WHERE type = 'index' AND name LIKE 'ix~_%' ESCAPE '~'"
     )
-    return set(connection.scalars(known))
+    return set(connection.scalars(statement))
 
 
 def _is_complete(connection: Connection) -> bool:
@@ -520,7 +522,7 @@ def _is_complete(connection: Connection) -> bool:
     return JournalBase.metadata.tables.keys() <= tables and _index_names(connection) == _INDEXES
 
 
-def _complete(connection: Connection) -> None:
+def _complete_tables(connection: Connection) -> None:
     """Make the tables and indexes that are not there; drop an older release's indexes."""
     JournalBase.metadata.create_all(connection)
     for table in JournalBase.metadata.tables.values():

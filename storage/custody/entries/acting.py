@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Self
 
-from storage.custody.entries.event import timestamp
+from storage.custody.entries.event import format_timestamp
 
 _ID = 32
 SESSION = "session"  # the kind of subject that sessions are
@@ -40,9 +40,14 @@ class PersonActing(str):
         asked_at: datetime | None = None,
     ) -> Self:
         """Make it; `person` is `person:<id>`."""
-        made = super().__new__(cls, person)
-        made.session, made.address, made.until, made.asked_at = session, address, until, asked_at
-        return made
+        actor = super().__new__(cls, person)
+        actor.session, actor.address, actor.until, actor.asked_at = (
+            session,
+            address,
+            until,
+            asked_at,
+        )
+        return actor
 
     def __getnewargs_ex__(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Let it be copied, as rows that hold it are."""
@@ -51,12 +56,12 @@ class PersonActing(str):
 
     def to_json(self) -> dict[str, str]:
         """Return what an entry's details say of it."""
-        told = {"address": self.address}
+        fields = {"address": self.address}
         if self.session is not None:
-            told["session"] = self.session
+            fields["session"] = self.session
         if self.asked_at is not None:
-            told["asked_at"] = timestamp(self.asked_at)
-        return told
+            fields["asked_at"] = format_timestamp(self.asked_at)
+        return fields
 
 
 def session_id(token_hash: str) -> str:

@@ -43,19 +43,19 @@ class ChainHead:
         return [self.count, f"{_HEX}{self.digest.hex()}" if self.count else None]
 
     @classmethod
-    def from_json(cls, told: Any) -> "ChainHead":
+    def from_json(cls, document: Any) -> "ChainHead":
         """Read what `to_json` returns. Raises: CustodyError."""
         try:
-            count, digest = told
+            count, digest = document
             if type(count) is int and count == 0 and digest is None:
                 return EMPTY
             if type(count) is int and digest.startswith(_HEX):
                 head = cls(count, bytes.fromhex(digest.removeprefix(_HEX)))
-                if head.to_json() == told:
+                if head.to_json() == document:
                     return head
         except (TypeError, ValueError, AttributeError):
             pass
-        raise CustodyError(problem="not the head of a chain", found=str(told)[:100])
+        raise CustodyError(problem="not the head of a chain", found=str(document)[:100])
 
 
 EMPTY = ChainHead()
@@ -88,11 +88,11 @@ def heads_to_json(heads: Mapping[str, ChainHead]) -> dict[str, list[Any]]:
     return {subject: head.to_json() for subject, head in heads.items()}
 
 
-def heads_from_json(told: Any) -> dict[str, ChainHead]:
+def heads_from_json(document: Any) -> dict[str, ChainHead]:
     """Read what `heads_to_json` returns. Raises: CustodyError."""
-    if not isinstance(told, dict):
+    if not isinstance(document, dict):
         raise CustodyError(problem="not heads of chains")
-    return {subject: ChainHead.from_json(head) for subject, head in told.items()}
+    return {subject: ChainHead.from_json(head) for subject, head in document.items()}
 
 
 class Breach(StrEnum):
@@ -107,15 +107,15 @@ class Breach(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ChainBreak:
-    """One place where a chain is broken: `number` is what the entry counts, `known` what it had."""
+    """A break in a chain: `number` is the entry's count, `expected` the count that it had."""
 
     breach: Breach
     subject: str
     number: int
-    known: int
+    expected: int
 
     def __str__(self) -> str:
-        return f"{self.subject}: {_WORDS[self.breach].format(self.number, self.known)}"
+        return f"{self.subject}: {_WORDS[self.breach].format(self.number, self.expected)}"
 
 
 _WORDS = {
@@ -140,7 +140,7 @@ class ChainWalk:
         self._heads: dict[str, ChainHead] = {}
         self._unchained: dict[str, Unchained] = {}
 
-    def head(self, subject: str) -> ChainHead:
+    def get_head(self, subject: str) -> ChainHead:
         """Return where the subject's chain stands after the entries taken so far."""
         if subject in self._heads:
             return self._heads[subject]
@@ -152,7 +152,7 @@ class ChainWalk:
         return set(self._heads) | set(self._unchained)
 
     def add(self, entry: Mapping[str, Any], leaf: bytes) -> list[ChainBreak]:
-        """Take the next entry, parsed and as its exact bytes; return what is wrong with its place.
+        """Add the next entry, parsed and as its exact bytes; return the chain breaks it shows.
 
         After a break the chain goes on from what the entry says, so that one break is named once.
         Raises: CustodyError (chains or heads that are none).
@@ -160,21 +160,23 @@ class ChainWalk:
         if entry["v"] == 1:
             return self._add_unchained(entry["subject"], leaf)
         wrong = []
-        for subject, told in heads_from_json(entry["chains"]).items():
-            if not self._follows(subject):
+        for subject, claim in heads_from_json(entry["chains"]).items():
+            if not self._is_followed(subject):
                 continue
-            known = self.head(subject)
-            if told != known:
-                wrong.append(ChainBreak(_breach(told, known), subject, told.count, known.count))
-            self._heads[subject] = told.followed_by(leaf)
+            head = self.get_head(subject)
+            if claim != head:
+                wrong.append(
+                    ChainBreak(_classify_breach(claim, head), subject, claim.count, head.count)
+                )
+            self._heads[subject] = claim.followed_by(leaf)
         return wrong + [
-            ChainBreak(Breach.FALSE_HEAD, subject, told.count, self.head(subject).count)
-            for subject, told in heads_from_json(entry["heads"]).items()
-            if self._follows(subject) and told != self.head(subject)
+            ChainBreak(Breach.FALSE_HEAD, subject, claim.count, self.get_head(subject).count)
+            for subject, claim in heads_from_json(entry["heads"]).items()
+            if self._is_followed(subject) and claim != self.get_head(subject)
         ]
 
     def _add_unchained(self, subject: str, leaf: bytes) -> list[ChainBreak]:
-        if not self._follows(subject):
+        if not self._is_followed(subject):
             return []
         if subject in self._heads:
             count = self._heads[subject].count
@@ -182,11 +184,11 @@ class ChainWalk:
         self._unchained.setdefault(subject, Unchained()).add(leaf_hash(leaf))
         return []
 
-    def _follows(self, subject: str) -> bool:
+    def _is_followed(self, subject: str) -> bool:
         return self._wanted is None or subject in self._wanted
 
 
-def _breach(told: ChainHead, known: ChainHead) -> Breach:
-    if told.count < known.count:
+def _classify_breach(claim: ChainHead, head: ChainHead) -> Breach:
+    if claim.count < head.count:
         return Breach.DOUBLE_NUMBER
-    return Breach.LEFT_OUT if told.count > known.count else Breach.NOT_FOLLOWING
+    return Breach.LEFT_OUT if claim.count > head.count else Breach.NOT_FOLLOWING

@@ -99,34 +99,34 @@ class Event:
         if not _ACT.match(self.act) or self.at.tzinfo is None:
             raise CustodyError(problem="malformed act or naive time", act=self.act[:80])
 
-    def text(self) -> bytes:
+    def encode_details(self) -> bytes:
         """Return the readable half's details, canonical: what the leaf has a digest of."""
         return canonical.encode(dict(self.details))
 
-    def leaf(self, salt: bytes, text: bytes | None = None) -> bytes:
-        """Return the entry's exact bytes; `text` is what `text` returned, where it is at hand.
+    def encode_leaf(self, salt: bytes, text: bytes | None = None) -> bytes:
+        """Return the entry's exact bytes; `text` is the result of `encode_details`, if at hand.
 
         Raises: CustodyError when they exceed 65,535 bytes or the salt is not 16 bytes.
         """
         if len(salt) != SALT_SIZE:
             raise CustodyError(problem="salt length", expected=SALT_SIZE, found=len(salt))
-        data = canonical.encode(
+        content = canonical.encode(
             {
                 "v": 2,
                 "act": self.act,
                 "event": self.event.value,
                 "outcome": self.outcome.value,
-                "at": timestamp(self.at),
+                "at": format_timestamp(self.at),
                 "actor": self.actor,
                 "subject": self.subject,
-                "details": text_digest(self.text() if text is None else text, salt),
+                "details": text_digest(self.encode_details() if text is None else text, salt),
                 "chains": heads_to_json(self.chains),
                 "heads": heads_to_json(self.heads),
             }
         )
-        if len(data) > MAX_LEAF:
-            raise CustodyError(problem="entry too long", limit=MAX_LEAF, found=len(data))
-        return data
+        if len(content) > MAX_LEAF:
+            raise CustodyError(problem="entry too long", limit=MAX_LEAF, found=len(content))
+        return content
 
 
 def details_digest(details: Mapping[str, Any], salt: bytes) -> str:
@@ -139,19 +139,19 @@ def text_digest(text: bytes, salt: bytes) -> str:
     return f"sha-256:{hashlib.sha256(salt + text).hexdigest()}"
 
 
-def timestamp(at: datetime) -> str:
+def format_timestamp(at: datetime) -> str:
     """Return the one spelling of a time in the log: UTC, microseconds, `Z`."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def parse_leaf(data: bytes) -> dict[str, Any]:
+def parse_leaf(leaf: bytes) -> dict[str, Any]:
     """Return the fields of an entry.
 
     Raises: SignatureError (not canonical JSON), CustodyError (not an entry of ours).
     """
-    if (plain := _plain(data)) is not None:
+    if (plain := _plain(leaf)) is not None:
         return plain
-    entry = canonical.decode(data)
+    entry = canonical.decode(leaf)
     if isinstance(entry, dict) and type(version := entry.get("v")) is int:
         chained = version == 1 or entry.get("subject") in entry.get("chains", ())
         if chained and set(entry) == _MEMBERS.get(version):

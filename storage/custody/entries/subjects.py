@@ -1,4 +1,4 @@
-"""What an entry is about: its subjects, by the rows whose states it holds. Pure data.
+"""The subjects of an entry, by the rows whose states it holds. Pure data.
 
 A change of a row continues the chain of each subject in `CONTINUES`, and names the head of each in
 `NAMES`: that somebody took part in an action stands in the action's chain and does not lengthen
@@ -90,17 +90,17 @@ FOOTAGE_REACHES: Mapping[str, frozenset[str]] = {
 }
 
 
-def continued(rows: Iterable[tuple[str, State]]) -> set[str]:
+def list_continued_subjects(rows: Iterable[tuple[str, State]]) -> set[str]:
     """Return the subjects whose chains a change of these rows, each by its table, continues."""
-    return _subjects(rows, CONTINUES)
+    return _list_subjects(rows, CONTINUES)
 
 
-def named(rows: Iterable[tuple[str, State]]) -> set[str]:
+def list_named_subjects(rows: Iterable[tuple[str, State]]) -> set[str]:
     """Return the subjects that these rows name beside them."""
-    return _subjects(rows, NAMES)
+    return _list_subjects(rows, NAMES)
 
 
-def touched(entry: Mapping[str, Any], details: Mapping[str, Any] | None) -> set[str]:
+def list_touched_subjects(entry: Mapping[str, Any], details: Mapping[str, Any] | None) -> set[str]:
     """Return the subjects that an entry continues or names: as it says itself.
 
     One of version 1 says nothing: its rows do, as far as its details (None: not at hand) hold them.
@@ -108,10 +108,10 @@ def touched(entry: Mapping[str, Any], details: Mapping[str, Any] | None) -> set[
     if entry["v"] != 1:
         return {*entry["chains"], *entry["heads"]}
     rows = states_in(details or {})
-    return {entry["subject"], *continued(rows), *named(rows)}
+    return {entry["subject"], *list_continued_subjects(rows), *list_named_subjects(rows)}
 
 
-def hidden(
+def find_hidden_subjects(
     entry: Mapping[str, Any],
     details: Mapping[str, Any],
     before: Iterable[tuple[str, State]] = (),
@@ -122,8 +122,8 @@ def hidden(
     something else, continues the chains of what the row was about, too.
     """
     rows = states_in(details)
-    wrong = (continued(rows) | continued(before)) - set(entry["chains"])
-    beside = named(rows) | named_sessions(details)
+    wrong = (list_continued_subjects(rows) | list_continued_subjects(before)) - set(entry["chains"])
+    beside = list_named_subjects(rows) | named_sessions(details)
     return wrong | (beside - {*entry["chains"], *entry["heads"]})
 
 
@@ -132,7 +132,7 @@ def states_in(details: Mapping[str, Any]) -> list[tuple[str, State]]:
     return [(row["table"], row["state"]) for row in details.get("rows", ()) if row["state"]]
 
 
-def belonging(
+def find_related_subjects(
     start: Iterable[str],
     touched_by: Callable[[Collection[str]], Mapping[str, Iterable[Collection[str]]]],
     reaches: Mapping[str, frozenset[str]] = REACHES,
@@ -141,7 +141,7 @@ def belonging(
 
     `touched_by` returns for each of some subjects what each entry in its chain touches.
     """
-    found = new = set(start)
+    subjects = new = set(start)
     while new:
         met = {
             other
@@ -150,12 +150,14 @@ def belonging(
             for other in entry
             if kind_of(other) in reaches.get(kind_of(subject), ())
         }
-        new = met - found
-        found = found | new
-    return found
+        new = met - subjects
+        subjects = subjects | new
+    return subjects
 
 
-def opens(entry: Mapping[str, Any], subjects: Collection[str], shown: Collection[str]) -> bool:
+def should_open_entry(
+    entry: Mapping[str, Any], subjects: Collection[str], recordings: Collection[str]
+) -> bool:
     """Tell whether a case's bundle opens an entry in one of its chains, or leaves it closed.
 
     `subjects` belong to the case, `shown` are those of its recordings that are evidence in it. What
@@ -163,9 +165,9 @@ def opens(entry: Mapping[str, Any], subjects: Collection[str], shown: Collection
     and not confirmed is nobody's evidence here.
     """
     about = {entry["subject"], *entry.get("chains", ())}
-    if own := {one for one in about if kind_of(one) in _A_CASES_OWN}:
+    if own := {subject for subject in about if kind_of(subject) in _A_CASES_OWN}:
         return own <= set(subjects)
-    return all(one in shown for one in about if kind_of(one) == "recording")
+    return all(subject in recordings for subject in about if kind_of(subject) == "recording")
 
 
 def key_subject(kid: str) -> str:
@@ -178,7 +180,7 @@ def kind_of(subject: str) -> str:
     return subject.partition(":")[0]
 
 
-def _subjects(
+def _list_subjects(
     rows: Iterable[tuple[str, State]], columns: Mapping[str, Mapping[str, str]]
 ) -> set[str]:
     return {

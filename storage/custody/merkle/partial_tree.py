@@ -19,10 +19,10 @@ def nodes_beside(entries: Iterable[int], heads: Iterable[int], size: int) -> lis
 
     `entries` are numbers of entries, `heads` sizes of heads, none of them beyond `size`.
     """
-    known = {(0, index) for index in entries}
-    opened = _opened(known, heads, size)
-    worked_out = opened | known
-    return sorted(place for place in _visited(opened, size) if place not in worked_out)
+    leaves = {(0, index) for index in entries}
+    opened = _find_inner_nodes(leaves, heads, size)
+    worked_out = opened | leaves
+    return sorted(place for place in _walk_nodes(opened, size) if place not in worked_out)
 
 
 class PartialTree:
@@ -43,37 +43,40 @@ class PartialTree:
             not 0 <= head <= size for head in heads
         ):
             raise CustodyError(problem="an entry or a head lies beyond the log", size=size)
-        known = {(0, index): leaf for index, leaf in leaves.items()}
-        opened = _opened(known, heads, size)
-        found: dict[Place, bytes] = {}
-        for level, index in reversed(list(_visited(opened, size))):
+        leaf_hashes = {(0, index): leaf for index, leaf in leaves.items()}
+        opened = _find_inner_nodes(leaf_hashes, heads, size)
+        hashes: dict[Place, bytes] = {}
+        for level, index in reversed(list(_walk_nodes(opened, size))):
             place = (level, index)
-            if place in known:
-                found[place] = known[place]
+            if place in leaf_hashes:
+                hashes[place] = leaf_hashes[place]
             elif place in opened:
-                left, right = (found[level - 1, 2 * index + side] for side in (0, 1))
-                found[place] = tree.node_hash(left, right)
+                left, right = (hashes[level - 1, 2 * index + side] for side in (0, 1))
+                hashes[place] = tree.node_hash(left, right)
             elif place in nodes:
-                found[place] = nodes[place]
+                hashes[place] = nodes[place]
             else:
                 raise CustodyError(problem="a node of the log is missing", level=level, index=index)
-        self._found = found
+        self._found = hashes
 
-    def root(self, size: int) -> bytes:
+    def compute_root(self, size: int) -> bytes:
         """Return the root over the first `size` entries: of the whole, or of one of `heads`."""
-        return tree.root(size, lambda level, index: self._found[level, index])
+        return tree.compute_root(size, lambda level, index: self._found[level, index])
 
 
-def covering(size: int) -> list[Place]:
+def list_covering_nodes(size: int) -> list[Place]:
     """Return the complete nodes that make up a tree of this size, left to right."""
     levels = [level for level in reversed(range(size.bit_length())) if size >> level & 1]
     return [(level, (size >> level) - 1) for level in levels]
 
 
-def _opened(known: Iterable[Place], heads: Iterable[int], size: int) -> set[Place]:
-    """Return the nodes above what is wanted: they are worked out from their children."""
+def _find_inner_nodes(leaves: Iterable[Place], heads: Iterable[int], size: int) -> set[Place]:
+    """Return the inner nodes above these leaves and heads: computed from their children."""
     opened: set[Place] = set()
-    for level, index in (*known, *(place for head in heads for place in covering(head))):
+    for level, index in (
+        *leaves,
+        *(place for head in heads for place in list_covering_nodes(head)),
+    ):
         above = (level + 1, index >> 1)
         while above[0] < size.bit_length() and above not in opened:
             opened.add(above)
@@ -81,9 +84,9 @@ def _opened(known: Iterable[Place], heads: Iterable[int], size: int) -> set[Plac
     return opened
 
 
-def _visited(opened: set[Place], size: int) -> Iterator[Place]:
+def _walk_nodes(opened: set[Place], size: int) -> Iterator[Place]:
     """Yield the nodes from the root's parts down, each before its children."""
-    waiting = covering(size)
+    waiting = list_covering_nodes(size)
     while waiting:
         level, index = place = waiting.pop()
         yield place

@@ -55,13 +55,13 @@ def tiles_between(old: int, new: int) -> Iterator[Tile]:
     while new >> (HEIGHT * level):
         before, after = old >> (HEIGHT * level), new >> (HEIGHT * level)
         for index in range(before // WIDTH, after // WIDTH):
-            yield from _at(level, index, WIDTH)
+            yield from _list_tiles(level, index, WIDTH)
         if after % WIDTH and after != before:
-            yield from _at(level, after // WIDTH, after % WIDTH)
+            yield from _list_tiles(level, after // WIDTH, after % WIDTH)
         level += 1
 
 
-def _at(level: int, index: int, width: int) -> Iterator[Tile]:
+def _list_tiles(level: int, index: int, width: int) -> Iterator[Tile]:
     if level == 0:
         yield Tile(None, index, width)
     yield Tile(level, index, width)
@@ -105,19 +105,19 @@ def node_in_tiles(read: Callable[[Tile], bytes], size: int) -> NodeReader:
     uses the answer compares a root or a path with a signed head.
     """
 
-    def node(level: int, index: int) -> bytes:
+    def read_node(level: int, index: int) -> bytes:
         inner = level % HEIGHT
         first = index << inner
         tile_level = level // HEIGHT
-        held = size >> (HEIGHT * tile_level)
+        node_count = size >> (HEIGHT * tile_level)
         place = first // WIDTH
-        tile = Tile(tile_level, place, min(WIDTH, held - place * WIDTH))
-        data = read(tile)
+        tile = Tile(tile_level, place, min(WIDTH, node_count - place * WIDTH))
+        content = read(tile)
         start = (first % WIDTH) * HASH_SIZE
         hashes = [
-            data[start + i * HASH_SIZE : start + (i + 1) * HASH_SIZE] for i in range(1 << inner)
+            content[start + i * HASH_SIZE : start + (i + 1) * HASH_SIZE] for i in range(1 << inner)
         ]
-        if any(len(found) != HASH_SIZE for found in hashes):
+        if any(len(digest) != HASH_SIZE for digest in hashes):
             raise CustodyError(problem="tile too short", tile=tile.path)
         while len(hashes) > 1:
             hashes = [
@@ -126,4 +126,4 @@ def node_in_tiles(read: Callable[[Tile], bytes], size: int) -> NodeReader:
             ]
         return hashes[0]
 
-    return node
+    return read_node

@@ -27,24 +27,24 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
-def append(size: int, leaf: bytes, node: NodeReader) -> list[tuple[int, int, bytes]]:
+def append_leaf(size: int, leaf: bytes, node: NodeReader) -> list[tuple[int, int, bytes]]:
     """Return the nodes that become complete when `leaf` becomes entry number `size`.
 
     Each is (level, index, hash), the leaf's own hash first. Only nodes left of the new leaf are
     read; a writer stores the answer together with the leaf.
     """
-    made = [(0, size, leaf_hash(leaf))]
+    nodes = [(0, size, leaf_hash(leaf))]
     index = size
     while index & 1:
-        level, _, right = made[-1]
-        made.append((level + 1, index >> 1, node_hash(node(level, index - 1), right)))
+        level, _, right = nodes[-1]
+        nodes.append((level + 1, index >> 1, node_hash(node(level, index - 1), right)))
         index >>= 1
-    return made
+    return nodes
 
 
-def root(size: int, node: NodeReader) -> bytes:
+def compute_root(size: int, node: NodeReader) -> bytes:
     """Return the tree head over the first `size` entries."""
-    return EMPTY_ROOT if size == 0 else _subtree(0, size, node)
+    return EMPTY_ROOT if size == 0 else _hash_subtree(0, size, node)
 
 
 def inclusion_proof(index: int, size: int, node: NodeReader) -> list[bytes]:
@@ -57,12 +57,12 @@ def inclusion_proof(index: int, size: int, node: NodeReader) -> list[bytes]:
     path: list[bytes] = []
     start, stop = 0, size
     while stop - start > 1:
-        middle = start + _split(stop - start)
+        middle = start + _split_width(stop - start)
         if index < middle:
-            path.append(_subtree(middle, stop, node))
+            path.append(_hash_subtree(middle, stop, node))
             stop = middle
         else:
-            path.append(_subtree(start, middle, node))
+            path.append(_hash_subtree(start, middle, node))
             start = middle
     return path[::-1]
 
@@ -77,17 +77,17 @@ def consistency_proof(old: int, new: int, node: NodeReader) -> list[bytes]:
     if old in {0, new}:
         return []
     path: list[bytes] = []
-    start, stop, known = 0, new, True
+    start, stop, root_known = 0, new, True
     while old - start != stop - start:
-        middle = start + _split(stop - start)
+        middle = start + _split_width(stop - start)
         if old <= middle:
-            path.append(_subtree(middle, stop, node))
+            path.append(_hash_subtree(middle, stop, node))
             stop = middle
         else:
-            path.append(_subtree(start, middle, node))
-            start, known = middle, False
-    if not known:
-        path.append(_subtree(start, stop, node))
+            path.append(_hash_subtree(start, middle, node))
+            start, root_known = middle, False
+    if not root_known:
+        path.append(_hash_subtree(start, stop, node))
     return path[::-1]
 
 
@@ -100,18 +100,18 @@ def verify_inclusion(
     """
     if not 0 <= index < size:
         raise CustodyError(problem="no such entry", index=index, size=size)
-    first, last, found = index, size - 1, leaf
+    first, last, digest = index, size - 1, leaf
     for sibling in proof:
         if last == 0 or len(sibling) != HASH_SIZE:
             raise CustodyError(problem="inclusion proof has the wrong length", index=index)
         if first & 1 or first == last:
-            found = node_hash(sibling, found)
+            digest = node_hash(sibling, digest)
             while not first & 1 and first:
                 first, last = first >> 1, last >> 1
         else:
-            found = node_hash(found, sibling)
+            digest = node_hash(digest, sibling)
         first, last = first >> 1, last >> 1
-    if last or found != expected_root:
+    if last or digest != expected_root:
         raise CustodyError(problem="the entry is not under this head", index=index, size=size)
 
 
@@ -129,11 +129,11 @@ def verify_consistency(
         if old_root != expected or proof or (new == 0 and new_root != EMPTY_ROOT):
             raise CustodyError(problem="the log was rewritten", before=old, now=new)
         return
-    if not _consistent(old, old_root, new, new_root, proof):
+    if not _is_consistent(old, old_root, new, new_root, proof):
         raise CustodyError(problem="the log was rewritten", before=old, now=new)
 
 
-def _consistent(
+def _is_consistent(
     old: int, old_root: bytes, new: int, new_root: bytes, proof: Sequence[bytes]
 ) -> bool:
     path = list(proof)
@@ -174,26 +174,26 @@ class Frontier:
         self._stack.append(top)
         self.size += 1
 
-    def root(self) -> bytes:
+    def compute_root(self) -> bytes:
         """Return the head over all entries taken so far."""
         if not self._stack:
             return EMPTY_ROOT
-        found = self._stack[-1]
-        for left in reversed(self._stack[:-1]):
-            found = node_hash(left, found)
-        return found
+        digest = self._stack[-1]
+        for sibling in reversed(self._stack[:-1]):
+            digest = node_hash(sibling, digest)
+        return digest
 
 
-def _split(width: int) -> int:
+def _split_width(width: int) -> int:
     """Return the largest power of two smaller than `width` (RFC 6962 2.1)."""
     return 1 << (width - 1).bit_length() - 1
 
 
-def _subtree(start: int, stop: int, node: NodeReader) -> bytes:
+def _hash_subtree(start: int, stop: int, node: NodeReader) -> bytes:
     """Return the root over entries `start … stop - 1`, where start is aligned to its split."""
     width = stop - start
     if width & (width - 1) == 0:
         level = width.bit_length() - 1
         return node(level, start >> level)
-    middle = start + _split(width)
-    return node_hash(_subtree(start, middle, node), _subtree(middle, stop, node))
+    middle = start + _split_width(width)
+    return node_hash(_hash_subtree(start, middle, node), _hash_subtree(middle, stop, node))

@@ -35,21 +35,21 @@ class S3Address:
             parts = urlsplit(url)
             _port = parts.port  # read so that a wrong one is told here
         except ValueError as error:
-            raise _wrong("address", str(error)) from error
+            raise _build_setup_error("address", str(error)) from error
         bucket = parts.path.strip("/")
-        asked = parse_qs(parts.query, keep_blank_values=True)
+        options = parse_qs(parts.query, keep_blank_values=True)
         if parts.scheme != "s3" or not parts.hostname:
-            raise _wrong("address", "not s3://host:port/bucket")
+            raise _build_setup_error("address", "not s3://host:port/bucket")
         if parts.username is not None or parts.password is not None:
-            raise _wrong("address", "holds a key")
+            raise _build_setup_error("address", "holds a key")
         if not _BUCKET.fullmatch(bucket):
-            raise _wrong("bucket name", bucket[:80])
-        if unknown := sorted(asked.keys() - {"secure", "region"}):
-            raise _wrong("unknown option", unknown[0][:80])
-        secure = asked.get("secure", ["true"])[-1]
+            raise _build_setup_error("bucket name", bucket[:80])
+        if unknown := sorted(options.keys() - {"secure", "region"}):
+            raise _build_setup_error("unknown option", unknown[0][:80])
+        secure = options.get("secure", ["true"])[-1]
         if secure not in _TRUTH:
-            raise _wrong("secure", secure[:80])
-        region = asked.get("region", ["us-east-1"])[-1]
+            raise _build_setup_error("secure", secure[:80])
+        region = options.get("region", ["us-east-1"])[-1]
         return cls(parts.netloc, bucket, _TRUTH[secure], region, ca)
 
     @property
@@ -66,6 +66,6 @@ class S3Key:
     secret: str = field(repr=False)
 
 
-def _wrong(problem: str, found: str) -> StoreSetupError:
+def _build_setup_error(problem: str, detail: str) -> StoreSetupError:
     mend = "s3://HOST:PORT/BUCKET?secure=true&region=us-east-1"
-    return StoreSetupError(bucket="", problem=f"{problem}: {found}", mend=mend)
+    return StoreSetupError(bucket="", problem=f"{problem}: {detail}", mend=mend)

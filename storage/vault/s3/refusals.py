@@ -65,16 +65,18 @@ _KINDS: tuple[tuple[set[str], type[VaultError]], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One refusal as the server gave it; `said` is the server's own text, for the log."""
+    """One refusal by the server; `message` is the server's own text, for the log."""
 
     code: str
     status: int
-    said: str
+    message: str
 
-    def error(self, act: Act, bucket: str, key: str) -> VaultError:
-        """Return what it means for that act."""
+    def to_error(self, act: Act, bucket: str, key: str) -> VaultError:
+        """Return our error for this refusal of that act."""
         if self.code == "NoSuchBucket":
-            return StoreSetupError(bucket=bucket, problem="no such bucket", mend=mend(bucket))
+            return StoreSetupError(
+                bucket=bucket, problem="no such bucket", mend=describe_mend(bucket)
+            )
         kind = next((kind for codes, kind in _KINDS if self.code in codes), None)
         if act in {Act.DELETE, Act.LOCK} and self.code in _LOCKED:
             kind = RetentionError
@@ -86,7 +88,7 @@ class Refusal:
             problem=self.code[:80] or f"status {self.status}",
             refusal=self.code[:80],
             status=self.status,
-            said=self.said[:200],
+            said=self.message[:200],
         )
 
 
@@ -98,7 +100,7 @@ def _by_status(status: int) -> type[VaultError]:
     return VaultError
 
 
-def mend(bucket: str) -> str:
+def describe_mend(bucket: str) -> str:
     """Return the commands that make a bucket which can keep evidence."""
     return (
         f"mc mb --with-lock ALIAS/{bucket}"

@@ -43,7 +43,7 @@ def commands(group, ctx, path=()):
     for name in group.list_commands(ctx):
         command = group.get_command(ctx, name)
         if not path:
-            command = main._imported(name)
+            command = main._import_command(name)
         yield (*path, name), command
         if hasattr(command, "list_commands"):
             yield from commands(command, ctx, (*path, name))
@@ -172,7 +172,7 @@ def test_catalogue_of_a_newer_version_is_refused_on_either_database(tmp_path):
     desk = Desk.set_up(tmp_path)
     with desk.office.catalogue._engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    for call in (desk.office.catalogue.entries, desk.office.catalogue.migrate):
+    for call in (desk.office.catalogue.count_entries, desk.office.catalogue.migrate_tables):
         with pytest.raises(CatalogueNewerError) as refused:
             call()
         assert refused.value.facts["revision"] == "9999"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from api import cli
-from api.office.wiring import Office, found, found_or_open
+from api.office.wiring import Office, found_office, found_or_open
 from storage.errors import (
     FoundingUnfinishedError,
     NoOfficeError,
@@ -122,7 +122,7 @@ def test_the_refusal_is_one_for_programs_too(tmp_path):
 def test_a_founding_before_its_log_began_is_gone_on_with_when_it_is_said_again(tmp_path):
     """Keys are the first that is made, and the log's head the last but one."""
     settings = settings_for(tmp_path)
-    found(settings).close()
+    found_office(settings).close()
     ring = tree(settings.keys)
     for part in ("log-signer", "objects", "object-store.id", "station.db"):
         path = settings.home / part
@@ -149,7 +149,7 @@ def test_a_founding_before_its_log_began_is_gone_on_with_when_it_is_said_again(t
 
 def test_a_founding_whose_log_has_begun_without_an_entry_is_gone_on_with(tmp_path):
     settings = settings_for(tmp_path)
-    found(settings).close()
+    found_office(settings).close()
     if settings.database_url is None:
         database_file = settings.home / "catalogue.db"
         for path in settings.home.glob("catalogue.db*"):
@@ -161,7 +161,7 @@ def test_a_founding_whose_log_has_begun_without_an_entry_is_gone_on_with(tmp_pat
     with pytest.raises(FoundingUnfinishedError):
         Office.open(settings)
     office = found_or_open(settings)
-    assert office.catalogue.entries() == 7  # its five keys, its rules, and its station
+    assert office.catalogue.count_entries() == 7  # its five keys, its rules, and its station
     office.close()
 
 
@@ -242,7 +242,7 @@ def test_nothing_is_opened_founded_or_migrated_beside_parts_of_an_office(
     losing(desk)
     settings = settings_now(desk)
     before = tree(settings.home)
-    for opening in (Office.open, found, found_or_open):
+    for opening in (Office.open, found_office, found_or_open):
         with pytest.raises(OfficePartsError) as refusal:
             opening(settings)
         assert set(refusal.value.facts["there"]) == there
@@ -274,7 +274,7 @@ def test_an_office_is_not_founded_into_a_bucket_that_holds_recordings(s3_server,
     """The home was lost, or LIUHEN_HOME names another: the bucket says that there was an office."""
     bucket = s3_server.bucket()
     settings = in_bucket(s3_server, bucket, tmp_path / "first")
-    office = found(settings)  # the bucket is made
+    office = found_office(settings)  # the bucket is made
     assert office.objects.find_identity() == office.known_store.name
     office.close()
     store = s3_server.store()
@@ -283,7 +283,7 @@ def test_an_office_is_not_founded_into_a_bucket_that_holds_recordings(s3_server,
     store.put(key, [b"somebody's"])
     before = tree(other.home)
     with pytest.raises(OfficePartsError) as refusal:
-        found(other)
+        found_office(other)
     assert refusal.value.facts["there"] == ["objects"]
     assert tree(other.home) == before
 
@@ -310,7 +310,7 @@ def test_an_office_that_is_there_is_not_founded_again(desk):
     desk.office.close()
     before = tree(desk.office.settings.keys)
     with pytest.raises(OfficeExistsError):
-        found(desk.office.settings)
+        found_office(desk.office.settings)
     assert run(desk.office.settings.home, "found").returncode == 0  # a county's every start
     assert tree(desk.office.settings.keys) == before
 
@@ -323,7 +323,7 @@ def test_an_enrolled_stations_home_is_no_office_and_its_commands_work(tmp_path):
         with township.open() as home:
             home.report()
     before = tree(township.settings.home)
-    for opening in (Office.open, found, found_or_open):
+    for opening in (Office.open, found_office, found_or_open):
         with pytest.raises(StationHomeError):
             opening(township.settings.model_copy(update={"database_url": None}))
     refused = run(township.settings.home, "accounts", "list")

@@ -9,7 +9,7 @@ import pytest
 
 from api.office.settings.office_record import RECORD
 from api.office.settings.settings import Settings
-from api.office.wiring import Office, found
+from api.office.wiring import Office, found_office
 from api.problems import ApiError
 from storage.custody.origin import SHARED_ORIGIN, is_new_origin, propose_origin
 from storage.errors import FoundingUnaskedError, KeyRingError
@@ -169,11 +169,11 @@ def test_a_founding_killed_around_its_keys_is_gone_on_with(tmp_path, monkeypatch
             else (key_files.Path, "replace", killed)
         )
         with pytest.raises(KilledError):
-            found(settings)
+            found_office(settings)
     blank = settings.model_copy(update={"county": "", "township": "", "log_origin": ""})
-    office = found(blank)
+    office = found_office(blank)
     assert office.settings.county == "青龙满族自治县"
-    assert office.ring.verifying("log").name == settings.log_origin
+    assert office.ring.get_verify_key("log").name == settings.log_origin
     office.close()
     Office.open(Settings.of_home(settings.home).model_copy(
         update={"database_url": settings.database_url}
@@ -200,9 +200,9 @@ def test_a_founding_killed_before_its_keys_were_whole_asks_again(tmp_path, monke
     with monkeypatch.context() as patch:
         patch.setattr(key_files.OpenKey, "save", killed)
         with pytest.raises(KilledError):
-            found(settings)
+            found_office(settings)
     with pytest.raises(FoundingUnaskedError):
-        found(settings.model_copy(update={"county": ""}))
+        found_office(settings.model_copy(update={"county": ""}))
     with pytest.raises(ApiError):
-        found(settings.model_copy(update={"log_origin": SHARED_ORIGIN}))
-    found(settings).close()
+        found_office(settings.model_copy(update={"log_origin": SHARED_ORIGIN}))
+    found_office(settings).close()

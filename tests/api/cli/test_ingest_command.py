@@ -158,18 +158,18 @@ def test_a_running_office_takes_it_and_whoever_asked_is_told(tmp_path, card):
 def test_a_station_that_ends_before_it_answered_is_stood_in_for(tmp_path, card):
     """Another process holds the station and never answers; when it is gone, we take it ourselves."""
     desk = Desk.set_up(tmp_path)
-    desk.office.station()
+    desk.office.build_station()
     home = desk.office.settings.home
     watching = Office.open(settings_for(tmp_path))
     with ThreadPoolExecutor(1) as aside:
         asked = aside.submit(run, home, "ingest", card, "--json")
         deadline = time.monotonic() + 60
-        while not watching.journal.requests():
+        while not watching.journal.list_requests():
             assert time.monotonic() < deadline
             assert not asked.done(), asked.result().err
         desk.office.close()
         done = asked.result()
     assert done.returncode == 0
     assert len(outcomes(done)) == 3
-    assert watching.journal.requests() == []
+    assert watching.journal.list_requests() == []
     watching.close()

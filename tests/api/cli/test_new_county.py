@@ -5,7 +5,7 @@ import json
 import pytest
 
 from api.app import create_app
-from api.http.case_file.findings import explanation
+from api.http.case_file.findings import present_explanation
 from storage.catalogue.cases import cases
 from tests.command import run
 from tests.office import FIRST, SECOND, Desk, dock, segment
@@ -40,8 +40,8 @@ def test_an_office_of_a_county_without_an_edition_judges_a_case_by_national_rule
         sample_case.file_documents(uow, action, actor=actor)
     assert desk.close(action).allowed
     with desk.office.catalogue.read() as session:
-        row = cases.case(session, case)
-        told = explanation(session, row, desk.office.rulebook, desk.office.clock())
+        row = cases.get_case(session, case)
+        told = present_explanation(session, row, desk.office.rulebook, desk.office.clock())
     assert any("只适用国家规则" in line and QINGLONG in line for line in told.zh)
     assert any("Only national rules apply" in line for line in told.en)
     browser = TestClient(create_app(desk.service))

@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 
 from api.cli.outage_log import REMIND_S, SETTLED_S, Outages
 from api.station.threads import BayNews
-from ingest.bays.bay import Bay, Outcome, Result
+from ingest.bays.bay import Bay, FileReport, Outcome
 from storage.errors import (
     CatalogueUnavailableError,
     CustodyError,
@@ -58,7 +58,7 @@ class Desk:
             if second % every_s == 0:
                 act()
             self.passed += 1
-            self.outages.look()
+            self.outages.report_changes()
 
     @property
     def lines(self) -> list[str]:
@@ -198,10 +198,10 @@ def test_engine_that_waits_for_its_database_says_so_as_the_same_trouble(desk: De
 
 def test_file_that_stays_stuck_is_news_once(tmp_path) -> None:
     news, bay = BayNews(), Bay("bay-1", tmp_path)
-    stuck = Result("a.mp4", Outcome.FAILED, reason="catalogue-unavailable")
-    other = Result("b.mp4", Outcome.FAILED, reason="catalogue-unavailable")
-    assert news.of(bay, [stuck]) == [stuck]
-    assert news.of(bay, [stuck]) == []
-    assert news.of(bay, [stuck, other]) == [other]
-    assert news.of(bay, [Result("a.mp4", Outcome.ACCESSIONED)]) == []
-    assert news.of(bay, [stuck]) == [stuck]
+    stuck = FileReport("a.mp4", Outcome.FAILED, reason="catalogue-unavailable")
+    other = FileReport("b.mp4", Outcome.FAILED, reason="catalogue-unavailable")
+    assert news.select_unreported(bay, [stuck]) == [stuck]
+    assert news.select_unreported(bay, [stuck]) == []
+    assert news.select_unreported(bay, [stuck, other]) == [other]
+    assert news.select_unreported(bay, [FileReport("a.mp4", Outcome.ACCESSIONED)]) == []
+    assert news.select_unreported(bay, [stuck]) == [stuck]

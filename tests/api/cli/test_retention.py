@@ -29,19 +29,19 @@ from tests.office import PASSWORD, Desk
 def kept(tmp_path_factory):
     """An office with four recordings: destroyed, ordinary, held, and classed for ever."""
     desk = Desk.set_up(tmp_path_factory.mktemp("office"))
-    desk.service.identity.create(
+    desk.service.identity.create_person(
         username="qian", password=PASSWORD, role=Role.HEAD, name="钱某", township=TOWNSHIP
     )
     office = desk.office
     url = office.settings.database
     archive = Archive(url, office.objects, office.clock()).found()
-    archive.key = office.ring.signing("centre")
+    archive.key = office.ring.get_signing_key("centre")
     gone, ordinary, held, major = (archive.keep(bytes([number])) for number in range(4))
     with archive.catalogue.write() as uow:
         why = HoldReason.INVESTIGATION
         held_by = NewHold(reason=why, authority="county", recording_id=held)
-        hold = holds.place(uow, held_by, actor=WHO).id
-        classification.give(
+        hold = holds.place_hold(uow, held_by, actor=WHO).id
+        classification.assign_class(
             uow,
             office.rulebook,
             major,
@@ -127,7 +127,7 @@ def test_what_would_be_destroyed_on_a_day_and_why(kept, liuhen):
 def test_what_is_kept_longer_than_the_rules_ask_is_listed(kept, liuhen):
     assert lines(liuhen("review", "--json")) == []
     with kept.archive.catalogue.write() as uow:
-        row = next(one for one in classification.given(uow.session, kept.major))
+        row = next(one for one in classification.list_assigned_classes(uow.session, kept.major))
         row.taken_at = uow.at  # as if the rule had gone: what was promised stays
         uow.record(
             "class.take", classification._KIND, row, actor=WHO, subject=f"recording:{kept.major}"
@@ -219,10 +219,10 @@ def test_one_that_is_not_done_or_not_there_has_none(kept, clients):
 def test_a_certificate_that_was_changed_in_the_catalogue_is_not_printed(kept, clients, monkeypatch):
     from api.http.dispositions import certificate_routes
 
-    real = certificate_routes.signed
+    real = certificate_routes.read_signed_certificate
     monkeypatch.setattr(
         certificate_routes,
-        "signed",
+        "read_signed_certificate",
         lambda *told: real(*told).replace("张三".encode(), "张四".encode()),
     )
     answer = clients.shen.get(url(kept.disposition))

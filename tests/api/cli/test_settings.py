@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from api.office.settings.reference import list_settings, reference
+from api.office.settings.reference import list_settings, render_reference
 from api.office.settings.setting_errors import SettingsError, line_of
 from api.office.settings.setting_texts import TEXTS
 from api.office.settings.settings import Settings
@@ -106,7 +106,7 @@ def test_line_of_a_value_over_several_lines_is_its_first():
 def test_each_setting_says_where_it_came_from(home, monkeypatch):
     (home / "liuhen.toml").write_text('\nstation = "a"\nport = 1\n')
     monkeypatch.setenv("LIUHEN_PORT", "9")
-    found = {one.name: (one.value, one.source) for one in list_settings(Settings())}
+    found = {one.name: (one.current, one.source) for one in list_settings(Settings())}
     assert found["station"] == ("a", "liuhen.toml:2")
     assert found["port"] == (9, "LIUHEN_PORT")
     assert found["clear"] == ("never", "default")
@@ -115,7 +115,7 @@ def test_each_setting_says_where_it_came_from(home, monkeypatch):
 
 def test_reference_of_the_settings_is_current():
     assert set(TEXTS) == set(Settings.model_fields)
-    assert (ROOT / "docs" / "SETTINGS.md").read_text(encoding="utf-8") == reference()
+    assert (ROOT / "docs" / "SETTINGS.md").read_text(encoding="utf-8") == render_reference()
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from tests.office import FIRST, PASSWORD, SEIZED_AT, Desk, dock, segment
 def desk(tmp_path_factory):
     desk = Desk.set_up(tmp_path_factory.mktemp("office"))
     for name in ("zhao", "other"):
-        desk.persons[name] = desk.service.identity.create(
+        desk.persons[name] = desk.service.identity.create_person(
             username=name,
             password=PASSWORD,
             role=Role.HEAD,
@@ -223,7 +223,7 @@ def test_an_approved_explanation_lets_the_case_go_on_and_stays_visible(
         archive.extractall(tmp_path)
     (bundle,) = tmp_path.iterdir()
     report = verify(bundle)
-    assert report.passed, report.lines()
+    assert report.passed, report.format_lines()
     assert "equipment" in next(bundle.glob("data/actions/*/findings.json")).read_text()
     assert (
         "经批准的情况说明 explained</strong>:设备故障"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from api.console.forecast_page import plot
-from api.office.reports.forecast import look
+from api.console.forecast_page import plot_forecast
+from api.office.reports.forecast import build_outlook
 from policies.retention.capacity import WEEKS
 
 
@@ -31,7 +31,7 @@ def test_the_page_draws_a_curve_within_its_box(clients, desk):
     page = clients.shen.get("/outlook").text
     assert "保管预测" in page
     assert "<polyline points=" in page
-    drawn = plot(look(desk.office, None))
+    drawn = plot_forecast(build_outlook(desk.office, None))
     points = [tuple(map(float, point.split(","))) for point in drawn.line.split()]
     assert len(points) == WEEKS
     assert all(0 <= x <= 100 and 0 <= y <= 40 for x, y in points)

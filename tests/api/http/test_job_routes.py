@@ -55,7 +55,7 @@ def runner(desk):
     """A worker's hands, without an engine."""
     runner = Runner(desk.office)
     with desk.office.catalogue.write() as uow:
-        runner.life = jobs.register(uow, "worker-1", over=None)
+        runner.life = jobs.register_worker(uow, "worker-1", over=None)
     return runner
 
 
@@ -64,14 +64,14 @@ def fresh(desk):
     """Every test begins without jobs."""
     yield
     with desk.office.catalogue.write() as uow:
-        for row in jobs.jobs(uow.session, limit=1000):
+        for row in jobs.list_jobs(uow.session, limit=1000):
             uow.session.delete(row)
 
 
 @pytest.fixture
 def video(desk):
     with desk.office.catalogue.read() as session:
-        return next(iter(recordings.everything(session))).id
+        return next(iter(recordings.iterate_recordings(session))).id
 
 
 def entries(desk, act):
@@ -84,7 +84,7 @@ def entries(desk, act):
 
 def put(desk, kind, subject="system", actor="system", **more):
     with desk.office.catalogue.write() as uow:
-        return jobs.ask(uow, kind, subject, actor=actor, **more).id
+        return jobs.request_job(uow, kind, subject, actor=actor, **more).id
 
 
 def failed(desk, runner, kind="verify", subject=f"recording:{NOBODYS}", **more):
@@ -121,7 +121,7 @@ def test_who_may_not_keep_jobs_asks_for_none_and_retries_none(desk, clients, run
     assert client.post(f"/api/v1/jobs/{job}/retry").json()["code"] == "forbidden"
     assert len(entries(desk, "job.keep")) == before + 4
     with desk.office.catalogue.read() as session:
-        assert [(row.id, row.state) for row in jobs.jobs(session)] == [(job, State.FAILED)]
+        assert [(row.id, row.state) for row in jobs.list_jobs(session)] == [(job, State.FAILED)]
 
 
 def test_nobody_without_a_login_sees_or_asks(clients):
@@ -238,7 +238,7 @@ def test_what_cannot_be_asked_for_is_a_clear_problem(desk, guan, body, status, c
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert answer.json()["next"]
     with desk.office.catalogue.read() as session:
-        assert jobs.jobs(session) == []
+        assert jobs.list_jobs(session) == []
 
 
 # Trying again
@@ -264,7 +264,7 @@ def test_a_failed_job_is_told_in_chinese_tried_again_and_the_log_says_who(desk, 
 
 def test_another_try_by_the_house_itself_is_an_entry_too(desk, runner):
     job = failed(desk, runner)
-    request.retry(desk.office, job)
+    request.retry_job(desk.office, job)
     (entry,) = [one for one in entries(desk, "job.retry") if one.subject == f"job:{job}"]
     assert entry.actor == "system"
 

@@ -85,7 +85,7 @@ def _fill(desk, number, action, recording):
             actor=who,
         )
         new = NewHold(reason=HoldReason.INVESTIGATION, authority=of_person(by), case_id=case.id)
-        releases.propose_for_hold(uow, holds.place(uow, new, actor=who).id, "查清", by=by)
+        releases.propose_for_hold(uow, holds.place_hold(uow, new, actor=who).id, "查清", by=by)
         people.add_source(
             uow,
             serial=f"S{number}",
@@ -99,8 +99,8 @@ def _fill(desk, number, action, recording):
         random_checks.draw_recordings(
             uow, seed="1", purpose=f"{number}", count=1, inspectors=[], actor=who
         )
-        jobs.register(uow, f"worker-{number}", over=None)
-        jobs.ask(uow, "publish", "system", actor=who, slot=f"{number}")
+        jobs.register_worker(uow, f"worker-{number}", over=None)
+        jobs.request_job(uow, "publish", "system", actor=who, slot=f"{number}")
         rows = (
             DispositionRow(
                 id=uow.new_id(),

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from api.http.recordings.playback import wanted
+from api.http.recordings.playback import parse_range
 from api.problems import ApiError
 from storage.catalogue.log.custody_log import LogReader
 
@@ -133,26 +133,26 @@ def test_a_tampered_payload_is_never_a_success(desk, clients, videos):
 def test_a_hostile_name_stays_inside_its_header():
     from types import SimpleNamespace
 
-    from api.http.recordings.playback import _disposition
+    from api.http.recordings.playback import _content_disposition
 
     row = SimpleNamespace(
         name='a"\r\nX: y/../\u202e.mp4', kind="video", playable=True, container="mov"
     )
-    assert "\r" not in _disposition(row, "copy")
-    assert '"' not in _disposition(row, "copy")
+    assert "\r" not in _content_disposition(row, "copy")
+    assert '"' not in _content_disposition(row, "copy")
 
 
 @pytest.mark.parametrize(
     "header", ["bytes=9-2", "items=0-1", "bytes=0-1,3-4", "bytes=-", "bytes=a-b"]
 )
 def test_what_is_no_single_range_means_everything(header):
-    assert wanted(header, 100).partial is False
+    assert parse_range(header, 100).partial is False
 
 
 def test_an_empty_recording_has_no_range():
     with pytest.raises(ApiError):
-        wanted("bytes=0-", 0)
-    assert wanted(None, 0).stop == 0
+        parse_range("bytes=0-", 0)
+    assert parse_range(None, 0).stop == 0
 
 
 def _accesses(desk, recording):

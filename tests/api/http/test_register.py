@@ -4,11 +4,11 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from api.office.reports.register_csv import read
+from api.office.reports.register_csv import read_register
 from api.problems import ApiError
 from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.people import people, register
-from storage.catalogue.people.register_import import Change, carry_out, plan
+from storage.catalogue.people.register_import import Change, carry_out, plan_import
 from storage.errors import ConflictError
 from tests.office import Desk
 
@@ -26,19 +26,19 @@ def desk(tmp_path_factory):
 
 def imported(desk, text):
     with desk.office.catalogue.write() as uow:
-        return carry_out(uow, read(text.encode()), actor="system")
+        return carry_out(uow, read_register(text.encode()), actor="system")
 
 
 def who(desk, name):
     with desk.office.catalogue.read() as session:
-        return [row for row in people.persons(session) if row.name == name]
+        return [row for row in people.list_persons(session) if row.name == name]
 
 
 def test_a_list_is_planned_before_it_is_carried_out(desk):
-    listed = read((HEAD + ZHAO + QIAN).encode("utf-8-sig"))
+    listed = read_register((HEAD + ZHAO + QIAN).encode("utf-8-sig"))
     with desk.office.catalogue.read() as session:
         before = LogReader(session).size
-        assert [one.change for one in plan(session, listed)] == [Change.NEW, Change.NEW]
+        assert [one.change for one in plan_import(session, listed)] == [Change.NEW, Change.NEW]
         assert LogReader(session).size == before
     assert who(desk, "赵六") == []
     assert [one.change for one in imported(desk, HEAD + ZHAO + QIAN)] == [Change.NEW, Change.NEW]
@@ -48,7 +48,7 @@ def test_a_list_is_planned_before_it_is_carried_out(desk):
 
 
 def test_gb_18030_is_read_as_well():
-    assert read((HEAD + ZHAO).encode("gb18030"))[0].name == "赵六"
+    assert read_register((HEAD + ZHAO).encode("gb18030"))[0].name == "赵六"
 
 
 def test_whoever_is_renamed_keeps_his_id(desk):
@@ -88,7 +88,7 @@ def test_two_of_one_name_are_told_apart_by_their_certificates(desk):
 )
 def test_a_wrong_line_is_named_and_nothing_is_written(line, column):
     with pytest.raises(ApiError) as refused:
-        read((HEAD + line).encode())
+        read_register((HEAD + line).encode())
     assert refused.value.code == "register"
     assert [(row, name) for row, name, _zh, _en in refused.value.facts["mistakes"]][-1][1] in {
         column,
@@ -111,7 +111,7 @@ def test_a_wrong_line_is_named_and_nothing_is_written(line, column):
 )
 def test_what_is_no_list_is_refused(data):
     with pytest.raises(ApiError, match="register"):
-        read(data)
+        read_register(data)
 
 
 def test_one_wrong_line_among_good_ones_changes_nothing(desk):
@@ -139,7 +139,7 @@ def test_a_certificate_counts_from_its_first_day_to_its_last(desk, day, certifie
     (zhao,) = who(desk, "赵六")
     noon = datetime(day.year, day.month, day.day, 4, 0, tzinfo=UTC)
     with desk.office.catalogue.read() as session:
-        found = register.qualification(session, zhao, noon)
+        found = register.judge_qualification(session, zhao, noon)
     assert (found.certified, found.why) == (certified, why)
 
 
@@ -148,7 +148,7 @@ def test_a_revoked_certificate_counts_no_more_that_very_day(desk):
     with desk.office.catalogue.write() as uow:
         register.end_certificate(uow, "E500", on=date(2026, 5, 1), why="revoked", actor="system")
     with desk.office.catalogue.read() as session:
-        held = register.certificate(session, "E500")
+        held = register.find_certificate(session, "E500")
         assert held is not None
         assert register.qualified_by([held], date(2026, 4, 30)).certified
         assert register.qualified_by([held], date(2026, 5, 1)).why == "revoked"
@@ -163,12 +163,12 @@ def test_a_recorder_is_registered_once_and_had_by_one_at_a_time(desk):
     facts = {"kind": "recorder", "family": "f", "label": "l", "township": "t", "actor": "system"}
     with desk.office.catalogue.write() as uow:
         people.add_source(uow, serial="R77", **facts)
-        register.assign(uow, "R77", zhao.id, since=now, actor="system")
-        register.assign(
+        register.assign_source(uow, "R77", zhao.id, since=now, actor="system")
+        register.assign_source(
             uow, "R77", desk.persons["li"], since=now + timedelta(days=2), actor="system"
         )
     with pytest.raises(ConflictError), desk.office.catalogue.write() as uow:
         people.add_source(uow, serial="R77", **facts)
     with desk.office.catalogue.read() as session:
-        days = [register.holder(session, "R77", now + timedelta(days=n)) for n in (-1, 1, 3)]
+        days = [register.find_holder(session, "R77", now + timedelta(days=n)) for n in (-1, 1, 3)]
     assert days == [None, zhao.id, desk.persons["li"]]

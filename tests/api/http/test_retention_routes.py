@@ -41,7 +41,7 @@ def desk(tmp_path_factory):
         ("foreign", Role.HEAD, FOREIGN),
         ("sun", Role.REVIEWER, own),
     ):
-        desk.persons[name] = desk.service.identity.create(
+        desk.persons[name] = desk.service.identity.create_person(
             username=name, password=PASSWORD, role=role, name=f"{name}某", township=township
         )
     yield desk
@@ -76,14 +76,14 @@ def due(desk):
 def runner(desk):
     runner = Runner(desk.office)
     with desk.office.catalogue.write() as uow:
-        runner.life = jobs.register(uow, f"worker-{uow.new_id()}", over=None)
+        runner.life = jobs.register_worker(uow, f"worker-{uow.new_id()}", over=None)
     return runner
 
 
 def run(desk, runner, kind, subject):
     """Run the job of this subject as a worker would take it up now."""
     with desk.office.catalogue.read() as session:
-        found = jobs.unfinished(session, desk.clock.at, [kind], 100)
+        found = jobs.list_unfinished(session, desk.clock.at, [kind], 100)
     [job] = [one.id for one in found if one.subject == subject]
     return runner.run(job, 1, STEP)
 
@@ -246,7 +246,7 @@ def test_a_hold_is_released_by_its_own_authority_alone(desk, clients, due, runne
     hold = placed.json()
     assert hold["authority_zh"].endswith("人民政府")
     assert run(desk, runner, "hold", f"hold:{hold['id']}") == "done"
-    assert desk.office.objects.facts(key_of(UUID(due), "payload")).held
+    assert desk.office.objects.facts(key_of(UUID(due), "payload")).on_hold
     assert not items(clients.zhao)[due]["due"]
     assert code(propose(clients.zhao, due)) == (409, "still-kept")
     assert hold["id"] in {one["id"] for one in clients.shen.get("/api/v1/holds").json()["items"]}
@@ -275,7 +275,7 @@ def test_a_hold_is_released_by_its_own_authority_alone(desk, clients, due, runne
     released = decide_release(clients.qian, number, "approve")  # the township's other head
     assert (released.json()["state"], released.json()["decided_by"]) == ("approved", "qian某")
     assert run(desk, runner, "hold", subject) == "done"
-    assert not desk.office.objects.facts(key_of(UUID(due), "payload")).held
+    assert not desk.office.objects.facts(key_of(UUID(due), "payload")).on_hold
     assert code(propose_release(clients.zhao, hold["id"])) == (409, "conflict")
     assert code(decide_release(clients.shen, number, "approve")) == (409, "release-state")
     assert items(clients.zhao)[due]["due"]
@@ -410,7 +410,7 @@ def test_what_one_took_part_in_is_judged_by_others_and_the_refusal_is_logged(des
     link(desk, action, due)
     complain(clients.shen, case)
     with desk.office.catalogue.read() as session:
-        [exhibit] = case_queries.exhibits(session, action)
+        [exhibit] = case_queries.list_exhibits(session, action)
     doubt = {"kind": "black", "start_s": 1.0, "confirmed": False, "reason": "夜间"}
     for path, body, act_refused in (
         (f"exhibits/{exhibit.id}/reject", None, "exhibit.reject"),
@@ -578,7 +578,7 @@ def test_the_whole_way_to_a_tombstone_and_what_was_held_meanwhile_stays(desk, cl
     assert clients.shen.post("/api/v1/holds", json=new).status_code == 201
     desk.clock.at += timedelta(days=6, hours=23)
     with desk.office.catalogue.read() as session:  # no worker takes it up before its time
-        assert jobs.unfinished(session, desk.clock.at, ["destroy"], 100) == []
+        assert jobs.list_unfinished(session, desk.clock.at, ["destroy"], 100) == []
     desk.clock.at += timedelta(hours=2)
     assert run(desk, runner, "destroy", f"disposition:{number}") == "done"
 
@@ -593,7 +593,7 @@ def test_the_whole_way_to_a_tombstone_and_what_was_held_meanwhile_stays(desk, cl
     assert parts(desk, held) == set(PARTS)
     body = clients.zhao.get(path)
     signed = verify_document(
-        body.content, CERTIFICATE_DOMAIN, [desk.office.ring.verifying("centre")]
+        body.content, CERTIFICATE_DOMAIN, [desk.office.ring.get_verify_key("centre")]
     )
     assert [one["recording"] for one in signed["destroyed"]] == [gone]
 

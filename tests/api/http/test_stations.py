@@ -29,7 +29,7 @@ ELSEWHERE = "青龙镇"
 
 def set_up(folder):
     desk = Desk.set_up(folder)
-    desk.persons["qin"] = desk.service.identity.create(
+    desk.persons["qin"] = desk.service.identity.create_person(
         username="qin",
         password=PASSWORD,
         role=Role.OPERATOR,
@@ -83,7 +83,7 @@ class Station:
     def enrol(cls, door: Door, code_text: str) -> "Station":
         code = read_code(code_text)
         key = SigningKey.from_seeds(code.station, door.desk.office.entropy(64))
-        body = {"code": code.hash, "key": key.verify_key().to_json()}
+        body = {"code": code.secret_hash, "key": key.verify_key().to_json()}
         document = sign_document(key, ENROL_DOMAIN, body).decode()
         client = door.client(None)
         told = client.post(
@@ -347,7 +347,7 @@ def test_a_station_never_heard_of_or_past_its_time_is_told(desk, door, monkeypat
     later = desk.office.clock() + after
     monkeypatch.setattr(desk.office, "clock", lambda: later)
     with desk.office.catalogue.read() as session:
-        found = station_views.stations(session, desk.office, ELSEWHERE)
+        found = station_views.present_stations(session, desk.office, ELSEWHERE)
     assert [one.code for one in found[0].alarms] == alarms
 
 

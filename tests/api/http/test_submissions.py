@@ -12,8 +12,8 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 
 from api.app import create_app
-from api.cli.processes.serve import _shift
-from api.office.evidence.integrity_check import orphans, whole_check
+from api.cli.processes.serve import _make_handin_worker
+from api.office.evidence.integrity_check import list_orphans, whole_check
 from api.office.wiring import Office, StationBusyError
 from ingest.bays.settle import Patience
 from policies.access.access import Role
@@ -28,7 +28,7 @@ ROOT = "/api/v1/submissions"
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory):
     desk = Desk.set_up(tmp_path_factory.mktemp("office"), spool_reserve_gb=0, hand_in_gb=0.01)
-    desk.persons["elsewhere"] = desk.service.identity.create(
+    desk.persons["elsewhere"] = desk.service.identity.create_person(
         username="elsewhere", password=PASSWORD, role=Role.OFFICER, name="外某", township="外乡"
     )
     yield desk
@@ -73,9 +73,9 @@ def send(client, place, data, offset=0):
 
 def sweep(desk):
     """Let the office's station take in what was handed in."""
-    station = desk.office.station(patience=Patience(0, 1000))
+    station = desk.office.build_station(patience=Patience(0, 1000))
     for _ in range(2):
-        station.sweep(desk.office.handed_in)
+        station.sweep_bay(desk.office.handed_in)
 
 
 def listed(client, place):
@@ -129,7 +129,7 @@ def test_a_file_handed_in_in_pieces_becomes_a_recording_of_the_person(desk, clie
     assert chain[1]["details"]["operator"] == f"person:{desk.persons['zhang']}"
     assert "source.clear" in [one["act"] for one in chain]
     assert list(whole_check(desk.office)) == []
-    assert orphans(desk.office) == []
+    assert list_orphans(desk.office) == []
     # and once more is nothing new
     assert begin(clients.zhang, data, name="另一个名字.mp4") == place
     assert len(acts(desk, "recording.accession")) == 1
@@ -195,7 +195,7 @@ def test_other_bytes_than_announced_are_not_taken_and_begin_anew(desk, clients):
     assert (answer.status_code, answer.json()["code"]) == (409, "hand-in-digest")
     assert answer.headers["Upload-Offset"] == "0"
     assert listed(clients.zhang, place)["offset"] == 0
-    assert not any(desk.office.reception.bay.glob("*/*"))
+    assert not any(desk.office.reception.bay_folder.glob("*/*"))
     assert send(clients.zhang, place, data).status_code == 204
     sweep(desk)
     assert listed(clients.zhang, place)["state"] == "accessioned"
@@ -334,14 +334,14 @@ def test_what_nobody_goes_on_with_expires_and_what_was_taken_in_is_forgotten(des
     done = begin(clients.li, b"finished")
     send(clients.li, done, b"finished")
     reception = desk.office.reception
-    reception.sweep(desk.office.clock() + timedelta(days=6))
+    reception.sweep_idle(desk.office.clock() + timedelta(days=6))
     assert clients.li.head(place, headers=TUS).headers["Upload-Offset"] == "5"
-    reception.sweep(desk.office.clock() + timedelta(days=8))
+    reception.sweep_idle(desk.office.clock() + timedelta(days=8))
     assert clients.li.head(place, headers=TUS).status_code == 404
     assert listed(clients.li, done)["state"] == "received"  # it is still the station's to take
     assert [path.read_bytes() for path in plaintext(desk)] == [b"finished"]
     sweep(desk)
-    reception.sweep(desk.office.clock() + timedelta(days=8))
+    reception.sweep_idle(desk.office.clock() + timedelta(days=8))
     assert done.rpartition("/")[2] not in clients.li.get(ROOT).text
     assert plaintext(desk) == []
     assert list(whole_check(desk.office)) == []
@@ -357,11 +357,11 @@ def test_of_two_centres_one_takes_it_in(desk, clients):
     send(clients.zhang, place := begin(clients.zhang, data), data)
     other = Office.open(desk.office.settings)
     try:
-        worker = _shift(other)
+        worker = _make_handin_worker(other)
         assert worker is not None
-        assert _shift(desk.office) is None
+        assert _make_handin_worker(desk.office) is None
         with pytest.raises(StationBusyError):
-            desk.office.station(alone=False)
+            desk.office.build_station(alone=False)
         worker.start()
         try:
             for _ in range(600):
@@ -374,7 +374,7 @@ def test_of_two_centres_one_takes_it_in(desk, clients):
     finally:
         other.close()
     assert listed(clients.zhang, place)["state"] == "accessioned"
-    assert _shift(desk.office) is None  # nothing is left to do
+    assert _make_handin_worker(desk.office) is None  # nothing is left to do
 
 
 def test_a_file_from_the_year_2400_stops_nobody_who_hands_in(desk, clients):

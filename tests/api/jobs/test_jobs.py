@@ -17,19 +17,19 @@ from typer.testing import CliRunner
 from api.cli.main import app
 from api.jobs import registry, request
 from api.jobs.attempt import Runner
-from api.jobs.engine import database
+from api.jobs.engine import prepare_database
 from api.jobs.kinds import rendition
 from api.jobs.kinds.verify import UnreadableError
 from api.jobs.worker import Workers, start_jobs
-from api.office.evidence.integrity_check import orphans, whole_check
-from api.office.reports.duty_list import due
+from api.office.evidence.integrity_check import list_orphans, whole_check
+from api.office.reports.duty_list import iterate_duties
 from api.problems import ApiError
 from storage.catalogue.jobs import jobs
 from storage.catalogue.jobs.jobs import State, TurnLostError, WorkerBusyError
 from storage.catalogue.log import custody_log
 from storage.catalogue.people import people, sessions
 from storage.catalogue.recordings import recordings
-from storage.custody.entries.event import PremisType, timestamp
+from storage.custody.entries.event import PremisType, format_timestamp
 from storage.errors import ConflictError, FixityError, NotFoundError, StoreUnavailableError
 from storage.recording import new_recording_id
 from storage.vault.objects import RENDITION, key_of
@@ -60,19 +60,19 @@ def runner(desk):
     """A worker's hands, without an engine."""
     runner = Runner(desk.office)
     with desk.office.catalogue.write() as uow:
-        runner.life = jobs.register(uow, "worker-1", over=None)
+        runner.life = jobs.register_worker(uow, "worker-1", over=None)
     return runner
 
 
 def kept(desk):
     with desk.office.catalogue.read() as session:
-        return list(recordings.everything(session))
+        return list(recordings.iterate_recordings(session))
 
 
 def ask(desk, kind, subject="system", **more):
     actor = more.pop("actor", "system")
     with desk.office.catalogue.write() as uow:
-        job = jobs.ask(uow, kind, subject, actor=actor, **more).id
+        job = jobs.request_job(uow, kind, subject, actor=actor, **more).id
         if actor != "system":
             kind_of_act = PremisType.METADATA_MODIFICATION
             uow.record("job.ask", kind_of_act, actor=actor, subject=f"job:{job}")
@@ -115,13 +115,13 @@ def damage(desk, recording):
 def test_a_job_exists_only_if_the_act_that_wants_it_is_committed(desk):
     def refused():
         with desk.office.catalogue.write() as uow:
-            jobs.ask(uow, "publish", "system", actor="system")
+            jobs.request_job(uow, "publish", "system", actor="system")
             raise ConflictError
 
     with pytest.raises(ConflictError):
         refused()
     with desk.office.catalogue.read() as session:
-        assert jobs.jobs(session) == []
+        assert jobs.list_jobs(session) == []
 
 
 def test_a_slot_is_asked_for_once(desk):
@@ -134,18 +134,18 @@ def test_a_slot_is_asked_for_once(desk):
 def test_only_the_last_turn_finishes_a_job(desk):
     job = ask(desk, "publish")
     with desk.office.catalogue.write() as uow:
-        slow = jobs.register(uow, "slow", over=None)
-        early = jobs.take(uow, job, 1, slow)
-        assert jobs.take(uow, job, 1, jobs.register(uow, "eager", over=None)) is None
-        jobs.leave(uow, slow)
-        late = jobs.take(uow, job, 1, jobs.register(uow, "other", over=None))
+        slow = jobs.register_worker(uow, "slow", over=None)
+        early = jobs.claim_job(uow, job, 1, slow)
+        assert jobs.claim_job(uow, job, 1, jobs.register_worker(uow, "eager", over=None)) is None
+        jobs.deregister_worker(uow, slow)
+        late = jobs.claim_job(uow, job, 1, jobs.register_worker(uow, "other", over=None))
     assert (early.turn, late.turn, late.failures) == (1, 2, 1)
-    for refused in (jobs.finish, jobs.fail):
+    for refused in (jobs.finish_job, jobs.fail_job):
         with pytest.raises(TurnLostError), desk.office.catalogue.write() as uow:
-            refused(uow, early, {} if refused is jobs.finish else "late")
+            refused(uow, early, {} if refused is jobs.finish_job else "late")
     with desk.office.catalogue.write() as uow:
-        jobs.finish(uow, late, {"by": "other"})
-        assert jobs.take(uow, job, 1, slow) is None
+        jobs.finish_job(uow, late, {"by": "other"})
+        assert jobs.claim_job(uow, job, 1, slow) is None
     assert (row(desk, job).state, row(desk, job).result) == (State.DONE, {"by": "other"})
 
 
@@ -153,20 +153,20 @@ def test_a_job_that_kills_its_workers_is_given_up(desk):
     job = ask(desk, "publish")
     for turn in range(jobs.TRIES):
         with desk.office.catalogue.write() as uow:
-            life = jobs.register(uow, f"worker-{turn}", over=None)
-            assert jobs.take(uow, job, 1, life) is not None
-            jobs.leave(uow, life)
+            life = jobs.register_worker(uow, f"worker-{turn}", over=None)
+            assert jobs.claim_job(uow, job, 1, life) is not None
+            jobs.deregister_worker(uow, life)
     with desk.office.catalogue.write() as uow:
-        assert jobs.take(uow, job, 1, jobs.register(uow, "last", over=None)) is None
+        assert jobs.claim_job(uow, job, 1, jobs.register_worker(uow, "last", over=None)) is None
     assert (row(desk, job).state, row(desk, job).error) == (State.FAILED, "worker-died")
 
 
 def test_only_what_failed_is_tried_again(desk):
     job = ask(desk, "publish")
     with pytest.raises(ConflictError), desk.office.catalogue.write() as uow:
-        jobs.retry(uow, job)
+        jobs.retry_job(uow, job)
     with pytest.raises(NotFoundError), desk.office.catalogue.write() as uow:
-        jobs.retry(uow, "nothing")
+        jobs.retry_job(uow, "nothing")
 
 
 def test_every_state_has_its_moves():
@@ -176,15 +176,15 @@ def test_every_state_has_its_moves():
 
 def test_a_name_belongs_to_one_life(desk):
     with desk.office.catalogue.write() as uow:
-        life = jobs.register(uow, "worker-1", over=None)
+        life = jobs.register_worker(uow, "worker-1", over=None)
     with pytest.raises(WorkerBusyError), desk.office.catalogue.write() as uow:
-        jobs.register(uow, "worker-1", over=None)
+        jobs.register_worker(uow, "worker-1", over=None)
     with desk.office.catalogue.write() as uow:
-        assert jobs.beat(uow, life)
+        assert jobs.record_heartbeat(uow, life)
         assert not jobs.declare_dead(uow, life, 0)  # it has beaten since
         assert jobs.declare_dead(uow, life, 1)
-        assert not jobs.beat(uow, life)
-        assert jobs.register(uow, "worker-1", over=None) != life
+        assert not jobs.record_heartbeat(uow, life)
+        assert jobs.register_worker(uow, "worker-1", over=None) != life
 
 
 def test_done_jobs_are_forgotten_but_the_last_of_each_kind_and_what_failed(desk, runner):
@@ -193,12 +193,15 @@ def test_done_jobs_are_forgotten_but_the_last_of_each_kind_and_what_failed(desk,
     with desk.office.catalogue.write() as uow:
         assert jobs.forget_done(uow, uow.at + timedelta(days=1)) == 2
     with desk.office.catalogue.read() as session:
-        assert {one.id for one in jobs.jobs(session)} == {done[-1], failed}
+        assert {one.id for one in jobs.list_jobs(session)} == {done[-1], failed}
 
 
 def test_periods_begin_by_the_countys_clock():
     def named(text):
-        return {kind.name: slot for kind, slot in registry.slots(datetime.fromisoformat(text))}
+        return {
+            kind.name: slot
+            for kind, slot in registry.list_current_slots(datetime.fromisoformat(text))
+        }
 
     before, after = named("2026-11-23T16:59:59+00:00"), named("2026-11-23T17:00:00+00:00")
     assert (before["scrub"], after["scrub"]) == ("2026-11-23T01:00", "2026-11-24T01:00")
@@ -231,7 +234,7 @@ def test_a_failing_job_backs_off_is_given_up_shown_and_asked_again(desk, runner,
     assert shown["failed"] == [job]
     monkeypatch.setitem(registry.KINDS, "publish", kind)
     with desk.office.catalogue.write() as uow:
-        jobs.retry(uow, job)
+        jobs.retry_job(uow, job)
     assert runner.run(job, 9, STEP) == "done"
 
 
@@ -239,8 +242,8 @@ def test_pauses_end_at_an_hour(desk, runner):
     job = ask(desk, "publish")
     with desk.office.catalogue.write() as uow:
         jobs.by_id(uow.session, job).failures = jobs.TRIES - 2
-        taken = jobs.take(uow, job, 1, runner.life)
-        jobs.fail(uow, taken, "x")
+        taken = jobs.claim_job(uow, job, 1, runner.life)
+        jobs.fail_job(uow, taken, "x")
         assert jobs.by_id(uow.session, job).due_at - uow.at == timedelta(minutes=32)
 
 
@@ -254,7 +257,7 @@ def test_what_no_retry_mends_is_given_up_at_once(desk, runner):
 def test_what_a_worker_no_longer_works_on_is_put_back(desk, runner):
     job = ask(desk, "publish")
     with desk.office.catalogue.write() as uow:
-        jobs.take(uow, job, 1, runner.life)
+        jobs.claim_job(uow, job, 1, runner.life)
         assert not jobs.left_behind(uow.session, runner.life, [job])
         assert jobs.left_behind(uow.session, runner.life, runner.at_work)
         assert jobs.let_go(uow, runner.life, runner.at_work) == 1
@@ -310,7 +313,7 @@ def test_a_weak_lock_is_found_extended_and_logged(desk, runner):
     lock.write_text('{"mode":"COMPLIANCE","retain_until":"2026-12-01T00:00:00+00:00"}')
     run(desk, runner, "verify", f"recording:{recording}")
     with desk.office.catalogue.read() as session:
-        (asked,) = jobs.jobs(session, kind="lock")
+        (asked,) = jobs.list_jobs(session, kind="lock")
     assert asked.subject == f"recording:{recording}"
     assert runner.run(asked.id, 1, STEP) == "done"
     (entry,) = entries(desk, recording, "recording.lock")
@@ -327,14 +330,14 @@ def test_a_lost_lock_is_found_mended_from_the_promise_and_logged(desk, runner):
     (entry,) = entries(desk, recording, "recording.verify")
     assert {one["what"] for one in entry.details["wrong"]} == {"lost-lock"}
     with office.catalogue.read() as session:
-        (asked,) = jobs.jobs(session, kind="lock")
+        (asked,) = jobs.list_jobs(session, kind="lock")
     assert runner.run(asked.id, 1, STEP) == "done"
     (entry,) = entries(desk, recording, "recording.lock")
     assert set(entry.details["lost"]) == {"payload", "record.json", "envelope.json"}
     assert list(whole_check(office)) == []
     for part in entry.details["lost"]:
         facts = office.objects.facts(f"{recording}/{part}")
-        assert (facts.retain_until, facts.held) == (kept(desk)[0].retain_until, False)
+        assert (facts.retain_until, facts.on_hold) == (kept(desk)[0].retain_until, False)
 
 
 def test_the_nightly_look_mends_a_lost_lock_and_goes_on_with_the_others(desk, runner):
@@ -356,7 +359,7 @@ def test_an_orphan_whose_lock_is_lost_is_never_removed(desk, runner):
     run(desk, runner, "sweep")
     _grow_old(desk, key)
     assert run(desk, runner, "sweep")[2].result["kept"] == [str(recording)]
-    assert orphans(office) == [key]
+    assert list_orphans(office) == [key]
 
 
 def test_a_missing_object_met_while_locking_is_verified(desk, runner):
@@ -364,7 +367,7 @@ def test_a_missing_object_met_while_locking_is_verified(desk, runner):
     (desk.office.settings.home / "objects" / recording / "payload").unlink()
     assert run(desk, runner, "lock")[2].result["missing"] == [recording]
     with desk.office.catalogue.read() as session:
-        (asked,) = jobs.jobs(session, kind="verify")
+        (asked,) = jobs.list_jobs(session, kind="verify")
     assert asked.subject == f"recording:{recording}"
 
 
@@ -373,12 +376,14 @@ def test_scrub_takes_what_was_read_longest_ago_and_all_in_time(desk, runner):
     first, second = (one.id for one in in_order)
     assert run(desk, runner, "scrub", slot="1")[2].result == {"asked": 1}
     with desk.office.catalogue.read() as session:
-        assert [one.subject for one in jobs.jobs(session, kind="verify")] == [f"recording:{first}"]
+        assert [one.subject for one in jobs.list_jobs(session, kind="verify")] == [
+            f"recording:{first}"
+        ]
     with desk.office.catalogue.write() as uow:
         jobs.note_verified(uow, first, [], uow.at)
     assert run(desk, runner, "scrub", slot="2")[2].result == {"asked": 1}
     with desk.office.catalogue.write() as uow:
-        assert jobs.jobs(uow.session, kind="verify")[0].subject == f"recording:{second}"
+        assert jobs.list_jobs(uow.session, kind="verify")[0].subject == f"recording:{second}"
         # Whatever would be read later than promised comes too, however much it is.
         long_ago = uow.at - timedelta(days=desk.office.settings.scrub_days)
         for one in (first, second):
@@ -418,7 +423,7 @@ def test_an_orphan_is_told_first_and_removed_only_after_the_grace(desk, runner):
     assert run(desk, runner, "sweep")[2].result["removed"] == []
     _grow_old(desk, key)
     assert run(desk, runner, "sweep")[2].result["removed"] == [str(recording)]
-    assert orphans(office) == []
+    assert list_orphans(office) == []
     (entry,) = entries(desk, str(recording), "object.sweep")
     assert entry.details["keys"] == [key]
     assert run(desk, runner, "sweep")[2].result["orphans"] == {}
@@ -433,7 +438,7 @@ def test_a_locked_orphan_is_never_removed(desk, runner):
     run(desk, runner, "sweep")
     _grow_old(desk, key)
     assert run(desk, runner, "sweep")[2].result["kept"] == [str(recording)]
-    assert orphans(office) == [key]
+    assert list_orphans(office) == [key]
     assert entries(desk, str(recording), "object.sweep") == []
 
 
@@ -445,10 +450,10 @@ def test_an_orphan_with_an_upload_under_way_is_never_removed(desk, runner):
     _grow_old(desk, key)
     from storage.digest import Digest
 
-    office.uploads.begin(office.settings.station, recording, 9, Digest.of(b"arriving!"))
+    office.uploads.begin_upload(office.settings.station, recording, 9, Digest.compute(b"arriving!"))
     after = run(desk, runner, "sweep")[2].result
     assert after["kept"] == [str(recording)], after
-    assert orphans(office) == [key]
+    assert list_orphans(office) == [key]
 
 
 def test_a_lost_row_of_an_accession_keeps_its_objects(desk, runner):
@@ -477,7 +482,7 @@ def test_publish_signs_what_is_not_signed_yet(desk, runner):
 
 def test_the_daily_list_is_what_the_console_shows(desk, runner):
     told = run(desk, runner, "due")[2].result
-    shown = due(desk.office, desk.office.clock())
+    shown = iterate_duties(desk.office, desk.office.clock())
     assert [one["subject"] for one in told["duties"]] == [one.subject for one in shown]
     assert told["misjudged"] == []
 
@@ -525,7 +530,7 @@ def test_a_right_that_was_lost_since_counts(desk, runner):
 def test_the_house_itself_cannot_have_footage_unwrapped(desk, runner):
     video = kept(desk)[0]
     with pytest.raises(ApiError):
-        request.ask(desk.office, "inspect", video.id)
+        request.ask_for_job(desk.office, "inspect", video.id)
     _, told, after = run(desk, runner, "inspect", f"recording:{video.id}")
     assert (told, after.error) == ("failed", "unauthenticated")
 
@@ -550,19 +555,19 @@ def test_damaged_footage_is_not_inspected(desk, runner):
 def test_a_poster_is_made_kept_sealed_and_shown_against_an_entry(desk, runner):
     video = kept(desk)[0]
     zhang = desk.visitor("zhang")
-    assert rendition.poster(desk.service, zhang, UUID(video.id)) is None
+    assert rendition.read_poster(desk.service, zhang, UUID(video.id)) is None
     _, told, after = run(desk, runner, "rendition", f"recording:{video.id}", actor=zhang.actor)
     assert (told, after.error) == ("done", None)
-    picture = rendition.poster(desk.service, zhang, UUID(video.id))
+    picture = rendition.read_poster(desk.service, zhang, UUID(video.id))
     assert picture.startswith(b"\xff\xd8\xff")
     (key,) = renditions(desk)
     assert picture not in desk.office.objects.read(key, 0, 1 << 20)
-    assert orphans(desk.office) == []
+    assert list_orphans(desk.office) == []
     purposes = [one.details["purpose"] for one in entries(desk, video.id, "recording.access")]
     assert purposes == ["rendition", "rendition"]
     assert list(whole_check(desk.office)) == []
     with pytest.raises(ApiError):
-        rendition.poster(desk.service, desk.visitor("guan"), UUID(video.id))
+        rendition.read_poster(desk.service, desk.visitor("guan"), UUID(video.id))
 
 
 def test_a_rendition_nobody_refers_to_is_swept_the_others_stay(desk, runner):
@@ -590,7 +595,7 @@ def test_a_picture_made_again_lies_beside_the_first_and_is_the_one_shown(desk, r
         assert newest.startswith(jobs.newest_rendition(session, video.id, rendition.POSTER).id)
     desk.office.objects.delete(newest, desk.office.clock())
     with pytest.raises(FixityError):
-        rendition.poster(desk.service, zhang, UUID(video.id))
+        rendition.read_poster(desk.service, zhang, UUID(video.id))
 
 
 def test_what_has_no_picture_gives_no_poster(desk, runner):
@@ -605,7 +610,7 @@ def test_what_has_no_picture_gives_no_poster(desk, runner):
 def test_a_row_of_a_job_that_no_entry_asked_for_unwraps_nothing(desk, runner):
     video, zhang = kept(desk)[0], desk.visitor("zhang").actor
     with desk.office.catalogue.write() as uow:
-        job = jobs.ask(uow, "inspect", f"recording:{video.id}", actor=zhang).id
+        job = jobs.request_job(uow, "inspect", f"recording:{video.id}", actor=zhang).id
     assert runner.run(job, 1, STEP) == "failed"
     assert row(desk, job).error == "unauthenticated"
     assert entries(desk, video.id, "recording.access") == []
@@ -619,7 +624,7 @@ def test_what_a_job_does_later_names_the_session_that_asked_for_it(desk, runner)
     assert runner.run(job, 1, STEP) == "done"
     (access,) = entries(desk, video.id, "recording.access")
     assert access.details["session"] == zhang.session
-    assert access.details["asked_at"] < timestamp(access.at)
+    assert access.details["asked_at"] < format_timestamp(access.at)
     assert list(whole_check(desk.office)) == []
 
 
@@ -643,7 +648,7 @@ def test_jobs_in_the_service_are_done_and_the_engine_keeps_ids_alone(desk):
     finally:
         stop()
     with office.catalogue.read() as session:
-        assert all(one.ended_at is not None for one in jobs.workers(session))
+        assert all(one.ended_at is not None for one in jobs.list_workers(session))
     told = _engine_text(office)
     assert job in told
     for word in ("某", "兴隆", FIRST.officer_no, "DSJ", "recording.verify"):
@@ -676,7 +681,7 @@ def test_unwrapping_is_asked_for_in_a_persons_name_by_command(desk, monkeypatch)
 )
 def test_what_cannot_be_asked_for_is_refused(desk, kind, recording, error):
     with pytest.raises(error):
-        request.ask(desk.office, kind, recording)
+        request.ask_for_job(desk.office, kind, recording)
 
 
 def test_a_worker_ends_in_peace_and_a_second_is_refused_in_chinese(desk, tmp_path):
@@ -712,9 +717,11 @@ def test_a_worker_ends_in_peace_and_a_second_is_refused_in_chinese(desk, tmp_pat
 
 
 def test_the_engines_url_carries_the_password_quoted(tmp_path):
-    url = database("postgresql+psycopg://liuhen@db:5432/liuhen", tmp_path, "a/b:c@d")
+    url = prepare_database("postgresql+psycopg://liuhen@db:5432/liuhen", tmp_path, "a/b:c@d")
     assert url == "postgresql+psycopg://liuhen:a%2Fb%3Ac%40d@db:5432/liuhen"
-    assert database("postgresql+psycopg://u@db/x", tmp_path) == "postgresql+psycopg://u@db/x"
+    assert (
+        prepare_database("postgresql+psycopg://u@db/x", tmp_path) == "postgresql+psycopg://u@db/x"
+    )
 
 
 def _events(desk, recording):
@@ -740,7 +747,7 @@ def _until(met):
 
 def _all_done(desk):
     with desk.office.catalogue.read() as session:
-        return all(one.state == State.DONE for one in jobs.jobs(session))
+        return all(one.state == State.DONE for one in jobs.list_jobs(session))
 
 
 def _engine_text(office):

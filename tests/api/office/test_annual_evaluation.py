@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from api.office.reports.annual_evaluation import evaluation
+from api.office.reports.annual_evaluation import evaluate_township
 from policies.facts.stages import ActionKind
 from policies.facts.terms import ProceedingKind
 from storage.catalogue.cases import cases
@@ -27,16 +27,18 @@ def desk(tmp_path_factory):
 def figures(desk, year):
     office = desk.office
     with office.catalogue.read() as session:
-        found = evaluation(session, office.rulebook, office.settings.township, year, office.clock())
+        found = evaluate_township(
+            session, office.rulebook, office.settings.township, year, office.clock()
+        )
     return {one.key: one for one in found.figures}
 
 
 def test_the_year_is_counted(desk):
     found = figures(desk, 2026)
-    assert found["actions.seizure"].value == 1
+    assert found["actions.seizure"].amount == 1
     assert 0.1 < found["covered_share"].share < 0.9
-    assert found["covered_whole"].value == 0
-    assert (found["linked"].value, found["linked"].of) == (1, 4)  # a log lies beside each film
+    assert found["covered_whole"].amount == 0
+    assert (found["linked"].amount, found["linked"].of) == (1, 4)  # a log lies beside each film
     assert found["staffing"].of == 6
     assert found["certified"].share == 1
     assert found["rule.xl-08-seizure-whole"].share == 0
@@ -81,9 +83,9 @@ def test_the_year_of_a_township_is_the_countys_and_its_own(desk):
             )
     for year in (2024, 2025):
         found = figures(desk, year)
-        assert found["actions.seizure"].value == 1
+        assert found["actions.seizure"].amount == 1
         assert found["answered_in_time"].of == 1
-    assert figures(desk, 2026)["actions.seizure"].value == 1
+    assert figures(desk, 2026)["actions.seizure"].amount == 1
     assert figures(desk, 9999)["answered_in_time"].of == 0
 
 

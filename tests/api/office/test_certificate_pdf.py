@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from api.office.printed.certificate_pdf import render
+from api.office.printed.certificate_pdf import render_certificate
 from api.office.printed.paper import FontMissingError
 from api.office.settings.settings import Settings
-from api.problems import words
+from api.problems import describe_error
 from policies.time.wording import day_and_clock
 from storage.errors import SignatureError
 from storage.signed.signing import SigningKey, sign_document
@@ -92,7 +92,7 @@ def leaves(value):
 
 def test_everything_that_was_signed_stands_on_the_paper(tmp_path):
     data = signed(3, 2)
-    text = text_of(render(data, TRUSTED, FONT), tmp_path)
+    text = text_of(render_certificate(data, TRUSTED, FONT), tmp_path)
     body = json.loads(data)["body"]
     for item in body["kept"]:  # told in Chinese alone
         for why in item["why"]:
@@ -113,7 +113,7 @@ def test_everything_that_was_signed_stands_on_the_paper(tmp_path):
 
 
 def test_a_certificate_of_a_thousand_goes_over_many_pages(tmp_path):
-    text = text_of(render(signed(1_000, 0), TRUSTED, FONT), tmp_path)
+    text = text_of(render_certificate(signed(1_000, 0), TRUSTED, FONT), tmp_path)
     pages = text.split("\f")[:-1]
     assert len(pages) > 50
     for number, page in enumerate(pages, 1):
@@ -128,7 +128,7 @@ def test_a_certificate_of_a_thousand_goes_over_many_pages(tmp_path):
 
 def test_the_same_certificate_gives_the_same_bytes():
     data = signed(40)
-    assert render(data, TRUSTED, FONT) == render(data, TRUSTED, FONT)
+    assert render_certificate(data, TRUSTED, FONT) == render_certificate(data, TRUSTED, FONT)
 
 
 @pytest.mark.parametrize("part", [b"sha256", b"proposed_by", b"reason", b"kid"])
@@ -137,21 +137,23 @@ def test_a_certificate_that_was_touched_is_not_printed(part):
     place = data.index(b'"' + part + b'":"') + len(part) + 4
     other = b"0" if data[place : place + 1] != b"0" else b"1"
     with pytest.raises((SignatureError, UnicodeDecodeError, ValueError)):
-        render(data[:place] + other + data[place + 1 :], TRUSTED, FONT)
+        render_certificate(data[:place] + other + data[place + 1 :], TRUSTED, FONT)
 
 
 def test_a_certificate_of_another_signer_or_kind_is_not_printed():
     stranger = SigningKey.from_seeds("centre", bytes(64))
     with pytest.raises(SignatureError):
-        render(signed(1, key=stranger), TRUSTED, FONT)
+        render_certificate(signed(1, key=stranger), TRUSTED, FONT)
     other = sign_document(KEY, "receipt/v1", json.loads(signed(1))["body"])
     with pytest.raises(SignatureError):
-        render(other, TRUSTED, FONT)
+        render_certificate(other, TRUSTED, FONT)
 
 
 def test_long_reasons_and_characters_that_no_font_has_are_told(tmp_path):
     reason = "保管期限届满。" * 60 + "\n第二行\t制表\u202e反向\U0001f600"
-    text = text_of(render(signed(1, reason=reason, proposed_by="𠮷野"), TRUSTED, FONT), tmp_path)
+    text = text_of(
+        render_certificate(signed(1, reason=reason, proposed_by="𠮷野"), TRUSTED, FONT), tmp_path
+    )
     assert "".join(text.split()).count("保管期限届满。") == 60
     for code in ("U+0009", "U+202E", "U+1F600", "U+20BB7"):
         assert f"〔{code}〕" in text
@@ -159,21 +161,21 @@ def test_long_reasons_and_characters_that_no_font_has_are_told(tmp_path):
 
 def test_a_missing_font_says_what_to_install(tmp_path):
     with pytest.raises(FontMissingError) as refused:
-        render(signed(1), TRUSTED, tmp_path / "none.ttf")
-    assert "fonts-wqy-microhei" in words(refused.value).next_zh
+        render_certificate(signed(1), TRUSTED, tmp_path / "none.ttf")
+    assert "fonts-wqy-microhei" in describe_error(refused.value).next_zh
     latin = Path("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf")
     if latin.exists():
         with pytest.raises(FontMissingError):
-            render(signed(1), TRUSTED, latin)
+            render_certificate(signed(1), TRUSTED, latin)
     broken = tmp_path / "broken.ttf"
     broken.write_bytes(b"no font")
     with pytest.raises(FontMissingError):
-        render(signed(1), TRUSTED, broken)
+        render_certificate(signed(1), TRUSTED, broken)
 
 
 def test_nothing_but_outlines_is_in_the_file(tmp_path):
     """No script, no form, no link, no file inside: what is printed is all there is."""
-    pdf = render(signed(2), TRUSTED, FONT)
+    pdf = render_certificate(signed(2), TRUSTED, FONT)
     for name in (b"/JavaScript", b"/AcroForm", b"/URI", b"/EmbeddedFile", b"/OpenAction /"):
         assert name not in pdf
     Path(tmp_path / "x.pdf").write_bytes(pdf)

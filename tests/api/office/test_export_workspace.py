@@ -7,7 +7,7 @@ from multiprocessing import Pipe
 
 import pytest
 
-from api.office.evidence.export import export
+from api.office.evidence.export import export_bundle
 from api.office.evidence.export_workspace import export_folder, remove_left_exports
 from storage.bundle import write as writing
 from tests import fresh
@@ -26,9 +26,9 @@ def test_an_export_that_fails_leaves_nothing(desk, tmp_path, monkeypatch):
         raise OSError(28, "no space left")
 
     case, _action = desk.seizure()
-    monkeypatch.setattr(writing, "_keys", fails)
+    monkeypatch.setattr(writing, "_write_keys", fails)
     with pytest.raises(OSError, match="no space"):
-        export(desk.service, desk.visitor("zhang"), case, tmp_path / "bag")
+        export_bundle(desk.service, desk.visitor("zhang"), case, tmp_path / "bag")
     assert not (tmp_path / "bag").exists()
 
 
@@ -37,7 +37,7 @@ def test_a_folder_that_was_there_before_stays(desk, tmp_path):
     (tmp_path / "bag").mkdir()
     (tmp_path / "bag" / "mine").write_text("kept")
     with pytest.raises(FileExistsError):
-        export(desk.service, desk.visitor("zhang"), case, tmp_path / "bag")
+        export_bundle(desk.service, desk.visitor("zhang"), case, tmp_path / "bag")
     assert (tmp_path / "bag" / "mine").read_text() == "kept"
 
 

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from api.office.evidence.integrity_check import orphans, whole_check
+from api.office.evidence.integrity_check import list_orphans, whole_check
 from storage.recording import new_recording_id
 from tests.office import FIRST, Desk, dock, segment
 from tests.servers.database import Database
@@ -32,7 +32,7 @@ def objects(desk):
 
 
 def found(desk):
-    return {(wrong.what, wrong.subject) for wrong in whole_check(desk.office)}
+    return {(wrong.kind, wrong.subject) for wrong in whole_check(desk.office)}
 
 
 def sql(desk, statement, *values):
@@ -41,7 +41,7 @@ def sql(desk, statement, *values):
 
 def test_an_untouched_office_is_whole(desk):
     assert found(desk) == set()
-    assert orphans(desk.office) == []
+    assert list_orphans(desk.office) == []
 
 
 def test_deleted_swapped_edited_row_and_edited_entry_are_all_named(desk):
@@ -97,7 +97,7 @@ def test_what_an_intruder_left_in_a_folder_is_named(desk):
         ("strange-object", f"{first.name}/payload.bak"),
         ("strange-object", "notes.txt"),
     }
-    assert orphans(desk.office) == []
+    assert list_orphans(desk.office) == []
 
 
 def test_what_an_intruder_left_in_a_bucket_is_named(desk, s3_server):
@@ -112,7 +112,7 @@ def test_what_an_intruder_left_in_a_bucket_is_named(desk, s3_server):
     (key, *_) = [key for key in there.keys() if key.endswith("payload")]  # noqa: SIM118
     there._client.put_object(there._bucket, key, io.BytesIO(b"forged"), 6)
     there._client.remove_object(there._bucket, key)
-    named = [(one.what, one.subject, one.facts["kind"]) for one in whole_check(desk.office)]
+    named = [(one.kind, one.subject, one.facts["kind"]) for one in whole_check(desk.office)]
     assert sorted(named) == [
         ("strange-object", key, "delete-marker"),
         ("strange-object", key, "version"),
@@ -131,4 +131,4 @@ def test_an_attempt_that_was_cut_short_is_an_orphan_not_a_fault(desk, now, entro
     recording = new_recording_id(now, entropy(10))
     desk.office.objects.put(f"{recording}/payload", [b"half"])
     assert found(desk) == set()
-    assert orphans(desk.office) == [f"{recording}/payload"]
+    assert list_orphans(desk.office) == [f"{recording}/payload"]

@@ -30,7 +30,7 @@ def test_it_says_whose_keys_they_are_each_whole_and_the_logs_own_line(desk):
     assert "兴隆县兴隆镇" in text
     keys = shown_keys(desk.office)
     assert [key.use for key in keys] == ["centre", "log", "vault", "recovery", "station"]
-    assert all(key.shown in text for key in keys)
+    assert all(key.grouped_fingerprint in text for key in keys)
     assert "office.test/custody" in text
     assert log_vkey(desk.office) in "".join(text.split())
     assert NoteKey.parse(log_vkey(desk.office)).name == "office.test/custody"
@@ -44,7 +44,7 @@ def test_it_is_made_anew_when_a_station_is_enrolled_and_only_then(desk):
     key = enrolled(desk, "station-2").verify_key()
     assert keep_letter(desk.office) == path
     assert shown_keys(desk.office)[-1].fingerprint == key.fingerprint
-    assert shown_keys(desk.office)[-1].shown in text_of(path)
+    assert shown_keys(desk.office)[-1].grouped_fingerprint in text_of(path)
 
 
 def test_founding_leaves_it_in_the_home_and_a_command_writes_another(tmp_path):

@@ -12,7 +12,7 @@ from api.office.wiring import Office
 from api.problems import ApiError
 from storage.bundle.verify import verify
 from storage.catalogue.log.custody_log import LogReader
-from storage.catalogue.proofs.publish import publish
+from storage.catalogue.proofs.publish import publish_head
 from storage.custody.checkpoint import log_keys, open_checkpoint
 from storage.custody.merkle.tree import verify_consistency
 from storage.custody.origin import ACT, SHARED_ORIGIN
@@ -46,13 +46,13 @@ def of_before(folder):
 
 def reopened(desk):
     office = Office.open(desk.office.settings)
-    return Desk(office, Service.over(office), desk.persons)
+    return Desk(office, Service.of_office(office), desk.persons)
 
 
 def exported(desk, case, folder):
-    from api.office.evidence.export import export
+    from api.office.evidence.export import export_bundle
 
-    export(desk.service, desk.visitor("shen"), case, folder)
+    export_bundle(desk.service, desk.visitor("shen"), case, folder)
     return folder
 
 
@@ -67,7 +67,7 @@ def renamed(tmp_path_factory):
     desk.link(action)
     first = exported(desk, case, folder / "first")
     shutil.copytree(desk.office.settings.keys, folder / "keys-before")
-    head = publish(desk.office.catalogue, desk.office.signer)
+    head = publish_head(desk.office.catalogue, desk.office.signer)
     desk.office.close()
     before = rename_origin(desk.office.settings, NEW)
     desk = reopened(desk)
@@ -85,7 +85,7 @@ def test_both_bundles_verify_offline_under_the_keys_of_either_time(renamed):
     for bundle in (first, second):
         for keys in (None, folder / "keys-before", desk.office.settings.keys):
             report = verify(bundle, keys)
-            assert report.passed, (bundle, keys, report.lines())
+            assert report.passed, (bundle, keys, report.format_lines())
     assert (second / "data/custody/checkpoint").read_text().startswith(f"{NEW}\n")
 
 
@@ -94,7 +94,7 @@ def test_the_first_entry_under_the_new_origin_names_the_last_head_under_the_old(
     old = open_checkpoint(head, log_keys(desk.office.ring.verifying("log"), NEW))
     assert (old.origin, old.size) == (SHARED_ORIGIN, before.size)
     with desk.office.catalogue.read() as session:
-        event = LogReader(session).event(before.size)
+        event = LogReader(session).get_event(before.size)
     assert event.act == ACT
     assert event.details == {"v": 1, "before": before.to_json(), "origin": NEW}
 
@@ -106,7 +106,7 @@ def test_a_monitor_that_holds_an_old_head_proves_that_the_new_one_continues_it(r
     new = open_checkpoint(desk.service.checkpoint(), log_keys(key, NEW))
     assert new.origin == NEW
     with desk.office.catalogue.read() as session:
-        proof = LogReader(session).consistency(old.size, new.size)
+        proof = LogReader(session).prove_consistency(old.size, new.size)
     verify_consistency(old.size, old.root, new.size, new.root, proof)
 
 
@@ -116,7 +116,7 @@ def test_everything_kept_is_whole_and_the_key_ids_are_as_they_were(renamed):
     assert run(home, "verify", "--all").returncode == 0
     told = {one["name"]: one for one in json.loads(run(home, "doctor", "--json").out)}
     assert told["log origin"] == {"name": "log origin", "good": True, "zh": NEW}
-    before = KeyRing.load(home.parent / "keys-before").verifying("log")
+    before = KeyRing.load(home.parent / "keys-before").get_verify_key("log")
     assert desk.office.ring.verifying("log").kid == before.kid
 
 
@@ -152,10 +152,12 @@ def test_a_process_that_knows_the_old_origin_signs_nothing_any_more(renamed):
     desk, *_ = renamed
     ring = KeyRing.load(desk.office.settings.home.parent / "keys-before")
     signer = LogSigner(
-        ring.signing("log"), SHARED_ORIGIN, desk.office.settings.home / "log-signer" / "head"
+        ring.get_signing_key("log"),
+        SHARED_ORIGIN,
+        desk.office.settings.home / "log-signer" / "head",
     )
     with pytest.raises(OriginChangedError):
-        publish(desk.office.catalogue, signer)
+        publish_head(desk.office.catalogue, signer)
 
 
 STEPS = ("last-head-signed", "origin-left", "change-logged", "key-kept")
@@ -164,7 +166,7 @@ STEPS = ("last-head-signed", "origin-left", "change-logged", "key-kept")
 @pytest.mark.parametrize("step", STEPS)
 def test_a_change_that_is_killed_is_finished_when_it_is_said_again(tmp_path, step):
     desk = of_before(tmp_path)
-    desk.service.checkpoint()
+    desk.service.publish_checkpoint()
     settings = desk.office.settings
     desk.office.close()
 
@@ -181,7 +183,7 @@ def test_a_change_that_is_killed_is_finished_when_it_is_said_again(tmp_path, ste
         people.add_station(uow, id="s9", name="九号", township="青龙镇", actor="system")
     if step in {"origin-left", "change-logged"}:
         with pytest.raises(OriginChangedError):
-            publish(office.catalogue, office.signer)
+            publish_head(office.catalogue, office.signer)
         with pytest.raises(ApiError):
             rename_origin(settings, "another.example/log")
     office.close()
@@ -190,9 +192,9 @@ def test_a_change_that_is_killed_is_finished_when_it_is_said_again(tmp_path, ste
     office = Office.open(settings)
     with office.catalogue.read() as session:
         log = LogReader(session)
-        assert log.event(before.size).act == ACT
-        assert sum(log.event(index).act == ACT for index in range(log.size)) == 1
-        assert log.root(before.size) == before.root
+        assert log.get_event(before.size).act == ACT
+        assert sum(log.get_event(index).act == ACT for index in range(log.size)) == 1
+        assert log.compute_root(before.size) == before.root
     assert office.signer.last_head().origin == NEW
     office.close()
     assert run(settings.home, "verify", "--all").returncode == 0
@@ -205,16 +207,16 @@ def test_a_key_folder_of_before_learns_every_change_from_the_log_again(tmp_path)
     shutil.copytree(settings.keys, tmp_path / "keys-before")
     for origin in (NEW, "second.example/custody"):
         rename_origin(settings, origin)
-    today = KeyRing.load(settings.keys).verifying("log")
+    today = KeyRing.load(settings.keys).get_verify_key("log")
     shutil.rmtree(settings.keys)
     shutil.copytree(tmp_path / "keys-before", settings.keys)
     office = Office.open(settings)
     with pytest.raises(OriginChangedError):
-        publish(office.catalogue, office.signer)
+        publish_head(office.catalogue, office.signer)
     office.close()
     done = run(settings.home, "log", "rename-origin")  # as that refusal says
     assert done.returncode == 0, done.err
-    assert KeyRing.load(settings.keys).verifying("log") == today
+    assert KeyRing.load(settings.keys).get_verify_key("log") == today
     assert today.names == (SHARED_ORIGIN, NEW, "second.example/custody")
     assert run(settings.home, "verify", "--all").returncode == 0
 
@@ -244,7 +246,7 @@ def test_an_enrolled_station_follows_the_log_to_its_new_origin(tmp_path):
     settings = county.desk.office.settings
     with county.serve():
         township.enrol(county)
-    old = KeyRing.load(township.settings.home / "keys").verifying("log")
+    old = KeyRing.load(township.settings.home / "keys").get_verify_key("log")
     county.desk.office.close()
     rename_origin(settings, NEW)
     county.desk = reopened(county.desk)
@@ -252,7 +254,10 @@ def test_an_enrolled_station_follows_the_log_to_its_new_origin(tmp_path):
         dock_at(township, home)
         assert home.deliver().accessioned > 0
         assert home.station.log_key.names == (old.name, NEW)
-    assert KeyRing.load(township.settings.home / "keys").verifying("log").names == (old.name, NEW)
+    assert KeyRing.load(township.settings.home / "keys").get_verify_key("log").names == (
+        old.name,
+        NEW,
+    )
     with county.serve(), township.open() as home:  # as after a start
         home.report()
         assert home.centre.client.origins[-1] == NEW
@@ -265,7 +270,7 @@ def dock_at(township, home):
     (bay,) = home.bays()[:1]
     write_segments(bay.root, FIRST, [segment(0, 2)])
     for _ in range(3):
-        home.station.sweep(bay)
+        home.station.sweep_bay(bay)
 
 
 def test_a_station_follows_nobody_else(renamed):
@@ -275,10 +280,10 @@ def test_a_station_follows_nobody_else(renamed):
     from storage.custody.origin import follow_origin
 
     desk, *_ = renamed
-    known = KeyRing.load(desk.office.settings.home.parent / "keys-before").verifying("log")
+    known = KeyRing.load(desk.office.settings.home.parent / "keys-before").get_verify_key("log")
     key = desk.office.ring.verifying("log")
     with desk.office.catalogue.read() as session:
-        (change,) = origin_changes(session, LogReader(session).checkpoint())
+        (change,) = origin_changes(session, LogReader(session).find_newest_checkpoint())
     assert follow_origin(known, key, [change]) == key
     stranger = desk.office.ring.verifying("centre")
     for told, changes in (

@@ -5,8 +5,8 @@ import sqlite3
 import pytest
 
 from api.office.evidence import migration as module
-from api.office.evidence.integrity_check import orphans, whole_check
-from api.office.evidence.migration import migrate
+from api.office.evidence.integrity_check import list_orphans, whole_check
+from api.office.evidence.migration import migrate_office
 from api.office.settings.settings import Settings
 from api.office.wiring import MovedError, Office, with_record
 from storage.catalogue.log.custody_log import LogReader
@@ -51,8 +51,8 @@ def target(tmp_path, s3_server):
 def kept(office):
     with office.catalogue.read() as session:
         log = LogReader(session)
-        rows = {row.id: row.snapshot() for row in recordings.everything(session)}
-        return log.size, log.root(log.size), rows
+        rows = {row.id: row.snapshot() for row in recordings.iterate_recordings(session)}
+        return log.size, log.compute_root(log.size), rows
 
 
 def test_an_office_arrives_whole_and_what_it_proved_stays_proved(old, target, tmp_path):
@@ -62,24 +62,26 @@ def test_an_office_arrives_whole_and_what_it_proved_stays_proved(old, target, tm
     keys = sorted(before.objects.keys())
     before.close()
 
-    moved = migrate(old.office.settings.home, target)
+    moved = migrate_office(old.office.settings.home, target)
 
     assert moved.objects == len(keys)
     new = Office.open(with_record(target))  # as settings that are read afterwards
     try:
         assert list(whole_check(new)) == []
-        assert orphans(new) == []
+        assert list_orphans(new) == []
         assert sorted(new.objects.keys()) == keys
         new_size, _root, new_rows = kept(new)
         assert new_rows == rows
         with new.catalogue.read() as session:
             log = LogReader(session)
-            assert log.root(size) == root
-            assert [log.event(index).act for index in range(size, new_size)] == ["office.migrate"]
-            receipts = [row.receipt_text for row in recordings.everything(session)]
+            assert log.compute_root(size) == root
+            assert [log.get_event(index).act for index in range(size, new_size)] == [
+                "office.migrate"
+            ]
+            receipts = [row.receipt_text for row in recordings.iterate_recordings(session)]
         for receipt in receipts:
             Receipt.verify(
-                receipt.encode(), new.ring.verifying("centre"), new.ring.verifying("log")
+                receipt.encode(), new.ring.get_verify_key("centre"), new.ring.get_verify_key("log")
             )
     finally:
         new.close()
@@ -87,10 +89,10 @@ def test_an_office_arrives_whole_and_what_it_proved_stays_proved(old, target, tm
 
 def test_the_old_home_opens_no_more_and_the_move_can_be_repeated(old, target):
     old.office.close()
-    first = migrate(old.office.settings.home, target)
+    first = migrate_office(old.office.settings.home, target)
     with pytest.raises(MovedError):
         Office.open(old.office.settings)
-    assert migrate(old.office.settings.home, target) == first
+    assert migrate_office(old.office.settings.home, target) == first
 
 
 @pytest.mark.parametrize("step", ["_copy_objects", "copy_rows", "_check", "place", "_say"])
@@ -106,8 +108,8 @@ def test_a_move_that_was_cut_short_goes_on(old, target, monkeypatch, step):
     with monkeypatch.context() as patched:
         patched.setattr(module, step, cut)
         with pytest.raises(CutError):
-            migrate(old.office.settings.home, target)
-    migrate(old.office.settings.home, target)
+            migrate_office(old.office.settings.home, target)
+    migrate_office(old.office.settings.home, target)
     new = Office.open(target)
     try:
         assert list(whole_check(new)) == []
@@ -124,7 +126,7 @@ def test_an_office_that_is_not_whole_is_not_moved(old, target):
         connection.execute("UPDATE recording SET name = 'other'")
     connection.close()
     with pytest.raises(ConflictError) as refused:
-        migrate(old.office.settings.home, target)
+        migrate_office(old.office.settings.home, target)
     assert refused.value.facts["problem"] == "the old office is not whole"
     Office.open(old.office.settings).close()
 
@@ -136,7 +138,7 @@ def test_a_place_that_is_not_empty_is_refused(old, target, tmp_path):
     stranger.office.close()
     old.office.close()
     with pytest.raises(ConflictError):
-        migrate(old.office.settings.home, target)
+        migrate_office(old.office.settings.home, target)
     Office.open(old.office.settings).close()
 
 
@@ -160,6 +162,6 @@ def test_a_folder_without_an_office_is_not_moved_and_stays_as_it_is(tmp_path, ta
     wrong = tmp_path / "wrong"
     wrong.mkdir()
     with pytest.raises(NoOfficeError):
-        migrate(wrong, target)
+        migrate_office(wrong, target)
     assert not list(wrong.iterdir())
     assert not target.home.exists()

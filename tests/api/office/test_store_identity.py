@@ -105,7 +105,7 @@ def test_without_the_name_a_store_with_a_few_of_the_objects_is_not_adopted(store
     office = stored.desk.office
     keys = list(office.objects.keys())
     with office.catalogue.read() as session:
-        newest = recordings.samples(session)[-1].id
+        newest = recordings.sample_recordings(session)[-1].id
     stored.another.identity()
     copy_objects(office.objects, stored.another, [k for k in keys if not k.startswith(newest)])
     office.close()
@@ -155,20 +155,22 @@ def test_a_store_swapped_while_the_office_runs_is_another_store_and_takes_nothin
     office.known_store.monotonic = lambda: moment[0]
     office.known_store._right_until = 0.0
     readiness = Readiness(office)
-    assert readiness.check() == {"status": "ready"}
+    assert readiness.check_readiness() == {"status": "ready"}
     stored.another.identity()
     if office.settings.objects_url is None:
         stored.swap()
     else:
         office.objects._bucket = stored.another._bucket
-        assert readiness.check() == {"status": "ready"}  # asked every few seconds, not each time
+        assert readiness.check_readiness() == {
+            "status": "ready"
+        }  # asked every few seconds, not each time
     moment[0] = 6.0
     with pytest.raises(StoreReplacedError):
-        readiness.check()
+        readiness.check_readiness()
     (stored.desk.bay("bay-1") / "more.txt").write_text("more")
     stored.desk.sweep()
     with office.catalogue.read() as session:
-        assert len(list(recordings.everything(session))) == 7
+        assert len(list(recordings.iterate_recordings(session))) == 7
     assert list(office.objects.keys()) == []
 
 
@@ -180,7 +182,10 @@ def test_a_store_that_is_away_takes_no_page_away(stored):
     office.known_store.objects = replace_host(stored.another)
     office.known_store._right_until = 0.0
     office.known_store.monotonic = lambda: 1.0
-    assert Readiness(office).check() == {"status": "ready", "objects": "store-unavailable"}
+    assert Readiness(office).check_readiness() == {
+        "status": "ready",
+        "objects": "store-unavailable",
+    }
 
 
 def replace_host(store):
@@ -201,10 +206,14 @@ def test_a_new_office_takes_the_store_that_is_there(tmp_path):
 
 def test_samples_are_the_oldest_the_newest_and_some_between(stored):
     with stored.desk.office.catalogue.read() as session:
-        ids = [row.id for row in recordings.everything(session)]
-        assert [row.id for row in recordings.samples(session, 3)] == [ids[0], ids[3], ids[6]]
-        assert {row.id for row in recordings.samples(session, 50)} == set(ids)
-        assert recordings.samples(session, archived=True) == []
+        ids = [row.id for row in recordings.iterate_recordings(session)]
+        assert [row.id for row in recordings.sample_recordings(session, 3)] == [
+            ids[0],
+            ids[3],
+            ids[6],
+        ]
+        assert {row.id for row in recordings.sample_recordings(session, 50)} == set(ids)
+        assert recordings.sample_recordings(session, archived=True) == []
 
 
 @pytest.fixture

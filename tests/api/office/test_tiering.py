@@ -12,7 +12,7 @@ from api.jobs import request
 from api.jobs.attempt import Runner
 from api.jobs.kinds import rendition
 from api.office.evidence import tiering
-from api.office.evidence.integrity_check import orphans, whole_check
+from api.office.evidence.integrity_check import list_orphans, whole_check
 from api.office.wiring import Office, attach_archive
 from storage.catalogue.jobs import jobs
 from storage.catalogue.log import custody_log
@@ -47,11 +47,13 @@ def desk(docked, tmp_path):
 
 def rows(desk):
     with desk.office.catalogue.read() as session:
-        return [row for row in recordings.everything(session) if row.kind == "video"]
+        return [row for row in recordings.iterate_recordings(session) if row.kind == "video"]
 
 
 def archive_all(desk, **more):
-    return list(tiering.archive(desk.office, desk.office.clock(), 100, actor="system", **more))
+    return list(
+        tiering.archive_payloads(desk.office, desk.office.clock(), 100, actor="system", **more)
+    )
 
 
 def reopened(desk):
@@ -63,7 +65,7 @@ def pictured(desk, row):
     """Have a picture made of a recording; return its object's key."""
     runner = Runner(desk.office)
     with desk.office.catalogue.write() as uow:
-        runner.life = jobs.register(uow, f"worker-{uow.new_id()}", over=None)
+        runner.life = jobs.register_worker(uow, f"worker-{uow.new_id()}", over=None)
     job = request.ask_as(desk.service, desk.visitor("zhang"), "rendition", row.id).id
     assert runner.run(job, 1, lambda _name, function: function()) == "done"
     with desk.office.catalogue.read() as session:
@@ -72,7 +74,7 @@ def pictured(desk, row):
 
 
 def picture(desk, row):
-    return rendition.poster(desk.service, desk.visitor("zhang"), UUID(row.id))
+    return rendition.read_poster(desk.service, desk.visitor("zhang"), UUID(row.id))
 
 
 def archived_with(desk, row):
@@ -114,7 +116,7 @@ def test_a_damaged_copy_in_the_archive_is_found(desk, tmp_path):
     data = bytearray(path.read_bytes())
     data[100] ^= 1
     path.write_bytes(data)
-    assert [one.what for one in whole_check(desk.office)] == ["changed-object"]
+    assert [one.kind for one in whole_check(desk.office)] == ["changed-object"]
 
 
 @pytest.mark.parametrize("act", ["archive", "recall"])
@@ -125,7 +127,7 @@ def test_a_copy_made_while_its_recording_was_destroyed_is_taken_away(tmp_path, m
     recording = desk.keep()
     if act == "recall":
         archive_all(desk)
-    copy = tiered_objects._copied
+    copy = tiered_objects._copy_object
 
     def destroyed_meanwhile(source, target, key):
         digest = copy(source, target, key)
@@ -143,8 +145,8 @@ def test_a_copy_made_while_its_recording_was_destroyed_is_taken_away(tmp_path, m
         target.lock(key, until)
         return digest
 
-    monkeypatch.setattr(tiered_objects, "_copied", destroyed_meanwhile)
-    recall = partial(tiering.recall, office, UUID(recording), actor="system")
+    monkeypatch.setattr(tiered_objects, "_copy_object", destroyed_meanwhile)
+    recall = partial(tiering.recall_recording, office, UUID(recording), actor="system")
     do = recall if act == "recall" else partial(archive_all, desk)
     with pytest.raises(DestroyedError):
         do()
@@ -157,7 +159,7 @@ def test_a_copy_made_while_its_recording_was_destroyed_is_taken_away(tmp_path, m
 def test_what_is_recalled_lies_in_the_first_store_again(desk):
     archive_all(desk)
     row = rows(desk)[0]
-    tiering.recall(desk.office, row.id, actor="system")
+    tiering.recall_recording(desk.office, row.id, actor="system")
     assert payload(desk, row).exists()
     assert rows(desk)[0].archived_at is None
     assert list(whole_check(desk.office)) == []
@@ -172,10 +174,10 @@ def test_a_picture_goes_where_its_payload_goes_and_comes_back_with_it(desk):
     assert objects.archive_store.digest(key) == digest
     assert (archived_with(desk, row), archived_with(desk, other)) == ([[digest.hex]], [[]])
     assert picture(desk, row) == shown
-    assert (list(whole_check(desk.office)), orphans(desk.office)) == ([], [])
+    assert (list(whole_check(desk.office)), list_orphans(desk.office)) == ([], [])
     later = pictured(desk, row)
     assert not objects.archived(later)
-    tiering.recall(desk.office, row.id, actor="system")
+    tiering.recall_recording(desk.office, row.id, actor="system")
     assert not objects.archived(key)
     assert picture(desk, row) == shown
     archive_all(desk)
@@ -198,7 +200,7 @@ def test_no_evidence_waits_for_a_picture_that_is_lost_or_damaged(desk, how):
     assert archived_with(desk, row) == [[]]
     with pytest.raises(FixityError):
         picture(desk, row)
-    tiering.recall(desk.office, row.id, actor="system")
+    tiering.recall_recording(desk.office, row.id, actor="system")
     pictured(desk, row)
     assert picture(desk, row)
 
@@ -278,19 +280,19 @@ def test_a_disk_unplugged_amid_work_is_away_and_not_evidence_that_is_missing(des
     ):
         with pytest.raises(ArchiveAwayError):
             use()
-    assert {one.what for one in whole_check(desk.office)} == {"unreadable-object"}
+    assert {one.kind for one in whole_check(desk.office)} == {"unreadable-object"}
 
 
 def test_what_may_be_left_of_the_destroyed_in_an_archive_that_is_away_is_told(desk, tmp_path):
     row, office = rows(desk)[0], desk.office
     key = f"{row.id}/{PAYLOAD}"
     archive_all(desk)
-    verify = office.ring.verifying
-    fixity = Fixity(office.objects, office.stations, verify("centre"), verify("log"))
+    verify = office.ring.get_verify_key
+    fixity = Fixity(office.objects, office.station_keys, verify("centre"), verify("log"))
     said = {row.id: [key]}
-    assert [one.what for one in fixity.leftovers(said)] == [Problem.NOT_GONE]
+    assert [one.kind for one in fixity.find_leftovers(said)] == [Problem.NOT_GONE]
     (tmp_path / "safe").rename(tmp_path / "elsewhere")
-    assert [one.what for one in fixity.leftovers(said)] == [Problem.UNREADABLE]
+    assert [one.kind for one in fixity.find_leftovers(said)] == [Problem.UNREADABLE]
 
 
 def test_while_the_archive_is_away_footage_still_comes_in(desk, tmp_path):

@@ -10,7 +10,7 @@ from http.client import HTTPConnection
 import pytest
 
 from api.station.kiosk import Screen
-from api.station.kiosk_page import showing
+from api.station.kiosk_page import serve_kiosk
 from ingest.bays.settle import Patience
 from tests.office import FIRST, Desk, dock, segment
 
@@ -38,7 +38,7 @@ def port(tmp_path_factory):
     """The port of a screen that answers; nothing changes behind it."""
     desk = Desk.set_up(tmp_path_factory.mktemp("office"), cameras=CAMERAS)
     said = []
-    with showing(screen_of(desk), 0, said.append) as port:
+    with serve_kiosk(screen_of(desk), 0, said.append) as port:
         assert said == [f"仓位大屏 screen: http://127.0.0.1:{port}/"]
         yield port
     desk.office.close()
@@ -58,7 +58,7 @@ def ask(port, method="GET", path="/", **headers):
 
 
 def bays(screen):
-    return {bay.name: (bay.state, bay.colour, bay.word) for bay in screen.look().bays}
+    return {bay.name: (bay.state, bay.colour, bay.word) for bay in screen.read_state().bays}
 
 
 def test_a_bay_that_nobody_looked_at_is_unknown_and_then_green(desk, screen):
@@ -88,7 +88,7 @@ def test_a_word_of_another_release_is_unknown(desk, screen):
 def test_a_started_station_without_a_look_shows_no_old_green(desk, screen):
     dock(desk, "bay-1", FIRST, segment(0, 1))
     desk.sweep(4)
-    desk.office.station(patience=Patience(0, 1000))
+    desk.office.build_station(patience=Patience(0, 1000))
     assert bays(screen)["bay-1"][0] == "unknown"
 
 
@@ -151,7 +151,7 @@ def test_a_hostile_name_is_shown_as_text(desk, screen):
     desk.sweep()
     row = '<script src="//evil.example/x.js"></script>'
     desk.office.journal.show_bay("bay-1", state="attention", source=row, reason=row)
-    with showing(screen, 0, lambda _line: None) as port:
+    with serve_kiosk(screen, 0, lambda _line: None) as port:
         _answer, text = ask(port)
     assert "&lt;script src=&#34;//evil" in text
     assert text.count("<script") == 1
@@ -160,7 +160,7 @@ def test_a_hostile_name_is_shown_as_text(desk, screen):
 def test_a_port_that_is_taken_does_not_stop_the_station(screen, caplog):
     with (
         socket.create_server(("127.0.0.1", 0)) as other,
-        showing(screen, other.getsockname()[1], lambda _line: None) as port,
+        serve_kiosk(screen, other.getsockname()[1], lambda _line: None) as port,
     ):
         assert port is None
     assert "仓位大屏无法打开端口" in caplog.text
@@ -168,13 +168,13 @@ def test_a_port_that_is_taken_does_not_stop_the_station(screen, caplog):
 
 def test_without_the_setting_nothing_listens(screen):
     before = threading.active_count()
-    with showing(screen, screen.settings.screen_port, lambda _line: None) as port:
+    with serve_kiosk(screen, screen.settings.screen_port, lambda _line: None) as port:
         assert port is None
         assert threading.active_count() == before
 
 
 def test_the_port_is_free_again_after_the_end(screen):
-    with showing(screen, 0, lambda _line: None) as port:
+    with serve_kiosk(screen, 0, lambda _line: None) as port:
         assert ask(port)[0].status == 200
     with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5)

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from api.office.enrolment import ENROL_DOMAIN, enrol, offer
-from api.office.evidence.export import export
+from api.office.enrolment import ENROL_DOMAIN, enrol_station_key, offer_enrolment
+from api.office.evidence.export import export_bundle
 from api.office.service import Service
 from api.office.wiring import Office
 from ingest.bays.settle import Patience
@@ -23,26 +23,26 @@ from tests.third_party.test_verify_bundle import refused
 
 def enrolled(desk, station="station-1"):
     """Enrol a station as the network does; return the key that it made itself."""
-    code = offer(desk.office, station, name=None, township=None, actor="system")
+    code = offer_enrolment(desk.office, station, name=None, township=None, actor="system")
     key = SigningKey.from_seeds(station, os.urandom(64))
-    body = {"code": code.hash, "key": key.verify_key().to_json()}
-    enrol(desk.office, str(code), sign_document(key, ENROL_DOMAIN, body).decode())
+    body = {"code": code.secret_hash, "key": key.verify_key().to_json()}
+    enrol_station_key(desk.office, str(code), sign_document(key, ENROL_DOMAIN, body).decode())
     return key
 
 
 def sealed_under(desk, key, start_s):
     """Dock a segment, seal it under a station's key and have the centre take it."""
     dock(desk, "bay-1", FIRST, segment(start_s, 3))
-    station = desk.office.station(patience=Patience(0, 1000))
+    station = desk.office.build_station(patience=Patience(0, 1000))
     if key is not None:
         station.seal = replace(station.seal, station=key.name, key=key)
     for _ in range(2):
-        station.sweep(desk.office.bays()[0])
+        station.sweep_bay(desk.office.list_bays()[0])
 
 
 def exported(desk, case, action, folder):
     desk.link(action)
-    export(desk.service, desk.visitor("zhang"), case, folder)
+    export_bundle(desk.service, desk.visitor("zhang"), case, folder)
     return folder
 
 
@@ -105,7 +105,7 @@ def test_a_key_that_expired_is_named_in_what_it_sealed_afterwards(tmp_path):
     desk = Desk.set_up(tmp_path)
     case, action = desk.seizure(60)
     with desk.office.catalogue.write() as uow:
-        enrolment.offer(uow, "station-1", "0" * 64, actor="system")
+        enrolment.offer_enrolment(uow, "station-1", "0" * 64, actor="system")
     key = SigningKey.from_seeds("station-1", os.urandom(64))
     with desk.office.catalogue.write() as uow:
         enrolment.take_up(uow, "0" * 64, key.verify_key(), uow.at)
@@ -126,8 +126,8 @@ def test_an_office_of_before_tells_of_its_keys_once_and_its_footage_verifies(tmp
     sizes = []
     for _ in range(2):
         desk.office = Office.open(desk.office.settings)
-        desk.service = Service.over(desk.office)
-        sizes.append(desk.office.catalogue.entries())
+        desk.service = Service.of_office(desk.office)
+        sizes.append(desk.office.catalogue.count_entries())
         with desk.office.catalogue.read() as session:
             uses = [key.use for key in office_keys(session)]
         assert uses == ["centre", "log", "vault", "recovery", "station"]

@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 
-from ingest.bays.bay import GREEN, MOVES, BayState, Outcome, Progress, Result, conclusion
+from ingest.bays.bay import GREEN, MOVES, BayState, FileReport, Outcome, Progress, derive_bay_state
 from ingest.bays.settle import Patience
 from ingest.station.clear import When
 from storage.errors import ConflictError
@@ -23,7 +23,7 @@ REFUSED = [
 def test_an_allowed_move_is_shown(was, wanted):
     told = []
     progress = Progress("bay-1", lambda one: told.append(one.state), was)
-    progress.show(state=wanted)
+    progress.show_changes(state=wanted)
     assert told == [wanted]
 
 
@@ -32,7 +32,7 @@ def test_any_other_move_is_refused_and_nothing_is_shown(was, wanted):
     told = []
     progress = Progress("bay-1", told.append, was)
     with pytest.raises(ConflictError) as refused:
-        progress.show(state=wanted, source="R-1")
+        progress.show_changes(state=wanted, source="R-1")
     assert refused.value.facts == {"subject": "bay", "bay": "bay-1", "was": was, "wanted": wanted}
     assert (progress.state, progress.source, told) == (was, None, [])
 
@@ -56,8 +56,8 @@ def test_a_bay_may_be_emptied_or_ask_for_a_person_at_any_time():
 def test_a_look_is_accessioned_only_when_every_file_is(size):
     for outcomes in itertools.combinations(Outcome, size):
         good = set(outcomes) <= {Outcome.ACCESSIONED, Outcome.DUPLICATE, Outcome.IGNORED}
-        results = [Result("a.mp4", outcome) for outcome in outcomes]
-        assert (conclusion(results) is BayState.ACCESSIONED) == good
+        results = [FileReport("a.mp4", outcome) for outcome in outcomes]
+        assert (derive_bay_state(results) is BayState.ACCESSIONED) == good
 
 
 class Watched:
@@ -66,7 +66,7 @@ class Watched:
     def __init__(self, desk):
         self.desk = desk
         self.states = []
-        self.station = desk.office.station(self._hear, patience=Patience(0, 1000))
+        self.station = desk.office.build_station(self._hear, patience=Patience(0, 1000))
 
     def _hear(self, progress):
         if progress.bay == "bay-1" and self.states[-1:] != [progress.state]:
@@ -76,8 +76,8 @@ class Watched:
         """Look so many times; return what was shown meanwhile, one state after another."""
         self.states.clear()
         for _ in range(times):
-            for bay in self.desk.office.bays():
-                self.station.sweep(bay)
+            for bay in self.desk.office.list_bays():
+                self.station.sweep_bay(bay)
         return [state.value for state in self.states]
 
 
@@ -117,7 +117,7 @@ def test_another_recorder_in_a_green_bay_begins_anew_and_the_first_may_go_elsewh
     dock(desk, "bay-1", SECOND, segment(0, 1))
     assert watched.look() == ["mounting", "scanning", "waiting"]
     watched.look(4)
-    rows = {row.name: (row.state, row.source) for row in desk.office.journal.bays()}
+    rows = {row.name: (row.state, row.source) for row in desk.office.journal.list_bays()}
     assert rows == {"bay-1": ("safe", "0000034"), "bay-2": ("safe", "0000012")}
 
 
@@ -154,7 +154,7 @@ def test_after_a_start_no_old_colour_is_shown(desk):
     dock(desk, "bay-1", FIRST, segment(0, 1))
     watched.look(4)
     again = Watched(desk)
-    (row, _other) = desk.office.journal.bays()
+    (row, _other) = desk.office.journal.list_bays()
     assert (row.state, row.source, row.files_total) == ("unknown", None, 0)
     assert again.look() == ["mounting", "scanning", "accessioned"]
     assert again.look() == ["safe"]
@@ -185,7 +185,7 @@ def test_the_journal_of_an_older_station_is_read_and_its_bays_are_looked_at_anew
         )
     base.close()
     watched = Watched(desk)
-    assert {row.state for row in desk.office.journal.bays()} == {"unknown"}
+    assert {row.state for row in desk.office.journal.list_bays()} == {"unknown"}
     assert [
         (entry.path, entry.state) for entry in desk.office.journal.of_source("unknown:bay-1")
     ] == before

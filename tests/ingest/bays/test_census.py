@@ -34,7 +34,9 @@ def desk(tmp_path_factory):
 
 
 def shown(desk):
-    return BayState(next(row.state for row in desk.office.journal.bays() if row.name == "bay-1"))
+    return BayState(
+        next(row.state for row in desk.office.journal.list_bays() if row.name == "bay-1")
+    )
 
 
 def too_deep(path):
@@ -44,15 +46,15 @@ def too_deep(path):
 
 def digests(desk):
     with desk.office.catalogue.read() as session:
-        return {row.sha256 for row in recordings.everything(session)}
+        return {row.sha256 for row in recordings.iterate_recordings(session)}
 
 
 @pytest.mark.parametrize("group", sample(range(GROUPS), always=[], drawn=2))
 def test_every_entry_of_a_card_is_taken_or_named_and_green_never_hides_one(desk, group):
     """`CARDS` cards in all: each entry ends in one result; all taken or ignored, or no green."""
     card = desk.bay("bay-1")
-    station = desk.office.station(patience=Patience(0, 1000))
-    (bay, _other) = desk.office.bays()
+    station = desk.office.build_station(patience=Patience(0, 1000))
+    (bay, _other) = desk.office.list_bays()
     outcomes: Counter = Counter()
     for seed in range(group, CARDS, GROUPS):
         shutil.rmtree(card)
@@ -61,7 +63,7 @@ def test_every_entry_of_a_card_is_taken_or_named_and_green_never_hides_one(desk,
             path if path.count(b"/") < MAX_DEPTH else too_deep(path) for path in cards.entries(card)
         }
         for _ in range(4):
-            results = station.sweep(bay)
+            results = station.sweep_bay(bay)
         ends = Counter(result.path for result in results)
         assert ends == Counter(map(display_path, there)), seed
         assert all(result.reason for result in results if result.outcome in NAMED), seed
@@ -72,13 +74,13 @@ def test_every_entry_of_a_card_is_taken_or_named_and_green_never_hides_one(desk,
         outcomes.update(result.outcome for result in results)
         shutil.rmtree(card)
         card.mkdir()
-        station.sweep(bay)  # undocked
+        station.sweep_bay(bay)  # undocked
     assert min(outcomes[one] for one in (*TAKEN, Outcome.IGNORED, Outcome.QUARANTINED)) > 0
 
 
 def census_of(folder):
     bay = Bay("bay-1", folder)
-    return Enumerator().take(bay, lambda _file, facts: facts, datetime.now(UTC))
+    return Enumerator().take_census(bay, lambda _file, facts: facts, datetime.now(UTC))
 
 
 @pytest.mark.parametrize("head", list(cards.HEADS[:4]))
@@ -106,13 +108,13 @@ def test_an_ignored_file_whose_bytes_change_is_looked_at_again(tmp_path):
     path.write_bytes(b"no film")
 
     def look():
-        return enumerator.take(bay, lambda _file, facts: facts, datetime.now(UTC))
+        return enumerator.take_census(bay, lambda _file, facts: facts, datetime.now(UTC))
 
     assert len(look().ignored) == 1
     path.write_bytes(cards.HEADS[0] + b"film")
     assert len(look().offers) == 1
     os.unlink(path)
-    assert look().empty
+    assert look().is_empty
 
 
 def test_a_look_at_what_is_settled_asks_nobody_and_reads_nothing(tmp_path, monkeypatch):
@@ -120,19 +122,19 @@ def test_a_look_at_what_is_settled_asks_nobody_and_reads_nothing(tmp_path, monke
     desk = Desk.set_up(tmp_path)
     for number in range(30):
         cards.put(desk.bay("bay-1"), b"DCIM", b"%04d.txt" % number, b"%d" % number, 1_700_000_000)
-    station = desk.office.station(patience=Patience(0, 1000))
-    (bay, _other) = desk.office.bays()
-    before = [station.sweep(bay) for _ in range(4)][-1]
+    station = desk.office.build_station(patience=Patience(0, 1000))
+    (bay, _other) = desk.office.list_bays()
+    before = [station.sweep_bay(bay) for _ in range(4)][-1]
     asked = []
     for name in ("take", "by_id", "with_receipt", "sources_of"):
         monkeypatch.setattr(Journal, name, lambda *_args, _name=name, **_more: asked.append(_name))
     for name in ("read_profile", "open_beneath"):
         monkeypatch.setattr(census, name, lambda *_args, _name=name: asked.append(_name))
     monkeypatch.setattr(station_module, "digest_source", lambda _file: asked.append("digest"))
-    assert station.sweep(bay) == before
+    assert station.sweep_bay(bay) == before
     assert asked == []
     assert shown(desk) is BayState.SAFE
     monkeypatch.undo()
     cards.put(desk.bay("bay-1"), b"DCIM", b"new.txt", b"one more", 1_700_000_000)
-    assert [station.sweep(bay) for _ in range(3)][-1] != before
+    assert [station.sweep_bay(bay) for _ in range(3)][-1] != before
     desk.office.close()

@@ -30,20 +30,20 @@ class Landing:
         self.passed = 0.0
         office.clock = lambda: self.now + timedelta(seconds=self.passed)
         office.monotonic = lambda: self.passed
-        self.station = office.station()
-        (self.bay,) = [bay for bay in office.bays() if bay.landing]
+        self.station = office.build_station()
+        (self.bay,) = [bay for bay in office.list_bays() if bay.landing]
 
     def sweep(self, after_s=0.0):
         """Let so many seconds pass, look once, return outcome and reason by path."""
         self.passed += after_s
-        return {one.path: (one.outcome, one.reason) for one in self.station.sweep(self.bay)}
+        return {one.path: (one.outcome, one.reason) for one in self.station.sweep_bay(self.bay)}
 
     def rows(self):
         with self.desk.office.catalogue.read() as session:
-            return list(recordings.everything(session))
+            return list(recordings.iterate_recordings(session))
 
     def shown(self):
-        return next(row for row in self.desk.office.journal.bays() if row.name == "sftp")
+        return next(row for row in self.desk.office.journal.list_bays() if row.name == "sftp")
 
 
 @pytest.fixture
@@ -286,7 +286,7 @@ def test_a_folder_that_is_unmounted_and_comes_back_gives_nothing_twice(landing, 
 
 def test_an_nvrs_exports_join_under_its_channel_and_show_the_room(tmp_path, film):
     made = Landing(tmp_path, rooms={"hall-ch01": "听证室"})
-    made.desk.office.recorders()  # registers the rooms
+    made.desk.office.build_recorders()  # registers the rooms
     folder = made.root / "hall"
     folder.mkdir()
     first = folder / "ch01_20260121094300-20260121094302.mp4"
@@ -303,5 +303,5 @@ def test_an_nvrs_exports_join_under_its_channel_and_show_the_room(tmp_path, film
     from storage.catalogue.people import people
 
     with made.desk.office.catalogue.read() as session:
-        assert people.source(session, "hall-ch01").label == "听证室"
+        assert people.find_source(session, "hall-ch01").label == "听证室"
     made.desk.office.close()

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from ingest.bays.settle import Look, Patience, Settled, settle, written_now
+from ingest.bays.settle import Look, Patience, Settled, assess_looks, written_now
 
 
 def looks(*seen):
@@ -31,7 +31,7 @@ def looks(*seen):
     ],
 )
 def test_a_file_is_whole_after_two_equal_looks(seen, name, held, verdict):
-    assert settle(seen, name, Patience(), held_open=held) is verdict
+    assert assess_looks(seen, name, Patience(), held_open=held) is verdict
 
 
 def test_a_file_that_another_process_writes_is_seen(tmp_path):

@@ -18,7 +18,7 @@ import pytest
 from pydantic import ValidationError
 
 from api.office.settings.settings import Settings
-from api.office.wiring import found
+from api.office.wiring import found_office
 from api.station.threads import Worker
 from ingest.bays.settle import Patience
 from ingest.cameras.room_camera import (
@@ -30,7 +30,7 @@ from ingest.cameras.room_camera import (
     Timeline,
     ask_for,
     let_go,
-    recover,
+    recover_segments,
 )
 from ingest.cameras.rtsp import (
     Address,
@@ -40,11 +40,11 @@ from ingest.cameras.rtsp import (
     Login,
     Message,
     Relay,
-    describe,
-    take,
+    describe_camera,
+    take_message,
 )
 from ingest.media.sandbox import Level, Sandbox
-from ingest.sources.profile import ALONE, read
+from ingest.sources.profile import ALONE, read_source_facts
 from policies.facts.facts import ActionFacts
 from policies.facts.stages import ActionKind, Stage
 from policies.requirements.footage.premises import Premises
@@ -87,7 +87,7 @@ class Room:
         secret.write_text(rtsp.PASSWORD + "\n")
         login = {"user": rtsp.USER, "password_file": secret} if secured else {}
         self.told = []
-        self.places = Places.of(folder / "cameras", "room-1")
+        self.places = Places.for_camera(folder / "cameras", "room-1")
         self.recorder = Recorder(
             Camera("room-1", address, "询问室一", **(login | camera)),
             self.places,
@@ -127,7 +127,7 @@ def written(folder, size):
 
 def span(path):
     """What a landed segment's name claims."""
-    facts = read((os.fsencode(path.name),), ALONE, datetime.now(UTC))
+    facts = read_source_facts((os.fsencode(path.name),), ALONE, datetime.now(UTC))
     assert facts.profile == "roomcamera"
     return facts.start, facts.end
 
@@ -177,18 +177,18 @@ def test_a_camera_becomes_accessioned_recordings_that_join_without_a_gap(clip, t
 
         def rows():
             with office.catalogue.read() as session:
-                return sorted(recordings.everything(session), key=lambda row: row.start_at)
+                return sorted(recordings.iterate_recordings(session), key=lambda row: row.start_at)
 
         worker = Worker(
-            office.station(patience=Patience(0, 1000)),
-            office.bays(),
+            office.build_station(patience=Patience(0, 1000)),
+            office.list_bays(),
             0.3,
-            recorders=office.recorders(),
+            recorders=office.build_recorders(),
         )
         worker.start()
         try:
             until(lambda: len(rows()) >= 4)
-            shown = {bay.name: bay.state for bay in desk.service.office.journal.bays()}
+            shown = {bay.name: bay.state for bay in desk.service.office.journal.list_bays()}
             assert shown["room-1"] == CameraState.RECORDING
         finally:
             worker.stop()
@@ -204,10 +204,10 @@ def test_a_camera_becomes_accessioned_recordings_that_join_without_a_gap(clip, t
         for earlier, later in itertools.pairwise(found):
             assert abs((later.start_at - earlier.end_at).total_seconds()) < 0.5
         with office.catalogue.read() as session:
-            source = people.source(session, "room-1")
+            source = people.find_source(session, "room-1")
             footage = tuple(footage_of(row) for row in rows())
         assert (source.kind, source.label) == ("room-camera", "询问室一")
-        shown = Premises().coverage.check(
+        shown = Premises().coverage.check_facts(
             ActionFacts(
                 action="a",
                 case="c",
@@ -268,7 +268,9 @@ def test_a_camera_with_telephone_sound_is_recorded_as_it_speaks(tmp_path, sandbo
         rtsp.camera(clip, sound="pcma", method="basic") as camera,
         Room(tmp_path, sandbox, Address.parse(camera.url)) as room,
     ):
-        assert describe(room.recorder.camera.address, room.recorder.camera.login(), os.urandom) == [
+        assert describe_camera(
+            room.recorder.camera.address, room.recorder.camera.read_login(), os.urandom
+        ) == [
             "video H264/90000",
             "audio PCMA/8000",
         ]
@@ -351,7 +353,7 @@ def test_what_a_killed_ffmpeg_had_written_is_landed_once_and_can_be_played(clip,
 def test_a_killed_station_takes_what_was_recorded_up_to_the_cut_and_nothing_twice(clip, tmp_path):
     home, secret = tmp_path / "var", tmp_path / "secret"
     asked = {"county": "兴隆县", "township": "兴隆镇", "log_origin": "office.test/custody"}
-    found(Settings(home=home, **asked)).close()
+    found_office(Settings(home=home, **asked)).close()
     secret.write_text(rtsp.PASSWORD)
     with rtsp.camera(clip) as camera:
         setting = {"url": camera.url, "room": "听证室", "user": rtsp.USER}
@@ -399,14 +401,14 @@ def test_a_killed_station_takes_what_was_recorded_up_to_the_cut_and_nothing_twic
     from api.office.wiring import Office
 
     office = Office.open(settings)
-    (recorder,) = office.recorders()
-    assert recover(recorder.places, "room-2") == 1
-    station = office.station(patience=Patience(0, 1000))
+    (recorder,) = office.build_recorders()
+    assert recover_segments(recorder.places, "room-2") == 1
+    station = office.build_station(patience=Patience(0, 1000))
     for _ in range(2):
-        results = station.sweep(office.bays()[-1])
+        results = station.sweep_bay(office.list_bays()[-1])
     assert {(one.outcome, one.reason) for one in results} == {("accessioned", None)}
     with office.catalogue.read() as session:
-        rows = list(recordings.everything(session))
+        rows = list(recordings.iterate_recordings(session))
     names = sorted(row.name for row in rows)
     assert names == sorted(path.name for path in landing.iterdir())
     assert len({row.sha256 for row in rows}) == len(rows)
@@ -417,22 +419,22 @@ def test_a_killed_station_takes_what_was_recorded_up_to_the_cut_and_nothing_twic
 
 
 def test_a_cut_off_segment_whose_start_was_lost_is_kept_and_asked_about(clip, tmp_path):
-    places = Places.of(tmp_path, "room-1")
+    places = Places.for_camera(tmp_path, "room-1")
     session = places.open / "20261124T010203000000"
     session.mkdir(parents=True)
     places.landing.mkdir(parents=True)
     shutil.copy(clip, session / "000000.mkv")
     (session / "000001.mkv").touch()
-    assert recover(places, "room-1") == 1
+    assert recover_segments(places, "room-1") == 1
     (kept,) = places.landing.iterdir()
-    facts = read((os.fsencode(kept.name),), ALONE, datetime.now(UTC))
+    facts = read_source_facts((os.fsencode(kept.name),), ALONE, datetime.now(UTC))
     assert (facts.profile, facts.serial, facts.start) == ("roomcamera", "room-1", None)
     assert facts.questions == ("start",)
     assert not session.exists()
 
 
 def test_landing_never_replaces_what_has_landed(tmp_path):
-    places = Places.of(tmp_path, "room-1")
+    places = Places.for_camera(tmp_path, "room-1")
     places.landing.mkdir(parents=True)
     for number, data in enumerate((b"first", b"second")):
         session = places.open / str(number)
@@ -440,7 +442,7 @@ def test_landing_never_replaces_what_has_landed(tmp_path):
         (session / "000000.mkv").write_bytes(data)
         told = {"segment": 0, "began": "2026-11-24T01:02:03.004+00:00"}
         (session / "starts.json").write_text(json.dumps(told))
-        recover(places, "room-1")
+        recover_segments(places, "room-1")
     found = {path.name: path.read_bytes() for path in places.landing.iterdir()}
     assert found == {
         "room-1_20261124T010203.004Z.mkv": b"first",
@@ -477,7 +479,7 @@ def test_what_is_no_camera_is_told_apart(tmp_path, sandbox, name):
     with rtsp.speaking(GARBAGE[name]) as port:
         address = Address("127.0.0.1", port, "/live")
         with pytest.raises(CameraError, match="camera-garbage"):
-            describe(address, None, os.urandom)
+            describe_camera(address, None, os.urandom)
         with Room(tmp_path, sandbox, address) as room:
             room.hears(CameraState.ATTENTION, "camera-garbage")
     assert room.landed() == []
@@ -646,18 +648,20 @@ def test_digest_answers_are_those_of_the_published_examples():
         ("SHA-256", "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"),
     ):
         answer = Answer(login, lambda _count: Known(nonce))
-        assert answer.challenged([challenge.format(algorithm)])
-        assert f'response="{response}"' in answer.header("GET", "/dir/index.html")
+        assert answer.accept_challenge([challenge.format(algorithm)])
+        assert f'response="{response}"' in answer.build_header("GET", "/dir/index.html")
     plain = Answer(Login("Mufasa", "CircleOfLife"), os.urandom)
-    assert plain.challenged(['Digest realm="testrealm@host.com", nonce="dcd98b7102dd2f0e8b11d0f6"'])
-    assert "qop" not in plain.header("GET", "/dir/index.html")
+    assert plain.accept_challenge(
+        ['Digest realm="testrealm@host.com", nonce="dcd98b7102dd2f0e8b11d0f6"']
+    )
+    assert "qop" not in plain.build_header("GET", "/dir/index.html")
 
 
 def test_a_camera_cannot_coax_the_password_out_by_offering_basic_beside_digest():
     answer = Answer(Login("a", "b"), os.urandom)
-    assert answer.challenged(['Basic realm="x"', 'Digest realm="x", nonce="n"'])
-    assert answer.header("DESCRIBE", "/").startswith("Digest ")
-    assert not Answer(Login("a", "b"), os.urandom).challenged(["Negotiate abc"])
+    assert answer.accept_challenge(['Basic realm="x"', 'Digest realm="x", nonce="n"'])
+    assert answer.build_header("DESCRIBE", "/").startswith("Digest ")
+    assert not Answer(Login("a", "b"), os.urandom).accept_challenge(["Negotiate abc"])
 
 
 def test_the_relay_puts_the_cameras_address_in_place_of_its_own():
@@ -678,7 +682,7 @@ def test_messages_and_packets_are_cut_apart_wherever_the_network_cut_them():
         buffer, found = bytearray(), []
         for part in (stream[:cut], stream[cut:]):
             buffer += part
-            while (one := take(buffer)) is not None:
+            while (one := take_message(buffer)) is not None:
                 found.append(one)
         assert [type(one) for one in found] == [Frame, Message, Frame]
         assert found[1].encode() == response
@@ -687,12 +691,14 @@ def test_messages_and_packets_are_cut_apart_wherever_the_network_cut_them():
 def test_a_cameras_clock_that_runs_wrong_is_followed_but_a_late_closure_is_not():
     began = datetime(2026, 11, 24, tzinfo=UTC)
     line = Timeline(began)
-    line.closed(300, began + timedelta(seconds=320))  # the network stood still for 20 s
-    line.closed(600, began + timedelta(seconds=600))
-    line.closed(900, began + timedelta(seconds=900))
+    line.record_closure(300, began + timedelta(seconds=320))  # the network stood still for 20 s
+    line.record_closure(600, began + timedelta(seconds=600))
+    line.record_closure(900, began + timedelta(seconds=900))
     assert line.began == began
     for number in range(1, 4):
-        line.closed(1000.0 * number, began + timedelta(seconds=1000.0 * number + 1.5 + number))
+        line.record_closure(
+            1000.0 * number, began + timedelta(seconds=1000.0 * number + 1.5 + number)
+        )
     assert line.began == began + timedelta(seconds=2.5)
 
 

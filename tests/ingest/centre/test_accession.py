@@ -72,7 +72,7 @@ def entry(home):
 def uploaded(office, home, entry):
     """The payload came whole, and its station fell silent before the accession."""
     data = (home.settings.home / "spool" / str(entry.recording) / PAYLOAD).read_bytes()
-    home.centre.client.begin_upload(entry.recording, len(data), Digest.of(data), data)
+    home.centre.client.begin_upload(entry.recording, len(data), Digest.compute(data), data)
     office.centre._read_back.clear()  # another process, by now
     return entry.recording
 
@@ -91,7 +91,7 @@ def again(county, home, tmp_path_factory):
 
 def row_of(office, recording):
     with office.catalogue.read() as session:
-        return recordings.several(session, [str(recording)]).get(str(recording))
+        return recordings.find_recordings(session, [str(recording)]).get(str(recording))
 
 
 def acts(office, recording):
@@ -125,11 +125,11 @@ def run_sweep(office):
     """Run the sweep as it is when the payload has lain there for longer than the grace."""
     runner = Runner(office)
     with office.catalogue.write() as uow:
-        runner.life = jobs.register(uow, uow.new_id(), over=None)
+        runner.life = jobs.register_worker(uow, uow.new_id(), over=None)
 
     def run():
         with office.catalogue.write() as uow:
-            job = jobs.ask(uow, "sweep", "system", actor="system").id
+            job = jobs.request_job(uow, "sweep", "system", actor="system").id
         assert runner.run(job, 1, STEP) == "done"
         with office.catalogue.read() as session:
             return jobs.by_id(session, job).result
@@ -238,7 +238,7 @@ def test_what_was_accessioned_after_the_sweep_said_so_is_not_removed(
 def test_what_was_discarded_after_its_verification_is_not_entered(
     county, office, home, entry, uploaded
 ):
-    at_step(office, "envelope-stored", lambda: office.centre.discard(uploaded))
+    at_step(office, "envelope-stored", lambda: office.centre.discard_attempt(uploaded))
     assert home.deliver().refused == 1
     assert row_of(office, uploaded) is None
     check_delivered(county, office, home, uploaded)
@@ -290,7 +290,7 @@ def test_only_the_bytes_that_were_sealed_come_again(county, office, home, cut_sh
     client, other = home.centre.client, os.urandom(3000)
     for whole in (other, None):
         with pytest.raises(CentreRefusedError) as refused:
-            client.begin_upload(cut_short, len(other), Digest.of(other), whole)
+            client.begin_upload(cut_short, len(other), Digest.compute(other), whole)
         assert refused.value.code == "conflict"
     check_delivered(county, office, home, cut_short)
 
@@ -299,7 +299,7 @@ def test_another_station_does_not_bring_what_was_lost(county, office, home, cut_
     office.objects.delete(key_of(cut_short, PAYLOAD), office.clock())
     data = (home.settings.home / "spool" / str(cut_short) / PAYLOAD).read_bytes()
     with pytest.raises(ConflictError):
-        office.uploads.begin("another", cut_short, len(data), Digest.of(data))
+        office.uploads.begin_upload("another", cut_short, len(data), Digest.compute(data))
     check_delivered(county, office, home, cut_short)
 
 
@@ -321,12 +321,12 @@ def test_another_stations_payload_is_not_thrown_away_for_one_that_is_lost(
     office.objects.delete(key_of(cut_short, PAYLOAD), office.clock())
     (entry,) = again.journal.in_state(State.SEALED)
     assert again.deliver().refused == 1
-    assert office.centre._there(entry.recording, PAYLOAD)
+    assert office.centre._has_object(entry.recording, PAYLOAD)
     check_delivered(county, office, home, cut_short)
     assert delivered(again).accessioned == 1
     (entry,) = again.journal.in_state(State.DUPLICATE)
     assert entry.facts["recording"] == str(cut_short)
-    assert not office.centre._there(entry.recording, PAYLOAD)
+    assert not office.centre._has_object(entry.recording, PAYLOAD)
 
 
 # What was destroyed
@@ -350,7 +350,7 @@ def destroyed(office, home, entry):
 
 def test_a_destroyed_recording_answers_no_station(office, home, destroyed):
     row = row_of(office, destroyed.recording)
-    original = Digest.of((home.settings.bays["bay-1"] / "a.bin").read_bytes())
+    original = Digest.compute((home.settings.bays["bay-1"] / "a.bin").read_bytes())
     assert not home.centre.holds_size(row.source_serial, row.size)
     assert home.centre.receipt_for(row.source_serial, original) is None
 
@@ -365,7 +365,7 @@ def test_the_same_station_clears_nothing_for_the_receipt_of_what_was_destroyed(
     home.station.clearing = Clearing(When.AT_ONCE)
     if docking == "another":
         for bay in home.bays():
-            home.station.forget(bay)
+            home.station.forget_docking(bay)
     sweep(home, 3)
     assert film.read_bytes() == data
     assert {one.state for one in home.journal.of_source(destroyed.source)} == {State.SEALED}
@@ -383,9 +383,13 @@ def sha256(data):
 def test_what_was_destroyed_is_not_taken_again_under_its_old_id(office, home, destroyed):
     data = os.urandom(100)
     for ask in (
-        lambda: home.centre.client.begin_upload(destroyed.recording, 100, Digest.of(data), data),
-        lambda: home.centre.client.begin_upload(destroyed.recording, 100, Digest.of(data), None),
-        lambda: home.centre.client.ask(
+        lambda: home.centre.client.begin_upload(
+            destroyed.recording, 100, Digest.compute(data), data
+        ),
+        lambda: home.centre.client.begin_upload(
+            destroyed.recording, 100, Digest.compute(data), None
+        ),
+        lambda: home.centre.client.request_json(
             "POST",
             "/accessions",
             {"record": destroyed.record.decode(), "envelope": destroyed.envelope.decode()},
@@ -408,9 +412,9 @@ def test_bytes_docked_again_after_their_destruction_are_a_new_recording(office, 
         row.source_serial,
     )
     with office.catalogue.read() as session:
-        told = custody_log.LogReader(session).event(new.leaf_index)
+        told = custody_log.LogReader(session).get_event(new.leaf_index)
     assert (told.act, told.details["repeats"]) == ("recording.accession", row.id)
-    assert office.centre._there(entry.recording, PAYLOAD)
+    assert office.centre._has_object(entry.recording, PAYLOAD)
 
 
 def test_an_accession_that_its_destruction_overtook_gets_no_receipt(office, home, entry):

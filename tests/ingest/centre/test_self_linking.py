@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from api.office.samples.sample_volume import Recorder, filmed
+from api.office.samples.sample_volume import Recorder, film_codes
 from ingest.centre.self_linking import self_link
 from ingest.station.clear import When
 from policies.facts.stages import ActionKind
@@ -28,12 +28,12 @@ def desk(tmp_path):
 
 def codes(desk, action, kind, at_s, seconds=3, key=None):
     key = key or desk.office.ring.scene_key
-    return filmed(action, kind, key, SEIZED_AT + timedelta(seconds=at_s), seconds)
+    return film_codes(action, kind, key, SEIZED_AT + timedelta(seconds=at_s), seconds)
 
 
 def rows(desk):
     with desk.office.catalogue.read() as session:
-        return sorted(recordings.everything(session), key=lambda row: row.name)
+        return sorted(recordings.iterate_recordings(session), key=lambda row: row.name)
 
 
 def films(desk):
@@ -43,7 +43,8 @@ def films(desk):
 def linked(desk, action):
     with desk.office.catalogue.read() as session:
         return {
-            one.recording_id: (one.state, one.how) for one in case_queries.exhibits(session, action)
+            one.recording_id: (one.state, one.how)
+            for one in case_queries.list_exhibits(session, action)
         }
 
 
@@ -90,7 +91,7 @@ def test_a_stop_code_ends_an_action_that_nobody_ended(desk):
     dock(desk, "bay-1", WRONG, segment(-5, 30, codes=(*codes(desk, action, Kind.START, -3), *stop)))
     desk.sweep()
     with desk.office.catalogue.read() as session:
-        ended = case_queries.action(session, action).end_at
+        ended = case_queries.get_action(session, action).end_at
     assert ended == SEIZED_AT + timedelta(seconds=24)
 
 
@@ -142,7 +143,7 @@ def test_a_stations_code_sets_the_clock_and_names_no_action(desk):
 
 def test_a_code_from_the_future_is_named(desk):
     _case, action = desk.seizure(20)
-    ahead = filmed(
+    ahead = film_codes(
         action, Kind.START, desk.office.ring.scene_key, desk.office.clock() + timedelta(hours=1)
     )
     shown = tuple(
@@ -160,7 +161,7 @@ def test_footage_that_a_person_rejected_is_not_linked_again(desk):
     desk.sweep()
     (row,) = films(desk)
     with desk.office.catalogue.read() as session:
-        (exhibit,) = case_queries.exhibits(session, action)
+        (exhibit,) = case_queries.list_exhibits(session, action)
     with desk.office.catalogue.write() as uow:
         cases.reject_exhibit(uow, exhibit.id, actor="person:x")
     assert self_link(desk.office.centre, row, desk.office.ring.scene_key) == []
@@ -197,7 +198,7 @@ def test_a_power_cut_between_receipt_and_link_loses_no_link(desk):
         desk.sweep()
     assert linked(desk, action) == {}
     desk.office.centre.on_step = lambda _step: None
-    desk.office.station()  # a start recovers what was sealed
+    desk.office.build_station()  # a start recovers what was sealed
     desk.sweep()
     (row,) = films(desk)
     assert linked(desk, action) == {row.id: ("confirmed", "scene-code")}

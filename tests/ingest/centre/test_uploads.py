@@ -31,21 +31,21 @@ def test_a_payload_never_takes_more_parts_than_s3_joins(
     data = os.urandom(50 * MIB)
     recording = new_recording_id(office.clock(), os.urandom(10))
     with office.catalogue.read() as session:
-        (station,) = {row.id for row in people.stations(session)}
-    offset = office.uploads.begin(station, recording, len(data), Digest.of(data)).offset
+        (station,) = {row.id for row in people.list_stations(session)}
+    offset = office.uploads.begin_upload(station, recording, len(data), Digest.compute(data)).offset
     parts = 0
     while offset < len(data):
-        writer = office.uploads.writer(station, recording, offset)
+        writer = office.uploads.open_writer(station, recording, offset)
         for start in range(offset, len(data), piece)[:pieces_a_request]:
-            writer.add(bytearray(data[start : start + piece]))
+            writer.add_bytes(bytearray(data[start : start + piece]))
         assert writer.close() > offset
-        state = office.uploads.at(station, recording)
+        state = office.uploads.get_offset(station, recording)
         offset, parts = state.offset, len(writer._marks)
     assert 1 <= parts <= 5
-    stored = office.uploads.assemble(station, recording)
+    stored = office.uploads.assemble_payload(station, recording)
     assert stored is not None
-    assert stored.digest == Digest.of(data)
-    office.uploads.forget(recording)
+    assert stored.digest == Digest.compute(data)
+    office.uploads.forget_upload(recording)
 
 
 def test_parts_of_the_largest_payload_fit_into_a_streams_memory():

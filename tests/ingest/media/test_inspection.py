@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from ingest.media.inspect import WORDS, Weight, inspect
-from ingest.media.probe import probe
-from ingest.media.sandbox import Effort, Level, Sandbox, Scene, render
+from ingest.media.inspect import WORDS, Weight, inspect_media
+from ingest.media.probe import probe_file
+from ingest.media.sandbox import Effort, Level, Sandbox, Scene, render_scene
 from ingest.media.scene_code import write_picture
 
 # A worn camera's picture: it sways, it has noise, and the recorder writes its clock into it.
@@ -73,13 +73,13 @@ def made(folder, pictures, sounds, *, coding=CODING, name="clip.mp4"):
 def facts_of(path, sandbox, effort=None):
     with path.open("rb") as file:
         more = {} if effort is None else {"effort": effort}
-        return probe(file, path.stat().st_size, sandbox, **more)
+        return probe_file(file, path.stat().st_size, sandbox, **more)
 
 
 def found(path, sandbox, weight=Weight.DOUBT):
     """{kind: [(start, end), …]} of the findings of one weight."""
     spans = {}
-    for one in inspect(facts_of(path, sandbox)):
+    for one in inspect_media(facts_of(path, sandbox)):
         if one.weight is weight:
             spans.setdefault(one.kind, []).append((one.start_s, one.end_s))
     return spans
@@ -130,8 +130,8 @@ def test_the_same_defects_are_found_in_every_coding(defective, sandbox, tmp_path
 
 def test_doubts_are_for_a_person_and_no_fact_is_made_of_them(defective, sandbox):
     facts = facts_of(defective, sandbox)
-    assert [one for one in inspect(facts) if one.weight is Weight.FACT] == []
-    assert facts.pictures.done
+    assert [one for one in inspect_media(facts) if one.weight is Weight.FACT] == []
+    assert facts.pictures.complete
     assert facts.pictures.resolution_s == pytest.approx(1.0, abs=0.05)
 
 
@@ -142,8 +142,8 @@ def test_the_same_is_found_without_bubblewrap(defective, sandbox):
 @pytest.mark.parametrize("size", ["320x240", "640x360"])
 def test_footage_without_defect_raises_no_doubt(sandbox, tmp_path, size):
     path = tmp_path / "clean.mp4"
-    render(Scene(14, "BWC 1", 1_768_959_780, size=size), path)
-    assert inspect(facts_of(path, sandbox)) == ()
+    render_scene(Scene(14, "BWC 1", 1_768_959_780, size=size), path)
+    assert inspect_media(facts_of(path, sandbox)) == ()
 
 
 def test_a_quiet_room_seen_by_a_fixed_camera_is_not_frozen(sandbox, tmp_path):
@@ -238,7 +238,7 @@ def test_a_pause_in_speech_is_no_finding(sandbox, tmp_path):
 def test_sound_alone_is_asked_for_no_picture(sandbox, tmp_path):
     facts = facts_of(sound(tmp_path, speech(6)), sandbox)
     assert facts.pictures is None
-    assert inspect(facts) == ()
+    assert inspect_media(facts) == ()
 
 
 def test_a_photo_of_a_dark_room_raises_no_doubt(sandbox, tmp_path):
@@ -246,7 +246,7 @@ def test_a_photo_of_a_dark_room_raises_no_doubt(sandbox, tmp_path):
     ffmpeg("-f", "lavfi", "-i", "color=black:s=640x480:d=1", "-frames:v", 1, path)
     facts = facts_of(path, sandbox)
     assert facts.pictures is None
-    assert inspect(facts) == ()
+    assert inspect_media(facts) == ()
 
 
 def test_a_collapse_of_the_frame_rate_is_a_fact_with_a_place(sandbox, tmp_path):
@@ -262,8 +262,8 @@ def test_a_collapse_of_the_frame_rate_is_a_fact_with_a_place(sandbox, tmp_path):
 
 def test_a_frame_rate_that_was_always_low_is_no_collapse(sandbox, tmp_path):
     path = tmp_path / "low.mp4"
-    render(Scene(12, "x", 0, rate=2), path)
-    assert inspect(facts_of(path, sandbox)) == ()
+    render_scene(Scene(12, "x", 0, rate=2), path)
+    assert inspect_media(facts_of(path, sandbox)) == ()
 
 
 def test_a_clock_that_runs_backwards_inside_a_recording_is_a_fact(sandbox, tmp_path):
@@ -272,11 +272,11 @@ def test_a_clock_that_runs_backwards_inside_a_recording_is_a_fact(sandbox, tmp_p
     for path, start in ((early, 100), (late, 50)):
         scene = Scene(8, "x", 0)
         whole = tmp_path / "whole.mp4"
-        render(scene, whole)
+        render_scene(scene, whole)
         ffmpeg("-i", whole, "-c", "copy", "-output_ts_offset", start, path)
     both = tmp_path / "both.ts"
     both.write_bytes(early.read_bytes() + late.read_bytes())
-    jumps = [one for one in inspect(facts_of(both, sandbox)) if one.kind == "clock-jump"]
+    jumps = [one for one in inspect_media(facts_of(both, sandbox)) if one.kind == "clock-jump"]
     assert jumps
     assert {one.weight for one in jumps} == {Weight.FACT}
     assert jumps[0].end_s - jumps[0].start_s == pytest.approx(58, abs=1)
@@ -286,10 +286,10 @@ def test_what_the_time_was_too_short_for_is_told_and_is_no_doubt(defective, sand
     facts = facts_of(defective, sandbox, Effort(seconds=0.001))
     assert facts.playable
     assert facts.duration_s == pytest.approx(50, abs=0.2)
-    assert not facts.pictures.done
-    told = {(one.detail, one.end_s) for one in inspect(facts) if one.kind == "not-inspected"}
+    assert not facts.pictures.complete
+    told = {(one.detail, one.end_s) for one in inspect_media(facts) if one.kind == "not-inspected"}
     assert told == {("pictures", facts.duration_s), ("sounds", facts.duration_s)}
-    assert all(one.weight is Weight.FACT for one in inspect(facts))
+    assert all(one.weight is Weight.FACT for one in inspect_media(facts))
 
 
 def test_a_look_keeps_to_its_share_of_the_processor(tmp_path):
@@ -301,7 +301,7 @@ def test_a_look_keeps_to_its_share_of_the_processor(tmp_path):
     facts = facts_of(path, Sandbox(Level.RLIMITS), Effort(share=0.25))
     passed, now = time.monotonic() - began, os.times()
     busy = now.children_user + now.children_system - used.children_user - used.children_system
-    assert facts.pictures.done
+    assert facts.pictures.complete
     assert busy > 1.3  # or this would prove nothing
     # The start of the interpreter and half a second of work are not held back.
     assert busy - 1.0 < 0.25 * passed
@@ -313,7 +313,7 @@ def test_a_decoder_that_dies_leaves_the_facts_of_the_packets(defective):
     assert facts.playable
     assert facts.duration_s == pytest.approx(50, abs=0.2)
     assert (facts.pictures, facts.sounds) == (None, None)
-    assert {(one.kind, one.detail, one.start_s) for one in inspect(facts)} == {
+    assert {(one.kind, one.detail, one.start_s) for one in inspect_media(facts)} == {
         ("not-inspected", "pictures", 0.0),
         ("not-inspected", "sounds", 0.0),
     }
@@ -326,12 +326,14 @@ def test_pictures_that_no_decoder_reads_are_counted_and_doubted(sandbox, tmp_pat
     facts = facts_of(path, sandbox)
     assert facts.playable
     assert facts.pictures.damaged
-    assert next(one.weight for one in inspect(facts) if one.kind == "undecodable") is Weight.FACT
-    assert {one.kind for one in inspect(facts) if one.weight is Weight.DOUBT} == {"damaged"}
+    assert (
+        next(one.weight for one in inspect_media(facts) if one.kind == "undecodable") is Weight.FACT
+    )
+    assert {one.kind for one in inspect_media(facts) if one.weight is Weight.DOUBT} == {"damaged"}
 
 
 def test_every_finding_can_be_told_to_a_person(defective, sandbox):
-    kinds = {one.kind for one in inspect(facts_of(defective, sandbox))}
+    kinds = {one.kind for one in inspect_media(facts_of(defective, sandbox))}
     assert kinds <= set(WORDS)
     assert all(zh and en for zh, en in WORDS.values())
 

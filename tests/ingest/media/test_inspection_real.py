@@ -9,8 +9,8 @@ from itertools import cycle
 
 import pytest
 
-from ingest.media.inspect import Weight, inspect
-from ingest.media.probe import probe
+from ingest.media.inspect import Weight, inspect_media
+from ingest.media.probe import probe_file
 from ingest.media.sandbox import Sandbox
 from tests.sampling import sample
 
@@ -49,8 +49,8 @@ def sandbox():
 
 def doubts(path, sandbox):
     with path.open("rb") as file:
-        facts = probe(file, path.stat().st_size, sandbox)
-    return [one for one in inspect(facts) if one.weight is Weight.DOUBT]
+        facts = probe_file(file, path.stat().st_size, sandbox)
+    return [one for one in inspect_media(facts) if one.weight is Weight.DOUBT]
 
 
 def test_real_clips_raise_only_the_doubts_that_an_eye_confirmed(footage, sandbox):

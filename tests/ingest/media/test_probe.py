@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from ingest.media.inspect import Weight, inspect
-from ingest.media.probe import probe
-from ingest.media.sandbox import MediaToolError, Sandbox, Scene, _run, render
+from ingest.media.inspect import Weight, inspect_media
+from ingest.media.probe import probe_file
+from ingest.media.sandbox import MediaToolError, Sandbox, Scene, _run_child, render_scene
 from storage.recording import MediaKind
 
 
@@ -19,7 +19,7 @@ def sandbox():
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
     path = tmp_path_factory.mktemp("clip") / "a.mp4"
-    render(Scene(3, "BWC 1", 1_768_959_780), path)
+    render_scene(Scene(3, "BWC 1", 1_768_959_780), path)
     return path
 
 
@@ -27,11 +27,11 @@ def look(sandbox, data, tmp_path, **more):
     path = tmp_path / "offered"
     path.write_bytes(data)
     with path.open("rb") as file:
-        return probe(file, len(data), sandbox, **more)
+        return probe_file(file, len(data), sandbox, **more)
 
 
 def kinds(facts):
-    return {one.kind for one in inspect(facts)}
+    return {one.kind for one in inspect_media(facts)}
 
 
 def test_a_whole_clip_is_known_whole(sandbox, clip, tmp_path):
@@ -42,13 +42,13 @@ def test_a_whole_clip_is_known_whole(sandbox, clip, tmp_path):
     assert facts.duration_s == pytest.approx(3, abs=0.15)
     assert facts.creation_time is not None
     assert facts.creation_time.timestamp() == 1_768_959_780
-    assert inspect(facts) == ()
+    assert inspect_media(facts) == ()
 
 
 @pytest.mark.parametrize(("picture", "sound"), [(True, False), (False, True)])
 def test_a_missing_track_is_seen_by_its_packets(sandbox, tmp_path, picture, sound):
     path = tmp_path / "a.mp4"
-    render(Scene(2, "x", 0, picture=picture, sound=sound), path)
+    render_scene(Scene(2, "x", 0, picture=picture, sound=sound), path)
     facts = look(sandbox, path.read_bytes(), tmp_path)
     assert (facts.has_video, facts.has_audio) == (picture, sound)
     assert facts.kind is (MediaKind.VIDEO if picture else MediaKind.AUDIO)
@@ -58,7 +58,7 @@ def test_a_missing_track_is_seen_by_its_packets(sandbox, tmp_path, picture, soun
 def test_a_hole_between_packets_is_placed(sandbox, tmp_path):
     # Two parts of three seconds, five seconds apart, put together without re-encoding.
     whole, holed = tmp_path / "whole.mp4", tmp_path / "holed.mkv"
-    render(Scene(12, "x", 0), whole)
+    render_scene(Scene(12, "x", 0), whole)
     keep = "not(between(t,4,9))"
     subprocess.run(
         ["ffmpeg", "-v", "error", "-i", whole, "-vf", f"select='{keep}'", "-af", f"aselect='{keep}'",
@@ -70,7 +70,7 @@ def test_a_hole_between_packets_is_placed(sandbox, tmp_path):
     assert start == pytest.approx(4, abs=0.3)
     assert end == pytest.approx(9, abs=0.3)
     assert "no-picture" in kinds(facts)
-    assert all(one.weight is Weight.FACT for one in inspect(facts))
+    assert all(one.weight is Weight.FACT for one in inspect_media(facts))
 
 
 def test_a_film_without_a_frame_rate_is_looked_at(sandbox, tmp_path):
@@ -86,8 +86,8 @@ def test_a_film_without_a_frame_rate_is_looked_at(sandbox, tmp_path):
 
 def test_a_track_that_stops_early_leaves_a_missing_end(sandbox, tmp_path):
     long, short, both = tmp_path / "v.mp4", tmp_path / "a.mp4", tmp_path / "b.mp4"
-    render(Scene(6, "x", 0, sound=False), long)
-    render(Scene(2, "x", 0, picture=False), short)
+    render_scene(Scene(6, "x", 0, sound=False), long)
+    render_scene(Scene(2, "x", 0, picture=False), short)
     subprocess.run(
         ["ffmpeg", "-v", "error", "-i", long, "-i", short, "-c", "copy", both], check=True
     )
@@ -102,7 +102,7 @@ def test_a_damaged_transport_stream_is_read_to_its_end(sandbox, tmp_path):
     import random
 
     clip, stream = tmp_path / "a.mp4", tmp_path / "a.ts"
-    render(Scene(20, "x", 0), clip)
+    render_scene(Scene(20, "x", 0), clip)
     coding = ["-c:v", "mpeg2video", "-c:a", "mp2"]
     subprocess.run(["ffmpeg", "-v", "error", "-i", clip, *coding, stream], check=True)
     data = stream.read_bytes()
@@ -128,7 +128,7 @@ def test_a_clip_without_its_index_is_unplayable_and_says_so(sandbox, tmp_path):
     from tests.ingest.boxes import without_moov
 
     path = tmp_path / "a.mp4"
-    render(Scene(2, "x", 0), path)
+    render_scene(Scene(2, "x", 0), path)
     facts = look(sandbox, without_moov(path.read_bytes()), tmp_path)
     assert facts.unplayable_reason == "no-index"
     assert not facts.playable
@@ -194,11 +194,11 @@ def test_the_sandbox_shows_nothing_but_the_file(sandbox, program):
         pytest.skip(f"NO BUBBLEWRAP HERE: the sandbox is {sandbox.level}")
     command = [*sandbox.wrap, sys.executable, "-I", "-c", program]
     with open("/dev/null", "rb") as nothing, pytest.raises(MediaToolError):
-        _run(command, nothing, 20)
+        _run_child(command, nothing, 20)
 
 
 def test_a_tool_that_hangs_is_killed_with_its_children(sandbox):
     program = "import subprocess; subprocess.run(['/bin/sleep', '600'])"
     with open("/dev/null", "rb") as nothing, pytest.raises(MediaToolError) as caught:
-        _run([*sandbox.wrap, sys.executable, "-I", "-c", program], nothing, 1)
+        _run_child([*sandbox.wrap, sys.executable, "-I", "-c", program], nothing, 1)
     assert caught.value.reason == "timeout"

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from ingest.media.probe import probe
+from ingest.media.probe import probe_file
 from ingest.media.sandbox import Sandbox
 from storage.catalogue.recordings import recordings
 from tests.office import Desk
@@ -60,14 +60,14 @@ def test_every_clip_is_accessioned_whole(docked, clips):
     desk, results = docked
     assert {result.outcome for result in results} <= {"accessioned", "duplicate"}
     with desk.office.catalogue.read() as session:
-        kept = {row.sha256 for row in recordings.everything(session)}
+        kept = {row.sha256 for row in recordings.iterate_recordings(session)}
     assert kept == {hashlib.sha256(clip.read_bytes()).hexdigest() for clip in clips}
 
 
 def test_every_clip_plays_back_byte_for_byte(docked):
     desk, _results = docked
     with desk.office.catalogue.read() as session:
-        rows = list(recordings.everything(session))
+        rows = list(recordings.iterate_recordings(session))
     visitor = desk.visitor("zhang")
     for row in rows:
         reader = desk.service.plaintext(visitor, row, "copy")
@@ -83,7 +83,7 @@ def test_a_clip_is_probed_as_what_it_is(clips, name):
     if not found:
         pytest.skip(f"{name} is not in the folder")
     with found[0].open("rb") as file:
-        facts = probe(file, found[0].stat().st_size, Sandbox.detect())
+        facts = probe_file(file, found[0].stat().st_size, Sandbox.detect())
     kind, reason, seconds, picture, sound, browser, truncated = EXPECTED[name]
     assert facts.kind == kind
     assert facts.unplayable_reason == reason
@@ -97,7 +97,7 @@ def test_a_clip_is_probed_as_what_it_is(clips, name):
 def test_a_place_and_a_time_are_read_where_the_recorder_wrote_them(clips):
     (clip,) = [clip for clip in clips if clip.name.endswith("mov_with-gps.mov")]
     with clip.open("rb") as file:
-        facts = probe(file, clip.stat().st_size, Sandbox.detect())
+        facts = probe_file(file, clip.stat().st_size, Sandbox.detect())
     assert facts.location
     assert facts.creation_time is not None
     assert facts.creation_time.tzinfo is not None

@@ -67,7 +67,7 @@ class HostileSandbox(Sandbox):
     """A sandbox whose program does what its files tell it to: a decoder that was taken over."""
 
     def program(self) -> list[str]:
-        return [*Sandbox.program(self)[:-1], "/hostile/program.py"]
+        return [*Sandbox.program_command(self)[:-1], "/hostile/program.py"]
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +177,7 @@ def test_every_file_gets_the_answer_that_it_would_have_had_alone(sandbox, starts
             answers = []
             for one in (sandbox, shared):
                 with file.open("rb", buffering=0) as opened:
-                    answers.append(one.look(opened, file.stat().st_size))
+                    answers.append(one.inspect_file(opened, file.stat().st_size))
             alone, together = answers
             assert json.loads(together) == json.loads(alone), file
     finally:
@@ -192,7 +192,10 @@ def test_an_original_cannot_be_cut_off_from_within(sandbox, tmp_path):
     attack = "import os; os.close(os.open('/proc/self/fd/0', os.O_WRONLY | os.O_TRUNC))"
     with file.open("rb") as opened:
         done = subprocess.run(
-            [*sandbox.program()[:-1], "-c", attack], stdin=opened, capture_output=True, check=False
+            [*sandbox.program_command()[:-1], "-c", attack],
+            stdin=opened,
+            capture_output=True,
+            check=False,
         )
     assert done.returncode != 0
     assert file.read_bytes() == b"evidence"

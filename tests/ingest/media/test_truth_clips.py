@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ingest.media.inspect import Weight, inspect
-from ingest.media.probe import probe
+from ingest.media.inspect import Weight, inspect_media
+from ingest.media.probe import probe_file
 from ingest.media.sandbox import Sandbox
 from policies.facts.facts import ActionFacts, Footage
 from policies.facts.stages import ActionKind, Stage
@@ -68,10 +68,10 @@ def render(folder, defect, seed):
 def seen(path, sandbox):
     """Return a clip as coverage sees it, through the real probe and the real inspection."""
     with path.open("rb") as file:
-        media = probe(file, path.stat().st_size, sandbox)
+        media = probe_file(file, path.stat().st_size, sandbox)
     doubts = tuple(
         (item.start_s or 0.0, item.end_s or media.duration_s or 0.0, item.kind)
-        for item in inspect(media)
+        for item in inspect_media(media)
         if item.weight is Weight.DOUBT
     )
     return Footage(
@@ -99,7 +99,7 @@ def judged(tmp_path_factory):
         facts = ActionFacts(
             "a", "c", ActionKind.SEIZURE, Stage.FILING, T0, end, "x", footage=(footage,)
         )
-        return defect, seed, footage, RULE.check(facts)
+        return defect, seed, footage, RULE.check_facts(facts)
 
     pairs = [(defect, seed) for defect in DEFECTS for seed in range(PER_DEFECT)]
     with ThreadPoolExecutor(2) as pool:

@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.sources.names import display
+from ingest.sources.names import display_text
 from ingest.sources.profile import (
     ALONE,
     PREVIEW,
     SYSTEM_FILE,
     ProfileError,
     Siblings,
-    profiles,
-    read,
+    load_profiles,
+    read_source_facts,
 )
-from ingest.sources.volume import identify, landed
+from ingest.sources.volume import add_landing_serial, identify_volume
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 START = datetime(2026, 1, 21, 1, 43, tzinfo=UTC)
@@ -38,7 +38,7 @@ FAMILIES = [
 
 @pytest.mark.parametrize(("path", "family", "serial", "officer", "seq"), FAMILIES)
 def test_each_family_gives_what_its_names_hold(path, family, serial, officer, seq):
-    facts = read(path.split(b"/"), ALONE, NOW)
+    facts = read_source_facts(path.split(b"/"), ALONE, NOW)
     assert (facts.profile, facts.serial, facts.officer_no, facts.sequence) == (
         family,
         serial,
@@ -73,7 +73,7 @@ END = datetime(2026, 1, 21, 10, 13, 0, tzinfo=ZoneInfo("Asia/Shanghai"))
     ],
 )
 def test_an_nvrs_channel_is_a_number_of_that_nvr_alone(path, family, channel, end):
-    facts = read(path.split(b"/"), ALONE, NOW)
+    facts = read_source_facts(path.split(b"/"), ALONE, NOW)
     assert (facts.profile, facts.kind, facts.serial) == (family, "room-camera", None)
     assert (facts.channel, facts.end) == (channel, end)
     backup = path == b"ch01_00000000003000000.mp4"  # its name tells no time: it is asked for
@@ -84,7 +84,7 @@ def test_an_nvrs_channel_is_a_number_of_that_nvr_alone(path, family, channel, en
 def test_a_landing_folder_tells_whose_a_file_is_where_its_name_does_not():
     def told(path):
         parts = tuple(path.split(b"/"))
-        return landed(read(parts, ALONE, NOW), parts, "station-1-sftp")
+        return add_landing_serial(read_source_facts(parts, ALONE, NOW), parts, "station-1-sftp")
 
     cases = {
         b"T-07/VID_20260121_094300.mp4": "T-07",
@@ -104,26 +104,34 @@ def test_a_landing_folder_tells_whose_a_file_is_where_its_name_does_not():
 
 
 def test_an_important_mark_is_read():
-    assert read([b"0000012_000123_20260121094300_0002_IMP.MP4"], ALONE, NOW).marked is True
-    assert read([b"0000012_000123_20260121094300_0002.MP4"], ALONE, NOW).marked is False
+    assert (
+        read_source_facts([b"0000012_000123_20260121094300_0002_IMP.MP4"], ALONE, NOW).marked
+        is True
+    )
+    assert (
+        read_source_facts([b"0000012_000123_20260121094300_0002.MP4"], ALONE, NOW).marked is False
+    )
 
 
 @pytest.mark.parametrize(
     "stamp", ["19700101000000", "20000101001000", "20990101000000", "20261399000000"]
 )
 def test_an_unset_or_impossible_clock_is_asked_about_never_guessed(stamp):
-    facts = read([f"0000012_000123_{stamp}_0002.MP4".encode()], ALONE, NOW)
+    facts = read_source_facts([f"0000012_000123_{stamp}_0002.MP4".encode()], ALONE, NOW)
     assert facts.start is None
     assert "start" in facts.questions
 
 
 def test_an_officer_number_of_zeros_is_no_officer():
-    assert read([b"0000012_000000_20260121094300_0002.MP4"], ALONE, NOW).officer_no is None
+    assert (
+        read_source_facts([b"0000012_000000_20260121094300_0002.MP4"], ALONE, NOW).officer_no
+        is None
+    )
 
 
 def test_sidecars_are_found_beside_their_recording():
     name = b"0000012_000123_20260121094300_0002.MP4"
-    facts = read(
+    facts = read_source_facts(
         [name], Siblings([name, name[:-3] + b"log", name[:-3] + b"txt", b"other.log"]), NOW
     )
     assert facts.sidecars == ("0000012_000123_20260121094300_0002.log",)
@@ -144,18 +152,18 @@ def test_sidecars_are_found_beside_their_recording():
 )
 def test_what_the_device_writes_for_itself_may_be_left_and_nothing_else(path, reason):
     siblings = Siblings([b"x.MP4", b"x.THM"])
-    assert read(path.split(b"/"), siblings, NOW).ignorable == reason
+    assert read_source_facts(path.split(b"/"), siblings, NOW).ignorable == reason
 
 
 def test_a_preview_whose_film_is_gone_is_taken():
-    assert read([b"x.THM"], Siblings([b"x.THM", b"x.LRV"]), NOW).ignorable is None
+    assert read_source_facts([b"x.THM"], Siblings([b"x.THM", b"x.LRV"]), NOW).ignorable is None
 
 
 @given(st.binary(min_size=1, max_size=255).filter(lambda b: b"/" not in b and b"\0" not in b))
 def test_no_name_is_too_hostile_to_show_or_read(raw):
-    shown = display(raw)
+    shown = display_text(raw)
     assert shown.isprintable()
-    assert read([raw], ALONE, NOW).profile
+    assert read_source_facts([raw], ALONE, NOW).profile
 
 
 @pytest.mark.parametrize(
@@ -168,11 +176,11 @@ def test_no_name_is_too_hostile_to_show_or_read(raw):
     ],
 )
 def test_control_and_direction_marks_are_made_visible(raw, shown):
-    assert display(raw) == shown
+    assert display_text(raw) == shown
 
 
 def test_at_least_eight_families_and_generic_last():
-    found = profiles()
+    found = load_profiles()
     assert len(found) >= 9
     assert found[-1].family == "generic"
 
@@ -180,21 +188,21 @@ def test_at_least_eight_families_and_generic_last():
 def test_a_broken_profile_is_refused(tmp_path):
     (tmp_path / "x.yaml").write_text("family: x\norder: 1\nnames: ['(']\n")
     with pytest.raises(ProfileError):
-        profiles(tmp_path)
+        load_profiles(tmp_path)
 
 
 def test_a_volume_is_known_by_its_id_file_then_by_its_names_then_by_its_bay(tmp_path):
     bay = tmp_path / "bay-1"
     bay.mkdir()
-    assert identify(bay, []).identity == "unknown:bay-1"
-    assert identify(bay, ["0000012", None, "0000012"]).serial == "0000012"
+    assert identify_volume(bay, []).identity == "unknown:bay-1"
+    assert identify_volume(bay, ["0000012", None, "0000012"]).serial == "0000012"
     mixed = ["0000012", "0000013"]
-    assert identify(bay, mixed).serial is None
+    assert identify_volume(bay, mixed).serial is None
     (bay / "liuhen-source.json").write_text('{"serial": "BWC4712"}')
-    assert identify(bay, mixed).serial == "BWC4712"
+    assert identify_volume(bay, mixed).serial == "BWC4712"
 
 
 def test_a_hostile_id_file_is_no_identity(tmp_path):
     for text in ("../../etc", "x" * 5000, '{"serial": ["a"]}', "[" * 5000):
         (tmp_path / "liuhen-source.json").write_text(text)
-        assert identify(tmp_path, []).serial is None
+        assert identify_volume(tmp_path, []).serial is None

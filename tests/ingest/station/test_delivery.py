@@ -42,7 +42,7 @@ def dock(township, *starts: float, recorder=FIRST, bay="bay-1"):
 
 
 def shown(home):
-    return BayState(next(bay.state for bay in home.journal.bays() if bay.name == "bay-1"))
+    return BayState(next(bay.state for bay in home.journal.list_bays() if bay.name == "bay-1"))
 
 
 def test_what_is_docked_is_sealed_then_delivered_then_safe_to_remove(county, township):
@@ -62,7 +62,7 @@ def test_what_is_docked_is_sealed_then_delivered_then_safe_to_remove(county, tow
         assert shown(home) is BayState.ACCESSIONED
         sweep(home, 1)  # and only a look that finds nothing left to do makes it safe
         assert shown(home) is BayState.SAFE
-        assert home.centre.spool.recordings() == []
+        assert home.centre.spool.list_recordings() == []
     new = county.rows()[before:] if before else county.rows()
     assert tally.accessioned == len(county.rows()) - before
     assert all(row.receipt_text for row in new)
@@ -121,7 +121,7 @@ def test_a_duplicate_sealed_while_offline_gets_the_first_receipt(county, townshi
         count = len(county.rows())
         assert away.deliver().refused == 0
         assert {result.outcome for result in sweep(away)} == {Outcome.DUPLICATE}
-        assert away.centre.spool.recordings() == []
+        assert away.centre.spool.list_recordings() == []
     assert len(county.rows()) == count
     assert list(whole_check(county.desk.office)) == []
 
@@ -157,12 +157,12 @@ def test_a_revoked_station_delivers_no_more_and_keeps_what_it_sealed(county, tow
         sweep(home)
         home.report()
         with county.desk.office.catalogue.write() as uow:
-            assert enrolment.revoke(uow, township.name, "stolen", actor="system") == 1
+            assert enrolment.revoke_enrolments(uow, township.name, "stolen", actor="system") == 1
         count = len(county.rows())
         tally = home.deliver()
         assert tally.away == "enrolment-revoked"
         assert (len(county.rows()), tally.waiting > 0) == (count, True)
-        assert home.centre.spool.recordings() != []
+        assert home.centre.spool.list_recordings() != []
         assert "enrolment-revoked" in home.spool()["alarms"]
         # a new code mends it, under a new key, and nothing was lost
     township.enrol(county)
@@ -176,7 +176,7 @@ def test_a_station_cannot_touch_what_is_anothers(county, township, tmp_path):
     other.enrol(county)
     with township.open() as home, other.open() as stranger:
         recording = new_recording_id(home.clock(), b"x" * 10)
-        digest = Digest.of(b"0" * (9 << 20))
+        digest = Digest.compute(b"0" * (9 << 20))
         assert home.centre.client.begin_upload(recording, 9 << 20, digest, None) == 0
         with pytest.raises(CentreRefusedError) as foreign:
             stranger.centre.client.upload_offset(recording)
@@ -195,7 +195,7 @@ def test_another_stations_record_is_refused(county, township, tmp_path):
         entry = home.journal.in_state(State.SEALED)[0]
         document = {"record": entry.record.decode(), "envelope": entry.envelope.decode()}
         with pytest.raises(CentreRefusedError) as refused:
-            stranger.centre.client.ask("POST", "/accessions", document)
+            stranger.centre.client.request_json("POST", "/accessions", document)
         assert refused.value.code == "conflict"
 
 
@@ -243,7 +243,7 @@ def test_a_payload_that_rots_in_the_spool_is_sealed_anew_from_its_docked_recorde
         assert reason_zh("spool-damaged")
         assert not any(row.sha256 == sha256(film) for row in county.rows())
         for bay in home.bays():
-            home.station.forget(bay)  # undocked, and docked again
+            home.station.forget_docking(bay)  # undocked, and docked again
         sweep(home, 2)
         home.delivery._refused.clear()
         tally = home.deliver()
@@ -299,7 +299,7 @@ def test_other_bytes_under_a_sealed_files_name_size_and_time_are_read_and_sealed
         assert sweep(home, 3)[0].outcome == "sealed"
         for data in (second, first, second) if again else (second,):
             for bay in home.bays():
-                home.station.forget(bay)
+                home.station.forget_docking(bay)
             put(data)
             assert sweep(home, 3)[0].outcome == "sealed"
         assert len(home.journal.in_state(State.SEALED)) == 2
@@ -321,11 +321,11 @@ def test_what_is_delivered_while_the_spool_is_counted_stops_no_sealing(county, t
         first = next(keys)
         for entry in entries:
             if str(entry.recording) not in first:
-                spool.remove(entry.recording)
+                spool.remove_payload(entry.recording)
         assert list(keys) == []
         count = spool.objects.keys
         spool.objects.keys = lambda: [*count(), f"{entries[-1].recording}/payload"]
-        assert spool.used() > 0
+        assert spool.measure_used() > 0
 
 
 def test_nothing_is_cleared_while_the_centre_cannot_say_that_it_holds_it(county, tmp_path):
@@ -348,7 +348,7 @@ def test_an_assertion_serves_once(county, township):
     with township.open() as home:
         client = home.centre.client
         sent = []
-        ask = client.wire.ask
+        ask = client.wire.request_json
 
         class Spy:
             def __getattr__(self, name):
@@ -411,7 +411,7 @@ def test_a_full_spool_stops_intake_and_touches_no_recorder(county, tmp_path):
     files = dock(township, 900, 905)
     with township.open() as home:
         sweep(home)
-        bay = next(bay for bay in home.journal.bays() if bay.name == "bay-1")
+        bay = next(bay for bay in home.journal.list_bays() if bay.name == "bay-1")
         assert (bay.state, bay.reason) == (BayState.ATTENTION, "spool-full")
         assert all(file.exists() for file in files)
         assert home.spool()["used"] <= home.spool()["limit"]

@@ -4,7 +4,7 @@ import struct
 from itertools import pairwise
 
 from ingest.bays.bay import BayState, FileProgress, Outcome, Progress
-from ingest.station.named_path import take
+from ingest.station.named_path import take_path
 from tests.office import Desk
 
 LONG = 128 << 20
@@ -29,7 +29,7 @@ def test_a_long_file_shows_how_far_it_is_while_it_is_looked_at_and_sealed(tmp_pa
     def listen(progress: Progress) -> None:
         seen.append((progress.state, progress.current, progress.bytes_done, progress.bytes_total))
 
-    results = take(desk.office.station(listen), card)
+    results = take_path(desk.office.build_station(listen), card)
     desk.office.close()
     assert {one.outcome for one in results} <= {Outcome.ACCESSIONED, Outcome.IGNORED}
     last = max(index for index, one in enumerate(seen) if one[0] is BayState.SEALING)
@@ -46,12 +46,12 @@ def test_a_long_file_shows_how_far_it_is_while_it_is_looked_at_and_sealed(tmp_pa
 def test_phases_share_what_is_left_of_a_file_and_one_that_waits_is_taken_back():
     shown = []
     bay = Progress("bay-1", lambda progress: shown.append(progress.bytes_done), bytes_total=1000)
-    bay.skip(100)  # another file, known before
+    bay.skip_bytes(100)  # another file, known before
     file = FileProgress(bay, 900)
-    look = file.phase(0.5)
+    look = file.open_phase(0.5)
     assert 100 < bay.bytes_done < 110  # something is shown as soon as it begins
     look(1.0)
-    seal = file.phase(0.9)
+    seal = file.open_phase(0.9)
     look(0.3)  # who comes late takes nothing back
     seal(0.5)
     seal(1.0)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.bays.bay import Outcome, Result
+from ingest.bays.bay import FileReport, Outcome
 from ingest.bays.settle import Patience
 from ingest.bays.submission import Submission
 from ingest.sources.profile import SourceFacts
@@ -25,8 +25,8 @@ def submission(number: int, size: int) -> Submission:
     return Submission("R-1", "bay-1", Path("/card"), b"%05d" % number, size, 1, facts)
 
 
-def result(one: Submission) -> Result:
-    return Result(one.path.decode(), Outcome.ACCESSIONED)
+def result(one: Submission) -> FileReport:
+    return FileReport(one.path.decode(), Outcome.ACCESSIONED)
 
 
 def none_known(_submission: Submission) -> None:
@@ -38,11 +38,11 @@ def test_small_files_are_under_way_at_once():
     all_here = threading.Barrier(3)
     pending, results = [submission(number, 10 + number) for number in range(9)], []
 
-    def take(one: Submission) -> Result:
+    def take(one: Submission) -> FileReport:
         all_here.wait(LIMIT_S)
         return result(one)
 
-    take_each(pending, results, known=none_known, take=take, at_once=3)
+    take_each(pending, results, find_settled=none_known, take=take, at_once=3)
     assert pending == []
     assert [one.path for one in results] == [f"{number:05}" for number in range(9)]
 
@@ -54,7 +54,7 @@ def test_no_two_of_one_size_and_none_beside_a_large_one_and_all_begin_in_their_o
     files = [submission(number, size) for number, size in enumerate(sizes)]
     lock, under_way, begun, most = threading.Lock(), [], [], [0]
 
-    def take(one: Submission) -> Result:
+    def take(one: Submission) -> FileReport:
         with lock:
             sizes_now = [other.size for other in under_way]
             assert one.size not in sizes_now
@@ -68,8 +68,8 @@ def test_no_two_of_one_size_and_none_beside_a_large_one_and_all_begin_in_their_o
             under_way.remove(one)
         return result(one)
 
-    results: list[Result] = []
-    take_each(list(files), results, known=none_known, take=take, at_once=4)
+    results: list[FileReport] = []
+    take_each(list(files), results, find_settled=none_known, take=take, at_once=4)
     assert [one.path for one in results] == [one.path.decode() for one in files]
     assert most[0] <= 4
     same = {size: [one.path for one in files if one.size == size] for size in sizes}
@@ -83,7 +83,7 @@ def test_what_ends_a_look_leaves_each_file_with_a_result_or_pending(error):
     files = [submission(number, number) for number in range(8)]
     pending, results, failed = list(files), [], threading.Event()
 
-    def take(one: Submission) -> Result:
+    def take(one: Submission) -> FileReport:
         if one is files[2]:
             failed.set()
             raise error
@@ -91,7 +91,7 @@ def test_what_ends_a_look_leaves_each_file_with_a_result_or_pending(error):
         return result(one)
 
     with pytest.raises(type(error)):
-        take_each(pending, results, known=none_known, take=take, at_once=3)
+        take_each(pending, results, find_settled=none_known, take=take, at_once=3)
     assert [one.path for one in results][:2] == ["00000", "00001"]
     assert files[2] in pending
     taken = {one.path for one in results}
@@ -104,11 +104,13 @@ def test_what_is_known_is_not_taken():
     known = {files[1].path: result(files[1]), files[3].path: result(files[3])}
     asked, results = [], []
 
-    def take(one: Submission) -> Result:
+    def take(one: Submission) -> FileReport:
         asked.append(one)
         return result(one)
 
-    take_each(list(files), results, known=lambda one: known.get(one.path), take=take, at_once=1)
+    take_each(
+        list(files), results, find_settled=lambda one: known.get(one.path), take=take, at_once=1
+    )
     assert asked == [files[0], files[2]]
     assert results == [result(one) for one in files]
 
@@ -130,11 +132,11 @@ def taken(folder: Path, seed: int, at_once: int) -> list[tuple[object, ...]]:
     desk = Desk.set_up(folder)
     try:
         fill(desk.bay("bay-1"), seed)
-        station = desk.office.station(patience=Patience(0, 1000))
+        station = desk.office.build_station(patience=Patience(0, 1000))
         station.at_once = at_once
-        (bay, _other) = desk.office.bays()
+        (bay, _other) = desk.office.list_bays()
         for _ in range(2):
-            results = station.sweep(bay)
+            results = station.sweep_bay(bay)
         first = {one.recording: one.path for one in results if one.outcome is Outcome.ACCESSIONED}
         return [
             (one.path, one.outcome, one.reason, one.sha256, first.get(one.recording))
@@ -158,9 +160,9 @@ def test_told_to_stop_amid_several_files_all_of_them_are_taken_later(tmp_path):
     desk = Desk.set_up(tmp_path)
     for number in range(6):
         (desk.bay("bay-1") / f"{number}.bin").write_bytes(bytes(100 + number))
-    station = desk.office.station(patience=Patience(0, 1000))
-    (bay, _other) = desk.office.bays()
-    station.sweep(bay)
+    station = desk.office.build_station(patience=Patience(0, 1000))
+    (bay, _other) = desk.office.list_bays()
+    station.sweep_bay(bay)
     three = threading.Barrier(3, action=station.stopping.set)
 
     def stop_amid(step: str) -> None:
@@ -169,7 +171,7 @@ def test_told_to_stop_amid_several_files_all_of_them_are_taken_later(tmp_path):
 
     station.on_step = stop_amid
     with pytest.raises(StoppingError):
-        station.sweep(bay)
+        station.sweep_bay(bay)
 
     results = desk.sweep()
     assert [one.outcome for one in results] == [Outcome.ACCESSIONED] * 6

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from api.office.wiring import Office, StationBusyError, found, found_or_open
+from api.office.wiring import Office, StationBusyError, found_office, found_or_open
 from ingest.bays.bay import BayState
 from ingest.bays.settle import Patience
 from ingest.station.clear import When
@@ -20,7 +20,7 @@ from storage.errors import EnvelopeError, OfficeExistsError, SignatureError
 from storage.record import SealedRecord
 from storage.signed.signing import SigningKey
 from storage.vault.keys import KeyRing, OpenKey, Use
-from storage.vault.objects import lockable
+from storage.vault.objects import limit_lock_date
 from storage.vault.sealing import seal_envelope
 from tests.office import FIRST, SECOND, Desk, dock, segment, settings_for
 
@@ -34,17 +34,17 @@ def desk(tmp_path):
 
 def rows(desk):
     with desk.office.catalogue.read() as session:
-        return list(recordings.everything(session))
+        return list(recordings.iterate_recordings(session))
 
 
 def events(desk, act):
     with desk.office.catalogue.read() as session:
         log = LogReader(session)
-        return [e for e in (log.event(n) for n in range(log.size)) if e.act == act]
+        return [e for e in (log.get_event(n) for n in range(log.size)) if e.act == act]
 
 
 def shown(desk, bay="bay-1"):
-    return next(row for row in desk.office.journal.bays() if row.name == bay)
+    return next(row for row in desk.office.journal.list_bays() if row.name == bay)
 
 
 def test_the_same_bytes_again_make_no_second_recording(desk):
@@ -81,14 +81,14 @@ def test_of_two_copies_the_one_whose_name_says_most_becomes_the_recording(desk):
 
 
 def test_a_second_process_is_not_this_homes_station_too(desk, tmp_path):
-    desk.office.station()
+    desk.office.build_station()
     other = Office.open(desk.office.settings)
     with pytest.raises(StationBusyError):
-        other.station()
+        other.build_station()
     other.close()
     desk.office.close()
     again = Office.open(desk.office.settings)
-    again.station()
+    again.build_station()
     again.close()
 
 
@@ -123,10 +123,10 @@ def test_a_refusal_is_logged_once_a_docking_not_once_a_sweep(desk):
     (desk.bay("bay-1") / "link").symlink_to("/etc/passwd")
     for _ in range(3):
         desk.sweep()
-    station = desk.office.station(patience=Patience(0, 1000))
-    bay = desk.office.bays()[0]
+    station = desk.office.build_station(patience=Patience(0, 1000))
+    bay = desk.office.list_bays()[0]
     for _ in range(5):
-        station.sweep(bay)
+        station.sweep_bay(bay)
     assert len(events(desk, "submission.refuse")) <= 4  # once for each station that was started
     assert shown(desk).state == BayState.ATTENTION
 
@@ -182,7 +182,7 @@ def test_what_was_sealed_before_a_crash_is_delivered_without_the_source(desk):
         desk.sweep()
     desk.office.on_step = lambda _step: None
     path.unlink()
-    desk.office.station()
+    desk.office.build_station()
     assert [row.name for row in rows(desk)] == [path.name]
     assert rows(desk)[0].receipt_text is not None
 
@@ -198,10 +198,10 @@ def test_an_envelope_for_other_keys_gets_no_receipt(desk, entropy):
 
     from storage.digest import Digest
 
-    forged = replace(sealed, envelope={"sha-256": Digest.of(envelope).hex})
+    forged = replace(sealed, envelope={"sha-256": Digest.compute(envelope).hex})
     with pytest.raises(EnvelopeError):
         desk.office.centre.accession(
-            forged.sign(desk.office.ring.signing("station-station-1")), envelope
+            forged.sign(desk.office.ring.get_signing_key("station-station-1")), envelope
         )
 
 
@@ -226,7 +226,7 @@ def test_a_confirmed_exhibit_of_a_seizure_is_kept_for_ever(desk):
     assert all(after[other] == before[other] for other in before if other != recording)
     for part in ("payload", "record.json", "envelope.json"):
         facts = desk.office.objects.facts(f"{recording}/{part}")
-        assert facts.retain_until == lockable(after[recording])
+        assert facts.retain_until == limit_lock_date(after[recording])
 
 
 def test_two_bays_with_the_same_serial_are_not_mixed_up(desk):
@@ -240,7 +240,7 @@ def test_two_bays_with_the_same_serial_are_not_mixed_up(desk):
 def test_keys_that_are_there_are_never_overwritten(desk):
     before = {path: path.read_bytes() for path in desk.office.settings.keys.iterdir()}
     with pytest.raises(OfficeExistsError):
-        found(desk.office.settings)
+        found_office(desk.office.settings)
     assert {path: path.read_bytes() for path in desk.office.settings.keys.iterdir()} == before
 
 
@@ -272,7 +272,7 @@ def test_founding_cut_short_after_any_file_is_finished_by_the_next_start(
     ring = KeyRing.load(settings.keys)
     recovery = OpenKey.load(settings.recovery_out)
     assert recovery.seal_key().kid == ring.recipients[1].kid
-    assert office.signer.begun
+    assert office.signer.has_begun
     office.close()
 
 

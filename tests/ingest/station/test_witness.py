@@ -33,7 +33,7 @@ class MovedCounty:
     @contextmanager
     def at_work(self):
         office = Office.open(self._settings)
-        self.county.desk = Desk(office, Service.over(office))
+        self.county.desk = Desk(office, Service.of_office(office))
         try:
             with self.county.serve():
                 yield self.county
@@ -80,7 +80,7 @@ def bring(township, number):
 
 
 def shown(home):
-    return next(bay for bay in home.journal.bays() if bay.name == "bay-1")
+    return next(bay for bay in home.journal.list_bays() if bay.name == "bay-1")
 
 
 def test_a_centre_put_back_is_noticed_by_the_station_that_saw_the_later_head(moved, tmp_path):
@@ -161,26 +161,26 @@ def test_an_older_centre_without_proofs_is_told_and_believed_until_it_gave_one(
         first = station(moved, tmp_path, "s-first")
         dock(first, 10)
         with first.open() as home:
-            ask = home.centre.client.ask
+            ask = home.centre.client.request_json
 
             def older(method, path, *args, **more):
                 path = "/no-such-route" if path == "/log-consistency" else path
                 return ask(method, path, *args, **more)
 
             monkeypatch.setattr(
-                type(home.centre.client), "ask", lambda _self, *a, **m: older(*a, **m)
+                type(home.centre.client), "request_json", lambda _self, *a, **m: older(*a, **m)
             )
             sweep(home)
             assert (home.deliver().away, home.spool()["alarms"]) == (None, [])
             assert "gives no proofs" in caplog.text
-            assert process.look(first.settings)["log"]["proven"] is False
+            assert process.read_station_state(first.settings)["log"]["proven"] is False
             monkeypatch.undo()
             dock(first, 20)
             sweep(home)
             assert home.deliver().away is None
-            assert process.look(first.settings)["log"]["proven"] is True
+            assert process.read_station_state(first.settings)["log"]["proven"] is True
             monkeypatch.setattr(
-                type(home.centre.client), "ask", lambda _self, *a, **m: older(*a, **m)
+                type(home.centre.client), "request_json", lambda _self, *a, **m: older(*a, **m)
             )
             dock(first, 30)
             sweep(home)

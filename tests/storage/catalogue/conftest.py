@@ -66,7 +66,7 @@ def url(database):
 @pytest.fixture
 def catalogue(url, clock, random_bytes):
     catalogue = Catalogue(url, clock, random_bytes, busy_timeout_s=5)
-    catalogue.migrate()
+    catalogue.migrate_tables()
     yield catalogue
     catalogue.close()
 
@@ -93,7 +93,7 @@ def office(catalogue):
             )
         )
         for person, number in ((first, "001"), (second, "002")):
-            register.certify(
+            register.record_certificate(
                 uow, person.id, number=number, category="综合行政执法", unit="执法队", actor=ADMIN
             )
     return SimpleNamespace(first=first, second=second, helper=helper, township="半壁山镇")
@@ -108,7 +108,7 @@ def new(random_bytes, now):
         facts = {
             "id": new_recording_id(now, random_bytes(10)),
             "source_serial": serial,
-            "sha256": Digest.of(content),
+            "sha256": Digest.compute(content),
             "size": len(content),
             "name": "张三.mp4",
             "path": "DCIM/张三.mp4",
@@ -140,7 +140,7 @@ def new(random_bytes, now):
 def signer(tmp_path, now):
     key = SigningKey.from_seeds("log", bytes(range(64)))
     signer = LogSigner(key, "liuhen.test/log", tmp_path / "signer" / "head")
-    signer.begin(now)
+    signer.begin_log(now)
     return signer
 
 

@@ -25,5 +25,5 @@ def main(url: str, statement: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         left -= 1
 
-    catalogue.migrate(new=True)
+    catalogue.migrate_tables(new=True)
     catalogue.close()

@@ -10,12 +10,12 @@ import pytest
 from sqlalchemy import event
 
 from policies.facts.stages import ActionKind
-from storage.catalogue.audit.audit import audit
+from storage.catalogue.audit.audit import audit_catalogue
 from storage.catalogue.cases import cases
 from storage.catalogue.log.custody_log import LogReader
-from storage.catalogue.log.discrepancy import What
+from storage.catalogue.log.discrepancy import DiscrepancyKind
 from storage.catalogue.people import people
-from storage.catalogue.proofs.publish import publish
+from storage.catalogue.proofs.publish import publish_head
 from storage.catalogue.recordings import recordings
 from storage.custody.checkpoint import sign_checkpoint, untrusted_checkpoint
 from storage.custody.entries.event import PremisType
@@ -34,7 +34,9 @@ def folder(tmp_path):
 def office_at_work(catalogue, office, new, signer, folder, now):
     """Every kind of row, several states of some, and two published heads."""
     with catalogue.write() as uow:
-        (recording,) = recordings.accession(uow, new(inspection=[{"kind": "x", "weight": "fact"}]))
+        (recording,) = recordings.accession_recordings(
+            uow, new(inspection=[{"kind": "x", "weight": "fact"}])
+        )
         account = people.create_account(
             uow,
             username="zhang",
@@ -52,7 +54,7 @@ def office_at_work(catalogue, office, new, signer, folder, now):
             township=office.township,
             actor=WHO,
         )
-    publish(catalogue, signer, folder)
+    publish_head(catalogue, signer, folder)
     with catalogue.write() as uow:
         recordings.keep_receipts(uow, {recording.id: "receipt"})
         people.set_disabled(uow, account.id, disabled=True, actor=WHO)
@@ -70,7 +72,7 @@ def office_at_work(catalogue, office, new, signer, folder, now):
             actor=WHO,
         )
         cases.propose_exhibits(uow, action.id, actor=WHO)
-    publish(catalogue, signer, folder)
+    publish_head(catalogue, signer, folder)
     return recording
 
 
@@ -90,9 +92,12 @@ def tamper(database):
 @pytest.fixture
 def found(catalogue, signer, folder, office_at_work):
     def run(**given):
-        options = {"signed": signer.last(), "folder": folder} | given
+        options = {"signed": signer.read_last_checkpoint(), "folder": folder} | given
         with catalogue.read() as session:
-            return [(d.what, d.subject, d.facts) for d in audit(session, signer.keys, **options)]
+            return [
+                (d.kind, d.subject, d.facts)
+                for d in audit_catalogue(session, signer.keys, **options)
+            ]
 
     return run
 
@@ -109,7 +114,7 @@ def test_an_honest_catalogue_has_nothing_to_hide(found):
 def test_an_edited_row_is_named_with_its_column(found, tamper, office_at_work):
     tamper("UPDATE recording SET name='other.mp4', officer_no='777'")
     ((what, subject, facts),) = found()
-    assert (what, subject) == (What.EDITED_ROW, f"recording {office_at_work.id}")
+    assert (what, subject) == (DiscrepancyKind.EDITED_ROW, f"recording {office_at_work.id}")
     assert facts["changed"] == ["name", "officer_no"]
 
 
@@ -139,23 +144,23 @@ def test_an_edited_row_is_named_with_its_column(found, tamper, office_at_work):
 def test_no_table_can_be_edited_unseen(found, tamper, sql, table):
     tamper(sql)
     ((what, subject, _facts),) = found()
-    assert (what, subject.split()[0]) == (What.EDITED_ROW, table)
+    assert (what, subject.split()[0]) == (DiscrepancyKind.EDITED_ROW, table)
 
 
 def test_a_deleted_row_is_named(found, tamper):
     tamper("DELETE FROM exhibit")
     ((what, subject, _facts),) = found()
-    assert (what, subject.split()[0]) == (What.MISSING_ROW, "exhibit")
+    assert (what, subject.split()[0]) == (DiscrepancyKind.MISSING_ROW, "exhibit")
 
 
 def test_a_row_that_nobody_logged_is_named(found, tamper):
     tamper("INSERT INTO station (id, name, township) VALUES ('s9', 'n', 't')")
-    assert names(found()) == [(What.UNLOGGED_ROW, "station s9")]
+    assert names(found()) == [(DiscrepancyKind.UNLOGGED_ROW, "station s9")]
 
 
 def test_a_row_put_back_to_an_earlier_state_is_named(found, tamper):
     tamper("UPDATE account SET disabled=0, username='zhang'")
-    assert names(found())[0][0] == What.EDITED_ROW
+    assert names(found())[0][0] == DiscrepancyKind.EDITED_ROW
 
 
 def test_an_edited_entry_is_named(found, tamper):
@@ -163,14 +168,14 @@ def test_an_edited_entry_is_named(found, tamper):
         """UPDATE log_leaf SET leaf=replace(leaf, '"outcome":"success"', '"outcome":"refused"')
            WHERE "index"=2"""
     )
-    assert names(found()) == [(What.EDITED_ENTRY, "entry 2")]
-    assert names(found(signed=None, folder=None)) == [(What.EDITED_ENTRY, "entry 2")]
+    assert names(found()) == [(DiscrepancyKind.EDITED_ENTRY, "entry 2")]
+    assert names(found(signed=None, folder=None)) == [(DiscrepancyKind.EDITED_ENTRY, "entry 2")]
 
 
 @pytest.mark.parametrize("leaf", ["x'ff'", "CAST(x'ff' AS TEXT)", "''", "'{}'"])
 def test_an_entry_that_is_not_even_text_is_named(found, tamper, leaf):
     tamper(f'UPDATE log_leaf SET leaf={leaf} WHERE "index"=2')
-    assert names(found()) == [(What.EDITED_ENTRY, "entry 2")]
+    assert names(found()) == [(DiscrepancyKind.EDITED_ENTRY, "entry 2")]
 
 
 def test_edited_details_are_named_with_what_they_are_about(found, tamper, office_at_work):
@@ -179,7 +184,7 @@ def test_edited_details_are_named_with_what_they_are_about(found, tamper, office
         " OR act='recording.accession'"
     )
     what, subject, facts = found()[0]
-    assert (what, facts["changed"]) == (What.EDITED_DETAILS, ["details"])
+    assert (what, facts["changed"]) == (DiscrepancyKind.EDITED_DETAILS, ["details"])
     assert facts["subject"] == f"recording:{office_at_work.id}"
     assert subject == f"entry {office_at_work.leaf_index}"
 
@@ -190,26 +195,29 @@ def test_edited_details_are_named_with_what_they_are_about(found, tamper, office
 )
 def test_no_column_of_an_event_can_be_edited_unseen(found, tamper, change):
     tamper(f'UPDATE custody_event SET {change} WHERE "index"=0')
-    assert (What.EDITED_DETAILS, "entry 0") in names(found())
+    assert (DiscrepancyKind.EDITED_DETAILS, "entry 0") in names(found())
 
 
 def test_deleted_details_are_named(found, tamper):
     tamper('DELETE FROM custody_event WHERE "index"=1')
-    assert (What.MISSING_DETAILS, "entry 1") in names(found())
+    assert (DiscrepancyKind.MISSING_DETAILS, "entry 1") in names(found())
 
 
 def test_an_entry_taken_from_the_middle_is_named(found, tamper):
     tamper('DELETE FROM log_leaf WHERE "index"=3')
     told = names(found())
-    assert told[0] == (What.MISSING_ENTRY, "entry 3")
-    assert {what for what, _ in told} == {What.MISSING_ENTRY, What.EDITED_NODE} or len(told) == 1
+    assert told[0] == (DiscrepancyKind.MISSING_ENTRY, "entry 3")
+    assert {what for what, _ in told} == {
+        DiscrepancyKind.MISSING_ENTRY,
+        DiscrepancyKind.EDITED_NODE,
+    } or len(told) == 1
 
 
 def test_a_log_cut_short_is_a_rollback(found, tamper, catalogue, signer):
-    size = untrusted_checkpoint(signer.last()).size
+    size = untrusted_checkpoint(signer.read_last_checkpoint()).size
     tamper(f'DELETE FROM log_leaf WHERE "index"={size - 1}')
     what, _subject, facts = found()[0]
-    assert what == What.ROLLBACK
+    assert what == DiscrepancyKind.ROLLBACK
     assert facts == {"signed": size, "found": size - 1}
 
 
@@ -217,10 +225,12 @@ def test_an_old_copy_is_a_rollback(found, catalogue, signer, another, backup, fo
     old = backup()
     with catalogue.write() as uow:
         people.add_station(uow, id="s2", name="n", township="t", actor=WHO)
-    publish(catalogue, signer)
+    publish_head(catalogue, signer)
     with another(old).read() as session:
-        (told,) = audit(session, signer.keys, signed=signer.last(), folder=folder)
-    assert told.what == What.ROLLBACK
+        (told,) = audit_catalogue(
+            session, signer.keys, signed=signer.read_last_checkpoint(), folder=folder
+        )
+    assert told.kind == DiscrepancyKind.ROLLBACK
 
 
 def rewrite(database, index):
@@ -240,7 +250,7 @@ def rewrite(database, index):
     ]
     nodes = {}
     for size, text in enumerate(leaves):
-        for level, place, made in tree.append(size, text, lambda a, b: nodes[a, b]):
+        for level, place, made in tree.append_leaf(size, text, lambda a, b: nodes[a, b]):
             nodes[level, place] = made
             database.execute(
                 'UPDATE log_node SET hash=? WHERE level=? AND "index"=?', made, level, place
@@ -249,18 +259,18 @@ def rewrite(database, index):
 
 def test_a_wholly_rewritten_database_is_still_named_by_the_static_log(found, database):
     rewrite(database, 1)
-    assert names(found()) == [(What.EDITED_ENTRY, "entry 1")]
+    assert names(found()) == [(DiscrepancyKind.EDITED_ENTRY, "entry 1")]
 
 
 def test_without_the_static_log_the_signed_heads_contradict_it(found, database, signer):
     rewrite(database, 1)
     told = names(found(folder=None))
-    assert {what for what, _ in told} == {What.CONTRADICTED_CHECKPOINT}
+    assert {what for what, _ in told} == {DiscrepancyKind.CONTRADICTED_CHECKPOINT}
 
 
 def test_an_edited_node_is_named(found, tamper):
     tamper('UPDATE log_node SET hash=zeroblob(32) WHERE level=0 AND "index"=0')
-    assert (What.EDITED_NODE, "node 0/0") in names(found())
+    assert (DiscrepancyKind.EDITED_NODE, "node 0/0") in names(found())
 
 
 def test_a_missing_node_is_named(found, tamper):
@@ -274,19 +284,19 @@ def test_a_checkpoint_that_nobody_signed_is_named(found, tamper):
         "UPDATE log_checkpoint SET text=replace(text, 'liuhen', 'ljuhen')"
         " WHERE size=(SELECT max(size) FROM log_checkpoint)"
     )
-    assert names(found())[0][0] == What.EDITED_CHECKPOINT
+    assert names(found())[0][0] == DiscrepancyKind.EDITED_CHECKPOINT
 
 
 def test_a_signed_head_of_another_tree_is_contradicted(found, signer, now):
-    other = type(untrusted_checkpoint(signer.last()))(signer.origin, 3, bytes(32))
+    other = type(untrusted_checkpoint(signer.read_last_checkpoint()))(signer.origin, 3, bytes(32))
     told = names(found(signed=sign_checkpoint(other, signer._key, now)))
-    assert told == [(What.CONTRADICTED_CHECKPOINT, "checkpoint 3")]
+    assert told == [(DiscrepancyKind.CONTRADICTED_CHECKPOINT, "checkpoint 3")]
 
 
 def test_an_edited_tile_is_named_and_the_entries_are_not_blamed(found, folder):
     (tile,) = (folder / "tile/0/000.p").glob("[0-9]*[0-9]")
     tile.write_bytes(bytes([tile.read_bytes()[0] ^ 1]) + tile.read_bytes()[1:])
-    assert {what for what, _ in names(found())} == {What.EDITED_TILE}
+    assert {what for what, _ in names(found())} == {DiscrepancyKind.EDITED_TILE}
 
 
 def newest(folder):
@@ -298,14 +308,14 @@ def test_edited_static_files_are_named(found, folder):
     whole = bundle.read_bytes()
     bundle.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     told = names(found())
-    assert told == [(What.EDITED_TILE, f"tile/entries/000.p/{bundle.name}")]
+    assert told == [(DiscrepancyKind.EDITED_TILE, f"tile/entries/000.p/{bundle.name}")]
     bundle.write_bytes(whole[:-1])
     assert names(found()) == told
     bundle.write_bytes(whole)
     newest(folder / "tile/0/000.p").write_bytes(b"short")
-    assert {what for what, _ in names(found())} == {What.EDITED_TILE}
+    assert {what for what, _ in names(found())} == {DiscrepancyKind.EDITED_TILE}
     (folder / "checkpoint").write_text("nothing")
-    assert names(found()) == [(What.EDITED_CHECKPOINT, "the published checkpoint")]
+    assert names(found()) == [(DiscrepancyKind.EDITED_CHECKPOINT, "the published checkpoint")]
 
 
 def test_a_torn_database_file_is_named(found, catalogue, tmp_path, signer, another, database):
@@ -319,8 +329,8 @@ def test_a_torn_database_file_is_named(found, catalogue, tmp_path, signer, anoth
     data[3 * 4096 : 3 * 4096 + 200] = b"\xff" * 200
     (tmp_path / "torn.sqlite").write_bytes(data)
     with another(Database(f"sqlite:///{tmp_path}/torn.sqlite")).read() as session:
-        (told,) = audit(session, signer.keys)
-    assert told.what == What.DAMAGED_DATABASE
+        (told,) = audit_catalogue(session, signer.keys)
+    assert told.kind == DiscrepancyKind.DAMAGED_DATABASE
     assert told.to_json()["what"] == "damaged-database"
 
 

@@ -23,7 +23,7 @@ WHO = "person:p1"
 
 @pytest.fixture(scope="session")
 def rules():
-    return rulebook.load(Path(rulebook.SHIPPED))
+    return rulebook.load_rulebook(Path(rulebook.SHIPPED))
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def record(catalogue, new, now):
 
     def make(serial, officer_no, start, stop, **given):
         with catalogue.write() as uow:
-            return recordings.accession(
+            return recordings.accession_recordings(
                 uow,
                 new(
                     f"{serial} {start}".encode(),
@@ -91,7 +91,7 @@ def close(catalogue, action, rules):
 
 def status(catalogue, action):
     with catalogue.read() as session:
-        return cases.action(session, action.id).status
+        return cases.get_action(session, action.id).status
 
 
 def last_event(catalogue, subject):
@@ -221,7 +221,7 @@ def test_a_link_stands_in_the_recordings_own_chain(catalogue, seizure, record):
         ]
         assert events[-1].details["action"] == seizure.id
         assert [e.id for e in cases.exhibits_of(session, recording.id)] == [row.id]
-        page = recordings.search(session, RecordingFilter(case=seizure.case_id))
+        page = recordings.search_recordings(session, RecordingFilter(case=seizure.case_id))
         assert [found.id for found in page] == [recording.id]
 
 
@@ -276,7 +276,7 @@ def test_footage_of_unknown_time_counts_only_once_it_is_answered(
     catalogue, seizure, new, rules, now
 ):
     with catalogue.write() as uow:
-        (recording,) = recordings.accession(
+        (recording,) = recordings.accession_recordings(
             uow, new(start_at=None, duration_s=140.0, questions=("start",))
         )
         cases.link_by_hand(uow, seizure.id, recording.id, actor=WHO)
@@ -298,12 +298,16 @@ def test_an_officer_is_known_by_number_or_by_the_recorder_in_hand(catalogue, off
             township=office.township,
             actor=WHO,
         )
-        register.assign(uow, "R1", office.second.id, actor=WHO, since=now)
-        (by_number,) = recordings.accession(
+        register.assign_source(uow, "R1", office.second.id, actor=WHO, since=now)
+        (by_number,) = recordings.accession_recordings(
             uow, new(b"a", officer_no="001", questions=("officer",))
         )
-        (by_source,) = recordings.accession(uow, new(b"b", officer_no=None, questions=("officer",)))
-        (unknown,) = recordings.accession(uow, new(b"c", officer_no="777", questions=("officer",)))
+        (by_source,) = recordings.accession_recordings(
+            uow, new(b"b", officer_no=None, questions=("officer",))
+        )
+        (unknown,) = recordings.accession_recordings(
+            uow, new(b"c", officer_no="777", questions=("officer",))
+        )
     assert (by_number.officer_id, by_number.questions) == (office.first.id, [])
     assert (by_source.officer_id, by_source.questions) == (office.second.id, [])
     assert (unknown.officer_id, unknown.questions) == (None, ["officer"])
@@ -375,11 +379,11 @@ def test_a_closed_case_takes_no_more_actions(catalogue, office, now, rules):
 
 def test_cases_are_found_by_place_party_and_words(catalogue, seizure, office):
     with catalogue.read() as session:
-        assert [c.id for c in cases.cases(session, text="砂石")] == [seizure.case_id]
-        assert cases.cases(session, township="别处") == []
-        assert len(cases.cases(session, party="某砂石厂", township=office.township)) == 1
-        assert [a.id for a in cases.actions(session, seizure.case_id)] == [seizure.id]
-        assert {p.id for p in cases.officers(session, seizure.id)} == {
+        assert [c.id for c in cases.list_cases(session, text="砂石")] == [seizure.case_id]
+        assert cases.list_cases(session, township="别处") == []
+        assert len(cases.list_cases(session, party="某砂石厂", township=office.township)) == 1
+        assert [a.id for a in cases.list_actions(session, seizure.case_id)] == [seizure.id]
+        assert {p.id for p in cases.list_officers(session, seizure.id)} == {
             office.first.id,
             office.second.id,
         }
@@ -394,7 +398,7 @@ def test_a_number_names_one_case(catalogue, seizure):
 
 def test_what_is_not_there_is_not_found(catalogue, now):
     with catalogue.read() as session:
-        for look in (cases.case, cases.action, cases.exhibit):
+        for look in (cases.get_case, cases.get_action, cases.get_exhibit):
             with pytest.raises(NotFoundError):
                 look(session, "nothing")
 

@@ -8,7 +8,7 @@ from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.proofs.case_chains import BEGUN, begin_chains, belonging_to
 from storage.custody.entries.chain import ChainWalk
 from storage.custody.entries.event import parse_leaf
-from storage.custody.entries.subjects import CONTINUES, NAMES, hidden
+from storage.custody.entries.subjects import CONTINUES, NAMES, find_hidden_subjects
 from tests.old_log import before_chains, forget_chains
 
 
@@ -17,7 +17,7 @@ def entries(catalogue):
         log = LogReader(session)
         return [
             GivenEntry(index, leaf.encode(), parse_leaf(leaf.encode()), event.details, None)
-            for index, leaf, event in log.readable(range(log.size))
+            for index, leaf, event in log.read_readable_halves(range(log.size))
         ]
 
 
@@ -27,12 +27,12 @@ def check(catalogue):
     for one in entries(catalogue):
         assert walk.add(one.entry, one.leaf) == []
         if one.entry["v"] != 1:
-            assert hidden(one.entry, one.details) == set()
+            assert find_hidden_subjects(one.entry, one.details) == set()
         for subject in one.entry.get("chains", [one.entry["subject"]]):
             places.setdefault(subject, []).append(one.index)
     with catalogue.read() as session:
         log = LogReader(session)
-        assert log.chain_heads(walk.subjects) == {one: walk.head(one) for one in walk.subjects}
+        assert log.chain_heads(walk.subjects) == {one: walk.get_head(one) for one in walk.subjects}
         assert log.chain_entries(walk.subjects) == places
     return walk
 
@@ -75,7 +75,7 @@ def test_a_log_of_before_begins_its_chains_and_goes_on(old_desk, tmp_path):
     told = entries(office.catalogue)
     assert [one.leaf for one in told[: len(before)]] == [one.leaf for one in before]
     assert [one.entry["act"] for one in told[len(before) :]] == ["case.chain", "log.begin-chains"]
-    assert walk.head(BEGUN).count == 1
+    assert walk.get_head(BEGUN).count == 1
     with office.catalogue.read() as session:
         found = belonging_to(session, old_desk.case)
     persons = {f"person:{old_desk.persons[name]}" for name in ("zhang", "li")}
@@ -86,7 +86,7 @@ def test_a_log_of_before_begins_its_chains_and_goes_on(old_desk, tmp_path):
 @pytest.mark.database
 @pytest.mark.parametrize("at_once", [2, 200])
 def test_a_bundle_of_an_office_of_before_is_whole(old_desk, tmp_path, at_once, monkeypatch):
-    from api.office.evidence.export import export
+    from api.office.evidence.export import export_bundle
     from api.office.wiring import Office
     from storage.bundle.verify import verify
     from tests.office import Desk
@@ -96,9 +96,9 @@ def test_a_bundle_of_an_office_of_before_is_whole(old_desk, tmp_path, at_once, m
     office = Office.open(old_desk.office.settings)
     try:
         desk = Desk(office, type(old_desk.service).over(office), old_desk.persons)
-        export(desk.service, desk.visitor("zhang"), old_desk.case, tmp_path / "bag")
+        export_bundle(desk.service, desk.visitor("zhang"), old_desk.case, tmp_path / "bag")
         report = verify(tmp_path / "bag", office.settings.keys)
-        assert report.passed, report.lines()
+        assert report.passed, report.format_lines()
         check(office.catalogue)
     finally:
         office.close()

@@ -30,7 +30,7 @@ def third(catalogue, office):
 def footage(catalogue, new, now):
     with catalogue.write() as uow:
         return [
-            recordings.accession(
+            recordings.accession_recordings(
                 uow,
                 new(
                     f"{n}".encode(),
@@ -54,10 +54,10 @@ def test_a_draw_is_repeated_from_what_was_published(catalogue, office, footage, 
     row = drawn(catalogue, third)
     assert len(row.drawn) == 4
     assert {one for one, _who in row.drawn} <= set(footage)
-    assert random_checks.repeats(row)
+    assert random_checks.is_reproducible(row)
     other = next(one for one in footage if one not in {taken for taken, _who in row.drawn})
     row.drawn = [[other, []], *row.drawn[1:]]
-    assert not random_checks.repeats(row)
+    assert not random_checks.is_reproducible(row)
 
 
 def test_nobody_draws_until_he_likes_it(catalogue, office, footage, third):

@@ -23,7 +23,7 @@ SILENT = {"kind": "silent", "weight": "doubt", "start_s": 60.0, "end_s": None, "
 def doubted(catalogue, office, new, now):
     """An inspection of 100 s by one recorder, 30 s of it black, the last 50 s silent."""
     with catalogue.write() as uow:
-        (row,) = recordings.accession(
+        (row,) = recordings.accession_recordings(
             uow,
             new(
                 officer_no="001",
@@ -58,7 +58,7 @@ def settle(catalogue, row, kind, start_s, person, **more):
 
 def gaps(catalogue, action):
     with catalogue.read() as session:
-        outcome = Coverage().check(rule_facts.facts_of(session, action.id))
+        outcome = Coverage().check_facts(rule_facts.facts_of(session, action.id))
     return [(gap.cause, round(gap.span.seconds)) for gap in outcome.gaps]
 
 
@@ -75,7 +75,10 @@ def test_a_dismissed_doubt_counts_no_more_and_a_confirmed_one_is_a_fault(
     assert gaps(catalogue, action) == []
     with catalogue.read() as session:
         acts = [e.act for e in LogReader(session).events_of(recordings.subject_of(row.id))]
-        assert [one.confirmed for one in doubts.settled(session, row.id)] == [False, False]
+        assert [one.confirmed for one in doubts.list_settled_doubts(session, row.id)] == [
+            False,
+            False,
+        ]
     assert acts[-3:] == ["doubt.dismiss", "doubt.confirm", "doubt.dismiss"]
 
 

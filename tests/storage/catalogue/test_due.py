@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from policies.rules.rulebook import load
+from policies.rules.rulebook import load_rulebook
 from storage.catalogue.retention import retention
 from storage.catalogue.tables import RecordingRow
 from tests.many_recordings import DESTROYED, DUE_AT, Stock, fill, plans, township
@@ -23,7 +23,7 @@ def full(catalogue, url):
 def paged(session, at, limit, **only):
     """Walk through the whole list as a screen does, from cursor to cursor."""
     found, after = [], None
-    while page := retention.due(session, at, after=after, limit=limit, **only):
+    while page := retention.list_due_recordings(session, at, after=after, limit=limit, **only):
         assert len(page) <= limit
         found += page
         after = page[-1].retain_until, page[-1].id
@@ -41,9 +41,9 @@ def judged(session, at, **only):
 
 def test_what_is_due_comes_in_order_of_promise_and_nothing_that_was_destroyed(full):
     with full.read() as session:
-        few = retention.due(session, DUE_AT, limit=STOCK.recordings)
+        few = retention.list_due_recordings(session, DUE_AT, limit=STOCK.recordings)
         assert [row.id for row in few] == judged(session, DUE_AT)
-        many = retention.due(session, STOCK.later, limit=STOCK.recordings)
+        many = retention.list_due_recordings(session, STOCK.later, limit=STOCK.recordings)
         assert [row.id for row in many] == judged(session, STOCK.later)
         gone = select(RecordingRow).where(RecordingRow.retain_until <= DUE_AT)
         assert len(session.scalars(gone).all()) > len(few) + STOCK.recordings // DESTROYED // 2
@@ -52,10 +52,12 @@ def test_what_is_due_comes_in_order_of_promise_and_nothing_that_was_destroyed(fu
 
 def test_a_promise_that_ends_this_moment_is_due_and_a_microsecond_earlier_it_is_not(full):
     with full.read() as session:
-        last = retention.due(session, DUE_AT, limit=STOCK.recordings)[-1]
+        last = retention.list_due_recordings(session, DUE_AT, limit=STOCK.recordings)[-1]
         before = last.retain_until - timedelta(microseconds=1)
-        assert last.id in {row.id for row in retention.due(session, last.retain_until)}
-        assert last.id not in {row.id for row in retention.due(session, before)}
+        assert last.id in {
+            row.id for row in retention.list_due_recordings(session, last.retain_until)
+        }
+        assert last.id not in {row.id for row in retention.list_due_recordings(session, before)}
 
 
 def test_pages_leave_out_nothing_and_repeat_nothing_among_equal_promises(full):
@@ -91,10 +93,12 @@ def test_the_database_goes_by_the_index_of_what_is_due(planned, database, only, 
     with full.read() as session:
         after = None
         if continued:
-            last = retention.due(session, DUE_AT, limit=20)[-1]
+            last = retention.list_due_recordings(session, DUE_AT, limit=20)[-1]
             after = last.retain_until, last.id
         (plan,) = plans(
-            full._engine, session, lambda: retention.due(session, DUE_AT, after=after, **only)
+            full._engine,
+            session,
+            lambda: retention.list_due_recordings(session, DUE_AT, after=after, **only),
         )
     ours = "ix_recording_township_due" if only else "ix_recording_due"
     assert ours in plan or (only and "ix_recording_due" in plan and not database.sqlite), plan
@@ -107,15 +111,17 @@ def test_the_database_goes_by_the_index_of_what_is_due(planned, database, only, 
 
 
 def test_what_keeps_a_page_of_them_is_found_by_indexes_alone(full, database):
-    rulebook = load()
+    rulebook = load_rulebook()
     if database.sqlite:
         database.execute("DROP TABLE sqlite_stat1")  # or it reads these small tables as a whole
     with full.read() as session:
-        ids = [row.id for row in retention.due(session, DUE_AT)]
+        ids = [row.id for row in retention.list_due_recordings(session, DUE_AT)]
         found = plans(
-            full._engine, session, lambda: retention.explained(session, rulebook, ids, DUE_AT)
+            full._engine,
+            session,
+            lambda: retention.explain_retention(session, rulebook, ids, DUE_AT),
         )
-        kept = retention.explained(session, rulebook, ids, DUE_AT)
-    assert any(one.keeping(DUE_AT) for one in kept.values())
+        kept = retention.explain_retention(session, rulebook, ids, DUE_AT)
+    assert any(one.reasons_at(DUE_AT) for one in kept.values())
     for plan in found:
         assert not [line for line in plan.splitlines() if line.startswith("SCAN")], plan

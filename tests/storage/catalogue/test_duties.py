@@ -7,14 +7,20 @@ from types import SimpleNamespace
 
 import pytest
 
-from api.office.reports.duty_list import count_overdue, due, judge_all, keep, page
+from api.office.reports.duty_list import (
+    count_overdue,
+    iterate_duties,
+    judge_all,
+    read_duty_page,
+    store_judgements,
+)
 from policies.access.access import Role
-from policies.duties import Asking, DutyState, duties, has_clock, in_order, place
+from policies.duties import Asking, DutyState, derive_duties, has_clock, in_order, rank_duty
 from policies.facts.facts import ActionFacts, CaseFacts
 from policies.facts.stages import ActionKind, Stage
 from policies.facts.terms import DocumentKind, Feature, Manner, Part, ProceedingKind
 from policies.requirements.outcome import Scope
-from policies.rules.rulebook import load
+from policies.rules.rulebook import load_rulebook
 from policies.time import calendar
 from storage.catalogue import duty_basis
 from storage.catalogue.audited_tables import AUDITED
@@ -38,7 +44,7 @@ TOWNSHIPS = ("半壁山镇", "兴隆镇")
 
 @pytest.fixture(scope="module")
 def rules():
-    return load()
+    return load_rulebook()
 
 
 @pytest.fixture
@@ -77,14 +83,14 @@ def anew(desk, at):
     book, found = desk.rulebook, []
     with desk.catalogue.read() as session:
         judged = []
-        for row in cases.cases(session):
+        for row in cases.list_cases(session):
             if row.closed_at is None or row.closed_at > at - stored.LOOK_BACK:
                 facts = case_facts_of(session, row.id, at)
                 judged += [facts, *facts.actions]
-        judged += [proceeding_facts(row, at) for row in proceedings.proceedings(session)]
-        judged += stored.township_days(session, people.townships(session), at)
+        judged += [proceeding_facts(row, at) for row in proceedings.list_proceedings(session)]
+        judged += stored.township_days(session, people.list_townships(session), at)
     for facts in judged:
-        found += duties(Asking(book).asked(facts), facts, at)
+        found += derive_duties(Asking(book).find_clocked_rules(facts), facts, at)
     return list(in_order(found))
 
 
@@ -92,9 +98,9 @@ def walk(desk, at, limit, **only):
     """Return the list as a screen does, page by page."""
     found, after = [], None
     while True:
-        one = page(desk, at=at, limit=limit, after=after, **only)
+        one = read_duty_page(desk, at=at, limit=limit, after=after, **only)
         assert len(one.duties) <= limit
-        keep(desk, one.judged)
+        store_judgements(desk, one.judgements)
         found += one.duties
         if one.last is None:
             return found
@@ -160,9 +166,9 @@ class Chance:
         cases.set_action_end(uow, self.draw.choice(self.actions), uow.at, actor=WHO)
 
     def _do_move(self, uow):
-        row = cases.case(uow.session, self.draw.choice(self.cases))
+        row = cases.get_case(uow.session, self.draw.choice(self.cases))
         stages = [Stage.SUSPENSION, Stage.INVESTIGATION, Stage.CLOSING, Stage.FILING]
-        cases._go(row, self.draw.choice(stages), uow.at)  # whatever the gate would say
+        cases._enter_stage(row, self.draw.choice(stages), uow.at)  # whatever the gate would say
         uow.record("case.move", PremisType.POLICY_ASSIGNMENT, row, actor=WHO, subject=f"{row.id}")
 
     _do_move_more = _do_move
@@ -180,7 +186,7 @@ class Chance:
         action = self.draw.choice([None, *self.actions])
         case = self.draw.choice(self.cases)
         if action is not None:
-            case = cases.action(uow.session, action).case_id
+            case = cases.get_action(uow.session, action).case_id
         row = case_file.enter_document(
             uow,
             case,
@@ -215,11 +221,13 @@ class Chance:
         uow.record("case.decide", PremisType.POLICY_ASSIGNMENT, row, actor=WHO, subject=case)
 
     def _do_disclose(self, uow):
-        case_file.disclose(uow, self.draw.choice(self.cases), at=uow.at, where="网站", actor=WHO)
+        case_file.record_disclosure(
+            uow, self.draw.choice(self.cases), at=uow.at, where="网站", actor=WHO
+        )
 
     def _do_film(self, uow):
         film = self.new(b"%d" % self.count, start_at=uow.at)
-        row = recordings.accession(uow, film)[0]
+        row = recordings.accession_recordings(uow, film)[0]
         link = exhibits.link_by_hand(
             uow,
             self.draw.choice(self.actions),
@@ -252,7 +260,7 @@ class Chance:
         self.proceedings.append(row.id)
 
     def _do_answer(self, uow):
-        proceedings.answer(uow, self.draw.choice(self.proceedings), "已答", by=self.head)
+        proceedings.answer_proceeding(uow, self.draw.choice(self.proceedings), "已答", by=self.head)
 
     def _do_hire(self, uow):
         row = people.add_person(
@@ -267,7 +275,7 @@ class Chance:
         self.people.append(row.id)
 
     def _do_certify(self, uow):
-        register.certify(
+        register.record_certificate(
             uow,
             self.draw.choice(self.people),
             number=f"C{self.count}",
@@ -284,7 +292,7 @@ class Chance:
         register.end_certificate(uow, number, on=uow.at.date(), why="revoked", actor=WHO)
 
     def _do_train(self, uow):
-        register.train(
+        register.record_training(
             uow,
             self.draw.choice(self.people),
             day=uow.at.date(),
@@ -295,7 +303,7 @@ class Chance:
         )
 
     def _do_transfer(self, uow):
-        row = people.person(uow.session, self.draw.choice(self.people))
+        row = people.get_person(uow.session, self.draw.choice(self.people))
         row.name, row.township = f"乙{self.count}", self.draw.choice(TOWNSHIPS)
         uow.record(
             "person.change",
@@ -321,12 +329,16 @@ def test_what_is_stored_is_what_judging_anew_brings(desk, new, seed):
         assert walk(desk, at, 7, done=True) == wanted, happened
         with desk.catalogue.read() as session:  # and now it is stored
             standard = stored.standard_of(desk.rulebook)
-            assert stored.stale(session, standard, at) == []
-            assert stored.listed(session, standard, at, limit=999, done=True) == wanted, happened
+            assert stored.list_stale_subjects(session, standard, at) == []
+            assert (
+                stored.list_duties(session, standard, at, limit=999, include_done=True) == wanted
+            ), happened
         own = [
-            one for one in wanted if one.township == "兴隆镇" and one.state is not DutyState.DONE
+            one
+            for one in wanted
+            if one.township == "兴隆镇" and one.state is not DutyState.COMPLETED
         ]
-        assert list(due(desk, at, township="兴隆镇")) == own
+        assert list(iterate_duties(desk, at, township="兴隆镇")) == own
         assert count_overdue(desk, at) == sum(one.state is DutyState.OVERDUE for one in wanted)
         assert judge_all(desk, at) == []
     assert (len(states), len(rules_seen)) > (2, 3)  # the chance was one
@@ -334,60 +346,66 @@ def test_what_is_stored_is_what_judging_anew_brings(desk, new, seed):
 
 def test_a_state_turns_with_the_time_alone_and_nothing_is_judged_for_it(desk, case):
     at = desk.clock.now
-    list(due(desk, at))
-    held = next(one for one in due(desk, at) if one.rule == "qz-25-held")
+    list(iterate_duties(desk, at))
+    held = next(one for one in iterate_duties(desk, at) if one.rule == "qz-25-held")
     for moment, state in (
         (held.due_at - timedelta(days=9), DutyState.OPEN),
         (held.due_at, DutyState.SOON),
         (held.due_at + timedelta(microseconds=1), DutyState.OVERDUE),
     ):
         with desk.catalogue.read() as session:
-            stale = stored.stale(session, stored.standard_of(desk.rulebook), moment)
+            stale = stored.list_stale_subjects(session, stored.standard_of(desk.rulebook), moment)
         assert not [one for one in stale if one.startswith("case:")]
-        found = page(desk, at=moment, limit=200)
+        found = read_duty_page(desk, at=moment, limit=200)
         assert next(one for one in found.duties if one.rule == "qz-25-held").state is state
 
 
 def test_what_changed_while_it_was_judged_is_not_stored(desk, case, now):
-    found = page(desk, at=desk.clock.now, limit=50)
-    assert found.judged
+    found = read_duty_page(desk, at=desk.clock.now, limit=50)
+    assert found.judgements
     with desk.catalogue.write() as uow:
         case_file.enter_document(uow, case.id, DocumentKind.DECISION, number="1", at=now, actor=WHO)
-    keep(desk, found.judged)
+    store_judgements(desk, found.judgements)
     with desk.catalogue.read() as session:
-        stale = stored.stale(session, stored.standard_of(desk.rulebook), desk.clock.now)
+        stale = stored.list_stale_subjects(
+            session, stored.standard_of(desk.rulebook), desk.clock.now
+        )
     assert stale == [f"case:{case.id}"]
 
 
 def test_another_rulebook_judges_everything_anew(desk, case):
     at = desk.clock.now
-    before = list(due(desk, at))
+    before = list(iterate_duties(desk, at))
     rules = tuple(one for one in desk.rulebook.rules if one.id != "qz-25-held")
     desk.rulebook = replace(desk.rulebook, rules=rules)
-    after = list(due(desk, at))
+    after = list(iterate_duties(desk, at))
     assert {one.rule for one in before} - {one.rule for one in after} == {"qz-25-held"}
-    assert after == [one for one in anew(desk, at) if one.state is not DutyState.DONE]
+    assert after == [one for one in anew(desk, at) if one.state is not DutyState.COMPLETED]
 
 
 def test_a_holiday_that_is_published_later_judges_everything_anew(desk, case, monkeypatch):
     at = desk.clock.now
-    list(due(desk, at))
+    list(iterate_duties(desk, at))
     before = stored.standard_of(desk.rulebook)
     days = calendar.published.holidays
     monkeypatch.setattr(calendar.published, "holidays", {**days, date(2026, 12, 1): "节"})
     assert stored.standard_of(desk.rulebook) != before
-    assert [one for one in page(desk, at=at, limit=50).judged if one.subject.startswith("case:")]
+    assert [
+        one
+        for one in read_duty_page(desk, at=at, limit=50).judgements
+        if one.subject.startswith("case:")
+    ]
 
 
 def test_the_nightly_judgement_names_and_mends_what_was_changed_behind_its_back(
     desk, case, database
 ):
     at = desk.clock.now
-    wanted = list(due(desk, at))
+    wanted = list(iterate_duties(desk, at))
     database.execute("DELETE FROM duty WHERE rule='qz-25-held'")
-    assert list(due(desk, at)) != wanted
+    assert list(iterate_duties(desk, at)) != wanted
     assert judge_all(desk, at) == [f"case:{case.id}"]
-    assert list(due(desk, at)) == wanted
+    assert list(iterate_duties(desk, at)) == wanted
     assert judge_all(desk, at) == []
 
 
@@ -396,16 +414,16 @@ def test_pages_stay_in_order_while_cases_are_opened_and_closed(desk, new):
     for _ in range(30):
         chance.step()
     at = desk.clock.now
-    wanted = [one for one in anew(desk, at) if one.state is not DutyState.DONE]
+    wanted = [one for one in anew(desk, at) if one.state is not DutyState.COMPLETED]
     after, seen = None, []
     while True:
-        found = page(desk, at=at, limit=3, after=after)
+        found = read_duty_page(desk, at=at, limit=3, after=after)
         seen += found.duties
         if found.last is None:
             break
         after = found.last
         chance.step()
-    places = [place(one) for one in seen]
+    places = [rank_duty(one) for one in seen]
     assert places == sorted(set(places))  # nothing twice, nothing out of its place
     untouched = [one for one in anew(desk, at) if one in wanted]
     assert [one for one in untouched if one not in seen] == []
@@ -452,7 +470,7 @@ def test_no_clock_looks_at_more_than_is_read_for_many_cases(of, rules, now):
     asked = [one for one in rules.rules if one.scope is scope and has_clock(one.requirement)]
     assert asked
     for rule in asked:
-        rule.when.holds(facts, major=True)
+        rule.when.applies_to(facts, major=True)
         rule.requirement.due(facts)
     allowed = duty_facts.SEEN_OF_CASE if of is CaseFacts else duty_facts.SEEN_OF_ACTION
     assert seen & names <= set(allowed)

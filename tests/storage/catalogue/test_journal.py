@@ -32,13 +32,13 @@ def test_bays_that_write_at_once_wait_for_one_another(tmp_path):
     for thread in threads:
         thread.join(60)
     assert wrong == []
-    assert [row.files_done for row in store.bays()] == [39] * 4
+    assert [row.files_done for row in store.list_bays()] == [39] * 4
     store.close()
 
 
 def _filled(store: JournalStore) -> None:
     for number, state in enumerate(("accessioned", "sealed", "quarantined")):
-        store.add(
+        store.add_row(
             source="R-1",
             path=b"DCIM/%d.JPG" % number,
             size=100,
@@ -76,27 +76,27 @@ def test_an_older_journal_gets_the_indexes_of_a_new_one_and_keeps_its_rows(tmp_p
     store = JournalStore(path)
 
     assert _indexes(path) == whole
-    assert [row.id for row in store.rows(source="R-1")] == [1, 2, 3]
+    assert [row.id for row in store.list_rows(source="R-1")] == [1, 2, 3]
     store.close()
 
 
 QUESTIONS: dict[str, tuple[Callable[[JournalStore], object], str]] = {
-    "size": (lambda store: store.has({"sealed"}, source="R-1", size=100), "ix_submission_size"),
+    "size": (lambda store: store.has_row({"sealed"}, source="R-1", size=100), "ix_submission_size"),
     "bytes": (
         lambda store: store.with_receipt({"accessioned"}, "R-1", "00"),
         "ix_submission_bytes",
     ),
     "versions": (
-        lambda store: list(store.versions("bay-1", [b"DCIM/0.JPG", b"DCIM/1.JPG"])),
+        lambda store: list(store.list_versions("bay-1", [b"DCIM/0.JPG", b"DCIM/1.JPG"])),
         "ix_submission_place",
     ),
-    "path": (lambda store: store.rows(bay="bay-1", path=b"DCIM/0.JPG"), "ix_submission_place"),
+    "path": (lambda store: store.list_rows(bay="bay-1", path=b"DCIM/0.JPG"), "ix_submission_place"),
     "key": (
-        lambda store: store.rows(source="R-1", path=b"DCIM/0.JPG", size=100, mtime_ns=1),
+        lambda store: store.list_rows(source="R-1", path=b"DCIM/0.JPG", size=100, mtime_ns=1),
         "ix_submission_key",
     ),
-    "ids": (lambda store: store.ids("sealed"), "ix_submission_state"),
-    "reasons": (lambda store: store.reasons("sealed"), "ix_submission_state"),
+    "ids": (lambda store: store.list_ids("sealed"), "ix_submission_state"),
+    "reasons": (lambda store: store.list_reasons("sealed"), "ix_submission_state"),
     "recordings": (
         lambda store: store.recordings_in({"sealed"}, ["recording-1", "recording-2"]),
         "ix_submission_attempt",
@@ -130,6 +130,6 @@ def test_a_question_about_more_files_than_one_statement_can_name_is_answered(tmp
     store = JournalStore(tmp_path / "station.db")
     _filled(store)
     many = [b"DCIM/%d.JPG" % number for number in range(40_000)]
-    assert {row.path for row in store.versions("bay-1", many)} == set(many[:3])
+    assert {row.path for row in store.list_versions("bay-1", many)} == set(many[:3])
     assert store.recordings_in({"sealed"}, map(str, range(40_000))) == set()
     store.close()

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from policies.facts.stages import Stage
 from storage.catalogue.cases import cases
-from storage.catalogue.engine.keyset import keyed
+from storage.catalogue.engine.keyset import page_by_keys
 from storage.catalogue.people import people
 from storage.catalogue.reading import case_queries
 from storage.catalogue.tables import CaseRow, SourceRow
@@ -54,7 +54,9 @@ def test_a_list_that_grows_while_it_is_read_loses_and_repeats_nothing(
     keys = (CaseRow.opened_at, CaseRow.id)
     for at in moments[16:] * 9:
         with catalogue.read() as session:
-            page = session.scalars(keyed(select(CaseRow), keys, after, 3, newest=newest)).all()
+            page = session.scalars(
+                page_by_keys(select(CaseRow), keys, after, 3, newest=newest)
+            ).all()
         seen += [(row.opened_at, row.id) for row in page]
         if len(page) < 3:
             break
@@ -78,9 +80,9 @@ def test_texts_keep_one_order_however_the_server_sorts_them(catalogue, office):
                 actor=WHO,
             )
     with catalogue.read() as session:
-        whole = [row.serial for row in people.sources(session)]
+        whole = [row.serial for row in people.list_sources(session)]
         found, after = [], ()
-        while page := people.sources(session, after=after, limit=2):
+        while page := people.list_sources(session, after=after, limit=2):
             found += [row.serial for row in page]
             after = (page[-1].label, page[-1].serial)
         assert found == whole
@@ -93,12 +95,12 @@ def test_a_page_of_cases_is_read_by_its_index(catalogue, opened, office):
     with catalogue.read() as session:
         if session.get_bind().dialect.name != "sqlite":
             return  # PostgreSQL reads three rows faster without
-        last = case_queries.cases(session, limit=1)[0]
+        last = case_queries.list_cases(session, limit=1)[0]
         for only in (None, office.township):
             (plan,) = plans(
                 catalogue._engine,
                 session,
-                lambda only=only: case_queries.cases(
+                lambda only=only: case_queries.list_cases(
                     session, township=only, after=(last.opened_at, last.id), limit=51
                 ),
             )

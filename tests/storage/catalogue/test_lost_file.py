@@ -93,7 +93,7 @@ def test_a_lost_file_is_told_and_neither_read_nor_written(catalogue, file, lose)
         add(catalogue, 2)
     assert refusal.value.facts["file"] == str(file)
     assert not refusal.value.retryable
-    for look in (catalogue.read, catalogue.glance):
+    for look in (catalogue.read, catalogue.read_uncoordinated):
         with pytest.raises(CatalogueReplacedError), look() as session:
             session.scalar(select(func.count()).select_from(StationRow))
 
@@ -164,12 +164,12 @@ def test_what_is_still_open_can_be_copied_and_put_back(catalogue, file, another)
 
 def test_opening_makes_no_file(tmp_path, clock, random_bytes):
     catalogue = Catalogue(f"sqlite:///{tmp_path}/none.db", clock, random_bytes)
-    assert catalogue.entries() is None
+    assert catalogue.count_entries() is None
     with pytest.raises(CatalogueUnavailableError):
-        catalogue.migrate()
+        catalogue.migrate_tables()
     assert not list(tmp_path.iterdir())
-    catalogue.migrate(new=True)
-    assert catalogue.entries() == 0
+    catalogue.migrate_tables(new=True)
+    assert catalogue.count_entries() == 0
     catalogue.close()
 
 
@@ -177,7 +177,7 @@ def test_a_file_of_something_else_is_told(tmp_path, clock, random_bytes):
     (tmp_path / "none.db").write_bytes(b"no database at all" * 100)
     catalogue = Catalogue(f"sqlite:///{tmp_path}/none.db", clock, random_bytes)
     with pytest.raises(CatalogueUnavailableError):
-        catalogue.entries()
+        catalogue.count_entries()
     catalogue.close()
 
 
@@ -186,7 +186,7 @@ def test_a_database_without_our_tables_has_no_catalogue(tmp_path, clock, random_
 
     empty_one = Database.empty(tmp_path)
     catalogue = Catalogue(empty_one.url, clock, random_bytes)
-    assert catalogue.entries() is None
+    assert catalogue.count_entries() is None
     catalogue.close()
     empty_one.drop()
 
@@ -201,7 +201,7 @@ def test_a_lost_journal_is_told_and_neither_read_nor_written(tmp_path, lose):
     with pytest.raises(CatalogueReplacedError) as refusal:
         store.set_bay("bay-1", state="safe", changed="1")
     assert refusal.value.facts["database"] == "journal"
-    for look in (store.bays, store.notes, store.rows):
+    for look in (store.list_bays, store.list_notes, store.list_rows):
         with pytest.raises(CatalogueReplacedError):
             look()
     store.close()

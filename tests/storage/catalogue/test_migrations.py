@@ -196,7 +196,7 @@ def statements(catalogue):
         seen.append(text)
 
     event.listen(catalogue._engine, "before_cursor_execute", note)
-    catalogue.migrate()
+    catalogue.migrate_tables()
     event.remove(catalogue._engine, "before_cursor_execute", note)
     return sum("advisory" not in text for text in seen)
 

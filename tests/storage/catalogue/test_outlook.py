@@ -27,7 +27,7 @@ def archive(tmp_path, now):
 
 def give(archive, recording):
     with archive.catalogue.write() as uow:
-        classification.give(
+        classification.assign_class(
             uow,
             archive.rulebook,
             recording,
@@ -44,9 +44,9 @@ def test_stocks_tell_what_is_kept_for_ever_apart(archive):
     archive.at += 5 * WEEK
     archive.keep(b"123")
     with archive.catalogue.read() as session:
-        found = forecast.stocks(session, archive.at)
-        assert forecast.stocks(session, archive.at, "别处镇") == []
-    told = [(one.station, one.forever, one.kept, one.lately) for one in found]
+        found = forecast.sum_stored_bytes(session, archive.at)
+        assert forecast.sum_stored_bytes(session, archive.at, "别处镇") == []
+    told = [(one.station, one.forever, one.kept_bytes, one.lately) for one in found]
     assert told == [("s1", False, 7, 3), ("s1", True, 2, 0)]
 
 
@@ -56,7 +56,7 @@ def test_what_falls_due_is_counted_by_week_and_ends_with_destruction(archive):
     archive.keep(b"123")
     archive.at += ORDINARY - 2 * WEEK
     with archive.catalogue.read() as session:
-        assert forecast.leaving(session, archive.at)[:3] == [4, 3, 0]
+        assert forecast.sum_expiring_by_week(session, archive.at)[:3] == [4, 3, 0]
         assert forecast.falling_due(session, archive.at + timedelta(days=30)) == (2, 7)
     archive.at += 2 * WEEK
     archive.execute(archive.decided(first))
@@ -71,8 +71,8 @@ def test_unlinked_after_a_week_unless_linked_or_kept_for_ever(archive):
     give(archive, classed)
     week = timedelta(days=7)
     with archive.catalogue.read() as session:
-        assert forecast.unlinked(session, archive.at - week) == []
-        found = forecast.unlinked(session, archive.at)
+        assert forecast.list_unlinked_footage(session, archive.at - week) == []
+        found = forecast.list_unlinked_footage(session, archive.at)
     assert [row.id for row in found] == [lone]
 
 
@@ -81,5 +81,5 @@ def test_footage_older_than_a_day_at_its_accession_is_late(archive):
     late = archive.keep(b"2", start=archive.at - timedelta(hours=25))
     with archive.catalogue.read() as session:
         since = archive.at - timedelta(days=30)
-        found = forecast.late(session, since, timedelta(hours=24))
+        found = forecast.list_late_accessions(session, since, timedelta(hours=24))
     assert [row.id for row in found] == [late]

@@ -31,11 +31,13 @@ def test_officers_are_found_by_certificate_and_place(catalogue, office):
     with catalogue.read() as session:
         assert people.officer_by_certificate(session, "002").id == office.second.id
         assert people.officer_by_certificate(session, "009") is None
-        assert [p.id for p in people.persons(session, kinds=["auxiliary"])] == [office.helper.id]
-        assert len(people.persons(session, township=office.township)) == 3
-        assert people.persons(session, township="别处") == []
-        assert people.station(session, "s1").township == office.township
-        assert [s.id for s in people.stations(session)] == ["s1"]
+        assert [p.id for p in people.list_persons(session, kinds=["auxiliary"])] == [
+            office.helper.id
+        ]
+        assert len(people.list_persons(session, township=office.township)) == 3
+        assert people.list_persons(session, township="别处") == []
+        assert people.get_station(session, "s1").township == office.township
+        assert [s.id for s in people.list_stations(session)] == ["s1"]
 
 
 def test_one_certificate_belongs_to_one_person(catalogue, office):
@@ -67,20 +69,20 @@ def test_a_source_goes_from_hand_to_hand_and_the_log_knows(catalogue, office):
             township=office.township,
             actor=ADMIN,
         )
-        given = register.assign(uow, "R1", office.first.id, actor=ADMIN)
+        given = register.assign_source(uow, "R1", office.first.id, actor=ADMIN)
         assert given is not None
-        register.assign(uow, "R1", None, actor=ADMIN)
+        register.assign_source(uow, "R1", None, actor=ADMIN)
     with catalogue.read() as session:
-        assert register.holder(session, "R1", given.from_at) is None  # given and taken at once
-        assert [s.serial for s in people.sources(session, township=office.township)] == ["R1"]
+        assert register.find_holder(session, "R1", given.from_at) is None  # given and taken at once
+        assert [s.serial for s in people.list_sources(session, township=office.township)] == ["R1"]
         events = LogReader(session).events_of(f"source:{source.id}")
         assert [e.act for e in events] == ["source.add", "source.assign", "source.assign"]
-        assert "R1" not in LogReader(session).leaf(events[0].index)
+        assert "R1" not in LogReader(session).get_leaf(events[0].index)
 
 
 def test_an_unknown_source_or_officer_is_not_found(catalogue, office):
     with pytest.raises(NotFoundError), catalogue.write() as uow:
-        register.assign(uow, "R9", office.first.id, actor=ADMIN)
+        register.assign_source(uow, "R9", office.first.id, actor=ADMIN)
 
 
 def test_a_source_is_registered_once(catalogue, office):
@@ -108,7 +110,7 @@ def test_the_log_holds_no_password_hash(catalogue, account):
         state = event.details["rows"][0]["state"]
         assert state["password_hash"].startswith("sha-256:")
         assert people.account_by_username(session, "zhang").password_hash == "$argon2id$one"
-        assert [a.id for a in people.accounts(session)] == [account.id]
+        assert [a.id for a in people.list_accounts(session)] == [account.id]
 
 
 @pytest.fixture
@@ -127,7 +129,7 @@ def login(catalogue, account, now):
 
 def who(catalogue, login):
     with catalogue.read() as session:
-        found = sessions.find(session, login)
+        found = sessions.find_session(session, login)
         return found and found[1].username
 
 
@@ -136,7 +138,7 @@ def told_of(catalogue, login):
     with catalogue.read() as session:
         log = LogReader(session)
         (indexes,) = log.chain_entries([f"session:{login[:32]}"]).values()
-        events = [log.event(index) for index in indexes]
+        events = [log.get_event(index) for index in indexes]
         return [(one.act, one.actor, one.details) for one in events]
 
 
@@ -145,7 +147,7 @@ def test_a_login_lasts_until_it_ends_and_the_log_tells_both_once(catalogue, acco
     assert who(catalogue, "x" * 64) is None
     for _ in range(2):
         with catalogue.write() as uow:
-            sessions.end(uow, login, sessions.End.LOGOUT)
+            sessions.end_session(uow, login, sessions.End.LOGOUT)
     assert who(catalogue, login) is None
     opened, closed = told_of(catalogue, login)
     assert opened[:2] == ("session.open", f"person:{account.person_id}")
@@ -178,7 +180,7 @@ def test_an_act_in_a_session_that_ended_meanwhile_is_not_done(catalogue, account
     clock.now -= timedelta(hours=2)
     act()
     with catalogue.write() as uow:
-        sessions.end(uow, login, sessions.End.LOGOUT, actor=actor)
+        sessions.end_session(uow, login, sessions.End.LOGOUT, actor=actor)
     with pytest.raises(SessionEndedError):
         act()
     stranger = PersonActing(f"person:{account.person_id}", "f" * 32, "192.0.2.7")
@@ -206,6 +208,6 @@ def test_a_disabled_account_is_out_at_once_and_cannot_come_back(catalogue, accou
 
 def test_unknown_people_are_not_found(catalogue):
     with catalogue.read() as session:
-        for look in (people.person, people.account, people.station):
+        for look in (people.get_person, people.get_account, people.get_station):
             with pytest.raises(NotFoundError):
                 look(session, "nobody")

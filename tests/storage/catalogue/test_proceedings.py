@@ -22,7 +22,9 @@ def film(catalogue, new, now):
     def make(start, seconds=60.0, **more):
         with catalogue.write() as uow:
             facts = {"start_at": now + timedelta(seconds=start), "duration_s": seconds} | more
-            return recordings.accession(uow, new(f"{start} {more}".encode(), **facts))[0].id
+            return recordings.accession_recordings(uow, new(f"{start} {more}".encode(), **facts))[
+                0
+            ].id
 
     return make
 
@@ -48,7 +50,7 @@ def brought(catalogue, office, now):
 
 def held(catalogue, row):
     with catalogue.read() as session:
-        return set(proceedings.held(session, row.id))
+        return set(proceedings.list_held_recordings(session, row.id))
 
 
 def test_a_complaint_holds_what_was_filmed_then_and_there(catalogue, film, brought):
@@ -75,16 +77,18 @@ def test_a_hold_is_released_by_its_own_answered_proceeding_alone(catalogue, offi
     with pytest.raises(ReleaseError), catalogue.write() as uow:
         releases.propose_for_proceeding(uow, complaint.id, "结束", by=head)
     with catalogue.write() as uow:
-        proceedings.answer(uow, complaint.id, "查无此事", by=head)
+        proceedings.answer_proceeding(uow, complaint.id, "查无此事", by=head)
         proposed = releases.propose_for_proceeding(uow, complaint.id, "结束", by=head)
     with catalogue.write() as uow:
-        releases.approve(uow, proposed.id, by=reviewer)
+        releases.approve_release(uow, proposed.id, by=reviewer)
     with catalogue.read() as session:
-        assert [h.proceeding_id for h in holds.holding(session, recording)] == [other.id]
+        assert [h.proceeding_id for h in holds.list_holds_of_recording(session, recording)] == [
+            other.id
+        ]
     with pytest.raises(ConflictError), catalogue.write() as uow:
         releases.propose_for_proceeding(uow, complaint.id, "结束", by=head)
     with pytest.raises(ConflictError), catalogue.write() as uow:
-        proceedings.answer(uow, complaint.id, "再答", by=head)
+        proceedings.answer_proceeding(uow, complaint.id, "再答", by=head)
 
 
 def test_a_reconsideration_holds_the_cases_footage(catalogue, office, film, brought, now):

@@ -19,7 +19,7 @@ from storage.recording import MediaKind
 @pytest.fixture
 def one(catalogue, new):
     with catalogue.write() as uow:
-        return recordings.accession(uow, new())[0]
+        return recordings.accession_recordings(uow, new())[0]
 
 
 def events_of(catalogue, row):
@@ -39,17 +39,17 @@ def test_an_accessioned_recording_knows_its_entry(catalogue, one):
         row = recordings.by_id(session, one.id)
         assert row.snapshot() == event.details["rows"][0]["state"]
         assert row.start_at.tzinfo is not None
-        assert "张三" not in LogReader(session).leaf(event.index)
+        assert "张三" not in LogReader(session).get_leaf(event.index)
 
 
 def test_signed_texts_stand_in_the_log_as_digests(one):
-    assert one.snapshot()["record_text"] == str(Digest.of(one.record_text.encode()))
+    assert one.snapshot()["record_text"] == str(Digest.compute(one.record_text.encode()))
     assert one.snapshot()["receipt_text"] is None
 
 
 def test_the_same_bytes_of_the_same_source_are_the_first_recording(catalogue, new, one):
     with catalogue.write() as uow:
-        (again,) = recordings.accession(uow, new(name="renamed.mp4"))
+        (again,) = recordings.accession_recordings(uow, new(name="renamed.mp4"))
     assert (again.id, again.name) == (one.id, one.name)
     assert len(events_of(catalogue, one)) == 1
 
@@ -63,7 +63,7 @@ def test_many_at_once_are_what_each_would_be_by_itself(catalogue, new, one):
         new(b"c"),
     ]
     with catalogue.write() as uow:
-        a, known, b, twin, c = recordings.accession(uow, *news)
+        a, known, b, twin, c = recordings.accession_recordings(uow, *news)
     assert (known.id, twin.id) == (one.id, a.id)
     for row in (a, b, c):
         (event,) = events_of(catalogue, row)
@@ -74,13 +74,13 @@ def test_many_at_once_are_what_each_would_be_by_itself(catalogue, new, one):
 
 def test_the_same_bytes_of_another_source_are_another_recording(catalogue, new, one):
     with catalogue.write() as uow:
-        (other,) = recordings.accession(uow, new(serial="R2"))
+        (other,) = recordings.accession_recordings(uow, new(serial="R2"))
     assert other.id != one.id
 
 
 def test_the_same_name_with_other_bytes_is_another_recording(catalogue, new, one):
     with catalogue.write() as uow:
-        (other,) = recordings.accession(uow, new(b"other footage"))
+        (other,) = recordings.accession_recordings(uow, new(b"other footage"))
     assert (other.name, other.id != one.id) == (one.name, True)
 
 
@@ -90,7 +90,7 @@ def test_a_size_never_seen_needs_no_digest(catalogue, one):
         assert not recordings.same_size(session, "R1", one.size + 1)
         assert not recordings.same_size(session, "R2", one.size)
         assert recordings.by_digest(session, "R1", one.sha256).id == one.id
-        assert recordings.by_digest(session, "R2", Digest.of(b"footage")) is None
+        assert recordings.by_digest(session, "R2", Digest.compute(b"footage")) is None
 
 
 def destroy(catalogue, row):
@@ -114,26 +114,26 @@ def test_bytes_that_come_again_after_their_destruction_are_a_new_recording_that_
 ):
     destroy(catalogue, one)
     with catalogue.write() as uow:
-        (second,) = recordings.accession(uow, new())
+        (second,) = recordings.accession_recordings(uow, new())
     (event,) = events_of(catalogue, second)
     assert (second.id != one.id, event.details["repeats"]) == (True, one.id)
     with catalogue.write() as uow:
-        again, twin, other = recordings.accession(uow, new(), new(), new(serial="R2"))
+        again, twin, other = recordings.accession_recordings(uow, new(), new(), new(serial="R2"))
     assert (again.id, twin.id) == (second.id, second.id)  # it answers for its bytes from now on
     assert "repeats" not in events_of(catalogue, other)[0].details
     destroy(catalogue, second)
     with catalogue.write() as uow:
-        third, twin = recordings.accession(uow, new(), new())
+        third, twin = recordings.accession_recordings(uow, new(), new())
     assert (twin.id, events_of(catalogue, third)[0].details["repeats"]) == (third.id, second.id)
 
 
 def test_the_id_of_what_was_destroyed_is_never_given_again(catalogue, new):
     same = new()
     with catalogue.write() as uow:
-        (row,) = recordings.accession(uow, same)
+        (row,) = recordings.accession_recordings(uow, same)
     destroy(catalogue, row)
     with pytest.raises(DestroyedError), catalogue.write() as uow:
-        recordings.accession(uow, same)
+        recordings.accession_recordings(uow, same)
 
 
 def test_what_was_destroyed_gets_no_receipt(catalogue, one):
@@ -144,7 +144,7 @@ def test_what_was_destroyed_gets_no_receipt(catalogue, one):
 
 def test_the_database_itself_refuses_to_keep_the_same_bytes_twice(catalogue, new, database, one):
     with catalogue.write() as uow:
-        (other,) = recordings.accession(uow, new(b"other"))
+        (other,) = recordings.accession_recordings(uow, new(b"other"))
     twice = ("UPDATE recording SET sha256 = ? WHERE id = ?", one.sha256, other.id)
     with pytest.raises((sqlite3.IntegrityError, psycopg.errors.UniqueViolation)):
         database.execute(*twice)
@@ -164,7 +164,7 @@ def test_a_receipt_is_kept_and_logged_once(catalogue, one):
 
 def test_the_receipt_that_was_given_first_stays(catalogue, new, one):
     with catalogue.write() as uow:
-        (other,) = recordings.accession(uow, new(b"other"))
+        (other,) = recordings.accession_recordings(uow, new(b"other"))
         recordings.keep_receipts(uow, {one.id: "receipt"})
         kept = recordings.keep_receipts(uow, {one.id: "another", other.id: "its own"})
     assert [kept[row.id].receipt_text for row in (one, other)] == ["receipt", "its own"]
@@ -180,7 +180,7 @@ def test_a_receipt_of_nothing_keeps_none(catalogue, one):
 
 def test_an_answer_moves_the_interval_and_closes_the_question(catalogue, new, now, office):
     with catalogue.write() as uow:
-        (row,) = recordings.accession(
+        (row,) = recordings.accession_recordings(
             uow, new(start_at=None, officer_no=None, questions=("start", "officer", "clock"))
         )
         assert row.end_at is None
@@ -223,7 +223,7 @@ def test_an_unknown_recording_is_not_found(catalogue):
 def many(catalogue, new, now):
     with catalogue.write() as uow:
         return [
-            recordings.accession(
+            recordings.accession_recordings(
                 uow,
                 new(
                     b"footage %d" % n,
@@ -241,7 +241,7 @@ def many(catalogue, new, now):
 
 def found(catalogue, **wanted):
     with catalogue.read() as session:
-        rows = recordings.search(session, RecordingFilter(**wanted))
+        rows = recordings.search_recordings(session, RecordingFilter(**wanted))
         return sorted(int(row.name.split("_")[2][0]) for row in rows)
 
 
@@ -267,7 +267,7 @@ def test_search_takes_wildcards_literally(catalogue, many):
 def test_pages_follow_each_other_without_gap_or_overlap(catalogue, many):
     seen, after = [], ()
     with catalogue.read() as session:
-        while page := recordings.search(session, after=after, limit=4):
+        while page := recordings.search_recordings(session, after=after, limit=4):
             seen += [row.id for row in page]
             after = (page[-1].id,)
     assert seen == sorted(many, reverse=True)

@@ -9,7 +9,7 @@ from policies.access.concern import Tie
 from policies.facts.stages import ActionKind
 from policies.facts.terms import HoldReason, Part, ProceedingKind
 from policies.retention.releases import ReleaseState
-from storage.catalogue.audit.audit import audit
+from storage.catalogue.audit.audit import audit_catalogue
 from storage.catalogue.cases import case_file, cases
 from storage.catalogue.holds import concerns, holds, proceedings, releases
 from storage.catalogue.holds.concerns import ConcernedError, InvolvedError, NotEntitledError
@@ -45,7 +45,9 @@ def film(catalogue, new, now):
     def make(start, **more):
         with catalogue.write() as uow:
             facts = {"start_at": now + timedelta(seconds=start)} | more
-            return recordings.accession(uow, new(f"{start} {more}".encode(), **facts))[0].id
+            return recordings.accession_recordings(uow, new(f"{start} {more}".encode(), **facts))[
+                0
+            ].id
 
     return make
 
@@ -92,7 +94,7 @@ def brought(catalogue, office, now):
 
 def answer(catalogue, proceeding, by):
     with catalogue.write() as uow:
-        proceedings.answer(uow, proceeding, "查无此事", by=by)
+        proceedings.answer_proceeding(uow, proceeding, "查无此事", by=by)
 
 
 def propose(catalogue, proceeding, by):
@@ -102,18 +104,18 @@ def propose(catalogue, proceeding, by):
 
 def approve(catalogue, release, by):
     with catalogue.write() as uow:
-        return releases.approve(uow, release, by=by).state
+        return releases.approve_release(uow, release, by=by).state
 
 
 def place(catalogue, authority, **on):
     with catalogue.write() as uow:
         new = NewHold(reason=HoldReason.INVESTIGATION, authority=authority, **on)
-        return holds.place(uow, new, actor=WHO).id
+        return holds.place_hold(uow, new, actor=WHO).id
 
 
 def standing(catalogue):
     with catalogue.read() as session:
-        return len(holds.standing(session))
+        return len(holds.list_active_holds(session))
 
 
 def entries(catalogue, subject, act):
@@ -142,7 +144,7 @@ def test_an_officer_complained_about_cannot_answer_or_release(
     for who in (office.first, office.second):
         officer = as_role(who, Role.OFFICER, office)
         for step in (
-            lambda uow, by=officer: proceedings.answer(uow, complaint, "无", by=by),
+            lambda uow, by=officer: proceedings.answer_proceeding(uow, complaint, "无", by=by),
             lambda uow, by=officer: releases.propose_for_proceeding(uow, complaint, "无", by=by),
         ):
             assert refused(catalogue, step, ConcernedError).facts["who_zh"]
@@ -152,7 +154,7 @@ def test_an_officer_complained_about_cannot_answer_or_release(
         officer = as_role(who, Role.OFFICER, office)
         refused(
             catalogue,
-            lambda uow, by=officer: releases.approve(uow, proposed, by=by),
+            lambda uow, by=officer: releases.approve_release(uow, proposed, by=by),
             ConcernedError,
         )
     assert standing(catalogue) == 1
@@ -166,7 +168,7 @@ def test_an_officer_whom_it_does_not_concern_answers_nothing_either(
     officer = as_role(office.helper, Role.OFFICER, office)
     error = refused(
         catalogue,
-        lambda uow: proceedings.answer(uow, complaint, "无", by=officer),
+        lambda uow: proceedings.answer_proceeding(uow, complaint, "无", by=officer),
         NotEntitledError,
     )
     assert error.code == "proceeding-authority"
@@ -190,7 +192,7 @@ def test_a_second_account_of_the_officer_complained_about_changes_nothing(
         by = as_role(office.second, role, office)
         refused(
             catalogue,
-            lambda uow, by=by: proceedings.answer(uow, complaint, "无", by=by),
+            lambda uow, by=by: proceedings.answer_proceeding(uow, complaint, "无", by=by),
             ConcernedError,
         )
 
@@ -211,7 +213,7 @@ def test_who_handled_reviewed_or_decided_the_case_does_not_answer_a_complaint_ab
     complaint = brought(case_id=seized[0])
     error = refused(
         catalogue,
-        lambda uow: proceedings.answer(uow, complaint, "无", by=keepers["head"]),
+        lambda uow: proceedings.answer_proceeding(uow, complaint, "无", by=keepers["head"]),
         ConcernedError,
     )
     assert error.facts["tie"] == tie.value
@@ -236,7 +238,7 @@ def test_who_opened_a_case_or_handed_its_footage_in_is_concerned_by_the_log(
     for by, tie in ((opener, Tie.OPENED), (submitter, Tie.HANDED_IN)):
         error = refused(
             catalogue,
-            lambda uow, by=by: proceedings.answer(uow, complaint, "无", by=by),
+            lambda uow, by=by: proceedings.answer_proceeding(uow, complaint, "无", by=by),
             ConcernedError,
         )
         assert error.facts["tie"] == tie.value
@@ -255,17 +257,19 @@ def test_a_complaint_without_a_case_concerns_those_whose_footage_it_holds(
             township=office.township,
             actor=WHO,
         )
-        register.assign(uow, "R7", keepers["deputy"].id, since=now - timedelta(days=1), actor=WHO)
-        register.assign(uow, "R7", None, since=now + timedelta(days=1), actor=WHO)
+        register.assign_source(
+            uow, "R7", keepers["deputy"].id, since=now - timedelta(days=1), actor=WHO
+        )
+        register.assign_source(uow, "R7", None, since=now + timedelta(days=1), actor=WHO)
     film(0, officer_no="001")
     film(1, officer_no=None, serial="R7")
     complaint = brought(since=now, until=now + timedelta(seconds=5))
     with catalogue.read() as session:
-        matter = proceedings.matter(session, proceedings.proceeding(session, complaint))
+        matter = proceedings.gather_matter(session, proceedings.get_proceeding(session, complaint))
     assert matter.recorders == {office.first.id, keepers["deputy"].id}
     refused(
         catalogue,
-        lambda uow: proceedings.answer(uow, complaint, "无", by=keepers["deputy"]),
+        lambda uow: proceedings.answer_proceeding(uow, complaint, "无", by=keepers["deputy"]),
         ConcernedError,
     )
     answer(catalogue, complaint, keepers["head"])
@@ -284,7 +288,7 @@ def test_nobody_handles_a_proceeding_that_concerns_him(
     with catalogue.write() as uow:
         assert len(proceedings.hold_more(uow, complaint, actor=WHO)) == 1
     with catalogue.read() as session:
-        assert proceedings.proceeding(session, complaint).handler_id is None
+        assert proceedings.get_proceeding(session, complaint).handler_id is None
     assert entries(catalogue, f"proceeding:{complaint}", "proceeding.excuse")
 
 
@@ -296,7 +300,7 @@ def test_a_case_is_held_whole_whatever_interval_the_complaint_names(
         case_id=seized[0], since=now + timedelta(days=9), until=now + timedelta(days=10)
     )
     with catalogue.read() as session:
-        assert proceedings.held(session, complaint) == [seized[2]]
+        assert proceedings.list_held_recordings(session, complaint) == [seized[2]]
 
 
 def test_releasing_takes_two_persons_and_the_log_names_both(catalogue, keepers, seized, brought):
@@ -310,7 +314,9 @@ def test_releasing_takes_two_persons_and_the_log_names_both(catalogue, keepers, 
     answer(catalogue, complaint, head)
     proposed = propose(catalogue, complaint, head)
     assert standing(catalogue) == 1
-    error = refused(catalogue, lambda uow: releases.approve(uow, proposed, by=head), ReleaseError)
+    error = refused(
+        catalogue, lambda uow: releases.approve_release(uow, proposed, by=head), ReleaseError
+    )
     assert error.code == "release-same-person"
     assert approve(catalogue, proposed, reviewer) == ReleaseState.APPROVED
     assert standing(catalogue) == 0
@@ -321,11 +327,11 @@ def test_releasing_takes_two_persons_and_the_log_names_both(catalogue, keepers, 
     with catalogue.read() as session:
         [hold] = proceedings.holds_of(session, complaint)
         assert (hold.released_by, hold.released_why) == (f"person:{reviewer.id}", "已办结")
-        told = [one.subject for one in jobs.unfinished(session, hold.released_at, ["hold"], 9)]
+        told = [one.subject for one in jobs.list_unfinished(session, hold.released_at, ["hold"], 9)]
         assert told == [f"hold:{hold.id}"]
-        assert list(audit(session, [])) == []
+        assert list(audit_catalogue(session, [])) == []
     error = refused(
-        catalogue, lambda uow: releases.approve(uow, proposed, by=reviewer), ReleaseError
+        catalogue, lambda uow: releases.approve_release(uow, proposed, by=reviewer), ReleaseError
     )
     assert error.code == "release-state"
 
@@ -338,7 +344,7 @@ def test_a_hold_placed_by_hand_takes_two_as_well(catalogue, office, keepers, fil
             proposed = releases.propose_for_hold(uow, hold, "查毕", by=keepers[first]).id
         refused(
             catalogue,
-            lambda uow, one=proposed, by=keepers[first]: releases.approve(uow, one, by=by),
+            lambda uow, one=proposed, by=keepers[first]: releases.approve_release(uow, one, by=by),
             ReleaseError,
         )
         assert approve(catalogue, proposed, keepers[second]) == ReleaseState.APPROVED
@@ -387,7 +393,7 @@ def test_whom_a_hold_by_hand_concerns_neither_proposes_nor_approves(
             proposed = releases.propose_for_hold(uow, hold, "x", by=keepers["deputy"]).id
         refused(
             catalogue,
-            lambda uow, one=proposed: releases.approve(uow, one, by=keepers["head"]),
+            lambda uow, one=proposed: releases.approve_release(uow, one, by=keepers["head"]),
             ConcernedError,
         )
     on_footage = place(catalogue, authority, recording_id=recording)
@@ -411,7 +417,7 @@ def test_where_it_concerns_every_head_two_reviewers_do_it(catalogue, office, kee
         deputy = people.account_by_username(uow.session, "deputy")
         people.set_disabled(uow, deputy.id, disabled=True, actor=WHO)
     with catalogue.read() as session:
-        assert concerns.heads(session, office.township) == {keepers["head"].id}
+        assert concerns.list_heads(session, office.township) == {keepers["head"].id}
     with catalogue.write() as uow:
         proposed = step(uow).id
     assert approve(catalogue, proposed, keepers["second"]) == ReleaseState.APPROVED
@@ -423,8 +429,8 @@ def test_a_proposal_is_rejected_or_withdrawn_with_a_reason_and_the_hold_stays(
     hold = place(catalogue, "county", recording_id=film(0))
     first, second = keepers["first"], keepers["second"]
     for step, by, other, act in (
-        (releases.reject, second, first, "hold.release.reject"),
-        (releases.withdraw, first, second, "hold.release.withdraw"),
+        (releases.reject_release, second, first, "hold.release.reject"),
+        (releases.withdraw_release, first, second, "hold.release.withdraw"),
     ):
         with catalogue.write() as uow:
             proposed = releases.propose_for_hold(uow, hold, "查毕", by=first).id
@@ -441,7 +447,9 @@ def test_a_proposal_is_rejected_or_withdrawn_with_a_reason_and_the_hold_stays(
         [entry] = entries(catalogue, f"hold:{hold}", act)
         assert entry.details["reason"] == "尚需调阅"
         refused(
-            catalogue, lambda uow, p=proposed: releases.approve(uow, p, by=second), ReleaseError
+            catalogue,
+            lambda uow, p=proposed: releases.approve_release(uow, p, by=second),
+            ReleaseError,
         )
     assert standing(catalogue) == 1
 
@@ -459,7 +467,9 @@ def test_a_proposal_is_void_when_more_is_held_than_it_was_about(
     assert [
         one.outcome for one in entries(catalogue, f"proceeding:{complaint}", "hold.release")
     ] == ["refused"]
-    refused(catalogue, lambda uow: releases.approve(uow, old, by=keepers["first"]), ReleaseError)
+    refused(
+        catalogue, lambda uow: releases.approve_release(uow, old, by=keepers["first"]), ReleaseError
+    )
     assert approve(catalogue, propose(catalogue, complaint, keepers["head"]), keepers["first"]) == (
         ReleaseState.APPROVED
     )
@@ -473,7 +483,7 @@ def test_a_void_proposal_makes_way_for_a_new_one(catalogue, keepers, seized, fil
     with catalogue.write() as uow:
         new = releases.propose_for_hold(uow, hold, "再查", by=keepers["second"]).id
     with catalogue.read() as session:
-        assert releases.release(session, old).state == ReleaseState.VOID
+        assert releases.get_release(session, old).state == ReleaseState.VOID
     assert entries(catalogue, f"hold:{hold}", "hold.release.void")
     assert approve(catalogue, new, keepers["first"]) == ReleaseState.APPROVED
 
@@ -496,7 +506,7 @@ def test_an_officer_complained_about_takes_no_footage_out_of_the_hold(
     case, action, recording = seized
     complaint = brought(case_id=case)
     with catalogue.read() as session:
-        [exhibit] = case_queries.exhibits(session, action)
+        [exhibit] = case_queries.list_exhibits(session, action)
     for who in (office.first, office.second):
         refused(
             catalogue,
@@ -504,7 +514,7 @@ def test_an_officer_complained_about_takes_no_footage_out_of_the_hold(
             InvolvedError,
         )
     with catalogue.read() as session:
-        assert proceedings.held(session, complaint) == [recording]
+        assert proceedings.list_held_recordings(session, complaint) == [recording]
     with catalogue.write() as uow:  # somebody whom it does not concern corrects a wrong link
         cases.reject_exhibit(uow, exhibit.id, actor=f"person:{office.helper.id}")
 
@@ -514,7 +524,7 @@ def test_a_link_that_takes_nothing_out_of_a_hold_is_rejected_as_ever(
 ):
     _case, action, recording = seized
     with catalogue.read() as session:
-        [exhibit] = case_queries.exhibits(session, action)
+        [exhibit] = case_queries.list_exhibits(session, action)
     place(catalogue, "county", recording_id=recording)  # holds it by itself
     with catalogue.write() as uow:
         cases.reject_exhibit(uow, exhibit.id, actor=f"person:{office.second.id}")
@@ -522,6 +532,6 @@ def test_a_link_that_takes_nothing_out_of_a_hold_is_rejected_as_ever(
 
 def test_no_proposal_of_this_name(catalogue, keepers):
     with pytest.raises(NotFoundError), catalogue.write() as uow:
-        releases.approve(uow, "nothing", by=keepers["first"])
+        releases.approve_release(uow, "nothing", by=keepers["first"])
     with pytest.raises(NotFoundError), catalogue.write() as uow:
         releases.propose_for_hold(uow, "nothing", "x", by=keepers["first"])

@@ -49,7 +49,7 @@ def test_migrated_tables_are_those_of_the_code(catalogue):
 
 
 def test_migrating_twice_changes_nothing(catalogue):
-    catalogue.migrate()
+    catalogue.migrate_tables()
     assert count(catalogue, StationRow) == [0]
 
 
@@ -72,11 +72,11 @@ def test_row_and_entry_are_committed_together(catalogue):
         log = LogReader(session)
         assert (index, log.size) == (0, 1)
         row = session.get(StationRow, "s1")
-        event = log.event(0)
+        event = log.get_event(0)
         assert event.details["rows"] == [{"table": "station", "key": "s1", "state": row.snapshot()}]
-        entry = parse_leaf(log.leaf(0).encode())
+        entry = parse_leaf(log.get_leaf(0).encode())
         assert entry["details"] == details_digest(event.details, event.salt)
-        assert log.root(1) == tree.leaf_hash(log.leaf(0).encode())
+        assert log.compute_root(1) == tree.leaf_hash(log.get_leaf(0).encode())
 
 
 def test_a_failed_act_leaves_neither_row_nor_entry(catalogue):
@@ -124,7 +124,7 @@ def test_a_logged_deletion_goes_through(catalogue):
         uow.session.delete(row)
         uow.record("station.remove", PremisType.DELETION, row, actor="system", subject="station:s1")
     with catalogue.read() as session:
-        assert LogReader(session).event(1).details["rows"][0]["state"] is None
+        assert LogReader(session).get_event(1).details["rows"][0]["state"] is None
 
 
 def test_two_acts_of_one_transaction_get_two_entries(catalogue):
@@ -163,10 +163,10 @@ def test_many_writers_make_one_log(catalogue, another):
     with catalogue.read() as session:
         log = LogReader(session)
         frontier = tree.Frontier()
-        for leaf in log.leaves(0, 40):
+        for leaf in log.read_leaves(0, 40):
             frontier.add(tree.leaf_hash(leaf.encode()))
         assert log.size == 40
-        assert frontier.root() == log.root(40)
+        assert frontier.compute_root() == log.compute_root(40)
 
 
 def test_a_locked_database_is_told_as_busy(database, catalogue, clock, random_bytes):

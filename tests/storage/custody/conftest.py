@@ -23,12 +23,12 @@ class MemoryLog:
         return self.nodes[level, index]
 
     def add(self, leaf: bytes) -> None:
-        for level, index, found in tree.append(len(self.leaves), leaf, self.node):
+        for level, index, found in tree.append_leaf(len(self.leaves), leaf, self.node):
             self.nodes[level, index] = found
         self.leaves.append(leaf)
 
     def root(self, size: int | None = None) -> bytes:
-        return tree.root(len(self.leaves) if size is None else size, self.node)
+        return tree.compute_root(len(self.leaves) if size is None else size, self.node)
 
 
 @pytest.fixture
@@ -44,5 +44,5 @@ def key() -> SigningKey:
 @pytest.fixture
 def signer(key: SigningKey, tmp_path: Path, now: datetime) -> LogSigner:
     signer = LogSigner(key, ORIGIN, tmp_path / "signer" / "head")
-    signer.begin(now)
+    signer.begin_log(now)
     return signer

@@ -59,8 +59,8 @@ def test_whole_chains_are_walked_to_their_heads(log):
     wrong, walk = walked(log.entries)
     assert wrong == []
     assert walk.subjects == {A, B}
-    assert (walk.head(A).count, walk.head(B).count) == (5, 3)
-    assert walk.head("case:other") == EMPTY
+    assert (walk.get_head(A).count, walk.get_head(B).count) == (5, 3)
+    assert walk.get_head("case:other") == EMPTY
 
 
 def test_one_chain_is_walked_by_its_own_entries_alone(log):
@@ -75,7 +75,7 @@ def test_an_entry_left_out_breaks_its_chains(log, gone):
 
 
 def test_an_entry_off_the_end_leaves_another_head(log):
-    assert walked(log.entries[:-1])[1].head(A) != walked(log.entries)[1].head(A)
+    assert walked(log.entries[:-1])[1].get_head(A) != walked(log.entries)[1].get_head(A)
 
 
 def test_two_entries_of_one_number_are_named(log):

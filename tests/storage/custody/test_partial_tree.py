@@ -5,7 +5,7 @@ import random
 import pytest
 
 from storage.custody.merkle import tree
-from storage.custody.merkle.partial_tree import PartialTree, covering, nodes_beside
+from storage.custody.merkle.partial_tree import PartialTree, list_covering_nodes, nodes_beside
 from storage.errors import CustodyError
 
 
@@ -13,7 +13,7 @@ def whole(size):
     """Return every complete node of a tree of made-up entries."""
     nodes = {}
     for index in range(size):
-        for level, place, found in tree.append(
+        for level, place, found in tree.append_leaf(
             index, b"entry %d" % index, lambda level, place: nodes[level, place]
         ):
             nodes[level, place] = found
@@ -21,7 +21,7 @@ def whole(size):
 
 
 def root_of(size, nodes):
-    return tree.root(size, lambda *place: nodes[place])
+    return tree.compute_root(size, lambda *place: nodes[place])
 
 
 def test_any_entries_and_earlier_heads_are_proven_by_the_nodes_beside_them():
@@ -35,7 +35,7 @@ def test_any_entries_and_earlier_heads_are_proven_by_the_nodes_beside_them():
             leaves = {index: nodes[0, index] for index in entries}
             found = PartialTree(leaves, beside, heads, size)
             for head in (*heads, size):
-                assert found.root(head) == root_of(head, nodes)
+                assert found.compute_root(head) == root_of(head, nodes)
 
 
 def test_a_changed_entry_or_node_leads_to_another_root_and_a_missing_one_nowhere():
@@ -46,9 +46,11 @@ def test_a_changed_entry_or_node_leads_to_another_root_and_a_missing_one_nowhere
     leaves = {index: nodes[0, index] for index in entries}
     for index in entries:
         changed = leaves | {index: bytes(32)}
-        assert PartialTree(changed, beside, heads, size).root(size) != root
+        assert PartialTree(changed, beside, heads, size).compute_root(size) != root
     for place in beside:
-        assert PartialTree(leaves, beside | {place: bytes(32)}, heads, size).root(size) != root
+        assert (
+            PartialTree(leaves, beside | {place: bytes(32)}, heads, size).compute_root(size) != root
+        )
         fewer = {one: found for one, found in beside.items() if one != place}
         with pytest.raises(CustodyError):
             PartialTree(leaves, fewer, heads, size)
@@ -64,5 +66,5 @@ def test_neighbours_share_their_nodes():
     apart = len(nodes_beside([5], [], size))
     assert apart == 20
     assert len(nodes_beside(range(1000, 2000), [], size)) < 2 * apart
-    assert covering(0) == []
-    assert covering(6) == [(2, 0), (1, 2)]
+    assert list_covering_nodes(0) == []
+    assert list_covering_nodes(6) == [(2, 0), (1, 2)]

@@ -61,7 +61,7 @@ def test_the_same_head_gets_the_same_checkpoint(signer, full, now):
 def test_another_process_sees_the_last_head(signer, full, key, now, tmp_path):
     text = sign(signer, full, now)
     other = LogSigner(key, signer.origin, tmp_path / "signer" / "head")
-    assert other.last() == text
+    assert other.read_last_checkpoint() == text
     with pytest.raises(CustodyError):
         sign(other, full, now, 3)
 
@@ -85,7 +85,7 @@ def test_an_edited_state_is_refused(signer, full, now, tmp_path):
 
 def test_a_log_begins_once(signer, now):
     with pytest.raises(CustodyError):
-        signer.begin(now)
+        signer.begin_log(now)
 
 
 def test_two_signers_take_turns(signer, full, key, now, tmp_path):

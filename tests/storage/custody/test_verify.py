@@ -34,12 +34,12 @@ def event(now):
 def proved(log, signer, event, now):
     for number in range(5):
         log.add(b"entry %d" % number)
-    log.add(event.leaf(SALT))
+    log.add(event.encode_leaf(SALT))
     log.add(b"later")
     with signer.hold() as held:
         checkpoint = held.sign(7, log.root(), [], now)
     path = tuple(tree.inclusion_proof(5, 7, log.node))
-    return event.leaf(SALT).decode(), Proof(5, path, checkpoint).encode()
+    return event.encode_leaf(SALT).decode(), Proof(5, path, checkpoint).encode()
 
 
 def test_an_entry_is_proved_and_its_details_open_it(proved, signer):
@@ -104,11 +104,11 @@ def test_a_malformed_proof_is_refused(text):
 
 
 def test_a_leaf_holds_ids_and_a_digest_and_no_words(event):
-    leaf = json.loads(event.leaf(SALT))
-    assert "张三" not in event.leaf(SALT).decode()
+    leaf = json.loads(event.encode_leaf(SALT))
+    assert "张三" not in event.encode_leaf(SALT).decode()
     assert leaf["details"] == details_digest(DETAILS, SALT)
     assert leaf["at"] == "2026-11-23T02:00:00.000000Z"
-    assert parse_leaf(event.leaf(SALT)) == leaf
+    assert parse_leaf(event.encode_leaf(SALT)) == leaf
 
 
 def test_a_name_is_not_an_opaque_id(now):
@@ -127,13 +127,13 @@ def test_a_naive_time_is_refused(now):
 def test_a_refused_act_is_an_entry_too(event):
     refused = Event(
         event.act, event.event, event.at, event.actor, event.subject, Outcome.REFUSED
-    ).leaf(SALT)
+    ).encode_leaf(SALT)
     assert json.loads(refused)["outcome"] == "refused"
 
 
 def test_a_short_salt_is_refused(event):
     with pytest.raises(CustodyError):
-        event.leaf(b"short")
+        event.encode_leaf(b"short")
 
 
 @pytest.mark.parametrize("leaf", ["[]", "{}", '{"v":2}', "null", "1"])

@@ -59,9 +59,12 @@ def test_a_lock_of_an_earlier_release_is_not_held(tmp_path, recording, now):
     until = (now + timedelta(days=1)).isoformat()
     note.write_text(f'{{"mode":"COMPLIANCE","retain_until":"{until}"}}')
     facts = store.facts(key)
-    assert (facts.mode, facts.held) == (LockMode.COMPLIANCE, False)
+    assert (facts.mode, facts.on_hold) == (LockMode.COMPLIANCE, False)
     store.hold(key)
-    assert (store.facts(key).retain_until, store.facts(key).held) == (now + timedelta(days=1), True)
+    assert (store.facts(key).retain_until, store.facts(key).on_hold) == (
+        now + timedelta(days=1),
+        True,
+    )
 
 
 @pytest.mark.parametrize("note", ["", "{}", "[]", '{"mode":"SOFT","retain_until":null}'])
@@ -126,7 +129,7 @@ def test_a_lock_that_was_lost_is_written_anew_and_held(store, locked, now):
     note.unlink()
     store.lock(key, now + timedelta(days=1))
     facts = store.facts(key)
-    assert (facts.mode, facts.retain_until, facts.held) == (
+    assert (facts.mode, facts.retain_until, facts.on_hold) == (
         LockMode.COMPLIANCE,
         now + timedelta(days=1),
         True,
@@ -208,7 +211,7 @@ def test_killed_before_a_step_of_locking_it_is_free_or_nobodys(
         with pytest.raises(KeyboardInterrupt):
             call()
     if step == "_set_mark":
-        assert (store.facts(key).retain_until, store.facts(key).held) == (None, False)
+        assert (store.facts(key).retain_until, store.facts(key).on_hold) == (None, False)
     else:
         check_lost(store, key)
     store.lock(key, now + timedelta(days=1))

@@ -112,7 +112,7 @@ def test_the_server_itself_refuses_to_delete_what_is_held(store, direct, address
     with pytest.raises(S3Error, match="AccessDenied"):
         direct.remove_object(address.bucket, key, version_id=version.version_id)
     direct.disable_object_legal_hold(address.bucket, key, version_id=version.version_id)
-    assert not store.facts(key).held
+    assert not store.facts(key).on_hold
 
 
 def test_a_lock_of_another_mode_is_told(store, direct, address, key, now):
@@ -154,7 +154,7 @@ def test_a_delete_marker_and_a_second_version_change_nothing(store, direct, addr
     fresh = MinioObjects.open(address, _key(store), os.urandom)
     for one in (store, fresh):
         assert one.read(key, 0, 99) == b"evidence"
-        assert one.digest(key) == Digest.of(b"evidence")
+        assert one.digest(key) == Digest.compute(b"evidence")
         assert one.facts(key).retain_until == now + timedelta(days=1)
         assert list(one.keys()) == [key]
         assert one.put(key, [b"evidence"]).size == 8
@@ -227,7 +227,7 @@ def test_twins_leave_one_version(s3_server, address, direct, key):
         return MinioObjects(address, s3_server.key, os.urandom).put(key, [data]).digest
 
     with ThreadPoolExecutor(4) as pool:
-        assert set(pool.map(put, range(4))) == {Digest.of(data)}
+        assert set(pool.map(put, range(4))) == {Digest.compute(data)}
     assert len(versions(direct, address, key)) == 1
 
 
@@ -244,7 +244,7 @@ def test_a_twin_in_a_place_that_was_seen_free_is_found(
         with pytest.raises(ObjectConflictError):
             store.put(record, [b"the same"])
     assert len(versions(direct, address, record)) == 1
-    assert store.digest(record) == Digest.of(theirs)
+    assert store.digest(record) == Digest.compute(theirs)
 
 
 @pytest.mark.parametrize("part", [PAYLOAD, ENVELOPE])
@@ -261,9 +261,9 @@ def test_a_later_lock_that_came_after_the_read_back_stands(
 
 def test_what_lies_in_the_bucket_beside_objects_is_left_alone(store, direct, address, now):
     direct.put_object(address.bucket, "notes.txt", io.BytesIO(b"x"), 1)
-    other = store._client.begin(address.bucket, "notes.txt")
+    other = store._client.begin_upload(address.bucket, "notes.txt")
     assert (list(store.keys()), store.sweep(now + timedelta(days=1))) == ([], 0)
-    store._client.abort(address.bucket, "notes.txt", other)
+    store._client.abort_upload(address.bucket, "notes.txt", other)
 
 
 # Parts
@@ -280,7 +280,7 @@ def test_an_attempt_with_parts_left_over_ends_whole_or_begins_anew(store, key):
     except ObjectMissingError:
         assert list(store.keys()) == []
     else:
-        assert stored.digest == Digest.of(b"\x01" * 5 * MIB + b"\x02" * 5 * MIB)
+        assert stored.digest == Digest.compute(b"\x01" * 5 * MIB + b"\x02" * 5 * MIB)
 
 
 def test_a_part_that_another_writer_replaced_is_not_joined(store, key):
@@ -298,7 +298,7 @@ def test_a_twin_who_is_done_after_we_were_told_to_wait_is_found(
     """Ceph answers 500 while a twin joins the parts; he may be done before our next question."""
     handle, data = store.begin(key), os.urandom(5 * MIB)
     marks = [store.add_part(key, handle, 1, 0, data)]
-    ask = store._client.parts
+    ask = store._client.list_upload_parts
 
     def too_late(*asked):
         MinioObjects(address, s3_server.key, os.urandom).complete(key, handle, marks, len(data))
@@ -307,9 +307,9 @@ def test_a_twin_who_is_done_after_we_were_told_to_wait_is_found(
     def told_to_wait(*_):
         raise StoreUnavailableError(key=key, problem="already in progress")
 
-    monkeypatch.setattr(store, "_join", told_to_wait)
-    monkeypatch.setattr(store._client, "parts", too_late)
-    assert store.complete(key, handle, marks, len(data)).digest == Digest.of(data)
+    monkeypatch.setattr(store, "_join_parts", told_to_wait)
+    monkeypatch.setattr(store._client, "list_upload_parts", too_late)
+    assert store.complete(key, handle, marks, len(data)).digest == Digest.compute(data)
 
 
 def test_every_upload_of_a_long_list_is_swept(store, now):
@@ -337,14 +337,14 @@ def test_every_body_is_sent_under_a_checksum(store, key, address):
 def test_a_body_that_is_not_the_digest_is_refused_by_the_server(store, key, address):
     handle = store.begin(key)
     for send in (
-        lambda digest: store._client.send(address.bucket, key, b"body", digest),
+        lambda digest: store._client.send_object(address.bucket, key, b"body", digest),
         lambda digest: store._client.send_part(
             address.bucket, key, b"body", handle, 1, digest=digest
         ),
     ):
         with pytest.raises(S3Error):
-            send(Digest.of(b"another"))
-        assert send(Digest.of(b"body"))
+            send(Digest.compute(b"another"))
+        assert send(Digest.compute(b"body"))
 
 
 def test_the_sdk_still_has_the_calls_of_one_request():

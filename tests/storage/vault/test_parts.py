@@ -11,7 +11,7 @@ from storage.vault.parts import Comparison, Gathering, added_to, mark_of
 
 
 def marked(part: bytes, added: str = "") -> str:
-    return mark_of(len(part), Digest.of(part), added)
+    return mark_of(len(part), Digest.compute(part), added)
 
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:
@@ -27,7 +27,7 @@ def test_what_was_cut_anyhow_is_the_same_read_back_in_any_blocks(data, sent, rea
     comparison = Comparison([marked(part) for part in cut(data, sent)])
     for block in cut(data, read):
         comparison.update(block)
-    assert comparison.same()
+    assert comparison.is_match()
 
 
 @given(st.binary(min_size=1, max_size=200), CUTS, CUTS, st.integers(0, 10**6))
@@ -37,7 +37,7 @@ def test_one_other_bit_is_noticed(data, sent, read, place):
     damaged = data[:at] + bytes([data[at] ^ (1 << bit)]) + data[at + 1 :]
     for block in cut(damaged, read):
         comparison.update(block)
-    assert not comparison.same()
+    assert not comparison.is_match()
 
 
 @given(st.binary(max_size=100), CUTS, st.binary(min_size=1, max_size=10))
@@ -46,17 +46,17 @@ def test_bytes_too_many_or_too_few_are_noticed(data, sent, more):
     longer, shorter = Comparison(marks), Comparison([*marks, marked(more)])
     longer.update(data + more)
     shorter.update(data)
-    assert (longer.same(), shorter.same()) == (False, False)
+    assert (longer.is_match(), shorter.is_match()) == (False, False)
 
 
 @given(st.lists(st.binary(max_size=50)), st.integers(1, 40))
 def test_gathered_parts_are_all_that_was_given_in_equal_lengths(blocks, length):
     gathering = Gathering(blocks, length)
-    parts = [bytes(part) for part in gathering.parts()]
+    parts = [bytes(part) for part in gathering.gather_parts()]
     whole = b"".join(blocks)
     assert b"".join(parts) == whole
     assert all(len(part) == length for part in parts[:-1])
-    assert (gathering.size, gathering.digest().value) == (
+    assert (gathering.size, gathering.digest().octets) == (
         len(whole),
         hashlib.sha256(whole).digest(),
     )

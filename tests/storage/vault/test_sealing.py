@@ -42,8 +42,8 @@ def test_sealed_bytes_open_with_the_library_and_by_range(size):
     payload, sealer = seal(data, key, b"ctx", algorithms=(Algorithm.SHA256, Algorithm.SM3))
     assert len(payload) == payload_size(size)
     assert plain_size(len(payload)) == size == sealer.size
-    assert sealer.digests[Algorithm.SHA256].value == hashlib.sha256(data).digest()
-    assert sealer.digests[Algorithm.SM3] == Digest.of(data, Algorithm.SM3)
+    assert sealer.digests[Algorithm.SHA256].octets == hashlib.sha256(data).digest()
+    assert sealer.digests[Algorithm.SM3] == Digest.compute(data, Algorithm.SM3)
     opened = Cobblestone256Decryptor(key, b"ctx")
     assert opened.update(payload) + opened.finalize() == data
     assert b"".join(reader(payload, key, b"ctx").read(0, size)) == data
