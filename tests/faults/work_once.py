@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-import api.jobs.engine  # noqa: F401 - read before the fork: it takes seconds
 from api.jobs.worker import Workers
 from api.office.wiring import Office
 from tests.office import settings_for

@@ -1,4 +1,4 @@
-"""The state of every job: the truth, whatever an engine remembers.
+"""The queue of durable jobs: asked for, taken up, finished or tried again.
 
 A job is asked for in the transaction of whoever wants it, taken up by a worker, and finished in
 one transaction with its effect. `take` gives a turn; only the holder of the last turn can finish
@@ -13,11 +13,18 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CursorResult, Executable, delete, func, or_, select, true, update
+from sqlalchemy import CursorResult, Executable, Select, delete, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from storage.catalogue.engine.keyset import Place, keyed
-from storage.catalogue.jobs.tables import JobRow, LaterLookRow, RenditionRow, VerifiedRow, WorkerRow
+from storage.catalogue.jobs.tables import (
+    JobRow,
+    JobStepRow,
+    LaterLookRow,
+    RenditionRow,
+    VerifiedRow,
+    WorkerRow,
+)
 from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import Catalogue, UnitOfWork
 from storage.custody.entries.acting import PersonActing
@@ -28,6 +35,7 @@ _FIRST_PAUSE = timedelta(seconds=30)
 _LONGEST_PAUSE = timedelta(hours=1)
 _FOREMAN = 0x6C6975_6A6F62  # one advisory lock for all reconcilers of a catalogue on PostgreSQL
 _ERROR = 40
+_WINDOW = 100  # jobs looked at in one go
 
 
 class State(StrEnum):
@@ -137,24 +145,68 @@ def take(uow: UnitOfWork, job_id: str, attempt: int, life: str) -> Job | None:
     row = uow.session.get(JobRow, job_id)
     if row is None or row.attempt != attempt or State(row.state) in {State.DONE, State.FAILED}:
         return None
+    if row.state == State.RUNNING and _lives(uow.session, row.owner):
+        return None
+    return _take_row(uow, row, life)
+
+
+def take_next(uow: UnitOfWork, kinds: Sequence[str], life: str) -> Job | None:
+    """Take up the job of these kinds that is due first and that no living worker has.
+
+    None where there is none. A unit of work holds the writers' lock, so no two take one job.
+    """
+    for row in uow.session.scalars(_unattended(kinds, uow.at)).all():
+        if (job := _take_row(uow, row, life)) is not None:
+            return job
+    return None
+
+
+def is_due(session: Session, at: datetime, kinds: Sequence[str]) -> bool:
+    """Tell whether `take_next` would find a job."""
+    return session.scalars(_unattended(kinds, at).limit(1)).first() is not None
+
+
+def _unattended(kinds: Sequence[str], at: datetime) -> Select[JobRow]:
+    living = select(WorkerRow.life).where(WorkerRow.ended_at.is_(None))
+    query = select(JobRow).where(
+        JobRow.kind.in_(kinds),
+        or_(
+            (JobRow.state == State.WAITING) & (JobRow.due_at <= at),
+            (JobRow.state == State.RUNNING) & JobRow.owner.not_in(living),
+        ),
+    )
+    return query.order_by(JobRow.due_at, JobRow.id).limit(_WINDOW)
+
+
+def _take_row(uow: UnitOfWork, row: JobRow, life: str) -> Job | None:
+    """Give the job its next turn; None when its worker died with it for the last time."""
     if row.state == State.RUNNING:
-        if _lives(uow.session, row.owner):
-            return None
         row.failures += 1
         row.error = "worker-died"
         if row.failures >= TRIES:
-            _end(row, State.FAILED, uow.at)
+            _end(uow.session, row, State.FAILED, uow.at)
             return None
     _move(row, State.RUNNING)
     row.turn, row.owner = row.turn + 1, life
     return _job(row)
 
 
+def recall_step(session: Session, job: Job, name: str) -> JobStepRow | None:
+    """Return what this attempt's step gave, where it was written down."""
+    return session.get(JobStepRow, (job.id, job.attempt, name))
+
+
+def remember_step(uow: UnitOfWork, job: Job, name: str, result: Any) -> None:
+    """Write down what a step gave, as plain JSON. Raises: TurnLostError."""
+    _held(uow.session, job)
+    uow.session.add(JobStepRow(job_id=job.id, attempt=job.attempt, name=name, result=result))
+
+
 def finish(uow: UnitOfWork, job: Job, result: dict[str, Any]) -> None:
     """Write down that a job is done. Raises: TurnLostError."""
     row = _held(uow.session, job)
     row.error, row.result = None, result
-    _end(row, State.DONE, uow.at)
+    _end(uow.session, row, State.DONE, uow.at)
 
 
 def fail(uow: UnitOfWork, job: Job, error: str, *, final: bool = False) -> State:
@@ -165,9 +217,10 @@ def fail(uow: UnitOfWork, job: Job, error: str, *, final: bool = False) -> State
     row = _held(uow.session, job)
     row.failures, row.error = row.failures + 1, error[:_ERROR]
     if final or row.failures >= TRIES:
-        _end(row, State.FAILED, uow.at)
+        _end(uow.session, row, State.FAILED, uow.at)
     else:
         _move(row, State.WAITING)
+        _forget_steps(uow.session, row)
         row.owner, row.attempt = None, row.attempt + 1
         row.due_at = uow.at + min(_FIRST_PAUSE * 2 ** (row.failures - 1), _LONGEST_PAUSE)
     return State(row.state)
@@ -185,22 +238,6 @@ def retry(uow: UnitOfWork, job_id: str) -> JobRow:
     row.attempt, row.failures = row.attempt + 1, 0
     row.owner, row.ended_at, row.due_at = None, None, uow.at
     return row
-
-
-def next_attempt(uow: UnitOfWork, job_id: str, attempt: int) -> bool:
-    """Go on to another attempt where the engine gave this one up; tell whether that was so."""
-    row = uow.session.get(JobRow, job_id)
-    if row is None or row.attempt != attempt or State(row.state) in {State.DONE, State.FAILED}:
-        return False
-    if row.state == State.RUNNING:
-        if _lives(uow.session, row.owner):
-            return False
-        _move(row, State.WAITING)
-    row.attempt, row.failures, row.owner = attempt + 1, row.failures + 1, None
-    if row.failures >= TRIES:
-        row.error = row.error or "engine"
-        _end(row, State.FAILED, uow.at)
-    return True
 
 
 def let_go(uow: UnitOfWork, life: str, at_work: Sequence[str]) -> int:
@@ -222,19 +259,6 @@ def left_behind(session: Session, life: str, at_work: Sequence[str]) -> bool:
         JobRow.state == State.RUNNING, JobRow.owner == life, JobRow.id.not_in(at_work)
     )
     return session.scalar(wanted.limit(1)) is not None
-
-
-def unfinished(session: Session, at: datetime, kinds: Sequence[str], limit: int) -> list[JobRow]:
-    """Return the jobs of these kinds that should be under way and that no living worker has."""
-    living = select(WorkerRow.life).where(WorkerRow.ended_at.is_(None))
-    wanted = select(JobRow).where(
-        JobRow.kind.in_(kinds),
-        or_(
-            (JobRow.state == State.WAITING) & (JobRow.due_at <= at),
-            (JobRow.state == State.RUNNING) & JobRow.owner.not_in(living),
-        ),
-    )
-    return list(session.scalars(wanted.order_by(JobRow.due_at, JobRow.id).limit(limit)))
 
 
 def by_id(session: Session, job_id: str) -> JobRow:
@@ -480,9 +504,14 @@ def _move(row: JobRow, state: State) -> None:
     row.state = state
 
 
-def _end(row: JobRow, state: State, at: datetime) -> None:
+def _end(session: Session, row: JobRow, state: State, at: datetime) -> None:
     _move(row, state)
+    _forget_steps(session, row)
     row.ended_at, row.owner = at, None
+
+
+def _forget_steps(session: Session, row: JobRow) -> None:
+    session.execute(delete(JobStepRow).where(JobStepRow.job_id == row.id))
 
 
 def _job(row: JobRow) -> Job:
