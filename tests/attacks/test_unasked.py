@@ -18,8 +18,6 @@ from tests.attacks.unasked import OBJECT_ATTACKS, Machine
 from tests.office import FIRST, Desk, dock, segment
 from tests.sampling import sample
 
-STEP = lambda _name, function: function()  # noqa: E731 - an engine that remembers nothing
-
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory):
@@ -48,7 +46,7 @@ def run_audit(desk):
 
     def run():
         row = request.ask(desk.office, "audit", None)
-        assert runner.run(row.id, row.attempt, STEP) == "done"
+        assert runner.run(row.id, row.attempt) == "done"
         with desk.office.catalogue.read() as session:
             return LogReader(session).events_of(INTEGRITY, act=audit.ACT)[-1]
 

@@ -27,7 +27,6 @@ from tests.aged_office import AgedDesk
 from tests.keeping import TOWNSHIP
 from tests.office import PASSWORD, SEIZED_AT
 
-STEP = lambda _name, function: function()  # noqa: E731 - an engine that remembers nothing
 FOREIGN = "青龙镇"
 
 
@@ -85,7 +84,7 @@ def run(desk, runner, kind, subject):
     with desk.office.catalogue.read() as session:
         found = jobs.unfinished(session, desk.clock.at, [kind], 100)
     [job] = [one.id for one in found if one.subject == subject]
-    return runner.run(job, 1, STEP)
+    return runner.run(job, 1)
 
 
 def propose(client, *ids, reason="保管期限届满"):
