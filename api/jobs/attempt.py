@@ -41,7 +41,7 @@ class Runner:
         """
         catalogue = self._office.catalogue
         with catalogue.read() as session:
-            if not jobs.is_due(session, catalogue.now(), names(queue)):
+            if not jobs.list_due_jobs(session, catalogue.now(), names(queue), limit=1):
                 return None
         # Under the lock from the taking on: a beat in between would find a job that nobody works
         # on, and put it back.

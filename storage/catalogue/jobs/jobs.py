@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CursorResult, Executable, Select, delete, func, or_, select, true, update
+from sqlalchemy import CursorResult, Executable, delete, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from storage.catalogue.engine.keyset import Place, keyed
@@ -155,18 +155,16 @@ def take_next(uow: UnitOfWork, kinds: Sequence[str], life: str) -> Job | None:
 
     None where there is none. A unit of work holds the writers' lock, so no two take one job.
     """
-    for row in uow.session.scalars(_unattended(kinds, uow.at)).all():
+    for row in list_due_jobs(uow.session, uow.at, kinds):
         if (job := _take_row(uow, row, life)) is not None:
             return job
     return None
 
 
-def is_due(session: Session, at: datetime, kinds: Sequence[str]) -> bool:
-    """Tell whether `take_next` would find a job."""
-    return session.scalars(_unattended(kinds, at).limit(1)).first() is not None
-
-
-def _unattended(kinds: Sequence[str], at: datetime) -> Select[JobRow]:
+def list_due_jobs(
+    session: Session, at: datetime, kinds: Sequence[str], limit: int = _WINDOW
+) -> list[JobRow]:
+    """Return jobs of these kinds that should be under way and that no living worker has."""
     living = select(WorkerRow.life).where(WorkerRow.ended_at.is_(None))
     query = select(JobRow).where(
         JobRow.kind.in_(kinds),
@@ -175,7 +173,7 @@ def _unattended(kinds: Sequence[str], at: datetime) -> Select[JobRow]:
             (JobRow.state == State.RUNNING) & JobRow.owner.not_in(living),
         ),
     )
-    return query.order_by(JobRow.due_at, JobRow.id).limit(_WINDOW)
+    return list(session.scalars(query.order_by(JobRow.due_at, JobRow.id).limit(limit)))
 
 
 def _take_row(uow: UnitOfWork, row: JobRow, life: str) -> Job | None:
