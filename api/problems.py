@@ -39,7 +39,7 @@ TABLE = {
 }
 
 PARTS = load_pairs("office", "parts")
-MISSING = load_pairs("office", "missing")
+ABSENT_PARTS = load_pairs("office", "missing")
 REASONS = load_pairs("files", "reasons")
 QUESTIONS = load_pairs("files", "questions")
 BAYS = load_texts("bays", "bays")
@@ -103,7 +103,7 @@ def _describe_parts(facts: dict[str, Any]) -> dict[str, str]:
         f"{fact}_{language}": comma.join(
             table[part][index].format_map(_Facts(facts)) for part in facts[fact]
         )
-        for fact, table in (("there", PARTS), ("missing", MISSING))
+        for fact, table in (("there", PARTS), ("missing", ABSENT_PARTS))
         if fact in facts
         for index, (language, comma) in enumerate((("zh", "、"), ("en", ", ")))
     }

@@ -25,7 +25,6 @@ ALLOWED = {
     "alembic": ("storage.catalogue",),
     "psycopg": ("storage.catalogue",),
     "watchdog": ("ingest.bays.watch",),
-    "dbos": ("api.jobs.engine",),
     "ffmpeg": ("ingest.media.sandbox",),
     "av": ("ingest.media.sandbox", "ingest.media.sandboxed"),
     "chinese_calendar": ("policies.time.calendar",),

@@ -32,7 +32,7 @@ _SHARED = {
     "archive-away": ("归档盘未接入", "the archive is not attached"),
 }
 _ANSWERING = "response already started"  # Starlette's RuntimeError from any error of ours
-_LIBRARIES = {"dbos", "minio", "psycopg", "psycopg_pool", "sqlalchemy", "urllib3"}
+_LIBRARIES = {"minio", "psycopg", "psycopg_pool", "sqlalchemy", "urllib3"}
 Key = tuple[str, ...]  # of a shared trouble its code, and which of several
 
 

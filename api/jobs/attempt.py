@@ -1,17 +1,16 @@
 """Runs one attempt of a job: take it up, work, settle; or write down why not.
 
-Nothing here knows the engine. A worker whose turn was lost meanwhile (it was slow, was thought
-dead, and another took over) leaves everything as the other one made it.
+A worker whose turn was lost meanwhile (it was slow, was thought dead, and another took over)
+leaves everything as the other one made it.
 """
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
-from api.jobs.kind import Step
-from api.jobs.registry import KINDS
+from api.jobs.kind import Queue, Step
+from api.jobs.registry import KINDS, list_kind_names
 from api.office.wiring import Office
 from storage.catalogue.jobs import jobs
 from storage.catalogue.jobs.jobs import Job, TurnLostError
@@ -21,66 +20,92 @@ LOG = logging.getLogger("liuhen.jobs")
 
 
 class Runner:
-    """Runs attempts for one life (registration) of a worker, in several threads."""
+    """Works for one life of one worker; several threads at once."""
 
     def __init__(self, office: Office) -> None:
         self._office = office
         self._lock = threading.Lock()
-        self._at_work: set[str] = set()
+        self._jobs_in_hand: set[str] = set()
         self.life = ""
 
     @property
-    def at_work(self) -> list[str]:
-        """The jobs that this process has in hand now."""
+    def jobs_in_hand(self) -> list[str]:
+        """The jobs that this process works on now."""
         with self._lock:
-            return sorted(self._at_work)
+            return sorted(self._jobs_in_hand)
 
-    def run(self, job_id: str, attempt: int, step: Step) -> str:
+    def run_next(self, queue: Queue) -> str | None:
+        """Work on the job of this queue that is due first; None where none is due.
+
+        Returns how it went, as `run` does. Only the database's errors leave here.
+        """
+        catalogue = self._office.catalogue
+        with catalogue.read() as session:
+            if not jobs.list_due_jobs(session, catalogue.now(), list_kind_names(queue), limit=1):
+                return None
+        # Under the lock from the taking on: a beat in between would find a job that nobody works
+        # on, and put it back.
+        with self._lock, catalogue.write() as uow:
+            job = jobs.claim_next_job(uow, list_kind_names(queue), self.life)
+            if job is not None:
+                self._jobs_in_hand.add(job.id)
+        return self._finish(job) if job is not None else None
+
+    def run(self, job_id: str, attempt: int) -> str:
         """Work on an attempt; return how it went: done, again, failed, nothing or lost.
 
         Every error of the work ends in the job's row; only the database's own leave here.
         """
+        with self._lock, self._office.catalogue.write() as uow:
+            job = jobs.claim_job(uow, job_id, attempt, self.life)
+            if job is not None:
+                self._jobs_in_hand.add(job.id)
+        return self._finish(job) if job is not None else "nothing"
+
+    def _finish(self, job: Job) -> str:
         office = self._office
-        with self._in_hand(job_id):
-            with office.catalogue.write() as uow:
-                job = jobs.claim_job(uow, job_id, attempt, self.life)
-            if job is None:
-                return "nothing"
+        try:
             office.on_step("job-taken")
-            try:
-                self._execute_job(job, step)
-            except TurnLostError:
-                return "lost"
-            except Exception as error:  # noqa: BLE001 - the edge of the worker: see below
-                return self._record_failure(job, error)
+            self._execute_job(job)
+        except TurnLostError:
+            return "lost"
+        except Exception as error:  # noqa: BLE001 - the edge of the worker: see below
+            return self._record_failure(job, error)
+        else:
             office.on_step("job-settled")
             return "done"
+        finally:
+            with self._lock:
+                self._jobs_in_hand.discard(job.id)
 
-    def _execute_job(self, job: Job, step: Step) -> None:
+    def _execute_job(self, job: Job) -> None:
         kind = KINDS.get(job.kind)
         if kind is None:
             raise UnknownKindError(kind=job.kind)
-        facts = kind.work(self._office, job, self._trace_step(step))
+        facts = kind.work(self._office, job, self._step_of(job))
         self._office.on_step("job-worked")
         with self._office.catalogue.write() as uow:
             jobs.finish_job(uow, job, kind.settle(self._office, uow, job, facts))
             self._office.on_step("job-settling")
 
-    def _trace_step(self, step: Step) -> Step:
-        """Wrap a step so that `on_step` is called before and after the engine stores it."""
-        on_step = self._office.on_step
+    def _step_of(self, job: Job) -> Step:
+        """Return what runs a step of this job once, and afterwards recalls what it gave."""
+        office = self._office
 
-        def run_traced_step(name: str, function: Callable[[], Any]) -> Any:
-            def run_function() -> Any:
-                output = function()
-                on_step("job-step-done")
-                return output
+        def step(name: str, function: Callable[[], Any]) -> Any:
+            with office.catalogue.read() as session:
+                row = jobs.recall_step(session, job, name)
+            if row is None:
+                step_result = function()
+                office.on_step("job-step-done")
+                with office.catalogue.write() as uow:
+                    jobs.remember_step(uow, job, name, step_result)
+            else:
+                step_result = row.result
+            office.on_step("job-step-kept")
+            return step_result
 
-            output = step(name, run_function)
-            on_step("job-step-kept")
-            return output
-
-        return run_traced_step
+        return step
 
     def _record_failure(self, job: Job, error: Exception) -> str:
         """Write a failure down: our own errors by code; whatever else is logged here, too."""
@@ -93,16 +118,6 @@ class Runner:
         except TurnLostError:
             return "lost"
         return "failed" if state is jobs.State.FAILED else "again"
-
-    @contextmanager
-    def _in_hand(self, job_id: str) -> Iterator[None]:
-        with self._lock:
-            self._at_work.add(job_id)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._at_work.discard(job_id)
 
 
 class UnknownKindError(LiuhenError):

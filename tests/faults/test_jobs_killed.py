@@ -11,12 +11,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy import delete
 
 from api.jobs.worker import Workers
 from api.office.evidence.integrity_check import whole_check
 from api.office.wiring import Office
 from storage.catalogue.jobs import jobs
 from storage.catalogue.jobs.jobs import State, WorkerBusyError
+from storage.catalogue.jobs.tables import JobStepRow
 from storage.catalogue.log import custody_log
 from storage.catalogue.recordings import recordings
 from tests.faults import work_once
@@ -30,7 +32,7 @@ STEPS = (
     "job-step-kept",  # read and remembered
     "job-worked",
     "job-settling",  # before the commit
-    "job-settled",  # after it, before the engine knows
+    "job-settled",  # after it
 )
 
 
@@ -125,7 +127,7 @@ def templates(
 ) -> dict[str, tuple[Path, str]]:
     """An office with two recordings, once on each database; copy it, never open it.
 
-    What is periodic was done there already, and the engine has its tables.
+    What is periodic was done there already.
     """
     made = {}
     for name in ("sqlite", "postgresql"):
@@ -207,10 +209,11 @@ def test_what_was_read_before_the_kill_is_not_read_again(place: Place) -> None:
     assert steps.count("job-step-kept") > steps.count("job-step-done") >= before
 
 
-def test_an_engine_that_lost_everything_loses_nothing(place: Place) -> None:
+def test_steps_that_were_lost_are_done_again(place: Place) -> None:
     asked = place.ask()
     place.killed_at("worker-1", "job-step-kept")
-    _forget_engine(place)
+    with place.office.catalogue.write() as uow:
+        uow.session.execute(delete(JobStepRow))
     place.start("worker-1")
     place.until(place.all_done)
     place.check_each_done_once(asked)
@@ -293,12 +296,3 @@ def _connected(server: postgres.Postgres, source: str) -> int:
             "SELECT count(*) FROM pg_stat_activity WHERE datname = %s", (source,)
         ).fetchone()
     return found[0] if found else 0
-
-
-def _forget_engine(place: Place) -> None:
-    if place.url.startswith("sqlite"):
-        for file in (place.folder / "var").glob("engine.db*"):
-            file.unlink()
-    else:
-        with psycopg.connect(place.url.replace("+psycopg", ""), autocommit=True) as connection:
-            connection.execute("DROP SCHEMA dbos CASCADE")

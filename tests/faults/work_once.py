@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-import api.jobs.engine  # noqa: F401 - read before the fork: it takes seconds
 from api.jobs.worker import Workers
 from api.office.wiring import Office
 from tests.office import settings_for
@@ -26,7 +25,7 @@ class Sleepy(Workers):
 
     asleep: Callable[[], bool]
 
-    def _beat(self) -> None:
+    def _send_heartbeat(self) -> None:
         if not self.asleep():
             super()._send_heartbeat()
 

@@ -1,9 +1,10 @@
-"""States of jobs and workers in the catalogue, authoritative over the job engine's own.
+"""The queue of durable jobs: asked for, claimed by a worker, finished or tried again.
 
-A job is asked for in the transaction of whoever wants it, taken up by a worker, and finished in
-one transaction with its effect. `take` gives a turn; only the holder of the last turn can finish
-(`finish`, `fail`), so a worker that was slow, and was thought dead, changes nothing. A worker is
-dead once its row says so (`declare_dead`): no decision here compares two machines' clocks.
+A job is asked for in the transaction of whoever wants it, claimed by a worker, and finished in one
+transaction with its effect. A claim gives a turn; only the holder of the last turn can finish
+(`finish_job`, `fail_job`), so a worker that was slow, and was thought dead, changes nothing. A
+worker is dead once its row says so (`declare_dead`): no decision here compares two machines'
+clocks.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,14 @@ from sqlalchemy import CursorResult, Executable, delete, func, or_, select, true
 from sqlalchemy.orm import Session
 
 from storage.catalogue.engine.keyset import Place, page_by_keys
-from storage.catalogue.jobs.tables import JobRow, LaterLookRow, RenditionRow, VerifiedRow, WorkerRow
+from storage.catalogue.jobs.tables import (
+    JobRow,
+    JobStepRow,
+    LaterLookRow,
+    RenditionRow,
+    VerifiedRow,
+    WorkerRow,
+)
 from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import Catalogue, UnitOfWork
 from storage.custody.entries.acting import PersonActing
@@ -26,8 +34,9 @@ from storage.errors import ConflictError, LiuhenError, NotFoundError
 TRIES = 8  # failures, deaths of workers among them, until a person is asked
 _FIRST_PAUSE = timedelta(seconds=30)
 _LONGEST_PAUSE = timedelta(hours=1)
-_FOREMAN = 0x6C6975_6A6F62  # one advisory lock for all reconcilers of a catalogue on PostgreSQL
+_FOREMAN = 0x6C6975_6A6F62  # one advisory lock for all workers of a catalogue on PostgreSQL
 _ERROR = 40
+_WINDOW = 100  # jobs looked at in one go
 
 
 class State(StrEnum):
@@ -137,24 +146,66 @@ def claim_job(uow: UnitOfWork, job_id: str, attempt: int, life: str) -> Job | No
     row = uow.session.get(JobRow, job_id)
     if row is None or row.attempt != attempt or State(row.state) in {State.DONE, State.FAILED}:
         return None
+    if row.state == State.RUNNING and _is_alive(uow.session, row.owner):
+        return None
+    return _claim_row(uow, row, life)
+
+
+def claim_next_job(uow: UnitOfWork, kinds: Sequence[str], life: str) -> Job | None:
+    """Claim the job of these kinds that is due first and that no living worker has.
+
+    None where there is none. A unit of work holds the writers' lock, so no two claim one job.
+    """
+    for row in list_due_jobs(uow.session, uow.at, kinds):
+        if (job := _claim_row(uow, row, life)) is not None:
+            return job
+    return None
+
+
+def list_due_jobs(
+    session: Session, at: datetime, kinds: Sequence[str], limit: int = _WINDOW
+) -> list[JobRow]:
+    """Return jobs of these kinds that should be under way and that no living worker has."""
+    living = select(WorkerRow.life).where(WorkerRow.ended_at.is_(None))
+    query = select(JobRow).where(
+        JobRow.kind.in_(kinds),
+        or_(
+            (JobRow.state == State.WAITING) & (JobRow.due_at <= at),
+            (JobRow.state == State.RUNNING) & JobRow.owner.not_in(living),
+        ),
+    )
+    return list(session.scalars(query.order_by(JobRow.due_at, JobRow.id).limit(limit)))
+
+
+def _claim_row(uow: UnitOfWork, row: JobRow, life: str) -> Job | None:
+    """Give the job its next turn; None when its worker died with it for the last time."""
     if row.state == State.RUNNING:
-        if _is_alive(uow.session, row.owner):
-            return None
         row.failures += 1
         row.error = "worker-died"
         if row.failures >= TRIES:
-            _end_job(row, State.FAILED, uow.at)
+            _end_job(uow.session, row, State.FAILED, uow.at)
             return None
     _move_job(row, State.RUNNING)
     row.turn, row.owner = row.turn + 1, life
     return _to_job(row)
 
 
+def recall_step(session: Session, job: Job, name: str) -> JobStepRow | None:
+    """Return what this attempt's step gave, where it was written down."""
+    return session.get(JobStepRow, (job.id, job.attempt, name))
+
+
+def remember_step(uow: UnitOfWork, job: Job, name: str, outcome: Any) -> None:
+    """Write down what a step gave, as plain JSON. Raises: TurnLostError."""
+    _get_running_row(uow.session, job)
+    uow.session.add(JobStepRow(job_id=job.id, attempt=job.attempt, name=name, result=outcome))
+
+
 def finish_job(uow: UnitOfWork, job: Job, outcome: dict[str, Any]) -> None:
     """Write down that a job is done. Raises: TurnLostError."""
     row = _get_running_row(uow.session, job)
     row.error, row.result = None, outcome
-    _end_job(row, State.DONE, uow.at)
+    _end_job(uow.session, row, State.DONE, uow.at)
 
 
 def fail_job(uow: UnitOfWork, job: Job, error: str, *, final: bool = False) -> State:
@@ -165,9 +216,10 @@ def fail_job(uow: UnitOfWork, job: Job, error: str, *, final: bool = False) -> S
     row = _get_running_row(uow.session, job)
     row.failures, row.error = row.failures + 1, error[:_ERROR]
     if final or row.failures >= TRIES:
-        _end_job(row, State.FAILED, uow.at)
+        _end_job(uow.session, row, State.FAILED, uow.at)
     else:
         _move_job(row, State.WAITING)
+        _forget_steps(uow.session, row)
         row.owner, row.attempt = None, row.attempt + 1
         row.due_at = uow.at + min(_FIRST_PAUSE * 2 ** (row.failures - 1), _LONGEST_PAUSE)
     return State(row.state)
@@ -185,22 +237,6 @@ def retry_job(uow: UnitOfWork, job_id: str) -> JobRow:
     row.attempt, row.failures = row.attempt + 1, 0
     row.owner, row.ended_at, row.due_at = None, None, uow.at
     return row
-
-
-def next_attempt(uow: UnitOfWork, job_id: str, attempt: int) -> bool:
-    """Go on to another attempt where the engine gave this one up; tell whether that was so."""
-    row = uow.session.get(JobRow, job_id)
-    if row is None or row.attempt != attempt or State(row.state) in {State.DONE, State.FAILED}:
-        return False
-    if row.state == State.RUNNING:
-        if _is_alive(uow.session, row.owner):
-            return False
-        _move_job(row, State.WAITING)
-    row.attempt, row.failures, row.owner = attempt + 1, row.failures + 1, None
-    if row.failures >= TRIES:
-        row.error = row.error or "engine"
-        _end_job(row, State.FAILED, uow.at)
-    return True
 
 
 def let_go(uow: UnitOfWork, life: str, at_work: Sequence[str]) -> int:
@@ -222,21 +258,6 @@ def left_behind(session: Session, life: str, at_work: Sequence[str]) -> bool:
         JobRow.state == State.RUNNING, JobRow.owner == life, JobRow.id.not_in(at_work)
     )
     return session.scalar(query.limit(1)) is not None
-
-
-def list_unfinished(
-    session: Session, at: datetime, kinds: Sequence[str], limit: int
-) -> list[JobRow]:
-    """Return the jobs of these kinds that should be under way and that no living worker has."""
-    living = select(WorkerRow.life).where(WorkerRow.ended_at.is_(None))
-    query = select(JobRow).where(
-        JobRow.kind.in_(kinds),
-        or_(
-            (JobRow.state == State.WAITING) & (JobRow.due_at <= at),
-            (JobRow.state == State.RUNNING) & JobRow.owner.not_in(living),
-        ),
-    )
-    return list(session.scalars(query.order_by(JobRow.due_at, JobRow.id).limit(limit)))
 
 
 def by_id(session: Session, job_id: str) -> JobRow:
@@ -485,9 +506,14 @@ def _move_job(row: JobRow, state: State) -> None:
     row.state = state
 
 
-def _end_job(row: JobRow, state: State, at: datetime) -> None:
+def _end_job(session: Session, row: JobRow, state: State, at: datetime) -> None:
     _move_job(row, state)
+    _forget_steps(session, row)
     row.ended_at, row.owner = at, None
+
+
+def _forget_steps(session: Session, row: JobRow) -> None:
+    session.execute(delete(JobStepRow).where(JobStepRow.job_id == row.id))
 
 
 def _to_job(row: JobRow) -> Job:

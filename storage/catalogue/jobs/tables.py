@@ -21,10 +21,10 @@ SLOT = String(60)
 class JobRow(Base):
     """One thing to be done, and how far it has come (`jobs.State`).
 
-    `slot` names the occasion of a scheduled job, so that it is asked for once; `attempt` is in the
-    name of its engine workflow; `turn` grows with everyone who takes it up, and only the last one
-    may finish it. `owner` is the worker's present life (`WorkerRow.life`). A person's act that it
-    follows from was done in `session`, from `address`, at `acted_at` (custody/acting.py).
+    `slot` names the occasion of a scheduled job, so that it is asked for once; `attempt` grows with
+    every failure; `turn` grows with everyone who takes it up, and only the last one may finish
+    it. `owner` is the worker's present life (`WorkerRow.life`). A person's act that it follows
+    from was done in `session`, from `address`, at `acted_at` (storage/custody/entries/acting.py).
     """
 
     __tablename__ = "job"
@@ -51,6 +51,20 @@ class JobRow(Base):
     error: Mapped[str | None] = mapped_column(WORD)
     ended_at: Mapped[datetime | None] = mapped_column(UtcTime)
     result: Mapped[dict[str, Any] | None] = mapped_column(CanonicalJson)
+
+
+class JobStepRow(Base):
+    """The result of one step of an attempt: whoever goes on with the attempt does not repeat it.
+
+    Results are ids, digests and counts as plain JSON: no key, no name, no text.
+    """
+
+    __tablename__ = "job_step"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"), primary_key=True)
+    attempt: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(WORD, primary_key=True)
+    result: Mapped[Any] = mapped_column(CanonicalJson)
 
 
 class WorkerRow(Base):

@@ -113,7 +113,7 @@ def imported_by(*arguments):
     return set(done.stdout.splitlines()[-1].split())
 
 
-HEAVY = {"sqlalchemy", "alembic", "minio", "psycopg", "fastapi", "dbos", "av", "cryptography"}
+HEAVY = {"sqlalchemy", "alembic", "minio", "psycopg", "fastapi", "av", "cryptography"}
 HEAVY |= {"uvicorn", "rich", "fpdf", "urllib3"}
 
 

@@ -176,26 +176,6 @@ def test_database_that_goes_again_is_told_again(desk: Desk) -> None:
         assert "共 11秒" in last  # as of the look after it came back
 
 
-def test_engine_that_waits_for_its_database_says_so_as_the_same_trouble(desk: Desk) -> None:
-    """It retries for ever within one call, and tells of it in a warning alone."""
-    from api.jobs.engine import _lets_pass
-
-    engine = logging.getLogger("liuhen.test.engine")
-    engine.addFilter(_lets_pass)
-    desk.away = AWAY
-    lost = "Database connection failed: connection refused. Retrying in %d s (attempt %d)"
-    for attempt in range(5):
-        engine.warning(lost % (attempt, attempt))
-    (line,) = desk.lines
-    assert line.startswith("数据库无法读写")
-    fail(AWAY)
-    engine.warning("Database connection failed: database is locked. Retrying in 1 s (attempt 1)")
-    engine.warning("Contention detected")
-    assert desk.lines == []
-    engine.error("a workflow failed")
-    assert desk.lines == ["a workflow failed"]
-
-
 def test_file_that_stays_stuck_is_news_once(tmp_path) -> None:
     news, bay = BayNews(), Bay("bay-1", tmp_path)
     stuck = FileReport("a.mp4", Outcome.FAILED, reason="catalogue-unavailable")

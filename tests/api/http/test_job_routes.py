@@ -19,7 +19,6 @@ from storage.catalogue.log.tables import CustodyEventRow
 from storage.catalogue.recordings import recordings
 from tests.office import FIRST, PASSWORD, Desk, dock, segment
 
-STEP = lambda _name, function: function()  # noqa: E731 - an engine that remembers nothing
 NOBODYS = str(UUID(int=7))
 
 
@@ -90,7 +89,7 @@ def put(desk, kind, subject="system", actor="system", **more):
 def failed(desk, runner, kind="verify", subject=f"recording:{NOBODYS}", **more):
     """Return the id of a job that failed, and for good."""
     job = put(desk, kind, subject, **more)
-    assert runner.run(job, 1, STEP) == "failed"
+    assert runner.run(job, 1) == "failed"
     return job
 
 
@@ -182,7 +181,7 @@ def test_a_scrub_that_is_asked_for_is_done_and_the_log_says_who(desk, guan, runn
     (entry,) = [one for one in entries(desk, "job.ask") if one.subject == f"job:{told['id']}"]
     assert entry.actor == f"person:{desk.persons['guan']}"
     assert (entry.details["what"], entry.details["about"]) == ("scrub", "system")
-    assert runner.run(told["id"], 1, STEP) == "done"
+    assert runner.run(told["id"], 1) == "done"
     after = guan.get(f"/api/v1/jobs/{told['id']}").json()
     assert (after["state"], after["state_zh"], after["error"]) == ("done", "完成", None)
     listed = guan.get("/api/v1/jobs", params={"kind": "verify"}).json()["items"]
@@ -208,7 +207,7 @@ def test_asking_twice_is_one_job_and_ends_its_pause(desk, guan):
 
 def test_what_is_done_is_asked_for_anew(guan, runner):
     first = guan.post("/api/v1/jobs", json={"kind": "publish"}).json()["id"]
-    assert runner.run(first, 1, STEP) == "done"
+    assert runner.run(first, 1) == "done"
     assert guan.post("/api/v1/jobs", json={"kind": "publish"}).json()["id"] != first
 
 
@@ -259,7 +258,7 @@ def test_a_failed_job_is_told_in_chinese_tried_again_and_the_log_says_who(desk, 
     assert entry.actor == f"person:{desk.persons['guan']}"
     again = guan.post(f"/api/v1/jobs/{job}/retry")
     assert (again.status_code, again.json()["code"]) == (409, "conflict")
-    assert runner.run(job, 2, STEP) == "failed"
+    assert runner.run(job, 2) == "failed"
 
 
 def test_another_try_by_the_house_itself_is_an_entry_too(desk, runner):
@@ -301,7 +300,7 @@ def test_damage_that_a_job_found_is_told_though_it_is_done(desk, guan, runner, v
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     try:
         job = put(desk, "verify", f"recording:{video}")
-        assert runner.run(job, 1, STEP) == "done"
+        assert runner.run(job, 1) == "done"
     finally:
         path.write_bytes(whole)
     assert guan.get(f"/api/v1/jobs/{job}").json()["wrong"] == 1

@@ -27,7 +27,6 @@ from tests.aged_office import AgedDesk
 from tests.keeping import TOWNSHIP
 from tests.office import PASSWORD, SEIZED_AT
 
-STEP = lambda _name, function: function()  # noqa: E731 - an engine that remembers nothing
 FOREIGN = "青龙镇"
 
 
@@ -83,9 +82,9 @@ def runner(desk):
 def run(desk, runner, kind, subject):
     """Run the job of this subject as a worker would take it up now."""
     with desk.office.catalogue.read() as session:
-        found = jobs.list_unfinished(session, desk.clock.at, [kind], 100)
+        found = jobs.list_due_jobs(session, desk.clock.at, [kind], 100)
     [job] = [one.id for one in found if one.subject == subject]
-    return runner.run(job, 1, STEP)
+    return runner.run(job, 1)
 
 
 def propose(client, *ids, reason="保管期限届满"):
@@ -578,7 +577,7 @@ def test_the_whole_way_to_a_tombstone_and_what_was_held_meanwhile_stays(desk, cl
     assert clients.shen.post("/api/v1/holds", json=new).status_code == 201
     desk.clock.at += timedelta(days=6, hours=23)
     with desk.office.catalogue.read() as session:  # no worker takes it up before its time
-        assert jobs.list_unfinished(session, desk.clock.at, ["destroy"], 100) == []
+        assert jobs.list_due_jobs(session, desk.clock.at, ["destroy"], 100) == []
     desk.clock.at += timedelta(hours=2)
     assert run(desk, runner, "destroy", f"disposition:{number}") == "done"
 

@@ -12,12 +12,13 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 from typer.testing import CliRunner
 
 from api.cli.main import app
 from api.jobs import registry, request
 from api.jobs.attempt import Runner
-from api.jobs.engine import prepare_database
+from api.jobs.kind import Queue
 from api.jobs.kinds import rendition
 from api.jobs.kinds.verify import UnreadableError
 from api.jobs.worker import Workers, start_jobs
@@ -26,6 +27,7 @@ from api.office.reports.duty_list import iterate_duties
 from api.problems import ApiError
 from storage.catalogue.jobs import jobs
 from storage.catalogue.jobs.jobs import State, TurnLostError, WorkerBusyError
+from storage.catalogue.jobs.tables import JobStepRow
 from storage.catalogue.log import custody_log
 from storage.catalogue.people import people, sessions
 from storage.catalogue.recordings import recordings
@@ -36,7 +38,6 @@ from storage.vault.objects import RENDITION, key_of
 from tests.office import FIRST, PASSWORD, Desk, dock, segment
 
 PATIENCE_S = 60
-STEP = lambda _name, function: function()  # noqa: E731 - an engine that remembers nothing
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def desk(docked, tmp_path):
 
 @pytest.fixture
 def runner(desk):
-    """A worker's hands, without an engine."""
+    """A worker's hands, without its threads."""
     runner = Runner(desk.office)
     with desk.office.catalogue.write() as uow:
         runner.life = jobs.register_worker(uow, "worker-1", over=None)
@@ -86,7 +87,7 @@ def row(desk, job):
 
 def run(desk, runner, kind, subject="system", **more):
     job = ask(desk, kind, subject, **more)
-    return row(desk, job), runner.run(job, 1, STEP), row(desk, job)
+    return row(desk, job), runner.run(job, 1), row(desk, job)
 
 
 def renditions(desk):
@@ -223,11 +224,11 @@ def test_a_failing_job_backs_off_is_given_up_shown_and_asked_again(desk, runner,
     job = ask(desk, "publish")
     pauses = []
     for attempt in range(1, jobs.TRIES + 1):
-        told = runner.run(job, attempt, STEP)
+        told = runner.run(job, attempt)
         now = row(desk, job)
         pauses.append((now.due_at - desk.office.clock()).total_seconds())
         assert told == ("again" if attempt < jobs.TRIES else "failed")
-        assert runner.run(job, attempt, STEP) == "nothing"  # that attempt is over
+        assert runner.run(job, attempt) == "nothing"  # that attempt is over
     assert (now.state, now.error, now.attempt) == (State.FAILED, "unreadable-object", 8)
     assert [round(pause / 30) for pause in pauses[:-1]] == [1, 2, 4, 8, 16, 32, 64]
     shown = run(desk, runner, "due")[2].result
@@ -235,7 +236,7 @@ def test_a_failing_job_backs_off_is_given_up_shown_and_asked_again(desk, runner,
     monkeypatch.setitem(registry.KINDS, "publish", kind)
     with desk.office.catalogue.write() as uow:
         jobs.retry_job(uow, job)
-    assert runner.run(job, 9, STEP) == "done"
+    assert runner.run(job, 9) == "done"
 
 
 def test_pauses_end_at_an_hour(desk, runner):
@@ -259,10 +260,69 @@ def test_what_a_worker_no_longer_works_on_is_put_back(desk, runner):
     with desk.office.catalogue.write() as uow:
         jobs.claim_job(uow, job, 1, runner.life)
         assert not jobs.left_behind(uow.session, runner.life, [job])
-        assert jobs.left_behind(uow.session, runner.life, runner.at_work)
-        assert jobs.let_go(uow, runner.life, runner.at_work) == 1
+        assert jobs.left_behind(uow.session, runner.life, runner.jobs_in_hand)
+        assert jobs.let_go(uow, runner.life, runner.jobs_in_hand) == 1
     assert row(desk, job).state == State.WAITING
-    assert runner.run(job, 1, STEP) == "done"
+    assert runner.run(job, 1) == "done"
+
+
+def counting(monkeypatch, *, fail_first=False):
+    """Have `publish` work in one step that counts itself."""
+    kind, count = registry.KINDS["publish"], []
+
+    def work(_office, _job, step):
+        facts = step("count", lambda: {"count": count.append(1) or len(count)})
+        if fail_first and len(count) == 1:
+            raise UnreadableError(recording="x")
+        return facts
+
+    counted = type(kind)(name="publish", zh="", work=work, settle=kind.settle)
+    monkeypatch.setitem(registry.KINDS, "publish", counted)
+    return count
+
+
+def steps(desk):
+    with desk.office.catalogue.read() as session:
+        return list(session.scalars(select(JobStepRow)))
+
+
+def test_what_a_dead_worker_wrote_down_of_a_step_is_not_done_again(desk, runner, monkeypatch):
+    count = counting(monkeypatch)
+    job = ask(desk, "publish")
+    with desk.office.catalogue.write() as uow:
+        life = jobs.register_worker(uow, "dying", over=None)
+        turn = jobs.claim_job(uow, job, 1, life)
+        jobs.remember_step(uow, turn, "count", {"count": 7})
+        jobs.deregister_worker(uow, life)
+    assert runner.run(job, 1) == "done"
+    assert (count, row(desk, job).result, steps(desk)) == ([], {"count": 7}, [])
+    with pytest.raises(TurnLostError), desk.office.catalogue.write() as uow:
+        jobs.remember_step(uow, turn, "count", {"count": 8})
+
+
+def test_another_attempt_does_its_steps_anew(desk, runner, monkeypatch):
+    counting(monkeypatch, fail_first=True)
+    job = ask(desk, "publish")
+    assert (runner.run(job, 1), steps(desk)) == ("again", [])
+    assert runner.run(job, 2) == "done"
+    assert row(desk, job).result == {"count": 2}
+
+
+def test_the_job_that_is_due_first_is_taken_first_and_each_queue_takes_its_own(desk, runner):
+    with desk.office.catalogue.write() as uow:
+        late = jobs.request_job(uow, "publish", "system", actor="system", due_at=uow.at).id
+        early = jobs.request_job(
+            uow, "publish", "system", actor="system", due_at=uow.at - timedelta(hours=1)
+        ).id
+        jobs.request_job(uow, "due", "system", actor="system", due_at=uow.at + timedelta(hours=1))
+        scrub = jobs.request_job(uow, "scrub", "system", actor="system", slot="1").id
+    done = []
+    for queue in (Queue.QUICK, Queue.QUICK, Queue.QUICK):
+        outcome = runner.run_next(queue)
+        done.append(outcome and [one for one in (early, late) if row(desk, one).state == "done"])
+    assert done == [[early], [early, late], None]
+    assert row(desk, scrub).state == State.WAITING
+    assert (runner.run_next(Queue.LONG), row(desk, scrub).state) == ("done", State.DONE)
 
 
 # The kinds
@@ -297,11 +357,11 @@ def test_an_unreadable_object_is_tried_again_before_it_is_a_finding(desk, runner
     path.unlink()
     path.mkdir()  # not to be read as a file
     job = ask(desk, "verify", f"recording:{recording}")
-    assert runner.run(job, 1, STEP) == "again"
+    assert runner.run(job, 1) == "again"
     assert entries(desk, recording, "recording.verify") == []
     with desk.office.catalogue.write() as uow:
         jobs.by_id(uow.session, job).failures = jobs.TRIES - 1
-    assert runner.run(job, 2, STEP) == "done"
+    assert runner.run(job, 2) == "done"
     (entry,) = entries(desk, recording, "recording.verify")
     assert entry.outcome == "failure"
 
@@ -315,7 +375,7 @@ def test_a_weak_lock_is_found_extended_and_logged(desk, runner):
     with desk.office.catalogue.read() as session:
         (asked,) = jobs.list_jobs(session, kind="lock")
     assert asked.subject == f"recording:{recording}"
-    assert runner.run(asked.id, 1, STEP) == "done"
+    assert runner.run(asked.id, 1) == "done"
     (entry,) = entries(desk, recording, "recording.lock")
     assert entry.details["parts"] == ["payload"]
     assert list(whole_check(desk.office)) == []
@@ -331,7 +391,7 @@ def test_a_lost_lock_is_found_mended_from_the_promise_and_logged(desk, runner):
     assert {one["what"] for one in entry.details["wrong"]} == {"lost-lock"}
     with office.catalogue.read() as session:
         (asked,) = jobs.list_jobs(session, kind="lock")
-    assert runner.run(asked.id, 1, STEP) == "done"
+    assert runner.run(asked.id, 1) == "done"
     (entry,) = entries(desk, recording, "recording.lock")
     assert set(entry.details["lost"]) == {"payload", "record.json", "envelope.json"}
     assert list(whole_check(office)) == []
@@ -408,10 +468,10 @@ def test_a_store_that_cannot_be_listed_holds_up_no_verification(desk, runner, mo
 
     monkeypatch.setattr(desk.office.objects, "strangers", unlisted)
     job = ask(desk, "scrub")
-    assert runner.run(job, 1, STEP) == "again"
+    assert runner.run(job, 1) == "again"
     with desk.office.catalogue.write() as uow:
         jobs.by_id(uow.session, job).failures = jobs.TRIES - 1
-    assert runner.run(job, 2, STEP) == "done"
+    assert runner.run(job, 2) == "done"
     assert row(desk, job).result == {"asked": 1, "unlisted": "store-unavailable"}
 
 
@@ -522,7 +582,7 @@ def test_a_right_that_was_lost_since_counts(desk, runner):
     with desk.office.catalogue.write() as uow:
         account = people.account_by_username(uow.session, "zhang")
         people.set_disabled(uow, account.id, disabled=True, actor="system")
-    assert runner.run(job, 1, STEP) == "failed"
+    assert runner.run(job, 1) == "failed"
     assert row(desk, job).error == "unauthenticated"
     assert entries(desk, video.id, "recording.access") == []
 
@@ -611,7 +671,7 @@ def test_a_row_of_a_job_that_no_entry_asked_for_unwraps_nothing(desk, runner):
     video, zhang = kept(desk)[0], desk.visitor("zhang").actor
     with desk.office.catalogue.write() as uow:
         job = jobs.request_job(uow, "inspect", f"recording:{video.id}", actor=zhang).id
-    assert runner.run(job, 1, STEP) == "failed"
+    assert runner.run(job, 1) == "failed"
     assert row(desk, job).error == "unauthenticated"
     assert entries(desk, video.id, "recording.access") == []
 
@@ -621,7 +681,7 @@ def test_what_a_job_does_later_names_the_session_that_asked_for_it(desk, runner)
     job = ask(desk, "inspect", f"recording:{video.id}", actor=zhang)
     with desk.office.catalogue.write() as uow:
         sessions.end_of_account(uow, _account(uow.session), sessions.End.DISABLED, actor="system")
-    assert runner.run(job, 1, STEP) == "done"
+    assert runner.run(job, 1) == "done"
     (access,) = entries(desk, video.id, "recording.access")
     assert access.details["session"] == zhang.session
     assert access.details["asked_at"] < format_timestamp(access.at)
@@ -632,10 +692,10 @@ def _account(session):
     return people.account_by_username(session, "zhang").id
 
 
-# The whole, with the engine
+# The whole, with its threads
 
 
-def test_jobs_in_the_service_are_done_and_the_engine_keeps_ids_alone(desk):
+def test_jobs_in_the_service_are_done(desk):
     office = desk.office
     video = kept(desk)[0].id
     damage(desk, video)
@@ -649,10 +709,6 @@ def test_jobs_in_the_service_are_done_and_the_engine_keeps_ids_alone(desk):
         stop()
     with office.catalogue.read() as session:
         assert all(one.ended_at is not None for one in jobs.list_workers(session))
-    told = _engine_text(office)
-    assert job in told
-    for word in ("某", "兴隆", FIRST.officer_no, "DSJ", "recording.verify"):
-        assert word not in told
 
 
 def test_jobs_are_listed_asked_for_and_tried_again_by_command(desk, runner, monkeypatch):
@@ -716,14 +772,6 @@ def test_a_worker_ends_in_peace_and_a_second_is_refused_in_chinese(desk, tmp_pat
         first.wait()
 
 
-def test_the_engines_url_carries_the_password_quoted(tmp_path):
-    url = prepare_database("postgresql+psycopg://liuhen@db:5432/liuhen", tmp_path, "a/b:c@d")
-    assert url == "postgresql+psycopg://liuhen:a%2Fb%3Ac%40d@db:5432/liuhen"
-    assert (
-        prepare_database("postgresql+psycopg://u@db/x", tmp_path) == "postgresql+psycopg://u@db/x"
-    )
-
-
 def _events(desk, recording):
     with desk.office.catalogue.read() as session:
         return custody_log.LogReader(session).events_of(recordings.subject_of(recording))
@@ -748,23 +796,6 @@ def _until(met):
 def _all_done(desk):
     with desk.office.catalogue.read() as session:
         return all(one.state == State.DONE for one in jobs.list_jobs(session))
-
-
-def _engine_text(office):
-    from tests.servers.database import Database
-
-    if not office.settings.database.startswith("sqlite"):
-        tables = [
-            Database(office.settings.database).rows(f"SELECT * FROM dbos.{table}")  # noqa: S608
-            for table in ("workflow_status", "operation_outputs", "notifications", "streams")
-        ]
-        return "\n".join(map(str, tables))
-    import sqlite3
-    from contextlib import closing
-
-    with closing(sqlite3.connect(office.settings.home / "engine.db")) as connection:
-        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-        return "\n".join(connection.iterdump())
 
 
 def _cli(desk, monkeypatch, *words, typed=None):

@@ -27,7 +27,6 @@ from storage.signed.signing import sign_document
 from storage.vault.objects import ENVELOPE, PARTS, PAYLOAD, RECORD, key_of
 from tests.township import County, Township, sweep
 
-STEP = lambda _name, function: function()  # noqa: E731 - an engine that remembers nothing
 PATIENCE_S = 20
 
 
@@ -130,7 +129,7 @@ def run_sweep(office):
     def run():
         with office.catalogue.write() as uow:
             job = jobs.request_job(uow, "sweep", "system", actor="system").id
-        assert runner.run(job, 1, STEP) == "done"
+        assert runner.run(job, 1) == "done"
         with office.catalogue.read() as session:
             return jobs.by_id(session, job).result
 

@@ -327,7 +327,7 @@ def test_releasing_takes_two_persons_and_the_log_names_both(catalogue, keepers, 
     with catalogue.read() as session:
         [hold] = proceedings.holds_of(session, complaint)
         assert (hold.released_by, hold.released_why) == (f"person:{reviewer.id}", "已办结")
-        told = [one.subject for one in jobs.list_unfinished(session, hold.released_at, ["hold"], 9)]
+        told = [one.subject for one in jobs.list_due_jobs(session, hold.released_at, ["hold"], 9)]
         assert told == [f"hold:{hold.id}"]
         assert list(audit_catalogue(session, [])) == []
     error = refused(
