@@ -80,10 +80,10 @@ class TownshipYear:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure: `value` of `of`; `share` is None where there was nothing to count."""
+    """One figure: `quantity` of `of`; `share` is None where there was nothing to count."""
 
     key: str
-    amount: float
+    quantity: float
     of: float
     share: float | None
     zh: str
@@ -129,7 +129,7 @@ def evaluate_year(counts: TownshipYear) -> Evaluation:
             *_build_action_figures(counts),
             *_build_coverage_figures(counts),
             *(
-                _build_figure(key, (share.value, share.of), zh, en, article)
+                _build_figure(key, (share.count, share.of), zh, en, article)
                 for key, zh, en, article in _SHARES
                 for share in [getattr(counts, key)]
             ),
@@ -182,7 +182,7 @@ def _build_rule_figures(counts: TownshipYear) -> Iterable[Figure]:
             en += f", {tally.waived} of them explained"
         yield Figure(
             key=f"rule.{tally.rule}",
-            amount=met,
+            quantity=met,
             of=tally.evaluations,
             share=met / tally.evaluations if tally.evaluations else None,
             zh=zh,
@@ -194,16 +194,16 @@ def _build_rule_figures(counts: TownshipYear) -> Iterable[Figure]:
 
 
 def _build_figure(key: str, ratio: tuple[float, int], zh: str, en: str, article: str) -> Figure:
-    amount, of = ratio
+    quantity, of = ratio
     if not of:
-        return Figure(key, amount, of, None, f"{zh}:本年没有", f"{en}: none this year", article)
-    share = min(1.0, amount / of)
+        return Figure(key, quantity, of, None, f"{zh}:本年没有", f"{en}: none this year", article)
+    share = min(1.0, quantity / of)
     # A sum of shares is no count: only its mean says something.
-    fraction = f"{amount}/{of}" if isinstance(amount, int) else ""
+    fraction = f"{quantity}/{of}" if isinstance(quantity, int) else ""
     zh_count, en_count = (f"{fraction},", f"{fraction}, ") if fraction else ("", "")
     return Figure(
         key,
-        amount,
+        quantity,
         of,
         share,
         f"{zh}:{zh_count}{format_percent(share)}",

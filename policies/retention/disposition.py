@@ -82,8 +82,8 @@ class Bounds:
 class Proposal:
     """Facts for a decision about a disposition; persons by id, `approvers` in order.
 
-    `items` are its recordings; `others` are those of other dispositions approved or executed
-    within the brake's window; `kept` are all recordings that are kept now.
+    `items` are its recordings; `recent_items` are those of other dispositions approved or executed
+    within the brake's window; `kept_recordings` are all that are kept now.
     """
 
     state: DispositionState

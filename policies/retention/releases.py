@@ -48,7 +48,7 @@ class HoldContext:
 
     `authority` placed it, as `policies/retention/holds.py` names it; `township` is whose proceeding
     it is, None for a hold placed by hand. `heads` are the persons who can act as head of the
-    township now; `answered` is False while a proceeding waits for its answer.
+    township now; `is_answered` is False while a proceeding waits for its answer.
     """
 
     authority: str

@@ -54,7 +54,7 @@ def test_a_batch_has_bounds(items, no):
     ],
 )
 def test_the_brake_asks_for_a_further_approval(items, others, kept, asked):
-    told = replace(PROPOSED, items=items, others=others, kept=kept)
+    told = replace(PROPOSED, items=items, recent_items=others, kept_recordings=kept)
     assert approvals_asked(told, BOUNDS) == asked
 
 
@@ -70,7 +70,7 @@ def test_who_proposed_or_approved_cannot_approve():
 def test_what_has_its_approvals_takes_no_more_until_the_brake_asks(now):
     told = approved(now, "p2")
     assert may_approve(told, "p3", BOUNDS) is DispositionRefusal.ENOUGH
-    assert may_approve(replace(told, others=500), "p3", BOUNDS) is None
+    assert may_approve(replace(told, recent_items=500), "p3", BOUNDS) is None
 
 
 @pytest.mark.parametrize("state", [DispositionState.EXECUTED, DispositionState.WITHDRAWN])
@@ -94,7 +94,7 @@ def test_the_proposers_own_approval_counts_for_nothing(now):
         may_execute(approved(now, "p1"), now + BOUNDS.cooling, BOUNDS)
         is DispositionRefusal.APPROVALS
     )
-    twice = approved(now, "p2", "p2", others=500)
+    twice = approved(now, "p2", "p2", recent_items=500)
     assert may_execute(twice, now + BOUNDS.cooling, BOUNDS) is DispositionRefusal.APPROVALS
 
 

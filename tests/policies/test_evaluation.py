@@ -48,7 +48,7 @@ def figure(key: str, counted: TownshipYear = YEAR) -> Figure:
 
 def test_a_share_is_told_with_its_counts_and_article():
     told = figure("uploaded_in_time")
-    assert (told.amount, told.of, told.share) == (19, 20, 0.95)
+    assert (told.quantity, told.of, told.share) == (19, 20, 0.95)
     assert told.zh == "录像按时入库:19/20,95.0%"
     assert told.en == "recordings uploaded in time: 19/20, 95.0%"
     assert told.article == "第八条"
@@ -66,7 +66,7 @@ def test_nothing_in_time_is_a_share_of_zero_and_not_of_nothing():
 
 
 def test_almost_whole_never_reads_as_whole():
-    assert figure("covered_whole").amount == 2
+    assert figure("covered_whole").quantity == 2
     almost = TownshipYear("x", 2026, covered=(1.0, 0.9999))
     assert figure("covered_share", almost).zh == "全程录音录像平均覆盖:99.9%"
 

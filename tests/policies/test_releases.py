@@ -111,7 +111,7 @@ def test_another_account_of_the_proposer_is_the_same_person():
 
 
 def test_nothing_is_released_before_it_was_answered():
-    waiting = replace(COMPLAINT, answered=False)
+    waiting = replace(COMPLAINT, is_answered=False)
     assert may_propose(HEAD, waiting) is ReleaseRefusal.UNANSWERED
     assert may_propose(OFFICER, waiting) is ReleaseRefusal.AUTHORITY
     assert may_answer(HEAD, waiting) is None

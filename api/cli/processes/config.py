@@ -26,9 +26,7 @@ def show(
         if as_json:
             typer.echo(dumps(asdict(setting), ensure_ascii=False))
         else:
-            shown_value = (
-                "—" if setting.current is None else dumps(setting.current, ensure_ascii=False)
-            )
+            shown_value = "—" if setting.value is None else dumps(setting.value, ensure_ascii=False)
             typer.echo(f"{setting.name} = {shown_value}  ({setting.source})")
 
 

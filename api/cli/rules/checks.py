@@ -164,9 +164,8 @@ def evaluate(
         office.close()
     for figure in year_figures.figures:
         if json:
-            say_json(
-                {name: to_plain(getattr(figure, name)) for name in ("key", "value", "of", "share")}
-            )
+            figure_json = {"key": figure.key, "value": figure.quantity, "of": figure.of}
+            say_json(to_plain(figure_json | {"share": figure.share}))
         else:
             share = format_percent(figure.share) if figure.share is not None else "-"
             OUT.print(f"{share:>7}  {figure.zh}  {figure.en}  {figure.article}", markup=False)

@@ -226,7 +226,7 @@ def evaluate_year(
     return [
         FigureOut(
             key=figure.key,
-            value=figure.amount,
+            value=figure.quantity,
             of=figure.of,
             share=figure.share,
             zh=figure.zh,

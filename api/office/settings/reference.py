@@ -15,7 +15,7 @@ class SettingValue:
     """One setting as it holds now; `source`: a variable, a line, `founding` or `default`."""
 
     name: str
-    current: Any
+    value: Any
     source: str
 
 

@@ -35,10 +35,10 @@ def figures(desk, year):
 
 def test_the_year_is_counted(desk):
     found = figures(desk, 2026)
-    assert found["actions.seizure"].amount == 1
+    assert found["actions.seizure"].quantity == 1
     assert 0.1 < found["covered_share"].share < 0.9
-    assert found["covered_whole"].amount == 0
-    assert (found["linked"].amount, found["linked"].of) == (1, 4)  # a log lies beside each film
+    assert found["covered_whole"].quantity == 0
+    assert (found["linked"].quantity, found["linked"].of) == (1, 4)  # a log lies beside each film
     assert found["staffing"].of == 6
     assert found["certified"].share == 1
     assert found["rule.xl-08-seizure-whole"].share == 0
@@ -83,9 +83,9 @@ def test_the_year_of_a_township_is_the_countys_and_its_own(desk):
             )
     for year in (2024, 2025):
         found = figures(desk, year)
-        assert found["actions.seizure"].amount == 1
+        assert found["actions.seizure"].quantity == 1
         assert found["answered_in_time"].of == 1
-    assert figures(desk, 2026)["actions.seizure"].amount == 1
+    assert figures(desk, 2026)["actions.seizure"].quantity == 1
     assert figures(desk, 9999)["answered_in_time"].of == 0
 
 

@@ -190,7 +190,7 @@ def test_where_no_mark_stays_on_a_file_stands_for_it(tmp_path, recording, now, m
     assert list((store._root / ".marked").iterdir()) == []
 
 
-LOCK_STEPS = ("_set_mark", "place")
+LOCK_STEPS = ("_set_mark", "replace_file")
 
 
 @pytest.mark.parametrize("step", LOCK_STEPS)
