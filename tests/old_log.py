@@ -35,9 +35,9 @@ def before_chains() -> Iterator[None]:
 
 
 def forget_chains(catalogue: Catalogue) -> None:
-    """Take away what was not there before revision 0010: chains, and sessions of jobs."""
+    """Take away what was not there before revision 0010: chains, sessions and steps of jobs."""
     with catalogue._writer.begin() as connection:
-        for name in ("log_chain", "log_chain_entry", "rulebook_text"):
+        for name in ("log_chain", "log_chain_entry", "rulebook_text", "job_step"):
             connection.execute(sql(f"DROP TABLE {name}"))
         for table in ("job", "handed_in"):
             for name in ("session", "address"):

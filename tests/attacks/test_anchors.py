@@ -169,8 +169,8 @@ def test_a_key_that_no_entry_enrolled_is_named(attack, ours, tmp_path):
     made = MadeBundle(
         bundle,
         desk.office.settings.keys,
-        ring.signing("centre"),
-        ring.signing(f"station-{desk.office.settings.station}"),
+        ring.get_signing_key("centre"),
+        ring.get_signing_key(f"station-{desk.office.settings.station}"),
     )
     control = LyingBundle(made, tmp_path / "control")
     assert verify(control.sign(), made.keys).verdict is Verdict.VERIFIED

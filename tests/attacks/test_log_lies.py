@@ -79,7 +79,7 @@ def test_a_history_told_anew_replays_whole_and_contradicts_a_head_kept_outside(n
     kept = tmp_path / "kept"
     kept.write_text(log.sign())
     shutil.copytree(home / "log", tmp_path / "static")
-    key = log.desk.office.ring.verifying("log")
+    key = log.desk.office.ring.get_verify_key("log")
     control = check_heads(log_of_office(log.desk.office), [agreed, kept])
     assert (control.exit_status, {one.state for one in control.heads}) == (
         0,
@@ -107,7 +107,9 @@ def test_a_station_holds_the_centre_to_the_head_that_it_saw(name, log, tmp_path)
 
     def witness(of):
         office = of.desk.office
-        return Witness("station-1", journal, office.centre, lambda: office.ring.verifying("log"))
+        return Witness(
+            "station-1", journal, office.centre, lambda: office.ring.get_verify_key("log")
+        )
 
     shutil.copytree(home, tmp_path / "copy")
     log.record(f"case:{log.case}", said="so")
@@ -135,7 +137,7 @@ def test_an_embedded_office_goes_on_after_an_alarm_when_a_person_says_why(log, t
 
     def witness(of):
         office = of.desk.office
-        key = office.ring.verifying("log")
+        key = office.ring.get_verify_key("log")
         return Witness(office.settings.station, office.journal, office.centre, lambda: key)
 
     log.record(f"case:{log.case}", said="so")
@@ -167,7 +169,7 @@ def test_an_embedded_office_goes_on_after_an_alarm_when_a_person_says_why(log, t
 def test_a_replay_of_static_files_needs_no_office(log, tmp_path):
     log.sign()
     shutil.copytree(log.desk.office.settings.home / "log", tmp_path / "static")
-    here = log_in_files(tmp_path / "static", log.desk.office.ring.verifying("log"))
+    here = log_in_files(tmp_path / "static", log.desk.office.ring.get_verify_key("log"))
     assert [one.kind for one in here.replayed(lambda _count: None)] == []
     (entries,) = (tmp_path / "static" / "tile" / "entries").rglob("*.p/*")
     data = entries.read_bytes()

@@ -490,7 +490,7 @@ def test_locks_and_holds_at_once_lose_neither(place, recording, now):
         for one in waiting:
             one.result()
     facts = place.open().facts(key)
-    assert (facts.retain_until, facts.held) == (max(dates), True)
+    assert (facts.retain_until, facts.on_hold) == (max(dates), True)
 
 
 # Which store this is

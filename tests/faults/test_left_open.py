@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from api.office.wiring import Office, clock, entropy, found_office, found_or_open
 from api.station.process import StationHome
 from ingest.bays.submission import open_beneath
-from ingest.media import Plan, Recording
+from ingest.media.sandbox import Plan, Recording
 from policies.rules.rulebook import RuleError
 from storage.catalogue.stations.journal_store import JournalStore
 from storage.catalogue.unit_of_work import Catalogue

@@ -52,7 +52,7 @@ def swept(desk, looks=2):
     for _ in range(looks):
         for bay in desk.office.list_bays():
             with suppress(LiuhenError):
-                results += desk.running.sweep(bay)
+                results += desk.running.sweep_bay(bay)
     return results
 
 

@@ -479,7 +479,7 @@ def safe(archive, tmp_path):
 @pytest.mark.parametrize("freed", [True, False])
 def test_an_archived_rendition_goes_with_its_recording(archive, safe, freed):
     for key in (safe.payload, safe.made):
-        archive.objects.archive(key)
+        archive.objects.archive_object(key)
         assert not freed or archive.objects.let_go(key)
     assert archive.execute(archive.decided(safe.recording)) == {"gone": 1}
     assert archive.gone(safe.recording)
@@ -492,7 +492,7 @@ def test_an_archived_rendition_goes_with_its_recording(archive, safe, freed):
 )
 def test_a_destruction_is_not_complete_while_the_archive_is_away(archive, safe, step, freed):
     for key in (safe.payload, safe.made):
-        archive.objects.archive(key)
+        archive.objects.archive_object(key)
         assert not freed or archive.objects.let_go(key)
 
     def unplug(now):

@@ -90,7 +90,7 @@ def test_no_other_command_founds():
         for path in commands.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call)
-        and ast.unparse(node.func).split(".")[-1] in {"found", "found_or_open", "begin"}
+        and ast.unparse(node.func).split(".")[-1] in {"found_office", "found_or_open", "open_empty"}
     }
     assert callers == {"demo", "keys", "serve"}
     serve = (commands / "processes" / "serve.py").read_text(encoding="utf-8")

@@ -155,7 +155,7 @@ def test_a_certificate_is_written_once_with_what_was_signed(kept, liuhen, tmp_pa
     out, document = tmp_path / "证明.pdf", tmp_path / "signed.json"
     told = liuhen("certificate", kept.disposition, "--out", out, "--signed", document)
     data = document.read_bytes()
-    key = kept.office.ring.verifying("centre")
+    key = kept.office.ring.get_verify_key("centre")
     body = verify_document(data, CERTIFICATE_DOMAIN, [key])
     assert hashlib.sha256(data).hexdigest() in told
     text = subprocess.run(
@@ -200,7 +200,7 @@ def test_the_county_and_the_township_read_the_certificate(kept, clients, who):
     assert pdf.content.startswith(b"%PDF-")
     assert pdf.content == clients.shen.get(url(kept.disposition)).content
     document = clients.shen.get(url(kept.disposition).removesuffix(".pdf")).content
-    verify_document(document, CERTIFICATE_DOMAIN, [kept.office.ring.verifying("centre")])
+    verify_document(document, CERTIFICATE_DOMAIN, [kept.office.ring.get_verify_key("centre")])
 
 
 def test_another_township_and_who_runs_the_system_cannot_read_it(kept, clients):

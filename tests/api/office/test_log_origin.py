@@ -91,7 +91,7 @@ def test_both_bundles_verify_offline_under_the_keys_of_either_time(renamed):
 
 def test_the_first_entry_under_the_new_origin_names_the_last_head_under_the_old(renamed):
     desk, head, before, _first, _second = renamed
-    old = open_checkpoint(head, log_keys(desk.office.ring.verifying("log"), NEW))
+    old = open_checkpoint(head, log_keys(desk.office.ring.get_verify_key("log"), NEW))
     assert (old.origin, old.size) == (SHARED_ORIGIN, before.size)
     with desk.office.catalogue.read() as session:
         event = LogReader(session).get_event(before.size)
@@ -101,9 +101,9 @@ def test_the_first_entry_under_the_new_origin_names_the_last_head_under_the_old(
 
 def test_a_monitor_that_holds_an_old_head_proves_that_the_new_one_continues_it(renamed):
     desk, head, _before, _first, _second = renamed
-    key = desk.office.ring.verifying("log")
+    key = desk.office.ring.get_verify_key("log")
     old = open_checkpoint(head, log_keys(key, NEW))
-    new = open_checkpoint(desk.service.checkpoint(), log_keys(key, NEW))
+    new = open_checkpoint(desk.service.publish_checkpoint(), log_keys(key, NEW))
     assert new.origin == NEW
     with desk.office.catalogue.read() as session:
         proof = LogReader(session).prove_consistency(old.size, new.size)
@@ -117,7 +117,7 @@ def test_everything_kept_is_whole_and_the_key_ids_are_as_they_were(renamed):
     told = {one["name"]: one for one in json.loads(run(home, "doctor", "--json").out)}
     assert told["log origin"] == {"name": "log origin", "good": True, "zh": NEW}
     before = KeyRing.load(home.parent / "keys-before").get_verify_key("log")
-    assert desk.office.ring.verifying("log").kid == before.kid
+    assert desk.office.ring.get_verify_key("log").kid == before.kid
 
 
 def test_a_bundle_that_leaves_the_change_out_or_tells_it_otherwise_is_refused(renamed, tmp_path):
@@ -143,9 +143,9 @@ def test_nothing_beyond_its_last_head_is_good_under_an_origin_that_was_given_up(
     from storage.custody.checkpoint import Checkpoint, sign_checkpoint
 
     forged = Checkpoint(SHARED_ORIGIN, before.size + 1, bytes(32))
-    text = sign_checkpoint(forged, office.ring.signing("log"), office.clock())
+    text = sign_checkpoint(forged, office.ring.get_signing_key("log"), office.clock())
     with pytest.raises(SignatureError, match="given up"):
-        open_checkpoint(text, log_keys(office.ring.verifying("log"), NEW))
+        open_checkpoint(text, log_keys(office.ring.get_verify_key("log"), NEW))
 
 
 def test_a_process_that_knows_the_old_origin_signs_nothing_any_more(renamed):
@@ -281,11 +281,11 @@ def test_a_station_follows_nobody_else(renamed):
 
     desk, *_ = renamed
     known = KeyRing.load(desk.office.settings.home.parent / "keys-before").get_verify_key("log")
-    key = desk.office.ring.verifying("log")
+    key = desk.office.ring.get_verify_key("log")
     with desk.office.catalogue.read() as session:
         (change,) = origin_changes(session, LogReader(session).find_newest_checkpoint())
     assert follow_origin(known, key, [change]) == key
-    stranger = desk.office.ring.verifying("centre")
+    stranger = desk.office.ring.get_verify_key("centre")
     for told, changes in (
         (replace(stranger, name=NEW, former=key.former), [change]),
         (replace(key, name="other.example/log"), [change]),

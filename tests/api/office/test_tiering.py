@@ -67,7 +67,7 @@ def pictured(desk, row):
     with desk.office.catalogue.write() as uow:
         runner.life = jobs.register_worker(uow, f"worker-{uow.new_id()}", over=None)
     job = request.ask_as(desk.service, desk.visitor("zhang"), "rendition", row.id).id
-    assert runner.run(job, 1, lambda _name, function: function()) == "done"
+    assert runner.run(job, 1) == "done"
     with desk.office.catalogue.read() as session:
         made = jobs.newest_rendition(session, row.id, rendition.POSTER)
     return f"{made.id}/{RENDITION}"
@@ -170,19 +170,19 @@ def test_a_picture_goes_where_its_payload_goes_and_comes_back_with_it(desk):
     key, objects = pictured(desk, row), desk.office.objects
     digest, shown = objects.digest(key), picture(desk, row)
     archive_all(desk)
-    assert objects.archived(key)
+    assert objects.is_archived(key)
     assert objects.archive_store.digest(key) == digest
     assert (archived_with(desk, row), archived_with(desk, other)) == ([[digest.hex]], [[]])
     assert picture(desk, row) == shown
     assert (list(whole_check(desk.office)), list_orphans(desk.office)) == ([], [])
     later = pictured(desk, row)
-    assert not objects.archived(later)
+    assert not objects.is_archived(later)
     tiering.recall_recording(desk.office, row.id, actor="system")
-    assert not objects.archived(key)
+    assert not objects.is_archived(key)
     assert picture(desk, row) == shown
     archive_all(desk)
-    assert objects.archived(key)
-    assert objects.archived(later)
+    assert objects.is_archived(key)
+    assert objects.is_archived(later)
 
 
 @pytest.mark.parametrize("how", ["lost", "damaged"])
@@ -211,7 +211,7 @@ def test_a_picture_whose_payload_stays_is_copied_and_stays_too(desk, monkeypatch
     key = pictured(desk, row)
     monkeypatch.setattr(type(desk.office.objects.first), "let_go", lambda *_given: False)
     assert not any(one.freed for one in archive_all(desk))
-    assert not desk.office.objects.archived(key)
+    assert not desk.office.objects.is_archived(key)
     assert desk.office.objects.archive_store.facts(key)
     assert len(archived_with(desk, row)[0]) == 1
 
@@ -239,7 +239,7 @@ def test_cut_short_after_any_step_the_next_run_goes_on(desk, step):
     for row, key in zip(rows(desk), keys, strict=True):
         assert row.archived_at
         assert not payload(desk, row).exists()
-        assert desk.office.objects.archived(key)
+        assert desk.office.objects.is_archived(key)
         assert archived_with(desk, row) == [[desk.office.objects.digest(key).hex]]
         assert picture(desk, row)
     assert list(whole_check(desk.office)) == []
@@ -313,7 +313,7 @@ def test_a_duty_that_grows_while_a_copy_is_away_reaches_it_before_it_is_alone(de
     """The first store lets go only of what is kept as well behind."""
     row = rows(desk)[0]
     key = f"{row.id}/{PAYLOAD}"
-    desk.office.objects.archive(key)
+    desk.office.objects.archive_object(key)
     (tmp_path / "safe").rename(tmp_path / "elsewhere")
     longer = row.retain_until + timedelta(days=400)
     desk.office.objects.lock(key, longer)
@@ -321,7 +321,7 @@ def test_a_duty_that_grows_while_a_copy_is_away_reaches_it_before_it_is_alone(de
     with pytest.raises(RetentionError):
         desk.office.objects.let_go(key)
     archive_all(desk)
-    assert desk.office.objects.archived(key)
+    assert desk.office.objects.is_archived(key)
     assert desk.office.objects.facts(key).retain_until >= longer
 
 

@@ -126,7 +126,7 @@ def test_a_look_at_what_is_settled_asks_nobody_and_reads_nothing(tmp_path, monke
     (bay, _other) = desk.office.list_bays()
     before = [station.sweep_bay(bay) for _ in range(4)][-1]
     asked = []
-    for name in ("take", "by_id", "with_receipt", "sources_of"):
+    for name in ("find_or_add_entry", "by_id", "with_receipt", "sources_of"):
         monkeypatch.setattr(Journal, name, lambda *_args, _name=name, **_more: asked.append(_name))
     for name in ("read_profile", "open_beneath"):
         monkeypatch.setattr(census, name, lambda *_args, _name=name: asked.append(_name))

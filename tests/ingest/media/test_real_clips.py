@@ -70,7 +70,7 @@ def test_every_clip_plays_back_byte_for_byte(docked):
         rows = list(recordings.iterate_recordings(session))
     visitor = desk.visitor("zhang")
     for row in rows:
-        reader = desk.service.plaintext(visitor, row, "copy")
+        reader = desk.service.open_plaintext(visitor, row, "copy")
         digest = hashlib.sha256()
         for piece in reader.read(0, reader.size):
             digest.update(piece)

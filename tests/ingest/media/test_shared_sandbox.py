@@ -17,7 +17,7 @@ from tests.clips import render_once
 HOSTILE = """
 import os, signal, sys, time
 sys.path.insert(0, "/sandboxed")
-from many import serve
+from many import serve_requests
 
 def look(words):
     act = os.read(0, 100).decode()
@@ -55,7 +55,7 @@ def look(words):
     os.write(1, ('{"told": "%s"}' % act).encode())
 
 if sys.argv[-1] == "--many":
-    serve(look)
+    serve_requests(look)
 else:
     os.write(1, b'{"told": "alone"}')
 os._exit(0)
@@ -106,7 +106,7 @@ def told(shared, path: Path, act: str) -> str:
     file = path / "file"
     file.write_text(act)
     with file.open("rb", buffering=0) as opened:
-        return json.loads(shared.look(opened, len(act)))["told"]
+        return json.loads(shared.inspect_file(opened, len(act)))["told"]
 
 
 @pytest.mark.parametrize(

@@ -354,7 +354,7 @@ def test_an_assertion_serves_once(county, township):
             def __getattr__(self, name):
                 return getattr(client_wire, name)
 
-            def ask(self, method, path, **more):
+            def request_json(self, method, path, **more):
                 sent.append(more)
                 return ask(method, path, **more)
 

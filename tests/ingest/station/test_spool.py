@@ -39,11 +39,11 @@ def fill(spool: Spool, count: int, now) -> list[RecordingId]:
 
 def test_files_that_wait_are_counted_once(spool, now):
     first, *_others = fill(spool, 8, now)
-    spool.remove(first)
-    spool.remove(first)
+    spool.remove_payload(first)
+    spool.remove_payload(first)
     fill(spool, 3, now)
     assert spool.objects.counts == 1
-    assert spool.used() == 10 * SIZE
+    assert spool.measure_used() == 10 * SIZE
 
 
 def test_a_full_spool_refuses_until_something_went(spool, now):
@@ -52,7 +52,7 @@ def test_a_full_spool_refuses_until_something_went(spool, now):
         spool.check_room(1)
     with pytest.raises(SpoolFullError):
         fill(spool, 1, now)
-    spool.remove(first)
+    spool.remove_payload(first)
     fill(spool, 1, now)
 
 
@@ -64,6 +64,6 @@ def test_what_others_removed_is_room_again(spool, now):
 
 def test_the_same_payload_again_is_counted_once(spool, now):
     (one,) = fill(spool, 1, now)
-    spool.remove(one)
+    spool.remove_payload(one)
     spool.put(one, [bytes(SIZE)], SIZE)
-    assert spool._total == spool.used() == SIZE
+    assert spool._total == spool.measure_used() == SIZE

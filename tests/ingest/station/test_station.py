@@ -104,14 +104,15 @@ def test_a_folder_that_cannot_be_read_is_no_green_light(tmp_path):
     program = (
         "import os, sys\n"
         "from pathlib import Path\n"
-        "from ingest.bays.watch import scan\n"
+        "from ingest.bays.watch import scan_root\n"
         "os.setgid(65534) or os.setuid(65534)\n"
         * (os.getuid() == 0)
-        + "print([(type(i).__name__, i.reason.value) for i in scan(Path(sys.argv[1]))])\n"
+        + "print([(type(i).__name__, i.reason.value) for i in scan_root(Path(sys.argv[1]))])\n"
     )
     if os.getuid() != 0:
         program = (
-            "import sys\nfrom pathlib import Path\nfrom ingest.bays.watch import scan\n" + program
+            "import sys\nfrom pathlib import Path\nfrom ingest.bays.watch import scan_root\n"
+            + program
         )
     done = subprocess.run(
         [sys.executable, "-c", program, str(folder)], capture_output=True, check=True

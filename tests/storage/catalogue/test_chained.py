@@ -67,7 +67,7 @@ def test_a_log_of_before_begins_its_chains_and_goes_on(old_desk, tmp_path):
     office = old_desk.office
     before = entries(office.catalogue)
     assert {one.entry["v"] for one in before} == {1}
-    office.catalogue.migrate()
+    office.catalogue.migrate_tables()
     check(office.catalogue)
     for _ in range(2):
         begin_chains(office.catalogue)
@@ -95,7 +95,7 @@ def test_a_bundle_of_an_office_of_before_is_whole(old_desk, tmp_path, at_once, m
     old_desk.office.close()
     office = Office.open(old_desk.office.settings)
     try:
-        desk = Desk(office, type(old_desk.service).over(office), old_desk.persons)
+        desk = Desk(office, type(old_desk.service).of_office(office), old_desk.persons)
         export_bundle(desk.service, desk.visitor("zhang"), old_desk.case, tmp_path / "bag")
         report = verify(tmp_path / "bag", office.settings.keys)
         assert report.passed, report.format_lines()

@@ -326,7 +326,7 @@ def test_what_is_stored_is_what_judging_anew_brings(desk, new, seed):
         wanted = anew(desk, at)
         states |= {one.state for one in wanted}
         rules_seen |= {one.rule for one in wanted}
-        assert walk(desk, at, 7, done=True) == wanted, happened
+        assert walk(desk, at, 7, include_done=True) == wanted, happened
         with desk.catalogue.read() as session:  # and now it is stored
             standard = stored.standard_of(desk.rulebook)
             assert stored.list_stale_subjects(session, standard, at) == []
@@ -471,6 +471,6 @@ def test_no_clock_looks_at_more_than_is_read_for_many_cases(of, rules, now):
     assert asked
     for rule in asked:
         rule.when.applies_to(facts, major=True)
-        rule.requirement.due(facts)
+        rule.requirement.find_deadline(facts)
     allowed = duty_facts.SEEN_OF_CASE if of is CaseFacts else duty_facts.SEEN_OF_ACTION
     assert seen & names <= set(allowed)

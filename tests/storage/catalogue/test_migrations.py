@@ -150,7 +150,7 @@ def test_every_released_state_is_brought_to_the_newest_with_its_rows(empty, old)
     fill(empty)
     before = content(empty)
     assert all(len(rows) == ROWS for rows in before.values())
-    empty.migrate(new=True)
+    empty.migrate_tables(new=True)
     check_newest(empty)
     check_nothing_lost(before, content(empty))
     with empty._reader.begin() as connection:
@@ -217,7 +217,7 @@ def test_a_migration_killed_anywhere_leaves_the_old_state_and_is_done_again(
         assert child.exitcode == -signal.SIGKILL
         assert revision(empty) == old
         assert content(empty) == before
-    empty.migrate(new=True)
+    empty.migrate_tables(new=True)
     check_newest(empty)
     check_nothing_lost(before, content(empty))
 
