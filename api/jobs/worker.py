@@ -123,8 +123,8 @@ class Workers:
         office = self._office
         for kind, slot in registry.list_current_slots(office.clock()):
             with office.catalogue.read() as session:
-                asked = jobs.asked_for(session, kind.name, SYSTEM, slot)
-            if not asked:
+                is_requested = jobs.asked_for(session, kind.name, SYSTEM, slot)
+            if not is_requested:
                 with office.catalogue.write() as uow:
                     jobs.request_job(uow, kind.name, SYSTEM, actor=SYSTEM, slot=slot)
 
@@ -132,9 +132,9 @@ class Workers:
         """Declare dead who has not beaten for `worker_silent_s`, as watched from here."""
         with self._office.catalogue.read() as session:
             alive = {row.life: row.beats for row in jobs.list_workers(session, at_work=True)}
-        seen, self._seen = self._seen, {}
+        last_beats, self._seen = self._seen, {}
         for life, beats in alive.items():
-            before, ticks = seen.get(life, (beats, -1))
+            before, ticks = last_beats.get(life, (beats, -1))
             ticks = ticks + 1 if beats == before else 0
             self._seen[life] = (beats, ticks)
             if ticks >= self._silent_ticks and life != self._runner.life:
@@ -156,8 +156,8 @@ class Workers:
             self._register_life()
         in_hand = runner.jobs_in_hand
         with catalogue.read() as session:
-            left = jobs.left_behind(session, runner.life, in_hand)
-        if left:
+            has_orphans = jobs.left_behind(session, runner.life, in_hand)
+        if has_orphans:
             with catalogue.write() as uow:
                 jobs.let_go(uow, runner.life, runner.jobs_in_hand)
 

@@ -228,14 +228,14 @@ class Recording:
             ours, theirs = socket.socketpair()
             undo.callback(ours.close)
             with theirs:
-                said = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `said`
-                undo.callback(said.close)
+                errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `errors`
+                undo.callback(errors.close)
                 try:
                     child = subprocess.Popen(
                         command,
                         stdin=theirs.fileno(),
                         stdout=subprocess.PIPE,
-                        stderr=said,
+                        stderr=errors,
                         env={"PATH": "/usr/bin:/bin", "TZ": "UTC"},
                         start_new_session=True,
                         preexec_fn=lambda: _recording_limits(plan.file_bytes),  # noqa: PLW1509 - before exec
@@ -244,7 +244,7 @@ class Recording:
                     raise MediaToolError("missing", type(error).__name__) from error
             undo.pop_all()
         assert child.stdout is not None  # noqa: S101 - a pipe was asked for
-        return cls(ours, child.stdout, child, said)
+        return cls(ours, child.stdout, child, errors)
 
     def end_conversation(self, wait_s: float) -> bytes:
         """End the conversation; return what ffmpeg still printed while it closed its file.

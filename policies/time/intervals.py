@@ -148,7 +148,7 @@ def intersect_spans(some: Iterable[Span], other_spans: Iterable[Span]) -> tuple[
 
 def clip_spans(spans: Iterable[Span], frame: Span) -> tuple[Span, ...]:
     """Return each span cut with the frame, in the order given; nothing is merged."""
-    return tuple(found for span in spans if (found := span.intersection(frame)))
+    return tuple(clipped for span in spans if (clipped := span.intersection(frame)))
 
 
 def sum_span_seconds(spans: Iterable[Span]) -> float:

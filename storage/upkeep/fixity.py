@@ -98,24 +98,24 @@ class Fixity:
         for row in everything:
             yield from self._check_recording(row, owners)
 
-    def fences(self, kept: Iterable[CataloguedRecording]) -> Iterator[Fault]:
+    def fences(self, rows: Iterable[CataloguedRecording]) -> Iterator[Fault]:
         """Yield what is wrong with how objects are kept, and read none: modes, flags, locks.
 
         What lies in an archive that is away is not asked for.
         """
-        for one in kept:
+        for row in rows:
             for part in PARTS:
                 try:
-                    facts = self._read_facts(check_key(f"{one.recording}/{part}"))
+                    facts = self._read_facts(check_key(f"{row.recording}/{part}"))
                 except ArchiveAwayError:
                     continue
                 except ObjectMissingError:
-                    yield Fault(Problem.MISSING_OBJECT, one.recording, part)
+                    yield Fault(Problem.MISSING_OBJECT, row.recording, part)
                 except LiuhenError as error:
-                    yield Fault(Problem.UNREADABLE, one.recording, part, error.facts)
+                    yield Fault(Problem.UNREADABLE, row.recording, part, error.facts)
                 else:
-                    yield from self._fenced(one, part, facts)
-                    yield from self._locked(one, part, facts)
+                    yield from self._fenced(row, part, facts)
+                    yield from self._locked(row, part, facts)
 
     def find_leftovers(self, keys_by_recording: Mapping[str, Iterable[str]]) -> Iterator[Fault]:
         """Yield objects that remain, or may remain, of recordings recorded as destroyed.
@@ -207,29 +207,29 @@ class Fixity:
         yield from self._locked(row, part, facts)
 
     def _fenced(
-        self, kept: CataloguedRecording, part: str, facts: ObjectFacts | LockLostError
+        self, row: CataloguedRecording, part: str, facts: ObjectFacts | LockLostError
     ) -> Iterator[Fault]:
         if isinstance(facts, LockLostError):
             return
         if facts.immutable is False:
-            yield Fault(Problem.MUTABLE, kept.recording, part)
+            yield Fault(Problem.MUTABLE, row.recording, part)
         if facts.permissions is None or facts.permissions == _WRITE_ONCE:
             return
         mode = {"mode": f"{facts.permissions:04o}"}
-        what = Problem.WRITABLE if facts.permissions & _WRITING else Problem.MODE
-        yield Fault(what, kept.recording, part, mode)
+        problem = Problem.WRITABLE if facts.permissions & _WRITING else Problem.MODE
+        yield Fault(problem, row.recording, part, mode)
 
     def _locked(
-        self, kept: CataloguedRecording, part: str, facts: ObjectFacts | LockLostError
+        self, row: CataloguedRecording, part: str, facts: ObjectFacts | LockLostError
     ) -> Iterator[Fault]:
-        lock_until = limit_lock_date(kept.retain_until)
+        lock_until = limit_lock_date(row.retain_until)
         promised = {"promised": lock_until.isoformat()}
         if isinstance(facts, LockLostError):
             why = {"problem": facts.facts["problem"]}
-            yield Fault(Problem.LOCK_LOST, kept.recording, part, why | promised)
+            yield Fault(Problem.LOCK_LOST, row.recording, part, why | promised)
         elif (locked := facts.retain_until) is None or locked < lock_until:
             until = {"locked_until": locked.isoformat() if locked else None}
-            yield Fault(Problem.LOCK, kept.recording, part, until | promised)
+            yield Fault(Problem.LOCK, row.recording, part, until | promised)
 
     def _read_facts(self, key: str) -> ObjectFacts | LockLostError:
         try:

@@ -79,8 +79,8 @@ def next_part(session: View, size: int, days: int, office_size: int) -> range | 
 
 def next_originals(session: View, days: int, office_bytes: int) -> range:
     """Return the entries whose originals' turn it is; they begin anew behind the last one."""
-    done = LogReader(session).events_of(INTEGRITY, act=ACT)
-    last = done[-1].details.get("originals", {}) if done else {}
+    events = LogReader(session).events_of(INTEGRITY, act=ACT)
+    last = events[-1].details.get("originals", {}) if events else {}
     size = LogReader(session).size
     first = int(last.get("stop", 0))
     share = max(office_bytes, -(-recordings.bytes_kept(session) // days))

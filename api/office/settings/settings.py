@@ -49,9 +49,9 @@ _MAPPED = 96  # bits before an IPv4 address that is written as IPv6, ::ffff:a.b.
 TimeServer = Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?$")]
 
 
-def _network(told: str) -> str:
+def _network(network_text: str) -> str:
     """Return a network in its one form; of IPv4 addresses that are written as IPv6, as IPv4."""
-    network = ip_network(told)
+    network = ip_network(network_text)
     mapped = network.network_address
     if network.prefixlen < _MAPPED or not isinstance(mapped, IPv6Address) or not mapped.ipv4_mapped:
         return str(network)
@@ -60,9 +60,11 @@ def _network(told: str) -> str:
 
 def both_families(networks: Iterable[str]) -> list[str]:
     """Return networks with the form beside, in which a server of both families names IPv4."""
-    told = list(networks)
-    old = [one for one in map(ip_network, told) if one.version == 4]  # noqa: PLR2004 - IPv4
-    return told + [f"::ffff:{one.network_address}/{one.prefixlen + _MAPPED}" for one in old]
+    network_texts = list(networks)
+    old = [network for network in map(ip_network, network_texts) if network.version == 4]  # noqa: PLR2004 - IPv4
+    return network_texts + [
+        f"::ffff:{network.network_address}/{network.prefixlen + _MAPPED}" for network in old
+    ]
 
 
 Network = Annotated[str, AfterValidator(_network)]

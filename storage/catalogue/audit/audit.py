@@ -111,7 +111,10 @@ class _Followed:
             )
         if self._walk is None:
             return
-        self._broken += [broken_chain(str(one), index) for one in self._walk.add(entry, leaf)]
+        self._broken += [
+            broken_chain(str(broken_subject), index)
+            for broken_subject in self._walk.add(entry, leaf)
+        ]
         for subject in entry.get("chains", (entry["subject"],)):
             self._places.setdefault(subject, []).append(index)
 
@@ -212,11 +215,11 @@ def _halves(
 ) -> dict[int, tuple[CustodyEventRow | None, str | None]]:
     """Return readable halves at once; where some value is none, one by one."""
     row = CustodyEventRow
-    wanted = select(row, type_coerce(row.details, Text).label("text")).where(
+    query = select(row, type_coerce(row.details, Text).label("text")).where(
         row.index >= indexes[0], row.index <= indexes[-1]
     )
     try:
-        return {event.index: (event, text) for event, text in session.execute(wanted)}
+        return {event.index: (event, text) for event, text in session.execute(query)}
     except UNREADABLE:
         return {index: (_half(session, index), None) for index in indexes}
 

@@ -91,13 +91,13 @@ def static_log(
     if folder is None or not (folder / CHECKPOINT).exists():
         return None, []
     try:
-        found = StaticLog(folder, open_checkpoint(read_head(folder), keys))
+        static = StaticLog(folder, open_checkpoint(read_head(folder), keys))
     except (LiuhenError, OSError, UnicodeDecodeError):
         return None, [Discrepancy(DiscrepancyKind.EDITED_CHECKPOINT, "the published checkpoint")]
-    wrong = list(found.check_files())
+    wrong = list(static.check_files())
     # A bundle that is wrong leaves the hash tiles believable: they alone lead to the head.
     hashes_wrong = any(discrepancy.subject.startswith("tile/0") for discrepancy in wrong)
-    return (None if hashes_wrong else found), wrong
+    return (None if hashes_wrong else static), wrong
 
 
 def open_checkpoints(
@@ -208,12 +208,12 @@ def read_leaves(session: Session, part: range | None = None) -> Iterator[tuple[i
 def _run(session: Session, indexes: Sequence[int]) -> list[tuple[int, bytes, bytes]]:
     """Return entries at once; where some value is none, one by one."""
     row = LogLeafRow
-    wanted = select(row.index, row.leaf, row.hash).where(
+    query = select(row.index, row.leaf, row.hash).where(
         row.index >= indexes[0], row.index <= indexes[-1]
     )
     try:
-        found = session.execute(wanted.order_by(row.index)).all()
-        return [(index, leaf.encode(), bytes(kept)) for index, leaf, kept in found]
+        rows = session.execute(query.order_by(row.index)).all()
+        return [(index, leaf.encode(), bytes(stored_hash)) for index, leaf, stored_hash in rows]
     except (AttributeError, TypeError, ValueError, DBAPIError):
         return [_read_leaf(session, index) for index in indexes]
 

@@ -87,10 +87,10 @@ def acts_in_sessions(session: Session, part: range | None = None) -> Iterator[Di
 def _acts(part: range | None) -> list[Any]:
     """Ask for what persons did, and for openings and ends."""
     leaf = LogLeafRow.leaf
-    wanted = [or_(leaf.like(f'%"actor":"{_PERSON}%'), leaf.like(f'%"act":"{CLOSE}"%'))]
+    conditions = [or_(leaf.like(f'%"actor":"{_PERSON}%'), leaf.like(f'%"act":"{CLOSE}"%'))]
     if part is not None:
-        wanted += [LogLeafRow.index >= part.start, LogLeafRow.index < part.stop]
-    return wanted
+        conditions += [LogLeafRow.index >= part.start, LogLeafRow.index < part.stop]
+    return conditions
 
 
 def _before(session: Session, part: range) -> Iterator[Any]:
@@ -99,7 +99,7 @@ def _before(session: Session, part: range) -> Iterator[Any]:
     for _index, _leaf, text in _rows(session, *_acts(part)):
         with contextlib.suppress(*_UNREADABLE):
             details = json.loads(text)
-            names |= {session_subject(details[one]) for one in _NAMES if details.get(one)}
+            names |= {session_subject(details[name]) for name in _NAMES if details.get(name)}
     chains = LogReader(session).chain_entries(names).values()
     earlier = sorted({index for indexes in chains for index in indexes if index < part.start})
     for first in range(0, len(earlier), _AT_ONCE):
@@ -117,12 +117,12 @@ def _first_opening(session: Session) -> str | None:
     return None
 
 
-def _rows(session: Session, *wanted: Any) -> Any:
+def _rows(session: Session, *conditions: Any) -> Any:
     """Yield number, leaf and readable half of entries, in their order."""
     return session.execute(
         select(LogLeafRow.index, LogLeafRow.leaf, type_coerce(CustodyEventRow.details, Text))
         .join_from(LogLeafRow, CustodyEventRow, LogLeafRow.index == CustodyEventRow.index)
-        .where(*wanted)
+        .where(*conditions)
         .order_by(LogLeafRow.index)
         .execution_options(yield_per=1000)
     )

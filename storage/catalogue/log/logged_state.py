@@ -36,10 +36,10 @@ def compare_opened(
         yield about_entry(DiscrepancyKind.MISSING_DETAILS, index, subject=entry["subject"])
         return
     try:
-        told = _told(event, entry["details"], text)
+        shared_fields = _told(event, entry["details"], text)
     except UNREADABLE:
-        told = {}
-    if changed := sorted(name for name in _SHARED_FIELDS if told.get(name) != entry[name]):
+        shared_fields = {}
+    if changed := sorted(name for name in _SHARED_FIELDS if shared_fields.get(name) != entry[name]):
         facts = {"changed": changed, "subject": entry["subject"]}
         yield about_entry(DiscrepancyKind.EDITED_DETAILS, index, **facts)
 

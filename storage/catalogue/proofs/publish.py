@@ -97,8 +97,8 @@ def read_tile(folder: Path, tile: Tile) -> bytes:
 
     Raises: OSError, CustodyError (longer than any such tile).
     """
-    found = tile if (folder / tile.path).exists() else tile.full
-    return _read(folder / found.path, found.longest)
+    published_tile = tile if (folder / tile.path).exists() else tile.full
+    return _read(folder / published_tile.path, published_tile.longest)
 
 
 def read_head(folder: Path) -> str:
@@ -112,10 +112,10 @@ def read_head(folder: Path) -> str:
 def _read(path: Path, longest: int) -> bytes:
     """Read a file that somebody else may have put there: no more of it than it may have."""
     with path.open("rb") as file:
-        data = file.read(longest + 1)
-    if len(data) > longest:
+        content = file.read(longest + 1)
+    if len(content) > longest:
         raise CustodyError(problem="published file too long", file=path.name, limit=longest)
-    return data
+    return content
 
 
 def newest_checkpoint(session: Session) -> str | None:
@@ -137,10 +137,10 @@ def newest_signed_head(session: Session, keys: Sequence[NoteKey]) -> Checkpoint:
 def _published_size(folder: Path, size: int) -> int:
     """How much of the log the folder shows already; when in doubt, nothing."""
     try:
-        shown = untrusted_checkpoint(read_head(folder)).size
+        published = untrusted_checkpoint(read_head(folder)).size
     except (FileNotFoundError, SignatureError, CustodyError, UnicodeDecodeError):
         return 0
-    return shown if shown <= size else 0
+    return published if published <= size else 0
 
 
 def _publish_file(path: Path, content: bytes) -> None:

@@ -478,27 +478,25 @@ def sample_recordings(
 def taken_in_by(session: Session, entries: range) -> Iterator[RecordingRow]:
     """Yield what these entries of the log took in and is kept, in their order, a few at a time."""
     row = RecordingRow
-    wanted = select(row).where(
+    query = select(row).where(
         row.leaf_index >= entries.start, row.leaf_index < entries.stop, row.destroyed_at.is_(None)
     )
-    yield from session.scalars(
-        wanted.order_by(row.leaf_index).execution_options(yield_per=_AT_ONCE)
-    )
+    yield from session.scalars(query.order_by(row.leaf_index).execution_options(yield_per=_AT_ONCE))
 
 
 def bytes_kept(session: Session) -> int:
     """Return how many bytes the originals have that are kept; those of destroyed ones are not."""
-    wanted = select(func.coalesce(func.sum(RecordingRow.size), 0))
-    return int(session.scalar(wanted.where(RecordingRow.destroyed_at.is_(None))) or 0)
+    query = select(func.coalesce(func.sum(RecordingRow.size), 0))
+    return int(session.scalar(query.where(RecordingRow.destroyed_at.is_(None))) or 0)
 
 
 def kept_of(session: Session, ids: Iterable[str]) -> Iterator[RecordingRow]:
     """Yield those of some recordings that are kept; destroyed ones are not."""
-    listed = sorted(ids)
-    for first in range(0, len(listed), _AT_ONCE):
-        wanted = RecordingRow.id.in_(listed[first : first + _AT_ONCE])
+    ordered_ids = sorted(ids)
+    for first in range(0, len(ordered_ids), _AT_ONCE):
+        is_among = RecordingRow.id.in_(ordered_ids[first : first + _AT_ONCE])
         yield from session.scalars(
-            select(RecordingRow).where(wanted, RecordingRow.destroyed_at.is_(None))
+            select(RecordingRow).where(is_among, RecordingRow.destroyed_at.is_(None))
         )
 
 

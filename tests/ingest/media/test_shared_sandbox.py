@@ -66,7 +66,7 @@ os._exit(0)
 class HostileSandbox(Sandbox):
     """A sandbox whose program does what its files tell it to: a decoder that was taken over."""
 
-    def program(self) -> list[str]:
+    def program_command(self) -> list[str]:
         return [*Sandbox.program_command(self)[:-1], "/hostile/program.py"]
 
 
