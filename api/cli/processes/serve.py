@@ -99,8 +99,8 @@ def _opened(
 ) -> tuple[list[socket.socket], Office]:
     """Take the port, then open the office; `undo` closes both where the service cannot begin."""
     sockets = bind_port(host, port)
-    for one in sockets:
-        undo.callback(one.close)
+    for bound_socket in sockets:
+        undo.callback(bound_socket.close)
     office = Office.open(settings)
     undo.callback(office.close)
     log_to_stderr(office)

@@ -53,10 +53,10 @@ def audit_part(
         originals = next_originals(session, days, office_bytes)
     entries = part if part is not None else range(size)
     walk = chain(catalogue_check(office, part), modes_check(office, entries))
-    found = {(one.kind, one.subject) for one in walk}
+    wrong_pairs = {(fault.kind, fault.subject) for fault in walk}
     compared, differing = _compare_originals(office, originals)
-    found |= differing
-    wrong = [{"what": kind, "subject": subject} for kind, subject in sorted(found)]
+    wrong_pairs |= differing
+    wrong = [{"what": kind, "subject": subject} for kind, subject in sorted(wrong_pairs)]
     return {
         "first": entries.start,
         "stop": entries.stop,

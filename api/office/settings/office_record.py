@@ -56,16 +56,16 @@ def read_record(keys: Path) -> dict[str, str]:
     return record
 
 
-def check_default(keys: Path, township: str, known: str | None) -> None:
+def check_default(keys: Path, township: str, founded_in: str | None) -> None:
     """Refuse the township of before as a default where the catalogue knows the office elsewhere.
 
-    `township` is the settings', `known` that of the office's own station, as it was founded.
+    `township` is the settings', `founded_in` that of the office's own station, as it was founded.
     Raises: OfficeRecordLostError.
     """
     default = _BEFORE_ASKING["township"]
     lost = not (keys / RECORD).exists() and township == default
-    if lost and known not in {default, None}:
-        raise OfficeRecordLostError(file=str(keys / RECORD), default=default, known=known)
+    if lost and founded_in not in {default, None}:
+        raise OfficeRecordLostError(file=str(keys / RECORD), default=default, known=founded_in)
 
 
 def _read_origin(file: Path) -> dict[str, str]:

@@ -170,7 +170,11 @@ def _rows_about(session: Session, part: range, head: Checkpoint | None) -> Itera
         for _index, entry, _leaf in _parse_leaves(session, part)
         for subject in (
             *entry.get("chains", (entry["subject"],)),
-            *(one for one in entry.get("heads", ()) if kind_of(one) == SESSION),
+            *(
+                head_subject
+                for head_subject in entry.get("heads", ())
+                if kind_of(head_subject) == SESSION
+            ),
         )
     }
     ordered_subjects = sorted(subjects)

@@ -36,7 +36,7 @@ def compare_opened(
         yield about_entry(DiscrepancyKind.MISSING_DETAILS, index, subject=entry["subject"])
         return
     try:
-        shared_fields = _told(event, entry["details"], text)
+        shared_fields = _shared_state(event, entry["details"], text)
     except UNREADABLE:
         shared_fields = {}
     if changed := sorted(name for name in _SHARED_FIELDS if shared_fields.get(name) != entry[name]):
@@ -68,7 +68,7 @@ def changed_columns(row_state: Mapping[str, Any], expected: Mapping[str, Any]) -
     )
 
 
-def _told(event: CustodyEventRow, digest: str, text: str | None) -> dict[str, str]:
+def _shared_state(event: CustodyEventRow, digest: str, text: str | None) -> dict[str, str]:
     opens = text is not None and text_digest(text.encode(), event.salt) == digest
     return {
         "act": event.act,
