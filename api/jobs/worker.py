@@ -9,6 +9,7 @@ import fcntl
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -68,8 +69,9 @@ class Workers:
                 try:
                     self._end_life()  # first: what is in hand is anybody's, however our threads end
                 finally:
+                    patience = time.monotonic() + _GRACE_S  # for all of them together
                     for thread in threads:
-                        thread.join(_GRACE_S)
+                        thread.join(max(0.0, patience - time.monotonic()))
 
     def _start_threads(self) -> list[threading.Thread]:
         """Start the threads that work: one for quick jobs, some for long ones."""

@@ -1,0 +1,116 @@
+"""The worked examples of CONTRIBUTING.md, carried out: what it says one does is done here."""
+
+import shutil
+from dataclasses import dataclass
+from typing import ClassVar
+
+from api.jobs import registry
+from api.jobs.attempt import Runner
+from api.jobs.kind import Kind, as_found
+from policies.facts.facts import ActionFacts
+from policies.requirements.outcome import Outcome, Scope
+from policies.rules import rulebook
+from policies.rules.rulebook import SHIPPED, load_rulebook
+from storage.catalogue.jobs import jobs
+from storage.catalogue.jobs.jobs import State
+from tests.office import Desk
+from tests.policies.conftest import MOMENTS, at, clip
+
+EDITION = """
+edition: 示例县规定
+area: 示例县
+effective_from: 2026-01-01
+documents: {示例县规定: 20}
+rules:
+  - id: ex-05-three-officers
+    title: {zh: 查封不少于三人, en: Three officers at a seizure}
+    basis: {document: 示例县规定, article: 第五条, quote: "查封应当由三名以上执法人员实施。"}
+    when: {action: seizure}
+    severity: blocks
+    require: {REQUIREMENT}
+"""
+
+
+def edition(folder, requirement: str):
+    """Lay a county's edition beside the national one, as an office does."""
+    shutil.copy(SHIPPED / "national.yaml", folder)
+    (folder / "example.yaml").write_text(EDITION.replace("{REQUIREMENT}", requirement))
+    return load_rulebook(folder, "示例县")
+
+
+def seizure(officers: int) -> ActionFacts:
+    from policies.facts.facts import OfficerFact
+    from policies.facts.stages import ActionKind, Stage
+
+    return ActionFacts(
+        action="a",
+        case="c",
+        kind=ActionKind.SEIZURE,
+        stage=Stage.INVESTIGATION,
+        start=at(0),
+        end=at(100),
+        township="示例镇",
+        officers=tuple(OfficerFact(f"o{n}", certified=True) for n in range(officers)),
+        footage=(clip(-5, 105),),
+        nearby=(),
+        moments=MOMENTS,
+    )
+
+
+def finding(rules, facts):
+    (mine,) = [f for f in rules.judge_facts(facts).findings if f.rule == "ex-05-three-officers"]
+    return mine
+
+
+def test_add_a_rule(tmp_path):
+    rules = edition(tmp_path, "{officers: {certified: 3}}")
+    assert finding(rules, seizure(2)).blocks
+    assert "第五条" in finding(rules, seizure(2)).message_zh
+    assert not finding(rules, seizure(3)).blocks
+
+
+@dataclass(frozen=True, slots=True)
+class OddNumber:
+    """A requirement of a county that wants no tie: an odd number of officers."""
+
+    scope: ClassVar[Scope] = Scope.ACTION
+    least: int = 1
+
+    def check_facts(self, facts: ActionFacts) -> Outcome:
+        count = len(facts.officers)
+        return Outcome(
+            passed=count % 2 == 1 and count >= self.least,
+            message_zh=f"执法人员 {count} 人",
+            message_en=f"{count} officers",
+        )
+
+
+def test_add_a_requirement(tmp_path, monkeypatch):
+    monkeypatch.setitem(rulebook.REQUIREMENTS, "odd_number", OddNumber)
+    rules = edition(tmp_path, "{odd_number: {least: 3}}")
+    assert finding(rules, seizure(4)).blocks
+    assert not finding(rules, seizure(5)).blocks
+
+
+def test_add_a_job(tmp_path, monkeypatch):
+    """A kind whose work is one step, remembered if its worker dies, and whose outcome is kept."""
+    kind = Kind(
+        name="count-entries",
+        zh="示例",
+        work=lambda _office, _job, step: step("count", lambda: {"count": 1}),
+        settle=as_found,
+        askable=True,
+    )
+    monkeypatch.setitem(registry.KINDS, kind.name, kind)
+    desk = Desk.set_up(tmp_path)
+    try:
+        runner = Runner(desk.office)
+        with desk.office.catalogue.write() as uow:
+            runner.life = jobs.register_worker(uow, "worker-1", over=None)
+            job = jobs.request_job(uow, kind.name, "system", actor="system").id
+        assert runner.run_next(kind.queue) == "done"
+        with desk.office.catalogue.read() as session:
+            assert jobs.by_id(session, job).state == State.DONE
+            assert jobs.by_id(session, job).result == {"count": 1}
+    finally:
+        desk.office.close()
