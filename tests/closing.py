@@ -6,6 +6,7 @@ the test that opened it, when its file's last test ends.
 """
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
@@ -48,13 +49,23 @@ class Closing:
         tests = []
         while self._open:
             connection, test = self._open.popitem()[1]
-            connection.close()
-            tests.append(test)
+            if _is_open(connection):  # one that was refused as it came is closed past the pool
+                connection.close()
+                tests.append(test)
         return sorted(tests)
 
 
+def _is_open(connection: Any) -> bool:
+    if isinstance(connection, psycopg.Connection):
+        return not connection.closed
+    try:
+        return connection.total_changes >= 0
+    except sqlite3.ProgrammingError:
+        return False
+
+
 def _ours(connection: Any) -> bool:
-    """Whether the product opened it: on PostgreSQL the job engine's threads outlive its end."""
+    """Whether the product opened it: tests have connections of their own."""
     if isinstance(connection, psycopg.Connection):
         return connection.info.get_parameters().get("application_name") == "liuhen"
     return True

@@ -8,7 +8,7 @@ sort otherwise is refused. What stands in the tables is everybody else's busines
 import select
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
@@ -78,7 +78,7 @@ def open_engine(
         file = DatabaseFile(Path(make_url(url).database or ""), name, busy_timeout_s)
         engine = create_engine(url, creator=file.connect, hide_parameters=True)
         engine.update_execution_options(**{_FILE: file})
-        event.listen(engine, "connect", partial(_set_pragmas, file))
+        event.listen(engine, "connect", partial(_prepare_or_close, partial(_set_pragmas, file)))
         event.listen(engine, "begin", _begin_transaction)
     else:
         engine = create_engine(
@@ -89,7 +89,7 @@ def open_engine(
             hide_parameters=True,
             connect_args=_connection_arguments(busy_timeout_s),
         )
-        event.listen(engine, "connect", _require_server_settings)
+        event.listen(engine, "connect", partial(_prepare_or_close, _require_server_settings))
         _ask_idle(engine)
     event.listen(engine, "before_cursor_execute", _no_nul)
     closed = threading.Event()
@@ -204,6 +204,19 @@ def server_now(connection: Connection) -> datetime | None:
         return None
     moment: datetime | None = connection.scalar(text("SELECT clock_timestamp()"))
     return moment
+
+
+def _prepare_or_close(
+    prepare: Callable[[Any, ConnectionPoolEntry], None],
+    connection: Any,
+    record: ConnectionPoolEntry,
+) -> None:
+    """Prepare a new connection; close one that is refused, for no pool knows it yet."""
+    try:
+        prepare(connection, record)
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _set_pragmas(file: DatabaseFile, connection: Any, record: ConnectionPoolEntry) -> None:

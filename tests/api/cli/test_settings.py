@@ -106,7 +106,7 @@ def test_line_of_a_value_over_several_lines_is_its_first():
 def test_each_setting_says_where_it_came_from(home, monkeypatch):
     (home / "liuhen.toml").write_text('\nstation = "a"\nport = 1\n')
     monkeypatch.setenv("LIUHEN_PORT", "9")
-    found = {one.name: (one.current, one.source) for one in list_settings(Settings())}
+    found = {one.name: (one.value, one.source) for one in list_settings(Settings())}
     assert found["station"] == ("a", "liuhen.toml:2")
     assert found["port"] == (9, "LIUHEN_PORT")
     assert found["clear"] == ("never", "default")
