@@ -10,10 +10,12 @@ TEMPORARY = ".new"
 def replace_file(path: Path, content: bytes) -> None:
     """Put `content` at `path`: readers see the old or new file, whole. Raises: OSError."""
     writer = f"{os.getpid()}-{threading.get_ident()}"  # two at once must not share a temporary
+    # In the same folder: a rename is atomic within one file system only.
     temporary = path.with_name(f".{path.name}.{writer}{TEMPORARY}")
     with temporary.open("wb") as file:
         file.write(content)
         file.flush()
+        # Bytes before the name: after a power cut the new name could else stand upon an empty file.
         os.fsync(file.fileno())
     temporary.replace(path)
     sync_folder(path.parent)

@@ -57,6 +57,8 @@ def read_open_past_cache(handle: int) -> Generator[memoryview]:
     if len(views) == 1:
         yield views[0][: _fill_view(handle, views[0], 0, size)]
         return
+    # Leaving it waits for the reads under way, also when nobody asks for more blocks: none of them
+    # may use the handle after the caller closed it.
     with ThreadPoolExecutor(_AHEAD) as pool:
         waiting = iter(starts)
         ahead = deque(
@@ -66,6 +68,7 @@ def read_open_past_cache(handle: int) -> Generator[memoryview]:
         while ahead:
             view, reading = ahead.popleft()
             yield view[: reading.result()]
+            # The block was used, since the next one is asked for: its memory may be filled again.
             if (offset := next(waiting, None)) is not None:
                 ahead.append((view, pool.submit(_fill_view, handle, view, offset, size)))
 
@@ -124,6 +127,7 @@ def is_cold(handle: int) -> bool:
 
 def _is_cached(handle: int, offset: int) -> bool:
     try:
+        # RWF_NOWAIT (preadv2(2)): fails where the page would have to come from the medium.
         os.preadv(handle, [bytearray(1)], offset, os.RWF_NOWAIT)
     except BlockingIOError:
         return False
@@ -140,9 +144,11 @@ def forget_pages(handle: int) -> None:
 
 def _fill_view(handle: int, view: memoryview, offset: int, size: int) -> int:
     """Read into the view up to the file's end, however short the single answers are."""
+    # By the size at the start: what somebody appends meanwhile is not part of this read.
     length, count = min(len(view), size - offset), 0
     while count < length and (read := _read_at(handle, view[count:], offset + count)):
         count += read
+    # A direct read fills whole pages, and may so go beyond.
     return min(count, length)
 
 
@@ -223,6 +229,7 @@ class DirectWriter:
             _write_all(self._handle, self._free[-1][: self._gathered], self._start)
             return end
         if self._gathered:
+            # O_DIRECT takes whole pages only; the file is cut to its length at the end.
             whole = -(-self._gathered // mmap.PAGESIZE) * mmap.PAGESIZE
             self._get_buffer()[self._gathered : whole] = bytes(whole - self._gathered)
             self._submit_write(whole)
@@ -263,6 +270,7 @@ def _write_aside(handle: int, view: memoryview, offset: int) -> None:
     """Write the view; what went through the cache is flushed now and then as the rest goes on."""
     _write_all(handle, view, offset)
     end = offset + len(view)
+    # Otherwise everything would wait for the fsync at the end, and the disk be idle before.
     if end % _FLUSH == 0 and not fcntl.fcntl(handle, fcntl.F_GETFL) & os.O_DIRECT:
         os.fdatasync(handle)
 

@@ -93,9 +93,11 @@ class SealedRecord:
         names = {key.kid: key.name for key in stations}
         body = verify_document(document, RECORD_DOMAIN, stations)
         record = _build_document(cls, body)
+        # A station's key is good for that station alone: who stole it signs for no other.
         if record.station != names[signer_of(document)]:
             raise SignatureError(problem="signed by another station", station=record.station)
         try:
+            # Read here once, so that nobody who uses a verified record meets a malformed one.
             _ = (record.id, record.original, record.payload_digest, record.envelope_digest)
             proper = record.v == 1 and isinstance(record.size, int)
         except (KeyError, TypeError, ValueError) as error:
@@ -131,6 +133,7 @@ class Receipt:
         """
         receipt = _build_document(cls, verify_document(document, RECEIPT_DOMAIN, [centre]))
         entry = verify_entry(receipt.leaf, receipt.proof, log_keys(log, log.name)).entry
+        # The proof is good for any recording's entry: it has to be this one's.
         if entry["subject"] != f"recording:{receipt.recording}":
             raise SignatureError(problem="the receipt's entry is about something else")
         return receipt
@@ -156,6 +159,7 @@ class Receipt:
 
 def _build_document(kind: type[T], body: Mapping[str, Any]) -> T:
     names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    # Exactly these: an unknown field would be signed, and looked at by nobody.
     if set(body) != names:
         raise SignatureError(problem="unexpected fields", found=sorted(set(body) ^ names))
     return kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in body.items()})

@@ -29,6 +29,7 @@ def new_recording_id(at: datetime, entropy: bytes) -> RecordingId:
     """Build a UUIDv7 from an aware time and 10 random bytes."""
     milliseconds = int(at.timestamp() * 1000) & ((1 << 48) - 1)
     random = int.from_bytes(entropy[:10], "big")
+    # 12 random bits stand behind the version and 62 behind the variant (RFC 9562, 5.7).
     rand_a = (random >> 62) & 0xFFF
     rand_b = random & ((1 << 62) - 1)
     return RecordingId(

@@ -105,6 +105,8 @@ class LocalCentre:
             row = recordings.by_digest(session, source, original)
         if row is None:
             return None
+        # The station may clear its original on the strength of this receipt: a row alone is not
+        # enough, the bytes must be there now.
         self._check_kept(row)
         return self._finish_again(row)
 
@@ -112,6 +114,7 @@ class LocalCentre:
         """See Centre.still_holds."""
         with self.catalogue.read_uncoordinated() as session:
             row = recordings.by_digest(session, source, original)
+        # Without a receipt the accession may still have to begin anew, from the original.
         if row is None or row.receipt_text is None:
             return False
         try:
@@ -119,6 +122,7 @@ class LocalCentre:
         except ObjectMissingError:
             return False
         except ArchiveAwayError:
+            # Neither yes nor no: the station keeps the original and asks again.
             return None
 
     def has_payload(self, recording: RecordingId, payload: Digest) -> bool:
@@ -136,6 +140,7 @@ class LocalCentre:
 
     def put_payload(self, recording: RecordingId, blocks: Iterable[Block], expected: int) -> Stored:
         """See Centre.put_payload."""
+        # Before the first byte: another store in the place of ours takes nothing in.
         self.check_store()
         self.check_room(expected)
         stored = self.objects.put(key_of(recording, PAYLOAD), blocks)
@@ -162,6 +167,8 @@ class LocalCentre:
         self.check_store()
         if payload is not None:
             self.remember_read_back(payload)
+        # Bytes before rows: a kill from here to the commit leaves objects without a row, which the
+        # same call takes up again, or which a sweep removes.
         self._verify_objects(sealed, envelope)
         new = _parse_record(
             sealed, record, envelope, self._handed_in(sealed)
@@ -175,12 +182,17 @@ class LocalCentre:
             raise ConflictError(problem="incomplete", offset=0, size=sealed.payload["size"])
         row, clock_was_read = entered
         self.on_step("catalogued")
+        # Another text: an earlier accession answers for these bytes, so its objects are looked at
+        # before its receipt is finished.
         fresh = row.record_text.encode() == record
         receipt = self._finish_accession(row) if fresh else self._finish_again(row)
         if row.id != sealed.recording:
+            # This attempt's objects go only when the first one's are known to be in the store; a
+            # kill before leaves an orphan.
             self._check_kept(row)  # the first one answers for these bytes from now on
             self.discard_attempt(sealed.id)
         if clock_was_read or row.media.get("codes"):
+            # Last, when the receipt is kept: whatever fails here costs links, and no evidence.
             self_link(self, row, self.scene_key)
         return receipt
 
@@ -190,6 +202,8 @@ class LocalCentre:
         Only as many as may be between their two calls; what is forgotten is read once more.
         """
         while len(self._read_back) >= _REMEMBERED:
+            # A dict keeps its order, so the first key is the oldest; another thread may take it
+            # first.
             self._read_back.pop(next(iter(self._read_back)), None)
         self._read_back[payload.key] = payload.digest
 
@@ -230,6 +244,8 @@ class LocalCentre:
             if not recordings.is_accessioned(session, sealed.id):
                 return None
             row = recordings.get_present_recording(session, sealed.id)
+        # The id alone proves nothing: other bytes under a known id go the whole way, and are
+        # refused.
         if row.sha256 != sealed.original.hex:
             return None
         if row.receipt_text is None and not self._has_object(sealed.id, PAYLOAD):
@@ -238,9 +254,11 @@ class LocalCentre:
 
     def discard_attempt(self, recording: RecordingId) -> None:
         """See Centre.discard_attempt."""
+        # Only spares the work below: the question that counts is asked under the writers' lock.
         with self.catalogue.read_uncoordinated() as session:
             if recordings.is_accessioned(session, recording):
                 raise ConflictError(problem="accessioned", recording=str(recording))
+        # What is about to be deleted must not pass as read back when the id is used again.
         self._read_back.pop(key_of(recording, PAYLOAD), None)
         stored_parts = [part for part in PARTS if self._has_object(recording, part)]
         if stored_parts and not self._remove_objects(recording, stored_parts):
@@ -296,6 +314,7 @@ class LocalCentre:
         if recipients_of(envelope, sealed.id) != self.recipients:
             # A receipt for what neither vault nor recovery key opens would be a lie.
             raise EnvelopeError(problem="sealed to other keys", recording=sealed.recording)
+        # The size first: it costs one call, and the digest may read gigabytes.
         if size_of(self.objects, key) != sealed.payload["size"]:
             raise FixityError(part="payload", recording=sealed.recording, problem="size")
         # What this process itself read back when it stored it need not be read a third time.
@@ -307,6 +326,7 @@ class LocalCentre:
         Only of this office's own station: another one vouches for no person of ours.
         """
         operator = sealed.operator or ""
+        # Any other station could write one of our persons into a record of its own.
         if sealed.station != self.station or not operator.startswith("person:"):
             return {}
         details = {"operator": operator}
@@ -340,6 +360,8 @@ class LocalCentre:
         if row.receipt_text is not None:
             return row.receipt_text.encode()
         recording = RecordingId(UUID(row.id))
+        # Locked before the receipt is signed, since the receipt lets an original go. A lock only
+        # grows, so the same call again is harmless.
         for part in PARTS:
             try:
                 self.objects.lock(key_of(recording, part), limit_lock_date(row.retain_until))
@@ -385,8 +407,11 @@ class LocalCentre:
         """
         with self.catalogue.write() as uow:
             until = retain_until(self.rulebook, uow.at)
+            # One look-up for each station and person, not for each recording of the batch.
             whose = cache(partial(_find_township, uow.session))
             ids = {id(attempt): str(attempt.keywords["id"]) for attempt in sealed}
+            # Their objects were verified before this turn; a sweep may have come between. Asking
+            # the log costs one question, asking the store several calls for each recording.
             swept = attempts.removed_attempts(uow.session, ids.values())
             whole = [
                 attempt
@@ -401,6 +426,7 @@ class LocalCentre:
                 ),
             )
             read = clocks.read_at_docking(uow.session, rows)
+            # By the attempt itself: two calls of one batch may bring the same recording.
             entered = {
                 id(attempt): (row, row.id in read) for attempt, row in zip(whole, rows, strict=True)
             }
@@ -415,6 +441,8 @@ class LocalCentre:
         expected = {RECORD: texts["record_text"], ENVELOPE: texts["envelope_text"]}
         try:
             size = size_of(self.objects, key_of(recording, PAYLOAD))
+            # The size must do for the payload: a digest would read it whole while every writer
+            # waits.
             return size == payload_of(texts["record_text"].encode())[0] and all(
                 self.objects.digest(key_of(recording, part)) == Digest.compute(text.encode())
                 for part, text in expected.items()
@@ -452,6 +480,8 @@ def _parse_record(
     media = dict(sealed.media)
     start = sealed.clocks["file_start"]
     docked = sealed.clocks.get("docked_at")
+    # As a bundle's reader works it out (bundle.md section 3, point 7): an unknown offset counts as
+    # 0.
     offset = sealed.clocks["offset_s"]
     began = datetime.fromisoformat(start) + timedelta(seconds=offset or 0) if start else None
     duration = media["duration_s"]

@@ -34,6 +34,8 @@ class Together(Generic[Request, Answer]):
         with self._gate:
             self._waiting.append((request, mine))
         with self._turn:
+            # Whoever had the turn before may have served this call already; or more than `_MOST`
+            # calls stand before it.
             while not mine.done():
                 with self._gate:
                     some, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
@@ -45,7 +47,10 @@ class Together(Generic[Request, Answer]):
         try:
             answers = self._act([request for request, _ in some])
             pairs = list(zip(some, answers, strict=True))
+        # Even an interrupt must end the others' calls: they wait for their answer without a limit.
         except BaseException as error:  # noqa: BLE001 - each caller raises it again
+            # The batch was undone as a whole, so each may be tried alone. A store or database that
+            # fails all of them is not asked once more for each.
             if len(some) > 1 and isinstance(error, Exception) and not isinstance(error, _COMMON):
                 for call in some:
                     self._serve_batch([call])

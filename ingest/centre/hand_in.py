@@ -80,7 +80,9 @@ class Reception:
     ) -> "Reception":
         """Open the reception in its own folder, made where it is not there yet."""
         for folder in (home, home / "intake", home / "bay"):
+            # Plaintext lies here until it is sealed: no other user of the machine may read it.
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Neither locked nor immutable: what is whole is renamed away.
         intake = FolderObjects(home / "intake", entropy, immutable=False)
         arriving = Uploads(catalogue, intake, home / "tails", HandedInRow)
         return cls(catalogue, home, entropy, arriving, allowance, on_step)
@@ -106,6 +108,8 @@ class Reception:
         if not 0 < size <= self.allowance.size:
             raise HandInError("size", size=size, limit_gb=round(self.allowance.size / (1 << 30), 2))
         intake, person = self.uploads.objects, by.removeprefix("person:")
+        # Counted and entered in one turn of the writers: of two requests at once only one can be
+        # the last allowed.
         with self.catalogue.write() as uow:
             row = hand_ins.find_same_bytes(uow.session, person, sha256.hex, size)
             if row is None:
@@ -121,6 +125,8 @@ class Reception:
                     owner=person,
                     size=size,
                     sha256=sha256.hex,
+                    # Within the transaction, since it is a local folder; a kill before the commit
+                    # leaves an empty attempt, which the sweep removes.
                     handle=intake.begin(key_of(fresh, PAYLOAD)),
                     file_name=name.decode(),
                     modified_ms=modified_ms,
@@ -128,6 +134,8 @@ class Reception:
                     session=by.session,
                     address=by.address,
                 )
+        # An upload that was found again may be complete: its last answer was lost, or the centre
+        # died before the move.
         return self._received_if_whole(row)
 
     def get_hand_in(self, person: str, name: UUID) -> HandedInRow:
@@ -151,12 +159,15 @@ class Reception:
         """Drop what is not received yet. Raises: NotFoundError, ConflictError (it is received)."""
         self.get_hand_in(person, name)
         with self._lock_file(str(name)):
+            # Asked again: until the lock was ours, the station's sweep may have received it.
             if self.get_hand_in(person, name).received_at is not None:
                 raise ConflictError(problem="received", id=str(name))
             self._drop_upload(RecordingId(name))
 
     def has_waiting_files(self) -> bool:
         """Tell whether there is anything for a station to do."""
+        # A file may lie in the bay, stand joined in the intake (killed before the rename), or be a
+        # complete row.
         if any(self.bay_folder.glob("*/*")) or any(self._list_whole_ids()):
             return True
         with self.catalogue.read() as session:
@@ -167,6 +178,7 @@ class Reception:
         with self.catalogue.read() as session:
             complete_ids = {row.id for row in hand_ins.list_complete(session)}
         for name in sorted(complete_ids.union(self._list_whole_ids())):
+            # One file that fails keeps no other from the bay; the next sweep tries it again.
             with suppress(BlockingIOError, LiuhenError), self._lock_file(name, wait=False):
                 self._take_in(name)
 
@@ -191,6 +203,7 @@ class Reception:
             received_rows = hand_ins.received_before(session, before)
         count = 0
         for row in idle:
+            # Only uploads that came to nothing: a complete one waits for the station, however long.
             if row.received_at is None and row.offset < row.size:
                 with suppress(BlockingIOError), self._lock_file(row.id, wait=False):
                     self._drop_upload(RecordingId(UUID(row.id)))
@@ -199,9 +212,11 @@ class Reception:
             folder = self.bay_folder / f"{_MARK}{row.id}"
             with suppress(OSError):
                 folder.rmdir()  # not while the file is in it
+            # As long as the file is anywhere, the station asks this row whose it is.
             if not folder.exists() and row.id not in set(self._list_whole_ids()):
                 with self.catalogue.write() as uow:
                     hand_ins.forget_hand_in(uow, row.id)
+        # Attempts whose row was never committed.
         self.uploads.objects.sweep(before)
         return count
 
@@ -211,15 +226,18 @@ class Reception:
             text = untrusted_name.decode()
         except UnicodeDecodeError as error:
             raise HandInError("name") from error
+        # A separator or a dot name would lead out of the folder, U+0000 would end the name early.
         strange = text in {"", ".", ".."} or any(char in text for char in "/\\\0")
         if strange or len(untrusted_name) > _NAME or is_temporary_name(text):
             raise HandInError("name")
+        # The station passes over such files: it would lie in the bay for ever, in plaintext.
         if read_profile((untrusted_name,), ALONE, self.catalogue.now()).ignorable is not None:
             raise HandInError("name")
 
     def _in_hand(self, session: View, person: str) -> int:
         rows = hand_ins.of_person(session, person, limit=10_000)
         return sum(
+            # What was received counts until the station took it: it still fills the disk.
             row.received_at is None or (self.bay_folder / os.fsdecode(self.path_of(row))).exists()
             for row in rows
         )
@@ -249,6 +267,8 @@ class Reception:
                     raise
                 raise HandInError("digest", offset=0) from error
             self.on_step("whole")
+            # Entry before rename: once the file is in the bay, the station may seal it at any
+            # moment.
             with self.catalogue.write() as uow:
                 row = hand_ins.receive_hand_in(uow, name)
             self.on_step("received")
@@ -261,11 +281,14 @@ class Reception:
             return  # it went before
         target = self.bay_folder / os.fsdecode(self.path_of(row))
         target.parent.mkdir(mode=0o700, exist_ok=True)
+        # The folder's own name must be durable before a file moves into it.
         sync_folder(self.bay_folder)
         if row.modified_ms is not None:
+            # The time is the client's word: one that the file system cannot hold is left out.
             with suppress(OverflowError, OSError):
                 os.utime(source, ns=(row.modified_ms * 1_000_000,) * 2)
         source.rename(target)
+        # Both folders: after a power cut the file is in one of them, and not in both.
         sync_folder(target.parent)
         sync_folder(source.parent)
         self.on_step("renamed")
@@ -286,6 +309,8 @@ class Reception:
         """
         folder = self._intake_folder(name)
         folder.mkdir(mode=0o700, exist_ok=True)
+        # The lock is on a folder that is there anyway: the kernel lets go of it when a process
+        # dies, and no lock file is left over.
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

@@ -36,6 +36,8 @@ def confirm_exhibit(context: LinkContext, exhibit: str, *, actor: str) -> Exhibi
     with context.catalogue.write() as uow:
         confirmed = cases.confirm_exhibit(uow, exhibit, actor=actor)
         extend_retention(uow, confirmed, until, actor)
+    # The action or its case may be under a hold: through the link it reaches this recording, and
+    # the store is told once the link is committed.
     legal_hold_sync.sync_legal_holds(context.catalogue, context.objects, [confirmed.recording_id])
     return confirmed
 
@@ -67,6 +69,7 @@ def lock_recording(context: LinkContext, action: str, recording: str) -> datetim
     """
     with context.catalogue.read() as session:
         recordings.get_present_recording(session, recording)
+        # Asked as if the link stood already: the lock comes before it.
         why = retention.explain_retention(
             session, context.rulebook, [recording], context.catalogue.now(), assuming=action
         )[recording]

@@ -35,6 +35,7 @@ class Receipts:
 
         The objects of each are locked. Raises: CustodyError, CatalogueBusyError.
         """
+        # One head that covers the last of them covers them all.
         last = max(row.leaf_index for row in rows)
         checkpoint = publish_head(self.catalogue, self.signer, self.tiles, covering=last)
         on_step("published")
@@ -43,10 +44,12 @@ class Receipts:
         with self.catalogue.write() as uow:
             receipt_rows = recordings.keep_receipts(uow, signed)
         on_step("receipt-kept")
+        # From the rows and not from `signed`: who kept a receipt first has given it out.
         return [(receipt_rows[row.id].receipt_text or "").encode() for row in rows]
 
     def _sign_receipts(self, rows: Sequence[RecordingRow], checkpoint: str) -> dict[str, str]:
         indexes = [row.leaf_index for row in rows]
+        # One view, so that leaves and proofs are of one tree.
         with self.catalogue.read() as session:
             leaves = custody_log.LogReader(session).read_texts(indexes)
             proofs = custody_log.proofs_for(session, indexes, checkpoint)

@@ -57,6 +57,7 @@ def self_link(context: LinkContext, row: RecordingRow, key: bytes) -> list[str]:
 def _read_codes(session: View, row: RecordingRow, key: bytes) -> _CodeFindings:
     findings = _CodeFindings()
     earliest = clocks.last_docking(session, row)
+    # No code is younger than the docking that brought it (scene-code.md section 4).
     latest = (row.docked_at or row.accessioned_at) + EARLY
     for code in row.media.get("codes") or ():
         run = Sighting.from_report(code)
@@ -72,10 +73,12 @@ def _read_codes(session: View, row: RecordingRow, key: bytes) -> _CodeFindings:
         if action is not None:
             findings.actions.setdefault(action.id, []).append(parsed)
         elif parsed.kind is not Kind.TIME:
+            # A code of kind `time` names no action and is none here (scene-code.md section 2).
             findings.troubles.add(Trouble.UNKNOWN_ACTION)
     if findings.good and row.file_start is not None:
         measured = measure_clock_offset(row.file_start, findings.good)
         if isinstance(measured, Trouble):
+            # Codes that stood still are a picture of a screen: they link nothing either.
             findings.troubles.add(measured)
             findings.actions.clear()
         else:
@@ -87,6 +90,7 @@ def _find_trouble(
     parsed: Parsed, key: bytes, earliest: datetime | None, latest: datetime
 ) -> Trouble | None:
     """Judge one code: forged, or shown at a time when its recorder lay in a dock."""
+    # Before its time is judged: anybody can write any time into a code without a MAC.
     if not is_authentic(parsed, key):
         return Trouble.FORGED
     if parsed.at > latest:
@@ -103,19 +107,23 @@ def _enter_findings(catalogue: Catalogue, recording: str, findings: _CodeFinding
             clocks.refuse_code(uow, row, trouble)
         if findings.reading is not None:
             clocks.enter_reading(uow, row, findings.reading, list(findings.actions))
+        # Nobody can have set the clock between the files of one docking (scene-code.md section 5).
         for companion in clocks.came_with(uow.session, row):
             clocks.set_right(uow, companion)
         for action_id, codes in findings.actions.items():
             action = case_queries.get_action(uow.session, action_id)
             stops = [code.at for code in codes if code.kind is Kind.STOP]
             if stops and action.end_at is None and action.status == _OPEN:
+                # The screen shows the code of a second until that second is over.
                 end = max(stops) + timedelta(seconds=1)
+                # A stop that was filmed before the action began ends nothing.
                 if end > action.start_at:
                     cases.set_action_end(uow, action.id, end, actor=clocks.SYSTEM)
 
 
 def _link_companions(context: LinkContext, recording: str) -> list[str]:
     """Link the recordings of the same docking to each action whose code their source filmed."""
+    # Read anew: the entries just made moved the times that decide what overlaps.
     with context.catalogue.read() as session:
         row = recordings.by_id(session, recording)
         action_ids = {
@@ -133,6 +141,8 @@ def _link_companions(context: LinkContext, recording: str) -> list[str]:
         ]
     linked = []
     for action_id, one_id in pairs:
+        # Locks before the link, as in `linking.py`; each link by itself, so that a store that fails
+        # midway undoes none.
         until = lock_recording(context, action_id, one_id)
         with context.catalogue.write() as uow:
             exhibit = exhibits.link_by_code(uow, action_id, one_id, actor=clocks.SYSTEM)
@@ -146,6 +156,7 @@ def _link_companions(context: LinkContext, recording: str) -> list[str]:
 def _shows_action(action: ActionRow, row: RecordingRow) -> bool:
     if row.start_at is None or row.end_at is None or row.start_at >= row.end_at:
         return False
+    # While the action goes on it reaches as far as the footage does.
     end = action.end_at or row.end_at
     overlap = Span(row.start_at, row.end_at).intersection(Span(action.start_at, end))
     return overlap is not None and action.status == _OPEN

@@ -97,11 +97,15 @@ class StationGateway:
         incomplete | digest), DeliveryRefusedError, and as `Centre.accession`.
         """
         try:
+            # Its own enrolled key alone: the office trusts other stations, but not in this one's
+            # name.
             sealed = SealedRecord.verify(record, [self.key])
         except SignatureError as error:
             raise ConflictError(problem="signature", why=str(error)[:200]) from error
         stored = None
         if not self.centre.has_read_back(sealed.id):  # else it came whole a moment ago
+            # A call whose answer was lost, or that a crash cut short before its upload was
+            # dropped.
             if (earlier_receipt := self.centre.receipt_of(sealed)) is not None:
                 self.uploads.forget_upload(sealed.id)
                 return earlier_receipt
@@ -109,10 +113,12 @@ class StationGateway:
         try:
             receipt = self.centre.accession_verified_record(sealed, record, envelope, stored)
         except (EnvelopeError, FixityError, ObjectConflictError, ObjectMissingError) as error:
+            # Final for this record; the vault's other errors may pass, and are the caller's.
             raise DeliveryRefusedError(problem=error.code) from error
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             # Signed by the station, and yet no record: it says what cannot be.
             raise DeliveryRefusedError(problem="record") from error
+        # After the receipt: until then a repeated call goes on from the upload's row.
         if stored is not None:
             self.uploads.forget_upload(sealed.id)
         return receipt
@@ -131,11 +137,14 @@ class StationGateway:
         """
         if act not in ACTS:
             raise ConflictError(problem="not a station's act", act=act[:80])
+        # No station writes an alarm into another one's chain.
         if subject.startswith("station:") and subject != f"station:{self.station}":
             raise ConflictError(problem="another station", act=act)
         if not FACTS.issuperset(details) or not all(map(_is_plain, details.values())):
             raise ConflictError(problem="not a station's facts", act=act)
         with self.centre.catalogue.write() as uow:
+            # In the entry's own transaction: a note whose answer was lost is sent again, and finds
+            # its number used.
             new = enrolment.note_once(uow, self.enrolment, number)
             if new:
                 self.centre.record_act(
@@ -152,4 +161,5 @@ class StationGateway:
 def _is_plain(fact: object) -> bool:
     if isinstance(fact, str):
         return len(fact) <= _TEXT
+    # RFC 8785 writes numbers as IEEE doubles: a larger one has no canonical form.
     return fact is None or (isinstance(fact, int) and abs(fact) < 1 << 53)

@@ -69,11 +69,14 @@ class Uploads:
             raise ConflictError(problem="size", size=size)
         with self.catalogue.read() as session:
             row, is_accessioned = self._look_up_upload(session, recording, station, sha256)
+        # Nothing is left to send; the station asks for its receipt next.
         if row is None and is_accessioned:
             return Offset(size, size)
         if row is None and self._came_whole(recording, size, sha256):
             return Offset(size, size)
         if row is None:
+            # Before the row, so that no row names an attempt which the store does not know; and
+            # outside the transaction, for a bucket may be slow to answer.
             handle = self.objects.begin(key_of(recording, PAYLOAD))
             with self.catalogue.write() as uow:
                 # Two requests may have begun at once: the first row stays, the other parts lapse.
@@ -86,6 +89,7 @@ class Uploads:
                     sha256=sha256.hex,
                     handle=handle,
                 )
+        # An id that is taken is no way into what another station sent, nor under other bytes.
         if (row.owner, row.size, row.sha256) != (station, size, sha256.hex):
             raise ConflictError(problem="upload exists with other facts", recording=str(recording))
         return Offset(row.offset, row.size)
@@ -98,6 +102,7 @@ class Uploads:
         None when it is accessioned already: then nothing is written, and nothing read.
         Raises: as `begin`, and ConflictError when the bytes are not the digest's.
         """
+        # Before anything is written: what the link garbled never reaches the store.
         if Digest.compute(payload) != sha256:
             raise ConflictError(problem="digest", recording=str(recording))
         with self.catalogue.read_uncoordinated() as session:
@@ -128,6 +133,7 @@ class Uploads:
         another than the caller thinks.
         """
         with self.catalogue.read() as session:
+            # `claim_upload` asks for the offset alone; whose upload it is, is asked here.
             uploads.of_owner(session, self.kind, recording, station)
         with self.catalogue.write() as uow:
             name = uow.new_id()
@@ -156,6 +162,7 @@ class Uploads:
             # The attempt is gone, or a writer who had lost its place wrote once more.
             self._begin_anew(row)
             raise ConflictError(problem="incomplete", offset=0, size=row.size) from error
+        # Every part is as it arrived, so nobody can say which one is wrong: all of them go.
         if (stored.digest, stored.size) != (announced, row.size):
             self._begin_anew(row)
             raise ConflictError(problem="digest", recording=str(recording))
@@ -167,6 +174,7 @@ class Uploads:
             row = self._find_row(session, recording)
         if row is None:
             return
+        # A tail without its row is passed over; a row without its tail would send the station back.
         with self.catalogue.write() as uow:
             uploads.forget_upload(uow, self.kind, recording)
         self._tail_path(row.id).unlink(missing_ok=True)
@@ -176,6 +184,8 @@ class Uploads:
         with self.catalogue.read_uncoordinated() as session:
             row = self._find_row(session, recording)
         if row is not None:
+            # Parts before the row: a kill between leaves a row whose next write finds no attempt
+            # and begins anew.
             self.objects.abort(key_of(recording, PAYLOAD), row.handle)
             self.forget_upload(recording)
 
@@ -195,6 +205,7 @@ class Uploads:
         key = key_of(recording, PAYLOAD)
         try:
             return (
+                # Larger ones never came whole, and would be read here for nothing.
                 size <= PART
                 and size_of(self.objects, key) == size
                 and self.objects.digest(key) == sha256
@@ -208,6 +219,8 @@ class Uploads:
         self.objects.abort(key, row.handle)
         self.objects.delete(key, self.catalogue.now())
         handle = self.objects.begin(key)
+        # Last: until the row names the new attempt, whoever writes finds the old one gone and comes
+        # here once more.
         with self.catalogue.write() as uow:
             uploads.restart_upload(uow, self.kind, row.id, handle)
 
@@ -229,6 +242,7 @@ class Uploads:
         row, accessioned = uploads.find_upload_and_recording(session, self.kind, recording)
         if accessioned is None:
             return row, False
+        # An id tells nothing of another station's recording, not even how far it came.
         if accessioned.station != station:
             raise ConflictError(problem="another station's recording", recording=str(recording))
         if accessioned.destroyed:
@@ -273,14 +287,18 @@ class Writer:
         """Read the tail that an earlier request left."""
         self._pool = ThreadPoolExecutor(self.owner.objects.parallel_parts)
         self._received_bytes, self._marks = self.row.offset, list(self.row.marks)
+        # The last part may be short, so the others must do with one part less.
         few_enough = math.ceil(self.row.size / (_MOST_PARTS - 1))
         self._least = max(self.owner.objects.smallest_part, few_enough)
         self._parts = self.row.offset - self.row.tail
         self._tail_bytes = self.row.tail
         if self.row.tail:
             if self._tail_path.exists():
+                # What stands beyond was written by a request that died before the row could count
+                # it.
                 self._buffer += self._tail_path.read_bytes()[: self.row.tail]
             if len(self._buffer) != self.row.tail:  # it was on another machine's disk
+                # What is in parts is safe; the station sends the tail's bytes again.
                 self._advance_row(offset=self._parts, tail=0)
                 raise ConflictError(problem="offset", offset=self._parts, found=self.row.offset)
 
@@ -289,18 +307,22 @@ class Writer:
 
         Raises: ConflictError (more bytes than announced; another writer took over), VaultError.
         """
+        # Before the bytes are held: nobody fills memory or store beyond what he announced.
         if self._received_bytes + len(block) > self.row.size:
             raise ConflictError(problem="more bytes than announced", size=self.row.size)
         self._received_bytes += len(block)
         if self._buffer:
             self._buffer += block
         else:
+            # The block itself, which saves a copy of each part.
             self._buffer = block
         if len(self._buffer) >= max(PART, self._least):
             self._send_part()
 
     def flush(self) -> None:
         """Make durable all that was taken so far; more may follow. Raises: as `add`."""
+        # Parts first: a new tail is written over the old one, whose bytes the row counts until the
+        # part that took them in is settled.
         while self._sent:
             self._settle_part()
         if len(self._buffer) > self._tail_bytes:
@@ -309,11 +331,14 @@ class Writer:
     def close(self) -> int:
         """Make durable all that was taken, as parts and a tail; return the durable offset."""
         try:
+            # A rest that is too short for the store's smallest part waits in the tail.
             enough = len(self._buffer) >= self._least
             if self._buffer and (enough or self._received_bytes == self.row.size):
                 self._send_part()
             self.flush()
         finally:
+            # Waits for what is on its way, also after an error: nothing is written after the
+            # request.
             self._pool.shutdown()
         return self._received_bytes
 
@@ -336,9 +361,11 @@ class Writer:
         try:
             marks = [*self._marks, future.result()]
         except ObjectMissingError as error:
+            # Whoever lost its place is told that; only the upload's own writer begins it anew.
             self._check_place()
             self.owner._begin_anew(self.row)  # noqa: SLF001 - same module
             raise ConflictError(problem="offset", offset=0, found=self.row.offset) from error
+        # The part is durable by now; the row that counts it comes after, and only as its writer.
         self._advance_row(marks=marks, offset=self._parts + size, tail=0)
         self._marks, self._parts = marks, self._parts + size
 
@@ -346,9 +373,11 @@ class Writer:
         self._check_place()
         tail = self._tail_path
         tail.parent.mkdir(parents=True, exist_ok=True)
+        # Not cut short: what is durable of this tail already stays as it is.
         handle = os.open(tail, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             _write_all(handle, self._buffer, self._tail_bytes)
+            # Bytes and name are on the disk before the row counts them.
             os.fdatasync(handle)
         finally:
             os.close(handle)

@@ -55,6 +55,7 @@ class Checkpoint:
         except ValueError as error:
             raise SignatureError(problem="not a checkpoint") from error
         malformed = end or not origin or len(head.root) != HASH_SIZE
+        # One spelling only: `int` takes signs and spaces, base64 takes spare bits.
         if malformed or head.text != text or not 0 <= head.size < _MAX_SIZE:
             raise SignatureError(problem="not a checkpoint")
         return head
@@ -68,6 +69,8 @@ class Checkpoint:
                 bytes([len(name)]) + name,
                 struct.pack(">Q", timestamp),
                 bytes([len(origin)]) + origin,
+                # The log as a subtree that begins at entry 0 and ends at its size
+                # (tlog-cosignature).
                 struct.pack(">QQ", 0, self.size),
                 self.root,
             )
@@ -93,6 +96,7 @@ def log_keys(key: VerifyKey, origin: str) -> tuple[NoteKey, ...]:
 def sign_checkpoint(head: Checkpoint, key: SigningKey, at: datetime) -> str:
     """Return the checkpoint signed with both keys. Remembers nothing: see `signer.LogSigner`."""
     timestamp = int(at.timestamp())
+    # The first two are of the origin of today; nothing is signed under a former one.
     classical, quantum = log_keys(key.verify_key(), head.origin)[:2]
     plain = key.sign(head.text.encode())[ED25519]
     cosignature = key.sign(head.cosigned_message(head.origin, timestamp))[ML_DSA_44]
@@ -134,6 +138,7 @@ def open_checkpoint(text: str, keys: Sequence[NoteKey]) -> Checkpoint:
         raise SignatureError(problem="no key to verify the checkpoint with")
     note = parse_note(text)
     untrusted_head = Checkpoint.parse(note.untrusted_text)
+    # A former origin's keys are checked too, and bounded below by its last head.
     expected = [key for key in keys if key.name == untrusted_head.origin]
     if not expected:
         origin = untrusted_head.origin[:80]

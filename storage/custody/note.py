@@ -46,6 +46,7 @@ class NoteKey:
     until: int | None = None
 
     def __post_init__(self) -> None:
+        # Note lines are split at spaces, and `vkey` strings at plus signs.
         bad_name = not self.name or "+" in self.name or any(c.isspace() for c in self.name)
         if bad_name or len(self.public) != _KEY_SIZES[self.type]:
             raise SignatureError(problem="malformed note key", name=self.name[:80])
@@ -66,6 +67,7 @@ class NoteKey:
     def parse(cls, vkey: str) -> Self:
         """Read a `vkey`. Raises: SignatureError when it is malformed or its id is another's."""
         try:
+            # Twice at most: the base64 of a key may hold plus signs of its own.
             name, key_id, encoded = vkey.strip().split("+", 2)
             content = base64.b64decode(encoded, validate=True)
             key = cls(name, SignatureType(content[0]), content[1:])
@@ -109,6 +111,7 @@ class Note:
         matches = [
             s.signature_bytes for s in self.signatures if (s.name, s.key_id) == (key.name, key.id)
         ]
+        # Of two lines by one key, two readers could take different ones.
         if len(matches) != 1:
             raise SignatureError(
                 problem="the note is not signed by this key", signer=key.name, type=key.type.name
@@ -121,8 +124,10 @@ def parse_note(content: str) -> Note:
 
     Raises: SignatureError when it is not a signed note, is too long, or holds control characters.
     """
+    # A control character could hide part of a note from whoever looks at it on a terminal.
     if len(content) > MAX_NOTE or _CONTROL.search(content):
         raise SignatureError(problem="not a signed note")
+    # The text may hold empty lines itself; the last one ends it.
     text, blank, lines = content.rpartition("\n\n")
     if not blank or not text or not lines.endswith("\n"):
         raise SignatureError(problem="not a signed note")

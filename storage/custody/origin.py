@@ -53,6 +53,7 @@ def former_origin(details: Mapping[str, Any]) -> FormerOrigin:
     """
     try:
         before = FormerOrigin.from_json(details["before"])
+        # Built anew and compared: nothing may stand beside these three members.
         if dict(details) != change_details(before, str(details["origin"])):
             raise ValueError("details")
     except (KeyError, TypeError, ValueError) as error:
@@ -95,6 +96,7 @@ def check_change(
     """
     before, after = key.former[former], key.names[former + 1]
     expected = change_details(before, after)
+    # The very first entry beyond the old origin's last head, so that nothing lies between.
     if entry.get("act") != ACT or dict(details) != expected or index != before.size:
         raise CustodyError(problem="the log does not say that it changed its origin", origin=after)
 
@@ -112,10 +114,12 @@ def follow_origin(
     continued = untrusted_key.names[: first + 1] == known_key.names
     if not untrusted_key.is_same_key(known_key) or not continued:
         raise SignatureError(problem="the key of another log", found=untrusted_key.name[:80])
+    # Whoever hands the key over cannot tell of another past than the one that is known.
     if untrusted_key.former[:first] != known_key.former:
         raise SignatureError(problem="another past of this log", found=untrusted_key.name[:80])
     if len(changes) != len(untrusted_key.former) - first:
         raise CustodyError(problem="a change of origin is missing")
+    # Every change is proven under the newest origin (custody-log.md section 6).
     today = log_keys(untrusted_key, untrusted_key.name)[:2]
     for number, change in enumerate(changes, first):
         verified_entry = verify_entry(change.leaf, change.proof, today)

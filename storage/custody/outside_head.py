@@ -69,6 +69,7 @@ def list_contradictions(
     """
     by_head: dict[Checkpoint, Contradiction] = {}
     unproven: list[Checkpoint] = []
+    # Many receipts and bundles hold the same head.
     for head in dict.fromkeys(heads):
         if head.size > log.head.size:
             by_head[head] = Contradiction.ROLLED_BACK
@@ -87,6 +88,7 @@ def _is_proven(log: HeldLog, head: Checkpoint) -> bool:
         proof = consistency_proof(head.size, log.head.size, log.node)
         verify_consistency(head.size, head.root, log.head.size, log.head.root, proof)
     except (CustodyError, OSError):
+        # A node or tile that is missing or damaged says nothing against the log.
         return False
     return True
 
@@ -96,6 +98,7 @@ def _compute_roots(log: HeldLog, sizes: set[int]) -> dict[int, bytes]:
     walk, roots = Frontier(), {}
     leaves = log.leaves()
     while True:
+        # Before the next entry is taken, since a head may be of the empty log.
         if walk.size in sizes:
             roots[walk.size] = walk.compute_root()
         if walk.size == log.head.size:
@@ -104,6 +107,7 @@ def _compute_roots(log: HeldLog, sizes: set[int]) -> dict[int, bytes]:
         if leaf is None:
             raise CustodyError(problem="an entry of the log is missing", index=walk.size)
         walk.add(leaf_hash(leaf))
+    # Entries that do not lead to the log's own head could be made to contradict any other.
     if walk.compute_root() != log.head.root:
         raise CustodyError(problem="the entries do not lead to the log's own head", size=walk.size)
     return roots
@@ -142,6 +146,7 @@ class LogContinuation:
                 raise TypeError(checkpoint)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise CustodyError(problem="not a proof that the log goes on") from error
+        # Bounded before anything is computed: an answer from the network may be of any length.
         if any(
             len(proof) > _MOST_STEPS or any(len(step) != HASH_SIZE for step in proof)
             for proof in proofs.values()

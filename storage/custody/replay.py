@@ -96,6 +96,7 @@ class Replay:
             for stored_hash in set(stored_hashes)
             if stored_hash != digest
         ]
+        # Also of bytes that are no entry: the signed root is over whatever stands here.
         self._frontier.add(digest)
         try:
             entry = parse_leaf(leaf)
@@ -113,9 +114,11 @@ class Replay:
         self, index: int, entry: Mapping[str, Any], half: Readable
     ) -> list[LogFault]:
         subject = entry["subject"]
+        # Nothing is read of details that do not open the digest in the leaf.
         if text_digest(half.text.encode(), half.salt) != entry["details"]:
             message = "the readable half opens another digest"
             return [LogFault(LogProblem.CLOSED, index, message, subject)]
+        # Entries of version 1 name no chains that their rows could be held to.
         if _ROWS not in half.text or entry["v"] == 1:
             return []
         try:
@@ -131,6 +134,7 @@ class Replay:
         """Remember what a row is about, by a hash, and each entry that removes or moves it."""
         place = (str(row["table"]), str(row["key"]))
         about = (
+            # A number in place of a set of subjects, so that memory stays some 150 bytes for a row.
             hash(frozenset(list_continued_subjects([(place[0], row["state"])])))
             if row["state"]
             else None
@@ -151,6 +155,7 @@ class Replay:
         for index, text in details:
             for row in _parse_rows(text):
                 place = (str(row["table"]), str(row["key"]))
+                # Only rows that ever moved are remembered in this second walk.
                 if place not in self.moved:
                     continue
                 about = list_continued_subjects([last[place]]) if place in last else set()

@@ -47,6 +47,7 @@ class LogSigner:
         """
         self._state.parent.mkdir(parents=True, exist_ok=True)
         with self._lock_state():
+            # Under the lock: of two foundings at once one begins the log.
             if self._state.exists():
                 raise CustodyError(problem="the log has begun already", file=self._state.name)
             return self._sign_head(Checkpoint(self.origin, 0, EMPTY_ROOT), at)
@@ -110,12 +111,16 @@ class LogSigner:
 
     def _sign_head(self, head: Checkpoint, at: datetime) -> str:
         text = sign_checkpoint(head, self._key, at)
+        # On the disk before it leaves: a head that was seen outside and forgotten here could be
+        # contradicted by the next one.
         replace_file(self._state, text.encode())
         return text
 
     @contextmanager
     def _lock_state(self) -> Iterator[None]:
         try:
+            # A file of its own: the head is replaced by a rename, and a lock on the old file would
+            # shut nobody out.
             lock = os.open(self._state.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
         except FileNotFoundError as error:  # nothing is made where a disk is not mounted
             raise CustodyError(
@@ -145,6 +150,7 @@ class HeldSigner:
         Raises: CustodyError when the head is smaller than the last, or rewrites it.
         """
         verify_consistency(self.last.size, self.last.root, size, root, consistency)
+        # After the check: another root for the same size was refused there.
         if size == self.last.size:
             return self.last_text
         if self._left:
@@ -155,5 +161,6 @@ class HeldSigner:
 
     def leave_origin(self, origin: str) -> None:
         """Have nobody sign under the present origin any more: the log goes on under this one."""
+        # Before the file: if that cannot be written, this holder signs nothing more either.
         self._left = True
         replace_file(self._signer._origin_file, origin.encode())  # noqa: SLF001 - same module

@@ -38,6 +38,7 @@ def verify_entry(leaf: str, proof_text: str, keys: Sequence[NoteKey]) -> Verifie
     head = open_checkpoint(proof.checkpoint, keys)
     content = leaf.encode()
     verify_inclusion(proof.index, head.size, leaf_hash(content), proof.path, head.root)
+    # Parsed last: until its proof held, the leaf was bytes of anybody's.
     return VerifiedEntry(proof.index, parse_leaf(content), head)
 
 

@@ -27,6 +27,7 @@ def decode(content: bytes) -> Any:
         document = json.loads(content)
         canonical = encode(document)
     except (ValueError, RecursionError) as error:
+        # Nesting without an end is hostile input like any other.
         raise SignatureError(problem="not JSON") from error
     if canonical != content:
         raise SignatureError(problem="not canonical JSON (RFC 8785)")

@@ -46,6 +46,7 @@ class FormerOrigin:
         former = cls(
             document["origin"], document["size"], base64.b64decode(document["root"], validate=True)
         )
+        # Rebuilt and compared, for it must have one spelling; in Python `True` is a number too.
         if former.to_json() != document or isinstance(former.size, bool) or former.size < 0:
             raise ValueError("former origin")
         return former
@@ -201,6 +202,7 @@ def verify_document(document: bytes, domain: str, trusted: Iterable[VerifyKey]) 
         signatures = {
             entry["alg"]: base64.b64decode(entry["sig"], validate=True) for entry in entries
         }
+        # Built anew and compared: no third signature, no member beside these, no spare bits.
         exact = untrusted_document == {
             "body": untrusted_body,
             "signatures": [
@@ -209,6 +211,7 @@ def verify_document(document: bytes, domain: str, trusted: Iterable[VerifyKey]) 
         }
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise SignatureError(problem="malformed signed document") from error
+    # `kid` only chooses the key; the signatures below are checked by the whole of it.
     for key in trusted:
         if kid == key.kid and exact and isinstance(untrusted_body, dict):
             text = document[

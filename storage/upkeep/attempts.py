@@ -30,6 +30,7 @@ def remove_attempt(
 
     `wanted` is asked within each of both turns. Raises: RetentionError, VaultError.
     """
+    # Before the writers' turn, since it lists what the store has.
     strange = strange_versions(objects, keys)
     details: dict[str, Any] = {"keys": list(keys)} | ({"strangers": strange} if strange else {})
     with catalogue.write() as uow:

@@ -119,12 +119,14 @@ class Destruction:
         self._remove_objects(disposition, recording, actor)
 
     def _begin_destruction(self, disposition: str, recording: str, actor: str) -> None:
+        # Before the writers' turn: other clocks and a store may take seconds to answer.
         readings, store = self.trusted(), store_of(self.objects, recording)
         strange = self._describe_strangers(recording)
         with self.catalogue.write() as uow:
             item_row = dispositions.get_item(uow.session, disposition, recording)
             if item_row.state != ItemState.PENDING:
                 return
+            # First, before any row is believed: an edited hold or date would let the footage go.
             self._as_logged(uow, disposition, recording, "recording.destroy-begin", actor)
             self._require_permission(uow, disposition)
             self._require_trusted_clock(uow, readings)
@@ -137,6 +139,8 @@ class Destruction:
 
     def _shred_envelope(self, disposition: str, recording: str, actor: str) -> None:
         """Pass the point of no return, or turn back."""
+        # Asked anew: days may lie between the first step and this one. A lock that grows after this
+        # question makes the deletion below fail.
         readings, store = self.trusted(), store_of(self.objects, recording)
         strange = self._describe_strangers(recording)
         with self.catalogue.write() as uow:
@@ -146,14 +150,20 @@ class Destruction:
             self._as_logged(uow, disposition, recording, "recording.destroy", actor)
             row = recordings.by_id(uow.session, recording)
             if reasons := self._find_reasons(uow, recording, store):
+                # A call before this one may have died when the envelope was gone: it has to open
+                # again.
                 self._put_back(row)
                 self._keep_recording(uow, item_row, reasons, actor)
             else:
+                # A doubted clock stops a destruction; it never stops the keeping above.
                 self._require_trusted_clock(uow, readings)
+                # The store first, then the commit: no tombstone stands while an envelope still
+                # opens the payload, and a kill between leaves the catalogue's copy to go on from.
                 self.objects.delete(_object_key(recording, ENVELOPE), uow.at)
                 self.on_step("envelope-deleted")
                 self._leave_tombstone(uow, item_row, row, actor, strange)
         if reasons:
+            # An envelope that was put back bears no hold yet.
             legal_hold_sync.sync_legal_holds(self.catalogue, self.objects, [recording])
             return
         self.on_step("shredded")
@@ -170,6 +180,7 @@ class Destruction:
         self._see_gone(keys)
         with self.catalogue.write() as uow:
             item_row = dispositions.get_item(uow.session, disposition, recording)
+            # Another worker may have come to the end of it meanwhile.
             if item_row.state != ItemState.SHREDDED:
                 return
             stone = dispositions.find_tombstone(uow.session, recording)
@@ -215,6 +226,7 @@ class Destruction:
         )
         uow.session.add(stone)
         row.envelope_text, row.destroyed_at = "", uow.at
+        # Renditions show the same pictures, under envelopes of their own.
         renditions = jobs.renditions_of(uow.session, row.id)
         for rendition in renditions:
             rendition.envelope_text = ""
@@ -238,6 +250,7 @@ class Destruction:
 
     def _find_reasons(self, uow: UnitOfWork, recording: str, store: Store) -> tuple[Reason, ...]:
         facts = retention.kept_facts(uow.session, self.rulebook, [recording], uow.at)[recording]
+        # The store's own lock and hold keep a recording as well, whatever the rows say.
         full_facts = replace(facts, locked=store.locked, store_held=store.on_hold)
         return judge_retention(self.rulebook, full_facts, uow.at).reasons_at(uow.at)
 
@@ -298,6 +311,7 @@ def store_of(objects: ObjectStore, recording: str) -> Store:
     locked, on_hold = None, False
     for part in PARTS:
         try:
+            # A lost lock passes through as an error: nobody knows until when it kept the object.
             facts = objects.facts(_object_key(recording, part))
         except ObjectMissingError:
             continue

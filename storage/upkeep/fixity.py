@@ -94,6 +94,7 @@ class Fixity:
     def check_recordings(self, rows: Iterable[CataloguedRecording]) -> Iterator[Fault]:
         """Yield every fault, recording by recording; nothing when all is as sealed."""
         everything = list(rows)
+        # By digest: an object that is another recording's was swapped, and did not decay.
         owners = dict(self._list_owners(everything))
         for row in everything:
             yield from self._check_recording(row, owners)
@@ -106,6 +107,8 @@ class Fixity:
         for row in rows:
             for part in PARTS:
                 try:
+                    # The id may come from an edited row: it must not lead anywhere else in the
+                    # store.
                     facts = self._read_facts(check_key(f"{row.recording}/{part}"))
                 except ArchiveAwayError:
                     continue
@@ -152,6 +155,7 @@ class Fixity:
             try:
                 record = SealedRecord.verify(row.record, self.stations)
             except LiuhenError:
+                # `_check_recording` names it; the other recordings still need their owners.
                 continue
             yield str(record.payload_digest), row.recording
             yield str(record.envelope_digest), row.recording
@@ -161,7 +165,9 @@ class Fixity:
             record = SealedRecord.verify(row.record, self.stations)
         except LiuhenError as error:
             yield Fault(Problem.RECORD, row.recording, RECORD, error.facts)
+            # Without a record that somebody signed there is nothing to compare the objects with.
             return
+        # A good record of another recording verifies too, if somebody puts it into this row.
         if record.recording != row.recording:
             yield Fault(Problem.RECORD, row.recording, RECORD, {"found": record.recording})
             return
@@ -172,6 +178,7 @@ class Fixity:
         }
         for part in PARTS:
             yield from self._check_object(row, record, part, expected[part], owners)
+        # Object and row agree where both were changed; only the record is signed.
         if Digest.compute(row.envelope) != record.envelope_digest:
             yield Fault(Problem.CHANGED, row.recording, ENVELOPE, {"where": "catalogue"})
         yield from self._check_receipt(row, record)
@@ -246,5 +253,6 @@ class Fixity:
         except LiuhenError as error:
             yield Fault(Problem.RECEIPT, row.recording, "receipt", error.facts)
             return
+        # Another recording's receipt verifies by itself.
         if not receipt.covers(row.record, record.original, record.size):
             yield Fault(Problem.RECEIPT, row.recording, "receipt", {"problem": "another record's"})

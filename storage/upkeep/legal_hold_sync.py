@@ -30,10 +30,12 @@ def _sync_recording(catalogue: Catalogue, objects: ObjectStore, recording: str) 
     keys = _find_mismatched_keys(objects, recording, on_hold=on_hold)
     if not keys:
         return False
+    # Outside the writers' turn: a hold too many is ended by the next call, and costs nothing.
     if on_hold:
         for key in keys:
             objects.hold(key)
         return True
+    # In it: a hold that is placed while we release would be lost in the store.
     with catalogue.write() as uow:
         if _is_on_hold(uow.session, recording):
             return False  # placed meanwhile; whoever placed it tells the store
