@@ -43,6 +43,7 @@ class BagWriter:
         target.parent.mkdir(parents=True, exist_ok=True)
         digest = hashlib.sha256()
         size = 0
+        # A name that is there already is refused: two files of one name would be one.
         with target.open("xb") as file:
             for block in blocks:
                 digest.update(block)
@@ -96,8 +97,10 @@ def find_problems(root: Path) -> Iterator[str]:
             yield f"{path[1:]}: not a regular file"
             continue
         paths.add(path)
+    # No manifest lists the tag manifest, which nobody signs; nothing in it is believed.
     for path in sorted(paths - set(digests) - {TAG_MANIFEST}):
         yield told_litter(path) if is_litter(path) else f"{path}: not listed"
+    # Only what the walk met as a regular file is opened: never a link or a device.
     for path, expected in sorted(digests.items()):
         if path not in paths:
             yield f"{path}: missing"
@@ -178,6 +181,7 @@ def _walk_files(root: Path) -> Iterator[str]:
     for folder, folders, names in os.walk(root):
         for name in (
             *names,
+            # `os.walk` does not follow links to folders, and would not name them either.
             *(subfolder for subfolder in folders if (Path(folder) / subfolder).is_symlink()),
         ):
             count += 1

@@ -97,6 +97,7 @@ class Anchors:
             for use, key in ((_CENTRE, keys.centre), (_LOG, keys.log))
             if key.fingerprint not in self.fingerprints
         ]
+        # The right key under origins that are not the known log's.
         if _LOG not in uses and self.log is not None and not _is_one_log(self.log, keys.log):
             uses.append(_LOG)
         return uses
@@ -107,6 +108,8 @@ class Anchors:
         Who names one of the two keys only has said nothing of the other.
         """
         unknown = self.find_unknown_keys(keys)
+        # A known key alone is no contradiction: fingerprints of a letter may name just one of the
+        # two.
         if not self.named or (len(unknown) == 1 and self.log is None):
             return []
         return [f"{_ZH[use]} {use}: 不是您指定的公钥 not a key that you named" for use in unknown]
@@ -117,6 +120,7 @@ def _is_one_log(anchor: VerifyKey, other: VerifyKey) -> bool:
 
     The bundle's own word for a change is not believed: each is wanted in the log itself.
     """
+    # Either side may know of later origins than the other; what both know must agree.
     name_count = min(len(anchor.names), len(other.names))
     formers = min(len(anchor.former), len(other.former))
     return (

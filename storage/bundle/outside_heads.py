@@ -71,6 +71,7 @@ def _walk_heads(path: Path, depth: int) -> Iterator[FoundHead]:
 
 def _walk_folder(folder: Path, depth: int) -> Iterator[FoundHead]:
     names = sorted(child for child in folder.iterdir() if not child.is_symlink())
+    # Bounded: a folder from outside may have no bottom.
     if depth == _DEEPEST or len(names) > _MOST:
         raise CustodyError(problem="too many files, or too deep a folder")
     if not names:
@@ -97,6 +98,7 @@ def _walk_archive(path: Path) -> Iterator[FoundHead]:
         matches = [
             member
             for member in members
+            # By the end of its name: the bundle's folder may have any name in the archive.
             if member.filename.endswith(_HEAD) or member.filename.endswith(f"/{_RECEIPT}")
         ]
         if not matches:
@@ -107,6 +109,7 @@ def _walk_archive(path: Path) -> Iterator[FoundHead]:
 
 
 def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    # Never more than one byte beyond the bound, however much a small member unpacks to.
     with archive.open(member) as file:
         return _check_length(file.read(_LONGEST + 1))
 
@@ -127,6 +130,7 @@ def head_text(content: bytes) -> str:
     if not text.startswith("{"):
         return text
     document = json.loads(text)
+    # A signed document holds it in its body; what a station is shown of the log, beside it.
     for holder in (document.get("body"), document):
         if isinstance(holder, dict):
             if isinstance(proof := holder.get("proof"), str):

@@ -74,6 +74,7 @@ class BundleFiles:
         """Return a recording's sealed record, verified under the stations' keys."""
         if recording not in self._records:
             content = (self.data / "recordings" / recording / "record.json").read_bytes()
+            # Once: signatures of one record are asked for by several checks.
             self._records[recording] = SealedRecord.verify(content, self.keys.stations)
         return self._records[recording]
 
@@ -101,6 +102,7 @@ class BundleFiles:
             self._parse_entry(json.loads(line)) for line in self._read_lines("entries.jsonl")
         ]
         numbers = [entry.index for entry in entries]
+        # In order, and none twice: every check walks over them as over the log.
         if numbers != sorted(set(numbers)):
             raise ValueError("entries.jsonl: not in the order of their numbers, or one twice")
         return entries
@@ -122,12 +124,16 @@ class BundleFiles:
         entry = parse_leaf(leaf)
         details = fields.get("details")
         if details is not None:
+            # Before anybody reads the details: whatever the writer says, they open the leaf's
+            # digest.
             verify_details(entry, details, base64.b64decode(fields["salt"]))
         return GivenEntry(int(fields["index"]), leaf, entry, details, fields.get("proof"))
 
     def _read_lines(self, name: str) -> Iterator[bytes]:
         with (self.data / "custody" / name).open("rb") as file:
             for line in file:
+                # Nothing but the newline goes: of version 1 these are leaves, whose exact bytes are
+                # hashed.
                 yield line.removesuffix(b"\n")
 
     def _open_head(self, text: str) -> Checkpoint:

@@ -63,11 +63,13 @@ class Report:
     @property
     def passed(self) -> bool:
         """Whether every check holds, and there was at least one; under whatever keys."""
+        # `all` of nothing is true: a bundle of which nothing was checked has passed nothing.
         return bool(self.checks) and all(check.passed for check in self.checks)
 
     @property
     def verdict(self) -> Verdict:
         """The verdict over all checks."""
+        # What fails is not verified, whosever keys they are.
         if not self.passed:
             return Verdict.NOT_VERIFIED
         return Verdict.VERIFIED if self.keys_known else Verdict.SELF_CONSISTENT

@@ -81,6 +81,7 @@ def verify(root: Path, anchors: Anchors | Path | None = None, beside: Iterable[s
         "every file is as listed",
         lambda: (*find_problems(root), *beside),
     )
+    # Goes on also when files differ: what else is wrong, and with which key, tells a reader more.
     report.checks.append(bag.run())
     try:
         keys = Keys.load(root / "data" / "keys")
@@ -130,6 +131,7 @@ class _PlannedCheck:
                 findings.append(problem)  # noqa: PERF402 - what came before an error is kept
         except _BAD as error:
             findings.append(_describe_error(error))
+        # A remark is a limit of the check, and must not fail a bundle.
         wrong = tuple(finding for finding in findings if not isinstance(finding, Remark))
         note = "; ".join(finding for finding in findings if isinstance(finding, Remark))
         return Check(self.level, self.name, self.zh, self.en, wrong, note)
@@ -227,10 +229,12 @@ class _Bundle:
         """
         names = anchors.find_unknown_keys(self._keys)
         if self._is_version_1():
+            # Only of stations that signed something here: other keys in the folder bear nothing.
             folders = self._files.list_recordings()
             try:
                 signers = {signer_of((folder / "record.json").read_bytes()) for folder in folders}
             except _BAD:
+                # A record that cannot be read is signed by nobody whom the reader knows.
                 return [*names, "station"]
             names += [
                 key.name
@@ -243,10 +247,12 @@ class _Bundle:
         try:
             return self._files.version == 1
         except _BAD:
+            # The present version asks for more: an unreadable statement gets no check spared.
             return False
 
     def check_statement(self) -> Iterator[str]:
         files = self._files
+        # By the centre's key of this bundle; whose key that is, is asked apart (`keys.py`).
         body = verify_document(
             (files.root / "bundle.json").read_bytes(), BUNDLE_DOMAIN, [self._keys.centre]
         )
@@ -260,6 +266,7 @@ class _Bundle:
         if body["case"] != files.read_case()["id"]:
             yield "case.json: another case"
         metadata = about_bag(files.read_case(), body["made_at"], body["software"])
+        # Unsigned by itself: it must be what signed statements make, letter for letter.
         if (files.root / "bag-info.txt").read_bytes() != bag_info(
             metadata, *payload_size(files.root)
         ):
@@ -293,6 +300,7 @@ class _Bundle:
 
     def _check_record(self, folder: Path) -> Iterator[str]:
         record = self._files.read_record(folder.name)
+        # A genuine record in another recording's folder.
         if record.recording != folder.name:
             yield f"{folder.name}: the record is of {record.recording}"
         if digest_of(folder / "envelope.json") != record.envelope_digest.hex:
@@ -301,6 +309,7 @@ class _Bundle:
             if digest_of(folder / "payload") != record.payload_digest.hex:
                 yield f"{folder.name}: payload changed"
         else:
+            # Exactly one: a second file would be an original that nobody sealed.
             (original,) = (folder / "original").iterdir()
             same = original.stat().st_size == record.size
             stated = read_against(original, record.digests)
@@ -308,6 +317,7 @@ class _Bundle:
                 yield f"{folder.name}: original changed ({original.name})"
             elif differing := stated.differing():
                 yield f"{folder.name}: the original has another digest by {', '.join(differing)}"
+            # A limit of this machine, such as an OpenSSL without SM3, and no fault of the bundle.
             if unknown := ", ".join(stated.unknown):
                 yield Remark(f"{folder.name}: 本机不能计算 not worked out here: {unknown}")
         yield from _compare_detached(folder, "record", RECORD_DOMAIN)

@@ -53,6 +53,7 @@ def write_bundle(
     try:
         return _write_files(bag, contents, centre, progress)
     except BaseException:
+        # Also when it is interrupted: half a bundle is plaintext on a disk, without its statement.
         shutil.rmtree(folder, ignore_errors=True)
         raise
 
@@ -117,6 +118,7 @@ def about_bag(case: Mapping[str, Any], made_at: str, software: str) -> dict[str,
 
 def _write_recording(bag: BagWriter, recording: BundledRecording, contents: Contents) -> int:
     at = f"data/recordings/{recording.id}"
+    # Verified once more: the digests that the original is held to must be the station's.
     record = SealedRecord.verify(recording.record, contents.stations)
     if recording.original is not None:
         digest = bag.put(f"{at}/original/{safe_name(recording.name)}", recording.original())
@@ -124,6 +126,7 @@ def _write_recording(bag: BagWriter, recording: BundledRecording, contents: Cont
     else:
         digest = bag.put(f"{at}/payload", recording.payload())
         expected = record.payload_digest.hex
+    # What was read for the bundle, not what the catalogue says of it.
     if digest != expected:
         raise FixityError(part="export", recording=recording.id, expected=expected, found=digest)
     bag.put(f"{at}/envelope.json", [recording.envelope])
@@ -152,8 +155,10 @@ def safe_name(untrusted_name: str) -> str:
     stem, dot, suffix = untrusted_name.rpartition(".")
     stem, suffix = (stem, suffix) if dot else (suffix, "")
     cleaned = (
+        # Cut in bytes: a Chinese character takes three, and file systems count bytes.
         _UNSAFE.sub("_", stem).strip("._")[:_LONGEST].encode()[:_LONGEST].decode(errors="ignore")
     )
+    # No file may bring more than a short ending of its own.
     tail = _UNSAFE.sub("", suffix)[:10]
     return f"{cleaned or 'original'}.{tail}" if tail else cleaned or "original"
 

@@ -31,9 +31,12 @@ def check_chains(bundle: BundleFiles) -> Iterator[str]:
         yield "the entry of this export is left out"
         return
     by_subject: dict[str, list[set[str]]] = {}
+    # Without the export's own entry: what it says is what the others are held to (bundle.md section
+    # 3, point 2).
     yield from _find_unchained_rows(bundle.entries[:-1])
     for entry in bundle.entries[:-1]:
         entry_subjects = list_touched_subjects(entry.entry, entry.details)
+        # An entry of version 1 is in the chain of its subject alone.
         for subject in entry.entry.get("chains", {entry.entry["subject"]: None}):
             by_subject.setdefault(subject, []).append(entry_subjects)
     subjects = find_related_subjects(
@@ -42,15 +45,18 @@ def check_chains(bundle: BundleFiles) -> Iterator[str]:
     named = _collect_heads(bundle, export)
     key_subjects = {key_subject(key.kid) for _, key in bundle.keys.signers}
     key_subjects |= {key_subject(seal.kid) for seal in bundle.keys.recipients}
+    # =|Chains that every bundle carries, whatever the case: as far as the export has any of them.
     subjects |= {ORIGIN_SUBJECT, *ALWAYS_CARRIED, *key_subjects} & set(named)
     walk = ChainWalk(subjects)
     for entry in bundle.entries[:-1]:
         yield from (f"entry {entry.index}: {wrong}" for wrong in walk.add(entry.entry, entry.leaf))
     for subject in sorted(subjects):
+        # Both ways round: what belongs is named, and what is named belongs.
         if subject not in named:
             yield f"{subject}: belongs to the case, and the export does not name it"
         elif walk.get_head(subject) != named[subject]:
             yield f"{subject}: its chain does not end where the export says"
+    # A name without entries would claim a chain that nobody can look at.
     for subject in sorted(set(named) - subjects):
         yield f"{subject}: named by the export, and no entry leads to it"
     yield from _find_closed_entries(bundle, subjects)
@@ -60,6 +66,7 @@ def check_chains(bundle: BundleFiles) -> Iterator[str]:
 
 def _find_export(bundle: BundleFiles, case: str) -> GivenEntry | None:
     """Return the last entry: that of the export which made the bundle."""
+    # As the signed statement says: another export's entries end elsewhere.
     number = bundle.statement["export"]
     for entry in bundle.entries[-1:]:
         header = (entry.index, entry.entry["act"], entry.entry["subject"], entry.entry["v"])
@@ -76,6 +83,7 @@ def _collect_heads(bundle: BundleFiles, export: GivenEntry) -> dict[str, ChainHe
     named = heads_from_json({**export.entry["chains"], **export.entry["heads"]})
     for entry in reversed(bundle.entries[:-1]):
         if (
+            # Only those right before the export are its own (bundle.md section 3, point 1).
             entry.entry["act"] != "bundle.heads"
             or entry.entry["subject"] != export.entry["subject"]
         ):
@@ -90,6 +98,7 @@ def _find_unchained_rows(entries: Iterable[GivenEntry]) -> Iterator[str]:
     last: dict[tuple[str, str], State] = {}
     for entry in entries:
         rows = [] if entry.details is None else list(entry.details.get("rows", ()))
+        # What the rows were about until now: the entry must continue those chains, too.
         previous = {
             (row["table"], row["key"]): last.get((row["table"], row["key"])) for row in rows
         }
@@ -99,6 +108,7 @@ def _find_unchained_rows(entries: Iterable[GivenEntry]) -> Iterator[str]:
                 yield f"entry {entry.index}: about {subject}, and not in its chain"
             for row in rows:
                 table, key = row["table"], row["key"]
+                # Without an earlier state nobody can say whose chain the removal hides from.
                 if not row["state"] and not previous[table, key]:
                     yield f"entry {entry.index}: removes {table} {key}, of which no entry tells"
         last |= {(row["table"], row["key"]): row["state"] for row in rows}
@@ -110,5 +120,6 @@ def _find_closed_entries(bundle: BundleFiles, subjects: Collection[str]) -> Iter
     for entry in bundle.entries:
         if entry.details is None and should_open_entry(entry.entry, subjects, recordings):
             yield f"entry {entry.index}: about this case, and not opened"
+        # A line of another case would tell of it to whoever gets this bundle.
         if not {*entry.entry.get("chains", ()), entry.entry["subject"]} & set(subjects):
             yield f"entry {entry.index}: not about this case"

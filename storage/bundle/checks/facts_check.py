@@ -29,6 +29,7 @@ def against_log(action_id: str, facts: ActionFacts, states: States) -> Iterator[
         _parse_time(action["start_at"]),
         _parse_time(action["end_at"]),
     )
+    # The interval above all: a shortened one would have no gap.
     if claim != logged:
         yield f"action {action_id}: case, kind, stage or interval is not as logged"
     present = {
@@ -36,6 +37,7 @@ def against_log(action_id: str, facts: ActionFacts, states: States) -> Iterator[
         for (table, _key), state in states.items()
         if table == "action_officer" and state and state["action_id"] == action_id
     }
+    # Also nobody more: an officer too many could cover what another one missed.
     if {officer.id for officer in facts.officers} != present:
         yield f"action {action_id}: the officers are not those logged"
     for officer in facts.officers:
@@ -53,6 +55,7 @@ def against_log(action_id: str, facts: ActionFacts, states: States) -> Iterator[
         and state["action_id"] == action_id
         and state["state"] == "confirmed"
     }
+    # Neither more nor less than confirmed: what was only proposed proves nothing.
     if {footage.recording for footage in facts.footage} != confirmed:
         yield f"action {action_id}: the footage is not that confirmed in the log"
     for footage in facts.footage:
@@ -111,6 +114,7 @@ def _flatten_waiver(state: Mapping[str, Any]) -> tuple[Any, ...]:
         state["reason"],
         state["person_id"],
         _parse_time(state["at"]),
+        # A decision counts only when it approved; who refused appears in no fact.
         state["decided_by"] if approved else None,
         state["approver"] if approved else None,
     )
@@ -130,6 +134,7 @@ def _compare_doubts(footage: Footage, record: SealedRecord, states: States) -> I
     }
     faulty = {(kind, start) for start, _end, kind in footage.faulty}
     open_doubts = {(kind, start) for start, _end, kind in footage.doubtful}
+    # Confirmed doubts are faults, undecided ones stay open, dismissed ones are gone.
     if faulty != {
         key for key in station_doubts if decisions.get(key)
     } or open_doubts != station_doubts - set(decisions):
@@ -140,6 +145,7 @@ def _compare_doubts(footage: Footage, record: SealedRecord, states: States) -> I
 def _derive_qualification(person: str, at: datetime, states: States) -> tuple[bool, bool]:
     """Return (certified, auxiliary) of a person on that day, from the logged certificates."""
     auxiliary = states.get(("person", person), {}).get("kind") == "auxiliary"
+    # Certificates are valid by the county's days; a day in UTC ends at eight in the morning there.
     day = at.astimezone(COUNTY_TIME).date().isoformat()
     certificates = [
         state

@@ -36,6 +36,7 @@ def check_keys(bundle: BundleFiles, states: States) -> Iterator[str]:
             yield f"{use} {name}, {format_fingerprint(fingerprint)}: no entry enrolled this key"
     stations = {key.kid: key for key in bundle.keys.stations}
     for folder in bundle.list_recordings():
+        # Verified before by the records' own check, so the id is one of these keys.
         key = stations[signer_of((folder / "record.json").read_bytes())]
         accession = _find_accession(bundle, folder.name)
         enrolment = _entry_of(added, _STATION, key.name, key.fingerprint)
@@ -50,11 +51,13 @@ def _in_time(
     recording = accession.entry["subject"].partition(":")[2]
     if accession.entry["v"] != 1:
         head = accession.entry["heads"].get(key_subject(key.kid))
+        # By number and by head: the entry that names a key's chain comes after its enrolment.
         if enrolment.index > accession.index or head is None or not head[0]:
             yield f"recording {recording}: signed by a key that was not enrolled before it"
     sealed_at = datetime.fromisoformat(bundle.read_record(recording).sealed_at)
     at = datetime.fromisoformat(accession.entry["at"])
     for end in _find_key_ends(key, states):
+        # Whichever was first: a station's clock may be ahead, and its delivery may come late.
         if min(sealed_at, at) >= end:
             yield f"recording {recording}: sealed after the end of its key, {end.isoformat()}"
             return
@@ -62,6 +65,7 @@ def _in_time(
 
 def _find_key_ends(key: VerifyKey, states: States) -> Iterator[datetime]:
     """Yield the ends of a station key's validity, by the last state of its enrolment."""
+    # By the whole public key: a station's name comes again with its next key.
     text = canonical.encode(key.to_json()).decode()
     for row in states.of_table("enrolment"):
         if row["key_text"] == text:
@@ -75,6 +79,7 @@ def _list_enrolments(bundle: BundleFiles) -> Iterator[_Added]:
         if entry.entry["act"] != _ADD or entry.details is None:
             continue
         details = entry.details
+        # The entry must stand in that very key's chain, and not only speak of it.
         if entry.entry["subject"] == key_subject(details["fingerprint"][:KID_DIGITS]):
             yield _Added(entry.index, details["use"], details["name"], details["fingerprint"])
 
@@ -82,6 +87,7 @@ def _list_enrolments(bundle: BundleFiles) -> Iterator[_Added]:
 def _entry_of(added: list[_Added], use: str, name: str, fingerprint: str) -> _Added | None:
     """Return the first enrolment of a key; of station keys, the one under this name."""
     for enrolment in added:
+        # Centre and log may go by other names later; a station is who it was enrolled as.
         named = use != _STATION or enrolment.name == name
         if (enrolment.use, enrolment.fingerprint) == (use, fingerprint) and named:
             return enrolment

@@ -27,6 +27,7 @@ def shared_proof(bundle: BundleFiles) -> Iterator[str]:
         yield "the entries do not lead to the signed root"
         return
     for checkpoint in heads:
+        # Earlier heads too: receipts rest on them, and one of another history would lead elsewhere.
         if partial_tree.compute_root(checkpoint.size) != checkpoint.root:
             yield f"the entries do not lead to the signed root of size {checkpoint.size}"
 
@@ -36,6 +37,7 @@ def whole_log(bundle: BundleFiles) -> Iterator[str]:
     newest = bundle.head
     heads: dict[int, Checkpoint] = {}
     for head in (*_list_earlier_heads(bundle), newest):
+        # Two signed heads of one size with two roots are two histories.
         if heads.setdefault(head.size, head).root != head.root:
             yield f"two heads of size {head.size}"
     if any(size > newest.size for size in heads):
@@ -46,6 +48,7 @@ def whole_log(bundle: BundleFiles) -> Iterator[str]:
         signed = heads.get(walk.size)
         if signed is not None and signed.root != walk.compute_root():
             yield f"the leaves do not lead to the signed root of size {walk.size}"
+    # As many as were signed: leaves beyond would belong to no signed head.
     if walk.size != newest.size:
         yield f"{walk.size} leaves, but the checkpoint says {newest.size}"
 
@@ -55,6 +58,7 @@ def own_proofs(bundle: BundleFiles) -> Iterator[str]:
     keys = log_keys(bundle.keys.log, bundle.keys.log.name)
     for entry in bundle.entries:
         verified_entry = verify_entry(entry.leaf.decode(), entry.proof or "", keys)
+        # A proof under some other head of the log says nothing of this one.
         if verified_entry.index != entry.index or verified_entry.head != bundle.head:
             yield f"entry {entry.index}: proven under another number or head"
     indices = {entry.index for entry in bundle.entries}
@@ -68,6 +72,7 @@ def check_origins(bundle: BundleFiles) -> Iterator[str]:
     """Every origin that the log gave up before this head, as its own entry says."""
     by_index = {entry.index: entry for entry in bundle.entries}
     for number, former in enumerate(bundle.keys.log.former):
+        # A change after this head is not in this tree; nothing here rests on it.
         if bundle.head.size <= former.size:
             continue
         change = by_index.get(former.size)
@@ -80,6 +85,7 @@ def check_origins(bundle: BundleFiles) -> Iterator[str]:
 def _list_earlier_heads(bundle: BundleFiles) -> Iterator[Checkpoint]:
     yield from bundle.receipt_heads()
     for former in bundle.keys.log.former:
+        # Larger ones cannot be worked out from this bundle.
         if former.size <= bundle.head.size:
             yield Checkpoint(former.origin, former.size, former.root)
 

@@ -32,6 +32,7 @@ def check_sessions(bundle: BundleFiles) -> Iterator[str]:
     for act in acts:
         yield from _out_of_time(act, began)
         if (name := _session_name(act)) is not None:
+            # The first act that names a session: from there on each has to.
             began = began or act.entry["at"]
             named = _read_session(act, session_subject(name))
             yield from _not_open(act, named, mentions.get(name, named))
@@ -60,6 +61,7 @@ def _asked_at(act: GivenEntry) -> str | None:
 
 def _read_session(act: GivenEntry, session: str) -> _Named:
     """Return the actor and session head that an act names. Raises: KeyError, CustodyError."""
+    # An act that opens or closes a session continues its chain; all others name its head.
     head = {**act.entry["chains"], **act.entry["heads"]}[session]
     return _Named(act.entry["actor"], ChainHead.from_json(head))
 
@@ -69,6 +71,7 @@ def _out_of_time(act: GivenEntry, began: str | None) -> Iterator[str]:
     asked_at = _asked_at(act)
     if asked_at is not None and asked_at > act.entry["at"]:
         yield f"entry {act.index}: asked for after it was done"
+    # What was asked for before sessions stood in the log belongs to none.
     older = began is None or (asked_at is not None and asked_at < began)
     if _session_name(act) is None and not older:
         yield f"entry {act.index}: an act of {act.entry['actor']} in no session"
@@ -76,10 +79,12 @@ def _out_of_time(act: GivenEntry, began: str | None) -> Iterator[str]:
 
 def _not_open(act: GivenEntry, named: _Named, before: _Named) -> Iterator[str]:
     """Yield problems of an act's session; `before` is the session by an earlier act."""
+    # What a job does later may find the session closed; what a person does himself may not.
     ended = named.head.count == _CLOSED and _asked_at(act) is not None
     if named.head.count != _OPENED and not ended:
         yield f"entry {act.index}: in a session that was not open"
     if named.actor != before.actor:
         yield f"entry {act.index}: in a session of {before.actor}"
+    # One session has at most two heads, the later of them longer.
     if named.head != before.head and named.head.count <= before.head.count:
         yield f"entry {act.index}: in a session of another opening"

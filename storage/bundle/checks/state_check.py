@@ -25,6 +25,8 @@ def check_presence(bundle: BundleFiles, states: States) -> Iterator[str]:
     case = bundle.read_case()["id"]
     actions = {row["id"] for row in states.of_table("action") if row["case_id"] == case}
     recordings = {
+        # Confirmed links alone make footage evidence; the last state counts, so a withdrawn one is
+        # out.
         row["recording_id"]
         for row in states.of_table("exhibit")
         if row["action_id"] in actions and row["state"] == CONFIRMED
@@ -64,8 +66,10 @@ def records_as_logged(bundle: BundleFiles, states: States) -> Iterator[str]:
         logged = list(states.list_states("recording", name))
         if not logged:
             yield f"recording {name}: no entry holds its row"
+        # Every state that the row ever had: put back later, a swap would still stand in one.
         for entry, state in logged:
             wrong = sorted(column for column, text in texts.items() if state[column] != text)
+            # Empty until the receipt was given, and never another afterwards.
             if state["receipt_text"] not in {None, receipt}:
                 wrong.append("receipt_text")
             if wrong:
@@ -82,6 +86,7 @@ def list_as_logged(bundle: BundleFiles, states: States) -> Iterator[str]:
         "evidence-list.json", {name: listing[name] for name in statement}, statement
     )
     recordings = [line["recording"] for line in listing["recordings"]]
+    # As lists, so that a recording that stands twice is found.
     if sorted(recordings) != sorted(folder.name for folder in bundle.list_recordings()):
         yield "evidence-list.json: not the recordings of this bundle"
     for recording in listing["recordings"]:
@@ -151,15 +156,18 @@ def _compare_times(name: str, record: SealedRecord, logged: Logged) -> Iterator[
         if _parse_moment(state["file_start"]) != signed:
             yield f"recording {name}: the file's time is not the station's in entry {index}"
         if act == "recording.answer":
+            # What a person answered is good from here on, beside what was measured.
             answer = start
         elif start != answer and not _matches_offset(start, signed, state["clock_offset_s"]):
             yield f"recording {name}: moved in time by entry {index}, and nobody measured that"
+        # Carried from entry to entry, to name the one that moved it.
         if state["clock_offset_s"] != offset and act not in _MEASURE:
             yield f"recording {name}: the clock's offset changed in entry {index}, unmeasured"
         offset = state["clock_offset_s"]
 
 
 def _matches_offset(start: Any, signed: Any, offset_s: float | None) -> bool:
+    # Without a file's time there is none to shift: both must be empty.
     if signed is None or start is None:
         return start is signed
     late_s: float = (start - signed).total_seconds()
@@ -168,6 +176,7 @@ def _matches_offset(start: Any, signed: Any, offset_s: float | None) -> bool:
 
 def _parse_moment(content: Any) -> Any:
     """Return times as times, in whatever form; all else as it is."""
+    # Two spellings of one instant (`Z`, `+00:00`) are no difference; dates alone stay texts.
     if isinstance(content, str) and len(content) > len("2026-01-01") and content[4:5] == "-":
         try:
             return datetime.fromisoformat(content)

@@ -19,6 +19,7 @@ class States:
     @classmethod
     def from_entries(cls, entries: Iterable[GivenEntry]) -> "States":
         """Gather them from entries in the order of their numbers."""
+        # In the order of numbers, so that of one row's states the last one wins below.
         every = tuple(
             (entry, row["table"], row["key"], row["state"] or {})
             for entry in entries

@@ -42,13 +42,18 @@ def check_rulebooks(bundle: BundleFiles) -> Iterator[str]:
         if entry.entry["act"] == "rulebook.load" and entry.entry["subject"] == RULEBOOK:
             loaded[details["digest"]] = details["files"]
         elif (digest := details.get("rulebook")) is not None:
+            # Loaded before it judged: a rulebook that is loaded afterwards excuses nothing.
             if digest not in loaded:
                 yield f"entry {entry.index}: judged by a rulebook that was not loaded before"
             elif not (bundle.data / "rulebook" / digest).is_dir():
                 yield f"entry {entry.index}: the rulebook that judged is not in the bundle"
+    # Every rulebook in the bundle, also one that no entry names: readers may take it for the
+    # office's.
     for folder in sorted((bundle.data / "rulebook").glob("*")):
         rulebook = bundle.load_rulebook(folder.name)
         files = {name: file.sha256 for name, file in rulebook.editions_by_file.items()}
+        # By its files and by its folder's name: a copy under another digest would judge in its
+        # place.
         if loaded.get(folder.name) != files or rulebook.digest != folder.name:
             yield f"rulebook {folder.name[:16]}…: not the one that was loaded"
 
@@ -57,6 +62,7 @@ def check_facts(bundle: BundleFiles) -> Iterator[str]:
     """Yield where facts are not what the log and the sealed records held when they were judged."""
     records = {folder.name: bundle.read_record(folder.name) for folder in bundle.list_recordings()}
     for judgement in _list_judgements(bundle):
+        # As of the judgement: what was logged later cannot have been its ground.
         states = States.from_entries(
             entry for entry in bundle.entries if entry.index < judgement.as_of
         )
@@ -71,6 +77,7 @@ def check_facts(bundle: BundleFiles) -> Iterator[str]:
 def check_findings(bundle: BundleFiles) -> Iterator[str]:
     """Yield verdicts that the rules do not reproduce, and files that state other verdicts."""
     for judgement in _list_judgements(bundle):
+        # Another edition may read the same rules otherwise; that is told, and is no failure.
         if judgement.judge != JUDGE_EDITION:
             yield Remark(
                 f"entry {judgement.as_of}: judged by edition {judgement.judge}, not re-derived"
@@ -92,6 +99,7 @@ def _list_judgements(bundle: BundleFiles) -> Iterator[_Judgement]:
     """Yield every judgement on an action that can be made again: logged, and of this export."""
     export = bundle.entries[-1]
     for entry in bundle.entries:
+        # Refused closings too: they named the gaps that a later one no longer has.
         if entry.entry["act"] == "action.close" and "facts" in (entry.details or {}):
             details = entry.details or {}
             action = entry.entry["subject"].partition(":")[2]
@@ -111,6 +119,7 @@ def _read_export_judgement(bundle: BundleFiles, action: str) -> Mapping[str, Any
         return bundle.read_json(f"actions/{action}/later.json")
     if _find_closing(bundle, action) is None:
         return _read_files(bundle, action)
+    # A closing stands as it was judged; without a `later.json` nothing differs by now.
     return None
 
 

@@ -31,6 +31,7 @@ class ChainHead:
     digest: bytes = b""
 
     def __post_init__(self) -> None:
+        # Hostile heads come through here: an empty chain has no digest, any other has one.
         if self.count < 0 or len(self.digest) != (HASH_SIZE if self.count else 0):
             raise CustodyError(problem="not the head of a chain", count=self.count)
 
@@ -51,6 +52,7 @@ class ChainHead:
                 return EMPTY
             if type(count) is int and digest.startswith(_HEX):
                 head = cls(count, bytes.fromhex(digest.removeprefix(_HEX)))
+                # Upper-case hex would be a second spelling of the same head.
                 if head.to_json() == document:
                     return head
         except (TypeError, ValueError, AttributeError):
@@ -143,6 +145,7 @@ class ChainWalk:
     def get_head(self, subject: str) -> ChainHead:
         """Return where the subject's chain stands after the entries taken so far."""
         if subject in self._heads:
+            # An explicit head counts first: what came before chains is inside it, as its beginning.
             return self._heads[subject]
         return self._unchained[subject].head if subject in self._unchained else EMPTY
 
@@ -161,6 +164,7 @@ class ChainWalk:
             return self._add_unchained(entry["subject"], leaf)
         wrong = []
         for subject, claim in heads_from_json(entry["chains"]).items():
+            # A bundle lacks entries of other subjects, whose chains would look broken.
             if not self._is_followed(subject):
                 continue
             head = self.get_head(subject)
@@ -168,6 +172,7 @@ class ChainWalk:
                 wrong.append(
                     ChainBreak(_classify_breach(claim, head), subject, claim.count, head.count)
                 )
+            # From what the entry claims, and also when that was wrong: one break, one finding.
             self._heads[subject] = claim.followed_by(leaf)
         return wrong + [
             ChainBreak(Breach.FALSE_HEAD, subject, claim.count, self.get_head(subject).count)
@@ -178,6 +183,8 @@ class ChainWalk:
     def _add_unchained(self, subject: str, leaf: bytes) -> list[ChainBreak]:
         if not self._is_followed(subject):
             return []
+        # A chain begins with all that came before it; one more of version 1 would change its first
+        # digest.
         if subject in self._heads:
             count = self._heads[subject].count
             return [ChainBreak(Breach.UNCHAINED, subject, count, count)]

@@ -89,6 +89,7 @@ class Event:
     heads: Mapping[str, ChainHead] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        # Leaves are shown to witnesses for ever: neither a name nor a path gets in by these two.
         opaque = self.actor == SYSTEM or _OPAQUE.match(self.actor)
         if not opaque or not (self.subject == SYSTEM or _OPAQUE.match(self.subject)):
             raise CustodyError(
@@ -110,6 +111,7 @@ class Event:
         """
         if len(salt) != SALT_SIZE:
             raise CustodyError(problem="salt length", expected=SALT_SIZE, found=len(salt))
+        # Exactly these members; `parse_leaf` takes neither more nor fewer.
         content = canonical.encode(
             {
                 "v": 2,
@@ -119,6 +121,7 @@ class Event:
                 "at": format_timestamp(self.at),
                 "actor": self.actor,
                 "subject": self.subject,
+                # Salted: without it, a guessed text could be tried against the leaf.
                 "details": text_digest(self.encode_details() if text is None else text, salt),
                 "chains": heads_to_json(self.chains),
                 "heads": heads_to_json(self.heads),
@@ -152,7 +155,9 @@ def parse_leaf(leaf: bytes) -> dict[str, Any]:
     if (plain := _plain(leaf)) is not None:
         return plain
     entry = canonical.decode(leaf)
+    # `type`, since JSON's `true` would pass for version 1.
     if isinstance(entry, dict) and type(version := entry.get("v")) is int:
+        # An entry is always in its own subject's chain.
         chained = version == 1 or entry.get("subject") in entry.get("chains", ())
         if chained and set(entry) == _MEMBERS.get(version):
             return entry
@@ -177,6 +182,7 @@ def _plain(leaf: bytes) -> dict[str, Any] | None:
             and _are_heads(entry["heads"])
             and entry["subject"] in entry["chains"]
         )
+        # Only what comes out byte for byte was canonical: order, spaces and escapes included.
         if plain and _ENCODE(entry).encode() == leaf:
             return dict(entry)
     except (ValueError, TypeError, AttributeError, RecursionError):

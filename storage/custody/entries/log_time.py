@@ -27,7 +27,10 @@ class TimeWalk:
         # One of version 1 after the first of version 2 is held to the rule, too.
         self._bound = self._bound or entry["v"] != 1
         self._last = at
+        # Act and subject: an entry that bears the act alone stands in no chain that a bundle
+        # carries.
         excused = (entry["act"], entry["subject"]) == (ACT, CLOCK)
+        # Texts compare as times do: the log has one spelling of a time, of fixed length, in UTC.
         return last if self._bound and at < last and not excused else None
 
 

@@ -105,6 +105,7 @@ def list_touched_subjects(entry: Mapping[str, Any], details: Mapping[str, Any] |
 
     One of version 1 says nothing: its rows do, as far as its details (None: not at hand) hold them.
     """
+    # Its own word is enough: that it hides nothing is asked by `find_hidden_subjects`.
     if entry["v"] != 1:
         return {*entry["chains"], *entry["heads"]}
     rows = states_in(details or {})
@@ -122,6 +123,7 @@ def find_hidden_subjects(
     something else, continues the chains of what the row was about, too.
     """
     rows = states_in(details)
+    # Rows continue chains; a head alone would leave their subject's history without this entry.
     wrong = (list_continued_subjects(rows) | list_continued_subjects(before)) - set(entry["chains"])
     beside = list_named_subjects(rows) | named_sessions(details)
     return wrong | (beside - {*entry["chains"], *entry["heads"]})
@@ -142,12 +144,14 @@ def find_related_subjects(
     `touched_by` returns for each of some subjects what each entry in its chain touches.
     """
     subjects = new = set(start)
+    # Ends, since only subjects that were not met before are asked about again.
     while new:
         met = {
             other
             for subject, entries in touched_by(new).items()
             for entry in entries
             for other in entry
+            # Not every name leads on: a person's other cases are no part of this one.
             if kind_of(other) in reaches.get(kind_of(subject), ())
         }
         new = met - subjects
@@ -165,6 +169,8 @@ def should_open_entry(
     and not confirmed is nobody's evidence here.
     """
     about = {entry["subject"], *entry.get("chains", ())}
+    # Of cases and actions all must be ours: one entry may be about two cases, and tell of the
+    # other.
     if own := {subject for subject in about if kind_of(subject) in _A_CASES_OWN}:
         return own <= set(subjects)
     return all(subject in recordings for subject in about if kind_of(subject) == "recording")
@@ -187,5 +193,6 @@ def _list_subjects(
         f"{kind}:{state[column]}"
         for table, state in rows
         for column, kind in columns.get(table, {}).items()
+        # An empty column is about nobody; it must not make a subject of its own.
         if state.get(column) is not None
     }

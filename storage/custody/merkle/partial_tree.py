@@ -39,6 +39,7 @@ class PartialTree:
 
         Raises: CustodyError when a node is missing, or an entry or a head lies beyond `size`.
         """
+        # Before any hashing: a number far beyond the log would open nodes without end.
         if any(not 0 <= index < size for index in leaves) or any(
             not 0 <= head <= size for head in heads
         ):
@@ -46,11 +47,14 @@ class PartialTree:
         leaf_hashes = {(0, index): leaf for index, leaf in leaves.items()}
         opened = _find_inner_nodes(leaf_hashes, heads, size)
         hashes: dict[Place, bytes] = {}
+        # Children before their parents.
         for level, index in reversed(list(_walk_nodes(opened, size))):
             place = (level, index)
             if place in leaf_hashes:
                 hashes[place] = leaf_hashes[place]
             elif place in opened:
+                # Computed and never taken from `nodes`: a given node could hide that an entry below
+                # it is another.
                 left, right = (hashes[level - 1, 2 * index + side] for side in (0, 1))
                 hashes[place] = tree.node_hash(left, right)
             elif place in nodes:
@@ -78,6 +82,7 @@ def _find_inner_nodes(leaves: Iterable[Place], heads: Iterable[int], size: int) 
         *(place for head in heads for place in list_covering_nodes(head)),
     ):
         above = (level + 1, index >> 1)
+        # Neighbours share their way up: each inner node is visited once.
         while above[0] < size.bit_length() and above not in opened:
             opened.add(above)
             above = (above[0] + 1, above[1] >> 1)

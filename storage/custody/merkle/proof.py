@@ -36,11 +36,13 @@ class Proof:
         """
         head, _, checkpoint = text.partition("\n\n")
         lines = head.split("\n")
+        # At most one such line, right after the header (tlog-proof); it is skipped unread.
         if len(lines) > 1 and lines[1].startswith("extra "):
             del lines[1]
         if lines[0] != _HEADER or not 2 <= len(lines) <= 2 + _MAX_PATH:  # noqa: PLR2004 - header and index
             raise CustodyError(problem="not a log proof")
         try:
+            # `int` takes signs, spaces and underscores as well; the comparison below does not.
             index = int(lines[1].removeprefix("index "))
             path = tuple(base64.b64decode(line, validate=True) for line in lines[2:])
         except ValueError as error:

@@ -56,6 +56,7 @@ def tiles_between(old: int, new: int) -> Iterator[Tile]:
         before, after = old >> (HEIGHT * level), new >> (HEIGHT * level)
         for index in range(before // WIDTH, after // WIDTH):
             yield from _list_tiles(level, index, WIDTH)
+        # A level whose nodes did not change keeps the partial tile that it has.
         if after % WIDTH and after != before:
             yield from _list_tiles(level, after // WIDTH, after % WIDTH)
         level += 1
@@ -109,6 +110,7 @@ def node_in_tiles(read: Callable[[Tile], bytes], size: int) -> NodeReader:
         inner = level % HEIGHT
         first = index << inner
         tile_level = level // HEIGHT
+        # The last tile of a level may be partial, and is asked for under its own width.
         node_count = size >> (HEIGHT * tile_level)
         place = first // WIDTH
         tile = Tile(tile_level, place, min(WIDTH, node_count - place * WIDTH))
@@ -117,6 +119,7 @@ def node_in_tiles(read: Callable[[Tile], bytes], size: int) -> NodeReader:
         hashes = [
             content[start + i * HASH_SIZE : start + (i + 1) * HASH_SIZE] for i in range(1 << inner)
         ]
+        # A file cut short is damage, and must not hash to some other node.
         if any(len(digest) != HASH_SIZE for digest in hashes):
             raise CustodyError(problem="tile too short", tile=tile.path)
         while len(hashes) > 1:

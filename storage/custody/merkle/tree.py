@@ -35,6 +35,7 @@ def append_leaf(size: int, leaf: bytes, node: NodeReader) -> list[tuple[int, int
     """
     nodes = [(0, size, leaf_hash(leaf))]
     index = size
+    # Each odd position completes a pair, and with it a node one level up.
     while index & 1:
         level, _, right = nodes[-1]
         nodes.append((level + 1, index >> 1, node_hash(node(level, index - 1), right)))
@@ -56,6 +57,7 @@ def inclusion_proof(index: int, size: int, node: NodeReader) -> list[bytes]:
         raise CustodyError(problem="no such entry", index=index, size=size)
     path: list[bytes] = []
     start, stop = 0, size
+    # From the root down; RFC 6962 lists the lowest step first, hence the turn at the end.
     while stop - start > 1:
         middle = start + _split_width(stop - start)
         if index < middle:
@@ -78,6 +80,7 @@ def consistency_proof(old: int, new: int, node: NodeReader) -> list[bytes]:
         return []
     path: list[bytes] = []
     start, stop, root_known = 0, new, True
+    # Descends to the node that ends exactly where the old tree did.
     while old - start != stop - start:
         middle = start + _split_width(stop - start)
         if old <= middle:
@@ -86,6 +89,7 @@ def consistency_proof(old: int, new: int, node: NodeReader) -> list[bytes]:
         else:
             path.append(_hash_subtree(start, middle, node))
             start, root_known = middle, False
+    # Left out where the old tree is one whole subtree: the verifier has its root (RFC 6962 2.1.2).
     if not root_known:
         path.append(_hash_subtree(start, stop, node))
     return path[::-1]
@@ -102,8 +106,12 @@ def verify_inclusion(
         raise CustodyError(problem="no such entry", index=index, size=size)
     first, last, digest = index, size - 1, leaf
     for sibling in proof:
+        # Steps that lead beyond the root, or that are no hashes, are refused before they are
+        # hashed.
         if last == 0 or len(sibling) != HASH_SIZE:
             raise CustodyError(problem="inclusion proof has the wrong length", index=index)
+        # A right child, or the last node of its level, which goes up without a partner on its
+        # right.
         if first & 1 or first == last:
             digest = node_hash(sibling, digest)
             while not first & 1 and first:
@@ -111,6 +119,7 @@ def verify_inclusion(
         else:
             digest = node_hash(digest, sibling)
         first, last = first >> 1, last >> 1
+    # A path that ends below the root proves an entry of a smaller tree.
     if last or digest != expected_root:
         raise CustodyError(problem="the entry is not under this head", index=index, size=size)
 
@@ -124,6 +133,7 @@ def verify_consistency(
     """
     if old > new:
         raise CustodyError(problem="the log is smaller than before", before=old, now=new)
+    # Between these nothing is to be proven, so no proof may be given either.
     if old in {0, new}:
         expected = EMPTY_ROOT if old == 0 else new_root
         if old_root != expected or proof or (new == 0 and new_root != EMPTY_ROOT):
@@ -142,8 +152,10 @@ def _is_consistent(
     if not path or any(len(step) != HASH_SIZE for step in path):
         return False
     first, last = old - 1, new - 1
+    # Up to the largest subtree that ends with the old tree.
     while first & 1:
         first, last = first >> 1, last >> 1
+    # Both roots are built from one path: `before` takes the steps on the left alone.
     before = after = path[0]
     for step in path[1:]:
         if last == 0:
@@ -178,6 +190,7 @@ class Frontier:
         """Return the head over all entries taken so far."""
         if not self._stack:
             return EMPTY_ROOT
+        # Right to left: incomplete subtrees are joined from the smallest on (RFC 6962 2.1).
         digest = self._stack[-1]
         for sibling in reversed(self._stack[:-1]):
             digest = node_hash(sibling, digest)
