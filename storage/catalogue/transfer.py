@@ -40,15 +40,18 @@ def copy_rows(
     Raises: ConflictError when the target is neither empty nor this source's copy.
     """
     with source.read() as reading:
+        # A call after a success, whose answer may have been lost.
         if _holds_it_already(reading, target):
             return {}
         counts = {}
         with target.write() as unit:
+            # Within the target's own write lock: nobody begins a log there meanwhile.
             if LogReader(unit.session).size:
                 raise ConflictError(problem="the target is not empty")
             for table in list_tables():
                 counts[table.name] = 0
                 for rows in _read_rows(reading, table):
+                    # Past the unit's own log: the rows bring their entries along, and make none.
                     unit.session.execute(insert(table), rows)
                     counts[table.name] += len(rows)
                     progress(table.name, len(rows))
@@ -73,6 +76,7 @@ def _holds_it_already(reading: Session, target: Catalogue) -> bool:
     ours = LogReader(reading)
     with target.read() as session:
         theirs = LogReader(session)
+        # By the root and not by the count: another office's log may be as long.
         return 0 < ours.size <= theirs.size and theirs.compute_root(ours.size) == ours.compute_root(
             ours.size
         )

@@ -45,7 +45,7 @@ def check_chains(bundle: BundleFiles) -> Iterator[str]:
     named = _collect_heads(bundle, export)
     key_subjects = {key_subject(key.kid) for _, key in bundle.keys.signers}
     key_subjects |= {key_subject(seal.kid) for seal in bundle.keys.recipients}
-    # =|Chains that every bundle carries, whatever the case: as far as the export has any of them.
+    # Chains that every bundle carries, whatever the case, as far as the export names them.
     subjects |= {ORIGIN_SUBJECT, *ALWAYS_CARRIED, *key_subjects} & set(named)
     walk = ChainWalk(subjects)
     for entry in bundle.entries[:-1]:

@@ -59,6 +59,7 @@ def audit_catalogue(
     nodes above them and the rows of every subject that they are about: all parts together find
     what the whole finds. Give a fresh session (`Catalogue.read`).
     """
+    # A damaged page or index answers anything: nothing read from it would be worth telling.
     if (damage_text := find_damage(session)) is not None:
         yield Discrepancy(DiscrepancyKind.DAMAGED_DATABASE, "the catalogue", {"found": damage_text})
         return
@@ -68,6 +69,7 @@ def audit_catalogue(
     yield from wrong
     yield from log_audit.lost_checkpoints(session, folder, static)
     if static:
+        # The static log's head is one more witness against a rewritten database.
         heads = sorted([*heads, static.head], key=lambda head: head.size)
     edited, signed_whole = set[int](), True
     walk = (
@@ -77,6 +79,7 @@ def audit_catalogue(
     )
     for discrepancy in walk:
         signed_whole = False
+        # Remembered, so that what follows from an edited entry is not named once more.
         edited.update([discrepancy.facts["index"]] if "index" in discrepancy.facts else [])
         yield discrepancy
     yield from log_audit.check_nodes(session, part)
@@ -129,6 +132,7 @@ class _Followed:
             some = subjects[first : first + _AT_ONCE]
             heads, stored = log.chain_heads(some), log.chain_entries(some)
             for subject in some:
+                # Entries and tables both ways: a chain that the tables alone have is as wrong.
                 there = self._places.get(subject, [])
                 if heads[subject] != self._walk.get_head(subject) or stored[subject] != there:
                     yield broken_chain(f"{subject}: its chain is another in the tables", None)
@@ -138,6 +142,7 @@ def _details(
     session: Session, edited: set[int], part: range | None, followed: _Followed
 ) -> Iterator[Discrepancy]:
     """Open each entry's digest with its readable half, and compare what both tell."""
+    # One entry more, before the part: time is compared with the entry before.
     wider = None if part is None else range(max(part.start - 1, 0), part.stop)
     for index, leaf, half in _with_halves(session, wider):
         ours = index not in edited and (part is None or index in part)
@@ -153,6 +158,7 @@ def _details(
     orphans = select(CustodyEventRow.index).where(
         CustodyEventRow.index.not_in(select(LogLeafRow.index))
     )
+    # The first part also names halves whose number is beyond any entry.
     if part is not None and part.start:
         orphans = orphans.where(CustodyEventRow.index.in_(part))
     for index in session.scalars(orphans):
@@ -180,6 +186,7 @@ def _rows_about(session: Session, part: range, head: Checkpoint | None) -> Itera
     ordered_subjects = sorted(subjects)
     for first in range(0, len(ordered_subjects), _AT_ONCE):
         yield from find_differences(session, ordered_subjects[first : first + _AT_ONCE], head)
+    # Rows in the chain of no subject: in a part, nothing else would ever look at them.
     for table in AUDITED:
         name = table.__tablename__
         of_none = [
@@ -222,6 +229,7 @@ def _halves(
     query = select(row, type_coerce(row.details, Text).label("text")).where(
         row.index >= indexes[0], row.index <= indexes[-1]
     )
+    # One query for many; only where a value cannot be read is each asked alone, to name it.
     try:
         return {event.index: (event, text) for event, text in session.execute(query)}
     except UNREADABLE:
@@ -232,6 +240,7 @@ def _half(session: Session, index: int) -> CustodyEventRow | None:
     try:
         return session.get(CustodyEventRow, index)
     except UNREADABLE:
+        # An empty half opens nothing, and is named as edited.
         return CustodyEventRow(index=index)
 
 
@@ -242,9 +251,11 @@ def _check_rows(session: Session) -> Iterator[Discrepancy]:
         primary = inspect(table).primary_key
         for identity in session.execute(select(*primary)).all():
             key = "/".join(str(part) for part in identity)
+            # What stays at the end was logged and is not there.
             index = logged.pop((table.__tablename__, key), None)
             yield from _compare_row(session, table, tuple(identity), key, index)
     for (table_name, key), index in logged.items():
+        # Gone, and logged as gone: that is in order.
         if _logged_state(session, index, (table_name, key)) is not None:
             facts = {"table": table_name, "row": key, "entry": index}
             yield Discrepancy(DiscrepancyKind.MISSING_ROW, f"{table_name} {key}", facts)
@@ -274,6 +285,7 @@ def _last_logged(session: Session) -> dict[RowKey, int]:
     Details that do not open their entry are named by `_details`; here they are taken as found.
     """
     last: dict[RowKey, int] = {}
+    # By runs of numbers: a gap or a huge log must not become one huge answer.
     row, after = CustodyEventRow, -1
     while True:
         ahead = select(row.index).where(row.index > after).order_by(row.index).limit(_AT_ONCE)
@@ -288,6 +300,7 @@ def _last_logged(session: Session) -> dict[RowKey, int]:
 
 def _logged_state(session: Session, index: int, row_key: RowKey) -> State:
     states = [state for key, state in _logged_by(session, index) if key == row_key]
+    # An entry may hold a row twice; the last state is the one that was committed.
     return states[-1] if states else None
 
 

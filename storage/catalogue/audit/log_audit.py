@@ -43,6 +43,7 @@ class StaticLog:
         if index >= self.head.size:
             return None
         place, offset = divmod(index, tiles.WIDTH)
+        # Entries come in order, so one tile at a time is enough.
         if self._loaded[0] != place:
             self._loaded = (place, read_tile(self._folder, self._locate_tile(0, place)))
         return self._loaded[1][offset * tree.HASH_SIZE : (offset + 1) * tree.HASH_SIZE]
@@ -55,6 +56,7 @@ class StaticLog:
                 hashes = self._read_hashes(place)
             except (OSError, CustodyError):
                 yield Discrepancy(DiscrepancyKind.EDITED_TILE, self._locate_tile(0, place).path)
+                # Beyond a missing tile no root can be computed.
                 return
             for entry_hash in hashes:
                 frontier.add(entry_hash)
@@ -152,6 +154,7 @@ def some_entries(
         expected = index + 1
         published = static.leaf_hash(index) if static else None
         leaf_hash = tree.leaf_hash(leaf)
+        # The static log names the entry even where leaf and hash were edited together.
         if leaf_hash != stored_hash or published not in {None, leaf_hash}:
             yield about_entry(DiscrepancyKind.EDITED_ENTRY, index)
     yield from (
@@ -184,6 +187,7 @@ def lost_checkpoints(
         yield Discrepancy(DiscrepancyKind.MISSING_CHECKPOINT, "the published checkpoint")
     signed_sizes = {static.head.size} if static is not None else set()
     for text in session.scalars(select(RecordingRow.receipt_text)):
+        # A receipt that does not parse is named by its own check.
         with contextlib.suppress(LiuhenError, KeyError, TypeError, ValueError):
             proof = Proof.parse(json.loads(text)["body"]["proof"]) if text else None
             signed_sizes |= {untrusted_checkpoint(proof.checkpoint).size} if proof else set()
@@ -198,6 +202,7 @@ def read_leaves(session: Session, part: range | None = None) -> Iterator[tuple[i
         indexes = select(LogLeafRow.index).where(LogLeafRow.index >= first)
         if part is not None:
             indexes = indexes.where(LogLeafRow.index < part.stop)
+        # Numbers first, values then: a value that cannot be read must not hide where it stands.
         batch = session.scalars(indexes.order_by(LogLeafRow.index).limit(_BATCH)).all()
         if not batch:
             return
@@ -231,6 +236,7 @@ class _Walk:
     """Where the walk along the entries stands: the root so far, and the heads still ahead."""
 
     def __init__(self, heads: Sequence[Checkpoint], static: StaticLog | None) -> None:
+        # The empty head is signed before any entry, and is reached by no step of the walk.
         self._heads = [head for head in heads if head.size]
         self._static = static
         self._frontier = tree.Frontier()
@@ -250,9 +256,11 @@ class _Walk:
     def report_missing_entry(self) -> Iterator[Discrepancy]:
         yield about_entry(DiscrepancyKind.MISSING_ENTRY, self.size)
         published = self._static.leaf_hash(self.size) if self._static else None
+        # Any wrong hash will do in its place: the walk goes on, and heads contradict it.
         yield from self._add_leaf_hash(published or tree.EMPTY_ROOT)
 
     def report_rollback(self) -> Iterator[Discrepancy]:
+        # Heads that are still ahead were signed over entries which are not there.
         if self._heads:
             facts = {"signed": self._heads[-1].size, "found": self.size}
             yield Discrepancy(DiscrepancyKind.ROLLBACK, "the custody log", facts)
@@ -297,6 +305,7 @@ def _expected_level(session: Session, level: int, first: int, stop: int) -> dict
     return {
         index: tree.node_hash(below[2 * index], below[2 * index + 1])
         for index in range(first, stop)
+        # A missing child is named on its own level, not again on each above.
         if 2 * index in below and 2 * index + 1 in below
     }
 

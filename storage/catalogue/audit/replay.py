@@ -52,6 +52,7 @@ def replay_catalogue(
     heads = _Heads(keys, signed, _stored_heads(session))
     walk = Replay()
     yield from _replay_entries(walk, _read_entries(session), heads, advance)
+    # A second pass over the details only where a row ever moved or went.
     if walk.moved:
         yield from walk.moved_rows(_with_rows(session))
 
@@ -104,6 +105,7 @@ def _replay_entries(
 ) -> Iterator[LogFault]:
     pending = 0
     for entry in entries:
+        # Nothing beyond a gap can be placed: its roots and chains lack what is missing.
         if entry.index != walk.size:
             text = f"entries {walk.size} to {entry.index - 1} are missing"
             yield LogFault(LogProblem.MISSING_ENTRIES, walk.size, text)
@@ -132,6 +134,8 @@ class _Heads:
         self._stored = stored
         self._early: list[LogFault] = []
         self._given: list[tuple[int, Signed]] = []
+        # Verified at once: their sizes decide when they are compared, and anybody may have made
+        # them.
         for signed_head in signed_heads:
             if (head := self._open_head(signed_head)) is not None:
                 self._given.append((head.size, signed_head))
@@ -149,14 +153,17 @@ class _Heads:
         """Yield the heads of this size that were signed over another root. Names the first."""
         for where, text in self._of_size(size):
             try:
+                # Origins may differ from head to head; size and root are what the entries say.
                 agrees = untrusted_checkpoint(text) == Checkpoint(
                     untrusted_checkpoint(text).origin, size, root
                 )
             except LiuhenError:
                 agrees = False
+            # Only what the log truly signed contradicts it; a forged head is named as that.
             if agrees or self._open_head((where, text)) is None:
                 continue
             self._contradicted += 1
+            # Behind one edited entry every head contradicts: one finding, and a count at the end.
             if self._contradicted == 1:
                 message = f"the entries do not lead to the root signed in {where}"
                 yield LogFault(LogProblem.FALSE_ROOT, size, message)
@@ -173,6 +180,7 @@ class _Heads:
             if signed:
                 message = f"{signed[0][0]} is signed over {ahead} entries, and {size} can be walked"
                 yield LogFault(LogProblem.SHORT, size, message)
+                # The smallest head beyond the end tells enough.
                 break
         if self._contradicted > 1:
             message = f"{self._contradicted} signed heads in all contradict the entries"
@@ -251,11 +259,13 @@ def _read_run(session: Session, first: int, last: int) -> list[KeptEntry]:
         )
         if type(text) is str and type(salt) is bytes
     }
+    # An empty half opens no digest, so it is named as not opened.
     none = Readable("", b"")
     return [
         KeptEntry(
             index,
             text.encode() if type(text) is str else b"",
+            # Level 0 of the tree beside the leaf's own row: either may have been edited.
             (leaf_hash, nodes.get(index, b"")),
             halves.get(index, none),
         )

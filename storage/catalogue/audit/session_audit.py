@@ -50,6 +50,7 @@ class _Walk:
         """Take the next entry; return what is wrong with it, and its actor. Raises: _UNREADABLE."""
         entry, details = parse_leaf(leaf.encode()), json.loads(text)
         why = None
+        # Sessions stand in the log since version 2.
         if entry["v"] == 1:
             return None, entry["actor"]
         if entry["act"] == OPEN and entry["outcome"] == Outcome.SUCCESS and "session" in details:
@@ -57,6 +58,7 @@ class _Walk:
             why = _track_sessions(entry, details, self.opened)
         elif entry["actor"].startswith(_PERSON):
             why = _explain_outside(entry, details, self.opened, self.first)
+        # After the act itself: a person ends the session while it is still open.
         if entry["act"] == CLOSE and details["ended"] in self.opened:
             self.opened[details["ended"]].ended = entry["at"]
         return why, entry["actor"]
@@ -71,6 +73,7 @@ def acts_in_sessions(session: Session, part: range | None = None) -> Iterator[Di
     """
     walk = _Walk()
     if part is not None:
+        # What came before a part is not walked, so the beginning is asked for.
         walk.first = _first_opening(session)
         for _index, leaf, text in _before(session, part):
             with contextlib.suppress(*_UNREADABLE):
@@ -132,6 +135,7 @@ def _track_sessions(
     entry: Mapping[str, Any], details: Mapping[str, Any], opened: dict[str, _Opened]
 ) -> str | None:
     name = details["session"]
+    # Else a chain could be said to begin that the log does not have.
     if session_subject(name) not in entry["chains"]:
         return "the opening is not in the session's own chain"
     if name in opened:
@@ -150,10 +154,12 @@ def _explain_outside(
     asked_at = details.get("asked_at")
     name = details.get("session")
     if name is None:
+        # Of before sessions stood in the log, or asked for then and done by a job later.
         older = first is None or (asked_at is not None and asked_at < first)
         return None if older else "it names no session"
     if (opening := opened.get(name)) is None:
         return "its session was never opened"
+    # A job acts in the session of then: its times are judged by the asking.
     at = entry["at"] if asked_at is None else asked_at
     wrong = {
         "it does not name the head of its session": session_subject(name)
@@ -162,6 +168,7 @@ def _explain_outside(
         "it was asked for before its session was opened": at < opening.at,
         "it was asked for after it was done": at > entry["at"],
         "its session had expired": at >= opening.expires,
+        # A job asked for before the end may act after it; a person may not.
         "its session had ended": opening.ended is not None
         and (asked_at is None or asked_at >= opening.ended),
     }

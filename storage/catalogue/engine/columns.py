@@ -29,6 +29,7 @@ class UtcTime(TypeDecorator[datetime]):
         """Turn to UTC. Raises: ValueError on a naive time."""
         if value is None:
             return None
+        # A naive time would be taken for whatever zone the server or the driver thinks in.
         if value.tzinfo is None:
             raise ValueError("naive time")
         return value.astimezone(UTC)
@@ -88,6 +89,7 @@ class Audited:
 
         Long signed texts stand as their digest (columns marked `info={"digest": True}`).
         """
+        # Every column, so that nobody can change one of which no entry tells.
         return {
             column.key: _to_json(getattr(self, column.key), digest=bool(column.info.get("digest")))
             for column in inspect(type(self)).columns
@@ -99,6 +101,7 @@ def _to_json(column_value: Any, *, digest: bool) -> Any:
         return format_timestamp(column_value)
     if isinstance(column_value, Enum):
         return column_value.value
+    # Entries would hold every signed document twice; its digest proves it as well.
     if digest and column_value is not None:
         return str(Digest.compute(column_value.encode()))
     return column_value

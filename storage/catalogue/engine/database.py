@@ -76,6 +76,7 @@ def open_engine(
     """
     if url.startswith("sqlite"):
         file = DatabaseFile(Path(make_url(url).database or ""), name, busy_timeout_s)
+        # Errors hide their parameters: names of parties and envelopes would stand in logs.
         engine = create_engine(url, creator=file.connect, hide_parameters=True)
         engine.update_execution_options(**{_FILE: file})
         event.listen(engine, "connect", partial(_prepare_or_close, partial(_set_pragmas, file)))
@@ -92,6 +93,7 @@ def open_engine(
         event.listen(engine, "connect", partial(_prepare_or_close, _require_server_settings))
         _ask_idle(engine)
     event.listen(engine, "before_cursor_execute", _no_nul)
+    # A connection in use when `close` is called comes back later, into a pool nobody empties.
     closed = threading.Event()
     engine.update_execution_options(**{_CLOSED: closed})
     event.listen(engine, "checkin", partial(_let_go, closed))
@@ -175,6 +177,7 @@ def end_view(session: Session) -> None:
     What was read is true, whether or not the server still hears that it was the last.
     """
     if session.in_transaction() and not is_sqlite(session.get_bind().engine):
+        # So that the commit has nothing to write: nothing done in a view is kept.
         session.expunge_all()
         with suppress(DBAPIError):
             session.commit()
@@ -187,6 +190,7 @@ def take_turn(connection: Connection, *, at_length: bool = False) -> None:
     """
     if is_sqlite(connection.engine):
         return  # BEGIN IMMEDIATE was the wait
+    # For this transaction alone: a reader on the same connection has longer limits.
     limits = {
         "idle_in_transaction_session_timeout": _WRITER_IDLE_S * 1000,
         "statement_timeout": 0 if at_length else _STATEMENT_S * 1000,
@@ -194,6 +198,7 @@ def take_turn(connection: Connection, *, at_length: bool = False) -> None:
     limit = ", ".join(
         f"set_config('{name}', '{setting}', true)" for name, setting in limits.items()
     )
+    # One statement for lock and limits: each answer of a server on another machine costs time.
     statement = text(f"SELECT pg_advisory_xact_lock(:key), {limit}")
     connection.execute(statement, {"key": LOG_LOCK})
 
@@ -221,6 +226,7 @@ def _prepare_or_close(
 
 def _set_pragmas(file: DatabaseFile, connection: Any, record: ConnectionPoolEntry) -> None:
     """Let SQLite write ahead, and sync every commit."""
+    # Else Python's sqlite3 begins transactions by itself, and without IMMEDIATE.
     connection.isolation_level = None  # we say BEGIN ourselves, below
     for pragma in (
         "journal_mode=WAL",
@@ -229,6 +235,7 @@ def _set_pragmas(file: DatabaseFile, connection: Any, record: ConnectionPoolEntr
         "secure_delete=ON",  # an envelope that was shredded leaves nothing in the file
     ):
         connection.execute(f"PRAGMA {pragma}").close()
+    # Only now: the pragma above opened the write-ahead log.
     file.note_wal(record.info)
 
 
@@ -274,6 +281,7 @@ def _require_server_settings(connection: psycopg.Connection[Any], _record: Any) 
     """
     with connection.cursor() as cursor:
         settings_row = cursor.execute(_FITNESS).fetchone()
+    # The rollback ends the transaction that psycopg began for this question.
     connection.rollback()
     fsync, full_pages, synchronous, encoding, by_bytes = settings_row or ("",) * 5
     created = "CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C'"
@@ -285,6 +293,7 @@ def _require_server_settings(connection: psycopg.Connection[Any], _record: Any) 
             "ALTER SYSTEM SET full_page_writes = on",
         ),
         (
+            # `remote_apply` waits for more than `on` does, every other value for less.
             synchronous in {"on", "remote_apply"},
             "synchronous_commit is not on",
             "synchronous_commit = on",
@@ -308,6 +317,7 @@ def _ask_idle(engine: Engine) -> None:
         record.info[_USED] = time.monotonic()
 
     def ping_idle(connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+        # Not by the wall clock, which may be set while a connection lies idle.
         if time.monotonic() - record.info.get(_USED, 0.0) < _FRESH_S and not _has_unread_input(
             connection
         ):
@@ -333,6 +343,7 @@ def _has_unread_input(connection: psycopg.Connection[Any]) -> bool:
 def _no_nul(_connection: Any, _cursor: Any, _statement: str, parameters: Any, *how: Any) -> None:
     """Refuse U+0000, which PostgreSQL cannot hold, on either engine. Raises: TextError."""
     many = how[-1]
+    # Before it reaches a database: SQLite would keep the text, and the two would differ.
     for row in parameters if many else (parameters,):
         for parameter in row.values() if isinstance(row, dict) else row:
             if isinstance(parameter, str) and "\0" in parameter:
@@ -371,6 +382,7 @@ def trouble_of(error: BaseException) -> LiuhenError | None:
 
 def _translate_error(error: DBAPIError, database: str) -> LiuhenError | None:
     """Return our error for a database's own; None where it is a defect of ours."""
+    # By SQLSTATE, since a server's messages come in its own language.
     message, state = str(error.orig), getattr(error.orig, "sqlstate", None)
     if not isinstance(error.orig, psycopg.Error):
         return _ours_of_sqlite(error, message, database)
@@ -388,8 +400,10 @@ def _translate_error(error: DBAPIError, database: str) -> LiuhenError | None:
 
 
 def _ours_of_sqlite(error: DBAPIError, message: str, database: str) -> LiuhenError | None:
+    # By its message, since SQLite has no SQLSTATE.
     if "malformed" in message or "not a database" in message:
         return CatalogueUnavailableError(database=database, problem=message)
+    # Constraint violations and the like are defects of ours, and stay what they are.
     if not isinstance(error, OperationalError):
         return None
     if "locked" in message or "busy" in message:

@@ -37,6 +37,7 @@ class DatabaseFile:
         if self.path.exists():
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        # Without O_TRUNC and O_EXCL: of two foundings at once both open the same file.
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))
         sync_folder(self.path.parent)
 
@@ -55,6 +56,7 @@ class DatabaseFile:
         sqlite3.OperationalError when there is none.
         """
         before = self._opened
+        # Before opening as well as after: a foreign file is not even touched.
         if before is not None and _read_inode(self.path) != before:
             raise self._replaced_error()
         connection = sqlite3.connect(
@@ -85,6 +87,7 @@ class DatabaseFile:
         ):  # a new file had none yet when this connection was made
             self.note_wal(connection_info)
         if (
+            # Both: a write-ahead log that was removed takes commits with it that the file lacks.
             _read_inode(self.path) != self._opened
             or _read_inode(self._wal, empty=True) != connection_info[_WAL]
         ):
@@ -93,6 +96,7 @@ class DatabaseFile:
     def _require_same_file(self) -> None:
         """Require the file that was opened first. Raises: CatalogueReplacedError."""
         inode = _read_inode(self.path, empty=True)
+        # Of two first connections at once, both must mean one file.
         with self._lock:
             if self._opened is None:
                 self._opened = inode
@@ -109,4 +113,5 @@ def _read_inode(path: Path, *, empty: bool = False) -> Inode | None:
         status = path.stat()
     except OSError:
         return None
+    # An emptied file keeps its inode; SQLite would take it for a new database.
     return (status.st_dev, status.st_ino) if status.st_size or empty else None

@@ -20,10 +20,12 @@ def page_by_keys(
 
     The keys together are unique; `after` is empty for the first page.
     """
+    # By place and not by count: OFFSET would skip or repeat rows when some come or go.
     ordered = query.order_by(*(key.desc() if newest else key for key in keys))
     if after:
         there = tuple_(*keys)
         pairs = zip(keys, after, strict=True)
+        # With the key's own type, so that a time is bound as its column keeps it.
         last = tuple_(*(literal(bound, key.type) for key, bound in pairs))
         ordered = ordered.where(there < last if newest else there > last)
     return ordered.limit(limit)

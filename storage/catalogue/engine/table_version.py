@@ -23,6 +23,7 @@ def find_version(connection: Connection) -> str | None:
 
     Raises: CatalogueNewerError (no migration leads to it: a newer program made them).
     """
+    # Asked first: reading a missing table fails the whole transaction on PostgreSQL.
     if not inspect(connection).has_table(_TABLE):
         return None
     version: str | None = connection.scalar(text(f"SELECT version_num FROM {_TABLE}"))  # noqa: S608
@@ -37,12 +38,15 @@ def upgrade_tables(connection: Connection) -> None:
 
     Raises: CatalogueNewerError.
     """
+    # Nearly every start ends here, without the import below.
     if find_version(connection) == known_versions()[-1]:
         return
     from alembic import command  # noqa: PLC0415 - seldom needed, and slow to import
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config()
+    # Alembic reads its settings with `%` as interpolation.
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
+    # On the caller's connection, so that migration and write lock are one transaction.
     config.attributes["connection"] = connection
     command.upgrade(config, "head")

@@ -105,6 +105,7 @@ class LogReader:
         coordinates = {
             (level, beside)
             for place in places
+            # Up to the level of the highest root that any of these places can have.
             for level in range(max(places).bit_length() + 1)
             for beside in ((place >> level) - 1, place >> level, (place >> level) ^ 1)
             if beside >= 0 and (level, beside) not in self._nodes
@@ -135,6 +136,7 @@ class LogReader:
             .where(LogLeafRow.index >= first, LogLeafRow.index < first + count)
             .order_by(LogLeafRow.index)
         )
+        # A gap ends the run: what follows it would stand under wrong numbers.
         expected = first
         for index, leaf in self._session.execute(query):
             if index != expected:
@@ -155,6 +157,7 @@ class LogReader:
         self, indexes: Sequence[int]
     ) -> Iterator[tuple[int, str, CustodyEventRow]]:
         """Yield some entries in their order: number, exact text, readable half."""
+        # In portions: a database takes only so many parameters in one statement.
         for first in range(0, len(indexes), _AT_ONCE):
             some = indexes[first : first + _AT_ONCE]
             query = (
@@ -216,6 +219,7 @@ class LogReader:
     def chain_heads(self, subjects: Iterable[str]) -> dict[str, ChainHead]:
         """Return where the chains of some subjects end; of one that has none, the empty head."""
         distinct_subjects = sorted(set(subjects))
+        # A subject that the table lacks has an empty chain.
         heads, row = dict.fromkeys(distinct_subjects, EMPTY), LogChainRow
         for first in range(0, len(distinct_subjects), _AT_ONCE):
             some = distinct_subjects[first : first + _AT_ONCE]
@@ -292,6 +296,7 @@ class LogWriter:
         It continues the chains of its subject and of `chains`, and names the heads of `heads`.
         """
         own = {event.subject, *chains}
+        # A chain that it continues says more than a head that it names.
         named = set(heads) - own
         event = replace(event, chains=self.chain_heads(own), heads=self.chain_heads(named))
         index, details = self.next_index, event.encode_details()
@@ -301,8 +306,10 @@ class LogWriter:
             {"subject": subject, "number": head.count, "index": index}
             for subject, head in event.chains.items()
         ]
+        # Only these changed: heads that were merely named are not written back.
         self._continued |= own
         nodes = tree.append_leaf(index, leaf, self._log.get_node)
+        # The next entry of this transaction reads them before they are in the tables.
         for level, place, node_hash in nodes:
             self._log.cache_node(level, place, node_hash)
             self._nodes.append({"level": level, "index": place, "hash": node_hash})
@@ -326,6 +333,7 @@ class LogWriter:
     def chain_heads(self, subjects: Iterable[str]) -> dict[str, ChainHead]:
         """Return where the chains of some subjects end, the entries added so far included."""
         distinct_subjects = set(subjects)
+        # Each head is read once in a transaction; from then on memory is ahead of the table.
         if unknown := distinct_subjects - set(self._chains):
             self._chains |= self._log.chain_heads(unknown)
         return {subject: self._chains[subject] for subject in distinct_subjects}
@@ -333,6 +341,7 @@ class LogWriter:
     def write(self) -> None:
         """Insert what was added, many rows at a time."""
         if self._leaves:
+            # Five statements for the whole transaction, however many entries it has.
             for statement, rows in (
                 (_ADD_NODES, self._nodes),
                 (_ADD_LEAVES, self._leaves),
@@ -392,6 +401,7 @@ def prove_continuation(session: Session, checkpoint: str, sizes: Iterable[int]) 
 def keep_checkpoint(session: Session, text: str, at: datetime) -> None:
     """Store a signed head once."""
     head = untrusted_checkpoint(text)
+    # The first one kept stays: the signer answers the same head with the same text.
     if session.get(LogCheckpointRow, head.size) is None:
         row = LogCheckpointRow(size=head.size, root=head.root, text=text, signed_at=at)
         session.add(row)

@@ -39,6 +39,7 @@ def compare_opened(
         shared_fields = _shared_state(event, entry["details"], text)
     except UNREADABLE:
         shared_fields = {}
+    # Every field that both halves tell: whoever edits a row edits what people read.
     if changed := sorted(name for name in _SHARED_FIELDS if shared_fields.get(name) != entry[name]):
         facts = {"changed": changed, "subject": entry["subject"]}
         yield about_entry(DiscrepancyKind.EDITED_DETAILS, index, **facts)
@@ -64,11 +65,13 @@ def changed_columns(row_state: Mapping[str, Any], expected: Mapping[str, Any]) -
     return sorted(
         name
         for name, column_value in row_state.items()
+        # As canonical text: a number that a database gives back as 1.0 is the 1 that was logged.
         if canonical.encode(column_value) != canonical.encode(expected.get(name))
     )
 
 
 def _shared_state(event: CustodyEventRow, digest: str, text: str | None) -> dict[str, str]:
+    # The text as it is kept saves encoding it anew; what does not open is encoded to be sure.
     opens = text is not None and text_digest(text.encode(), event.salt) == digest
     return {
         "act": event.act,

@@ -41,6 +41,7 @@ def doubt_code(event: CustodyEventRow) -> str:
 def _list_unanswered(session: Session) -> Iterator[CustodyEventRow]:
     """Yield what nothing has answered, the newest first."""
     log = LogReader(session)
+    # From the newest: the first whole check that found nothing ends the walk.
     for index in reversed(log.chain_entries([INTEGRITY])[INTEGRITY]):
         event = log.get_event(index)
         if event.outcome != Outcome.SUCCESS:

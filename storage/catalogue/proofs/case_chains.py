@@ -52,12 +52,15 @@ def begin_chains(catalogue: Catalogue) -> None:
     Done once, when a log gets its first entries of version 2; what came before is told in one
     digest for each subject (`custody/chain.py`). A log that has begun is left alone.
     """
+    # First without the writers' lock: every start asks this, and nearly always it is done.
     with catalogue.read() as session:
         if _has_begun(session):
             return
     with catalogue.write() as uow:
+        # Another process may have done it while this one waited for its turn.
         if _has_begun(uow.session):
             return
+        # What was before this number has no chain: `read_unchained` looks for it there.
         size = uow.next_index
         for case_id in uow.session.scalars(select(CaseRow.id).order_by(CaseRow.id)).all():
             for some in _list_chain_parts(uow.session, case_id):
@@ -83,6 +86,7 @@ def _has_begun(session: Session) -> bool:
     log = LogReader(session)
     if log.size == 0 or log.chain_entries([BEGUN])[BEGUN]:
         return True
+    # A log whose first entry is of version 2 has nothing to tie together.
     return bool(parse_leaf(log.get_leaf(0).encode())["v"] > 1)
 
 
@@ -90,6 +94,7 @@ def _list_chain_parts(session: Session, case_id: str) -> Iterator[list[str]]:
     """Yield, entry by entry, each action of a case with the footage that was linked to it."""
     actions = session.scalars(select(ActionRow.id).where(ActionRow.case_id == case_id)).all()
     for action in sorted(actions):
+        # All that was ever linked, rejected links too: they are about the action as well.
         linked = select(ExhibitRow.recording_id).where(ExhibitRow.action_id == action).distinct()
         recordings = [
             f"recording:{recording_id}" for recording_id in sorted(session.scalars(linked))

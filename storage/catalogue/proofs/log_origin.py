@@ -48,6 +48,7 @@ def _retire_origin(
     catalogue: Catalogue, signer: LogSigner, origin: str, on_step: Callable[[str], None]
 ) -> FormerOrigin:
     """Sign the last head, give its origin up and log that; return what was the last head."""
+    # Signer before database, as everywhere: two who take them the other way round wait for ever.
     with signer.hold(leaving=True) as locked_signer, catalogue.write() as uow:
         log = LogReader(uow.session)
         size = log.size
@@ -59,6 +60,8 @@ def _retire_origin(
         )
         keep_checkpoint(uow.session, text, uow.at)
         on_step("last-head-signed")
+        # Before the commit: should it fail, nobody signs under the old origin, and the same call
+        # goes on; the other way round the old origin could get another head.
         locked_signer.leave_origin(origin)
         on_step("origin-left")
         before = FormerOrigin(locked_signer.last.origin, size, locked_signer.last.root)
@@ -78,6 +81,7 @@ def _read_former_origins(log: LogReader, origin: str) -> tuple[FormerOrigin, ...
     The log is asked, not the key: a key folder of before may have been put back.
     """
     former: list[FormerOrigin] = []
+    # In their order: those before this change are former origins, too.
     for event in log.events_of(SUBJECT):
         former.append(former_origin(event.details))
         if event.details["origin"] == origin:

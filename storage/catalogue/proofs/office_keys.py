@@ -45,6 +45,7 @@ class OfficeKey:
 
 def log_office_keys(catalogue: Catalogue, ring: KeyRing) -> None:
     """Tell the log of every key that the office has, if it was told of none yet."""
+    # Without the writers' lock, since every opening asks.
     with catalogue.read() as session:
         if _has_begun(session):
             return
@@ -74,6 +75,8 @@ def add_key(
         PremisType.METADATA_MODIFICATION,
         actor=actor,
         subject=key_subject(key.kid),
+        # In the chain of all keys, so that none can be left out of it unseen; a station's in its
+        # own, too.
         chains=[OFFICE_KEYS, *([f"station:{name}"] if use == STATION else [])],
         use=use,
         name=name,
@@ -119,6 +122,7 @@ def trusted_stations(session: Session, ring: KeyRing) -> tuple[VerifyKey, ...]:
     added = {_identify_details(event.details) for event in log.events_of(*subjects, act=ADD)}
     if not added and not _has_begun(session):
         return ring.stations
+    # By use and fingerprint: a centre's key put there as a station's is none.
     return tuple(key for key in ring.stations if _identify_key(STATION, key) in added)
 
 

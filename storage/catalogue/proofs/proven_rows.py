@@ -85,6 +85,7 @@ def find_differences(
     proven = _Proven(session, set(subjects), head)
     proven.read_chains()
     differences = list(proven.compare_rows(logged or {}))
+    # A row may have been told of before chains began: only then the slower search is worth it.
     if differences and (keys := _keys_of(differences)) and proven.read_unchained(keys):
         differences = list(proven.compare_rows(logged or {}))
     yield from proven.wrong
@@ -94,13 +95,16 @@ def find_differences(
 def _require_no_difference(
     uow: UnitOfWork, find_subjects: Callable[[], set[str]], attempt: Attempt
 ) -> None:
+    # What this unit has changed so far must be seen by the queries below.
     uow.session.flush()
     try:
         subjects = find_subjects() | _of_actor(uow.session, attempt.actor)
         differences = list(find_differences(uow.session, subjects, uow.last_head(), uow.logged))
     except UNREADABLE as error:
+        # A refusal of the log itself is no edited row, and is told as what it is.
         if isinstance(error, CustodyError) and "problem" in error.facts:
             raise
+        # What cannot be read was edited by somebody: the act is refused all the same.
         differences = [Discrepancy(DiscrepancyKind.EDITED_ENTRY, attempt.subject)]
     if differences:
         raise RowsDifferError(attempt, differences)
@@ -115,6 +119,7 @@ def _of_actor(session: Session, actor: str) -> set[str]:
 
 
 def _find_keeping_subjects(session: Session, start: Collection[str]) -> set[str]:
+    # All holds of the office, since a hold on a party names no recording.
     holds = select(LogChainRow.subject).where(LogChainRow.subject.like("hold:%"))
     subjects = set(start) | set(session.scalars(holds))
     return find_related_subjects(subjects, partial(touched_by, LogReader(session)), FOOTAGE_REACHES)
@@ -161,6 +166,7 @@ class _Proven:
         indexes: set[int] = set()
         details = type_coerce(CustodyEventRow.details, Text)
         for key in keys if size else ():
+            # A plain search of texts, and slow; it finds where to look and proves nothing.
             query = select(CustodyEventRow.index).where(
                 CustodyEventRow.index < size, details.contains(f'"key":"{key}"', autoescape=True)
             )
@@ -170,6 +176,7 @@ class _Proven:
 
     def compare_rows(self, logged: Mapping[RowKey, State]) -> Iterator[Discrepancy]:
         """Compare the rows that stand in the chains, as they are now, with their last states."""
+        # What this very unit logged counts last: its rows are changed already.
         last = {key: state for key, (_index, state) in self._states.items()} | dict(logged)
         present: set[RowKey] = set()
         for table, row, key in self._list_rows():
@@ -185,6 +192,7 @@ class _Proven:
                 facts |= {"changed": changed}
                 yield Discrepancy(DiscrepancyKind.EDITED_ROW, f"{table.__tablename__} {key}", facts)
         for (table_name, key), state in sorted(last.items()):
+            # Only rows that were about these subjects: others have chains of their own.
             about = list_continued_subjects([(table_name, state)]) if state is not None else set()
             if (table_name, key) not in present and not about.isdisjoint(self.subjects):
                 facts = {"table": table_name, "row": key}
@@ -197,6 +205,7 @@ class _Proven:
             leaves[index] = leaf
             self.wrong += compare_halves(index, leaf, event)
             for key, state in states_logged(event):
+                # Chains overlap, so entries come more than once and in no order.
                 if index >= self._states.get(key, (-1, None))[0]:
                     self._states[key] = (index, state)
         self.wrong += [
@@ -231,12 +240,14 @@ class _Proven:
         size, head = self._log.size, self.head
         signed = head.size if head is not None else 0
         roots = {signed: head.root} if head is not None else {}
+        # Before any proof: a log cut short has no tree of the signed size.
         if size < signed:
             facts = {"signed": signed, "found": size}
             yield Discrepancy(DiscrepancyKind.ROLLBACK, "the custody log", facts)
             return
         old = {index: leaf for index, leaf in leaves.items() if index < signed}
         if not self._leads_to_roots(old, signed, roots):
+            # One by one only to name them: together they cost one walk over shared nodes.
             alone = [
                 number
                 for number in old
@@ -246,6 +257,8 @@ class _Proven:
             yield Discrepancy(
                 DiscrepancyKind.CONTRADICTED_CHECKPOINT, f"checkpoint {signed}", details
             )
+        # No head covers these yet; that they hang together with the signed part is all that can be
+        # asked.
         young = {index: leaf for index, leaf in leaves.items() if index >= signed}
         if young and not self._leads_to_roots(young, size, roots | {size: None}):
             yield Discrepancy(DiscrepancyKind.EDITED_NODE, "the newest entries", {"size": size})
@@ -257,6 +270,7 @@ class _Proven:
         places = nodes_beside(leaves, roots, size)
         self._log.warm_places(places)
         try:
+            # Read in one question beforehand, so that this loop asks the database nothing.
             nodes = {place: self._log.get_node(*place) for place in places}
             partial_tree = PartialTree(leaves, nodes, list(roots), size)
             return all(
@@ -276,18 +290,22 @@ class _Proven:
             except UNREADABLE:
                 continue  # named already
             self.wrong += [broken_chain(str(problem), index) for problem in broken]
+        # The table's own claim of the end: it must be where the entries lead.
         for subject, head in self._log.chain_heads(self.subjects).items():
             if head != walk.get_head(subject):
                 self.wrong.append(broken_chain(f"{subject}: its chain ends elsewhere", None))
 
     def _look_for_hidden(self, chain_indexes: Collection[int]) -> None:
         """Look through the newest entries for one that was cut off the end of a chain."""
+        # An entry cut off the end leaves no gap; it still stands in the log, and names the subject.
         newest = select(LogLeafRow.index, LogLeafRow.leaf).where(
             LogLeafRow.index >= self._log.size - RECENT
         )
         for index, leaf in self.session.execute(newest):
             if index in chain_indexes:
                 continue
+            # By pattern first: few of the newest leaves name these subjects, and only those are
+            # parsed.
             if hidden := self.subjects & set(_SUBJECT.findall(leaf)):
                 cut = hidden & set(parse_leaf(leaf.encode()).get("chains", ()))
                 self.wrong += [
@@ -311,6 +329,7 @@ class _Proven:
             for row in self.session.scalars(select(table).where(where)).all():
                 yield table, row, row.key
         except UNREADABLE:
+            # Keys alone can still be read, so that the row is named.
             identities = self.session.execute(select(*table.__table__.primary_key).where(where))
             for identity in identities.all():
                 yield table, None, "/".join(str(part) for part in identity)

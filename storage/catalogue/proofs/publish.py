@@ -46,8 +46,11 @@ def publish_head(
     if (shared := _find_covering_head(catalogue, covering)) is not None:
         return shared
     with signer.hold() as locked_signer:
+        # Whoever held the signer before us may have covered the entry while we waited.
         if (shared := _find_covering_head(catalogue, covering)) is not None:
             return shared
+        # One view for size, proof, root and tiles; entries that come meanwhile are for the next
+        # head.
         with catalogue.read() as session:
             log = LogReader(session)
             size = log.size
@@ -56,10 +59,12 @@ def publish_head(
             if folder is not None:
                 write_tiles(log, folder, _published_size(folder, size), size)
             stored_checkpoint = session.get(LogCheckpointRow, size)
+        # Missing also where a crash came after signing: the signer then gave the same text again.
         if stored_checkpoint is None:
             with catalogue.write() as uow:
                 keep_checkpoint(uow.session, text, uow.at)
         if folder is not None:
+            # Last, when every tile that it names is on the disk.
             _publish_file(folder / CHECKPOINT, text.encode())
     return text
 
@@ -89,6 +94,7 @@ def write_tiles(log: LogReader, folder: Path, old: int, new: int) -> None:
             content = tiles.hash_tile(tile, log.get_node)
         _publish_file(folder / tile.path, content)
         if tile.width == tiles.WIDTH:
+            # Only after the full tile is synced: a reader of the partial one finds it there.
             shutil.rmtree(folder / f"{tile.path}.p", ignore_errors=True)
 
 
@@ -126,6 +132,7 @@ def newest_checkpoint(session: Session) -> str | None:
 def newest_signed_head(session: Session, keys: Sequence[NoteKey]) -> Checkpoint:
     """Return the newest head in the catalogue that the log's keys signed. Raises: CustodyError."""
     row = LogCheckpointRow
+    # Rows above the newest true head may be anybody's: so many are passed over, and no more.
     for text in session.scalars(select(row.text).order_by(row.size.desc()).limit(_NEWEST)):
         try:
             return open_checkpoint(text, keys)
@@ -140,11 +147,13 @@ def _published_size(folder: Path, size: int) -> int:
         published = untrusted_checkpoint(read_head(folder)).size
     except (FileNotFoundError, SignatureError, CustodyError, UnicodeDecodeError):
         return 0
+    # A folder that shows more than there is belongs to another log, or to a later copy of this.
     return published if published <= size else 0
 
 
 def _publish_file(path: Path, content: bytes) -> None:
     """Publish a file, unless it stands there already."""
+    # What a call that was cut short wrote already is not written again.
     if path.exists() and path.stat().st_size == len(content) and path.read_bytes() == content:
         return
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -21,9 +21,11 @@ def log_rulebook(catalogue: Catalogue, rulebook: Rulebook) -> None:
         if _last_digest(session) == rulebook.digest:
             return
     with catalogue.write() as uow:
+        # Another process may have logged it while this one waited.
         if _last_digest(uow.session) == rulebook.digest:
             return
         for edition in rulebook.editions:
+            # Editions share files: each text is kept once, by its digest.
             if uow.session.get(RulebookTextRow, edition.sha256) is None:
                 uow.session.add(RulebookTextRow(sha256=edition.sha256, text=edition.text))
         uow.record(
