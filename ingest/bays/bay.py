@@ -108,6 +108,7 @@ def derive_bay_state(reports: Sequence[FileReport]) -> BayState:
 
     Green only where every result is accessioned, known before, or ignored for a reason.
     """
+    # The worst first: one file that is stuck hides behind no number of good ones.
     if any(needs_person(report) for report in reports):
         return BayState.ATTENTION
     outcomes = {report.outcome for report in reports}
@@ -191,6 +192,7 @@ class Progress:
     def show_reading(self) -> None:
         """Show that a file is read; while a bay's files are being sealed that is part of it."""
         with self._lock:
+            # Several files are read at once: the first one shows it, the others change nothing.
             if self.state in {BayState.SCANNING, BayState.SEALING}:
                 return
             self._apply_changes({"state": BayState.SCANNING})
@@ -198,8 +200,10 @@ class Progress:
 
     def _apply_changes(self, changes: Mapping[str, Any]) -> None:
         new_state = changes.get("state", self.state)
+        # Refused and not corrected: a bay that turns green by a wrong way is a defect of ours.
         if new_state != self.state and new_state not in MOVES[self.state]:
             raise ConflictError(subject="bay", bay=self.bay, was=self.state, wanted=new_state)
+        # Only when the move is allowed: a refused change leaves nothing half shown.
         for name, change in changes.items():
             setattr(self, name, change)
 
@@ -238,6 +242,7 @@ class FileProgress:
 
     def open_phase(self, part: float = 1.0) -> Callable[[float], None]:
         """Open a phase, this part of the rest; return its callback for progress, 0 to 1."""
+        # A phase begins where the file stands, so that a second attempt never goes back.
         first = max(self._share, BEGUN)
         self._advance_to(first)
 
@@ -253,6 +258,7 @@ class FileProgress:
 
     def take_back(self) -> None:
         """Show that nothing of the file is done after all: it waits."""
+        # Taken off the bay's sum, which all its files share.
         shown_bytes, self._shown_bytes, self._share = self._shown_bytes, 0, 0.0
         if shown_bytes:
             self.bay.advance_bytes(-shown_bytes)
@@ -260,6 +266,7 @@ class FileProgress:
     def _advance_to(self, share: float) -> None:
         self._share = max(self._share, min(share, 1.0))
         now = int(self.size * self._share)
+        # Whole bytes only, and forward only: several phases may report one share.
         if now > self._shown_bytes:
             count, self._shown_bytes = now - self._shown_bytes, now
             self.bay.advance_bytes(count)

@@ -94,6 +94,7 @@ class Enumerator:
             facts_by_name = self._collect_facts(bay, place, files, facts_of, now)
             for file in files:
                 facts = facts_by_name[file.parts[-1]]
+                # Name and bytes must agree: footage called like a system file is offered.
                 if facts.ignorable is not None and self._may_stay(bay, file, facts.ignorable):
                     reason = facts.ignorable
                     ignored.append(
@@ -114,6 +115,7 @@ class Enumerator:
     ) -> dict[bytes, SourceFacts]:
         names = tuple(file.parts[-1] for file in files)
         folder = self._folders.get((bay.name, place))
+        # The same names say the same again; reading profiles anew would cost each sweep.
         if folder is not None and folder.names == names:
             return folder.facts
         siblings = Siblings(names)
@@ -135,6 +137,7 @@ class Enumerator:
         """Whether a file that is called like a system file or a preview is no footage."""
         if reason == PREVIEW:
             return True  # its film is beside it
+        # By size and time of change as well: a file that is written over is looked at anew.
         key = (bay.name, (file.path, file.size, file.mtime_ns))
         if key not in self._verdicts:
             self._verdicts[key] = file.size <= _LARGEST_SYSTEM_FILE and _no_footage(bay, file)
@@ -152,5 +155,6 @@ def _no_footage(bay: Bay, file: Candidate) -> bool:
         with open_beneath(bay.root, file.path) as source:
             head = os.pread(source.fileno(), _HEAD, 0)
     except (SubmissionError, OSError):
+        # In doubt it is offered, and whatever stops the reading is named then.
         return False
     return sniff_format(head)[1] not in _FOOTAGE

@@ -47,6 +47,7 @@ class Docking:
 
     def keep_only(self, versions: set[Version]) -> None:
         """Forget files absent from this sweep; a file that returns is examined anew."""
+        # What came back under a known name may be another file.
         self.checked &= versions
         for memory in (self.settled, self.given_up, self.entries):
             for version in memory.keys() - versions:
@@ -62,9 +63,11 @@ class Docking:
         """
         looks = self.looks.setdefault(submission.path, [])
         now = Look(submission.size, submission.mtime_ns, at)
+        # Equal looks are one, and the first of them keeps its time: quiet is counted from there.
         if len(looks) > 1 and not has_changed(looks) and not has_changed([looks[-1], now]):
             looks[-1] = now
         else:
             looks.append(now)
+        # The first stays, for how long a file has been growing; memory stays bounded.
         del looks[1:-_LOOKS_KEPT]
         return looks

@@ -64,6 +64,7 @@ def assess_looks(
     if not looks:
         return Settled.WAIT
     last = looks[-1]
+    # Before the writer is asked for: a file that grows for hours is told of, held open or not.
     if last.at - looks[0].at > patience.growing_s and has_changed(looks):
         return Settled.GROWING
     if held_open:
@@ -72,6 +73,7 @@ def assess_looks(
     quiet = last.at - same[0].at
     needed = patience.quiet_s
     if is_temporary_name(name):
+        # A crashed upload leaves such a name for ever: it is evidence after an hour all the same.
         needed = max(needed, patience.left_over_s - age_s)
     return Settled.WHOLE if len(same) >= 2 and quiet >= needed else Settled.WAIT  # noqa: PLR2004 - two looks
 
@@ -110,9 +112,13 @@ def written_now() -> frozenset[tuple[int, int]] | None:
             try:
                 fdinfo = (process / "fdinfo" / handle.name).read_text()
                 flags = int(fdinfo.split("flags:")[1].split()[0], 8)
+                # Writing only: players and indexers hold files open for reading all the time.
                 if flags & os.O_ACCMODE:
+                    # Device and inode, not the path: a card may be mounted at several places.
                     status = handle.stat()
                     inodes.add((status.st_dev, status.st_ino))
             except (OSError, IndexError, ValueError):
+                # Processes and handles go while they are looked at; other users' are not shown at
+                # all.
                 continue
     return frozenset(inodes)

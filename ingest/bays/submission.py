@@ -66,6 +66,7 @@ def start_of(source: SourceFacts, media: MediaFacts, now: datetime) -> Start:
     creation_time = media.creation_time
     if (
         creation_time is not None
+        # Recorders with an empty battery begin at such years; a day ahead may be a wrong zone.
         and creation_time.year not in _UNSET_YEARS
         and creation_time <= now + timedelta(days=1)
     ):
@@ -98,11 +99,14 @@ def folder_beneath(root: Path, path: bytes) -> Iterator[tuple[int, bytes]]:
     """
     *folders, name = path.split(b"/")
     flags = os.O_RDONLY | os.O_DIRECTORY
+    # The root itself may be a link, for it is the office's own setting.
     handle = _open_descriptor(os.fsencode(root), flags)
     try:
         for folder in folders:
+            # The path comes from a journal or a file's own name: it must not climb.
             if folder in {b"", b".", b".."}:
                 raise SubmissionError(reason="unreadable")
+            # Folder by folder: O_NOFOLLOW looks at the last part of a path only.
             inner = _open_descriptor(folder, flags | os.O_NOFOLLOW, handle)
             os.close(handle)
             handle = inner
@@ -117,6 +121,7 @@ def open_beneath(root: Path, path: bytes) -> FileIO:
     Raises: SubmissionError(reason=not-regular | gone | unreadable).
     """
     with folder_beneath(root, path) as (folder, name):
+        # O_NONBLOCK, or opening a named pipe would wait for somebody to write.
         handle = _open_descriptor(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, folder)
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):  # asked first: a folder is refused untold
@@ -134,6 +139,7 @@ def open_source(submission: Submission) -> FileIO:
     """
     source = open_beneath(submission.root, submission.path)
     try:
+        # On the open file: its name may meanwhile stand for another.
         check_unchanged(source, submission)
     except BaseException:
         source.close()
@@ -152,6 +158,7 @@ def is_gone(root: Path, path: bytes) -> bool:
     except FileNotFoundError:
         return True
     except SubmissionError as error:
+        # The root is there, so the folder below it went, and not the whole card.
         return error.facts.get("reason") == "gone" and root.is_dir()
     except OSError:
         return False
@@ -193,6 +200,7 @@ def _open_descriptor(name: bytes, flags: int, folder: int | None = None) -> int:
     try:
         return os.open(name, flags | os.O_CLOEXEC, dir_fd=folder)
     except (FileNotFoundError, NotADirectoryError) as error:
+        # A folder that became a file is gone, too.
         raise SubmissionError(reason="gone") from error
     except OSError as error:
         raise SubmissionError(reason="unreadable", errno=error.errno) from error

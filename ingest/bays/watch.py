@@ -82,6 +82,7 @@ def scan_root(root: Path) -> Iterator[Candidate | Refused]:
     Raises: MountGoneError when the root itself cannot be listed any more.
     """
     count = 0
+    # A stack and not recursion: the depth is the volume's choice.
     stack: list[tuple[bytes, ...]] = [()]
     while stack:
         folder = stack.pop()
@@ -91,11 +92,13 @@ def scan_root(root: Path) -> Iterator[Candidate | Refused]:
             continue
         for entry in entries:
             count += 1
+            # Told as an entry: a census that breaks off silently would let the bay turn green.
             if count > MAX_FILES:
                 yield Refused(folder, Refusal.TOO_MANY)
                 return
             parts = (*folder, entry.name)
             try:
+                # By the entry itself: a link could lead out of the volume.
                 status = entry.stat(follow_symlinks=False)
             except OSError:
                 yield Refused(parts, Refusal.UNREADABLE)
@@ -125,8 +128,10 @@ def _list_folder(root: Path, folder: tuple[bytes, ...]) -> list["os.DirEntry[byt
     """Return a folder's entries, or None where it cannot be read: nobody may call it empty."""
     try:
         with os.scandir(b"/".join((os.fsencode(root), *folder))) as entries:
+            # A fixed order, and the folder is closed before its entries are looked at.
             return sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
+        # With the root the whole volume went, and no folder of it is to blame.
         if not folder or not root.is_dir():
             raise MountGoneError(str(root)) from error
         return None
@@ -153,6 +158,7 @@ class Watcher:
         with self._lock:
             for root in self._roots:
                 if root not in self._watched and root.is_dir():
+                    # Where the kernel hears nothing of a file's change, the folder is polled.
                     silent = file_system(root).startswith(_SILENT)
                     try:
                         self._observers[silent].schedule(self._handler, str(root), recursive=True)
@@ -172,6 +178,7 @@ class _Wake(FileSystemEventHandler):
         self._on_wake = on_wake
 
     def on_any_event(self, event: FileSystemEvent) -> None:
+        # Our own reading would else wake the next sweep, and that one the next.
         if event.event_type not in {"opened", "closed_no_write"}:
             self._on_wake()
 
@@ -201,6 +208,7 @@ def _find_mount(path: Path) -> tuple[str, str]:
         fields = head.split()
         mount = fields[4].encode().decode("unicode_escape")
         inside = target == mount or target.startswith(mount.rstrip("/") + "/")
+        # The longest mount point wins; of equal ones the later, which lies over the earlier.
         if inside and len(mount) >= len(best[0]):
             best = (mount, fields[0], right.split()[0])
     return best[1], best[2]

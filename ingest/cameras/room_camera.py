@@ -58,6 +58,8 @@ class Camera:
         """Read the password anew. Raises: CameraError(secret)."""
         if self.user is None or self.password_file is None:
             return None
+        # Read at each connection: a changed password counts from the next one on, without a
+        # restart.
         try:
             return Login(self.user, self.password_file.read_text(encoding="utf-8").strip("\r\n"))
         except (OSError, UnicodeDecodeError) as error:
@@ -116,6 +118,7 @@ def landing_folder(home: Path) -> Path:
 def ask_for(places: Places, at: datetime) -> None:
     """Have a camera recorded from now on, until `let_go`; survives restarts."""
     places.request.parent.mkdir(parents=True, exist_ok=True)
+    # A file and not a row: it survives a restart, and needs no database beside the recorder.
     replace_file(places.request, at.isoformat().encode())
 
 
@@ -143,6 +146,7 @@ class Timeline:
     def record_closure(self, seconds: float, now: datetime) -> None:
         """Record a segment's end, in seconds of the session, and its time of closure."""
         self._late.append((now - self.time_at(seconds)).total_seconds())
+        # The smallest of the last few: lateness of the network only ever adds to it.
         drift = min(self._late, key=abs)
         if len(self._late) == _CLOSURES and abs(drift) > _DRIFT_S:
             LOG.warning("a camera's clock is %+.1f s off ours; followed", drift)
@@ -172,6 +176,7 @@ class Recorder:
         """Record whenever the camera is wanted, and try again whenever it fails, until stopped."""
         self.places.landing.mkdir(parents=True, exist_ok=True)
         self.places.open.mkdir(parents=True, exist_ok=True)
+        # Before a new session: its folder lies among those that a crash left.
         recover_segments(self.places, self.camera.name)
         wait = self.limits.first_wait_s
         while not stop.is_set():
@@ -195,6 +200,7 @@ class Recorder:
                 LOG.warning("%s: %s", self.camera.name, error)
             if reason is not None:
                 self._report_state(CameraState.ATTENTION, reason)
+                # It recorded for a while: the next failure is a new one, and is tried again soon.
                 if self.monotonic() - began > self.limits.longest_wait_s:
                     wait = self.limits.first_wait_s
                 stop.wait(wait)
@@ -215,10 +221,12 @@ class Recorder:
 
     def _record_session(self, stop: threading.Event) -> None:
         """Record one connection. Raises: CameraError, MediaToolError, OSError."""
+        # A quarter of a segment at least, or it would be cut short as soon as it had begun.
         if self._measure_room() <= self.limits.file_bytes // 4:
             raise CameraError("disk", free_mb=shutil.disk_usage(self.places.open).free >> 20)
         login = self.camera.read_login()
         answer = Answer(login, self.entropy) if login else None
+        # Before ffmpeg is started: a camera that is away costs no process.
         line = connect_camera(self.camera.address, self.limits.connect_s)
         folder = self.places.open / f"{self.clock().astimezone(UTC):%Y%m%dT%H%M%S%f}"
         folder.mkdir()
@@ -272,6 +280,8 @@ class _Session:
         except OSError as error:
             failed = CameraError("away", problem=type(error).__name__)
         finally:
+            # Also after a failure: ffmpeg closes its last segment and prints its end, which is
+            # landed below.
             self._printed += self._running.end_conversation(_CLOSE_S)
             complaints = self._running.read_errors()
         self._land_closed_segments()
@@ -282,6 +292,7 @@ class _Session:
 
     def _relay_traffic(self, stop: threading.Event) -> None:
         limits, monotonic = self._of.limits, self._of.monotonic
+        # Silence is of the camera alone: bytes from inside prove nothing about it.
         heard = monotonic()
         with selectors.DefaultSelector() as ways:
             for source in (self._line, self._running.line, self._running.output):
@@ -298,8 +309,10 @@ class _Session:
                 if self._line in ready:
                     heard = monotonic()
                     self._from_camera(_receive(self._line), heard)
+                # TCP may stay open for hours with a camera that is dead: what counts is what comes.
                 if monotonic() - heard > limits.silence_s:
                     raise CameraError("silent", seconds=limits.silence_s)
+                # After the bytes that were ready: what has come is passed on before the end.
                 if stop.is_set() or not self._of.is_requested():
                     raise _StopError
                 if self._of._measure_room() <= 0:  # noqa: SLF001 - one module, one recorder
@@ -309,12 +322,16 @@ class _Session:
         if not block:
             raise CameraError("away", problem="closed")
         inward, back = self._relay.from_camera(block, now)
+        # The first media packet's arrival is the only time that is ours; the camera's clock is not.
         if self._relay.began and self._timeline is None:
             self._timeline = Timeline(self._of.clock())
+            # On the disk before the packet goes in: a crash from here on leaves a segment with a
+            # start.
             self._note_start(0, self._timeline.began)
             self._of._report_state(CameraState.RECORDING, None)  # noqa: SLF001 - one recorder
         if back:
             self._line.sendall(back)
+        # A failure of this socket is ffmpeg's end, and not the camera's.
         try:
             self._running.line.sendall(inward)
         except OSError as error:
@@ -325,12 +342,14 @@ class _Session:
         if not block:
             raise CameraError("no-tool")
         self._printed += block
+        # Lines are short: a decoder that prints without end has been turned against us.
         if len(self._printed) > _BLOCK:
             raise CameraError("no-tool")
         self._land_closed_segments()
 
     def _land_closed_segments(self) -> None:
         """Land every segment that ffmpeg has reported as closed."""
+        # The rest after the last newline is a line that is still being printed.
         *lines, self._printed = self._printed.split(b"\n")
         for line in lines:
             segment = _parse_segment(line)
@@ -340,6 +359,8 @@ class _Session:
             now = self._of.clock()
             began, ended = self._timeline.time_at(start), self._timeline.time_at(end)
             self._timeline.record_closure(end, now)
+            # The next segment is being written already, so its start is noted first; killed before
+            # the move below, this one's start becomes a question to a person.
             self._note_start(number + 1, self._timeline.time_at(end))
             source = self._folder / f"{number:06d}.mkv"
             _move_segment(source, self._of.places.landing, self._of.camera.name, began, ended)
@@ -361,11 +382,13 @@ def _parse_segment(line: bytes) -> tuple[int, float, float] | None:
     """Return (number, start, end) of a line that ffmpeg printed; it is not to be trusted."""
     name, _, rest = line.decode("ascii", "replace").strip().partition(",")
     begin, _, stop = rest.partition(",")
+    # Only such names: a path in it would have another file moved as footage.
     match = _SEGMENT.fullmatch(name)
     try:
         start, end = float(begin), float(stop)
     except ValueError:
         return None
+    # `float` takes `nan` and `inf`, of which no time can be made.
     if match is None or not (math.isfinite(start) and math.isfinite(end) and 0 <= start <= end):
         return None
     return int(match[1]), start, end
@@ -392,6 +415,7 @@ def _land_segments(folder: Path, places: Places, name: str) -> int:
         if not path.stat().st_size:
             path.unlink()  # opened, nothing was written: no footage
         elif number == last_number and began is not None:
+            # Only the newest segment's start is noted; older ones were landed with theirs.
             _move_segment(path, places.landing, name, began, None)
             count += 1
         else:
@@ -410,6 +434,7 @@ def _land_segments(folder: Path, places: Places, name: str) -> int:
 def _list_segments(folder: Path) -> Iterator[tuple[Path, int]]:
     for path in sorted(folder.iterdir()):
         match = _SEGMENT.fullmatch(path.name)
+        # A link could have any file of ours landed as footage.
         if match and path.is_file() and not path.is_symlink():
             yield path, int(match[1])
 
@@ -428,6 +453,7 @@ def _move_segment(
 
 def _place_segment(path: Path, landing: Path, stem: str, suffix: str) -> None:
     """Move a closed segment under its name, durable; nothing that landed is ever replaced."""
+    # Its bytes first: a name in the landing folder promises a whole file to the station.
     with path.open("rb") as file:
         os.fsync(file.fileno())
     target, again = landing / f"{stem}{suffix}", 1

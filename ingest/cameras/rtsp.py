@@ -68,8 +68,10 @@ class Address:
         parts = urlsplit(url)
         if parts.scheme != "rtsp" or not parts.hostname or parts.fragment:
             raise ValueError("not an rtsp:// address")
+        # They would stand in settings, logs and on screens with the address.
         if parts.username is not None or parts.password is not None:
             raise ValueError("user and password do not belong into the address")
+        # No newline or space: the address becomes part of a request line.
         if not url.isascii() or not url.isprintable() or " " in url:
             raise ValueError("the address holds characters that need %-encoding")
         rest = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -107,6 +109,7 @@ class Answer:
         for text in headers:
             scheme, _, rest = text.strip().partition(" ")
             parameters = {key.lower(): a or b for key, a, b in _CHALLENGE.findall(rest)}
+            # Digest without an algorithm is MD5.
             algorithm = parameters.get("algorithm", "MD5").upper()
             if scheme.lower() == "digest" and algorithm in _HASHES and "nonce" in parameters:
                 offered[f"digest {algorithm}"] = parameters | {
@@ -139,6 +142,7 @@ class Answer:
         realm, nonce = challenge.get("realm", ""), challenge["nonce"]
         ours, theirs = hash_parts(user, realm, password), hash_parts(method, uri)
         fields = {"username": user, "realm": realm, "nonce": nonce, "uri": uri}
+        # The count belongs to the nonce: it starts anew with each challenge.
         if "auth" in [option.strip() for option in challenge.get("qop", "").split(",")]:
             self._count += 1
             count, ourselves = f"{self._count:08x}", self.entropy(8).hex()
@@ -203,6 +207,7 @@ def take_message(buffer: bytearray) -> Message | Frame | None:
         del buffer[:2]  # a keep-alive of some makers
     if not buffer:
         return None
+    # Interleaved packets: `$`, channel, and a length in two bytes (RFC 2326, 10.12).
     if buffer[:1] == b"$":
         length = 4 + int.from_bytes(buffer[2:4], "big")
         if len(buffer) < max(4, length):
@@ -210,8 +215,10 @@ def take_message(buffer: bytearray) -> Message | Frame | None:
         packet = bytes(buffer[:length])
         del buffer[:length]
         return Frame(packet)
+    # Searched only so far: a camera that never ends its head cannot fill memory.
     end = buffer.find(b"\r\n\r\n", 0, _HEAD)
     if end < 0:
+        # Refused as early as possible: whatever is on that port, it is not RTSP.
         if len(buffer) >= _HEAD or not _may_become_head(buffer):
             raise CameraError("garbage")
         return None
@@ -221,9 +228,11 @@ def take_message(buffer: bytearray) -> Message | Frame | None:
     headers = tuple((k.strip(), v.strip()) for k, _, v in (line.partition(":") for line in lines))
     message = Message(first, headers, b"")
     content_length = message.get("Content-Length") or "0"
+    # Digits alone, since `int` takes signs and spaces; and bounded before anything is awaited.
     if not re.fullmatch(r"[0-9]{1,6}", content_length) or int(content_length) > _BODY:
         raise CameraError("garbage")
     whole = end + 4 + int(content_length)
+    # Nothing was taken off yet: the head is read again when the body is there.
     if len(buffer) < whole:
         return None
     body = bytes(buffer[end + 4 : whole])
@@ -277,6 +286,7 @@ class Relay:
                 outward += message.packet
                 continue
             self._requests[message.get("CSeq") or ""] = message
+            # A sandboxed side that asks without end is forgotten, oldest first.
             while len(self._requests) > _PENDING:
                 del self._requests[next(iter(self._requests))]
             outward += self._rewrite_request(message)
@@ -287,6 +297,7 @@ class Relay:
 
         `now` is any clock's seconds. Raises: CameraError(garbage, too-much, denied, refused).
         """
+        # Before anything is parsed: parsing is what too many bytes would cost.
         self._limit_rate(len(block), now)
         self._in += block
         inward, back = b"", b""
@@ -295,6 +306,7 @@ class Relay:
                 self.began = self.began or message.is_media
                 inward += message.packet
                 continue
+            # By CSeq, as answers may be interleaved with media and keep-alives.
             request = self._requests.pop(message.get("CSeq") or "", None)
             if message.status == UNAUTHORIZED and request is not None:
                 again = request.get("CSeq") or ""
@@ -308,6 +320,7 @@ class Relay:
                 back += self._rewrite_request(request)
                 continue
             needed = request is not None and request.first.startswith(_NEEDED)
+            # Once media has come, a refused keep-alive or the like is for ffmpeg to judge.
             if needed and not self.began and (message.status or 0) >= _REFUSED:
                 raise CameraError("refused", status=message.status)
             inward += message.encode()
@@ -315,8 +328,11 @@ class Relay:
 
     def _rewrite_request(self, request: Message) -> bytes:
         method, uri, version = request.first.split(" ", 2)
+        # The address inside stands for the camera's; tracks follow it as a suffix.
         if ours := _INSIDE.match(uri):
             uri = str(self.address) + uri[ours.end() :]
+        # Whatever the sandboxed side puts there: it has no password, and none of its own is passed
+        # on.
         headers = tuple(
             header for header in request.headers if header[0].lower() != "authorization"
         )
@@ -326,8 +342,10 @@ class Relay:
         return Message(f"{method} {uri} {version}", headers, request.body).encode()
 
     def _limit_rate(self, count: int, now: float) -> None:
+        # Any clock may be handed in; one that runs back must not raise the level.
         passed = 0.0 if self._at is None else max(0.0, now - self._at)
         self._at = now
+        # A leaky bucket: bursts of ten seconds are let through, as keyframes come in bursts.
         self._level = max(0.0, self._level - passed * self.most) + count
         if self._level > self.most * _BURST_S:
             raise CameraError("too-much", limit_mbit=round(self.most * 8 / 1e6, 1))

@@ -62,6 +62,7 @@ class Inspection:
 
 def inspect_media(facts: MediaFacts) -> tuple[Inspection, ...]:
     """Return what is wrong with this recording: structure, packets, pictures, sound."""
+    # Photos and documents have neither packets in time nor anything to doubt.
     if facts.kind not in {MediaKind.VIDEO, MediaKind.AUDIO, MediaKind.UNKNOWN}:
         return ()
     findings = []
@@ -71,6 +72,7 @@ def inspect_media(facts: MediaFacts) -> tuple[Inspection, ...]:
         findings.append(
             Inspection("truncated", Weight.FACT, detail=f"{facts.missing_bytes} bytes missing")
         )
+    # Of a file that nothing can play, missing tracks would be a guess.
     if facts.kind is MediaKind.VIDEO and facts.playable:
         if not facts.has_audio:
             findings.append(Inspection("no-sound-track", Weight.FACT))
@@ -116,6 +118,7 @@ def _find_uninspected(facts: MediaFacts) -> Iterator[Inspection]:
         ("pictures", facts.pictures, facts.has_video),
         ("sounds", facts.sounds, facts.has_audio),
     ):
+        # A track that is not there cannot go without a look.
         if present and not (inspection and inspection.complete):
             upto = inspection.upto_s if inspection else 0.0
             yield Inspection("not-inspected", Weight.FACT, upto, facts.duration_s, part)

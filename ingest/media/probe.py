@@ -157,17 +157,20 @@ def probe_file(
 
 def _build_facts(answer: dict[str, Any], sandbox: FileLooker, *, text: bool) -> MediaFacts:
     kind = _KINDS.get(answer.get("kind", ""), MediaKind.UNKNOWN)
+    # Both must say so: a film with broken magic bytes is no document by its name alone.
     if text and answer.get("text") is True:
         kind = MediaKind.DOCUMENT
     boxes = answer.get("boxes") or {}
     missing_bytes = int(boxes.get("missing_bytes") or 0)
     tracks = tuple(answer.get("tracks") or ())
+    # Tracks with packets alone: headers declare tracks that hold nothing.
     video = [t for t in tracks if t["type"] == "video" and t["packets"]]
     audio = [t for t in tracks if t["type"] == "audio" and t["packets"]]
     if kind is MediaKind.VIDEO and audio and not video:
         kind = MediaKind.AUDIO
     reason = _find_unplayable_reason(answer, kind, boxes, bool(video or audio))
     still = kind not in {MediaKind.VIDEO, MediaKind.AUDIO}
+    # By the last packet, and not by what the header declares.
     ends = [t["last_s"] for t in (*video, *audio) if _is_finite(t.get("last_s"))]
     duration = max(ends, default=None) if not still else None
     tags = answer.get("tags") or {}
@@ -209,6 +212,7 @@ def _find_unplayable_reason(
         return None
     if not answer.get("demuxer"):
         return "unknown-format"
+    # Without an index the media data stands there and nobody can find it: worth its own word.
     if boxes and not boxes.get("moov"):
         return "no-index"
     if "error" in answer:
@@ -222,6 +226,7 @@ def _find_missing_spans(
     """Return where the longest track of this kind has no packets, ends included."""
     if not tracks or duration is None:
         return ()
+    # The track with most packets stands for its kind: others may be there for a part only.
     best = max(tracks, key=lambda t: t["packets"])
     spans = list(_parse_spans(best.get("gaps")))
     edge = 0.5  # seconds: tracks of a whole file rarely begin and end on the same frame
@@ -242,12 +247,14 @@ def _parse_inspection(answer: Any, kinds: tuple[str, ...]) -> InspectionSpans | 
         complete=answer.get("done") is True,
         upto_s=float(answer["upto_s"]),
         resolution_s=float(step) if _is_finite(step) else 0.0,
+        # Bounded here once more: the child's answer is a hostile file's.
         spans=tuple(sorted(spans, key=lambda span: span[1])[:_MAX_SPANS]),
         damaged=_parse_count(answer.get("damaged")),
     )
 
 
 def _parse_count(number: Any) -> int:
+    # The record's JSON has no larger whole numbers (RFC 8785).
     return number if isinstance(number, int) and 0 < number < 1 << 53 else 0
 
 
@@ -276,6 +283,7 @@ def _parse_creation_time(tags: dict[str, str]) -> datetime | None:
             creation_time = datetime.fromisoformat(tags.get(name, ""))
         except ValueError:
             continue
+        # Without a zone nobody knows which moment is meant.
         if creation_time.tzinfo is not None:
             return creation_time
     return None

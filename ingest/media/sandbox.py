@@ -104,6 +104,7 @@ class Sandbox:
         wrap = _bubblewrap_command()
         if wrap:
             # The namespaces may be forbidden (containers), so ask for what will be needed.
+            # With the decoders: a sandbox in which they cannot be loaded would fail at each file.
             trial = [*wrap, *_python_command(), "-c", "import av"]
             try:
                 process = subprocess.run(  # noqa: PLW1510 - the return code is the question
@@ -126,10 +127,12 @@ class Sandbox:
         """
         words, counting, seconds = asked_of(size, effort)
         try:
+            # The brake stretches the work: at a half share, a second of work takes two.
             return _run_child(
                 [*self.program_command(), *words], file, counting + seconds / effort.share, tell
             )
         except MediaToolError:
+            # The dead child may have read anywhere.
             file.seek(0)
             return _run_child([*self.program_command(), "--packets-only"], file, counting, tell)
 
@@ -140,6 +143,7 @@ class Sandbox:
         """
         seconds = _FIRST_WAIT_S + size / _BYTES_PER_S
         answer = _run_child([*self.program_command(), "--poster"], file, seconds)
+        # The bytes go to a browser: nothing but a whole JPEG leaves here.
         if not answer.startswith(_JPEG[0]) or not answer.endswith(_JPEG[1]):
             raise MediaToolError("no-picture", f"{len(answer)} bytes")
         if len(answer) > _POSTER_LIMIT:
@@ -166,6 +170,7 @@ class Sandbox:
         program = "/sandboxed_recorder" if bound else str(_RECORDER)
         out = "/out" if bound else str(folder)
         binds = ["--ro-bind", str(_RECORDER), program, "--bind", str(folder), out]
+        # The folder's binding must stand before the `--` that ends bubblewrap's own words.
         wrap = [*self.wrap[:-1], *binds, "--"] if bound else []
         return Recording.start([*wrap, *_python_command(), program, *plan.build_command(out)], plan)
 
@@ -228,6 +233,8 @@ class Recording:
             ours, theirs = socket.socketpair()
             undo.callback(ours.close)
             with theirs:
+                # A file and not a pipe: nobody reads it while ffmpeg runs, and a full pipe would
+                # stop it.
                 errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `errors`
                 undo.callback(errors.close)
                 try:
@@ -236,6 +243,7 @@ class Recording:
                         stdin=theirs.fileno(),
                         stdout=subprocess.PIPE,
                         stderr=errors,
+                        # Nothing of the service's environment, in which secrets may stand.
                         env={"PATH": "/usr/bin:/bin", "TZ": "UTC"},
                         start_new_session=True,
                         preexec_fn=lambda: _recording_limits(plan.file_bytes),  # noqa: PLW1509 - before exec
@@ -251,10 +259,12 @@ class Recording:
 
         A process that does not end in time is killed; what it wrote stays.
         """
+        # The end of the stream is what makes ffmpeg close its segment in order.
         self.line.close()
         try:
             rest, _ = self._child.communicate(timeout=wait_s)
         except subprocess.TimeoutExpired:
+            # The group, since ffmpeg is a child of the program that we started.
             os.killpg(self._child.pid, signal.SIGKILL)
             rest, _ = self._child.communicate()
         return rest
@@ -281,6 +291,7 @@ def _bubblewrap_command() -> list[str]:
     bwrap = shutil.which("bwrap")
     if bwrap is None:
         return []
+    # A virtual environment's interpreter links to its base, which must be there as well.
     prefixes = {sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parent.parent)}
     bound = sorted(prefix for prefix in prefixes if not prefix.startswith("/usr/"))
     command = [bwrap, "--unshare-all", "--die-with-parent", "--new-session"]
@@ -289,6 +300,7 @@ def _bubblewrap_command() -> list[str]:
     command += ["--dev", "/dev", "--tmpfs", "/tmp"]  # noqa: S108 - its own
     for folder in ("/usr", "/lib", "/lib64", "/bin", "/etc/alternatives"):
         path = Path(folder)
+        # Merged /usr: these are links into it, and a binding would need a place of its own.
         if path.is_symlink():
             command += ["--symlink", str(path.readlink()).lstrip("/"), folder]
         elif path.exists():
@@ -306,6 +318,7 @@ def _bubblewrap_command() -> list[str]:
 def asked_of(size: int, effort: Effort) -> tuple[list[str], float, float]:
     """Return the words that ask for a look, and seconds: to count packets, and of looking."""
     counting = _FIRST_WAIT_S + size / _BYTES_PER_S
+    # A small file may not claim the whole hour.
     seconds = min(effort.seconds, _FIRST_WAIT_S + size / _LOOK_BYTES_PER_S)
     words = ["--share", str(effort.share), "--seconds", str(seconds)]
     return words + ([] if effort.codes else ["--no-codes"]), counting, seconds
@@ -320,6 +333,7 @@ def limit_child(cpu_s: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE, _ADDRESS_SPACE))
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s))
     resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
+    # No byte into any file: the answer goes through a pipe, which this does not limit.
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.nice(_NICE)
@@ -336,6 +350,7 @@ def answer_through(pipe: int, limit_s: float, tell: Tell) -> bytes:
     waiting = select.poll()
     waiting.register(pipe, select.POLLIN)
     while True:
+        # Before each wait, so that a caller who wants to stop is heard though nothing comes.
         tell(share)
         remaining_s = until - time.monotonic()
         if remaining_s <= 0:
@@ -346,6 +361,7 @@ def answer_through(pipe: int, limit_s: float, tell: Tell) -> bytes:
         if not some:
             return answer
         answer, count = answer + some, count + len(some)
+        # Counted over all that came, progress lines too, which are taken off the answer.
         if count > _ANSWER_LIMIT:
             raise MediaToolError("too-long", f"{count} bytes")
         while answer.startswith(b"~") and b"\n" in answer:
@@ -375,11 +391,13 @@ def _run_child(
         assert child.stdout is not None  # noqa: S101 - a pipe was asked for
         try:
             answer = answer_through(child.stdout.fileno(), limit_s, tell)
+            # It said all, and still runs: it gets no more time than this.
             child.wait(_CLOSING_S)
         except subprocess.TimeoutExpired as error:
             os.killpg(child.pid, signal.SIGKILL)
             raise MediaToolError("timeout", "it answered and did not end") from error
         except BaseException:
+            # Whatever stops us must not leave a decoder behind.
             os.killpg(child.pid, signal.SIGKILL)
             raise
     if child.returncode != 0:

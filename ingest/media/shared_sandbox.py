@@ -56,10 +56,12 @@ class SharedSandbox:
         self, file: BinaryIO, size: int, effort: Effort = USUAL, tell: Tell = ignore_progress
     ) -> bytes:
         """Inspect the open file in a sandbox. Raises: as `Sandbox.inspect_file`."""
+        # Only where a process namespace makes sure that nothing of a file's process is left.
         shared = size <= SMALL and self.level is Level.BWRAP
         answer = self._inspect_shared(file, size, effort, tell) if shared else None
         if answer is not None:
             return answer
+        # Alone, from the start: the shared process may have read any part of it.
         file.seek(0)
         return self._sandbox.inspect_file(file, size, effort, tell)
 
@@ -90,6 +92,7 @@ class SharedSandbox:
         try:
             yield running
         except BaseException:
+            # Also when the caller stopped: what is half answered would be read as the next file's.
             running.kill_group()
             raise
         if running.files >= MOST_FILES:
@@ -110,6 +113,7 @@ class _Running:
     @classmethod
     def start(cls, sandbox: Sandbox) -> "_Running":
         """Start a sandbox. Raises: OSError."""
+        # One request is one message, with its descriptors: nothing can be split or joined.
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             child = subprocess.Popen(
@@ -140,10 +144,12 @@ class _Running:
                 request = json.dumps({"words": words, "cpu_s": _CPU_S}).encode()
                 socket.send_fds(self.control, [request], [file.fileno(), theirs])
             finally:
+                # Our copy of the writing end, or the end of the answer would never come.
                 os.close(theirs)
             answer = answer_through(ours, _WAIT_S, tell)
         finally:
             os.close(ours)
+        # After the answer: now the sandbox ends whatever the file's process left, and says so.
         self.control.settimeout(_WAIT_S)
         if self.control.recv(16) != b"clean":
             raise MediaToolError("crashed", "in a shared sandbox")

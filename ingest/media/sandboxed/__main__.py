@@ -29,6 +29,7 @@ def main(words: list[str]) -> None:
     if arguments.many:
         serve_requests(main)
         return
+    # By descriptor: there is no name of the file in here.
     with os.fdopen(0, "rb", buffering=0) as file:
         if arguments.poster:
             answer = make_poster(file)
@@ -41,6 +42,7 @@ def main(words: list[str]) -> None:
                 decode=decode,
                 codes=not arguments.no_codes,
             )
+            # Python would write NaN and Infinity, which are no JSON.
             answer = json.dumps(facts, allow_nan=False).encode() + b"\n"
     with os.fdopen(1, "wb") as out:
         out.write(answer)
@@ -59,6 +61,7 @@ class Teller:
         now = time.monotonic()
         if now - self._last >= _TOLD_S:
             self._last = now
+            # Read position over size: enough for a bar on a screen, and costs no decoding.
             os.write(1, b"~%.4f\n" % (self._file.tell() / self._size))
 
 
@@ -75,4 +78,5 @@ def _parse_arguments(words: list[str]) -> argparse.Namespace:
 
 if __name__ == "__main__":
     main(sys.argv[1:])
+    # At once, without the libraries' own clean-up, which a hostile file may have damaged.
     os._exit(0)

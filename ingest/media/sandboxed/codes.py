@@ -38,6 +38,7 @@ class Finder:
 
     def locate_codes(self, container: Any, stream: Any, zero: float) -> list[dict[str, Any]]:
         """Return each showing of a code, in seconds from `zero`, in order of time."""
+        # One thread, so that the share of one core holds.
         stream.codec_context.thread_type = "NONE"
         rate = finite_float(stream.average_rate) or 0.0
         frame_s = round(1 / rate, 6) if rate > 0 else 0.1
@@ -47,6 +48,7 @@ class Finder:
             for at, texts in self._decode_frames(container, stream, first, last):
                 looked.append(at)
                 sightings += [(at, text) for text in texts]
+            # A film that shows codes all the time must not be decoded whole.
             if len(looked) >= MAX_FRAMES:
                 break
         return _join_showings(sightings, looked, zero, frame_s)[:MAX_CODES]
@@ -55,6 +57,7 @@ class Finder:
         merged: list[tuple[float, float]] = []
         for hit in sorted(self.hits):
             first, last = hit - AROUND_S, hit + AROUND_S
+            # Windows that touch are one: each frame is decoded once.
             if merged and first <= merged[-1][1]:
                 merged[-1] = (merged[-1][0], last)
             else:
@@ -64,6 +67,7 @@ class Finder:
     def _decode_frames(self, container: Any, stream: Any, first: float, last: float) -> Any:
         """Yield (time, texts) of every frame in a window; what cannot be decoded is passed over."""
         unit = stream.time_base
+        # To the keyframe before: nothing can be decoded from the middle of a group.
         container.seek(max(0, int(first / unit)), stream=stream, backward=True)
         count = 0
         for packet in container.demux(stream):
@@ -96,6 +100,7 @@ class Finder:
         barcodes = zxingcpp.read_barcodes(
             picture,
             formats=zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCode]),
+            # Screens are filmed upright; each of these would cost a search of its own per frame.
             try_rotate=False,
             try_downscale=False,
             try_invert=False,
@@ -114,6 +119,7 @@ def _join_showings(
             mine[-1][1] = at
         else:
             mine.append([at, at])
+    # Frames without the code count too: the last one before it bounds when it appeared.
     times = sorted(looked)
     showings = [
         {

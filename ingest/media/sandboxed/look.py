@@ -30,16 +30,19 @@ def walk_boxes(file: BinaryIO, size: int) -> dict[str, Any]:
     """Walk the top-level boxes: is the index there, does the media data end in the file."""
     structure: dict[str, Any] = {"order": [], "missing_bytes": 0, "malformed": False}
     at = count = 0
+    # At most so many boxes: a file of tiny ones would take for ever.
     while at + 8 <= size and count < MAX_BOXES:
         file.seek(at)
         header = file.read(16)
         length = int.from_bytes(header[:4], "big")
         name = header[4:8].decode("latin-1")
         least = 8
+        # Lengths of ISO/IEC 14496-12: 1 stands for 64 bits behind the name, 0 for the rest.
         if length == 1:
             length, least = int.from_bytes(header[8:16], "big"), 16
         elif length == 0:
             length = size - at
+        # A box that is shorter than its own head would never be left.
         if length < least or not name.isprintable():
             structure["malformed"] = True
             break
@@ -82,6 +85,7 @@ def inspect_file(
     facts: dict[str, Any] = {"size": size, "demuxer": demuxer, "kind": kind, "av": av.__version__}
     if demuxer == "mov":
         facts["boxes"] = walk_boxes(file, size)
+    # Nothing is tried by guessing: an unknown format never reaches a demuxer.
     if not demuxer:
         facts["text"] = is_text(head)
         return facts
@@ -98,6 +102,7 @@ def inspect_file(
                     extent.zero, extent.ends.get(index, extent.zero)
                 )
     except FAILURES as error:
+        # What was found before stays: half a file has its packets counted so far.
         facts["error"] = f"{type(error).__name__}: {str(error)[:200]}"
         return facts
     if is_coarse(facts, pace):
@@ -116,6 +121,7 @@ def open_container(file: BinaryIO, demuxer: str) -> Any:
         file,
         format=demuxer,
         buffer_size=1 << 20,
+        # No protocol to open anything else by, no second demuxer, no references to other files.
         options={"protocol_whitelist": "", "format_whitelist": demuxer, "enable_drefs": "0"},
     )
 
@@ -128,6 +134,7 @@ def read_headers(container: Any) -> dict[str, Any]:
         "format": container.format.name,
         "declared_s": declared / 1e6 if declared else None,
         "tags": {str(key)[:80]: str(text)[:200] for key, text in tags},
+        # A container may declare thousands of tracks.
         "tracks": [describe_track(stream) for stream in list(container.streams)[:MAX_STREAMS]],
     }
 
@@ -171,6 +178,7 @@ def inspect_every_frame(
 ) -> dict[str, Any] | None:
     """Return what all frames of the film show; None if they could not be seen to the end."""
     try:
+        # From the file's start again, with a decoder that passes over nothing.
         with open_container(file, facts["demuxer"]) as container:
             stream = find_film(container)
             pictures = Pictures(stream, pace, every=True, finder=finder)
@@ -179,6 +187,7 @@ def inspect_every_frame(
             summary: dict[str, Any] = pictures.build_summary(extent.zero, extent.ends[stream.index])
     except FAILURES:
         return None
+    # Half a second look says less than the whole first one.
     return summary if summary["done"] else None
 
 

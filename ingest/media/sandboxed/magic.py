@@ -35,9 +35,11 @@ def sniff_format(head: bytes) -> tuple[str, str]:
     """Return (demuxer, kind) by magic bytes; ("", "unknown") for what we do not know."""
     for offset, magic, demuxer, kind in MAGIC:
         if head[offset : offset + len(magic)] == magic:
+            # Both lie in a RIFF file; at that offset, the four letters alone may be anything.
             if demuxer in {"avi", "wav"} and head[:4] != b"RIFF":
                 continue
             return demuxer, kind
+    # Transport stream has no magic: three sync bytes a packet apart, or behind a time stamp.
     for step in (188, 192):
         start = step - 188
         if len(head) > start + 2 * step and all(head[start + n * step] == 0x47 for n in range(3)):  # noqa: PLR2004 - the TS sync byte

@@ -28,7 +28,9 @@ Program = Callable[[list[str]], None]
 def serve_requests(look: Program) -> None:
     """Answer one request after the other from the socket on standard input, until it closes."""
     control = socket.socket(fileno=0)
+    # Before the first file: afterwards a child could already hold on to this process.
     _shield_process()
+    # What the sandbox looks like untouched; anything more afterwards was left by a file.
     before = _take_inventory()
     while True:
         request, handles, _flags, _address = socket.recv_fds(control, _REQUEST, 2)
@@ -39,6 +41,7 @@ def serve_requests(look: Program) -> None:
             _run_request(look, control, json.loads(request), handles)
         for handle in handles:
             os.close(handle)
+        # The file's own process first, then everything that it may have started.
         _, status = os.waitpid(child, 0)
         clean = _kill_leftovers() and status == 0 and _take_inventory() == before
         control.send(b"clean" if clean else b"unclean")
@@ -62,11 +65,13 @@ def _run_request(look: Program, control: socket.socket, request: dict, handles: 
         control.detach()  # its number is the file's now
         os.dup2(handles[0], 0)
         os.dup2(handles[1], 1)
+        # Of all that this process holds open, the child keeps its file and its pipe alone.
         os.closerange(3, 64)
         resource.setrlimit(resource.RLIMIT_CPU, (request["cpu_s"], request["cpu_s"]))
         look(request["words"])
         os._exit(0)
     finally:
+        # Whatever happens, this process never goes on as the parent would.
         os._exit(1)
 
 

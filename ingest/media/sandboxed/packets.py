@@ -71,6 +71,8 @@ class Line:
 
     def add_packet(self, packet: Any, at: float) -> None:
         """Add a packet; one that leaps is believed once enough others follow it."""
+        # Pictures are decoded in another order than they are shown in; a track begins and ends by
+        # what is shown.
         presentation = float(packet.pts * packet.time_base) if packet.pts is not None else at
         if abs(presentation - at) > REORDERED_S:
             presentation = at
@@ -78,8 +80,10 @@ class Line:
         if self.times and abs(at - self.times[-1]) > STRAY_S:
             self._astray.append((at, presentation, until))
             if len(self._astray) >= STRAYS:
+                # So many in a row are no damage: the clock was set, and the track goes on there.
                 self.accept_strays()
             return
+        # It came back, so those that leapt were damaged.
         self._astray.clear()
         self._accept_packet(at, presentation, until)
 
@@ -136,6 +140,7 @@ def walk_packets(
         for packet in iterate_packets(container, streams):
             passed()
             index = packet.stream_index
+            # Empty packets are marks of the demuxer, and prove no track.
             if packet.size == 0 or index not in lines:
                 continue
             total += 1
@@ -150,6 +155,7 @@ def walk_packets(
                 if index in watchers:
                     watchers[index].take_packet(packet, at)
     except (av.FFmpegError, ValueError, OverflowError) as error:
+        # What passed until then counts; why it ended is told beside it.
         extent.stopped = type(error).__name__
     _place_tracks(extent, lines, tracks)
     return extent
@@ -158,10 +164,12 @@ def walk_packets(
 def _place_tracks(extent: Walk, lines: dict[int, Line], tracks: list[dict[str, Any]]) -> None:
     """Tell of each track with times where it lies in the file, and its breaks."""
     for index, line in lines.items():
+        # At the end nothing follows any more that could show them to be damage.
         line.accept_strays()
         if line.times:
             extent.starts[index], extent.ends[index] = line.start, line.end
     played = [index for index in extent.starts if tracks[index]["type"] in FLOOR]
+    # Data and text tracks may begin long before pictures and sound.
     extent.zero = min((extent.starts[index] for index in played), default=0.0)
     for index, first in extent.starts.items():
         tracks[index]["first_s"] = round(first - extent.zero, 6)
@@ -194,11 +202,13 @@ def find_breaks(times: "array.array[float]", kind: str, zero: float) -> dict[str
     if len(times) < 2:  # noqa: PLR2004 - a break lies between two
         return {"gaps": [], "slow": [], "jumps": []}
     steps = [b - a for a, b in itertools.pairwise(times)]
+    # The median: a few holes do not make long steps usual.
     usual = statistics.median(steps)
     limit = max(3 * usual, FLOOR[kind])
     gaps, jumps = [], []
     for at, step in zip(times, steps, strict=False):
         if step > limit:
+            # A hole begins where the next packet was due.
             gaps.append(_round_span(at + usual - zero, at + step - zero))
         elif step < -BACKWARDS_S:
             jumps.append(_round_span(at + step - zero, at - zero))

@@ -96,6 +96,8 @@ class Pictures:
         chosen = self._every or at >= self._next or at < self._next - SPARSE_S
         if chosen and not self._every:
             self._next = at + SPACING_S
+            # By the keyframe's own time, since decoders hand pictures out later than they take
+            # them.
             self._written[packet.pts] = self._flow.measure_flow()
         self._flow.note_keyframe(packet.size)
         return chosen
@@ -144,6 +146,7 @@ class Pictures:
         # What a decoder makes up for lost parts of a picture says nothing about the lens.
         state = "damaged" if frame.is_corrupt else self._judge.judge_frame(frame, written)
         self._seen.append((at, state))
+        # No code is readable in a black, covered or damaged picture.
         if self._finder is not None and state in {"", "frozen", "settling"}:
             self._finder.search_keyframe(frame, at)
 
@@ -158,6 +161,7 @@ def mark_samples(states: list[str], kind: str) -> list[bool]:
     if kind != "frozen":
         return marks
     settled = 0
+    # From the end, since a picture is judged by the one after it.
     for n in range(len(states) - 2, -1, -1):
         if marks[n] or not marks[n + 1] or states[n + 1] not in {"frozen", "settling"}:
             settled = 0
@@ -186,6 +190,7 @@ class Flow:
     def measure_flow(self) -> float | None:
         """Measure the bytes written since the last call; None with too few packets."""
         sizes, self._sizes = self._sizes, []
+        # Of so few, one busy packet would decide.
         if len(sizes) < LEAST_PACKETS or not self._key:
             return None
         return max(statistics.median(sizes) - PACKET_COSTS, 0) / self._key
@@ -202,6 +207,7 @@ class Judge:
         """Return black, covered, frozen, settling or nothing; `written` is what Flow told."""
         small = self._shrink_to_grey(frame, WIDE, HIGH, Interpolation.FAST_BILINEAR)
         before, self._before = self._before, _read_pixels(small)
+        # Black before covered: a black picture has no contrast either.
         if is_dark(self._before):
             return "black"
         if is_flat(
@@ -240,10 +246,12 @@ def compare_pictures(before: bytes, now: bytes, written: float | None) -> str:
     calm = [step for step in steps if step <= MOVED]
     moved = 1 - len(calm) / len(steps)
     noise = sum(calm) / len(calm) if calm else float(MOVED)
+    # The encoder wrote: something moved, unless it is a copy, pixel by pixel.
     if written is not None and written > SOMETHING:
         if moved <= COPY_SHARE and noise < COPY_CALM:
             return "frozen"
         return "settling" if moved <= COPY_SHARE and noise < CALM else ""
+    # It wrote nothing: then noise of coding may move more pixels.
     share = STARVED_SHARE if written is not None and written <= NOTHING else MOVED_SHARE
     return "frozen" if moved <= share and noise < CALM else ""
 
@@ -254,6 +262,7 @@ def _count_edges(first: bytes, other: bytes) -> int:
 
 def _read_pixels(grey: Any) -> bytes:
     plane = grey.planes[0]
+    # Rows are padded to a stride; padding is no picture.
     plane_bytes, stride, wide = memoryview(plane), plane.line_size, grey.width
     if stride == wide:
         return bytes(plane_bytes[: wide * grey.height])

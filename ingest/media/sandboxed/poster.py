@@ -19,6 +19,7 @@ def make_poster(file: BinaryIO) -> bytes:
     demuxer, kind = sniff_format(file.read(1024))
     if not size or kind != "video":
         return b""
+    # A tenth into the film, where the first seconds are often black; else its very beginning.
     for share in (0.1, 0.0):
         try:
             with open_container(file, demuxer) as container:
@@ -43,6 +44,7 @@ def _decode_picture(container: Any, share: float) -> Any:
 
 def _encode_jpeg(picture: Any) -> bytes:
     scale = min(WIDE / picture.width, HIGH / picture.height, 1.0)
+    # Even sides: the chroma planes of 4:2:0 have half of them.
     wide, high = (max(2, int(side * scale) // 2 * 2) for side in (picture.width, picture.height))
     small = picture.reformat(width=wide, height=high, format="yuvj420p")
     small.pts = 0

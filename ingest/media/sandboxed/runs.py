@@ -42,6 +42,7 @@ def _join_runs(
     first = last = -1
     count = 0
     for at in (index for index, is_bad in enumerate(bad) if is_bad):
+        # A hole between two samples ends a run: nobody saw what was in it.
         unbroken = all(ends[k] >= times[k + 1] - _HAIR for k in range(last, at)) and first >= 0
         near = at - last == 1 or (at - last == 2 and (count + 1) / (at - first + 1) >= SHARE)  # noqa: PLR2004 - one between
         if not (unbroken and near):

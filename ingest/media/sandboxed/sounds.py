@@ -51,6 +51,7 @@ class Sounds:
             self._first = at
         if self._stopped is not None:
             return
+        # A hostile time could ask for memory for centuries of seconds.
         if self._pace.is_spent(at - self._first) or not 0 <= at - self._first + 1 < MAX_S:
             self._stopped = at
             return
@@ -78,6 +79,7 @@ class Sounds:
             "muted_spans": [],
         }
         for start, stop in find_spans(times, quiet, LEAST_S, upto):
+            # Silence first, then its kind: muted where four seconds in five are all zeros.
             zeros = sum(1 for time in none if start - 0.5 <= time < stop - 0.5)
             kind = "muted" if zeros >= SHARE * (stop - start) else "silent"
             summary[f"{kind}_spans"].append([start, stop])
@@ -120,6 +122,7 @@ def measure_loudness(frame: Any) -> tuple[float, int]:
     energy, count = 0.0, 0
     for plane in frame.planes:
         samples = memoryview(plane).cast(letter)[: frame.samples * channels : step]
+        # In C over the whole plane: a loop in Python would take each sample by itself.
         energy += (math.hypot(*samples) / full) ** 2
         count += len(samples)
     return energy, count

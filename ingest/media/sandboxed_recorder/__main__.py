@@ -19,6 +19,7 @@ _LOOK_S = 0.2
 def main(command: list[str]) -> int:
     """Run ffmpeg against the socket on standard input; return its exit status."""
     outside = socket.socket(fileno=0)
+    # Port 0: the kernel chooses one, which nobody can have taken before.
     with socket.create_server(("127.0.0.1", 0)) as door:
         door.settimeout(_LOOK_S)
         at = f"127.0.0.1:{door.getsockname()[1]}"
@@ -29,6 +30,7 @@ def main(command: list[str]) -> int:
                 inside, _ = door.accept()
                 break
             except TimeoutError:
+                # ffmpeg may end before it connects: to wait on would be for ever.
                 if child.poll() is not None:
                     return child.returncode
     inside.settimeout(None)
@@ -43,6 +45,7 @@ def _pass_bytes(source: socket.socket, target: socket.socket) -> None:
     with contextlib.suppress(OSError):
         while block := source.recv(_BLOCK):
             target.sendall(block)
+    # Both ways: either side's end must reach the other, or ffmpeg never closes its file.
     for side in (source, target):
         with contextlib.suppress(OSError):
             side.shutdown(socket.SHUT_RDWR)
