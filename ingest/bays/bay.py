@@ -258,7 +258,6 @@ class FileProgress:
 
     def take_back(self) -> None:
         """Show that nothing of the file is done after all: it waits."""
-        # Taken off the bay's sum, which all its files share.
         shown_bytes, self._shown_bytes, self._share = self._shown_bytes, 0, 0.0
         if shown_bytes:
             self.bay.advance_bytes(-shown_bytes)

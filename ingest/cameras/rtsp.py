@@ -286,7 +286,7 @@ class Relay:
                 outward += message.packet
                 continue
             self._requests[message.get("CSeq") or ""] = message
-            # A sandboxed side that asks without end is forgotten, oldest first.
+            # Bounded: of a sandboxed side that asks without end the oldest requests are forgotten.
             while len(self._requests) > _PENDING:
                 del self._requests[next(iter(self._requests))]
             outward += self._rewrite_request(message)
@@ -331,8 +331,7 @@ class Relay:
         # The address inside stands for the camera's; tracks follow it as a suffix.
         if ours := _INSIDE.match(uri):
             uri = str(self.address) + uri[ours.end() :]
-        # Whatever the sandboxed side puts there: it has no password, and none of its own is passed
-        # on.
+        # Whatever the sandboxed side puts there is dropped: only our own answer goes to the camera.
         headers = tuple(
             header for header in request.headers if header[0].lower() != "authorization"
         )

@@ -326,7 +326,6 @@ class LocalCentre:
         Only of this office's own station: another one vouches for no person of ours.
         """
         operator = sealed.operator or ""
-        # Any other station could write one of our persons into a record of its own.
         if sealed.station != self.station or not operator.startswith("person:"):
             return {}
         details = {"operator": operator}

@@ -34,7 +34,7 @@ class Together(Generic[Request, Answer]):
         with self._gate:
             self._waiting.append((request, mine))
         with self._turn:
-            # Whoever had the turn before may have served this call already; or more than `_MOST`
+            # Whoever had the turn before may have served this call already, or more than `_MOST`
             # calls stand before it.
             while not mine.done():
                 with self._gate:

@@ -73,7 +73,7 @@ def _read_codes(session: View, row: RecordingRow, key: bytes) -> _CodeFindings:
         if action is not None:
             findings.actions.setdefault(action.id, []).append(parsed)
         elif parsed.kind is not Kind.TIME:
-            # A code of kind `time` names no action and is none here (scene-code.md section 2).
+            # Not said of the kind `time`, which names no action (scene-code.md section 2).
             findings.troubles.add(Trouble.UNKNOWN_ACTION)
     if findings.good and row.file_start is not None:
         measured = measure_clock_offset(row.file_start, findings.good)

@@ -97,8 +97,7 @@ class StationGateway:
         incomplete | digest), DeliveryRefusedError, and as `Centre.accession`.
         """
         try:
-            # Its own enrolled key alone: the office trusts other stations, but not in this one's
-            # name.
+            # Its own enrolled key alone: another station's key must not sign in this one's name.
             sealed = SealedRecord.verify(record, [self.key])
         except SignatureError as error:
             raise ConflictError(problem="signature", why=str(error)[:200]) from error

@@ -89,7 +89,7 @@ class Uploads:
                     sha256=sha256.hex,
                     handle=handle,
                 )
-        # An id that is taken is no way into what another station sent, nor under other bytes.
+        # An id that is taken gives no way into another station's upload, nor to other bytes.
         if (row.owner, row.size, row.sha256) != (station, size, sha256.hex):
             raise ConflictError(problem="upload exists with other facts", recording=str(recording))
         return Offset(row.offset, row.size)
@@ -307,7 +307,7 @@ class Writer:
 
         Raises: ConflictError (more bytes than announced; another writer took over), VaultError.
         """
-        # Before the bytes are held: nobody fills memory or store beyond what he announced.
+        # Before the bytes are held: no client fills memory or store beyond what it announced.
         if self._received_bytes + len(block) > self.row.size:
             raise ConflictError(problem="more bytes than announced", size=self.row.size)
         self._received_bytes += len(block)
@@ -361,7 +361,7 @@ class Writer:
         try:
             marks = [*self._marks, future.result()]
         except ObjectMissingError as error:
-            # Whoever lost its place is told that; only the upload's own writer begins it anew.
+            # A writer that lost its place is told so; only the upload's own writer begins it anew.
             self._check_place()
             self.owner._begin_anew(self.row)  # noqa: SLF001 - same module
             raise ConflictError(problem="offset", offset=0, found=self.row.offset) from error

@@ -118,7 +118,7 @@ def _find_uninspected(facts: MediaFacts) -> Iterator[Inspection]:
         ("pictures", facts.pictures, facts.has_video),
         ("sounds", facts.sounds, facts.has_audio),
     ):
-        # A track that is not there cannot go without a look.
+        # A missing track is a finding of its own, and not one that went without a look.
         if present and not (inspection and inspection.complete):
             upto = inspection.upto_s if inspection else 0.0
             yield Inspection("not-inspected", Weight.FACT, upto, facts.duration_s, part)

@@ -212,7 +212,7 @@ def _find_unplayable_reason(
         return None
     if not answer.get("demuxer"):
         return "unknown-format"
-    # Without an index the media data stands there and nobody can find it: worth its own word.
+    # Worth a word of its own: the media data is there, and without an index nobody finds it.
     if boxes and not boxes.get("moov"):
         return "no-index"
     if "error" in answer:

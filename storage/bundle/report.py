@@ -69,7 +69,6 @@ class Report:
     @property
     def verdict(self) -> Verdict:
         """The verdict over all checks."""
-        # What fails is not verified, whosever keys they are.
         if not self.passed:
             return Verdict.NOT_VERIFIED
         return Verdict.VERIFIED if self.keys_known else Verdict.SELF_CONSISTENT

@@ -266,7 +266,8 @@ class _Bundle:
         if body["case"] != files.read_case()["id"]:
             yield "case.json: another case"
         metadata = about_bag(files.read_case(), body["made_at"], body["software"])
-        # Unsigned by itself: it must be what signed statements make, letter for letter.
+        # Nobody signs it: it must be what the signed statement and the case make, letter for
+        # letter.
         if (files.root / "bag-info.txt").read_bytes() != bag_info(
             metadata, *payload_size(files.root)
         ):

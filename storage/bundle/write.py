@@ -158,7 +158,6 @@ def safe_name(untrusted_name: str) -> str:
         # Cut in bytes: a Chinese character takes three, and file systems count bytes.
         _UNSAFE.sub("_", stem).strip("._")[:_LONGEST].encode()[:_LONGEST].decode(errors="ignore")
     )
-    # No file may bring more than a short ending of its own.
     tail = _UNSAFE.sub("", suffix)[:10]
     return f"{cleaned or 'original'}.{tail}" if tail else cleaned or "original"
 

@@ -138,7 +138,7 @@ def open_checkpoint(text: str, keys: Sequence[NoteKey]) -> Checkpoint:
         raise SignatureError(problem="no key to verify the checkpoint with")
     note = parse_note(text)
     untrusted_head = Checkpoint.parse(note.untrusted_text)
-    # A former origin's keys are checked too, and bounded below by its last head.
+    # Keys of a former origin count as well; what they sign is bounded by its last head, below.
     expected = [key for key in keys if key.name == untrusted_head.origin]
     if not expected:
         origin = untrusted_head.origin[:80]

@@ -61,7 +61,7 @@ class Teller:
         now = time.monotonic()
         if now - self._last >= _TOLD_S:
             self._last = now
-            # Read position over size: enough for a bar on a screen, and costs no decoding.
+            # Where the file is read, over its size: enough for a bar, and costs no decoding.
             os.write(1, b"~%.4f\n" % (self._file.tell() / self._size))
 
 

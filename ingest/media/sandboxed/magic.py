@@ -35,7 +35,8 @@ def sniff_format(head: bytes) -> tuple[str, str]:
     """Return (demuxer, kind) by magic bytes; ("", "unknown") for what we do not know."""
     for offset, magic, demuxer, kind in MAGIC:
         if head[offset : offset + len(magic)] == magic:
-            # Both lie in a RIFF file; at that offset, the four letters alone may be anything.
+            # The four letters alone, at that offset, may be anything; both formats lie in a RIFF
+            # file.
             if demuxer in {"avi", "wav"} and head[:4] != b"RIFF":
                 continue
             return demuxer, kind

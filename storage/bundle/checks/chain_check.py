@@ -51,7 +51,7 @@ def check_chains(bundle: BundleFiles) -> Iterator[str]:
     for entry in bundle.entries[:-1]:
         yield from (f"entry {entry.index}: {wrong}" for wrong in walk.add(entry.entry, entry.leaf))
     for subject in sorted(subjects):
-        # Both ways round: what belongs is named, and what is named belongs.
+        # Asked both ways: what belongs to the case is named, and what is named belongs to it.
         if subject not in named:
             yield f"{subject}: belongs to the case, and the export does not name it"
         elif walk.get_head(subject) != named[subject]:

@@ -25,8 +25,7 @@ def check_presence(bundle: BundleFiles, states: States) -> Iterator[str]:
     case = bundle.read_case()["id"]
     actions = {row["id"] for row in states.of_table("action") if row["case_id"] == case}
     recordings = {
-        # Confirmed links alone make footage evidence; the last state counts, so a withdrawn one is
-        # out.
+        # Only confirmed links make footage evidence, by their last state.
         row["recording_id"]
         for row in states.of_table("exhibit")
         if row["action_id"] in actions and row["state"] == CONFIRMED

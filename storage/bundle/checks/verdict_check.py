@@ -99,7 +99,7 @@ def _list_judgements(bundle: BundleFiles) -> Iterator[_Judgement]:
     """Yield every judgement on an action that can be made again: logged, and of this export."""
     export = bundle.entries[-1]
     for entry in bundle.entries:
-        # Refused closings too: they named the gaps that a later one no longer has.
+        # Refused closings too: the verdict of each names gaps that a later one need not have.
         if entry.entry["act"] == "action.close" and "facts" in (entry.details or {}):
             details = entry.details or {}
             action = entry.entry["subject"].partition(":")[2]

@@ -50,7 +50,7 @@ class _Walk:
         """Take the next entry; return what is wrong with it, and its actor. Raises: _UNREADABLE."""
         entry, details = parse_leaf(leaf.encode()), json.loads(text)
         why = None
-        # Sessions stand in the log since version 2.
+        # Entries of version 1 are of before sessions stood in the log.
         if entry["v"] == 1:
             return None, entry["actor"]
         if entry["act"] == OPEN and entry["outcome"] == Outcome.SUCCESS and "session" in details:

@@ -101,7 +101,7 @@ def _to_json(column_value: Any, *, digest: bool) -> Any:
         return format_timestamp(column_value)
     if isinstance(column_value, Enum):
         return column_value.value
-    # Entries would hold every signed document twice; its digest proves it as well.
+    # An entry would hold each signed document once more; its digest proves it as well.
     if digest and column_value is not None:
         return str(Digest.compute(column_value.encode()))
     return column_value

@@ -219,7 +219,6 @@ class LogReader:
     def chain_heads(self, subjects: Iterable[str]) -> dict[str, ChainHead]:
         """Return where the chains of some subjects end; of one that has none, the empty head."""
         distinct_subjects = sorted(set(subjects))
-        # A subject that the table lacks has an empty chain.
         heads, row = dict.fromkeys(distinct_subjects, EMPTY), LogChainRow
         for first in range(0, len(distinct_subjects), _AT_ONCE):
             some = distinct_subjects[first : first + _AT_ONCE]

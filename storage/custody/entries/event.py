@@ -111,7 +111,6 @@ class Event:
         """
         if len(salt) != SALT_SIZE:
             raise CustodyError(problem="salt length", expected=SALT_SIZE, found=len(salt))
-        # Exactly these members; `parse_leaf` takes neither more nor fewer.
         content = canonical.encode(
             {
                 "v": 2,

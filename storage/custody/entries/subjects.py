@@ -169,8 +169,7 @@ def should_open_entry(
     and not confirmed is nobody's evidence here.
     """
     about = {entry["subject"], *entry.get("chains", ())}
-    # Of cases and actions all must be ours: one entry may be about two cases, and tell of the
-    # other.
+    # All cases and actions must be ours: an entry about two cases would tell of the other one.
     if own := {subject for subject in about if kind_of(subject) in _A_CASES_OWN}:
         return own <= set(subjects)
     return all(subject in recordings for subject in about if kind_of(subject) == "recording")
