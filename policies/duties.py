@@ -304,7 +304,7 @@ def _concerned_persons(facts: AnyFacts) -> tuple[str, ...]:
 
 
 def _format_event(duty: Duty, due_at: datetime, stamp: datetime) -> Sequence[str]:
-    # The UID (RFC 5545 3.8.4.7) says which duty it is and not when it is due: a deadline that moves
+    # The UID (RFC 5545) says which duty it is and not when it is due: a deadline that moves
     # then moves the event in the reader's calendar, where else both would stand.
     identity = "\n".join((duty.rule, duty.subject, duty.person or ""))
     told_zh = f"{STATE_ZH[duty.state]},最迟 {day_and_clock(due_at)},规则 {duty.rule}"
@@ -328,7 +328,7 @@ def _format_event_times(due_at: datetime) -> tuple[str, ...]:
     if not is_end_of_day(due_at):
         return (f"DTSTART:{_format_utc(due_at)}",)
     day = county_day(due_at)
-    # DTEND is not included (RFC 5545 3.6.1): a whole day ends with the day after.
+    # DTEND is not included (RFC 5545): a whole day ends with the day after.
     return (
         f"DTSTART;VALUE=DATE:{day:%Y%m%d}",
         f"DTEND;VALUE=DATE:{day + ONE_DAY:%Y%m%d}",

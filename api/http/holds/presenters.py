@@ -34,6 +34,8 @@ class Look:
 
     def release_scope(self, row: HoldRow) -> Covered:
         """Return the scope of a release: everything that ends together with a hold."""
+        # A proceeding's holds end together, and concern the same persons: one answer serves all of
+        # them.
         key = row.proceeding_id or row.id
         if key not in self._covered:
             self._covered[key] = releases.covered_with(self.session, row)
@@ -44,6 +46,8 @@ class Look:
         key = row.proceeding_id or row.id
         if key not in self._waiting:
             proposed = releases.waiting_for(self.session, row)
+            # A proposal that nobody can approve any more is not shown as pending: a new one may be
+            # made.
             if proposed is not None:
                 covered = self.release_scope(row)
                 proposal = releases.gather_proposal(self.session, proposed, covered)
@@ -57,6 +61,7 @@ def present_hold(look: Look, row: HoldRow) -> HoldOut:
     session = look.session
     authority = holds.authority_of(row)
     on, on_zh = _lies_on(session, row)
+    # What has ended is not asked: whom it concerned decides nothing any more.
     waiting, no, refusal = None, None, None
     if row.released_at is None:
         waiting, hold_facts = look.pending_release(row), look.release_scope(row).hold_facts
@@ -89,6 +94,7 @@ def present_release(look: Look, row: ReleaseRow) -> ReleaseOut:
     covered = releases.covered_by(session, row)
     proposal = releases.gather_proposal(session, row, covered)
     state = ReleaseState(row.state)
+    # By the same policy as the act itself, so that a button and the answer to pressing it agree.
     no = policy.may_decide(person, covered.hold_facts, proposal)
     refusal = _explain_refusal(look, no, covered.hold_facts, second=True)
     on, on_zh = _is_about(session, row)
@@ -121,6 +127,7 @@ def township_of(session: View, row: HoldRow) -> str | None:
     """Return whose footage a hold lies on; None for a party of the whole county."""
     if row.recording_id is not None:
         return recordings.by_id(session, row.recording_id).township
+    # A hold on an action lies in its case's township.
     case_id = row.case_id
     if row.action_id is not None:
         case_id = cases.get_action(session, row.action_id).case_id
@@ -136,6 +143,7 @@ def township_of_release(session: View, row: ReleaseRow) -> str | None:
 
 def actor_name(session: View, actor: str) -> str:
     """Return how a screen names who acted, as the log names him."""
+    # What is no person (the system, a station) is shown as the log names it.
     kind, _, person = actor.partition(":")
     return people.get_person(session, person).name if kind == "person" else actor
 

@@ -80,6 +80,7 @@ class StationOut(BaseModel):
 
 def present_stations(session: View, office: Office, township: str | None) -> list[StationOut]:
     """Return the stations of a township, or all; those with alarms first, then by township."""
+    # One query for all stations, where one for each would be twenty in a county.
     statuses = {row.station_id: row for row in enrolment.list_statuses(session)}
     now = office.clock()
     station_rows = [
@@ -117,7 +118,9 @@ def _present_station(
     ]
     report = status.told if status else {}
     seen_at = status.seen_at if status else None
+    # A station that never enrolled is the centre's own.
     word = standing.value if standing else "local"
+    # Who is revoked or expired is not called silent: it is not to be heard of.
     silent = last is not None and standing is Standing.ACTIVE and _is_silent(last, seen_at, now)
     return StationOut(
         id=row.id,
@@ -138,6 +141,7 @@ def _present_station(
         software=_clean_text(report.get("software")),
         alarms=[
             AlarmOut(code=code, zh=alarm_zh(code))
+            # Each alarm once, in the order in which they came.
             for code in dict.fromkeys(_list_alarms(last, standing, seen_at, report, now))
         ],
     )
@@ -145,12 +149,14 @@ def _present_station(
 
 def _last_enrolment(rows: list[EnrolmentRow]) -> EnrolmentRow | None:
     """Return the enrolment that counts: the newest that was taken up, else the newest offer."""
+    # An open code must not hide the enrolment by which the station works now.
     taken_up = [row for row in rows if row.enrolled_at is not None]
     return next(reversed(taken_up or rows), None)
 
 
 def _is_silent(last: EnrolmentRow, seen_at: datetime | None, now: datetime) -> bool:
     """Tell whether nothing was heard for too long, counted from the enrolment at the earliest."""
+    # One that has just enrolled is given the same time to be heard of.
     heard = [at for at in (seen_at, last.enrolled_at) if at is not None]
     return now - max(heard, default=now) > SILENT
 
@@ -177,6 +183,8 @@ def _list_alarms(
     if isinstance(untrusted_spool, dict):
         untrusted_alarms = untrusted_spool.get("alarms")
         if isinstance(untrusted_alarms, list):
+            # Bounded, and of our own words alone: whoever took the station over writes no sentence
+            # here.
             for untrusted_alarm in untrusted_alarms[:_ALARMS]:
                 yield (
                     untrusted_alarm
@@ -190,7 +198,10 @@ def _present_bays(untrusted_bays: object, *, live: bool) -> Iterator[StationBayO
         return
     for untrusted_bay in untrusted_bays[:_BAYS]:
         if isinstance(untrusted_bay, dict) and (name := _clean_text(untrusted_bay.get("name"))):
+            # Any JSON may stand here; as text it is compared with the words that we know.
             state, reason = str(untrusted_bay.get("state")), str(untrusted_bay.get("reason"))
+            # A green light of a station that is silent by now must not invite anybody to take a
+            # recorder out.
             if not live or state not in BAYS:
                 state = _UNKNOWN
             yield StationBayOut(
@@ -209,6 +220,7 @@ def _present_spool(untrusted_spool: object, now: datetime) -> SpoolOut | None:
         _parse_number(untrusted_spool.get("limit")),
     )
     waiting = _parse_number(untrusted_spool.get("waiting"))
+    # limit - 1: a spool of no size is none.
     if used is None or limit is None or waiting is None or min(used, limit - 1, waiting) < 0:
         return None
     return SpoolOut(
@@ -238,4 +250,5 @@ def _parse_time(untrusted_value: object, now: datetime) -> datetime | None:
         at = datetime.fromisoformat(str(untrusted_value)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+    # Nothing from ahead, nor from before there were stations: a page must not say "since 1970".
     return at if timedelta(0) <= now - at < _LONGEST_WAIT else None

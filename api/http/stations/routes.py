@@ -112,6 +112,7 @@ def issue_token(
     client_assertion: Annotated[str, Form(max_length=8_000)],
 ) -> TokenOut:
     """Give a short-lived token for a signed assertion (RFC 7523, 2.2)."""
+    # One way in: a client that asks for another grant must not get this one.
     if grant_type != "client_credentials" or client_assertion_type != ASSERTION_TYPE:
         raise EnrolmentError("assertion")
     secret, lasts = station_door.issue_token(service.office, client_assertion)
@@ -183,6 +184,8 @@ def report_status(service: ServiceHere, counter: GatewayHere, report: StatusIn) 
         raise ApiError("invalid", problem="status") from error
     if size > _STATUS_BYTES:
         raise ApiError("invalid", problem="status")
+    # The answer's time is the transaction's, so that the station compares its clock with one
+    # moment.
     with service.office.catalogue.write() as uow:
         enrolment.set_status(uow, counter.station, details)
         return StatusOut(now=uow.at)
