@@ -18,6 +18,7 @@ from storage.recording import MediaKind
 
 def run_job(office: Office, job: Job, _step: Step) -> Facts:
     """Unwrap and look, in the same sandbox as at intake; nothing of it goes through the engine."""
+    # Read to the end within the block: behind it there is no plaintext any more.
     with unwrap_original(office, job, "inspect") as (row, file):
         text = row.kind == MediaKind.DOCUMENT
         effort = Effort(share=office.settings.inspect_share)
@@ -30,6 +31,7 @@ def run_job(office: Office, job: Job, _step: Step) -> Facts:
 
 def settle_job(_office: Office, uow: UnitOfWork, job: Job, facts: Facts) -> Facts:
     """Store the inspection and log it."""
+    # A row of its own, under the job's id: the sealed record stays as the station signed it.
     row = LaterLookRow(
         id=job.id,
         recording_id=recording_of(job),
