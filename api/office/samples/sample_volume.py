@@ -99,6 +99,7 @@ def film_codes(
     action: str, kind: Kind, key: bytes, since: datetime, seconds: int = 3
 ) -> tuple[tuple[datetime, str], ...]:
     """Return the codes that a screen shows from a whole second on; `key` is the master."""
+    # From a whole second on, as a screen shows them.
     first = since.replace(microsecond=0)
     times = [first + timedelta(seconds=n) for n in range(seconds)]
     day = first.astimezone(COUNTY_TIME).date()
@@ -122,6 +123,7 @@ def _render_segment(volume: Path, recorder: Recorder, segment: Segment, number: 
         for index, (at, text) in enumerate(segment.codes):
             still = Path(pictures) / f"{index}.pgm"
             write_picture(text, still)
+            # In seconds of the film: the code is of true time, whatever the recorder's clock says.
             stills.append(((at - segment.start).total_seconds(), still))
         scene = Scene(
             segment.seconds,
@@ -136,5 +138,7 @@ def _render_segment(volume: Path, recorder: Recorder, segment: Segment, number: 
     log.write_text(f"{local:%Y-%m-%d %H:%M:%S} POWER ON {recorder.serial}\n", encoding="utf-8")
     changed = segment.end.timestamp()
     for path in (target, log):
+        # A recorder closes its file at the end of a segment: its time of change is then, by true
+        # time.
         os.utime(path, (changed, changed))
     return target

@@ -42,6 +42,7 @@ def read_record(keys: Path) -> dict[str, str]:
     """
     if not (keys / "log.sign").is_file():  # no keys, or a station's
         return {}
+    # What stands in the record takes the place of the old defaults.
     record = _BEFORE_ASKING | _read_origin(keys / "log.verify")
     try:
         document = json.loads((keys / RECORD).read_bytes())
@@ -63,6 +64,7 @@ def check_default(keys: Path, township: str, founded_in: str | None) -> None:
     Raises: OfficeRecordLostError.
     """
     default = _BEFORE_ASKING["township"]
+    # Only where the default would be taken for a setting: a township that somebody set is his word.
     lost = not (keys / RECORD).exists() and township == default
     if lost and founded_in not in {default, None}:
         raise OfficeRecordLostError(file=str(keys / RECORD), default=default, known=founded_in)
