@@ -145,7 +145,6 @@ def enrol_station_key(office: Office, code_text: str, document: str) -> dict[str
     `document` is a signed document over `{"code": …, "key": …}` under that very key.
     Raises: EnrolmentError.
     """
-    # Nothing is looked up yet: all that can be wrong without asking the database is found first.
     code = read_code(code_text)
     # Proof of possession: the document is verified under the very key that it brings.
     body_key = _key_in(document)

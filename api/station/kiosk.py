@@ -178,7 +178,7 @@ class Screen:
         away, reached = self.home.away, self.home.reached_at
         if away is not None:
             return Link(good=False, word="未连上县中心", reached_at=reached)  # why: an alarm
-        # Neither good nor bad before the first answer: after a start nobody knows yet.
+        # Not good before the first answer: after a start nobody knows yet.
         word = "已连接县中心" if reached else "正在联系县中心"
         return Link(good=reached is not None, word=word, reached_at=reached)
 

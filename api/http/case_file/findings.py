@@ -88,7 +88,6 @@ def present_explanation(
     for target in next_stages(stage, Stage(row.returns_to) if row.returns_to else None):
         for rule_finding in cases.judge_move(session, row, target, rulebook, at).verdict.findings:
             findings_by_rule.setdefault((rule_finding.subject, rule_finding.rule), rule_finding)
-    # What stops the case stands first, then what else is not met, then what is.
     findings_in_order = sorted(
         findings_by_rule.values(), key=lambda entry: (not entry.blocks, entry.passed, entry.rule)
     )

@@ -307,7 +307,6 @@ def action_of(service: Service, visitor: Visitor, action: str, act: Act) -> Acti
     """Return an action upon which this person may do the act. Raises: NotFoundError, ApiError."""
     with service.office.catalogue.read() as session:
         row = cases.get_action(session, action)
-        # An action has no township of its own: it is its case's.
         township = cases.get_case(session, row.case_id).township
     service.authorise(visitor, act, township, f"action:{row.id}")
     return row
@@ -316,7 +315,6 @@ def action_of(service: Service, visitor: Visitor, action: str, act: Act) -> Acti
 def _find_exhibit(service: Service, visitor: Visitor, exhibit: str) -> ExhibitRow:
     with service.office.catalogue.read() as session:
         row = cases.get_exhibit(session, exhibit)
-    # An exhibit is of the township whose action it belongs to.
     action_of(service, visitor, row.action_id, Act.LINK)
     return row
 

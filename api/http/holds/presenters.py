@@ -127,7 +127,6 @@ def township_of(session: View, row: HoldRow) -> str | None:
     """Return whose footage a hold lies on; None for a party of the whole county."""
     if row.recording_id is not None:
         return recordings.by_id(session, row.recording_id).township
-    # A hold on an action lies in its case's township.
     case_id = row.case_id
     if row.action_id is not None:
         case_id = cases.get_action(session, row.action_id).case_id
@@ -143,7 +142,6 @@ def township_of_release(session: View, row: ReleaseRow) -> str | None:
 
 def actor_name(session: View, actor: str) -> str:
     """Return how a screen names who acted, as the log names him."""
-    # What is no person (the system, a station) is shown as the log names it.
     kind, _, person = actor.partition(":")
     return people.get_person(session, person).name if kind == "person" else actor
 

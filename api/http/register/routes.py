@@ -182,8 +182,6 @@ def draw_sample(new: NewDraw, service: ServiceHere, visitor: VisitorHere) -> Dra
             seed=new.seed,
             purpose=new.purpose,
             count=new.count,
-            # Read in the transaction that draws: the population is the register's of that very
-            # moment.
             inspectors=random_checks.possible_inspectors(uow.session),
             township=new.township,
             actor=visitor.actor,
@@ -195,8 +193,6 @@ def draw_sample(new: NewDraw, service: ServiceHere, visitor: VisitorHere) -> Dra
 def record_check(draw: Id, new: NewCheck, service: ServiceHere, visitor: VisitorHere) -> NewCheck:
     """Enter what you found in a recording that you were drawn to inspect."""
     service.authorise(visitor, Act.CHECK)
-    # That this person was drawn for this recording is asked in the transaction, and refusals are
-    # logged.
     with (
         service.logging_refusal(visitor, Act.CHECK.value, f"draw:{draw}"),
         service.office.catalogue.write() as uow,

@@ -57,7 +57,6 @@ def present_due(
     due_rows = keeping.list_due_recordings(
         session, at, after=after, limit=limit + 1, township=township
     )
-    # Reasons and dispositions are asked for once for the whole page, not for each row.
     rows = due_rows[:limit]
     ids = [row.id for row in rows]
     explanations = keeping.explain_retention(session, office.rulebook, ids, at)

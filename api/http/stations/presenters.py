@@ -80,7 +80,6 @@ class StationOut(BaseModel):
 
 def present_stations(session: View, office: Office, township: str | None) -> list[StationOut]:
     """Return the stations of a township, or all; those with alarms first, then by township."""
-    # One query for all stations, where one for each would be twenty in a county.
     statuses = {row.station_id: row for row in enrolment.list_statuses(session)}
     now = office.clock()
     station_rows = [
@@ -141,7 +140,6 @@ def _present_station(
         software=_clean_text(report.get("software")),
         alarms=[
             AlarmOut(code=code, zh=alarm_zh(code))
-            # Each alarm once, in the order in which they came.
             for code in dict.fromkeys(_list_alarms(last, standing, seen_at, report, now))
         ],
     )
@@ -220,7 +218,6 @@ def _present_spool(untrusted_spool: object, now: datetime) -> SpoolOut | None:
         _parse_number(untrusted_spool.get("limit")),
     )
     waiting = _parse_number(untrusted_spool.get("waiting"))
-    # limit - 1: a spool of no size is none.
     if used is None or limit is None or waiting is None or min(used, limit - 1, waiting) < 0:
         return None
     return SpoolOut(

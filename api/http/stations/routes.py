@@ -112,7 +112,6 @@ def issue_token(
     client_assertion: Annotated[str, Form(max_length=8_000)],
 ) -> TokenOut:
     """Give a short-lived token for a signed assertion (RFC 7523, 2.2)."""
-    # One way in: a client that asks for another grant must not get this one.
     if grant_type != "client_credentials" or client_assertion_type != ASSERTION_TYPE:
         raise EnrolmentError("assertion")
     secret, lasts = station_door.issue_token(service.office, client_assertion)

@@ -41,7 +41,8 @@ def remove_left_exports(spool: Path) -> int:
             continue
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            # Centres may share a home: one that starts must not remove what another is exporting.
+            # Several processes may share a home: one that starts must not remove what another is
+            # exporting.
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder)
             removed += 1

@@ -119,7 +119,6 @@ def modes_check(office: Office, part: range | None = None) -> Iterator[Wrong]:
         return
     fixity = fixity_of(office)
     with office.catalogue.read() as session:
-        # Read before anything is said: most days there is nothing, and no second look.
         faults = list(fixity.fences(_received(recordings.taken_in_by(session, part))))
     if not faults:
         return

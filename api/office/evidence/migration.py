@@ -110,7 +110,7 @@ def _move_office(old: Office, settings: Settings, heard: Heard) -> Moved:
         # there.
         objects, size = _copy_objects(old.objects, new.objects, heard)
         copy_rows(old.catalogue, new.catalogue, heard)
-        # Both are whole now, and the old one still opens: what fails here has lost nothing.
+        # Asked while the old one still opens: what fails here has lost nothing.
         _check_arrival(old, new)
         moved = settings.database.partition("://")[0]
         # From here the old home opens no more: two logs of one origin would be a fork.

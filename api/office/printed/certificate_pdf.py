@@ -112,7 +112,6 @@ def _write_retained(paper: Paper, rows: Sequence[dict[str, Any]]) -> None:
 
 def _format_reasons(why: Sequence[dict[str, Any]]) -> Iterator[str]:
     for reason in why:
-        # Holds and locks are no rules, and have neither.
         rule = f"(规则 {reason['rule']})" if reason["rule"] else ""
         about = f"({reason['subject']})" if reason["subject"] else ""
         yield f"{reason['zh']}{rule}{about}"

@@ -99,7 +99,6 @@ def film_codes(
     action: str, kind: Kind, key: bytes, since: datetime, seconds: int = 3
 ) -> tuple[tuple[datetime, str], ...]:
     """Return the codes that a screen shows from a whole second on; `key` is the master."""
-    # From a whole second on, as a screen shows them.
     first = since.replace(microsecond=0)
     times = [first + timedelta(seconds=n) for n in range(seconds)]
     day = first.astimezone(COUNTY_TIME).date()

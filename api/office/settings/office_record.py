@@ -42,7 +42,6 @@ def read_record(keys: Path) -> dict[str, str]:
     """
     if not (keys / "log.sign").is_file():  # no keys, or a station's
         return {}
-    # What stands in the record takes the place of the old defaults.
     record = _BEFORE_ASKING | _read_origin(keys / "log.verify")
     try:
         document = json.loads((keys / RECORD).read_bytes())

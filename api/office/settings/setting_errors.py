@@ -209,7 +209,6 @@ def _types_in(annotation: Any) -> list[type]:
 
 def _has_path(document: Any, path: list[str]) -> bool:
     for part in path:
-        # Lists are named by position in pydantic's places.
         if isinstance(document, list) and part.isdigit():
             document = dict(enumerate(document)).get(int(part))
         elif not isinstance(document, dict) or part not in document:
