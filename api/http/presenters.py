@@ -141,7 +141,6 @@ ACTS_ZH = {
 def present_bays(office: Office) -> list[BayOut]:
     """Return every configured bay and room camera with what the station last saw there."""
     rows_by_name = {row.name: row for row in office.journal.list_bays()}
-    # Cameras are no mounts, but their lights stand beside those of the bays.
     cameras = [Bay(name, office.settings.home) for name in sorted(office.settings.cameras)]
     bay_entries = []
     for bay in [*office.list_bays(), *cameras]:

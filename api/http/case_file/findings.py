@@ -118,7 +118,6 @@ def explanation_lines(session: View, case_explanation: ExplanationOut) -> list[s
 
 
 def _finding_lines(session: View, entry: ExplainedOut) -> list[str]:
-    # A waived finding did not pass and stops nothing: it has a mark of its own.
     mark = "✓" if entry.passed else "○" if entry.waived else "✗"
     severity = SEVERITY_ZH[Severity(entry.severity)]
     text = [

@@ -294,8 +294,8 @@ def settle_waiver(
     with service.office.catalogue.read() as session:
         case = explanations.get_waiver(session, waiver).case_id
     subject = f"case:{case_of(service, visitor, case, Act.APPROVE).id}"
-    # Two refusals are told apart: who may not approve anything was turned away above; here it is
-    # whom the matter concerns, or whom the rule does not name.
+    # Who may approve nothing was turned away above; here it is whom the matter concerns, or whom
+    # the rule does not name.
     with (
         service.logging_refusal(visitor, Act.APPROVE.value, subject),
         service.office.catalogue.write() as uow,

@@ -61,7 +61,6 @@ def present_hold(look: Look, row: HoldRow) -> HoldOut:
     session = look.session
     authority = holds.authority_of(row)
     on, on_zh = _lies_on(session, row)
-    # What has ended is not asked: whom it concerned decides nothing any more.
     waiting, no, refusal = None, None, None
     if row.released_at is None:
         waiting, hold_facts = look.pending_release(row), look.release_scope(row).hold_facts

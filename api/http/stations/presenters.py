@@ -154,7 +154,6 @@ def _last_enrolment(rows: list[EnrolmentRow]) -> EnrolmentRow | None:
 
 def _is_silent(last: EnrolmentRow, seen_at: datetime | None, now: datetime) -> bool:
     """Tell whether nothing was heard for too long, counted from the enrolment at the earliest."""
-    # One that has just enrolled is given the same time to be heard of.
     heard = [at for at in (seen_at, last.enrolled_at) if at is not None]
     return now - max(heard, default=now) > SILENT
 

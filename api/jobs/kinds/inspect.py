@@ -18,7 +18,6 @@ from storage.recording import MediaKind
 
 def run_job(office: Office, job: Job, _step: Step) -> Facts:
     """Unwrap and look, in the same sandbox as at intake; nothing of it goes through the engine."""
-    # Read to the end within the block: behind it there is no plaintext any more.
     with unwrap_original(office, job, "inspect") as (row, file):
         text = row.kind == MediaKind.DOCUMENT
         effort = Effort(share=office.settings.inspect_share)

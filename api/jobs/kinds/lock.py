@@ -129,7 +129,6 @@ def _check_page(office: Office, job: Job, cursor: str) -> Facts:
             lost = [part for part in parts if states[part] is _Lock.LOST]
             entry = {"recording": row.id, "parts": parts, "until": until.isoformat()}
             weak.append(entry | ({"lost": lost} if lost else {}))
-    # A page that is not full is the last one.
     more = rows[-1].id if job.subject == SYSTEM and len(rows) == _PAGE else ""
     return {
         "weak": weak,

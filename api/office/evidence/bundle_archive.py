@@ -87,7 +87,6 @@ def _unpack_bundle(archive: zipfile.ZipFile, root: str, folder: Path) -> Iterato
             continue
         inside = path.is_relative_to(root)
         name = path.relative_to(root).as_posix() if inside else path.as_posix()
-        # What computers add is neither opened nor hidden: it is told of.
         if is_litter(name):
             yield told_litter(path.as_posix())
         elif not inside:

@@ -81,7 +81,6 @@ class HeadCheck:
     def exit_status(self) -> int:
         """The exit status: 1 if any head contradicts, 0 if every one is proven, else 3."""
         states = {head.state for head in self.heads}
-        # One contradiction outweighs any number of heads that agree.
         if states & {HeadState.ROLLED_BACK, HeadState.FORKED}:
             return CONTRADICTED
         # Compared as a whole: no heads at all are UNKNOWN, never consistent.

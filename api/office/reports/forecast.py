@@ -74,5 +74,4 @@ def _measure_capacity(office: Office, stored_bytes: int) -> int | None:
         return int(settings.objects_capacity_gb * (1 << 30))
     if settings.objects_url is not None:
         return None
-    # What is free and what is stored already: other files on that disk are left out by it.
     return stored_bytes + shutil.disk_usage(settings.home).free

@@ -107,7 +107,6 @@ def settings_error(
         return SettingsError("settings-syntax", file=str(sources.file), line=1, problem="not UTF-8")
     if not isinstance(error, ValidationError):
         return _unreadable_variable(error, sources, settings)
-    # One at a time: whoever mends it runs the command again.
     first = error.errors(include_url=False)[0]
     path = [str(part) for part in first["loc"] if part != "[key]"]
     # A fault of several fields together has no place of its own: the first of them that is given is
