@@ -97,7 +97,9 @@ def create_app(
     ):
         app.include_router(part.router, prefix="/api/v1")
     app.include_router(_health)
+    # Last: its pages take paths that the API does not, and error pages are its own.
     add_console(app)
+    # Around all routes, pages and static files; the proxy's words are read before it.
     app.add_middleware(Guard)
     # Whose word counts for where a request comes from; anybody else's headers change nothing.
     proxies = both_families(service.office.settings.trusted_proxies)
@@ -125,6 +127,8 @@ def check_readiness(service: ServiceHere) -> Any:
         return service.readiness.check_readiness()
     except LiuhenError as error:
         LOG.error("not ready: %s", error)  # noqa: TRY400 - its place says nothing more
+        # 503 whatever the error's own status: a proxy reads the status alone, and sends visitors
+        # elsewhere.
         body = problem_body(error, "/readyz") | {"status": _NOT_READY}
         return JSONResponse(
             body, _NOT_READY, {"Retry-After": RETRY_AFTER_S}, media_type="application/problem+json"

@@ -65,6 +65,7 @@ def alarm_known(alarm: str) -> bool:
 
 def job_error_zh(error: str, kind: str) -> str:
     """Return why a job of this kind failed, in Chinese; our own faults by their name."""
+    # A job's own wording first: the same code may mean something else to whoever asked over HTTP.
     if error in JOB_ERRORS:
         return JOB_ERRORS[error][0]
     if error in TABLE:
@@ -86,6 +87,7 @@ def bay_zh(state: str) -> str:
 
 def describe_error(error: LiuhenError | RuleError) -> Words:
     """Return status and sentences of an error, its facts filled in."""
+    # A code without texts is a defect of ours, and told as one: a bare code helps nobody.
     template = TABLE.get(error.code, TABLE["internal"])
     facts = _Facts(error.facts | _describe_parts(error.facts) | _suggest_name(error.facts))
     return Words(
@@ -131,6 +133,7 @@ def problem_body(error: LiuhenError | RuleError, instance: str = "") -> dict[str
     }
     if instance:
         body["instance"] = instance
+    # Facts of server errors name files, hosts and keys.
     if wording.status < 500:  # noqa: PLR2004 - the inner workings are not the caller's business
         body["facts"] = error.facts
     return body
@@ -187,6 +190,7 @@ def bay_reason_zh(reason: str | None, untrusted_facts: Mapping[str, Any]) -> str
     facts = untrusted_facts
     parts = [reason_zh(reason, facts) + _describe_room(facts, "需要", "剩余")] if reason else []
     first, count = facts.get("first"), facts.get("files")
+    # What an older version or a damaged journal left must not break the screen at the dock.
     if reason and isinstance(first, str) and isinstance(count, int):
         parts.append(f"{first} 等 {count} 个文件" if count > 1 else first)
     ignored, names = facts.get("ignored"), facts.get("ignored_names")

@@ -153,6 +153,7 @@ class Asking:
     def find_clocked_rules(self, facts: AnyFacts) -> tuple[ClockedRule, ...]:
         """Return the rules with a clock that ask: of an action by its day, else by `at`."""
         at = facts.start if isinstance(facts, ActionFacts) else facts.at
+        # Rules begin and end with a day of the county: all moments of a day share what is in force.
         day = county_day(at)
         if day not in self._days:
             self._days[day] = tuple(
@@ -184,10 +185,13 @@ def find_steady_window(
         max((edge for edge in edges if edge <= facts.at), default=EARLIEST),
         min((edge for edge in edges if edge > facts.at), default=LATEST),
     )
+    # Certificates and a year's hours of training are judged by the day.
     if isinstance(facts, TownshipFacts):
         today = county_day(facts.at)
         return window.narrow_to(start_of_day(today), start_of_day(today + ONE_DAY))
     if suspended and isinstance(facts, CaseFacts):
+        # Whole days are added to the time to decide, so that the next step lies where the part of a
+        # day that is suspended so far has become whole.
         passed = facts.suspended_s % _DAY_S
         return window.narrow_to(
             facts.at - timedelta(seconds=passed - _MARGIN_S),
@@ -300,6 +304,8 @@ def _concerned_persons(facts: AnyFacts) -> tuple[str, ...]:
 
 
 def _format_event(duty: Duty, due_at: datetime, stamp: datetime) -> Sequence[str]:
+    # The UID (RFC 5545) says which duty it is and not when it is due: a deadline that moves
+    # then moves the event in the reader's calendar, where else both would stand.
     identity = "\n".join((duty.rule, duty.subject, duty.person or ""))
     told_zh = f"{STATE_ZH[duty.state]},最迟 {day_and_clock(due_at)},规则 {duty.rule}"
     told_en = f"{duty.what_en}: {duty.state.value}, due by {day_and_clock(due_at)}"
@@ -322,6 +328,7 @@ def _format_event_times(due_at: datetime) -> tuple[str, ...]:
     if not is_end_of_day(due_at):
         return (f"DTSTART:{_format_utc(due_at)}",)
     day = county_day(due_at)
+    # DTEND is not included (RFC 5545): a whole day ends with the day after.
     return (
         f"DTSTART;VALUE=DATE:{day:%Y%m%d}",
         f"DTEND;VALUE=DATE:{day + ONE_DAY:%Y%m%d}",
@@ -335,6 +342,7 @@ def _format_utc(at: datetime) -> str:
 def _escape_text(text: str) -> str:
     """Escape a TEXT value (RFC 5545 3.3.11): no value can end its line or begin a property."""
     plain = _CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    # The backslash first: later, it would double those that were put in for the others.
     for char in ("\\", ";", ","):
         plain = plain.replace(char, f"\\{char}")
     return plain.replace("\n", "\\n")

@@ -66,6 +66,7 @@ class TownshipYear:
         whole = [*self.actions.values(), self.full_time, self.full_time_required]
         parts = [(share.count, share.of) for share in shares]
         parts += [(tally.failed, tally.evaluations) for tally in self.rules]
+        # Only what failed can be explained: more waivers than failures would hide some.
         parts += [(tally.waived, tally.failed) for tally in self.rules]
         if any(count < 0 for count in whole) or any(not 0 <= a <= b for a, b in parts):
             raise ValueError("counts are not negative, and no part is more than its whole")
@@ -143,6 +144,8 @@ def _build_action_figures(counts: TownshipYear) -> Iterable[Figure]:
     whole = sum(counts.actions.values())
     for kind in ActionKind:
         count = counts.actions.get(kind, 0)
+        # A kind that did not occur has no figure: a share of 0 % would read as something left
+        # undone.
         if count:
             share = count / whole
             zh = f"{ACTION_ZH[kind]}:{count} 次,占 {format_percent(share)}"
@@ -157,6 +160,7 @@ def _build_coverage_figures(counts: TownshipYear) -> Iterable[Figure]:
     yield _build_figure(
         "covered_share", ratio, "全程录音录像平均覆盖", "mean coverage of actions", "第八条"
     )
+    # Beside the mean, which hides it: one action without any footage among a hundred leaves 99 %.
     full = sum(1 for share in covered if share >= 1)
     yield _build_figure(
         "covered_whole", (full, of), "全程无缺口的活动", "actions without a gap", "第八条"
@@ -167,6 +171,7 @@ def _build_staffing_figure(counts: TownshipYear) -> Figure:
     have, need = counts.full_time, counts.full_time_required
     zh = f"专职执法人员:{have} 名,应不少于 {need} 名"
     en = f"full-time officers: {have}; {need} are required"
+    # More officers than required make up for nothing else, so that the share ends at one.
     return Figure("staffing", have, need, min(1.0, have / need) if need else None, zh, en, "第六条")
 
 

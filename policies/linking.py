@@ -26,6 +26,7 @@ def propose_links(action: ActionFacts, candidates: tuple[Footage, ...]) -> tuple
     for footage in candidates:
         if footage.span is None or footage.officer not in officers:
             continue
+        # Footage that ended before an open action began gives an empty frame, and no proposal.
         frame = action.span or Span(action.start, max(footage.span.end, action.start))
         interval = footage.span.intersection(frame)
         if interval is not None:

@@ -22,6 +22,8 @@ def report_error(error: Exception, *, as_json: bool) -> int | None:
     named = _as_liuhen_error(error)
     if named is None:
         return None
+    # On the output, not the error channel: a program that asked for JSON reads one object either
+    # way.
     if as_json:
         sys.stdout.write(json.dumps(problem_body(named), ensure_ascii=False) + "\n")
     else:
@@ -37,6 +39,8 @@ def _as_liuhen_error(error: Exception) -> LiuhenError | RuleError | None:
     """Return the error as one of ours; what the system refused is told with the file's name."""
     if isinstance(error, (LiuhenError, RuleError)):
         return error
+    # Without a file's name it may be a socket or a pipe of ours: a defect, whose traceback is
+    # wanted.
     if not isinstance(error, OSError) or error.filename is None:
         return None
     if error.errno in _READ_ONLY:

@@ -33,6 +33,7 @@ def override_settings(county: str | None, township: str | None, origin: str | No
 
 def prompt_for(*, as_json: bool) -> Ask:
     """Return a prompt for the terminal; without a terminal, the prompt raises an error."""
+    # Both: a question on a channel that nobody sees would wait for ever.
     there = sys.stdin.isatty() and sys.stderr.isatty() and not as_json
     return ask_person if there else refuse_unasked
 

@@ -62,6 +62,7 @@ def wrap_text(text: str, width: int) -> list[str]:
     """Return a text as lines of so many columns at most; a longer Latin word stays whole."""
     lines, line = [], ""
     for piece in _PIECE.findall(" ".join(text.split())):
+        # Measured without trailing spaces, which may stand beyond the edge.
         if line and columns_of(line) + columns_of(piece.rstrip()) > width:
             lines.append(line.rstrip())
             line = piece.lstrip()

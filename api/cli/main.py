@@ -99,12 +99,14 @@ class _Lazily(BilingualGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the command's name, the command itself, imported now, and what is left to read."""
+        # By the table first: a slip is answered without importing any command.
         name, command, rest = super().resolve_command(ctx, args)
         return name, command and _import_command(command.name or ""), rest
 
 
 def _import_command(name: str) -> Any:
     part = Commands()
+    # typer makes a group, and not a lone command, only of a part that has a callback.
     part.callback()(_liuhen)
     if name in COMMANDS:
         part.register_command(name)(getattr(_import_module(COMMANDS[name][0]), name))
@@ -153,6 +155,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:  # the edge: a defect of ours is not hidden
+        # Imported here: a command that succeeds need not load the tables of texts.
         status: int | None = _import_module("errors").report_error(
             error, as_json="--json" in sys.argv
         )

@@ -77,6 +77,7 @@ class Outages(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether to write the record unchanged; an outage gets one summary line instead."""
         errors = list(_iterate_errors(record))
+        # Our own lines always pass: they tell of what is held back.
         if not errors or record.name == LOG.name:
             return True
         shared = next(filter(None, map(_find_shared_trouble, errors)), None)
@@ -85,6 +86,8 @@ class Outages(logging.Filter):
         with self._lock:
             trouble = self._troubles.get(key)
             if trouble is None:
+                # Bounded: errors whose text differs each time would fill the memory instead of the
+                # disk.
                 if len(self._troubles) >= _MOST:
                     return True
                 self._troubles[key] = _Trouble(self._clock(), now, now, now)
@@ -93,6 +96,7 @@ class Outages(logging.Filter):
                 trouble.met = now
                 trouble.unwritten += 1
                 trouble.recovered_at = None
+        # Outside the lock: writing this line comes through here again.
         if trouble is None and shared is not None:
             zh, en = _SHARED[shared.code]
             text = " ".join(record.getMessage().split())
@@ -106,6 +110,7 @@ class Outages(logging.Filter):
         """Log ended outages, and repeat a reminder of ongoing ones."""
         now = self._monotonic()
         with self._lock:
+            # A copy: probes may take seconds, and records of other threads must not wait for them.
             troubles = list(self._troubles.items())
         for key, trouble in troubles:
             if self._is_over(key, trouble, now):
@@ -134,6 +139,8 @@ class Outages(logging.Filter):
             return False
         if trouble.recovered_at is None:
             trouble.recovered_at = now
+        # That it answers once is not enough: a database that flaps would fill the log with ends and
+        # beginnings.
         return now - trouble.met >= SETTLED_S
 
     def _tell_end(self, key: Key, trouble: _Trouble) -> None:
@@ -178,6 +185,8 @@ def _iterate_errors(record: logging.LogRecord) -> Iterator[BaseException]:
         cause = error if isinstance(error, BaseException) else None
         while cause is not None:
             yield cause
+            # Of a library's error the cause is followed to what the network or the database said;
+            # of ours it is not, for what we raise is the trouble itself.
             library = type(cause).__module__.partition(".")[0] in _LIBRARIES
             cause = cause.__cause__ if library or _ANSWERING in str(cause) else None
 
@@ -194,4 +203,5 @@ def _trouble_key(shared: LiuhenError) -> Key:
 
 
 def _key_of_another(record: logging.LogRecord, error: BaseException) -> Key:
+    # With its text: the same error for another file is told once of its own.
     return (record.name, type(error).__name__, str(error), record.getMessage())

@@ -17,6 +17,7 @@ def bind_port(host: str, port: int) -> list[socket.socket]:
     """
     sockets: list[socket.socket] = []
     try:
+        # All of them: `localhost` is 127.0.0.1 and ::1, and a browser may try either.
         addresses = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
@@ -26,6 +27,8 @@ def bind_port(host: str, port: int) -> list[socket.socket]:
         if not sockets:
             raise OSError(errno.EADDRNOTAVAIL, "no address")
     except OSError as error:
+        # One address that is taken means that another program answers there: half a service would
+        # be found by some.
         for listener in sockets:
             listener.close()
         problem = error.strerror or str(error)
@@ -46,6 +49,7 @@ def _bind_socket(family: int, address: tuple[object, ...]) -> socket.socket:
         raise
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Else :: takes the IPv4 port as well, and binding that one would fail.
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind(address)

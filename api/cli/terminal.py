@@ -36,6 +36,7 @@ _OUTCOMES = {
 
 def say_json(document: Any) -> None:
     """Print one JSON value on one line."""
+    # Without markup: a file's name in brackets is no colour.
     OUT.print(json.dumps(document, ensure_ascii=False), markup=False)
 
 
@@ -57,6 +58,7 @@ def bay_bars() -> Iterator[Callable[[BayProgress], None]]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[current]}"),
     )
+    # On the error channel: what is piped on is results alone.
     with Progress(*columns, console=ERR, transient=True) as bars:
         tasks: dict[str, TaskID] = {}
 

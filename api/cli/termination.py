@@ -37,12 +37,15 @@ class Ending:
         # Of all that threads share, only this may be touched in the middle of anything.
         self._heard: SimpleQueue[int] = SimpleQueue()
         self._end: SimpleQueue[int] = SimpleQueue()
+        # Started before a signal can come: a handler runs in the middle of anything, and must make
+        # nothing.
         threading.Thread(target=self._force_exit, name="ending", daemon=True).start()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.handle_signal)
 
     def handle_signal(self, number: int, _frame: FrameType | None = None) -> None:
         """Handle a signal: ask all threads to stop, and exit the process a second later."""
+        # The end first: even if nobody waits for the other, the process ends.
         self._end.put(number)
         self._heard.put(number)
 
@@ -57,6 +60,7 @@ class Ending:
     def _force_exit(self) -> None:
         number = self._end.get()
         began = time.monotonic()
+        # In a thread of its own: the main thread may be deep in a library that does not return.
         self._tell()
         time.sleep(max(0.0, self._within_s - (time.monotonic() - began)))
         end_process(self._status(number))
@@ -67,6 +71,7 @@ def end_process(status: int) -> None:
     LOG.info("已停止;未完成的,下次启动后继续 stopped; what is unfinished goes on at the next start")
     for channel in (sys.stdout, sys.stderr):
         channel.flush()
+    # Not sys.exit: that waits for threads, and one that hangs in a medium never ends.
     os._exit(status)
 
 

@@ -38,7 +38,9 @@ def outlook_page(service: ServiceHere, visitor: VisitorHere) -> Response:
 def plot_forecast(outlook: Outlook) -> Plot:
     """Return the forecast as a curve; the ceiling is drawn where the curve comes near it."""
     weeks = outlook.forecast.weeks
+    # Of a store that is almost empty the ceiling would press the curve flat.
     near = outlook.capacity if outlook.capacity and max(weeks) > outlook.capacity * 0.5 else None
+    # At least one byte: an empty office has a curve too, along the bottom.
     most = max(*weeks, near or 1, 1)
     across = 100 / (len(weeks) - 1)
     return Plot(

@@ -29,6 +29,7 @@ def jobs_page(
 ) -> Response:
     """Show the jobs; a script keeps the page live. Unknown filters count as none."""
     service.authorise(visitor, Act.SEE_JOBS)
+    # Each state has its own rows: a thousand done jobs must not push one that failed off the page.
     states = [State(state)] if state in JOB_STATES else list(_ORDER)
     one_kind = kind if kind in KINDS else None
     with service.office.catalogue.read() as session:

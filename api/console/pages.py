@@ -63,6 +63,7 @@ def add_console(app: FastAPI) -> None:
     app.include_router(job_pages.router)
     app.include_router(forecast_page.router)
     app.include_router(retention_pages.router)
+    # Set here, so that the HTTP part needs no page: without a console errors stay problem+json.
     app.state.error_page = error_page
 
 
@@ -87,17 +88,20 @@ async def log_in(
     next_page: Annotated[str, Form(alias="next", max_length=500)] = "/",
 ) -> Response:
     """Log in and go on to where somebody wanted to go."""
+    # A page of another site must not log a browser in under an account of its own.
     if not same_site(request):
         raise ApiError("cross-site")
     try:
         token, _until = await service.logins.log_in(username, password, origin_of(request))
     except ApiError as error:
         wording = describe_error(error)
+        # The name is kept in the form, the password never is.
         response = render(
             "login.html", None, next_page=_local_path(next_page), error=wording, username=username
         )
         response.status_code = wording.status
         return response
+    # 303: the browser must not send the password on to the next page.
     answer = RedirectResponse(_local_path(next_page), status_code=303)
     set_cookie(answer, request, token)
     return answer
@@ -136,6 +140,7 @@ def recordings_page(
     """Find recordings."""
     service.authorise(visitor, Act.LIST_RECORDINGS)
     since = _parse_day(day)
+    # Filters that nobody offers count as none: a page is no API, and an old link should open.
     recording_filter = RecordingFilter(
         township=visitor.person.township,
         officer=officer or None,
@@ -174,6 +179,7 @@ def recording_page(
 ) -> Response:
     """Show one recording: player, facts, questions, why it is kept, chain of custody."""
     row = service.authorise_recording(visitor, recording, Act.LIST_RECORDINGS)
+    # Outside the transaction: it asks the object store, which may take seconds.
     retention_panel = retention_pages.retention_of_recording(service, visitor, row)
     with service.office.catalogue.read() as session:
         links = []
@@ -261,6 +267,7 @@ def download_bundle(
     sealed: Annotated[bool, Form()] = False,
 ) -> Response:
     """Download the case's bundle."""
+    # As the API does it, the check for another site's form included (`VisitorHere`).
     return export_bundle(str(case), NewBundle(sealed=sealed), service, visitor)
 
 
@@ -329,6 +336,7 @@ def custody_page(service: ServiceHere, visitor: VisitorHere) -> Response:
 def error_page(error: LiuhenError, request: Request) -> Response:
     """Show an error as a page; who is not logged in goes to the login."""
     if error.code == "unauthenticated":
+        # Only a GET can be gone back to.
         back = request.url.path if request.method == "GET" else "/"
         return RedirectResponse(f"/login?next={quote(back)}", status_code=303)
     wording = describe_error(error)
@@ -378,6 +386,7 @@ def _place_marks(session: View, row: ActionRow) -> list[tuple[float, str]]:
 
 def _local_path(untrusted_path: str) -> str:
     """Return a path of our own pages; anything else would be an open redirect."""
+    # Browsers read "//host" and "/\host" as another site's address.
     plain = untrusted_path.startswith("/") and not untrusted_path.startswith(("//", "/\\"))
     return untrusted_path if plain else "/"
 
@@ -387,6 +396,7 @@ def _parse_day(untrusted_day: str) -> datetime | None:
         day = date.fromisoformat(untrusted_day)
     except ValueError:
         return None
+    # The day is the county's, whatever zone the browser is in.
     return datetime(day.year, day.month, day.day, tzinfo=COUNTY_TIME)
 
 

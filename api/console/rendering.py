@@ -57,6 +57,7 @@ def render(template: str, visitor: Visitor | None, **values: Any) -> HTMLRespons
     text = _TEMPLATES.get_template(template).render(
         visitor=visitor,
         role=ROLES[visitor.person.role] if visitor else "",
+        # By the grants alone: a link that would be refused is not shown, and each page asks again.
         navigation=[
             (path, name)
             for path, name, act in _NAVIGATION
@@ -100,7 +101,9 @@ def _format_age(length: timedelta) -> str:
 def _make_templates() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"),
+        # Every file name, serial and remark on a page is an outsider's word.
         autoescape=select_autoescape(default=True),
+        # A value that is missing is an error in a test, not an empty space on a page.
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

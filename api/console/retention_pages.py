@@ -50,7 +50,9 @@ def keeping_page(
     """Show what could be destroyed on a day (today), and everything that waits for a decision."""
     now = service.office.clock()
     today = now.astimezone(COUNTY_TIME).date().isoformat()
+    # Today means now: what falls due this evening is not due yet.
     at = _end_of(day) if day and day != today else now
+    # The API's own functions: they authorise and page, so that page and API cannot differ.
     page = listed_due(service, visitor, at=at or now, cursor=cursor, limit=MOST)
     with service.office.catalogue.read() as session:
         townships = people.list_townships(session)
@@ -84,6 +86,7 @@ def retention_of_recording(
     service: Service, visitor: Visitor, row: RecordingRow
 ) -> RetentionOut | None:
     """Return a recording's retention for its page; None if the visitor may not see it."""
+    # Asked without an entry: a page that leaves a part out has refused nothing.
     if not decide_access(visitor.person, Act.SEE_KEEPING, row.township).allowed:
         return None
     office = service.office

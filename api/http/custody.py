@@ -33,8 +33,10 @@ def get_log_entry(index: Index, service: ServiceHere, visitor: VisitorHere) -> s
 def get_inclusion_proof(index: Index, service: ServiceHere, visitor: VisitorHere) -> str:
     """Return the entry's inclusion proof under the newest head (C2SP tlog-proof)."""
     service.authorise(visitor, Act.VERIFY)
+    # Signed first: the entry may be younger than the last head, under which it has no proof.
     head = service.publish_checkpoint()
     with service.office.catalogue.read() as session:
+        # An index that was never written is "not found", before a proof of it is tried.
         custody_log.LogReader(session).get_leaf(index)
         return custody_log.proof_for(session, index, head)
 

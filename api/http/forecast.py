@@ -55,6 +55,7 @@ def get_outlook(service: ServiceHere, visitor: VisitorHere) -> OutlookOut:
 
 def read_outlook(service: ServiceHere, visitor: VisitorHere) -> Outlook:
     """Read the forecast that this visitor may see. Raises: ApiError(forbidden)."""
+    # The own township, not one that the request names: nobody asks for a neighbour's.
     service.authorise(visitor, Act.SEE_DUTIES, visitor.person.township)
     return build_outlook(service.office, visitor.person.township)
 

@@ -44,6 +44,7 @@ def page_of(
     show: Callable[[Row], ItemOut],
 ) -> Page[ItemOut]:
     """Return a page of `limit` rows; that there is one row more says that there is a next page."""
+    # The place of the last row shown, not of the one more: that one begins the next page.
     page_rows = rows[:limit]
     more = write_cursor(name, *place(page_rows[-1])) if len(rows) > limit else None
     return Page(items=[show(row) for row in page_rows], next=more)
@@ -52,6 +53,7 @@ def page_of(
 def write_cursor(name: str, *parts: Part) -> str:
     """Return a cursor of the list of this name, with the place of the last item in it."""
     plain_parts = [part.isoformat() if isinstance(part, datetime) else part for part in parts]
+    # The list's name goes in, so that a cursor of another list cannot be mistaken for one of this.
     text = json.dumps([name, *plain_parts], ensure_ascii=False, separators=(",", ":")).encode()
     return urlsafe_b64encode(_checksum(text) + text).decode().rstrip("=")
 
@@ -64,9 +66,12 @@ def read_cursor(name: str, untrusted_cursor: str | None, *kinds: type[Any]) -> t
     if not untrusted_cursor:
         return ()
     try:
+        # The padding was left out to spare clients the escaping of "=".
         padded = untrusted_cursor + "=" * (-len(untrusted_cursor) % 4)
         read = urlsafe_b64decode(padded.encode("ascii"))
         whole, text = read[:_SUM_SIZE], read[_SUM_SIZE:]
+        # Not a secret, and no protection: it tells a mangled cursor from ours. What it says is
+        # parsed and bounded like any input, and asks for nothing beyond what the list gives anyway.
         if whole != _checksum(text):
             raise ValueError("mangled")
         of, *parts = json.loads(text)
@@ -80,9 +85,11 @@ def read_cursor(name: str, untrusted_cursor: str | None, *kinds: type[Any]) -> t
 def _parse_part(untrusted_part: object, kind: type[Any]) -> Part:
     if kind is datetime and isinstance(untrusted_part, str):
         at = datetime.fromisoformat(untrusted_part)
+        # Ours are in UTC; another offset could overflow on its way there.
         if at.utcoffset() != UTC.utcoffset(None):
             raise ValueError(untrusted_part)
         return at.astimezone(UTC)
+    # PostgreSQL refuses a NUL in a text, and would fail the query.
     if kind is str and isinstance(untrusted_part, str) and "\0" not in untrusted_part:
         return untrusted_part
     # `type`, for to Python True is an int.

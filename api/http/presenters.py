@@ -45,6 +45,7 @@ from storage.catalogue.tables import ActionRow, CaseRow, ExhibitRow, PersonRow, 
 from storage.catalogue.unit_of_work import View
 from storage.errors import NotFoundError
 
+# What findings of earlier versions, which stand in the log as they were, do not have.
 _UNSAID: dict[str, Any] = {
     "waivable_by": [],
     "subject": "",
@@ -231,6 +232,7 @@ def present_entry(session: View, row: CustodyEventRow) -> EntryOut:
         outcome=row.outcome,
         actor=row.actor,
         actor_name=_present_actor(session, row.actor),
+        # Whole rows are there for the audit and the replay, and nothing for people to read.
         details={name: detail for name, detail in row.details.items() if name != "rows"},
     )
 
@@ -252,6 +254,7 @@ def present_custody(
     subject = recordings.subject_of(row.id)
     log = custody_log.LogReader(session)
     accessions = log.events_of(subject, act="recording.accession")
+    # What was handed in has entries from before it was a recording, under its own subject.
     named = {
         accession_entry.details["submission"]
         for accession_entry in accessions
@@ -365,6 +368,7 @@ def present_exhibit(session: View, row: ExhibitRow) -> ExhibitOut:
 def present_coverage(facts: ActionFacts, rulebook: Rulebook) -> CoverageOut | None:
     """Return the ribbon of an action that has an end; by the rule's figures, if one applies."""
     rule = _choose_requirement(facts, rulebook)
+    # An action that is still open has no share: nobody knows of how much.
     frame = rule.compute_frame(facts)
     if frame is None:
         return None
@@ -390,12 +394,14 @@ def present_coverage(facts: ActionFacts, rulebook: Rulebook) -> CoverageOut | No
 def _choose_requirement(facts: ActionFacts, rulebook: Rulebook) -> Coverage:
     """Return the coverage that a rule in force demands of this action, or a plain one."""
     major = rulebook.is_major(facts, facts.start)
+    # By the day of the action, as it is judged: a rule that came later draws no ribbon for it.
     for rule in rulebook.in_force(facts.start):
         requirement = rule.requirement
         if rule.when.applies_to(facts, major=major) and isinstance(
             requirement, Coverage | Premises
         ):
             return requirement if isinstance(requirement, Coverage) else requirement.coverage
+    # No rule demands footage: the ribbon still shows what there is, by plain figures.
     return Coverage()
 
 
@@ -404,6 +410,7 @@ def _gap_zh(span: Span, cause: str) -> str:
 
 
 def _present_span(span: Span, frame: Span, cause: str | None = None, zh: str = "") -> SpanOut:
+    # Never 0: `ActionFacts.span` is None for an action without length.
     whole = frame.seconds
     offset = (span.start - frame.start).total_seconds() / whole * 100
     return SpanOut(

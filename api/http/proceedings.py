@@ -58,6 +58,7 @@ def register_proceeding(
 ) -> ProceedingOut:
     """Register a proceeding; the footage concerned is held from now on."""
     township = visitor.person.township or service.office.settings.township
+    # The case decides whose proceeding it is: another township's officer cannot draw it to himself.
     if new.case is not None:
         township = case_of(service, visitor, new.case, Act.KEEP_PROCEEDING).township
     service.authorise(visitor, Act.KEEP_PROCEEDING, township)
@@ -84,6 +85,8 @@ def register_proceeding(
             ),
             actor=visitor.actor,
         )
+        # In the same transaction: what the proceeding holds and what the store is told begin
+        # together.
         for hold in proceedings.holds_of(uow.session, row.id):
             tell_store(uow, hold, visitor)
     return _present_by_id(service, row)
@@ -147,8 +150,10 @@ def list_duties(
     duty_page = duty_list.read_duty_page(
         office, at=at, limit=limit, township=visitor.person.township, after=after
     )
+    # After the answer: reading a list must not wait for the writers' lock, nor fail without it.
     later.add_task(duty_list.store_judgements, office, duty_page.judgements)
     with office.catalogue.read() as session:
+        # One query for the page, where one for each duty would be fifty.
         names = people.find_names(
             session, {duty.person for duty in duty_page.duties if duty.person}
         )
@@ -167,6 +172,8 @@ def list_duties(
             )
             for duty in duty_page.duties
         ],
+        # The moment goes along: the order moves with time, and a page of another moment would
+        # repeat duties or leave some out.
         next=write_cursor("duties", at, *duty_page.last) if duty_page.last else None,
     )
 
@@ -177,6 +184,8 @@ def get_duty_calendar(service: ServiceHere, visitor: VisitorHere) -> Response:
     service.authorise(visitor, Act.SEE_DUTIES, visitor.person.township)
     office, township = service.office, visitor.person.township
     now = office.clock()
+    # The moment of asking is the stamp (DTSTAMP): the feed differs by nothing else when nothing
+    # changed.
     text = format_calendar(duty_list.iterate_duties(office, now, township=township), now)
     return Response(text, media_type="text/calendar; charset=utf-8")
 

@@ -55,6 +55,7 @@ def service_of(request: Request) -> Service:
 
 def token_of(request: Request) -> str | None:
     """Return the session token that came with the request, if any."""
+    # The header wins: a program that names a token means it, whatever cookie came along.
     header = request.headers.get("authorization", "")
     scheme, _, token = header.partition(" ")
     if scheme.lower() == "bearer" and token:
@@ -64,6 +65,8 @@ def token_of(request: Request) -> str | None:
 
 def visitor_of(request: Request) -> Visitor:
     """Return the authenticated visitor. Raises: ApiError(unauthenticated | cross-site)."""
+    # Only a cookie comes along by itself when another site's page sends a request (CSRF); for a
+    # header of one's own a browser asks leave first (CORS), and gets none.
     with_cookie = "authorization" not in request.headers
     if request.method not in _SAFE and with_cookie and not same_site(request):
         raise ApiError("cross-site")
@@ -84,6 +87,7 @@ def origin_of(request: Request) -> Origin:
     The server has put that in the connection's place already (`app.create_app`). What is no
     address there is nobody's: `unknown`.
     """
+    # Both are an outsider's words and go into the log: printable, and bounded.
     agent = "".join(c for c in request.headers.get("user-agent", "") if c.isprintable())
     host = request.client.host if request.client is not None else ""
     return Origin(_parse_address(host), agent[:_AGENT])
@@ -91,14 +95,18 @@ def origin_of(request: Request) -> Origin:
 
 def _parse_address(untrusted_host: str) -> str:
     try:
+        # A zone (fe80::1%eth0) says something of this machine's interfaces, not of the client.
         address = ip_address(untrusted_host.partition("%")[0])
     except ValueError:
         return "unknown"
+    # A server of both families sees ::ffff:10.0.0.1 for 10.0.0.1: one client is one address.
     return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def same_site(request: Request) -> bool:
     """Tell whether a browser says that our own page sent this; silence is no yes."""
+    # Fetch metadata first: a page cannot set it, nor leave it out. Older browsers send Origin
+    # alone.
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         return site in {"same-origin", "none"}
@@ -130,10 +138,12 @@ def error_response(error: LiuhenError, request: Request) -> Response:
         response.headers.update(retry_headers(error))
         return response
     headers = retry_headers(error)
+    # So a player learns the size and can ask again.
     if error.code == "range":
         headers["Content-Range"] = f"bytes */{error.facts['size']}"
     if error.code == "unauthenticated":
         headers["WWW-Authenticate"] = "Bearer"
+    # A tus client goes on from where the centre stands, even when it was refused.
     if "offset" in error.facts:
         headers |= {"Upload-Offset": str(error.facts["offset"]), "Tus-Resumable": "1.0.0"}
     if error.code in {"too-many-logins", "logins-busy"}:
@@ -153,6 +163,8 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def _handle_invalid_request(request: Request, error: RequestValidationError) -> Response:
+        # The fields' names, not their values: a password that is too long must not come back in an
+        # error.
         named = {
             ".".join(str(part) for part in problem_entry["loc"][1:])
             for problem_entry in error.errors()
@@ -161,6 +173,7 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def _handle_http_error(request: Request, error: HTTPException) -> Response:
+        # The framework's own refusals get a code of ours, so that every error has a next step.
         code = {404: "not-found", 405: "no-such-method"}.get(error.status_code, "invalid")
         return error_response(ApiError(code, problem=str(error.detail)[:300]), request)
 
@@ -186,18 +199,23 @@ class Guard:
         async def receive_bounded() -> Message:
             nonlocal received_size
             message = await receive()
+            # Counted as it comes in: Content-Length is a claim, and chunked bodies have none.
             received_size += len(message.get("body", b""))
             if received_size > _LIMIT and not scope["path"].startswith(_UPLOADS):
                 raise HTTPException(413, "body too large")
             return message
 
         async def send_guarded(message: Message) -> None:
+            # Headers alone are touched: the body passes piece by piece, and an hour of film is
+            # never held.
             if message["type"] == "http.response.start":
                 present = {name.lower() for name, _ in message["headers"]}
                 message["headers"] = [
                     *message["headers"],
                     *((name, header) for name, header in _HEADERS if name not in present),
                 ]
+                # Answers are about persons and cases: unless its route says otherwise, nothing is
+                # kept on the way or in a browser that the next person uses.
                 if b"cache-control" not in present:
                     message["headers"].append((b"cache-control", b"no-store"))
             await send(message)

@@ -14,6 +14,8 @@ async def log_in(
     login: Login, service: ServiceHere, request: Request, response: Response
 ) -> Session:
     """Open a session. Browsers get a cookie; programs send the token as Bearer."""
+    # Programs send neither header. A page of another site must not log a browser in under an
+    # account of its own choice, to have its owner work in it.
     browser = "origin" in request.headers or "sec-fetch-site" in request.headers
     if browser and not same_site(request):
         raise ApiError("cross-site")
@@ -27,6 +29,7 @@ def log_out(_visitor: VisitorHere, service: ServiceHere, request: Request) -> Re
     """End this session."""
     service.identity.logout(token_of(request) or "", origin_of(request))
     response = Response(status_code=204)
+    # After the session ended at the centre: a cookie that was copied opens nothing either.
     response.delete_cookie(COOKIE)
     return response
 
@@ -50,6 +53,8 @@ def set_cookie(response: Response, request: Request, token: str) -> None:
         token,
         httponly=True,
         samesite="strict",
+        # By the scheme that the trusted proxy saw (`app.create_app`): a Secure cookie need not come
+        # back over plain HTTP, which an office on one machine speaks.
         secure=request.url.scheme == "https",
         path="/",
     )

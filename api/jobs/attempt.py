@@ -40,6 +40,8 @@ class Runner:
         Returns how it went, as `run` does. Only the database's errors leave here.
         """
         catalogue = self._office.catalogue
+        # Looked at without the writers' lock first: idle threads ask once a second, and find
+        # nothing mostly (ADR 0019).
         with catalogue.read() as session:
             if not jobs.list_due_jobs(session, catalogue.now(), list_kind_names(queue), limit=1):
                 return None
@@ -49,6 +51,7 @@ class Runner:
             job = jobs.claim_next_job(uow, list_kind_names(queue), self.life)
             if job is not None:
                 self._jobs_in_hand.add(job.id)
+        # The work itself is under neither lock: it may take hours.
         return self._finish(job) if job is not None else None
 
     def run(self, job_id: str, attempt: int) -> str:
@@ -67,6 +70,8 @@ class Runner:
         try:
             office.on_step("job-taken")
             self._execute_job(job)
+        # Another worker has the job by now: nothing of this attempt is written, not even its
+        # failure.
         except TurnLostError:
             return "lost"
         except Exception as error:  # noqa: BLE001 - the edge of the worker: see below
@@ -75,15 +80,22 @@ class Runner:
             office.on_step("job-settled")
             return "done"
         finally:
+            # Whatever happened: what is called in hand and is not would be put back only by a
+            # restart.
             with self._lock:
                 self._jobs_in_hand.discard(job.id)
 
     def _execute_job(self, job: Job) -> None:
         kind = KINDS.get(job.kind)
+        # Asked for by a newer version: it fails for a person to see, and holds up no other job.
         if kind is None:
             raise UnknownKindError(kind=job.kind)
+        # Outside any transaction, and repeatable: a kill here leaves the job running, and the next
+        # worker works again.
         facts = kind.work(self._office, job, self._step_of(job))
         self._office.on_step("job-worked")
+        # The effect and the job's end commit together: done twice, or ended without effect, cannot
+        # be.
         with self._office.catalogue.write() as uow:
             jobs.finish_job(uow, job, kind.settle(self._office, uow, job, facts))
             self._office.on_step("job-settling")
@@ -98,6 +110,7 @@ class Runner:
             if row is None:
                 step_result = function()
                 office.on_step("job-step-done")
+                # Killed before this commits, the step is done again: steps must bear that.
                 with office.catalogue.write() as uow:
                     jobs.remember_step(uow, job, name, step_result)
             else:
@@ -109,6 +122,8 @@ class Runner:
 
     def _record_failure(self, job: Job, error: Exception) -> str:
         """Write a failure down: our own errors by code; whatever else is logged here, too."""
+        # Our own errors say whether trying again can help; of a defect nobody knows, so it is
+        # tried.
         final = isinstance(error, LiuhenError) and not error.retryable
         code = error.code if isinstance(error, LiuhenError) else type(error).__name__
         LOG.warning("%s %s failed: %s", job.kind, job.id, code, exc_info=error)

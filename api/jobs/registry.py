@@ -45,9 +45,12 @@ def list_kind_names(queue: Queue) -> list[str]:
 
 def list_current_slots(now: datetime) -> Iterator[tuple[Kind, str]]:
     """Yield every periodic kind with the name of its present period, in county time."""
+    # Counted on the county's wall clock, so that "at 02:00" is two in the morning there.
     wall = now.astimezone(COUNTY_TIME).replace(tzinfo=None)
     for kind in KINDS.values():
         if kind.every is not None:
+            # The present period alone: after a week without a worker a daily job is done once, not
+            # seven times.
             periods = (wall - _BEGIN - kind.at) // kind.every
             start = _BEGIN + kind.at + periods * kind.every
             yield kind, start.isoformat(timespec="minutes")

@@ -42,10 +42,12 @@ def ask_as(service: Service, visitor: Visitor, kind: str, recording: str | None)
     office = service.office
     job_kind = KINDS.get(kind)
     act = Act.PLAY if job_kind is not None and job_kind.person else Act.KEEP_JOBS
+    # Rights come before anything is said of the kind: the refusal is an entry either way.
     if recording is None:
         service.authorise(visitor, act)
     else:
         service.authorise_recording(visitor, _parse_recording_id(recording), act)
+    # Of holds and dispositions the deciding persons are asked for, not who keeps jobs.
     if job_kind is not None and not (job_kind.person or job_kind.askable):
         _refuse_act(service, visitor, act, SYSTEM)
     return _ask_for_job(office, kind, recording, visitor.actor)
@@ -68,6 +70,8 @@ def _ask_for_job(office: Office, kind: str, recording: str | None, actor: str) -
         # In whose name footage is unwrapped matters; anything else is done once for all who ask.
         row = None if job_kind.person else jobs.expedite_job(uow, kind, subject)
         row = row or jobs.request_job(uow, kind, subject, actor=actor)
+        # In the same transaction: `Identity.authenticate_job` believes a job's row only by this
+        # entry.
         _log_request(uow, "job.ask", row, actor)
         return row
 
@@ -91,6 +95,8 @@ def retry_as(service: Service, visitor: Visitor, job: UUID) -> JobRow:
     service.authorise(visitor, Act.KEEP_JOBS, subject=subject)
     with office.catalogue.read() as session:
         kind = KINDS.get(jobs.by_id(session, str(job)).kind)
+    # A kind that this version does not know cannot be retried either: nobody knows what it would
+    # do.
     if kind is None or not kind.may_retry:
         _refuse_act(service, visitor, Act.KEEP_JOBS, subject)
     return retry_job(office, str(job), actor=visitor.actor)

@@ -45,8 +45,11 @@ def unwrap_original(
     visitor = service.identity.authenticate_job(job)
     with office.catalogue.read() as session:
         row = recordings.get_present_recording(session, recording_of(job))
+    # Before anything is opened or logged: it would fill the memory or the disk.
     if row.size > office.settings.unwrap_gb * (1 << 30):
         raise TooLargeError(size=row.size)
+    # Room is made sure of before the access is logged: an entry for what nobody could read
+    # misleads.
     with _open_nameless_file(office, row.size) as file:
         reader = service.open_plaintext(visitor, row, purpose)
         record = SealedRecord.verify(row.record_text.encode(), office.station_keys)
@@ -54,6 +57,8 @@ def unwrap_original(
         for piece in reader.read(0, row.size):
             stated.update(piece)
             file.write(piece)
+        # Tools are given only what the signed record states: neither the row nor the payload
+        # decides it alone.
         if row.sha256 != record.original.hex or stated.differing():
             raise FixityError(part="payload", recording=row.id, problem="original")
         file.flush()
@@ -65,8 +70,10 @@ def unwrap_original(
 def _open_nameless_file(office: Office, size: int) -> BinaryIO:
     """Return an open file without a name that has room for so many bytes."""
     own = office.settings.home / "unwrapped"
+    # For its owner alone: without O_TMPFILE a file in it has a name for a moment.
     own.mkdir(mode=0o700, exist_ok=True)
     for folder in (_MEMORY, own):
+        # Memory before the disk: what never was on it cannot be read from deleted blocks.
         if folder.is_dir() and shutil.disk_usage(folder).free > size + _SPARE:
             # O_TMPFILE where it can: no name, so kill -9 leaves no plaintext behind.
             return tempfile.TemporaryFile(dir=folder)

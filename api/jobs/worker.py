@@ -37,6 +37,8 @@ class Workers:
         self._office = office
         self._name = name
         silent_s = office.settings.worker_silent_s
+        # Fast enough for six beats in the time after which a worker counts as dead, so that one
+        # that is late by a few is not buried.
         self._every_s = min(_TICK_S, silent_s / _BEATS)
         self._silent_ticks = round(silent_s / self._every_s)
         self._idle_s = min(_IDLE_S, self._every_s)
@@ -54,6 +56,7 @@ class Workers:
         `ready` is called once work begins. Raises: WorkerBusyError; errors of the database while
         starting. Later ones are logged, and tried again.
         """
+        # Held until the end: on SQLite no second process may take jobs up at all.
         with self._lock_name():
             self._register_life()
             if self._stop.is_set():
@@ -104,8 +107,12 @@ class Workers:
         ticks = 0
         while True:
             try:
+                # First the own beat, then the others': a worker that is slow here must not bury
+                # itself.
                 if ticks % (self._silent_ticks // _BEATS) == 0:
                     self._send_heartbeat()
+                # Whoever gets the lead, tick by tick: it needs no election, and a dead foreman
+                # holds nothing up.
                 with jobs.lead_reconciliation(self._office.catalogue) as mine:
                     if mine:
                         self._ask_periodic()
@@ -124,6 +131,7 @@ class Workers:
     def _ask_periodic(self) -> None:
         office = self._office
         for kind, slot in registry.list_current_slots(office.clock()):
+            # Read first: this runs every two seconds, and takes the writers' lock once in a period.
             with office.catalogue.read() as session:
                 is_requested = jobs.asked_for(session, kind.name, SYSTEM, slot)
             if not is_requested:
@@ -134,6 +142,8 @@ class Workers:
         """Declare dead who has not beaten for `worker_silent_s`, as watched from here."""
         with self._office.catalogue.read() as session:
             alive = {row.life: row.beats for row in jobs.list_workers(session, at_work=True)}
+        # Counted in ticks of our own, from when we first saw that number of beats: clocks of other
+        # machines are not compared with ours.
         last_beats, self._seen = self._seen, {}
         for life, beats in alive.items():
             before, ticks = last_beats.get(life, (beats, -1))
@@ -141,6 +151,8 @@ class Workers:
             self._seen[life] = (beats, ticks)
             if ticks >= self._silent_ticks and life != self._runner.life:
                 with self._office.catalogue.write() as uow:
+                    # With the beats that we saw: one that beat just now is alive, and nothing
+                    # happens.
                     if jobs.declare_dead(uow, life, beats):
                         LOG.warning("worker %s is silent: its jobs are taken over", life)
 
@@ -153,11 +165,14 @@ class Workers:
         catalogue, runner = self._office.catalogue, self._runner
         with catalogue.write() as uow:
             alive = jobs.record_heartbeat(uow, runner.life)
+        # Its jobs are another's by now: under a new life it has none, and old attempts end as lost.
         if not alive:
             LOG.warning("worker %s was thought dead; it begins anew", self._name)
             self._register_life()
         in_hand = runner.jobs_in_hand
         with catalogue.read() as session:
+            # What a thread took up and no longer works on (its row could not be written then) would
+            # wait for as long as this process lives.
             has_orphans = jobs.left_behind(session, runner.life, in_hand)
         if has_orphans:
             with catalogue.write() as uow:
@@ -170,11 +185,14 @@ class Workers:
         as long as a living one may be silent. Raises: WorkerBusyError.
         """
         holder = self._find_name_holder()
+        # On PostgreSQL the holder may be on another machine, where no file lock of ours reaches:
+        # its beats are the only sign of life.
         if holder is not None and not self._office.settings.database.startswith("sqlite"):
             for _ in range(self._silent_ticks + 1):
                 if self._stop.wait(self._every_s):
                     return
                 now = self._find_name_holder()
+                # It beat, or another took the name: two workers of one name must not go on.
                 if now is not None and now != holder:
                     raise WorkerBusyError(worker=self._name)
         with self._office.catalogue.write() as uow:

@@ -63,6 +63,8 @@ class Code:
 
 def read_code(untrusted_code: str) -> Code:
     """Read a typed code; spaces, hyphens and case do not matter. Raises: EnrolmentError (code)."""
+    # Read out on the telephone and typed by hand: what people add or leave out does not matter, and
+    # base32 has neither 0 nor 1.
     station, _, text = "".join(untrusted_code.split()).partition("/")
     try:
         code_bytes = base64.b32decode(text.replace("-", "").upper())
@@ -75,6 +77,7 @@ def read_code(untrusted_code: str) -> Code:
 
 def fingerprint_centre_keys(centre_keys: dict[str, Any]) -> bytes:
     """Return the fingerprint of the centre's public keys, as a code carries it."""
+    # Under a prefix of its own: this digest can stand for nothing else that is hashed here.
     return hashlib.sha256(b"liuhen/centre-keys\n" + canonical.encode(centre_keys)).digest()[:_HALF]
 
 
@@ -93,6 +96,7 @@ def log_origins(office: Office) -> dict[str, Any]:
 
     A station that knows an earlier origin follows by them (`storage/custody/origin.py`).
     """
+    # Signed first: a change of origin is proven under this head.
     head = publish_head(office.catalogue, office.signer, office.settings.home / "log")
     with office.catalogue.read() as session:
         changes = origin_changes(session, head)
@@ -111,8 +115,10 @@ def offer_enrolment(
     Raises: ApiError (station-other).
     """
     code = Code(station_id, office.entropy(_HALF), fingerprint_centre_keys(centre_keys(office)))
+    # Read back at once: an id that a station could not type must not be offered.
     read_code(str(code))
     with office.catalogue.write() as uow:
+        # In the transaction that offers: two administrators cannot make two stations of one id.
         row = next(
             (station for station in people.list_stations(uow.session) if station.id == station_id),
             None,
@@ -128,6 +134,7 @@ def offer_enrolment(
         if (name or row.name, township or row.township) != (row.name, row.township):
             facts = {"station": row.id, "name": row.name, "township": row.township}
             raise ApiError("station-other", **facts)
+        # The hash alone: whoever reads the database learns no code that is still open.
         enrolment.offer_enrolment(uow, station_id, code.secret_hash, actor=actor)
     return code
 
@@ -151,6 +158,8 @@ def enrol_station_key(office: Office, code_text: str, document: str) -> dict[str
     lasts = timedelta(days=office.settings.enrolment_days)
     try:
         with office.catalogue.write() as uow:
+            # Once, and again only for the same key: an answer that was lost on the way is given
+            # again.
             row = enrolment.take_up(uow, code.secret_hash, body_key, uow.at + lasts)
             station = people.get_station(uow.session, row.station_id)
     except EnrolmentError as error:
@@ -180,16 +189,23 @@ def issue_token(office: Office, assertion: str) -> tuple[str, int]:
         with office.catalogue.read() as session:
             row = enrolment.by_key(session, str(claims["sub"]), str(header["kid"]))
         _verify_assertion(assertion, row, office.ring.get_verify_key("log").names)
+        # After the signature: until then these are anybody's words.
         issued, ends, name = float(claims["iat"]), float(claims["exp"]), str(claims["jti"])
     except (jwt.InvalidTokenError, *_NO_ASSERTION) as error:
         raise EnrolmentError("assertion") from error
+    # 32 random bytes; kept as a hash, which needs no salt: nobody guesses them.
     secret = base64.urlsafe_b64encode(office.entropy(32)).decode().rstrip("=")
     try:
+        # Only now, for a key that proved itself: who merely knows a station's id learns nothing of
+        # its standing.
         enrolment.require_active(row, now)
         _check_times(issued, ends, now)
         with office.catalogue.write() as uow:
             # RFC 7523, 3 (jti): each assertion buys one token, so a copied one is worth nothing.
+            # With the enrolment's id: two stations may choose the same name for an assertion.
             used = _hash_secret(f"{row.id}\n{name}")
+            # Remembered for longer than any assertion can be good: up to 5 minutes old, and 10
+            # ahead.
             enrolment.use_assertion(uow, used, now + 3 * ASSERTION_LASTS)
             enrolment.issue_token(uow, row, _hash_secret(secret), now + TOKEN_LASTS)
     except EnrolmentError as error:
@@ -203,6 +219,7 @@ def open_gateway(office: Office, secret: str) -> StationGateway:
 
     Raises: EnrolmentError (token, revoked, …).
     """
+    # Each call of each station comes here; a token that was issued before needs no lock to be seen.
     with office.catalogue.read_uncoordinated() as session:
         row = enrolment.by_token(session, _hash_secret(secret), office.clock())
         key = enrolment.key_of(row)
@@ -241,7 +258,9 @@ def _verify_assertion(assertion: str, row: EnrolmentRow, audience: Sequence[str]
 
 def _check_times(issued: float, ends: float, now: datetime) -> None:
     """Check an assertion's times by the centre's clock. Raises: EnrolmentError (clock)."""
+    # By the centre's clock, which a station asks for first (`/time`): its own may be years off.
     at, lasts = now.timestamp(), ASSERTION_LASTS.total_seconds()
+    # Written so that NaN, which compares as false, is refused.
     if not (at - lasts <= issued <= ends and at <= ends <= at + 2 * lasts):
         raise EnrolmentError("clock", now=now.isoformat())
 

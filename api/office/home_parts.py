@@ -42,6 +42,7 @@ class HomeParts:
         cls, home: Path, keys: Path, entries: int | None, has_objects: Callable[[], bool]
     ) -> "HomeParts":
         """Inspect a home whose log has `entries` entries; ask the store only if in doubt."""
+        # The signer's memory and not the published files: those may be copied anywhere.
         head = _read_head_size(home / "log-signer" / "head")
         has_keys = _has_content(keys)
         return cls(
@@ -65,11 +66,13 @@ class HomeParts:
 
         Raises: NoOfficeError, FoundingUnfinishedError, StationHomeError, OfficePartsError.
         """
+        # First: a station's home has keys as well, and is never half an office.
         if self.enrolled:
             raise StationHomeError(home=str(self.home))
         if self.is_whole:
             return
         self._require_no_evidence()
+        # Keys alone are a founding that was cut short: the same command goes on.
         raise (FoundingUnfinishedError if self.keys else NoOfficeError)(home=str(self.home))
 
     def require_room(self) -> None:
@@ -108,6 +111,7 @@ def folder_has_objects(root: Path) -> bool:
     """Tell whether a folder store holds anything; makes nothing."""
     try:
         return any(path.is_dir() and _has_content(path) for path in root.iterdir())
+    # No folder, or none that can be read: founding itself will say so.
     except OSError:
         return False
 
@@ -122,5 +126,6 @@ def _read_head_size(file: Path) -> int | None:
         return untrusted_checkpoint(file.read_text(encoding="utf-8")).size
     except (FileNotFoundError, NotADirectoryError):
         return None
+    # There is one and it cannot be read: that is more than nothing, and nothing is founded over it.
     except (OSError, SignatureError, ValueError):
         return _UNREADABLE

@@ -91,6 +91,7 @@ class Identity:
         _long_enough(password)
         password_hash = self._hash_password(password)  # before others have to wait for it
         with self._catalogue.write() as uow:
+            # In the transaction that makes it: two persons cannot take one name at once.
             if people.account_by_username(uow.session, username) is not None:
                 raise ConflictError(problem="user name is taken", username=username)
             person = people.add_person(
@@ -137,6 +138,7 @@ class Identity:
             account = people.account_by_username(uow.session, username)
             if account is None:
                 raise ApiError("not-found", what="account", id=username[:80])
+            # Its sessions end with it: whoever knew the old password is out.
             people.set_password(uow, account.id, password_hash, actor="system")
 
     def login(self, username: str, password: str, origin: Origin = CONSOLE) -> tuple[str, datetime]:
@@ -145,13 +147,18 @@ class Identity:
         Raises: ApiError(bad-login), ApiError(too-many-logins).
         """
         name = username[:100]
+        # Before the password is looked at: a name that is being guessed costs no more hashing.
         self._slow_down(name)
         with self._catalogue.read() as session:
             account = people.account_by_username(session, name)
+        # Always one hash, for an unknown name a made-up one: how long the answer takes tells nobody
+        # which names there are.
         good = self._matches_hash(account.password_hash if account else self._nobody, password)
         if account is None or account.disabled or not good:
             self._record_failed_login(name, account.id if account else None, origin)
+            # One answer for unknown, disabled and wrong: each would tell something.
             raise ApiError("bad-login")
+        # 256 random bits, kept as a hash: who reads the database cannot take over a session.
         token = base64.urlsafe_b64encode(self._entropy(32)).decode().rstrip("=")
         until = self._clock() + self._lasts
         with self._catalogue.write() as uow:
@@ -185,8 +192,11 @@ class Identity:
             is_open = row.expires_at > now and self._is_logged(session, row, account)
             person = people.get_person(session, account.person_id)
         if not is_open:
+            # Asked once more in this transaction, so that of several requests with an old token one
+            # ends it.
             with self._catalogue.write() as uow:
                 sessions.end_session(uow, token_hash, sessions.End.EXPIRED)
+        # Asked at each request: who was disabled a moment ago is out with the next click.
         if not is_open or account.disabled:
             raise ApiError("unauthenticated")
         session_name, until = session_id(token_hash), row.expires_at
@@ -199,6 +209,7 @@ class Identity:
         Raises: ApiError(unauthenticated) when no open account is this person's, or when the log
         knows nothing of his asking.
         """
+        # The system asks for many jobs, and has no right to see footage.
         if not isinstance(job.asked_by, PersonActing):
             raise ApiError("unauthenticated")
         person_id = job.asked_by.removeprefix("person:")
@@ -226,14 +237,18 @@ class Identity:
 
     def _is_logged(self, session: View, row: SessionRow, account: AccountRow) -> bool:
         """Ask the log whether it opened this session; a yes is remembered for some seconds."""
+        # Everything of the row that the log vouches for: a row that was edited since is asked for
+        # anew.
         key = (row.token_hash, row.expires_at, account.id, account.person_id)
         now = self._clock()
         with self._lock:
+            # A yes alone is remembered; what the log did not open is asked for again each time.
             if now - self._known.get(key, now - _SESSION_CHECK_LASTS) < _SESSION_CHECK_LASTS:
                 return True
         if not sessions.is_logged(session, row, account):
             return False
         with self._lock:
+            # Swept here: it holds the sessions of the last seconds and no others.
             self._known = {
                 session_key: at
                 for session_key, at in self._known.items()
@@ -248,7 +263,9 @@ class Identity:
 
     def _matches_hash(self, password_hash: str, password: str) -> bool:
         try:
+            # 64 MiB each: as many at once as were reckoned with, whoever asks.
             with self._few:
+                # Cut: argon2 reads all of it, and a password of a megabyte is no password.
                 return HASHER.verify(password_hash, password[:1000])
         except (VerifyMismatchError, InvalidHashError):
             return False
@@ -259,6 +276,7 @@ class Identity:
             recent = [at for at in self._failures.get(name, []) if now - at < _PAUSE]
             self._failures[name] = recent
         if len(recent) >= _TRIES:
+            # From the oldest failure that still counts: each one ages by itself.
             wait = (_PAUSE - (now - recent[0])).total_seconds()
             raise ApiError("too-many-logins", wait_s=round(wait))
 
@@ -280,6 +298,8 @@ class Identity:
 
 def _build_visitor(account: AccountRow, person: PersonRow, actor: PersonActing) -> Visitor:
     role = Role(account.role)
+    # None stands for the whole county, and comes from the role alone: an empty field of a person's
+    # row cannot widen what he sees.
     township = None if role in _COUNTY_WIDE else person.township
     return Visitor(Person(person.id, role, township, actor), person.name, account.username, actor)
 
@@ -288,6 +308,8 @@ def _is_asked_in_log(session: View, job: Job, by: PersonActing) -> bool:
     """Tell whether an entry says that this person, in this session, asked for a job."""
     log, subject = LogReader(session), f"job:{job.id}"
     indexes = [event.index for event in log.events_of(subject, act="job.ask")]
+    # All of it at once: the same person's entry about another job, or in another session, vouches
+    # for nothing.
     expected = ("job.ask", Outcome.SUCCESS, by, subject)
     return any(
         (entry["act"], entry["outcome"], entry["actor"], entry["subject"]) == expected

@@ -42,6 +42,7 @@ class Logins:
         check.add_done_callback(
             self._release_slot
         )  # who went away while waiting is not checked at all
+        # The event loop goes on meanwhile: other requests wait for no password.
         return await asyncio.wrap_future(check)
 
     def _release_slot(self, _check: "Future[tuple[str, datetime]]") -> None:

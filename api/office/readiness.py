@@ -45,6 +45,7 @@ class Readiness:
         CustodyError (the signed head is lost, changed, or ahead of the catalogue),
         OfficePartsError (the keys are gone), StoreReplacedError, StoreSetupError.
         """
+        # What must stop a proxy from sending anybody here comes first, and raises.
         self._check_keys()
         self._check_log()
         self.office.journal.check_store()
@@ -67,6 +68,7 @@ class Readiness:
 
     def _check_clock(self) -> str | None:
         with self.office.catalogue.read() as session:
+            # Against the log's last entry: our clock may have been set back since.
             ahead = refused_time.log_ahead(session, self.office.clock())
         return LogClockError.code if ahead is not None else None
 

@@ -72,6 +72,7 @@ class Service:
         decision = decide_access(visitor.person, act, township)
         if decision.allowed:
             return
+        # Committed before the refusal leaves: whoever hears "no" is in the log already.
         self.log_refusal(visitor, act.value, subject, decision.reason)
         raise ApiError("forbidden", act=act.value, reason=decision.reason)
 
@@ -110,6 +111,7 @@ class Service:
         Raises: ApiError(forbidden), DestroyedError, KeyRingError, EnvelopeError, FixityError,
         VaultError.
         """
+        # Once more, though the route has asked: jobs and exports come here without a route.
         self.authorise(visitor, _ACTS[purpose], row.township, recordings.subject_of(row.id))
         # Destroyed since the row was read: refused before an access is logged for nothing.
         with self.office.catalogue.read() as session:
@@ -127,6 +129,7 @@ class Service:
         wrong = list(
             whole_check(self.office, lambda recording, _size: checked_recordings.append(recording))
         )
+        # After the check, which takes hours: no transaction is open meanwhile.
         with self.office.catalogue.write() as uow:
             uow.record(
                 "custody.verify",
@@ -137,6 +140,8 @@ class Service:
                 outcome=Outcome.FAILURE if wrong else Outcome.SUCCESS,
                 whole=True,
                 recordings=len(checked_recordings),
+                # Two hundred in the entry: an office whose disk is gone would write an entry of
+                # megabytes.
                 wrong=[{"what": fault.kind, "subject": fault.subject} for fault in wrong[:200]],
             )
         return IntegrityReport(len(checked_recordings), wrong, list_orphans(self.office))
@@ -149,12 +154,15 @@ class Service:
             self._grants = {k: v for k, v in self._grants.items() if v[0] > now}
             if (live := self._grants.get(key)) is not None:
                 return live[1]
+        # The entry first, then the key: a kill between leaves an entry without a reading, never the
+        # other way round.
         with self.office.catalogue.write() as uow:
             recordings.log_access(
                 uow, row.id, actor=visitor.actor, purpose=purpose, outcome=Outcome.SUCCESS
             )
         opened = unwrap(self.office, row)
         with self._lock:
+            # Only a key that opened is remembered; a failure is asked for, and logged, again.
             self._grants[key] = (now + GRANT, opened)
         return opened
 
@@ -165,6 +173,7 @@ def stream_pieces(reader: PlainReader, start: int, stop: int) -> Iterator[bytes]
     Raises: FixityError before anything is sent when the first piece is not what was sealed.
     """
     stream = reader.read(start, stop)
+    # The generator runs to its first piece here, while an error can still become a status.
     first = next(stream, b"")
 
     def yield_pieces() -> Iterator[bytes]:

@@ -28,6 +28,7 @@ def recognise_store(
     those were archived. Raises: StoreReplacedError (another name), StoreSetupError (it does not
     hold them), VaultError (nobody can tell now).
     """
+    # Only looked for: a store without a name gets one when it is known to be ours.
     identity = objects.find_identity()
     if identity_file.exists():
         name = identity_file.read_text(encoding="utf-8")
@@ -46,6 +47,8 @@ def recognise_store(
 def remember_store(identity_file: Path, objects: ObjectStore) -> str:
     """Store the object store's name in a file, naming the store first if needed; return it."""
     name = objects.identity()
+    # After the store has its name: a kill between leaves the file missing, and the store is
+    # recognised by its content.
     replace_file(identity_file, name.encode())
     return name
 
@@ -53,6 +56,8 @@ def remember_store(identity_file: Path, objects: ObjectStore) -> str:
 def holds_payload(objects: ObjectStore, row: RecordingRow) -> bool:
     """Tell whether a store has a recording's payload, by its size."""
     try:
+        # By size alone: reading payloads would take hours, and their bytes are the scrub's
+        # business.
         return objects.facts(_object_key(row, PAYLOAD)).size == payload_size(row.size)
     except ObjectMissingError:
         return False

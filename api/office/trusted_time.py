@@ -47,9 +47,11 @@ class TrustedTime:
 
     def __call__(self) -> tuple[ClockAnswer, ...]:
         """Return the readings of the other clocks; unreachable ones are left out."""
+        # Held while asking: several destructions that begin at once ask the clocks once.
         with self._lock:
             if self._is_stale():
                 self._told = tuple(self._ask_clocks())
+                # Both clocks at once: from here on they must advance together.
                 self._asked = self._clock(), self._monotonic()
             return self._told
 
@@ -73,10 +75,14 @@ class TrustedTime:
         for source, ask in clocks:
             try:
                 theirs = ask()
+            # One that does not answer is left out; that nobody answers is a doubt by itself
+            # (`ClockDoubt.NOBODY`).
             except (LiuhenError, ntplib.NTPException, OSError) as error:
                 LOG.warning("%s does not tell the time: %s", source, error)
                 continue
             if theirs is not None:
+                # Our time on its arrival: a slow answer makes us look ahead, which stops and never
+                # hastens.
                 readings.append(ClockAnswer(source, self._clock(), theirs))
         return readings
 

@@ -98,6 +98,7 @@ class Screen:
         rows = {row.name: row for row in self.journal.list_bays()}
         backlog = self.journal.list_backlog() if self.home is not None else []
         link = self._link_state()
+        # After all that is read: a bay that is looked at meanwhile must not lie in the future.
         now = self.clock()
         bays = tuple(
             self._bay_state(name, rows.get(name), backlog, link, now)
@@ -122,17 +123,23 @@ class Screen:
         now: datetime,
     ) -> ScreenBay:
         state = row.state if row is not None and row.state in _WORDS else BayState.UNKNOWN.value
+        # An old green light is worse than none: whoever trusts it takes a recorder out that is not
+        # done.
         if row is None or self._is_silent(row, now):
             state = BayState.UNKNOWN.value
         display_state = state
+        # The bay does not know of the network: all is sealed here, and waits for the centre.
         if state == BayState.DELIVERING and link is not None and not link.good:
             display_state = "delivering-away"
         word, hint = SCREEN[display_state]
         bay = ScreenBay(name, state, _COLOURS.get(state, "busy"), word, hint, "", "")
+        # Nothing else is shown of it: figures of an unknown bay would be believed.
         if row is None or state == BayState.UNKNOWN:
             return bay
         files, size = row.files_done, row.bytes_done
         if state == BayState.DELIVERING:
+            # The bay's own counts end with sealing; what its source has in the spool is counted off
+            # them.
             waiting = [
                 backlog_entry
                 for backlog_entry in backlog
@@ -162,6 +169,7 @@ class Screen:
         }:
             return False
         patience = _SILENT + 2 * timedelta(seconds=self.settings.sweep_s)
+        # Either way: after a clock was set back, a look from the future proves nothing.
         return abs(now - datetime.fromisoformat(row.changed)) > patience
 
     def _link_state(self) -> Link | None:
@@ -170,6 +178,7 @@ class Screen:
         away, reached = self.home.away, self.home.reached_at
         if away is not None:
             return Link(good=False, word="未连上县中心", reached_at=reached)  # why: an alarm
+        # Not good before the first answer: after a start nobody knows yet.
         word = "已连接县中心" if reached else "正在联系县中心"
         return Link(good=reached is not None, word=word, reached_at=reached)
 

@@ -34,11 +34,13 @@ class OnlyHere:
         """Pass one request through, or turn it away. There are no WebSockets here."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
+        # Any other type, a WebSocket above all, gets no answer: it would not be bound by CORS.
         elif scope["type"] == "http":
             await (_refuse_request(scope) or self._app)(scope, receive, send)
 
 
 def _refuse_request(scope: Message) -> App | None:
+    # Two Host headers could be read one way here and another way behind.
     hosts = [host for name, host in scope["headers"] if name == b"host"]
     if len(hosts) != 1 or not _is_own_host(hosts[0].decode("latin-1")):
         return PlainTextResponse("本页只在采集站本机显示。\n", 421)
@@ -49,6 +51,8 @@ def _refuse_request(scope: Message) -> App | None:
 
 def _is_own_host(host: str) -> bool:
     try:
+        # "@": what stands before it is user information, and the name behind it another's to
+        # choose.
         return urlsplit(f"//{host}").hostname in _NAMES and "@" not in host
     except ValueError:
         return False
@@ -63,6 +67,7 @@ def screen_app(screen: Screen) -> FastAPI:
         return render("screen.html", None, seen=screen.read_state())
 
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
+    # Added last, `Guard` stands outside: what is turned away has the security headers too.
     app.add_middleware(OnlyHere)
     app.add_middleware(Guard)
     return app
@@ -81,6 +86,8 @@ def serve_kiosk(
         yield None
         return
     try:
+        # Bound here, not by the server's thread: a port that is taken is told at once, and 0 is
+        # known.
         listening = socket.create_server((LOOPBACK, port))
     except OSError as error:
         LOG.warning("仓位大屏无法打开端口 %s: %s (no screen)", port, error.strerror)

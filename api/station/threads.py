@@ -37,6 +37,7 @@ class BayNews:
             if needs_person(file_result)
         }
         earlier_keys = self._known.get(bay.name, frozenset())
+        # Only what is stuck now is remembered: what was mended and comes back is news again.
         self._known[bay.name] = frozenset(stuck)
         return [file_result for name, file_result in stuck.items() if name not in earlier_keys]
 
@@ -97,6 +98,7 @@ class Worker:
 
         Returns whether all threads ended in time; those that did not may still use the station.
         """
+        # First all are told, then waited for: they end beside each other, within the time of one.
         self.request_stop()
         self._watcher.stop()
         return join_threads(self._threads, timeout_s)
@@ -104,12 +106,14 @@ class Worker:
     def _run(self, bay: Bay) -> None:
         wake = self._wakes[bay.name]
         while not self._stop.is_set():
+            # Before the sweep: what changes during it wakes the next one.
             wake.clear()
             self._watcher.watch_new_roots()
             try:
                 file_results = self._station.sweep_bay(bay)
                 if file_results:
                     self._found(bay, file_results)
+            # Told to end amid a file: its state is in the journal, and the next start goes on.
             except StoppingError:
                 return
             except Exception:
@@ -178,6 +182,7 @@ class Standby:
     def stop(self, timeout_s: float = 30) -> bool:
         """End amid the file in hand; tell whether all threads ended in time."""
         self.request_stop()
+        # The looking first: it might still be about to start a worker.
         ended = join_threads([self._thread], timeout_s)
         return (self._worker is None or self._worker.stop(timeout_s)) and ended
 
@@ -227,10 +232,13 @@ class Publisher:
     def _run(self) -> None:
         stopping = False
         while not stopping:
+            # Once more after it is told to stop: what was written last is under a signed head too.
             stopping = self._stop.wait(self._every_s)
             try:
                 self._publish()
                 self._tell(None)
+            # The next try may do; until then `/readyz` tells of it, and entries are written
+            # unsigned.
             except Exception as error:
                 LOG.exception("publishing the log's head failed")
                 self._tell(error.code if isinstance(error, LiuhenError) else "defect")

@@ -25,6 +25,7 @@ def load_rows(file: str, table: str | None = None, *, of: tuple[str, ...]) -> di
     Raises: ValueError (a column too many or too few).
     """
     rows = _load(file, table)
+    # Compared whole: a misspelt column would else be a text that nobody ever sees.
     _refuse(file, [code for code, row in rows.items() if set(row) != set(of)])
     return {code: [row[column] for column in of] for code, row in rows.items()}
 

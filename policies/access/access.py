@@ -179,10 +179,12 @@ _GRANTS: dict[Role, frozenset[Act]] = {
 
 def decide_access(person: Person, act: Act, township: str | None = None) -> Decision:
     """Decide one act upon something of a township (None: nothing of a township is touched)."""
+    # The role first: who may not do such a thing anywhere learns nothing of whose township it is.
     if act not in _GRANTS[person.role]:
         return Decision(allowed=False, reason="role")
     if township is None or person.role in _COUNTY:
         return Decision(allowed=True, reason="granted")
+    # An officer without a township belongs to none, and must not pass for one of the whole county.
     if person.township is None or person.township != township:
         return Decision(allowed=False, reason="township")
     return Decision(allowed=True, reason="granted")

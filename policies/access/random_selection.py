@@ -89,6 +89,8 @@ def pair_inspectors(
     people = _sort_population(inspectors)
     targets = _sort_population(objects)
     barred = excluded or {}
+    # Who is barred is left out before the draw, so that the next in rank follows, and nobody
+    # chooses a substitute.
     assigned = {
         target: draw_ids(
             seed,
@@ -111,12 +113,16 @@ def pair_inspectors(
 
 def digest_population(population: Iterable[str]) -> str:
     """Return the SHA-256 of the sorted ids, one a line. Raises: ValueError, as `draw`."""
+    # Each id ends its line, the last one too: that is what `sort -u` writes, so that anybody can
+    # repeat it in a shell.
     return sha256(
         "".join(f"{member}\n" for member in _sort_population(population)).encode()
     ).hexdigest()
 
 
 def _rank_member(purpose: str, seed: str, member: str) -> str:
+    # The line ends keep the three apart: joined without them, one draw's seed and id could be split
+    # otherwise and be another draw's.
     return sha256(f"{purpose}\n{seed}\n{member}".encode()).hexdigest()
 
 

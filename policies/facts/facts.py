@@ -38,6 +38,8 @@ class Facts:
         """Read `to_json`. Raises: ValueError for anything else."""
         try:
             return cast("Self", build_typed(cls, untrusted_document))
+        # Bundles come from anybody: a verifier meets one kind of error, whatever shape it was
+        # given.
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not {cls.__name__}") from error
 
@@ -86,6 +88,8 @@ class Footage(Facts):
         if whole is None:
             return ()
         length = whole.seconds
+        # Offsets are what a file's own packets claim: below zero and beyond its end they stand for
+        # no time of the recording, and must not show or spoil any.
         return tuple(
             Span(
                 whole.start + timedelta(seconds=max(a, 0.0)),
@@ -165,6 +169,8 @@ class ActionFacts(Facts):
     @property
     def span(self) -> Span | None:
         """The action's interval, once it has an end."""
+        # An action that ends as it begins has no interval either: a share of nothing would read as
+        # whole.
         return Span(self.start, self.end) if self.end and self.start < self.end else None
 
 

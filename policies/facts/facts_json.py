@@ -17,6 +17,7 @@ def to_plain(content: Any) -> Any:
         return {name: to_plain(inner) for name, inner in content.items()}
     if isinstance(content, list | tuple):
         return [to_plain(inner) for inner in content]
+    # Members of a StrEnum are strings already, and JSON writes them as such.
     return content
 
 
@@ -29,8 +30,10 @@ def build_typed(kind: Any, untrusted_told: Any) -> Any:
     for fits, build in _BUILDERS:
         if fits(origin, kind):
             return build(kind, untrusted_told)
+    # JSON has one kind of number, so that another writer may well give 3 for 3.0.
     if kind is float and type(untrusted_told) is int:
         return float(untrusted_told)
+    # Not isinstance, for which True is a whole number: bool is a subclass of int.
     if type(untrusted_told) is not kind:
         raise TypeError(f"{kind} is expected")
     return untrusted_told
@@ -55,11 +58,14 @@ def _build_tuple(kind: Any, content: Any) -> Any:
 
 def _build_dataclass(kind: Any, content: Any) -> Any:
     hints = typing.get_type_hints(kind)
+    # A field that no rule knows would be carried along, read by people and judged by nobody.
     if not isinstance(content, Mapping) or set(content) - set(hints):
         raise TypeError("unknown fields")
     return kind(**{name: build_typed(hints[name], inner) for name, inner in content.items()})
 
 
+# Asked in this order: what is optional or a tuple is no class, so that `issubclass` must not meet
+# it.
 _BUILDERS: tuple[tuple[Callable[[Any, Any], bool], Callable[[Any, Any], Any]], ...] = (
     (lambda origin, _kind: origin in {types.UnionType, typing.Union}, _build_optional),
     (lambda origin, _kind: origin is tuple, _build_tuple),

@@ -138,6 +138,8 @@ def found_later(verdict: Mapping[str, Any], today: Mapping[str, Any]) -> list[Ma
 
     Both are as `Verdict.to_json` gives them.
     """
+    # The sentence is compared as well: a rule that failed before and fails now for another gap is
+    # news. Chinese is enough, for both sentences are made of the same facts.
     before = {
         finding["rule"]: (finding["passed"], finding["message_zh"])
         for finding in verdict["findings"]

@@ -46,6 +46,7 @@ STAGE_ZH = {
     Stage.LITIGATION: "行政诉讼",
 }
 
+# The nine stand first in `Stage`, and in their order.
 MAIN = tuple(Stage)[:9]
 ENDS = frozenset({Stage.CLOSING, Stage.NON_FILING, Stage.TRANSFER})
 RETURNING = frozenset({Stage.SUSPENSION, Stage.RECONSIDERATION, Stage.LITIGATION})
@@ -66,6 +67,7 @@ MOVES: dict[Stage, frozenset[Stage]] = {
     Stage.DECISION: frozenset({Stage.SERVICE}),
     Stage.SERVICE: frozenset({Stage.EXECUTION, Stage.CLOSING}) | _APPEALS,
     Stage.EXECUTION: frozenset({Stage.CLOSING, Stage.SUSPENSION}) | _APPEALS,
+    # A case can be appealed after it was closed; nothing else opens it again.
     Stage.CLOSING: _APPEALS,
     Stage.NON_FILING: frozenset(),
     Stage.TRANSFER: frozenset(),

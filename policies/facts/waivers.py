@@ -40,6 +40,8 @@ def weigh_waivers(
     """Weigh the explanations of one finding."""
     refused = ""
     pending: list[str] = []
+    # One that counts is enough, whatever became of the others: a refused explanation may be
+    # followed by a better one.
     for waiver in waivers:
         problem = find_objection(terms, waiver, concerned, ended)
         if problem:
@@ -63,12 +65,18 @@ def find_objection(
     """
     late = terms.days is not None and ended and waiver.at > ended + timedelta(days=terms.days)
     approved = waiver.approved_by is not None
+    # The first that holds is what is told. Before anybody decided, the last two cannot hold: an
+    # explanation that waits is pending, not wrong.
     checks = (
         ("not-waivable", not terms.by),
         ("reason", bool(terms.reasons) and waiver.reason not in terms.reasons),
         ("too-late", late),
         ("refused", waiver.refused),
+        # The capacity in which it was approved is stored with it: a role that changes later
+        # neither spoils nor makes an approval.
         ("approver", approved and waiver.approver not in {approver.value for approver in terms.by}),
+        # Who wrote an explanation is barred from approving it even where the matter does not
+        # concern him.
         ("concerned", approved and waiver.approved_by in concerned | {waiver.by}),
     )
     return next((word for word, holds in checks if holds), "")

@@ -46,7 +46,9 @@ def forecast_capacity(
     """
     volume = sum(stock.kept_bytes for stock in stocks)
     coming = sum(stock.lately for stock in stocks) // LOOK_BACK
+    # What will come in has no due dates yet: the share that leaves is taken from recent intake.
     passing = sum(stock.lately for stock in stocks if not stock.forever) // LOOK_BACK
+    # Rounded up: in the week in which a period ends, a part of that week's footage is still kept.
     stays = -(-ordinary // WEEK)
     weeks = [volume]
     for week in range(WEEKS - 1):

@@ -120,6 +120,8 @@ def approvals_asked(proposal: Proposal, bounds: Bounds) -> int:
     Splitting a large one changes nothing: what else was approved within the window counts too.
     """
     together = proposal.items + proposal.recent_items
+    # Both, for neither is enough alone: a hundredth of a large store is thousands, and 200 may be
+    # all of a small one.
     above = (
         together > bounds.brake_items or together > proposal.kept_recordings * bounds.brake_share
     )
@@ -133,6 +135,7 @@ def may_approve(proposal: Proposal, person: str, bounds: Bounds) -> DispositionR
     """
     if proposal.state not in {DispositionState.PROPOSED, DispositionState.APPROVED}:
         return DispositionRefusal.STATE
+    # Who approved once cannot be the third person that the brake asks for.
     if person == proposal.proposer or person in proposal.approvers:
         return DispositionRefusal.SAME_PERSON
     return (
@@ -149,6 +152,8 @@ def may_execute(proposal: Proposal, at: datetime, bounds: Bounds) -> Disposition
     """
     if proposal.state is not DispositionState.APPROVED or proposal.approved_at is None:
         return DispositionRefusal.STATE
+    # Counted by persons once more, not believed from the state: a row that was edited so that the
+    # proposer, or one person twice, stands among the approvers, destroys nothing.
     if len({*proposal.approvers} - {proposal.proposer}) < approvals_asked(proposal, bounds):
         return DispositionRefusal.APPROVALS
     return (
@@ -174,4 +179,5 @@ def compute_cooling_end(approved_at: datetime, bounds: Bounds) -> datetime:
 
 def is_settled(items: Sequence[ItemState]) -> bool:
     """Tell whether nothing of a disposition is left to be done."""
+    # `may_propose` refuses an empty disposition, so that this is never true of nothing.
     return all(not ITEM_MOVES[state] for state in items)

@@ -117,6 +117,7 @@ def may_decide(person: Person, context: HoldContext, proposal: Proposal) -> Rele
     """
     if ReleaseState.APPROVED not in RELEASE_MOVES[proposal.state]:
         return ReleaseRefusal.STATE
+    # Whom it concerns, or whose it is not, hears that first; the rest is for who could decide.
     barred = _find_refusal(person, context, Act.RELEASE_HOLD, second=True)
     if barred is not None:
         return barred
@@ -139,6 +140,8 @@ def is_void(context: HoldContext, proposal: Proposal) -> bool:
 
 def who_may(context: HoldContext, *, second: bool) -> EligibleRole:
     """Return who may act upon a hold, as far as it does not concern them."""
+    # A township without any head counts as one whose heads are all concerned: else its holds would
+    # never end.
     if context.authority == COUNTY or not _free_heads(context):
         return EligibleRole.REVIEWER
     reviewer_allowed = second or is_proceeding(context.authority)
@@ -148,8 +151,11 @@ def who_may(context: HoldContext, *, second: bool) -> EligibleRole:
 def _find_refusal(
     person: Person, context: HoldContext, act: Act, *, second: bool
 ) -> ReleaseRefusal | None:
+    # Before roles and authority: recusal (第十六条) bars even who would otherwise be the right
+    # one, and the refusal should say so.
     if tie_of(context.matter, person.id) is not None:
         return ReleaseRefusal.CONCERNED
+    # A hold placed by hand has no township here; whose it is, is compared with its authority below.
     granted = decide_access(person, act, context.township).allowed
     return (
         None
@@ -160,6 +166,7 @@ def _find_refusal(
 
 def _speaks_for_authority(person: Person, context: HoldContext, *, second: bool) -> bool:
     own = of_person(person)
+    # Reviewers are kept from one thing: the first step upon a hold that a township placed itself.
     if own == COUNTY:
         return who_may(context, second=second) is not EligibleRole.HEAD
     if is_proceeding(context.authority):

@@ -137,10 +137,13 @@ def judge_retention(rulebook: Rulebook, facts: KeptFacts, at: datetime) -> Reten
                 KeeperKind.LOCK, facts.locked, "存储保管锁", "locked in the object store"
             )
         )
+    # A hold in the store without one in the catalogue: its release has not reached the store yet,
+    # or somebody removed the row. Nobody is to find out by destroying it.
     if facts.store_held and not facts.holds:
         zh, en = "存储端仍有法律保留", "the object store still has a legal hold"
         reasons.append(Reason(KeeperKind.LOCK, None, zh, en))
     reasons += [_build_hold_reason(hold) for hold in facts.holds]
+    # Confirming a link may mean for ever; to destroy before somebody decided would decide it.
     reasons += [_build_link_reason(link) for link in facts.links if not link.decided]
     return Retention(facts.recording, tuple(sorted(reasons, key=_order_key)))
 
@@ -160,9 +163,11 @@ def add_days(at: datetime, days: int) -> datetime:
 
 def _list_rule_reasons(rulebook: Rulebook, facts: KeptFacts, at: datetime) -> Iterable[Reason]:
     reasons: dict[tuple[str, str], Reason] = {}
+    # Not only the rules of today: a newer edition would shorten what was owed under the older one.
     moments = {facts.accessioned_at, at, *(link.at for link in facts.links)}
     if facts.reviewed_at is not None:
         moments = {max(moment, facts.reviewed_at) for moment in moments}
+    # The same rule is in force at several of these moments, and is one reason.
     for moment in sorted({min(moment, FOREVER) for moment in moments}):
         for rule in rulebook.in_force(moment):
             if isinstance(rule.requirement, Retain) and _applies_to(rule, facts):
@@ -240,5 +245,6 @@ def _find_longest(reasons: Iterable[Reason], keepers: set[KeeperKind]) -> dateti
 
 
 def _order_key(reason: Reason) -> tuple[bool, float, str, str]:
+    # Reasons without an end come first (False sorts before True), then what keeps longest.
     until = -(reason.until.timestamp()) if reason.until is not None else 0.0
     return reason.until is not None, until, reason.keeper, reason.rule

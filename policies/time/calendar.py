@@ -52,6 +52,8 @@ def start_of_day(day: date) -> datetime:
 
 def end_of_day(day: date) -> datetime:
     """Return the day's last moment, in UTC: what is due on a day may be done until then."""
+    # The last microsecond, not midnight: midnight would be shown to people as the day after.
+    # `is_end_of_day` knows such a moment again.
     return datetime.combine(day, time.max, COUNTY_TIME).astimezone(UTC)
 
 
@@ -89,6 +91,7 @@ def kind_of_day(day: date) -> Day | None:
     """Return what kind of day it is, or None where that is not published."""
     if not date(_FIRST_YEAR, 1, 1) <= day <= last_known_day():
         return None
+    # What was announced is asked before the weekday: a Saturday may be worked, a Tuesday free.
     if day in published.workdays:
         return Day.MAKE_UP
     if day in published.holidays:
@@ -132,6 +135,7 @@ def add_working_days(day: date, count: int) -> date | None:
     while days_left:
         day += ONE_DAY
         resting = is_rest_day(day)
+        # One unpublished day makes the end unknown, however few are left: it may be a holiday.
         if resting is None:
             return None
         days_left -= not resting
@@ -163,6 +167,7 @@ def surely_within(since: datetime, end: datetime, days: int) -> bool:
 def is_night(at: datetime, from_h: int = NIGHT_FROM, to_h: int = NIGHT_TO) -> bool:
     """Tell whether a moment lies at night: from `from_h` up to, not including, `to_h`."""
     hour = at.astimezone(COUNTY_TIME).hour
+    # An edition may set hours that do not cross midnight.
     if from_h <= to_h:
         return from_h <= hour < to_h
     return hour >= from_h or hour < to_h
@@ -172,6 +177,7 @@ def find_nights(span: Span, from_h: int = NIGHT_FROM, to_h: int = NIGHT_TO) -> t
     """Return the parts of a span that lie at night, in order; a night over midnight is one part."""
     across = ONE_DAY if from_h > to_h else timedelta(0)
     parts = []
+    # The night that began on the evening before reaches into the span's first morning.
     for day in days_of(Span(span.start - ONE_DAY, span.end)):
         night = Span(
             datetime.combine(day, time(from_h), COUNTY_TIME).astimezone(UTC),
@@ -186,6 +192,7 @@ def days_of(span: Span) -> Iterator[date]:
     """Yield every day of the county that a span touches; an empty span touches its start's."""
     day = county_day(span.start)
     yield day
+    # A span is half-open: one that ends at midnight does not touch the day that begins there.
     while start_of_day(day + ONE_DAY) < span.end:
         day += ONE_DAY
         yield day

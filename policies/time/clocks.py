@@ -39,16 +39,21 @@ def offset_at(readings: Iterable[Reading], at: datetime) -> Clock | None:
     reading alone counts, and the contradiction widens it.
     """
     bounds = []
+    # A reading from before and one from after weigh alike: drift widens both by their distance.
     for reading in readings:
         away = abs((at - reading.at).total_seconds())
         slack = reading.uncertainty_s + MAX_DRIFT * away
         bounds.append((away, reading.offset_s - slack, reading.offset_s + slack, reading))
     if not bounds:
         return None
+    # The offset lies within every bound, so that the narrowest interval that all share is the
+    # answer.
     low = max(bound[1] for bound in bounds)
     high = min(bound[2] for bound in bounds)
     nearest = min(bounds, key=lambda bound: bound[0])
     how = nearest[3].how
     if low <= high:
         return Clock((low + high) / 2, (high - low) / 2, how)
+    # Nobody knows when between both the clock was set. What they contradict each other by is added,
+    # so that coverage counts less of it at either end.
     return Clock(nearest[3].offset_s, (nearest[2] - nearest[1]) / 2 + (low - high), how)

@@ -51,8 +51,11 @@ def find_clock_doubt(
         return ClockDoubt.NOBODY
     if any(abs(now - answer.ours) > FRESH for answer in answers):
         return ClockDoubt.STALE  # too long ago, or our clock was set since
+    # The most cautious answer counts, not the mean: whoever set our clock must then have set those
+    # of everybody whom we ask as well.
     if any(answer.ahead_s > TOLERANCE.total_seconds() for answer in answers):
         return ClockDoubt.AHEAD
+    # Asked last, and of our own log: it shows a clock that was ahead before and set right since.
     if last_logged is not None and last_logged - now > TOLERANCE:
         return ClockDoubt.BEHIND_LOG
     return None

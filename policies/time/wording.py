@@ -59,6 +59,7 @@ def format_percent(share: float) -> str:
 
 
 def _format_short(seconds: float) -> str:
+    # Rounded first: 9.96 becomes "10.0", and is told as a whole number like 10 itself.
     text = f"{seconds:.1f}"
     return text if seconds < EXACT_BELOW_S and not text.endswith(".0") else ""
 
@@ -71,6 +72,7 @@ def _split_seconds(seconds: float) -> tuple[int, int, int]:
 
 def _format_interval(span: Span, day: datetime | None, to: str) -> str:
     start = span.start.astimezone(COUNTY_TIME).replace(microsecond=0)
+    # Up to the next whole second, for what is printed is cut; whole seconds stay what they are.
     end = (span.end + timedelta(microseconds=999_999)).astimezone(COUNTY_TIME)
     reference_day = day.astimezone(COUNTY_TIME).date() if day else None
     first = format_clock(start) if start.date() == reference_day else day_and_clock(start)

@@ -36,6 +36,8 @@ def bundle(
         service = Service.of_office(office)
         username = username or typer.prompt("用户名 user", err=True)
         password = password or typer.prompt("密码 password", hide_input=True, err=True)
+        # As a person, not as the system: originals leave with it, and each has an entry in his
+        # name.
         token, _until = service.identity.login(username, password)
         visitor = service.identity.authenticate_token(token)
         with office.catalogue.read() as session:

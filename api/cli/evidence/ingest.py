@@ -46,6 +46,7 @@ def ingest(
             say_json(file_result.to_json())
         else:
             say_result(file_result, f"{result_zh(file_result)} {result_en(file_result)}".strip())
+    # `all` of nothing is true: an empty folder must not read as taken in.
     raise typer.Exit(
         0
         if file_results and all(file_result.outcome in _SETTLED for file_result in file_results)
@@ -57,6 +58,7 @@ def _ingest_in_thread(office: Office, path: Path, *, json: bool) -> list[FileRep
     """Ingest the path in a thread, so that signals are handled while the medium blocks."""
     taking, ingestion = _Taking(office, path), Future[list[FileReport]]()
     ending = Ending(taking.stopping.set, _stopped_by)
+    # The main thread waits for one thing alone, a signal or the end of the work: both wake it.
     ingestion.add_done_callback(lambda _future: ending.wake_waiter())
     with nullcontext() if json else bay_bars() as listen:
         if listen is not None:
@@ -64,6 +66,7 @@ def _ingest_in_thread(office: Office, path: Path, *, json: bool) -> list[FileRep
         thread = threading.Thread(target=_fulfil, args=(ingestion, taking.run), daemon=True)
         thread.start()
         number = ending.wait_for_signal()
+        # After a signal only for a moment: a medium that hangs must not keep the process.
         thread.join(PATIENCE_S if number else None)
     if not number:
         return ingestion.result()
@@ -100,10 +103,14 @@ class _Taking:
         except StationBusyError:
             ERR.print("采集站正在运行,已交给它采集 handed over to the running station")
         journal = self.office.journal
+        # Written down, not sent: the running station looks into the journal, and so does its
+        # successor.
         number = journal.add_request(bytes(self.path))
         try:
             return self._answer_to(number)
         finally:
+            # Whatever happened: a request that nobody waits for would be answered at some later
+            # start.
             journal.drop_request(number)
 
     def _answer_to(self, number: int) -> list[FileReport]:
@@ -111,6 +118,8 @@ class _Taking:
         while (answer := self.office.journal.answer_to(number)) is None:
             if self.stopping.wait(_ASK_AGAIN_S):
                 raise StoppingError
+            # Tried each time: the running station may have ended without an answer, and then this
+            # process is the station.
             with suppress(StationBusyError):
                 return take_path(self._open_station(), self.path)
         return answer

@@ -82,6 +82,7 @@ def show(*, as_json: Json = False) -> None:
     else:
         _print_key(keys, origin)
         OUT.print(f"  vkey  {vkey}", markup=False, soft_wrap=True)
+    # For scripts: a key that nobody enrolled should wake somebody.
     if any(key.since is None for key in keys):
         raise typer.Exit(1)
 
@@ -99,6 +100,7 @@ def letter(
         keep_letter(office)
     finally:
         office.close()
+    # "x": a letter that was stamped and published is not overwritten.
     with file.open("xb") as paper:
         paper.write(pdf)
     say_done(f"公钥公告 key letter: {file}", as_json=as_json, letter=str(file))

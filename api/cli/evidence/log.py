@@ -70,11 +70,14 @@ def accept_clock(
     写成一条日志:走快的时间、现在的时间、理由和操作的系统账户。
     One entry says both times, the reason and the account of the machine that said so.
     """
+    # Without opening the office: that may write, and nothing is written while the clock is behind.
     catalogue = open_catalogue(Settings())
     try:
         with catalogue.read() as session:
             last = custody_log.LogReader(session).last_at
         with catalogue.write() as uow:
+            # The account of the machine goes into the reason: nobody is logged in here who could be
+            # named.
             index = uow.accept_clock(f"{reason} ({getpass.getuser()})", actor="system")
             now = uow.at
     finally:
@@ -107,6 +110,8 @@ def rename_log_origin(
         office = Office.open(settings)
         try:
             origin = begun_change(office) or office.signer.origin
+            # Only in place of the name that all offices once shared: one of its own is never
+            # changed unasked.
             if origin == SHARED_ORIGIN:
                 origin = propose_origin(office.entropy(6))
         finally:

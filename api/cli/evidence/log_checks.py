@@ -85,6 +85,7 @@ def check(
     Exit status: 0 all consistent, 1 forked or rolled back, 3 some could not be compared.
     """
     paths = [*(against or []), *(more or [])]
+    # Without heads there is nothing to contradict: that must not look like agreement.
     if not against:
         ERR.print("请用 --against 给出外部日志头。 Name heads with --against.")
         raise typer.Exit(2)
@@ -116,6 +117,7 @@ def replay(*, log: Static = None, key: Key = None, as_json: Json = False) -> Non
                 if not as_json:
                     reason = _FAULTS.get(fault.kind, fault.kind)
                     OUT.print(f"[red]✗[/red] {reason}  #{fault.at}  {escape(fault.text)}")
+                # Counted all, told in part: a rewritten log has as many faults as entries.
                 elif len(fault_objects) < _MOST_TOLD:
                     fault_objects.append(fault.to_json())
     if as_json:
@@ -164,6 +166,8 @@ def _open_log(folder: Path | None, key: Path | None) -> Iterator[LogHere]:
             raise typer.Exit(UNKNOWN) from error
         try:
             here = log_in_files(folder, log_key)
+            # Read once before the block: what is no log at all is said here, not as a fault of a
+            # log.
             here.size()
         except _UNREADABLE as error:
             ERR.print(f"日志静态文件无法读取 no log in these files: {escape(str(error)[:200])}")

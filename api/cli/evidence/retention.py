@@ -70,6 +70,7 @@ def explain_recording(
         with office.catalogue.read() as session:
             row = recordings.get_present_recording(session, recording)
             facts = retention.kept_facts(session, office.rulebook, [row.id], moment)[row.id]
+        # The store is asked too, for one recording: a lock that outlives its promise keeps as well.
         store = store_of(office.objects, row.id)
     finally:
         office.close()
@@ -166,6 +167,7 @@ def certificate(
         printed = print_certificate(office, original)
     finally:
         office.close()
+    # Both are made before either is written: a certificate that does not verify leaves no file.
     for path, content in ((out, printed), (document, original)):
         if path is not None:
             _write_new_file(path, content)
@@ -212,6 +214,7 @@ def list_holds(*, json: Json = False) -> None:
 
 def _parse_moment(office: Office, day: datetime | None) -> datetime:
     """Return the end of a day in the county; without one, now."""
+    # add_days, for the last day of the calendar has no day after it.
     return office.clock() if day is None else add_days(day.replace(tzinfo=COUNTY_TIME), 1)
 
 
@@ -223,6 +226,7 @@ def _iterate_ended(
     while page := retention.list_due_recordings(session, at, after=after, township=township):
         explanations = retention.explain_retention(session, rulebook, [row.id for row in page], at)
         yield from ((row, explanations[row.id]) for row in page)
+        # By place, not by number: rows that change meanwhile move nothing else.
         after = (page[-1].retain_until, page[-1].id)
 
 

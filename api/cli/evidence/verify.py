@@ -39,6 +39,7 @@ def verify(
     退出状态:0 通过;3 自洽,公钥未知;1 未通过。
     Exit status: 0 verified, 3 self-consistent with unknown keys, 1 not verified.
     """
+    # Either a bundle or everything; and keys by one way, so that it is clear whose word was taken.
     if everything == (bundle is not None) or (keys is not None and fingerprint):
         ERR.print(
             "请给出证据包(可加 --keys 或 --fingerprint),或者 --all。 Name a bundle, or --all."
@@ -60,6 +61,7 @@ def _read_anchors(folder: Path | None, fingerprints: list[str]) -> Anchors | Non
         ERR.print(f"公钥无法读取 these are no public keys: {escape(str(error)[:200])}")
         raise typer.Exit(2) from error
     try:
+        # Found, not named by the reader: the report says which of both it was.
         return Anchors.of_folder(Settings().keys, named=False)
     except UNREADABLE:
         return None  # no office here: only a reader
@@ -73,6 +75,7 @@ def _verify_bundle(bundle: Path, anchors: Anchors | None, *, json: bool) -> None
     else:
         for line in report.format_lines():
             OUT.print(line, markup=False)
+    # Three statuses: "self-consistent under unknown keys" must be no success to a script.
     raise typer.Exit(report.status)
 
 

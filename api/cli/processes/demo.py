@@ -119,6 +119,7 @@ class _Show:
         tables += [f'landing."{name}" = {_format_toml(path)}' for name, path in landing.items()]
         toml = ["immutable = false", "quiet_s = 1.0", "landing_quiet_s = 1.0", 'clear = "at-once"']
         toml += tables
+        # Written down as well as passed on: `serve` on this home later must find the same bays.
         (home / "liuhen.toml").write_text("\n".join(toml) + "\n", encoding="utf-8")
         settings = Settings(
             home=home,
@@ -191,6 +192,7 @@ class _Show:
         add_duplicate(files[0], first / "DCIM" / "BACKUP")
         clips = copy_clips(real_clips(self.footage), self.volumes / "handheld")
         volume = self.office.settings.home / "kept.MP4"
+        # Kept aside: by the time it is docked again, the original was cleared.
         shutil.copy2(files[0], volume)
         OUT.print(f"  执法仪 {FIRST.serial}: 5 个录像文件;真实录像 real clips: {len(clips)}")
         return volume
@@ -215,6 +217,7 @@ class _Show:
 
     def _settle_bay(self, station: Station, bay: Bay) -> list[FileReport]:
         file_results: list[FileReport] = []
+        # A file is whole only when two looks saw it the same: the first look waits by design.
         for _ in range(20):
             file_results = station.sweep_bay(bay)
             if all(file_result.outcome is not Outcome.WAITING for file_result in file_results):
@@ -322,6 +325,8 @@ class _Show:
             ]
             _require(len(linked) == 1, "the footage did not link itself")
             row = recordings.by_id(session, linked[0].recording_id)
+        # The offset is true minus recorder time: of a clock that is ahead it is negative, and the
+        # sum is the error.
         off = (row.clock_offset_s or 0.0) + SECOND.ahead_s
         error = abs(((row.start_at or begun.start) - begun.start).total_seconds())
         message = f"慢/快 offset {row.clock_offset_s:+.2f} s ± {row.clock_uncertainty_s:.2f} s"
@@ -404,6 +409,8 @@ class _Show:
     def _verify_alone(self, folder: Path) -> tuple[int, list[str]]:
         """Run the verifier alone: no settings, another working directory; only keys are named."""
         keys = str(self.office.settings.keys.absolute())
+        # Nothing of this process reaches it but the bundle and the keys: it shows what a stranger
+        # would find.
         process = subprocess.run(
             [sys.executable, "-m", "storage.bundle.verify", str(folder), "--keys", keys],
             cwd=folder,

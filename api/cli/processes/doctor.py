@@ -90,9 +90,11 @@ def _diagnose(settings: Settings) -> Iterator[Diagnosis]:
 
 def _check_home(settings: Settings) -> Iterator[Diagnosis]:
     home = settings.home.resolve()
+    # Before there is a home, the disk that it would be made on.
     there = home if home.is_dir() else home.parent
     free = shutil.disk_usage(there).free
     yield Diagnosis("disk", good=free > _LITTLE, zh=f"{there} 剩余 {free >> 30} GiB")
+    # Before the keys: keys that are there without the rest are the remains of a lost office.
     yield from _check_parts(settings)
     try:
         ring = KeyRing.load(settings.keys)
@@ -145,6 +147,7 @@ def _check_parts(settings: Settings) -> Iterator[Diagnosis]:
 def _check_immutability(home: Path) -> bool:
     trial = home / ".doctor"
     trial.touch()
+    # Tried on a file: neither the file system's name nor our user says whether the flag can be set.
     allowed = set_immutable(trial, immutable=True)
     set_immutable(trial, immutable=False)
     trial.unlink(missing_ok=True)

@@ -102,6 +102,7 @@ def _ask_as(
     token, _until = service.identity.login(username, password)
     try:
         return request.ask_as(service, service.identity.authenticate_token(token), kind, subject)
+    # The session ends here; the job goes on under it, as its entry names it.
     finally:
         service.identity.logout(token)
 

@@ -42,6 +42,7 @@ def serve(
     """运行服务、控制台和采集站。 Run service, console and station until interrupted."""
     settings = Settings()
     host, port = host or settings.host, settings.port if port is None else port
+    # What fails before the server runs closes port and office again; afterwards `_run` does.
     with ExitStack() as undo:
         sockets, office = _opened(undo, settings, host, port)
         worker = Worker(
@@ -53,6 +54,7 @@ def serve(
         )
         service = Service.of_office(office)
         publisher = Publisher(service.publish_checkpoint, tell=service.readiness.tell_publishing)
+        # The list grows in `start`: jobs begin with the server, and are stopped only if they did.
         parts: list[Callable[..., bool]] = [worker.stop, publisher.stop]
 
         def start() -> None:
@@ -81,6 +83,7 @@ def centre(
         sockets, office = _opened(undo, settings, host, port)
         service = Service.of_office(office)
         publisher = Publisher(service.publish_checkpoint, tell=service.readiness.tell_publishing)
+        # A centre becomes a station only when somebody handed a file in, and one of several does.
         standby = Standby(lambda: _make_handin_worker(office), settings.sweep_s)
         parts = [standby.stop, publisher.stop]
 
@@ -98,6 +101,7 @@ def _opened(
     undo: ExitStack, settings: Settings, host: str, port: int
 ) -> tuple[list[socket.socket], Office]:
     """Take the port, then open the office; `undo` closes both where the service cannot begin."""
+    # The port first: a second service that is started by mistake must open nothing.
     sockets = bind_port(host, port)
     for bound_socket in sockets:
         undo.callback(bound_socket.close)
@@ -111,6 +115,7 @@ def _make_handin_worker(office: Office) -> Worker | None:
     """Return the worker for files handed in by persons, if this centre is to run one."""
     if not office.reception.has_waiting_files():
         return None
+    # Another centre of this home is the station: it takes in what was handed in here, too.
     try:
         station = office.build_station(alone=False)
     except StationBusyError:
@@ -149,6 +154,7 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Take a signal: whoever works beside the server hears it at once."""
+        # First: from here on the process ends within a second, whatever uvicorn waits for.
         self._ending.handle_signal(sig)
         super().handle_exit(sig, frame)
 
@@ -160,6 +166,7 @@ def _server(
     within_s: float = WITHIN_S,
 ) -> "_Server":
     """Return the server, ready to run; `parts` are told when it is to stop."""
+    # Before the first request: what is in the spool now is no export of this process.
     if leftovers := remove_left_exports(office.settings.home / "spool"):
         logging.getLogger("liuhen").warning(
             "导出被中断,残留已清除 interrupted exports: %d", leftovers
@@ -181,6 +188,7 @@ def _server(
     )
 
     def stop_parts() -> None:
+        # With no time given they are told and not waited for.
         for part in parts:
             part(0)
 
@@ -195,6 +203,8 @@ def _run(
 ) -> None:
     """Serve until told to stop; `parts` are how to stop what runs beside: seconds in, ended out."""
     server.run(sockets)
+    # Closing the catalogue beneath a thread that still writes would be worse than a cut of the
+    # power, for which every step is made.
     if server.started and not stop_all(parts):
         end_process(0)  # somebody still works over what would be closed
     office.close()
@@ -223,6 +233,7 @@ def log_to_stderr(office: Office | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     probes = {} if office is None else wiring.outage_probes(office)
     outages = Outages(wiring.clock, probes=probes)
+    # On the handlers: a filter of a logger does not see what its children log.
     for handler in logging.getLogger().handlers:
         handler.addFilter(outages)
     outages.start()

@@ -139,6 +139,7 @@ def _run_remote(settings: Settings) -> None:
         recorders = recorders_of(settings, home.station.sandbox, home.journal, home.clock)
         worker = Worker(home.station, home.bays(), settings.sweep_s, _print_news(), recorders)
         screen = Screen(settings, home.journal, home.clock, time.monotonic, home)
+        # Apart from the bays: intake goes on for days while the centre is away.
         courier = threading.Thread(
             target=_deliver_until_stopped, args=(home, stop), name="delivery", daemon=True
         )
@@ -148,6 +149,7 @@ def _run_remote(settings: Settings) -> None:
             stop.set()
 
         ending = Ending(stop_threads)
+        # From here on threads use the home: it is closed only when they have ended.
         undo.pop_all()
         worker.start()
         courier.start()
@@ -165,11 +167,14 @@ def _deliver_until_stopped(home: StationHome, stop: threading.Event) -> None:
     while not stop.is_set():
         try:
             tally = home.deliver()
+            # Once at each change: a link that is down for a week is one line.
             if tally.away != last:
                 last = tally.away
                 LOG.warning("%s", reason_zh(last) if last else "已恢复上传 delivering again")
             pause = min(_LONGEST_S, pause * 2) if tally.away else _FIRST_S
             since_report += pause
+            # An alarm over the log is the station's own refusal: the centre answers, and should
+            # hear of it.
             there = tally.away is None or tally.away in LOG_ALARMS
             if since_report >= _REPORT_S and there:
                 since_report = 0.0

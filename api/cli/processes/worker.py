@@ -23,6 +23,7 @@ def worker(
     try:
         log_to_stderr(office)
         workers = Workers(office, name)
+        # Before `run`, which may watch another holder of the name for a minute first.
         Ending(workers.stop)
         workers.run(lambda: ERR.print(f"后台作业 worker {name}: 已就绪 ready"))
     finally:

@@ -26,6 +26,7 @@ def list_cameras(
     """列出摄像机和录像状态。 List the cameras and what each is doing."""
     settings = Settings()
     last_states = {}
+    # Opening the journal would make one: a list of cameras must leave nothing behind.
     if (settings.home / "station.db").exists():
         journal = Journal(JournalStore(settings.home / "station.db"), clock)
         with closing(journal):
@@ -62,6 +63,8 @@ def check(
             message = f"{camera.name}  不通过 failed: {reason_zh(error.reason)}"
             say_done(message, as_json=as_json, name=camera.name, good=False, reason=error.reason)
             continue
+        # A room camera without sound records no interview: told now, not when the first case needs
+        # it.
         absent_tracks = sorted({"video", "audio"} - {track.split(" ")[0] for track in tracks})
         failed = failed or bool(absent_tracks)
         message = f"{camera.name}  通过 ok: {', '.join(tracks)}"

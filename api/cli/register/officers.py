@@ -36,6 +36,7 @@ def import_officers(
     json: Annotated[bool, typer.Option("--json", help="输出 JSON。 Print JSON.")] = False,
 ) -> None:
     """导入人员名册,要么全部写入,要么一条也不写。 Import a register, whole or not at all."""
+    # One byte more than allowed is read, so that a file that is too large is known as such.
     with file.open("rb") as opened:
         entries = read_register(opened.read(MAX_BYTES + 1))
     office = Office.open(Settings())

@@ -109,6 +109,7 @@ def revoke(
     office = Office.open(Settings())
     try:
         with office.catalogue.write() as uow:
+            # A name that was mistyped is an error, not a revocation of nothing.
             people.get_station(uow.session, station)
             ended = enrolment.revoke_enrolments(uow, station, why, actor="system")
     finally:

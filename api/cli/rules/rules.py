@@ -37,6 +37,7 @@ def check(
 ) -> None:
     """检查规则库。 Read every rule; the first mistake is named with file and line."""
     settings = Settings()
+    # A folder that is named may be another county's: it is checked for itself.
     known_area = area or (settings.county or None if folder is None else None)
     book = load_rulebook(folder or settings.rulebook or SHIPPED, known_area)
     count = len(book.rules)

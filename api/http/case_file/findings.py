@@ -83,6 +83,8 @@ def present_explanation(
     """
     stage = Stage(row.stage)
     findings_by_rule: dict[tuple[str, str], Finding] = {}
+    # Each move asks the rules on the case and its actions anew, so that most findings come once for
+    # each target: one for each subject and rule is shown.
     for target in next_stages(stage, Stage(row.returns_to) if row.returns_to else None):
         for rule_finding in cases.judge_move(session, row, target, rulebook, at).verdict.findings:
             findings_by_rule.setdefault((rule_finding.subject, rule_finding.rule), rule_finding)
@@ -142,6 +144,7 @@ def _finding_lines(session: View, entry: ExplainedOut) -> list[str]:
 
 
 def _format_facts(facts: dict[str, Any]) -> str:
+    # Compared with empty lists and tables alone: a 0 is a fact.
     return "; ".join(f"{name}={fact}" for name, fact in facts.items() if fact not in ([], {}))
 
 
@@ -161,6 +164,8 @@ def _move_en(move: MoveOut) -> str:
 
 
 def _blocking_findings(move: MoveOut) -> list[dict[str, Any]]:
+    # Asked of the JSON as `Finding.blocks` asks of the finding: what screens count must be what the
+    # gate counts.
     return [
         entry
         for entry in move.findings

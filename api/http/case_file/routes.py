@@ -93,6 +93,8 @@ def enter_document(
 ) -> DocumentOut:
     """Enter a document of the case or of one of its actions."""
     row = case_of(service, visitor, case, Act.KEEP_CASE)
+    # Naming a scan links it to the case and keeps it for ever: that takes the right to the
+    # recording as well, which may be another township's.
     if new.recording is not None:
         with service.office.catalogue.read() as session:
             scan = recordings.by_id(session, new.recording)
@@ -123,6 +125,7 @@ def record_service(
         row = session.get(DocumentRow, document)
     if row is None:
         raise NotFoundError(what="document", id=document)
+    # The document names its case; whose that is decides, not what the request says.
     case_of(service, visitor, row.case_id, Act.KEEP_CASE)
     with service.office.catalogue.write() as uow:
         served = case_file.serve_document(
@@ -157,6 +160,8 @@ def decide_case(
     """Sign the decision; 409 with every finding where the rules forbid it, and logged."""
     row = case_of(service, visitor, case, Act.DECIDE)
     office = service.office
+    # The rows that a decision rests on are compared with entries under the last signed head: it
+    # should cover them.
     service.publish_checkpoint()
     with office.catalogue.write() as uow:
         verdict = case_file.record_decision(
@@ -165,11 +170,15 @@ def decide_case(
             visitor.person.id,
             office.rulebook,
             penalty=new.penalty,
+            # From the role, not from the request: nobody ticks a box that the head has signed
+            # (第十九条).
             signed_by_head=visitor.person.role is Role.HEAD,
             text=new.text,
             actor=visitor.actor,
         )
     body = verdict.to_json()
+    # Outside the transaction, which has committed: the refusal with its findings is an entry as
+    # well.
     if not verdict.allowed:
         raise ApiError(
             "gate", blocking=sum(rule_finding.blocks for rule_finding in verdict.findings), **body
@@ -217,6 +226,7 @@ def list_moments(
     row = action_of(service, visitor, action, Act.SEE_CASE)
     after = read_cursor("moments", cursor, datetime, str)
     with service.office.catalogue.read() as session:
+        # One row more than asked for tells whether there is a next page, without counting.
         rows = case_file.list_moments(session, row.id, after=after, limit=limit + 1)
     return page_of(
         "moments",
@@ -240,6 +250,7 @@ def scene_code(
 def unmark_moment(moment: Id, service: ServiceHere, visitor: VisitorHere) -> None:
     """Take a mark back while the action is open."""
     with service.office.catalogue.read() as session:
+        # Whether it may still be taken back is asked in the transaction that does it.
         row = session.get(MomentRow, moment)
     if row is None:
         raise NotFoundError(what="moment", id=moment)
@@ -252,6 +263,8 @@ def unmark_moment(moment: Id, service: ServiceHere, visitor: VisitorHere) -> Non
 def hand_in(case: Id, new: NewWaiver, service: ServiceHere, visitor: VisitorHere) -> WaiverOut:
     """Hand in an explanation (情况说明) of one rule's finding."""
     row = case_of(service, visitor, case, Act.EXPLAIN)
+    # Every scan is asked for before anything is written: an explanation comes in whole or not at
+    # all.
     for attached in new.attachments:
         with service.office.catalogue.read() as session:
             scan = recordings.by_id(session, attached)
@@ -281,6 +294,8 @@ def settle_waiver(
     with service.office.catalogue.read() as session:
         case = explanations.get_waiver(session, waiver).case_id
     subject = f"case:{case_of(service, visitor, case, Act.APPROVE).id}"
+    # Who may approve nothing was turned away above; here it is whom the matter concerns, or whom
+    # the rule does not name.
     with (
         service.logging_refusal(visitor, Act.APPROVE.value, subject),
         service.office.catalogue.write() as uow,

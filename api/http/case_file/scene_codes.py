@@ -12,7 +12,9 @@ from policies.time.wording import COUNTY_TIME
 def scene_code(office: Office, action: str, kind: Kind) -> SceneCodeOut:
     """Return the code with the moment at which the next one is due. Raises: KeyRingError."""
     now = office.clock()
+    # Cut, never rounded: a code must not be shown before its second (spec/scene-code.md, 2).
     at = now.replace(microsecond=0)
+    # The county's day, as a handheld that was given one day's key makes them.
     key = day_key(office.ring.scene_key, at.astimezone(COUNTY_TIME).date())
     text = encode_scene_code(tag_of(action), kind, at, key)
     expires_at = at + timedelta(seconds=1)

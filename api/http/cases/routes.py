@@ -89,6 +89,7 @@ def open_case(new: NewCase, service: ServiceHere, visitor: VisitorHere) -> CaseO
     """Open a case in your township."""
     township = visitor.person.township
     service.authorise(visitor, Act.KEEP_CASE, township)
+    # Roles of the whole county have no township of their own to open a case in.
     if township is None:
         raise ApiError("forbidden", act=Act.KEEP_CASE.value, reason="township")
     with service.office.catalogue.write() as uow:
@@ -134,6 +135,8 @@ def move_case(case: Id, new: NewStage, service: ServiceHere, visitor: VisitorHer
     """Take the case to another stage; a refusal is logged as well."""
     row = case_of(service, visitor, case, Act.KEEP_CASE)
     rulebook = service.office.rulebook
+    # The rows that a move rests on are compared with entries under the last signed head: it should
+    # cover them.
     service.publish_checkpoint()
     with service.office.catalogue.write() as uow:
         stage_move = cases.move_case(uow, row.id, new.stage, rulebook, actor=visitor.actor)
@@ -142,6 +145,7 @@ def move_case(case: Id, new: NewStage, service: ServiceHere, visitor: VisitorHer
         raise ApiError("gate", blocking=blocking, **stage_move.verdict.to_json())
     if not stage_move.allowed:
         raise ApiError("move", reason=stage_move.reason, open_actions=list(stage_move.open_actions))
+    # Read again: `row` is as it was before the move.
     with service.office.catalogue.read() as session:
         return views.present_case(cases.get_case(session, row.id))
 
@@ -173,15 +177,22 @@ def export_case_bundle(
     """Export the case as a bundle that verifies offline, zipped."""
     row = case_of(service, visitor, case, Act.EXPORT)
     name = f"bundle-{row.id}"
+    # Written whole before the first byte leaves: what fails half-way is answered with an error, not
+    # with half a zip.
     with export_folder(service.office.settings.home / "spool") as work:
         export_bundle(service, visitor, row.id, work / name, sealed=new.sealed)
         packed = (work / f"{name}.zip").open("x+b")  # goes on when it has no name any more
         try:
+            # Stored, not deflated: footage is compressed already. The file is sought, so that no
+            # data descriptors stand between members.
             with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+                # In one order, and below the bundle's own name: a zip holds one folder and nothing
+                # beside it.
                 for path in sorted((work / name).rglob("*")):
                     archive.write(path, path.relative_to(work))
             size = packed.tell()
             packed.seek(0)
+        # Whatever stops it: with the handle goes the plaintext, for the file will have no name.
         except BaseException:
             packed.close()
             raise
@@ -232,6 +243,8 @@ def link_exhibit(
     """Link a recording by hand; it is confirmed by that."""
     row = action_of(service, visitor, action, Act.LINK)
     with service.office.catalogue.read() as session:
+        # Two rights, for two things: linking in this case, and showing this recording, which may
+        # lie in another township.
         recording = recordings.by_id(session, new.recording)
     subject = recordings.subject_of(recording.id)
     service.authorise(visitor, Act.LINK, recording.township, subject)

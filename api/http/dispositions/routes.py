@@ -62,10 +62,13 @@ def propose_disposition(
     """Propose that recordings are destroyed: all of them due, none listed elsewhere."""
     service.authorise(visitor, Act.PROPOSE_DISPOSITION)
     office, act = service.office, Act.PROPOSE_DISPOSITION
+    # Each one is asked for: a list may hold recordings of several townships. Named twice, it is
+    # one.
     rows = [
         service.authorise_recording(visitor, UUID(recording_id), act)
         for recording_id in dict.fromkeys(new.recordings)
     ]
+    # Of one township it is that township's; a mixed one has none, and is the county's alone.
     townships = {row.township for row in rows}
     try:
         with office.catalogue.write() as uow:
@@ -79,6 +82,7 @@ def propose_disposition(
                 actor=visitor.actor,
                 township=townships.pop() if len(townships) == 1 else None,
             )
+    # The attempt is an entry, in a transaction of its own: the proposal's has been rolled back.
     except InvolvedError as error:
         service.log_refusal(visitor, act.value, "system", error.code)
         raise
@@ -106,6 +110,8 @@ def approve_disposition(
     """Approve what another person proposed; the cooling-off time begins with the last approval."""
     row = of_visitor(service, visitor, disposition, Act.APPROVE_DISPOSITION)
     office = service.office
+    # The rows that an approval rests on are compared with entries under the last signed head: it
+    # should cover them.
     service.publish_checkpoint()
     try:
         with office.catalogue.write() as uow:
@@ -143,6 +149,7 @@ def get_certificate(disposition: Id, service: ServiceHere, visitor: VisitorHere)
     row = of_visitor(service, visitor, disposition, Act.SEE_KEEPING)
     if row.certificate is None:
         raise ApiError("not-found", what="certificate", id=row.id)
+    # As text: parsed and written again, its bytes might differ and its signatures no longer hold.
     return Response(row.certificate, media_type="application/json")
 
 
@@ -153,6 +160,8 @@ def of_visitor(service: Service, visitor: Visitor, disposition: str, act: Act) -
     """
     with service.office.catalogue.read() as session:
         row = dispositions.get_disposition(session, disposition)
+    # An empty name is nobody's township, so that only roles of the whole county pass; None would
+    # stand for "touches no township" and let every head in.
     of_several = "" if row.township is None else row.township
     service.authorise(visitor, act, of_several, dispositions.subject_of_disposition(row.id))
     return row

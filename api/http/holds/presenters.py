@@ -34,6 +34,8 @@ class Look:
 
     def release_scope(self, row: HoldRow) -> Covered:
         """Return the scope of a release: everything that ends together with a hold."""
+        # A proceeding's holds end together, and concern the same persons: one answer serves all of
+        # them.
         key = row.proceeding_id or row.id
         if key not in self._covered:
             self._covered[key] = releases.covered_with(self.session, row)
@@ -44,6 +46,8 @@ class Look:
         key = row.proceeding_id or row.id
         if key not in self._waiting:
             proposed = releases.waiting_for(self.session, row)
+            # A proposal that nobody can approve any more is not shown as pending: a new one may be
+            # made.
             if proposed is not None:
                 covered = self.release_scope(row)
                 proposal = releases.gather_proposal(self.session, proposed, covered)
@@ -89,6 +93,7 @@ def present_release(look: Look, row: ReleaseRow) -> ReleaseOut:
     covered = releases.covered_by(session, row)
     proposal = releases.gather_proposal(session, row, covered)
     state = ReleaseState(row.state)
+    # By the same policy as the act itself, so that a button and the answer to pressing it agree.
     no = policy.may_decide(person, covered.hold_facts, proposal)
     refusal = _explain_refusal(look, no, covered.hold_facts, second=True)
     on, on_zh = _is_about(session, row)

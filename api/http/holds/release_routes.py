@@ -54,6 +54,8 @@ def get_release(release: Id, service: ServiceHere, visitor: VisitorHere) -> Rele
 def approve_release(release: Id, service: ServiceHere, visitor: VisitorHere) -> ReleaseOut:
     """Approve what another person proposed: the holds end now; 409 when they changed meanwhile."""
     row = _find_release(service, visitor, release)
+    # The rows that a release rests on are compared with entries under the last signed head: it
+    # should cover them.
     service.publish_checkpoint()
     with (
         service.logging_refusal(visitor, "hold.release", releases.subject_of_release(row)),
@@ -61,6 +63,7 @@ def approve_release(release: Id, service: ServiceHere, visitor: VisitorHere) -> 
     ):
         decided = releases.approve_release(uow, row.id, by=visitor.person)
     if decided.state == ReleaseState.VOID:
+        # Voided in that transaction, and logged: the answer says who may propose anew.
         with service.office.catalogue.read() as session:
             hold_facts = releases.covered_by(session, decided).hold_facts
         raise ApiError("release-void", release=row.id, **concerns.who_may(hold_facts, second=False))

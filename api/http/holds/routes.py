@@ -48,6 +48,8 @@ def place_hold(new: NewHold, service: ServiceHere, visitor: VisitorHere) -> Hold
     """Place a hold in the name of your authority; what it reaches is held from now on."""
     township, subject = _locate_subject(service, visitor, new)
     service.authorise(visitor, Act.PLACE_HOLD, township, subject)
+    # In whose name it is placed follows from who places it: only that authority can propose its
+    # release.
     authority = policy.of_person(visitor.person)
     if authority is None:
         raise ApiError("forbidden", act=Act.PLACE_HOLD.value, reason="authority")
@@ -66,6 +68,8 @@ def place_hold(new: NewHold, service: ServiceHere, visitor: VisitorHere) -> Hold
             ),
             actor=visitor.actor,
         )
+        # In the transaction of the hold: no hold without its job, even if the process dies right
+        # after.
         tell_store(uow, row, visitor)
     with service.office.catalogue.read() as session:
         return release_views.present_hold(Look(session, visitor), row)
@@ -80,6 +84,8 @@ def propose_release(
         row = holds.get_hold(session, hold)
         township = release_views.township_of(session, row)
     subject = f"hold:{row.id}"
+    # Seeing it is enough to get here; whether this person may propose is the policy's to say, and
+    # its refusal says who may.
     service.authorise(visitor, Act.SEE_KEEPING, township, subject)
     with (
         service.logging_refusal(visitor, "hold.release.propose", subject),
@@ -92,6 +98,7 @@ def propose_release(
 
 def tell_store(uow: UnitOfWork, hold: HoldRow, visitor: Visitor) -> None:
     """Have the object store told of a hold that was placed."""
+    # The slot makes it one job however often it is asked for.
     jobs.request_job(uow, STORE_JOB, f"hold:{hold.id}", actor=visitor.actor, slot="placed")
 
 
@@ -113,4 +120,5 @@ def _locate_subject(service: Service, visitor: Visitor, new: NewHold) -> tuple[s
         if case_id is not None:
             subject = f"action:{new.action}" if new.action else f"case:{case_id}"
             return cases.get_case(session, case_id).township, subject
+    # A party is a name and has no township: only roles of the whole county may leave it out.
     return new.township or visitor.person.township, "system"

@@ -71,6 +71,7 @@ class WorkerOut(BaseModel):
 
 def present_job(session: View, row: JobRow) -> JobOut:
     """Return one job."""
+    # A job of another version's kind stands in the table still, and must not hide the others.
     kind = KINDS.get(row.kind)
     wrong = (row.result or {}).get("wrong", ())
     return JobOut(
@@ -92,6 +93,7 @@ def present_job(session: View, row: JobRow) -> JobOut:
         error_zh=job_error_zh(row.error, row.kind) if row.error else None,
         next_zh=job_next_zh(row.error) if row.error and row.state == jobs.State.FAILED else None,
         wrong=len(wrong) if isinstance(wrong, list) else 0,
+        # As `request.retry_as` decides it: no button for what would be refused.
         may_retry=row.state == jobs.State.FAILED and kind is not None and kind.may_retry,
     )
 
@@ -137,6 +139,7 @@ def _subject_zh(subject: str) -> str:
 def _actor_zh(session: View, actor: str) -> str:
     kind, _, identity = actor.partition(":")
     if kind == "person":
+        # An actor may be gone from the register; a list of jobs is shown all the same.
         try:
             return people.get_person(session, identity).name
         except NotFoundError:

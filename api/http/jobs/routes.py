@@ -41,6 +41,7 @@ def list_jobs(
 ) -> Page[JobOut]:
     """Return the jobs that fit, the newest first."""
     service.authorise(visitor, Act.SEE_JOBS)
+    # The newest first: ids are ordered by time, so that the next page lies before the last id.
     before = next(iter(read_cursor("jobs", cursor, str)), None)
     with service.office.catalogue.read() as session:
         rows = jobs.list_jobs(session, kind=kind, state=state, before=before, limit=limit + 1)

@@ -18,6 +18,7 @@ from api.office.service import Service, stream_pieces
 from api.problems import ApiError
 from storage.catalogue.tables import RecordingRow
 
+# 18 digits: more than any size, and never so many that reading the number costs anything.
 _ONE_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _TYPES = {
     "mov": "video/mp4",
@@ -47,16 +48,20 @@ def parse_range(header: str | None, size: int) -> ByteRange:
     """
     whole = ByteRange(0, size, partial=False)
     match = _ONE_RANGE.fullmatch(header.strip()) if header else None
+    # A server may ignore a Range header (RFC 9110, 14): several ranges would need multipart
+    # answers, which players do not ask for.
     if match is None or match.group(0) == "bytes=-":
         return whole
     first, last = match.groups()
     if not first:
+        # A suffix: the last bytes. More of them than there are mean all.
         start, stop = max(size - int(last), 0), size
         satisfiable = int(last) > 0 and size > 0
     else:
         start = int(first)
         stop = min(int(last) + 1, size) if last else size
         satisfiable = start < size
+        # A range that ends before it begins is malformed, not outside: it is ignored, no 416.
         if last and int(last) < start:
             return whole
     if not satisfiable:
@@ -66,12 +71,15 @@ def parse_range(header: str | None, size: int) -> ByteRange:
 
 def content_type(row: RecordingRow) -> str:
     """Return a type that a browser may be told; anything else is a plain stream of bytes."""
+    # Only types of film, sound and pictures are ever told, and only of what the probe could play: a
+    # page of HTML on a card must not run as a page of ours.
     if not row.playable:
         return "application/octet-stream"
     if row.kind == "photo":
         suffix = row.name.rpartition(".")[2].lower()
         return _PHOTOS.get(suffix, "application/octet-stream")
     kind = _TYPES.get(row.container or "", "application/octet-stream")
+    # The same container without pictures: as video, a player would show an empty frame.
     if row.kind == "audio" and kind == "video/mp4":
         return "audio/mp4"
     return kind
@@ -89,14 +97,19 @@ def stream_original(
     headers = {
         "Accept-Ranges": "bytes",
         "ETag": etag,
+        # No copy of footage may stay in a browser's or a proxy's cache, where no log tells of
+        # reading it.
         "Cache-Control": "private, no-store",
         "Content-Disposition": _content_disposition(row, purpose),
         "Repr-Digest": _repr_digest(row.sha256),
     }
     range_header = request.headers.get("range")
+    # The ETag is the original's digest, which never changes; a client that has another file must
+    # get the whole.
     condition = request.headers.get("if-range")
     if condition is not None and condition != etag:
         range_header = None
+    # Range means something for GET alone (RFC 9110, 14): a HEAD tells the whole size.
     span = parse_range(range_header if request.method == "GET" else None, row.size)
     headers["Content-Length"] = str(span.stop - span.start)
     if span.partial:
@@ -104,7 +117,9 @@ def stream_original(
     kind = content_type(row)
     if request.method == "HEAD":
         return Response(status_code=200, headers=headers, media_type=kind)
+    # Here the access is logged and the key unwrapped; everything above has read the row alone.
     reader = service.open_plaintext(visitor, row, purpose)
+    # Its first piece is verified before the status line leaves: a 200 cannot be taken back.
     body: Iterator[bytes] = stream_pieces(reader, span.start, span.stop)
     status = 206 if span.partial else 200
     return StreamingResponse(body, status_code=status, headers=headers, media_type=kind)
@@ -112,6 +127,8 @@ def stream_original(
 
 def _content_disposition(row: RecordingRow, purpose: str) -> str:
     is_inline = purpose == "play" and content_type(row) != "application/octet-stream"
+    # The last 150 characters: the suffix matters most. Encoded whole: a name from a card may hold
+    # quotes and line ends.
     name = row.name.replace("/", "_").replace("\\", "_")[-150:]
     return f"{'inline' if is_inline else 'attachment'}; filename*=UTF-8''{quote(name, safe='')}"
 

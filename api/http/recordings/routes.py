@@ -142,6 +142,7 @@ def answer_questions(
         # What the recorder itself told is not for one person to move.
         raise ConflictError(problem="nobody asked this", recording=row.id)
     with service.office.catalogue.write() as uow:
+        # Inside the transaction: a person who is gone makes the answer fail, not a row without one.
         officer = people.get_person(uow.session, answers.officer) if answers.officer else None
         checked_answers = Answers(
             start_at=answers.start_at, officer_id=officer.id if officer else None

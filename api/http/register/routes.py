@@ -63,6 +63,7 @@ def import_list(new: NewList, service: ServiceHere, visitor: VisitorHere) -> lis
     """Import a list, whole or not at all; with `dry_run` say what it would change."""
     service.authorise(visitor, Act.KEEP_REGISTER)
     entries = read_register(new.csv.encode())
+    # Planned by the same code that carries it out, so that what was shown is what is done.
     if new.dry_run:
         with service.office.catalogue.read() as session:
             planned = plan_import(session, entries)
@@ -217,10 +218,12 @@ def evaluate_year(
 ) -> list[FigureOut]:
     """Return the figures of a township's year; no money is in any of them."""
     office = service.office
+    # A township that is named must still be one's own, unless one is of the county.
     of = township or visitor.person.township or office.settings.township
     service.authorise(visitor, Act.EVALUATE, of)
     now = office.clock()
     with office.catalogue.read() as session:
+        # A year is the county's: on 1 January its first hours lie in the old year of UTC.
         when = year or now.astimezone(COUNTY_TIME).year
         year_figures = evaluate_township(session, office.rulebook, of, when, now)
     return [
@@ -290,5 +293,6 @@ def _present_draw(row: DrawRow) -> DrawOut:
         population=list(row.population),
         drawn=list(row.drawn),
         at=row.at,
+        # Computed at each look: a draw that was edited in the database no longer repeats.
         repeats=random_checks.is_reproducible(row),
     )

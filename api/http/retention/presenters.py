@@ -80,6 +80,7 @@ def present_retention(
 ) -> RetentionOut:
     """Say why a recording is kept at a moment."""
     facts = keeping.kept_facts(session, office.rulebook, [row.id], at)[row.id]
+    # Asked for one recording alone: a list would wait for the store once for each row.
     facts, asked_store = _with_store(office, row, facts)
     explanation = judge_retention(office.rulebook, facts, at)
     look = Look(session, visitor)
@@ -160,12 +161,15 @@ def present_disposition(
     """Return one disposition, and what of it this person may do now."""
     state, begun = DispositionState(row.state), dispositions.has_destruction_begun(session, row.id)
     approvals = dispositions.list_approvals(session, row.id)
+    # Of one that is over, what it took stands: the brake is not asked again.
     approvals_required = len(approvals)
     no: policy.DispositionRefusal | None = policy.DispositionRefusal.STATE
     if policy.DISPOSITION_MOVES[state]:
         proposal = dispositions.gather_proposal(session, row, office.disposition_bounds, at)
         approvals_required = policy.approvals_asked(proposal, office.disposition_bounds)
         no = policy.may_approve(proposal, visitor.person.id, office.disposition_bounds)
+    # Both must hold: the role's right upon that township, and that this person is none of those
+    # before (`no`).
     approves = decide_access(visitor.person, Act.APPROVE_DISPOSITION, row.township).allowed
     proposes = decide_access(visitor.person, Act.PROPOSE_DISPOSITION, row.township).allowed
     return DispositionOut(

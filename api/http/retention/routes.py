@@ -73,6 +73,7 @@ def classify_recording(
 ) -> RetentionOut:
     """Put a recording into a class; it is kept longer at once, and the objects' locks follow."""
     row = service.authorise_recording(visitor, recording, Act.CLASSIFY)
+    # A major case is so by its decision; given by hand, the class would outlive that.
     if new.kind not in classification.BY_HAND:
         raise ApiError("invalid", problem="这一类别由案件和文书关联得出,不能手工归入")
     office = service.office
@@ -86,6 +87,7 @@ def classify_recording(
             person_id=visitor.person.id,
             actor=visitor.actor,
         )
+        # In the transaction that promises: the store's locks follow even if the process dies now.
         jobs.request_job(uow, "lock", recordings.subject_of(row.id), actor=visitor.actor)
     return get_retention(recording, service, visitor)
 
@@ -148,6 +150,7 @@ def decide_reclassification(
         visitor, UUID(reclassification_row.recording_id), Act.RECLASSIFY
     )
     subject = recordings.subject_of(row.id)
+    # Persons, not accounts: a second login of the proposer is the proposer.
     if visitor.person.id == reclassification_row.proposed_by:
         service.log_refusal(visitor, Act.RECLASSIFY.value, subject, "same-person")
         raise ApiError("another-person", reclassification=reclassification_row.id)

@@ -68,6 +68,7 @@ def offer_enrolment(new: NewCode, service: ServiceHere, visitor: VisitorHere) ->
     """Give a station a one-time code: a new station, or one that gets a new key."""
     office = service.office
     is_known = _authorise_station(service, visitor, new.id, new.township)
+    # The centre's own station signs with a key of the ring; a code for it would make two of them.
     if any(key.name == new.id for key in office.ring.stations):
         raise ApiError("station-own", station=new.id)
     if not is_known and (new.name is None or new.township is None):
@@ -86,6 +87,7 @@ def revoke_station(
     office = service.office
     _authorise_station(service, visitor, station, None)
     with office.catalogue.write() as uow:
+        # In one transaction: a station that enrols just now is either revoked too, or comes after.
         row = people.get_station(uow.session, station)
         if not enrolment.revoke_enrolments(uow, station, revocation.why, actor=visitor.actor):
             raise ApiError("station-unenrolled", station=station)
@@ -98,6 +100,8 @@ def _authorise_station(
 ) -> bool:
     """Authorise keeping a station, in its own township if it is known; tell whether it is."""
     with service.office.catalogue.read() as session:
+        # A station that is known keeps its township, whatever the request says; only a new one has
+        # the one that is asked for.
         try:
             township = people.get_station(session, station).township
             is_known = True

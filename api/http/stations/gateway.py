@@ -12,6 +12,7 @@ from storage.errors import EnrolmentError
 
 def gateway_of(request: Request, service: ServiceHere) -> StationGateway:
     """Return the gateway of the station that asks. Raises: EnrolmentError (token, revoked, …)."""
+    # No cookie is looked at: a station is no browser, and a browser must not speak as one.
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not secret:
         raise EnrolmentError("token")

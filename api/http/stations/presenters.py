@@ -117,7 +117,9 @@ def _present_station(
     ]
     report = status.told if status else {}
     seen_at = status.seen_at if status else None
+    # A station that never enrolled is the centre's own.
     word = standing.value if standing else "local"
+    # Who is revoked or expired is not called silent: it is not to be heard of.
     silent = last is not None and standing is Standing.ACTIVE and _is_silent(last, seen_at, now)
     return StationOut(
         id=row.id,
@@ -145,6 +147,7 @@ def _present_station(
 
 def _last_enrolment(rows: list[EnrolmentRow]) -> EnrolmentRow | None:
     """Return the enrolment that counts: the newest that was taken up, else the newest offer."""
+    # An open code must not hide the enrolment by which the station works now.
     taken_up = [row for row in rows if row.enrolled_at is not None]
     return next(reversed(taken_up or rows), None)
 
@@ -177,6 +180,8 @@ def _list_alarms(
     if isinstance(untrusted_spool, dict):
         untrusted_alarms = untrusted_spool.get("alarms")
         if isinstance(untrusted_alarms, list):
+            # Bounded, and of our own words alone: whoever took the station over writes no sentence
+            # here.
             for untrusted_alarm in untrusted_alarms[:_ALARMS]:
                 yield (
                     untrusted_alarm
@@ -190,7 +195,10 @@ def _present_bays(untrusted_bays: object, *, live: bool) -> Iterator[StationBayO
         return
     for untrusted_bay in untrusted_bays[:_BAYS]:
         if isinstance(untrusted_bay, dict) and (name := _clean_text(untrusted_bay.get("name"))):
+            # Any JSON may stand here; as text it is compared with the words that we know.
             state, reason = str(untrusted_bay.get("state")), str(untrusted_bay.get("reason"))
+            # A green light of a station that is silent by now must not invite anybody to take a
+            # recorder out.
             if not live or state not in BAYS:
                 state = _UNKNOWN
             yield StationBayOut(
@@ -238,4 +246,5 @@ def _parse_time(untrusted_value: object, now: datetime) -> datetime | None:
         at = datetime.fromisoformat(str(untrusted_value)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+    # Nothing from ahead, nor from before there were stations: a page must not say "since 1970".
     return at if timedelta(0) <= now - at < _LONGEST_WAIT else None

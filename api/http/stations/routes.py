@@ -183,6 +183,8 @@ def report_status(service: ServiceHere, counter: GatewayHere, report: StatusIn) 
         raise ApiError("invalid", problem="status") from error
     if size > _STATUS_BYTES:
         raise ApiError("invalid", problem="status")
+    # The answer's time is the transaction's, so that the station compares its clock with one
+    # moment.
     with service.office.catalogue.write() as uow:
         enrolment.set_status(uow, counter.station, details)
         return StatusOut(now=uow.at)

@@ -39,17 +39,22 @@ async def create_upload(
     resumable: Resumable,
 ) -> Response:
     """Begin an upload, or find it; a small payload may come along whole."""
+    # Before anything is begun: a client of another tus version may mean something else by the rest.
     same_version(resumable)
     recording, sha256 = _parse_metadata(metadata)
     content, more = b"", False
+    # creation-with-upload: only what fits into one part is gathered here, in memory.
     if request.headers.get("content-type") == BYTES and length <= PART:
         content, more = await tus.gather_body(request, length)
+    # Came whole: stored at once, without a row, parts or a second request.
     if len(content) == length:
         await run_in_threadpool(counter.put_whole, recording, content, sha256)
         return _offset_response(201, Offset(length, length), recording)
     state = await run_in_threadpool(
         counter.uploads.begin_upload, counter.station, recording, length, sha256
     )
+    # An upload that was begun before stands elsewhere: its bytes are durable, these are let go of,
+    # and the client goes on from the offset in the answer.
     if content and state.offset == 0:
         stream = request.stream() if more else tus.empty_stream()
         state = await tus.receive_upload(stream, counter.prepare_writer(recording, 0), content)
@@ -79,6 +84,8 @@ async def append_upload(
     if request.headers.get("content-type") != BYTES:
         raise ApiError("media-type", wanted=BYTES)
     name = RecordingId(recording)
+    # The offset is claimed as the writer opens: where it is not the durable one, nothing is read,
+    # and the answer (409) says where to go on.
     state = await tus.receive_upload(request.stream(), counter.prepare_writer(name, offset))
     return _offset_response(204, state, name)
 
@@ -87,6 +94,7 @@ async def append_upload(
 def delete_upload(counter: GatewayHere, recording: UUID, resumable: Resumable) -> Response:
     """Give an upload up that is not complete."""
     same_version(resumable)
+    # Raises for an upload of another station before anything is discarded.
     counter.uploads.get_offset(counter.station, RecordingId(recording))
     counter.uploads.discard_upload(RecordingId(recording))
     return Response(status_code=204, headers={"Tus-Resumable": tus.VERSION})
@@ -99,6 +107,7 @@ def _parse_metadata(text: str) -> tuple[RecordingId, Digest]:
         recording = RecordingId(UUID(metadata["recording"].decode()))
     except (KeyError, ValueError) as error:
         raise ApiError("invalid", problem="Upload-Metadata") from error
+    # Lists go by id, the newest first: one that is not ordered by time would stand anywhere.
     if recording.version != _TIME_ORDERED:
         raise ApiError("invalid", problem="Upload-Metadata")
     return recording, tus.sha256_of(metadata)

@@ -139,8 +139,11 @@ async def append_submission(  # noqa: PLR0917 - FastAPI hands them in by name
         raise ApiError("media-type", wanted=tus.BYTES)
     reception, person = service.office.reception, visitor.person.id
     name = RecordingId(submission)
+    # The person owns the upload: another's id answers as one that does not exist.
     opened = partial(reception.uploads.open_writer, person, name, offset)
     state = await tus.receive_upload(request.stream(), opened)
+    # Reading the whole file back takes its time, so never in the event loop. Cut off before it, the
+    # next call or the sweep does it.
     row = await run_in_threadpool(
         reception.receive_file if state.is_complete else reception.get_hand_in, person, name
     )
@@ -172,6 +175,7 @@ def _modified_time(metadata: dict[str, bytes]) -> int | None:
 def _offset_response(reception: Reception, status: int, row: HandedInRow) -> Response:
     state = Offset(row.offset, row.size)
     response = tus.offset_response(status, state, f"/api/v1/submissions/{row.id}")
+    # tus expiration: each write puts the end off; what was received does not expire.
     if row.received_at is None:
         ends = row.touched_at + reception.allowance.idle
         response.headers["Upload-Expires"] = format_datetime(ends, usegmt=True)
@@ -183,9 +187,12 @@ def _present_submission(service: Service, row: HandedInRow) -> SubmissionOut:
     state, recording, reason = "arriving", None, None
     if row.received_at is not None:
         state = "received"
+        # From here on the file is the station's: its journal knows how far it is.
         entry = service.office.journal.find_by_path(BAY, reception.path_of(row))
         if entry is not None and entry.state in RECEIPTED:
             state = "accessioned"
+            # Bytes that were there before are no new recording: the facts name the one that has
+            # them.
             recording = entry.facts.get("recording") or str(entry.recording)
         elif entry is not None and (entry.reason or entry.state is State.QUARANTINED):
             state, reason = "attention", entry.reason

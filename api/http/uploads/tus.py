@@ -77,6 +77,7 @@ async def receive_upload(
     """Receive the bytes of `before` and of the stream, until the stream ends."""
     writer = await run_in_threadpool(opened)
     intake = _Intake(writer, before)
+    # Beside the reading, not between two pieces: on a slow link the next piece may be a minute off.
     resting = asyncio.create_task(intake.rest_often())
     try:
         async for chunk in stream:
@@ -84,6 +85,7 @@ async def receive_upload(
     except ClientDisconnect:
         pass  # the link dropped; below, what arrived is kept, and nobody reads the answer
     finally:
+        # First, so that nothing new is begun; what it has begun is waited for in `finish`.
         resting.cancel()
         durable = await intake.finish()
     return Offset(durable, writer.row.size)
@@ -102,6 +104,8 @@ class _Intake:
         """Take bytes; when they are many, wait until the writer has those before."""
         self._waiting.append(chunk)
         self._count += len(chunk)
+        # Some two parts of a request are in memory: one being stored, one being gathered. A client
+        # that is faster than the store is held up by not being read.
         if self._count >= PART:
             await self._wait_idle()
             self._start_writing(self._writer.add_bytes)
@@ -110,6 +114,8 @@ class _Intake:
         """Have what came slowly made durable, again and again, until cancelled."""
         while True:
             await asyncio.sleep(_REST_S)
+            # A failed write is left as it is: begun anew, it would hide the error that `finish` is
+            # to raise.
             if self._storing is None or (self._storing.done() and not self._storing.exception()):
                 self._start_writing(self._write_rest)
 
@@ -120,6 +126,7 @@ class _Intake:
 
     async def _wait_idle(self) -> None:
         """Wait until the writer has nothing to do. Raises: what it raised."""
+        # A loop, for `rest_often` may have begun another write while this one was waited for.
         while (storing := self._storing) is not None:
             await storing
             if self._storing is storing:
@@ -130,11 +137,13 @@ class _Intake:
 
     def _drain(self) -> bytearray:
         content = bytearray().join(self._waiting)
+        # Emptied before the thread begins: no byte can be written twice.
         self._waiting, self._count = [], 0
         return content
 
     def _write_rest(self, content: bytearray) -> None:
         self._writer.add_bytes(content)
+        # As the tail: a link that drops now, or a kill, costs what came in the last second.
         self._writer.flush()
 
 
@@ -145,7 +154,9 @@ async def gather_body(request: Request, length: int) -> tuple[bytes, bool]:
     not to take itself for one: another second is given while the last one's pace does for the rest.
     """
     chunks: list[bytes] = []
+    # So that the first second is always given.
     count, before = 0, -length
+    # Goes on while as much as came in the last second would do for what is left.
     while length - count <= count - before:
         before = count
         try:
@@ -153,6 +164,8 @@ async def gather_body(request: Request, length: int) -> tuple[bytes, bool]:
                 async for chunk in request.stream():
                     chunks.append(chunk)
                     count += len(chunk)
+                    # More than was announced: refused at the first byte too many, not when all is
+                    # here.
                     if count > length:
                         raise ApiError("invalid", problem="Upload-Length")
                 return b"".join(chunks), False

@@ -49,10 +49,12 @@ def audit_part(
     days = office.settings.audit_days
     with office.catalogue.read() as session:
         size = LogReader(session).size
+        # Read in one transaction: entries, and the originals that they took in, as of one size.
         part = next_part(session, size, days, office_size)
         originals = next_originals(session, days, office_bytes)
     entries = part if part is not None else range(size)
     walk = chain(catalogue_check(office, part), modes_check(office, entries))
+    # A set: one edited row is met from the row and from its entry, and is one fault.
     wrong_pairs = {(fault.kind, fault.subject) for fault in walk}
     compared, differing = _compare_originals(office, originals)
     wrong_pairs |= differing
@@ -62,6 +64,8 @@ def audit_part(
         "stop": entries.stop,
         "size": size,
         "originals": {"first": originals.start, "stop": originals.stop, "compared": compared},
+        # The count tells of all, where the list is cut: a thousand faults must not read as a
+        # hundred.
         "count": len(wrong),
         "wrong": wrong[:_LONGEST],
     }
@@ -71,9 +75,12 @@ def next_part(session: View, size: int, days: int, office_size: int) -> range | 
     """Return the entries whose turn it is; None: all of them."""
     if size <= office_size:
         return None
+    # From the log: kept in a row, whoever has the database could move it past what he changed.
     events = LogReader(session).events_of(INTEGRITY, act=ACT)
     last = events[-1].details if events else {"stop": 0, "size": 0}
     first = int(last["stop"]) if last["stop"] < last["size"] else 0  # at the end: begin anew
+    # Never less than an office's worth: a log a little larger than that is not cut into days of
+    # almost nothing.
     return range(first, min(first + max(office_size, -(-size // days)), size))
 
 
@@ -83,11 +90,14 @@ def next_originals(session: View, days: int, office_bytes: int) -> range:
     last = events[-1].details.get("originals", {}) if events else {}
     size = LogReader(session).size
     first = int(last.get("stop", 0))
+    # The day's share in bytes, for recordings differ in size by a thousandfold; rounded up, so that
+    # the last day has nothing left over.
     share = max(office_bytes, -(-recordings.bytes_kept(session) // days))
     if first >= size:
         first = 0
     for row in recordings.taken_in_by(session, range(first, size)):
         share -= row.size
+        # Behind the one that fills the share: even a recording larger than it has its turn.
         if share <= 0:
             return range(first, row.leaf_index + 1)
     return range(first, size)
@@ -107,16 +117,20 @@ def _compare_originals(office: Office, entries: range) -> tuple[int, set[tuple[s
         try:
             with office.catalogue.read() as session:
                 row = recordings.get_present_recording(session, recording)
+            # The entry stands before the first byte is opened, as for anybody who reads (promise
+            # 4).
             with office.catalogue.write() as uow:
                 recordings.log_access(
                     uow, row.id, actor=SYSTEM, purpose="audit", outcome=Outcome.SUCCESS
                 )
             if differing_digests(office, row):
                 wrong.add((Problem.DIGEST.value, subject))
+        # Gone by two persons' decision meanwhile, or on a disk in a safe: neither is a fault.
         except (DestroyedError, ArchiveAwayError):
             continue
         except FixityError:
             wrong.add((Problem.CHANGED.value, subject))
+        # One that cannot be read is named, and the others are still compared.
         except LiuhenError:
             wrong.add((Problem.UNREADABLE.value, subject))
     return len(stated), wrong

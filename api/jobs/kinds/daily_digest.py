@@ -31,6 +31,7 @@ def run_job(office: Office, _job: Job, _step: Step) -> Facts:
     misjudged = judge_all(office, now)
     if misjudged:
         LOG.error("stored duties were not what their entries say: %s", misjudged[:_NAMED])
+    # Bounded, for the result is kept in a row of the catalogue.
     duties = list(islice(iterate_duties(office, now), _LONGEST))
     with office.catalogue.read() as session:
         damaged = [row.recording_id for row in jobs.list_damaged(session)]

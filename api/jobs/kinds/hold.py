@@ -14,6 +14,7 @@ _SUBJECT = "hold:"
 
 def run_job(office: Office, job: Job, _step: Step) -> Facts:
     """Update the store's legal holds; repeatable. Raises: NotFoundError, VaultError."""
+    # What it reaches is asked now, not when the job was asked for: a link since then counts too.
     with office.catalogue.read() as session:
         ids = holds.list_recordings_of_hold(
             session, holds.get_hold(session, job.subject.removeprefix(_SUBJECT))

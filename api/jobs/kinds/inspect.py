@@ -30,6 +30,7 @@ def run_job(office: Office, job: Job, _step: Step) -> Facts:
 
 def settle_job(_office: Office, uow: UnitOfWork, job: Job, facts: Facts) -> Facts:
     """Store the inspection and log it."""
+    # A row of its own, under the job's id: the sealed record stays as the station signed it.
     row = LaterLookRow(
         id=job.id,
         recording_id=recording_of(job),

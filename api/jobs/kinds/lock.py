@@ -36,6 +36,8 @@ def run_job(office: Office, job: Job, step: Step) -> Facts:
     reachable_ids: list[str] = []
     cursor, number = "", 0
     while True:
+        # Remembered page by page: after the locks are extended, a second look would find none that
+        # was weak, and the log would not say which they were.
         page = step(f"look-{number}", partial(_check_page, office, job, cursor))
         weak += page["weak"]
         missing_ids += page["missing"]
@@ -51,9 +53,12 @@ def run_job(office: Office, job: Job, step: Step) -> Facts:
             continue
         for part in entry["parts"]:
             until = datetime.fromisoformat(entry["until"])
+            # The store first, the catalogue's promise in `settle_job`: a kill between leaves a lock
+            # that is longer than promised, and the next run finds the promise too short.
             office.objects.lock(
                 key_of(_recording_id(row), part), limit_lock_date(max(until, row.retain_until))
             )
+    # All that can be reached, not the weak ones alone: a hold says nothing of how long a lock is.
     changed = legal_hold_sync.sync_legal_holds(office.catalogue, office.objects, reachable_ids)
     return {"extended": weak, "missing": missing_ids, "held": changed}
 
@@ -78,6 +83,7 @@ def settle_job(_office: Office, uow: UnitOfWork, job: Job, facts: Facts) -> Fact
             until=entry["until"],
             **({"lost": lost} if (lost := entry.get("lost")) else {}),
         )
+    # Asked for in the same transaction: this job does not say what is damaged, `verify` does.
     for recording in facts["missing"]:
         subject = recordings.subject_of(recording)
         jobs.request_job(uow, "verify", subject, actor=job.asked_by, slot=f"lock:{job.id}")
@@ -102,12 +108,15 @@ def _check_page(office: Office, job: Job, cursor: str) -> Facts:
         else:
             rows = [recordings.get_present_recording(session, recording_of(job))]
         now, ids = office.clock(), [row.id for row in rows]
+        # By today's rules: this is how a newer edition lengthens what came in under an older one.
         why = retention.explain_retention(session, office.rulebook, ids, now)
     weak, missing_ids, away = [], [], []
     for row in rows:
+        # The promise is a floor: rules that ask for less change nothing.
         until = max(why[row.id].until, row.retain_until)
         try:
             states = {part: _check_lock(office, row, part, until) for part in PARTS}
+        # The recording is named and its other parts are not looked at: `verify` reads all of them.
         except ObjectMissingError:
             missing_ids.append(row.id)
             continue
@@ -141,6 +150,7 @@ def _check_lock(office: Office, row: RecordingRow, part: str, until: datetime) -
     except LockLostError:
         return _Lock.LOST
     locked = facts.retain_until
+    # Cut as the lock itself is: "for ever" is locked to 2100, and must not look too short each day.
     short = locked is None or locked < limit_lock_date(until) or facts.immutable is False
     return _Lock.SHORT if short else _Lock.LONG
 

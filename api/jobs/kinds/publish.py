@@ -23,6 +23,7 @@ def run_job(office: Office, _job: Job, _step: Step) -> Facts:
     if over:
         with office.catalogue.write() as uow:
             sessions.end_expired(uow)
+    # After the sessions: their ends are under the head that is signed now.
     text = publish_head(office.catalogue, office.signer, office.settings.home / "log")
     keep_letter(office)
     return {"size": untrusted_checkpoint(text).size}

@@ -55,6 +55,8 @@ def run_job(office: Office, job: Job, _step: Step) -> Facts:
     own, station = new_recording_id(office.clock(), office.entropy(10)), office.settings.station
     data_key = office.entropy(DATA_KEY)
     sealer = Sealer(io.BytesIO(picture), data_key=data_key, context=context_of(own, station))
+    # Before its row: a kill here leaves an object that no row refers to, and `sweep` removes it
+    # after a day. The other way round a row would name nothing.
     stored = office.objects.put(key_of(own, RENDITION), sealer)
     return {
         "id": str(own),
@@ -98,11 +100,13 @@ def read_poster(service: Service, visitor: Visitor, recording: UUID) -> bytes | 
     """
     office = service.office
     row = service.authorise_recording(visitor, recording, Act.PLAY)
+    # A picture of a destroyed recording is footage of it: refused, even where its object is left.
     with office.catalogue.read() as session:
         recordings.get_present_recording(session, row.id)
         rendition = jobs.newest_rendition(session, row.id, POSTER)
     if rendition is None:
         return None
+    # Where there is no picture nothing is read, so that only now there is something to log.
     with office.catalogue.write() as uow:
         recordings.log_access(
             uow, row.id, actor=visitor.actor, purpose="rendition", outcome=Outcome.SUCCESS

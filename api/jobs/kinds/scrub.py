@@ -27,8 +27,12 @@ def run_job(office: Office, job: Job, step: Step) -> Facts:
         return {"count": len(faults), "wrong": faults[:_LONGEST]}
 
     try:
+        # Listing a bucket costs minutes: remembered, should the worker die before the job is
+        # settled.
         strangers: Facts = step("strangers", find_strangers)
     except LiuhenError as error:
+        # On the last try the day's share is asked for all the same: a store that cannot be listed
+        # may well be read.
         if error.retryable and not job.last_try:
             raise
         return {"unlisted": error.code}
@@ -38,11 +42,15 @@ def run_job(office: Office, job: Job, step: Step) -> Facts:
 def settle_job(office: Office, uow: UnitOfWork, job: Job, facts: Facts) -> Facts:
     """Ask for the day's share, and for whatever would else be read too late; tell of strangers."""
     days = office.settings.scrub_days
+    # Rounded up, so that in n days everything was asked for, and not all but a few.
     share = -(-jobs.recordings_kept(uow.session) // days)
+    # What would otherwise be read too late is asked for beyond the share: a day without a worker is
+    # made up for.
     before = uow.at - timedelta(days=days - 1)
     chosen = jobs.longest_unread(uow.session, share, before, archived=office.archive_attached)
     for recording in chosen:
         subject = recordings.subject_of(recording)
+        # Under the day's slot: whatever else asks for it that day, a recording is read once for it.
         slot = f"scrub:{job.slot or job.id}"
         jobs.request_job(uow, "verify", subject, actor=job.asked_by, slot=slot)
     if facts:

@@ -34,6 +34,7 @@ _LONGEST = 10_000  # objects told of in one result
 def run_job(office: Office, job: Job, _step: Step) -> Facts:
     """Sweep uploads, hand-ins, partial writes and orphans; each part is repeatable."""
     now = office.clock()
+    # Uploads first: what is given up has no row, and its parts are older than any that is left.
     given_up = office.uploads.sweep_idle(now - _IDLE_UPLOAD)
     handed_in = office.reception.sweep_idle(now)
     unfinished = office.objects.sweep(_find_oldest_upload(office, now - _IDLE_UPLOAD))
@@ -45,6 +46,7 @@ def run_job(office: Office, job: Job, _step: Step) -> Facts:
         for key, since in orphans.items()
         if datetime.fromisoformat(since) <= now - (_STRAY if key.endswith(RENDITION) else grace)
     ]
+    # By attempt: its objects go together, or none does.
     removed, kept_ids = [], []
     for recording, keys in groupby(sorted(old), key=lambda key: key.partition("/")[0]):
         if _remove_attempt(office, job, recording, list(keys)):
@@ -67,6 +69,8 @@ def run_job(office: Office, job: Job, _step: Step) -> Facts:
 def _find_oldest_upload(office: Office, at: datetime) -> datetime:
     """Return the time before which no upload that is still under way began."""
     with office.catalogue.read() as session:
+        # An unfinished write may belong to an upload that goes on slowly: none that is younger than
+        # the oldest of these is touched.
         return min(at, uploads.find_oldest_start(session) or at)
 
 
@@ -74,7 +78,11 @@ def _list_orphans(office: Office, now: datetime) -> dict[str, str]:
     """Return the objects without a row, with the time of the first sweep that found them so."""
     with office.catalogue.read() as session:
         last = jobs.newest_done(session, "sweep")
+        # Rows are read before keys are listed. An object that comes in between may look like an
+        # orphan; it is told of now, and asked about again before anything is removed.
         referenced_ids = set(jobs.object_ids(session))
+    # Since when each was found so stands in the last sweep's result alone: an object's own date
+    # says when it was written, not since when no row names it.
     before = (last.result or {}).get("orphans", {}) if last is not None else {}
     keys = office.objects.keys()
     return {
@@ -86,6 +94,7 @@ def _list_orphans(office: Office, now: datetime) -> dict[str, str]:
 
 def _remove_attempt(office: Office, job: Job, recording: str, keys: list[str]) -> bool:
     """Remove one attempt's objects; True if removed."""
+    # First what costs nothing to ask: the station would deliver what had just been removed.
     if _in_hand(office, recording) or _any_locked(office, keys):
         return False
     return attempts.remove_attempt(
@@ -102,6 +111,8 @@ def _remove_attempt(office: Office, job: Job, recording: str, keys: list[str]) -
 def _is_referenced(session: View, recording: str) -> bool:
     identity = UUID(recording)
     acts = custody_log.LogReader(session).events_of(recordings.subject_of(recording))
+    # The log is asked beside the rows: somebody who deleted a recording's row must not have the
+    # sweep delete its objects for him.
     return (
         recordings.is_accessioned(session, identity)
         or jobs.is_rendition(session, recording)

@@ -39,6 +39,7 @@ def run_job(office: Office, job: Job, step: Step) -> Facts:
         ]
         return {"at": format_timestamp(office.clock()), "wrong": faults}
 
+    # The reading is what costs: it is remembered, and a worker that takes over only settles it.
     facts: Facts = step("read", read_objects)
     # A disk away or a network fault is retried; only the last try logs it as a failure.
     if not job.last_try and _has_problem(facts["wrong"], Problem.UNREADABLE):
@@ -58,7 +59,9 @@ def settle_job(_office: Office, uow: UnitOfWork, job: Job, facts: Facts) -> Fact
         read_at=facts["at"],
         wrong=wrong,
     )
+    # By when it was read, not by now: a job that waited for its settling says nothing of since.
     jobs.note_verified(uow, recording, wrong, datetime.fromisoformat(facts["at"]))
+    # A lock can be mended, damage cannot: nothing is asked for that would hide what is wrong.
     if _has_problem(wrong, Problem.LOCK) or _has_problem(wrong, Problem.LOCK_LOST):
         jobs.request_job(uow, "lock", job.subject, actor=job.asked_by, slot=f"verify:{job.id}")
     return facts

@@ -42,6 +42,7 @@ def open_bundle(bundle: Path) -> Iterator[OpenedBundle]:
     if bundle.is_dir():
         yield OpenedBundle(bundle)
         return
+    # Gone with the block, whatever the bundle is worth: plaintext may be in it.
     with tempfile.TemporaryDirectory(prefix="liuhen-bundle-") as folder:
         try:
             with zipfile.ZipFile(bundle) as archive, bundle.open("rb") as file:
@@ -58,6 +59,7 @@ def open_bundle(bundle: Path) -> Iterator[OpenedBundle]:
 def _find_root(archive: zipfile.ZipFile) -> str:
     """Return the folder in the archive that holds the bundle; `.` where it lies in none."""
     names = {entry.filename for entry in archive.infolist()}
+    # A zip made from within the folder has no folder of its own.
     if "bagit.txt" in names:
         return "."
     roots = [name.partition("/")[0] for name in names if name.split("/")[1:] == ["bagit.txt"]]
@@ -72,6 +74,7 @@ def _unpack_bundle(archive: zipfile.ZipFile, root: str, folder: Path) -> Iterato
     members = archive.infolist()
     free = shutil.disk_usage(folder).free
     # Zip bomb: these sizes are the archive's claims; unpacking holds each member to its own.
+    # Half of what is free: a verifier must not fill the disk of the machine that it runs on.
     if len(members) > _MOST_FILES or sum(entry.file_size for entry in members) > free // 2:
         raise ApiError("bundle", problem="too many or too large files")
     (folder / root).mkdir(exist_ok=True)
@@ -95,6 +98,8 @@ def _unpack_bundle(archive: zipfile.ZipFile, root: str, folder: Path) -> Iterato
 def _write_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     remaining_bytes = member.file_size
+    # "x": of two members of one name the second fails, where it would take the place of what was
+    # checked.
     with archive.open(member) as source, target.open("xb") as file:
         while block := source.read(_READ):
             remaining_bytes -= len(block)
@@ -114,6 +119,8 @@ def _unlisted_bytes(archive: zipfile.ZipFile, file: IO[bytes]) -> Iterator[str]:
         gap = member.header_offset - end
         if gap and not (has_descriptor and gap in _DESCRIPTORS):
             yield f"{gap} bytes before {member.filename} in the archive"
+        # The local header is read, not the directory's copy: their names and extra fields may
+        # differ in length.
         file.seek(member.header_offset)
         header = file.read(_LOCAL_HEADER)
         name, extra = (int.from_bytes(header[at : at + 2], "little") for at in (26, 28))

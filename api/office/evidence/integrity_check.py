@@ -76,6 +76,7 @@ def whole_check(
     yield from catalogue_check(office)
     yield from modes_check(office)
     with office.catalogue.read() as session:
+        # All in one transaction: recordings, what is destroyed, and keys are as of one moment.
         rows = list(recordings.iterate_recordings(session))
         everything = [expected_objects_of(row) for row in rows if row.destroyed_at is None]
         destroyed = [row.id for row in rows if dispositions.is_destroyed(session, row)]
@@ -85,12 +86,15 @@ def whole_check(
     fixity = fixity_of(office, progress)
     for fault in fixity.check_recordings(everything):
         yield _as_wrong(fault)
+    # Behind the recordings: listing a bucket takes minutes, and damage should be told first.
     for fault in chain(fixity.find_leftovers(keys_by_recording), fixity.find_strangers()):
         yield _as_wrong(fault)
 
 
 def catalogue_check(office: Office, part: range | None = None) -> Iterator[Wrong]:
     """Yield what is wrong with rows, log and keys; of `part`, the entries of these numbers."""
+    # Without the signer's memory the rest is still checked: one lost file must not hide edited
+    # rows.
     signed = None
     try:
         signed = office.signer.read_last_checkpoint()
@@ -135,10 +139,13 @@ def _open_to_others(office: Office) -> Iterator[Wrong]:
     if not _keeps_modes(home):
         return
     inside = [*home.iterdir(), office.settings.keys, *(home / "log-signer").glob("*")]
+    # The home is closed to others altogether; inside it, only what others could change is named,
+    # for reading is stopped by the home.
     parts = {home: stat.S_IRWXO} | dict.fromkeys(inside, stat.S_IWOTH)
     for path, closed in sorted(parts.items()):
         try:
             mode = stat.S_IMODE(path.stat().st_mode)
+        # Temporary files come and go while this looks.
         except FileNotFoundError:
             continue
         if mode & closed:
@@ -150,6 +157,7 @@ def _open_to_others(office: Office) -> Iterator[Wrong]:
 def _keeps_modes(folder: Path) -> bool:
     """Tell whether a file that is made for its owner alone is his alone here."""
     try:
+        # Tried, not asked for: of a FAT or network mount every file seems open to all.
         with tempfile.TemporaryFile(dir=folder) as trial:
             return not os.fstat(trial.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO)
     except OSError:

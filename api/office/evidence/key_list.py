@@ -65,6 +65,7 @@ def shown_keys(office: Office) -> list[ShownKey]:
     """Return the enrolled keys, then the keys that no log entry enrolled."""
     with office.catalogue.read() as session:
         rows = office_keys.office_keys(session)
+        # In the same transaction: a key that is enrolled just now is not shown as strange.
         strange = list(
             office_keys.list_unenrolled_keys(session, KeyRing.load(office.settings.keys))
         )

@@ -83,6 +83,7 @@ class HeadCheck:
         states = {head.state for head in self.heads}
         if states & {HeadState.ROLLED_BACK, HeadState.FORKED}:
             return CONTRADICTED
+        # Compared as a whole: no heads at all are UNKNOWN, never consistent.
         return CONSISTENT if states == {HeadState.CONSISTENT} else UNKNOWN
 
 
@@ -105,6 +106,7 @@ def log_of_office(office: Office) -> LogHere:
     def open_log() -> Iterator[HeldLog]:
         with office.catalogue.read() as session:
             head = newest_signed_head(session, keys)
+            # Within one transaction: head, nodes and leaves are of one state of the log.
             yield HeldLog(head, LogReader(session).get_node, lambda: kept_leaves(session))
 
     def replay_log(advance: Callable[[int], None]) -> Iterator[LogFault]:
@@ -149,6 +151,7 @@ def heads_beside(office: Office) -> list[Signed]:
     if (folder / CHECKPOINT).is_file():
         try:
             heads.append(("log/checkpoint", read_head(folder)))
+        # A file that is no head is a finding of the replay, which stops at no file.
         except (CustodyError, UnicodeDecodeError):
             heads.append(("log/checkpoint", ""))  # no head at all: not signed by the log
     return heads
@@ -160,11 +163,13 @@ def check_heads(log: LogHere, paths: Iterable[Path]) -> HeadCheck:
     Raises: CustodyError (the log does not lead to its own head, or has none), SignatureError.
     """
     outside_heads = [outside_head for path in paths for outside_head in find_heads(path)]
+    # Signatures before the log is opened: what the log did not sign says nothing about it.
     opened = [(outside_head, _open_head(outside_head, log.keys)) for outside_head in outside_heads]
     with log.opened() as held_log:
         # Only heads with the log's own signature can convict it; others prove nothing.
         checkpoints = [head for _, head in opened if isinstance(head, Checkpoint)]
         wrong = list_contradictions(held_log, checkpoints)
+    # How far both agree: the fork lies behind the largest head that is still consistent.
     agreeing = [head.size for head in checkpoints if head not in wrong]
     checked = []
     for outside_head, head in opened:
@@ -194,6 +199,8 @@ def _open_head(outside_head: FoundHead, keys: Sequence[NoteKey]) -> Checkpoint |
         return open_checkpoint(outside_head.untrusted_text, keys)
     except (LiuhenError, ValueError) as error:
         facts = error.facts if isinstance(error, LiuhenError) else {}
+        # A note in another's name and a file that is no note are told apart: the one should worry,
+        # the other is a wrong file.
         problem = str(facts.get("problem", "not signed by the log's key"))
         state = HeadState.UNREADABLE if problem in _NO_HEAD else HeadState.UNKNOWN_KEY
         return CheckedHead(outside_head.where, state, problem=problem)

@@ -19,6 +19,7 @@ from storage.vault.keys import keep_log_key
 
 def begun_change(office: Office) -> str | None:
     """Return the origin of a change that was begun and not finished, if there is one."""
+    # The signer's own file knows of it: until the change is finished it refuses to sign.
     origin = office.signer.next_origin
     return None if origin in {None, office.signer.origin} else origin
 
@@ -34,10 +35,14 @@ def rename_origin(
     """
     office = Office.open(settings)
     try:
+        # No station of this home may deliver meanwhile: its receipt would need a head that nobody
+        # signs.
         lock = hold_station(settings.home, settings.station)
         try:
             key = office.ring.get_verify_key("log")
             begun = begun_change(office)
+            # Finished under the name that it began with: a second name would leave the first one's
+            # entry in the log for good.
             if begun not in {None, origin}:
                 raise ApiError("origin-begun", origin=begun)
             if key.name != origin:
@@ -46,14 +51,18 @@ def rename_origin(
                 if origin in key.names:
                     raise ApiError("origin-used", origin=origin)
                 key = change_origin(office.catalogue, office.signer, key, origin, on_step)
+                # Last: until the key file bears the new name, opening the office finds the old one,
+                # and this call goes on.
                 keep_log_key(settings.keys, key)
                 on_step("key-kept")
+            # The name that it was founded with: nothing was ever changed.
             elif not key.former:
                 raise ApiError("origin-used", origin=origin)
         finally:
             os.close(lock)
     finally:
         office.close()
+    # With an office opened anew: signer and ring of the old one still bear the old name.
     _publish_under(settings)
     on_step("published")
     return key.former[-1]

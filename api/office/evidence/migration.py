@@ -60,11 +60,13 @@ def migrate_office(
     """
     old_settings = Settings.of_home(old_home)
     _require_office(old_settings)
+    # Resolved: the same folder by a link, or by another way, would be moved onto itself.
     if old_home.resolve() == settings.home.resolve():
         raise ConflictError(problem="old and new home are the same")
     # A running station of the old home could seal footage that is then left behind.
     lock = hold_station(old_home, old_settings.station)
     try:
+        # Even when marked as moved: a migration that was killed right after the mark goes on here.
         old = Office.open(old_settings, moved=True)
         try:
             return _move_office(old, settings, heard)
@@ -78,12 +80,14 @@ def _require_office(settings: Settings) -> None:
     """Make sure that there is an office, before so much as a lock is made beside it."""
     catalogue = open_catalogue(settings)
     try:
+        # A folder that was named by mistake is left without a trace.
         look_at_home(settings, catalogue).require_office()
     finally:
         catalogue.close()
 
 
 def _move_office(old: Office, settings: Settings, heard: Heard) -> Moved:
+    # The last head at the old place: all that it covers must arrive at the new one.
     head = publish_head(old.catalogue, old.signer, old.settings.home / "log")
     # A damaged office is not moved: the damage would look like the move's doing.
     if wrong := list(whole_check(old)):
@@ -96,13 +100,17 @@ def _move_office(old: Office, settings: Settings, heard: Heard) -> Moved:
     settings.home.chmod(0o700)  # as at founding
     for name in _FOLDERS:
         _copy_folder(old.settings.home / name, settings.home / name)
+    # After the keys: the office's record lies beside them.
     settings = _same_place(old.settings, settings)
     new = Office.open_empty(
         settings
     )  # its catalogue is empty beside a signed head until all is here
     try:
+        # Bytes before rows, as at intake: a row at the new place never names an object that is not
+        # there.
         objects, size = _copy_objects(old.objects, new.objects, heard)
         copy_rows(old.catalogue, new.catalogue, heard)
+        # Asked while the old one still opens: what fails here has lost nothing.
         _check_arrival(old, new)
         moved = settings.database.partition("://")[0]
         # From here the old home opens no more: two logs of one origin would be a fork.
@@ -128,6 +136,7 @@ def _check_arrival(old: Office, new: Office) -> None:
     with old.catalogue.read() as ours, new.catalogue.read() as theirs:
         size = custody_log.LogReader(ours).size
         before = custody_log.LogReader(ours).compute_root(size)
+        # The root of the tree over all entries: one comparison for every leaf and its place.
         if custody_log.LogReader(theirs).compute_root(size) != before:
             raise ConflictError(problem="the log did not arrive as it was")
     if (missing_keys := set(old.objects.keys()) - set(new.objects.keys())) != set():
@@ -139,6 +148,8 @@ def _check_arrival(old: Office, new: Office) -> None:
 def _log_move(new: Office, objects: int, size: int) -> None:
     """Write the move into the log, once."""
     with new.catalogue.read() as session:
+        # Asked by subject: the call that goes on after a kill finds its entry, and writes no second
+        # one.
         if custody_log.LogReader(session).events_of("system:migrate"):
             return
     with new.catalogue.write() as unit:
@@ -188,11 +199,13 @@ def _copy_folder(source: Path, target: Path) -> None:
                 if not same:
                     raise ConflictError(problem="the new home has other keys", file=path.name)
         return
+    # Made beside it under a hidden name: what a kill leaves is removed by the next call.
     making = target.with_name(f".{target.name}.moving")
     shutil.rmtree(making, ignore_errors=True)
     shutil.copytree(source, making, copy_function=shutil.copy2)
     for path in making.rglob("*"):
         if path.is_file():
+            # Durable before the rename: a name that leads to empty files would be a key ring lost.
             handle = os.open(path, os.O_RDONLY)
             try:
                 os.fsync(handle)

@@ -21,6 +21,7 @@ _ENVELOPE_LIMIT = 1 << 20
 def unwrap(office: Office, row: RecordingRow) -> OpenedEnvelope:
     """Return a recording's data key. Raises: KeyRingError, EnvelopeError, VaultError."""
     recording = RecordingId(UUID(row.id))
+    # Bounded: the store may hold anything under that key.
     envelope = office.objects.read(key_of(recording, ENVELOPE), 0, _ENVELOPE_LIMIT)
     return open_envelope(
         envelope, office.ring.open_key(recipients_of(envelope, recording)), recording
@@ -36,6 +37,7 @@ def reader_of(office: Office, row: RecordingRow, opened: OpenedEnvelope) -> Plai
         return office.objects.read(key, offset, length)
 
     reader = PlainReader(read_at, size, opened.data_key, opened.context)
+    # From the payload's own length: one of another size is found before a byte is read.
     if reader.size != row.size:
         raise FixityError(part="payload", recording=row.id, problem="size")
     return reader
@@ -46,6 +48,7 @@ def differing_digests(office: Office, row: RecordingRow) -> list[str]:
 
     Reads all of it. Raises: SignatureError, KeyRingError, EnvelopeError, FixityError, VaultError.
     """
+    # The signed record says which digests, not the row, which can be edited.
     record = SealedRecord.verify(row.record_text.encode(), office.station_keys)
     stated = StatedDigests(record.digests)
     reader = reader_of(office, row, unwrap(office, row))

@@ -47,6 +47,7 @@ def archive_payloads(
     """
     store = _require_tiered_store(office)
     name = store.archive_store.identity()
+    # Which are to go is read once; whether each still may is asked where it is noted.
     with office.catalogue.read() as session:
         rows = retention.list_archivable(session, before, limit)
     for row in rows:
@@ -55,6 +56,7 @@ def archive_payloads(
         digest = store.archive_object(key)
         on_step("copied")
         strange = strange_versions(store.first, [key])  # they would go when it is let go of
+        # False where a bucket keeps what is locked: then the archive is a second copy for now.
         freed = store.let_go(key)
         on_step("let-go")
         renditions = [
@@ -62,6 +64,7 @@ def archive_payloads(
             for rendition in _list_renditions(office, row.id)
             if _archive_rendition(store, rendition, on_step, freed=freed)
         ]
+        # Noted last: a kill before it leaves copies in both, and the same recording comes up again.
         with _unless_destroyed(office, row.id), office.catalogue.write() as uow:
             recordings.note_archived(
                 uow,
@@ -104,6 +107,8 @@ def _unless_destroyed(office: Office, recording: str) -> Iterator[None]:
     except DestroyedError:
         with office.catalogue.read() as session:
             keys = keys_of(session, recording)
+        # The recording was destroyed between the copying and the noting: a copy that came after its
+        # deletion would outlive it.
         for key in keys:
             office.objects.delete(key, office.clock())
         raise
@@ -134,6 +139,7 @@ def _archive_rendition(
     except ObjectMissingError:
         return False
     on_step("rendition-copied")
+    # Copied, but not what its row says: it is not named in the entry, and the first store keeps it.
     if digest.hex != rendition.sealed_sha256:
         return False
     if freed:

@@ -36,6 +36,7 @@ def render_certificate(signed: bytes, trusted: Iterable[VerifyKey], font: Path) 
     """
     # Verified first: the printed page must never carry text that the centre did not sign.
     body = verify_document(signed, CERTIFICATE_DOMAIN, trusted)
+    # The document's own time, not the printing's: the same certificate prints the same bytes.
     at = datetime.fromisoformat(body["certified_at"])
     paper = Paper.begin_document(f"销毁证明 {body['disposition']}", at, font)
     _write_summary(paper, body)
@@ -86,6 +87,7 @@ def _write_destroyed(paper: Paper, rows: Sequence[dict[str, Any]]) -> None:
         below = [f"SHA-256 {row['sha256']}", f"封存记录摘要 {row['record']}", f"保管规则 {rules}"]
         width = paper.sheet.epw - _INDENT
         lines = [piece for text in below for piece in paper.wrap_text(text, SMALL, width)]
+        # A recording's lines stay together, and a new page begins with the heads of the columns.
         if paper.ensure_room(len(lines) + 1):
             paper.write_row(_WIDTHS, titles)
         dates = (row["retained_until"], row["destroyed_at"], row["verified_at"])

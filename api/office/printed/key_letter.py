@@ -56,15 +56,20 @@ def keep_letter(office: Office) -> Path | None:
     """Write the letter into the home if its keys changed; None without a usable font."""
     path = office.settings.home / FILE
     stamp = _compute_stamp(office, _list_published_keys(office)).encode()
+    # The stamp stands in the PDF among its keywords: what it was made of is read without parsing
+    # it.
     if not path.is_file() or stamp not in path.read_bytes():
         try:
             replace_file(path, key_letter(office))
+        # No office fails to open, or to publish, for want of a font.
         except FontMissingError:
             return None
     return path
 
 
 def _list_published_keys(office: Office) -> list[ShownKey]:
+    # A key that no entry enrolled is somebody's who put a file there: publishing it would vouch for
+    # it.
     return [key for key in shown_keys(office) if key.since is not None]
 
 

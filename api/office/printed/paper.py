@@ -60,10 +60,12 @@ class Paper:
 
         Raises: FontMissingError.
         """
+        # Looked at before fpdf2 is given it: what is no font would fail somewhere inside.
         if not font.is_file() or not font.read_bytes().startswith(_FONTS):
             raise FontMissingError(font=str(font))
         sheet = _Sheet(format="A4")
         sheet.foot = foot
+        # The library would take the present time, and no two prints would be the same bytes.
         sheet.set_creation_date(at)
         sheet.set_title(foot)
         if keywords:
@@ -75,6 +77,7 @@ class Paper:
         sheet.set_line_width(0.1)
         sheet.add_font(_FAMILY, fname=font)
         added = sheet.fonts[_FAMILY]
+        # A Latin font is a font: it would print a page of boxes without any error.
         if isinstance(added, TTFFont) and not {*map(ord, _NEEDED_CHARACTERS)} <= added.cmap.keys():
             added.close()  # `output` does so otherwise
             raise FontMissingError(font=str(font))
@@ -129,6 +132,7 @@ class Paper:
         lines, used = [""], 0.0
         for char in self.replace_unprintable(text):
             wide = self._measure_width(size, char)
+            # A line takes at least one character: a wider one would leave an empty line before it.
             if char == "\n" or (used + wide > width and lines[-1]):
                 lines.append("")
                 used = 0.0
@@ -141,6 +145,7 @@ class Paper:
         """Return the text with what cannot be printed told as 〔U+…〕."""
         cmap = _font_characters(self.sheet)
         return "".join(
+            # Control and format characters (category C) could reorder a line for whoever reads it.
             char
             if char == "\n" or (ord(char) in cmap and unicodedata.category(char)[0] != "C")
             else f"〔U+{ord(char):04X}〕"
@@ -148,6 +153,8 @@ class Paper:
         )
 
     def _measure_width(self, size: float, char: str) -> float:
+        # Asked of the font once for each character: a certificate of a thousand recordings has few
+        # different ones.
         if (size, char) not in self._widths:
             self._widths[size, char] = self.sheet.get_string_width(char)
         return self._widths[size, char]

@@ -52,16 +52,20 @@ class _TownshipCount:
     def year_of(self) -> TownshipYear:
         """Count, and return what was counted."""
         session, at, year = self._session, self._at, self._span
+        # One pass over the cases: each is judged once, and every figure comes from the same
+        # findings.
         for row in case_queries.cases_of(session, self._township, *year):
             facts = case_facts_of(session, row.id, at)
             self._findings += self._rulebook.judge_facts(facts).findings
             for action in facts.actions:
+                # A case that is of this year may have actions of the last one.
                 if self._in_year(action.start):
                     self._count_action(action)
         for proceeding in proceedings.list_proceedings(
             session, township=self._township, received=year
         ):
             self._findings += self._rulebook.judge_facts(proceeding_facts(proceeding, at)).findings
+        # As it stands when asked: the register has no figures of each past day.
         staff = register.township_facts(session, self._township, at)
         self._findings += self._rulebook.judge_facts(staff).findings
         filmed, linked = recordings.count_linked(session, self._township, *year)
@@ -93,6 +97,8 @@ class _TownshipCount:
         self._findings += findings
         for finding in findings:
             requirement = self._find_requirement(finding.rule)
+            # Only what must be recorded has a share: others would lift or lower the mean for
+            # nothing.
             if isinstance(requirement, Coverage | Premises) and "share" in finding.facts:
                 self._covered.append(float(finding.facts["share"]))
 
@@ -110,6 +116,7 @@ class _TownshipCount:
             for rule in self._rulebook.in_force(self._at)
             if isinstance(rule.requirement, Training)
         ]
+        # Nothing is demanded, so that nobody counts as having met it.
         if not trainings:
             return 0
         training = trainings[0]

@@ -68,15 +68,19 @@ def begin_edition(county: str, place: Path, since: date) -> NewEdition:
     Nothing is overwritten. Raises: ApiError (area-name, edition-exists), RuleError (the folder's
     own files), OSError.
     """
+    # A county of that name would take the place of the national file.
     if not is_area_name(county) or f"{county}{_YAML}".lower() == NATIONAL:
         raise ApiError("area-name", name=county[:80])
     alone = place.suffix == _YAML and not place.is_dir()
     file = place if alone else place / f"{county}{_YAML}"
     file.parent.mkdir(parents=True, exist_ok=True)
     national = None if alone or _has_national(file.parent) else file.parent / NATIONAL
+    # Asked before the copy as well: a refusal leaves no national edition behind either.
     if file.exists():
         raise ApiError("edition-exists", file=str(file))
     if national is not None:
+        # The national edition first: a folder with a template alone would be a rulebook in which
+        # nothing else holds.
         _write_new(national, (SHIPPED / NATIONAL).read_bytes())
     _write_new(file, edition_template(county, since).encode())
     return NewEdition(file, national)
@@ -89,6 +93,8 @@ def _has_national(folder: Path) -> bool:
 
 def _write_new(file: Path, content: bytes) -> None:
     try:
+        # O_EXCL: between the look above and here another may have made it, and its text is a
+        # lawyer's work.
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     except FileExistsError as error:
         raise ApiError("edition-exists", file=str(file)) from error

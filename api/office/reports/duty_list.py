@@ -62,8 +62,11 @@ def read_duty_page(
     All pages of one list are asked for with one `at`, the first page's: the order moves with time.
     """
     standard = duties.standard_of(office.rulebook)
+    # In its own transactions: after a change of rules thousands are stale, too many to judge within
+    # one answer.
     _catch_up(office, standard, at)
     with office.catalogue.read() as session:
+        # Judged and listed in one transaction: what is stale there is known to be all.
         judgements = tuple(_judge_stale(office, session, standard, at))
         rows = duties.list_duties(
             session,
@@ -75,6 +78,7 @@ def read_duty_page(
             include_done=include_done,
             judgements=judgements,
         )
+        # On the first page alone: pages that follow go on behind a place, and an alarm has none.
         alarms = list(_list_alarms(office, session, at)) if after is None else []
     last = rank_duty(rows[limit - 1]) if len(rows) > limit else None
     return DutyPage((*alarms, *rows[:limit]), at, last, judgements)
@@ -84,6 +88,7 @@ def _list_alarms(office: Office, session: View, at: datetime) -> Iterator[Duty]:
     """Yield immediate duties: to investigate an integrity doubt or a wrong clock."""
     if (doubt := refused_time.find_doubt(session)) is not None:
         yield _build_alarm(office, doubt.subject, refused_time.doubt_code(doubt), doubt.at, _DOUBT)
+    # By today's clock, not by the list's moment: a wrong clock is wrong now.
     if refused_time.log_ahead(session, office.clock()) is not None:
         yield _build_alarm(office, CLOCK, LogClockError.code, at, _CLOCK)
 
@@ -114,6 +119,7 @@ def iterate_duties(
         duty_page = read_duty_page(
             office, at=at, limit=BATCH, township=township, after=after, include_done=include_done
         )
+        # Here nobody waits for an answer, so at once: the next page then finds less that is stale.
         store_judgements(office, duty_page.judgements)
         yield from duty_page.duties
         if duty_page.last is None:
@@ -137,6 +143,7 @@ def store_judgements(office: Office, judgements: Sequence[DutyJudgement]) -> boo
     try:
         with office.catalogue.write() as uow:
             duties.store_judgements(uow, duties.standard_of(office.rulebook), judgements)
+    # Nothing is lost: what is not stored stays stale, and is judged at the next asking.
     except (CatalogueBusyError, CatalogueUnavailableError, StorageFullError) as error:
         LOG.warning("duties were judged and not stored: %s", error.code)
         return False
@@ -166,6 +173,7 @@ def judge_all(office: Office, at: datetime) -> list[str]:
             if judgement.subject not in unsure
             and set(before[judgement.subject]) != set(judgement.duties)
         ]
+        # Stored whether it was wrong or not: that is what mends it.
         store_judgements(office, judgements)
         after = names[-1]
 
@@ -179,9 +187,12 @@ def _catch_up(office: Office, standard: str, at: datetime) -> None:
     while True:
         with office.catalogue.read() as session:
             names = duties.list_stale_subjects(session, standard, at, after=after)
+            # The rest is judged with the answer itself, and stored behind it.
             if len(names) < BATCH:
                 return
             judgements = duties.judge_duties(session, office.rulebook, names, at)
+        # A database that takes nothing now would be asked again and again: the answer is given all
+        # the same.
         if not store_judgements(office, judgements):
             return
         after = names[-1]
@@ -193,4 +204,6 @@ def _judge_stale(
     after = ""
     while names := duties.list_stale_subjects(session, standard, at, after=after):
         yield from duties.judge_duties(session, office.rulebook, names, at)
+        # By names, not by counting: what was judged here is not stored yet, and would come up
+        # again.
         after = names[-1]

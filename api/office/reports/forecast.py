@@ -47,11 +47,13 @@ def build_outlook(office: Office, township: str | None) -> Outlook:
         late = outlook.list_late_accessions(session, now - LOOK_BACK, LATE, township)
         stocks = outlook.sum_stored_bytes(session, now, township)
         leaving = outlook.sum_expiring_by_week(session, now, township)
+    # A township's share of the store is nobody's: a ceiling over its curve would mislead.
     capacity = (
         _measure_capacity(office, sum(stock.kept_bytes for stock in stocks))
         if township is None
         else None
     )
+    # What a recording of today without links would be kept for, by the rules of today.
     ordinary = retain_until(office.rulebook, now) - now
     return Outlook(
         at=now,

@@ -52,8 +52,10 @@ class Mistake:
 def read_register(untrusted_data: bytes) -> list[RegisterLine]:
     """Return the listed officers. Raises: ApiError(register) naming every mistake's line."""
     text = _decode_text(untrusted_data)
+    # strict: a quote that is never closed would swallow all lines behind it into one cell.
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
+        # Spreadsheets leave empty lines at the end; the numbers told are those of the file.
         lines = [(rows.line_num, row) for row in rows if any(cell.strip() for cell in row)]
     except csv.Error as error:
         raise _build_refusal([Mistake(rows.line_num, "", "不是有效的 CSV", str(error))]) from error
@@ -61,6 +63,7 @@ def read_register(untrusted_data: bytes) -> list[RegisterLine]:
         raise _build_refusal([Mistake(1, "", f"应有 1 至 {MAX_LINES} 行", "no lines, or too many")])
     names = _read_headings(lines[0][1])
     mistakes: list[Mistake] = []
+    # All lines are read before anything is refused: an office mends a list once, not line by line.
     entries = [_read_row(number, names, row, mistakes) for number, row in lines[1:]]
     mistakes += _find_duplicates([entry for entry in entries if entry is not None])
     if mistakes:
@@ -77,6 +80,7 @@ def _decode_text(untrusted_bytes: bytes) -> str:
             text = untrusted_bytes.decode(encoding)
         except UnicodeDecodeError:
             continue
+        # UTF-16 that happens to decode has them; a text never does.
         if "\0" not in text:
             return text
     raise _build_refusal(
@@ -105,6 +109,7 @@ def _read_row(
     number: int, names: list[str], row: list[str], mistakes: list[Mistake]
 ) -> RegisterLine | None:
     before = len(mistakes)
+    # A line may be short: cells that are missing are empty, those needed are told of below.
     cells = {name: cell.strip() for name, cell in zip(names, row, strict=False)}
     mistakes += _find_malformed_cells(number, names, row, cells)
     kind = KINDS.get(cells.get("kind", ""))
@@ -121,6 +126,7 @@ def _read_row(
     full = cells.get("full_time", "")
     if full not in _YES:
         mistakes.append(Mistake(number, "full_time", "应为是或者否", "yes or no"))
+    # Mistakes of this line alone: others do not take it out of the search for duplicates.
     if len(mistakes) > before or kind is None:
         return None
     return RegisterLine(
@@ -193,6 +199,7 @@ def _find_duplicates(entries: list[RegisterLine]) -> list[Mistake]:
 def _build_refusal(mistakes: list[Mistake]) -> ApiError:
     lines = [
         f"第 {mistake.line} 行 {mistake.column}:{mistake.zh} {mistake.en}"
+        # Bounded: five thousand wrong lines are no sentence.
         for mistake in mistakes[:50]
     ]
     return ApiError(

@@ -122,6 +122,7 @@ def _render_segment(volume: Path, recorder: Recorder, segment: Segment, number: 
         for index, (at, text) in enumerate(segment.codes):
             still = Path(pictures) / f"{index}.pgm"
             write_picture(text, still)
+            # In seconds of the film: the code is of true time, whatever the recorder's clock says.
             stills.append(((at - segment.start).total_seconds(), still))
         scene = Scene(
             segment.seconds,
@@ -136,5 +137,7 @@ def _render_segment(volume: Path, recorder: Recorder, segment: Segment, number: 
     log.write_text(f"{local:%Y-%m-%d %H:%M:%S} POWER ON {recorder.serial}\n", encoding="utf-8")
     changed = segment.end.timestamp()
     for path in (target, log):
+        # A recorder closes its file at the end of a segment: its time of change is then, by true
+        # time.
         os.utime(path, (changed, changed))
     return target

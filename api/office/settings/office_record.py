@@ -63,6 +63,7 @@ def check_default(keys: Path, township: str, founded_in: str | None) -> None:
     Raises: OfficeRecordLostError.
     """
     default = _BEFORE_ASKING["township"]
+    # Only where the default would be taken for a setting: a township that somebody set is his word.
     lost = not (keys / RECORD).exists() and township == default
     if lost and founded_in not in {default, None}:
         raise OfficeRecordLostError(file=str(keys / RECORD), default=default, known=founded_in)

@@ -89,6 +89,7 @@ def refuse_unknown_variables(environment: Iterable[str], settings: type[BaseMode
     """Refuse a `LIUHEN_*` variable that is no setting. Raises: SettingsError."""
     known_names = {name.upper() for name in settings.model_fields} | OTHER_VARIABLES
     for variable in sorted(environment):
+        # A misspelt variable would be passed over in silence: locks that somebody thinks are on.
         name = variable.removeprefix(PREFIX)
         if name == variable or name in known_names or name.startswith(TEST_VARIABLES):
             continue
@@ -108,8 +109,11 @@ def settings_error(
         return _unreadable_variable(error, sources, settings)
     first = error.errors(include_url=False)[0]
     path = [str(part) for part in first["loc"] if part != "[key]"]
+    # A fault of several fields together has no place of its own: the first of them that is given is
+    # named.
     if not path and not sources.values - {"home"}:
         path = [next((name for name in ("bays", "landing") if _is_given(name, sources)), "cameras")]
+    # What the program itself passed in is a defect of ours, and no setting of anybody's.
     if not path or path[0] in sources.values:
         return None
     if first["type"] == "extra_forbidden":
@@ -135,6 +139,7 @@ def allowed_values(field: FieldInfo) -> tuple[str, str]:
 
 def _syntax_error(error: tomllib.TOMLDecodeError, file: Path) -> SettingsError:
     named = _LINE.search(str(error))
+    # At the end of a file tomllib names no line.
     line = int(named[1]) if named else len(file.read_text(encoding="utf-8").splitlines())
     return SettingsError("settings-syntax", file=str(file), line=line, problem=str(error))
 
@@ -173,6 +178,7 @@ def _wrong_value(
     input_text = "…" if hidden else repr(first.get("input"))[:_LONGEST]
     facts = {"key": ".".join(path), "value": input_text, "problem": first["msg"]}
     facts |= {"allowed_zh": allowed_zh, "allowed_en": allowed_en}
+    # The variable wins over the file, so that it is the one to mend.
     if (variable := sources.find_variable(path[0])) is not None:
         return SettingsError("variable-value", variable=variable, **facts)
     return SettingsError(

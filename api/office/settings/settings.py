@@ -53,6 +53,7 @@ def _network(network_text: str) -> str:
     """Return a network in its one form; of IPv4 addresses that are written as IPv6, as IPv4."""
     network = ip_network(network_text)
     mapped = network.network_address
+    # A wider network than all IPv4 addresses is an IPv6 network.
     if network.prefixlen < _MAPPED or not isinstance(mapped, IPv6Address) or not mapped.ipv4_mapped:
         return str(network)
     return f"{mapped.ipv4_mapped}/{network.prefixlen - _MAPPED}"
@@ -62,6 +63,8 @@ def both_families(networks: Iterable[str]) -> list[str]:
     """Return networks with the form beside, in which a server of both families names IPv4."""
     network_texts = list(networks)
     old = [network for network in map(ip_network, network_texts) if network.version == 4]  # noqa: PLR2004 - IPv4
+    # uvicorn compares the address as the socket gives it: a server of both families sees IPv4 as
+    # ::ffff:….
     return network_texts + [
         f"::ffff:{network.network_address}/{network.prefixlen + _MAPPED}" for network in old
     ]
@@ -184,6 +187,7 @@ class Settings(BaseSettings):
         """Read the settings. Raises: SettingsError; ValidationError of what `values` say."""
         sources = self._find_sources(values)
         if self.reads_environment:
+            # Before pydantic reads anything: it passes over variables that it does not know.
             refuse_unknown_variables(sources.environment, type(self))
         try:
             super().__init__(**values)
@@ -199,6 +203,7 @@ class Settings(BaseSettings):
         )
         home = Path(values["home"]) if "home" in values else _Home().home
         for name in FOUNDING_SETTINGS:
+            # Compose files set a variable to nothing to say that it is not set.
             if not environment.get(variable := f"{PREFIX}{name.upper()}", "-"):
                 del environment[variable]
         return SettingSources(frozenset(values), environment, home / TOML)
@@ -241,11 +246,15 @@ class Settings(BaseSettings):
 
         County, township and log origin that are empty there are as if they were not set.
         """
+        # A `.env` in whatever folder a command is started from must not change an office.
         del dotenv_settings, file_secret_settings
         arguments: dict[str, Any] = init_settings()
+        # The home decides which file is read, so that it must be known before any other setting.
         home = Path(arguments["home"]) if "home" in arguments else _Home().home
         toml = TomlConfigSettingsSource(settings_cls, home / TOML)
         record = InitSettingsSource(settings_cls, read_record(home / "keys"))
+        # The first that names a setting wins; the office's record stands behind all that a person
+        # wrote.
         return (
             init_settings,
             _WithoutEmpty(settings_cls, env_settings),
