@@ -16,8 +16,16 @@ from storage.digest import StatedDigests
 
 MANIFEST = "manifest-sha256.txt"
 TAG_MANIFEST = "tagmanifest-sha256.txt"
+DECLARATION_NAME = "bagit.txt"
 DECLARATION = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
-TAGS = {"bagit.txt", "bag-info.txt", MANIFEST, "bundle.json", "bundle.message", "bundle.ed25519"}
+TAGS = {
+    DECLARATION_NAME,
+    "bag-info.txt",
+    MANIFEST,
+    "bundle.json",
+    "bundle.message",
+    "bundle.ed25519",
+}
 MAX_FILES = 100_000
 _PAYLOAD = "data/"
 _LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
@@ -61,7 +69,7 @@ class BagTally:
 
     def declare_bag(self) -> Member:
         """Return the declaration that makes a folder a bag (RFC 8493 2.1.1)."""
-        return self.add_content("bagit.txt", DECLARATION.encode())
+        return self.add_content(DECLARATION_NAME, DECLARATION.encode())
 
     def describe_bag(self, metadata: Mapping[str, str]) -> Member:
         """Return `bag-info.txt`, with the size of the payload that went by (RFC 8493 2.2.2)."""
@@ -107,12 +115,12 @@ def find_problems(root: Path) -> Iterator[str]:
     """Yield the problems of a bag, by path; none when every byte matches the manifests."""
     try:
         payload, tags = (_read_manifest(root / name) for name in (MANIFEST, TAG_MANIFEST))
-        declared = (root / "bagit.txt").read_bytes()
+        declared = (root / DECLARATION_NAME).read_bytes()
     except (OSError, ValueError) as error:
         yield f"unreadable: {error}"
         return
     if declared != DECLARATION.encode():
-        yield "bagit.txt: another declaration"
+        yield f"{DECLARATION_NAME}: another declaration"
     yield from _find_misplaced(payload, tags)
     digests = payload | tags
     paths = set()
@@ -122,7 +130,7 @@ def find_problems(root: Path) -> Iterator[str]:
             continue
         paths.add(path)
     for path in sorted(paths - set(digests) - {TAG_MANIFEST}):
-        yield told_litter(path) if is_litter(path) else f"{path}: not listed"
+        yield told_litter(path) if is_litter(path) else _describe_unlisted(path)
     for path, expected in sorted(digests.items()):
         if path not in paths:
             yield f"{path}: missing"
@@ -148,6 +156,17 @@ def is_litter(path: str) -> bool:
     if folders:
         return folders[0] == "__MACOSX" and name.startswith(_APPLE)
     return name in _LITTER or name.startswith(_APPLE)
+
+
+def _describe_unlisted(path: str) -> str:
+    """Say that a file is not listed; one that a computer adds by itself is told apart."""
+    name = PurePosixPath(path).name
+    if name not in _LITTER and not name.startswith(_APPLE):
+        return f"{path}: not listed"
+    return (
+        f"{path}: 像是电脑自动添加的,但 data/ 内不得有未列出的文件;请删除它再核验"
+        " as computers add it, but data/ holds only what is listed: delete it and verify again"
+    )
 
 
 def told_litter(path: str) -> Remark:
