@@ -73,8 +73,8 @@ class BagTally:
 
     def describe_bag(self, metadata: Mapping[str, str]) -> Member:
         """Return `bag-info.txt`, with the size of the payload that went by (RFC 8493 2.2.2)."""
-        info = bag_info(metadata, self._octets, len(self._payload))
-        return self.add_content("bag-info.txt", info)
+        text = bag_info(metadata, self._octets, len(self._payload))
+        return self.add_content("bag-info.txt", text)
 
     def list_payload(self) -> Member:
         """Return the payload's manifest (RFC 8493 2.1.3)."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from storage.bundle.zip_members import name_members, open_zip
+from storage.bundle.zip_members import UNREADABLE, name_members, open_zip
 from storage.custody.merkle.proof import Proof
 from storage.errors import CustodyError, LiuhenError
 
@@ -20,19 +20,7 @@ _MOST = 100_000  # files in a folder
 _DEEPEST = 8
 _PROOF = "c2sp.org/tlog-proof@"
 _HEAD, _RECEIPT = "data/custody/checkpoint", "receipt.json"
-_UNREADABLE = (
-    LiuhenError,
-    OSError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    RecursionError,
-    NotImplementedError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    EOFError,
-)
+_UNREADABLE = (LiuhenError, TypeError, LookupError, AttributeError, RecursionError, *UNREADABLE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ Sources: APPNOTE.TXT 6.3.10 (4.4.4 general purpose bits, 4.4.5 methods, 4.4.17 f
 Unicode path extra field, appendix D).
 """
 
+import lzma
 import struct
 import unicodedata
 import zipfile
@@ -20,6 +21,11 @@ from typing import IO
 from storage.bundle.bag import DECLARATION_NAME, MANIFEST
 from storage.bundle.report import Remark
 
+# What reading a damaged or hostile archive raises: `zipfile` lets its tools' errors through.
+UNREADABLE = (
+    *(OSError, ValueError, RuntimeError, EOFError, NotImplementedError, OverflowError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+)
 MOST_MEMBERS = 100_000
 _MOST_MANIFEST = 64 << 20  # bytes
 _UTF8_FLAG, _ENCRYPTED_FLAG = 0x800, 0x1

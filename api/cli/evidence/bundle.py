@@ -47,15 +47,18 @@ def bundle(
         password = password or typer.prompt("密码 password", hide_input=True, err=True)
         token, _until = service.identity.login(username, password)
         visitor = service.identity.authenticate_token(token)
-        with office.catalogue.read() as session:
-            row = cases.case_by_number(session, case)
-        if row is None:
-            raise ApiError("not-found", what="case", id=case[:80])
-        with show_byte_bar("导出 exporting") as progress:
-            digest = export_bundle(
-                service, visitor, row.id, out, sealed=sealed, zipped=as_zip, progress=progress
-            )
-        service.identity.logout(token)
+        try:
+            with office.catalogue.read() as session:
+                row = cases.case_by_number(session, case)
+            if row is None:
+                raise ApiError("not-found", what="case", id=case[:80])
+            with show_byte_bar("导出 exporting") as progress:
+                digest = export_bundle(
+                    service, visitor, row.id, out, sealed=sealed, zipped=as_zip, progress=progress
+                )
+        finally:
+            # An export that failed must not leave a session that somebody else could go on with.
+            service.identity.logout(token)
     finally:
         office.close()
     message = f"已导出 exported: {out}\n清单 manifest sha-256: {digest}"

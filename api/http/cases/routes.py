@@ -173,10 +173,10 @@ def export_case_bundle(
     row = case_of(service, visitor, case, Act.EXPORT)
     blocks, slot = stream_bundle(service, visitor, row.id, sealed=new.sealed)
     headers = {"Content-Disposition": f'attachment; filename="{name_bundle(row.id)}.zip"'}
-    return _BundleResponse(blocks, slot, headers)
+    return BundleResponse(blocks, slot, headers)
 
 
-class _BundleResponse(StreamingResponse):
+class BundleResponse(StreamingResponse):
     """A download that gives its slot back when the last byte is sent or the client is gone."""
 
     def __init__(
@@ -187,6 +187,7 @@ class _BundleResponse(StreamingResponse):
         self._slot = slot
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the blocks; then drop what was opened for them, and give the slot back."""
         try:
             await super().__call__(scope, receive, send)
         finally:

@@ -16,7 +16,7 @@ from typing import IO
 
 from api.problems import ApiError
 from storage.bundle.bag import is_litter, told_litter
-from storage.bundle.zip_members import NamedMembers, name_members, open_zip
+from storage.bundle.zip_members import UNREADABLE, NamedMembers, name_members, open_zip
 
 _READ = 1 << 20
 _LOCAL_HEADER = 30  # bytes before a member's name (APPNOTE 4.3.7)
@@ -51,7 +51,7 @@ def open_bundle(bundle: Path) -> Iterator[OpenedBundle]:
                     *_unlisted_bytes(archive, file),
                     *_unpack_bundle(archive, named, Path(folder)),
                 ]
-        except (OSError, ValueError, zipfile.BadZipFile, RuntimeError, EOFError) as error:
+        except UNREADABLE as error:
             raise ApiError("bundle", problem=str(error)[:200]) from error
         yield OpenedBundle(Path(folder) / named.root, beside)
 

@@ -1,6 +1,7 @@
 """A bundle that was zipped again is read, whatever zipped it; what cannot be read is called by name."""
 
 import io
+import random
 import zipfile
 
 import pytest
@@ -102,6 +103,31 @@ def test_what_cannot_be_read_is_called_by_its_name(data, word, seizure_bundle, t
     with pytest.raises(ApiError, match="bundle") as refusal, open_bundle(file):
         pass
     assert word in refusal.value.facts["problem"]
+
+
+def test_a_damaged_zip_is_refused_and_breaks_nothing(seizure_bundle, tmp_path):
+    chance = random.Random(20261129)
+    methods = [Habit(), HABITS["Finder"], HABITS["7-Zip with BZip2"]]
+    small = [
+        (f"bag/{path.name}", path.read_bytes())
+        for path in seizure_bundle.folder.iterdir()
+        if path.is_file()
+    ]
+    refusals = []
+    for number in range(300):
+        data = bytearray(pack_files(small, methods[number % len(methods)]))
+        for _change in range(chance.randint(1, 4)):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        file = tmp_path / "bundle.zip"
+        file.write_bytes(data[: chance.choice([len(data), chance.randrange(len(data))])])
+        try:
+            with open_bundle(file):
+                pass
+        except ApiError as error:
+            refusals.append(error.code)
+        assert all(isinstance(head.problem, str) for head in find_heads(file))
+    assert set(refusals) == {"bundle"}
+    assert len(refusals) > 100
 
 
 @pytest.mark.parametrize(
