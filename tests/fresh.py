@@ -12,6 +12,7 @@ _READ = (
     "tests.command",
     "tests.faults.destroy_once",
     "tests.faults.dock_once",
+    "tests.faults.export_once",
     "tests.faults.hand_in_once",
     "tests.faults.township_once",
     "tests.faults.work_once",

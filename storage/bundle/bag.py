@@ -8,63 +8,95 @@ paths that leave the folder, links and devices are named, never followed.
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from storage.bundle.report import Remark
 from storage.digest import StatedDigests
-from storage.durable import sync_folder
 
 MANIFEST = "manifest-sha256.txt"
 TAG_MANIFEST = "tagmanifest-sha256.txt"
+DECLARATION_NAME = "bagit.txt"
 DECLARATION = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
-TAGS = {"bagit.txt", "bag-info.txt", MANIFEST, "bundle.json", "bundle.message", "bundle.ed25519"}
+TAGS = {
+    DECLARATION_NAME,
+    "bag-info.txt",
+    MANIFEST,
+    "bundle.json",
+    "bundle.message",
+    "bundle.ed25519",
+}
 MAX_FILES = 100_000
+_PAYLOAD = "data/"
 _LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 _APPLE = "._"  # and below `__MACOSX`
 _MAX_MANIFEST = 64 << 20
 _READ = 1 << 20
 
 
-class BagWriter:
-    """Writes one bag: each file durable and hashed when `put` returns; `close` seals the tags."""
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One file of a bag: its path from the bag's root, its bytes, to be read once, and how many.
 
-    def __init__(self, root: Path) -> None:
-        """Begin a bag in a folder that must not exist yet. Raises: FileExistsError, OSError."""
-        root.mkdir(parents=True)
-        self._root = root
+    `size` is in bytes, as far as it is known before they are read; a zip needs it beforehand.
+    """
+
+    path: str
+    blocks: Iterable[bytes]
+    size: int = 0
+
+
+class BagTally:
+    """Digests of a bag's members, taken as their bytes go by; the manifests are made of them."""
+
+    def __init__(self) -> None:
+        """Begin a bag without members."""
         self._payload: dict[str, str] = {}
         self._tags: dict[str, str] = {}
         self._octets = 0
-        self.put("bagit.txt", [DECLARATION.encode()])
 
-    def put(self, path: str, blocks: Iterable[bytes]) -> str:
-        """Write one file and return its SHA-256 as hex. Raises: OSError."""
-        target = self._root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
+    def add_member(self, path: str, blocks: Iterable[bytes], size: int = 0) -> Member:
+        """Return the member; it counts once its blocks have been read to their end."""
+        return Member(path, self._count_blocks(path, blocks), size)
+
+    def add_content(self, path: str, content: bytes) -> Member:
+        """Return a member that is in memory already."""
+        return self.add_member(path, [content], len(content))
+
+    def digest_of(self, path: str) -> str:
+        """Return a member's SHA-256 as hex. Raises: KeyError (not read to its end)."""
+        return (self._payload if path.startswith(_PAYLOAD) else self._tags)[path]
+
+    def declare_bag(self) -> Member:
+        """Return the declaration that makes a folder a bag (RFC 8493 2.1.1)."""
+        return self.add_content(DECLARATION_NAME, DECLARATION.encode())
+
+    def describe_bag(self, metadata: Mapping[str, str]) -> Member:
+        """Return `bag-info.txt`, with the size of the payload that went by (RFC 8493 2.2.2)."""
+        text = bag_info(metadata, self._octets, len(self._payload))
+        return self.add_content("bag-info.txt", text)
+
+    def list_payload(self) -> Member:
+        """Return the payload's manifest (RFC 8493 2.1.3)."""
+        return self.add_content(MANIFEST, _format_manifest(self._payload))
+
+    def list_tags(self) -> Member:
+        """Return the manifest of the tag files, the last member of a bag (RFC 8493 2.2.1)."""
+        return self.add_content(TAG_MANIFEST, _format_manifest(self._tags))
+
+    def _count_blocks(self, path: str, blocks: Iterable[bytes]) -> Iterator[bytes]:
         digest = hashlib.sha256()
         size = 0
-        # A name that is there already is refused: two files of one name would be one.
-        with target.open("xb") as file:
-            for block in blocks:
-                digest.update(block)
-                size += len(block)
-                file.write(block)
-            file.flush()
-            os.fsync(file.fileno())
-        payload = path.startswith("data/")
-        (self._payload if payload else self._tags)[path] = digest.hexdigest()
-        self._octets += size if payload else 0
-        return digest.hexdigest()
-
-    def write_manifest(self, metadata: Mapping[str, str]) -> str:
-        """Write bag-info and the payload manifest; return the manifest's SHA-256 as hex."""
-        self.put("bag-info.txt", [bag_info(metadata, self._octets, len(self._payload))])
-        return self.put(MANIFEST, [_format_manifest(self._payload)])
-
-    def close(self) -> None:
-        """Write the tag manifest and sync the folder."""
-        self.put(TAG_MANIFEST, [_format_manifest(self._tags)])
-        sync_folder(self._root)
+        for block in blocks:
+            digest.update(block)
+            size += len(block)
+            yield block
+        # Only now: a member whose reader stopped half-way must not get into a manifest.
+        if path.startswith(_PAYLOAD):
+            self._payload[path] = digest.hexdigest()
+            self._octets += size
+        else:
+            self._tags[path] = digest.hexdigest()
 
 
 def bag_info(metadata: Mapping[str, str], octets: int, files: int) -> bytes:
@@ -83,12 +115,12 @@ def find_problems(root: Path) -> Iterator[str]:
     """Yield the problems of a bag, by path; none when every byte matches the manifests."""
     try:
         payload, tags = (_read_manifest(root / name) for name in (MANIFEST, TAG_MANIFEST))
-        declared = (root / "bagit.txt").read_bytes()
+        declared = (root / DECLARATION_NAME).read_bytes()
     except (OSError, ValueError) as error:
         yield f"unreadable: {error}"
         return
     if declared != DECLARATION.encode():
-        yield "bagit.txt: another declaration"
+        yield f"{DECLARATION_NAME}: another declaration"
     yield from _find_misplaced(payload, tags)
     digests = payload | tags
     paths = set()
@@ -99,7 +131,7 @@ def find_problems(root: Path) -> Iterator[str]:
         paths.add(path)
     # No manifest lists the tag manifest, which nobody signs; nothing in it is believed.
     for path in sorted(paths - set(digests) - {TAG_MANIFEST}):
-        yield told_litter(path) if is_litter(path) else f"{path}: not listed"
+        yield told_litter(path) if is_litter(path) else _describe_unlisted(path)
     # Only what the walk met as a regular file is opened: never a link or a device.
     for path, expected in sorted(digests.items()):
         if path not in paths:
@@ -126,6 +158,17 @@ def is_litter(path: str) -> bool:
     if folders:
         return folders[0] == "__MACOSX" and name.startswith(_APPLE)
     return name in _LITTER or name.startswith(_APPLE)
+
+
+def _describe_unlisted(path: str) -> str:
+    """Say that a file is not listed; one that a computer adds by itself is told apart."""
+    name = PurePosixPath(path).name
+    if name not in _LITTER and not name.startswith(_APPLE):
+        return f"{path}: not listed"
+    return (
+        f"{path}: 像是电脑自动添加的,但 data/ 内不得有未列出的文件;请删除它再核验"
+        " as computers add it, but data/ holds only what is listed: delete it and verify again"
+    )
 
 
 def told_litter(path: str) -> Remark:

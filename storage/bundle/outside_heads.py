@@ -11,27 +11,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from storage.bundle.zip_members import UNREADABLE, name_members, open_zip
 from storage.custody.merkle.proof import Proof
 from storage.errors import CustodyError, LiuhenError
 
 _LONGEST = 1 << 20  # of a file that holds one head
-_MOST = 100_000  # files in a folder, members of a zip
+_MOST = 100_000  # files in a folder
 _DEEPEST = 8
 _PROOF = "c2sp.org/tlog-proof@"
 _HEAD, _RECEIPT = "data/custody/checkpoint", "receipt.json"
-_UNREADABLE = (
-    LiuhenError,
-    OSError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    RecursionError,
-    NotImplementedError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    EOFError,
-)
+_UNREADABLE = (LiuhenError, TypeError, LookupError, AttributeError, RecursionError, *UNREADABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,21 +80,18 @@ def _read_file(path: Path) -> Iterator[FoundHead]:
 
 
 def _walk_archive(path: Path) -> Iterator[FoundHead]:
-    with zipfile.ZipFile(path) as archive:
-        members = archive.infolist()
-        if len(members) > _MOST:
-            raise CustodyError(problem="too many files in the archive")
+    with path.open("rb") as file, open_zip(file) as archive:
         matches = [
             member
-            for member in members
+            for member in name_members(archive).members
             # By the end of its name: the bundle's folder may have any name in the archive.
-            if member.filename.endswith(_HEAD) or member.filename.endswith(f"/{_RECEIPT}")
+            if member.untrusted_path.endswith((_HEAD, f"/{_RECEIPT}"))
         ]
         if not matches:
             raise CustodyError(problem="an archive without a head of a log")
         for match in matches:
-            where = f"{path}: {match.filename}"
-            yield from _read_head(where, lambda member=match: _read_member(archive, member))
+            where = f"{path}: {match.untrusted_path}"
+            yield from _read_head(where, lambda member=match: _read_member(archive, member.entry))
 
 
 def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:

@@ -1,4 +1,4 @@
-"""Write a bundle: a BagIt folder whose every statement can be checked without us.
+"""Make a bundle: a BagIt bag whose every statement can be checked without us.
 
 Layout below `data/`: `case.json`; `actions/<id>/facts.json` and `findings.json`; for each
 recording `recordings/<id>/` with the original (or payload), the three signed documents and, for
@@ -11,7 +11,6 @@ signed by the centre and pins the payload manifest (docs/spec/bundle.md).
 import base64
 import json
 import re
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from storage.bundle.bag import BagWriter
+from storage.bundle.bag import MANIFEST, BagTally, Member
 from storage.bundle.contents import BundledEntry, BundledRecording, Contents
 from storage.bundle.evidence_list import JudgedAction, evidence_list
 from storage.custody.checkpoint import plain_signature, untrusted_checkpoint
@@ -34,76 +33,75 @@ BUNDLE_DOMAIN = "bundle/v1"
 BUNDLE_VERSION = 2
 GUIDE = Path(__file__).with_name("VERIFY.md")
 _UNSAFE = re.compile(r"[^\w.-]+")
-_LONGEST = 100
+_LONGEST = 80
+_DEVICES = {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"} | {
+    f"{port}{number}" for port in ("COM", "LPT") for number in "0123456789¹²³"
+}
 
 
-def write_bundle(
-    folder: Path,
+def stream_members(
+    bag: BagTally,
     contents: Contents,
     centre: SigningKey,
     progress: Callable[[str, int], None] = lambda _recording_id, _size: None,
-) -> str:
-    """Write the bundle and return the SHA-256 (hex) of its payload manifest.
+) -> Iterator[Member]:
+    """Yield the bundle's files in the order in which they are made; read each to its end.
 
-    Every original is hashed on its way out and compared with its signed record. A bundle that
-    could not be finished leaves nothing behind: it would be plaintext that nobody answers for.
-    Raises: FileExistsError (the folder was there, and stays), FixityError, OSError.
+    Every original is hashed on its way out and compared with its signed record; `bag` then knows
+    the digests, that of the payload manifest too. Raises: FixityError, OSError.
     """
-    bag = BagWriter(folder)
-    try:
-        return _write_files(bag, contents, centre, progress)
-    except BaseException:
-        # Also when it is interrupted: half a bundle is plaintext on a disk, without its statement.
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-
-
-def _write_files(
-    bag: BagWriter, contents: Contents, centre: SigningKey, progress: Callable[[str, int], None]
-) -> str:
-    _put_json(bag, "data/case.json", dict(contents.case))
+    yield bag.declare_bag()
+    yield _json_member(bag, "data/case.json", dict(contents.case))
     for action in contents.actions:
         at = f"data/actions/{action.id}"
-        _put_json(bag, f"{at}/facts.json", action.facts)
-        _put_json(bag, f"{at}/findings.json", action.verdict)
+        yield _json_member(bag, f"{at}/facts.json", action.facts)
+        yield _json_member(bag, f"{at}/findings.json", action.verdict)
         if action.later is not None:
-            _put_json(bag, f"{at}/later.json", action.later)
+            yield _json_member(bag, f"{at}/later.json", action.later)
     for recording in contents.recordings:
-        size = _write_recording(bag, recording, contents)
-        progress(recording.id, size)
-    _write_custody(bag, contents)
-    _write_keys(bag, contents)
+        # Verified once more: the digests that the original is held to must be the station's.
+        record = SealedRecord.verify(recording.record, contents.stations)
+        yield from _recording_members(bag, recording, record)
+        progress(recording.id, record.size)
+    yield from _custody_members(bag, contents)
+    yield from _key_members(bag, contents)
     for digest, files in contents.rulebooks.items():
         for name, content in files.items():
-            bag.put(f"data/rulebook/{digest}/{name}", [content])
+            yield bag.add_content(f"data/rulebook/{digest}/{name}", content)
     listing = _build_listing(contents)
-    _put_json(bag, "data/evidence-list.json", listing)
+    yield _json_member(bag, "data/evidence-list.json", listing)
     actions = {
         action.id: JudgedAction(action.facts, action.verdict, action.later)
         for action in contents.actions
     }
-    bag.put("data/evidence-list.html", [evidence_list(contents.case, listing, actions).encode()])
-    bag.put("data/VERIFY.md", [GUIDE.read_bytes()])
-    metadata = about_bag(contents.case, contents.made_at.isoformat(), contents.software)
-    manifest = bag.write_manifest(metadata)
+    page = evidence_list(contents.case, listing, actions)
+    yield bag.add_content("data/evidence-list.html", page.encode())
+    yield bag.add_content("data/VERIFY.md", GUIDE.read_bytes())
+    yield bag.describe_bag(
+        about_bag(contents.case, contents.made_at.isoformat(), contents.software)
+    )
+    yield bag.list_payload()
+    yield from _statement_members(bag, contents, centre)
+    yield bag.list_tags()
+
+
+def _statement_members(bag: BagTally, contents: Contents, centre: SigningKey) -> Iterator[Member]:
+    """Yield the signed statement; last, since one signature over the manifest covers all files."""
     statement = {
         "v": BUNDLE_VERSION,
         "case": contents.case["id"],
         "export": contents.export,
-        "manifest": {"sha-256": manifest},
+        "manifest": {"sha-256": bag.digest_of(MANIFEST)},
         "checkpoint": {"sha-256": Digest.compute(contents.checkpoint.encode()).hex},
         "made_at": contents.made_at.isoformat(),
         "made_by": contents.made_by,
         "software": contents.software,
     }
-    # Signed last: one signature over the manifest covers every payload file.
     signed = sign_document(centre, BUNDLE_DOMAIN, statement)
     message, signature = detach_signature(signed, BUNDLE_DOMAIN)
-    bag.put("bundle.json", [signed])
-    bag.put("bundle.message", [message])
-    bag.put("bundle.ed25519", [signature])
-    bag.close()
-    return manifest
+    yield bag.add_content("bundle.json", signed)
+    yield bag.add_content("bundle.message", message)
+    yield bag.add_content("bundle.ed25519", signature)
 
 
 def about_bag(case: Mapping[str, Any], made_at: str, software: str) -> dict[str, str]:
@@ -116,29 +114,30 @@ def about_bag(case: Mapping[str, Any], made_at: str, software: str) -> dict[str,
     }
 
 
-def _write_recording(bag: BagWriter, recording: BundledRecording, contents: Contents) -> int:
+def _recording_members(
+    bag: BagTally, recording: BundledRecording, record: SealedRecord
+) -> Iterator[Member]:
     at = f"data/recordings/{recording.id}"
-    # Verified once more: the digests that the original is held to must be the station's.
-    record = SealedRecord.verify(recording.record, contents.stations)
     if recording.original is not None:
-        digest = bag.put(f"{at}/original/{safe_name(recording.name)}", recording.original())
+        path = f"{at}/original/{safe_name(recording.name)}"
+        yield bag.add_member(path, recording.original(), record.size)
         expected = record.original.hex
     else:
-        digest = bag.put(f"{at}/payload", recording.payload())
+        path = f"{at}/payload"
+        yield bag.add_member(path, recording.payload(), record.payload["size"])
         expected = record.payload_digest.hex
     # What was read for the bundle, not what the catalogue says of it.
-    if digest != expected:
+    if (digest := bag.digest_of(path)) != expected:
         raise FixityError(part="export", recording=recording.id, expected=expected, found=digest)
-    bag.put(f"{at}/envelope.json", [recording.envelope])
+    yield bag.add_content(f"{at}/envelope.json", recording.envelope)
     for name, document, domain in (
         ("record", recording.record, RECORD_DOMAIN),
         ("receipt", recording.receipt, RECEIPT_DOMAIN),
     ):
-        bag.put(f"{at}/{name}.json", [document])
         message, signature = detach_signature(document, domain)
-        bag.put(f"{at}/{name}.message", [message])
-        bag.put(f"{at}/{name}.ed25519", [signature])
-    return record.size
+        yield bag.add_content(f"{at}/{name}.json", document)
+        yield bag.add_content(f"{at}/{name}.message", message)
+        yield bag.add_content(f"{at}/{name}.ed25519", signature)
 
 
 def detach_signature(document: bytes, domain: str) -> tuple[bytes, bytes]:
@@ -151,24 +150,30 @@ def detach_signature(document: bytes, domain: str) -> tuple[bytes, bytes]:
 
 
 def safe_name(untrusted_name: str) -> str:
-    """Return a file name that every file system takes and no shell trips over."""
+    """Return a file name that every file system takes and no shell trips over.
+
+    Windows refuses what it holds for a device's name, whatever follows the first dot, and paths
+    of more than 259 characters: the folders above and a place to unpack in need most of them.
+    """
     stem, dot, suffix = untrusted_name.rpartition(".")
     stem, suffix = (stem, suffix) if dot else (suffix, "")
     cleaned = (
         # Cut in bytes: a Chinese character takes three, and file systems count bytes.
         _UNSAFE.sub("_", stem).strip("._")[:_LONGEST].encode()[:_LONGEST].decode(errors="ignore")
     )
-    tail = _UNSAFE.sub("", suffix)[:10]
+    if cleaned.partition(".")[0].upper() in _DEVICES:
+        cleaned = f"_{cleaned}"
+    tail = _UNSAFE.sub("", suffix)[:10].strip(".")
     return f"{cleaned or 'original'}.{tail}" if tail else cleaned or "original"
 
 
-def _write_custody(bag: BagWriter, contents: Contents) -> None:
-    bag.put("data/custody/checkpoint", [contents.checkpoint.encode()])
+def _custody_members(bag: BagTally, contents: Contents) -> Iterator[Member]:
     message, signature = plain_signature(contents.checkpoint, contents.log)
-    bag.put("data/custody/checkpoint.message", [message])
-    bag.put("data/custody/checkpoint.ed25519", [signature])
-    bag.put("data/custody/entries.jsonl", _entry_lines(contents.entries))
-    bag.put("data/custody/nodes.jsonl", _node_lines(contents.nodes))
+    yield bag.add_content("data/custody/checkpoint", contents.checkpoint.encode())
+    yield bag.add_content("data/custody/checkpoint.message", message)
+    yield bag.add_content("data/custody/checkpoint.ed25519", signature)
+    yield bag.add_member("data/custody/entries.jsonl", _entry_lines(contents.entries))
+    yield bag.add_member("data/custody/nodes.jsonl", _node_lines(contents.nodes))
 
 
 def _entry_lines(entries: Iterable[BundledEntry]) -> Iterator[bytes]:
@@ -196,15 +201,15 @@ def _build_listing(contents: Contents) -> dict[str, Any]:
     }
 
 
-def _write_keys(bag: BagWriter, contents: Contents) -> None:
+def _key_members(bag: BagTally, contents: Contents) -> Iterator[Member]:
     signers = [("centre", contents.centre), ("log", contents.log)]
     # A station that was enrolled again has several keys.
     signers += [(f"station-{key.name}-{key.kid}", key) for key in contents.stations]
     for name, key in signers:
-        _put_json(bag, f"data/keys/{name}.verify", key.to_json())
-        bag.put(f"data/keys/{name}.pem", [encode_pem(key)])
+        yield _json_member(bag, f"data/keys/{name}.verify", key.to_json())
+        yield bag.add_content(f"data/keys/{name}.pem", encode_pem(key))
     for seal in contents.recipients:
-        _put_json(bag, f"data/keys/{seal.use}.pub", seal.to_json())
+        yield _json_member(bag, f"data/keys/{seal.use}.pub", seal.to_json())
 
 
 def _encode_base64(content: bytes) -> str:
@@ -218,6 +223,6 @@ def encode_pem(key: VerifyKey) -> bytes:
     )
 
 
-def _put_json(bag: BagWriter, path: str, document: Any) -> None:
+def _json_member(bag: BagTally, path: str, document: Any) -> Member:
     text = json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True)
-    bag.put(path, [f"{text}\n".encode()])
+    return bag.add_content(path, f"{text}\n".encode())

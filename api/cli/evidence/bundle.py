@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from api.cli.help import Json
-from api.cli.terminal import say_done, show_byte_bar
+from api.cli.terminal import ERR, say_done, show_byte_bar
 from api.office.evidence.export import export_bundle
+from api.office.evidence.export_slots import remove_left_parts
 from api.office.service import Service
 from api.office.settings.settings import Settings
 from api.office.wiring import Office
@@ -17,7 +18,10 @@ from storage.catalogue.cases import cases
 
 def bundle(
     case: Annotated[str, typer.Argument(help="案号。 Case number.")],
-    out: Annotated[Path, typer.Argument(help="新文件夹。 A new folder.")],
+    out: Annotated[
+        Path,
+        typer.Argument(help="新文件夹;加 --zip 则是新文件。 A new folder; with --zip a new file."),
+    ],
     *,
     username: Annotated[
         str | None, typer.Option(help="用户名,不给出则询问。 User name; asked for if not given.")
@@ -28,11 +32,16 @@ def bundle(
     sealed: Annotated[
         bool, typer.Option(help="导出密文,不解密。 Export the ciphertext, undecrypted.")
     ] = False,
+    as_zip: Annotated[
+        bool, typer.Option("--zip", help="写成一个 zip 文件。 Write one zip file.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """导出证据包。 Export a case as a bundle that verifies offline."""
     office = Office.open(Settings())
     try:
+        for part in remove_left_parts(office.settings.home):
+            ERR.print(f"上次导出被中断,未完成的明文已清除 removed: {part}", markup=False)
         service = Service.of_office(office)
         username = username or typer.prompt("用户名 user", err=True)
         password = password or typer.prompt("密码 password", hide_input=True, err=True)
@@ -40,13 +49,18 @@ def bundle(
         # name.
         token, _until = service.identity.login(username, password)
         visitor = service.identity.authenticate_token(token)
-        with office.catalogue.read() as session:
-            row = cases.case_by_number(session, case)
-        if row is None:
-            raise ApiError("not-found", what="case", id=case[:80])
-        with show_byte_bar("导出 exporting") as progress:
-            digest = export_bundle(service, visitor, row.id, out, sealed=sealed, progress=progress)
-        service.identity.logout(token)
+        try:
+            with office.catalogue.read() as session:
+                row = cases.case_by_number(session, case)
+            if row is None:
+                raise ApiError("not-found", what="case", id=case[:80])
+            with show_byte_bar("导出 exporting") as progress:
+                digest = export_bundle(
+                    service, visitor, row.id, out, sealed=sealed, zipped=as_zip, progress=progress
+                )
+        finally:
+            # An export that failed must not leave a session that somebody else could go on with.
+            service.identity.logout(token)
     finally:
         office.close()
     message = f"已导出 exported: {out}\n清单 manifest sha-256: {digest}"

@@ -23,7 +23,7 @@ from api.cli.terminal import ERR, say_json
 from api.cli.termination import WITHIN_S, Ending, end_process, stop_all
 from api.jobs.worker import start_jobs
 from api.office import wiring
-from api.office.evidence.export_workspace import remove_left_exports
+from api.office.evidence.export_slots import remove_left_parts
 from api.office.printed.key_letter import keep_letter
 from api.office.service import Service
 from api.office.settings.settings import Settings
@@ -166,10 +166,10 @@ def _server(
     within_s: float = WITHIN_S,
 ) -> "_Server":
     """Return the server, ready to run; `parts` are told when it is to stop."""
-    # Before the first request: what is in the spool now is no export of this process.
-    if leftovers := remove_left_exports(office.settings.home / "spool"):
+    # Before the first request: what is left now is no export of this process.
+    for part in remove_left_parts(office.settings.home):
         logging.getLogger("liuhen").warning(
-            "导出被中断,残留已清除 interrupted exports: %d", leftovers
+            "导出被中断,未完成的明文已清除 an interrupted export was removed: %s", part
         )
     gc.collect()
     gc.freeze()  # what is there now stays: the collector need not look at it again and again

@@ -1,12 +1,12 @@
 """Cases, actions, exhibits: open, link, judge, close, export."""
 
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Generator, Mapping
 from datetime import datetime
-from typing import Annotated, BinaryIO
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from api.http import presenters as views
 from api.http.paging import PAGE, Cursor, Limit, Page, page_of, read_cursor
@@ -28,8 +28,8 @@ from api.http.schemas import (
     VerdictOut,
 )
 from api.http.security import ServiceHere, VisitorHere
-from api.office.evidence.export import export_bundle
-from api.office.evidence.export_workspace import export_folder
+from api.office.evidence.export import name_bundle, stream_bundle
+from api.office.evidence.export_slots import ExportSlot
 from api.office.identity import Visitor
 from api.office.service import Service
 from api.problems import ApiError
@@ -41,7 +41,6 @@ from storage.catalogue.recordings import recordings
 from storage.catalogue.tables import ActionRow, CaseRow, ExhibitRow
 
 router = APIRouter(tags=["cases"])
-_BLOCK = 1 << 20
 
 
 @router.get("/officers")
@@ -174,39 +173,30 @@ def add_action(case: Id, new: NewAction, service: ServiceHere, visitor: VisitorH
 def export_case_bundle(
     case: Id, new: NewBundle, service: ServiceHere, visitor: VisitorHere
 ) -> StreamingResponse:
-    """Export the case as a bundle that verifies offline, zipped."""
+    """Export the case as a bundle that verifies offline, as a zip made while it is sent."""
     row = case_of(service, visitor, case, Act.EXPORT)
-    name = f"bundle-{row.id}"
-    # Written whole before the first byte leaves: what fails half-way is answered with an error, not
-    # with half a zip.
-    with export_folder(service.office.settings.home / "spool") as work:
-        export_bundle(service, visitor, row.id, work / name, sealed=new.sealed)
-        packed = (work / f"{name}.zip").open("x+b")  # goes on when it has no name any more
+    blocks, slot = stream_bundle(service, visitor, row.id, sealed=new.sealed)
+    headers = {"Content-Disposition": f'attachment; filename="{name_bundle(row.id)}.zip"'}
+    return BundleResponse(blocks, slot, headers)
+
+
+class BundleResponse(StreamingResponse):
+    """A download that gives its slot back when the last byte is sent or the client is gone."""
+
+    def __init__(
+        self, blocks: Generator[bytes], slot: ExportSlot, headers: Mapping[str, str]
+    ) -> None:
+        super().__init__(blocks, media_type="application/zip", headers=headers)
+        self._blocks = blocks
+        self._slot = slot
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the blocks; then drop what was opened for them, and give the slot back."""
         try:
-            # Stored, not deflated: footage is compressed already. The file is sought, so that no
-            # data descriptors stand between members.
-            with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
-                # In one order, and below the bundle's own name: a zip holds one folder and nothing
-                # beside it.
-                for path in sorted((work / name).rglob("*")):
-                    archive.write(path, path.relative_to(work))
-            size = packed.tell()
-            packed.seek(0)
-        # Whatever stops it: with the handle goes the plaintext, for the file will have no name.
-        except BaseException:
-            packed.close()
-            raise
-    headers = {
-        "Content-Disposition": f'attachment; filename="{name}.zip"',
-        "Content-Length": str(size),
-    }
-    return StreamingResponse(_iterate_blocks(packed), media_type="application/zip", headers=headers)
-
-
-def _iterate_blocks(file: BinaryIO) -> Iterator[bytes]:
-    with file:
-        while block := file.read(_BLOCK):
-            yield block
+            await super().__call__(scope, receive, send)
+        finally:
+            self._blocks.close()  # drops the opened originals now, not when the collector comes by
+            self._slot.release()
 
 
 @router.get("/actions/{action}")

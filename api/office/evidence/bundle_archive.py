@@ -16,8 +16,8 @@ from typing import IO
 
 from api.problems import ApiError
 from storage.bundle.bag import is_litter, told_litter
+from storage.bundle.zip_members import UNREADABLE, NamedMembers, name_members, open_zip
 
-_MOST_FILES = 100_000
 _READ = 1 << 20
 _LOCAL_HEADER = 30  # bytes before a member's name (APPNOTE 4.3.7)
 _DESCRIPTORS = frozenset({12, 16, 20, 24})  # bytes of a data descriptor (APPNOTE 4.3.9)
@@ -45,54 +45,39 @@ def open_bundle(bundle: Path) -> Iterator[OpenedBundle]:
     # Gone with the block, whatever the bundle is worth: plaintext may be in it.
     with tempfile.TemporaryDirectory(prefix="liuhen-bundle-") as folder:
         try:
-            with zipfile.ZipFile(bundle) as archive, bundle.open("rb") as file:
-                root = _find_root(archive)
+            with bundle.open("rb") as file, open_zip(file) as archive:
+                named = name_members(archive)
                 beside = [
+                    *named.habits,
                     *_unlisted_bytes(archive, file),
-                    *_unpack_bundle(archive, root, Path(folder)),
+                    *_unpack_bundle(archive, named, Path(folder)),
                 ]
-        except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        except UNREADABLE as error:
             raise ApiError("bundle", problem=str(error)[:200]) from error
-        yield OpenedBundle(Path(folder) / root, beside)
+        yield OpenedBundle(Path(folder) / named.root, beside)
 
 
-def _find_root(archive: zipfile.ZipFile) -> str:
-    """Return the folder in the archive that holds the bundle; `.` where it lies in none."""
-    names = {entry.filename for entry in archive.infolist()}
-    # A zip made from within the folder has no folder of its own.
-    if "bagit.txt" in names:
-        return "."
-    roots = [name.partition("/")[0] for name in names if name.split("/")[1:] == ["bagit.txt"]]
-    # Two bundles in one archive: the reader could check one and be shown the other.
-    if len(roots) != 1 or roots[0] in {"", ".", ".."}:
-        raise ApiError("bundle", problem="not one folder with bagit.txt")
-    return roots[0]
-
-
-def _unpack_bundle(archive: zipfile.ZipFile, root: str, folder: Path) -> Iterator[str]:
+def _unpack_bundle(archive: zipfile.ZipFile, named: NamedMembers, folder: Path) -> Iterator[str]:
     """Unpack the bundle; yield a message for each file beside it, left packed."""
-    members = archive.infolist()
     free = shutil.disk_usage(folder).free
     # Zip bomb: these sizes are the archive's claims; unpacking holds each member to its own.
     # Half of what is free: a verifier must not fill the disk of the machine that it runs on.
-    if len(members) > _MOST_FILES or sum(entry.file_size for entry in members) > free // 2:
-        raise ApiError("bundle", problem="too many or too large files")
-    (folder / root).mkdir(exist_ok=True)
-    for member in members:
-        path = PurePosixPath(member.filename)
+    if sum(member.entry.file_size for member in named.members) > free // 2:
+        raise ApiError("bundle", problem="解开后太大 too large when unpacked")
+    (folder / named.root).mkdir(parents=True, exist_ok=True)
+    for member in named.members:
+        path = PurePosixPath(member.untrusted_path)
         # Zip slip: a member must not be written outside the temporary folder.
-        if path.is_absolute() or ".." in path.parts or "\\" in member.filename:
-            raise ApiError("bundle", problem="a path that leaves the bundle")
-        if member.is_dir():
-            continue
-        inside = path.is_relative_to(root)
-        name = path.relative_to(root).as_posix() if inside else path.as_posix()
+        if path.is_absolute() or ".." in path.parts:
+            raise ApiError("bundle", problem="路径指向证据包之外 a path that leaves the bundle")
+        inside = path.is_relative_to(named.root)
+        name = path.relative_to(named.root).as_posix() if inside else path.as_posix()
         if is_litter(name):
             yield told_litter(path.as_posix())
         elif not inside:
             yield f"{path.as_posix()}: beside the bundle in its archive"
         else:
-            _write_member(archive, member, folder / path)
+            _write_member(archive, member.entry, folder / path)
 
 
 def _write_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
@@ -105,7 +90,7 @@ def _write_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Pat
             remaining_bytes -= len(block)
             # A member may inflate beyond its declared size, which the free-space check relied on.
             if remaining_bytes < 0:
-                raise ApiError("bundle", problem="a file longer than it says")
+                raise ApiError("bundle", problem="文件比声明的长 a file longer than it says")
             file.write(block)
 
 

@@ -4,19 +4,27 @@ The export and every original that leaves with it are in the log before the firs
 bundle's checkpoint covers those entries too.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+import errno
+import os
+import shutil
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from api.office.evidence.export_slots import PART, ExportSlot, holding_slot
 from api.office.identity import Visitor
 from api.office.service import Service
 from api.office.wiring import Office, software_version
+from api.problems import ApiError
 from policies.access.access import Act
 from policies.rules.rules import Rulebook
+from storage.bundle.bag import MANIFEST, BagTally
 from storage.bundle.contents import BundledAction, BundledEntry, BundledRecording, Contents
-from storage.bundle.write import write_bundle
+from storage.bundle.packing import stream_zip, write_folder, write_zip
+from storage.bundle.write import stream_members
 from storage.catalogue.cases import cases
 from storage.catalogue.cases.judgements import judgement_of
 from storage.catalogue.log import custody_log
@@ -33,83 +41,147 @@ from storage.custody.entries.subjects import ALWAYS_CARRIED, key_subject, should
 from storage.custody.merkle.partial_tree import Place, nodes_beside
 from storage.custody.merkle.proof import Proof
 from storage.custody.origin import SUBJECT as ORIGIN_SUBJECT
+from storage.durable import sync_folder
 from storage.errors import ConflictError
 from storage.recording import RecordingId
 from storage.signed import canonical
-from storage.signed.signing import VerifyKey, signer_of
+from storage.signed.signing import SigningKey, VerifyKey, signer_of
 from storage.vault.keys import SealKey
 from storage.vault.objects import PAYLOAD, ObjectStore, key_of
 
 _BLOCK = 4 << 20
+_BESIDE_ORIGINALS = 64 << 20  # bytes: records, custody part and pages of a bundle, amply
+
+Progress = Callable[[str, int], None]  # a recording's id, and the bytes of it that are written
 
 
 def export_bundle(
     service: Service,
     visitor: Visitor,
     case_id: str,
-    folder: Path,
+    target: Path,
     *,
     sealed: bool = False,
-    progress: Callable[[str, int], None] = lambda _name, _size: None,
+    zipped: bool = False,
+    progress: Progress = lambda _name, _size: None,
 ) -> str:
-    """Write the case's bundle into a new folder; return its manifest's SHA-256 as hex.
+    """Write the case's bundle to a new folder or zip; return its manifest's SHA-256 as hex.
 
-    `sealed` gives ciphertext instead of originals. Raises: ApiError(forbidden), NotFoundError,
-    ConflictError (a recording without a receipt yet, links that changed meanwhile), FixityError,
-    FileExistsError, OSError.
+    `sealed` gives ciphertext instead of originals. Until it is whole it lies beside the target,
+    under its name with `.part`. Raises: ApiError(forbidden, exports-busy, export-space),
+    NotFoundError, ConflictError (a recording without a receipt yet, links that changed meanwhile),
+    FixityError, FileExistsError, OSError.
     """
-    office = service.office
-    with office.catalogue.read() as session:
+    settings = service.office.settings
+    request = _authorise_export(service, visitor, case_id, sealed=sealed)
+    part = target.with_name(f"{target.name}{PART}")
+    _require_absent(target)
+    _require_absent(part)
+    with holding_slot(settings.home, settings.exports_at_once, part):
+        # Before anything is decrypted or logged: a full disk would break off amid the originals.
+        _require_space(target, sum(row.size for row in request.rows))
+        contents = _gather_contents(service, request)
+        bag = BagTally()
+        members = stream_members(bag, contents, _centre_key(service), progress)
+        if zipped:
+            write_zip(part, name_bundle(case_id), members, contents.made_at)
+        else:
+            write_folder(part, members)
+        _require_absent(target)  # a rename would put a zip in another file's place
+        part.rename(target)
+        sync_folder(target.parent)
+    return bag.digest_of(MANIFEST)
+
+
+def stream_bundle(
+    service: Service, visitor: Visitor, case_id: str, *, sealed: bool = False
+) -> tuple[Generator[bytes], ExportSlot]:
+    """Return the case's bundle as a zip that is made while it is read, and the slot it holds.
+
+    Nothing is written to any disk. Whoever sends the blocks gives the slot back afterwards.
+    Raises: as `export_bundle` before the first block; FixityError, OSError amid the blocks, which
+    then end without the zip's directory.
+    """
+    settings = service.office.settings
+    request = _authorise_export(service, visitor, case_id, sealed=sealed)
+    slot = ExportSlot.acquire(settings.home, settings.exports_at_once)
+    try:
+        contents = _gather_contents(service, request)
+    except BaseException:
+        slot.release()
+        raise
+    members = stream_members(BagTally(), contents, _centre_key(service))
+    return stream_zip(name_bundle(case_id), members, contents.made_at), slot
+
+
+def name_bundle(case_id: str) -> str:
+    """Return the name of a case's bundle: of its folder in a zip, and of the zip."""
+    return f"bundle-{case_id}"
+
+
+def _centre_key(service: Service) -> SigningKey:
+    return service.office.ring.get_signing_key("centre")
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """An export that was authorised; `rows` are the recordings that the case's bundle holds."""
+
+    visitor: Visitor
+    case_id: str
+    rows: Sequence[RecordingRow]
+    sealed: bool
+
+
+def _authorise_export(
+    service: Service, visitor: Visitor, case_id: str, *, sealed: bool
+) -> _Request:
+    """Authorise the export, or refuse it and log the refusal."""
+    with service.office.catalogue.read() as session:
         case = cases.get_case(session, case_id)
         rows = _list_linked_recordings(session, case.id)
     service.authorise(visitor, Act.EXPORT, case.township, f"case:{case.id}")
     if waiting := [row.id for row in rows if row.receipt_text is None]:
         raise ConflictError(problem="no receipt yet", recordings=waiting)
-    # Every decryption is authorised and logged now, before any byte of the bundle exists.
-    originals = {} if sealed else {row.id: _open_original(service, visitor, row) for row in rows}
+    return _Request(visitor, case_id, rows, sealed)
+
+
+def _require_absent(path: Path) -> None:
+    if os.path.lexists(path):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(path))
+
+
+def _require_space(target: Path, size: int) -> None:
+    folder = next(parent for parent in target.absolute().parents if parent.is_dir())
+    free = shutil.disk_usage(folder).free
+    needed = size + _BESIDE_ORIGINALS
+    if free < needed:
+        raise ApiError("export-space", needed_mb=-(-needed // 10**6), free_mb=free // 10**6)
+
+
+def _gather_contents(service: Service, request: _Request) -> Contents:
+    """Log the export and every original that leaves with it, and return what goes into it."""
+    office, visitor, rows = service.office, request.visitor, request.rows
+    originals: dict[str, Callable[[], Iterable[bytes]]] = {}
+    if not request.sealed:
+        # Every decryption is authorised and logged now, before any byte of the bundle exists.
+        originals = {row.id: _open_original(service, visitor, row) for row in rows}
     service.publish_checkpoint()
-    kind, subject = PremisType.INFORMATION_PACKAGE_CREATION, f"case:{case.id}"
-    attempt = Attempt("bundle.export", kind, visitor.actor, subject)
     with office.catalogue.write() as uow:  # what is told is as it stands at the export's entry
-        session = uow.session
-        proven_rows.require_case(uow, case_id, attempt)
-        now = {row.id for row in _list_linked_recordings(session, case_id)}
-        # A link confirmed in between would be in the bundle without a logged access, or missing.
-        if now != {row.id for row in rows}:
-            raise ConflictError(problem="links changed meanwhile", recordings=sorted(now))
-        # The heads of these chains go into the entry: a verifier sees which entries are absent.
-        subjects = case_chains.belonging_to(session, case_id) | {ORIGIN_SUBJECT, *ALWAYS_CARRIED}
-        subjects |= {key_subject(key.kid) for key in _office_keys(office)}
-        case_facts = _describe_case(cases.get_case(session, case_id))
-        actions = [
-            _bundle_action(session, office.rulebook, row, uow.at)
-            for row in cases.list_actions(session, case_id)
-        ]
-        footage = [
-            _bundle_recording(session, office.objects, row, originals.get(row.id))
-            for row in _list_linked_recordings(session, case_id)
-        ]
-        export = _log_export(
-            uow,
-            attempt,
-            subjects,
-            recordings=[row.id for row in rows],
-            sealed=sealed,
-            **judged_by(office.rulebook),
-        )
+        case = _log_export(uow, office, request, originals)
     # Signed after the export's entry, so that the bundle proves its own export.
     checkpoint = publish_head(office.catalogue, office.signer, office.settings.home / "log")
     with office.catalogue.read() as session:
-        footage_subjects = {recordings.subject_of(recording.id) for recording in footage}
-        entries = list(_list_entries(session, subjects, footage_subjects, export))
+        footage_subjects = {recordings.subject_of(recording.id) for recording in case.recordings}
+        entries = list(_list_entries(session, case.subjects, footage_subjects, case.entry))
         digests = {(entry.details or {}).get("rulebook") for entry in entries} - {None}
-        contents = Contents(
-            case=case_facts,
-            actions=actions,
-            recordings=footage,
+        return Contents(
+            case=case.facts,
+            actions=case.actions,
+            recordings=case.recordings,
             entries=entries,
-            nodes=_collect_nodes(session, entries, footage, checkpoint),
-            export=export,
+            nodes=_collect_nodes(session, entries, case.recordings, checkpoint),
+            export=case.entry,
             checkpoint=checkpoint,
             stations=_list_signers(office, rows),
             centre=office.ring.get_verify_key("centre"),
@@ -122,10 +194,60 @@ def export_bundle(
             made_by=visitor.name,
             software=software_version(),
         )
-    return write_bundle(folder, contents, office.ring.get_signing_key("centre"), progress)
+
+
+@dataclass(frozen=True, slots=True)
+class _CaseAtExport:
+    """The case as it stood at its export's entry, and the chains that the entry names."""
+
+    entry: int
+    subjects: Collection[str]
+    facts: Mapping[str, Any]
+    actions: Sequence[BundledAction]
+    recordings: Sequence[BundledRecording]
 
 
 def _log_export(
+    uow: UnitOfWork,
+    office: Office,
+    request: _Request,
+    originals: Mapping[str, Callable[[], Iterable[bytes]]],
+) -> _CaseAtExport:
+    """Log the export; the case is read in the same transaction."""
+    session, case_id = uow.session, request.case_id
+    ids = [row.id for row in request.rows]
+    kind, subject = PremisType.INFORMATION_PACKAGE_CREATION, f"case:{case_id}"
+    attempt = Attempt("bundle.export", kind, request.visitor.actor, subject)
+    proven_rows.require_case(uow, case_id, attempt)
+    linked = _list_linked_recordings(session, case_id)
+    # A link confirmed in between would be in the bundle without a logged access, or missing.
+    if (now := {row.id for row in linked}) != set(ids):
+        raise ConflictError(problem="links changed meanwhile", recordings=sorted(now))
+    # The heads of these chains go into the entry: a verifier sees which entries are absent.
+    subjects = case_chains.belonging_to(session, case_id) | {ORIGIN_SUBJECT, *ALWAYS_CARRIED}
+    subjects |= {key_subject(key.kid) for key in _office_keys(office)}
+    return _CaseAtExport(
+        subjects=subjects,
+        facts=_describe_case(cases.get_case(session, case_id)),
+        actions=[
+            _bundle_action(session, office.rulebook, row, uow.at)
+            for row in cases.list_actions(session, case_id)
+        ],
+        recordings=[
+            _bundle_recording(session, office.objects, row, originals.get(row.id)) for row in linked
+        ],
+        entry=_record_heads(
+            uow,
+            attempt,
+            subjects,
+            recordings=ids,
+            sealed=request.sealed,
+            **judged_by(office.rulebook),
+        ),
+    )
+
+
+def _record_heads(
     uow: UnitOfWork, attempt: Attempt, subjects: Collection[str], **details: Any
 ) -> int:
     """Log the export with the head of every chain that goes along; return its entry's number."""

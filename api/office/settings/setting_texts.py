@@ -70,6 +70,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "networks of proxies whose X-Forwarded-For and -Proto count",
     ),
     "session_hours": ("登录多少小时后须重新登录", "hours before one logs in again"),
+    "exports_at_once": ("一台机器同时导出的证据包数", "bundles exported at once on one machine"),
     "enrolment_days": ("采集站登记的有效天数", "days that a station's enrolment is good for"),
     "jobs": ("liuhen serve 是否自己做后台作业", "whether `liuhen serve` does the jobs itself"),
     "job_streams": ("一个进程同时做的长作业数", "long jobs of one worker at once"),

@@ -163,6 +163,7 @@ class Settings(BaseSettings):
     tls_key: Path | None = None
     trusted_proxies: list[Network] = Field(default_factory=list)  # whose X-Forwarded-* count
     session_hours: float = Field(default=10.0, gt=0)
+    exports_at_once: int = Field(default=2, ge=1, le=16)  # of bundles, on one machine
     enrolment_days: int = Field(default=730, ge=1, le=3650)
     jobs: bool = True  # whether `liuhen serve` does them itself
     job_streams: int = Field(default=2, ge=1, le=32)  # long ones at once, of one worker

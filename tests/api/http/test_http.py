@@ -160,7 +160,7 @@ def test_a_case_goes_from_opening_to_a_verified_bundle(desk, clients, tmp_path):
         archive.extractall(tmp_path)
     (bundle,) = tmp_path.iterdir()
     assert verify(bundle).passed
-    assert not list((desk.office.settings.home / "spool").iterdir())
+    assert not list((desk.office.settings.home / "spool").glob("*"))
 
     chain = zhang.get(f"/api/v1/cases/{case.json()['id']}/custody").json()["items"]
     assert [one["outcome"] for one in chain if one["act"] == "action.close"] == [
