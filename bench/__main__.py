@@ -15,6 +15,7 @@ from bench import (
     delivery,
     due,
     duties,
+    exports,
     ingest,
     inspection,
     many_files,
@@ -42,6 +43,7 @@ NAMES = (
     "due",
     "duties",
     "start",
+    "export",
     "custody",
 )
 _WITH_FILE = {"seal", "ingest", "command", "range"}
@@ -101,6 +103,7 @@ _OTHERS: dict[str, Callable[[argparse.Namespace, Path], Iterator[Result]]] = {
     "accession": lambda _asked, folder: accession.measure(folder),
     "due": lambda _asked, folder: due.measure(folder),
     "duties": lambda _asked, folder: duties.measure(folder),
+    "export": lambda asked, folder: exports.measure(folder, asked.size_mib * MIB),
     "custody": lambda _asked, folder: bundle_custody.measure(folder),
     "start": lambda _asked, folder: starting.measure(folder),
 }
@@ -109,7 +112,7 @@ _OTHERS: dict[str, Callable[[argparse.Namespace, Path], Iterator[Result]]] = {
 def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument(
-        "--size-mib", type=_positive, default=2048, help="seal, ingest, command, range"
+        "--size-mib", type=_positive, default=2048, help="seal, ingest, command, range, export"
     )
     parser.add_argument("--memory-gib", type=_positive, default=8, help="sparse file for memory")
     parser.add_argument("--only", choices=NAMES, action="append", help="may be repeated")

@@ -30,8 +30,8 @@ def measure(folder: Path, size: int) -> Iterator[Result]:
     yield within(what, peak - idle, LIMIT, "MiB", note)
 
 
-def _status(name: str) -> int:
-    """Return a figure of this process in KiB (proc_pid_status(5))."""
+def status_kib(name: str) -> int:
+    """Return a figure of this process in KiB (proc_pidstatus_kib(5))."""
     text = Path("/proc/self/status").read_text(encoding="utf-8")
     found = re.search(rf"{name}:\s+(\d+) kB", text)
     if found is None:
@@ -43,12 +43,12 @@ def _ours(folder: Path, size: int) -> tuple[int, int]:
     """Return KiB when the office is open, and at the peak."""
     office = office_in(folder)
     gc.collect()
-    idle = _status("VmRSS")
+    idle = status_kib("VmRSS")
     with (folder / "bay" / "sparse.bin").open("wb") as file:
         file.truncate(size)
     take(office, station_of(office))
     office.close()
-    return idle, _status("VmHWM")
+    return idle, status_kib("VmHWM")
 
 
 if __name__ == "__main__":
