@@ -14,14 +14,9 @@ from api.office.wiring import Ask, entropy, refuse_unasked
 from policies.rules.rulebook_template import is_area_name
 from storage.custody.origin import is_new_origin, propose_origin
 
-County = Annotated[str | None, typer.Option(help="所属县(区)。 The county.")]
-TownshipName = Annotated[str | None, typer.Option(help="所属乡镇。 The township.")]
-Origin = Annotated[
-    str | None,
-    typer.Option(
-        help="监管链日志的名称,本单位独有,不再更改。 The log's public name, the office's alone."
-    ),
-]
+County = Annotated[str | None, typer.Option()]
+TownshipName = Annotated[str | None, typer.Option()]
+Origin = Annotated[str | None, typer.Option()]
 
 
 def override_settings(county: str | None, township: str | None, origin: str | None) -> Settings:

@@ -12,13 +12,14 @@ from typing import Annotated, Any, TypeVar
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup
 
+from api.texts.tables import load_pairs
+
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _NAMES_WIDTH = 26  # of the column of names; what is longer has a line of its own
-_HELP_TEXT = "显示本说明。 Show this help and leave."
 # What a line may be broken behind: a space, or a wide character; never before closing marks.
 _PIECE = re.compile(r"\s+|[^\s\u2e80-\uffef]+[,。;:、!?)”》〕]*|[“(《〔]*.[,。;:、!?)”》〕]*")
 
-Json = Annotated[bool, typer.Option("--json", help="输出 JSON。 Print JSON.")]
+Json = Annotated[bool, typer.Option("--json")]
 
 
 class BilingualCommand(TyperCommand):
@@ -76,11 +77,33 @@ def columns_of(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 
+def name_command(ctx: Any) -> str:
+    """Return the words that call a command, without the program's own name."""
+    words = []
+    while ctx.parent:
+        words.append(ctx.info_name)
+        ctx = ctx.parent
+    return " ".join(reversed(words))
+
+
+def describe_command(name: str) -> str:
+    """Return what a command or a group of commands is for, in both languages."""
+    return " ".join(load_pairs("commands", "commands")[name])
+
+
+def describe_parameter(command: str, parameter: str) -> str:
+    """Return what a parameter is for; some mean the same in every command."""
+    texts = load_pairs("commands", "parameters")
+    return " ".join(texts.get(f"{command} {parameter}".strip()) or texts[parameter])
+
+
 def _help_of(command: TyperCommand | TyperGroup, ctx: Any, width: int) -> str:
+    name = name_command(ctx)
     lines = ["", *wrap_text(f"用法 Usage: {' '.join(_format_usage(command, ctx))}", width), ""]
-    for paragraph in (command.help or "").split("\n\n"):
+    details = load_pairs("commands", "details").get(name)
+    for paragraph in (describe_command(name), *([" ".join(details)] if details else [])):
         lines += [*wrap_text(paragraph, width), ""]
-    for title, rows in _format_sections(command, ctx):
+    for title, rows in _format_sections(command, ctx, name):
         if rows:
             lines += [f"{title}:", *_format_list(rows, width), ""]
     return "\n".join(lines)
@@ -92,9 +115,11 @@ def _format_usage(command: TyperCommand | TyperGroup, ctx: Any) -> Iterator[str]
 
 
 def _format_sections(
-    command: TyperCommand | TyperGroup, ctx: Any
+    command: TyperCommand | TyperGroup, ctx: Any, name: str
 ) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    records = [(parameter, _format_record(parameter, ctx)) for parameter in command.get_params(ctx)]
+    records = [
+        (parameter, _format_record(parameter, ctx, name)) for parameter in command.get_params(ctx)
+    ]
     arguments = [
         record for parameter, record in records if isinstance(parameter, TyperArgument) and record
     ]
@@ -106,24 +131,19 @@ def _format_sections(
     yield "参数 Arguments", arguments
     yield "选项 Options", options
     if isinstance(command, TyperGroup):
-        subcommands = [
-            (name, command.get_command(ctx, name)) for name in command.list_commands(ctx)
-        ]
         yield (
             "命令 Commands",
             [
-                (name, (subcommand.help or "").split("\n\n")[0])
-                for name, subcommand in subcommands
-                if subcommand
+                (subcommand, describe_command(f"{name} {subcommand}".strip()))
+                for subcommand in command.list_commands(ctx)
             ],
         )
 
 
-def _format_record(parameter: Any, ctx: Any) -> tuple[str, str] | None:
-    record = parameter.get_help_record(ctx)
-    if record is None or parameter.name != "help":
-        return record  # type: ignore[no-any-return]
-    return "--help", _HELP_TEXT
+def _format_record(parameter: Any, ctx: Any, name: str) -> tuple[str, str] | None:
+    # typer adds defaults and "required" to a parameter's own text; that lies in the table.
+    parameter.help = describe_parameter(name, parameter.name)
+    return parameter.get_help_record(ctx)  # type: ignore[no-any-return]
 
 
 def _format_list(rows: Iterable[tuple[str, str]], width: int) -> Iterator[str]:

@@ -18,7 +18,7 @@ _ACTOR = "system"
 
 @app.register_command()
 def init(*, as_json: Json = False) -> None:
-    """把 LIUHEN_ARCHIVE 所指的盘或者存储桶设为本单位的归档。 Make it this office's archive."""
+    """Make it this office's archive."""
     office = Office.open(Settings())
     try:
         name = adopt_archive(office).identity()
@@ -30,15 +30,11 @@ def init(*, as_json: Json = False) -> None:
 @app.register_command()
 def run(
     *,
-    older_than_days: Annotated[
-        int, typer.Option(min=0, help="入库满多少天的。 Accessioned so many days ago.")
-    ] = 365,
-    limit: Annotated[
-        int, typer.Option(min=1, max=1_000_000, help="最多几条。 At most so many.")
-    ] = 1_000,
+    older_than_days: Annotated[int, typer.Option(min=0)] = 365,
+    limit: Annotated[int, typer.Option(min=1, max=1000000)] = 1_000,
     as_json: Json = False,
 ) -> None:
-    """把旧的密文移入归档:复制、加锁、读回核对、记日志,然后释放。 Archive old payloads."""
+    """Archive old payloads."""
     office = Office.open(Settings())
     try:
         before = office.clock() - timedelta(days=older_than_days)
@@ -64,11 +60,11 @@ def run(
 
 @app.register_command()
 def recall(
-    recording: Annotated[UUID, typer.Argument(help="录像编号。 The recording's id.")],
+    recording: Annotated[UUID, typer.Argument()],
     *,
     as_json: Json = False,
 ) -> None:
-    """把一条已归档的密文取回;归档中的副本保留。 Copy an archived payload back."""
+    """Copy an archived payload back."""
     office = Office.open(Settings())
     try:
         row = tiering.recall_recording(office, recording, actor=_ACTOR)

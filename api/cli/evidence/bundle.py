@@ -17,27 +17,16 @@ from storage.catalogue.cases import cases
 
 
 def bundle(
-    case: Annotated[str, typer.Argument(help="案号。 Case number.")],
-    out: Annotated[
-        Path,
-        typer.Argument(help="新文件夹;加 --zip 则是新文件。 A new folder; with --zip a new file."),
-    ],
+    case: Annotated[str, typer.Argument()],
+    out: Annotated[Path, typer.Argument()],
     *,
-    username: Annotated[
-        str | None, typer.Option(help="用户名,不给出则询问。 User name; asked for if not given.")
-    ] = None,
-    password: Annotated[
-        str | None, typer.Option(help="密码,不给出则询问。 Password; asked for if not given.")
-    ] = None,
-    sealed: Annotated[
-        bool, typer.Option(help="导出密文,不解密。 Export the ciphertext, undecrypted.")
-    ] = False,
-    as_zip: Annotated[
-        bool, typer.Option("--zip", help="写成一个 zip 文件。 Write one zip file.")
-    ] = False,
+    username: Annotated[str | None, typer.Option()] = None,
+    password: Annotated[str | None, typer.Option()] = None,
+    sealed: Annotated[bool, typer.Option()] = False,
+    as_zip: Annotated[bool, typer.Option("--zip")] = False,
     as_json: Json = False,
 ) -> None:
-    """导出证据包。 Export a case as a bundle that verifies offline."""
+    """Export a case as a bundle that verifies offline."""
     office = Office.open(Settings())
     try:
         for part in remove_left_parts(office.settings.home):

@@ -24,13 +24,11 @@ _SETTLED = frozenset({Outcome.ACCESSIONED, Outcome.DUPLICATE, Outcome.IGNORED})
 
 
 def ingest(
-    path: Annotated[Path, typer.Argument(help="要采集的文件夹或文件。 A folder or a file.")],
+    path: Annotated[Path, typer.Argument()],
     *,
-    json: Annotated[
-        bool, typer.Option("--json", help="每个文件一行 JSON。 A line of JSON for each file.")
-    ] = False,
+    json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
-    """采集一个文件夹或文件。 Ingest a folder or a file, once; the source is left as it is.
+    """Ingest a folder or a file, once; the source is left as it is.
 
     Exit status 0 only when there was something and all of it is accessioned, known or ignored;
     128 and the signal's number when it was told to stop before that was known.

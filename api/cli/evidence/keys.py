@@ -19,21 +19,19 @@ app = Commands(no_args_is_help=True)
 
 @app.callback()
 def keys() -> None:
-    """密钥。 Keys."""
+    """Keys."""
 
 
 @app.register_command()
 def init(
-    recovery: Annotated[
-        Path | None, typer.Option(help="恢复密钥写到哪里(如 U 盘)。 Where the recovery key goes.")
-    ] = None,
+    recovery: Annotated[Path | None, typer.Option()] = None,
     *,
     county: County = None,
     township: TownshipName = None,
     origin: Origin = None,
     as_json: Json = False,
 ) -> None:
-    """生成密钥并建立本单位。 Make the keys and found the office; nothing is ever overwritten."""
+    """Make the keys and found the office; nothing is ever overwritten."""
     settings = override_settings(county, township, origin)
     office = found_office(settings, recovery, prompt_for(as_json=as_json))
     try:
@@ -67,7 +65,7 @@ def init(
 
 @app.register_command()
 def show(*, as_json: Json = False) -> None:
-    """列出全部公钥的完整指纹。 Show the whole fingerprint of every key of this office."""
+    """Show the whole fingerprint of every key of this office."""
     office = Office.open(Settings())
     try:
         keys, origin, vkey = (
@@ -89,11 +87,11 @@ def show(*, as_json: Json = False) -> None:
 
 @app.register_command()
 def letter(
-    file: Annotated[Path, typer.Argument(help="新的 PDF 文件。 A new PDF file.")],
+    file: Annotated[Path, typer.Argument()],
     *,
     as_json: Json = False,
 ) -> None:
-    """出具公钥公告(PDF),盖章后公布。 Write the key letter, to be stamped and published."""
+    """Write the key letter, to be stamped and published."""
     office = Office.open(Settings())
     try:
         pdf = key_letter(office)

@@ -23,7 +23,7 @@ app.register_command()(log_checks.replay)
 
 @app.register_command()
 def checkpoint(*, as_json: Json = False) -> None:
-    """签名并输出最新检查点。 Sign and print the newest head (C2SP tlog-checkpoint)."""
+    """Sign and print the newest head (C2SP tlog-checkpoint)."""
     office = Office.open(Settings())
     try:
         head = Service.of_office(office).publish_checkpoint()
@@ -37,11 +37,11 @@ def checkpoint(*, as_json: Json = False) -> None:
 
 @app.register_command()
 def proof(
-    index: Annotated[int, typer.Argument(help="条目号。 The entry's number.", min=0)],
+    index: Annotated[int, typer.Argument(min=0)],
     *,
     as_json: Json = False,
 ) -> None:
-    """输出一个条目的包含证明。 Print an entry's inclusion proof (C2SP tlog-proof)."""
+    """Print an entry's inclusion proof (C2SP tlog-proof)."""
     office = Office.open(Settings())
     try:
         head = Service.of_office(office).publish_checkpoint()
@@ -58,16 +58,12 @@ def proof(
 
 @app.register_command(name="accept-clock")
 def accept_clock(
-    reason: Annotated[
-        str,
-        typer.Option(help="为什么走快,如何核对。 Why it ran ahead, how that was found."),
-    ],
+    reason: Annotated[str, typer.Option()],
     *,
     as_json: Json = False,
 ) -> None:
-    """时钟曾经走快,现已校准:日志按现在的时间继续。 Let the log go on after a clock ran ahead.
+    """Let the log go on after a clock ran ahead.
 
-    写成一条日志:走快的时间、现在的时间、理由和操作的系统账户。
     One entry says both times, the reason and the account of the machine that said so.
     """
     # Without opening the office: that may write, and nothing is written while the clock is behind.
@@ -90,19 +86,12 @@ def accept_clock(
 
 @app.register_command(name="rename-origin")
 def rename_log_origin(
-    origin: Annotated[
-        str | None,
-        typer.Argument(
-            help="新名称,如 sfj.xinglong.example/custody;不写则做完上次的更名,或自动取一个。"
-            " The new origin; none: finish the last change, or make one up."
-        ),
-    ] = None,
+    origin: Annotated[str | None, typer.Argument()] = None,
     *,
     as_json: Json = False,
 ) -> None:
-    """给监管链日志改用本单位独有的名称。 Give the log an origin of the office's own.
+    """Give the log an origin of the office's own.
 
-    先停止服务;以前的检查点、回执和证据包照样有效。密钥和指纹不变。
     Stop the service first; heads, receipts and bundles of before stay valid, and so do keys.
     """
     settings = Settings()

@@ -27,20 +27,8 @@ from storage.errors import LiuhenError
 
 _MOST_TOLD = 1000  # faults in one JSON answer; the count tells of all
 _UNREADABLE = (LiuhenError, OSError, ValueError, LookupError, TypeError, AttributeError)
-Static = Annotated[
-    Path | None,
-    typer.Option(
-        "--log",
-        help="日志静态文件目录,不写则用本单位的。 Static log files; none: the office's.",
-    ),
-]
-Key = Annotated[
-    Path | None,
-    typer.Option(
-        "--key",
-        help="日志公钥 log.verify 或其目录。 The log's key; none: the office's.",
-    ),
-]
+Static = Annotated[Path | None, typer.Option("--log")]
+Key = Annotated[Path | None, typer.Option("--key")]
 _STATES = {
     HeadState.CONSISTENT: "[green]✓[/green] 一致 consistent",
     HeadState.ROLLED_BACK: "[red]✗[/red] 日志已倒退 the log was rolled back",
@@ -66,22 +54,15 @@ _FAULTS = {
 
 
 def check(
-    more: Annotated[
-        list[Path] | None,
-        typer.Argument(help="更多文件。 More files.", metavar="[FILE]..."),
-    ] = None,
+    more: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...")] = None,
     *,
-    against: Annotated[
-        list[Path] | None,
-        typer.Option(help="外部的检查点、回执、证据包或目录。 Heads, receipts, bundles, folders."),
-    ] = None,
+    against: Annotated[list[Path] | None, typer.Option()] = None,
     log: Static = None,
     key: Key = None,
     as_json: Json = False,
 ) -> None:
-    """用外部留存的日志头核对日志。 Hold the log against heads that others kept.
+    """Hold the log against heads that others kept.
 
-    退出状态:0 全部一致;1 日志分叉或倒退;3 有的无法比对。
     Exit status: 0 all consistent, 1 forked or rolled back, 3 some could not be compared.
     """
     paths = [*(against or []), *(more or [])]
@@ -103,9 +84,9 @@ def check(
 
 
 def replay(*, log: Static = None, key: Key = None, as_json: Json = False) -> None:
-    """逐条重放整个日志。 Walk over every entry of the log, and name what is wrong.
+    """Walk over every entry of the log, and name what is wrong.
 
-    退出状态:0 完好;1 发现问题。 Exit status: 0 whole, 1 something is wrong.
+    Exit status: 0 whole, 1 something is wrong.
     """
     faults = 0
     fault_objects: list[dict[str, Any]] = []

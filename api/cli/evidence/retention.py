@@ -42,28 +42,18 @@ from storage.upkeep.destruction import store_of
 app = Commands(no_args_is_help=True)
 holds_app = Commands(no_args_is_help=True)
 
-Day = Annotated[
-    datetime | None,
-    typer.Option(
-        "--at",
-        formats=["%Y-%m-%d"],
-        metavar="DAY",
-        help="截至该日终了,默认此刻。 Until the end of that day; now by default.",
-    ),
-]
-Township = Annotated[str | None, typer.Option(help="乡镇,默认全部。 Township; all by default.")]
+Day = Annotated[datetime | None, typer.Option("--at", formats=["%Y-%m-%d"], metavar="DAY")]
+Township = Annotated[str | None, typer.Option()]
 
 
 @app.register_command(name="explain")
 def explain_recording(
-    recording: Annotated[
-        str, typer.Argument(help="录音录像编号。 The recording's id.", metavar="ID")
-    ],
+    recording: Annotated[str, typer.Argument(metavar="ID")],
     *,
     at: Day = None,
     json: Json = False,
 ) -> None:
-    """说明为什么保管、保管到何时。 Say what keeps a recording, and until when."""
+    """Say what keeps a recording, and until when."""
     office = Office.open(Settings())
     try:
         moment = _parse_moment(office, at)
@@ -88,7 +78,7 @@ def explain_recording(
 
 @app.register_command()
 def due(*, at: Day = None, township: Township = None, json: Json = False) -> None:
-    """列出届时可以提请销毁的,以及期满后仍须保管的。 What would be destroyed, and why."""
+    """List what would be destroyed, and why."""
     office = Office.open(Settings())
     destroyable = retained = size = 0
     try:
@@ -120,7 +110,7 @@ def due(*, at: Day = None, township: Township = None, json: Json = False) -> Non
 
 @app.register_command()
 def review(*, json: Json = False) -> None:
-    """列出保管得比今天的规则要求更久的。 What is kept for longer than today's rules ask."""
+    """List what is kept for longer than today's rules ask."""
     office = Office.open(Settings())
     count = 0
     try:
@@ -149,18 +139,13 @@ def review(*, json: Json = False) -> None:
 
 @app.register_command()
 def certificate(
-    disposition: Annotated[str, typer.Argument(help="处置编号。 The disposition's id.")],
-    out: Annotated[Path, typer.Option(help="PDF 文件。 The PDF to write.")],
-    document: Annotated[
-        Path | None,
-        typer.Option(
-            "--signed", help="同时写出已签名的原件(JSON)。 Write the signed original, too."
-        ),
-    ] = None,
+    disposition: Annotated[str, typer.Argument()],
+    out: Annotated[Path, typer.Option()],
+    document: Annotated[Path | None, typer.Option("--signed")] = None,
     *,
     as_json: Json = False,
 ) -> None:
-    """出具销毁证明。 Write a destruction certificate as a PDF; no file is ever overwritten."""
+    """Write a destruction certificate as a PDF; no file is ever overwritten."""
     office = Office.open(Settings())
     try:
         original = read_signed_certificate(office, disposition)
@@ -178,7 +163,7 @@ def certificate(
 
 @holds_app.register_command(name="list")
 def list_holds(*, json: Json = False) -> None:
-    """列出生效中的冻结。 List the holds that stand, newest first."""
+    """List the holds that stand, newest first."""
     office = Office.open(Settings())
     try:
         with office.catalogue.read() as session:

@@ -17,26 +17,15 @@ from storage.signed.fingerprint import read_fingerprint
 
 
 def verify(
-    bundle: Annotated[
-        Path | None, typer.Argument(help="证据包(文件夹或 zip)。 A bundle: folder or zip.")
-    ] = None,
+    bundle: Annotated[Path | None, typer.Argument()] = None,
     *,
-    everything: Annotated[
-        bool, typer.Option("--all", help="核验本机保管的全部内容。 Verify all that is kept here.")
-    ] = False,
-    keys: Annotated[
-        Path | None,
-        typer.Option(help="另行取得的公钥目录。 A folder of public keys got elsewhere."),
-    ] = None,
-    fingerprint: Annotated[
-        list[str] | None,
-        typer.Option(help="《公钥公告》上的指纹,可重复。 Of a key letter; may be repeated."),
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="输出 JSON。 Print JSON.")] = False,
+    everything: Annotated[bool, typer.Option("--all")] = False,
+    keys: Annotated[Path | None, typer.Option()] = None,
+    fingerprint: Annotated[list[str] | None, typer.Option()] = None,
+    json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
-    """核验证据包,或全部内容。 Verify a bundle offline, or everything that is kept here.
+    """Verify a bundle offline, or everything that is kept here.
 
-    退出状态:0 通过;3 自洽,公钥未知;1 未通过。
     Exit status: 0 verified, 3 self-consistent with unknown keys, 1 not verified.
     """
     # Either a bundle or everything; and keys by one way, so that it is clear whose word was taken.

@@ -16,11 +16,11 @@ app = Commands(no_args_is_help=True)
 @app.register_command()
 def show(
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="输出 JSON。 Print JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
-    """列出全部设置、现值和来源。 Show every setting, its value and where it came from.
+    """Show every setting, its value and where it came from.
 
-    密码只在文件里,这里只有路径。 Secrets stand in files; only their paths are here.
+    Secrets stand in files; only their paths are here.
     """
     for setting in list_settings(Settings()):
         if as_json:
@@ -32,5 +32,5 @@ def show(
 
 @app.register_command(name="reference")
 def print_reference() -> None:
-    """输出设置说明 docs/SETTINGS.md。 Print the reference of all settings."""
+    """Print the reference of all settings."""
     typer.echo(render_reference(), nl=False)

@@ -68,14 +68,9 @@ class DemoError(Exception):
 
 def demo(
     *,
-    home: Annotated[
-        Path | None,
-        typer.Option(
-            help="演示数据目录,默认 <LIUHEN_HOME>/demo/<时间>。 Folder of the demonstration."
-        ),
-    ] = None,
+    home: Annotated[Path | None, typer.Option()] = None,
 ) -> None:
-    """用样例录像演示全流程。 Run the whole main job on sample footage."""
+    """Run the whole main job on sample footage."""
     settings = Settings()
     if tool_versions()["ffmpeg"] is None:
         raise ApiError("tool-missing", tool="ffmpeg", package="ffmpeg")

@@ -37,9 +37,9 @@ class Diagnosis:
 
 def doctor(
     *,
-    json: Annotated[bool, typer.Option("--json", help="输出 JSON。 Print JSON.")] = False,
+    json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
-    """检查本机是否具备运行条件。 Check this machine; say what each lack costs."""
+    """Check this machine; say what each lack costs."""
     diagnoses = list(_diagnose(Settings()))
     if json:
         say_json([{"name": t.name, "good": t.good, "zh": t.zh} for t in diagnoses])

@@ -23,12 +23,12 @@ app = Commands(no_args_is_help=True)
 @app.register_command("list")
 def list_jobs(
     *,
-    state: Annotated[State | None, typer.Option(help="只列某一状态。 Of one state alone.")] = None,
-    kind: Annotated[str | None, typer.Option(help="只列某一类。 Of one kind alone.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="最多几项。 At most so many.")] = 50,
+    state: Annotated[State | None, typer.Option()] = None,
+    kind: Annotated[str | None, typer.Option()] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10000)] = 50,
     as_json: Json = False,
 ) -> None:
-    """列出后台作业,最新的在前。 List jobs, the newest first."""
+    """List jobs, the newest first."""
     office = Office.open(Settings())
     try:
         with office.catalogue.read() as session:
@@ -41,15 +41,13 @@ def list_jobs(
 
 @app.register_command()
 def ask(
-    kind: Annotated[str, typer.Argument(help="类别,如 verify、sweep、inspect。 Kind of job.")],
-    subject: Annotated[
-        str | None, typer.Argument(help="录像编号;默认全部。 A recording's id; all by default.")
-    ] = None,
+    kind: Annotated[str, typer.Argument()],
+    subject: Annotated[str | None, typer.Argument()] = None,
     *,
-    username: Annotated[str | None, typer.Option(help="以谁的名义。 In whose name.")] = None,
+    username: Annotated[str | None, typer.Option()] = None,
     as_json: Json = False,
 ) -> None:
-    """提出一项后台作业;需解封录像的,须以有权人员名义。 Ask for a job."""
+    """Ask for a job."""
     office = Office.open(Settings())
     try:
         if username is None:
@@ -64,11 +62,11 @@ def ask(
 
 @app.register_command()
 def retry(
-    job: Annotated[str, typer.Argument(help="作业编号。 The job's id.")],
+    job: Annotated[str, typer.Argument()],
     *,
     as_json: Json = False,
 ) -> None:
-    """重新提出失败的作业。 Ask again for a job that failed."""
+    """Ask again for a job that failed."""
     office = Office.open(Settings())
     try:
         row = request.retry_job(office, job)
@@ -79,7 +77,7 @@ def retry(
 
 @app.register_command()
 def workers(*, as_json: Json = False) -> None:
-    """列出工作进程。 List the workers there ever were."""
+    """List the workers there ever were."""
     office = Office.open(Settings())
     try:
         with office.catalogue.read() as session:

@@ -12,21 +12,11 @@ from api.office.settings.settings import Settings
 
 
 def migrate(
-    old_home: Annotated[
-        Path,
-        typer.Argument(
-            help="原单位的 LIUHEN_HOME 目录。 The old office's LIUHEN_HOME.",
-            exists=True,
-            file_okay=False,
-        ),
-    ],
+    old_home: Annotated[Path, typer.Argument(exists=True, file_okay=False)],
     *,
     as_json: Json = False,
 ) -> None:
-    """把单机单位迁到县服务器:对象、日志、目录和密钥。 Move an embedded office to this server.
-
-    新位置由当前设置给出(LIUHEN_HOME、LIUHEN_DATABASE_URL、LIUHEN_OBJECTS_URL),须为空。
-    """
+    """Move an embedded office to this server, into the empty place where the settings point."""
     ERR.print("迁移期间请勿使用原单位;中断后重新执行本命令即可继续。(repeat it if it is cut short)")
     with show_byte_bar("迁移 moving") as heard:
         moved = move(old_home, Settings(), heard)

@@ -36,10 +36,10 @@ _REQUESTS_S = 5  # for requests under way, where a service may take its time
 
 def serve(
     *,
-    host: Annotated[str | None, typer.Option(help="监听地址。 Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="端口。 Port.")] = None,
+    host: Annotated[str | None, typer.Option()] = None,
+    port: Annotated[int | None, typer.Option()] = None,
 ) -> None:
-    """运行服务、控制台和采集站。 Run service, console and station until interrupted."""
+    """Run service, console and station until interrupted."""
     settings = Settings()
     host, port = host or settings.host, settings.port if port is None else port
     # What fails before the server runs closes port and office again; afterwards `_run` does.
@@ -73,10 +73,10 @@ def serve(
 
 def centre(
     *,
-    host: Annotated[str | None, typer.Option(help="监听地址。 Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="端口。 Port.")] = None,
+    host: Annotated[str | None, typer.Option()] = None,
+    port: Annotated[int | None, typer.Option()] = None,
 ) -> None:
-    """运行县中心:服务和控制台,不带仓位;可同时运行多个。 Run the centre; any number of them."""
+    """Run the centre; any number of them."""
     settings = Settings()
     host, port = host or settings.host, settings.port if port is None else port
     with ExitStack() as undo:
@@ -125,15 +125,13 @@ def _make_handin_worker(office: Office) -> Worker | None:
 
 def found(
     *,
-    recovery: Annotated[
-        Path | None, typer.Option(help="恢复密钥写到哪里(如 U 盘)。 Where the recovery key goes.")
-    ] = None,
+    recovery: Annotated[Path | None, typer.Option()] = None,
     county: County = None,
     township: TownshipName = None,
     origin: Origin = None,
     as_json: Json = False,
 ) -> None:
-    """建立或升级:密钥、数据表、对象桶、日志头。 Found the office, or bring it up to date."""
+    """Found the office, or bring it up to date."""
     settings = override_settings(county, township, origin)
     office = wiring.found_or_open(settings, recovery, prompt_for(as_json=as_json))
     try:

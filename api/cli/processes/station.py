@@ -40,7 +40,7 @@ _REASON = 500  # characters
 
 @app.callback(invoke_without_command=True)
 def station(context: typer.Context) -> None:
-    """运行采集站。 Run the station: watch the bays until interrupted."""
+    """Run the station: watch the bays until interrupted."""
     if context.invoked_subcommand is not None:
         return
     settings = Settings()
@@ -56,17 +56,13 @@ def station(context: typer.Context) -> None:
 
 @app.register_command()
 def enrol(
-    url: Annotated[str, typer.Argument(help="县中心地址,https://…。 The centre's address.")],
-    code: Annotated[
-        str, typer.Argument(help="管理员给的一次性登记码。 The administrator's one-time code.")
-    ],
+    url: Annotated[str, typer.Argument()],
+    code: Annotated[str, typer.Argument()],
     *,
-    ca: Annotated[
-        Path | None, typer.Option(help="县里下发的证书文件。 The county's certificate (PEM).")
-    ] = None,
+    ca: Annotated[Path | None, typer.Option()] = None,
     as_json: Json = False,
 ) -> None:
-    """向县中心登记本站。 Enrol this station with the centre."""
+    """Enrol this station with the centre."""
     settings = Settings()
     reply = process.enrol_station(settings, url, code, ca)
     if as_json:
@@ -77,10 +73,8 @@ def enrol(
 
 
 @app.register_command()
-def status(
-    *, as_json: Annotated[bool, typer.Option("--json", help="输出 JSON。 Print JSON.")] = False
-) -> None:
-    """查看本站:仓位、暂存区、告警。 Show bays, spool and alarms of the running station."""
+def status(*, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """Show bays, spool and alarms of the running station."""
     status_record = process.read_station_state(Settings())
     if as_json:
         say_json(status_record)
@@ -106,17 +100,11 @@ def status(
 @app.register_command(name="accept-log")
 def accept_log(
     *,
-    reason: Annotated[
-        str,
-        typer.Option(
-            help="查明的原因、由谁批准,永久保留。 What was found, and who approved; kept for ever.",
-        ),
-    ],
+    reason: Annotated[str, typer.Option()],
     as_json: Json = False,
 ) -> None:
-    """日志告警查明后,让本站继续工作。 Go on after an alarm over the centre's log was cleared up.
+    """Go on after an alarm over the centre's log was cleared up.
 
-    告警、两个日志头和原因都保留在本站,并记入县中心日志。
     The alarm, both heads and the reason stay here, and the centre's log hears of them.
     """
     reply = process.accept_centre_log(Settings(), reason[:_REASON])

@@ -14,11 +14,9 @@ from api.office.wiring import Office
 
 def worker(
     *,
-    name: Annotated[
-        str, typer.Option(help="工作进程名称,固定且互不相同。 A stable name of its own.")
-    ] = "worker-1",
+    name: Annotated[str, typer.Option()] = "worker-1",
 ) -> None:
-    """运行后台作业;可同时运行多个,名称各不相同。 Do background jobs; any number of these."""
+    """Do background jobs; any number of these."""
     office = Office.open(Settings())
     try:
         log_to_stderr(office)

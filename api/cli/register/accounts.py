@@ -17,31 +17,22 @@ from policies.access.access import Role
 from storage.catalogue.people import people
 
 app = Commands(no_args_is_help=True)
-Username = Annotated[str, typer.Argument(help="用户名。 User name.")]
-Password = Annotated[
-    str | None, typer.Option(help="密码,不给出则询问。 Password; asked for if not given.")
-]
+Username = Annotated[str, typer.Argument()]
+Password = Annotated[str | None, typer.Option()]
 
 
 @app.register_command()
 def add(  # noqa: PLR0917 - typer turns each into an option
-    username: Annotated[str | None, typer.Option(help="用户名。 User name.")] = None,
-    name: Annotated[str | None, typer.Option(help="姓名。 The person's name.")] = None,
-    role: Annotated[Role | None, typer.Option(help="角色。 Role.")] = None,
+    username: Annotated[str | None, typer.Option()] = None,
+    name: Annotated[str | None, typer.Option()] = None,
+    role: Annotated[Role | None, typer.Option()] = None,
     password: Password = None,
-    certificate: Annotated[
-        str | None,
-        typer.Option(
-            help="执法证号(记录仪文件中的警号)。 Certificate number, as in recorders' file names."
-        ),
-    ] = None,
-    township: Annotated[
-        str | None, typer.Option(help="乡镇,默认本单位。 Township; this office's by default.")
-    ] = None,
+    certificate: Annotated[str | None, typer.Option()] = None,
+    township: Annotated[str | None, typer.Option()] = None,
     *,
     as_json: Json = False,
 ) -> None:
-    """新建人员和帐号。 Add a person with an account."""
+    """Add a person with an account."""
     office = Office.open(Settings())
     try:
         username = username or typer.prompt("用户名 user name", err=True)
@@ -63,7 +54,7 @@ def add(  # noqa: PLR0917 - typer turns each into an option
 
 @app.register_command(name="list")
 def list_accounts(*, as_json: Json = False) -> None:
-    """列出帐号。 List the accounts."""
+    """List the accounts."""
     office = Office.open(Settings())
     try:
         with office.catalogue.read() as session:
@@ -89,7 +80,7 @@ def list_accounts(*, as_json: Json = False) -> None:
 
 @app.register_command()
 def disable(username: Username, *, as_json: Json = False) -> None:
-    """停用帐号,已登录的立即退出。 Disable an account; its open sessions end."""
+    """Disable an account; its open sessions end."""
     office = Office.open(Settings())
     try:
         with office.catalogue.write() as uow:
@@ -105,7 +96,7 @@ def disable(username: Username, *, as_json: Json = False) -> None:
 
 @app.register_command()
 def password(username: Username, password: Password = None, *, as_json: Json = False) -> None:
-    """重设密码,已登录的立即退出。 Set a new password; open sessions end."""
+    """Set a new password; open sessions end."""
     office = Office.open(Settings())
     try:
         Service.of_office(office).identity.set_password(username, password or _asked_twice())

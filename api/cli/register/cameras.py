@@ -20,10 +20,8 @@ app = Commands(no_args_is_help=True)
 
 
 @app.register_command(name="list")
-def list_cameras(
-    *, as_json: Annotated[bool, typer.Option("--json", help="输出 JSON。 Print JSON.")] = False
-) -> None:
-    """列出摄像机和录像状态。 List the cameras and what each is doing."""
+def list_cameras(*, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """List the cameras and what each is doing."""
     settings = Settings()
     last_states = {}
     # Opening the journal would make one: a list of cameras must leave nothing behind.
@@ -45,13 +43,11 @@ def list_cameras(
 
 @app.register_command()
 def check(
-    name: Annotated[
-        str | None, typer.Argument(help="摄像机,默认全部。 A camera; all by default.")
-    ] = None,
+    name: Annotated[str | None, typer.Argument()] = None,
     *,
     as_json: Json = False,
 ) -> None:
-    """逐台连接并登录,看有没有画面和声音;不录像。 Ask each camera what it would send."""
+    """Ask each camera what it would send."""
     settings = Settings()
     chosen = [_find_camera(settings, name)] if name else cameras_of(settings)
     failed = False
@@ -83,11 +79,11 @@ def check(
 
 @app.register_command()
 def start(
-    name: Annotated[str, typer.Argument(help="摄像机或房间名称。 A camera or its room.")],
+    name: Annotated[str, typer.Argument()],
     *,
     as_json: Json = False,
 ) -> None:
-    """开始录像(如询问开始时);重启后继续,直到 stop。 Record from now on, until `stop`."""
+    """Record from now on, until `stop`."""
     settings = Settings()
     camera = _find_camera(settings, name)
     ask_for(camera_places(settings, camera.name), clock())
@@ -97,11 +93,11 @@ def start(
 
 @app.register_command()
 def stop(
-    name: Annotated[str, typer.Argument(help="摄像机或房间名称。 A camera or its room.")],
+    name: Annotated[str, typer.Argument()],
     *,
     as_json: Json = False,
 ) -> None:
-    """停止录像;设为一直录像的摄像机不停。 Record no more, unless the camera always is."""
+    """Record no more, unless the camera always is."""
     settings = Settings()
     camera = _find_camera(settings, name)
     if camera.always:

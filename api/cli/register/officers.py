@@ -25,17 +25,12 @@ CHANGE_ZH = {Change.NEW: "新增", Change.CHANGED: "变更", Change.SAME: "不�
 
 @app.register_command(name="import")
 def import_officers(
-    file: Annotated[
-        Path, typer.Argument(help="CSV 文件。 A CSV file.", exists=True, dir_okay=False)
-    ],
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
     *,
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="只看会改什么,不写入。 Show the changes, write nothing."),
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="输出 JSON。 Print JSON.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run")] = False,
+    json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
-    """导入人员名册,要么全部写入,要么一条也不写。 Import a register, whole or not at all."""
+    """Import a register, whole or not at all."""
     # One byte more than allowed is read, so that a file that is too large is known as such.
     with file.open("rb") as opened:
         entries = read_register(opened.read(MAX_BYTES + 1))
@@ -75,11 +70,11 @@ def import_officers(
 
 @app.register_command(name="list")
 def list_officers(
-    township: Annotated[str | None, typer.Option(help="乡镇。 Township.")] = None,
+    township: Annotated[str | None, typer.Option()] = None,
     *,
     as_json: Json = False,
 ) -> None:
-    """列出人员及其证件今日是否有效。 List people and whether they are certified today."""
+    """List people and whether they are certified today."""
     office = Office.open(Settings())
     try:
         now = office.clock()
@@ -122,15 +117,13 @@ def _person_json(
 
 @app.register_command()
 def end(
-    number: Annotated[str, typer.Argument(help="执法证号。 Certificate number.")],
+    number: Annotated[str, typer.Argument()],
     *,
-    why: Annotated[str, typer.Option(help="收回或者吊销。 surrendered or revoked.")],
-    on: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="默认今天。 Today by default.")
-    ] = None,
+    why: Annotated[str, typer.Option()],
+    on: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"])] = None,
     as_json: Json = False,
 ) -> None:
-    """登记证件被收回或者吊销,当日起不再有效。 End a certificate; it counts no more that day."""
+    """End a certificate; it counts no more that day."""
     office = Office.open(Settings())
     try:
         day: date = (on or office.clock().astimezone(COUNTY_TIME)).date()
@@ -144,22 +137,15 @@ def end(
 
 @app.register_command()
 def train(
-    number: Annotated[str, typer.Argument(help="执法证号。 Certificate number.")],
-    hours: Annotated[float, typer.Argument(help="学时。 Hours.")],
-    title: Annotated[str, typer.Argument(help="培训内容。 Subject of the training.")],
+    number: Annotated[str, typer.Argument()],
+    hours: Annotated[float, typer.Argument()],
+    title: Annotated[str, typer.Argument()],
     *,
-    day: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="默认今天。 Today by default.")
-    ] = None,
-    special: Annotated[
-        bool,
-        typer.Option(
-            "--special", help="专业知识及下放事项培训。 Training in special and devolved matters."
-        ),
-    ] = False,
+    day: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"])] = None,
+    special: Annotated[bool, typer.Option("--special")] = False,
     as_json: Json = False,
 ) -> None:
-    """登记一次培训。 Enter a training."""
+    """Enter a training."""
     office = Office.open(Settings())
     try:
         on = (day or office.clock().astimezone(COUNTY_TIME)).date()

@@ -22,23 +22,15 @@ app = Commands(no_args_is_help=True)
 
 @app.register_command()
 def add(
-    serial: Annotated[
-        str, typer.Argument(help="设备序列号,与文件名中的一致。 Serial number, as in file names.")
-    ],
+    serial: Annotated[str, typer.Argument()],
     *,
-    kind: Annotated[
-        SourceKind, typer.Option(help="设备种类。 Kind of source.")
-    ] = SourceKind.RECORDER,
-    label: Annotated[
-        str, typer.Option(help="单位内的编号或者名称。 The office's own number or name.")
-    ] = "",
-    family: Annotated[str, typer.Option(help="型号。 Model family.")] = "generic",
-    township: Annotated[
-        str | None, typer.Option(help="乡镇,默认本单位。 Township; this office's by default.")
-    ] = None,
+    kind: Annotated[SourceKind, typer.Option()] = SourceKind.RECORDER,
+    label: Annotated[str, typer.Option()] = "",
+    family: Annotated[str, typer.Option()] = "generic",
+    township: Annotated[str | None, typer.Option()] = None,
     as_json: Json = False,
 ) -> None:
-    """登记一台设备。 Register a recorder, terminal or room camera."""
+    """Register a recorder, terminal or room camera."""
     settings = Settings()
     office = Office.open(settings)
     try:
@@ -59,23 +51,13 @@ def add(
 
 @app.register_command()
 def assign(
-    serial: Annotated[str, typer.Argument(help="设备序列号。 Serial number.")],
-    number: Annotated[
-        str | None,
-        typer.Argument(
-            help="领用人执法证号;不写则交回。 The holder's certificate number; none: handed back."
-        ),
-    ] = None,
+    serial: Annotated[str, typer.Argument()],
+    number: Annotated[str | None, typer.Argument()] = None,
     *,
-    since: Annotated[
-        datetime | None,
-        typer.Option(
-            formats=["%Y-%m-%dT%H:%M"], help="本地时间,默认现在。 Local time; now by default."
-        ),
-    ] = None,
+    since: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%dT%H:%M"])] = None,
     as_json: Json = False,
 ) -> None:
-    """登记设备领用或者交回。 Enter who has a source from now on; without a number, nobody."""
+    """Enter who has a source from now on; without a number, nobody."""
     office = Office.open(Settings())
     try:
         at = since.replace(tzinfo=COUNTY_TIME) if since else None
@@ -95,7 +77,7 @@ def assign(
 
 @app.register_command(name="list")
 def list_sources(*, as_json: Json = False) -> None:
-    """列出设备及领用情况。 List the sources and who has them."""
+    """List the sources and who has them."""
     office = Office.open(Settings())
     try:
         with office.catalogue.read() as session:

@@ -26,20 +26,13 @@ _STANDING = {
 
 @app.register_command()
 def code(
-    station: Annotated[
-        str,
-        typer.Argument(
-            help="采集站编号,小写字母、数字和连字符。 The station's id: a–z, 0–9 and hyphens."
-        ),
-    ],
+    station: Annotated[str, typer.Argument()],
     *,
-    name: Annotated[str, typer.Option(help="采集站名称。 The station's name.")] = "",
-    township: Annotated[
-        str | None, typer.Option(help="乡镇,默认本单位。 Township; this office's by default.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="输出 JSON。 Print JSON.")] = False,
+    name: Annotated[str, typer.Option()] = "",
+    township: Annotated[str | None, typer.Option()] = None,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
-    """发一次性登记码,24 小时有效。 Give a station a one-time enrolment code."""
+    """Give a station a one-time enrolment code."""
     settings = Settings()
     office = Office.open(settings)
     try:
@@ -61,10 +54,8 @@ def code(
 
 
 @app.register_command("list")
-def list_stations(
-    *, as_json: Annotated[bool, typer.Option("--json", help="输出 JSON。 Print JSON.")] = False
-) -> None:
-    """列出采集站和登记状态。 List stations, and what their enrolments are worth."""
+def list_stations(*, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """List stations, and what their enrolments are worth."""
     office = Office.open(Settings())
     try:
         with office.catalogue.read() as session:
@@ -100,12 +91,12 @@ def list_stations(
 
 @app.register_command()
 def revoke(
-    station: Annotated[str, typer.Argument(help="采集站编号。 The station's id.")],
-    why: Annotated[str, typer.Argument(help="原因,记入日志。 Why; it is logged.")],
+    station: Annotated[str, typer.Argument()],
+    why: Annotated[str, typer.Argument()],
     *,
     as_json: Json = False,
 ) -> None:
-    """立即撤销一个采集站:它不能再上传。 Revoke a station at once; what it signed stays valid."""
+    """Revoke a station at once; what it signed stays valid."""
     office = Office.open(Settings())
     try:
         with office.catalogue.write() as uow:

@@ -20,20 +20,14 @@ app = Commands(no_args_is_help=True)
 
 @app.register_command()
 def draw(
-    seed: Annotated[str, typer.Option(help="事先公布的种子。 A seed published beforehand.")],
-    purpose: Annotated[
-        str, typer.Option(help="抽查名称,同一名称只抽一次。 The draw's name; each is drawn once.")
-    ],
+    seed: Annotated[str, typer.Option()],
+    purpose: Annotated[str, typer.Option()],
     *,
-    count: Annotated[
-        int, typer.Option(min=1, help="抽取录像数量。 How many recordings to draw.")
-    ] = 10,
-    township: Annotated[
-        str | None, typer.Option(help="乡镇,默认全部。 Township; all by default.")
-    ] = None,
+    count: Annotated[int, typer.Option(min=1)] = 10,
+    township: Annotated[str | None, typer.Option()] = None,
     as_json: Json = False,
 ) -> None:
-    """按公布的种子抽取录像和检查人员,任何人都能重算。 Draw recordings and inspectors."""
+    """Draw recordings and inspectors."""
     office = Office.open(Settings())
     try:
         with office.catalogue.write() as uow:
@@ -69,7 +63,7 @@ def draw(
 
 @app.register_command(name="list")
 def list_draws(*, as_json: Json = False) -> None:
-    """列出抽查。 List the draws."""
+    """List the draws."""
     office = Office.open(Settings())
     try:
         with office.catalogue.read() as session:
@@ -89,11 +83,11 @@ def list_draws(*, as_json: Json = False) -> None:
 
 @app.register_command()
 def repeat(
-    draw_id: Annotated[str, typer.Argument(help="抽查编号。 The draw's id.")],
+    draw_id: Annotated[str, typer.Argument()],
     *,
     as_json: Json = False,
 ) -> None:
-    """重算一次抽查,看结果是否相同。 Repeat a draw; exit status 1 if it differs."""
+    """Repeat a draw; exit status 1 if it differs."""
     office = Office.open(Settings())
     try:
         with office.catalogue.read() as session:
@@ -109,17 +103,15 @@ def repeat(
 
 @app.register_command()
 def enter(
-    draw_id: Annotated[str, typer.Argument(help="抽查编号。 The draw's id.")],
-    recording: Annotated[str, typer.Argument(help="录像编号。 The recording's id.")],
-    number: Annotated[
-        str, typer.Argument(help="检查人员执法证号。 The inspector's certificate number.")
-    ],
+    draw_id: Annotated[str, typer.Argument()],
+    recording: Annotated[str, typer.Argument()],
+    number: Annotated[str, typer.Argument()],
     *,
-    good: Annotated[bool, typer.Option("--good/--bad", help="合格或者不合格。 Passed or not.")],
-    note: Annotated[str, typer.Option(help="说明。 Remark.")] = "",
+    good: Annotated[bool, typer.Option("--good/--bad")],
+    note: Annotated[str, typer.Option()] = "",
     as_json: Json = False,
 ) -> None:
-    """登记检查结果。 Enter what a drawn inspector found."""
+    """Enter what a drawn inspector found."""
     office = Office.open(Settings())
     try:
         with office.catalogue.write() as uow:
@@ -141,16 +133,12 @@ def enter(
 
 
 def evaluate(
-    township: Annotated[
-        str | None, typer.Option(help="乡镇,默认本单位。 Township; this office's by default.")
-    ] = None,
-    year: Annotated[
-        int | None, typer.Option(help="年度,默认今年。 Year; this one by default.")
-    ] = None,
+    township: Annotated[str | None, typer.Option()] = None,
+    year: Annotated[int | None, typer.Option()] = None,
     *,
-    json: Annotated[bool, typer.Option("--json", help="输出 JSON。 Print JSON.")] = False,
+    json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
-    """执法评议考核数据(不含任何罚没数额)。 A year's figures, never with any money in them."""
+    """Print a year's figures, never with any money in them."""
     settings = Settings()
     office = Office.open(settings)
     try:

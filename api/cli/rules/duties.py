@@ -15,19 +15,13 @@ from policies.time.wording import day_and_clock
 
 
 def duties(
-    township: Annotated[
-        str | None, typer.Option(help="乡镇,默认全部。 Township; all by default.")
-    ] = None,
+    township: Annotated[str | None, typer.Option()] = None,
     *,
-    everything: Annotated[
-        bool, typer.Option("--all", help="包括已完成的。 Those that are done, too.")
-    ] = False,
-    calendar: Annotated[
-        bool, typer.Option("--ics", help="输出日历(RFC 5545)。 Print a calendar.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="输出 JSON。 Print JSON.")] = False,
+    everything: Annotated[bool, typer.Option("--all")] = False,
+    calendar: Annotated[bool, typer.Option("--ics")] = False,
+    json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
-    """列出到期事项。 List what is due, the most pressing first."""
+    """List what is due, the most pressing first."""
     office = Office.open(Settings())
     try:
         now = office.clock()

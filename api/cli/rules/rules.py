@@ -26,16 +26,12 @@ _SEVERITY = {
 
 @app.register_command()
 def check(
-    folder: Annotated[
-        Path | None, typer.Argument(help="规则目录或者一个文件。 A folder of rules, or one file.")
-    ] = None,
-    area: Annotated[
-        str | None, typer.Option(help="县(区)名,默认本单位所属。 County; this office's by default.")
-    ] = None,
+    folder: Annotated[Path | None, typer.Argument()] = None,
+    area: Annotated[str | None, typer.Option()] = None,
     *,
     as_json: Json = False,
 ) -> None:
-    """检查规则库。 Read every rule; the first mistake is named with file and line."""
+    """Read every rule; the first mistake is named with file and line."""
     settings = Settings()
     # A folder that is named may be another county's: it is checked for itself.
     known_area = area or (settings.county or None if folder is None else None)
@@ -59,18 +55,12 @@ def check(
 
 @app.register_command()
 def new(
-    county: Annotated[str, typer.Argument(help="县(区)名。 The county's name.")],
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="目录或者 .yaml 文件,默认是设置 rulebook 的目录,否则 LIUHEN_HOME/rulebook。"
-            " Folder or .yaml file; else the setting rulebook, or LIUHEN_HOME/rulebook."
-        ),
-    ] = None,
+    county: Annotated[str, typer.Argument()],
+    out: Annotated[Path | None, typer.Option()] = None,
     *,
     as_json: Json = False,
 ) -> None:
-    """写一份本县规则库的模板。 Write a template of a county's own edition of the rulebook."""
+    """Write a template of a county's own edition of the rulebook."""
     from api.office.wiring import clock  # noqa: PLC0415 - checking rules needs no office
 
     settings = Settings()
@@ -85,16 +75,11 @@ def new(
 
 @app.register_command()
 def explain(
-    name: Annotated[
-        str | None,
-        typer.Argument(
-            help="规则编号或者案号,不写则列出全部规则。 A rule's id or a case number; none: all."
-        ),
-    ] = None,
+    name: Annotated[str | None, typer.Argument()] = None,
     *,
-    json: Annotated[bool, typer.Option("--json", help="输出 JSON。 Print JSON.")] = False,
+    json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
-    """解释一条规则,或者解释一个案件为什么能(不能)往下走。 Explain a rule, or a case."""
+    """Explain a rule, or a case."""
     settings = Settings()
     book = load_rulebook(settings.rulebook or SHIPPED, settings.county or None)
     if name is None:

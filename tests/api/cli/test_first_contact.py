@@ -1,7 +1,6 @@
 """What a newcomer meets first: help, version, and what is missing or wrong, told without traceback."""
 
 import importlib
-import inspect
 import json
 import os
 import re
@@ -17,7 +16,8 @@ from typer.main import get_group
 from typer.testing import CliRunner
 
 from api.cli import main
-from api.cli.help import columns_of, wrap_text
+from api.cli.help import columns_of, describe_command, describe_parameter, wrap_text
+from api.texts.tables import load_pairs
 from tests.command import FOUNDING
 from tests.office import Desk
 
@@ -60,16 +60,18 @@ def test_help_is_whole_in_both_languages_at_80_columns(words):
     assert all(columns_of(line) <= 80 for line in shown.output.splitlines()), shown.output
     flat = "".join(shown.output.split())
     command = ALL[words] if words else WHOLE
-    texts = (command.help or "").split("\n\n")
-    texts += [one.help for one in command.params if one.name != "help"]
-    if not words:
-        texts += [one[-1] for one in (*main.COMMANDS.values(), *main.GROUPS.values())]
+    name = " ".join(words)
+    own = [describe_command(name), *(describe_parameter(name, one.name) for one in command.params)]
+    own += [" ".join(load_pairs("commands", "details").get(name, ()))]
+    below = [one for one in ALL if one[:-1] == words]
+    own = [told for told in own if told]
+    texts = own + [describe_command(" ".join(one)) for one in below]
     for told in texts:
         assert told, words
         assert "".join(told.split()) in flat, told
         for word in LATIN.findall(told):
             assert word in shown.output, (word, told)
-    for told in [command.help, *(one.help for one in command.params if one.name != "help")]:
+    for told in own:
         assert CHINESE.search(told), told
         assert LATIN.search(told), told
         assert CHINESE.search(told).start() < 12, told  # Chinese first
@@ -80,11 +82,23 @@ def test_long_text_is_wrapped_between_words_and_characters():
     assert lines == ["核验证据包,", "或全部内容。", "Verify", "everything", "that is kept", "here."]
 
 
-def test_table_of_commands_agrees_with_their_modules():
-    for name, (module, told) in main.COMMANDS.items():
-        function = getattr(importlib.import_module(f"api.cli.{module}"), name)
-        assert told == " ".join(inspect.getdoc(function).split("\n\n")[0].split()), name
-    for module, app, _told in main.GROUPS.values():
+def test_every_text_is_of_a_command_or_a_parameter_that_there_is():
+    names = {" ".join(words) for words in ALL} | {""}
+    assert set(load_pairs("commands", "commands")) == names
+    assert set(load_pairs("commands", "details")) <= names
+    parameters = {one.name for command in (WHOLE, *ALL.values()) for one in command.params}
+    own = {
+        f"{' '.join(words)} {one.name}".strip()
+        for words, command in [((), WHOLE), *ALL.items()]
+        for one in command.params
+    }
+    assert set(load_pairs("commands", "parameters")) <= own | parameters | {"help"}
+
+
+def test_every_command_of_the_table_is_in_its_module():
+    for name, module in main.COMMANDS.items():
+        assert getattr(importlib.import_module(f"api.cli.{module}"), name)
+    for module, app in main.GROUPS.values():
         assert getattr(importlib.import_module(f"api.cli.{module}"), app)
 
 
