@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from policies.access.access import Person, Role
 from policies.facts.stages import ActionKind
+from policies.facts.states import ExhibitState
 from policies.retention.disposition import Bounds
 from policies.retention.retention import retain_until
 from policies.rules.rulebook import load_rulebook
@@ -20,7 +21,6 @@ from storage.catalogue.cases import cases, exhibits
 from storage.catalogue.holds import releases
 from storage.catalogue.jobs.tables import RenditionRow
 from storage.catalogue.people import people
-from storage.catalogue.reading.case_queries import PROPOSED
 from storage.catalogue.recordings import recordings
 from storage.catalogue.recordings.recordings import NewRecording
 from storage.catalogue.retention import dispositions
@@ -234,7 +234,7 @@ class Archive:
                 action_id=action,
                 shown_from=shown,
                 shown_to=shown,
-                state=PROPOSED,
+                state=ExhibitState.PROPOSED,
                 how="officer-time",
                 proposed_by="system",
                 decided_by=None,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ingest.centre.linking import LinkContext, extend_retention, lock_recording
+from policies.facts.states import ActionStatus, ExhibitState
 from policies.scene_code import (
     Kind,
     Parsed,
@@ -29,7 +30,6 @@ from storage.catalogue.unit_of_work import Catalogue, View
 from storage.upkeep import legal_hold_sync
 
 EARLY = timedelta(minutes=2)  # a station's and a centre's clock may differ by so much
-_OPEN = "open"
 
 
 @dataclass(slots=True)
@@ -108,7 +108,7 @@ def _enter_findings(catalogue: Catalogue, recording: str, findings: _CodeFinding
         for action_id, codes in findings.actions.items():
             action = case_queries.get_action(uow.session, action_id)
             stops = [code.at for code in codes if code.kind is Kind.STOP]
-            if stops and action.end_at is None and action.status == _OPEN:
+            if stops and action.end_at is None and action.status == ActionStatus.OPEN:
                 end = max(stops) + timedelta(seconds=1)
                 if end > action.start_at:
                     cases.set_action_end(uow, action.id, end, actor=clocks.SYSTEM)
@@ -148,12 +148,12 @@ def _shows_action(action: ActionRow, row: RecordingRow) -> bool:
         return False
     end = action.end_at or row.end_at
     overlap = Span(row.start_at, row.end_at).intersection(Span(action.start_at, end))
-    return overlap is not None and action.status == _OPEN
+    return overlap is not None and action.status == ActionStatus.OPEN
 
 
 def _is_decided(session: View, action_id: str, recording: str) -> bool:
     """Tell whether a person, or an earlier code, decided this link already."""
     return any(
-        exhibit.action_id == action_id and exhibit.state != case_queries.PROPOSED
+        exhibit.action_id == action_id and exhibit.state != ExhibitState.PROPOSED
         for exhibit in case_queries.exhibits_of(session, recording)
     )

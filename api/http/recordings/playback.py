@@ -17,6 +17,7 @@ from api.office.identity import Visitor
 from api.office.service import Service, stream_pieces
 from api.problems import ApiError
 from storage.catalogue.tables import RecordingRow
+from storage.recording import MediaKind
 
 _ONE_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _TYPES = {
@@ -68,11 +69,11 @@ def content_type(row: RecordingRow) -> str:
     """Return a type that a browser may be told; anything else is a plain stream of bytes."""
     if not row.playable:
         return "application/octet-stream"
-    if row.kind == "photo":
+    if row.kind == MediaKind.PHOTO:
         suffix = row.name.rpartition(".")[2].lower()
         return _PHOTOS.get(suffix, "application/octet-stream")
     kind = _TYPES.get(row.container or "", "application/octet-stream")
-    if row.kind == "audio" and kind == "video/mp4":
+    if row.kind == MediaKind.AUDIO and kind == "video/mp4":
         return "audio/mp4"
     return kind
 

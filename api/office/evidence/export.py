@@ -14,6 +14,7 @@ from api.office.identity import Visitor
 from api.office.service import Service
 from api.office.wiring import Office, software_version
 from policies.access.access import Act
+from policies.facts.states import ExhibitState
 from policies.rules.rules import Rulebook
 from storage.bundle.contents import BundledAction, BundledEntry, BundledRecording, Contents
 from storage.bundle.write import write_bundle
@@ -152,7 +153,7 @@ def _list_linked_recordings(session: View, case_id: str) -> list[RecordingRow]:
     rows_by_id: dict[str, RecordingRow] = {}
     for action in cases.list_actions(session, case_id):
         for exhibit in cases.list_exhibits(session, action.id):
-            if exhibit.state == "confirmed":
+            if exhibit.state == ExhibitState.CONFIRMED:
                 rows_by_id[exhibit.recording_id] = recordings.by_id(session, exhibit.recording_id)
     return sorted(rows_by_id.values(), key=lambda row: (row.start_at is None, row.start_at, row.id))
 
@@ -199,7 +200,7 @@ def _bundle_action(
                     "how": exhibit.how,
                 }
                 for exhibit in cases.list_exhibits(session, row.id)
-                if exhibit.state == "confirmed"
+                if exhibit.state == ExhibitState.CONFIRMED
             ],
         },
     )

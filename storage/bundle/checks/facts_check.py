@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from policies.facts.facts import ActionFacts, Footage
+from policies.facts.states import ExhibitState, WaiverState
 from policies.time.wording import COUNTY_TIME
 from storage.record import SealedRecord
 
@@ -51,7 +52,7 @@ def against_log(action_id: str, facts: ActionFacts, states: States) -> Iterator[
         if table == "exhibit"
         and state
         and state["action_id"] == action_id
-        and state["state"] == "confirmed"
+        and state["state"] == ExhibitState.CONFIRMED
     }
     if {footage.recording for footage in facts.footage} != confirmed:
         yield f"action {action_id}: the footage is not that confirmed in the log"
@@ -105,7 +106,7 @@ def _list_rows(states: States, table: str, facts: ActionFacts) -> list[Mapping[s
 
 
 def _flatten_waiver(state: Mapping[str, Any]) -> tuple[Any, ...]:
-    approved = state["state"] == "approved"
+    approved = state["state"] == WaiverState.APPROVED
     return (
         state["rule"],
         state["reason"],

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from policies.facts.facts import ActionFacts
+from policies.facts.states import ActionStatus
 from policies.rules.rules import JUDGE_EDITION
 from storage.bundle.checks.facts_check import against_log, against_records
 from storage.bundle.checks.states import States
@@ -18,8 +19,6 @@ from storage.bundle.reading import BundleFiles, GivenEntry
 from storage.bundle.report import Remark
 from storage.custody.entries.subjects import RULEBOOK
 from storage.signed import canonical
-
-_CLOSED = "closed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +144,7 @@ def _find_closing(bundle: BundleFiles, action: str) -> GivenEntry | None:
     """Return the entry that closed an action, if its last logged state is closed."""
     if (
         States.from_entries(bundle.entries).last.get(("action", action), {}).get("status")
-        != _CLOSED
+        != ActionStatus.CLOSED
     ):
         return None
     closings = [

@@ -29,7 +29,7 @@ from storage.catalogue.proofs.proven_rows import require_case
 from storage.catalogue.proofs.rulebooks import judged_by
 from storage.catalogue.reading import case_queries
 from storage.catalogue.reading.rule_facts import case_facts_of
-from storage.catalogue.tables import ActionRow, CaseRow
+from storage.catalogue.tables import CaseRow
 from storage.catalogue.unit_of_work import Attempt, UnitOfWork
 from storage.custody.entries.event import Outcome, PremisType
 from storage.custody.entries.subjects import RULEBOOK
@@ -78,7 +78,7 @@ def mark_moment(
     uow: UnitOfWork, action_id: str, kind: MomentKind, at: datetime, *, actor: str, note: str = ""
 ) -> MomentRow:
     """Mark a moment on the timeline of an open action. Raises: NotFoundError, ConflictError."""
-    action = _open_action(uow, action_id)
+    action = case_queries.get_open_action(uow.session, action_id)
     row = MomentRow(
         id=uow.new_id(), action_id=action.id, kind=kind.value, at=at, note=note, marked_by=actor
     )
@@ -92,7 +92,7 @@ def unmark_moment(uow: UnitOfWork, moment_id: str, *, actor: str) -> None:
     row = uow.session.get(MomentRow, moment_id)
     if row is None:
         raise NotFoundError(what="moment", id=moment_id)
-    action = _open_action(uow, row.action_id)
+    action = case_queries.get_open_action(uow.session, row.action_id)
     uow.session.delete(row)
     uow.session.flush()
     uow.record("moment.unmark", _CHANGE, row, actor=actor, subject=f"action:{action.id}")
@@ -277,11 +277,4 @@ def _open_case(uow: UnitOfWork, case_id: str) -> CaseRow:
     row = case_queries.get_case(uow.session, case_id)
     if row.closed_at is not None:
         raise ConflictError(problem="the case is closed", case=row.id)
-    return row
-
-
-def _open_action(uow: UnitOfWork, action_id: str) -> ActionRow:
-    row = case_queries.get_action(uow.session, action_id)
-    if row.status != "open":
-        raise ConflictError(problem="the action is closed", action=row.id)
     return row

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from policies.facts.findings import Verdict
 from policies.facts.stages import ENDS, MAIN, RETURNING, ActionKind, Stage, next_stages
+from policies.facts.states import ActionStatus
 from policies.facts.terms import Feature, Manner
 from policies.rules.rules import Rulebook
 from policies.scene_code import tag_of
@@ -30,6 +31,7 @@ from storage.catalogue.reading.case_queries import (
     get_action,
     get_case,
     get_exhibit,
+    get_open_action,
     list_actions,
     list_cases,
     list_exhibits,
@@ -42,8 +44,6 @@ from storage.custody.entries.event import Outcome, PremisType
 from storage.custody.entries.subjects import RULEBOOK
 from storage.errors import ConflictError
 
-OPEN = "open"
-CLOSED = "closed"
 _CHANGE = PremisType.METADATA_MODIFICATION
 
 
@@ -209,7 +209,7 @@ def add_action(
         place=place,
         start_at=start_at,
         end_at=end_at,
-        status=OPEN,
+        status=ActionStatus.OPEN,
         manner=manner.value if manner else None,
     )
     row.scene_tag = tag_of(row.id).hex()
@@ -226,7 +226,7 @@ def add_action(
 
 def set_action_end(uow: UnitOfWork, action_id: str, end_at: datetime, *, actor: str) -> ActionRow:
     """Enter when an open action ended. Raises: NotFoundError, ConflictError."""
-    row = _require_open(uow, action_id)
+    row = get_open_action(uow.session, action_id)
     _check_interval(row.start_at, end_at)
     row.end_at = end_at
     uow.record("action.end", _CHANGE, row, actor=actor, subject=f"action:{row.id}")
@@ -244,13 +244,13 @@ def close_action(uow: UnitOfWork, action_id: str, rulebook: Rulebook, *, actor: 
         "action.close", PremisType.POLICY_ASSIGNMENT, actor, f"action:{action_row.id}"
     )
     require_case(uow, action_row.case_id, attempt)
-    row = _require_open(uow, action_id)
+    row = get_open_action(uow.session, action_id)
     facts = facts_of(uow.session, action_id)
     verdict = rulebook.judge_facts(facts)
     if verdict.allowed and row.end_at is None:
         raise ConflictError(problem="the action has no end", action=row.id)
     if verdict.allowed:
-        row.status = CLOSED
+        row.status = ActionStatus.CLOSED
     uow.record(
         "action.close",
         PremisType.POLICY_ASSIGNMENT,
@@ -267,13 +267,6 @@ def close_action(uow: UnitOfWork, action_id: str, rulebook: Rulebook, *, actor: 
     return verdict
 
 
-def _require_open(uow: UnitOfWork, action_id: str) -> ActionRow:
-    row = get_action(uow.session, action_id)
-    if row.status != OPEN:
-        raise ConflictError(problem="the action is closed", action=row.id)
-    return row
-
-
 def _check_interval(start_at: datetime, end_at: datetime | None) -> None:
     if end_at is not None and end_at <= start_at:
         raise ConflictError(
@@ -284,8 +277,6 @@ def _check_interval(start_at: datetime, end_at: datetime | None) -> None:
 
 
 __all__ = [
-    "CLOSED",
-    "OPEN",
     "Move",
     "add_action",
     "case_by_number",

@@ -12,20 +12,20 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from policies.facts.facts import ActionFacts, CaseFacts, Waiver
+from policies.facts.states import WAIVER_MOVES, WaiverState
 from policies.facts.terms import Approver, WaiverReason
 from policies.facts.waivers import concerned_in, find_objection
 from policies.rules.rules import Rule, Rulebook
 from storage.catalogue.cases.tables import WaiverRow
 from storage.catalogue.people.people import get_person
 from storage.catalogue.reading import case_queries
-from storage.catalogue.reading.rule_facts import APPROVED, REFUSED, case_facts_of, facts_of
+from storage.catalogue.reading.rule_facts import case_facts_of, facts_of
 from storage.catalogue.recordings.recordings import by_id
 from storage.catalogue.tables import CaseRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.entries.event import Outcome, PremisType
 from storage.errors import ConflictError, NotFoundError
 
-PROPOSED = "proposed"
 _CHANGE = PremisType.METADATA_MODIFICATION
 
 
@@ -62,7 +62,7 @@ def hand_in(
         attachments=[by_id(uow.session, recording_id).id for recording_id in attachments],
         person_id=new_waiver.by,
         at=uow.at,
-        state=PROPOSED,
+        state=WaiverState.PROPOSED,
     )
     uow.session.add(row)
     uow.record("waiver.hand-in", _CHANGE, row, actor=actor, subject=_subject_of_waiver(row))
@@ -86,7 +86,8 @@ def settle_waiver(
     approve it (not whom the rule names, or concerned by the matter).
     """
     row = get_waiver(uow.session, waiver_id)
-    if row.state != PROPOSED:
+    state = WaiverState.APPROVED if approved else WaiverState.REFUSED
+    if state not in WAIVER_MOVES[WaiverState(row.state)]:
         raise ConflictError(problem="settled already", waiver=row.id)
     approver_id = get_person(uow.session, person_id).id
     proposed_waiver = Waiver(row.id, row.rule, WaiverReason(row.reason), row.person_id, row.at)
@@ -94,7 +95,7 @@ def settle_waiver(
         proposed_waiver, approved_by=approver_id, approved_at=uow.at, approver=approver.value
     )
     _check_objection(uow, row.case_id, row.action_id, rulebook, settled)
-    row.state = APPROVED if approved else REFUSED
+    row.state = state
     row.decided_by, row.decided_at = approver_id, uow.at
     row.approver, row.answer = approver.value, answer
     outcome = Outcome.SUCCESS if approved else Outcome.REFUSED
@@ -124,7 +125,7 @@ def count_waivers(
 ) -> tuple[int, int]:
     """Return how many were handed in for a township's cases in a span, and how many approved."""
     query = (
-        select(func.count(), func.count().filter(WaiverRow.state == APPROVED))
+        select(func.count(), func.count().filter(WaiverRow.state == WaiverState.APPROVED))
         .select_from(WaiverRow)
         .join(CaseRow, CaseRow.id == WaiverRow.case_id)
         .where(CaseRow.township == township, WaiverRow.at >= since, WaiverRow.at < until)

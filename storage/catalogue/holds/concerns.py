@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from policies.access.access import Person, Role
 from policies.access.concern import TIE_EN, TIE_ZH, Matter, Tie, tie_of
+from policies.facts.states import ExhibitState
 from policies.facts.terms import Part
 from policies.retention import releases
 from policies.retention.holds import authority_zh, is_proceeding
@@ -139,7 +140,7 @@ def of_recordings(session: Session, ids: Iterable[str]) -> Matter:
         took_part = (
             select(ActionOfficerRow.person_id)
             .join(ExhibitRow, ExhibitRow.action_id == ActionOfficerRow.action_id)
-            .where(ExhibitRow.recording_id.in_(some), ExhibitRow.state != case_queries.REJECTED)
+            .where(ExhibitRow.recording_id.in_(some), ExhibitRow.state != ExhibitState.REJECTED)
         )
         matter |= Matter(officers=frozenset(session.scalars(took_part)))
     return matter

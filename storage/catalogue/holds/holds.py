@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Executable, Select, and_, or_, select
 from sqlalchemy.orm import Session
 
+from policies.facts.states import ExhibitState
 from policies.facts.terms import HoldReason
 from policies.retention import holds as policy
 from storage.catalogue.cases.tables import DocumentRow, HoldRow
@@ -168,7 +169,7 @@ def find_links(session: Session, recordings: Iterable[str]) -> dict[str, Linked]
         select(ExhibitRow.recording_id, ActionRow.id, CaseRow)
         .join(ActionRow, ActionRow.id == ExhibitRow.action_id)
         .join(CaseRow, CaseRow.id == ActionRow.case_id)
-        .where(ExhibitRow.recording_id.in_(ids), ExhibitRow.state != case_queries.REJECTED)
+        .where(ExhibitRow.recording_id.in_(ids), ExhibitRow.state != ExhibitState.REJECTED)
     )
     papers = (
         select(DocumentRow.recording_id, DocumentRow.action_id, CaseRow)
@@ -243,7 +244,7 @@ def _select_exhibits(row: HoldRow) -> Select[Any]:
         select(ExhibitRow.recording_id)
         .join(ActionRow, ActionRow.id == ExhibitRow.action_id)
         .join(CaseRow, CaseRow.id == ActionRow.case_id)
-        .where(ExhibitRow.state != case_queries.REJECTED)
+        .where(ExhibitRow.state != ExhibitState.REJECTED)
     )
     return query.where(_scope_condition(row, ActionRow.id))
 

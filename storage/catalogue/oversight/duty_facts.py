@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session
 
 from policies.facts.facts import ActionFacts, CaseFacts, Footage, OfficerFact
 from policies.facts.stages import ActionKind, Stage
+from policies.facts.states import ExhibitState
 from policies.facts.terms import Manner, Part
 from storage.catalogue.cases.tables import CasePartRow, DecisionRow, DocumentRow
-from storage.catalogue.reading.case_queries import CONFIRMED
 from storage.catalogue.reading.rule_facts import (
     case_features,
     decision_of,
@@ -112,7 +112,7 @@ class _Gathered:
                 )
                 .join(ActionRow, ActionRow.id == ExhibitRow.action_id)
                 .join(RecordingRow, RecordingRow.id == ExhibitRow.recording_id)
-                .where(ActionRow.case_id.in_(cases), ExhibitRow.state == CONFIRMED)
+                .where(ActionRow.case_id.in_(cases), ExhibitRow.state == ExhibitState.CONFIRMED)
                 .order_by(RecordingRow.start_at, RecordingRow.id)
             ),
             "action_id",

@@ -11,10 +11,10 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from policies.facts.states import ExhibitState
 from policies.retention.capacity import LOOK_BACK, WEEK, WEEKS, StationStock
 from policies.retention.retention import FOREVER
 from storage.catalogue.cases.tables import DocumentRow
-from storage.catalogue.reading.case_queries import REJECTED
 from storage.catalogue.tables import ExhibitRow, RecordingRow
 
 LIST_LIMIT = 500
@@ -73,7 +73,7 @@ def list_unlinked_footage(
     """Return footage accessioned before then that nobody linked or classed, oldest first."""
     row = RecordingRow
     linked = select(ExhibitRow.id).where(
-        ExhibitRow.recording_id == row.id, ExhibitRow.state != REJECTED
+        ExhibitRow.recording_id == row.id, ExhibitRow.state != ExhibitState.REJECTED
     )
     paper = select(DocumentRow.id).where(DocumentRow.recording_id == row.id)
     query = select(row).where(

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from policies.facts.facts import TownshipFacts, Trained
+from policies.facts.states import CertificateEnding
 from policies.time.wording import COUNTY_TIME
 from storage.catalogue.people import people
 from storage.catalogue.people.tables import AssignmentRow, CertificateRow, TrainingRow
@@ -22,7 +23,6 @@ from storage.errors import ConflictError, NotFoundError
 
 AUXILIARY = "auxiliary"
 ENFORCING = ("officer", AUXILIARY)  # the kinds of persons that take part in actions
-ENDINGS = ("surrendered", "revoked")
 _CHANGE = PremisType.METADATA_MODIFICATION
 
 
@@ -87,8 +87,8 @@ def end_certificate(
         raise NotFoundError(what="certificate", id=number)
     if row.ended_on is not None:
         raise ConflictError(problem="the certificate has ended already", number=number)
-    if why not in ENDINGS:
-        raise ConflictError(problem=f"one of: {', '.join(ENDINGS)}", found=why)
+    if why not in set(CertificateEnding):
+        raise ConflictError(problem=f"one of: {', '.join(CertificateEnding)}", found=why)
     row.ended_on, row.ended_why = on.isoformat(), why
     uow.record("certificate.end", _CHANGE, row, actor=actor, subject=f"person:{row.person_id}")
     return row
@@ -126,7 +126,7 @@ def qualified_by(certificate_rows: list[CertificateRow], day: date) -> Qualifica
 def _invalidity_reason(row: CertificateRow, day: str) -> str | None:
     """Say why a certificate is not good on a day; ISO days compare as text."""
     if row.ended_on is not None and row.ended_on <= day:
-        return row.ended_why or "revoked"
+        return row.ended_why or CertificateEnding.REVOKED.value
     if row.valid_from is not None and day < row.valid_from:
         return "not-yet-valid"
     return "expired" if row.valid_to is not None and row.valid_to < day else None

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
+from policies.facts.states import ACTION_MOVES, ActionStatus, ExhibitState
 from storage.catalogue.engine.keyset import Place, page_by_keys
 from storage.catalogue.tables import (
     ActionOfficerRow,
@@ -15,11 +16,7 @@ from storage.catalogue.tables import (
     PersonRow,
     RecordingRow,
 )
-from storage.errors import NotFoundError
-
-CONFIRMED = "confirmed"
-PROPOSED = "proposed"
-REJECTED = "rejected"
+from storage.errors import ConflictError, NotFoundError
 
 NEARBY = timedelta(hours=6)  # how far around an action we look for footage to name
 MAX_NEARBY = 500
@@ -38,6 +35,14 @@ def get_action(session: Session, action_id: str) -> ActionRow:
     row = session.get(ActionRow, action_id)
     if row is None:
         raise NotFoundError(what="action", id=action_id)
+    return row
+
+
+def get_open_action(session: Session, action_id: str) -> ActionRow:
+    """Return one action that can be closed yet. Raises: NotFoundError, ConflictError."""
+    row = get_action(session, action_id)
+    if ActionStatus.CLOSED not in ACTION_MOVES[ActionStatus(row.status)]:
+        raise ConflictError(problem="the action is closed", action=row.id)
     return row
 
 
@@ -114,7 +119,7 @@ def exhibits_of(session: Session, recording_id: str) -> list[ExhibitRow]:
     return list(session.scalars(query.order_by(ExhibitRow.id)))
 
 
-def _recordings_of(action_id: str, *states: str) -> Select[Any]:
+def _recordings_of(action_id: str, *states: ExhibitState) -> Select[Any]:
     return select(ExhibitRow.recording_id).where(
         ExhibitRow.action_id == action_id, ExhibitRow.state.in_(states)
     )
@@ -122,7 +127,9 @@ def _recordings_of(action_id: str, *states: str) -> Select[Any]:
 
 def list_confirmed_recordings(session: Session, row: ActionRow) -> list[RecordingRow]:
     """Return the recordings confirmed for an action, in order of time."""
-    query = select(RecordingRow).where(RecordingRow.id.in_(_recordings_of(row.id, CONFIRMED)))
+    query = select(RecordingRow).where(
+        RecordingRow.id.in_(_recordings_of(row.id, ExhibitState.CONFIRMED))
+    )
     return list(session.scalars(query.order_by(RecordingRow.start_at, RecordingRow.id)))
 
 
@@ -135,7 +142,7 @@ def list_nearby_recordings(
     """
     first: datetime = row.start_at - NEARBY
     last: datetime = (row.end_at or row.start_at) + NEARBY
-    states = (PROPOSED, CONFIRMED, REJECTED) if never_linked else (CONFIRMED, REJECTED)
+    states = set(ExhibitState) if never_linked else set(ExhibitState) - {ExhibitState.PROPOSED}
     query = (
         select(RecordingRow)
         .where(

@@ -21,6 +21,7 @@ from policies.facts.facts import (
 )
 from policies.facts.findings import Verdict
 from policies.facts.stages import ActionKind, Stage
+from policies.facts.states import ActionStatus, WaiverState
 from policies.facts.terms import (
     DocumentKind,
     Feature,
@@ -45,9 +46,6 @@ from storage.catalogue.cases.tables import (
 from storage.catalogue.people import register
 from storage.catalogue.reading import case_queries
 from storage.catalogue.tables import ActionRow, CaseRow, PersonRow, RecordingRow
-
-REFUSED = "refused"
-APPROVED = "approved"
 
 
 def facts_of(session: Session, action_id: str) -> ActionFacts:
@@ -130,7 +128,7 @@ def case_facts_of(
         decision=_find_decision(session, row.id),
         documents=tuple(document_of(document) for document in session.scalars(filed)),
         actions=tuple(facts_of(session, action.id) for action in actions),
-        open_actions=tuple(action.id for action in actions if action.status == "open"),
+        open_actions=tuple(action.id for action in actions if action.status == ActionStatus.OPEN),
         waivers=tuple(
             _waiver_of(waiver) for waiver in session.scalars(waiver_query.order_by(WaiverRow.at))
         ),
@@ -228,7 +226,7 @@ def document_of(row: DocumentRow) -> Document:
 
 
 def _waiver_of(row: WaiverRow) -> Waiver:
-    approved = row.state == APPROVED
+    approved = row.state == WaiverState.APPROVED
     return Waiver(
         id=row.id,
         rule=row.rule,
@@ -238,7 +236,7 @@ def _waiver_of(row: WaiverRow) -> Waiver:
         approved_by=row.decided_by if approved else None,
         approved_at=row.decided_at if approved else None,
         approver=row.approver if approved else None,
-        refused=row.state == REFUSED,
+        refused=row.state == WaiverState.REFUSED,
     )
 
 

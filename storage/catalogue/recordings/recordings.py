@@ -15,6 +15,7 @@ from uuid import UUID
 from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
+from policies.facts.states import ExhibitState
 from policies.time.wording import day_and_clock
 from storage.catalogue.engine.keyset import Place, page_by_keys
 from storage.catalogue.people import register
@@ -446,7 +447,7 @@ def count_linked(
     """Return how many recordings of a township began in a span, and of how many a link stands."""
     row = RecordingRow
     confirmed = select(ExhibitRow.id).where(
-        ExhibitRow.recording_id == row.id, ExhibitRow.state == "confirmed"
+        ExhibitRow.recording_id == row.id, ExhibitRow.state == ExhibitState.CONFIRMED
     )
     query = select(func.count()).where(
         row.township == township, row.start_at >= since, row.start_at < until
@@ -540,5 +541,5 @@ def _linked_to(case_id: str) -> Select[Any]:
     return (
         select(ExhibitRow.recording_id)
         .join(ActionRow, ActionRow.id == ExhibitRow.action_id)
-        .where(ActionRow.case_id == case_id, ExhibitRow.state != "rejected")
+        .where(ActionRow.case_id == case_id, ExhibitRow.state != ExhibitState.REJECTED)
     )

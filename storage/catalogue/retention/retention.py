@@ -12,6 +12,7 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
 from policies.facts.stages import ActionKind
+from policies.facts.states import ActionStatus, ExhibitState
 from policies.facts.terms import FootageClass, HoldReason
 from policies.retention.retention import HoldFact, KeptFacts, LinkFact, Retention, judge_retention
 from policies.rules.rules import Rulebook
@@ -19,7 +20,6 @@ from storage.catalogue.cases.tables import DocumentRow, HoldRow
 from storage.catalogue.holds import holds
 from storage.catalogue.holds.holds import Linked
 from storage.catalogue.reading import case_queries
-from storage.catalogue.reading.case_queries import CONFIRMED, REJECTED
 from storage.catalogue.reading.rule_facts import case_features
 from storage.catalogue.retention.tables import ClassRow, ReclassificationRow
 from storage.catalogue.tables import ActionRow, CaseRow, ExhibitRow, RecordingRow
@@ -134,13 +134,13 @@ def _list_links(session: Session, recordings: Sequence[str]) -> dict[str, list[L
     query = (
         select(ExhibitRow, ActionRow)
         .join(ActionRow, ActionRow.id == ExhibitRow.action_id)
-        .where(ExhibitRow.recording_id.in_(recordings), ExhibitRow.state != REJECTED)
+        .where(ExhibitRow.recording_id.in_(recordings), ExhibitRow.state != ExhibitState.REJECTED)
         .order_by(ExhibitRow.id)
     )
     links: dict[str, list[LinkFact]] = {}
     for exhibit, action in session.execute(query):
-        decided = exhibit.state == CONFIRMED
-        if decided or action.status == "open":
+        decided = exhibit.state == ExhibitState.CONFIRMED
+        if decided or action.status == ActionStatus.OPEN:
             link = LinkFact(action.id, ActionKind(action.kind), action.start_at, decided)
             links.setdefault(exhibit.recording_id, []).append(link)
     return links
