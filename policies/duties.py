@@ -17,6 +17,7 @@ from hashlib import sha256
 from typing import Any
 
 from policies.facts.facts import ActionFacts, CaseFacts, ProceedingFacts, TownshipFacts
+from policies.identifiers import Subject
 from policies.requirements.outcome import Deadline, Scope
 from policies.rules.rules import SCOPES, Rule, Rulebook
 from policies.time.calendar import ONE_DAY, county_day, is_end_of_day, start_of_day
@@ -276,7 +277,7 @@ def _build_obligation(
     rule_id, zh, en, _ = rule
     _, name = _SUBJECT[type(facts)]
     return Obligation(
-        subject=f"{name}:{getattr(facts, name)}",
+        subject=Subject.of_kind(name, getattr(facts, name)),
         township=facts.township,
         person=person[0] if person else None,
         what_zh=f"{zh}:{person[1]}" if person else zh,

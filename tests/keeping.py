@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from policies.access.access import Person, Role
 from policies.facts.stages import ActionKind
 from policies.facts.states import ExhibitState
+from policies.identifiers import Subject
 from policies.retention.disposition import Bounds
 from policies.retention.retention import retain_until
 from policies.rules.rulebook import load_rulebook
@@ -191,7 +192,7 @@ class Archive:
                 envelope_text="{}",
             )
             uow.session.add(row)
-            kind, subject = PremisType.CREATION, recordings.subject_of(recording)
+            kind, subject = PremisType.CREATION, Subject.of_recording(recording)
             uow.record("recording.rendition", kind, row, actor=WHO, subject=subject)
         return stored.key
 
@@ -241,7 +242,7 @@ class Archive:
             )
             uow.session.add(row)
             kind = PremisType.METADATA_MODIFICATION
-            subject = recordings.subject_of(recording)
+            subject = Subject.of_recording(recording)
             uow.record("exhibit.propose", kind, row, actor=WHO, subject=subject)
         return row.id
 

@@ -40,6 +40,7 @@ from api.office.evidence.key_list import shown_keys
 from api.office.identity import Visitor
 from api.problems import ApiError, describe_error
 from policies.access.access import Act, Role
+from policies.identifiers import Subject
 from policies.time.wording import COUNTY_TIME, national_rules_only
 from storage.catalogue.cases import case_file, cases, doubts
 from storage.catalogue.log import custody_log, refused_time
@@ -228,14 +229,14 @@ def case_page(
     """Show one case: its stages, its actions with coverage and findings."""
     with service.office.catalogue.read() as session:
         row = cases.get_case(session, str(case))
-    service.authorise(visitor, Act.SEE_CASE, row.township, f"case:{row.id}")
+    service.authorise(visitor, Act.SEE_CASE, row.township, Subject.of_case(row.id))
     now = service.office.clock()
     with service.office.catalogue.read() as session:
         actions = [
             views.action_detail(session, action, service.office.rulebook, now)
             for action in cases.list_actions(session, row.id)
         ]
-        subjects = [f"case:{row.id}", *(f"action:{action.id}" for action in actions)]
+        subjects = [Subject.of_case(row.id), *(Subject.of_action(action.id) for action in actions)]
         return render(
             "case.html",
             visitor,
@@ -270,7 +271,7 @@ def action_page(action: UUID, service: ServiceHere, visitor: VisitorHere) -> Res
     with service.office.catalogue.read() as session:
         row = cases.get_action(session, str(action))
         case = cases.get_case(session, row.case_id)
-    service.authorise(visitor, Act.SEE_CASE, case.township, f"action:{row.id}")
+    service.authorise(visitor, Act.SEE_CASE, case.township, Subject.of_action(row.id))
     with service.office.catalogue.read() as session:
         nearby = cases.facts_of(session, row.id).nearby
         linked = {exhibit.recording_id for exhibit in cases.list_exhibits(session, row.id)}
@@ -301,7 +302,7 @@ def code_page(action: UUID, service: ServiceHere, visitor: VisitorHere) -> Respo
     with service.office.catalogue.read() as session:
         row = cases.get_action(session, str(action))
         case = cases.get_case(session, row.case_id)
-    service.authorise(visitor, Act.KEEP_CASE, case.township, f"action:{row.id}")
+    service.authorise(visitor, Act.KEEP_CASE, case.township, Subject.of_action(row.id))
     with service.office.catalogue.read() as session:
         return render("code.html", visitor, action=views.present_action(session, row))
 

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from api.office.wiring import Office
 from api.problems import ApiError
 from ingest.centre.station_gateway import StationGateway
+from policies.identifiers import Subject
 from storage.catalogue.people import people
 from storage.catalogue.proofs.log_origin import origin_changes
 from storage.catalogue.proofs.publish import publish_head
@@ -255,8 +256,8 @@ def _log_refusal(office: Office, station: str, act: str, error: EnrolmentError) 
         uow.record(
             act,
             PremisType.VALIDATION,
-            actor=f"station:{station}",
-            subject=f"station:{station}",
+            actor=Subject.of_station(station),
+            subject=Subject.of_station(station),
             outcome=Outcome.REFUSED,
             reason=error.code,
         )

@@ -19,6 +19,7 @@ from argon2.profiles import RFC_9106_LOW_MEMORY
 
 from api.problems import ApiError
 from policies.access.access import Person, Role
+from policies.identifiers import SYSTEM, Subject
 from storage.catalogue.jobs.jobs import Job
 from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.people import people, register, sessions
@@ -100,7 +101,7 @@ class Identity:
                 unit=more.get("unit", township),
                 township=township,
                 certificate_no=more.get("certificate_no"),
-                actor="system",
+                actor=SYSTEM,
             )
             if number := more.get("certificate_no"):
                 register.record_certificate(
@@ -109,7 +110,7 @@ class Identity:
                     number=number,
                     category=more.get("category", "综合行政执法"),
                     unit=person.unit,
-                    actor="system",
+                    actor=SYSTEM,
                 )
             people.create_account(
                 uow,
@@ -117,7 +118,7 @@ class Identity:
                 password_hash=password_hash,
                 role=role.value,
                 person_id=person.id,
-                actor="system",
+                actor=SYSTEM,
             )
             return person.id
 
@@ -137,7 +138,7 @@ class Identity:
             account = people.account_by_username(uow.session, username)
             if account is None:
                 raise ApiError("not-found", what="account", id=username[:80])
-            people.set_password(uow, account.id, password_hash, actor="system")
+            people.set_password(uow, account.id, password_hash, actor=SYSTEM)
 
     def login(self, username: str, password: str, origin: Origin = CONSOLE) -> tuple[str, datetime]:
         """Return a new session token and its end.
@@ -190,7 +191,9 @@ class Identity:
         if not is_open or account.disabled:
             raise ApiError("unauthenticated")
         session_name, until = session_id(token_hash), row.expires_at
-        acting = PersonActing(f"person:{person.id}", session_name, origin.address, until=until)
+        acting = PersonActing(
+            Subject.of_person(person.id), session_name, origin.address, until=until
+        )
         return _build_visitor(account, person, acting)
 
     def authenticate_job(self, job: Job) -> Visitor:
@@ -218,7 +221,7 @@ class Identity:
         with self._catalogue.write() as uow:
             if (pair := sessions.find_session(uow.session, token_hash)) is not None:
                 name = session_id(token_hash)
-                actor = PersonActing(f"person:{pair[1].person_id}", name, origin.address)
+                actor = PersonActing(Subject.of_person(pair[1].person_id), name, origin.address)
                 sessions.end_session(uow, token_hash, sessions.End.LOGOUT, actor=actor)
         with self._lock:
             # The cached yes must not outlive the session that was just ended.
@@ -269,8 +272,8 @@ class Identity:
             uow.record(
                 sessions.OPEN,
                 PremisType.VALIDATION,
-                actor="system",
-                subject=f"account:{account}" if account else "system",
+                actor=SYSTEM,
+                subject=Subject.of_account(account) if account else SYSTEM,
                 outcome=Outcome.REFUSED,
                 username=name,
                 address=origin.address,
@@ -286,7 +289,7 @@ def _build_visitor(account: AccountRow, person: PersonRow, actor: PersonActing) 
 
 def _is_asked_in_log(session: View, job: Job, by: PersonActing) -> bool:
     """Tell whether an entry says that this person, in this session, asked for a job."""
-    log, subject = LogReader(session), f"job:{job.id}"
+    log, subject = LogReader(session), Subject.of_job(job.id)
     indexes = [event.index for event in log.events_of(subject, act="job.ask")]
     expected = ("job.ask", Outcome.SUCCESS, by, subject)
     return any(

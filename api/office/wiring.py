@@ -42,6 +42,7 @@ from ingest.station.journal import Journal
 from ingest.station.seal import Seal
 from ingest.station.station import Station
 from policies.facts.terms import SourceKind
+from policies.identifiers import SYSTEM
 from policies.retention.disposition import Bounds
 from policies.rules.rulebook import SHIPPED, load_rulebook
 from policies.rules.rulebook_template import is_area_name
@@ -632,7 +633,7 @@ class Office:
                         family="roomcamera" if serial in settings.cameras else "nvr",
                         label=room,
                         township=settings.township,
-                        actor="system",
+                        actor=SYSTEM,
                     )
         return recorders_of(settings, self.sandbox, self.journal, self.clock)
 
@@ -766,7 +767,7 @@ def _add_own_station(office: Office) -> None:
                 id=settings.station,
                 name=settings.station_name,
                 township=settings.township,
-                actor="system",
+                actor=SYSTEM,
             )
 
 

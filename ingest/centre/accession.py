@@ -18,6 +18,7 @@ from ingest.centre.group_commit import Together
 from ingest.centre.hand_in import submission_at
 from ingest.centre.receipts import Receipts
 from ingest.centre.self_linking import self_link
+from policies.identifiers import Subject
 from policies.retention.retention import retain_until
 from policies.rules.rules import Rulebook
 from storage.catalogue.log.custody_log import prove_continuation
@@ -216,7 +217,7 @@ class LocalCentre:
             self.objects,
             str(recording),
             [key_of(recording, part) for part in parts],
-            actor=f"station:{self.station}",
+            actor=Subject.of_station(self.station),
             is_wanted=lambda session: recordings.is_accessioned(session, recording),
         )
 
@@ -282,8 +283,8 @@ class LocalCentre:
         uow.record(
             act,
             _PREMIS[act],
-            actor=f"station:{station}",
-            subject=subject,
+            actor=Subject.of_station(station),
+            subject=Subject(subject),
             outcome=Outcome(outcome),
             **details,
         )

@@ -23,6 +23,7 @@ from ingest.bays.settle import is_temporary_name
 from ingest.centre.uploads import Offset, Uploads
 from ingest.sources.profile import ALONE
 from ingest.sources.profile import read_source_facts as read_profile
+from policies.identifiers import Subject
 from storage.catalogue.recordings import hand_ins, uploads
 from storage.catalogue.stations.tables import HandedInRow
 from storage.catalogue.unit_of_work import Catalogue, View
@@ -177,7 +178,7 @@ class Reception:
             return None
         with self.catalogue.read() as session:
             row = uploads.find_upload(session, HandedInRow, name)
-        return f"person:{row.person_id}" if row is not None else None
+        return Subject.of_person(row.person_id) if row is not None else None
 
     def path_of(self, row: HandedInRow) -> bytes:
         """Return where in the bay the station finds this file."""

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from policies.identifiers import Subject
 from policies.rules.rules import Rulebook
 from storage.catalogue.cases import cases
 from storage.catalogue.recordings import recordings
@@ -77,5 +78,5 @@ def lock_recording(context: LinkContext, action: str, recording: str) -> datetim
 
 def extend_retention(uow: UnitOfWork, exhibit: ExhibitRow, until: datetime, actor: str) -> None:
     """Extend the recording's retention in the catalogue to the lock date of its objects."""
-    reason = f"action:{exhibit.action_id}"
+    reason = Subject.of_action(exhibit.action_id)
     recordings.extend_retention(uow, exhibit.recording_id, until, actor=actor, reason=reason)

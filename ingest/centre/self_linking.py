@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from ingest.centre.linking import LinkContext, extend_retention, lock_recording
 from policies.facts.states import ActionStatus, ExhibitState
+from policies.identifiers import SYSTEM
 from policies.scene_code import (
     Kind,
     Parsed,
@@ -111,7 +112,7 @@ def _enter_findings(catalogue: Catalogue, recording: str, findings: _CodeFinding
             if stops and action.end_at is None and action.status == ActionStatus.OPEN:
                 end = max(stops) + timedelta(seconds=1)
                 if end > action.start_at:
-                    cases.set_action_end(uow, action.id, end, actor=clocks.SYSTEM)
+                    cases.set_action_end(uow, action.id, end, actor=SYSTEM)
 
 
 def _link_companions(context: LinkContext, recording: str) -> list[str]:
@@ -135,9 +136,9 @@ def _link_companions(context: LinkContext, recording: str) -> list[str]:
     for action_id, one_id in pairs:
         until = lock_recording(context, action_id, one_id)
         with context.catalogue.write() as uow:
-            exhibit = exhibits.link_by_code(uow, action_id, one_id, actor=clocks.SYSTEM)
+            exhibit = exhibits.link_by_code(uow, action_id, one_id, actor=SYSTEM)
             if exhibit is not None:
-                extend_retention(uow, exhibit, until, clocks.SYSTEM)
+                extend_retention(uow, exhibit, until, SYSTEM)
                 linked.append(one_id)
     legal_hold_sync.sync_legal_holds(context.catalogue, context.objects, linked)
     return linked

@@ -19,6 +19,7 @@ from typing import Any
 from uuid import UUID
 
 from policies.facts.facts_json import to_plain
+from policies.identifiers import Subject
 from policies.retention import disposition as policy
 from policies.retention.disposition import Bounds, DispositionState, ItemState
 from policies.retention.retention import Reason, judge_retention
@@ -261,9 +262,9 @@ class Destruction:
         self, uow: UnitOfWork, disposition: str, recording: str, act: str, actor: str
     ) -> None:
         """Refuse to go on where a row is not as it was logged. Raises: RowsDifferError."""
-        subject = recordings.subject_of(recording)
+        subject = Subject.of_recording(recording)
         attempt = Attempt(act, PremisType.DEACCESSION, actor, subject)
-        require_footage(uow, [recording], attempt, dispositions.subject_of_disposition(disposition))
+        require_footage(uow, [recording], attempt, Subject.of_disposition(disposition))
 
     def _require_permission(self, uow: UnitOfWork, disposition: str) -> None:
         """Ask again whether it may be executed now. Raises: DispositionError."""
@@ -286,7 +287,7 @@ class Destruction:
                 "disposition.stop",
                 PremisType.DEACCESSION,
                 actor=actor,
-                subject=dispositions.subject_of_disposition(disposition),
+                subject=Subject.of_disposition(disposition),
                 outcome=Outcome.REFUSED,
                 why=error.code,
                 **error.facts,

@@ -10,6 +10,7 @@ import pytest
 
 from policies.facts.stages import ActionKind
 from policies.facts.terms import FootageClass, HoldReason
+from policies.identifiers import Subject
 from policies.retention.disposition import Bounds
 from policies.time.trusted_time import ClockAnswer
 from storage.catalogue.audit.audit import audit_catalogue
@@ -55,7 +56,7 @@ def hold(archive, **on):
 
 def acts(archive, recording):
     with archive.catalogue.read() as session:
-        events = custody_log.LogReader(session).events_of(recordings.subject_of(recording))
+        events = custody_log.LogReader(session).events_of(Subject.of_recording(recording))
         return [(one.act, one.outcome) for one in events]
 
 

@@ -12,6 +12,7 @@ from api.office.reports.register_csv import MAX_BYTES, read_register
 from api.office.settings.settings import Settings
 from api.office.wiring import Office
 from api.problems import ApiError
+from policies.identifiers import SYSTEM
 from policies.requirements.persons.officers import why_zh
 from policies.time.wording import COUNTY_TIME
 from storage.catalogue.people import people, register
@@ -45,7 +46,7 @@ def import_officers(
                 planned = plan_import(session, entries)
         else:
             with office.catalogue.write() as uow:
-                planned = carry_out(uow, entries, actor="system")
+                planned = carry_out(uow, entries, actor=SYSTEM)
     finally:
         office.close()
     for row_change in planned:
@@ -134,7 +135,7 @@ def end(
     try:
         day: date = (on or office.clock().astimezone(COUNTY_TIME)).date()
         with office.catalogue.write() as uow:
-            register.end_certificate(uow, number, on=day, why=why, actor="system")
+            register.end_certificate(uow, number, on=day, why=why, actor=SYSTEM)
     finally:
         office.close()
     message = f"已登记 ended: {number} {why} {day}"
@@ -173,7 +174,7 @@ def train(
                 hours=hours,
                 title=title,
                 special=special,
-                actor="system",
+                actor=SYSTEM,
             )
     finally:
         office.close()

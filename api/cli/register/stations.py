@@ -9,6 +9,7 @@ from api.cli.terminal import OUT, say_done, say_json
 from api.office import enrolment as station_door
 from api.office.settings.settings import Settings
 from api.office.wiring import Office
+from policies.identifiers import SYSTEM
 from policies.time.wording import COUNTY_TIME
 from storage.catalogue.people import people
 from storage.catalogue.stations import enrolment
@@ -48,7 +49,7 @@ def code(
             station,
             name=name or None,
             township=township,
-            actor="system",
+            actor=SYSTEM,
         )
     finally:
         office.close()
@@ -110,7 +111,7 @@ def revoke(
     try:
         with office.catalogue.write() as uow:
             people.get_station(uow.session, station)
-            ended = enrolment.revoke_enrolments(uow, station, why, actor="system")
+            ended = enrolment.revoke_enrolments(uow, station, why, actor=SYSTEM)
     finally:
         office.close()
     message = f"已撤销 {ended} 项登记 (revoked)。该站已封存未上传的录像仍在站上。"

@@ -38,6 +38,7 @@ from api.office.service import Service
 from api.problems import ApiError
 from policies.access.access import Act, Role
 from policies.facts.terms import Approver
+from policies.identifiers import Subject
 from policies.scene_code import Kind
 from storage.catalogue.cases import case_file, doubts
 from storage.catalogue.cases import waivers as explanations
@@ -96,7 +97,7 @@ def enter_document(
     if new.recording is not None:
         with service.office.catalogue.read() as session:
             scan = recordings.by_id(session, new.recording)
-        subject = recordings.subject_of(scan.id)
+        subject = Subject.of_recording(scan.id)
         service.authorise(visitor, Act.LINK, scan.township, subject)
     with service.office.catalogue.write() as uow:
         entered = case_file.enter_document(
@@ -255,7 +256,7 @@ def hand_in(case: Id, new: NewWaiver, service: ServiceHere, visitor: VisitorHere
     for attached in new.attachments:
         with service.office.catalogue.read() as session:
             scan = recordings.by_id(session, attached)
-        service.authorise(visitor, Act.LINK, scan.township, recordings.subject_of(scan.id))
+        service.authorise(visitor, Act.LINK, scan.township, Subject.of_recording(scan.id))
     with service.office.catalogue.write() as uow:
         waiver_row = explanations.hand_in(
             uow,
@@ -280,7 +281,7 @@ def settle_waiver(
     """Approve or refuse an explanation; never by whom the matter concerns."""
     with service.office.catalogue.read() as session:
         case = explanations.get_waiver(session, waiver).case_id
-    subject = f"case:{case_of(service, visitor, case, Act.APPROVE).id}"
+    subject = Subject.of_case(case_of(service, visitor, case, Act.APPROVE).id)
     with (
         service.logging_refusal(visitor, Act.APPROVE.value, subject),
         service.office.catalogue.write() as uow,
@@ -306,7 +307,7 @@ def settle_doubt(
     """Confirm or dismiss what inspection doubts; a dismissal needs a reason."""
     row = _find_recording(service, visitor, recording)
     with (
-        service.logging_refusal(visitor, Act.SETTLE_DOUBT.value, recordings.subject_of(row)),
+        service.logging_refusal(visitor, Act.SETTLE_DOUBT.value, Subject.of_recording(row)),
         service.office.catalogue.write() as uow,
     ):
         doubts.settle_doubt(
@@ -325,7 +326,7 @@ def settle_doubt(
 def _find_recording(service: Service, visitor: Visitor, recording: str) -> str:
     with service.office.catalogue.read() as session:
         row = recordings.by_id(session, recording)
-    service.authorise(visitor, Act.SETTLE_DOUBT, row.township, recordings.subject_of(row.id))
+    service.authorise(visitor, Act.SETTLE_DOUBT, row.township, Subject.of_recording(row.id))
     return row.id
 
 

@@ -35,6 +35,7 @@ from api.office.service import Service
 from api.problems import ApiError
 from ingest.centre import linking
 from policies.access.access import Act
+from policies.identifiers import Subject
 from storage.catalogue.cases import cases
 from storage.catalogue.people import people, register
 from storage.catalogue.recordings import recordings
@@ -125,8 +126,10 @@ def list_case_custody(
     """Return the custody entries upon the case and its actions, oldest first."""
     row = case_of(service, visitor, case, Act.SEE_CASE)
     with service.office.catalogue.read() as session:
-        actions = [f"action:{action_row.id}" for action_row in cases.list_actions(session, row.id)]
-        return views.present_entries(session, [f"case:{row.id}", *actions], cursor, limit)
+        actions = [
+            Subject.of_action(action_row.id) for action_row in cases.list_actions(session, row.id)
+        ]
+        return views.present_entries(session, [Subject.of_case(row.id), *actions], cursor, limit)
 
 
 @router.post("/cases/{case}/stage")
@@ -233,7 +236,7 @@ def link_exhibit(
     row = action_of(service, visitor, action, Act.LINK)
     with service.office.catalogue.read() as session:
         recording = recordings.by_id(session, new.recording)
-    subject = recordings.subject_of(recording.id)
+    subject = Subject.of_recording(recording.id)
     service.authorise(visitor, Act.LINK, recording.township, subject)
     linked = linking.link_recording(
         service.office,
@@ -258,7 +261,7 @@ def confirm_exhibit(exhibit: Id, service: ServiceHere, visitor: VisitorHere) -> 
 def reject_exhibit(exhibit: Id, service: ServiceHere, visitor: VisitorHere) -> ExhibitOut:
     """Reject the exhibit: the recording does not show the action; never proposed again."""
     row = _find_exhibit(service, visitor, exhibit)
-    subject = recordings.subject_of(row.recording_id)
+    subject = Subject.of_recording(row.recording_id)
     with (
         service.logging_refusal(visitor, "exhibit.reject", subject),
         service.office.catalogue.write() as uow,
@@ -286,7 +289,7 @@ def case_of(service: Service, visitor: Visitor, case: str, act: Act) -> CaseRow:
     """Return a case upon which this person may do the act. Raises: NotFoundError, ApiError."""
     with service.office.catalogue.read() as session:
         row = cases.get_case(session, case)
-    service.authorise(visitor, act, row.township, f"case:{row.id}")
+    service.authorise(visitor, act, row.township, Subject.of_case(row.id))
     return row
 
 
@@ -295,7 +298,7 @@ def action_of(service: Service, visitor: Visitor, action: str, act: Act) -> Acti
     with service.office.catalogue.read() as session:
         row = cases.get_action(session, action)
         township = cases.get_case(session, row.case_id).township
-    service.authorise(visitor, act, township, f"action:{row.id}")
+    service.authorise(visitor, act, township, Subject.of_action(row.id))
     return row
 
 

@@ -18,6 +18,7 @@ from api.office.identity import Visitor
 from api.office.service import Service
 from api.problems import ApiError
 from policies.access.access import Act
+from policies.identifiers import SYSTEM, Subject
 from storage.catalogue.holds.concerns import InvolvedError
 from storage.catalogue.retention import dispositions
 from storage.catalogue.retention.dispositions import DispositionError, StillKeptError
@@ -80,10 +81,10 @@ def propose_disposition(
                 township=townships.pop() if len(townships) == 1 else None,
             )
     except InvolvedError as error:
-        service.log_refusal(visitor, act.value, "system", error.code)
+        service.log_refusal(visitor, act.value, SYSTEM, error.code)
         raise
     except StillKeptError as error:
-        subject = f"recording:{error.facts['recording']}"
+        subject = Subject.of_recording(error.facts["recording"])
         service.log_refusal(visitor, "recording.propose-disposition", subject, error.code)
         raise
     return _present_by_id(service, visitor, row)
@@ -117,7 +118,7 @@ def approve_disposition(
                 actor=visitor.actor,
             )
     except (DispositionError, InvolvedError) as error:
-        subject = dispositions.subject_of_disposition(row.id)
+        subject = Subject.of_disposition(row.id)
         service.log_refusal(visitor, Act.APPROVE_DISPOSITION.value, subject, error.code)
         raise
     return _present_by_id(service, visitor, row)
@@ -154,7 +155,7 @@ def of_visitor(service: Service, visitor: Visitor, disposition: str, act: Act) -
     with service.office.catalogue.read() as session:
         row = dispositions.get_disposition(session, disposition)
     of_several = "" if row.township is None else row.township
-    service.authorise(visitor, act, of_several, dispositions.subject_of_disposition(row.id))
+    service.authorise(visitor, act, of_several, Subject.of_disposition(row.id))
     return row
 
 

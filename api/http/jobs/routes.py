@@ -13,6 +13,7 @@ from api.http.paging import PAGE, Cursor, Limit, Page, page_of, read_cursor
 from api.http.security import ServiceHere, VisitorHere
 from api.jobs import request
 from policies.access.access import Act
+from policies.identifiers import Subject
 from storage.catalogue.jobs import jobs
 from storage.catalogue.jobs.jobs import State
 
@@ -81,7 +82,7 @@ def request_job(new: NewJob, service: ServiceHere, visitor: VisitorHere) -> JobO
 @router.get("/jobs/{job}")
 def get_job(job: UUID, service: ServiceHere, visitor: VisitorHere) -> JobOut:
     """Return one job."""
-    service.authorise(visitor, Act.SEE_JOBS, subject=f"job:{job}")
+    service.authorise(visitor, Act.SEE_JOBS, subject=Subject.of_job(str(job)))
     with service.office.catalogue.read() as session:
         return job_views.present_job(session, jobs.by_id(session, str(job)))
 

@@ -18,6 +18,7 @@ from api.office.identity import Visitor
 from api.office.service import Service
 from api.problems import ApiError
 from policies.access.access import Act
+from policies.identifiers import Subject
 from storage.catalogue.people import people
 from storage.catalogue.stations import enrolment
 from storage.catalogue.stations.enrolment import CODE_LASTS
@@ -103,5 +104,5 @@ def _authorise_station(
             is_known = True
         except NotFoundError:
             is_known = False
-    service.authorise(visitor, Act.KEEP_STATIONS, township, f"station:{station}")
+    service.authorise(visitor, Act.KEEP_STATIONS, township, Subject.of_station(station))
     return is_known

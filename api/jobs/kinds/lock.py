@@ -11,8 +11,9 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from api.jobs.kind import SYSTEM, Facts, Kind, Queue, Step, recording_of
+from api.jobs.kind import Facts, Kind, Queue, Step, recording_of
 from api.office.wiring import Office
+from policies.identifiers import SYSTEM, Subject
 from storage.catalogue.holds import proceedings
 from storage.catalogue.jobs import jobs
 from storage.catalogue.jobs.jobs import Job
@@ -65,7 +66,7 @@ def settle_job(_office: Office, uow: UnitOfWork, job: Job, facts: Facts) -> Fact
     """
     for entry in facts["extended"]:
         until = datetime.fromisoformat(entry["until"])
-        reason = f"job:{job.id}"
+        reason = Subject.of_job(job.id)
         recordings.extend_retention(
             uow, entry["recording"], until, actor=job.asked_by, reason=reason
         )
@@ -73,20 +74,20 @@ def settle_job(_office: Office, uow: UnitOfWork, job: Job, facts: Facts) -> Fact
             "recording.lock",
             PremisType.POLICY_ASSIGNMENT,
             actor=job.asked_by,
-            subject=recordings.subject_of(entry["recording"]),
+            subject=Subject.of_recording(entry["recording"]),
             parts=entry["parts"],
             until=entry["until"],
             **({"lost": lost} if (lost := entry.get("lost")) else {}),
         )
     for recording in facts["missing"]:
-        subject = recordings.subject_of(recording)
+        subject = Subject.of_recording(recording)
         jobs.request_job(uow, "verify", subject, actor=job.asked_by, slot=f"lock:{job.id}")
     # Footage accessioned after a proceeding began belongs under its hold, too.
     if job.subject == SYSTEM:
         for row in proceedings.list_proceedings(uow.session, unanswered=True):
             for placed in proceedings.hold_more(uow, row.id, actor=job.asked_by):
                 jobs.request_job(
-                    uow, "hold", f"hold:{placed.id}", actor=job.asked_by, slot="placed"
+                    uow, "hold", Subject.of_hold(placed.id), actor=job.asked_by, slot="placed"
                 )
     return facts
 

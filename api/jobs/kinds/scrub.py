@@ -9,9 +9,9 @@ from datetime import timedelta
 from api.jobs.kind import Facts, Kind, Queue, Step
 from api.jobs.kinds.verify import build_fixity_check
 from api.office.wiring import Office
+from policies.identifiers import Subject
 from storage.catalogue.jobs import jobs
 from storage.catalogue.jobs.jobs import Job
-from storage.catalogue.recordings import recordings
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.entries.event import Outcome, PremisType
 from storage.errors import LiuhenError
@@ -42,7 +42,7 @@ def settle_job(office: Office, uow: UnitOfWork, job: Job, facts: Facts) -> Facts
     before = uow.at - timedelta(days=days - 1)
     chosen = jobs.longest_unread(uow.session, share, before, archived=office.archive_attached)
     for recording in chosen:
-        subject = recordings.subject_of(recording)
+        subject = Subject.of_recording(recording)
         slot = f"scrub:{job.slot or job.id}"
         jobs.request_job(uow, "verify", subject, actor=job.asked_by, slot=slot)
     if facts:
@@ -50,7 +50,7 @@ def settle_job(office: Office, uow: UnitOfWork, job: Job, facts: Facts) -> Facts
             "store.check",
             PremisType.FIXITY_CHECK,
             actor=job.asked_by,
-            subject="system:store",
+            subject=Subject("system:store"),
             outcome=Outcome.FAILURE,
             **facts,
         )

@@ -15,6 +15,7 @@ from uuid import UUID
 from api.jobs.kind import Facts, Kind, Queue, Step, as_found
 from api.office.wiring import Office
 from ingest.station.journal import State
+from policies.identifiers import Subject
 from storage.catalogue.jobs import jobs
 from storage.catalogue.jobs.jobs import Job
 from storage.catalogue.log import custody_log
@@ -101,7 +102,7 @@ def _remove_attempt(office: Office, job: Job, recording: str, keys: list[str]) -
 
 def _is_referenced(session: View, recording: str) -> bool:
     identity = UUID(recording)
-    acts = custody_log.LogReader(session).events_of(recordings.subject_of(recording))
+    acts = custody_log.LogReader(session).events_of(Subject.of_recording(recording))
     return (
         recordings.is_accessioned(session, identity)
         or jobs.is_rendition(session, recording)

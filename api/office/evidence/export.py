@@ -15,6 +15,7 @@ from api.office.service import Service
 from api.office.wiring import Office, software_version
 from policies.access.access import Act
 from policies.facts.states import ExhibitState
+from policies.identifiers import Subject
 from policies.rules.rules import Rulebook
 from storage.bundle.contents import BundledAction, BundledEntry, BundledRecording, Contents
 from storage.bundle.write import write_bundle
@@ -30,7 +31,7 @@ from storage.catalogue.tables import ActionRow, CaseRow, RecordingRow
 from storage.catalogue.unit_of_work import Attempt, UnitOfWork, View
 from storage.custody.checkpoint import untrusted_checkpoint
 from storage.custody.entries.event import PremisType, parse_leaf
-from storage.custody.entries.subjects import ALWAYS_CARRIED, key_subject, should_open_entry
+from storage.custody.entries.subjects import ALWAYS_CARRIED, should_open_entry
 from storage.custody.merkle.partial_tree import Place, nodes_beside
 from storage.custody.merkle.proof import Proof
 from storage.custody.origin import SUBJECT as ORIGIN_SUBJECT
@@ -63,13 +64,13 @@ def export_bundle(
     with office.catalogue.read() as session:
         case = cases.get_case(session, case_id)
         rows = _list_linked_recordings(session, case.id)
-    service.authorise(visitor, Act.EXPORT, case.township, f"case:{case.id}")
+    service.authorise(visitor, Act.EXPORT, case.township, Subject.of_case(case.id))
     if waiting := [row.id for row in rows if row.receipt_text is None]:
         raise ConflictError(problem="no receipt yet", recordings=waiting)
     # Every decryption is authorised and logged now, before any byte of the bundle exists.
     originals = {} if sealed else {row.id: _open_original(service, visitor, row) for row in rows}
     service.publish_checkpoint()
-    kind, subject = PremisType.INFORMATION_PACKAGE_CREATION, f"case:{case.id}"
+    kind, subject = PremisType.INFORMATION_PACKAGE_CREATION, Subject.of_case(case.id)
     attempt = Attempt("bundle.export", kind, visitor.actor, subject)
     with office.catalogue.write() as uow:  # what is told is as it stands at the export's entry
         session = uow.session
@@ -80,7 +81,7 @@ def export_bundle(
             raise ConflictError(problem="links changed meanwhile", recordings=sorted(now))
         # The heads of these chains go into the entry: a verifier sees which entries are absent.
         subjects = case_chains.belonging_to(session, case_id) | {ORIGIN_SUBJECT, *ALWAYS_CARRIED}
-        subjects |= {key_subject(key.kid) for key in _office_keys(office)}
+        subjects |= {Subject.of_key(key.kid) for key in _office_keys(office)}
         case_facts = _describe_case(cases.get_case(session, case_id))
         actions = [
             _bundle_action(session, office.rulebook, row, uow.at)
@@ -101,7 +102,7 @@ def export_bundle(
     # Signed after the export's entry, so that the bundle proves its own export.
     checkpoint = publish_head(office.catalogue, office.signer, office.settings.home / "log")
     with office.catalogue.read() as session:
-        footage_subjects = {recordings.subject_of(recording.id) for recording in footage}
+        footage_subjects = {Subject.of_recording(recording.id) for recording in footage}
         entries = list(_list_entries(session, subjects, footage_subjects, export))
         digests = {(entry.details or {}).get("rulebook") for entry in entries} - {None}
         contents = Contents(

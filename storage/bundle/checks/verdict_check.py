@@ -12,6 +12,7 @@ from typing import Any
 
 from policies.facts.facts import ActionFacts
 from policies.facts.states import ActionStatus
+from policies.identifiers import Subject, split_subject
 from policies.rules.rules import JUDGE_EDITION
 from storage.bundle.checks.facts_check import against_log, against_records
 from storage.bundle.checks.states import States
@@ -93,7 +94,7 @@ def _list_judgements(bundle: BundleFiles) -> Iterator[_Judgement]:
     for entry in bundle.entries:
         if entry.entry["act"] == "action.close" and "facts" in (entry.details or {}):
             details = entry.details or {}
-            action = entry.entry["subject"].partition(":")[2]
+            action = split_subject(entry.entry["subject"])[1]
             by = details["rulebook"], details["judge"]
             yield _Judgement(action, entry.index, details["facts"], details["verdict"], *by)
     by = (export.details or {})["rulebook"], (export.details or {})["judge"]
@@ -151,7 +152,7 @@ def _find_closing(bundle: BundleFiles, action: str) -> GivenEntry | None:
         entry
         for entry in bundle.entries
         if entry.entry["act"] == "action.close"
-        and entry.entry["subject"] == f"action:{action}"
+        and entry.entry["subject"] == Subject.of_action(action)
         and entry.entry["outcome"] == "success"
     ]
     return closings[-1] if closings else None

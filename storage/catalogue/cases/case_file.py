@@ -15,6 +15,7 @@ from policies.facts.facts import DecisionFact
 from policies.facts.findings import Verdict
 from policies.facts.stages import Stage
 from policies.facts.terms import DocumentKind, Feature, Manner, MomentKind, Part
+from policies.identifiers import Subject
 from policies.rules.rules import Rulebook
 from storage.catalogue.cases.tables import (
     CasePartRow,
@@ -44,7 +45,7 @@ def set_features(
     """Set the special features of a case. Raises: NotFoundError, ConflictError (closed)."""
     row = _open_case(uow, case_id)
     row.features = sorted({feature.value for feature in features})
-    uow.record("case.features", _CHANGE, row, actor=actor, subject=f"case:{row.id}")
+    uow.record("case.features", _CHANGE, row, actor=actor, subject=Subject.of_case(row.id))
     return row
 
 
@@ -64,7 +65,7 @@ def take_part(
             raise ConflictError(problem="has another part in this case", part=stored_part.part)
     added = CasePartRow(case_id=row.id, part=part.value, person_id=participant_id, since=uow.at)
     uow.session.add(added)
-    uow.record("case.part", _CHANGE, added, actor=actor, subject=f"case:{row.id}")
+    uow.record("case.part", _CHANGE, added, actor=actor, subject=Subject.of_case(row.id))
     return added
 
 
@@ -83,7 +84,7 @@ def mark_moment(
         id=uow.new_id(), action_id=action.id, kind=kind.value, at=at, note=note, marked_by=actor
     )
     uow.session.add(row)
-    uow.record("moment.mark", _CHANGE, row, actor=actor, subject=f"action:{action.id}")
+    uow.record("moment.mark", _CHANGE, row, actor=actor, subject=Subject.of_action(action.id))
     return row
 
 
@@ -95,7 +96,7 @@ def unmark_moment(uow: UnitOfWork, moment_id: str, *, actor: str) -> None:
     action = case_queries.get_open_action(uow.session, row.action_id)
     uow.session.delete(row)
     uow.session.flush()
-    uow.record("moment.unmark", _CHANGE, row, actor=actor, subject=f"action:{action.id}")
+    uow.record("moment.unmark", _CHANGE, row, actor=actor, subject=Subject.of_action(action.id))
 
 
 def list_moments(
@@ -142,7 +143,7 @@ def enter_document(
         entered_by=actor,
     )
     uow.session.add(added)
-    uow.record("document.enter", _CHANGE, added, actor=actor, subject=f"case:{row.id}")
+    uow.record("document.enter", _CHANGE, added, actor=actor, subject=Subject.of_case(row.id))
     return added
 
 
@@ -156,7 +157,7 @@ def serve_document(
     if row.served_at is not None or at < row.at:
         raise ConflictError(problem="served already, or before it was made", document=row.id)
     row.served_at, row.manner = at, manner.value
-    uow.record("document.serve", _CHANGE, row, actor=actor, subject=f"case:{row.case_id}")
+    uow.record("document.serve", _CHANGE, row, actor=actor, subject=Subject.of_case(row.case_id))
     return row
 
 
@@ -186,7 +187,9 @@ def record_review(
         opinion=opinion,
     )
     uow.session.add(row)
-    uow.record("case.review", PremisType.VALIDATION, row, actor=actor, subject=f"case:{case.id}")
+    uow.record(
+        "case.review", PremisType.VALIDATION, row, actor=actor, subject=Subject.of_case(case.id)
+    )
     return row
 
 
@@ -212,7 +215,7 @@ def record_decision(
     Raises: NotFoundError; RowsDifferError; ConflictError outside the stage 决定, or for one with
     another part.
     """
-    attempt = Attempt("case.decide", PremisType.POLICY_ASSIGNMENT, actor, f"case:{case_id}")
+    attempt = Attempt("case.decide", PremisType.POLICY_ASSIGNMENT, actor, Subject.of_case(case_id))
     require_case(uow, case_queries.get_case(uow.session, case_id).id, attempt)
     case = _open_case(uow, case_id)
     if Stage(case.stage) is not Stage.DECISION:
@@ -241,7 +244,7 @@ def record_decision(
         PremisType.POLICY_ASSIGNMENT,
         *rows,
         actor=actor,
-        subject=f"case:{case.id}",
+        subject=Subject.of_case(case.id),
         outcome=Outcome.SUCCESS if verdict.allowed else Outcome.REFUSED,
         verdict=verdict.to_json(),
         heads=[RULEBOOK],
@@ -269,7 +272,7 @@ def record_disclosure(
     if row.disclosed_at is not None or at < row.at:
         raise ConflictError(problem="disclosed already, or before it was made", decision=row.id)
     row.disclosed_at, row.disclosed_where = at, where
-    uow.record("case.disclose", _CHANGE, row, actor=actor, subject=f"case:{case_id}")
+    uow.record("case.disclose", _CHANGE, row, actor=actor, subject=Subject.of_case(case_id))
     return row
 
 

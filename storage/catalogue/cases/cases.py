@@ -14,6 +14,7 @@ from policies.facts.findings import Verdict
 from policies.facts.stages import ENDS, MAIN, RETURNING, ActionKind, Stage, next_stages
 from policies.facts.states import ActionStatus
 from policies.facts.terms import Feature, Manner
+from policies.identifiers import Subject
 from policies.rules.rules import Rulebook
 from policies.scene_code import tag_of
 from storage.catalogue.cases.exhibits import (
@@ -80,7 +81,7 @@ def open_case(
         suspended_s=None,
     )
     uow.session.add(row)
-    uow.record("case.open", _CHANGE, row, actor=actor, subject=f"case:{row.id}")
+    uow.record("case.open", _CHANGE, row, actor=actor, subject=Subject.of_case(row.id))
     return row
 
 
@@ -103,7 +104,7 @@ def move_case(
     where a rule blocks. Raises: NotFoundError, RowsDifferError.
     """
     row = get_case(uow.session, case_id)
-    attempt = Attempt("case.move", PremisType.POLICY_ASSIGNMENT, actor, f"case:{row.id}")
+    attempt = Attempt("case.move", PremisType.POLICY_ASSIGNMENT, actor, Subject.of_case(row.id))
     require_case(uow, row.id, attempt)
     move = judge_move(uow.session, row, stage, rulebook, uow.at)
     before = row.stage
@@ -114,7 +115,7 @@ def move_case(
         PremisType.POLICY_ASSIGNMENT,
         *([row] if move.allowed else []),
         actor=actor,
-        subject=f"case:{row.id}",
+        subject=Subject.of_case(row.id),
         outcome=Outcome.SUCCESS if move.allowed else Outcome.REFUSED,
         before=before,
         asked=stage.value,
@@ -220,7 +221,7 @@ def add_action(
         for officer_id in dict.fromkeys(officers)
     ]
     uow.session.add_all(present)
-    uow.record("action.add", _CHANGE, row, *present, actor=actor, subject=f"action:{row.id}")
+    uow.record("action.add", _CHANGE, row, *present, actor=actor, subject=Subject.of_action(row.id))
     return row
 
 
@@ -229,7 +230,7 @@ def set_action_end(uow: UnitOfWork, action_id: str, end_at: datetime, *, actor: 
     row = get_open_action(uow.session, action_id)
     _check_interval(row.start_at, end_at)
     row.end_at = end_at
-    uow.record("action.end", _CHANGE, row, actor=actor, subject=f"action:{row.id}")
+    uow.record("action.end", _CHANGE, row, actor=actor, subject=Subject.of_action(row.id))
     return row
 
 
@@ -241,7 +242,7 @@ def close_action(uow: UnitOfWork, action_id: str, rulebook: Rulebook, *, actor: 
     """
     action_row = get_action(uow.session, action_id)
     attempt = Attempt(
-        "action.close", PremisType.POLICY_ASSIGNMENT, actor, f"action:{action_row.id}"
+        "action.close", PremisType.POLICY_ASSIGNMENT, actor, Subject.of_action(action_row.id)
     )
     require_case(uow, action_row.case_id, attempt)
     row = get_open_action(uow.session, action_id)
@@ -256,7 +257,7 @@ def close_action(uow: UnitOfWork, action_id: str, rulebook: Rulebook, *, actor: 
         PremisType.POLICY_ASSIGNMENT,
         *([row] if verdict.allowed else []),
         actor=actor,
-        subject=f"action:{row.id}",
+        subject=Subject.of_action(row.id),
         outcome=Outcome.SUCCESS if verdict.allowed else Outcome.REFUSED,
         verdict=verdict.to_json(),
         facts=facts.to_json(),

@@ -9,10 +9,11 @@ from datetime import datetime
 from sqlalchemy import select
 
 from policies.facts.states import EXHIBIT_MOVES, ActionStatus, ExhibitState
+from policies.identifiers import Subject
 from policies.linking import propose_links
 from storage.catalogue.holds import concerns, holds, releases
 from storage.catalogue.reading import case_queries, rule_facts
-from storage.catalogue.recordings.recordings import get_present_recording, subject_of
+from storage.catalogue.recordings.recordings import get_present_recording
 from storage.catalogue.tables import ActionRow, ExhibitRow, RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.entries.event import PremisType
@@ -168,7 +169,7 @@ def _log_link(uow: UnitOfWork, act: str, row: ExhibitRow, actor: str) -> None:
         _LINK,
         row,
         actor=actor,
-        subject=subject_of(row.recording_id),
+        subject=Subject.of_recording(row.recording_id),
         action=row.action_id,
         exhibit=row.id,
     )

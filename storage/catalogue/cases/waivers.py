@@ -15,6 +15,7 @@ from policies.facts.facts import ActionFacts, CaseFacts, Waiver
 from policies.facts.states import WAIVER_MOVES, WaiverState
 from policies.facts.terms import Approver, WaiverReason
 from policies.facts.waivers import concerned_in, find_objection
+from policies.identifiers import Subject
 from policies.rules.rules import Rule, Rulebook
 from storage.catalogue.cases.tables import WaiverRow
 from storage.catalogue.people.people import get_person
@@ -164,5 +165,5 @@ def _find_rule(rulebook: Rulebook, rule_id: str, facts: ActionFacts | CaseFacts)
     return rules[0]
 
 
-def _subject_of_waiver(row: WaiverRow) -> str:
-    return f"action:{row.action_id}" if row.action_id else f"case:{row.case_id}"
+def _subject_of_waiver(row: WaiverRow) -> Subject:
+    return Subject.of_action(row.action_id) if row.action_id else Subject.of_case(row.case_id)

@@ -14,6 +14,7 @@ from policies.access.access import Person, Role
 from policies.access.concern import TIE_EN, TIE_ZH, Matter, Tie, tie_of
 from policies.facts.states import ExhibitState
 from policies.facts.terms import Part
+from policies.identifiers import Subject
 from policies.retention import releases
 from policies.retention.holds import authority_zh, is_proceeding
 from policies.retention.releases import WHO_EN, WHO_ZH, HoldContext
@@ -22,7 +23,6 @@ from storage.catalogue.holds import holds
 from storage.catalogue.log.tables import CustodyEventRow
 from storage.catalogue.people.tables import AssignmentRow
 from storage.catalogue.reading import case_queries
-from storage.catalogue.recordings.recordings import subject_of
 from storage.catalogue.tables import (
     AccountRow,
     ActionOfficerRow,
@@ -107,7 +107,7 @@ def of_case(session: Session, case_id: str) -> Matter:
         .where(ActionRow.case_id == case_id)
     )
     opened = select(CustodyEventRow.actor).where(
-        CustodyEventRow.subject == f"case:{case_id}", CustodyEventRow.act == "case.open"
+        CustodyEventRow.subject == Subject.of_case(case_id), CustodyEventRow.act == "case.open"
     )
     return Matter(
         officers=frozenset(session.scalars(took_part)),
@@ -151,7 +151,9 @@ def of_footage(session: Session, ids: Iterable[str]) -> Matter:
     matter = Matter()
     for some in _parts_of(sorted(set(ids))):
         accessions = select(CustodyEventRow.details).where(
-            CustodyEventRow.subject.in_([subject_of(recording_id) for recording_id in some]),
+            CustodyEventRow.subject.in_(
+                [Subject.of_recording(recording_id) for recording_id in some]
+            ),
             CustodyEventRow.act == "recording.accession",
         )
         matter |= Matter(

@@ -14,11 +14,12 @@ from sqlalchemy.orm import Session
 
 from policies.facts.states import ExhibitState
 from policies.facts.terms import HoldReason
+from policies.identifiers import Subject
 from policies.retention import holds as policy
 from storage.catalogue.cases.tables import DocumentRow, HoldRow
 from storage.catalogue.engine.keyset import Place, page_by_keys
 from storage.catalogue.reading import case_queries
-from storage.catalogue.recordings.recordings import by_id, get_present_recording, subject_of
+from storage.catalogue.recordings.recordings import by_id, get_present_recording
 from storage.catalogue.tables import ActionRow, CaseRow, ExhibitRow, RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.entries.event import PremisType
@@ -131,13 +132,13 @@ def authority_of(row: HoldRow) -> str:
     return row.authority or policy.of_proceeding(row.proceeding_id or "")
 
 
-def subject_of_hold(row: HoldRow) -> str:
+def subject_of_hold(row: HoldRow) -> Subject:
     """Return what a hold lies on, as the log names it."""
     if row.recording_id is not None:
-        return subject_of(row.recording_id)
+        return Subject.of_recording(row.recording_id)
     if row.action_id is not None:
-        return f"action:{row.action_id}"
-    return f"case:{row.case_id}" if row.case_id is not None else f"hold:{row.id}"
+        return Subject.of_action(row.action_id)
+    return Subject.of_case(row.case_id) if row.case_id is not None else Subject.of_hold(row.id)
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from policies.access.access import Person
 from policies.access.concern import Matter, tie_of
 from policies.facts.terms import HoldReason, ProceedingKind
+from policies.identifiers import Subject
 from policies.retention import releases as policy
 from policies.retention.holds import of_proceeding
 from policies.retention.releases import HoldContext
@@ -83,7 +84,9 @@ def register_proceeding(uow: UnitOfWork, new: NewProceeding, *, actor: str) -> P
         handler_id=new.handler_id,
     )
     uow.session.add(row)
-    uow.record("proceeding.register", _CHANGE, row, actor=actor, subject=f"proceeding:{row.id}")
+    uow.record(
+        "proceeding.register", _CHANGE, row, actor=actor, subject=Subject.of_proceeding(row.id)
+    )
     _hold_more(uow, row, actor=actor)
     if row.handler_id is not None:
         concerns.check_not_concerned(as_held(uow.session, row), row.handler_id)
@@ -103,7 +106,9 @@ def hold_more(uow: UnitOfWork, proceeding_id: str, *, actor: str) -> list[HoldRo
     handler = row.handler_id
     if handler is not None and tie_of(gather_matter(uow.session, row), handler) is not None:
         row.handler_id = None
-        uow.record("proceeding.excuse", _CHANGE, row, actor=actor, subject=f"proceeding:{row.id}")
+        uow.record(
+            "proceeding.excuse", _CHANGE, row, actor=actor, subject=Subject.of_proceeding(row.id)
+        )
     return added
 
 
@@ -153,7 +158,7 @@ def answer_proceeding(
     if row.answered_at is not None:
         raise ConflictError(problem="answered already", proceeding=row.id)
     row.answered_at, row.answer = uow.at, text
-    subject = f"proceeding:{row.id}"
+    subject = Subject.of_proceeding(row.id)
     uow.record("proceeding.answer", _CHANGE, row, actor=actor_of(by), subject=subject)
     return row
 

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from policies.access.access import Person
 from policies.access.concern import tie_of
+from policies.identifiers import Subject
 from policies.retention import releases as policy
 from policies.retention.holds import township_of
 from policies.retention.releases import HoldContext, Proposal, ReleaseRefusal, ReleaseState
@@ -104,10 +105,12 @@ def approve_release(uow: UnitOfWork, release_id: str, *, by: Person) -> ReleaseR
             subject=holds.subject_of_hold(hold),
             reason=row.reason,
             release=row.id,
-            proposed_by=f"person:{row.proposed_by}",
+            proposed_by=Subject.of_person(row.proposed_by),
             approved_by=actor_of(by),
         )
-        jobs.request_job(uow, STORE_JOB, f"hold:{hold.id}", actor=actor_of(by), slot="released")
+        jobs.request_job(
+            uow, STORE_JOB, Subject.of_hold(hold.id), actor=actor_of(by), slot="released"
+        )
     return row
 
 
@@ -207,10 +210,11 @@ def gather_proposal(session: Session, row: ReleaseRow, covered: Covered) -> Prop
     )
 
 
-def subject_of_release(row: ReleaseRow) -> str:
+def subject_of_release(row: ReleaseRow) -> Subject:
     """Return what a proposal is about, as the log names it."""
-    by_hand = row.hold_id is not None
-    return f"hold:{row.hold_id}" if by_hand else f"proceeding:{row.proceeding_id}"
+    if row.hold_id is not None:
+        return Subject.of_hold(row.hold_id)
+    return Subject.of_proceeding(row.proceeding_id or "")
 
 
 def build_refusal(
@@ -297,7 +301,7 @@ def _record_release(
         subject=subject_of_release(row),
         outcome=outcome,
         release=row.id,
-        proposed_by=f"person:{row.proposed_by}",
+        proposed_by=Subject.of_person(row.proposed_by),
         **details,
     )
 
@@ -307,8 +311,8 @@ def _require_as_logged(uow: UnitOfWork, row: ReleaseRow, covered: Covered, by: P
     of_case = {
         part.case_id for part in (*covered.rows, covered.proceeding) if part and part.case_id
     }
-    subjects = {f"action:{hold.action_id}" for hold in covered.rows if hold.action_id}
-    subjects |= {subject_of_release(row), *(f"case:{case_id}" for case_id in of_case)}
+    subjects = {Subject.of_action(hold.action_id) for hold in covered.rows if hold.action_id}
+    subjects |= {subject_of_release(row), *(Subject.of_case(case_id) for case_id in of_case)}
     footage = [hold.recording_id for hold in covered.rows if hold.recording_id]
     attempt = Attempt("hold.release", _KIND, actor_of(by), subject_of_release(row))
     require_footage(uow, footage, attempt, *subjects)

@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import CursorResult, Executable, delete, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
+from policies.identifiers import Subject
 from storage.catalogue.engine.keyset import Place, page_by_keys
 from storage.catalogue.jobs.tables import (
     JobRow,
@@ -74,7 +75,7 @@ class Job:
 
     id: str
     kind: str
-    subject: str
+    subject: Subject
     slot: str | None
     asked_by: str
     attempt: int
@@ -90,7 +91,7 @@ class Job:
 def request_job(
     uow: UnitOfWork,
     kind: str,
-    subject: str,
+    subject: Subject,
     *,
     actor: str,
     slot: str | None = None,
@@ -520,7 +521,7 @@ def _to_job(row: JobRow) -> Job:
     return Job(
         id=row.id,
         kind=row.kind,
-        subject=row.subject,
+        subject=Subject(row.subject),
         slot=row.slot,
         asked_by=_requester_of(row),
         attempt=row.attempt,

@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from policies.access.random_selection import draw_ids, pair_inspectors
+from policies.identifiers import Subject
 from storage.catalogue.cases.tables import CheckRow, DrawRow
 from storage.catalogue.engine.keyset import Place, page_by_keys
 from storage.catalogue.holds import concerns
@@ -69,7 +70,7 @@ def draw_recordings(
     )
     uow.session.add(row)
     kind = PremisType.POLICY_ASSIGNMENT
-    uow.record("check.draw", kind, row, actor=actor, subject=f"draw:{row.id}")
+    uow.record("check.draw", kind, row, actor=actor, subject=Subject.of_draw(row.id))
     return row
 
 
@@ -114,7 +115,9 @@ def record_check(
         at=uow.at,
     )
     uow.session.add(row)
-    uow.record("check.enter", PremisType.VALIDATION, row, actor=actor, subject=f"draw:{draw_id}")
+    uow.record(
+        "check.enter", PremisType.VALIDATION, row, actor=actor, subject=Subject.of_draw(draw_id)
+    )
     return row
 
 

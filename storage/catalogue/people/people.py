@@ -8,6 +8,7 @@ from collections.abc import Collection
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
+from policies.identifiers import Subject
 from storage.catalogue.engine.keyset import Place, page_by_keys
 from storage.catalogue.people import sessions
 from storage.catalogue.tables import AccountRow, PersonRow, SourceRow, StationRow
@@ -31,7 +32,7 @@ def add_station(
         raise ConflictError(problem="station exists", id=id)
     row = StationRow(id=id, name=name, township=township)
     uow.session.add(row)
-    uow.record("station.add", _CHANGE, row, actor=actor, subject=f"station:{id}")
+    uow.record("station.add", _CHANGE, row, actor=actor, subject=Subject.of_station(id))
     return row
 
 
@@ -75,7 +76,7 @@ def add_person(
         full_time=full_time,
     )
     uow.session.add(row)
-    uow.record("person.add", _CHANGE, row, actor=actor, subject=f"person:{row.id}")
+    uow.record("person.add", _CHANGE, row, actor=actor, subject=Subject.of_person(row.id))
     return row
 
 
@@ -154,7 +155,7 @@ def add_source(
         township=township,
     )
     uow.session.add(row)
-    uow.record("source.add", _CHANGE, row, actor=actor, subject=f"source:{row.id}")
+    uow.record("source.add", _CHANGE, row, actor=actor, subject=Subject.of_source(row.id))
     return row
 
 
@@ -194,7 +195,7 @@ def create_account(
         disabled=False,
     )
     uow.session.add(row)
-    uow.record("account.add", _CHANGE, row, actor=actor, subject=f"account:{row.id}")
+    uow.record("account.add", _CHANGE, row, actor=actor, subject=Subject.of_account(row.id))
     return row
 
 
@@ -203,7 +204,7 @@ def set_password(uow: UnitOfWork, account_id: str, password_hash: str, *, actor:
     row = get_account(uow.session, account_id)
     row.password_hash = password_hash
     sessions.end_of_account(uow, account_id, sessions.End.PASSWORD_CHANGED, actor=actor)
-    uow.record("account.password", _CHANGE, row, actor=actor, subject=f"account:{row.id}")
+    uow.record("account.password", _CHANGE, row, actor=actor, subject=Subject.of_account(row.id))
     return row
 
 
@@ -213,7 +214,7 @@ def set_disabled(uow: UnitOfWork, account_id: str, *, disabled: bool, actor: str
     row.disabled = disabled
     if disabled:
         sessions.end_of_account(uow, account_id, sessions.End.DISABLED, actor=actor)
-    uow.record("account.disabled", _CHANGE, row, actor=actor, subject=f"account:{row.id}")
+    uow.record("account.disabled", _CHANGE, row, actor=actor, subject=Subject.of_account(row.id))
     return row
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from policies.facts.facts import TownshipFacts, Trained
 from policies.facts.states import CertificateEnding
+from policies.identifiers import Subject
 from policies.time.wording import COUNTY_TIME
 from storage.catalogue.people import people
 from storage.catalogue.people.tables import AssignmentRow, CertificateRow, TrainingRow
@@ -71,7 +72,7 @@ def record_certificate(
         ended_why=None,
     )
     uow.session.add(row)
-    uow.record("certificate.add", _CHANGE, row, actor=actor, subject=f"person:{holder.id}")
+    uow.record("certificate.add", _CHANGE, row, actor=actor, subject=Subject.of_person(holder.id))
     return row
 
 
@@ -90,7 +91,9 @@ def end_certificate(
     if why not in set(CertificateEnding):
         raise ConflictError(problem=f"one of: {', '.join(CertificateEnding)}", found=why)
     row.ended_on, row.ended_why = on.isoformat(), why
-    uow.record("certificate.end", _CHANGE, row, actor=actor, subject=f"person:{row.person_id}")
+    uow.record(
+        "certificate.end", _CHANGE, row, actor=actor, subject=Subject.of_person(row.person_id)
+    )
     return row
 
 
@@ -166,7 +169,7 @@ def assign_source(
         )
         uow.session.add(new_assignment)
         changed.append(new_assignment)
-    uow.record("source.assign", _CHANGE, *changed, actor=actor, subject=f"source:{row.id}")
+    uow.record("source.assign", _CHANGE, *changed, actor=actor, subject=Subject.of_source(row.id))
     return new_assignment
 
 
@@ -220,7 +223,7 @@ def record_training(
         title=title,
     )
     uow.session.add(row)
-    uow.record("training.add", _CHANGE, row, actor=actor, subject=f"person:{person_id}")
+    uow.record("training.add", _CHANGE, row, actor=actor, subject=Subject.of_person(person_id))
     return row
 
 

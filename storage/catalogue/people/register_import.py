@@ -14,6 +14,7 @@ from enum import StrEnum
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from policies.identifiers import Subject
 from storage.catalogue.people import people, register
 from storage.catalogue.people.tables import CertificateRow
 from storage.catalogue.tables import PersonRow
@@ -203,7 +204,9 @@ def _enter_line(uow: UnitOfWork, planned: Planned, actor: str) -> None:
             _validity_columns(register_line)
         )
         kind = PremisType.METADATA_MODIFICATION
-        uow.record("certificate.change", kind, certificate, actor=actor, subject=f"person:{row.id}")
+        uow.record(
+            "certificate.change", kind, certificate, actor=actor, subject=Subject.of_person(row.id)
+        )
 
 
 def _rewrite_person(uow: UnitOfWork, row: PersonRow, planned: Planned, actor: str) -> None:
@@ -219,4 +222,4 @@ def _rewrite_person(uow: UnitOfWork, row: PersonRow, planned: Planned, actor: st
     row.full_time = row.full_time if register_line.full_time is None else register_line.full_time
     row.certificate_no = register_line.recorder_no or row.certificate_no
     kind = PremisType.METADATA_MODIFICATION
-    uow.record("person.change", kind, row, actor=actor, subject=f"person:{row.id}")
+    uow.record("person.change", kind, row, actor=actor, subject=Subject.of_person(row.id))

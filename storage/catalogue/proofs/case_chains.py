@@ -9,19 +9,22 @@ from functools import partial
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from policies.identifiers import SYSTEM, Subject
 from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.tables import ActionRow, CaseRow, ExhibitRow
 from storage.catalogue.unit_of_work import Catalogue
-from storage.custody.entries.event import SYSTEM, PremisType, parse_leaf
+from storage.custody.entries.event import PremisType, parse_leaf
 from storage.custody.entries.subjects import find_related_subjects, list_touched_subjects
 
-BEGUN = "system:log-chains"
+BEGUN = Subject("system:log-chains")
 AT_ONCE = 200  # subjects in one entry: a leaf has 65,535 bytes, and a head takes 130
 
 
 def belonging_to(session: Session, case_id: str) -> set[str]:
     """Return every subject whose chain belongs to a case, its own included."""
-    return find_related_subjects([f"case:{case_id}"], partial(touched_by, LogReader(session)))
+    return find_related_subjects(
+        [Subject.of_case(case_id)], partial(touched_by, LogReader(session))
+    )
 
 
 def touched_by(log: LogReader, subjects: Collection[str]) -> dict[str, list[set[str]]]:
@@ -65,7 +68,7 @@ def begin_chains(catalogue: Catalogue) -> None:
                     "case.chain",
                     PremisType.METADATA_MODIFICATION,
                     actor=SYSTEM,
-                    subject=f"case:{case_id}",
+                    subject=Subject.of_case(case_id),
                     chains=some,
                     subjects=some,
                 )
@@ -92,7 +95,7 @@ def _list_chain_parts(session: Session, case_id: str) -> Iterator[list[str]]:
     for action in sorted(actions):
         linked = select(ExhibitRow.recording_id).where(ExhibitRow.action_id == action).distinct()
         recordings = [
-            f"recording:{recording_id}" for recording_id in sorted(session.scalars(linked))
+            Subject.of_recording(recording_id) for recording_id in sorted(session.scalars(linked))
         ]
         for some in in_entries(recordings):
-            yield [f"action:{action}", *some]
+            yield [Subject.of_action(action), *some]

@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import Text, or_, select, type_coerce
 from sqlalchemy.orm import Session
 
+from policies.identifiers import Subject, split_subject
 from storage.catalogue.audited_tables import AUDITED
 from storage.catalogue.engine.columns import Audited
 from storage.catalogue.log.custody_log import LogReader
@@ -67,7 +68,7 @@ def require_footage(
     what holds any of these, and every other hold of the office: a hold on a party reaches them too.
     Raises: RowsDifferError.
     """
-    start = {*(f"recording:{recording_id}" for recording_id in recordings), *subjects}
+    start = {*(Subject.of_recording(recording_id) for recording_id in recordings), *subjects}
     _require_no_difference(uow, partial(_find_keeping_subjects, uow.session, start), attempt)
 
 
@@ -111,7 +112,7 @@ def _of_actor(session: Session, actor: str) -> set[str]:
     if not actor.startswith(_PERSON):
         return set()
     query = select(AccountRow.id).where(AccountRow.person_id == actor.removeprefix(_PERSON))
-    return {actor, *(f"account:{account_id}" for account_id in session.scalars(query))}
+    return {actor, *(Subject.of_account(account_id) for account_id in session.scalars(query))}
 
 
 def _find_keeping_subjects(session: Session, start: Collection[str]) -> set[str]:
@@ -316,7 +317,7 @@ class _Proven:
                 yield table, None, "/".join(str(part) for part in identity)
 
     def _ids_of_kind(self, kind: str) -> list[str]:
-        return [subject.partition(":")[2] for subject in self.subjects if kind_of(subject) == kind]
+        return [split_subject(subject)[1] for subject in self.subjects if kind_of(subject) == kind]
 
 
 def _list_changed_columns(row: Audited | None, expected: Mapping[str, Any]) -> list[str]:

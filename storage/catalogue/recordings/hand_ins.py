@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from policies.identifiers import Subject
 from storage.catalogue.engine.keyset import Place, page_by_keys
 from storage.catalogue.stations.tables import HandedInRow
 from storage.catalogue.unit_of_work import UnitOfWork
@@ -59,12 +60,12 @@ def receive_hand_in(uow: UnitOfWork, name: str) -> HandedInRow:
             "submission.hand-in",
             PremisType.TRANSFER,
             actor=PersonActing(
-                f"person:{row.person_id}",
+                Subject.of_person(row.person_id),
                 row.session,
                 row.address or "unknown",
                 asked_at=row.created_at,
             ),
-            subject=f"submission:{row.id}",
+            subject=Subject.of_submission(row.id),
             name=row.file_name,
             size=row.size,
             sha256=row.sha256,

@@ -16,13 +16,13 @@ from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from policies.facts.states import ExhibitState
+from policies.identifiers import SYSTEM, Subject
 from policies.time.wording import day_and_clock
 from storage.catalogue.engine.keyset import Place, page_by_keys
 from storage.catalogue.people import register
 from storage.catalogue.tables import ActionRow, ExhibitRow, RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.entries.event import Outcome, PremisType
-from storage.custody.entries.subjects import key_subject
 from storage.digest import Digest
 from storage.errors import ConflictError, DestroyedError, NotFoundError
 from storage.recording import MediaKind, RecordingId
@@ -119,9 +119,9 @@ def accession_recordings(uow: UnitOfWork, *news: NewRecording) -> list[Recording
             "recording.accession",
             PremisType.ACCESSION,
             row,
-            actor=f"station:{new.station}",
-            subject=subject_of(row.id),
-            heads=[key_subject(new.signer)] if new.signer is not None else [],
+            actor=Subject.of_station(new.station),
+            subject=Subject.of_recording(row.id),
+            heads=[Subject.of_key(new.signer)] if new.signer is not None else [],
             **new.handed_in,
             **_repeat_details(repeated.get((row.source_serial, row.sha256))),
         )
@@ -186,8 +186,8 @@ def keep_receipts(uow: UnitOfWork, receipts: Mapping[str, str]) -> dict[str, Rec
             "recording.receipt",
             PremisType.DIGITAL_SIGNATURE_GENERATION,
             row,
-            actor="system",
-            subject=subject_of(row.id),
+            actor=SYSTEM,
+            subject=Subject.of_recording(row.id),
         )
     return rows
 
@@ -208,7 +208,7 @@ def extend_retention(
         PremisType.POLICY_ASSIGNMENT,
         row,
         actor=actor,
-        subject=subject_of(row.id),
+        subject=Subject.of_recording(row.id),
         reason=reason,
     )
     return row
@@ -237,7 +237,7 @@ def note_archived(
         PremisType.REPLICATION,
         row,
         actor=actor,
-        subject=subject_of(row.id),
+        subject=Subject.of_recording(row.id),
         payload=str(digest),
         renditions=list(renditions),
         archive=archive,
@@ -257,7 +257,7 @@ def note_recalled(
         PremisType.REPLICATION,
         row,
         actor=actor,
-        subject=subject_of(row.id),
+        subject=Subject.of_recording(row.id),
         payload=str(digest),
         archive=archive,
     )
@@ -316,7 +316,7 @@ def answer_questions(
         PremisType.METADATA_MODIFICATION,
         row,
         actor=actor,
-        subject=subject_of(row.id),
+        subject=Subject.of_recording(row.id),
         answered=sorted(answer_columns),
     )
     return row
@@ -340,16 +340,11 @@ def log_access(
         "recording.access",
         PremisType.DISSEMINATION,
         actor=actor,
-        subject=subject_of(row.id),
+        subject=Subject.of_recording(row.id),
         outcome=outcome,
         purpose=purpose,
         reason=reason,
     )
-
-
-def subject_of(recording: UUID | str) -> str:
-    """Return a recording's name in the log."""
-    return f"recording:{recording}"
 
 
 def by_id(session: Session, recording: UUID | str) -> RecordingRow:

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from policies.facts.terms import FootageClass
+from policies.identifiers import Subject
 from policies.retention.retention import FOREVER, KeptFacts, judge_retention
 from policies.rules.rules import Rulebook
 from storage.catalogue.engine.keyset import Place, page_by_keys
@@ -20,7 +21,6 @@ from storage.catalogue.people.people import get_person
 from storage.catalogue.recordings.recordings import (
     extend_retention,
     get_present_recording,
-    subject_of,
 )
 from storage.catalogue.retention import retention
 from storage.catalogue.retention.tables import ClassRow, ReclassificationRow
@@ -70,7 +70,7 @@ def assign_class(
         taken_under=None,
     )
     uow.session.add(class_row)
-    uow.record("class.give", _KIND, class_row, actor=actor, subject=subject_of(row.id))
+    uow.record("class.give", _KIND, class_row, actor=actor, subject=Subject.of_recording(row.id))
     promise_retention(uow, rulebook, row.id, actor=actor, reason=f"class:{kind.value}")
     return class_row
 
@@ -131,7 +131,7 @@ def propose_reclassification(
         _KIND,
         reclassification_row,
         actor=actor,
-        subject=subject_of(row.id),
+        subject=Subject.of_recording(row.id),
     )
     return reclassification_row
 
@@ -190,7 +190,7 @@ def decide_reclassification(
         row,
         *removed_classes,
         actor=actor,
-        subject=subject_of(row.id),
+        subject=Subject.of_recording(row.id),
     )
     return reclassification_row
 

@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from policies.facts.facts_json import to_plain
+from policies.identifiers import Subject
 from policies.retention import disposition as policy
 from policies.retention.disposition import (
     DISPOSITION_MOVES,
@@ -29,7 +30,7 @@ from storage.catalogue.holds import concerns
 from storage.catalogue.jobs import jobs
 from storage.catalogue.people.people import get_person
 from storage.catalogue.proofs.proven_rows import require_footage
-from storage.catalogue.recordings.recordings import get_present_recording, subject_of
+from storage.catalogue.recordings.recordings import get_present_recording
 from storage.catalogue.retention import retention
 from storage.catalogue.retention.tables import (
     ApprovalRow,
@@ -112,7 +113,7 @@ def propose_disposition(
     )
     uow.session.add(row)
     uow.record(
-        "disposition.propose", _KIND, row, actor=actor, subject=subject_of_disposition(row.id)
+        "disposition.propose", _KIND, row, actor=actor, subject=Subject.of_disposition(row.id)
     )
     for recording_id in ids:
         item_row = DispositionItemRow(
@@ -128,7 +129,7 @@ def propose_disposition(
             _KIND,
             item_row,
             actor=actor,
-            subject=subject_of(recording_id),
+            subject=Subject.of_recording(recording_id),
         )
     return row
 
@@ -145,8 +146,8 @@ def approve_disposition(
     """
     row = get_disposition(uow.session, disposition_id)
     recording_ids = [item_row.recording_id for item_row in list_items(uow.session, row.id)]
-    attempt = Attempt("disposition.approve", _KIND, actor, subject_of_disposition(row.id))
-    require_footage(uow, recording_ids, attempt, subject_of_disposition(row.id))
+    attempt = Attempt("disposition.approve", _KIND, actor, Subject.of_disposition(row.id))
+    require_footage(uow, recording_ids, attempt, Subject.of_disposition(row.id))
     approver_id = get_person(uow.session, person_id).id
     proposal_facts = gather_proposal(uow.session, row, bounds, uow.at)
     _require_allowed(policy.may_approve(proposal_facts, approver_id, bounds))
@@ -163,7 +164,7 @@ def approve_disposition(
         row.not_before = policy.compute_cooling_end(uow.at, bounds)
         slot = f"approval:{approval.number}"
         jobs.request_job(
-            uow, JOB, subject_of_disposition(row.id), actor=actor, slot=slot, due_at=row.not_before
+            uow, JOB, Subject.of_disposition(row.id), actor=actor, slot=slot, due_at=row.not_before
         )
     uow.record(
         "disposition.approve",
@@ -171,7 +172,7 @@ def approve_disposition(
         row,
         approval,
         actor=actor,
-        subject=subject_of_disposition(row.id),
+        subject=Subject.of_disposition(row.id),
     )
     return row
 
@@ -196,7 +197,7 @@ def withdraw_disposition(
         _KIND,
         row,
         actor=actor,
-        subject=subject_of_disposition(row.id),
+        subject=Subject.of_disposition(row.id),
         reason=why,
     )
     return row
@@ -225,7 +226,7 @@ def move_item(
         item_row,
         *rows,
         actor=actor,
-        subject=subject_of(item_row.recording_id),
+        subject=Subject.of_recording(item_row.recording_id),
         outcome=Outcome.FAILURE if is_kept else Outcome.SUCCESS,
         disposition=item_row.disposition_id,
         **details,
@@ -238,7 +239,7 @@ def close_disposition(
     """End a disposition whose items are all settled, with its certificate."""
     row.state, row.ended_at, row.ended_by = DispositionState.EXECUTED, uow.at, actor
     row.certificate = certificate
-    uow.record("disposition.done", _KIND, row, actor=actor, subject=subject_of_disposition(row.id))
+    uow.record("disposition.done", _KIND, row, actor=actor, subject=Subject.of_disposition(row.id))
 
 
 def gather_proposal(
@@ -339,11 +340,6 @@ def is_destroyed(session: Session, row: RecordingRow) -> bool:
         return False
     stone = find_tombstone(session, row.id)
     return stone is not None and stone.verified_at is not None
-
-
-def subject_of_disposition(disposition_id: str) -> str:
-    """Return a disposition's name in the log."""
-    return f"disposition:{disposition_id}"
 
 
 def reasons_to_json(retention_reasons: Iterable[Reason]) -> list[Any]:

@@ -25,6 +25,7 @@ from api.jobs.worker import Workers, start_jobs
 from api.office.evidence.integrity_check import list_orphans, whole_check
 from api.office.reports.duty_list import iterate_duties
 from api.problems import ApiError
+from policies.identifiers import Subject
 from storage.catalogue.jobs import jobs
 from storage.catalogue.jobs.jobs import State, TurnLostError, WorkerBusyError
 from storage.catalogue.jobs.tables import JobStepRow
@@ -96,7 +97,7 @@ def renditions(desk):
 
 def entries(desk, recording, act):
     with desk.office.catalogue.read() as session:
-        events = custody_log.LogReader(session).events_of(recordings.subject_of(recording))
+        events = custody_log.LogReader(session).events_of(Subject.of_recording(recording))
         return [event for event in events if event.act == act]
 
 
@@ -774,7 +775,7 @@ def test_a_worker_ends_in_peace_and_a_second_is_refused_in_chinese(desk, tmp_pat
 
 def _events(desk, recording):
     with desk.office.catalogue.read() as session:
-        return custody_log.LogReader(session).events_of(recordings.subject_of(recording))
+        return custody_log.LogReader(session).events_of(Subject.of_recording(recording))
 
 
 def _grow_old(desk, key, age=None):

@@ -7,6 +7,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from policies.identifiers import Subject
 from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.recordings import recordings
 from storage.catalogue.recordings.recordings import Answers, RecordingFilter
@@ -24,7 +25,7 @@ def one(catalogue, new):
 
 def events_of(catalogue, row):
     with catalogue.read() as session:
-        return LogReader(session).events_of(recordings.subject_of(row.id))
+        return LogReader(session).events_of(Subject.of_recording(row.id))
 
 
 def test_an_accessioned_recording_knows_its_entry(catalogue, one):
@@ -98,7 +99,7 @@ def destroy(catalogue, row):
     with catalogue.write() as uow:
         gone = recordings.by_id(uow.session, row.id)
         gone.destroyed_at, gone.envelope_text = uow.at, ""
-        subject = recordings.subject_of(gone.id)
+        subject = Subject.of_recording(gone.id)
         uow.record("recording.destroy", PremisType.DELETION, gone, actor="system", subject=subject)
 
 
