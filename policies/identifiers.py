@@ -5,8 +5,14 @@ An id is a UUIDv7 as text, a station's the name that the office gave it. `Record
 `storage/custody/entries/subjects.py`.
 """
 
-from typing import Self
+from typing import NewType, Self
 from uuid import UUID
+
+CaseId = NewType("CaseId", str)
+ActionId = NewType("ActionId", str)
+PersonId = NewType("PersonId", str)
+StationId = NewType("StationId", str)
+HoldId = NewType("HoldId", str)
 
 
 class Subject(str):
@@ -29,12 +35,12 @@ class Subject(str):
         return cls(f"account:{account_id}")
 
     @classmethod
-    def of_action(cls, action_id: str) -> Self:
+    def of_action(cls, action_id: ActionId) -> Self:
         """Subject of an action."""
         return cls(f"action:{action_id}")
 
     @classmethod
-    def of_case(cls, case_id: str) -> Self:
+    def of_case(cls, case_id: CaseId) -> Self:
         """Subject of a case."""
         return cls(f"case:{case_id}")
 
@@ -49,7 +55,7 @@ class Subject(str):
         return cls(f"draw:{draw_id}")
 
     @classmethod
-    def of_hold(cls, hold_id: str) -> Self:
+    def of_hold(cls, hold_id: HoldId) -> Self:
         """Subject of a hold."""
         return cls(f"hold:{hold_id}")
 
@@ -64,7 +70,7 @@ class Subject(str):
         return cls(f"key:{kid}")
 
     @classmethod
-    def of_person(cls, person_id: str) -> Self:
+    def of_person(cls, person_id: PersonId) -> Self:
         """Subject of a person."""
         return cls(f"person:{person_id}")
 
@@ -89,7 +95,7 @@ class Subject(str):
         return cls(f"source:{source_id}")
 
     @classmethod
-    def of_station(cls, station_id: str) -> Self:
+    def of_station(cls, station_id: StationId) -> Self:
         """Subject of a station."""
         return cls(f"station:{station_id}")
 

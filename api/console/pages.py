@@ -40,7 +40,7 @@ from api.office.evidence.key_list import shown_keys
 from api.office.identity import Visitor
 from api.problems import ApiError, describe_error
 from policies.access.access import Act, Role
-from policies.identifiers import Subject
+from policies.identifiers import ActionId, CaseId, Subject
 from policies.time.wording import COUNTY_TIME, national_rules_only
 from storage.catalogue.cases import case_file, cases, doubts
 from storage.catalogue.log import custody_log, refused_time
@@ -228,7 +228,7 @@ def case_page(
 ) -> Response:
     """Show one case: its stages, its actions with coverage and findings."""
     with service.office.catalogue.read() as session:
-        row = cases.get_case(session, str(case))
+        row = cases.get_case(session, CaseId(str(case)))
     service.authorise(visitor, Act.SEE_CASE, row.township, Subject.of_case(row.id))
     now = service.office.clock()
     with service.office.catalogue.read() as session:
@@ -236,7 +236,10 @@ def case_page(
             views.action_detail(session, action, service.office.rulebook, now)
             for action in cases.list_actions(session, row.id)
         ]
-        subjects = [Subject.of_case(row.id), *(Subject.of_action(action.id) for action in actions)]
+        subjects = [
+            Subject.of_case(row.id),
+            *(Subject.of_action(action.id) for action in actions),
+        ]
         return render(
             "case.html",
             visitor,
@@ -262,14 +265,14 @@ def download_bundle(
     sealed: Annotated[bool, Form()] = False,
 ) -> Response:
     """Download the case's bundle."""
-    return export_bundle(str(case), NewBundle(sealed=sealed), service, visitor)
+    return export_bundle(CaseId(str(case)), NewBundle(sealed=sealed), service, visitor)
 
 
 @router.get("/actions/{action}")
 def action_page(action: UUID, service: ServiceHere, visitor: VisitorHere) -> Response:
     """Show one action: ribbon, findings, exhibits, what might be linked."""
     with service.office.catalogue.read() as session:
-        row = cases.get_action(session, str(action))
+        row = cases.get_action(session, ActionId(str(action)))
         case = cases.get_case(session, row.case_id)
     service.authorise(visitor, Act.SEE_CASE, case.township, Subject.of_action(row.id))
     with service.office.catalogue.read() as session:
@@ -300,7 +303,7 @@ def action_page(action: UUID, service: ServiceHere, visitor: VisitorHere) -> Res
 def code_page(action: UUID, service: ServiceHere, visitor: VisitorHere) -> Response:
     """Show the action's scene code, a new one each second."""
     with service.office.catalogue.read() as session:
-        row = cases.get_action(session, str(action))
+        row = cases.get_action(session, ActionId(str(action)))
         case = cases.get_case(session, row.case_id)
     service.authorise(visitor, Act.KEEP_CASE, case.township, Subject.of_action(row.id))
     with service.office.catalogue.read() as session:

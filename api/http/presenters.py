@@ -30,7 +30,7 @@ from ingest.cameras.room_camera import CameraState
 from policies.facts.facts import ActionFacts
 from policies.facts.findings import found_later
 from policies.facts.stages import ACTION_ZH, STAGE_ZH, ActionKind, Stage, next_stages
-from policies.identifiers import Subject, split_subject
+from policies.identifiers import PersonId, Subject, split_subject
 from policies.requirements.footage.coverage import CAUSE_ZH, Coverage, compute_coverage
 from policies.requirements.footage.premises import Premises
 from policies.rules.rules import Rulebook
@@ -421,7 +421,7 @@ def _present_actor(session: View, actor: str) -> str:
     kind, name = split_subject(actor)
     if kind == "person":
         try:
-            return people.get_person(session, name).name
+            return people.get_person(session, PersonId(name)).name
         except NotFoundError:
             return actor
     return "系统" if kind == "system" else actor

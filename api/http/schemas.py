@@ -9,12 +9,17 @@ from ingest.bays.bay import BayState
 from ingest.cameras.room_camera import CameraState
 from policies.facts.stages import ActionKind, Stage
 from policies.facts.terms import Feature, Manner
+from policies.identifiers import ActionId, CaseId, HoldId, PersonId
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-Id = Annotated[
-    str,
-    StringConstraints(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$"),
-]
+_UUID_7 = StringConstraints(
+    pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$"
+)
+Id = Annotated[str, _UUID_7]
+CaseIdInput = Annotated[CaseId, _UUID_7]
+ActionIdInput = Annotated[ActionId, _UUID_7]
+PersonIdInput = Annotated[PersonId, _UUID_7]
+HoldIdInput = Annotated[HoldId, _UUID_7]
 
 
 class _In(BaseModel):
@@ -51,7 +56,7 @@ class NewAction(_In):
     place: Text
     start_at: AwareDatetime
     end_at: AwareDatetime | None = None
-    officers: Annotated[list[Id], Field(min_length=1, max_length=50)]
+    officers: Annotated[list[PersonIdInput], Field(min_length=1, max_length=50)]
     manner: Manner | None = None
 
 
@@ -73,7 +78,7 @@ class NewAnswers(_In):
     """What a person found out about a recording that nobody could tell."""
 
     start_at: AwareDatetime | None = None
-    officer: Id | None = None
+    officer: PersonIdInput | None = None
 
 
 class NewBundle(_In):
@@ -241,7 +246,7 @@ class LaterOut(BaseModel):
 class ActionOut(BaseModel):
     """One action of a case."""
 
-    id: str
+    id: ActionId
     case: str
     kind: ActionKind
     kind_zh: str
@@ -272,7 +277,7 @@ class ActionDetail(ActionOut):
 class CaseOut(BaseModel):
     """One case file."""
 
-    id: str
+    id: CaseId
     number: str
     title: str
     party: str

@@ -19,7 +19,7 @@ from argon2.profiles import RFC_9106_LOW_MEMORY
 
 from api.problems import ApiError
 from policies.access.access import Person, Role
-from policies.identifiers import SYSTEM, Subject
+from policies.identifiers import SYSTEM, PersonId, Subject
 from storage.catalogue.jobs.jobs import Job
 from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.people import people, register, sessions
@@ -82,7 +82,7 @@ class Identity:
 
     def create_person(
         self, *, username: str, password: str, role: Role, name: str, township: str, **more: str
-    ) -> str:
+    ) -> PersonId:
         """Make a person with an account; return the person's id.
 
         With `certificate_no` the person is certified under that number from the first day on;
@@ -204,7 +204,7 @@ class Identity:
         """
         if not isinstance(job.asked_by, PersonActing):
             raise ApiError("unauthenticated")
-        person_id = job.asked_by.removeprefix("person:")
+        person_id = PersonId(job.asked_by.removeprefix("person:"))
         with self._catalogue.read() as session:
             # A job row inserted by SQL could unwrap footage in anyone's name; the log must agree.
             if _is_asked_in_log(session, job, job.asked_by):

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from policies.identifiers import Subject
+from policies.identifiers import ActionId, Subject
 from policies.rules.rules import Rulebook
 from storage.catalogue.cases import cases
 from storage.catalogue.recordings import recordings
@@ -43,7 +43,7 @@ def confirm_exhibit(context: LinkContext, exhibit: str, *, actor: str) -> Exhibi
 
 def link_recording(
     context: LinkContext,
-    action: str,
+    action: ActionId,
     recording: str,
     *,
     actor: str,
@@ -61,7 +61,7 @@ def link_recording(
     return linked
 
 
-def lock_recording(context: LinkContext, action: str, recording: str) -> datetime:
+def lock_recording(context: LinkContext, action: ActionId, recording: str) -> datetime:
     """Lock a recording's objects for as long as it is kept once linked; return until when.
 
     Raises: NotFoundError, DestroyedError, VaultError.

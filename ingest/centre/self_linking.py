@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from ingest.centre.linking import LinkContext, extend_retention, lock_recording
 from policies.facts.states import ActionStatus, ExhibitState
-from policies.identifiers import SYSTEM
+from policies.identifiers import SYSTEM, ActionId
 from policies.scene_code import (
     Kind,
     Parsed,
@@ -39,7 +39,7 @@ class _CodeFindings:
 
     good: list[tuple[Parsed, Sighting]] = field(default_factory=list)
     troubles: set[Trouble] = field(default_factory=set)
-    actions: dict[str, list[Parsed]] = field(default_factory=dict)
+    actions: dict[ActionId, list[Parsed]] = field(default_factory=dict)
     reading: Reading | None = None
 
 
@@ -152,7 +152,7 @@ def _shows_action(action: ActionRow, row: RecordingRow) -> bool:
     return overlap is not None and action.status == ActionStatus.OPEN
 
 
-def _is_decided(session: View, action_id: str, recording: str) -> bool:
+def _is_decided(session: View, action_id: ActionId, recording: str) -> bool:
     """Tell whether a person, or an earlier code, decided this link already."""
     return any(
         exhibit.action_id == action_id and exhibit.state != ExhibitState.PROPOSED

@@ -17,7 +17,7 @@ from policies.facts.facts import Facts
 from policies.facts.findings import Basis
 from policies.facts.stages import ActionKind
 from policies.facts.terms import FOOTAGE_EN, FOOTAGE_ZH, HOLD_EN, HOLD_ZH, FootageClass, HoldReason
-from policies.identifiers import Subject
+from policies.identifiers import ActionId, HoldId, Subject
 from policies.requirements.retain import Retain
 from policies.rules.rules import Rule, Rulebook
 from policies.time.wording import day_and_clock
@@ -39,7 +39,7 @@ class KeeperKind(StrEnum):
 class LinkFact(Facts):
     """One link of a recording to an action; `decided` is False while it is only proposed."""
 
-    action: str
+    action: ActionId
     kind: ActionKind
     at: datetime
     decided: bool
@@ -49,7 +49,7 @@ class LinkFact(Facts):
 class HoldFact(Facts):
     """A hold that stands and reaches the recording; `authority` alone may release it."""
 
-    hold: str
+    hold: HoldId
     reason: HoldReason
     authority: str
     placed_at: datetime

@@ -31,7 +31,7 @@ from api.http.case_file.schemas import (
 )
 from api.http.cases.routes import action_of, case_of
 from api.http.paging import PAGE, Cursor, Limit, Page, page_of, read_cursor
-from api.http.schemas import Id, VerdictOut
+from api.http.schemas import ActionIdInput, CaseIdInput, Id, VerdictOut
 from api.http.security import ServiceHere, VisitorHere
 from api.office.identity import Visitor
 from api.office.service import Service
@@ -50,7 +50,7 @@ router = APIRouter(tags=["way"])
 
 
 @router.get("/cases/{case}/way")
-def the_way(case: Id, service: ServiceHere, visitor: VisitorHere) -> WayOut:
+def the_way(case: CaseIdInput, service: ServiceHere, visitor: VisitorHere) -> WayOut:
     """Return all about a case's way, and where it may go now and why."""
     row = case_of(service, visitor, case, Act.SEE_CASE)
     office = service.office
@@ -59,7 +59,7 @@ def the_way(case: Id, service: ServiceHere, visitor: VisitorHere) -> WayOut:
 
 
 @router.get("/cases/{case}/explanation")
-def explain_case(case: Id, service: ServiceHere, visitor: VisitorHere) -> ExplanationOut:
+def explain_case(case: CaseIdInput, service: ServiceHere, visitor: VisitorHere) -> ExplanationOut:
     """Explain why the case may or may not go on: rule, article, facts, what mends, who waives."""
     row = case_of(service, visitor, case, Act.SEE_CASE)
     office = service.office
@@ -69,7 +69,7 @@ def explain_case(case: Id, service: ServiceHere, visitor: VisitorHere) -> Explan
 
 @router.put("/cases/{case}/features")
 def set_case_features(
-    case: Id, new: NewFeatures, service: ServiceHere, visitor: VisitorHere
+    case: CaseIdInput, new: NewFeatures, service: ServiceHere, visitor: VisitorHere
 ) -> NewFeatures:
     """Set the features that make the case special."""
     row = case_of(service, visitor, case, Act.KEEP_CASE)
@@ -79,7 +79,9 @@ def set_case_features(
 
 
 @router.post("/cases/{case}/parts", status_code=201)
-def take_part(case: Id, new: NewPart, service: ServiceHere, visitor: VisitorHere) -> PartOut:
+def take_part(
+    case: CaseIdInput, new: NewPart, service: ServiceHere, visitor: VisitorHere
+) -> PartOut:
     """Enter who handles, reviews or decides the case: three persons."""
     row = case_of(service, visitor, case, Act.KEEP_CASE)
     with service.office.catalogue.write() as uow:
@@ -90,7 +92,7 @@ def take_part(case: Id, new: NewPart, service: ServiceHere, visitor: VisitorHere
 
 @router.post("/cases/{case}/documents", status_code=201)
 def enter_document(
-    case: Id, new: NewDocument, service: ServiceHere, visitor: VisitorHere
+    case: CaseIdInput, new: NewDocument, service: ServiceHere, visitor: VisitorHere
 ) -> DocumentOut:
     """Enter a document of the case or of one of its actions."""
     row = case_of(service, visitor, case, Act.KEEP_CASE)
@@ -134,7 +136,7 @@ def record_service(
 
 @router.post("/cases/{case}/reviews", status_code=201)
 def record_review(
-    case: Id, new: NewReview, service: ServiceHere, visitor: VisitorHere
+    case: CaseIdInput, new: NewReview, service: ServiceHere, visitor: VisitorHere
 ) -> ReviewOut:
     """Enter your legal review of the case."""
     row = case_of(service, visitor, case, Act.REVIEW)
@@ -153,7 +155,7 @@ def record_review(
 
 @router.post("/cases/{case}/decision", status_code=201)
 def decide_case(
-    case: Id, new: NewDecision, service: ServiceHere, visitor: VisitorHere
+    case: CaseIdInput, new: NewDecision, service: ServiceHere, visitor: VisitorHere
 ) -> VerdictOut:
     """Sign the decision; 409 with every finding where the rules forbid it, and logged."""
     row = case_of(service, visitor, case, Act.DECIDE)
@@ -180,7 +182,7 @@ def decide_case(
 
 @router.post("/cases/{case}/disclosure")
 def record_disclosure(
-    case: Id, new: NewDisclosure, service: ServiceHere, visitor: VisitorHere
+    case: CaseIdInput, new: NewDisclosure, service: ServiceHere, visitor: VisitorHere
 ) -> DecisionOut:
     """Enter when and where the decision was disclosed."""
     row = case_of(service, visitor, case, Act.KEEP_CASE)
@@ -194,7 +196,7 @@ def record_disclosure(
 
 @router.post("/actions/{action}/moments", status_code=201)
 def mark_moment(
-    action: Id, new: NewMoment, service: ServiceHere, visitor: VisitorHere
+    action: ActionIdInput, new: NewMoment, service: ServiceHere, visitor: VisitorHere
 ) -> MomentOut:
     """Mark a moment on the action's timeline."""
     row = action_of(service, visitor, action, Act.KEEP_CASE)
@@ -207,7 +209,7 @@ def mark_moment(
 
 @router.get("/actions/{action}/moments")
 def list_moments(
-    action: Id,
+    action: ActionIdInput,
     service: ServiceHere,
     visitor: VisitorHere,
     *,
@@ -230,7 +232,7 @@ def list_moments(
 
 @router.get("/actions/{action}/scene-code")
 def scene_code(
-    action: Id, service: ServiceHere, visitor: VisitorHere, kind: Kind = Kind.START
+    action: ActionIdInput, service: ServiceHere, visitor: VisitorHere, kind: Kind = Kind.START
 ) -> SceneCodeOut:
     """Return the scene code of this very second, to be shown and filmed; ask each second."""
     row = action_of(service, visitor, action, Act.KEEP_CASE)
@@ -250,7 +252,9 @@ def unmark_moment(moment: Id, service: ServiceHere, visitor: VisitorHere) -> Non
 
 
 @router.post("/cases/{case}/waivers", status_code=201)
-def hand_in(case: Id, new: NewWaiver, service: ServiceHere, visitor: VisitorHere) -> WaiverOut:
+def hand_in(
+    case: CaseIdInput, new: NewWaiver, service: ServiceHere, visitor: VisitorHere
+) -> WaiverOut:
     """Hand in an explanation (情况说明) of one rule's finding."""
     row = case_of(service, visitor, case, Act.EXPLAIN)
     for attached in new.attachments:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from api.http.schemas import Id, Text
+from api.http.schemas import ActionIdInput, CaseIdInput, Id, PersonIdInput, Text
 from policies.facts.stages import Stage
 from policies.facts.terms import (
     DocumentKind,
@@ -35,7 +35,7 @@ class NewPart(_In):
     """Who takes which part in a case."""
 
     part: Part
-    person: Id
+    person: PersonIdInput
 
 
 class NewMoment(_In):
@@ -52,7 +52,7 @@ class NewDocument(_In):
     kind: DocumentKind
     number: Text
     at: AwareDatetime
-    action: Id | None = None
+    action: ActionIdInput | None = None
     served_at: AwareDatetime | None = None
     manner: Manner | None = None
     recording: Id | None = None
@@ -92,7 +92,7 @@ class NewWaiver(_In):
     rule: Word
     reason: WaiverReason
     text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
-    action: Id | None = None
+    action: ActionIdInput | None = None
     attachments: Annotated[list[Id], Field(max_length=50)] = []
 
 
@@ -120,12 +120,12 @@ class NewProceedingIn(_In):
     about: Long
     brought_by: Text
     received_at: AwareDatetime
-    case: Id | None = None
+    case: CaseIdInput | None = None
     place: Long = ""
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
     summary: bool = False
-    handler: Id | None = None
+    handler: PersonIdInput | None = None
 
 
 class ProceedingAnswer(_In):

@@ -13,8 +13,10 @@ from api.http.paging import PAGE, Cursor, Limit, Page, page_of, read_cursor
 from api.http.schemas import (
     ActionDetail,
     ActionEnd,
+    ActionIdInput,
     ActionOut,
     CaseDetail,
+    CaseIdInput,
     CaseOut,
     EntryOut,
     ExhibitOut,
@@ -35,7 +37,7 @@ from api.office.service import Service
 from api.problems import ApiError
 from ingest.centre import linking
 from policies.access.access import Act
-from policies.identifiers import Subject
+from policies.identifiers import ActionId, CaseId, Subject
 from storage.catalogue.cases import cases
 from storage.catalogue.people import people, register
 from storage.catalogue.recordings import recordings
@@ -107,7 +109,7 @@ def open_case(new: NewCase, service: ServiceHere, visitor: VisitorHere) -> CaseO
 
 
 @router.get("/cases/{case}")
-def get_case(case: Id, service: ServiceHere, visitor: VisitorHere) -> CaseDetail:
+def get_case(case: CaseIdInput, service: ServiceHere, visitor: VisitorHere) -> CaseDetail:
     """Return one case with its actions."""
     row = case_of(service, visitor, case, Act.SEE_CASE)
     with service.office.catalogue.read() as session:
@@ -116,7 +118,7 @@ def get_case(case: Id, service: ServiceHere, visitor: VisitorHere) -> CaseDetail
 
 @router.get("/cases/{case}/custody")
 def list_case_custody(
-    case: Id,
+    case: CaseIdInput,
     service: ServiceHere,
     visitor: VisitorHere,
     *,
@@ -133,7 +135,9 @@ def list_case_custody(
 
 
 @router.post("/cases/{case}/stage")
-def move_case(case: Id, new: NewStage, service: ServiceHere, visitor: VisitorHere) -> CaseOut:
+def move_case(
+    case: CaseIdInput, new: NewStage, service: ServiceHere, visitor: VisitorHere
+) -> CaseOut:
     """Take the case to another stage; a refusal is logged as well."""
     row = case_of(service, visitor, case, Act.KEEP_CASE)
     rulebook = service.office.rulebook
@@ -150,7 +154,9 @@ def move_case(case: Id, new: NewStage, service: ServiceHere, visitor: VisitorHer
 
 
 @router.post("/cases/{case}/actions", status_code=201)
-def add_action(case: Id, new: NewAction, service: ServiceHere, visitor: VisitorHere) -> ActionOut:
+def add_action(
+    case: CaseIdInput, new: NewAction, service: ServiceHere, visitor: VisitorHere
+) -> ActionOut:
     """Add an action with its officers."""
     row = case_of(service, visitor, case, Act.KEEP_CASE)
     with service.office.catalogue.write() as uow:
@@ -171,7 +177,7 @@ def add_action(case: Id, new: NewAction, service: ServiceHere, visitor: VisitorH
 
 @router.post("/cases/{case}/bundle", response_class=StreamingResponse)
 def export_case_bundle(
-    case: Id, new: NewBundle, service: ServiceHere, visitor: VisitorHere
+    case: CaseIdInput, new: NewBundle, service: ServiceHere, visitor: VisitorHere
 ) -> StreamingResponse:
     """Export the case as a bundle that verifies offline, zipped."""
     row = case_of(service, visitor, case, Act.EXPORT)
@@ -202,7 +208,7 @@ def _iterate_blocks(file: BinaryIO) -> Iterator[bytes]:
 
 
 @router.get("/actions/{action}")
-def one_action(action: Id, service: ServiceHere, visitor: VisitorHere) -> ActionDetail:
+def one_action(action: ActionIdInput, service: ServiceHere, visitor: VisitorHere) -> ActionDetail:
     """Return one action with exhibits, coverage and findings, computed now."""
     row = action_of(service, visitor, action, Act.SEE_CASE)
     with service.office.catalogue.read() as session:
@@ -210,7 +216,9 @@ def one_action(action: Id, service: ServiceHere, visitor: VisitorHere) -> Action
 
 
 @router.put("/actions/{action}/end")
-def end_action(action: Id, new: ActionEnd, service: ServiceHere, visitor: VisitorHere) -> ActionOut:
+def end_action(
+    action: ActionIdInput, new: ActionEnd, service: ServiceHere, visitor: VisitorHere
+) -> ActionOut:
     """Enter when an open action ended."""
     row = action_of(service, visitor, action, Act.KEEP_CASE)
     with service.office.catalogue.write() as uow:
@@ -220,7 +228,9 @@ def end_action(action: Id, new: ActionEnd, service: ServiceHere, visitor: Visito
 
 
 @router.post("/actions/{action}/proposals")
-def propose_exhibits(action: Id, service: ServiceHere, visitor: VisitorHere) -> list[ExhibitOut]:
+def propose_exhibits(
+    action: ActionIdInput, service: ServiceHere, visitor: VisitorHere
+) -> list[ExhibitOut]:
     """Propose what fits by officer and time and was never linked; return what is new."""
     row = action_of(service, visitor, action, Act.LINK)
     with service.office.catalogue.write() as uow:
@@ -230,7 +240,7 @@ def propose_exhibits(action: Id, service: ServiceHere, visitor: VisitorHere) -> 
 
 @router.post("/actions/{action}/exhibits", status_code=201)
 def link_exhibit(
-    action: Id, new: NewExhibit, service: ServiceHere, visitor: VisitorHere
+    action: ActionIdInput, new: NewExhibit, service: ServiceHere, visitor: VisitorHere
 ) -> ExhibitOut:
     """Link a recording by hand; it is confirmed by that."""
     row = action_of(service, visitor, action, Act.LINK)
@@ -271,7 +281,7 @@ def reject_exhibit(exhibit: Id, service: ServiceHere, visitor: VisitorHere) -> E
 
 
 @router.post("/actions/{action}/close")
-def close_action(action: Id, service: ServiceHere, visitor: VisitorHere) -> VerdictOut:
+def close_action(action: ActionIdInput, service: ServiceHere, visitor: VisitorHere) -> VerdictOut:
     """Close the action if no blocking rule fails; else 409 with every finding, and logged."""
     row = action_of(service, visitor, action, Act.CLOSE)
     office = service.office
@@ -285,7 +295,7 @@ def close_action(action: Id, service: ServiceHere, visitor: VisitorHere) -> Verd
     return VerdictOut(**body)
 
 
-def case_of(service: Service, visitor: Visitor, case: str, act: Act) -> CaseRow:
+def case_of(service: Service, visitor: Visitor, case: CaseId, act: Act) -> CaseRow:
     """Return a case upon which this person may do the act. Raises: NotFoundError, ApiError."""
     with service.office.catalogue.read() as session:
         row = cases.get_case(session, case)
@@ -293,7 +303,7 @@ def case_of(service: Service, visitor: Visitor, case: str, act: Act) -> CaseRow:
     return row
 
 
-def action_of(service: Service, visitor: Visitor, action: str, act: Act) -> ActionRow:
+def action_of(service: Service, visitor: Visitor, action: ActionId, act: Act) -> ActionRow:
     """Return an action upon which this person may do the act. Raises: NotFoundError, ApiError."""
     with service.office.catalogue.read() as session:
         row = cases.get_action(session, action)

@@ -10,7 +10,7 @@ from api.http.retention.schemas import HoldOut, ReleaseOut
 from api.office.identity import Visitor
 from api.problems import describe_error
 from policies.facts.terms import HOLD_ZH, PROCEEDING_ZH, HoldReason, ProceedingKind
-from policies.identifiers import Subject, split_subject
+from policies.identifiers import HoldId, PersonId, Subject, split_subject
 from policies.retention import holds as authorities
 from policies.retention import releases as policy
 from policies.retention.releases import RELEASE_ZH, ReleaseRefusal, ReleaseState
@@ -132,13 +132,13 @@ def township_of_release(session: View, row: ReleaseRow) -> str | None:
     """Return whose hold or proceeding a release is about; None for the whole county's."""
     if row.proceeding_id is not None:
         return proceedings.get_proceeding(session, row.proceeding_id).township
-    return township_of(session, holds.get_hold(session, row.hold_id or ""))
+    return township_of(session, holds.get_hold(session, row.hold_id or HoldId("")))
 
 
 def actor_name(session: View, actor: str) -> str:
     """Return how a screen names who acted, as the log names him."""
     kind, person = split_subject(actor)
-    return people.get_person(session, person).name if kind == "person" else actor
+    return people.get_person(session, PersonId(person)).name if kind == "person" else actor
 
 
 def _explain_refusal(
@@ -158,7 +158,7 @@ def _refusal_sentence(refusal: ConflictError | None) -> str | None:
 
 def _is_about(session: View, row: ReleaseRow) -> tuple[str, str]:
     if row.proceeding_id is None:
-        return _lies_on(session, holds.get_hold(session, row.hold_id or ""))
+        return _lies_on(session, holds.get_hold(session, row.hold_id or HoldId("")))
     brought = proceedings.get_proceeding(session, row.proceeding_id)
     kind_zh = PROCEEDING_ZH[ProceedingKind(brought.kind)]
     return Subject.of_proceeding(brought.id), f"{kind_zh} {brought.number}"

@@ -12,7 +12,7 @@ from api.http.holds import presenters as release_views
 from api.http.holds.presenters import Look
 from api.http.paging import PAGE, Cursor, Limit, Page, page_of, read_cursor
 from api.http.retention.schemas import HoldOut, Justification, NewHold, ReleaseOut
-from api.http.schemas import Id
+from api.http.schemas import HoldIdInput
 from api.http.security import ServiceHere, VisitorHere
 from api.office.identity import Visitor
 from api.office.service import Service
@@ -74,7 +74,7 @@ def place_hold(new: NewHold, service: ServiceHere, visitor: VisitorHere) -> Hold
 
 @router.post("/holds/{hold}/release", status_code=201)
 def propose_release(
-    hold: Id, justification: Justification, service: ServiceHere, visitor: VisitorHere
+    hold: HoldIdInput, justification: Justification, service: ServiceHere, visitor: VisitorHere
 ) -> ReleaseOut:
     """Propose that a hold placed by hand ends; it stays until another person approves."""
     with service.office.catalogue.read() as session:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from api.jobs.registry import KINDS
 from api.office.wiring import Office
 from api.problems import JOB_STATES, job_error_zh, job_next_zh
-from policies.identifiers import SYSTEM, split_subject
+from policies.identifiers import SYSTEM, PersonId, split_subject
 from storage.catalogue.jobs import jobs
 from storage.catalogue.jobs.tables import JobRow, WorkerRow
 from storage.catalogue.people import people
@@ -138,7 +138,7 @@ def _actor_zh(session: View, actor: str) -> str:
     kind, identity = split_subject(actor)
     if kind == "person":
         try:
-            return people.get_person(session, identity).name
+            return people.get_person(session, PersonId(identity)).name
         except NotFoundError:
             return identity
     return "系统" if actor == SYSTEM else f"{_ACTORS.get(kind, kind)} {identity}"

@@ -14,6 +14,7 @@ from api.http.schemas import EntryOut, NewAnswers, RecordingOut
 from api.http.security import ServiceHere, VisitorHere
 from api.problems import ApiError
 from policies.access.access import Act
+from policies.identifiers import CaseId
 from storage.catalogue.people import people
 from storage.catalogue.recordings import recordings
 from storage.catalogue.recordings.recordings import Answers, RecordingFilter
@@ -29,7 +30,7 @@ def list_recordings(
     visitor: VisitorHere,
     *,
     text: Annotated[str | None, Query(max_length=200)] = None,
-    case: Annotated[str | None, Query(max_length=36)] = None,
+    case: Annotated[CaseId | None, Query(max_length=36)] = None,
     officer: Annotated[str | None, Query(max_length=100)] = None,
     source: Annotated[str | None, Query(max_length=100)] = None,
     since: AwareDatetime | None = None,

@@ -22,7 +22,7 @@ from api.http.register.schemas import (
     OfficerOut,
     PlannedOut,
 )
-from api.http.schemas import Id
+from api.http.schemas import Id, PersonIdInput
 from api.http.security import ServiceHere, VisitorHere
 from api.office.reports.annual_evaluation import evaluate_township
 from api.office.reports.register_csv import read_register
@@ -95,7 +95,7 @@ def end_certificate(
 
 @router.post("/register/officers/{person}/trainings", status_code=201)
 def record_training(
-    person: Id, new: NewTraining, service: ServiceHere, visitor: VisitorHere
+    person: PersonIdInput, new: NewTraining, service: ServiceHere, visitor: VisitorHere
 ) -> NewTraining:
     """Enter a training."""
     service.authorise(visitor, Act.KEEP_REGISTER)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from api.http.schemas import Id, Text
+from api.http.schemas import Id, PersonIdInput, Text
 from policies.facts.terms import SourceKind
 
 OneLine = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^\r\n]{1,200}$")]
@@ -51,7 +51,7 @@ class NewSource(_In):
 class NewAssignment(_In):
     """Who has a source from `since` (now) on; None: nobody."""
 
-    person: Id | None = None
+    person: PersonIdInput | None = None
     since: AwareDatetime | None = None
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from api.http.schemas import Id, Text
+from api.http.schemas import ActionIdInput, CaseIdInput, Id, Text
 from policies.facts.terms import FootageClass, HoldReason
 from policies.retention.disposition import DispositionState, ItemState
 from policies.retention.releases import ReleaseState
@@ -26,8 +26,8 @@ class NewHold(_In):
 
     reason: HoldReason
     recording: Id | None = None
-    action: Id | None = None
-    case: Id | None = None
+    action: ActionIdInput | None = None
+    case: CaseIdInput | None = None
     party: Text | None = None
     township: Text | None = None
     note: Why | None = None

@@ -18,7 +18,7 @@ from api.office.identity import Visitor
 from api.office.service import Service
 from api.problems import ApiError
 from policies.access.access import Act
-from policies.identifiers import Subject
+from policies.identifiers import StationId, Subject
 from storage.catalogue.people import people
 from storage.catalogue.stations import enrolment
 from storage.catalogue.stations.enrolment import CODE_LASTS
@@ -27,7 +27,7 @@ from storage.errors import NotFoundError
 router = APIRouter(tags=["stations"])
 
 
-StationId = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
+StationPath = Annotated[StationId, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
 
 
 class _In(BaseModel):
@@ -37,7 +37,7 @@ class _In(BaseModel):
 class NewCode(_In):
     """A station that is to have a code; name and township are for one that is new."""
 
-    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")
+    id: StationId = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")
     name: Text | None = None
     township: Text | None = None
 
@@ -81,7 +81,7 @@ def offer_enrolment(new: NewCode, service: ServiceHere, visitor: VisitorHere) ->
 
 @router.post("/stations/{station}/revoke")
 def revoke_station(
-    station: StationId, revocation: Revocation, service: ServiceHere, visitor: VisitorHere
+    station: StationPath, revocation: Revocation, service: ServiceHere, visitor: VisitorHere
 ) -> StationOut:
     """End every enrolment of a station at once; what it signed before stays valid."""
     office = service.office
@@ -95,7 +95,7 @@ def revoke_station(
 
 
 def _authorise_station(
-    service: Service, visitor: Visitor, station: str, township: str | None
+    service: Service, visitor: Visitor, station: StationId, township: str | None
 ) -> bool:
     """Authorise keeping a station, in its own township if it is known; tell whether it is."""
     with service.office.catalogue.read() as session:

@@ -14,6 +14,7 @@ from api.http.security import ServiceHere
 from api.http.stations.gateway import GatewayHere
 from api.office import enrolment as station_door
 from api.problems import ApiError
+from policies.identifiers import StationId
 from storage.catalogue.stations import enrolment
 from storage.custody.entries.event import Outcome
 from storage.digest import Algorithm, Digest
@@ -184,5 +185,5 @@ def report_status(service: ServiceHere, counter: GatewayHere, report: StatusIn) 
     if size > _STATUS_BYTES:
         raise ApiError("invalid", problem="status")
     with service.office.catalogue.write() as uow:
-        enrolment.set_status(uow, counter.station, details)
+        enrolment.set_status(uow, StationId(counter.station), details)
         return StatusOut(now=uow.at)

@@ -15,7 +15,7 @@ from api.office.service import Service
 from api.office.wiring import Office, software_version
 from policies.access.access import Act
 from policies.facts.states import ExhibitState
-from policies.identifiers import Subject
+from policies.identifiers import CaseId, Subject
 from policies.rules.rules import Rulebook
 from storage.bundle.contents import BundledAction, BundledEntry, BundledRecording, Contents
 from storage.bundle.write import write_bundle
@@ -48,7 +48,7 @@ _BLOCK = 4 << 20
 def export_bundle(
     service: Service,
     visitor: Visitor,
-    case_id: str,
+    case_id: CaseId,
     folder: Path,
     *,
     sealed: bool = False,
@@ -150,7 +150,7 @@ def _list_signers(office: Office, rows: Iterable[RecordingRow]) -> list[VerifyKe
     return [key for key in office.station_keys if key.kid in signers]
 
 
-def _list_linked_recordings(session: View, case_id: str) -> list[RecordingRow]:
+def _list_linked_recordings(session: View, case_id: CaseId) -> list[RecordingRow]:
     rows_by_id: dict[str, RecordingRow] = {}
     for action in cases.list_actions(session, case_id):
         for exhibit in cases.list_exhibits(session, action.id):

@@ -11,6 +11,7 @@ from policies.evaluation import Evaluation, Ratio, RuleCount, TownshipYear, eval
 from policies.facts.facts import ActionFacts, Trained
 from policies.facts.findings import Finding
 from policies.facts.stages import ActionKind
+from policies.identifiers import PersonId
 from policies.requirements.footage.coverage import Coverage
 from policies.requirements.footage.premises import Premises
 from policies.requirements.persons.staffing import Staffing
@@ -146,7 +147,7 @@ class _TownshipCount:
         explanation = explain_rule(self._rulebook, rule_id)
         return str(explanation["requirement"]) if explanation else ""
 
-    def _is_certified(self, person_id: str) -> bool:
+    def _is_certified(self, person_id: PersonId) -> bool:
         row = people.get_person(self._session, person_id)
         return register.judge_qualification(self._session, row, self._at).certified
 

@@ -6,7 +6,7 @@ held every entry of the log, and each of the case's with a proof of its own.
 
 from collections.abc import Iterator
 
-from policies.identifiers import Subject
+from policies.identifiers import ActionId, Subject
 from storage.bundle.reading import BundleFiles
 from storage.custody.checkpoint import Checkpoint, log_keys
 from storage.custody.entries.event import parse_leaf
@@ -89,7 +89,7 @@ def _collect_subjects(bundle: BundleFiles) -> set[str]:
     subjects: set[str] = {Subject.of_case(bundle.read_case()["id"]), ORIGIN_SUBJECT}
     subjects |= {Subject.of_recording(folder.name) for folder in bundle.list_recordings()}
     for folder in bundle.list_actions():
-        subjects.add(Subject.of_action(folder.name))
+        subjects.add(Subject.of_action(ActionId(folder.name)))
         officers = bundle.read_json(f"actions/{folder.name}/facts.json")["officers"]
         subjects |= {Subject.of_person(officer["id"]) for officer in officers}
     return subjects

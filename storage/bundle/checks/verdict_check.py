@@ -12,7 +12,7 @@ from typing import Any
 
 from policies.facts.facts import ActionFacts
 from policies.facts.states import ActionStatus
-from policies.identifiers import Subject, split_subject
+from policies.identifiers import ActionId, Subject, split_subject
 from policies.rules.rules import JUDGE_EDITION
 from storage.bundle.checks.facts_check import against_log, against_records
 from storage.bundle.checks.states import States
@@ -152,7 +152,7 @@ def _find_closing(bundle: BundleFiles, action: str) -> GivenEntry | None:
         entry
         for entry in bundle.entries
         if entry.entry["act"] == "action.close"
-        and entry.entry["subject"] == Subject.of_action(action)
+        and entry.entry["subject"] == Subject.of_action(ActionId(action))
         and entry.entry["outcome"] == "success"
     ]
     return closings[-1] if closings else None

@@ -15,7 +15,7 @@ from policies.facts.facts import DecisionFact
 from policies.facts.findings import Verdict
 from policies.facts.stages import Stage
 from policies.facts.terms import DocumentKind, Feature, Manner, MomentKind, Part
-from policies.identifiers import Subject
+from policies.identifiers import ActionId, CaseId, PersonId, Subject
 from policies.rules.rules import Rulebook
 from storage.catalogue.cases.tables import (
     CasePartRow,
@@ -40,7 +40,7 @@ _CHANGE = PremisType.METADATA_MODIFICATION
 
 
 def set_features(
-    uow: UnitOfWork, case_id: str, features: Iterable[Feature], *, actor: str
+    uow: UnitOfWork, case_id: CaseId, features: Iterable[Feature], *, actor: str
 ) -> CaseRow:
     """Set the special features of a case. Raises: NotFoundError, ConflictError (closed)."""
     row = _open_case(uow, case_id)
@@ -50,7 +50,7 @@ def set_features(
 
 
 def take_part(
-    uow: UnitOfWork, case_id: str, part: Part, person_id: str, *, actor: str
+    uow: UnitOfWork, case_id: CaseId, part: Part, person_id: PersonId, *, actor: str
 ) -> CasePartRow:
     """Enter who handles, reviews or decides a case; taking it twice changes nothing.
 
@@ -69,14 +69,20 @@ def take_part(
     return added
 
 
-def list_parts(session: Session, case_id: str) -> list[CasePartRow]:
+def list_parts(session: Session, case_id: CaseId) -> list[CasePartRow]:
     """Return who has which part in a case, in order of time."""
     query = select(CasePartRow).where(CasePartRow.case_id == case_id)
     return list(session.scalars(query.order_by(CasePartRow.since, CasePartRow.person_id)))
 
 
 def mark_moment(
-    uow: UnitOfWork, action_id: str, kind: MomentKind, at: datetime, *, actor: str, note: str = ""
+    uow: UnitOfWork,
+    action_id: ActionId,
+    kind: MomentKind,
+    at: datetime,
+    *,
+    actor: str,
+    note: str = "",
 ) -> MomentRow:
     """Mark a moment on the timeline of an open action. Raises: NotFoundError, ConflictError."""
     action = case_queries.get_open_action(uow.session, action_id)
@@ -100,7 +106,7 @@ def unmark_moment(uow: UnitOfWork, moment_id: str, *, actor: str) -> None:
 
 
 def list_moments(
-    session: Session, action_id: str, *, after: Place = (), limit: int | None = None
+    session: Session, action_id: ActionId, *, after: Place = (), limit: int | None = None
 ) -> list[MomentRow]:
     """Return the marked moments of an action, in order of time (and id)."""
     query = select(MomentRow).where(MomentRow.action_id == action_id)
@@ -109,13 +115,13 @@ def list_moments(
 
 def enter_document(
     uow: UnitOfWork,
-    case_id: str,
+    case_id: CaseId,
     kind: DocumentKind,
     *,
     number: str,
     at: datetime,
     actor: str,
-    action_id: str | None = None,
+    action_id: ActionId | None = None,
     served_at: datetime | None = None,
     manner: Manner | None = None,
     recording_id: str | None = None,
@@ -161,14 +167,14 @@ def serve_document(
     return row
 
 
-def list_documents(session: Session, case_id: str) -> list[DocumentRow]:
+def list_documents(session: Session, case_id: CaseId) -> list[DocumentRow]:
     """Return a case's documents, in order of time."""
     query = select(DocumentRow).where(DocumentRow.case_id == case_id)
     return list(session.scalars(query.order_by(DocumentRow.at, DocumentRow.id)))
 
 
 def record_review(
-    uow: UnitOfWork, case_id: str, person_id: str, *, passed: bool, opinion: str, actor: str
+    uow: UnitOfWork, case_id: CaseId, person_id: PersonId, *, passed: bool, opinion: str, actor: str
 ) -> ReviewRow:
     """Enter a legal review (第九条); who reviews takes that part.
 
@@ -193,7 +199,7 @@ def record_review(
     return row
 
 
-def list_reviews(session: Session, case_id: str) -> list[ReviewRow]:
+def list_reviews(session: Session, case_id: CaseId) -> list[ReviewRow]:
     """Return a case's legal reviews, oldest first."""
     query = select(ReviewRow).where(ReviewRow.case_id == case_id)
     return list(session.scalars(query.order_by(ReviewRow.at, ReviewRow.id)))
@@ -201,8 +207,8 @@ def list_reviews(session: Session, case_id: str) -> list[ReviewRow]:
 
 def record_decision(
     uow: UnitOfWork,
-    case_id: str,
-    person_id: str,
+    case_id: CaseId,
+    person_id: PersonId,
     rulebook: Rulebook,
     *,
     penalty: bool,
@@ -253,14 +259,14 @@ def record_decision(
     return verdict
 
 
-def current_decision(session: Session, case_id: str) -> DecisionRow | None:
+def current_decision(session: Session, case_id: CaseId) -> DecisionRow | None:
     """Return the decision that holds: the last."""
     query = select(DecisionRow).where(DecisionRow.case_id == case_id)
     return session.scalar(query.order_by(DecisionRow.at.desc(), DecisionRow.id.desc()).limit(1))
 
 
 def record_disclosure(
-    uow: UnitOfWork, case_id: str, *, at: datetime, where: str, actor: str
+    uow: UnitOfWork, case_id: CaseId, *, at: datetime, where: str, actor: str
 ) -> DecisionRow:
     """Enter when and where the decision was disclosed (第七条).
 
@@ -276,7 +282,7 @@ def record_disclosure(
     return row
 
 
-def _open_case(uow: UnitOfWork, case_id: str) -> CaseRow:
+def _open_case(uow: UnitOfWork, case_id: CaseId) -> CaseRow:
     row = case_queries.get_case(uow.session, case_id)
     if row.closed_at is not None:
         raise ConflictError(problem="the case is closed", case=row.id)

@@ -14,7 +14,7 @@ from policies.facts.findings import Verdict
 from policies.facts.stages import ENDS, MAIN, RETURNING, ActionKind, Stage, next_stages
 from policies.facts.states import ActionStatus
 from policies.facts.terms import Feature, Manner
-from policies.identifiers import Subject
+from policies.identifiers import ActionId, CaseId, PersonId, Subject
 from policies.rules.rules import Rulebook
 from policies.scene_code import tag_of
 from storage.catalogue.cases.exhibits import (
@@ -91,12 +91,12 @@ class Move:
 
     allowed: bool
     reason: str | None = None
-    open_actions: tuple[str, ...] = ()
+    open_actions: tuple[ActionId, ...] = ()
     verdict: Verdict = field(default_factory=lambda: Verdict(()))
 
 
 def move_case(
-    uow: UnitOfWork, case_id: str, stage: Stage, rulebook: Rulebook, *, actor: str
+    uow: UnitOfWork, case_id: CaseId, stage: Stage, rulebook: Rulebook, *, actor: str
 ) -> Move:
     """Take a case to another stage, or refuse; either is logged. Commit a refusal too.
 
@@ -184,11 +184,11 @@ def _enter_stage(row: CaseRow, stage: Stage, at: datetime) -> None:
 def add_action(
     uow: UnitOfWork,
     *,
-    case_id: str,
+    case_id: CaseId,
     kind: ActionKind,
     place: str,
     start_at: datetime,
-    officers: Sequence[str],
+    officers: Sequence[PersonId],
     actor: str,
     end_at: datetime | None = None,
     stage: Stage | None = None,
@@ -225,7 +225,9 @@ def add_action(
     return row
 
 
-def set_action_end(uow: UnitOfWork, action_id: str, end_at: datetime, *, actor: str) -> ActionRow:
+def set_action_end(
+    uow: UnitOfWork, action_id: ActionId, end_at: datetime, *, actor: str
+) -> ActionRow:
     """Enter when an open action ended. Raises: NotFoundError, ConflictError."""
     row = get_open_action(uow.session, action_id)
     _check_interval(row.start_at, end_at)
@@ -234,7 +236,9 @@ def set_action_end(uow: UnitOfWork, action_id: str, end_at: datetime, *, actor: 
     return row
 
 
-def close_action(uow: UnitOfWork, action_id: str, rulebook: Rulebook, *, actor: str) -> Verdict:
+def close_action(
+    uow: UnitOfWork, action_id: ActionId, rulebook: Rulebook, *, actor: str
+) -> Verdict:
     """Judge an open action and close it if no blocking rule failed.
 
     Allowed or refused, one entry holds the verdict with every finding and every gap: commit

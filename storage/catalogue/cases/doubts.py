@@ -7,7 +7,7 @@ confirmed one is a fault. What the station saw stays in the signed record, whate
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from policies.identifiers import Subject
+from policies.identifiers import PersonId, Subject
 from storage.catalogue.cases.tables import DoubtRow
 from storage.catalogue.holds.concerns import check_uninvolved, of_recordings
 from storage.catalogue.people.people import get_person
@@ -26,7 +26,7 @@ def settle_doubt(
     *,
     confirmed: bool,
     reason: str,
-    person_id: str,
+    person_id: PersonId,
     actor: str,
 ) -> DoubtRow:
     """Confirm or dismiss one doubt; said again, the last word holds.

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import select
 
 from policies.facts.states import EXHIBIT_MOVES, ActionStatus, ExhibitState
-from policies.identifiers import Subject
+from policies.identifiers import ActionId, Subject
 from policies.linking import propose_links
 from storage.catalogue.holds import concerns, holds, releases
 from storage.catalogue.reading import case_queries, rule_facts
@@ -24,7 +24,7 @@ _LINK = PremisType.METADATA_MODIFICATION
 _TIMED = {MediaKind.VIDEO.value, MediaKind.AUDIO.value}
 
 
-def propose_exhibits(uow: UnitOfWork, action_id: str, *, actor: str) -> list[ExhibitRow]:
+def propose_exhibits(uow: UnitOfWork, action_id: ActionId, *, actor: str) -> list[ExhibitRow]:
     """Propose every recording that fits the action by officer and time and was never linked.
 
     Calling it again proposes only what came since. Raises: NotFoundError, ConflictError (closed).
@@ -55,7 +55,7 @@ def propose_exhibits(uow: UnitOfWork, action_id: str, *, actor: str) -> list[Exh
 
 def link_by_hand(
     uow: UnitOfWork,
-    action_id: str,
+    action_id: ActionId,
     recording_id: str,
     *,
     actor: str,
@@ -119,7 +119,7 @@ def reject_exhibit(uow: UnitOfWork, exhibit_id: str, *, actor: str) -> ExhibitRo
 
 
 def link_by_code(
-    uow: UnitOfWork, action_id: str, recording_id: str, *, actor: str
+    uow: UnitOfWork, action_id: ActionId, recording_id: str, *, actor: str
 ) -> ExhibitRow | None:
     """Link a recording because its source filmed the action's scene code; confirmed by that.
 

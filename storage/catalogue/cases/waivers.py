@@ -15,7 +15,7 @@ from policies.facts.facts import ActionFacts, CaseFacts, Waiver
 from policies.facts.states import WAIVER_MOVES, WaiverState
 from policies.facts.terms import Approver, WaiverReason
 from policies.facts.waivers import concerned_in, find_objection
-from policies.identifiers import Subject
+from policies.identifiers import ActionId, CaseId, PersonId, Subject
 from policies.rules.rules import Rule, Rulebook
 from storage.catalogue.cases.tables import WaiverRow
 from storage.catalogue.people.people import get_person
@@ -32,15 +32,15 @@ _CHANGE = PremisType.METADATA_MODIFICATION
 
 def hand_in(
     uow: UnitOfWork,
-    case_id: str,
+    case_id: CaseId,
     rulebook: Rulebook,
     *,
     rule: str,
     reason: WaiverReason,
     text: str,
-    person_id: str,
+    person_id: PersonId,
     actor: str,
-    action_id: str | None = None,
+    action_id: ActionId | None = None,
     attachments: Sequence[str] = (),
 ) -> WaiverRow:
     """Hand in an explanation of one rule's finding; `attachments` are recordings.
@@ -77,7 +77,7 @@ def settle_waiver(
     *,
     approved: bool,
     answer: str,
-    person_id: str,
+    person_id: PersonId,
     approver: Approver,
     actor: str,
 ) -> WaiverRow:
@@ -115,7 +115,7 @@ def get_waiver(session: Session, waiver_id: str) -> WaiverRow:
     return row
 
 
-def list_waivers(session: Session, case_id: str) -> list[WaiverRow]:
+def list_waivers(session: Session, case_id: CaseId) -> list[WaiverRow]:
     """Return every explanation handed in for a case and its actions, oldest first."""
     query = select(WaiverRow).where(WaiverRow.case_id == case_id)
     return list(session.scalars(query.order_by(WaiverRow.at, WaiverRow.id)))
@@ -137,8 +137,8 @@ def count_waivers(
 
 def _check_objection(
     uow: UnitOfWork,
-    case_id: str,
-    action_id: str | None,
+    case_id: CaseId,
+    action_id: ActionId | None,
     rulebook: Rulebook,
     proposed_waiver: Waiver,
 ) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from policies.facts.states import ExhibitState
 from policies.facts.terms import HoldReason
-from policies.identifiers import Subject
+from policies.identifiers import ActionId, CaseId, HoldId, Subject
 from policies.retention import holds as policy
 from storage.catalogue.cases.tables import DocumentRow, HoldRow
 from storage.catalogue.engine.keyset import Place, page_by_keys
@@ -38,8 +38,8 @@ class NewHold:
     reason: HoldReason
     authority: str
     recording_id: str | None = None
-    action_id: str | None = None
-    case_id: str | None = None
+    action_id: ActionId | None = None
+    case_id: CaseId | None = None
     party: str | None = None
     township: str | None = None
     proceeding_id: str | None = None
@@ -83,7 +83,7 @@ def place_hold(uow: UnitOfWork, new: NewHold, *, actor: str) -> HoldRow:
     return row
 
 
-def get_hold(session: Session, hold_id: str) -> HoldRow:
+def get_hold(session: Session, hold_id: HoldId) -> HoldRow:
     """Return one hold. Raises: NotFoundError."""
     row = session.get(HoldRow, hold_id)
     if row is None:
@@ -218,7 +218,9 @@ def list_holds_of_recording(session: Session, recording_id: str) -> list[HoldRow
     ]
 
 
-def list_holds_on_case(session: Session, case: CaseRow, actions: Iterable[str]) -> list[HoldRow]:
+def list_holds_on_case(
+    session: Session, case: CaseRow, actions: Iterable[ActionId]
+) -> list[HoldRow]:
     """Return the holds that stand on a case, on its party or on these of its actions."""
     link = Linked({*actions}, {case.id}, {(case.party, case.township)})
     rows = list_holds_by_recording(session, {case.id: link})[case.id]

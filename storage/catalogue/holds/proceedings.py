@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from policies.access.access import Person
 from policies.access.concern import Matter, tie_of
 from policies.facts.terms import HoldReason, ProceedingKind
-from policies.identifiers import Subject
+from policies.identifiers import CaseId, PersonId, Subject
 from policies.retention import releases as policy
 from policies.retention.holds import of_proceeding
 from policies.retention.releases import HoldContext
@@ -45,12 +45,12 @@ class NewProceeding:
     about: str
     brought_by: str
     received_at: datetime
-    case_id: str | None = None
+    case_id: CaseId | None = None
     place: str = ""
     since: datetime | None = None
     until: datetime | None = None
     summary: bool = False
-    handler_id: str | None = None
+    handler_id: PersonId | None = None
 
 
 def register_proceeding(uow: UnitOfWork, new: NewProceeding, *, actor: str) -> ProceedingRow:
@@ -194,7 +194,7 @@ def list_proceedings(
     session: Session,
     *,
     township: str | None = None,
-    case_id: str | None = None,
+    case_id: CaseId | None = None,
     unanswered: bool = False,
     received: tuple[datetime, datetime] | None = None,
     after: Place = (),
@@ -236,7 +236,7 @@ def list_held_recordings(session: Session, proceeding_id: str) -> list[str]:
     )
 
 
-def open_proceedings_of(session: Session, case_ids: Iterable[str]) -> list[ProceedingRow]:
+def open_proceedings_of(session: Session, case_ids: Iterable[CaseId]) -> list[ProceedingRow]:
     """Return the unanswered proceedings of some cases."""
     query = select(ProceedingRow).where(
         ProceedingRow.case_id.in_(list(case_ids)), ProceedingRow.answered_at.is_(None)

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from policies.access.access import Person
 from policies.access.concern import tie_of
-from policies.identifiers import Subject
+from policies.identifiers import HoldId, Subject
 from policies.retention import releases as policy
 from policies.retention.holds import township_of
 from policies.retention.releases import HoldContext, Proposal, ReleaseRefusal, ReleaseState
@@ -52,7 +52,7 @@ class Covered:
     proceeding: ProceedingRow | None = None
 
 
-def propose_for_hold(uow: UnitOfWork, hold_id: str, reason: str, *, by: Person) -> ReleaseRow:
+def propose_for_hold(uow: UnitOfWork, hold_id: HoldId, reason: str, *, by: Person) -> ReleaseRow:
     """Propose that one hold placed by hand ends.
 
     Raises: NotFoundError; ConcernedError, NotEntitledError (he may not); ConflictError (no reason,
@@ -191,7 +191,7 @@ def covered_by(session: Session, row: ReleaseRow) -> Covered:
     """Return what a proposal is about, as it stands now. Raises: NotFoundError."""
     if row.proceeding_id is not None:
         return _of_proceeding(session, row.proceeding_id)
-    return _of_hold(session, holds.get_hold(session, row.hold_id or ""))
+    return _of_hold(session, holds.get_hold(session, row.hold_id or HoldId("")))
 
 
 def covered_with(session: Session, hold: HoldRow) -> Covered:
@@ -258,7 +258,7 @@ def _propose_release(uow: UnitOfWork, covered: Covered, reason: str, *, by: Pers
 
 
 def _make_way(
-    uow: UnitOfWork, covered: Covered, hold_id: str | None, proceeding_id: str | None, by: Person
+    uow: UnitOfWork, covered: Covered, hold_id: HoldId | None, proceeding_id: str | None, by: Person
 ) -> None:
     """End the proposal that waits, where it is void; raise ConflictError where it is not."""
     waiting = uow.session.scalars(

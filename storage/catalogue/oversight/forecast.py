@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from policies.facts.states import ExhibitState
+from policies.identifiers import StationId
 from policies.retention.capacity import LOOK_BACK, WEEK, WEEKS, StationStock
 from policies.retention.retention import FOREVER
 from storage.catalogue.cases.tables import DocumentRow
@@ -27,7 +28,7 @@ def sum_stored_bytes(
     """Return bytes by station and by whether they are kept for ever, by station."""
     row, forever = RecordingRow, RecordingRow.retain_until >= FOREVER
 
-    def sum_by_station(since: datetime | None) -> dict[tuple[str, bool], int]:
+    def sum_by_station(since: datetime | None) -> dict[tuple[StationId, bool], int]:
         query = select(row.station, forever, func.sum(row.size)).where(_NOT_DESTROYED)
         if since is not None:
             query = query.where(row.accessioned_at > since)

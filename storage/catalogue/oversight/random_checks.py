@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from policies.access.random_selection import draw_ids, pair_inspectors
-from policies.identifiers import Subject
+from policies.identifiers import PersonId, Subject
 from storage.catalogue.cases.tables import CheckRow, DrawRow
 from storage.catalogue.engine.keyset import Place, page_by_keys
 from storage.catalogue.holds import concerns
@@ -33,7 +33,7 @@ def draw_recordings(
     seed: str,
     purpose: str,
     count: int,
-    inspectors: Sequence[str],
+    inspectors: Sequence[PersonId],
     actor: str,
     township: str | None = None,
 ) -> DrawRow:
@@ -84,7 +84,7 @@ def record_check(
     uow: UnitOfWork,
     draw_id: str,
     recording_id: str,
-    person_id: str,
+    person_id: PersonId,
     *,
     good: bool,
     note: str,
@@ -166,6 +166,6 @@ def list_involved_persons(session: Session, recording_id: str) -> frozenset[str]
     return frozenset(person_ids)
 
 
-def possible_inspectors(session: Session) -> list[str]:
+def possible_inspectors(session: Session) -> list[PersonId]:
     """Return the officers of the county, by id."""
     return sorted(row.id for row in list_persons(session, kinds=["officer"]))

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
-from policies.identifiers import Subject
+from policies.identifiers import PersonId, StationId, Subject
 from storage.catalogue.engine.keyset import Place, page_by_keys
 from storage.catalogue.people import sessions
 from storage.catalogue.tables import AccountRow, PersonRow, SourceRow, StationRow
@@ -22,7 +22,7 @@ _CHANGE = PremisType.METADATA_MODIFICATION
 def add_station(
     uow: UnitOfWork,
     *,
-    id: str,  # noqa: A002 - the column's name
+    id: StationId,  # noqa: A002 - the column's name
     name: str,
     township: str,
     actor: str,
@@ -36,7 +36,7 @@ def add_station(
     return row
 
 
-def get_station(session: Session, station_id: str) -> StationRow:
+def get_station(session: Session, station_id: StationId) -> StationRow:
     """Return one station. Raises: NotFoundError."""
     row = session.get(StationRow, station_id)
     if row is None:
@@ -80,7 +80,7 @@ def add_person(
     return row
 
 
-def get_person(session: Session, person_id: str) -> PersonRow:
+def get_person(session: Session, person_id: PersonId) -> PersonRow:
     """Return one person. Raises: NotFoundError."""
     row = session.get(PersonRow, person_id)
     if row is None:
@@ -180,7 +180,13 @@ def list_sources(
 
 
 def create_account(
-    uow: UnitOfWork, *, username: str, password_hash: str, role: str, person_id: str, actor: str
+    uow: UnitOfWork,
+    *,
+    username: str,
+    password_hash: str,
+    role: str,
+    person_id: PersonId,
+    actor: str,
 ) -> AccountRow:
     """Make a login for a person. Raises: ConflictError when the name is taken, NotFoundError."""
     if account_by_username(uow.session, username) is not None:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from policies.facts.facts import TownshipFacts, Trained
 from policies.facts.states import CertificateEnding
-from policies.identifiers import Subject
+from policies.identifiers import PersonId, Subject
 from policies.time.wording import COUNTY_TIME
 from storage.catalogue.people import people
 from storage.catalogue.people.tables import AssignmentRow, CertificateRow, TrainingRow
@@ -40,7 +40,7 @@ class Qualification:
 
 def record_certificate(
     uow: UnitOfWork,
-    person_id: str,
+    person_id: PersonId,
     *,
     number: str,
     category: str,
@@ -102,7 +102,7 @@ def find_certificate(session: Session, number: str) -> CertificateRow | None:
     return session.get(CertificateRow, number)
 
 
-def list_certificates(session: Session, person_id: str) -> list[CertificateRow]:
+def list_certificates(session: Session, person_id: PersonId) -> list[CertificateRow]:
     """Return every certificate that a person held, oldest first."""
     query = select(CertificateRow).where(CertificateRow.person_id == person_id)
     return list(session.scalars(query.order_by(CertificateRow.valid_from, CertificateRow.number)))
@@ -138,7 +138,7 @@ def _invalidity_reason(row: CertificateRow, day: str) -> str | None:
 def assign_source(
     uow: UnitOfWork,
     serial: str,
-    person_id: str | None,
+    person_id: PersonId | None,
     *,
     actor: str,
     since: datetime | None = None,
@@ -179,7 +179,7 @@ def list_assignments(session: Session, serial: str) -> list[AssignmentRow]:
     return list(session.scalars(query.order_by(AssignmentRow.from_at, AssignmentRow.id)))
 
 
-def find_holder(session: Session, serial: str, at: datetime) -> str | None:
+def find_holder(session: Session, serial: str, at: datetime) -> PersonId | None:
     """Return the id of the person who had a source at that moment."""
     for assignment in list_assignments(session, serial):
         if assignment.from_at <= at and (assignment.to_at is None or at < assignment.to_at):
@@ -189,7 +189,7 @@ def find_holder(session: Session, serial: str, at: datetime) -> str | None:
 
 def attribute_footage(
     session: Session, officer_no: str | None, source_serial: str, at: datetime | None
-) -> str | None:
+) -> PersonId | None:
     """Return whose footage it is, where that is registered: never guessed.
 
     The number on the footage, if it is somebody's, else, without a number, the person who had the
@@ -203,7 +203,7 @@ def attribute_footage(
 
 def record_training(
     uow: UnitOfWork,
-    person_id: str,
+    person_id: PersonId,
     *,
     day: date,
     hours: float,
@@ -227,7 +227,7 @@ def record_training(
     return row
 
 
-def list_trainings(session: Session, person_id: str, year: int) -> list[TrainingRow]:
+def list_trainings(session: Session, person_id: PersonId, year: int) -> list[TrainingRow]:
     """Return a person's trainings of one year."""
     query = select(TrainingRow).where(
         TrainingRow.person_id == person_id, TrainingRow.day.startswith(f"{year:04}-")

@@ -14,7 +14,7 @@ from enum import StrEnum
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from policies.identifiers import Subject
+from policies.identifiers import PersonId, Subject
 from storage.catalogue.people import people, register
 from storage.catalogue.people.tables import CertificateRow
 from storage.catalogue.tables import PersonRow
@@ -54,7 +54,7 @@ class Planned:
 
     register_line: RegisterLine
     change: Change
-    person: str | None
+    person: PersonId | None
     fields: tuple[str, ...] = ()
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from policies.identifiers import SYSTEM, Subject
+from policies.identifiers import SYSTEM, CaseId, Subject
 from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.tables import ActionRow, CaseRow, ExhibitRow
 from storage.catalogue.unit_of_work import Catalogue
@@ -20,7 +20,7 @@ BEGUN = Subject("system:log-chains")
 AT_ONCE = 200  # subjects in one entry: a leaf has 65,535 bytes, and a head takes 130
 
 
-def belonging_to(session: Session, case_id: str) -> set[str]:
+def belonging_to(session: Session, case_id: CaseId) -> set[str]:
     """Return every subject whose chain belongs to a case, its own included."""
     return find_related_subjects(
         [Subject.of_case(case_id)], partial(touched_by, LogReader(session))
@@ -89,7 +89,7 @@ def _has_begun(session: Session) -> bool:
     return bool(parse_leaf(log.get_leaf(0).encode())["v"] > 1)
 
 
-def _list_chain_parts(session: Session, case_id: str) -> Iterator[list[str]]:
+def _list_chain_parts(session: Session, case_id: CaseId) -> Iterator[list[str]]:
     """Yield, entry by entry, each action of a case with the footage that was linked to it."""
     actions = session.scalars(select(ActionRow.id).where(ActionRow.case_id == case_id)).all()
     for action in sorted(actions):

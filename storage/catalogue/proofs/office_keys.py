@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from policies.identifiers import SYSTEM, Subject
+from policies.identifiers import SYSTEM, StationId, Subject
 from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.log.discrepancy import Discrepancy, DiscrepancyKind
 from storage.catalogue.stations.tables import EnrolmentRow
@@ -75,7 +75,7 @@ def add_key(
         PremisType.METADATA_MODIFICATION,
         actor=actor,
         subject=Subject.of_key(key.kid),
-        chains=[OFFICE_KEYS, *([Subject.of_station(name)] if use == STATION else [])],
+        chains=[OFFICE_KEYS, *([Subject.of_station(StationId(name))] if use == STATION else [])],
         use=use,
         name=name,
         fingerprint=key.fingerprint,

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Text, or_, select, type_coerce
 from sqlalchemy.orm import Session
 
-from policies.identifiers import Subject, split_subject
+from policies.identifiers import CaseId, Subject, split_subject
 from storage.catalogue.audited_tables import AUDITED
 from storage.catalogue.engine.columns import Audited
 from storage.catalogue.log.custody_log import LogReader
@@ -54,7 +54,7 @@ _SUBJECT = re.compile(r'"([a-z][a-z-]*:[A-Za-z0-9._-]+)":\[')
 _PERSON = "person:"
 
 
-def require_case(uow: UnitOfWork, case_id: str, attempt: Attempt) -> None:
+def require_case(uow: UnitOfWork, case_id: CaseId, attempt: Attempt) -> None:
     """Refuse an act whose case has a row that is not as it was logged. Raises: RowsDifferError."""
     _require_no_difference(uow, partial(belonging_to, uow.session, case_id), attempt)
 

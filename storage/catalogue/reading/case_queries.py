@@ -7,6 +7,7 @@ from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from policies.facts.states import ACTION_MOVES, ActionStatus, ExhibitState
+from policies.identifiers import ActionId, CaseId
 from storage.catalogue.engine.keyset import Place, page_by_keys
 from storage.catalogue.tables import (
     ActionOfficerRow,
@@ -22,7 +23,7 @@ NEARBY = timedelta(hours=6)  # how far around an action we look for footage to n
 MAX_NEARBY = 500
 
 
-def get_case(session: Session, case_id: str) -> CaseRow:
+def get_case(session: Session, case_id: CaseId) -> CaseRow:
     """Return one case. Raises: NotFoundError."""
     row = session.get(CaseRow, case_id)
     if row is None:
@@ -30,7 +31,7 @@ def get_case(session: Session, case_id: str) -> CaseRow:
     return row
 
 
-def get_action(session: Session, action_id: str) -> ActionRow:
+def get_action(session: Session, action_id: ActionId) -> ActionRow:
     """Return one action. Raises: NotFoundError."""
     row = session.get(ActionRow, action_id)
     if row is None:
@@ -38,7 +39,7 @@ def get_action(session: Session, action_id: str) -> ActionRow:
     return row
 
 
-def get_open_action(session: Session, action_id: str) -> ActionRow:
+def get_open_action(session: Session, action_id: ActionId) -> ActionRow:
     """Return one action that can be closed yet. Raises: NotFoundError, ConflictError."""
     row = get_action(session, action_id)
     if ActionStatus.CLOSED not in ACTION_MOVES[ActionStatus(row.status)]:
@@ -91,13 +92,13 @@ def case_by_number(session: Session, number: str) -> CaseRow | None:
     return session.scalar(select(CaseRow).where(CaseRow.number == number))
 
 
-def list_actions(session: Session, case_id: str) -> list[ActionRow]:
+def list_actions(session: Session, case_id: CaseId) -> list[ActionRow]:
     """Return a case's actions, in order of time."""
     query = select(ActionRow).where(ActionRow.case_id == case_id)
     return list(session.scalars(query.order_by(ActionRow.start_at, ActionRow.id)))
 
 
-def list_officers(session: Session, action_id: str) -> list[PersonRow]:
+def list_officers(session: Session, action_id: ActionId) -> list[PersonRow]:
     """Return who took part in an action, by name."""
     query = (
         select(PersonRow)
@@ -107,7 +108,7 @@ def list_officers(session: Session, action_id: str) -> list[PersonRow]:
     return list(session.scalars(query.order_by(PersonRow.name, PersonRow.id)))
 
 
-def list_exhibits(session: Session, action_id: str) -> list[ExhibitRow]:
+def list_exhibits(session: Session, action_id: ActionId) -> list[ExhibitRow]:
     """Return everything linked to an action, rejected links too, in order of time."""
     query = select(ExhibitRow).where(ExhibitRow.action_id == action_id)
     return list(session.scalars(query.order_by(ExhibitRow.shown_from, ExhibitRow.id)))
@@ -119,7 +120,7 @@ def exhibits_of(session: Session, recording_id: str) -> list[ExhibitRow]:
     return list(session.scalars(query.order_by(ExhibitRow.id)))
 
 
-def _recordings_of(action_id: str, *states: ExhibitState) -> Select[Any]:
+def _recordings_of(action_id: ActionId, *states: ExhibitState) -> Select[Any]:
     return select(ExhibitRow.recording_id).where(
         ExhibitRow.action_id == action_id, ExhibitRow.state.in_(states)
     )

@@ -32,6 +32,7 @@ from policies.facts.terms import (
     SourceKind,
     WaiverReason,
 )
+from policies.identifiers import ActionId, CaseId, PersonId
 from policies.rules.rules import Rulebook
 from storage.catalogue.cases.tables import (
     CasePartRow,
@@ -48,7 +49,7 @@ from storage.catalogue.reading import case_queries
 from storage.catalogue.tables import ActionRow, CaseRow, PersonRow, RecordingRow
 
 
-def facts_of(session: Session, action_id: str) -> ActionFacts:
+def facts_of(session: Session, action_id: ActionId) -> ActionFacts:
     """Return the frozen facts about an action: confirmed exhibits, and footage nearby.
 
     `nearby` holds what was recorded in the same township within six hours of the action and is
@@ -86,12 +87,12 @@ def facts_of(session: Session, action_id: str) -> ActionFacts:
     )
 
 
-def judge_action(session: Session, action_id: str, rulebook: Rulebook) -> Verdict:
+def judge_action(session: Session, action_id: ActionId, rulebook: Rulebook) -> Verdict:
     """Return the verdict of the rules in force on an action now; changes nothing."""
     return rulebook.judge_facts(facts_of(session, action_id))
 
 
-def list_candidates(session: Session, action_id: str) -> tuple[Footage, ...]:
+def list_candidates(session: Session, action_id: ActionId) -> tuple[Footage, ...]:
     """Return the recordings that might be proposed for an action: nearby and never linked."""
     row = case_queries.get_action(session, action_id)
     township = case_queries.get_case(session, row.case_id).township
@@ -101,7 +102,7 @@ def list_candidates(session: Session, action_id: str) -> tuple[Footage, ...]:
 
 
 def case_facts_of(
-    session: Session, case_id: str, at: datetime, target_stage: Stage | None = None
+    session: Session, case_id: CaseId, at: datetime, target_stage: Stage | None = None
 ) -> CaseFacts:
     """Return the facts about a case at a moment, with its actions. Raises: NotFoundError."""
     row = case_queries.get_case(session, case_id)
@@ -240,14 +241,14 @@ def _waiver_of(row: WaiverRow) -> Waiver:
     )
 
 
-def _list_participants(session: Session, case_id: str, part: Part) -> tuple[str, ...]:
+def _list_participants(session: Session, case_id: CaseId, part: Part) -> tuple[PersonId, ...]:
     query = select(CasePartRow.person_id).where(
         CasePartRow.case_id == case_id, CasePartRow.part == part.value
     )
     return tuple(session.scalars(query.order_by(CasePartRow.person_id)))
 
 
-def _find_decision(session: Session, case_id: str) -> DecisionFact | None:
+def _find_decision(session: Session, case_id: CaseId) -> DecisionFact | None:
     query = select(DecisionRow).where(DecisionRow.case_id == case_id)
     row = session.scalar(query.order_by(DecisionRow.at.desc(), DecisionRow.id.desc()).limit(1))
     if row is None:

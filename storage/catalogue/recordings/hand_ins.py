@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from policies.identifiers import Subject
+from policies.identifiers import PersonId, Subject
 from storage.catalogue.engine.keyset import Place, page_by_keys
 from storage.catalogue.stations.tables import HandedInRow
 from storage.catalogue.unit_of_work import UnitOfWork
@@ -19,7 +19,7 @@ from storage.errors import NotFoundError
 
 
 def of_person(
-    session: Session, person: str, *, after: Place = (), limit: int | None = None
+    session: Session, person: PersonId, *, after: Place = (), limit: int | None = None
 ) -> list[HandedInRow]:
     """Return what this person handed in or began to, newest first (time, id)."""
     query = select(HandedInRow).where(HandedInRow.person_id == person)
@@ -27,7 +27,9 @@ def of_person(
     return list(session.scalars(page_by_keys(query, keys, after, limit, newest=True)))
 
 
-def find_same_bytes(session: Session, person: str, sha256: str, size: int) -> HandedInRow | None:
+def find_same_bytes(
+    session: Session, person: PersonId, sha256: str, size: int
+) -> HandedInRow | None:
     """Return what this person began to hand in before with these very bytes."""
     query = select(HandedInRow).where(
         HandedInRow.person_id == person, HandedInRow.sha256 == sha256, HandedInRow.size == size

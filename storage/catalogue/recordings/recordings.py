@@ -16,7 +16,7 @@ from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from policies.facts.states import ExhibitState
-from policies.identifiers import SYSTEM, Subject
+from policies.identifiers import SYSTEM, CaseId, PersonId, StationId, Subject
 from policies.time.wording import day_and_clock
 from storage.catalogue.engine.keyset import Place, page_by_keys
 from storage.catalogue.people import register
@@ -48,7 +48,7 @@ class NewRecording:
     kind: MediaKind
     playable: bool
     township: str
-    station: str
+    station: StationId
     profile: str
     record_text: str
     envelope_text: str
@@ -65,7 +65,7 @@ class NewRecording:
     video_gaps: tuple[tuple[float, float], ...] = ()
     audio_gaps: tuple[tuple[float, float], ...] = ()
     officer_no: str | None = None
-    officer_id: str | None = None
+    officer_id: PersonId | None = None
     sequence: str | None = None
     marked: bool | None = None
     questions: tuple[str, ...] = ()
@@ -275,7 +275,7 @@ class Answers:
     clock_offset_s: float | None = None
     clock_uncertainty_s: float | None = None
     officer_no: str | None = None
-    officer_id: str | None = None
+    officer_id: PersonId | None = None
     sequence: str | None = None
 
 
@@ -415,7 +415,7 @@ class RecordingFilter:
     """
 
     township: str | None = None
-    case: str | None = None
+    case: CaseId | None = None
     officer: str | None = None
     source: str | None = None
     since: datetime | None = None
@@ -532,7 +532,7 @@ def _apply_filters(query: Select[RecordingRow], filters: RecordingFilter) -> Sel
     return query
 
 
-def _linked_to(case_id: str) -> Select[Any]:
+def _linked_to(case_id: CaseId) -> Select[Any]:
     return (
         select(ExhibitRow.recording_id)
         .join(ActionRow, ActionRow.id == ExhibitRow.action_id)

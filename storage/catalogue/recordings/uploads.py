@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from policies.identifiers import StationId
 from storage.catalogue.stations.tables import HandedInRow, UploadRow
 from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork
@@ -37,7 +38,7 @@ Kind = TypeVar("Kind", bound=UploadRow | HandedInRow)
 class Accessioned:
     """What the catalogue has of an upload's recording; `receipted` unless a crash came first."""
 
-    station: str
+    station: StationId
     destroyed: bool
     receipted: bool
 

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from policies.facts.terms import FootageClass
-from policies.identifiers import Subject
+from policies.identifiers import PersonId, Subject
 from policies.retention.retention import FOREVER, KeptFacts, judge_retention
 from policies.rules.rules import Rulebook
 from storage.catalogue.engine.keyset import Place, page_by_keys
@@ -42,7 +42,7 @@ def assign_class(
     kind: FootageClass,
     reason: str,
     *,
-    person_id: str,
+    person_id: PersonId,
     actor: str,
 ) -> ClassRow:
     """Put a recording into a class; its period grows at once. The objects' locks are to follow.
@@ -93,7 +93,7 @@ def propose_reclassification(
     taking: Sequence[FootageClass],
     reason: str,
     *,
-    person_id: str,
+    person_id: PersonId,
     actor: str,
 ) -> ReclassificationRow:
     """Propose that a recording is kept for less; nothing changes yet.
@@ -142,7 +142,7 @@ def decide_reclassification(
     reclassification_id: str,
     *,
     approve: bool,
-    person_id: str,
+    person_id: PersonId,
     actor: str,
 ) -> ReclassificationRow:
     """Approve or refuse a reclassification, as another person than who proposed it.

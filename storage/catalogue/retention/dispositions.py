@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from policies.facts.facts_json import to_plain
-from policies.identifiers import Subject
+from policies.identifiers import PersonId, Subject
 from policies.retention import disposition as policy
 from policies.retention.disposition import (
     DISPOSITION_MOVES,
@@ -70,7 +70,7 @@ def propose_disposition(
     recordings: Sequence[str],
     reason: str,
     *,
-    person_id: str,
+    person_id: PersonId,
     actor: str,
     township: str | None = None,
 ) -> DispositionRow:
@@ -135,7 +135,7 @@ def propose_disposition(
 
 
 def approve_disposition(
-    uow: UnitOfWork, bounds: Bounds, disposition_id: str, *, person_id: str, actor: str
+    uow: UnitOfWork, bounds: Bounds, disposition_id: str, *, person_id: PersonId, actor: str
 ) -> DispositionRow:
     """Approve a disposition as another person than who proposed it, and whoever approved before.
 

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from policies.facts.stages import ActionKind
 from policies.facts.states import ActionStatus, ExhibitState
 from policies.facts.terms import FootageClass, HoldReason
+from policies.identifiers import ActionId
 from policies.retention.retention import HoldFact, KeptFacts, LinkFact, Retention, judge_retention
 from policies.rules.rules import Rulebook
 from storage.catalogue.cases.tables import DocumentRow, HoldRow
@@ -34,7 +35,7 @@ def kept_facts(
     recordings: Sequence[str],
     at: datetime,
     *,
-    assuming: str | None = None,
+    assuming: ActionId | None = None,
 ) -> dict[str, KeptFacts]:
     """Return the facts of some recordings, by id, in a fixed number of queries.
 
@@ -82,7 +83,7 @@ def explain_retention(
     recordings: Sequence[str],
     at: datetime,
     *,
-    assuming: str | None = None,
+    assuming: ActionId | None = None,
 ) -> dict[str, Retention]:
     """Say what keeps each of some recordings, as the catalogue knows it; see `kept_facts`."""
     facts = kept_facts(session, rulebook, recordings, at, assuming=assuming)
@@ -148,7 +149,7 @@ def _list_links(session: Session, recordings: Sequence[str]) -> dict[str, list[L
 
 def _assume_link(
     session: Session,
-    action_id: str,
+    action_id: ActionId,
     hold_links: dict[str, Linked],
     links: dict[str, list[LinkFact]],
 ) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import bindparam, delete, select
 from sqlalchemy.orm import Session
 
-from policies.identifiers import Subject
+from policies.identifiers import StationId, Subject
 from storage.catalogue.people import people
 from storage.catalogue.proofs.office_keys import STATION, add_key
 from storage.catalogue.stations.tables import (
@@ -66,7 +66,7 @@ def key_of(row: EnrolmentRow) -> VerifyKey | None:
 
 
 def offer_enrolment(
-    uow: UnitOfWork, station_id: str, code_hash: str, *, actor: str
+    uow: UnitOfWork, station_id: StationId, code_hash: str, *, actor: str
 ) -> EnrolmentRow:
     """Offer an enrolment; earlier offers to this station that nobody took up are withdrawn.
 
@@ -137,7 +137,7 @@ def take_up(uow: UnitOfWork, code_hash: str, key: VerifyKey, expires_at: datetim
     return row
 
 
-def revoke_enrolments(uow: UnitOfWork, station_id: str, why: str, *, actor: str) -> int:
+def revoke_enrolments(uow: UnitOfWork, station_id: StationId, why: str, *, actor: str) -> int:
     """End every enrolment of a station at once; return how many there were."""
     rows = [
         row
@@ -164,13 +164,13 @@ def _revoke_enrolment(uow: UnitOfWork, row: EnrolmentRow, why: str, actor: str) 
     )
 
 
-def of_station(session: Session, station_id: str) -> list[EnrolmentRow]:
+def of_station(session: Session, station_id: StationId) -> list[EnrolmentRow]:
     """Return every enrolment of a station, oldest first."""
     query = select(EnrolmentRow).where(EnrolmentRow.station_id == station_id)
     return list(session.scalars(query.order_by(EnrolmentRow.id)))
 
 
-def by_key(session: Session, station_id: str, kid: str) -> EnrolmentRow:
+def by_key(session: Session, station_id: StationId, kid: str) -> EnrolmentRow:
     """Return the enrolment of this station under this key, whatever it is worth.
 
     Raises: EnrolmentError (unknown).
@@ -230,7 +230,7 @@ def note_once(uow: UnitOfWork, enrolment_id: str, number: int) -> bool:
     return True
 
 
-def set_status(uow: UnitOfWork, station_id: str, status: dict[str, Any]) -> None:
+def set_status(uow: UnitOfWork, station_id: StationId, status: dict[str, Any]) -> None:
     """Keep what a station says of itself now."""
     row = uow.session.get(StationStatusRow, station_id)
     if row is None:
