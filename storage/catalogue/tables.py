@@ -172,6 +172,7 @@ class CaseRow(Audited, Base):
     """A case file: whom it concerns, where, and how far it has come."""
 
     __tablename__ = "case_"
+    noun = "case"
     __table_args__ = (
         # The list of cases is read in its order, and only as far as a page goes.
         Index("ix_case_opened", "opened_at", "id"),

@@ -42,9 +42,7 @@ from policies.identifiers import Subject
 from policies.scene_code import Kind
 from storage.catalogue.cases import case_file, doubts
 from storage.catalogue.cases import waivers as explanations
-from storage.catalogue.cases.tables import DocumentRow, MomentRow
 from storage.catalogue.recordings import recordings
-from storage.errors import NotFoundError
 
 router = APIRouter(tags=["way"])
 
@@ -123,9 +121,7 @@ def record_service(
 ) -> DocumentOut:
     """Enter when and how a document was served."""
     with service.office.catalogue.read() as session:
-        row = session.get(DocumentRow, document)
-    if row is None:
-        raise NotFoundError(what="document", id=document)
+        row = case_file.get_document(session, document)
     case_of(service, visitor, row.case_id, Act.KEEP_CASE)
     with service.office.catalogue.write() as uow:
         served = case_file.serve_document(
@@ -243,9 +239,7 @@ def scene_code(
 def unmark_moment(moment: Id, service: ServiceHere, visitor: VisitorHere) -> None:
     """Take a mark back while the action is open."""
     with service.office.catalogue.read() as session:
-        row = session.get(MomentRow, moment)
-    if row is None:
-        raise NotFoundError(what="moment", id=moment)
+        row = case_file.get_moment(session, moment)
     action_of(service, visitor, row.action_id, Act.KEEP_CASE)
     with service.office.catalogue.write() as uow:
         case_file.unmark_moment(uow, moment, actor=visitor.actor)

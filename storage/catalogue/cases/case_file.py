@@ -25,6 +25,7 @@ from storage.catalogue.cases.tables import (
     ReviewRow,
 )
 from storage.catalogue.engine.keyset import Place, page_by_keys
+from storage.catalogue.engine.rows import load_row
 from storage.catalogue.people.people import get_person
 from storage.catalogue.proofs.proven_rows import require_case
 from storage.catalogue.proofs.rulebooks import judged_by
@@ -96,13 +97,16 @@ def mark_moment(
 
 def unmark_moment(uow: UnitOfWork, moment_id: str, *, actor: str) -> None:
     """Take a mark back while the action is open. Raises: NotFoundError, ConflictError."""
-    row = uow.session.get(MomentRow, moment_id)
-    if row is None:
-        raise NotFoundError(what="moment", id=moment_id)
+    row = get_moment(uow.session, moment_id)
     action = case_queries.get_open_action(uow.session, row.action_id)
     uow.session.delete(row)
     uow.session.flush()
     uow.record("moment.unmark", _CHANGE, row, actor=actor, subject=Subject.of_action(action.id))
+
+
+def get_moment(session: Session, moment_id: str) -> MomentRow:
+    """Return one mark. Raises: NotFoundError."""
+    return load_row(session, MomentRow, moment_id)
 
 
 def list_moments(
@@ -157,14 +161,17 @@ def serve_document(
     uow: UnitOfWork, document_id: str, *, at: datetime, manner: Manner, actor: str
 ) -> DocumentRow:
     """Enter when and how a document was served. Raises: NotFoundError, ConflictError."""
-    row = uow.session.get(DocumentRow, document_id)
-    if row is None:
-        raise NotFoundError(what="document", id=document_id)
+    row = get_document(uow.session, document_id)
     if row.served_at is not None or at < row.at:
         raise ConflictError(problem="served already, or before it was made", document=row.id)
     row.served_at, row.manner = at, manner.value
     uow.record("document.serve", _CHANGE, row, actor=actor, subject=Subject.of_case(row.case_id))
     return row
+
+
+def get_document(session: Session, document_id: str) -> DocumentRow:
+    """Return one document. Raises: NotFoundError."""
+    return load_row(session, DocumentRow, document_id)
 
 
 def list_documents(session: Session, case_id: CaseId) -> list[DocumentRow]:

@@ -180,6 +180,7 @@ class ReleaseRow(Audited, Base):
     """
 
     __tablename__ = "hold_release"
+    noun = "release"
 
     id: Mapped[str] = mapped_column(UUID, primary_key=True)
     hold_id: Mapped[HoldId | None] = mapped_column(ForeignKey("hold.id"), index=True)

@@ -18,6 +18,7 @@ from policies.facts.waivers import concerned_in, find_objection
 from policies.identifiers import ActionId, CaseId, PersonId, Subject
 from policies.rules.rules import Rule, Rulebook
 from storage.catalogue.cases.tables import WaiverRow
+from storage.catalogue.engine.rows import load_row
 from storage.catalogue.people.people import get_person
 from storage.catalogue.reading import case_queries
 from storage.catalogue.reading.rule_facts import case_facts_of, facts_of
@@ -109,10 +110,7 @@ def settle_waiver(
 
 def get_waiver(session: Session, waiver_id: str) -> WaiverRow:
     """Return one explanation. Raises: NotFoundError."""
-    row = session.get(WaiverRow, waiver_id)
-    if row is None:
-        raise NotFoundError(what="waiver", id=waiver_id)
-    return row
+    return load_row(session, WaiverRow, waiver_id)
 
 
 def list_waivers(session: Session, case_id: CaseId) -> list[WaiverRow]:

@@ -18,12 +18,13 @@ from policies.identifiers import ActionId, CaseId, HoldId, Subject
 from policies.retention import holds as policy
 from storage.catalogue.cases.tables import DocumentRow, HoldRow
 from storage.catalogue.engine.keyset import Place, page_by_keys
+from storage.catalogue.engine.rows import load_row
 from storage.catalogue.reading import case_queries
 from storage.catalogue.recordings.recordings import by_id, get_present_recording
 from storage.catalogue.tables import ActionRow, CaseRow, ExhibitRow, RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.entries.event import PremisType
-from storage.errors import ConflictError, NotFoundError
+from storage.errors import ConflictError
 
 _KIND = PremisType.POLICY_ASSIGNMENT
 
@@ -85,10 +86,7 @@ def place_hold(uow: UnitOfWork, new: NewHold, *, actor: str) -> HoldRow:
 
 def get_hold(session: Session, hold_id: HoldId) -> HoldRow:
     """Return one hold. Raises: NotFoundError."""
-    row = session.get(HoldRow, hold_id)
-    if row is None:
-        raise NotFoundError(what="hold", id=hold_id)
-    return row
+    return load_row(session, HoldRow, hold_id)
 
 
 def list_active_holds(

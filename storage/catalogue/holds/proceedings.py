@@ -22,6 +22,7 @@ from policies.retention.holds import of_proceeding
 from policies.retention.releases import HoldContext
 from storage.catalogue.cases.tables import HoldRow, ProceedingRow
 from storage.catalogue.engine.keyset import Place, page_by_keys
+from storage.catalogue.engine.rows import load_row
 from storage.catalogue.holds import concerns, holds
 from storage.catalogue.holds.concerns import NotEntitledError, actor_of
 from storage.catalogue.holds.holds import NewHold
@@ -30,7 +31,7 @@ from storage.catalogue.reading import case_queries
 from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.entries.event import PremisType
-from storage.errors import ConflictError, NotFoundError
+from storage.errors import ConflictError
 
 _CHANGE = PremisType.METADATA_MODIFICATION
 
@@ -184,10 +185,7 @@ def as_held(session: Session, row: ProceedingRow) -> HoldContext:
 
 def get_proceeding(session: Session, proceeding_id: str) -> ProceedingRow:
     """Return one proceeding. Raises: NotFoundError."""
-    row = session.get(ProceedingRow, proceeding_id)
-    if row is None:
-        raise NotFoundError(what="proceeding", id=proceeding_id)
-    return row
+    return load_row(session, ProceedingRow, proceeding_id)
 
 
 def list_proceedings(

@@ -20,6 +20,7 @@ from policies.retention.holds import township_of
 from policies.retention.releases import HoldContext, Proposal, ReleaseRefusal, ReleaseState
 from storage.catalogue.cases.tables import HoldRow, ProceedingRow, ReleaseRow
 from storage.catalogue.engine.keyset import Place, page_by_keys
+from storage.catalogue.engine.rows import load_row
 from storage.catalogue.holds import concerns, holds, proceedings
 from storage.catalogue.holds.concerns import ConcernedError, NotEntitledError, actor_of
 from storage.catalogue.jobs import jobs
@@ -27,7 +28,7 @@ from storage.catalogue.people.people import get_person
 from storage.catalogue.proofs.proven_rows import require_footage
 from storage.catalogue.unit_of_work import Attempt, UnitOfWork
 from storage.custody.entries.event import Outcome, PremisType
-from storage.errors import ConflictError, NotFoundError
+from storage.errors import ConflictError
 from storage.signed import canonical
 
 STORE_JOB = "hold"  # has the object store follow
@@ -152,10 +153,7 @@ def waiting_for(session: Session, hold: HoldRow) -> ReleaseRow | None:
 
 def get_release(session: Session, release_id: str) -> ReleaseRow:
     """Return one proposal. Raises: NotFoundError."""
-    row = session.get(ReleaseRow, release_id)
-    if row is None:
-        raise NotFoundError(what="release", id=release_id)
-    return row
+    return load_row(session, ReleaseRow, release_id)
 
 
 def list_releases(

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from policies.identifiers import Subject
 from storage.catalogue.engine.keyset import Place, page_by_keys
+from storage.catalogue.engine.rows import load_row
 from storage.catalogue.jobs.tables import (
     JobRow,
     JobStepRow,
@@ -30,7 +31,7 @@ from storage.catalogue.jobs.tables import (
 from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import Catalogue, UnitOfWork
 from storage.custody.entries.acting import PersonActing
-from storage.errors import ConflictError, LiuhenError, NotFoundError
+from storage.errors import ConflictError, LiuhenError
 
 TRIES = 8  # failures, deaths of workers among them, until a person is asked
 _FIRST_PAUSE = timedelta(seconds=30)
@@ -263,10 +264,7 @@ def left_behind(session: Session, life: str, at_work: Sequence[str]) -> bool:
 
 def by_id(session: Session, job_id: str) -> JobRow:
     """Return one job. Raises: NotFoundError."""
-    row = session.get(JobRow, job_id)
-    if row is None:
-        raise NotFoundError(what="job", id=job_id)
-    return row
+    return load_row(session, JobRow, job_id)
 
 
 def list_jobs(

@@ -15,6 +15,7 @@ from policies.access.random_selection import draw_ids, pair_inspectors
 from policies.identifiers import PersonId, Subject
 from storage.catalogue.cases.tables import CheckRow, DrawRow
 from storage.catalogue.engine.keyset import Place, page_by_keys
+from storage.catalogue.engine.rows import load_row
 from storage.catalogue.holds import concerns
 from storage.catalogue.people.people import get_person, list_persons
 from storage.catalogue.reading import case_queries
@@ -22,7 +23,7 @@ from storage.catalogue.recordings.recordings import by_id
 from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.entries.event import PremisType
-from storage.errors import ConflictError, NotFoundError
+from storage.errors import ConflictError
 
 PER_RECORDING = 2
 
@@ -123,10 +124,7 @@ def record_check(
 
 def the_draw(session: Session, draw_id: str) -> DrawRow:
     """Return one draw. Raises: NotFoundError."""
-    row = session.get(DrawRow, draw_id)
-    if row is None:
-        raise NotFoundError(what="draw", id=draw_id)
-    return row
+    return load_row(session, DrawRow, draw_id)
 
 
 def list_draws(session: Session, *, after: Place = (), limit: int | None = None) -> list[DrawRow]:

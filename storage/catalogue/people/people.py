@@ -10,11 +10,12 @@ from sqlalchemy.orm import Session
 
 from policies.identifiers import PersonId, StationId, Subject
 from storage.catalogue.engine.keyset import Place, page_by_keys
+from storage.catalogue.engine.rows import load_row
 from storage.catalogue.people import sessions
 from storage.catalogue.tables import AccountRow, PersonRow, SourceRow, StationRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.entries.event import PremisType
-from storage.errors import ConflictError, NotFoundError
+from storage.errors import ConflictError
 
 _CHANGE = PremisType.METADATA_MODIFICATION
 
@@ -38,10 +39,7 @@ def add_station(
 
 def get_station(session: Session, station_id: StationId) -> StationRow:
     """Return one station. Raises: NotFoundError."""
-    row = session.get(StationRow, station_id)
-    if row is None:
-        raise NotFoundError(what="station", id=station_id)
-    return row
+    return load_row(session, StationRow, station_id)
 
 
 def list_stations(session: Session) -> list[StationRow]:
@@ -82,10 +80,7 @@ def add_person(
 
 def get_person(session: Session, person_id: PersonId) -> PersonRow:
     """Return one person. Raises: NotFoundError."""
-    row = session.get(PersonRow, person_id)
-    if row is None:
-        raise NotFoundError(what="person", id=person_id)
-    return row
+    return load_row(session, PersonRow, person_id)
 
 
 def list_persons(
@@ -226,10 +221,7 @@ def set_disabled(uow: UnitOfWork, account_id: str, *, disabled: bool, actor: str
 
 def get_account(session: Session, account_id: str) -> AccountRow:
     """Return one account. Raises: NotFoundError."""
-    row = session.get(AccountRow, account_id)
-    if row is None:
-        raise NotFoundError(what="account", id=account_id)
-    return row
+    return load_row(session, AccountRow, account_id)
 
 
 def account_by_username(session: Session, username: str) -> AccountRow | None:

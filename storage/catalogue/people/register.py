@@ -15,6 +15,7 @@ from policies.facts.facts import TownshipFacts, Trained
 from policies.facts.states import CertificateEnding
 from policies.identifiers import PersonId, Subject
 from policies.time.wording import COUNTY_TIME
+from storage.catalogue.engine.rows import load_row
 from storage.catalogue.people import people
 from storage.catalogue.people.tables import AssignmentRow, CertificateRow, TrainingRow
 from storage.catalogue.tables import PersonRow
@@ -83,9 +84,7 @@ def end_certificate(
 
     Raises: NotFoundError, ConflictError (ended already, unknown reason).
     """
-    row = uow.session.get(CertificateRow, number)
-    if row is None:
-        raise NotFoundError(what="certificate", id=number)
+    row = load_row(uow.session, CertificateRow, number)
     if row.ended_on is not None:
         raise ConflictError(problem="the certificate has ended already", number=number)
     if why not in set(CertificateEnding):

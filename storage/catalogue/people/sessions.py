@@ -11,12 +11,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from policies.identifiers import SYSTEM, Subject
+from storage.catalogue.engine.rows import load_row
 from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.tables import AccountRow, SessionRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.entries.acting import PersonActing, session_id
 from storage.custody.entries.event import Outcome, PremisType, format_timestamp
-from storage.errors import ConflictError, NotFoundError
+from storage.errors import ConflictError
 
 OPEN = "session.open"
 CLOSE = "session.close"
@@ -45,9 +46,7 @@ def open_session(
 
     Raises: NotFoundError, ConflictError when the account is disabled.
     """
-    account = uow.session.get(AccountRow, account_id)
-    if account is None:
-        raise NotFoundError(what="account", id=account_id)
+    account = load_row(uow.session, AccountRow, account_id)
     if account.disabled:
         raise ConflictError(problem="account is disabled", account=account_id)
     end_expired(uow)

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from policies.facts.states import ACTION_MOVES, ActionStatus, ExhibitState
 from policies.identifiers import ActionId, CaseId
 from storage.catalogue.engine.keyset import Place, page_by_keys
+from storage.catalogue.engine.rows import load_row
 from storage.catalogue.tables import (
     ActionOfficerRow,
     ActionRow,
@@ -17,7 +18,7 @@ from storage.catalogue.tables import (
     PersonRow,
     RecordingRow,
 )
-from storage.errors import ConflictError, NotFoundError
+from storage.errors import ConflictError
 
 NEARBY = timedelta(hours=6)  # how far around an action we look for footage to name
 MAX_NEARBY = 500
@@ -25,18 +26,12 @@ MAX_NEARBY = 500
 
 def get_case(session: Session, case_id: CaseId) -> CaseRow:
     """Return one case. Raises: NotFoundError."""
-    row = session.get(CaseRow, case_id)
-    if row is None:
-        raise NotFoundError(what="case", id=case_id)
-    return row
+    return load_row(session, CaseRow, case_id)
 
 
 def get_action(session: Session, action_id: ActionId) -> ActionRow:
     """Return one action. Raises: NotFoundError."""
-    row = session.get(ActionRow, action_id)
-    if row is None:
-        raise NotFoundError(what="action", id=action_id)
-    return row
+    return load_row(session, ActionRow, action_id)
 
 
 def get_open_action(session: Session, action_id: ActionId) -> ActionRow:
@@ -49,10 +44,7 @@ def get_open_action(session: Session, action_id: ActionId) -> ActionRow:
 
 def get_exhibit(session: Session, exhibit_id: str) -> ExhibitRow:
     """Return one exhibit. Raises: NotFoundError."""
-    row = session.get(ExhibitRow, exhibit_id)
-    if row is None:
-        raise NotFoundError(what="exhibit", id=exhibit_id)
-    return row
+    return load_row(session, ExhibitRow, exhibit_id)
 
 
 def list_cases(

@@ -11,11 +11,11 @@ from sqlalchemy.orm import Session
 
 from policies.identifiers import PersonId, Subject
 from storage.catalogue.engine.keyset import Place, page_by_keys
+from storage.catalogue.engine.rows import load_row
 from storage.catalogue.stations.tables import HandedInRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.entries.acting import PersonActing
 from storage.custody.entries.event import PremisType
-from storage.errors import NotFoundError
 
 
 def of_person(
@@ -53,9 +53,7 @@ def received_before(session: Session, before: datetime) -> list[HandedInRow]:
 
 def receive_hand_in(uow: UnitOfWork, name: str) -> HandedInRow:
     """Release a file to the station and log who handed it in, once. Raises: NotFoundError."""
-    row = uow.session.get(HandedInRow, name)
-    if row is None:
-        raise NotFoundError(what="submission", id=name)
+    row = load_row(uow.session, HandedInRow, name)
     if row.received_at is None:
         row.received_at = uow.at
         uow.record(

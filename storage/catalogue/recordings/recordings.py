@@ -19,6 +19,7 @@ from policies.facts.states import ExhibitState
 from policies.identifiers import SYSTEM, CaseId, PersonId, StationId, Subject
 from policies.time.wording import day_and_clock
 from storage.catalogue.engine.keyset import Place, page_by_keys
+from storage.catalogue.engine.rows import load_row
 from storage.catalogue.people import register
 from storage.catalogue.tables import ActionRow, ExhibitRow, RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork
@@ -349,10 +350,7 @@ def log_access(
 
 def by_id(session: Session, recording: UUID | str) -> RecordingRow:
     """Return one recording. Raises: NotFoundError."""
-    row = session.get(RecordingRow, str(recording))
-    if row is None:
-        raise NotFoundError(what="recording", id=str(recording))
-    return row
+    return load_row(session, RecordingRow, str(recording))
 
 
 def find_recordings(session: Session, ids: Iterable[str]) -> dict[str, RecordingRow]:

@@ -126,6 +126,7 @@ def claim_upload(uow: UnitOfWork, kind: type[Kind], name: str, offset: int, writ
     """
     row = find_upload(uow.session, kind, name)
     if row is None:
+        # Of either table: a file that a person hands in is an upload as well, and named so here.
         raise NotFoundError(what="upload", id=name)
     if row.offset != offset:
         raise ConflictError(problem="offset", offset=row.offset, found=offset)

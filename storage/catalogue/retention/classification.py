@@ -16,6 +16,7 @@ from policies.identifiers import PersonId, Subject
 from policies.retention.retention import FOREVER, KeptFacts, judge_retention
 from policies.rules.rules import Rulebook
 from storage.catalogue.engine.keyset import Place, page_by_keys
+from storage.catalogue.engine.rows import load_row
 from storage.catalogue.holds import concerns
 from storage.catalogue.people.people import get_person
 from storage.catalogue.recordings.recordings import (
@@ -27,7 +28,7 @@ from storage.catalogue.retention.tables import ClassRow, ReclassificationRow
 from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.entries.event import PremisType
-from storage.errors import ConflictError, NotFoundError
+from storage.errors import ConflictError
 
 _KIND = PremisType.POLICY_ASSIGNMENT
 BY_HAND = tuple(
@@ -205,10 +206,7 @@ def list_assigned_classes(session: Session, recording_id: str) -> list[ClassRow]
 
 def get_reclassification(session: Session, reclassification_id: str) -> ReclassificationRow:
     """Return one reclassification. Raises: NotFoundError."""
-    row = session.get(ReclassificationRow, reclassification_id)
-    if row is None:
-        raise NotFoundError(what="reclassification", id=reclassification_id)
-    return row
+    return load_row(session, ReclassificationRow, reclassification_id)
 
 
 def list_reclassifications(

@@ -26,6 +26,7 @@ from policies.retention.disposition import (
 from policies.retention.retention import Reason
 from policies.rules.rules import Rulebook
 from storage.catalogue.engine.keyset import Place, page_by_keys
+from storage.catalogue.engine.rows import load_row
 from storage.catalogue.holds import concerns
 from storage.catalogue.jobs import jobs
 from storage.catalogue.people.people import get_person
@@ -260,10 +261,7 @@ def gather_proposal(
 
 def get_disposition(session: Session, disposition_id: str) -> DispositionRow:
     """Return one disposition. Raises: NotFoundError."""
-    row = session.get(DispositionRow, disposition_id)
-    if row is None:
-        raise NotFoundError(what="disposition", id=disposition_id)
-    return row
+    return load_row(session, DispositionRow, disposition_id)
 
 
 def list_dispositions(

@@ -112,6 +112,7 @@ class HandedInRow(UnderWay, Base):
     """
 
     __tablename__ = "handed_in"
+    noun = "submission"
 
     id: Mapped[str] = mapped_column(UUID, primary_key=True)
     person_id: Mapped[PersonId] = mapped_column(ForeignKey("person.id"), index=True)
