@@ -45,8 +45,8 @@ from policies.time.wording import COUNTY_TIME, national_rules_only
 from storage.catalogue.cases import case_file, cases, doubts
 from storage.catalogue.log import custody_log, refused_time
 from storage.catalogue.people import people, register
-from storage.catalogue.recordings import recordings
-from storage.catalogue.recordings.recordings import RecordingFilter
+from storage.catalogue.recordings import recording_search, recordings
+from storage.catalogue.recordings.recording_search import RecordingFilter
 from storage.catalogue.retention import classification
 from storage.catalogue.tables import ActionRow
 from storage.catalogue.unit_of_work import View
@@ -148,7 +148,7 @@ def recordings_page(
     )
     with service.office.catalogue.read() as session:
         after = read_cursor("recordings", cursor, str)
-        rows = recordings.search_recordings(session, recording_filter, after, PAGE + 1)
+        rows = recording_search.search_recordings(session, recording_filter, after, PAGE + 1)
         show = partial(views.present_recording, session)
         page = page_of("recordings", rows, PAGE, lambda row: (row.id,), show)
         officers = _list_officers(session, visitor)

@@ -26,7 +26,7 @@ from policies.retention.retention import Reason, judge_retention
 from policies.rules.rules import Rulebook
 from policies.time import trusted_time
 from policies.time.trusted_time import ClockAnswer, ClockDoubt
-from storage.catalogue.jobs import jobs
+from storage.catalogue.jobs import recording_upkeep
 from storage.catalogue.log import custody_log
 from storage.catalogue.people import people
 from storage.catalogue.proofs.proven_rows import require_footage
@@ -216,7 +216,7 @@ class Destruction:
         )
         uow.session.add(stone)
         row.envelope_text, row.destroyed_at = "", uow.at
-        renditions = jobs.renditions_of(uow.session, row.id)
+        renditions = recording_upkeep.renditions_of(uow.session, row.id)
         for rendition in renditions:
             rendition.envelope_text = ""
         act = "recording.destroy"
@@ -310,7 +310,8 @@ def store_of(objects: ObjectStore, recording: str) -> Store:
 def keys_of(session: View, recording: str) -> list[str]:
     """Return the keys of everything that may be stored of a recording; its renditions come last."""
     rendition_keys = [
-        _object_key(rendition.id, RENDITION) for rendition in jobs.renditions_of(session, recording)
+        _object_key(rendition.id, RENDITION)
+        for rendition in recording_upkeep.renditions_of(session, recording)
     ]
     return [*(_object_key(recording, part) for part in PARTS), *rendition_keys]
 

@@ -15,7 +15,7 @@ from api.jobs.kind import Facts, Kind, Queue, Step, recording_of
 from api.office.wiring import Office
 from policies.identifiers import SYSTEM, Subject
 from storage.catalogue.holds import proceedings
-from storage.catalogue.jobs import jobs
+from storage.catalogue.jobs import jobs, recording_upkeep
 from storage.catalogue.jobs.jobs import Job
 from storage.catalogue.recordings import recordings
 from storage.catalogue.retention import retention
@@ -99,7 +99,7 @@ def _check_page(office: Office, job: Job, cursor: str) -> Facts:
     """
     with office.catalogue.read() as session:
         if job.subject == SYSTEM:
-            rows = jobs.recordings_after(session, cursor, _PAGE)
+            rows = recording_upkeep.recordings_after(session, cursor, _PAGE)
         else:
             rows = [recordings.get_present_recording(session, recording_of(job))]
         now, ids = office.clock(), [row.id for row in rows]

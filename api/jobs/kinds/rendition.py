@@ -16,7 +16,7 @@ from api.office.service import Service
 from api.office.wiring import Office
 from ingest.media.sandbox import MediaToolError
 from policies.access.access import Act
-from storage.catalogue.jobs import jobs
+from storage.catalogue.jobs import recording_upkeep
 from storage.catalogue.jobs.jobs import Job
 from storage.catalogue.jobs.tables import RenditionRow
 from storage.catalogue.recordings import recordings
@@ -100,7 +100,7 @@ def read_poster(service: Service, visitor: Visitor, recording: UUID) -> bytes | 
     row = service.authorise_recording(visitor, recording, Act.PLAY)
     with office.catalogue.read() as session:
         recordings.get_present_recording(session, row.id)
-        rendition = jobs.newest_rendition(session, row.id, POSTER)
+        rendition = recording_upkeep.newest_rendition(session, row.id, POSTER)
     if rendition is None:
         return None
     with office.catalogue.write() as uow:

@@ -10,7 +10,7 @@ from api.jobs.kind import Facts, Kind, Queue, Step
 from api.jobs.kinds.verify import build_fixity_check
 from api.office.wiring import Office
 from policies.identifiers import Subject
-from storage.catalogue.jobs import jobs
+from storage.catalogue.jobs import jobs, recording_upkeep
 from storage.catalogue.jobs.jobs import Job
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.entries.event import Outcome, PremisType
@@ -38,9 +38,11 @@ def run_job(office: Office, job: Job, step: Step) -> Facts:
 def settle_job(office: Office, uow: UnitOfWork, job: Job, facts: Facts) -> Facts:
     """Ask for the day's share, and for whatever would else be read too late; tell of strangers."""
     days = office.settings.scrub_days
-    share = -(-jobs.recordings_kept(uow.session) // days)
+    share = -(-recording_upkeep.recordings_kept(uow.session) // days)
     before = uow.at - timedelta(days=days - 1)
-    chosen = jobs.longest_unread(uow.session, share, before, archived=office.archive_attached)
+    chosen = recording_upkeep.longest_unread(
+        uow.session, share, before, archived=office.archive_attached
+    )
     for recording in chosen:
         subject = Subject.of_recording(recording)
         slot = f"scrub:{job.slot or job.id}"

@@ -16,7 +16,7 @@ from api.jobs.kind import Facts, Kind, Queue, Step, as_found
 from api.office.wiring import Office
 from ingest.station.journal import State
 from policies.identifiers import Subject
-from storage.catalogue.jobs import jobs
+from storage.catalogue.jobs import jobs, recording_upkeep
 from storage.catalogue.jobs.jobs import Job
 from storage.catalogue.log import custody_log
 from storage.catalogue.recordings import recordings, uploads
@@ -75,7 +75,7 @@ def _list_orphans(office: Office, now: datetime) -> dict[str, str]:
     """Return the objects without a row, with the time of the first sweep that found them so."""
     with office.catalogue.read() as session:
         last = jobs.newest_done(session, "sweep")
-        referenced_ids = set(jobs.object_ids(session))
+        referenced_ids = set(recording_upkeep.object_ids(session))
     before = (last.result or {}).get("orphans", {}) if last is not None else {}
     keys = office.objects.keys()
     return {
@@ -105,7 +105,7 @@ def _is_referenced(session: View, recording: str) -> bool:
     acts = custody_log.LogReader(session).events_of(Subject.of_recording(recording))
     return (
         recordings.is_accessioned(session, identity)
-        or jobs.is_rendition(session, recording)
+        or recording_upkeep.is_rendition(session, recording)
         or uploads.find_upload(session, UploadRow, identity) is not None
         or any(event.act == "recording.accession" for event in acts)
     )

@@ -25,7 +25,7 @@ from storage.catalogue.oversight import random_checks
 from storage.catalogue.people import people, register
 from storage.catalogue.reading import case_queries
 from storage.catalogue.reading.rule_facts import case_facts_of, proceeding_facts
-from storage.catalogue.recordings import recordings
+from storage.catalogue.recordings import recording_search
 from storage.catalogue.unit_of_work import View
 
 
@@ -65,7 +65,7 @@ class _TownshipCount:
             self._findings += self._rulebook.judge_facts(proceeding_facts(proceeding, at)).findings
         staff = register.township_facts(session, self._township, at)
         self._findings += self._rulebook.judge_facts(staff).findings
-        filmed, linked = recordings.count_linked(session, self._township, *year)
+        filmed, linked = recording_search.count_linked(session, self._township, *year)
         checked, good = random_checks.count_checks(session, self._township, *year)
         explained, approved = waivers.count_waivers(session, self._township, *year)
         certified = [officer for officer in staff.officers if self._is_certified(officer.id)]

@@ -36,7 +36,7 @@ _KIND = PremisType.POLICY_ASSIGNMENT
 
 
 class ReleaseError(ConflictError):
-    """The step is refused; the code is `release-` and a word of `No`."""
+    """The step is refused; the code is `release-` and a word of `ReleaseRefusal`."""
 
     def __init__(self, why: ReleaseRefusal, hold_facts: HoldContext, *, second: bool) -> None:
         """Keep why, and who may."""

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CursorResult, Executable, delete, func, or_, select, true, update
+from sqlalchemy import CursorResult, Executable, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from policies.identifiers import Subject
@@ -23,12 +23,8 @@ from storage.catalogue.engine.rows import load_row
 from storage.catalogue.jobs.tables import (
     JobRow,
     JobStepRow,
-    LaterLookRow,
-    RenditionRow,
-    VerifiedRow,
     WorkerRow,
 )
-from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import Catalogue, UnitOfWork
 from storage.custody.entries.acting import PersonActing
 from storage.errors import ConflictError, LiuhenError
@@ -388,91 +384,6 @@ def lead_reconciliation(catalogue: Catalogue) -> Iterator[bool]:
             yield True
         else:
             yield bool(session.scalar(select(func.pg_try_advisory_xact_lock(_FOREMAN))))
-
-
-def note_verified(uow: UnitOfWork, recording_id: str, wrong: list[Any], at: datetime) -> None:
-    """Write down when a recording was read whole, and what was wrong."""
-    row = uow.session.get(VerifiedRow, recording_id)
-    if row is None:
-        row = VerifiedRow(recording_id=recording_id, at=at, wrong=wrong)
-        uow.session.add(row)
-    row.at, row.wrong = at, wrong
-
-
-def list_damaged(session: Session) -> list[VerifiedRow]:
-    """Return the recordings whose last verification failed, the latest first."""
-    query = select(VerifiedRow).where(VerifiedRow.wrong != [])
-    return list(session.scalars(query.order_by(VerifiedRow.at.desc())))
-
-
-def longest_unread(
-    session: Session, share: int, before: datetime, *, archived: bool = True
-) -> list[str]:
-    """Return the recordings that were read whole longest ago: so many, and all before then.
-
-    Without `archived`, what lies in an archive that is away is left out.
-
-    At accession everything was read back: until the first verification that is the time.
-    """
-    read_at = func.coalesce(VerifiedRow.at, RecordingRow.accessioned_at)
-    query = (
-        select(RecordingRow.id, read_at < before)
-        .outerjoin(VerifiedRow, VerifiedRow.recording_id == RecordingRow.id)
-        .where(RecordingRow.destroyed_at.is_(None))
-        .where(true() if archived else RecordingRow.archived_at.is_(None))
-        .order_by(read_at, RecordingRow.id)
-    )
-    recording_ids = []
-    for number, (recording, late) in enumerate(session.execute(query)):
-        if number >= share and not late:
-            break
-        recording_ids.append(recording)
-    return recording_ids
-
-
-def later_looks(session: Session, recording_id: str) -> list[LaterLookRow]:
-    """Return what later inspections of a recording saw, the newest first."""
-    query = select(LaterLookRow).where(LaterLookRow.recording_id == recording_id)
-    return list(session.scalars(query.order_by(LaterLookRow.id.desc())))
-
-
-def newest_rendition(session: Session, recording_id: str, kind: str) -> RenditionRow | None:
-    """Return the last rendition of this kind that was made from a recording."""
-    query = select(RenditionRow).where(
-        RenditionRow.recording_id == recording_id, RenditionRow.kind == kind
-    )
-    return session.scalar(query.order_by(RenditionRow.at.desc(), RenditionRow.id.desc()).limit(1))
-
-
-def renditions_of(session: Session, recording_id: str) -> list[RenditionRow]:
-    """Return everything that was made from a recording, the oldest first."""
-    query = select(RenditionRow).where(RenditionRow.recording_id == recording_id)
-    return list(session.scalars(query.order_by(RenditionRow.id)))
-
-
-def is_rendition(session: Session, untrusted_id: str) -> bool:
-    """Tell whether this is the id of a rendition."""
-    return session.get(RenditionRow, untrusted_id) is not None
-
-
-def recordings_kept(session: Session) -> int:
-    """Return how many recordings are kept; destroyed ones are not."""
-    query = select(func.count()).select_from(RecordingRow)
-    return session.scalar(query.where(RecordingRow.destroyed_at.is_(None))) or 0
-
-
-def object_ids(session: Session) -> Iterator[str]:
-    """Yield every id that objects may lie under: of recordings that ever were, and renditions."""
-    for own in (RecordingRow.id, RenditionRow.id):
-        yield from session.scalars(select(own).execution_options(yield_per=1000))
-
-
-def recordings_after(session: Session, recording_id: str, limit: int) -> list[RecordingRow]:
-    """Return the next recordings after this id, oldest first; destroyed ones left out."""
-    query = select(RecordingRow).where(
-        RecordingRow.id > recording_id, RecordingRow.destroyed_at.is_(None)
-    )
-    return list(session.scalars(query.order_by(RecordingRow.id).limit(limit)))
 
 
 def _of_slot(session: Session, kind: str, subject: str, slot: str) -> JobRow | None:

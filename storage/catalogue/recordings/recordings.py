@@ -12,16 +12,14 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from policies.facts.states import ExhibitState
-from policies.identifiers import SYSTEM, CaseId, PersonId, StationId, Subject
+from policies.identifiers import SYSTEM, PersonId, StationId, Subject
 from policies.time.wording import day_and_clock
-from storage.catalogue.engine.keyset import Place, page_by_keys
 from storage.catalogue.engine.rows import load_row
 from storage.catalogue.people import register
-from storage.catalogue.tables import ActionRow, ExhibitRow, RecordingRow
+from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.entries.event import Outcome, PremisType
 from storage.digest import Digest
@@ -404,51 +402,6 @@ def same_size(session: Session, source_serial: str, size: int) -> bool:
     return session.scalar(query.limit(1)) is not None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordingFilter:
-    """What to look for; None asks for nothing. `text` looks in names, paths, serials, officers.
-
-    `since` (inclusive) and `until` (exclusive) are about the time shown, or where that is not
-    known, about the time of accession.
-    """
-
-    township: str | None = None
-    case: CaseId | None = None
-    officer: str | None = None
-    source: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    text: str | None = None
-    kind: MediaKind | None = None
-    unanswered: bool = False
-
-
-def search_recordings(
-    session: Session,
-    filters: RecordingFilter | None = None,
-    after: Place = (),
-    limit: int | None = None,
-) -> list[RecordingRow]:
-    """Return the recordings that fit, newest first (id)."""
-    query = _apply_filters(select(RecordingRow), filters or RecordingFilter())
-    return list(session.scalars(page_by_keys(query, (RecordingRow.id,), after, limit, newest=True)))
-
-
-def count_linked(
-    session: Session, township: str, since: datetime, until: datetime
-) -> tuple[int, int]:
-    """Return how many recordings of a township began in a span, and of how many a link stands."""
-    row = RecordingRow
-    confirmed = select(ExhibitRow.id).where(
-        ExhibitRow.recording_id == row.id, ExhibitRow.state == ExhibitState.CONFIRMED
-    )
-    query = select(func.count()).where(
-        row.township == township, row.start_at >= since, row.start_at < until
-    )
-    linked = session.scalar(query.where(confirmed.exists()))
-    return session.scalar(query) or 0, linked or 0
-
-
 def sample_recordings(
     session: Session, count: int = 5, *, archived: bool | None = None
 ) -> list[RecordingRow]:
@@ -498,41 +451,3 @@ def iterate_recordings(session: Session) -> Iterator[RecordingRow]:
     """Yield every recording, oldest first, a few at a time."""
     query = select(RecordingRow).order_by(RecordingRow.id).execution_options(yield_per=200)
     yield from session.scalars(query)
-
-
-def _apply_filters(query: Select[RecordingRow], filters: RecordingFilter) -> Select[Any]:
-    row = RecordingRow
-    if filters.township is not None:
-        query = query.where(row.township == filters.township)
-    if filters.source is not None:
-        query = query.where(row.source_serial == filters.source)
-    if filters.kind is not None:
-        query = query.where(row.kind == filters.kind.value)
-    if filters.officer is not None:
-        query = query.where(
-            or_(row.officer_id == filters.officer, row.officer_no == filters.officer)
-        )
-    if filters.unanswered:
-        query = query.where(row.questions != [])
-    if filters.since is not None:
-        query = query.where(
-            func.coalesce(row.end_at, row.start_at, row.accessioned_at) >= filters.since
-        )
-    if filters.until is not None:
-        query = query.where(func.coalesce(row.start_at, row.accessioned_at) < filters.until)
-    if filters.case is not None:
-        query = query.where(row.id.in_(_linked_to(filters.case)))
-    if filters.text:
-        columns = (row.name, row.path, row.source_serial, row.officer_no, row.id)
-        query = query.where(
-            or_(*(column.icontains(filters.text, autoescape=True) for column in columns))
-        )
-    return query
-
-
-def _linked_to(case_id: CaseId) -> Select[Any]:
-    return (
-        select(ExhibitRow.recording_id)
-        .join(ActionRow, ActionRow.id == ExhibitRow.action_id)
-        .where(ActionRow.case_id == case_id, ExhibitRow.state != ExhibitState.REJECTED)
-    )

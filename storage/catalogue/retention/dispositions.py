@@ -2,10 +2,10 @@
 
 Who may do what and when is `policies/retention/disposition.py`'s to say; whether a recording may
 go, `policies/retention/retention.py`'s. What destroys is `storage/upkeep/destruction.py`; it moves
-items with `move`.
+items with `move_item`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,12 +23,12 @@ from policies.retention.disposition import (
     ItemState,
     Proposal,
 )
-from policies.retention.retention import Reason
+from policies.retention.retention import Reason, Retention
 from policies.rules.rules import Rulebook
 from storage.catalogue.engine.keyset import Place, page_by_keys
 from storage.catalogue.engine.rows import load_row
 from storage.catalogue.holds import concerns
-from storage.catalogue.jobs import jobs
+from storage.catalogue.jobs import jobs, recording_upkeep
 from storage.catalogue.people.people import get_person
 from storage.catalogue.proofs.proven_rows import require_footage
 from storage.catalogue.recordings.recordings import get_present_recording
@@ -50,7 +50,7 @@ _OPEN = (DispositionState.PROPOSED, DispositionState.APPROVED)
 
 
 class DispositionError(ConflictError):
-    """The step is refused; the code is `disposition-` and a word of `No`."""
+    """The step is refused; the code is `disposition-` and a word of `DispositionRefusal`."""
 
     def __init__(self, why: DispositionRefusal) -> None:
         """Keep why."""
@@ -86,17 +86,10 @@ def propose_disposition(
     _require_allowed(policy.may_propose(len(ids), bounds))
     if not reason.strip():
         raise ConflictError(problem="no reason given")
-    for recording_id in ids:
-        recording = get_present_recording(uow.session, recording_id)
-        if township is not None and recording.township != township:
-            raise NotFoundError(what="recording", id=recording_id)
+    _require_of_township(uow.session, ids, township)
     concerns.check_uninvolved(concerns.of_footage(uow.session, ids), person_id)
     retentions = retention.explain_retention(uow.session, rulebook, ids, uow.at)
-    for recording_id in ids:
-        if keepers := retentions[recording_id].reasons_at(uow.at):
-            raise StillKeptError(recording=recording_id, reasons=[keeper.zh for keeper in keepers])
-    if open_ := find_open_dispositions(uow.session, ids):
-        raise ConflictError(problem="in another disposition", recording=min(open_))
+    _require_disposable(uow, retentions)
     row = DispositionRow(
         id=uow.new_id(),
         township=township,
@@ -117,22 +110,45 @@ def propose_disposition(
         "disposition.propose", _KIND, row, actor=actor, subject=Subject.of_disposition(row.id)
     )
     for recording_id in ids:
-        item_row = DispositionItemRow(
-            disposition_id=row.id,
-            recording_id=recording_id,
-            state=ItemState.PENDING,
-            at=uow.at,
-            why=reasons_to_json(retentions[recording_id].reasons),
-        )
-        uow.session.add(item_row)
-        uow.record(
-            "recording.propose-disposition",
-            _KIND,
-            item_row,
-            actor=actor,
-            subject=Subject.of_recording(recording_id),
-        )
+        _add_item(uow, row, retentions[recording_id], actor)
     return row
+
+
+def _require_of_township(session: Session, ids: Sequence[str], township: str | None) -> None:
+    """Refuse what is destroyed already, or another township's, which is not theirs to see."""
+    for recording_id in ids:
+        recording = get_present_recording(session, recording_id)
+        if township is not None and recording.township != township:
+            raise NotFoundError(what="recording", id=recording_id)
+
+
+def _require_disposable(uow: UnitOfWork, retentions: Mapping[str, Retention]) -> None:
+    """Refuse recordings that something keeps now, or that another open disposition lists."""
+    for recording_id, why in retentions.items():
+        if keepers := why.reasons_at(uow.at):
+            raise StillKeptError(recording=recording_id, reasons=[keeper.zh for keeper in keepers])
+    if open_ := find_open_dispositions(uow.session, list(retentions)):
+        raise ConflictError(problem="in another disposition", recording=min(open_))
+
+
+def _add_item(uow: UnitOfWork, row: DispositionRow, why: Retention, actor: str) -> None:
+    # The reasons as they stood are kept: why it was due then is asked for years later.
+    item_row = DispositionItemRow(
+        disposition_id=row.id,
+        recording_id=why.recording,
+        state=ItemState.PENDING,
+        at=uow.at,
+        why=reasons_to_json(why.reasons),
+    )
+    uow.session.add(item_row)
+    # An entry of its own for each: its chain of custody says that somebody wanted it destroyed.
+    uow.record(
+        "recording.propose-disposition",
+        _KIND,
+        item_row,
+        actor=actor,
+        subject=Subject.of_recording(why.recording),
+    )
 
 
 def approve_disposition(
@@ -252,7 +268,7 @@ def gather_proposal(
         proposer=row.proposed_by,
         items=row.items,
         recent_items=_count_others(session, row.id, at, bounds),
-        kept_recordings=jobs.recordings_kept(session)
+        kept_recordings=recording_upkeep.recordings_kept(session)
         + _lately_destroyed(session, row.id, at, bounds),
         approvers=tuple(approval.person_id for approval in list_approvals(session, row.id)),
         approved_at=row.approved_at,

@@ -15,7 +15,7 @@ from api.office.evidence import tiering
 from api.office.evidence.integrity_check import list_orphans, whole_check
 from api.office.wiring import Office, attach_archive
 from policies.identifiers import Subject
-from storage.catalogue.jobs import jobs
+from storage.catalogue.jobs import jobs, recording_upkeep
 from storage.catalogue.log import custody_log
 from storage.catalogue.recordings import recordings
 from storage.custody.entries.event import PremisType
@@ -70,7 +70,7 @@ def pictured(desk, row):
     job = request.ask_as(desk.service, desk.visitor("zhang"), "rendition", row.id).id
     assert runner.run(job, 1) == "done"
     with desk.office.catalogue.read() as session:
-        made = jobs.newest_rendition(session, row.id, rendition.POSTER)
+        made = recording_upkeep.newest_rendition(session, row.id, rendition.POSTER)
     return f"{made.id}/{RENDITION}"
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from policies.identifiers import Subject
 from storage.catalogue.log.custody_log import LogReader
-from storage.catalogue.recordings import recordings
-from storage.catalogue.recordings.recordings import Answers, RecordingFilter
+from storage.catalogue.recordings import recording_search, recordings
+from storage.catalogue.recordings.recording_search import RecordingFilter
+from storage.catalogue.recordings.recordings import Answers
 from storage.custody.entries.event import Outcome, PremisType
 from storage.digest import Digest
 from storage.errors import ConflictError, DestroyedError, NotFoundError
@@ -242,7 +243,7 @@ def many(catalogue, new, now):
 
 def found(catalogue, **wanted):
     with catalogue.read() as session:
-        rows = recordings.search_recordings(session, RecordingFilter(**wanted))
+        rows = recording_search.search_recordings(session, RecordingFilter(**wanted))
         return sorted(int(row.name.split("_")[2][0]) for row in rows)
 
 
@@ -268,7 +269,7 @@ def test_search_takes_wildcards_literally(catalogue, many):
 def test_pages_follow_each_other_without_gap_or_overlap(catalogue, many):
     seen, after = [], ()
     with catalogue.read() as session:
-        while page := recordings.search_recordings(session, after=after, limit=4):
+        while page := recording_search.search_recordings(session, after=after, limit=4):
             seen += [row.id for row in page]
             after = (page[-1].id,)
     assert seen == sorted(many, reverse=True)
