@@ -22,18 +22,20 @@ PersonIdInput = Annotated[PersonId, _UUID_7]
 HoldIdInput = Annotated[HoldId, _UUID_7]
 
 
-class _In(BaseModel):
+class RequestModel(BaseModel):
+    """Body of a request. A field that nobody knows is refused: it would be dropped in silence."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class Login(_In):
+class Login(RequestModel):
     """User name and password."""
 
     username: Annotated[str, StringConstraints(min_length=1, max_length=100)]
     password: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 
-class NewCase(_In):
+class NewCase(RequestModel):
     """A case to be opened."""
 
     number: Text
@@ -43,13 +45,13 @@ class NewCase(_In):
     features: Annotated[list[Feature], Field(max_length=len(Feature))] = []
 
 
-class NewStage(_In):
+class NewStage(RequestModel):
     """The stage to go to."""
 
     stage: Stage
 
 
-class NewAction(_In):
+class NewAction(RequestModel):
     """An action of a case; `officers` are ids of persons."""
 
     kind: ActionKind
@@ -60,13 +62,13 @@ class NewAction(_In):
     manner: Manner | None = None
 
 
-class ActionEnd(_In):
+class ActionEnd(RequestModel):
     """When the action ended."""
 
     end_at: AwareDatetime
 
 
-class NewExhibit(_In):
+class NewExhibit(RequestModel):
     """A recording to be linked by hand; without an interval, all that both share."""
 
     recording: Id
@@ -74,14 +76,14 @@ class NewExhibit(_In):
     shown_to: AwareDatetime | None = None
 
 
-class NewAnswers(_In):
+class NewAnswers(RequestModel):
     """What a person found out about a recording that nobody could tell."""
 
     start_at: AwareDatetime | None = None
     officer: PersonIdInput | None = None
 
 
-class NewBundle(_In):
+class NewBundle(RequestModel):
     """How a bundle is exported; `sealed` gives ciphertext instead of originals."""
 
     sealed: bool = False

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from api.http.schemas import Text
+from api.http.schemas import RequestModel, Text
 from api.http.security import ServiceHere, VisitorHere
 from api.http.stations import presenters as station_views
 from api.http.stations.presenters import StationOut
@@ -30,11 +30,7 @@ router = APIRouter(tags=["stations"])
 StationPath = Annotated[StationId, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
 
 
-class _In(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class NewCode(_In):
+class NewCode(RequestModel):
     """A station that is to have a code; name and township are for one that is new."""
 
     id: StationId = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")
@@ -50,7 +46,7 @@ class CodeOut(BaseModel):
     until: datetime
 
 
-class Revocation(_In):
+class Revocation(RequestModel):
     """Why a station may deliver no more."""
 
     why: Text
