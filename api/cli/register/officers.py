@@ -85,7 +85,7 @@ def list_officers(
         now = office.clock()
         with office.catalogue.read() as session:
             for row in people.list_persons(session, township=township):
-                if row.kind not in {"officer", "auxiliary"}:
+                if row.kind not in register.ENFORCING:
                     continue
                 qualification = register.judge_qualification(session, row, now)
                 state = (

@@ -105,6 +105,7 @@ def move_case(
     """
     row = get_case(uow.session, case_id)
     attempt = Attempt("case.move", PremisType.POLICY_ASSIGNMENT, actor, Subject.of_case(row.id))
+    # Rows before rules: one that was changed by SQL could satisfy a rule.
     require_case(uow, row.id, attempt)
     move = judge_move(uow.session, row, stage, rulebook, uow.at)
     before = row.stage
@@ -168,11 +169,13 @@ def _require_onward(now: Stage, stage: Stage) -> bool:
 
 def _enter_stage(row: CaseRow, stage: Stage, at: datetime) -> None:
     now = Stage(row.stage)
+    # From one interruption into another (复议, then 诉讼) the way back stays that of the first.
     if stage in RETURNING and now not in RETURNING:
         row.returns_to = now.value
     elif stage not in RETURNING:
         row.returns_to = None
     if row.suspended_at is not None:
+        # 中止 does not count towards the period to decide in (`decide_within.py`).
         row.suspended_s = (row.suspended_s or 0.0) + (at - row.suspended_at).total_seconds()
     row.suspended_at = at if stage is Stage.SUSPENSION else None
     if stage is Stage.FILING and row.filed_at is None:
@@ -213,6 +216,7 @@ def add_action(
         status=ActionStatus.OPEN,
         manner=manner.value if manner else None,
     )
+    # Derived and kept: a filmed code names its action by these digits, and is looked up by them.
     row.scene_tag = tag_of(row.id).hex()
     uow.session.add(row)
     uow.session.flush()
@@ -264,7 +268,7 @@ def close_action(
         subject=Subject.of_action(row.id),
         outcome=Outcome.SUCCESS if verdict.allowed else Outcome.REFUSED,
         verdict=verdict.to_json(),
-        facts=facts.to_json(),
+        facts=facts.to_json(),  # as judged: a verifier judges them again without us
         heads=[RULEBOOK],
         **judged_by(rulebook),
         exhibits=[exhibit_row.id for exhibit_row in list_exhibits(uow.session, row.id)],

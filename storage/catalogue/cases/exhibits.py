@@ -133,6 +133,7 @@ def link_by_code(
             ExhibitRow.action_id == action.id, ExhibitRow.recording_id == recording.id
         )
     )
+    # What a person decided, either way, outranks what a camera happened to film.
     if action.status != ActionStatus.OPEN or (
         row is not None and row.state != ExhibitState.PROPOSED
     ):
@@ -155,6 +156,7 @@ def _decide_exhibit(
     case_queries.get_open_action(uow.session, row.action_id)
     if state not in EXHIBIT_MOVES[ExhibitState(row.state)]:
         raise ConflictError(problem=f"the exhibit is {state} already", exhibit=row.id)
+    # A link to what was destroyed may still be rejected; it can be evidence no more.
     if state is ExhibitState.CONFIRMED:
         get_present_recording(uow.session, row.recording_id)
     row.state, row.decided_by = state, actor

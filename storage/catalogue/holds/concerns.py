@@ -106,6 +106,7 @@ def of_case(session: Session, case_id: CaseId) -> Matter:
         .join(ActionRow, ActionRow.id == ActionOfficerRow.action_id)
         .where(ActionRow.case_id == case_id)
     )
+    # Who opened a case stands in its entry alone, in no row.
     opened = select(CustodyEventRow.actor).where(
         CustodyEventRow.subject == Subject.of_case(case_id), CustodyEventRow.act == "case.open"
     )

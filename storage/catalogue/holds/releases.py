@@ -109,6 +109,7 @@ def approve_release(uow: UnitOfWork, release_id: str, *, by: Person) -> ReleaseR
             proposed_by=Subject.of_person(row.proposed_by),
             approved_by=actor_of(by),
         )
+        # In the same transaction: a crash behind it would leave the store's hold in place for ever.
         jobs.request_job(
             uow, STORE_JOB, Subject.of_hold(hold.id), actor=actor_of(by), slot="released"
         )

@@ -11,6 +11,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from policies.access.access import Role
 from policies.access.random_selection import draw_ids, pair_inspectors
 from policies.identifiers import PersonId, Subject
 from storage.catalogue.cases.tables import CheckRow, DrawRow
@@ -166,4 +167,4 @@ def list_involved_persons(session: Session, recording_id: str) -> frozenset[str]
 
 def possible_inspectors(session: Session) -> list[PersonId]:
     """Return the officers of the county, by id."""
-    return sorted(row.id for row in list_persons(session, kinds=["officer"]))
+    return sorted(row.id for row in list_persons(session, kinds=[Role.OFFICER.value]))

@@ -11,6 +11,7 @@ from datetime import date, datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from policies.access.access import Role
 from policies.facts.facts import TownshipFacts, Trained
 from policies.facts.states import CertificateEnding
 from policies.identifiers import PersonId, Subject
@@ -24,7 +25,7 @@ from storage.custody.entries.event import PremisType
 from storage.errors import ConflictError, NotFoundError
 
 AUXILIARY = "auxiliary"
-ENFORCING = ("officer", AUXILIARY)  # the kinds of persons that take part in actions
+ENFORCING = (Role.OFFICER.value, AUXILIARY)  # the kinds of persons that take part in actions
 _CHANGE = PremisType.METADATA_MODIFICATION
 
 
@@ -245,7 +246,9 @@ def townships_facts(
     """Return the same of several townships, in their order, by three questions in all."""
     year = at.astimezone(COUNTY_TIME).year
     working = select(PersonRow).where(PersonRow.township.in_(townships))
-    working = working.where(PersonRow.kind == "officer").order_by(PersonRow.name, PersonRow.id)
+    working = working.where(PersonRow.kind == Role.OFFICER.value).order_by(
+        PersonRow.name, PersonRow.id
+    )
     officers: dict[str, list[PersonRow]] = {name: [] for name in townships}
     for officer in session.scalars(working):
         officers[officer.township].append(officer)

@@ -105,7 +105,7 @@ def _find_person(session: Session, register_line: RegisterLine) -> PersonRow | N
         PersonRow.name == register_line.name,
         PersonRow.unit == register_line.unit,
         PersonRow.township == register_line.township,
-        PersonRow.kind.in_(("officer", "auxiliary")),
+        PersonRow.kind.in_(register.ENFORCING),
     )
     same = list(session.scalars(query))
     if register_line.certificate is not None:

@@ -107,6 +107,7 @@ def accession_recordings(uow: UnitOfWork, *news: NewRecording) -> list[Recording
         row = rows_by_bytes.get((new.source_serial, new.sha256.hex))
         if row is None:
             _never_destroyed(new, destroyed)
+            # The row, which its entry holds, names that entry's number: nobody writes in between.
             row = _new_row(uow, new, uow.next_index + len(fresh))
             rows_by_bytes[row.source_serial, row.sha256] = row
             fresh.append((row, new))
