@@ -44,7 +44,7 @@ def set_features(
     uow: UnitOfWork, case_id: CaseId, features: Iterable[Feature], *, actor: str
 ) -> CaseRow:
     """Set the special features of a case. Raises: NotFoundError, ConflictError (closed)."""
-    row = _open_case(uow, case_id)
+    row = case_queries.get_open_case(uow.session, case_id)
     row.features = sorted({feature.value for feature in features})
     uow.record("case.features", _CHANGE, row, actor=actor, subject=Subject.of_case(row.id))
     return row
@@ -57,7 +57,7 @@ def take_part(
 
     Raises: NotFoundError; ConflictError when the person has another part in it (第十条).
     """
-    row = _open_case(uow, case_id)
+    row = case_queries.get_open_case(uow.session, case_id)
     participant_id = get_person(uow.session, person_id).id
     for stored_part in list_parts(uow.session, row.id):
         if stored_part.person_id == participant_id and stored_part.part == part.value:
@@ -135,7 +135,7 @@ def enter_document(
     Raises: NotFoundError; ConflictError for a closed case, an action of another case, or a
     document that was served before it was made.
     """
-    row = _open_case(uow, case_id)
+    row = case_queries.get_open_case(uow.session, case_id)
     if action_id is not None and case_queries.get_action(uow.session, action_id).case_id != row.id:
         raise ConflictError(problem="the action is another case's", action=action_id)
     if served_at is not None and served_at < at:
@@ -187,7 +187,7 @@ def record_review(
 
     Raises: NotFoundError; ConflictError outside 审查 and 决定, or for one with another part.
     """
-    case = _open_case(uow, case_id)
+    case = case_queries.get_open_case(uow.session, case_id)
     if Stage(case.stage) not in {Stage.REVIEW, Stage.DECISION}:
         raise ConflictError(problem="not a stage to review in", stage=case.stage)
     take_part(uow, case_id, Part.REVIEWS, person_id, actor=actor)
@@ -230,7 +230,7 @@ def record_decision(
     """
     attempt = Attempt("case.decide", PremisType.POLICY_ASSIGNMENT, actor, Subject.of_case(case_id))
     require_case(uow, case_queries.get_case(uow.session, case_id).id, attempt)
-    case = _open_case(uow, case_id)
+    case = case_queries.get_open_case(uow.session, case_id)
     if Stage(case.stage) is not Stage.DECISION:
         raise ConflictError(problem="not the stage to decide in", stage=case.stage)
     take_part(uow, case_id, Part.DECIDES, person_id, actor=actor)
@@ -286,11 +286,4 @@ def record_disclosure(
         raise ConflictError(problem="disclosed already, or before it was made", decision=row.id)
     row.disclosed_at, row.disclosed_where = at, where
     uow.record("case.disclose", _CHANGE, row, actor=actor, subject=Subject.of_case(case_id))
-    return row
-
-
-def _open_case(uow: UnitOfWork, case_id: CaseId) -> CaseRow:
-    row = case_queries.get_case(uow.session, case_id)
-    if row.closed_at is not None:
-        raise ConflictError(problem="the case is closed", case=row.id)
     return row

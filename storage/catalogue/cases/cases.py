@@ -33,6 +33,7 @@ from storage.catalogue.reading.case_queries import (
     get_case,
     get_exhibit,
     get_open_action,
+    get_open_case,
     list_actions,
     list_cases,
     list_exhibits,
@@ -201,9 +202,7 @@ def add_action(
 
     Raises: NotFoundError; ConflictError when the case is closed or the end is before the start.
     """
-    file = get_case(uow.session, case_id)
-    if file.closed_at is not None:
-        raise ConflictError(problem="the case is closed", case=file.id)
+    file = get_open_case(uow.session, case_id)
     _check_interval(start_at, end_at)
     row = ActionRow(
         id=uow.new_id(),

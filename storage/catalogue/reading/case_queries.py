@@ -29,6 +29,14 @@ def get_case(session: Session, case_id: CaseId) -> CaseRow:
     return load_row(session, CaseRow, case_id)
 
 
+def get_open_case(session: Session, case_id: CaseId) -> CaseRow:
+    """Return one case that was not closed. Raises: NotFoundError, ConflictError."""
+    row = get_case(session, case_id)
+    if row.closed_at is not None:
+        raise ConflictError(problem="the case is closed", case=row.id)
+    return row
+
+
 def get_action(session: Session, action_id: ActionId) -> ActionRow:
     """Return one action. Raises: NotFoundError."""
     return load_row(session, ActionRow, action_id)
