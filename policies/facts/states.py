@@ -4,7 +4,11 @@ What stands in a row or in JSON is the state's own word. A move that is in no ta
 whoever writes the row (`storage/catalogue/cases/`, `storage/catalogue/people/register.py`).
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import TypeVar
+
+State = TypeVar("State", bound=StrEnum)
 
 
 class ActionStatus(StrEnum):
@@ -57,3 +61,8 @@ class CertificateEnding(StrEnum):
 
     SURRENDERED = "surrendered"
     REVOKED = "revoked"
+
+
+def can_become(moves: Mapping[State, frozenset[State]], state: str, target: State) -> bool:
+    """Tell whether what a row says may become another state; a word that is none becomes none."""
+    return any(known == state and target in following for known, following in moves.items())

@@ -12,6 +12,7 @@ from policies.facts.states import (
     CertificateEnding,
     ExhibitState,
     WaiverState,
+    can_become,
 )
 
 TABLES = [(ActionStatus, ACTION_MOVES), (ExhibitState, EXHIBIT_MOVES), (WaiverState, WAIVER_MOVES)]
@@ -31,6 +32,12 @@ def test_whatever_begins_can_be_decided(
 ) -> None:
     first, *others = states
     assert moves[first] == set(others)
+
+
+def test_a_word_that_is_no_state_becomes_nothing() -> None:
+    assert can_become(EXHIBIT_MOVES, "proposed", ExhibitState.CONFIRMED)
+    assert not can_become(EXHIBIT_MOVES, "confirmed", ExhibitState.CONFIRMED)
+    assert not any(can_become(EXHIBIT_MOVES, "anything", state) for state in ExhibitState)
 
 
 def test_a_closed_action_and_a_settled_explanation_stay_so() -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from policies.facts.states import EXHIBIT_MOVES, ActionStatus, ExhibitState
+from policies.facts.states import EXHIBIT_MOVES, ActionStatus, ExhibitState, can_become
 from policies.identifiers import ActionId, Subject
 from policies.linking import propose_links
 from storage.catalogue.holds import concerns, holds, releases
@@ -83,7 +83,7 @@ def link_by_hand(
             id=uow.new_id(), recording_id=recording.id, action_id=action.id, proposed_by=actor
         )
         uow.session.add(row)
-    elif ExhibitState.CONFIRMED not in EXHIBIT_MOVES[ExhibitState(row.state)]:
+    elif not can_become(EXHIBIT_MOVES, row.state, ExhibitState.CONFIRMED):
         raise ConflictError(problem="the exhibit is confirmed already", exhibit=row.id)
     row.shown_from, row.shown_to = start, stop
     row.state, row.how, row.decided_by = ExhibitState.CONFIRMED, "hand", actor
@@ -154,7 +154,7 @@ def _decide_exhibit(
 ) -> ExhibitRow:
     row = case_queries.get_exhibit(uow.session, exhibit_id)
     case_queries.get_open_action(uow.session, row.action_id)
-    if state not in EXHIBIT_MOVES[ExhibitState(row.state)]:
+    if not can_become(EXHIBIT_MOVES, row.state, state):
         raise ConflictError(problem=f"the exhibit is {state} already", exhibit=row.id)
     # A link to what was destroyed may still be rejected; it can be evidence no more.
     if state is ExhibitState.CONFIRMED:

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from policies.facts.facts import ActionFacts, CaseFacts, Waiver
-from policies.facts.states import WAIVER_MOVES, WaiverState
+from policies.facts.states import WAIVER_MOVES, WaiverState, can_become
 from policies.facts.terms import Approver, WaiverReason
 from policies.facts.waivers import concerned_in, find_objection
 from policies.identifiers import ActionId, CaseId, PersonId, Subject
@@ -89,7 +89,7 @@ def settle_waiver(
     """
     row = get_waiver(uow.session, waiver_id)
     state = WaiverState.APPROVED if approved else WaiverState.REFUSED
-    if state not in WAIVER_MOVES[WaiverState(row.state)]:
+    if not can_become(WAIVER_MOVES, row.state, state):
         raise ConflictError(problem="settled already", waiver=row.id)
     approver_id = get_person(uow.session, person_id).id
     proposed_waiver = Waiver(row.id, row.rule, WaiverReason(row.reason), row.person_id, row.at)

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
-from policies.facts.states import ACTION_MOVES, ActionStatus, ExhibitState
+from policies.facts.states import ACTION_MOVES, ActionStatus, ExhibitState, can_become
 from policies.identifiers import ActionId, CaseId
 from storage.catalogue.engine.keyset import Place, page_by_keys
 from storage.catalogue.engine.rows import load_row
@@ -45,7 +45,7 @@ def get_action(session: Session, action_id: ActionId) -> ActionRow:
 def get_open_action(session: Session, action_id: ActionId) -> ActionRow:
     """Return one action that can be closed yet. Raises: NotFoundError, ConflictError."""
     row = get_action(session, action_id)
-    if ActionStatus.CLOSED not in ACTION_MOVES[ActionStatus(row.status)]:
+    if not can_become(ACTION_MOVES, row.status, ActionStatus.CLOSED):
         raise ConflictError(problem="the action is closed", action=row.id)
     return row
 
