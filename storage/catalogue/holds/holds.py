@@ -56,6 +56,7 @@ def place_hold(uow: UnitOfWork, new: NewHold, *, actor: str) -> HoldRow:
     lies_on = [new.recording_id, new.action_id, new.case_id, new.party]
     if sum(target is not None for target in lies_on) != 1:
         raise ConflictError(problem="a hold lies on exactly one recording, action, case or party")
+    # A hold on a name that is nothing would look as if it kept something.
     if new.recording_id is not None:
         get_present_recording(uow.session, new.recording_id)
     if new.action_id is not None:
@@ -163,6 +164,7 @@ class Linked:
 def find_links(session: Session, recordings: Iterable[str]) -> dict[str, Linked]:
     """Return what some recordings are linked to: by exhibits not rejected, and as documents."""
     ids = list(recordings)
+    # A proposed link is held, too: it may turn out to be evidence. A rejected one holds nothing.
     links = {recording_id: Linked() for recording_id in ids}
     exhibits = (
         select(ExhibitRow.recording_id, ActionRow.id, CaseRow)

@@ -89,6 +89,7 @@ def register_proceeding(uow: UnitOfWork, new: NewProceeding, *, actor: str) -> P
         "proceeding.register", _CHANGE, row, actor=actor, subject=Subject.of_proceeding(row.id)
     )
     _hold_more(uow, row, actor=actor)
+    # After its holds were placed: only now is it known whose footage it is about.
     if row.handler_id is not None:
         concerns.check_not_concerned(as_held(uow.session, row), row.handler_id)
     return row

@@ -217,6 +217,7 @@ def fail_job(uow: UnitOfWork, job: Job, error: str, *, final: bool = False) -> S
         _end_job(uow.session, row, State.FAILED, uow.at)
     else:
         _move_job(row, State.WAITING)
+        # Steps are remembered for one attempt; the next one does everything anew.
         _forget_steps(uow.session, row)
         row.owner, row.attempt = None, row.attempt + 1
         row.due_at = uow.at + min(_FIRST_PAUSE * 2 ** (row.failures - 1), _LONGEST_PAUSE)

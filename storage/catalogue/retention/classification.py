@@ -80,7 +80,7 @@ def promise_retention(
     uow: UnitOfWork, rulebook: Rulebook, recording_id: str, *, actor: str, reason: str
 ) -> datetime:
     """Extend a recording's promised retention to what rules and links require; return it."""
-    uow.session.flush()
+    uow.session.flush()  # what was classed a moment ago is asked for by query
     current_retention = retention.explain_retention(uow.session, rulebook, [recording_id], uow.at)[
         recording_id
     ]
@@ -181,6 +181,7 @@ def decide_reclassification(
         current_retention = retention.explain_retention(uow.session, rulebook, [row.id], uow.at)[
             row.id
         ]
+        # The one place where a promise may become shorter: two persons looked at it.
         row.retain_until = current_retention.required_until
     reclassification_row.after = row.retain_until
     act = "reclassification.approve" if approve else "reclassification.refuse"

@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from policies.facts.facts_json import to_plain
+from policies.facts.states import can_become
 from policies.identifiers import PersonId, Subject
 from policies.retention import disposition as policy
 from policies.retention.disposition import (
@@ -179,6 +180,7 @@ def approve_disposition(
     if approval.number >= policy.approvals_asked(proposal_facts, bounds):
         row.state, row.approved_at = DispositionState.APPROVED, uow.at
         row.not_before = policy.compute_cooling_end(uow.at, bounds)
+        # By number: a further approval begins the cooling-off time anew, and wants its own job.
         slot = f"approval:{approval.number}"
         jobs.request_job(
             uow, JOB, Subject.of_disposition(row.id), actor=actor, slot=slot, due_at=row.not_before
@@ -207,7 +209,7 @@ def withdraw_disposition(
     _require_allowed(
         policy.may_withdraw(DispositionState(row.state), has_destruction_begun(uow.session, row.id))
     )
-    row.state = DispositionState.WITHDRAWN
+    _move_disposition(row, DispositionState.WITHDRAWN)
     row.ended_at, row.ended_by, row.ended_why = uow.at, actor, why
     uow.record(
         "disposition.withdraw",
@@ -253,8 +255,12 @@ def move_item(
 def close_disposition(
     uow: UnitOfWork, row: DispositionRow, certificate: str, *, actor: str
 ) -> None:
-    """End a disposition whose items are all settled, with its certificate."""
-    row.state, row.ended_at, row.ended_by = DispositionState.EXECUTED, uow.at, actor
+    """End a disposition whose items are all settled, with its certificate.
+
+    Raises: ConflictError when it was not approved, or is over.
+    """
+    _move_disposition(row, DispositionState.EXECUTED)
+    row.ended_at, row.ended_by = uow.at, actor
     row.certificate = certificate
     uow.record("disposition.done", _KIND, row, actor=actor, subject=Subject.of_disposition(row.id))
 
@@ -370,6 +376,12 @@ def reasons_to_json(retention_reasons: Iterable[Reason]) -> list[Any]:
         }
         for reason in retention_reasons
     ]
+
+
+def _move_disposition(row: DispositionRow, state: DispositionState) -> None:
+    if not can_become(DISPOSITION_MOVES, row.state, state):
+        raise ConflictError(problem=f"{row.state} -> {state}", disposition=row.id)
+    row.state = state
 
 
 def _require_allowed(no: DispositionRefusal | None) -> None:
