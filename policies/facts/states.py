@@ -65,4 +65,4 @@ class CertificateEnding(StrEnum):
 
 def can_become(moves: Mapping[State, frozenset[State]], state: str, target: State) -> bool:
     """Tell whether what a row says may become another state; a word that is none becomes none."""
-    return any(known == state and target in following for known, following in moves.items())
+    return any(former == state and target in later for former, later in moves.items())
