@@ -17,6 +17,7 @@ from hashlib import sha256
 from typing import Any
 
 from policies.facts.facts import ActionFacts, CaseFacts, ProceedingFacts, TownshipFacts
+from policies.identifiers import PersonId, Subject
 from policies.requirements.outcome import Deadline, Scope
 from policies.rules.rules import SCOPES, Rule, Rulebook
 from policies.time.calendar import ONE_DAY, county_day, is_end_of_day, start_of_day
@@ -63,14 +64,14 @@ class Duty:
 
     subject: str
     township: str
-    person: str | None
+    person: PersonId | None
     what_zh: str
     what_en: str
     rule: str
     due_at: datetime | None
     done_at: datetime | None
     state: DutyState
-    persons: tuple[str, ...] = ()
+    persons: tuple[PersonId, ...] = ()
 
     @property
     def is_late(self) -> bool:
@@ -91,14 +92,14 @@ class Obligation:
 
     subject: str
     township: str
-    person: str | None
+    person: PersonId | None
     what_zh: str
     what_en: str
     rule: str
     due_at: datetime | None
     done_at: datetime | None
     soon_at: datetime | None
-    persons: tuple[str, ...] = ()
+    persons: tuple[PersonId, ...] = ()
 
     def duty_at(self, at: datetime) -> Duty:
         """Return the duty with its state at a moment."""
@@ -261,7 +262,7 @@ def format_calendar(entries: Iterable[Duty], stamp: datetime, name: str = "ç•™ç—
 
 def _list_deadlines(
     requirement: Any, facts: AnyFacts
-) -> Iterator[tuple[tuple[str, str] | None, Deadline]]:
+) -> Iterator[tuple[tuple[PersonId, str] | None, Deadline]]:
     if each := getattr(requirement, "list_deadlines", None):
         yield from (((person.id, person.name), deadline) for person, deadline in each(facts))
     elif find_deadline := getattr(requirement, "find_deadline", None):
@@ -273,14 +274,14 @@ def _list_deadlines(
 def _build_obligation(
     rule: ClockedRule,
     facts: AnyFacts,
-    person: tuple[str, str] | None,
+    person: tuple[PersonId, str] | None,
     deadline: Deadline,
     warned: timedelta,
 ) -> Obligation:
     rule_id, zh, en, _ = rule
     _, name = _SUBJECT[type(facts)]
     return Obligation(
-        subject=f"{name}:{getattr(facts, name)}",
+        subject=Subject.of_kind(name, getattr(facts, name)),
         township=facts.township,
         person=person[0] if person else None,
         what_zh=f"{zh}:{person[1]}" if person else zh,
@@ -297,7 +298,7 @@ def _warning_period(requirement: Any, soon_days: float) -> timedelta:
     return timedelta(days=getattr(requirement, "warn_days", soon_days))
 
 
-def _concerned_persons(facts: AnyFacts) -> tuple[str, ...]:
+def _concerned_persons(facts: AnyFacts) -> tuple[PersonId, ...]:
     if isinstance(facts, ActionFacts):
         return tuple(sorted(officer.id for officer in facts.officers))
     return facts.handlers if isinstance(facts, CaseFacts) else ()

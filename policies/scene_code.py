@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from policies.identifiers import ActionId
 from policies.time.clocks import Reading
 from policies.time.wording import COUNTY_TIME
 
@@ -96,7 +97,7 @@ class Sighting:
         return cls(text, first, last, frame) if sane else None
 
 
-def tag_of(action_id: str) -> bytes:
+def tag_of(action_id: ActionId) -> bytes:
     """Return the 8 bytes by which codes name an action."""
     return hashlib.sha256(b"liuhen/scene/v1\n" + action_id.encode()).digest()[:_TAG]
 

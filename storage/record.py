@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Self, TypeVar
 from uuid import UUID
 
+from policies.identifiers import Subject
 from storage.custody.checkpoint import log_keys
 from storage.custody.merkle.proof import Proof
 from storage.custody.verify import verify_entry
@@ -134,7 +135,7 @@ class Receipt:
         receipt = _build_document(cls, verify_document(document, RECEIPT_DOMAIN, [centre]))
         entry = verify_entry(receipt.leaf, receipt.proof, log_keys(log, log.name)).entry
         # The proof is good for any recording's entry: it has to be this one's.
-        if entry["subject"] != f"recording:{receipt.recording}":
+        if entry["subject"] != Subject.of_recording(receipt.recording):
             raise SignatureError(problem="the receipt's entry is about something else")
         return receipt
 

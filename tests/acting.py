@@ -1,8 +1,9 @@
 """Persons who act in tests without logging in: the log opens a session for each all the same."""
 
+from policies.identifiers import Subject
 from storage.catalogue.people.sessions import OPEN
 from storage.catalogue.unit_of_work import Catalogue, UnitOfWork
-from storage.custody.entries.acting import PersonActing, session_subject
+from storage.custody.entries.acting import PersonActing
 from storage.custody.entries.event import PremisType
 
 _FAR = "9999-12-31T23:59:59.999999Z"  # tests move clocks by thousands of years
@@ -23,7 +24,7 @@ def acting_in(uow: UnitOfWork, person: str) -> PersonActing:
         PremisType.VALIDATION,
         actor=actor,
         subject=f"account:{person}",
-        chains=[session_subject(session)],
+        chains=[Subject.of_session(session)],
         agent="",
         expires=_FAR,
     )

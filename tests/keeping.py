@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 
 from policies.access.access import Person, Role
 from policies.facts.stages import ActionKind
+from policies.facts.states import ExhibitState
+from policies.identifiers import Subject
 from policies.retention.disposition import Bounds
 from policies.retention.retention import retain_until
 from policies.rules.rulebook import load_rulebook
@@ -20,7 +22,6 @@ from storage.catalogue.cases import cases, exhibits
 from storage.catalogue.holds import releases
 from storage.catalogue.jobs.tables import RenditionRow
 from storage.catalogue.people import people
-from storage.catalogue.reading.case_queries import PROPOSED
 from storage.catalogue.recordings import recordings
 from storage.catalogue.recordings.recordings import NewRecording
 from storage.catalogue.retention import dispositions
@@ -191,7 +192,7 @@ class Archive:
                 envelope_text="{}",
             )
             uow.session.add(row)
-            kind, subject = PremisType.CREATION, recordings.subject_of(recording)
+            kind, subject = PremisType.CREATION, Subject.of_recording(recording)
             uow.record("recording.rendition", kind, row, actor=WHO, subject=subject)
         return stored.key
 
@@ -234,14 +235,14 @@ class Archive:
                 action_id=action,
                 shown_from=shown,
                 shown_to=shown,
-                state=PROPOSED,
+                state=ExhibitState.PROPOSED,
                 how="officer-time",
                 proposed_by="system",
                 decided_by=None,
             )
             uow.session.add(row)
             kind = PremisType.METADATA_MODIFICATION
-            subject = recordings.subject_of(recording)
+            subject = Subject.of_recording(recording)
             uow.record("exhibit.propose", kind, row, actor=WHO, subject=subject)
         return row.id
 

@@ -9,7 +9,7 @@ import pytest
 from api.office.evidence.export import export_bundle
 from storage.bundle.verify import verify
 from storage.catalogue.audit.audit import audit_catalogue
-from storage.catalogue.recordings import recordings
+from storage.catalogue.recordings import recording_search
 from tests.office import FIRST, SECOND, Desk, dock, segment
 
 
@@ -165,5 +165,5 @@ def test_the_catalogue_agrees_with_its_log_after_all_that(desk, bundle):
             )
             == []
         )
-        kinds = [row.kind for row in recordings.search_recordings(session)]
+        kinds = [row.kind for row in recording_search.search_recordings(session)]
     assert sorted(kinds) == ["document"] * 3 + ["video"] * 3  # each with its recorder's .log

@@ -40,12 +40,13 @@ from api.office.evidence.key_list import shown_keys
 from api.office.identity import Visitor
 from api.problems import ApiError, describe_error
 from policies.access.access import Act, Role
+from policies.identifiers import ActionId, CaseId, Subject
 from policies.time.wording import COUNTY_TIME, national_rules_only
 from storage.catalogue.cases import case_file, cases, doubts
 from storage.catalogue.log import custody_log, refused_time
 from storage.catalogue.people import people, register
-from storage.catalogue.recordings import recordings
-from storage.catalogue.recordings.recordings import RecordingFilter
+from storage.catalogue.recordings import recording_search, recordings
+from storage.catalogue.recordings.recording_search import RecordingFilter
 from storage.catalogue.retention import classification
 from storage.catalogue.tables import ActionRow
 from storage.catalogue.unit_of_work import View
@@ -152,7 +153,7 @@ def recordings_page(
     )
     with service.office.catalogue.read() as session:
         after = read_cursor("recordings", cursor, str)
-        rows = recordings.search_recordings(session, recording_filter, after, PAGE + 1)
+        rows = recording_search.search_recordings(session, recording_filter, after, PAGE + 1)
         show = partial(views.present_recording, session)
         page = page_of("recordings", rows, PAGE, lambda row: (row.id,), show)
         officers = _list_officers(session, visitor)
@@ -233,15 +234,18 @@ def case_page(
 ) -> Response:
     """Show one case: its stages, its actions with coverage and findings."""
     with service.office.catalogue.read() as session:
-        row = cases.get_case(session, str(case))
-    service.authorise(visitor, Act.SEE_CASE, row.township, f"case:{row.id}")
+        row = cases.get_case(session, CaseId(str(case)))
+    service.authorise(visitor, Act.SEE_CASE, row.township, Subject.of_case(row.id))
     now = service.office.clock()
     with service.office.catalogue.read() as session:
         actions = [
             views.action_detail(session, action, service.office.rulebook, now)
             for action in cases.list_actions(session, row.id)
         ]
-        subjects = [f"case:{row.id}", *(f"action:{action.id}" for action in actions)]
+        subjects = [
+            Subject.of_case(row.id),
+            *(Subject.of_action(action.id) for action in actions),
+        ]
         return render(
             "case.html",
             visitor,
@@ -268,16 +272,16 @@ def download_bundle(
 ) -> Response:
     """Download the case's bundle."""
     # As the API does it, the check for another site's form included (`VisitorHere`).
-    return export_bundle(str(case), NewBundle(sealed=sealed), service, visitor)
+    return export_bundle(CaseId(str(case)), NewBundle(sealed=sealed), service, visitor)
 
 
 @router.get("/actions/{action}")
 def action_page(action: UUID, service: ServiceHere, visitor: VisitorHere) -> Response:
     """Show one action: ribbon, findings, exhibits, what might be linked."""
     with service.office.catalogue.read() as session:
-        row = cases.get_action(session, str(action))
+        row = cases.get_action(session, ActionId(str(action)))
         case = cases.get_case(session, row.case_id)
-    service.authorise(visitor, Act.SEE_CASE, case.township, f"action:{row.id}")
+    service.authorise(visitor, Act.SEE_CASE, case.township, Subject.of_action(row.id))
     with service.office.catalogue.read() as session:
         nearby = cases.facts_of(session, row.id).nearby
         linked = {exhibit.recording_id for exhibit in cases.list_exhibits(session, row.id)}
@@ -306,9 +310,9 @@ def action_page(action: UUID, service: ServiceHere, visitor: VisitorHere) -> Res
 def code_page(action: UUID, service: ServiceHere, visitor: VisitorHere) -> Response:
     """Show the action's scene code, a new one each second."""
     with service.office.catalogue.read() as session:
-        row = cases.get_action(session, str(action))
+        row = cases.get_action(session, ActionId(str(action)))
         case = cases.get_case(session, row.case_id)
-    service.authorise(visitor, Act.KEEP_CASE, case.township, f"action:{row.id}")
+    service.authorise(visitor, Act.KEEP_CASE, case.township, Subject.of_action(row.id))
     with service.office.catalogue.read() as session:
         return render("code.html", visitor, action=views.present_action(session, row))
 

@@ -25,6 +25,7 @@ from api.office.identity import Visitor
 from api.office.service import Service
 from api.problems import TABLE
 from policies.access.access import Act, decide_access
+from policies.identifiers import ActionId
 from policies.time.wording import COUNTY_TIME
 from storage.catalogue.holds import holds
 from storage.catalogue.people import people
@@ -95,7 +96,7 @@ def retention_of_recording(
 
 
 def holds_of_case(
-    session: View, visitor: Visitor, case: CaseRow, actions: Iterable[str]
+    session: View, visitor: Visitor, case: CaseRow, actions: Iterable[ActionId]
 ) -> list[HoldOut]:
     """Return the holds on a case, its party or some of its actions, for their pages."""
     look = Look(session, visitor)

@@ -8,6 +8,7 @@ from api.http.case_file.schemas import SceneCodeOut
 from api.http.schemas import BayOut
 from api.http.security import ServiceHere, VisitorHere
 from policies.access.access import Act
+from policies.identifiers import ActionId
 from policies.scene_code import Kind
 
 router = APIRouter(tags=["bays"])
@@ -24,4 +25,4 @@ def list_bays(service: ServiceHere, visitor: VisitorHere) -> list[BayOut]:
 def time_code(service: ServiceHere, visitor: VisitorHere) -> SceneCodeOut:
     """Return a code of this second that names no action: filmed at a station, it sets clocks."""
     service.authorise(visitor, Act.SEE_BAYS)
-    return scene_code(service.office, "clock", Kind.TIME)
+    return scene_code(service.office, ActionId("clock"), Kind.TIME)

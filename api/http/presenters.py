@@ -30,6 +30,7 @@ from ingest.cameras.room_camera import CameraState
 from policies.facts.facts import ActionFacts
 from policies.facts.findings import found_later
 from policies.facts.stages import ACTION_ZH, STAGE_ZH, ActionKind, Stage, next_stages
+from policies.identifiers import PersonId, Subject, split_subject
 from policies.requirements.footage.coverage import CAUSE_ZH, Coverage, compute_coverage
 from policies.requirements.footage.premises import Premises
 from policies.rules.rules import Rulebook
@@ -251,7 +252,7 @@ def present_custody(
     session: View, row: RecordingRow, cursor: str | None, limit: int
 ) -> Page[EntryOut]:
     """Return a recording's chain of custody, from when a person handed it in, if one did."""
-    subject = recordings.subject_of(row.id)
+    subject = Subject.of_recording(row.id)
     log = custody_log.LogReader(session)
     accessions = log.events_of(subject, act="recording.accession")
     # What was handed in has entries from before it was a recording, under its own subject.
@@ -260,7 +261,7 @@ def present_custody(
         for accession_entry in accessions
         if "submission" in accession_entry.details
     }
-    handed_in = sorted(f"submission:{name}" for name in named)
+    handed_in = sorted(Subject.of_submission(name) for name in named)
     return present_entries(session, [subject, *handed_in], cursor, limit)
 
 
@@ -424,10 +425,10 @@ def _present_span(span: Span, frame: Span, cause: str | None = None, zh: str = "
 
 
 def _present_actor(session: View, actor: str) -> str:
-    kind, _, name = actor.partition(":")
+    kind, name = split_subject(actor)
     if kind == "person":
         try:
-            return people.get_person(session, name).name
+            return people.get_person(session, PersonId(name)).name
         except NotFoundError:
             return actor
     return "系统" if kind == "system" else actor

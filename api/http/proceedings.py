@@ -20,6 +20,7 @@ from api.office.service import Service
 from api.problems import ApiError
 from policies.access.access import Act
 from policies.duties import Place, format_calendar
+from policies.identifiers import SYSTEM, Subject
 from storage.catalogue.cases.tables import ProceedingRow
 from storage.catalogue.holds import proceedings, releases
 from storage.catalogue.holds.proceedings import NewProceeding
@@ -62,7 +63,7 @@ def register_proceeding(
     if new.case is not None:
         township = case_of(service, visitor, new.case, Act.KEEP_PROCEEDING).township
     service.authorise(visitor, Act.KEEP_PROCEEDING, township)
-    on = f"case:{new.case}" if new.case is not None else "system"
+    on = Subject.of_case(new.case) if new.case is not None else SYSTEM
     with (
         service.logging_refusal(visitor, "proceeding.register", on),
         service.office.catalogue.write() as uow,
@@ -109,7 +110,9 @@ def answer_proceeding(
     """Enter how the proceeding was answered; for heads and reviewers whom it does not concern."""
     row = _find_proceeding(service, visitor, proceeding)
     with (
-        service.logging_refusal(visitor, Act.ANSWER_PROCEEDING.value, f"proceeding:{row.id}"),
+        service.logging_refusal(
+            visitor, Act.ANSWER_PROCEEDING.value, Subject.of_proceeding(row.id)
+        ),
         service.office.catalogue.write() as uow,
     ):
         answer_row = proceedings.answer_proceeding(uow, row.id, new.text, by=visitor.person)
@@ -123,7 +126,7 @@ def propose_proceeding_release(
     """Propose that all that an answered proceeding holds ends; another person approves."""
     row = _find_proceeding(service, visitor, proceeding)
     with (
-        service.logging_refusal(visitor, "hold.release.propose", f"proceeding:{row.id}"),
+        service.logging_refusal(visitor, "hold.release.propose", Subject.of_proceeding(row.id)),
         service.office.catalogue.write() as uow,
     ):
         proposed = releases.propose_for_proceeding(uow, row.id, new.text, by=visitor.person)
@@ -204,7 +207,7 @@ def _parse_place(untrusted_cursor: str | None, now: datetime) -> tuple[datetime,
 def _find_proceeding(service: Service, visitor: Visitor, proceeding: str) -> ProceedingRow:
     with service.office.catalogue.read() as session:
         row = proceedings.get_proceeding(session, proceeding)
-    service.authorise(visitor, Act.KEEP_PROCEEDING, row.township, f"proceeding:{row.id}")
+    service.authorise(visitor, Act.KEEP_PROCEEDING, row.township, Subject.of_proceeding(row.id))
     return row
 
 

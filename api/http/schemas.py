@@ -9,26 +9,33 @@ from ingest.bays.bay import BayState
 from ingest.cameras.room_camera import CameraState
 from policies.facts.stages import ActionKind, Stage
 from policies.facts.terms import Feature, Manner
+from policies.identifiers import ActionId, CaseId, HoldId, PersonId
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-Id = Annotated[
-    str,
-    StringConstraints(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$"),
-]
+_UUID_7 = StringConstraints(
+    pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$"
+)
+Id = Annotated[str, _UUID_7]
+CaseIdInput = Annotated[CaseId, _UUID_7]
+ActionIdInput = Annotated[ActionId, _UUID_7]
+PersonIdInput = Annotated[PersonId, _UUID_7]
+HoldIdInput = Annotated[HoldId, _UUID_7]
 
 
-class _In(BaseModel):
+class RequestModel(BaseModel):
+    """Body of a request. A field that nobody knows is refused: it would be dropped in silence."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class Login(_In):
+class Login(RequestModel):
     """User name and password."""
 
     username: Annotated[str, StringConstraints(min_length=1, max_length=100)]
     password: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 
-class NewCase(_In):
+class NewCase(RequestModel):
     """A case to be opened."""
 
     number: Text
@@ -38,30 +45,30 @@ class NewCase(_In):
     features: Annotated[list[Feature], Field(max_length=len(Feature))] = []
 
 
-class NewStage(_In):
+class NewStage(RequestModel):
     """The stage to go to."""
 
     stage: Stage
 
 
-class NewAction(_In):
+class NewAction(RequestModel):
     """An action of a case; `officers` are ids of persons."""
 
     kind: ActionKind
     place: Text
     start_at: AwareDatetime
     end_at: AwareDatetime | None = None
-    officers: Annotated[list[Id], Field(min_length=1, max_length=50)]
+    officers: Annotated[list[PersonIdInput], Field(min_length=1, max_length=50)]
     manner: Manner | None = None
 
 
-class ActionEnd(_In):
+class ActionEnd(RequestModel):
     """When the action ended."""
 
     end_at: AwareDatetime
 
 
-class NewExhibit(_In):
+class NewExhibit(RequestModel):
     """A recording to be linked by hand; without an interval, all that both share."""
 
     recording: Id
@@ -69,14 +76,14 @@ class NewExhibit(_In):
     shown_to: AwareDatetime | None = None
 
 
-class NewAnswers(_In):
+class NewAnswers(RequestModel):
     """What a person found out about a recording that nobody could tell."""
 
     start_at: AwareDatetime | None = None
-    officer: Id | None = None
+    officer: PersonIdInput | None = None
 
 
-class NewBundle(_In):
+class NewBundle(RequestModel):
     """How a bundle is exported; `sealed` gives ciphertext instead of originals."""
 
     sealed: bool = False
@@ -241,7 +248,7 @@ class LaterOut(BaseModel):
 class ActionOut(BaseModel):
     """One action of a case."""
 
-    id: str
+    id: ActionId
     case: str
     kind: ActionKind
     kind_zh: str
@@ -272,7 +279,7 @@ class ActionDetail(ActionOut):
 class CaseOut(BaseModel):
     """One case file."""
 
-    id: str
+    id: CaseId
     number: str
     title: str
     party: str

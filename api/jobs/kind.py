@@ -17,7 +17,6 @@ from storage.catalogue.unit_of_work import UnitOfWork
 
 Facts = dict[str, Any]
 Step = Callable[[str, Callable[[], Any]], Any]
-SYSTEM = "system"
 
 
 class Queue(StrEnum):

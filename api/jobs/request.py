@@ -6,13 +6,13 @@ Each is an entry in the log, in the transaction that makes it so.
 from typing import NoReturn
 from uuid import UUID
 
-from api.jobs.kind import SYSTEM
 from api.jobs.registry import KINDS
 from api.office.identity import Visitor
 from api.office.service import Service
 from api.office.wiring import Office
 from api.problems import ApiError
 from policies.access.access import Act
+from policies.identifiers import SYSTEM, Subject
 from storage.catalogue.jobs import jobs
 from storage.catalogue.jobs.tables import JobRow
 from storage.catalogue.recordings import recordings
@@ -63,7 +63,7 @@ def _ask_for_job(office: Office, kind: str, recording: str | None, actor: str) -
         subject = SYSTEM
     else:
         with office.catalogue.read() as session:
-            subject = recordings.subject_of(
+            subject = Subject.of_recording(
                 recordings.by_id(session, _parse_recording_id(recording)).id
             )
     with office.catalogue.write() as uow:
@@ -91,7 +91,7 @@ def retry_as(service: Service, visitor: Visitor, job: UUID) -> JobRow:
     those to see who decided it: neither is tried again by whoever keeps jobs.
     Raises: NotFoundError, ConflictError (it did not fail), ApiError(forbidden).
     """
-    office, subject = service.office, f"job:{job}"
+    office, subject = service.office, Subject.of_job(str(job))
     service.authorise(visitor, Act.KEEP_JOBS, subject=subject)
     with office.catalogue.read() as session:
         kind = KINDS.get(jobs.by_id(session, str(job)).kind)
@@ -102,7 +102,7 @@ def retry_as(service: Service, visitor: Visitor, job: UUID) -> JobRow:
     return retry_job(office, str(job), actor=visitor.actor)
 
 
-def _refuse_act(service: Service, visitor: Visitor, act: Act, subject: str) -> NoReturn:
+def _refuse_act(service: Service, visitor: Visitor, act: Act, subject: Subject) -> NoReturn:
     service.log_refusal(visitor, act.value, subject, "kind")
     raise ApiError("forbidden", act=act.value, reason="kind")
 
@@ -112,7 +112,7 @@ def _log_request(uow: UnitOfWork, act: str, row: JobRow, actor: str) -> None:
         act,
         PremisType.METADATA_MODIFICATION,
         actor=actor,
-        subject=f"job:{row.id}",
+        subject=Subject.of_job(row.id),
         what=row.kind,
         about=row.subject,
     )

@@ -16,8 +16,9 @@ from datetime import timedelta
 
 from api.jobs import registry
 from api.jobs.attempt import Runner
-from api.jobs.kind import SYSTEM, Queue
+from api.jobs.kind import Queue
 from api.office.wiring import Office
+from policies.identifiers import SYSTEM
 from storage.catalogue.jobs import jobs
 from storage.catalogue.jobs.jobs import WorkerBusyError
 

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from api.office.wiring import Office
 from api.problems import ApiError
 from ingest.centre.station_gateway import StationGateway
+from policies.identifiers import StationId, Subject
 from storage.catalogue.people import people
 from storage.catalogue.proofs.log_origin import origin_changes
 from storage.catalogue.proofs.publish import publish_head
@@ -107,7 +108,7 @@ def log_origins(office: Office) -> dict[str, Any]:
 
 
 def offer_enrolment(
-    office: Office, station_id: str, *, name: str | None, township: str | None, actor: str
+    office: Office, station_id: StationId, *, name: str | None, township: str | None, actor: str
 ) -> Code:
     """Offer an enrolment, to a new station or to one that gets a new key; return the code.
 
@@ -187,7 +188,7 @@ def issue_token(office: Office, assertion: str) -> tuple[str, int]:
         # Read unverified only to find the enrolled key; used once the signature is verified.
         claims = jwt.decode(assertion, options={"verify_signature": False})
         with office.catalogue.read() as session:
-            row = enrolment.by_key(session, str(claims["sub"]), str(header["kid"]))
+            row = enrolment.by_key(session, StationId(str(claims["sub"])), str(header["kid"]))
         _verify_assertion(assertion, row, office.ring.get_verify_key("log").names)
         # After the signature: until then these are anybody's words.
         issued, ends, name = float(claims["iat"]), float(claims["exp"]), str(claims["jti"])
@@ -265,7 +266,7 @@ def _check_times(issued: float, ends: float, now: datetime) -> None:
         raise EnrolmentError("clock", now=now.isoformat())
 
 
-def _log_refusal(office: Office, station: str, act: str, error: EnrolmentError) -> None:
+def _log_refusal(office: Office, station: StationId, act: str, error: EnrolmentError) -> None:
     """Log a refusal of a station that proved an enrolled key or a real code.
 
     Others could fill the log with entries at will; they stand in the server's own log.
@@ -274,8 +275,8 @@ def _log_refusal(office: Office, station: str, act: str, error: EnrolmentError) 
         uow.record(
             act,
             PremisType.VALIDATION,
-            actor=f"station:{station}",
-            subject=f"station:{station}",
+            actor=Subject.of_station(station),
+            subject=Subject.of_station(station),
             outcome=Outcome.REFUSED,
             reason=error.code,
         )

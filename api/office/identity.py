@@ -19,6 +19,7 @@ from argon2.profiles import RFC_9106_LOW_MEMORY
 
 from api.problems import ApiError
 from policies.access.access import Person, Role
+from policies.identifiers import SYSTEM, PersonId, Subject
 from storage.catalogue.jobs.jobs import Job
 from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.people import people, register, sessions
@@ -81,7 +82,7 @@ class Identity:
 
     def create_person(
         self, *, username: str, password: str, role: Role, name: str, township: str, **more: str
-    ) -> str:
+    ) -> PersonId:
         """Make a person with an account; return the person's id.
 
         With `certificate_no` the person is certified under that number from the first day on;
@@ -101,7 +102,7 @@ class Identity:
                 unit=more.get("unit", township),
                 township=township,
                 certificate_no=more.get("certificate_no"),
-                actor="system",
+                actor=SYSTEM,
             )
             if number := more.get("certificate_no"):
                 register.record_certificate(
@@ -110,7 +111,7 @@ class Identity:
                     number=number,
                     category=more.get("category", "综合行政执法"),
                     unit=person.unit,
-                    actor="system",
+                    actor=SYSTEM,
                 )
             people.create_account(
                 uow,
@@ -118,7 +119,7 @@ class Identity:
                 password_hash=password_hash,
                 role=role.value,
                 person_id=person.id,
-                actor="system",
+                actor=SYSTEM,
             )
             return person.id
 
@@ -139,7 +140,7 @@ class Identity:
             if account is None:
                 raise ApiError("not-found", what="account", id=username[:80])
             # Its sessions end with it: whoever knew the old password is out.
-            people.set_password(uow, account.id, password_hash, actor="system")
+            people.set_password(uow, account.id, password_hash, actor=SYSTEM)
 
     def login(self, username: str, password: str, origin: Origin = CONSOLE) -> tuple[str, datetime]:
         """Return a new session token and its end.
@@ -200,7 +201,9 @@ class Identity:
         if not is_open or account.disabled:
             raise ApiError("unauthenticated")
         session_name, until = session_id(token_hash), row.expires_at
-        acting = PersonActing(f"person:{person.id}", session_name, origin.address, until=until)
+        acting = PersonActing(
+            Subject.of_person(person.id), session_name, origin.address, until=until
+        )
         return _build_visitor(account, person, acting)
 
     def authenticate_job(self, job: Job) -> Visitor:
@@ -212,7 +215,7 @@ class Identity:
         # The system asks for many jobs, and has no right to see footage.
         if not isinstance(job.asked_by, PersonActing):
             raise ApiError("unauthenticated")
-        person_id = job.asked_by.removeprefix("person:")
+        person_id = PersonId(job.asked_by.removeprefix("person:"))
         with self._catalogue.read() as session:
             # A job row inserted by SQL could unwrap footage in anyone's name; the log must agree.
             if _is_asked_in_log(session, job, job.asked_by):
@@ -229,7 +232,7 @@ class Identity:
         with self._catalogue.write() as uow:
             if (pair := sessions.find_session(uow.session, token_hash)) is not None:
                 name = session_id(token_hash)
-                actor = PersonActing(f"person:{pair[1].person_id}", name, origin.address)
+                actor = PersonActing(Subject.of_person(pair[1].person_id), name, origin.address)
                 sessions.end_session(uow, token_hash, sessions.End.LOGOUT, actor=actor)
         with self._lock:
             # The cached yes must not outlive the session that was just ended.
@@ -287,8 +290,8 @@ class Identity:
             uow.record(
                 sessions.OPEN,
                 PremisType.VALIDATION,
-                actor="system",
-                subject=f"account:{account}" if account else "system",
+                actor=SYSTEM,
+                subject=Subject.of_account(account) if account else SYSTEM,
                 outcome=Outcome.REFUSED,
                 username=name,
                 address=origin.address,
@@ -306,7 +309,7 @@ def _build_visitor(account: AccountRow, person: PersonRow, actor: PersonActing) 
 
 def _is_asked_in_log(session: View, job: Job, by: PersonActing) -> bool:
     """Tell whether an entry says that this person, in this session, asked for a job."""
-    log, subject = LogReader(session), f"job:{job.id}"
+    log, subject = LogReader(session), Subject.of_job(job.id)
     indexes = [event.index for event in log.events_of(subject, act="job.ask")]
     # All of it at once: the same person's entry about another job, or in another session, vouches
     # for nothing.

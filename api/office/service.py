@@ -20,6 +20,7 @@ from api.office.readiness import Readiness
 from api.office.wiring import Office
 from api.problems import ApiError
 from policies.access.access import Act, decide_access
+from policies.identifiers import SYSTEM, Subject
 from storage.catalogue.proofs.publish import publish_head
 from storage.catalogue.recordings import recordings
 from storage.catalogue.tables import RecordingRow
@@ -63,7 +64,7 @@ class Service:
         return cls(office, identity, Readiness(office))
 
     def authorise(
-        self, visitor: Visitor, act: Act, township: str | None = None, subject: str = "system"
+        self, visitor: Visitor, act: Act, township: str | None = None, subject: Subject = SYSTEM
     ) -> None:
         """Authorise an act, or refuse it and log the refusal.
 
@@ -76,7 +77,7 @@ class Service:
         self.log_refusal(visitor, act.value, subject, decision.reason)
         raise ApiError("forbidden", act=act.value, reason=decision.reason)
 
-    def log_refusal(self, visitor: Visitor, act: str, subject: str, reason: str) -> None:
+    def log_refusal(self, visitor: Visitor, act: str, subject: Subject, reason: str) -> None:
         """Log the refusal of an act with its reason."""
         with self.office.catalogue.write() as uow:
             uow.record(
@@ -89,7 +90,7 @@ class Service:
             )
 
     @contextmanager
-    def logging_refusal(self, visitor: Visitor, act: str, subject: str) -> Iterator[None]:
+    def logging_refusal(self, visitor: Visitor, act: str, subject: Subject) -> Iterator[None]:
         """Log a ConflictError raised within the block, and raise it again."""
         try:
             yield
@@ -101,7 +102,7 @@ class Service:
         """Return a recording that this person may see. Raises: NotFoundError, ApiError."""
         with self.office.catalogue.read() as session:
             row = recordings.by_id(session, recording_id)
-        self.authorise(visitor, act, row.township, recordings.subject_of(row.id))
+        self.authorise(visitor, act, row.township, Subject.of_recording(row.id))
         return row
 
     def open_plaintext(self, visitor: Visitor, row: RecordingRow, purpose: str) -> PlainReader:
@@ -112,7 +113,7 @@ class Service:
         VaultError.
         """
         # Once more, though the route has asked: jobs and exports come here without a route.
-        self.authorise(visitor, _ACTS[purpose], row.township, recordings.subject_of(row.id))
+        self.authorise(visitor, _ACTS[purpose], row.township, Subject.of_recording(row.id))
         # Destroyed since the row was read: refused before an access is logged for nothing.
         with self.office.catalogue.read() as session:
             recordings.get_present_recording(session, row.id)
@@ -135,7 +136,7 @@ class Service:
                 "custody.verify",
                 PremisType.FIXITY_CHECK,
                 actor=visitor.actor,
-                subject="system",
+                subject=SYSTEM,
                 chains=[INTEGRITY],
                 outcome=Outcome.FAILURE if wrong else Outcome.SUCCESS,
                 whole=True,

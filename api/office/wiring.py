@@ -42,6 +42,7 @@ from ingest.station.journal import Journal
 from ingest.station.seal import Seal
 from ingest.station.station import Station
 from policies.facts.terms import SourceKind
+from policies.identifiers import SYSTEM, StationId
 from policies.retention.disposition import Bounds
 from policies.rules.rulebook import SHIPPED, load_rulebook
 from policies.rules.rulebook_template import is_area_name
@@ -447,7 +448,7 @@ class Office:
             return
         with self.catalogue.read() as session:
             rows = {row.id: row.township for row in people.list_stations(session)}
-        check_default(settings.keys, settings.township, rows.get(settings.station))
+        check_default(settings.keys, settings.township, rows.get(StationId(settings.station)))
 
     def log_rules(self) -> None:
         """Have the log hold its chains and the office's keys, and know which rules judge now."""
@@ -632,7 +633,7 @@ class Office:
                         family="roomcamera" if serial in settings.cameras else "nvr",
                         label=room,
                         township=settings.township,
-                        actor="system",
+                        actor=SYSTEM,
                     )
         return recorders_of(settings, self.sandbox, self.journal, self.clock)
 
@@ -759,14 +760,14 @@ def _add_own_station(office: Office) -> None:
     settings = office.settings
     with office.catalogue.write() as uow:
         try:
-            people.get_station(uow.session, settings.station)
+            people.get_station(uow.session, StationId(settings.station))
         except NotFoundError:
             people.add_station(
                 uow,
-                id=settings.station,
+                id=StationId(settings.station),
                 name=settings.station_name,
                 township=settings.township,
-                actor="system",
+                actor=SYSTEM,
             )
 
 

@@ -18,6 +18,7 @@ from ingest.centre.group_commit import Together
 from ingest.centre.hand_in import submission_at
 from ingest.centre.receipts import Receipts
 from ingest.centre.self_linking import self_link
+from policies.identifiers import PersonId, StationId, Subject
 from policies.retention.retention import retain_until
 from policies.rules.rules import Rulebook
 from storage.catalogue.log.custody_log import prove_continuation
@@ -230,7 +231,7 @@ class LocalCentre:
             self.objects,
             str(recording),
             [key_of(recording, part) for part in parts],
-            actor=f"station:{self.station}",
+            actor=Subject.of_station(StationId(self.station)),
             is_wanted=lambda session: recordings.is_accessioned(session, recording),
         )
 
@@ -300,8 +301,8 @@ class LocalCentre:
         uow.record(
             act,
             _PREMIS[act],
-            actor=f"station:{station}",
-            subject=subject,
+            actor=Subject.of_station(StationId(station)),
+            subject=Subject(subject),
             outcome=Outcome(outcome),
             **details,
         )
@@ -468,8 +469,8 @@ def _station_and_operator(sealed: _Sealed) -> tuple[str, str | None]:
 def _find_township(session: View, station: str, operator: str | None) -> str:
     """Township of a recording: its station's, or that of the person who handed it in here."""
     if operator is not None:
-        return people.get_person(session, operator.removeprefix("person:")).township
-    return people.get_station(session, station).township
+        return people.get_person(session, PersonId(operator.removeprefix("person:"))).township
+    return people.get_station(session, StationId(station)).township
 
 
 def _parse_record(
@@ -495,7 +496,7 @@ def _parse_record(
         kind=MediaKind(media["kind"]),
         playable=media["playable"],
         unplayable_reason=media["unplayable_reason"],
-        station=sealed.station,
+        station=StationId(sealed.station),
         handed_in=handed_in,
         signer=signer_of(record),
         profile=sealed.source["profile"],

@@ -23,6 +23,7 @@ from ingest.bays.settle import is_temporary_name
 from ingest.centre.uploads import Offset, Uploads
 from ingest.sources.profile import ALONE
 from ingest.sources.profile import read_source_facts as read_profile
+from policies.identifiers import PersonId, Subject
 from storage.catalogue.recordings import hand_ins, uploads
 from storage.catalogue.stations.tables import HandedInRow
 from storage.catalogue.unit_of_work import Catalogue, View
@@ -107,7 +108,7 @@ class Reception:
         self._check_name(name)
         if not 0 < size <= self.allowance.size:
             raise HandInError("size", size=size, limit_gb=round(self.allowance.size / (1 << 30), 2))
-        intake, person = self.uploads.objects, by.removeprefix("person:")
+        intake, person = self.uploads.objects, PersonId(by.removeprefix("person:"))
         # Counted and entered in one turn of the writers: of two requests at once only one can be
         # the last allowed.
         with self.catalogue.write() as uow:
@@ -138,24 +139,26 @@ class Reception:
         # died before the move.
         return self._received_if_whole(row)
 
-    def get_hand_in(self, person: str, name: UUID) -> HandedInRow:
+    def get_hand_in(self, person: PersonId, name: UUID) -> HandedInRow:
         """Return this person's row. Raises: NotFoundError, also for another's."""
         with self.catalogue.read() as session:
             return uploads.of_owner(session, HandedInRow, name, person)
 
-    def list_hand_ins(self, person: str, after: Sequence[Any], limit: int) -> list[HandedInRow]:
+    def list_hand_ins(
+        self, person: PersonId, after: Sequence[Any], limit: int
+    ) -> list[HandedInRow]:
         """Return what this person handed in, newest first, from a place of that list on."""
         with self.catalogue.read() as session:
             return hand_ins.of_person(session, person, after=after, limit=limit)
 
-    def receive_file(self, person: str, name: UUID) -> HandedInRow:
+    def receive_file(self, person: PersonId, name: UUID) -> HandedInRow:
         """Move a complete upload into the bay; an incomplete one stays as it is.
 
         Raises: HandInError(digest): it begins anew from 0. NotFoundError.
         """
         return self._received_if_whole(self.get_hand_in(person, name))
 
-    def give_up(self, person: str, name: UUID) -> None:
+    def give_up(self, person: PersonId, name: UUID) -> None:
         """Drop what is not received yet. Raises: NotFoundError, ConflictError (it is received)."""
         self.get_hand_in(person, name)
         with self._lock_file(str(name)):
@@ -189,7 +192,7 @@ class Reception:
             return None
         with self.catalogue.read() as session:
             row = uploads.find_upload(session, HandedInRow, name)
-        return f"person:{row.person_id}" if row is not None else None
+        return Subject.of_person(row.person_id) if row is not None else None
 
     def path_of(self, row: HandedInRow) -> bytes:
         """Return where in the bay the station finds this file."""
@@ -234,7 +237,7 @@ class Reception:
         if read_profile((untrusted_name,), ALONE, self.catalogue.now()).ignorable is not None:
             raise HandInError("name")
 
-    def _in_hand(self, session: View, person: str) -> int:
+    def _in_hand(self, session: View, person: PersonId) -> int:
         rows = hand_ins.of_person(session, person, limit=10_000)
         return sum(
             # What was received counts until the station took it: it still fills the disk.

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from policies.identifiers import ActionId, Subject
 from policies.rules.rules import Rulebook
 from storage.catalogue.cases import cases
 from storage.catalogue.recordings import recordings
@@ -44,7 +45,7 @@ def confirm_exhibit(context: LinkContext, exhibit: str, *, actor: str) -> Exhibi
 
 def link_recording(
     context: LinkContext,
-    action: str,
+    action: ActionId,
     recording: str,
     *,
     actor: str,
@@ -62,7 +63,7 @@ def link_recording(
     return linked
 
 
-def lock_recording(context: LinkContext, action: str, recording: str) -> datetime:
+def lock_recording(context: LinkContext, action: ActionId, recording: str) -> datetime:
     """Lock a recording's objects for as long as it is kept once linked; return until when.
 
     Raises: NotFoundError, DestroyedError, VaultError.
@@ -80,5 +81,5 @@ def lock_recording(context: LinkContext, action: str, recording: str) -> datetim
 
 def extend_retention(uow: UnitOfWork, exhibit: ExhibitRow, until: datetime, actor: str) -> None:
     """Extend the recording's retention in the catalogue to the lock date of its objects."""
-    reason = f"action:{exhibit.action_id}"
+    reason = Subject.of_action(exhibit.action_id)
     recordings.extend_retention(uow, exhibit.recording_id, until, actor=actor, reason=reason)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ingest.centre.linking import LinkContext, extend_retention, lock_recording
+from policies.facts.states import ActionStatus, ExhibitState
+from policies.identifiers import SYSTEM, ActionId
 from policies.scene_code import (
     Kind,
     Parsed,
@@ -29,7 +31,6 @@ from storage.catalogue.unit_of_work import Catalogue, View
 from storage.upkeep import legal_hold_sync
 
 EARLY = timedelta(minutes=2)  # a station's and a centre's clock may differ by so much
-_OPEN = "open"
 
 
 @dataclass(slots=True)
@@ -38,7 +39,7 @@ class _CodeFindings:
 
     good: list[tuple[Parsed, Sighting]] = field(default_factory=list)
     troubles: set[Trouble] = field(default_factory=set)
-    actions: dict[str, list[Parsed]] = field(default_factory=dict)
+    actions: dict[ActionId, list[Parsed]] = field(default_factory=dict)
     reading: Reading | None = None
 
 
@@ -113,12 +114,12 @@ def _enter_findings(catalogue: Catalogue, recording: str, findings: _CodeFinding
         for action_id, codes in findings.actions.items():
             action = case_queries.get_action(uow.session, action_id)
             stops = [code.at for code in codes if code.kind is Kind.STOP]
-            if stops and action.end_at is None and action.status == _OPEN:
+            if stops and action.end_at is None and action.status == ActionStatus.OPEN:
                 # The screen shows the code of a second until that second is over.
                 end = max(stops) + timedelta(seconds=1)
                 # A stop that was filmed before the action began ends nothing.
                 if end > action.start_at:
-                    cases.set_action_end(uow, action.id, end, actor=clocks.SYSTEM)
+                    cases.set_action_end(uow, action.id, end, actor=SYSTEM)
 
 
 def _link_companions(context: LinkContext, recording: str) -> list[str]:
@@ -145,9 +146,9 @@ def _link_companions(context: LinkContext, recording: str) -> list[str]:
         # midway undoes none.
         until = lock_recording(context, action_id, one_id)
         with context.catalogue.write() as uow:
-            exhibit = exhibits.link_by_code(uow, action_id, one_id, actor=clocks.SYSTEM)
+            exhibit = exhibits.link_by_code(uow, action_id, one_id, actor=SYSTEM)
             if exhibit is not None:
-                extend_retention(uow, exhibit, until, clocks.SYSTEM)
+                extend_retention(uow, exhibit, until, SYSTEM)
                 linked.append(one_id)
     legal_hold_sync.sync_legal_holds(context.catalogue, context.objects, linked)
     return linked
@@ -159,12 +160,12 @@ def _shows_action(action: ActionRow, row: RecordingRow) -> bool:
     # While the action goes on it reaches as far as the footage does.
     end = action.end_at or row.end_at
     overlap = Span(row.start_at, row.end_at).intersection(Span(action.start_at, end))
-    return overlap is not None and action.status == _OPEN
+    return overlap is not None and action.status == ActionStatus.OPEN
 
 
-def _is_decided(session: View, action_id: str, recording: str) -> bool:
+def _is_decided(session: View, action_id: ActionId, recording: str) -> bool:
     """Tell whether a person, or an earlier code, decided this link already."""
     return any(
-        exhibit.action_id == action_id and exhibit.state != case_queries.PROPOSED
+        exhibit.action_id == action_id and exhibit.state != ExhibitState.PROPOSED
         for exhibit in case_queries.exhibits_of(session, recording)
     )

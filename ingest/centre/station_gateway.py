@@ -12,6 +12,7 @@ from typing import Any
 
 from ingest.centre.accession import LocalCentre
 from ingest.centre.uploads import Uploads, Writer
+from policies.identifiers import StationId, Subject
 from storage.catalogue.stations import enrolment
 from storage.custody.outside_head import LogContinuation
 from storage.digest import Digest
@@ -137,7 +138,9 @@ class StationGateway:
         if act not in ACTS:
             raise ConflictError(problem="not a station's act", act=act[:80])
         # No station writes an alarm into another one's chain.
-        if subject.startswith("station:") and subject != f"station:{self.station}":
+        if subject.startswith("station:") and subject != Subject.of_station(
+            StationId(self.station)
+        ):
             raise ConflictError(problem="another station", act=act)
         if not FACTS.issuperset(details) or not all(map(_is_plain, details.values())):
             raise ConflictError(problem="not a station's facts", act=act)

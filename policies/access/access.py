@@ -11,6 +11,8 @@ does not decide upon it, whatever he is granted here (`policies/access/concern.p
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from policies.identifiers import PersonId
+
 
 class Role(StrEnum):
     """What an account is for."""
@@ -71,7 +73,7 @@ class Person:
     `actor` is how the log names him, where a face let him in (custody/acting.py).
     """
 
-    id: str
+    id: PersonId
     role: Role
     township: str | None
     actor: str | None = field(default=None, compare=False)

@@ -8,6 +8,8 @@ persons, never accounts: another login of the same person changes nothing. Sourc
 from dataclasses import dataclass
 from enum import StrEnum
 
+from policies.identifiers import PersonId
+
 
 class Tie(StrEnum):
     """How a matter concerns a person: stable words for logs and the text table."""
@@ -49,13 +51,13 @@ class Matter:
     or had its source when it was made; `submitters` handed it in.
     """
 
-    officers: frozenset[str] = frozenset()
-    handlers: frozenset[str] = frozenset()
-    reviewers: frozenset[str] = frozenset()
-    deciders: frozenset[str] = frozenset()
-    openers: frozenset[str] = frozenset()
-    recorders: frozenset[str] = frozenset()
-    submitters: frozenset[str] = frozenset()
+    officers: frozenset[PersonId] = frozenset()
+    handlers: frozenset[PersonId] = frozenset()
+    reviewers: frozenset[PersonId] = frozenset()
+    deciders: frozenset[PersonId] = frozenset()
+    openers: frozenset[PersonId] = frozenset()
+    recorders: frozenset[PersonId] = frozenset()
+    submitters: frozenset[PersonId] = frozenset()
 
     def __or__(self, other: "Matter") -> "Matter":
         """Return both matters as one."""
@@ -70,7 +72,7 @@ class Matter:
         )
 
 
-def tie_of(matter: Matter, person: str) -> Tie | None:
+def tie_of(matter: Matter, person: PersonId) -> Tie | None:
     """Return how a matter concerns a person; None when it does not."""
     parts = (
         (Tie.TOOK_PART, matter.officers),

@@ -20,6 +20,7 @@ from policies.facts.terms import (
     SourceKind,
     WaiverReason,
 )
+from policies.identifiers import ActionId, CaseId, PersonId
 from policies.time.intervals import Span
 
 Offsets = tuple[float, float]  # seconds from the start of the file
@@ -66,7 +67,7 @@ class Footage(Facts):
     missing_audio: tuple[Offsets, ...] = ()
     doubtful: tuple[Doubt, ...] = ()
     faulty: tuple[Doubt, ...] = ()
-    officer: str | None = None
+    officer: PersonId | None = None
     kind: str = "video"
     source_kind: SourceKind = SourceKind.UNKNOWN
     sequence: str | None = None
@@ -104,7 +105,7 @@ class Footage(Facts):
 class OfficerFact:
     """One person at the action, as qualified on that day; `why` says what is wanting."""
 
-    id: str
+    id: PersonId
     certified: bool
     auxiliary: bool = False
     why: str = ""
@@ -137,9 +138,9 @@ class Waiver:
     id: str
     rule: str
     reason: WaiverReason
-    by: str
+    by: PersonId
     at: datetime
-    approved_by: str | None = None
+    approved_by: PersonId | None = None
     approved_at: datetime | None = None
     approver: str | None = None
     refused: bool = False
@@ -149,8 +150,8 @@ class Waiver:
 class ActionFacts(Facts):
     """One action: `footage` holds confirmed exhibits only, `nearby` what might be linked yet."""
 
-    action: str
-    case: str
+    action: ActionId
+    case: CaseId
     kind: ActionKind
     stage: Stage
     start: datetime
@@ -178,7 +179,7 @@ class ActionFacts(Facts):
 class Review:
     """One legal review (法制审核): passed or not, by whom and when."""
 
-    by: str
+    by: PersonId
     at: datetime
     passed: bool
 
@@ -188,7 +189,7 @@ class DecisionFact:
     """A decision and its author; `signed_by_head` as 第十九条 asks, `disclosed_at` as 第七条."""
 
     at: datetime
-    by: str
+    by: PersonId
     penalty: bool
     signed_by_head: bool
     disclosed_at: datetime | None = None
@@ -198,7 +199,7 @@ class DecisionFact:
 class CaseFacts(Facts):
     """One case as a move or a duty with a clock sees it; `at` is the moment of asking."""
 
-    case: str
+    case: CaseId
     township: str
     stage: Stage
     opened_at: datetime
@@ -207,14 +208,14 @@ class CaseFacts(Facts):
     filed_at: datetime | None = None
     suspended_s: float = 0.0
     features: tuple[Feature, ...] = ()
-    handlers: tuple[str, ...] = ()
-    reviewers: tuple[str, ...] = ()
-    deciders: tuple[str, ...] = ()
+    handlers: tuple[PersonId, ...] = ()
+    reviewers: tuple[PersonId, ...] = ()
+    deciders: tuple[PersonId, ...] = ()
     reviews: tuple[Review, ...] = ()
     decision: DecisionFact | None = None
     documents: tuple[Document, ...] = ()
     actions: tuple[ActionFacts, ...] = ()
-    open_actions: tuple[str, ...] = ()
+    open_actions: tuple[ActionId, ...] = ()
     waivers: tuple[Waiver, ...] = ()
 
 
@@ -235,7 +236,7 @@ class ProceedingFacts(Facts):
 class Trained:
     """One officer's year: hours of public law, special trainings, the certificate's last day."""
 
-    id: str
+    id: PersonId
     name: str
     hours: float
     special: int

@@ -26,6 +26,7 @@ def build_typed(kind: Any, untrusted_told: Any) -> Any:
 
     Raises: TypeError, KeyError or ValueError for anything else, unknown fields included.
     """
+    kind = getattr(kind, "__supertype__", kind)  # an id is its text
     origin = typing.get_origin(kind)
     for fits, build in _BUILDERS:
         if fits(origin, kind):

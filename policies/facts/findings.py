@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from policies.facts.facts_json import to_plain
+from policies.identifiers import PersonId
 from policies.time.intervals import Span
 
 
@@ -79,8 +80,8 @@ class Waived:
 
     id: str
     reason: str
-    by: str
-    approved_by: str
+    by: PersonId
+    approved_by: PersonId
     approved_at: datetime
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from policies.facts.facts import ActionFacts, CaseFacts, Waiver
 from policies.facts.findings import Waived
 from policies.facts.terms import Approver, WaiverReason
+from policies.identifiers import PersonId
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Weighing:
 
 
 def weigh_waivers(
-    terms: Terms, waivers: Iterable[Waiver], concerned: frozenset[str], ended: datetime | None
+    terms: Terms, waivers: Iterable[Waiver], concerned: frozenset[PersonId], ended: datetime | None
 ) -> Weighing:
     """Weigh the explanations of one finding."""
     refused = ""
@@ -57,7 +58,7 @@ def weigh_waivers(
 
 
 def find_objection(
-    terms: Terms, waiver: Waiver, concerned: frozenset[str], ended: datetime | None
+    terms: Terms, waiver: Waiver, concerned: frozenset[PersonId], ended: datetime | None
 ) -> str:
     """Return why an explanation cannot count, as a stable word, or an empty text.
 
@@ -92,7 +93,7 @@ OBJECTION_ZH = {
 }
 
 
-def concerned_in(facts: Any) -> frozenset[str]:
+def concerned_in(facts: Any) -> frozenset[PersonId]:
     """Return whom a matter concerns: who took part in it, or handles the case."""
     if isinstance(facts, ActionFacts):
         return frozenset(officer.id for officer in facts.officers)

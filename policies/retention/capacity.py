@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from policies.identifiers import StationId
+
 WEEK = timedelta(days=7)
 WEEKS = 53
 LOOK_BACK = 4  # weeks
@@ -18,7 +20,7 @@ LOOK_BACK = 4  # weeks
 class StationStock:
     """Bytes of one station and class: kept now, and come in during the last four weeks."""
 
-    station: str
+    station: StationId
     forever: bool
     kept_bytes: int
     lately: int

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from policies.identifiers import PersonId
+
 
 class DispositionState(StrEnum):
     """Where a disposition stands."""
@@ -87,11 +89,11 @@ class Proposal:
     """
 
     state: DispositionState
-    proposer: str
+    proposer: PersonId
     items: int
     recent_items: int
     kept_recordings: int
-    approvers: tuple[str, ...] = ()
+    approvers: tuple[PersonId, ...] = ()
     approved_at: datetime | None = None
 
 
@@ -128,7 +130,7 @@ def approvals_asked(proposal: Proposal, bounds: Bounds) -> int:
     return 2 if above else 1
 
 
-def may_approve(proposal: Proposal, person: str, bounds: Bounds) -> DispositionRefusal | None:
+def may_approve(proposal: Proposal, person: PersonId, bounds: Bounds) -> DispositionRefusal | None:
     """Tell why this person cannot approve it; None when he can.
 
     One that is approved takes a further approval while the brake asks for it.

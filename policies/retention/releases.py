@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from policies.access.access import Act, Person, decide_access
 from policies.access.concern import Matter, tie_of
+from policies.identifiers import PersonId
 from policies.retention.holds import COUNTY, is_proceeding, of_person, township_of
 
 
@@ -54,7 +55,7 @@ class HoldContext:
     authority: str
     township: str | None
     matter: Matter
-    heads: frozenset[str] = frozenset()
+    heads: frozenset[PersonId] = frozenset()
     is_answered: bool = True
 
 
@@ -63,7 +64,7 @@ class Proposal:
     """A proposal to release. `changed`: what it would release is not what it was about."""
 
     state: ReleaseState
-    proposer: str
+    proposer: PersonId
     changed: bool = False
 
 

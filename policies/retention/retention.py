@@ -17,6 +17,7 @@ from policies.facts.facts import Facts
 from policies.facts.findings import Basis
 from policies.facts.stages import ActionKind
 from policies.facts.terms import FOOTAGE_EN, FOOTAGE_ZH, HOLD_EN, HOLD_ZH, FootageClass, HoldReason
+from policies.identifiers import ActionId, HoldId, Subject
 from policies.requirements.retain import Retain
 from policies.rules.rules import Rule, Rulebook
 from policies.time.wording import day_and_clock
@@ -38,7 +39,7 @@ class KeeperKind(StrEnum):
 class LinkFact(Facts):
     """One link of a recording to an action; `decided` is False while it is only proposed."""
 
-    action: str
+    action: ActionId
     kind: ActionKind
     at: datetime
     decided: bool
@@ -48,7 +49,7 @@ class LinkFact(Facts):
 class HoldFact(Facts):
     """A hold that stands and reaches the recording; `authority` alone may release it."""
 
-    hold: str
+    hold: HoldId
     reason: HoldReason
     authority: str
     placed_at: datetime
@@ -198,7 +199,7 @@ def _build_rule_reason(rule: Rule, period: Retain, facts: KeptFacts) -> Reason:
         rule=rule.id,
         version=rule.version,
         basis=rule.basis,
-        subject=f"action:{kinds[0]}" if kinds else "",
+        subject=Subject.of_action(kinds[0]) if kinds else "",
     )
 
 
@@ -213,7 +214,7 @@ def _build_hold_reason(hold: HoldFact) -> Reason:
         None,
         f"冻结({HOLD_ZH[hold.reason]}),{placed} 起,由原机关解除前不得处置",
         f"held ({HOLD_EN[hold.reason]}) since {placed}, until its authority releases it",
-        subject=f"hold:{hold.hold}",
+        subject=Subject.of_hold(hold.hold),
     )
 
 
@@ -223,7 +224,7 @@ def _build_link_reason(link: LinkFact) -> Reason:
         None,
         "有一项拟关联尚未确认或者排除",
         "a proposed link waits for a decision",
-        subject=f"action:{link.action}",
+        subject=Subject.of_action(link.action),
     )
 
 

@@ -23,6 +23,7 @@ from policies.facts.terms import (
     WaiverReason,
 )
 from policies.facts.waivers import Terms, concerned_in, weigh_waivers
+from policies.identifiers import Subject
 from policies.requirements.outcome import Checked, Outcome, Requirement, Scope
 from policies.time.wording import COUNTY_TIME
 
@@ -234,10 +235,10 @@ def _build_finding(rule: Rule, requirement: Checked, facts: AnyFacts) -> Finding
     )
 
 
-def _name_subject(facts: AnyFacts) -> str:
+def _name_subject(facts: AnyFacts) -> Subject:
     for name in ("action", "case", "proceeding", "township"):
         if hasattr(facts, name):
-            return f"{name}:{getattr(facts, name)}"
+            return Subject.of_kind(name, getattr(facts, name))
     raise TypeError(type(facts).__name__)
 
 

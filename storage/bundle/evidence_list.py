@@ -12,6 +12,7 @@ from typing import Any
 from policies.facts.facts import ActionFacts
 from policies.facts.findings import Basis, found_later
 from policies.facts.stages import ACTION_ZH
+from policies.facts.states import ActionStatus
 from policies.facts.terms import WAIVER_ZH, WaiverReason
 from policies.time.wording import day_and_clock, interval_zh, length_zh
 
@@ -100,7 +101,10 @@ def _render_action(action: JudgedAction, about: Mapping[str, Any]) -> str:
         ("执法活动 Action", f"{ACTION_ZH[facts.kind]} {about['place']}"),
         ("时间 Time", when),
         ("执法人员 Officers", "、".join(about["officers"])),
-        ("状态 Status", "已办结 closed" if about["status"] == "closed" else "未办结 open"),
+        (
+            "状态 Status",
+            "已办结 closed" if about["status"] == ActionStatus.CLOSED else "未办结 open",
+        ),
         ("判断时间 Judged at", _format_time(about["judged_at"])),
     ]
     findings = "".join(_render_finding(finding) for finding in action.verdict["findings"])

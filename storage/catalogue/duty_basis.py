@@ -12,6 +12,7 @@ from sqlalchemy import inspect, select, update
 from sqlalchemy.orm import Session
 
 from policies.duties import EARLIEST
+from policies.identifiers import Subject
 from storage.catalogue.cases.tables import (
     CasePartRow,
     DecisionRow,
@@ -85,7 +86,9 @@ def raise_versions(session: Session, row_concerns: set[Concern]) -> None:
     if _REGISTER in row_concerns:
         _count_on(session, DutyBasisRow.subject.startswith(f"{TOWNSHIP}:"))
     subjects = {
-        f"{kind}:{key}" for kind, key in _resolve_cases(session, row_concerns) if key is not None
+        Subject.of_kind(kind, key)
+        for kind, key in _resolve_cases(session, row_concerns)
+        if key is not None
     }
     # Under the writers' lock nobody else adds a row between the look and the insert.
     stored_subjects = set(

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from policies.identifiers import ActionId, CaseId, PersonId, StationId
 from storage.catalogue.engine.columns import Audited, Base, CanonicalJson, UtcTime
 
 UUID = String(36)
@@ -23,7 +24,7 @@ class StationRow(Audited, Base):
 
     __tablename__ = "station"
 
-    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    id: Mapped[StationId] = mapped_column(String(64), primary_key=True)
     name: Mapped[str] = mapped_column(NAME)
     township: Mapped[str] = mapped_column(NAME)
 
@@ -33,7 +34,7 @@ class PersonRow(Audited, Base):
 
     __tablename__ = "person"
 
-    id: Mapped[str] = mapped_column(UUID, primary_key=True)
+    id: Mapped[PersonId] = mapped_column(UUID, primary_key=True)
     name: Mapped[str] = mapped_column(NAME)
     certificate_no: Mapped[str | None] = mapped_column(NAME, unique=True)
     kind: Mapped[str] = mapped_column(WORD)
@@ -64,7 +65,7 @@ class AccountRow(Audited, Base):
     username: Mapped[str] = mapped_column(NAME, unique=True)
     password_hash: Mapped[str] = mapped_column(Text, info={"digest": True})
     role: Mapped[str] = mapped_column(WORD)
-    person_id: Mapped[str] = mapped_column(ForeignKey("person.id"))
+    person_id: Mapped[PersonId] = mapped_column(ForeignKey("person.id"))
     disabled: Mapped[bool] = mapped_column(default=False)
 
 
@@ -143,12 +144,12 @@ class RecordingRow(Audited, Base):
     video_gaps: Mapped[list[list[float]]] = mapped_column(CanonicalJson)
     audio_gaps: Mapped[list[list[float]]] = mapped_column(CanonicalJson)
     officer_no: Mapped[str | None] = mapped_column(NAME, index=True)
-    officer_id: Mapped[str | None] = mapped_column(ForeignKey("person.id"), index=True)
+    officer_id: Mapped[PersonId | None] = mapped_column(ForeignKey("person.id"), index=True)
     sequence: Mapped[str | None] = mapped_column(NAME)
     marked: Mapped[bool | None]
     questions: Mapped[list[str]] = mapped_column(CanonicalJson)
     township: Mapped[str] = mapped_column(NAME, index=True)
-    station: Mapped[str] = mapped_column(String(64))
+    station: Mapped[StationId] = mapped_column(String(64))
     profile: Mapped[str] = mapped_column(NAME)
     media: Mapped[dict[str, Any]] = mapped_column(CanonicalJson)
     inspection: Mapped[list[Any]] = mapped_column(CanonicalJson)
@@ -171,13 +172,14 @@ class CaseRow(Audited, Base):
     """A case file: whom it concerns, where, and how far it has come."""
 
     __tablename__ = "case_"
+    noun = "case"
     __table_args__ = (
         # The list of cases is read in its order, and only as far as a page goes.
         Index("ix_case_opened", "opened_at", "id"),
         Index("ix_case_township_opened", "township", "opened_at", "id"),
     )
 
-    id: Mapped[str] = mapped_column(UUID, primary_key=True)
+    id: Mapped[CaseId] = mapped_column(UUID, primary_key=True)
     number: Mapped[str] = mapped_column(NAME, unique=True)
     title: Mapped[str] = mapped_column(Text)
     party: Mapped[str] = mapped_column(NAME, index=True)
@@ -197,8 +199,8 @@ class ActionRow(Audited, Base):
 
     __tablename__ = "action"
 
-    id: Mapped[str] = mapped_column(UUID, primary_key=True)
-    case_id: Mapped[str] = mapped_column(ForeignKey("case_.id"), index=True)
+    id: Mapped[ActionId] = mapped_column(UUID, primary_key=True)
+    case_id: Mapped[CaseId] = mapped_column(ForeignKey("case_.id"), index=True)
     kind: Mapped[str] = mapped_column(WORD)
     stage: Mapped[str] = mapped_column(WORD)
     place: Mapped[str] = mapped_column(Text)
@@ -214,8 +216,8 @@ class ActionOfficerRow(Audited, Base):
 
     __tablename__ = "action_officer"
 
-    action_id: Mapped[str] = mapped_column(ForeignKey("action.id"), primary_key=True)
-    person_id: Mapped[str] = mapped_column(ForeignKey("person.id"), primary_key=True)
+    action_id: Mapped[ActionId] = mapped_column(ForeignKey("action.id"), primary_key=True)
+    person_id: Mapped[PersonId] = mapped_column(ForeignKey("person.id"), primary_key=True)
 
 
 class ExhibitRow(Audited, Base):
@@ -226,7 +228,7 @@ class ExhibitRow(Audited, Base):
 
     id: Mapped[str] = mapped_column(UUID, primary_key=True)
     recording_id: Mapped[str] = mapped_column(ForeignKey("recording.id"))
-    action_id: Mapped[str] = mapped_column(ForeignKey("action.id"), index=True)
+    action_id: Mapped[ActionId] = mapped_column(ForeignKey("action.id"), index=True)
     shown_from: Mapped[datetime] = mapped_column(UtcTime)
     shown_to: Mapped[datetime] = mapped_column(UtcTime)
     state: Mapped[str] = mapped_column(WORD)

@@ -18,6 +18,7 @@ from sqlalchemy import event, inspect
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstanceState, Session
 
+from policies.identifiers import SYSTEM, Subject
 from storage.catalogue.duty_basis import Concern, collect_concerns, raise_versions
 from storage.catalogue.engine import database
 from storage.catalogue.engine.columns import Audited
@@ -28,10 +29,9 @@ from storage.catalogue.log.discrepancy import Discrepancy
 from storage.catalogue.log.tables import LogLeafRow
 from storage.custody.checkpoint import Checkpoint
 from storage.custody.entries import log_time
-from storage.custody.entries.acting import PersonActing, named_sessions, session_subject
+from storage.custody.entries.acting import PersonActing, named_sessions
 from storage.custody.entries.event import (
     SALT_SIZE,
-    SYSTEM,
     Event,
     Outcome,
     PremisType,
@@ -75,7 +75,7 @@ class Attempt:
     act: str
     kind: PremisType
     actor: str
-    subject: str
+    subject: Subject
 
 
 class RowsDifferError(LiuhenError):
@@ -176,7 +176,7 @@ class UnitOfWork:
         kind: PremisType,
         *rows: Audited,
         actor: str,
-        subject: str,
+        subject: Subject,
         outcome: Outcome = Outcome.SUCCESS,
         chains: Collection[str] = (),
         heads: Iterable[str] = (),
@@ -214,7 +214,7 @@ class UnitOfWork:
         """
         if acting.session is None or acting.asked_at is not None:
             return
-        name = session_subject(acting.session)
+        name = Subject.of_session(acting.session)
         (head,) = self._log.chain_heads([name]).values()
         expired = acting.until is not None and acting.until <= self.at
         if expired or not (name in chains or head.count == 1):

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+from policies.identifiers import Subject
 from storage.custody.checkpoint import log_keys
 from storage.custody.verify import verify_details, verify_entry
 from storage.errors import CustodyError, SignatureError
@@ -20,7 +21,7 @@ from storage.signed.signing import FormerOrigin, VerifyKey
 
 # What every office got that did not choose, until it was asked at founding.
 SHARED_ORIGIN = "liuhen.invalid/custody"
-ACT, SUBJECT = "log.change-origin", "system:log-origin"
+ACT, SUBJECT = "log.change-origin", Subject("system:log-origin")
 _VERSION = 1
 _ORIGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._~/-]{0,198}[A-Za-z0-9])?")
 

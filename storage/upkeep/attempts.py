@@ -8,8 +8,8 @@ be accessioning them. Whoever verified an attempt's objects before its own turn 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from policies.identifiers import Subject
 from storage.catalogue.log import custody_log
-from storage.catalogue.recordings.recordings import subject_of
 from storage.catalogue.unit_of_work import Catalogue, View
 from storage.custody.entries.event import PremisType
 from storage.vault.objects import ObjectStore, strange_versions
@@ -36,7 +36,7 @@ def remove_attempt(
     with catalogue.write() as uow:
         if is_wanted(uow.session):
             return False
-        subject = subject_of(recording)
+        subject = Subject.of_recording(recording)
         uow.record(_ACT, PremisType.DELETION, actor=actor, subject=subject, **details)
     with catalogue.write() as uow:
         if is_wanted(uow.session):
@@ -48,5 +48,5 @@ def remove_attempt(
 
 def removed_attempts(session: View, recordings: Iterable[str]) -> set[str]:
     """Return those of the recordings of which objects were removed, or are about to be."""
-    subjects = {subject_of(recording): recording for recording in recordings}
+    subjects: dict[str, str] = {Subject.of_recording(name): name for name in recordings}
     return {subjects[subject] for subject in custody_log.subjects_with(session, _ACT, subjects)}

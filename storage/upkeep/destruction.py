@@ -19,13 +19,14 @@ from typing import Any
 from uuid import UUID
 
 from policies.facts.facts_json import to_plain
+from policies.identifiers import Subject
 from policies.retention import disposition as policy
 from policies.retention.disposition import Bounds, DispositionState, ItemState
 from policies.retention.retention import Reason, judge_retention
 from policies.rules.rules import Rulebook
 from policies.time import trusted_time
 from policies.time.trusted_time import ClockAnswer, ClockDoubt
-from storage.catalogue.jobs import jobs
+from storage.catalogue.jobs import recording_upkeep
 from storage.catalogue.log import custody_log
 from storage.catalogue.people import people
 from storage.catalogue.proofs.proven_rows import require_footage
@@ -227,7 +228,7 @@ class Destruction:
         uow.session.add(stone)
         row.envelope_text, row.destroyed_at = "", uow.at
         # Renditions show the same pictures, under envelopes of their own.
-        renditions = jobs.renditions_of(uow.session, row.id)
+        renditions = recording_upkeep.renditions_of(uow.session, row.id)
         for rendition in renditions:
             rendition.envelope_text = ""
         act = "recording.destroy"
@@ -274,9 +275,9 @@ class Destruction:
         self, uow: UnitOfWork, disposition: str, recording: str, act: str, actor: str
     ) -> None:
         """Refuse to go on where a row is not as it was logged. Raises: RowsDifferError."""
-        subject = recordings.subject_of(recording)
+        subject = Subject.of_recording(recording)
         attempt = Attempt(act, PremisType.DEACCESSION, actor, subject)
-        require_footage(uow, [recording], attempt, dispositions.subject_of_disposition(disposition))
+        require_footage(uow, [recording], attempt, Subject.of_disposition(disposition))
 
     def _require_permission(self, uow: UnitOfWork, disposition: str) -> None:
         """Ask again whether it may be executed now. Raises: DispositionError."""
@@ -299,7 +300,7 @@ class Destruction:
                 "disposition.stop",
                 PremisType.DEACCESSION,
                 actor=actor,
-                subject=dispositions.subject_of_disposition(disposition),
+                subject=Subject.of_disposition(disposition),
                 outcome=Outcome.REFUSED,
                 why=error.code,
                 **error.facts,
@@ -323,7 +324,8 @@ def store_of(objects: ObjectStore, recording: str) -> Store:
 def keys_of(session: View, recording: str) -> list[str]:
     """Return the keys of everything that may be stored of a recording; its renditions come last."""
     rendition_keys = [
-        _object_key(rendition.id, RENDITION) for rendition in jobs.renditions_of(session, recording)
+        _object_key(rendition.id, RENDITION)
+        for rendition in recording_upkeep.renditions_of(session, recording)
     ]
     return [*(_object_key(recording, part) for part in PARTS), *rendition_keys]
 

@@ -10,11 +10,12 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select, text
 
 from api.jobs import request
+from policies.identifiers import Subject
 from storage.catalogue.jobs import jobs
 from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.people import sessions
 from storage.catalogue.tables import AccountRow, RecordingRow, SessionRow
-from storage.custody.entries.acting import PersonActing, session_subject
+from storage.custody.entries.acting import PersonActing
 from storage.custody.entries.event import PremisType
 from tests.attacks.attack import Attack, Means
 from tests.office import PASSWORD, Desk
@@ -59,7 +60,7 @@ def _insert_with_chain(desk: Desk) -> str:
         'INSERT INTO log_chain_entry (subject, number, "index")'
         ' SELECT :name, 0, "index" FROM log_chain_entry WHERE subject = :true AND number = 0'
     )
-    sql(desk, place, name=session_subject(HASH[:32]), true=session_subject(true or ""))
+    sql(desk, place, name=Subject.of_session(HASH[:32]), true=Subject.of_session(true or ""))
     return TOKEN
 
 

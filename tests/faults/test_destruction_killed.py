@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from policies.facts.terms import HoldReason
+from policies.identifiers import Subject
 from storage.catalogue.audit.audit import audit_catalogue
 from storage.catalogue.holds import holds
 from storage.catalogue.holds.holds import NewHold
 from storage.catalogue.log import custody_log
-from storage.catalogue.recordings import recordings
 from storage.catalogue.retention import dispositions
 from storage.signed.signing import verify_document
 from storage.upkeep.destruction import CERTIFICATE_DOMAIN
@@ -69,7 +69,7 @@ class Place:
 
     def acts(self, recording: str) -> list[str]:
         with self.archive.catalogue.read() as session:
-            events = custody_log.LogReader(session).events_of(recordings.subject_of(recording))
+            events = custody_log.LogReader(session).events_of(Subject.of_recording(recording))
             return [one.act for one in events]
 
     def wrong(self) -> list[object]:

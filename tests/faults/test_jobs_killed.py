@@ -16,6 +16,7 @@ from sqlalchemy import delete
 from api.jobs.worker import Workers
 from api.office.evidence.integrity_check import whole_check
 from api.office.wiring import Office
+from policies.identifiers import Subject
 from storage.catalogue.jobs import jobs
 from storage.catalogue.jobs.jobs import State, WorkerBusyError
 from storage.catalogue.jobs.tables import JobStepRow
@@ -70,7 +71,7 @@ class Place:
     def ask(self) -> list[str]:
         with self.office.catalogue.write() as uow:
             rows = [
-                jobs.request_job(uow, "verify", recordings.subject_of(row.id), actor="system")
+                jobs.request_job(uow, "verify", Subject.of_recording(row.id), actor="system")
                 for row in recordings.iterate_recordings(uow.session)
             ]
         return [row.id for row in rows]
@@ -101,7 +102,7 @@ class Place:
             return [
                 event.subject
                 for row in recordings.iterate_recordings(session)
-                for event in custody_log.LogReader(session).events_of(recordings.subject_of(row.id))
+                for event in custody_log.LogReader(session).events_of(Subject.of_recording(row.id))
                 if event.act == "recording.verify"
             ]
 
@@ -198,7 +199,7 @@ def test_the_steps_are_all_listed(place: Place) -> None:
 def test_what_was_read_before_the_kill_is_not_read_again(place: Place) -> None:
     with place.office.catalogue.write() as uow:
         first, _second = recordings.iterate_recordings(uow.session)
-        jobs.request_job(uow, "verify", recordings.subject_of(first.id), actor="system")
+        jobs.request_job(uow, "verify", Subject.of_recording(first.id), actor="system")
     place.killed_at("worker-1", "job-step-kept")
     before = place.steps("worker-1").count("job-step-done")
     place.start("worker-1")

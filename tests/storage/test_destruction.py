@@ -10,13 +10,14 @@ import pytest
 
 from policies.facts.stages import ActionKind
 from policies.facts.terms import FootageClass, HoldReason
+from policies.identifiers import Subject
 from policies.retention.disposition import Bounds
 from policies.time.trusted_time import ClockAnswer
 from storage.catalogue.audit.audit import audit_catalogue
 from storage.catalogue.holds import holds, releases
 from storage.catalogue.holds.concerns import InvolvedError, NotEntitledError
 from storage.catalogue.holds.holds import NewHold
-from storage.catalogue.jobs import jobs
+from storage.catalogue.jobs import recording_upkeep
 from storage.catalogue.log import custody_log
 from storage.catalogue.recordings import recordings
 from storage.catalogue.retention import classification, dispositions
@@ -55,7 +56,7 @@ def hold(archive, **on):
 
 def acts(archive, recording):
     with archive.catalogue.read() as session:
-        events = custody_log.LogReader(session).events_of(recordings.subject_of(recording))
+        events = custody_log.LogReader(session).events_of(Subject.of_recording(recording))
         return [(one.act, one.outcome) for one in events]
 
 
@@ -451,7 +452,9 @@ def test_renditions_go_with_their_recording(archive):
     assert archive.gone(recording)
     assert {*made, other} & set(archive.objects.keys()) == {other}
     with archive.catalogue.read() as session:
-        assert [one.envelope_text for one in jobs.renditions_of(session, recording)] == ["", ""]
+        assert [
+            one.envelope_text for one in recording_upkeep.renditions_of(session, recording)
+        ] == ["", ""]
         assert list(audit_catalogue(session, [])) == []
 
 

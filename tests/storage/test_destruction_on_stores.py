@@ -15,12 +15,12 @@ from minio.error import S3Error
 from ingest.centre import linking
 from policies.facts.stages import ActionKind
 from policies.facts.terms import HoldReason
+from policies.identifiers import Subject
 from policies.retention.disposition import Bounds
 from policies.time.trusted_time import ClockAnswer
 from storage.catalogue.holds import holds
 from storage.catalogue.holds.holds import NewHold
 from storage.catalogue.log import custody_log
-from storage.catalogue.recordings import recordings
 from storage.errors import RetentionError
 from storage.upkeep import legal_hold_sync
 from storage.vault.folder_objects import FolderObjects, set_immutable
@@ -114,7 +114,7 @@ def test_strange_versions_that_go_along_stand_in_the_entries(archive, store):
     assert archive.execute(archive.decided(recording)) == {"gone": 1}
     assert list(archive.objects.strangers()) == []
     with archive.catalogue.read() as session:
-        events = custody_log.LogReader(session).events_of(recordings.subject_of(recording))
+        events = custody_log.LogReader(session).events_of(Subject.of_recording(recording))
     for act in ("recording.destroy-begin", "recording.destroy"):
         (entry,) = (event for event in events if event.act == act)
         told = sorted(

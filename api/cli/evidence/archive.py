@@ -11,9 +11,10 @@ from api.cli.terminal import OUT, say_done, say_json
 from api.office.evidence import tiering
 from api.office.settings.settings import Settings
 from api.office.wiring import Office, adopt_archive
+from policies.identifiers import SYSTEM
 
 app = Commands(no_args_is_help=True)
-_ACTOR = "system"
+_ACTOR = SYSTEM
 
 
 @app.register_command()

@@ -13,6 +13,7 @@ from api.office.service import Service
 from api.office.settings.settings import Settings
 from api.office.wiring import Office, open_catalogue
 from policies.facts.facts_json import to_plain
+from policies.identifiers import SYSTEM
 from storage.catalogue.log import custody_log
 from storage.custody.origin import SHARED_ORIGIN, propose_origin
 
@@ -74,7 +75,7 @@ def accept_clock(
         with catalogue.write() as uow:
             # The account of the machine goes into the reason: nobody is logged in here who could be
             # named.
-            index = uow.accept_clock(f"{reason} ({getpass.getuser()})", actor="system")
+            index = uow.accept_clock(f"{reason} ({getpass.getuser()})", actor=SYSTEM)
             now = uow.at
     finally:
         catalogue.close()

@@ -42,6 +42,7 @@ from ingest.station.station import Station
 from policies.access.access import Role
 from policies.facts.findings import Verdict
 from policies.facts.stages import ActionKind, Stage
+from policies.identifiers import ActionId, CaseId, PersonId
 from policies.scene_code import Kind
 from policies.time.wording import COUNTY_TIME, format_percent, length_zh
 from storage.catalogue.cases import cases
@@ -99,7 +100,7 @@ class _Show:
     footage: Path | None
     start: datetime
     passwords: dict[str, str] = field(default_factory=dict)
-    persons: dict[str, str] = field(default_factory=dict)
+    persons: dict[str, PersonId] = field(default_factory=dict)
     outcomes: dict[str, str] = field(default_factory=dict)
     steps: int = 0
 
@@ -241,7 +242,7 @@ class _Show:
         OUT.print(f"  凭回执清除 cleared against verified receipts: {cleared}")
         self.outcomes["入库 accessioned"] = str(len(rows))
 
-    def _file_case(self) -> tuple[str, str]:
+    def _file_case(self) -> tuple[CaseId, ActionId]:
         self._print_step("立案并登记一次查封扣押", "a case with a seizure")
         actor = self._open_visitor("zhang").actor
         with self.office.catalogue.write() as uow:
@@ -267,7 +268,7 @@ class _Show:
         OUT.print(f"  {case.number} 查封扣押 {length_zh(_LENGTH.total_seconds())}", markup=False)
         return case.id, action.id
 
-    def _show_refusal(self, action: str) -> None:
+    def _show_refusal(self, action: ActionId) -> None:
         self._print_step(
             "按人员和时间关联录像,申请办结:有缺口、缺标记、缺文书,拒绝",
             "linked by officer and time; refused for three different findings",
@@ -285,7 +286,7 @@ class _Show:
             f"{len(blocking)} 项,{whole.basis.zh},覆盖 {format_percent(whole.facts['share'])}"
         )
 
-    def _mend_gaps(self, action: str) -> None:
+    def _mend_gaps(self, action: ActionId) -> None:
         self._print_step("标记必要时刻;补登当场交付的文书", "moments are marked, documents entered")
         actor = self._open_visitor("zhang").actor
         for rule, enter in (
@@ -302,7 +303,7 @@ class _Show:
             )
             OUT.print(f"  [green]已补正 mended[/green] {rule}")
 
-    def _second_recorder(self, action: str) -> None:
+    def _second_recorder(self, action: ActionId) -> None:
         self._print_step(
             "第二台记录仪时钟快七分钟,但拍到了场景码:自动校时、自动关联,补上缺口,准予办结",
             "a second recorder, seven minutes fast, filmed the scene code: it links itself",
@@ -336,7 +337,7 @@ class _Show:
         self.outcomes["场景码自动关联 linked by scene code"] = message
         self.outcomes["准予办结 closed"] = f"覆盖 {ribbon.shown if ribbon else ''}"
 
-    def _link_and_close(self, action: str) -> Verdict:
+    def _link_and_close(self, action: ActionId) -> Verdict:
         actor = self._open_visitor("zhang").actor
         with self.office.catalogue.write() as uow:
             proposed = cases.propose_exhibits(uow, action, actor=actor)
@@ -364,7 +365,7 @@ class _Show:
         at = self.start + timedelta(seconds=seconds)
         return at.astimezone(COUNTY_TIME).strftime("%Y%m%d%H%M%S")
 
-    def _export_bundle(self, case: str) -> Path:
+    def _export_bundle(self, case: CaseId) -> Path:
         self._print_step(
             "导出证据包,由独立进程核验(不接触数据库)", "a bundle, verified by a separate process"
         )

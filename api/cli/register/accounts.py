@@ -14,6 +14,7 @@ from api.office.settings.settings import Settings
 from api.office.wiring import Office
 from api.problems import ApiError
 from policies.access.access import Role
+from policies.identifiers import SYSTEM
 from storage.catalogue.people import people
 
 app = Commands(no_args_is_help=True)
@@ -87,7 +88,7 @@ def disable(username: Username, *, as_json: Json = False) -> None:
             account = people.account_by_username(uow.session, username)
             if account is None:
                 raise ApiError("not-found", what="account", id=username[:80])
-            people.set_disabled(uow, account.id, disabled=True, actor="system")
+            people.set_disabled(uow, account.id, disabled=True, actor=SYSTEM)
     finally:
         office.close()
     message = f"已停用 disabled: {username}"

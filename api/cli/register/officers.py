@@ -12,6 +12,7 @@ from api.office.reports.register_csv import MAX_BYTES, read_register
 from api.office.settings.settings import Settings
 from api.office.wiring import Office
 from api.problems import ApiError
+from policies.identifiers import SYSTEM
 from policies.requirements.persons.officers import why_zh
 from policies.time.wording import COUNTY_TIME
 from storage.catalogue.people import people, register
@@ -41,7 +42,7 @@ def import_officers(
                 planned = plan_import(session, entries)
         else:
             with office.catalogue.write() as uow:
-                planned = carry_out(uow, entries, actor="system")
+                planned = carry_out(uow, entries, actor=SYSTEM)
     finally:
         office.close()
     for row_change in planned:
@@ -80,7 +81,7 @@ def list_officers(
         now = office.clock()
         with office.catalogue.read() as session:
             for row in people.list_persons(session, township=township):
-                if row.kind not in {"officer", "auxiliary"}:
+                if row.kind not in register.ENFORCING:
                     continue
                 qualification = register.judge_qualification(session, row, now)
                 state = (
@@ -128,7 +129,7 @@ def end(
     try:
         day: date = (on or office.clock().astimezone(COUNTY_TIME)).date()
         with office.catalogue.write() as uow:
-            register.end_certificate(uow, number, on=day, why=why, actor="system")
+            register.end_certificate(uow, number, on=day, why=why, actor=SYSTEM)
     finally:
         office.close()
     message = f"已登记 ended: {number} {why} {day}"
@@ -160,7 +161,7 @@ def train(
                 hours=hours,
                 title=title,
                 special=special,
-                actor="system",
+                actor=SYSTEM,
             )
     finally:
         office.close()

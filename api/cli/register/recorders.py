@@ -12,6 +12,7 @@ from api.office.wiring import Office
 from api.problems import ApiError
 from policies.facts.facts_json import to_plain
 from policies.facts.terms import SOURCE_ZH, SourceKind
+from policies.identifiers import SYSTEM
 from policies.time.wording import COUNTY_TIME, day_and_clock
 from storage.catalogue.people import people, register
 from storage.catalogue.tables import SourceRow
@@ -42,7 +43,7 @@ def add(
                 family=family,
                 label=label or serial,
                 township=township or settings.township,
-                actor="system",
+                actor=SYSTEM,
             )
     finally:
         office.close()
@@ -68,7 +69,7 @@ def assign(
                 if certificate_row is None:
                     raise ApiError("not-found", what="certificate", id=number[:80])
                 holder = certificate_row.person_id
-            register.assign_source(uow, serial, holder, since=at, actor="system")
+            register.assign_source(uow, serial, holder, since=at, actor=SYSTEM)
     finally:
         office.close()
     message = f"已登记 assigned: {serial} {number or '交回 nobody'}"

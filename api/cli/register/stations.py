@@ -9,6 +9,7 @@ from api.cli.terminal import OUT, say_done, say_json
 from api.office import enrolment as station_door
 from api.office.settings.settings import Settings
 from api.office.wiring import Office
+from policies.identifiers import SYSTEM, StationId
 from policies.time.wording import COUNTY_TIME
 from storage.catalogue.people import people
 from storage.catalogue.stations import enrolment
@@ -38,10 +39,10 @@ def code(
     try:
         offer = station_door.offer_enrolment(
             office,
-            station,
+            StationId(station),
             name=name or None,
             township=township,
-            actor="system",
+            actor=SYSTEM,
         )
     finally:
         office.close()
@@ -101,8 +102,8 @@ def revoke(
     try:
         with office.catalogue.write() as uow:
             # A name that was mistyped is an error, not a revocation of nothing.
-            people.get_station(uow.session, station)
-            ended = enrolment.revoke_enrolments(uow, station, why, actor="system")
+            station_id = people.get_station(uow.session, StationId(station)).id
+            ended = enrolment.revoke_enrolments(uow, station_id, why, actor=SYSTEM)
     finally:
         office.close()
     message = f"已撤销 {ended} 项登记 (revoked)。该站已封存未上传的录像仍在站上。"

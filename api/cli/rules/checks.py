@@ -11,6 +11,7 @@ from api.office.settings.settings import Settings
 from api.office.wiring import Office
 from api.problems import ApiError
 from policies.facts.facts_json import to_plain
+from policies.identifiers import SYSTEM
 from policies.time.wording import COUNTY_TIME, format_percent
 from storage.catalogue.oversight import random_checks
 from storage.catalogue.people import people, register
@@ -38,7 +39,7 @@ def draw(
                 count=count,
                 inspectors=random_checks.possible_inspectors(uow.session),
                 township=township,
-                actor="system",
+                actor=SYSTEM,
             )
         with office.catalogue.read() as session:
             if as_json:
@@ -125,7 +126,7 @@ def enter(
                 certificate_row.person_id,
                 good=good,
                 note=note,
-                actor="system",
+                actor=SYSTEM,
             )
     finally:
         office.close()

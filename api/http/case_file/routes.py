@@ -31,25 +31,24 @@ from api.http.case_file.schemas import (
 )
 from api.http.cases.routes import action_of, case_of
 from api.http.paging import PAGE, Cursor, Limit, Page, page_of, read_cursor
-from api.http.schemas import Id, VerdictOut
+from api.http.schemas import ActionIdInput, CaseIdInput, Id, VerdictOut
 from api.http.security import ServiceHere, VisitorHere
 from api.office.identity import Visitor
 from api.office.service import Service
 from api.problems import ApiError
 from policies.access.access import Act, Role
 from policies.facts.terms import Approver
+from policies.identifiers import Subject
 from policies.scene_code import Kind
 from storage.catalogue.cases import case_file, doubts
 from storage.catalogue.cases import waivers as explanations
-from storage.catalogue.cases.tables import DocumentRow, MomentRow
 from storage.catalogue.recordings import recordings
-from storage.errors import NotFoundError
 
 router = APIRouter(tags=["way"])
 
 
 @router.get("/cases/{case}/way")
-def the_way(case: Id, service: ServiceHere, visitor: VisitorHere) -> WayOut:
+def the_way(case: CaseIdInput, service: ServiceHere, visitor: VisitorHere) -> WayOut:
     """Return all about a case's way, and where it may go now and why."""
     row = case_of(service, visitor, case, Act.SEE_CASE)
     office = service.office
@@ -58,7 +57,7 @@ def the_way(case: Id, service: ServiceHere, visitor: VisitorHere) -> WayOut:
 
 
 @router.get("/cases/{case}/explanation")
-def explain_case(case: Id, service: ServiceHere, visitor: VisitorHere) -> ExplanationOut:
+def explain_case(case: CaseIdInput, service: ServiceHere, visitor: VisitorHere) -> ExplanationOut:
     """Explain why the case may or may not go on: rule, article, facts, what mends, who waives."""
     row = case_of(service, visitor, case, Act.SEE_CASE)
     office = service.office
@@ -68,7 +67,7 @@ def explain_case(case: Id, service: ServiceHere, visitor: VisitorHere) -> Explan
 
 @router.put("/cases/{case}/features")
 def set_case_features(
-    case: Id, new: NewFeatures, service: ServiceHere, visitor: VisitorHere
+    case: CaseIdInput, new: NewFeatures, service: ServiceHere, visitor: VisitorHere
 ) -> NewFeatures:
     """Set the features that make the case special."""
     row = case_of(service, visitor, case, Act.KEEP_CASE)
@@ -78,7 +77,9 @@ def set_case_features(
 
 
 @router.post("/cases/{case}/parts", status_code=201)
-def take_part(case: Id, new: NewPart, service: ServiceHere, visitor: VisitorHere) -> PartOut:
+def take_part(
+    case: CaseIdInput, new: NewPart, service: ServiceHere, visitor: VisitorHere
+) -> PartOut:
     """Enter who handles, reviews or decides the case: three persons."""
     row = case_of(service, visitor, case, Act.KEEP_CASE)
     with service.office.catalogue.write() as uow:
@@ -89,7 +90,7 @@ def take_part(case: Id, new: NewPart, service: ServiceHere, visitor: VisitorHere
 
 @router.post("/cases/{case}/documents", status_code=201)
 def enter_document(
-    case: Id, new: NewDocument, service: ServiceHere, visitor: VisitorHere
+    case: CaseIdInput, new: NewDocument, service: ServiceHere, visitor: VisitorHere
 ) -> DocumentOut:
     """Enter a document of the case or of one of its actions."""
     row = case_of(service, visitor, case, Act.KEEP_CASE)
@@ -98,7 +99,7 @@ def enter_document(
     if new.recording is not None:
         with service.office.catalogue.read() as session:
             scan = recordings.by_id(session, new.recording)
-        subject = recordings.subject_of(scan.id)
+        subject = Subject.of_recording(scan.id)
         service.authorise(visitor, Act.LINK, scan.township, subject)
     with service.office.catalogue.write() as uow:
         entered = case_file.enter_document(
@@ -122,9 +123,7 @@ def record_service(
 ) -> DocumentOut:
     """Enter when and how a document was served."""
     with service.office.catalogue.read() as session:
-        row = session.get(DocumentRow, document)
-    if row is None:
-        raise NotFoundError(what="document", id=document)
+        row = case_file.get_document(session, document)
     # The document names its case; whose that is decides, not what the request says.
     case_of(service, visitor, row.case_id, Act.KEEP_CASE)
     with service.office.catalogue.write() as uow:
@@ -136,7 +135,7 @@ def record_service(
 
 @router.post("/cases/{case}/reviews", status_code=201)
 def record_review(
-    case: Id, new: NewReview, service: ServiceHere, visitor: VisitorHere
+    case: CaseIdInput, new: NewReview, service: ServiceHere, visitor: VisitorHere
 ) -> ReviewOut:
     """Enter your legal review of the case."""
     row = case_of(service, visitor, case, Act.REVIEW)
@@ -155,7 +154,7 @@ def record_review(
 
 @router.post("/cases/{case}/decision", status_code=201)
 def decide_case(
-    case: Id, new: NewDecision, service: ServiceHere, visitor: VisitorHere
+    case: CaseIdInput, new: NewDecision, service: ServiceHere, visitor: VisitorHere
 ) -> VerdictOut:
     """Sign the decision; 409 with every finding where the rules forbid it, and logged."""
     row = case_of(service, visitor, case, Act.DECIDE)
@@ -188,7 +187,7 @@ def decide_case(
 
 @router.post("/cases/{case}/disclosure")
 def record_disclosure(
-    case: Id, new: NewDisclosure, service: ServiceHere, visitor: VisitorHere
+    case: CaseIdInput, new: NewDisclosure, service: ServiceHere, visitor: VisitorHere
 ) -> DecisionOut:
     """Enter when and where the decision was disclosed."""
     row = case_of(service, visitor, case, Act.KEEP_CASE)
@@ -202,7 +201,7 @@ def record_disclosure(
 
 @router.post("/actions/{action}/moments", status_code=201)
 def mark_moment(
-    action: Id, new: NewMoment, service: ServiceHere, visitor: VisitorHere
+    action: ActionIdInput, new: NewMoment, service: ServiceHere, visitor: VisitorHere
 ) -> MomentOut:
     """Mark a moment on the action's timeline."""
     row = action_of(service, visitor, action, Act.KEEP_CASE)
@@ -215,7 +214,7 @@ def mark_moment(
 
 @router.get("/actions/{action}/moments")
 def list_moments(
-    action: Id,
+    action: ActionIdInput,
     service: ServiceHere,
     visitor: VisitorHere,
     *,
@@ -239,7 +238,7 @@ def list_moments(
 
 @router.get("/actions/{action}/scene-code")
 def scene_code(
-    action: Id, service: ServiceHere, visitor: VisitorHere, kind: Kind = Kind.START
+    action: ActionIdInput, service: ServiceHere, visitor: VisitorHere, kind: Kind = Kind.START
 ) -> SceneCodeOut:
     """Return the scene code of this very second, to be shown and filmed; ask each second."""
     row = action_of(service, visitor, action, Act.KEEP_CASE)
@@ -251,16 +250,16 @@ def unmark_moment(moment: Id, service: ServiceHere, visitor: VisitorHere) -> Non
     """Take a mark back while the action is open."""
     with service.office.catalogue.read() as session:
         # Whether it may still be taken back is asked in the transaction that does it.
-        row = session.get(MomentRow, moment)
-    if row is None:
-        raise NotFoundError(what="moment", id=moment)
+        row = case_file.get_moment(session, moment)
     action_of(service, visitor, row.action_id, Act.KEEP_CASE)
     with service.office.catalogue.write() as uow:
         case_file.unmark_moment(uow, moment, actor=visitor.actor)
 
 
 @router.post("/cases/{case}/waivers", status_code=201)
-def hand_in(case: Id, new: NewWaiver, service: ServiceHere, visitor: VisitorHere) -> WaiverOut:
+def hand_in(
+    case: CaseIdInput, new: NewWaiver, service: ServiceHere, visitor: VisitorHere
+) -> WaiverOut:
     """Hand in an explanation (情况说明) of one rule's finding."""
     row = case_of(service, visitor, case, Act.EXPLAIN)
     # Every scan is asked for before anything is written: an explanation comes in whole or not at
@@ -268,7 +267,7 @@ def hand_in(case: Id, new: NewWaiver, service: ServiceHere, visitor: VisitorHere
     for attached in new.attachments:
         with service.office.catalogue.read() as session:
             scan = recordings.by_id(session, attached)
-        service.authorise(visitor, Act.LINK, scan.township, recordings.subject_of(scan.id))
+        service.authorise(visitor, Act.LINK, scan.township, Subject.of_recording(scan.id))
     with service.office.catalogue.write() as uow:
         waiver_row = explanations.hand_in(
             uow,
@@ -293,7 +292,7 @@ def settle_waiver(
     """Approve or refuse an explanation; never by whom the matter concerns."""
     with service.office.catalogue.read() as session:
         case = explanations.get_waiver(session, waiver).case_id
-    subject = f"case:{case_of(service, visitor, case, Act.APPROVE).id}"
+    subject = Subject.of_case(case_of(service, visitor, case, Act.APPROVE).id)
     # Who may approve nothing was turned away above; here it is whom the matter concerns, or whom
     # the rule does not name.
     with (
@@ -321,7 +320,7 @@ def settle_doubt(
     """Confirm or dismiss what inspection doubts; a dismissal needs a reason."""
     row = _find_recording(service, visitor, recording)
     with (
-        service.logging_refusal(visitor, Act.SETTLE_DOUBT.value, recordings.subject_of(row)),
+        service.logging_refusal(visitor, Act.SETTLE_DOUBT.value, Subject.of_recording(row)),
         service.office.catalogue.write() as uow,
     ):
         doubts.settle_doubt(
@@ -340,7 +339,7 @@ def settle_doubt(
 def _find_recording(service: Service, visitor: Visitor, recording: str) -> str:
     with service.office.catalogue.read() as session:
         row = recordings.by_id(session, recording)
-    service.authorise(visitor, Act.SETTLE_DOUBT, row.township, recordings.subject_of(row.id))
+    service.authorise(visitor, Act.SETTLE_DOUBT, row.township, Subject.of_recording(row.id))
     return row.id
 
 

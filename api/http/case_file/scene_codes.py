@@ -5,11 +5,12 @@ from datetime import timedelta
 from api.http.case_file.schemas import SceneCodeOut
 from api.office.wiring import Office
 from ingest.media.scene_code import render_svg
+from policies.identifiers import ActionId
 from policies.scene_code import Kind, day_key, encode_scene_code, tag_of
 from policies.time.wording import COUNTY_TIME
 
 
-def scene_code(office: Office, action: str, kind: Kind) -> SceneCodeOut:
+def scene_code(office: Office, action: ActionId, kind: Kind) -> SceneCodeOut:
     """Return the code with the moment at which the next one is due. Raises: KeyRingError."""
     now = office.clock()
     # Cut, never rounded: a code must not be shown before its second (spec/scene-code.md, 2).

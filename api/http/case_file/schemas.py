@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
-from api.http.schemas import Id, Text
+from api.http.schemas import ActionIdInput, CaseIdInput, Id, PersonIdInput, RequestModel, Text
 from policies.facts.stages import Stage
 from policies.facts.terms import (
     DocumentKind,
@@ -21,24 +21,20 @@ Long = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4000)]
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{0,79}$")]
 
 
-class _In(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class NewFeatures(_In):
+class NewFeatures(RequestModel):
     """What makes a case special; replaces what was said before."""
 
     features: Annotated[list[Feature], Field(max_length=len(Feature))]
 
 
-class NewPart(_In):
+class NewPart(RequestModel):
     """Who takes which part in a case."""
 
     part: Part
-    person: Id
+    person: PersonIdInput
 
 
-class NewMoment(_In):
+class NewMoment(RequestModel):
     """A moment on an action's timeline."""
 
     kind: MomentKind
@@ -46,64 +42,64 @@ class NewMoment(_In):
     note: Long = ""
 
 
-class NewDocument(_In):
+class NewDocument(RequestModel):
     """A document of a case, or of one of its actions."""
 
     kind: DocumentKind
     number: Text
     at: AwareDatetime
-    action: Id | None = None
+    action: ActionIdInput | None = None
     served_at: AwareDatetime | None = None
     manner: Manner | None = None
     recording: Id | None = None
 
 
-class NewServiceOf(_In):
+class NewServiceOf(RequestModel):
     """When and how a document was served."""
 
     at: AwareDatetime
     manner: Manner
 
 
-class NewReview(_In):
+class NewReview(RequestModel):
     """A legal review."""
 
     passed: bool
     opinion: Long
 
 
-class NewDecision(_In):
+class NewDecision(RequestModel):
     """A decision, signed by whoever sends it."""
 
     penalty: bool
     text: Long
 
 
-class NewDisclosure(_In):
+class NewDisclosure(RequestModel):
     """When and where the decision was disclosed."""
 
     at: AwareDatetime
     where: Text
 
 
-class NewWaiver(_In):
+class NewWaiver(RequestModel):
     """An explanation of one rule's finding upon an action, or without one upon the case."""
 
     rule: Word
     reason: WaiverReason
     text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
-    action: Id | None = None
-    attachments: Annotated[list[Id], Field(max_length=50)] = []
+    action: ActionIdInput | None = None
+    attachments: Annotated[list[Id], Field(max_length=50)] = []  # noqa: RUF012 - copied by pydantic
 
 
-class Settlement(_In):
+class Settlement(RequestModel):
     """Whether an explanation is approved, and why or why not."""
 
     approved: bool
     answer: Long = ""
 
 
-class NewDoubt(_In):
+class NewDoubt(RequestModel):
     """What a person says of one doubt of inspection."""
 
     kind: Word
@@ -112,7 +108,7 @@ class NewDoubt(_In):
     reason: Long = ""
 
 
-class NewProceedingIn(_In):
+class NewProceedingIn(RequestModel):
     """A complaint, a reconsideration or a lawsuit."""
 
     kind: ProceedingKind
@@ -120,15 +116,15 @@ class NewProceedingIn(_In):
     about: Long
     brought_by: Text
     received_at: AwareDatetime
-    case: Id | None = None
+    case: CaseIdInput | None = None
     place: Long = ""
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
     summary: bool = False
-    handler: Id | None = None
+    handler: PersonIdInput | None = None
 
 
-class ProceedingAnswer(_In):
+class ProceedingAnswer(RequestModel):
     """How a proceeding was answered, or why its holds are to be released."""
 
     text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]

@@ -13,8 +13,10 @@ from api.http.paging import PAGE, Cursor, Limit, Page, page_of, read_cursor
 from api.http.schemas import (
     ActionDetail,
     ActionEnd,
+    ActionIdInput,
     ActionOut,
     CaseDetail,
+    CaseIdInput,
     CaseOut,
     EntryOut,
     ExhibitOut,
@@ -35,6 +37,7 @@ from api.office.service import Service
 from api.problems import ApiError
 from ingest.centre import linking
 from policies.access.access import Act
+from policies.identifiers import ActionId, CaseId, Subject
 from storage.catalogue.cases import cases
 from storage.catalogue.people import people, register
 from storage.catalogue.recordings import recordings
@@ -106,7 +109,7 @@ def open_case(new: NewCase, service: ServiceHere, visitor: VisitorHere) -> CaseO
 
 
 @router.get("/cases/{case}")
-def get_case(case: Id, service: ServiceHere, visitor: VisitorHere) -> CaseDetail:
+def get_case(case: CaseIdInput, service: ServiceHere, visitor: VisitorHere) -> CaseDetail:
     """Return one case with its actions."""
     row = case_of(service, visitor, case, Act.SEE_CASE)
     with service.office.catalogue.read() as session:
@@ -115,7 +118,7 @@ def get_case(case: Id, service: ServiceHere, visitor: VisitorHere) -> CaseDetail
 
 @router.get("/cases/{case}/custody")
 def list_case_custody(
-    case: Id,
+    case: CaseIdInput,
     service: ServiceHere,
     visitor: VisitorHere,
     *,
@@ -125,12 +128,16 @@ def list_case_custody(
     """Return the custody entries upon the case and its actions, oldest first."""
     row = case_of(service, visitor, case, Act.SEE_CASE)
     with service.office.catalogue.read() as session:
-        actions = [f"action:{action_row.id}" for action_row in cases.list_actions(session, row.id)]
-        return views.present_entries(session, [f"case:{row.id}", *actions], cursor, limit)
+        actions = [
+            Subject.of_action(action_row.id) for action_row in cases.list_actions(session, row.id)
+        ]
+        return views.present_entries(session, [Subject.of_case(row.id), *actions], cursor, limit)
 
 
 @router.post("/cases/{case}/stage")
-def move_case(case: Id, new: NewStage, service: ServiceHere, visitor: VisitorHere) -> CaseOut:
+def move_case(
+    case: CaseIdInput, new: NewStage, service: ServiceHere, visitor: VisitorHere
+) -> CaseOut:
     """Take the case to another stage; a refusal is logged as well."""
     row = case_of(service, visitor, case, Act.KEEP_CASE)
     rulebook = service.office.rulebook
@@ -150,7 +157,9 @@ def move_case(case: Id, new: NewStage, service: ServiceHere, visitor: VisitorHer
 
 
 @router.post("/cases/{case}/actions", status_code=201)
-def add_action(case: Id, new: NewAction, service: ServiceHere, visitor: VisitorHere) -> ActionOut:
+def add_action(
+    case: CaseIdInput, new: NewAction, service: ServiceHere, visitor: VisitorHere
+) -> ActionOut:
     """Add an action with its officers."""
     row = case_of(service, visitor, case, Act.KEEP_CASE)
     with service.office.catalogue.write() as uow:
@@ -171,7 +180,7 @@ def add_action(case: Id, new: NewAction, service: ServiceHere, visitor: VisitorH
 
 @router.post("/cases/{case}/bundle", response_class=StreamingResponse)
 def export_case_bundle(
-    case: Id, new: NewBundle, service: ServiceHere, visitor: VisitorHere
+    case: CaseIdInput, new: NewBundle, service: ServiceHere, visitor: VisitorHere
 ) -> StreamingResponse:
     """Export the case as a bundle that verifies offline, as a zip made while it is sent."""
     row = case_of(service, visitor, case, Act.EXPORT)
@@ -200,7 +209,7 @@ class BundleResponse(StreamingResponse):
 
 
 @router.get("/actions/{action}")
-def one_action(action: Id, service: ServiceHere, visitor: VisitorHere) -> ActionDetail:
+def one_action(action: ActionIdInput, service: ServiceHere, visitor: VisitorHere) -> ActionDetail:
     """Return one action with exhibits, coverage and findings, computed now."""
     row = action_of(service, visitor, action, Act.SEE_CASE)
     with service.office.catalogue.read() as session:
@@ -208,7 +217,9 @@ def one_action(action: Id, service: ServiceHere, visitor: VisitorHere) -> Action
 
 
 @router.put("/actions/{action}/end")
-def end_action(action: Id, new: ActionEnd, service: ServiceHere, visitor: VisitorHere) -> ActionOut:
+def end_action(
+    action: ActionIdInput, new: ActionEnd, service: ServiceHere, visitor: VisitorHere
+) -> ActionOut:
     """Enter when an open action ended."""
     row = action_of(service, visitor, action, Act.KEEP_CASE)
     with service.office.catalogue.write() as uow:
@@ -218,7 +229,9 @@ def end_action(action: Id, new: ActionEnd, service: ServiceHere, visitor: Visito
 
 
 @router.post("/actions/{action}/proposals")
-def propose_exhibits(action: Id, service: ServiceHere, visitor: VisitorHere) -> list[ExhibitOut]:
+def propose_exhibits(
+    action: ActionIdInput, service: ServiceHere, visitor: VisitorHere
+) -> list[ExhibitOut]:
     """Propose what fits by officer and time and was never linked; return what is new."""
     row = action_of(service, visitor, action, Act.LINK)
     with service.office.catalogue.write() as uow:
@@ -228,7 +241,7 @@ def propose_exhibits(action: Id, service: ServiceHere, visitor: VisitorHere) -> 
 
 @router.post("/actions/{action}/exhibits", status_code=201)
 def link_exhibit(
-    action: Id, new: NewExhibit, service: ServiceHere, visitor: VisitorHere
+    action: ActionIdInput, new: NewExhibit, service: ServiceHere, visitor: VisitorHere
 ) -> ExhibitOut:
     """Link a recording by hand; it is confirmed by that."""
     row = action_of(service, visitor, action, Act.LINK)
@@ -236,7 +249,7 @@ def link_exhibit(
         # Two rights, for two things: linking in this case, and showing this recording, which may
         # lie in another township.
         recording = recordings.by_id(session, new.recording)
-    subject = recordings.subject_of(recording.id)
+    subject = Subject.of_recording(recording.id)
     service.authorise(visitor, Act.LINK, recording.township, subject)
     linked = linking.link_recording(
         service.office,
@@ -261,7 +274,7 @@ def confirm_exhibit(exhibit: Id, service: ServiceHere, visitor: VisitorHere) -> 
 def reject_exhibit(exhibit: Id, service: ServiceHere, visitor: VisitorHere) -> ExhibitOut:
     """Reject the exhibit: the recording does not show the action; never proposed again."""
     row = _find_exhibit(service, visitor, exhibit)
-    subject = recordings.subject_of(row.recording_id)
+    subject = Subject.of_recording(row.recording_id)
     with (
         service.logging_refusal(visitor, "exhibit.reject", subject),
         service.office.catalogue.write() as uow,
@@ -271,7 +284,7 @@ def reject_exhibit(exhibit: Id, service: ServiceHere, visitor: VisitorHere) -> E
 
 
 @router.post("/actions/{action}/close")
-def close_action(action: Id, service: ServiceHere, visitor: VisitorHere) -> VerdictOut:
+def close_action(action: ActionIdInput, service: ServiceHere, visitor: VisitorHere) -> VerdictOut:
     """Close the action if no blocking rule fails; else 409 with every finding, and logged."""
     row = action_of(service, visitor, action, Act.CLOSE)
     office = service.office
@@ -285,20 +298,20 @@ def close_action(action: Id, service: ServiceHere, visitor: VisitorHere) -> Verd
     return VerdictOut(**body)
 
 
-def case_of(service: Service, visitor: Visitor, case: str, act: Act) -> CaseRow:
+def case_of(service: Service, visitor: Visitor, case: CaseId, act: Act) -> CaseRow:
     """Return a case upon which this person may do the act. Raises: NotFoundError, ApiError."""
     with service.office.catalogue.read() as session:
         row = cases.get_case(session, case)
-    service.authorise(visitor, act, row.township, f"case:{row.id}")
+    service.authorise(visitor, act, row.township, Subject.of_case(row.id))
     return row
 
 
-def action_of(service: Service, visitor: Visitor, action: str, act: Act) -> ActionRow:
+def action_of(service: Service, visitor: Visitor, action: ActionId, act: Act) -> ActionRow:
     """Return an action upon which this person may do the act. Raises: NotFoundError, ApiError."""
     with service.office.catalogue.read() as session:
         row = cases.get_action(session, action)
         township = cases.get_case(session, row.case_id).township
-    service.authorise(visitor, act, township, f"action:{row.id}")
+    service.authorise(visitor, act, township, Subject.of_action(row.id))
     return row
 
 

@@ -18,6 +18,7 @@ from api.office.identity import Visitor
 from api.office.service import Service
 from api.problems import ApiError
 from policies.access.access import Act
+from policies.identifiers import SYSTEM, Subject
 from storage.catalogue.holds.concerns import InvolvedError
 from storage.catalogue.retention import dispositions
 from storage.catalogue.retention.dispositions import DispositionError, StillKeptError
@@ -84,10 +85,10 @@ def propose_disposition(
             )
     # The attempt is an entry, in a transaction of its own: the proposal's has been rolled back.
     except InvolvedError as error:
-        service.log_refusal(visitor, act.value, "system", error.code)
+        service.log_refusal(visitor, act.value, SYSTEM, error.code)
         raise
     except StillKeptError as error:
-        subject = f"recording:{error.facts['recording']}"
+        subject = Subject.of_recording(error.facts["recording"])
         service.log_refusal(visitor, "recording.propose-disposition", subject, error.code)
         raise
     return _present_by_id(service, visitor, row)
@@ -123,7 +124,7 @@ def approve_disposition(
                 actor=visitor.actor,
             )
     except (DispositionError, InvolvedError) as error:
-        subject = dispositions.subject_of_disposition(row.id)
+        subject = Subject.of_disposition(row.id)
         service.log_refusal(visitor, Act.APPROVE_DISPOSITION.value, subject, error.code)
         raise
     return _present_by_id(service, visitor, row)
@@ -163,7 +164,7 @@ def of_visitor(service: Service, visitor: Visitor, disposition: str, act: Act) -
     # An empty name is nobody's township, so that only roles of the whole county pass; None would
     # stand for "touches no township" and let every head in.
     of_several = "" if row.township is None else row.township
-    service.authorise(visitor, act, of_several, dispositions.subject_of_disposition(row.id))
+    service.authorise(visitor, act, of_several, Subject.of_disposition(row.id))
     return row
 
 

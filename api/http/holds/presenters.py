@@ -10,6 +10,7 @@ from api.http.retention.schemas import HoldOut, ReleaseOut
 from api.office.identity import Visitor
 from api.problems import describe_error
 from policies.facts.terms import HOLD_ZH, PROCEEDING_ZH, HoldReason, ProceedingKind
+from policies.identifiers import HoldId, PersonId, Subject, split_subject
 from policies.retention import holds as authorities
 from policies.retention import releases as policy
 from policies.retention.releases import RELEASE_ZH, ReleaseRefusal, ReleaseState
@@ -136,13 +137,13 @@ def township_of_release(session: View, row: ReleaseRow) -> str | None:
     """Return whose hold or proceeding a release is about; None for the whole county's."""
     if row.proceeding_id is not None:
         return proceedings.get_proceeding(session, row.proceeding_id).township
-    return township_of(session, holds.get_hold(session, row.hold_id or ""))
+    return township_of(session, holds.get_hold(session, row.hold_id or HoldId("")))
 
 
 def actor_name(session: View, actor: str) -> str:
     """Return how a screen names who acted, as the log names him."""
-    kind, _, person = actor.partition(":")
-    return people.get_person(session, person).name if kind == "person" else actor
+    kind, person = split_subject(actor)
+    return people.get_person(session, PersonId(person)).name if kind == "person" else actor
 
 
 def _explain_refusal(
@@ -162,21 +163,23 @@ def _refusal_sentence(refusal: ConflictError | None) -> str | None:
 
 def _is_about(session: View, row: ReleaseRow) -> tuple[str, str]:
     if row.proceeding_id is None:
-        return _lies_on(session, holds.get_hold(session, row.hold_id or ""))
+        return _lies_on(session, holds.get_hold(session, row.hold_id or HoldId("")))
     brought = proceedings.get_proceeding(session, row.proceeding_id)
     kind_zh = PROCEEDING_ZH[ProceedingKind(brought.kind)]
-    return f"proceeding:{brought.id}", f"{kind_zh} {brought.number}"
+    return Subject.of_proceeding(brought.id), f"{kind_zh} {brought.number}"
 
 
 def _lies_on(session: View, row: HoldRow) -> tuple[str, str]:
     """Return what a hold lies on: as the log names it, and in words."""
     if row.recording_id is not None:
-        return f"recording:{row.recording_id}", recordings.by_id(session, row.recording_id).name
+        return Subject.of_recording(row.recording_id), recordings.by_id(
+            session, row.recording_id
+        ).name
     if row.action_id is not None:
         action = cases.get_action(session, row.action_id)
         number = cases.get_case(session, action.case_id).number
-        return f"action:{action.id}", f"{number} {action.place}"
+        return Subject.of_action(action.id), f"{number} {action.place}"
     if row.case_id is not None:
         case = cases.get_case(session, row.case_id)
-        return f"case:{case.id}", f"{case.number} {case.title}"
-    return f"party:{row.party}", str(row.party)
+        return Subject.of_case(case.id), f"{case.number} {case.title}"
+    return Subject.of_kind("party", row.party or ""), str(row.party)

@@ -12,12 +12,13 @@ from api.http.holds import presenters as release_views
 from api.http.holds.presenters import Look
 from api.http.paging import PAGE, Cursor, Limit, Page, page_of, read_cursor
 from api.http.retention.schemas import HoldOut, Justification, NewHold, ReleaseOut
-from api.http.schemas import Id
+from api.http.schemas import HoldIdInput
 from api.http.security import ServiceHere, VisitorHere
 from api.office.identity import Visitor
 from api.office.service import Service
 from api.problems import ApiError
 from policies.access.access import Act
+from policies.identifiers import SYSTEM, Subject
 from policies.retention import holds as policy
 from storage.catalogue.cases import cases
 from storage.catalogue.cases.tables import HoldRow
@@ -77,13 +78,13 @@ def place_hold(new: NewHold, service: ServiceHere, visitor: VisitorHere) -> Hold
 
 @router.post("/holds/{hold}/release", status_code=201)
 def propose_release(
-    hold: Id, justification: Justification, service: ServiceHere, visitor: VisitorHere
+    hold: HoldIdInput, justification: Justification, service: ServiceHere, visitor: VisitorHere
 ) -> ReleaseOut:
     """Propose that a hold placed by hand ends; it stays until another person approves."""
     with service.office.catalogue.read() as session:
         row = holds.get_hold(session, hold)
         township = release_views.township_of(session, row)
-    subject = f"hold:{row.id}"
+    subject = Subject.of_hold(row.id)
     # Seeing it is enough to get here; whether this person may propose is the policy's to say, and
     # its refusal says who may.
     service.authorise(visitor, Act.SEE_KEEPING, township, subject)
@@ -99,10 +100,10 @@ def propose_release(
 def tell_store(uow: UnitOfWork, hold: HoldRow, visitor: Visitor) -> None:
     """Have the object store told of a hold that was placed."""
     # The slot makes it one job however often it is asked for.
-    jobs.request_job(uow, STORE_JOB, f"hold:{hold.id}", actor=visitor.actor, slot="placed")
+    jobs.request_job(uow, STORE_JOB, Subject.of_hold(hold.id), actor=visitor.actor, slot="placed")
 
 
-def _locate_subject(service: Service, visitor: Visitor, new: NewHold) -> tuple[str | None, str]:
+def _locate_subject(service: Service, visitor: Visitor, new: NewHold) -> tuple[str | None, Subject]:
     """Return whose township a new hold lies in (None: the whole county), and on what.
 
     Raises: NotFoundError, ApiError(invalid) when it lies on nothing or on several things.
@@ -113,12 +114,12 @@ def _locate_subject(service: Service, visitor: Visitor, new: NewHold) -> tuple[s
     with service.office.catalogue.read() as session:
         if new.recording is not None:
             row = recordings.by_id(session, new.recording)
-            return row.township, recordings.subject_of(row.id)
+            return row.township, Subject.of_recording(row.id)
         case_id = new.case
         if new.action is not None:
             case_id = cases.get_action(session, new.action).case_id
         if case_id is not None:
-            subject = f"action:{new.action}" if new.action else f"case:{case_id}"
+            subject = Subject.of_action(new.action) if new.action else Subject.of_case(case_id)
             return cases.get_case(session, case_id).township, subject
     # A party is a name and has no township: only roles of the whole county may leave it out.
-    return new.township or visitor.person.township, "system"
+    return new.township or visitor.person.township, SYSTEM

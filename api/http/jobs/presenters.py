@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 
 from pydantic import BaseModel
 
-from api.jobs.kind import SYSTEM
 from api.jobs.registry import KINDS
 from api.office.wiring import Office
 from api.problems import JOB_STATES, job_error_zh, job_next_zh
+from policies.identifiers import SYSTEM, PersonId, split_subject
 from storage.catalogue.jobs import jobs
 from storage.catalogue.jobs.tables import JobRow, WorkerRow
 from storage.catalogue.people import people
@@ -132,16 +132,16 @@ def present_worker(office: Office, row: WorkerRow) -> WorkerOut:
 
 
 def _subject_zh(subject: str) -> str:
-    kind, _, identity = subject.partition(":")
+    kind, identity = split_subject(subject)
     return _WHOLE if subject == SYSTEM else f"{_SUBJECTS.get(kind, kind)} {identity}"
 
 
 def _actor_zh(session: View, actor: str) -> str:
-    kind, _, identity = actor.partition(":")
+    kind, identity = split_subject(actor)
     if kind == "person":
         # An actor may be gone from the register; a list of jobs is shown all the same.
         try:
-            return people.get_person(session, identity).name
+            return people.get_person(session, PersonId(identity)).name
         except NotFoundError:
             return identity
     return "系统" if actor == SYSTEM else f"{_ACTORS.get(kind, kind)} {identity}"

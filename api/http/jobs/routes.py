@@ -5,14 +5,16 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from api.http.jobs import presenters as job_views
 from api.http.jobs.presenters import JobOut, KindOut, WorkerOut
 from api.http.paging import PAGE, Cursor, Limit, Page, page_of, read_cursor
+from api.http.schemas import RequestModel
 from api.http.security import ServiceHere, VisitorHere
 from api.jobs import request
 from policies.access.access import Act
+from policies.identifiers import Subject
 from storage.catalogue.jobs import jobs
 from storage.catalogue.jobs.jobs import State
 
@@ -20,10 +22,8 @@ router = APIRouter(tags=["jobs"])
 KindName = Annotated[str, Query(pattern=r"^[a-z][a-z-]{0,39}$")]
 
 
-class NewJob(BaseModel):
+class NewJob(RequestModel):
     """A job that is asked for; `recording` is the id of the one that it is about."""
-
-    model_config = ConfigDict(extra="forbid")
 
     kind: str = Field(pattern=r"^[a-z][a-z-]{0,39}$")
     recording: UUID | None = None
@@ -82,7 +82,7 @@ def request_job(new: NewJob, service: ServiceHere, visitor: VisitorHere) -> JobO
 @router.get("/jobs/{job}")
 def get_job(job: UUID, service: ServiceHere, visitor: VisitorHere) -> JobOut:
     """Return one job."""
-    service.authorise(visitor, Act.SEE_JOBS, subject=f"job:{job}")
+    service.authorise(visitor, Act.SEE_JOBS, subject=Subject.of_job(str(job)))
     with service.office.catalogue.read() as session:
         return job_views.present_job(session, jobs.by_id(session, str(job)))
 

@@ -17,6 +17,7 @@ from api.office.identity import Visitor
 from api.office.service import Service, stream_pieces
 from api.problems import ApiError
 from storage.catalogue.tables import RecordingRow
+from storage.recording import MediaKind
 
 # 18 digits: more than any size, and never so many that reading the number costs anything.
 _ONE_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
@@ -75,12 +76,12 @@ def content_type(row: RecordingRow) -> str:
     # page of HTML on a card must not run as a page of ours.
     if not row.playable:
         return "application/octet-stream"
-    if row.kind == "photo":
+    if row.kind == MediaKind.PHOTO:
         suffix = row.name.rpartition(".")[2].lower()
         return _PHOTOS.get(suffix, "application/octet-stream")
     kind = _TYPES.get(row.container or "", "application/octet-stream")
     # The same container without pictures: as video, a player would show an empty frame.
-    if row.kind == "audio" and kind == "video/mp4":
+    if row.kind == MediaKind.AUDIO and kind == "video/mp4":
         return "audio/mp4"
     return kind
 

@@ -14,9 +14,11 @@ from api.http.schemas import EntryOut, NewAnswers, RecordingOut
 from api.http.security import ServiceHere, VisitorHere
 from api.problems import ApiError
 from policies.access.access import Act
+from policies.identifiers import CaseId
 from storage.catalogue.people import people
-from storage.catalogue.recordings import recordings
-from storage.catalogue.recordings.recordings import Answers, RecordingFilter
+from storage.catalogue.recordings import recording_search, recordings
+from storage.catalogue.recordings.recording_search import RecordingFilter
+from storage.catalogue.recordings.recordings import Answers
 from storage.errors import ConflictError
 from storage.recording import MediaKind
 
@@ -29,7 +31,7 @@ def list_recordings(
     visitor: VisitorHere,
     *,
     text: Annotated[str | None, Query(max_length=200)] = None,
-    case: Annotated[str | None, Query(max_length=36)] = None,
+    case: Annotated[CaseId | None, Query(max_length=36)] = None,
     officer: Annotated[str | None, Query(max_length=100)] = None,
     source: Annotated[str | None, Query(max_length=100)] = None,
     since: AwareDatetime | None = None,
@@ -53,7 +55,7 @@ def list_recordings(
         unanswered=unanswered,
     )
     with service.office.catalogue.read() as session:
-        rows = recordings.search_recordings(
+        rows = recording_search.search_recordings(
             session, recording_filter, read_cursor("recordings", cursor, str), limit + 1
         )
         show = partial(views.present_recording, session)

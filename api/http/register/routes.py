@@ -22,11 +22,12 @@ from api.http.register.schemas import (
     OfficerOut,
     PlannedOut,
 )
-from api.http.schemas import Id
+from api.http.schemas import Id, PersonIdInput
 from api.http.security import ServiceHere, VisitorHere
 from api.office.reports.annual_evaluation import evaluate_township
 from api.office.reports.register_csv import read_register
 from policies.access.access import Act
+from policies.identifiers import Subject
 from policies.time.wording import COUNTY_TIME
 from storage.catalogue.cases.tables import DrawRow
 from storage.catalogue.oversight import random_checks
@@ -95,7 +96,7 @@ def end_certificate(
 
 @router.post("/register/officers/{person}/trainings", status_code=201)
 def record_training(
-    person: Id, new: NewTraining, service: ServiceHere, visitor: VisitorHere
+    person: PersonIdInput, new: NewTraining, service: ServiceHere, visitor: VisitorHere
 ) -> NewTraining:
     """Enter a training."""
     service.authorise(visitor, Act.KEEP_REGISTER)
@@ -194,7 +195,7 @@ def record_check(draw: Id, new: NewCheck, service: ServiceHere, visitor: Visitor
     """Enter what you found in a recording that you were drawn to inspect."""
     service.authorise(visitor, Act.CHECK)
     with (
-        service.logging_refusal(visitor, Act.CHECK.value, f"draw:{draw}"),
+        service.logging_refusal(visitor, Act.CHECK.value, Subject.of_draw(draw)),
         service.office.catalogue.write() as uow,
     ):
         random_checks.record_check(

@@ -3,33 +3,29 @@
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
-from api.http.schemas import Id, Text
+from api.http.schemas import Id, PersonIdInput, RequestModel, Text
 from policies.facts.terms import SourceKind
 
 OneLine = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^\r\n]{1,200}$")]
 
 
-class _In(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class NewList(_In):
+class NewList(RequestModel):
     """An officer list as CSV text; with `dry_run` nothing is written."""
 
     csv: Annotated[str, StringConstraints(max_length=1 << 19)]
     dry_run: bool = False
 
 
-class NewEnd(_In):
+class NewEnd(RequestModel):
     """Why a certificate ended, and from which day it counts no more."""
 
     on: date
     why: Literal["surrendered", "revoked"]
 
 
-class NewTraining(_In):
+class NewTraining(RequestModel):
     """A training that an officer attended."""
 
     day: date
@@ -38,7 +34,7 @@ class NewTraining(_In):
     special: bool = False
 
 
-class NewSource(_In):
+class NewSource(RequestModel):
     """A recorder, terminal or room camera."""
 
     serial: OneLine
@@ -48,14 +44,14 @@ class NewSource(_In):
     township: Text
 
 
-class NewAssignment(_In):
+class NewAssignment(RequestModel):
     """Who has a source from `since` (now) on; None: nobody."""
 
-    person: Id | None = None
+    person: PersonIdInput | None = None
     since: AwareDatetime | None = None
 
 
-class NewDraw(_In):
+class NewDraw(RequestModel):
     """A draw from a published seed; without a township from all."""
 
     seed: OneLine
@@ -64,7 +60,7 @@ class NewDraw(_In):
     township: Text | None = None
 
 
-class NewCheck(_In):
+class NewCheck(RequestModel):
     """What you found in a recording that you were drawn to inspect."""
 
     recording: Id

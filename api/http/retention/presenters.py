@@ -28,6 +28,7 @@ from api.office.identity import Visitor
 from api.office.wiring import Office
 from policies.access.access import Act, decide_access
 from policies.facts.terms import FOOTAGE_ZH, FootageClass
+from policies.identifiers import PersonId
 from policies.retention import disposition as policy
 from policies.retention.disposition import DISPOSITION_ZH, ITEM_ZH, DispositionState, ItemState
 from policies.retention.retention import KeptFacts, Reason, Retention, judge_retention
@@ -262,5 +263,5 @@ def _with_store(office: Office, row: RecordingRow, facts: KeptFacts) -> tuple[Ke
     return replace(facts, locked=store.locked, store_held=store.on_hold), True
 
 
-def _find_name(session: View, person: str) -> str:
+def _find_name(session: View, person: PersonId) -> str:
     return people.get_person(session, person).name

@@ -21,8 +21,8 @@ from api.http.schemas import Id
 from api.http.security import ServiceHere, VisitorHere
 from api.problems import ApiError
 from policies.access.access import Act
+from policies.identifiers import Subject
 from storage.catalogue.jobs import jobs
-from storage.catalogue.recordings import recordings
 from storage.catalogue.retention import classification
 
 router = APIRouter(tags=["keeping"])
@@ -88,7 +88,7 @@ def classify_recording(
             actor=visitor.actor,
         )
         # In the transaction that promises: the store's locks follow even if the process dies now.
-        jobs.request_job(uow, "lock", recordings.subject_of(row.id), actor=visitor.actor)
+        jobs.request_job(uow, "lock", Subject.of_recording(row.id), actor=visitor.actor)
     return get_retention(recording, service, visitor)
 
 
@@ -98,7 +98,7 @@ def propose_reclassification(
 ) -> ReclassificationOut:
     """Propose that a recording is kept for less; another person decides."""
     row = service.authorise_recording(visitor, recording, Act.RECLASSIFY)
-    subject = recordings.subject_of(row.id)
+    subject = Subject.of_recording(row.id)
     with (
         service.logging_refusal(visitor, "reclassification.propose", subject),
         service.office.catalogue.write() as uow,
@@ -149,7 +149,7 @@ def decide_reclassification(
     row = service.authorise_recording(
         visitor, UUID(reclassification_row.recording_id), Act.RECLASSIFY
     )
-    subject = recordings.subject_of(row.id)
+    subject = Subject.of_recording(row.id)
     # Persons, not accounts: a second login of the proposer is the proposer.
     if visitor.person.id == reclassification_row.proposed_by:
         service.log_refusal(visitor, Act.RECLASSIFY.value, subject, "same-person")

@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
-from api.http.schemas import Id, Text
+from api.http.schemas import ActionIdInput, CaseIdInput, Id, RequestModel, Text
 from policies.facts.terms import FootageClass, HoldReason
 from policies.retention.disposition import DispositionState, ItemState
 from policies.retention.releases import ReleaseState
@@ -14,11 +14,7 @@ from policies.retention.retention import KeeperKind
 Why = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
 
 
-class _In(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class NewHold(_In):
+class NewHold(RequestModel):
     """A hold on exactly one recording, action, case or party; a party's is of one township.
 
     For the county's reviewers `township` may be left out: the party then is held everywhere.
@@ -26,43 +22,43 @@ class NewHold(_In):
 
     reason: HoldReason
     recording: Id | None = None
-    action: Id | None = None
-    case: Id | None = None
+    action: ActionIdInput | None = None
+    case: CaseIdInput | None = None
     party: Text | None = None
     township: Text | None = None
     note: Why | None = None
 
 
-class Justification(_In):
+class Justification(RequestModel):
     """Why a hold is to be released, or what was proposed is rejected or withdrawn."""
 
     why: Why
 
 
-class NewClass(_In):
+class NewClass(RequestModel):
     """A class that a recording is put into."""
 
     kind: FootageClass
     reason: Why
 
 
-class NewReclassification(_In):
+class NewReclassification(RequestModel):
     """Classes to be taken away; without any, only the rules of today are to count."""
 
-    taking: Annotated[list[FootageClass], Field(max_length=len(FootageClass))] = []
+    taking: Annotated[list[FootageClass], Field(max_length=len(FootageClass))] = []  # noqa: RUF012 - copied by pydantic
     reason: Why
 
 
-class Decided(_In):
+class Decided(RequestModel):
     """Whether it is approved."""
 
     approved: bool
 
 
-class NewDisposition(_In):
+class NewDisposition(RequestModel):
     """Recordings to be destroyed, and why."""
 
-    recordings: Annotated[list[Id], Field(max_length=20_000)] = []
+    recordings: Annotated[list[Id], Field(max_length=20_000)] = []  # noqa: RUF012 - copied by pydantic
     reason: Why
 
 

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from api.http.schemas import Text
+from api.http.schemas import RequestModel, Text
 from api.http.security import ServiceHere, VisitorHere
 from api.http.stations import presenters as station_views
 from api.http.stations.presenters import StationOut
@@ -18,6 +18,7 @@ from api.office.identity import Visitor
 from api.office.service import Service
 from api.problems import ApiError
 from policies.access.access import Act
+from policies.identifiers import StationId, Subject
 from storage.catalogue.people import people
 from storage.catalogue.stations import enrolment
 from storage.catalogue.stations.enrolment import CODE_LASTS
@@ -26,17 +27,13 @@ from storage.errors import NotFoundError
 router = APIRouter(tags=["stations"])
 
 
-StationId = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
+StationPath = Annotated[StationId, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
 
 
-class _In(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class NewCode(_In):
+class NewCode(RequestModel):
     """A station that is to have a code; name and township are for one that is new."""
 
-    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")
+    id: StationId = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")
     name: Text | None = None
     township: Text | None = None
 
@@ -49,7 +46,7 @@ class CodeOut(BaseModel):
     until: datetime
 
 
-class Revocation(_In):
+class Revocation(RequestModel):
     """Why a station may deliver no more."""
 
     why: Text
@@ -81,7 +78,7 @@ def offer_enrolment(new: NewCode, service: ServiceHere, visitor: VisitorHere) ->
 
 @router.post("/stations/{station}/revoke")
 def revoke_station(
-    station: StationId, revocation: Revocation, service: ServiceHere, visitor: VisitorHere
+    station: StationPath, revocation: Revocation, service: ServiceHere, visitor: VisitorHere
 ) -> StationOut:
     """End every enrolment of a station at once; what it signed before stays valid."""
     office = service.office
@@ -96,7 +93,7 @@ def revoke_station(
 
 
 def _authorise_station(
-    service: Service, visitor: Visitor, station: str, township: str | None
+    service: Service, visitor: Visitor, station: StationId, township: str | None
 ) -> bool:
     """Authorise keeping a station, in its own township if it is known; tell whether it is."""
     with service.office.catalogue.read() as session:
@@ -107,5 +104,5 @@ def _authorise_station(
             is_known = True
         except NotFoundError:
             is_known = False
-    service.authorise(visitor, Act.KEEP_STATIONS, township, f"station:{station}")
+    service.authorise(visitor, Act.KEEP_STATIONS, township, Subject.of_station(station))
     return is_known

@@ -8,12 +8,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from api.http.schemas import RequestModel
 from api.http.security import ServiceHere
 from api.http.stations.gateway import GatewayHere
 from api.office import enrolment as station_door
 from api.problems import ApiError
+from policies.identifiers import StationId
 from storage.catalogue.stations import enrolment
 from storage.custody.entries.event import Outcome
 from storage.digest import Algorithm, Digest
@@ -28,11 +30,7 @@ Sha256 = Annotated[str, Query(pattern=r"^[0-9a-f]{64}$")]
 Source = Annotated[str, Query(min_length=1, max_length=200)]
 
 
-class _In(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class EnrolIn(_In):
+class EnrolIn(RequestModel):
     """A code, and the station's new key in a document under that key."""
 
     code: str = Field(max_length=100)
@@ -47,7 +45,7 @@ class TokenOut(BaseModel):
     expires_in: int
 
 
-class DeliveryIn(_In):
+class DeliveryIn(RequestModel):
     """The two documents of a sealed recording, exactly as signed and sealed."""
 
     record: str = Field(max_length=900_000)
@@ -67,7 +65,7 @@ class ConsistencyOut(BaseModel):
     proofs: dict[str, list[str]]
 
 
-class NoteIn(_In):
+class NoteIn(RequestModel):
     """A station's own act; `number` is the station's, and makes it one entry however often sent."""
 
     number: int = Field(ge=1, lt=1 << 63)
@@ -77,7 +75,7 @@ class NoteIn(_In):
     details: dict[str, Any] = Field(max_length=20)
 
 
-class StatusIn(_In):
+class StatusIn(RequestModel):
     """How a station is: its bays, its spool, its clock, its software.
 
     `clock` is its time as put right by the centre's; `offset_s` how far its computer's is behind.
@@ -186,5 +184,5 @@ def report_status(service: ServiceHere, counter: GatewayHere, report: StatusIn) 
     # The answer's time is the transaction's, so that the station compares its clock with one
     # moment.
     with service.office.catalogue.write() as uow:
-        enrolment.set_status(uow, counter.station, details)
+        enrolment.set_status(uow, StationId(counter.station), details)
         return StatusOut(now=uow.at)

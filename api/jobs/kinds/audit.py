@@ -12,10 +12,11 @@ everything verified.
 from datetime import timedelta
 from itertools import chain
 
-from api.jobs.kind import SYSTEM, Facts, Kind, Queue, Step
+from api.jobs.kind import Facts, Kind, Queue, Step
 from api.office.evidence.integrity_check import catalogue_check, modes_check
 from api.office.evidence.originals import differing_digests
 from api.office.wiring import Office
+from policies.identifiers import SYSTEM
 from storage.catalogue.jobs.jobs import Job
 from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.recordings import recordings

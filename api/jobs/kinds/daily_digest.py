@@ -14,7 +14,7 @@ from api.office.reports.duty_list import count_overdue, iterate_duties, judge_al
 from api.office.reports.forecast import build_outlook
 from api.office.wiring import Office
 from policies.facts.facts_json import to_plain
-from storage.catalogue.jobs import jobs
+from storage.catalogue.jobs import jobs, recording_upkeep
 from storage.catalogue.jobs.jobs import Job, State
 
 _DUTY_FIELDS = ("subject", "township", "person", "what_zh", "what_en", "rule", "due_at", "state")
@@ -34,7 +34,7 @@ def run_job(office: Office, _job: Job, _step: Step) -> Facts:
     # Bounded, for the result is kept in a row of the catalogue.
     duties = list(islice(iterate_duties(office, now), _LONGEST))
     with office.catalogue.read() as session:
-        damaged = [row.recording_id for row in jobs.list_damaged(session)]
+        damaged = [row.recording_id for row in recording_upkeep.list_damaged(session)]
         failed = [row.id for row in jobs.list_jobs(session, state=State.FAILED, limit=_LONGEST)]
     return {
         "at": to_plain(now),

@@ -5,6 +5,7 @@ The catalogue's hold counts from its commit on; this makes the store refuse by i
 
 from api.jobs.kind import Facts, Kind, Queue, Step, as_found
 from api.office.wiring import Office
+from policies.identifiers import HoldId
 from storage.catalogue.holds import holds
 from storage.catalogue.jobs.jobs import Job
 from storage.upkeep import legal_hold_sync
@@ -17,7 +18,7 @@ def run_job(office: Office, job: Job, _step: Step) -> Facts:
     # What it reaches is asked now, not when the job was asked for: a link since then counts too.
     with office.catalogue.read() as session:
         ids = holds.list_recordings_of_hold(
-            session, holds.get_hold(session, job.subject.removeprefix(_SUBJECT))
+            session, holds.get_hold(session, HoldId(job.subject.removeprefix(_SUBJECT)))
         )
     changed = legal_hold_sync.sync_legal_holds(office.catalogue, office.objects, ids)
     return {"reached": len(ids), "changed": len(changed)}

@@ -11,10 +11,11 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from api.jobs.kind import SYSTEM, Facts, Kind, Queue, Step, recording_of
+from api.jobs.kind import Facts, Kind, Queue, Step, recording_of
 from api.office.wiring import Office
+from policies.identifiers import SYSTEM, Subject
 from storage.catalogue.holds import proceedings
-from storage.catalogue.jobs import jobs
+from storage.catalogue.jobs import jobs, recording_upkeep
 from storage.catalogue.jobs.jobs import Job
 from storage.catalogue.recordings import recordings
 from storage.catalogue.retention import retention
@@ -70,7 +71,7 @@ def settle_job(_office: Office, uow: UnitOfWork, job: Job, facts: Facts) -> Fact
     """
     for entry in facts["extended"]:
         until = datetime.fromisoformat(entry["until"])
-        reason = f"job:{job.id}"
+        reason = Subject.of_job(job.id)
         recordings.extend_retention(
             uow, entry["recording"], until, actor=job.asked_by, reason=reason
         )
@@ -78,21 +79,21 @@ def settle_job(_office: Office, uow: UnitOfWork, job: Job, facts: Facts) -> Fact
             "recording.lock",
             PremisType.POLICY_ASSIGNMENT,
             actor=job.asked_by,
-            subject=recordings.subject_of(entry["recording"]),
+            subject=Subject.of_recording(entry["recording"]),
             parts=entry["parts"],
             until=entry["until"],
             **({"lost": lost} if (lost := entry.get("lost")) else {}),
         )
     # Asked for in the same transaction: this job does not say what is damaged, `verify` does.
     for recording in facts["missing"]:
-        subject = recordings.subject_of(recording)
+        subject = Subject.of_recording(recording)
         jobs.request_job(uow, "verify", subject, actor=job.asked_by, slot=f"lock:{job.id}")
     # Footage accessioned after a proceeding began belongs under its hold, too.
     if job.subject == SYSTEM:
         for row in proceedings.list_proceedings(uow.session, unanswered=True):
             for placed in proceedings.hold_more(uow, row.id, actor=job.asked_by):
                 jobs.request_job(
-                    uow, "hold", f"hold:{placed.id}", actor=job.asked_by, slot="placed"
+                    uow, "hold", Subject.of_hold(placed.id), actor=job.asked_by, slot="placed"
                 )
     return facts
 
@@ -104,7 +105,7 @@ def _check_page(office: Office, job: Job, cursor: str) -> Facts:
     """
     with office.catalogue.read() as session:
         if job.subject == SYSTEM:
-            rows = jobs.recordings_after(session, cursor, _PAGE)
+            rows = recording_upkeep.recordings_after(session, cursor, _PAGE)
         else:
             rows = [recordings.get_present_recording(session, recording_of(job))]
         now, ids = office.clock(), [row.id for row in rows]

@@ -16,7 +16,7 @@ from api.office.service import Service
 from api.office.wiring import Office
 from ingest.media.sandbox import MediaToolError
 from policies.access.access import Act
-from storage.catalogue.jobs import jobs
+from storage.catalogue.jobs import recording_upkeep
 from storage.catalogue.jobs.jobs import Job
 from storage.catalogue.jobs.tables import RenditionRow
 from storage.catalogue.recordings import recordings
@@ -103,7 +103,7 @@ def read_poster(service: Service, visitor: Visitor, recording: UUID) -> bytes | 
     # A picture of a destroyed recording is footage of it: refused, even where its object is left.
     with office.catalogue.read() as session:
         recordings.get_present_recording(session, row.id)
-        rendition = jobs.newest_rendition(session, row.id, POSTER)
+        rendition = recording_upkeep.newest_rendition(session, row.id, POSTER)
     if rendition is None:
         return None
     # Where there is no picture nothing is read, so that only now there is something to log.

@@ -9,9 +9,9 @@ from datetime import timedelta
 from api.jobs.kind import Facts, Kind, Queue, Step
 from api.jobs.kinds.verify import build_fixity_check
 from api.office.wiring import Office
-from storage.catalogue.jobs import jobs
+from policies.identifiers import Subject
+from storage.catalogue.jobs import jobs, recording_upkeep
 from storage.catalogue.jobs.jobs import Job
-from storage.catalogue.recordings import recordings
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.entries.event import Outcome, PremisType
 from storage.errors import LiuhenError
@@ -43,13 +43,15 @@ def settle_job(office: Office, uow: UnitOfWork, job: Job, facts: Facts) -> Facts
     """Ask for the day's share, and for whatever would else be read too late; tell of strangers."""
     days = office.settings.scrub_days
     # Rounded up, so that in n days everything was asked for, and not all but a few.
-    share = -(-jobs.recordings_kept(uow.session) // days)
+    share = -(-recording_upkeep.recordings_kept(uow.session) // days)
     # What would otherwise be read too late is asked for beyond the share: a day without a worker is
     # made up for.
     before = uow.at - timedelta(days=days - 1)
-    chosen = jobs.longest_unread(uow.session, share, before, archived=office.archive_attached)
+    chosen = recording_upkeep.longest_unread(
+        uow.session, share, before, archived=office.archive_attached
+    )
     for recording in chosen:
-        subject = recordings.subject_of(recording)
+        subject = Subject.of_recording(recording)
         # Under the day's slot: whatever else asks for it that day, a recording is read once for it.
         slot = f"scrub:{job.slot or job.id}"
         jobs.request_job(uow, "verify", subject, actor=job.asked_by, slot=slot)
@@ -58,7 +60,7 @@ def settle_job(office: Office, uow: UnitOfWork, job: Job, facts: Facts) -> Facts
             "store.check",
             PremisType.FIXITY_CHECK,
             actor=job.asked_by,
-            subject="system:store",
+            subject=Subject("system:store"),
             outcome=Outcome.FAILURE,
             **facts,
         )

@@ -15,7 +15,8 @@ from uuid import UUID
 from api.jobs.kind import Facts, Kind, Queue, Step, as_found
 from api.office.wiring import Office
 from ingest.station.journal import State
-from storage.catalogue.jobs import jobs
+from policies.identifiers import Subject
+from storage.catalogue.jobs import jobs, recording_upkeep
 from storage.catalogue.jobs.jobs import Job
 from storage.catalogue.log import custody_log
 from storage.catalogue.recordings import recordings, uploads
@@ -80,7 +81,7 @@ def _list_orphans(office: Office, now: datetime) -> dict[str, str]:
         last = jobs.newest_done(session, "sweep")
         # Rows are read before keys are listed. An object that comes in between may look like an
         # orphan; it is told of now, and asked about again before anything is removed.
-        referenced_ids = set(jobs.object_ids(session))
+        referenced_ids = set(recording_upkeep.object_ids(session))
     # Since when each was found so stands in the last sweep's result alone: an object's own date
     # says when it was written, not since when no row names it.
     before = (last.result or {}).get("orphans", {}) if last is not None else {}
@@ -110,12 +111,12 @@ def _remove_attempt(office: Office, job: Job, recording: str, keys: list[str]) -
 
 def _is_referenced(session: View, recording: str) -> bool:
     identity = UUID(recording)
-    acts = custody_log.LogReader(session).events_of(recordings.subject_of(recording))
+    acts = custody_log.LogReader(session).events_of(Subject.of_recording(recording))
     # The log is asked beside the rows: somebody who deleted a recording's row must not have the
     # sweep delete its objects for him.
     return (
         recordings.is_accessioned(session, identity)
-        or jobs.is_rendition(session, recording)
+        or recording_upkeep.is_rendition(session, recording)
         or uploads.find_upload(session, UploadRow, identity) is not None
         or any(event.act == "recording.accession" for event in acts)
     )

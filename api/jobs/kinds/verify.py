@@ -11,7 +11,7 @@ from typing import Any
 from api.jobs.kind import Facts, Kind, Queue, Step, recording_of
 from api.office.evidence.integrity_check import expected_objects_of
 from api.office.wiring import Office
-from storage.catalogue.jobs import jobs
+from storage.catalogue.jobs import jobs, recording_upkeep
 from storage.catalogue.jobs.jobs import Job
 from storage.catalogue.recordings import recordings
 from storage.catalogue.unit_of_work import UnitOfWork
@@ -60,7 +60,7 @@ def settle_job(_office: Office, uow: UnitOfWork, job: Job, facts: Facts) -> Fact
         wrong=wrong,
     )
     # By when it was read, not by now: a job that waited for its settling says nothing of since.
-    jobs.note_verified(uow, recording, wrong, datetime.fromisoformat(facts["at"]))
+    recording_upkeep.note_verified(uow, recording, wrong, datetime.fromisoformat(facts["at"]))
     # A lock can be mended, damage cannot: nothing is asked for that would hide what is wrong.
     if _has_problem(wrong, Problem.LOCK) or _has_problem(wrong, Problem.LOCK_LOST):
         jobs.request_job(uow, "lock", job.subject, actor=job.asked_by, slot=f"verify:{job.id}")

@@ -20,6 +20,8 @@ from api.office.service import Service
 from api.office.wiring import Office, software_version
 from api.problems import ApiError
 from policies.access.access import Act
+from policies.facts.states import ExhibitState
+from policies.identifiers import CaseId, Subject
 from policies.rules.rules import Rulebook
 from storage.bundle.bag import MANIFEST, BagTally
 from storage.bundle.contents import BundledAction, BundledEntry, BundledRecording, Contents
@@ -37,7 +39,7 @@ from storage.catalogue.tables import ActionRow, CaseRow, RecordingRow
 from storage.catalogue.unit_of_work import Attempt, UnitOfWork, View
 from storage.custody.checkpoint import untrusted_checkpoint
 from storage.custody.entries.event import PremisType, parse_leaf
-from storage.custody.entries.subjects import ALWAYS_CARRIED, key_subject, should_open_entry
+from storage.custody.entries.subjects import ALWAYS_CARRIED, should_open_entry
 from storage.custody.merkle.partial_tree import Place, nodes_beside
 from storage.custody.merkle.proof import Proof
 from storage.custody.origin import SUBJECT as ORIGIN_SUBJECT
@@ -58,7 +60,7 @@ Progress = Callable[[str, int], None]  # a recording's id, and the bytes of it t
 def export_bundle(
     service: Service,
     visitor: Visitor,
-    case_id: str,
+    case_id: CaseId,
     target: Path,
     *,
     sealed: bool = False,
@@ -94,7 +96,7 @@ def export_bundle(
 
 
 def stream_bundle(
-    service: Service, visitor: Visitor, case_id: str, *, sealed: bool = False
+    service: Service, visitor: Visitor, case_id: CaseId, *, sealed: bool = False
 ) -> tuple[Generator[bytes], ExportSlot]:
     """Return the case's bundle as a zip that is made while it is read, and the slot it holds.
 
@@ -114,7 +116,7 @@ def stream_bundle(
     return stream_zip(name_bundle(case_id), members, contents.made_at), slot
 
 
-def name_bundle(case_id: str) -> str:
+def name_bundle(case_id: CaseId) -> str:
     """Return the name of a case's bundle: of its folder in a zip, and of the zip."""
     return f"bundle-{case_id}"
 
@@ -128,19 +130,19 @@ class _Request:
     """An export that was authorised; `rows` are the recordings that the case's bundle holds."""
 
     visitor: Visitor
-    case_id: str
+    case_id: CaseId
     rows: Sequence[RecordingRow]
     sealed: bool
 
 
 def _authorise_export(
-    service: Service, visitor: Visitor, case_id: str, *, sealed: bool
+    service: Service, visitor: Visitor, case_id: CaseId, *, sealed: bool
 ) -> _Request:
     """Authorise the export, or refuse it and log the refusal."""
     with service.office.catalogue.read() as session:
         case = cases.get_case(session, case_id)
         rows = _list_linked_recordings(session, case.id)
-    service.authorise(visitor, Act.EXPORT, case.township, f"case:{case.id}")
+    service.authorise(visitor, Act.EXPORT, case.township, Subject.of_case(case.id))
     if waiting := [row.id for row in rows if row.receipt_text is None]:
         raise ConflictError(problem="no receipt yet", recordings=waiting)
     return _Request(visitor, case_id, rows, sealed)
@@ -172,7 +174,7 @@ def _gather_contents(service: Service, request: _Request) -> Contents:
     # Signed after the export's entry, so that the bundle proves its own export.
     checkpoint = publish_head(office.catalogue, office.signer, office.settings.home / "log")
     with office.catalogue.read() as session:
-        footage_subjects = {recordings.subject_of(recording.id) for recording in case.recordings}
+        footage_subjects = {Subject.of_recording(recording.id) for recording in case.recordings}
         entries = list(_list_entries(session, case.subjects, footage_subjects, case.entry))
         digests = {(entry.details or {}).get("rulebook") for entry in entries} - {None}
         return Contents(
@@ -216,7 +218,7 @@ def _log_export(
     """Log the export; the case is read in the same transaction."""
     session, case_id = uow.session, request.case_id
     ids = [row.id for row in request.rows]
-    kind, subject = PremisType.INFORMATION_PACKAGE_CREATION, f"case:{case_id}"
+    kind, subject = PremisType.INFORMATION_PACKAGE_CREATION, Subject.of_case(case_id)
     attempt = Attempt("bundle.export", kind, request.visitor.actor, subject)
     proven_rows.require_case(uow, case_id, attempt)
     linked = _list_linked_recordings(session, case_id)
@@ -225,7 +227,7 @@ def _log_export(
         raise ConflictError(problem="links changed meanwhile", recordings=sorted(now))
     # The heads of these chains go into the entry: a verifier sees which entries are absent.
     subjects = case_chains.belonging_to(session, case_id) | {ORIGIN_SUBJECT, *ALWAYS_CARRIED}
-    subjects |= {key_subject(key.kid) for key in _office_keys(office)}
+    subjects |= {Subject.of_key(key.kid) for key in _office_keys(office)}
     return _CaseAtExport(
         subjects=subjects,
         facts=_describe_case(cases.get_case(session, case_id)),
@@ -270,11 +272,11 @@ def _list_signers(office: Office, rows: Iterable[RecordingRow]) -> list[VerifyKe
     return [key for key in office.station_keys if key.kid in signers]
 
 
-def _list_linked_recordings(session: View, case_id: str) -> list[RecordingRow]:
+def _list_linked_recordings(session: View, case_id: CaseId) -> list[RecordingRow]:
     rows_by_id: dict[str, RecordingRow] = {}
     for action in cases.list_actions(session, case_id):
         for exhibit in cases.list_exhibits(session, action.id):
-            if exhibit.state == "confirmed":
+            if exhibit.state == ExhibitState.CONFIRMED:
                 rows_by_id[exhibit.recording_id] = recordings.by_id(session, exhibit.recording_id)
     return sorted(rows_by_id.values(), key=lambda row: (row.start_at is None, row.start_at, row.id))
 
@@ -321,7 +323,7 @@ def _bundle_action(
                     "how": exhibit.how,
                 }
                 for exhibit in cases.list_exhibits(session, row.id)
-                if exhibit.state == "confirmed"
+                if exhibit.state == ExhibitState.CONFIRMED
             ],
         },
     )

@@ -12,7 +12,7 @@ from typing import Any
 from api.office.wiring import Office
 from api.texts.tables import load_pairs
 from storage.catalogue.audit.audit import audit_catalogue
-from storage.catalogue.jobs import jobs
+from storage.catalogue.jobs import recording_upkeep
 from storage.catalogue.log.discrepancy import Discrepancy, DiscrepancyKind
 from storage.catalogue.proofs.office_keys import list_unenrolled_keys
 from storage.catalogue.recordings import recordings
@@ -176,7 +176,7 @@ def fixity_of(
 def list_orphans(office: Office) -> list[str]:
     """Return the keys of objects that no row refers to: what interrupted attempts left."""
     with office.catalogue.read() as session:
-        referenced_ids = set(jobs.object_ids(session))
+        referenced_ids = set(recording_upkeep.object_ids(session))
     return list(fixity_of(office).find_orphans(referenced_ids))
 
 

@@ -25,6 +25,7 @@ from api.office.wiring import (
     open_catalogue,
     with_record,
 )
+from policies.identifiers import SYSTEM, Subject
 from storage.catalogue.log import custody_log
 from storage.catalogue.proofs.publish import publish_head
 from storage.catalogue.transfer import copy_rows, count_rows
@@ -156,8 +157,8 @@ def _log_move(new: Office, objects: int, size: int) -> None:
         unit.record(
             "office.migrate",
             PremisType.TRANSFER,
-            actor="system",
-            subject="system:migrate",
+            actor=SYSTEM,
+            subject=Subject("system:migrate"),
             objects=objects,
             bytes=size,
             database=new.settings.database.partition("://")[0],

@@ -12,7 +12,7 @@ from datetime import datetime
 from uuid import UUID
 
 from api.office.wiring import Office
-from storage.catalogue.jobs import jobs
+from storage.catalogue.jobs import recording_upkeep
 from storage.catalogue.jobs.tables import RenditionRow
 from storage.catalogue.recordings import recordings
 from storage.catalogue.retention import retention
@@ -122,7 +122,7 @@ def _require_tiered_store(office: Office) -> TieredObjects:
 
 def _list_renditions(office: Office, recording: str) -> list[RenditionRow]:
     with office.catalogue.read() as session:
-        return jobs.renditions_of(session, recording)
+        return recording_upkeep.renditions_of(session, recording)
 
 
 def _archive_rendition(

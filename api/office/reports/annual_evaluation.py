@@ -11,6 +11,7 @@ from policies.evaluation import Evaluation, Ratio, RuleCount, TownshipYear, eval
 from policies.facts.facts import ActionFacts, Trained
 from policies.facts.findings import Finding
 from policies.facts.stages import ActionKind
+from policies.identifiers import PersonId
 from policies.requirements.footage.coverage import Coverage
 from policies.requirements.footage.premises import Premises
 from policies.requirements.persons.staffing import Staffing
@@ -24,7 +25,7 @@ from storage.catalogue.oversight import random_checks
 from storage.catalogue.people import people, register
 from storage.catalogue.reading import case_queries
 from storage.catalogue.reading.rule_facts import case_facts_of, proceeding_facts
-from storage.catalogue.recordings import recordings
+from storage.catalogue.recordings import recording_search
 from storage.catalogue.unit_of_work import View
 
 
@@ -68,7 +69,7 @@ class _TownshipCount:
         # As it stands when asked: the register has no figures of each past day.
         staff = register.township_facts(session, self._township, at)
         self._findings += self._rulebook.judge_facts(staff).findings
-        filmed, linked = recordings.count_linked(session, self._township, *year)
+        filmed, linked = recording_search.count_linked(session, self._township, *year)
         checked, good = random_checks.count_checks(session, self._township, *year)
         explained, approved = waivers.count_waivers(session, self._township, *year)
         certified = [officer for officer in staff.officers if self._is_certified(officer.id)]
@@ -153,7 +154,7 @@ class _TownshipCount:
         explanation = explain_rule(self._rulebook, rule_id)
         return str(explanation["requirement"]) if explanation else ""
 
-    def _is_certified(self, person_id: str) -> bool:
+    def _is_certified(self, person_id: PersonId) -> bool:
         row = people.get_person(self._session, person_id)
         return register.judge_qualification(self._session, row, self._at).certified
 

@@ -7,6 +7,7 @@ marked while it goes on; decision and list handed over at its end.
 from datetime import datetime, timedelta
 
 from policies.facts.terms import DocumentKind, Manner, MomentKind
+from policies.identifiers import ActionId
 from storage.catalogue.cases import case_file
 from storage.catalogue.reading import case_queries
 from storage.catalogue.unit_of_work import UnitOfWork
@@ -26,7 +27,11 @@ SERVED_DOCUMENTS = (DocumentKind.SEIZURE_DECISION, DocumentKind.SEIZURE_LIST)
 
 
 def mark_moments(
-    uow: UnitOfWork, action_id: str, *, actor: str, leave_out: frozenset[MomentKind] = frozenset()
+    uow: UnitOfWork,
+    action_id: ActionId,
+    *,
+    actor: str,
+    leave_out: frozenset[MomentKind] = frozenset(),
 ) -> None:
     """Mark every moment, evenly between a quarter and three quarters of the action."""
     start, length = _find_interval(uow, action_id)
@@ -36,7 +41,7 @@ def mark_moments(
             case_file.mark_moment(uow, action_id, kind, at, actor=actor)
 
 
-def file_documents(uow: UnitOfWork, action_id: str, *, actor: str) -> None:
+def file_documents(uow: UnitOfWork, action_id: ActionId, *, actor: str) -> None:
     """File the approval of the day before, and what was handed over at the end."""
     action = case_queries.get_action(uow.session, action_id)
     start, length = _find_interval(uow, action_id)
@@ -64,6 +69,6 @@ def file_documents(uow: UnitOfWork, action_id: str, *, actor: str) -> None:
         )
 
 
-def _find_interval(uow: UnitOfWork, action_id: str) -> tuple[datetime, timedelta]:
+def _find_interval(uow: UnitOfWork, action_id: ActionId) -> tuple[datetime, timedelta]:
     action = case_queries.get_action(uow.session, action_id)
     return action.start_at, (action.end_at or action.start_at) - action.start_at

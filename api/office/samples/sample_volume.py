@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ingest.media.sandbox import Scene, render_scene
 from ingest.media.scene_code import write_picture
+from policies.identifiers import ActionId
 from policies.scene_code import Kind, day_key, encode_scene_code, tag_of
 from policies.time.wording import COUNTY_TIME
 
@@ -96,7 +97,7 @@ def copy_clips(clips: Iterable[Path], folder: Path) -> list[Path]:
 
 
 def film_codes(
-    action: str, kind: Kind, key: bytes, since: datetime, seconds: int = 3
+    action: ActionId, kind: Kind, key: bytes, since: datetime, seconds: int = 3
 ) -> tuple[tuple[datetime, str], ...]:
     """Return the codes that a screen shows from a whole second on; `key` is the master."""
     first = since.replace(microsecond=0)

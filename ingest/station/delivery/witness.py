@@ -17,6 +17,7 @@ from typing import Any
 
 from ingest.centre_protocol import Centre
 from ingest.station.journal import Journal
+from policies.identifiers import StationId, Subject
 from storage.catalogue.stations.journal_store import LogAlarmRow, LogHeadRow
 from storage.custody.checkpoint import Checkpoint, log_keys, open_checkpoint, untrusted_checkpoint
 from storage.custody.merkle.proof import Proof
@@ -138,7 +139,7 @@ class Witness:
                 self._note_log_act(FOLLOW, "success", {"reason": "proven", **facts})
 
     def _note_log_act(self, act: str, outcome: str, details: dict[str, Any]) -> None:
-        subject = f"station:{self.station}"
+        subject = Subject.of_station(StationId(self.station))
         self.centre.note_act(act, subject=subject, outcome=outcome, details=details)
 
 

@@ -7,6 +7,7 @@ that names a head of before, or a second entry of that number: signed, and named
 
 from collections.abc import Collection, Iterable, Iterator
 
+from policies.identifiers import Subject
 from storage.bundle.reading import BundleFiles, GivenEntry
 from storage.custody.entries.acting import named_sessions
 from storage.custody.entries.chain import ChainHead, ChainWalk, heads_from_json
@@ -16,7 +17,6 @@ from storage.custody.entries.subjects import (
     State,
     find_hidden_subjects,
     find_related_subjects,
-    key_subject,
     list_touched_subjects,
     should_open_entry,
 )
@@ -25,7 +25,7 @@ from storage.custody.origin import SUBJECT as ORIGIN_SUBJECT
 
 def check_chains(bundle: BundleFiles) -> Iterator[str]:
     """Yield every break of a chain that belongs to the case, and every chain that is missing."""
-    case = f"case:{bundle.read_case()['id']}"
+    case = Subject.of_case(bundle.read_case()["id"])
     export = _find_export(bundle, case)
     if export is None:
         yield "the entry of this export is left out"
@@ -43,8 +43,8 @@ def check_chains(bundle: BundleFiles) -> Iterator[str]:
         [case], lambda names: {subject: by_subject.get(subject, []) for subject in names}
     )
     named = _collect_heads(bundle, export)
-    key_subjects = {key_subject(key.kid) for _, key in bundle.keys.signers}
-    key_subjects |= {key_subject(seal.kid) for seal in bundle.keys.recipients}
+    key_subjects = {Subject.of_key(key.kid) for _, key in bundle.keys.signers}
+    key_subjects |= {Subject.of_key(seal.kid) for seal in bundle.keys.recipients}
     # Chains that every bundle carries, whatever the case, as far as the export names them.
     subjects |= {ORIGIN_SUBJECT, *ALWAYS_CARRIED, *key_subjects} & set(named)
     walk = ChainWalk(subjects)
@@ -116,7 +116,7 @@ def _find_unchained_rows(entries: Iterable[GivenEntry]) -> Iterator[str]:
 
 def _find_closed_entries(bundle: BundleFiles, subjects: Collection[str]) -> Iterator[str]:
     """Yield closed entries that this case's bundle should open, and entries of other cases."""
-    recordings = {f"recording:{folder.name}" for folder in bundle.list_recordings()}
+    recordings = {Subject.of_recording(folder.name) for folder in bundle.list_recordings()}
     for entry in bundle.entries:
         if entry.details is None and should_open_entry(entry.entry, subjects, recordings):
             yield f"entry {entry.index}: about this case, and not opened"

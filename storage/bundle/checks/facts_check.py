@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from policies.facts.facts import ActionFacts, Footage
+from policies.facts.states import ExhibitState, WaiverState
 from policies.time.wording import COUNTY_TIME
 from storage.record import SealedRecord
 
@@ -53,7 +54,7 @@ def against_log(action_id: str, facts: ActionFacts, states: States) -> Iterator[
         if table == "exhibit"
         and state
         and state["action_id"] == action_id
-        and state["state"] == "confirmed"
+        and state["state"] == ExhibitState.CONFIRMED
     }
     # Neither more nor less than confirmed: what was only proposed proves nothing.
     if {footage.recording for footage in facts.footage} != confirmed:
@@ -108,7 +109,7 @@ def _list_rows(states: States, table: str, facts: ActionFacts) -> list[Mapping[s
 
 
 def _flatten_waiver(state: Mapping[str, Any]) -> tuple[Any, ...]:
-    approved = state["state"] == "approved"
+    approved = state["state"] == WaiverState.APPROVED
     return (
         state["rule"],
         state["reason"],

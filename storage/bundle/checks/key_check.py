@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from policies.identifiers import Subject, split_subject
 from storage.bundle.checks.states import States
 from storage.bundle.reading import BundleFiles, GivenEntry
-from storage.custody.entries.subjects import key_subject
 from storage.signed import canonical
 from storage.signed.fingerprint import KID_DIGITS, format_fingerprint
 from storage.signed.signing import VerifyKey, signer_of
@@ -48,9 +48,9 @@ def check_keys(bundle: BundleFiles, states: States) -> Iterator[str]:
 def _in_time(
     bundle: BundleFiles, accession: GivenEntry, enrolment: _Added, key: VerifyKey, states: States
 ) -> Iterator[str]:
-    recording = accession.entry["subject"].partition(":")[2]
+    recording = split_subject(accession.entry["subject"])[1]
     if accession.entry["v"] != 1:
-        head = accession.entry["heads"].get(key_subject(key.kid))
+        head = accession.entry["heads"].get(Subject.of_key(key.kid))
         # By number and by head: the entry that names a key's chain comes after its enrolment.
         if enrolment.index > accession.index or head is None or not head[0]:
             yield f"recording {recording}: signed by a key that was not enrolled before it"
@@ -80,7 +80,7 @@ def _list_enrolments(bundle: BundleFiles) -> Iterator[_Added]:
             continue
         details = entry.details
         # The entry must stand in that very key's chain, and not only speak of it.
-        if entry.entry["subject"] == key_subject(details["fingerprint"][:KID_DIGITS]):
+        if entry.entry["subject"] == Subject.of_key(details["fingerprint"][:KID_DIGITS]):
             yield _Added(entry.index, details["use"], details["name"], details["fingerprint"])
 
 
@@ -104,6 +104,8 @@ def _list_bundle_keys(bundle: BundleFiles) -> Iterator[tuple[str, str, str]]:
 def _find_accession(bundle: BundleFiles, recording: str) -> GivenEntry | None:
     for candidate in bundle.entries:
         entry = candidate.entry
-        if entry["act"] == "recording.accession" and entry["subject"] == f"recording:{recording}":
+        if entry["act"] == "recording.accession" and entry["subject"] == Subject.of_recording(
+            recording
+        ):
             return candidate
     return None

@@ -6,6 +6,7 @@ held every entry of the log, and each of the case's with a proof of its own.
 
 from collections.abc import Iterator
 
+from policies.identifiers import ActionId, Subject
 from storage.bundle.reading import BundleFiles
 from storage.custody.checkpoint import Checkpoint, log_keys
 from storage.custody.entries.event import parse_leaf
@@ -91,10 +92,10 @@ def _list_earlier_heads(bundle: BundleFiles) -> Iterator[Checkpoint]:
 
 
 def _collect_subjects(bundle: BundleFiles) -> set[str]:
-    subjects = {f"case:{bundle.read_case()['id']}", ORIGIN_SUBJECT}
-    subjects |= {f"recording:{folder.name}" for folder in bundle.list_recordings()}
+    subjects: set[str] = {Subject.of_case(bundle.read_case()["id"]), ORIGIN_SUBJECT}
+    subjects |= {Subject.of_recording(folder.name) for folder in bundle.list_recordings()}
     for folder in bundle.list_actions():
-        subjects.add(f"action:{folder.name}")
+        subjects.add(Subject.of_action(ActionId(folder.name)))
         officers = bundle.read_json(f"actions/{folder.name}/facts.json")["officers"]
-        subjects |= {f"person:{officer['id']}" for officer in officers}
+        subjects |= {Subject.of_person(officer["id"]) for officer in officers}
     return subjects

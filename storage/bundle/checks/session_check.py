@@ -7,9 +7,9 @@ act names the head of its session's chain: how many entries it had, and the dige
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from policies.identifiers import Subject
 from storage.bundle.reading import BundleFiles, GivenEntry
 from storage.bundle.report import Remark
-from storage.custody.entries.acting import session_subject
 from storage.custody.entries.chain import ChainHead
 
 _PERSON = "person:"
@@ -34,7 +34,7 @@ def check_sessions(bundle: BundleFiles) -> Iterator[str]:
         if (name := _session_name(act)) is not None:
             # The first act that names a session: from there on each has to.
             began = began or act.entry["at"]
-            named = _read_session(act, session_subject(name))
+            named = _read_session(act, Subject.of_session(name))
             yield from _not_open(act, named, mentions.get(name, named))
             mentions[name] = named
     naming = sum(_session_name(act) is not None for act in acts)

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from policies.facts.states import ExhibitState
 from storage.bundle.checks.states import State, States
 from storage.bundle.reading import BundleFiles, GivenEntry
 from storage.digest import Digest
 from storage.record import SealedRecord
 
-CONFIRMED = "confirmed"
 _CLOCK_S = 0.001
 _MEASURE = ("recording.clock", "recording.answer")
 
@@ -28,7 +28,7 @@ def check_presence(bundle: BundleFiles, states: States) -> Iterator[str]:
         # Only confirmed links make footage evidence, by their last state.
         row["recording_id"]
         for row in states.of_table("exhibit")
-        if row["action_id"] in actions and row["state"] == CONFIRMED
+        if row["action_id"] in actions and row["state"] == ExhibitState.CONFIRMED
     }
     for name, logged, folders in (
         ("action", actions, {folder.name for folder in bundle.list_actions()}),
@@ -120,7 +120,7 @@ def _compare_action(action: str, about: Mapping[str, Any], states: States) -> It
     exhibits = [
         {name: exhibit[f"{name}_id" if name == "recording" else name] for name in _EXHIBIT}
         for exhibit in states.of_table("exhibit")
-        if exhibit["action_id"] == action and exhibit["state"] == CONFIRMED
+        if exhibit["action_id"] == action and exhibit["state"] == ExhibitState.CONFIRMED
     ]
     where = f"evidence-list.json, action {action}"
     claim = {"status": about["status"], "place": about["place"]}

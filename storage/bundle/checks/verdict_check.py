@@ -11,6 +11,8 @@ from datetime import datetime
 from typing import Any
 
 from policies.facts.facts import ActionFacts
+from policies.facts.states import ActionStatus
+from policies.identifiers import ActionId, Subject, split_subject
 from policies.rules.rules import JUDGE_EDITION
 from storage.bundle.checks.facts_check import against_log, against_records
 from storage.bundle.checks.states import States
@@ -18,8 +20,6 @@ from storage.bundle.reading import BundleFiles, GivenEntry
 from storage.bundle.report import Remark
 from storage.custody.entries.subjects import RULEBOOK
 from storage.signed import canonical
-
-_CLOSED = "closed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def _list_judgements(bundle: BundleFiles) -> Iterator[_Judgement]:
         # Refused closings too: the verdict of each names gaps that a later one need not have.
         if entry.entry["act"] == "action.close" and "facts" in (entry.details or {}):
             details = entry.details or {}
-            action = entry.entry["subject"].partition(":")[2]
+            action = split_subject(entry.entry["subject"])[1]
             by = details["rulebook"], details["judge"]
             yield _Judgement(action, entry.index, details["facts"], details["verdict"], *by)
     by = (export.details or {})["rulebook"], (export.details or {})["judge"]
@@ -154,14 +154,14 @@ def _find_closing(bundle: BundleFiles, action: str) -> GivenEntry | None:
     """Return the entry that closed an action, if its last logged state is closed."""
     if (
         States.from_entries(bundle.entries).last.get(("action", action), {}).get("status")
-        != _CLOSED
+        != ActionStatus.CLOSED
     ):
         return None
     closings = [
         entry
         for entry in bundle.entries
         if entry.entry["act"] == "action.close"
-        and entry.entry["subject"] == f"action:{action}"
+        and entry.entry["subject"] == Subject.of_action(ActionId(action))
         and entry.entry["outcome"] == "success"
     ]
     return closings[-1] if closings else None

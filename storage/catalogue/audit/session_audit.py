@@ -15,11 +15,11 @@ from sqlalchemy import Text, func, or_, select, type_coerce
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from policies.identifiers import Subject
 from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.log.discrepancy import Discrepancy, DiscrepancyKind, about_entry
 from storage.catalogue.log.tables import CustodyEventRow, LogChainEntryRow, LogLeafRow
 from storage.catalogue.people.sessions import CLOSE, OPEN
-from storage.custody.entries.acting import session_subject
 from storage.custody.entries.event import Outcome, parse_leaf
 from storage.errors import LiuhenError
 
@@ -102,7 +102,7 @@ def _before(session: Session, part: range) -> Iterator[Any]:
     for _index, _leaf, text in _rows(session, *_acts(part)):
         with contextlib.suppress(*_UNREADABLE):
             details = json.loads(text)
-            names |= {session_subject(details[name]) for name in _NAMES if details.get(name)}
+            names |= {Subject.of_session(details[name]) for name in _NAMES if details.get(name)}
     chains = LogReader(session).chain_entries(names).values()
     earlier = sorted({index for indexes in chains for index in indexes if index < part.start})
     for first in range(0, len(earlier), _AT_ONCE):
@@ -112,7 +112,7 @@ def _before(session: Session, part: range) -> Iterator[Any]:
 def _first_opening(session: Session) -> str | None:
     """Return when sessions began to stand in this log; None where none does."""
     begins = select(func.min(LogChainEntryRow.index)).where(
-        LogChainEntryRow.subject.like(session_subject("%")), LogChainEntryRow.number == 0
+        LogChainEntryRow.subject.like(Subject.of_session("%")), LogChainEntryRow.number == 0
     )
     for _index, leaf, _text in _rows(session, LogLeafRow.index == begins.scalar_subquery()):
         with contextlib.suppress(*_UNREADABLE):
@@ -136,7 +136,7 @@ def _track_sessions(
 ) -> str | None:
     name = details["session"]
     # Else a chain could be said to begin that the log does not have.
-    if session_subject(name) not in entry["chains"]:
+    if Subject.of_session(name) not in entry["chains"]:
         return "the opening is not in the session's own chain"
     if name in opened:
         return "the session was opened before"
@@ -162,7 +162,7 @@ def _explain_outside(
     # A job acts in the session of then: its times are judged by the asking.
     at = entry["at"] if asked_at is None else asked_at
     wrong = {
-        "it does not name the head of its session": session_subject(name)
+        "it does not name the head of its session": Subject.of_session(name)
         not in {*entry["chains"], *entry["heads"]},
         "its session is another person's": opening.person != entry["actor"],
         "it was asked for before its session was opened": at < opening.at,

@@ -12,7 +12,9 @@ from sqlalchemy.orm import Session
 
 from policies.facts.findings import Verdict
 from policies.facts.stages import ENDS, MAIN, RETURNING, ActionKind, Stage, next_stages
+from policies.facts.states import ActionStatus
 from policies.facts.terms import Feature, Manner
+from policies.identifiers import ActionId, CaseId, PersonId, Subject
 from policies.rules.rules import Rulebook
 from policies.scene_code import tag_of
 from storage.catalogue.cases.exhibits import (
@@ -30,6 +32,8 @@ from storage.catalogue.reading.case_queries import (
     get_action,
     get_case,
     get_exhibit,
+    get_open_action,
+    get_open_case,
     list_actions,
     list_cases,
     list_exhibits,
@@ -42,8 +46,6 @@ from storage.custody.entries.event import Outcome, PremisType
 from storage.custody.entries.subjects import RULEBOOK
 from storage.errors import ConflictError
 
-OPEN = "open"
-CLOSED = "closed"
 _CHANGE = PremisType.METADATA_MODIFICATION
 
 
@@ -80,7 +82,7 @@ def open_case(
         suspended_s=None,
     )
     uow.session.add(row)
-    uow.record("case.open", _CHANGE, row, actor=actor, subject=f"case:{row.id}")
+    uow.record("case.open", _CHANGE, row, actor=actor, subject=Subject.of_case(row.id))
     return row
 
 
@@ -90,12 +92,12 @@ class Move:
 
     allowed: bool
     reason: str | None = None
-    open_actions: tuple[str, ...] = ()
+    open_actions: tuple[ActionId, ...] = ()
     verdict: Verdict = field(default_factory=lambda: Verdict(()))
 
 
 def move_case(
-    uow: UnitOfWork, case_id: str, stage: Stage, rulebook: Rulebook, *, actor: str
+    uow: UnitOfWork, case_id: CaseId, stage: Stage, rulebook: Rulebook, *, actor: str
 ) -> Move:
     """Take a case to another stage, or refuse; either is logged. Commit a refusal too.
 
@@ -103,7 +105,8 @@ def move_case(
     where a rule blocks. Raises: NotFoundError, RowsDifferError.
     """
     row = get_case(uow.session, case_id)
-    attempt = Attempt("case.move", PremisType.POLICY_ASSIGNMENT, actor, f"case:{row.id}")
+    attempt = Attempt("case.move", PremisType.POLICY_ASSIGNMENT, actor, Subject.of_case(row.id))
+    # Rows before rules: one that was changed by SQL could satisfy a rule.
     require_case(uow, row.id, attempt)
     move = judge_move(uow.session, row, stage, rulebook, uow.at)
     before = row.stage
@@ -114,7 +117,7 @@ def move_case(
         PremisType.POLICY_ASSIGNMENT,
         *([row] if move.allowed else []),
         actor=actor,
-        subject=f"case:{row.id}",
+        subject=Subject.of_case(row.id),
         outcome=Outcome.SUCCESS if move.allowed else Outcome.REFUSED,
         before=before,
         asked=stage.value,
@@ -167,11 +170,13 @@ def _require_onward(now: Stage, stage: Stage) -> bool:
 
 def _enter_stage(row: CaseRow, stage: Stage, at: datetime) -> None:
     now = Stage(row.stage)
+    # From one interruption into another (复议, then 诉讼) the way back stays that of the first.
     if stage in RETURNING and now not in RETURNING:
         row.returns_to = now.value
     elif stage not in RETURNING:
         row.returns_to = None
     if row.suspended_at is not None:
+        # 中止 does not count towards the period to decide in (`decide_within.py`).
         row.suspended_s = (row.suspended_s or 0.0) + (at - row.suspended_at).total_seconds()
     row.suspended_at = at if stage is Stage.SUSPENSION else None
     if stage is Stage.FILING and row.filed_at is None:
@@ -183,11 +188,11 @@ def _enter_stage(row: CaseRow, stage: Stage, at: datetime) -> None:
 def add_action(
     uow: UnitOfWork,
     *,
-    case_id: str,
+    case_id: CaseId,
     kind: ActionKind,
     place: str,
     start_at: datetime,
-    officers: Sequence[str],
+    officers: Sequence[PersonId],
     actor: str,
     end_at: datetime | None = None,
     stage: Stage | None = None,
@@ -197,9 +202,7 @@ def add_action(
 
     Raises: NotFoundError; ConflictError when the case is closed or the end is before the start.
     """
-    file = get_case(uow.session, case_id)
-    if file.closed_at is not None:
-        raise ConflictError(problem="the case is closed", case=file.id)
+    file = get_open_case(uow.session, case_id)
     _check_interval(start_at, end_at)
     row = ActionRow(
         id=uow.new_id(),
@@ -209,9 +212,10 @@ def add_action(
         place=place,
         start_at=start_at,
         end_at=end_at,
-        status=OPEN,
+        status=ActionStatus.OPEN,
         manner=manner.value if manner else None,
     )
+    # Derived and kept: a filmed code names its action by these digits, and is looked up by them.
     row.scene_tag = tag_of(row.id).hex()
     uow.session.add(row)
     uow.session.flush()
@@ -220,20 +224,24 @@ def add_action(
         for officer_id in dict.fromkeys(officers)
     ]
     uow.session.add_all(present)
-    uow.record("action.add", _CHANGE, row, *present, actor=actor, subject=f"action:{row.id}")
+    uow.record("action.add", _CHANGE, row, *present, actor=actor, subject=Subject.of_action(row.id))
     return row
 
 
-def set_action_end(uow: UnitOfWork, action_id: str, end_at: datetime, *, actor: str) -> ActionRow:
+def set_action_end(
+    uow: UnitOfWork, action_id: ActionId, end_at: datetime, *, actor: str
+) -> ActionRow:
     """Enter when an open action ended. Raises: NotFoundError, ConflictError."""
-    row = _require_open(uow, action_id)
+    row = get_open_action(uow.session, action_id)
     _check_interval(row.start_at, end_at)
     row.end_at = end_at
-    uow.record("action.end", _CHANGE, row, actor=actor, subject=f"action:{row.id}")
+    uow.record("action.end", _CHANGE, row, actor=actor, subject=Subject.of_action(row.id))
     return row
 
 
-def close_action(uow: UnitOfWork, action_id: str, rulebook: Rulebook, *, actor: str) -> Verdict:
+def close_action(
+    uow: UnitOfWork, action_id: ActionId, rulebook: Rulebook, *, actor: str
+) -> Verdict:
     """Judge an open action and close it if no blocking rule failed.
 
     Allowed or refused, one entry holds the verdict with every finding and every gap: commit
@@ -241,37 +249,30 @@ def close_action(uow: UnitOfWork, action_id: str, rulebook: Rulebook, *, actor: 
     """
     action_row = get_action(uow.session, action_id)
     attempt = Attempt(
-        "action.close", PremisType.POLICY_ASSIGNMENT, actor, f"action:{action_row.id}"
+        "action.close", PremisType.POLICY_ASSIGNMENT, actor, Subject.of_action(action_row.id)
     )
     require_case(uow, action_row.case_id, attempt)
-    row = _require_open(uow, action_id)
+    row = get_open_action(uow.session, action_id)
     facts = facts_of(uow.session, action_id)
     verdict = rulebook.judge_facts(facts)
     if verdict.allowed and row.end_at is None:
         raise ConflictError(problem="the action has no end", action=row.id)
     if verdict.allowed:
-        row.status = CLOSED
+        row.status = ActionStatus.CLOSED
     uow.record(
         "action.close",
         PremisType.POLICY_ASSIGNMENT,
         *([row] if verdict.allowed else []),
         actor=actor,
-        subject=f"action:{row.id}",
+        subject=Subject.of_action(row.id),
         outcome=Outcome.SUCCESS if verdict.allowed else Outcome.REFUSED,
         verdict=verdict.to_json(),
-        facts=facts.to_json(),
+        facts=facts.to_json(),  # as judged: a verifier judges them again without us
         heads=[RULEBOOK],
         **judged_by(rulebook),
         exhibits=[exhibit_row.id for exhibit_row in list_exhibits(uow.session, row.id)],
     )
     return verdict
-
-
-def _require_open(uow: UnitOfWork, action_id: str) -> ActionRow:
-    row = get_action(uow.session, action_id)
-    if row.status != OPEN:
-        raise ConflictError(problem="the action is closed", action=row.id)
-    return row
 
 
 def _check_interval(start_at: datetime, end_at: datetime | None) -> None:
@@ -284,8 +285,6 @@ def _check_interval(start_at: datetime, end_at: datetime | None) -> None:
 
 
 __all__ = [
-    "CLOSED",
-    "OPEN",
     "Move",
     "add_action",
     "case_by_number",

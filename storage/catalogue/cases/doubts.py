@@ -7,11 +7,12 @@ confirmed one is a fault. What the station saw stays in the signed record, whate
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from policies.identifiers import PersonId, Subject
 from storage.catalogue.cases.tables import DoubtRow
 from storage.catalogue.holds.concerns import check_uninvolved, of_recordings
 from storage.catalogue.people.people import get_person
 from storage.catalogue.reading.rule_facts import doubts_of
-from storage.catalogue.recordings.recordings import by_id, subject_of
+from storage.catalogue.recordings.recordings import by_id
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.entries.event import PremisType
 from storage.errors import ConflictError, NotFoundError
@@ -25,7 +26,7 @@ def settle_doubt(
     *,
     confirmed: bool,
     reason: str,
-    person_id: str,
+    person_id: PersonId,
     actor: str,
 ) -> DoubtRow:
     """Confirm or dismiss one doubt; said again, the last word holds.
@@ -51,7 +52,9 @@ def settle_doubt(
     row.confirmed, row.reason, row.at = confirmed, reason, uow.at
     row.person_id = settler_id
     act = "doubt.confirm" if confirmed else "doubt.dismiss"
-    uow.record(act, PremisType.VALIDATION, row, actor=actor, subject=subject_of(recording.id))
+    uow.record(
+        act, PremisType.VALIDATION, row, actor=actor, subject=Subject.of_recording(recording.id)
+    )
     return row
 
 

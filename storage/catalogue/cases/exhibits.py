@@ -8,11 +8,12 @@ from datetime import datetime
 
 from sqlalchemy import select
 
+from policies.facts.states import EXHIBIT_MOVES, ActionStatus, ExhibitState, can_become
+from policies.identifiers import ActionId, Subject
 from policies.linking import propose_links
 from storage.catalogue.holds import concerns, holds, releases
 from storage.catalogue.reading import case_queries, rule_facts
-from storage.catalogue.reading.case_queries import CONFIRMED, PROPOSED, REJECTED
-from storage.catalogue.recordings.recordings import get_present_recording, subject_of
+from storage.catalogue.recordings.recordings import get_present_recording
 from storage.catalogue.tables import ActionRow, ExhibitRow, RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.entries.event import PremisType
@@ -23,12 +24,12 @@ _LINK = PremisType.METADATA_MODIFICATION
 _TIMED = {MediaKind.VIDEO.value, MediaKind.AUDIO.value}
 
 
-def propose_exhibits(uow: UnitOfWork, action_id: str, *, actor: str) -> list[ExhibitRow]:
+def propose_exhibits(uow: UnitOfWork, action_id: ActionId, *, actor: str) -> list[ExhibitRow]:
     """Propose every recording that fits the action by officer and time and was never linked.
 
     Calling it again proposes only what came since. Raises: NotFoundError, ConflictError (closed).
     """
-    action = _open_action(uow, action_id)
+    action = case_queries.get_open_action(uow.session, action_id)
     found_facts = rule_facts.facts_of(uow.session, action_id)
     rows = [
         ExhibitRow(
@@ -37,7 +38,7 @@ def propose_exhibits(uow: UnitOfWork, action_id: str, *, actor: str) -> list[Exh
             action_id=action.id,
             shown_from=proposal.interval.start,
             shown_to=proposal.interval.end,
-            state=PROPOSED,
+            state=ExhibitState.PROPOSED,
             how=proposal.reason,
             proposed_by=actor,
             decided_by=None,
@@ -54,7 +55,7 @@ def propose_exhibits(uow: UnitOfWork, action_id: str, *, actor: str) -> list[Exh
 
 def link_by_hand(
     uow: UnitOfWork,
-    action_id: str,
+    action_id: ActionId,
     recording_id: str,
     *,
     actor: str,
@@ -69,7 +70,7 @@ def link_by_hand(
     Raises: NotFoundError, DestroyedError; ConflictError (closed, confirmed already, or nothing is
     shared).
     """
-    action = _open_action(uow, action_id)
+    action = case_queries.get_open_action(uow.session, action_id)
     recording = get_present_recording(uow.session, recording_id)
     start, stop = _compute_interval(action, recording, shown_from, shown_to)
     row = uow.session.scalar(
@@ -82,17 +83,17 @@ def link_by_hand(
             id=uow.new_id(), recording_id=recording.id, action_id=action.id, proposed_by=actor
         )
         uow.session.add(row)
-    elif row.state == CONFIRMED:
+    elif not can_become(EXHIBIT_MOVES, row.state, ExhibitState.CONFIRMED):
         raise ConflictError(problem="the exhibit is confirmed already", exhibit=row.id)
     row.shown_from, row.shown_to = start, stop
-    row.state, row.how, row.decided_by = CONFIRMED, "hand", actor
+    row.state, row.how, row.decided_by = ExhibitState.CONFIRMED, "hand", actor
     _log_link(uow, "exhibit.link", row, actor)
     return row
 
 
 def confirm_exhibit(uow: UnitOfWork, exhibit_id: str, *, actor: str) -> ExhibitRow:
     """Confirm that a recording shows its action. Raises: NotFoundError, ConflictError."""
-    return _decide_exhibit(uow, exhibit_id, CONFIRMED, "exhibit.confirm", actor)
+    return _decide_exhibit(uow, exhibit_id, ExhibitState.CONFIRMED, "exhibit.confirm", actor)
 
 
 def reject_exhibit(uow: UnitOfWork, exhibit_id: str, *, actor: str) -> ExhibitRow:
@@ -106,7 +107,7 @@ def reject_exhibit(uow: UnitOfWork, exhibit_id: str, *, actor: str) -> ExhibitRo
     matters = [
         releases.covered_with(uow.session, hold_row).hold_facts.matter for hold_row in before
     ]
-    rejected = _decide_exhibit(uow, exhibit_id, REJECTED, "exhibit.reject", actor)
+    rejected = _decide_exhibit(uow, exhibit_id, ExhibitState.REJECTED, "exhibit.reject", actor)
     still = {
         hold_row.id for hold_row in holds.list_holds_of_recording(uow.session, row.recording_id)
     }
@@ -118,7 +119,7 @@ def reject_exhibit(uow: UnitOfWork, exhibit_id: str, *, actor: str) -> ExhibitRo
 
 
 def link_by_code(
-    uow: UnitOfWork, action_id: str, recording_id: str, *, actor: str
+    uow: UnitOfWork, action_id: ActionId, recording_id: str, *, actor: str
 ) -> ExhibitRow | None:
     """Link a recording because its source filmed the action's scene code; confirmed by that.
 
@@ -132,7 +133,10 @@ def link_by_code(
             ExhibitRow.action_id == action.id, ExhibitRow.recording_id == recording.id
         )
     )
-    if action.status != "open" or (row is not None and row.state != PROPOSED):
+    # What a person decided, either way, outranks what a camera happened to film.
+    if action.status != ActionStatus.OPEN or (
+        row is not None and row.state != ExhibitState.PROPOSED
+    ):
         return None
     if row is None:
         row = ExhibitRow(
@@ -140,19 +144,20 @@ def link_by_code(
         )
         uow.session.add(row)
     row.shown_from, row.shown_to = _compute_interval(action, recording, None, None)
-    row.state, row.how, row.decided_by = CONFIRMED, "scene-code", actor
+    row.state, row.how, row.decided_by = ExhibitState.CONFIRMED, "scene-code", actor
     _log_link(uow, "exhibit.self-link", row, actor)
     return row
 
 
 def _decide_exhibit(
-    uow: UnitOfWork, exhibit_id: str, state: str, act: str, actor: str
+    uow: UnitOfWork, exhibit_id: str, state: ExhibitState, act: str, actor: str
 ) -> ExhibitRow:
     row = case_queries.get_exhibit(uow.session, exhibit_id)
-    _open_action(uow, row.action_id)
-    if row.state == state:
+    case_queries.get_open_action(uow.session, row.action_id)
+    if not can_become(EXHIBIT_MOVES, row.state, state):
         raise ConflictError(problem=f"the exhibit is {state} already", exhibit=row.id)
-    if state == CONFIRMED:
+    # A link to what was destroyed may still be rejected; it can be evidence no more.
+    if state is ExhibitState.CONFIRMED:
         get_present_recording(uow.session, row.recording_id)
     row.state, row.decided_by = state, actor
     _log_link(uow, act, row, actor)
@@ -166,17 +171,10 @@ def _log_link(uow: UnitOfWork, act: str, row: ExhibitRow, actor: str) -> None:
         _LINK,
         row,
         actor=actor,
-        subject=subject_of(row.recording_id),
+        subject=Subject.of_recording(row.recording_id),
         action=row.action_id,
         exhibit=row.id,
     )
-
-
-def _open_action(uow: UnitOfWork, action_id: str) -> ActionRow:
-    action = case_queries.get_action(uow.session, action_id)
-    if action.status != "open":
-        raise ConflictError(problem="the action is closed", action=action.id)
-    return action
 
 
 def _compute_interval(

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from policies.identifiers import Subject
 from policies.rules.rules import Rulebook
 from storage.catalogue.cases import cases
 from storage.catalogue.log.custody_log import LogReader
@@ -59,5 +60,5 @@ def _find_closing_entry(session: Session, row: ActionRow) -> CustodyEventRow | N
 
     The log is asked, and not the row: nothing opens an action again.
     """
-    tried = LogReader(session).events_of(f"action:{row.id}", act="action.close")
+    tried = LogReader(session).events_of(Subject.of_action(row.id), act="action.close")
     return next((entry for entry in reversed(tried) if entry.outcome == Outcome.SUCCESS), None)

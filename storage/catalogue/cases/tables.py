@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from policies.identifiers import ActionId, CaseId, HoldId, PersonId
 from storage.catalogue.engine.columns import Audited, Base, CanonicalJson, UtcTime
 from storage.catalogue.tables import NAME, UUID, WORD
 
@@ -22,7 +23,7 @@ class MomentRow(Audited, Base):
     __tablename__ = "moment"
 
     id: Mapped[str] = mapped_column(UUID, primary_key=True)
-    action_id: Mapped[str] = mapped_column(ForeignKey("action.id"), index=True)
+    action_id: Mapped[ActionId] = mapped_column(ForeignKey("action.id"), index=True)
     kind: Mapped[str] = mapped_column(WORD)
     at: Mapped[datetime] = mapped_column(UtcTime)
     note: Mapped[str] = mapped_column(Text)
@@ -35,8 +36,8 @@ class DocumentRow(Audited, Base):
     __tablename__ = "document"
 
     id: Mapped[str] = mapped_column(UUID, primary_key=True)
-    case_id: Mapped[str] = mapped_column(ForeignKey("case_.id"), index=True)
-    action_id: Mapped[str | None] = mapped_column(ForeignKey("action.id"), index=True)
+    case_id: Mapped[CaseId] = mapped_column(ForeignKey("case_.id"), index=True)
+    action_id: Mapped[ActionId | None] = mapped_column(ForeignKey("action.id"), index=True)
     recording_id: Mapped[str | None] = mapped_column(ForeignKey("recording.id"), index=True)
     kind: Mapped[str] = mapped_column(WORD)
     number: Mapped[str] = mapped_column(NAME)
@@ -51,9 +52,9 @@ class CasePartRow(Audited, Base):
 
     __tablename__ = "case_part"
 
-    case_id: Mapped[str] = mapped_column(ForeignKey("case_.id"), primary_key=True)
+    case_id: Mapped[CaseId] = mapped_column(ForeignKey("case_.id"), primary_key=True)
     part: Mapped[str] = mapped_column(WORD, primary_key=True)
-    person_id: Mapped[str] = mapped_column(ForeignKey("person.id"), primary_key=True)
+    person_id: Mapped[PersonId] = mapped_column(ForeignKey("person.id"), primary_key=True)
     since: Mapped[datetime] = mapped_column(UtcTime)
 
 
@@ -63,8 +64,8 @@ class ReviewRow(Audited, Base):
     __tablename__ = "review"
 
     id: Mapped[str] = mapped_column(UUID, primary_key=True)
-    case_id: Mapped[str] = mapped_column(ForeignKey("case_.id"), index=True)
-    person_id: Mapped[str] = mapped_column(ForeignKey("person.id"))
+    case_id: Mapped[CaseId] = mapped_column(ForeignKey("case_.id"), index=True)
+    person_id: Mapped[PersonId] = mapped_column(ForeignKey("person.id"))
     at: Mapped[datetime] = mapped_column(UtcTime)
     passed: Mapped[bool]
     opinion: Mapped[str] = mapped_column(Text)
@@ -76,8 +77,8 @@ class DecisionRow(Audited, Base):
     __tablename__ = "decision"
 
     id: Mapped[str] = mapped_column(UUID, primary_key=True)
-    case_id: Mapped[str] = mapped_column(ForeignKey("case_.id"), index=True)
-    person_id: Mapped[str] = mapped_column(ForeignKey("person.id"))
+    case_id: Mapped[CaseId] = mapped_column(ForeignKey("case_.id"), index=True)
+    person_id: Mapped[PersonId] = mapped_column(ForeignKey("person.id"))
     at: Mapped[datetime] = mapped_column(UtcTime)
     penalty: Mapped[bool]
     signed_by_head: Mapped[bool]
@@ -92,16 +93,16 @@ class WaiverRow(Audited, Base):
     __tablename__ = "waiver"
 
     id: Mapped[str] = mapped_column(UUID, primary_key=True)
-    case_id: Mapped[str] = mapped_column(ForeignKey("case_.id"), index=True)
-    action_id: Mapped[str | None] = mapped_column(ForeignKey("action.id"), index=True)
+    case_id: Mapped[CaseId] = mapped_column(ForeignKey("case_.id"), index=True)
+    action_id: Mapped[ActionId | None] = mapped_column(ForeignKey("action.id"), index=True)
     rule: Mapped[str] = mapped_column(NAME)
     reason: Mapped[str] = mapped_column(WORD)
     text: Mapped[str] = mapped_column(Text)
     attachments: Mapped[list[str]] = mapped_column(CanonicalJson)
-    person_id: Mapped[str] = mapped_column(ForeignKey("person.id"))
+    person_id: Mapped[PersonId] = mapped_column(ForeignKey("person.id"))
     at: Mapped[datetime] = mapped_column(UtcTime)
     state: Mapped[str] = mapped_column(WORD)
-    decided_by: Mapped[str | None] = mapped_column(ForeignKey("person.id"))
+    decided_by: Mapped[PersonId | None] = mapped_column(ForeignKey("person.id"))
     decided_at: Mapped[datetime | None] = mapped_column(UtcTime)
     approver: Mapped[str | None] = mapped_column(WORD)
     answer: Mapped[str | None] = mapped_column(Text)
@@ -119,7 +120,7 @@ class DoubtRow(Audited, Base):
     start_s: Mapped[float]
     confirmed: Mapped[bool]
     reason: Mapped[str] = mapped_column(Text)
-    person_id: Mapped[str] = mapped_column(ForeignKey("person.id"))
+    person_id: Mapped[PersonId] = mapped_column(ForeignKey("person.id"))
     at: Mapped[datetime] = mapped_column(UtcTime)
 
 
@@ -131,7 +132,7 @@ class ProceedingRow(Audited, Base):
     id: Mapped[str] = mapped_column(UUID, primary_key=True)
     kind: Mapped[str] = mapped_column(WORD)
     number: Mapped[str] = mapped_column(NAME)
-    case_id: Mapped[str | None] = mapped_column(ForeignKey("case_.id"), index=True)
+    case_id: Mapped[CaseId | None] = mapped_column(ForeignKey("case_.id"), index=True)
     township: Mapped[str] = mapped_column(NAME, index=True)
     about: Mapped[str] = mapped_column(Text)
     brought_by: Mapped[str] = mapped_column(NAME)
@@ -142,7 +143,7 @@ class ProceedingRow(Audited, Base):
     received_at: Mapped[datetime] = mapped_column(UtcTime)
     answered_at: Mapped[datetime | None] = mapped_column(UtcTime)
     answer: Mapped[str | None] = mapped_column(Text)
-    handler_id: Mapped[str | None] = mapped_column(ForeignKey("person.id"))
+    handler_id: Mapped[PersonId | None] = mapped_column(ForeignKey("person.id"))
 
 
 class HoldRow(Audited, Base):
@@ -154,7 +155,7 @@ class HoldRow(Audited, Base):
 
     __tablename__ = "hold"
 
-    id: Mapped[str] = mapped_column(UUID, primary_key=True)
+    id: Mapped[HoldId] = mapped_column(UUID, primary_key=True)
     recording_id: Mapped[str | None] = mapped_column(ForeignKey("recording.id"), index=True)
     proceeding_id: Mapped[str | None] = mapped_column(ForeignKey("proceeding.id"), index=True)
     reason: Mapped[str] = mapped_column(WORD)
@@ -162,8 +163,8 @@ class HoldRow(Audited, Base):
     placed_at: Mapped[datetime] = mapped_column(UtcTime)
     released_by: Mapped[str | None] = mapped_column(ACTOR)
     released_at: Mapped[datetime | None] = mapped_column(UtcTime)
-    action_id: Mapped[str | None] = mapped_column(ForeignKey("action.id"), index=True)
-    case_id: Mapped[str | None] = mapped_column(ForeignKey("case_.id"), index=True)
+    action_id: Mapped[ActionId | None] = mapped_column(ForeignKey("action.id"), index=True)
+    case_id: Mapped[CaseId | None] = mapped_column(ForeignKey("case_.id"), index=True)
     party: Mapped[str | None] = mapped_column(NAME, index=True)
     township: Mapped[str | None] = mapped_column(NAME)
     authority: Mapped[str | None] = mapped_column(NAME)
@@ -179,16 +180,17 @@ class ReleaseRow(Audited, Base):
     """
 
     __tablename__ = "hold_release"
+    noun = "release"
 
     id: Mapped[str] = mapped_column(UUID, primary_key=True)
-    hold_id: Mapped[str | None] = mapped_column(ForeignKey("hold.id"), index=True)
+    hold_id: Mapped[HoldId | None] = mapped_column(ForeignKey("hold.id"), index=True)
     proceeding_id: Mapped[str | None] = mapped_column(ForeignKey("proceeding.id"), index=True)
     reason: Mapped[str] = mapped_column(Text)
     covers: Mapped[str] = mapped_column(String(64))
     state: Mapped[str] = mapped_column(WORD, index=True)
-    proposed_by: Mapped[str] = mapped_column(ForeignKey("person.id"))
+    proposed_by: Mapped[PersonId] = mapped_column(ForeignKey("person.id"))
     proposed_at: Mapped[datetime] = mapped_column(UtcTime)
-    decided_by: Mapped[str | None] = mapped_column(ForeignKey("person.id"))
+    decided_by: Mapped[PersonId | None] = mapped_column(ForeignKey("person.id"))
     decided_at: Mapped[datetime | None] = mapped_column(UtcTime)
     decided_why: Mapped[str | None] = mapped_column(Text)
 
@@ -217,7 +219,7 @@ class CheckRow(Audited, Base):
     id: Mapped[str] = mapped_column(UUID, primary_key=True)
     draw_id: Mapped[str] = mapped_column(ForeignKey("draw.id"), index=True)
     recording_id: Mapped[str] = mapped_column(ForeignKey("recording.id"))
-    person_id: Mapped[str] = mapped_column(ForeignKey("person.id"))
+    person_id: Mapped[PersonId] = mapped_column(ForeignKey("person.id"))
     good: Mapped[bool]
     note: Mapped[str] = mapped_column(Text)
     at: Mapped[datetime] = mapped_column(UtcTime)

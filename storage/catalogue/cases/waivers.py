@@ -12,34 +12,36 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from policies.facts.facts import ActionFacts, CaseFacts, Waiver
+from policies.facts.states import WAIVER_MOVES, WaiverState, can_become
 from policies.facts.terms import Approver, WaiverReason
 from policies.facts.waivers import concerned_in, find_objection
+from policies.identifiers import ActionId, CaseId, PersonId, Subject
 from policies.rules.rules import Rule, Rulebook
 from storage.catalogue.cases.tables import WaiverRow
+from storage.catalogue.engine.rows import load_row
 from storage.catalogue.people.people import get_person
 from storage.catalogue.reading import case_queries
-from storage.catalogue.reading.rule_facts import APPROVED, REFUSED, case_facts_of, facts_of
+from storage.catalogue.reading.rule_facts import case_facts_of, facts_of
 from storage.catalogue.recordings.recordings import by_id
 from storage.catalogue.tables import CaseRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.entries.event import Outcome, PremisType
 from storage.errors import ConflictError, NotFoundError
 
-PROPOSED = "proposed"
 _CHANGE = PremisType.METADATA_MODIFICATION
 
 
 def hand_in(
     uow: UnitOfWork,
-    case_id: str,
+    case_id: CaseId,
     rulebook: Rulebook,
     *,
     rule: str,
     reason: WaiverReason,
     text: str,
-    person_id: str,
+    person_id: PersonId,
     actor: str,
-    action_id: str | None = None,
+    action_id: ActionId | None = None,
     attachments: Sequence[str] = (),
 ) -> WaiverRow:
     """Hand in an explanation of one rule's finding; `attachments` are recordings.
@@ -62,7 +64,7 @@ def hand_in(
         attachments=[by_id(uow.session, recording_id).id for recording_id in attachments],
         person_id=new_waiver.by,
         at=uow.at,
-        state=PROPOSED,
+        state=WaiverState.PROPOSED,
     )
     uow.session.add(row)
     uow.record("waiver.hand-in", _CHANGE, row, actor=actor, subject=_subject_of_waiver(row))
@@ -76,7 +78,7 @@ def settle_waiver(
     *,
     approved: bool,
     answer: str,
-    person_id: str,
+    person_id: PersonId,
     approver: Approver,
     actor: str,
 ) -> WaiverRow:
@@ -86,7 +88,8 @@ def settle_waiver(
     approve it (not whom the rule names, or concerned by the matter).
     """
     row = get_waiver(uow.session, waiver_id)
-    if row.state != PROPOSED:
+    state = WaiverState.APPROVED if approved else WaiverState.REFUSED
+    if not can_become(WAIVER_MOVES, row.state, state):
         raise ConflictError(problem="settled already", waiver=row.id)
     approver_id = get_person(uow.session, person_id).id
     proposed_waiver = Waiver(row.id, row.rule, WaiverReason(row.reason), row.person_id, row.at)
@@ -94,7 +97,7 @@ def settle_waiver(
         proposed_waiver, approved_by=approver_id, approved_at=uow.at, approver=approver.value
     )
     _check_objection(uow, row.case_id, row.action_id, rulebook, settled)
-    row.state = APPROVED if approved else REFUSED
+    row.state = state
     row.decided_by, row.decided_at = approver_id, uow.at
     row.approver, row.answer = approver.value, answer
     outcome = Outcome.SUCCESS if approved else Outcome.REFUSED
@@ -107,13 +110,10 @@ def settle_waiver(
 
 def get_waiver(session: Session, waiver_id: str) -> WaiverRow:
     """Return one explanation. Raises: NotFoundError."""
-    row = session.get(WaiverRow, waiver_id)
-    if row is None:
-        raise NotFoundError(what="waiver", id=waiver_id)
-    return row
+    return load_row(session, WaiverRow, waiver_id)
 
 
-def list_waivers(session: Session, case_id: str) -> list[WaiverRow]:
+def list_waivers(session: Session, case_id: CaseId) -> list[WaiverRow]:
     """Return every explanation handed in for a case and its actions, oldest first."""
     query = select(WaiverRow).where(WaiverRow.case_id == case_id)
     return list(session.scalars(query.order_by(WaiverRow.at, WaiverRow.id)))
@@ -124,7 +124,7 @@ def count_waivers(
 ) -> tuple[int, int]:
     """Return how many were handed in for a township's cases in a span, and how many approved."""
     query = (
-        select(func.count(), func.count().filter(WaiverRow.state == APPROVED))
+        select(func.count(), func.count().filter(WaiverRow.state == WaiverState.APPROVED))
         .select_from(WaiverRow)
         .join(CaseRow, CaseRow.id == WaiverRow.case_id)
         .where(CaseRow.township == township, WaiverRow.at >= since, WaiverRow.at < until)
@@ -135,8 +135,8 @@ def count_waivers(
 
 def _check_objection(
     uow: UnitOfWork,
-    case_id: str,
-    action_id: str | None,
+    case_id: CaseId,
+    action_id: ActionId | None,
     rulebook: Rulebook,
     proposed_waiver: Waiver,
 ) -> None:
@@ -163,5 +163,5 @@ def _find_rule(rulebook: Rulebook, rule_id: str, facts: ActionFacts | CaseFacts)
     return rules[0]
 
 
-def _subject_of_waiver(row: WaiverRow) -> str:
-    return f"action:{row.action_id}" if row.action_id else f"case:{row.case_id}"
+def _subject_of_waiver(row: WaiverRow) -> Subject:
+    return Subject.of_action(row.action_id) if row.action_id else Subject.of_case(row.case_id)

@@ -8,7 +8,7 @@ it with the row years later.
 import json
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import DateTime, Dialect, MetaData, Text, inspect
 from sqlalchemy.orm import DeclarativeBase
@@ -60,7 +60,12 @@ class CanonicalJson(TypeDecorator[Any]):
 
 
 class Base(DeclarativeBase):
-    """Every table of the catalogue; constraints have fixed names, for the migrations."""
+    """Every table of the catalogue; constraints have fixed names, for the migrations.
+
+    `noun` is what an error calls a row, where that is not its table's name (`rows.py`).
+    """
+
+    noun: ClassVar[str] = ""
 
     metadata = MetaData(
         naming_convention={

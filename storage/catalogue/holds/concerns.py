@@ -12,7 +12,9 @@ from sqlalchemy.orm import Session
 
 from policies.access.access import Person, Role
 from policies.access.concern import TIE_EN, TIE_ZH, Matter, Tie, tie_of
+from policies.facts.states import ExhibitState
 from policies.facts.terms import Part
+from policies.identifiers import ActionId, CaseId, PersonId, Subject
 from policies.retention import releases
 from policies.retention.holds import authority_zh, is_proceeding
 from policies.retention.releases import WHO_EN, WHO_ZH, HoldContext
@@ -21,7 +23,6 @@ from storage.catalogue.holds import holds
 from storage.catalogue.log.tables import CustodyEventRow
 from storage.catalogue.people.tables import AssignmentRow
 from storage.catalogue.reading import case_queries
-from storage.catalogue.recordings.recordings import subject_of
 from storage.catalogue.tables import (
     AccountRow,
     ActionOfficerRow,
@@ -70,14 +71,14 @@ class InvolvedError(ConflictError):
         super().__init__(tie=tie.value, tie_zh=TIE_ZH[tie], tie_en=TIE_EN[tie])
 
 
-def check_not_concerned(hold_facts: HoldContext, person_id: str) -> None:
+def check_not_concerned(hold_facts: HoldContext, person_id: PersonId) -> None:
     """Require that a hold or proceeding does not concern a person. Raises: ConcernedError."""
     tie = tie_of(hold_facts.matter, person_id)
     if tie is not None:
         raise ConcernedError(tie, hold_facts)
 
 
-def check_uninvolved(matter: Matter, person_id: str) -> None:
+def check_uninvolved(matter: Matter, person_id: PersonId) -> None:
     """Require that a matter does not concern a person. Raises: InvolvedError."""
     tie = tie_of(matter, person_id)
     if tie is not None:
@@ -90,12 +91,12 @@ def who_may(hold_facts: HoldContext, *, second: bool) -> dict[str, str]:
     return {"who_zh": WHO_ZH[role], "who_en": WHO_EN[role]}
 
 
-def of_case(session: Session, case_id: str) -> Matter:
+def of_case(session: Session, case_id: CaseId) -> Matter:
     """Return whom a case concerns by itself; its footage is asked by `of_recordings`."""
     played = session.execute(
         select(CasePartRow.part, CasePartRow.person_id).where(CasePartRow.case_id == case_id)
     )
-    parts: dict[str, set[str]] = {part.value: set() for part in Part}
+    parts: dict[str, set[PersonId]] = {part.value: set() for part in Part}
     for part, person in played:
         parts.setdefault(part, set()).add(person)
     reviewed = session.scalars(select(ReviewRow.person_id).where(ReviewRow.case_id == case_id))
@@ -105,8 +106,9 @@ def of_case(session: Session, case_id: str) -> Matter:
         .join(ActionRow, ActionRow.id == ActionOfficerRow.action_id)
         .where(ActionRow.case_id == case_id)
     )
+    # Who opened a case stands in its entry alone, in no row.
     opened = select(CustodyEventRow.actor).where(
-        CustodyEventRow.subject == f"case:{case_id}", CustodyEventRow.act == "case.open"
+        CustodyEventRow.subject == Subject.of_case(case_id), CustodyEventRow.act == "case.open"
     )
     return Matter(
         officers=frozenset(session.scalars(took_part)),
@@ -117,7 +119,7 @@ def of_case(session: Session, case_id: str) -> Matter:
     )
 
 
-def of_action(session: Session, action_id: str) -> Matter:
+def of_action(session: Session, action_id: ActionId) -> Matter:
     """Return whom one action concerns: its officers, and whoever has a part in its case."""
     row = case_queries.get_action(session, action_id)
     took_part = select(ActionOfficerRow.person_id).where(ActionOfficerRow.action_id == row.id)
@@ -139,7 +141,7 @@ def of_recordings(session: Session, ids: Iterable[str]) -> Matter:
         took_part = (
             select(ActionOfficerRow.person_id)
             .join(ExhibitRow, ExhibitRow.action_id == ActionOfficerRow.action_id)
-            .where(ExhibitRow.recording_id.in_(some), ExhibitRow.state != case_queries.REJECTED)
+            .where(ExhibitRow.recording_id.in_(some), ExhibitRow.state != ExhibitState.REJECTED)
         )
         matter |= Matter(officers=frozenset(session.scalars(took_part)))
     return matter
@@ -150,7 +152,9 @@ def of_footage(session: Session, ids: Iterable[str]) -> Matter:
     matter = Matter()
     for some in _parts_of(sorted(set(ids))):
         accessions = select(CustodyEventRow.details).where(
-            CustodyEventRow.subject.in_([subject_of(recording_id) for recording_id in some]),
+            CustodyEventRow.subject.in_(
+                [Subject.of_recording(recording_id) for recording_id in some]
+            ),
             CustodyEventRow.act == "recording.accession",
         )
         matter |= Matter(
@@ -177,7 +181,7 @@ def of_holds(session: Session, placed: Iterable[HoldRow]) -> Matter:
     return matter | of_recordings(session, reached)
 
 
-def list_heads(session: Session, township: str | None) -> frozenset[str]:
+def list_heads(session: Session, township: str | None) -> frozenset[PersonId]:
     """Return the persons who can act as head of a township now; of None there are none."""
     query = (
         select(AccountRow.person_id)
@@ -196,12 +200,12 @@ def actor_of(person: Person) -> str:
     return person.actor or f"{_PERSON}{person.id}"
 
 
-def person_of(actor: str) -> str | None:
+def person_of(actor: str) -> PersonId | None:
     """Return the id of the person whom the log names so; None for stations and the system."""
-    return actor.removeprefix(_PERSON) if actor.startswith(_PERSON) else None
+    return PersonId(actor.removeprefix(_PERSON)) if actor.startswith(_PERSON) else None
 
 
-def _cases_of(session: Session, row: HoldRow) -> list[str]:
+def _cases_of(session: Session, row: HoldRow) -> list[CaseId]:
     if row.case_id is not None:
         return [row.case_id]
     if row.party is None:
@@ -212,7 +216,7 @@ def _cases_of(session: Session, row: HoldRow) -> list[str]:
     return list(session.scalars(query))
 
 
-def _list_recorders(session: Session, ids: Sequence[str]) -> frozenset[str]:
+def _list_recorders(session: Session, ids: Sequence[str]) -> frozenset[PersonId]:
     query = select(RecordingRow.officer_id).where(
         RecordingRow.id.in_(ids), RecordingRow.officer_id.is_not(None)
     )
@@ -229,8 +233,9 @@ def _list_recorders(session: Session, ids: Sequence[str]) -> frozenset[str]:
     return frozenset({*officer_ids, *session.scalars(had)})
 
 
-def _extract_person_ids(actors: Iterable[str]) -> frozenset[str]:
-    return frozenset(actor.removeprefix(_PERSON) for actor in actors if actor.startswith(_PERSON))
+def _extract_person_ids(actors: Iterable[str]) -> frozenset[PersonId]:
+    person_ids = (person_of(actor) for actor in actors)
+    return frozenset(person_id for person_id in person_ids if person_id is not None)
 
 
 def _parts_of(ids: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -12,16 +12,19 @@ from typing import Any
 from sqlalchemy import ColumnElement, Executable, Select, and_, or_, select
 from sqlalchemy.orm import Session
 
+from policies.facts.states import ExhibitState
 from policies.facts.terms import HoldReason
+from policies.identifiers import ActionId, CaseId, HoldId, Subject
 from policies.retention import holds as policy
 from storage.catalogue.cases.tables import DocumentRow, HoldRow
 from storage.catalogue.engine.keyset import Place, page_by_keys
+from storage.catalogue.engine.rows import load_row
 from storage.catalogue.reading import case_queries
-from storage.catalogue.recordings.recordings import by_id, get_present_recording, subject_of
+from storage.catalogue.recordings.recordings import by_id, get_present_recording
 from storage.catalogue.tables import ActionRow, CaseRow, ExhibitRow, RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.entries.event import PremisType
-from storage.errors import ConflictError, NotFoundError
+from storage.errors import ConflictError
 
 _KIND = PremisType.POLICY_ASSIGNMENT
 
@@ -36,8 +39,8 @@ class NewHold:
     reason: HoldReason
     authority: str
     recording_id: str | None = None
-    action_id: str | None = None
-    case_id: str | None = None
+    action_id: ActionId | None = None
+    case_id: CaseId | None = None
     party: str | None = None
     township: str | None = None
     proceeding_id: str | None = None
@@ -53,6 +56,7 @@ def place_hold(uow: UnitOfWork, new: NewHold, *, actor: str) -> HoldRow:
     lies_on = [new.recording_id, new.action_id, new.case_id, new.party]
     if sum(target is not None for target in lies_on) != 1:
         raise ConflictError(problem="a hold lies on exactly one recording, action, case or party")
+    # A hold on a name that is nothing would look as if it kept something.
     if new.recording_id is not None:
         get_present_recording(uow.session, new.recording_id)
     if new.action_id is not None:
@@ -81,12 +85,9 @@ def place_hold(uow: UnitOfWork, new: NewHold, *, actor: str) -> HoldRow:
     return row
 
 
-def get_hold(session: Session, hold_id: str) -> HoldRow:
+def get_hold(session: Session, hold_id: HoldId) -> HoldRow:
     """Return one hold. Raises: NotFoundError."""
-    row = session.get(HoldRow, hold_id)
-    if row is None:
-        raise NotFoundError(what="hold", id=hold_id)
-    return row
+    return load_row(session, HoldRow, hold_id)
 
 
 def list_active_holds(
@@ -130,13 +131,13 @@ def authority_of(row: HoldRow) -> str:
     return row.authority or policy.of_proceeding(row.proceeding_id or "")
 
 
-def subject_of_hold(row: HoldRow) -> str:
+def subject_of_hold(row: HoldRow) -> Subject:
     """Return what a hold lies on, as the log names it."""
     if row.recording_id is not None:
-        return subject_of(row.recording_id)
+        return Subject.of_recording(row.recording_id)
     if row.action_id is not None:
-        return f"action:{row.action_id}"
-    return f"case:{row.case_id}" if row.case_id is not None else f"hold:{row.id}"
+        return Subject.of_action(row.action_id)
+    return Subject.of_case(row.case_id) if row.case_id is not None else Subject.of_hold(row.id)
 
 
 @dataclass(slots=True)
@@ -163,12 +164,13 @@ class Linked:
 def find_links(session: Session, recordings: Iterable[str]) -> dict[str, Linked]:
     """Return what some recordings are linked to: by exhibits not rejected, and as documents."""
     ids = list(recordings)
+    # A proposed link is held, too: it may turn out to be evidence. A rejected one holds nothing.
     links = {recording_id: Linked() for recording_id in ids}
     exhibits = (
         select(ExhibitRow.recording_id, ActionRow.id, CaseRow)
         .join(ActionRow, ActionRow.id == ExhibitRow.action_id)
         .join(CaseRow, CaseRow.id == ActionRow.case_id)
-        .where(ExhibitRow.recording_id.in_(ids), ExhibitRow.state != case_queries.REJECTED)
+        .where(ExhibitRow.recording_id.in_(ids), ExhibitRow.state != ExhibitState.REJECTED)
     )
     papers = (
         select(DocumentRow.recording_id, DocumentRow.action_id, CaseRow)
@@ -216,7 +218,9 @@ def list_holds_of_recording(session: Session, recording_id: str) -> list[HoldRow
     ]
 
 
-def list_holds_on_case(session: Session, case: CaseRow, actions: Iterable[str]) -> list[HoldRow]:
+def list_holds_on_case(
+    session: Session, case: CaseRow, actions: Iterable[ActionId]
+) -> list[HoldRow]:
     """Return the holds that stand on a case, on its party or on these of its actions."""
     link = Linked({*actions}, {case.id}, {(case.party, case.township)})
     rows = list_holds_by_recording(session, {case.id: link})[case.id]
@@ -243,7 +247,7 @@ def _select_exhibits(row: HoldRow) -> Select[Any]:
         select(ExhibitRow.recording_id)
         .join(ActionRow, ActionRow.id == ExhibitRow.action_id)
         .join(CaseRow, CaseRow.id == ActionRow.case_id)
-        .where(ExhibitRow.state != case_queries.REJECTED)
+        .where(ExhibitRow.state != ExhibitState.REJECTED)
     )
     return query.where(_scope_condition(row, ActionRow.id))
 

@@ -16,11 +16,13 @@ from sqlalchemy.orm import Session
 from policies.access.access import Person
 from policies.access.concern import Matter, tie_of
 from policies.facts.terms import HoldReason, ProceedingKind
+from policies.identifiers import CaseId, PersonId, Subject
 from policies.retention import releases as policy
 from policies.retention.holds import of_proceeding
 from policies.retention.releases import HoldContext
 from storage.catalogue.cases.tables import HoldRow, ProceedingRow
 from storage.catalogue.engine.keyset import Place, page_by_keys
+from storage.catalogue.engine.rows import load_row
 from storage.catalogue.holds import concerns, holds
 from storage.catalogue.holds.concerns import NotEntitledError, actor_of
 from storage.catalogue.holds.holds import NewHold
@@ -29,7 +31,7 @@ from storage.catalogue.reading import case_queries
 from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.entries.event import PremisType
-from storage.errors import ConflictError, NotFoundError
+from storage.errors import ConflictError
 
 _CHANGE = PremisType.METADATA_MODIFICATION
 
@@ -44,12 +46,12 @@ class NewProceeding:
     about: str
     brought_by: str
     received_at: datetime
-    case_id: str | None = None
+    case_id: CaseId | None = None
     place: str = ""
     since: datetime | None = None
     until: datetime | None = None
     summary: bool = False
-    handler_id: str | None = None
+    handler_id: PersonId | None = None
 
 
 def register_proceeding(uow: UnitOfWork, new: NewProceeding, *, actor: str) -> ProceedingRow:
@@ -83,8 +85,11 @@ def register_proceeding(uow: UnitOfWork, new: NewProceeding, *, actor: str) -> P
         handler_id=new.handler_id,
     )
     uow.session.add(row)
-    uow.record("proceeding.register", _CHANGE, row, actor=actor, subject=f"proceeding:{row.id}")
+    uow.record(
+        "proceeding.register", _CHANGE, row, actor=actor, subject=Subject.of_proceeding(row.id)
+    )
     _hold_more(uow, row, actor=actor)
+    # After its holds were placed: only now is it known whose footage it is about.
     if row.handler_id is not None:
         concerns.check_not_concerned(as_held(uow.session, row), row.handler_id)
     return row
@@ -103,7 +108,9 @@ def hold_more(uow: UnitOfWork, proceeding_id: str, *, actor: str) -> list[HoldRo
     handler = row.handler_id
     if handler is not None and tie_of(gather_matter(uow.session, row), handler) is not None:
         row.handler_id = None
-        uow.record("proceeding.excuse", _CHANGE, row, actor=actor, subject=f"proceeding:{row.id}")
+        uow.record(
+            "proceeding.excuse", _CHANGE, row, actor=actor, subject=Subject.of_proceeding(row.id)
+        )
     return added
 
 
@@ -153,7 +160,7 @@ def answer_proceeding(
     if row.answered_at is not None:
         raise ConflictError(problem="answered already", proceeding=row.id)
     row.answered_at, row.answer = uow.at, text
-    subject = f"proceeding:{row.id}"
+    subject = Subject.of_proceeding(row.id)
     uow.record("proceeding.answer", _CHANGE, row, actor=actor_of(by), subject=subject)
     return row
 
@@ -179,17 +186,14 @@ def as_held(session: Session, row: ProceedingRow) -> HoldContext:
 
 def get_proceeding(session: Session, proceeding_id: str) -> ProceedingRow:
     """Return one proceeding. Raises: NotFoundError."""
-    row = session.get(ProceedingRow, proceeding_id)
-    if row is None:
-        raise NotFoundError(what="proceeding", id=proceeding_id)
-    return row
+    return load_row(session, ProceedingRow, proceeding_id)
 
 
 def list_proceedings(
     session: Session,
     *,
     township: str | None = None,
-    case_id: str | None = None,
+    case_id: CaseId | None = None,
     unanswered: bool = False,
     received: tuple[datetime, datetime] | None = None,
     after: Place = (),
@@ -231,7 +235,7 @@ def list_held_recordings(session: Session, proceeding_id: str) -> list[str]:
     )
 
 
-def open_proceedings_of(session: Session, case_ids: Iterable[str]) -> list[ProceedingRow]:
+def open_proceedings_of(session: Session, case_ids: Iterable[CaseId]) -> list[ProceedingRow]:
     """Return the unanswered proceedings of some cases."""
     query = select(ProceedingRow).where(
         ProceedingRow.case_id.in_(list(case_ids)), ProceedingRow.answered_at.is_(None)

@@ -14,11 +14,13 @@ from sqlalchemy.orm import Session
 
 from policies.access.access import Person
 from policies.access.concern import tie_of
+from policies.identifiers import HoldId, Subject
 from policies.retention import releases as policy
 from policies.retention.holds import township_of
 from policies.retention.releases import HoldContext, Proposal, ReleaseRefusal, ReleaseState
 from storage.catalogue.cases.tables import HoldRow, ProceedingRow, ReleaseRow
 from storage.catalogue.engine.keyset import Place, page_by_keys
+from storage.catalogue.engine.rows import load_row
 from storage.catalogue.holds import concerns, holds, proceedings
 from storage.catalogue.holds.concerns import ConcernedError, NotEntitledError, actor_of
 from storage.catalogue.jobs import jobs
@@ -26,7 +28,7 @@ from storage.catalogue.people.people import get_person
 from storage.catalogue.proofs.proven_rows import require_footage
 from storage.catalogue.unit_of_work import Attempt, UnitOfWork
 from storage.custody.entries.event import Outcome, PremisType
-from storage.errors import ConflictError, NotFoundError
+from storage.errors import ConflictError
 from storage.signed import canonical
 
 STORE_JOB = "hold"  # has the object store follow
@@ -34,7 +36,7 @@ _KIND = PremisType.POLICY_ASSIGNMENT
 
 
 class ReleaseError(ConflictError):
-    """The step is refused; the code is `release-` and a word of `No`."""
+    """The step is refused; the code is `release-` and a word of `ReleaseRefusal`."""
 
     def __init__(self, why: ReleaseRefusal, hold_facts: HoldContext, *, second: bool) -> None:
         """Keep why, and who may."""
@@ -51,7 +53,7 @@ class Covered:
     proceeding: ProceedingRow | None = None
 
 
-def propose_for_hold(uow: UnitOfWork, hold_id: str, reason: str, *, by: Person) -> ReleaseRow:
+def propose_for_hold(uow: UnitOfWork, hold_id: HoldId, reason: str, *, by: Person) -> ReleaseRow:
     """Propose that one hold placed by hand ends.
 
     Raises: NotFoundError; ConcernedError, NotEntitledError (he may not); ConflictError (no reason,
@@ -104,10 +106,13 @@ def approve_release(uow: UnitOfWork, release_id: str, *, by: Person) -> ReleaseR
             subject=holds.subject_of_hold(hold),
             reason=row.reason,
             release=row.id,
-            proposed_by=f"person:{row.proposed_by}",
+            proposed_by=Subject.of_person(row.proposed_by),
             approved_by=actor_of(by),
         )
-        jobs.request_job(uow, STORE_JOB, f"hold:{hold.id}", actor=actor_of(by), slot="released")
+        # In the same transaction: a crash behind it would leave the store's hold in place for ever.
+        jobs.request_job(
+            uow, STORE_JOB, Subject.of_hold(hold.id), actor=actor_of(by), slot="released"
+        )
     return row
 
 
@@ -149,10 +154,7 @@ def waiting_for(session: Session, hold: HoldRow) -> ReleaseRow | None:
 
 def get_release(session: Session, release_id: str) -> ReleaseRow:
     """Return one proposal. Raises: NotFoundError."""
-    row = session.get(ReleaseRow, release_id)
-    if row is None:
-        raise NotFoundError(what="release", id=release_id)
-    return row
+    return load_row(session, ReleaseRow, release_id)
 
 
 def list_releases(
@@ -188,7 +190,7 @@ def covered_by(session: Session, row: ReleaseRow) -> Covered:
     """Return what a proposal is about, as it stands now. Raises: NotFoundError."""
     if row.proceeding_id is not None:
         return _of_proceeding(session, row.proceeding_id)
-    return _of_hold(session, holds.get_hold(session, row.hold_id or ""))
+    return _of_hold(session, holds.get_hold(session, row.hold_id or HoldId("")))
 
 
 def covered_with(session: Session, hold: HoldRow) -> Covered:
@@ -207,10 +209,11 @@ def gather_proposal(session: Session, row: ReleaseRow, covered: Covered) -> Prop
     )
 
 
-def subject_of_release(row: ReleaseRow) -> str:
+def subject_of_release(row: ReleaseRow) -> Subject:
     """Return what a proposal is about, as the log names it."""
-    by_hand = row.hold_id is not None
-    return f"hold:{row.hold_id}" if by_hand else f"proceeding:{row.proceeding_id}"
+    if row.hold_id is not None:
+        return Subject.of_hold(row.hold_id)
+    return Subject.of_proceeding(row.proceeding_id or "")
 
 
 def build_refusal(
@@ -254,7 +257,7 @@ def _propose_release(uow: UnitOfWork, covered: Covered, reason: str, *, by: Pers
 
 
 def _make_way(
-    uow: UnitOfWork, covered: Covered, hold_id: str | None, proceeding_id: str | None, by: Person
+    uow: UnitOfWork, covered: Covered, hold_id: HoldId | None, proceeding_id: str | None, by: Person
 ) -> None:
     """End the proposal that waits, where it is void; raise ConflictError where it is not."""
     waiting = uow.session.scalars(
@@ -297,7 +300,7 @@ def _record_release(
         subject=subject_of_release(row),
         outcome=outcome,
         release=row.id,
-        proposed_by=f"person:{row.proposed_by}",
+        proposed_by=Subject.of_person(row.proposed_by),
         **details,
     )
 
@@ -307,8 +310,8 @@ def _require_as_logged(uow: UnitOfWork, row: ReleaseRow, covered: Covered, by: P
     of_case = {
         part.case_id for part in (*covered.rows, covered.proceeding) if part and part.case_id
     }
-    subjects = {f"action:{hold.action_id}" for hold in covered.rows if hold.action_id}
-    subjects |= {subject_of_release(row), *(f"case:{case_id}" for case_id in of_case)}
+    subjects = {Subject.of_action(hold.action_id) for hold in covered.rows if hold.action_id}
+    subjects |= {subject_of_release(row), *(Subject.of_case(case_id) for case_id in of_case)}
     footage = [hold.recording_id for hold in covered.rows if hold.recording_id]
     attempt = Attempt("hold.release", _KIND, actor_of(by), subject_of_release(row))
     require_footage(uow, footage, attempt, *subjects)

@@ -14,22 +14,20 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CursorResult, Executable, delete, func, or_, select, true, update
+from sqlalchemy import CursorResult, Executable, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from policies.identifiers import Subject
 from storage.catalogue.engine.keyset import Place, page_by_keys
+from storage.catalogue.engine.rows import load_row
 from storage.catalogue.jobs.tables import (
     JobRow,
     JobStepRow,
-    LaterLookRow,
-    RenditionRow,
-    VerifiedRow,
     WorkerRow,
 )
-from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import Catalogue, UnitOfWork
 from storage.custody.entries.acting import PersonActing
-from storage.errors import ConflictError, LiuhenError, NotFoundError
+from storage.errors import ConflictError, LiuhenError
 
 TRIES = 8  # failures, deaths of workers among them, until a person is asked
 _FIRST_PAUSE = timedelta(seconds=30)
@@ -74,7 +72,7 @@ class Job:
 
     id: str
     kind: str
-    subject: str
+    subject: Subject
     slot: str | None
     asked_by: str
     attempt: int
@@ -90,7 +88,7 @@ class Job:
 def request_job(
     uow: UnitOfWork,
     kind: str,
-    subject: str,
+    subject: Subject,
     *,
     actor: str,
     slot: str | None = None,
@@ -219,6 +217,7 @@ def fail_job(uow: UnitOfWork, job: Job, error: str, *, final: bool = False) -> S
         _end_job(uow.session, row, State.FAILED, uow.at)
     else:
         _move_job(row, State.WAITING)
+        # Steps are remembered for one attempt; the next one does everything anew.
         _forget_steps(uow.session, row)
         row.owner, row.attempt = None, row.attempt + 1
         row.due_at = uow.at + min(_FIRST_PAUSE * 2 ** (row.failures - 1), _LONGEST_PAUSE)
@@ -262,10 +261,7 @@ def left_behind(session: Session, life: str, at_work: Sequence[str]) -> bool:
 
 def by_id(session: Session, job_id: str) -> JobRow:
     """Return one job. Raises: NotFoundError."""
-    row = session.get(JobRow, job_id)
-    if row is None:
-        raise NotFoundError(what="job", id=job_id)
-    return row
+    return load_row(session, JobRow, job_id)
 
 
 def list_jobs(
@@ -391,91 +387,6 @@ def lead_reconciliation(catalogue: Catalogue) -> Iterator[bool]:
             yield bool(session.scalar(select(func.pg_try_advisory_xact_lock(_FOREMAN))))
 
 
-def note_verified(uow: UnitOfWork, recording_id: str, wrong: list[Any], at: datetime) -> None:
-    """Write down when a recording was read whole, and what was wrong."""
-    row = uow.session.get(VerifiedRow, recording_id)
-    if row is None:
-        row = VerifiedRow(recording_id=recording_id, at=at, wrong=wrong)
-        uow.session.add(row)
-    row.at, row.wrong = at, wrong
-
-
-def list_damaged(session: Session) -> list[VerifiedRow]:
-    """Return the recordings whose last verification failed, the latest first."""
-    query = select(VerifiedRow).where(VerifiedRow.wrong != [])
-    return list(session.scalars(query.order_by(VerifiedRow.at.desc())))
-
-
-def longest_unread(
-    session: Session, share: int, before: datetime, *, archived: bool = True
-) -> list[str]:
-    """Return the recordings that were read whole longest ago: so many, and all before then.
-
-    Without `archived`, what lies in an archive that is away is left out.
-
-    At accession everything was read back: until the first verification that is the time.
-    """
-    read_at = func.coalesce(VerifiedRow.at, RecordingRow.accessioned_at)
-    query = (
-        select(RecordingRow.id, read_at < before)
-        .outerjoin(VerifiedRow, VerifiedRow.recording_id == RecordingRow.id)
-        .where(RecordingRow.destroyed_at.is_(None))
-        .where(true() if archived else RecordingRow.archived_at.is_(None))
-        .order_by(read_at, RecordingRow.id)
-    )
-    recording_ids = []
-    for number, (recording, late) in enumerate(session.execute(query)):
-        if number >= share and not late:
-            break
-        recording_ids.append(recording)
-    return recording_ids
-
-
-def later_looks(session: Session, recording_id: str) -> list[LaterLookRow]:
-    """Return what later inspections of a recording saw, the newest first."""
-    query = select(LaterLookRow).where(LaterLookRow.recording_id == recording_id)
-    return list(session.scalars(query.order_by(LaterLookRow.id.desc())))
-
-
-def newest_rendition(session: Session, recording_id: str, kind: str) -> RenditionRow | None:
-    """Return the last rendition of this kind that was made from a recording."""
-    query = select(RenditionRow).where(
-        RenditionRow.recording_id == recording_id, RenditionRow.kind == kind
-    )
-    return session.scalar(query.order_by(RenditionRow.at.desc(), RenditionRow.id.desc()).limit(1))
-
-
-def renditions_of(session: Session, recording_id: str) -> list[RenditionRow]:
-    """Return everything that was made from a recording, the oldest first."""
-    query = select(RenditionRow).where(RenditionRow.recording_id == recording_id)
-    return list(session.scalars(query.order_by(RenditionRow.id)))
-
-
-def is_rendition(session: Session, untrusted_id: str) -> bool:
-    """Tell whether this is the id of a rendition."""
-    return session.get(RenditionRow, untrusted_id) is not None
-
-
-def recordings_kept(session: Session) -> int:
-    """Return how many recordings are kept; destroyed ones are not."""
-    query = select(func.count()).select_from(RecordingRow)
-    return session.scalar(query.where(RecordingRow.destroyed_at.is_(None))) or 0
-
-
-def object_ids(session: Session) -> Iterator[str]:
-    """Yield every id that objects may lie under: of recordings that ever were, and renditions."""
-    for own in (RecordingRow.id, RenditionRow.id):
-        yield from session.scalars(select(own).execution_options(yield_per=1000))
-
-
-def recordings_after(session: Session, recording_id: str, limit: int) -> list[RecordingRow]:
-    """Return the next recordings after this id, oldest first; destroyed ones left out."""
-    query = select(RecordingRow).where(
-        RecordingRow.id > recording_id, RecordingRow.destroyed_at.is_(None)
-    )
-    return list(session.scalars(query.order_by(RecordingRow.id).limit(limit)))
-
-
 def _of_slot(session: Session, kind: str, subject: str, slot: str) -> JobRow | None:
     query = select(JobRow).where(
         JobRow.kind == kind, JobRow.subject == subject, JobRow.slot == slot
@@ -520,7 +431,7 @@ def _to_job(row: JobRow) -> Job:
     return Job(
         id=row.id,
         kind=row.kind,
-        subject=row.subject,
+        subject=Subject(row.subject),
         slot=row.slot,
         asked_by=_requester_of(row),
         attempt=row.attempt,

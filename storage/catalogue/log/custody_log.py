@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from storage.catalogue.engine.columns import Base
 from storage.catalogue.engine.keyset import Place, page_by_keys
+from storage.catalogue.engine.rows import load_row
 from storage.catalogue.log.tables import (
     CustodyEventRow,
     LogChainEntryRow,
@@ -148,9 +149,7 @@ class LogReader:
 
     def get_leaf(self, index: int) -> str:
         """Return the exact text of one entry. Raises: NotFoundError."""
-        row = self._session.get(LogLeafRow, index)
-        if row is None:
-            raise NotFoundError(what="log entry", id=index)
+        row = load_row(self._session, LogLeafRow, index)
         return row.leaf
 
     def read_readable_halves(
@@ -196,10 +195,7 @@ class LogReader:
 
     def get_event(self, index: int) -> CustodyEventRow:
         """Return the readable half of one entry. Raises: NotFoundError."""
-        row = self._session.get(CustodyEventRow, index)
-        if row is None:
-            raise NotFoundError(what="custody event", id=index)
-        return row
+        return load_row(self._session, CustodyEventRow, index)
 
     def events_of(
         self,

@@ -17,6 +17,7 @@ class LogLeafRow(Base):
     """One entry: its exact text, and its RFC 6962 leaf hash."""
 
     __tablename__ = "log_leaf"
+    noun = "log entry"
 
     index: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     leaf: Mapped[str] = mapped_column(Text)
@@ -37,6 +38,7 @@ class CustodyEventRow(Base):
     """The readable half of an entry: with `salt`, `details` opens the digest in the leaf."""
 
     __tablename__ = "custody_event"
+    noun = "custody event"
 
     index: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     at: Mapped[datetime] = mapped_column(UtcTime, index=True)

@@ -32,6 +32,7 @@ from policies.duties import (
     rank_duty,
 )
 from policies.facts.facts import TownshipFacts
+from policies.identifiers import Subject, split_subject
 from policies.rules.rules import Rulebook
 from policies.time.calendar import county_day, published_days, start_of_day
 from storage.catalogue.cases.tables import ProceedingRow
@@ -108,10 +109,10 @@ def judge_duties(
     asking = Asking(rulebook)
     ids: dict[str, list[str]] = {CASE: [], PROCEEDING: [], TOWNSHIP: []}
     for subject in versions:
-        kind, _, key = subject.partition(":")
+        kind, key = split_subject(subject)
         ids[kind].append(key)
     duties_by_subject = {
-        f"{kind}:{key}": (window, tuple(owed))
+        Subject.of_kind(kind, key): (window, tuple(owed))
         for kind, key, window, owed in (
             *_judge_cases(session, asking, ids[CASE], at),
             *_judge_proceedings(session, asking, ids[PROCEEDING], at),

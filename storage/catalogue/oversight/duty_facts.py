@@ -14,9 +14,10 @@ from sqlalchemy.orm import Session
 
 from policies.facts.facts import ActionFacts, CaseFacts, Footage, OfficerFact
 from policies.facts.stages import ActionKind, Stage
+from policies.facts.states import ExhibitState
 from policies.facts.terms import Manner, Part
+from policies.identifiers import CaseId
 from storage.catalogue.cases.tables import CasePartRow, DecisionRow, DocumentRow
-from storage.catalogue.reading.case_queries import CONFIRMED
 from storage.catalogue.reading.rule_facts import (
     case_features,
     decision_of,
@@ -90,7 +91,7 @@ def clocked_facts(session: Session, rows: Sequence[CaseRow], at: datetime) -> li
 class _Gathered:
     """What belongs to the actions of some cases, by action."""
 
-    def __init__(self, session: Session, cases: list[str], documents: list[DocumentRow]) -> None:
+    def __init__(self, session: Session, cases: list[CaseId], documents: list[DocumentRow]) -> None:
         self._documents = _group_rows(documents, "action_id")
         self._officers = _group_rows(
             session.execute(
@@ -112,7 +113,7 @@ class _Gathered:
                 )
                 .join(ActionRow, ActionRow.id == ExhibitRow.action_id)
                 .join(RecordingRow, RecordingRow.id == ExhibitRow.recording_id)
-                .where(ActionRow.case_id.in_(cases), ExhibitRow.state == CONFIRMED)
+                .where(ActionRow.case_id.in_(cases), ExhibitRow.state == ExhibitState.CONFIRMED)
                 .order_by(RecordingRow.start_at, RecordingRow.id)
             ),
             "action_id",
@@ -139,7 +140,7 @@ class _Gathered:
         )
 
 
-def _list_rows(session: Session, table: type[Any], cases: list[str], *order: Any) -> list[Any]:
+def _list_rows(session: Session, table: type[Any], cases: list[CaseId], *order: Any) -> list[Any]:
     return list(session.scalars(select(table).where(table.case_id.in_(cases)).order_by(*order)))
 
 

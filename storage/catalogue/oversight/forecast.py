@@ -11,10 +11,11 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from policies.facts.states import ExhibitState
+from policies.identifiers import StationId
 from policies.retention.capacity import LOOK_BACK, WEEK, WEEKS, StationStock
 from policies.retention.retention import FOREVER
 from storage.catalogue.cases.tables import DocumentRow
-from storage.catalogue.reading.case_queries import REJECTED
 from storage.catalogue.tables import ExhibitRow, RecordingRow
 
 LIST_LIMIT = 500
@@ -27,7 +28,7 @@ def sum_stored_bytes(
     """Return bytes by station and by whether they are kept for ever, by station."""
     row, forever = RecordingRow, RecordingRow.retain_until >= FOREVER
 
-    def sum_by_station(since: datetime | None) -> dict[tuple[str, bool], int]:
+    def sum_by_station(since: datetime | None) -> dict[tuple[StationId, bool], int]:
         query = select(row.station, forever, func.sum(row.size)).where(_NOT_DESTROYED)
         if since is not None:
             query = query.where(row.accessioned_at > since)
@@ -73,7 +74,7 @@ def list_unlinked_footage(
     """Return footage accessioned before then that nobody linked or classed, oldest first."""
     row = RecordingRow
     linked = select(ExhibitRow.id).where(
-        ExhibitRow.recording_id == row.id, ExhibitRow.state != REJECTED
+        ExhibitRow.recording_id == row.id, ExhibitRow.state != ExhibitState.REJECTED
     )
     paper = select(DocumentRow.id).where(DocumentRow.recording_id == row.id)
     query = select(row).where(

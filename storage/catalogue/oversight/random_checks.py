@@ -11,9 +11,12 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from policies.access.access import Role
 from policies.access.random_selection import draw_ids, pair_inspectors
+from policies.identifiers import PersonId, Subject
 from storage.catalogue.cases.tables import CheckRow, DrawRow
 from storage.catalogue.engine.keyset import Place, page_by_keys
+from storage.catalogue.engine.rows import load_row
 from storage.catalogue.holds import concerns
 from storage.catalogue.people.people import get_person, list_persons
 from storage.catalogue.reading import case_queries
@@ -21,7 +24,7 @@ from storage.catalogue.recordings.recordings import by_id
 from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.entries.event import PremisType
-from storage.errors import ConflictError, NotFoundError
+from storage.errors import ConflictError
 
 PER_RECORDING = 2
 
@@ -32,7 +35,7 @@ def draw_recordings(
     seed: str,
     purpose: str,
     count: int,
-    inspectors: Sequence[str],
+    inspectors: Sequence[PersonId],
     actor: str,
     township: str | None = None,
 ) -> DrawRow:
@@ -69,7 +72,7 @@ def draw_recordings(
     )
     uow.session.add(row)
     kind = PremisType.POLICY_ASSIGNMENT
-    uow.record("check.draw", kind, row, actor=actor, subject=f"draw:{row.id}")
+    uow.record("check.draw", kind, row, actor=actor, subject=Subject.of_draw(row.id))
     return row
 
 
@@ -83,7 +86,7 @@ def record_check(
     uow: UnitOfWork,
     draw_id: str,
     recording_id: str,
-    person_id: str,
+    person_id: PersonId,
     *,
     good: bool,
     note: str,
@@ -114,16 +117,15 @@ def record_check(
         at=uow.at,
     )
     uow.session.add(row)
-    uow.record("check.enter", PremisType.VALIDATION, row, actor=actor, subject=f"draw:{draw_id}")
+    uow.record(
+        "check.enter", PremisType.VALIDATION, row, actor=actor, subject=Subject.of_draw(draw_id)
+    )
     return row
 
 
 def the_draw(session: Session, draw_id: str) -> DrawRow:
     """Return one draw. Raises: NotFoundError."""
-    row = session.get(DrawRow, draw_id)
-    if row is None:
-        raise NotFoundError(what="draw", id=draw_id)
-    return row
+    return load_row(session, DrawRow, draw_id)
 
 
 def list_draws(session: Session, *, after: Place = (), limit: int | None = None) -> list[DrawRow]:
@@ -163,6 +165,6 @@ def list_involved_persons(session: Session, recording_id: str) -> frozenset[str]
     return frozenset(person_ids)
 
 
-def possible_inspectors(session: Session) -> list[str]:
+def possible_inspectors(session: Session) -> list[PersonId]:
     """Return the officers of the county, by id."""
-    return sorted(row.id for row in list_persons(session, kinds=["officer"]))
+    return sorted(row.id for row in list_persons(session, kinds=[Role.OFFICER.value]))

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from policies.identifiers import PersonId
 from storage.catalogue.engine.columns import Base, CanonicalJson, UtcTime
 from storage.catalogue.tables import NAME
 
@@ -66,11 +67,11 @@ class DutyRow(Base):
     basis: Mapped[str] = mapped_column(SUBJECT, primary_key=True)
     subject: Mapped[str] = mapped_column(SUBJECT, primary_key=True)
     rule: Mapped[str] = mapped_column(_RULE, primary_key=True)
-    person_id: Mapped[str] = mapped_column(_PERSON, primary_key=True)
+    person_id: Mapped[PersonId] = mapped_column(_PERSON, primary_key=True)
     township: Mapped[str] = mapped_column(NAME)
     what_zh: Mapped[str] = mapped_column(Text)
     what_en: Mapped[str] = mapped_column(Text)
     due_at: Mapped[datetime | None] = mapped_column(UtcTime)
     done_at: Mapped[datetime | None] = mapped_column(UtcTime)
     soon_at: Mapped[datetime | None] = mapped_column(UtcTime)
-    persons: Mapped[list[str]] = mapped_column(CanonicalJson)
+    persons: Mapped[list[PersonId]] = mapped_column(CanonicalJson)

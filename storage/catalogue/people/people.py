@@ -8,12 +8,14 @@ from collections.abc import Collection
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
+from policies.identifiers import PersonId, StationId, Subject
 from storage.catalogue.engine.keyset import Place, page_by_keys
+from storage.catalogue.engine.rows import load_row
 from storage.catalogue.people import sessions
 from storage.catalogue.tables import AccountRow, PersonRow, SourceRow, StationRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.entries.event import PremisType
-from storage.errors import ConflictError, NotFoundError
+from storage.errors import ConflictError
 
 _CHANGE = PremisType.METADATA_MODIFICATION
 
@@ -21,7 +23,7 @@ _CHANGE = PremisType.METADATA_MODIFICATION
 def add_station(
     uow: UnitOfWork,
     *,
-    id: str,  # noqa: A002 - the column's name
+    id: StationId,  # noqa: A002 - the column's name
     name: str,
     township: str,
     actor: str,
@@ -31,16 +33,13 @@ def add_station(
         raise ConflictError(problem="station exists", id=id)
     row = StationRow(id=id, name=name, township=township)
     uow.session.add(row)
-    uow.record("station.add", _CHANGE, row, actor=actor, subject=f"station:{id}")
+    uow.record("station.add", _CHANGE, row, actor=actor, subject=Subject.of_station(id))
     return row
 
 
-def get_station(session: Session, station_id: str) -> StationRow:
+def get_station(session: Session, station_id: StationId) -> StationRow:
     """Return one station. Raises: NotFoundError."""
-    row = session.get(StationRow, station_id)
-    if row is None:
-        raise NotFoundError(what="station", id=station_id)
-    return row
+    return load_row(session, StationRow, station_id)
 
 
 def list_stations(session: Session) -> list[StationRow]:
@@ -75,16 +74,13 @@ def add_person(
         full_time=full_time,
     )
     uow.session.add(row)
-    uow.record("person.add", _CHANGE, row, actor=actor, subject=f"person:{row.id}")
+    uow.record("person.add", _CHANGE, row, actor=actor, subject=Subject.of_person(row.id))
     return row
 
 
-def get_person(session: Session, person_id: str) -> PersonRow:
+def get_person(session: Session, person_id: PersonId) -> PersonRow:
     """Return one person. Raises: NotFoundError."""
-    row = session.get(PersonRow, person_id)
-    if row is None:
-        raise NotFoundError(what="person", id=person_id)
-    return row
+    return load_row(session, PersonRow, person_id)
 
 
 def list_persons(
@@ -154,7 +150,7 @@ def add_source(
         township=township,
     )
     uow.session.add(row)
-    uow.record("source.add", _CHANGE, row, actor=actor, subject=f"source:{row.id}")
+    uow.record("source.add", _CHANGE, row, actor=actor, subject=Subject.of_source(row.id))
     return row
 
 
@@ -179,7 +175,13 @@ def list_sources(
 
 
 def create_account(
-    uow: UnitOfWork, *, username: str, password_hash: str, role: str, person_id: str, actor: str
+    uow: UnitOfWork,
+    *,
+    username: str,
+    password_hash: str,
+    role: str,
+    person_id: PersonId,
+    actor: str,
 ) -> AccountRow:
     """Make a login for a person. Raises: ConflictError when the name is taken, NotFoundError."""
     if account_by_username(uow.session, username) is not None:
@@ -194,7 +196,7 @@ def create_account(
         disabled=False,
     )
     uow.session.add(row)
-    uow.record("account.add", _CHANGE, row, actor=actor, subject=f"account:{row.id}")
+    uow.record("account.add", _CHANGE, row, actor=actor, subject=Subject.of_account(row.id))
     return row
 
 
@@ -203,7 +205,7 @@ def set_password(uow: UnitOfWork, account_id: str, password_hash: str, *, actor:
     row = get_account(uow.session, account_id)
     row.password_hash = password_hash
     sessions.end_of_account(uow, account_id, sessions.End.PASSWORD_CHANGED, actor=actor)
-    uow.record("account.password", _CHANGE, row, actor=actor, subject=f"account:{row.id}")
+    uow.record("account.password", _CHANGE, row, actor=actor, subject=Subject.of_account(row.id))
     return row
 
 
@@ -213,16 +215,13 @@ def set_disabled(uow: UnitOfWork, account_id: str, *, disabled: bool, actor: str
     row.disabled = disabled
     if disabled:
         sessions.end_of_account(uow, account_id, sessions.End.DISABLED, actor=actor)
-    uow.record("account.disabled", _CHANGE, row, actor=actor, subject=f"account:{row.id}")
+    uow.record("account.disabled", _CHANGE, row, actor=actor, subject=Subject.of_account(row.id))
     return row
 
 
 def get_account(session: Session, account_id: str) -> AccountRow:
     """Return one account. Raises: NotFoundError."""
-    row = session.get(AccountRow, account_id)
-    if row is None:
-        raise NotFoundError(what="account", id=account_id)
-    return row
+    return load_row(session, AccountRow, account_id)
 
 
 def account_by_username(session: Session, username: str) -> AccountRow | None:

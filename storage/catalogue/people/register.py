@@ -11,8 +11,12 @@ from datetime import date, datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from policies.access.access import Role
 from policies.facts.facts import TownshipFacts, Trained
+from policies.facts.states import CertificateEnding
+from policies.identifiers import PersonId, Subject
 from policies.time.wording import COUNTY_TIME
+from storage.catalogue.engine.rows import load_row
 from storage.catalogue.people import people
 from storage.catalogue.people.tables import AssignmentRow, CertificateRow, TrainingRow
 from storage.catalogue.tables import PersonRow
@@ -21,8 +25,7 @@ from storage.custody.entries.event import PremisType
 from storage.errors import ConflictError, NotFoundError
 
 AUXILIARY = "auxiliary"
-ENFORCING = ("officer", AUXILIARY)  # the kinds of persons that take part in actions
-ENDINGS = ("surrendered", "revoked")
+ENFORCING = (Role.OFFICER.value, AUXILIARY)  # the kinds of persons that take part in actions
 _CHANGE = PremisType.METADATA_MODIFICATION
 
 
@@ -39,7 +42,7 @@ class Qualification:
 
 def record_certificate(
     uow: UnitOfWork,
-    person_id: str,
+    person_id: PersonId,
     *,
     number: str,
     category: str,
@@ -71,7 +74,7 @@ def record_certificate(
         ended_why=None,
     )
     uow.session.add(row)
-    uow.record("certificate.add", _CHANGE, row, actor=actor, subject=f"person:{holder.id}")
+    uow.record("certificate.add", _CHANGE, row, actor=actor, subject=Subject.of_person(holder.id))
     return row
 
 
@@ -82,15 +85,15 @@ def end_certificate(
 
     Raises: NotFoundError, ConflictError (ended already, unknown reason).
     """
-    row = uow.session.get(CertificateRow, number)
-    if row is None:
-        raise NotFoundError(what="certificate", id=number)
+    row = load_row(uow.session, CertificateRow, number)
     if row.ended_on is not None:
         raise ConflictError(problem="the certificate has ended already", number=number)
-    if why not in ENDINGS:
-        raise ConflictError(problem=f"one of: {', '.join(ENDINGS)}", found=why)
+    if why not in set(CertificateEnding):
+        raise ConflictError(problem=f"one of: {', '.join(CertificateEnding)}", found=why)
     row.ended_on, row.ended_why = on.isoformat(), why
-    uow.record("certificate.end", _CHANGE, row, actor=actor, subject=f"person:{row.person_id}")
+    uow.record(
+        "certificate.end", _CHANGE, row, actor=actor, subject=Subject.of_person(row.person_id)
+    )
     return row
 
 
@@ -99,7 +102,7 @@ def find_certificate(session: Session, number: str) -> CertificateRow | None:
     return session.get(CertificateRow, number)
 
 
-def list_certificates(session: Session, person_id: str) -> list[CertificateRow]:
+def list_certificates(session: Session, person_id: PersonId) -> list[CertificateRow]:
     """Return every certificate that a person held, oldest first."""
     query = select(CertificateRow).where(CertificateRow.person_id == person_id)
     return list(session.scalars(query.order_by(CertificateRow.valid_from, CertificateRow.number)))
@@ -126,7 +129,7 @@ def qualified_by(certificate_rows: list[CertificateRow], day: date) -> Qualifica
 def _invalidity_reason(row: CertificateRow, day: str) -> str | None:
     """Say why a certificate is not good on a day; ISO days compare as text."""
     if row.ended_on is not None and row.ended_on <= day:
-        return row.ended_why or "revoked"
+        return row.ended_why or CertificateEnding.REVOKED.value
     if row.valid_from is not None and day < row.valid_from:
         return "not-yet-valid"
     return "expired" if row.valid_to is not None and row.valid_to < day else None
@@ -135,7 +138,7 @@ def _invalidity_reason(row: CertificateRow, day: str) -> str | None:
 def assign_source(
     uow: UnitOfWork,
     serial: str,
-    person_id: str | None,
+    person_id: PersonId | None,
     *,
     actor: str,
     since: datetime | None = None,
@@ -166,7 +169,7 @@ def assign_source(
         )
         uow.session.add(new_assignment)
         changed.append(new_assignment)
-    uow.record("source.assign", _CHANGE, *changed, actor=actor, subject=f"source:{row.id}")
+    uow.record("source.assign", _CHANGE, *changed, actor=actor, subject=Subject.of_source(row.id))
     return new_assignment
 
 
@@ -176,7 +179,7 @@ def list_assignments(session: Session, serial: str) -> list[AssignmentRow]:
     return list(session.scalars(query.order_by(AssignmentRow.from_at, AssignmentRow.id)))
 
 
-def find_holder(session: Session, serial: str, at: datetime) -> str | None:
+def find_holder(session: Session, serial: str, at: datetime) -> PersonId | None:
     """Return the id of the person who had a source at that moment."""
     for assignment in list_assignments(session, serial):
         if assignment.from_at <= at and (assignment.to_at is None or at < assignment.to_at):
@@ -186,7 +189,7 @@ def find_holder(session: Session, serial: str, at: datetime) -> str | None:
 
 def attribute_footage(
     session: Session, officer_no: str | None, source_serial: str, at: datetime | None
-) -> str | None:
+) -> PersonId | None:
     """Return whose footage it is, where that is registered: never guessed.
 
     The number on the footage, if it is somebody's, else, without a number, the person who had the
@@ -200,7 +203,7 @@ def attribute_footage(
 
 def record_training(
     uow: UnitOfWork,
-    person_id: str,
+    person_id: PersonId,
     *,
     day: date,
     hours: float,
@@ -220,11 +223,11 @@ def record_training(
         title=title,
     )
     uow.session.add(row)
-    uow.record("training.add", _CHANGE, row, actor=actor, subject=f"person:{person_id}")
+    uow.record("training.add", _CHANGE, row, actor=actor, subject=Subject.of_person(person_id))
     return row
 
 
-def list_trainings(session: Session, person_id: str, year: int) -> list[TrainingRow]:
+def list_trainings(session: Session, person_id: PersonId, year: int) -> list[TrainingRow]:
     """Return a person's trainings of one year."""
     query = select(TrainingRow).where(
         TrainingRow.person_id == person_id, TrainingRow.day.startswith(f"{year:04}-")
@@ -243,7 +246,9 @@ def townships_facts(
     """Return the same of several townships, in their order, by three questions in all."""
     year = at.astimezone(COUNTY_TIME).year
     working = select(PersonRow).where(PersonRow.township.in_(townships))
-    working = working.where(PersonRow.kind == "officer").order_by(PersonRow.name, PersonRow.id)
+    working = working.where(PersonRow.kind == Role.OFFICER.value).order_by(
+        PersonRow.name, PersonRow.id
+    )
     officers: dict[str, list[PersonRow]] = {name: [] for name in townships}
     for officer in session.scalars(working):
         officers[officer.township].append(officer)

@@ -14,6 +14,7 @@ from enum import StrEnum
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from policies.identifiers import PersonId, Subject
 from storage.catalogue.people import people, register
 from storage.catalogue.people.tables import CertificateRow
 from storage.catalogue.tables import PersonRow
@@ -53,7 +54,7 @@ class Planned:
 
     register_line: RegisterLine
     change: Change
-    person: str | None
+    person: PersonId | None
     fields: tuple[str, ...] = ()
 
 
@@ -104,7 +105,7 @@ def _find_person(session: Session, register_line: RegisterLine) -> PersonRow | N
         PersonRow.name == register_line.name,
         PersonRow.unit == register_line.unit,
         PersonRow.township == register_line.township,
-        PersonRow.kind.in_(("officer", "auxiliary")),
+        PersonRow.kind.in_(register.ENFORCING),
     )
     same = list(session.scalars(query))
     if register_line.certificate is not None:
@@ -203,7 +204,9 @@ def _enter_line(uow: UnitOfWork, planned: Planned, actor: str) -> None:
             _validity_columns(register_line)
         )
         kind = PremisType.METADATA_MODIFICATION
-        uow.record("certificate.change", kind, certificate, actor=actor, subject=f"person:{row.id}")
+        uow.record(
+            "certificate.change", kind, certificate, actor=actor, subject=Subject.of_person(row.id)
+        )
 
 
 def _rewrite_person(uow: UnitOfWork, row: PersonRow, planned: Planned, actor: str) -> None:
@@ -219,4 +222,4 @@ def _rewrite_person(uow: UnitOfWork, row: PersonRow, planned: Planned, actor: st
     row.full_time = row.full_time if register_line.full_time is None else register_line.full_time
     row.certificate_no = register_line.recorder_no or row.certificate_no
     kind = PremisType.METADATA_MODIFICATION
-    uow.record("person.change", kind, row, actor=actor, subject=f"person:{row.id}")
+    uow.record("person.change", kind, row, actor=actor, subject=Subject.of_person(row.id))

@@ -10,12 +10,14 @@ from enum import StrEnum
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from policies.identifiers import SYSTEM, Subject
+from storage.catalogue.engine.rows import load_row
 from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.tables import AccountRow, SessionRow
 from storage.catalogue.unit_of_work import UnitOfWork
-from storage.custody.entries.acting import PersonActing, session_id, session_subject
-from storage.custody.entries.event import SYSTEM, Outcome, PremisType, format_timestamp
-from storage.errors import ConflictError, NotFoundError
+from storage.custody.entries.acting import PersonActing, session_id
+from storage.custody.entries.event import Outcome, PremisType, format_timestamp
+from storage.errors import ConflictError
 
 OPEN = "session.open"
 CLOSE = "session.close"
@@ -44,9 +46,7 @@ def open_session(
 
     Raises: NotFoundError, ConflictError when the account is disabled.
     """
-    account = uow.session.get(AccountRow, account_id)
-    if account is None:
-        raise NotFoundError(what="account", id=account_id)
+    account = load_row(uow.session, AccountRow, account_id)
     if account.disabled:
         raise ConflictError(problem="account is disabled", account=account_id)
     end_expired(uow)
@@ -58,9 +58,9 @@ def open_session(
     uow.record(
         OPEN,
         PremisType.VALIDATION,
-        actor=PersonActing(f"person:{account.person_id}", name, address, until=expires_at),
-        subject=f"account:{account.id}",
-        chains=[session_subject(name)],
+        actor=PersonActing(Subject.of_person(account.person_id), name, address, until=expires_at),
+        subject=Subject.of_account(account.id),
+        chains=[Subject.of_session(name)],
         agent=agent,
         expires=format_timestamp(expires_at),
     )
@@ -83,12 +83,17 @@ def is_logged(session: Session, row: SessionRow, account: AccountRow) -> bool:
 
     Its chain has one entry then: the opening.
     """
-    name = session_subject(session_id(row.token_hash))
+    name = Subject.of_session(session_id(row.token_hash))
     log = LogReader(session)
     (indexes,) = log.chain_entries([name]).values()
     if len(indexes) != 1:
         return False
-    expected = (OPEN, Outcome.SUCCESS, f"person:{account.person_id}", f"account:{account.id}")
+    expected = (
+        OPEN,
+        Outcome.SUCCESS,
+        Subject.of_person(account.person_id),
+        Subject.of_account(account.id),
+    )
     return any(
         (entry["act"], entry["outcome"], entry["actor"], entry["subject"]) == expected
         and name in entry.get("chains", ())
@@ -114,8 +119,8 @@ def end_session(uow: UnitOfWork, token_hash: str, why: End, *, actor: str = SYST
             CLOSE,
             PremisType.VALIDATION,
             actor=actor,
-            subject=f"account:{account.id}",
-            chains=[session_subject(name)],
+            subject=Subject.of_account(account.id),
+            chains=[Subject.of_session(name)],
             ended=name,
             why=why.value,
         )
@@ -124,7 +129,7 @@ def end_session(uow: UnitOfWork, token_hash: str, why: End, *, actor: str = SYST
             USE,
             PremisType.VALIDATION,
             actor=SYSTEM,
-            subject=f"account:{account.id}",
+            subject=Subject.of_account(account.id),
             outcome=Outcome.REFUSED,
             session=name,
             reason="not-opened",

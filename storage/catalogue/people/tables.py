@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from policies.identifiers import ActionId, PersonId
 from storage.catalogue.engine.columns import Audited, Base, CanonicalJson, UtcTime
 from storage.catalogue.tables import NAME, UUID, WORD
 
@@ -21,7 +22,7 @@ class CertificateRow(Audited, Base):
     __tablename__ = "certificate"
 
     number: Mapped[str] = mapped_column(NAME, primary_key=True)
-    person_id: Mapped[str] = mapped_column(ForeignKey("person.id"), index=True)
+    person_id: Mapped[PersonId] = mapped_column(ForeignKey("person.id"), index=True)
     category: Mapped[str] = mapped_column(NAME)
     unit: Mapped[str] = mapped_column(NAME)
     valid_from: Mapped[str | None] = mapped_column(DAY)
@@ -37,7 +38,7 @@ class AssignmentRow(Audited, Base):
 
     id: Mapped[str] = mapped_column(UUID, primary_key=True)
     source_serial: Mapped[str] = mapped_column(ForeignKey("source.serial"), index=True)
-    person_id: Mapped[str] = mapped_column(ForeignKey("person.id"), index=True)
+    person_id: Mapped[PersonId] = mapped_column(ForeignKey("person.id"), index=True)
     from_at: Mapped[datetime] = mapped_column(UtcTime)
     to_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
@@ -48,7 +49,7 @@ class TrainingRow(Audited, Base):
     __tablename__ = "training"
 
     id: Mapped[str] = mapped_column(UUID, primary_key=True)
-    person_id: Mapped[str] = mapped_column(ForeignKey("person.id"), index=True)
+    person_id: Mapped[PersonId] = mapped_column(ForeignKey("person.id"), index=True)
     day: Mapped[str] = mapped_column(DAY)
     hours: Mapped[float]
     special: Mapped[bool]
@@ -72,4 +73,4 @@ class ClockReadingRow(Audited, Base):
     offset_s: Mapped[float]
     uncertainty_s: Mapped[float]
     how: Mapped[str] = mapped_column(WORD)
-    actions: Mapped[list[str]] = mapped_column(CanonicalJson)
+    actions: Mapped[list[ActionId]] = mapped_column(CanonicalJson)

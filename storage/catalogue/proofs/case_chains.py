@@ -9,19 +9,22 @@ from functools import partial
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from policies.identifiers import SYSTEM, CaseId, Subject
 from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.tables import ActionRow, CaseRow, ExhibitRow
 from storage.catalogue.unit_of_work import Catalogue
-from storage.custody.entries.event import SYSTEM, PremisType, parse_leaf
+from storage.custody.entries.event import PremisType, parse_leaf
 from storage.custody.entries.subjects import find_related_subjects, list_touched_subjects
 
-BEGUN = "system:log-chains"
+BEGUN = Subject("system:log-chains")
 AT_ONCE = 200  # subjects in one entry: a leaf has 65,535 bytes, and a head takes 130
 
 
-def belonging_to(session: Session, case_id: str) -> set[str]:
+def belonging_to(session: Session, case_id: CaseId) -> set[str]:
     """Return every subject whose chain belongs to a case, its own included."""
-    return find_related_subjects([f"case:{case_id}"], partial(touched_by, LogReader(session)))
+    return find_related_subjects(
+        [Subject.of_case(case_id)], partial(touched_by, LogReader(session))
+    )
 
 
 def touched_by(log: LogReader, subjects: Collection[str]) -> dict[str, list[set[str]]]:
@@ -68,7 +71,7 @@ def begin_chains(catalogue: Catalogue) -> None:
                     "case.chain",
                     PremisType.METADATA_MODIFICATION,
                     actor=SYSTEM,
-                    subject=f"case:{case_id}",
+                    subject=Subject.of_case(case_id),
                     chains=some,
                     subjects=some,
                 )
@@ -90,14 +93,14 @@ def _has_begun(session: Session) -> bool:
     return bool(parse_leaf(log.get_leaf(0).encode())["v"] > 1)
 
 
-def _list_chain_parts(session: Session, case_id: str) -> Iterator[list[str]]:
+def _list_chain_parts(session: Session, case_id: CaseId) -> Iterator[list[str]]:
     """Yield, entry by entry, each action of a case with the footage that was linked to it."""
     actions = session.scalars(select(ActionRow.id).where(ActionRow.case_id == case_id)).all()
     for action in sorted(actions):
         # All that was ever linked, rejected links too: they are about the action as well.
         linked = select(ExhibitRow.recording_id).where(ExhibitRow.action_id == action).distinct()
         recordings = [
-            f"recording:{recording_id}" for recording_id in sorted(session.scalars(linked))
+            Subject.of_recording(recording_id) for recording_id in sorted(session.scalars(linked))
         ]
         for some in in_entries(recordings):
-            yield [f"action:{action}", *some]
+            yield [Subject.of_action(action), *some]

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
+from policies.identifiers import SYSTEM
 from storage.catalogue.log.custody_log import LogReader, keep_checkpoint, proof_for
 from storage.catalogue.unit_of_work import Catalogue
 from storage.custody.entries.event import PremisType
@@ -68,7 +69,7 @@ def _retire_origin(
         uow.record(
             ACT,
             PremisType.METADATA_MODIFICATION,
-            actor="system",
+            actor=SYSTEM,
             subject=SUBJECT,
             **change_details(before, origin),
         )

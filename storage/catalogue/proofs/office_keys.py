@@ -15,12 +15,13 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from policies.identifiers import SYSTEM, StationId, Subject
 from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.log.discrepancy import Discrepancy, DiscrepancyKind
 from storage.catalogue.stations.tables import EnrolmentRow
 from storage.catalogue.unit_of_work import Catalogue, UnitOfWork
-from storage.custody.entries.event import SYSTEM, PremisType
-from storage.custody.entries.subjects import OFFICE_KEYS, key_subject
+from storage.custody.entries.event import PremisType
+from storage.custody.entries.subjects import OFFICE_KEYS
 from storage.signed.fingerprint import format_fingerprint
 from storage.signed.signing import VerifyKey
 from storage.vault.keys import KeyRing, SealKey
@@ -74,10 +75,10 @@ def add_key(
         ADD,
         PremisType.METADATA_MODIFICATION,
         actor=actor,
-        subject=key_subject(key.kid),
+        subject=Subject.of_key(key.kid),
         # In the chain of all keys, so that none can be left out of it unseen; a station's in its
         # own, too.
-        chains=[OFFICE_KEYS, *([f"station:{name}"] if use == STATION else [])],
+        chains=[OFFICE_KEYS, *([Subject.of_station(StationId(name))] if use == STATION else [])],
         use=use,
         name=name,
         fingerprint=key.fingerprint,
@@ -118,7 +119,7 @@ def trusted_stations(session: Session, ring: KeyRing) -> tuple[VerifyKey, ...]:
     All of them, where the log was told of no key yet: an office of before that is being moved.
     """
     log = LogReader(session)
-    subjects = [key_subject(key.kid) for key in ring.stations]
+    subjects = [Subject.of_key(key.kid) for key in ring.stations]
     added = {_identify_details(event.details) for event in log.events_of(*subjects, act=ADD)}
     if not added and not _has_begun(session):
         return ring.stations

@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import Text, or_, select, type_coerce
 from sqlalchemy.orm import Session
 
+from policies.identifiers import CaseId, Subject, split_subject
 from storage.catalogue.audited_tables import AUDITED
 from storage.catalogue.engine.columns import Audited
 from storage.catalogue.log.custody_log import LogReader
@@ -53,7 +54,7 @@ _SUBJECT = re.compile(r'"([a-z][a-z-]*:[A-Za-z0-9._-]+)":\[')
 _PERSON = "person:"
 
 
-def require_case(uow: UnitOfWork, case_id: str, attempt: Attempt) -> None:
+def require_case(uow: UnitOfWork, case_id: CaseId, attempt: Attempt) -> None:
     """Refuse an act whose case has a row that is not as it was logged. Raises: RowsDifferError."""
     _require_no_difference(uow, partial(belonging_to, uow.session, case_id), attempt)
 
@@ -67,7 +68,7 @@ def require_footage(
     what holds any of these, and every other hold of the office: a hold on a party reaches them too.
     Raises: RowsDifferError.
     """
-    start = {*(f"recording:{recording_id}" for recording_id in recordings), *subjects}
+    start = {*(Subject.of_recording(recording_id) for recording_id in recordings), *subjects}
     _require_no_difference(uow, partial(_find_keeping_subjects, uow.session, start), attempt)
 
 
@@ -115,7 +116,7 @@ def _of_actor(session: Session, actor: str) -> set[str]:
     if not actor.startswith(_PERSON):
         return set()
     query = select(AccountRow.id).where(AccountRow.person_id == actor.removeprefix(_PERSON))
-    return {actor, *(f"account:{account_id}" for account_id in session.scalars(query))}
+    return {actor, *(Subject.of_account(account_id) for account_id in session.scalars(query))}
 
 
 def _find_keeping_subjects(session: Session, start: Collection[str]) -> set[str]:
@@ -335,7 +336,7 @@ class _Proven:
                 yield table, None, "/".join(str(part) for part in identity)
 
     def _ids_of_kind(self, kind: str) -> list[str]:
-        return [subject.partition(":")[2] for subject in self.subjects if kind_of(subject) == kind]
+        return [split_subject(subject)[1] for subject in self.subjects if kind_of(subject) == kind]
 
 
 def _list_changed_columns(row: Audited | None, expected: Mapping[str, Any]) -> list[str]:

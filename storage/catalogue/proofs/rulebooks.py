@@ -6,11 +6,12 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from policies.identifiers import SYSTEM
 from policies.rules.rules import JUDGE_EDITION, Rulebook
 from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.log.tables import RulebookTextRow
 from storage.catalogue.unit_of_work import Catalogue
-from storage.custody.entries.event import SYSTEM, PremisType
+from storage.custody.entries.event import PremisType
 from storage.custody.entries.subjects import RULEBOOK
 from storage.errors import NotFoundError
 

@@ -6,7 +6,10 @@ from typing import Any
 from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
+from policies.facts.states import ACTION_MOVES, ActionStatus, ExhibitState, can_become
+from policies.identifiers import ActionId, CaseId
 from storage.catalogue.engine.keyset import Place, page_by_keys
+from storage.catalogue.engine.rows import load_row
 from storage.catalogue.tables import (
     ActionOfficerRow,
     ActionRow,
@@ -15,38 +18,41 @@ from storage.catalogue.tables import (
     PersonRow,
     RecordingRow,
 )
-from storage.errors import NotFoundError
-
-CONFIRMED = "confirmed"
-PROPOSED = "proposed"
-REJECTED = "rejected"
+from storage.errors import ConflictError
 
 NEARBY = timedelta(hours=6)  # how far around an action we look for footage to name
 MAX_NEARBY = 500
 
 
-def get_case(session: Session, case_id: str) -> CaseRow:
+def get_case(session: Session, case_id: CaseId) -> CaseRow:
     """Return one case. Raises: NotFoundError."""
-    row = session.get(CaseRow, case_id)
-    if row is None:
-        raise NotFoundError(what="case", id=case_id)
+    return load_row(session, CaseRow, case_id)
+
+
+def get_open_case(session: Session, case_id: CaseId) -> CaseRow:
+    """Return one case that was not closed. Raises: NotFoundError, ConflictError."""
+    row = get_case(session, case_id)
+    if row.closed_at is not None:
+        raise ConflictError(problem="the case is closed", case=row.id)
     return row
 
 
-def get_action(session: Session, action_id: str) -> ActionRow:
+def get_action(session: Session, action_id: ActionId) -> ActionRow:
     """Return one action. Raises: NotFoundError."""
-    row = session.get(ActionRow, action_id)
-    if row is None:
-        raise NotFoundError(what="action", id=action_id)
+    return load_row(session, ActionRow, action_id)
+
+
+def get_open_action(session: Session, action_id: ActionId) -> ActionRow:
+    """Return one action that can be closed yet. Raises: NotFoundError, ConflictError."""
+    row = get_action(session, action_id)
+    if not can_become(ACTION_MOVES, row.status, ActionStatus.CLOSED):
+        raise ConflictError(problem="the action is closed", action=row.id)
     return row
 
 
 def get_exhibit(session: Session, exhibit_id: str) -> ExhibitRow:
     """Return one exhibit. Raises: NotFoundError."""
-    row = session.get(ExhibitRow, exhibit_id)
-    if row is None:
-        raise NotFoundError(what="exhibit", id=exhibit_id)
-    return row
+    return load_row(session, ExhibitRow, exhibit_id)
 
 
 def list_cases(
@@ -86,13 +92,13 @@ def case_by_number(session: Session, number: str) -> CaseRow | None:
     return session.scalar(select(CaseRow).where(CaseRow.number == number))
 
 
-def list_actions(session: Session, case_id: str) -> list[ActionRow]:
+def list_actions(session: Session, case_id: CaseId) -> list[ActionRow]:
     """Return a case's actions, in order of time."""
     query = select(ActionRow).where(ActionRow.case_id == case_id)
     return list(session.scalars(query.order_by(ActionRow.start_at, ActionRow.id)))
 
 
-def list_officers(session: Session, action_id: str) -> list[PersonRow]:
+def list_officers(session: Session, action_id: ActionId) -> list[PersonRow]:
     """Return who took part in an action, by name."""
     query = (
         select(PersonRow)
@@ -102,7 +108,7 @@ def list_officers(session: Session, action_id: str) -> list[PersonRow]:
     return list(session.scalars(query.order_by(PersonRow.name, PersonRow.id)))
 
 
-def list_exhibits(session: Session, action_id: str) -> list[ExhibitRow]:
+def list_exhibits(session: Session, action_id: ActionId) -> list[ExhibitRow]:
     """Return everything linked to an action, rejected links too, in order of time."""
     query = select(ExhibitRow).where(ExhibitRow.action_id == action_id)
     return list(session.scalars(query.order_by(ExhibitRow.shown_from, ExhibitRow.id)))
@@ -114,7 +120,7 @@ def exhibits_of(session: Session, recording_id: str) -> list[ExhibitRow]:
     return list(session.scalars(query.order_by(ExhibitRow.id)))
 
 
-def _recordings_of(action_id: str, *states: str) -> Select[Any]:
+def _recordings_of(action_id: ActionId, *states: ExhibitState) -> Select[Any]:
     return select(ExhibitRow.recording_id).where(
         ExhibitRow.action_id == action_id, ExhibitRow.state.in_(states)
     )
@@ -122,7 +128,9 @@ def _recordings_of(action_id: str, *states: str) -> Select[Any]:
 
 def list_confirmed_recordings(session: Session, row: ActionRow) -> list[RecordingRow]:
     """Return the recordings confirmed for an action, in order of time."""
-    query = select(RecordingRow).where(RecordingRow.id.in_(_recordings_of(row.id, CONFIRMED)))
+    query = select(RecordingRow).where(
+        RecordingRow.id.in_(_recordings_of(row.id, ExhibitState.CONFIRMED))
+    )
     return list(session.scalars(query.order_by(RecordingRow.start_at, RecordingRow.id)))
 
 
@@ -135,7 +143,7 @@ def list_nearby_recordings(
     """
     first: datetime = row.start_at - NEARBY
     last: datetime = (row.end_at or row.start_at) + NEARBY
-    states = (PROPOSED, CONFIRMED, REJECTED) if never_linked else (CONFIRMED, REJECTED)
+    states = set(ExhibitState) if never_linked else set(ExhibitState) - {ExhibitState.PROPOSED}
     query = (
         select(RecordingRow)
         .where(

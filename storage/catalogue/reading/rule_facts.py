@@ -21,6 +21,7 @@ from policies.facts.facts import (
 )
 from policies.facts.findings import Verdict
 from policies.facts.stages import ActionKind, Stage
+from policies.facts.states import ActionStatus, WaiverState
 from policies.facts.terms import (
     DocumentKind,
     Feature,
@@ -31,6 +32,7 @@ from policies.facts.terms import (
     SourceKind,
     WaiverReason,
 )
+from policies.identifiers import ActionId, CaseId, PersonId
 from policies.rules.rules import Rulebook
 from storage.catalogue.cases.tables import (
     CasePartRow,
@@ -46,11 +48,8 @@ from storage.catalogue.people import register
 from storage.catalogue.reading import case_queries
 from storage.catalogue.tables import ActionRow, CaseRow, PersonRow, RecordingRow
 
-REFUSED = "refused"
-APPROVED = "approved"
 
-
-def facts_of(session: Session, action_id: str) -> ActionFacts:
+def facts_of(session: Session, action_id: ActionId) -> ActionFacts:
     """Return the frozen facts about an action: confirmed exhibits, and footage nearby.
 
     `nearby` holds what was recorded in the same township within six hours of the action and is
@@ -88,12 +87,12 @@ def facts_of(session: Session, action_id: str) -> ActionFacts:
     )
 
 
-def judge_action(session: Session, action_id: str, rulebook: Rulebook) -> Verdict:
+def judge_action(session: Session, action_id: ActionId, rulebook: Rulebook) -> Verdict:
     """Return the verdict of the rules in force on an action now; changes nothing."""
     return rulebook.judge_facts(facts_of(session, action_id))
 
 
-def list_candidates(session: Session, action_id: str) -> tuple[Footage, ...]:
+def list_candidates(session: Session, action_id: ActionId) -> tuple[Footage, ...]:
     """Return the recordings that might be proposed for an action: nearby and never linked."""
     row = case_queries.get_action(session, action_id)
     township = case_queries.get_case(session, row.case_id).township
@@ -103,7 +102,7 @@ def list_candidates(session: Session, action_id: str) -> tuple[Footage, ...]:
 
 
 def case_facts_of(
-    session: Session, case_id: str, at: datetime, target_stage: Stage | None = None
+    session: Session, case_id: CaseId, at: datetime, target_stage: Stage | None = None
 ) -> CaseFacts:
     """Return the facts about a case at a moment, with its actions. Raises: NotFoundError."""
     row = case_queries.get_case(session, case_id)
@@ -130,7 +129,7 @@ def case_facts_of(
         decision=_find_decision(session, row.id),
         documents=tuple(document_of(document) for document in session.scalars(filed)),
         actions=tuple(facts_of(session, action.id) for action in actions),
-        open_actions=tuple(action.id for action in actions if action.status == "open"),
+        open_actions=tuple(action.id for action in actions if action.status == ActionStatus.OPEN),
         waivers=tuple(
             _waiver_of(waiver) for waiver in session.scalars(waiver_query.order_by(WaiverRow.at))
         ),
@@ -228,7 +227,7 @@ def document_of(row: DocumentRow) -> Document:
 
 
 def _waiver_of(row: WaiverRow) -> Waiver:
-    approved = row.state == APPROVED
+    approved = row.state == WaiverState.APPROVED
     return Waiver(
         id=row.id,
         rule=row.rule,
@@ -238,18 +237,18 @@ def _waiver_of(row: WaiverRow) -> Waiver:
         approved_by=row.decided_by if approved else None,
         approved_at=row.decided_at if approved else None,
         approver=row.approver if approved else None,
-        refused=row.state == REFUSED,
+        refused=row.state == WaiverState.REFUSED,
     )
 
 
-def _list_participants(session: Session, case_id: str, part: Part) -> tuple[str, ...]:
+def _list_participants(session: Session, case_id: CaseId, part: Part) -> tuple[PersonId, ...]:
     query = select(CasePartRow.person_id).where(
         CasePartRow.case_id == case_id, CasePartRow.part == part.value
     )
     return tuple(session.scalars(query.order_by(CasePartRow.person_id)))
 
 
-def _find_decision(session: Session, case_id: str) -> DecisionFact | None:
+def _find_decision(session: Session, case_id: CaseId) -> DecisionFact | None:
     query = select(DecisionRow).where(DecisionRow.case_id == case_id)
     row = session.scalar(query.order_by(DecisionRow.at.desc(), DecisionRow.id.desc()).limit(1))
     if row is None:

@@ -10,15 +10,14 @@ from datetime import datetime, timedelta
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from policies.identifiers import SYSTEM, Subject
 from policies.scene_code import Trouble
 from policies.time.clocks import Reading, offset_at
 from storage.catalogue.people.tables import ClockReadingRow
-from storage.catalogue.recordings.recordings import subject_of
 from storage.catalogue.tables import ActionRow, RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.entries.event import Outcome, PremisType
 
-SYSTEM = "system"
 NAME_RESOLUTION_S = 1.0  # two files' starts are each cut to the second before
 
 
@@ -42,7 +41,7 @@ def enter_reading(
     )
     uow.session.add(reading_row)
     kind = PremisType.METADATA_EXTRACTION
-    uow.record("clock.read", kind, reading_row, actor=SYSTEM, subject=subject_of(row.id))
+    uow.record("clock.read", kind, reading_row, actor=SYSTEM, subject=Subject.of_recording(row.id))
     return reading_row
 
 
@@ -56,7 +55,7 @@ def refuse_code(uow: UnitOfWork, row: RecordingRow, trouble: Trouble) -> None:
         PremisType.VALIDATION,
         row,
         actor=SYSTEM,
-        subject=subject_of(row.id),
+        subject=Subject.of_recording(row.id),
         outcome=Outcome.REFUSED,
         trouble=trouble.value,
     )
@@ -147,7 +146,7 @@ def set_right(uow: UnitOfWork, row: RecordingRow) -> bool:
         PremisType.METADATA_MODIFICATION,
         row,
         actor=SYSTEM,
-        subject=subject_of(row.id),
+        subject=Subject.of_recording(row.id),
         readings=[reading_row.id for reading_row in readings_with(uow.session, row)],
     )
     return True

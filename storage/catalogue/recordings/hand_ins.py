@@ -9,16 +9,17 @@ from datetime import datetime
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from policies.identifiers import PersonId, Subject
 from storage.catalogue.engine.keyset import Place, page_by_keys
+from storage.catalogue.engine.rows import load_row
 from storage.catalogue.stations.tables import HandedInRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.entries.acting import PersonActing
 from storage.custody.entries.event import PremisType
-from storage.errors import NotFoundError
 
 
 def of_person(
-    session: Session, person: str, *, after: Place = (), limit: int | None = None
+    session: Session, person: PersonId, *, after: Place = (), limit: int | None = None
 ) -> list[HandedInRow]:
     """Return what this person handed in or began to, newest first (time, id)."""
     query = select(HandedInRow).where(HandedInRow.person_id == person)
@@ -26,7 +27,9 @@ def of_person(
     return list(session.scalars(page_by_keys(query, keys, after, limit, newest=True)))
 
 
-def find_same_bytes(session: Session, person: str, sha256: str, size: int) -> HandedInRow | None:
+def find_same_bytes(
+    session: Session, person: PersonId, sha256: str, size: int
+) -> HandedInRow | None:
     """Return what this person began to hand in before with these very bytes."""
     query = select(HandedInRow).where(
         HandedInRow.person_id == person, HandedInRow.sha256 == sha256, HandedInRow.size == size
@@ -50,21 +53,19 @@ def received_before(session: Session, before: datetime) -> list[HandedInRow]:
 
 def receive_hand_in(uow: UnitOfWork, name: str) -> HandedInRow:
     """Release a file to the station and log who handed it in, once. Raises: NotFoundError."""
-    row = uow.session.get(HandedInRow, name)
-    if row is None:
-        raise NotFoundError(what="submission", id=name)
+    row = load_row(uow.session, HandedInRow, name)
     if row.received_at is None:
         row.received_at = uow.at
         uow.record(
             "submission.hand-in",
             PremisType.TRANSFER,
             actor=PersonActing(
-                f"person:{row.person_id}",
+                Subject.of_person(row.person_id),
                 row.session,
                 row.address or "unknown",
                 asked_at=row.created_at,
             ),
-            subject=f"submission:{row.id}",
+            subject=Subject.of_submission(row.id),
             name=row.file_name,
             size=row.size,
             sha256=row.sha256,

@@ -12,16 +12,16 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from policies.identifiers import SYSTEM, PersonId, StationId, Subject
 from policies.time.wording import day_and_clock
-from storage.catalogue.engine.keyset import Place, page_by_keys
+from storage.catalogue.engine.rows import load_row
 from storage.catalogue.people import register
-from storage.catalogue.tables import ActionRow, ExhibitRow, RecordingRow
+from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.entries.event import Outcome, PremisType
-from storage.custody.entries.subjects import key_subject
 from storage.digest import Digest
 from storage.errors import ConflictError, DestroyedError, NotFoundError
 from storage.recording import MediaKind, RecordingId
@@ -47,7 +47,7 @@ class NewRecording:
     kind: MediaKind
     playable: bool
     township: str
-    station: str
+    station: StationId
     profile: str
     record_text: str
     envelope_text: str
@@ -64,7 +64,7 @@ class NewRecording:
     video_gaps: tuple[tuple[float, float], ...] = ()
     audio_gaps: tuple[tuple[float, float], ...] = ()
     officer_no: str | None = None
-    officer_id: str | None = None
+    officer_id: PersonId | None = None
     sequence: str | None = None
     marked: bool | None = None
     questions: tuple[str, ...] = ()
@@ -107,6 +107,7 @@ def accession_recordings(uow: UnitOfWork, *news: NewRecording) -> list[Recording
         row = rows_by_bytes.get((new.source_serial, new.sha256.hex))
         if row is None:
             _never_destroyed(new, destroyed)
+            # The row, which its entry holds, names that entry's number: nobody writes in between.
             row = _new_row(uow, new, uow.next_index + len(fresh))
             rows_by_bytes[row.source_serial, row.sha256] = row
             fresh.append((row, new))
@@ -118,9 +119,9 @@ def accession_recordings(uow: UnitOfWork, *news: NewRecording) -> list[Recording
             "recording.accession",
             PremisType.ACCESSION,
             row,
-            actor=f"station:{new.station}",
-            subject=subject_of(row.id),
-            heads=[key_subject(new.signer)] if new.signer is not None else [],
+            actor=Subject.of_station(new.station),
+            subject=Subject.of_recording(row.id),
+            heads=[Subject.of_key(new.signer)] if new.signer is not None else [],
             **new.handed_in,
             **_repeat_details(repeated.get((row.source_serial, row.sha256))),
         )
@@ -185,8 +186,8 @@ def keep_receipts(uow: UnitOfWork, receipts: Mapping[str, str]) -> dict[str, Rec
             "recording.receipt",
             PremisType.DIGITAL_SIGNATURE_GENERATION,
             row,
-            actor="system",
-            subject=subject_of(row.id),
+            actor=SYSTEM,
+            subject=Subject.of_recording(row.id),
         )
     return rows
 
@@ -207,7 +208,7 @@ def extend_retention(
         PremisType.POLICY_ASSIGNMENT,
         row,
         actor=actor,
-        subject=subject_of(row.id),
+        subject=Subject.of_recording(row.id),
         reason=reason,
     )
     return row
@@ -236,7 +237,7 @@ def note_archived(
         PremisType.REPLICATION,
         row,
         actor=actor,
-        subject=subject_of(row.id),
+        subject=Subject.of_recording(row.id),
         payload=str(digest),
         renditions=list(renditions),
         archive=archive,
@@ -256,7 +257,7 @@ def note_recalled(
         PremisType.REPLICATION,
         row,
         actor=actor,
-        subject=subject_of(row.id),
+        subject=Subject.of_recording(row.id),
         payload=str(digest),
         archive=archive,
     )
@@ -274,7 +275,7 @@ class Answers:
     clock_offset_s: float | None = None
     clock_uncertainty_s: float | None = None
     officer_no: str | None = None
-    officer_id: str | None = None
+    officer_id: PersonId | None = None
     sequence: str | None = None
 
 
@@ -315,7 +316,7 @@ def answer_questions(
         PremisType.METADATA_MODIFICATION,
         row,
         actor=actor,
-        subject=subject_of(row.id),
+        subject=Subject.of_recording(row.id),
         answered=sorted(answer_columns),
     )
     return row
@@ -339,24 +340,16 @@ def log_access(
         "recording.access",
         PremisType.DISSEMINATION,
         actor=actor,
-        subject=subject_of(row.id),
+        subject=Subject.of_recording(row.id),
         outcome=outcome,
         purpose=purpose,
         reason=reason,
     )
 
 
-def subject_of(recording: UUID | str) -> str:
-    """Return a recording's name in the log."""
-    return f"recording:{recording}"
-
-
 def by_id(session: Session, recording: UUID | str) -> RecordingRow:
     """Return one recording. Raises: NotFoundError."""
-    row = session.get(RecordingRow, str(recording))
-    if row is None:
-        raise NotFoundError(what="recording", id=str(recording))
-    return row
+    return load_row(session, RecordingRow, str(recording))
 
 
 def find_recordings(session: Session, ids: Iterable[str]) -> dict[str, RecordingRow]:
@@ -410,51 +403,6 @@ def same_size(session: Session, source_serial: str, size: int) -> bool:
     return session.scalar(query.limit(1)) is not None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordingFilter:
-    """What to look for; None asks for nothing. `text` looks in names, paths, serials, officers.
-
-    `since` (inclusive) and `until` (exclusive) are about the time shown, or where that is not
-    known, about the time of accession.
-    """
-
-    township: str | None = None
-    case: str | None = None
-    officer: str | None = None
-    source: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    text: str | None = None
-    kind: MediaKind | None = None
-    unanswered: bool = False
-
-
-def search_recordings(
-    session: Session,
-    filters: RecordingFilter | None = None,
-    after: Place = (),
-    limit: int | None = None,
-) -> list[RecordingRow]:
-    """Return the recordings that fit, newest first (id)."""
-    query = _apply_filters(select(RecordingRow), filters or RecordingFilter())
-    return list(session.scalars(page_by_keys(query, (RecordingRow.id,), after, limit, newest=True)))
-
-
-def count_linked(
-    session: Session, township: str, since: datetime, until: datetime
-) -> tuple[int, int]:
-    """Return how many recordings of a township began in a span, and of how many a link stands."""
-    row = RecordingRow
-    confirmed = select(ExhibitRow.id).where(
-        ExhibitRow.recording_id == row.id, ExhibitRow.state == "confirmed"
-    )
-    query = select(func.count()).where(
-        row.township == township, row.start_at >= since, row.start_at < until
-    )
-    linked = session.scalar(query.where(confirmed.exists()))
-    return session.scalar(query) or 0, linked or 0
-
-
 def sample_recordings(
     session: Session, count: int = 5, *, archived: bool | None = None
 ) -> list[RecordingRow]:
@@ -504,41 +452,3 @@ def iterate_recordings(session: Session) -> Iterator[RecordingRow]:
     """Yield every recording, oldest first, a few at a time."""
     query = select(RecordingRow).order_by(RecordingRow.id).execution_options(yield_per=200)
     yield from session.scalars(query)
-
-
-def _apply_filters(query: Select[RecordingRow], filters: RecordingFilter) -> Select[Any]:
-    row = RecordingRow
-    if filters.township is not None:
-        query = query.where(row.township == filters.township)
-    if filters.source is not None:
-        query = query.where(row.source_serial == filters.source)
-    if filters.kind is not None:
-        query = query.where(row.kind == filters.kind.value)
-    if filters.officer is not None:
-        query = query.where(
-            or_(row.officer_id == filters.officer, row.officer_no == filters.officer)
-        )
-    if filters.unanswered:
-        query = query.where(row.questions != [])
-    if filters.since is not None:
-        query = query.where(
-            func.coalesce(row.end_at, row.start_at, row.accessioned_at) >= filters.since
-        )
-    if filters.until is not None:
-        query = query.where(func.coalesce(row.start_at, row.accessioned_at) < filters.until)
-    if filters.case is not None:
-        query = query.where(row.id.in_(_linked_to(filters.case)))
-    if filters.text:
-        columns = (row.name, row.path, row.source_serial, row.officer_no, row.id)
-        query = query.where(
-            or_(*(column.icontains(filters.text, autoescape=True) for column in columns))
-        )
-    return query
-
-
-def _linked_to(case_id: str) -> Select[Any]:
-    return (
-        select(ExhibitRow.recording_id)
-        .join(ActionRow, ActionRow.id == ExhibitRow.action_id)
-        .where(ActionRow.case_id == case_id, ExhibitRow.state != "rejected")
-    )

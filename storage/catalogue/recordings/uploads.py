@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from policies.identifiers import StationId
 from storage.catalogue.stations.tables import HandedInRow, UploadRow
 from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork
@@ -37,7 +38,7 @@ Kind = TypeVar("Kind", bound=UploadRow | HandedInRow)
 class Accessioned:
     """What the catalogue has of an upload's recording; `receipted` unless a crash came first."""
 
-    station: str
+    station: StationId
     destroyed: bool
     receipted: bool
 
@@ -125,6 +126,7 @@ def claim_upload(uow: UnitOfWork, kind: type[Kind], name: str, offset: int, writ
     """
     row = find_upload(uow.session, kind, name)
     if row is None:
+        # Of either table: a file that a person hands in is an upload as well, and named so here.
         raise NotFoundError(what="upload", id=name)
     if row.offset != offset:
         raise ConflictError(problem="offset", offset=row.offset, found=offset)

@@ -12,22 +12,23 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from policies.facts.terms import FootageClass
+from policies.identifiers import PersonId, Subject
 from policies.retention.retention import FOREVER, KeptFacts, judge_retention
 from policies.rules.rules import Rulebook
 from storage.catalogue.engine.keyset import Place, page_by_keys
+from storage.catalogue.engine.rows import load_row
 from storage.catalogue.holds import concerns
 from storage.catalogue.people.people import get_person
 from storage.catalogue.recordings.recordings import (
     extend_retention,
     get_present_recording,
-    subject_of,
 )
 from storage.catalogue.retention import retention
 from storage.catalogue.retention.tables import ClassRow, ReclassificationRow
 from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.entries.event import PremisType
-from storage.errors import ConflictError, NotFoundError
+from storage.errors import ConflictError
 
 _KIND = PremisType.POLICY_ASSIGNMENT
 BY_HAND = tuple(
@@ -42,7 +43,7 @@ def assign_class(
     kind: FootageClass,
     reason: str,
     *,
-    person_id: str,
+    person_id: PersonId,
     actor: str,
 ) -> ClassRow:
     """Put a recording into a class; its period grows at once. The objects' locks are to follow.
@@ -70,7 +71,7 @@ def assign_class(
         taken_under=None,
     )
     uow.session.add(class_row)
-    uow.record("class.give", _KIND, class_row, actor=actor, subject=subject_of(row.id))
+    uow.record("class.give", _KIND, class_row, actor=actor, subject=Subject.of_recording(row.id))
     promise_retention(uow, rulebook, row.id, actor=actor, reason=f"class:{kind.value}")
     return class_row
 
@@ -79,7 +80,7 @@ def promise_retention(
     uow: UnitOfWork, rulebook: Rulebook, recording_id: str, *, actor: str, reason: str
 ) -> datetime:
     """Extend a recording's promised retention to what rules and links require; return it."""
-    uow.session.flush()
+    uow.session.flush()  # what was classed a moment ago is asked for by query
     current_retention = retention.explain_retention(uow.session, rulebook, [recording_id], uow.at)[
         recording_id
     ]
@@ -93,7 +94,7 @@ def propose_reclassification(
     taking: Sequence[FootageClass],
     reason: str,
     *,
-    person_id: str,
+    person_id: PersonId,
     actor: str,
 ) -> ReclassificationRow:
     """Propose that a recording is kept for less; nothing changes yet.
@@ -131,7 +132,7 @@ def propose_reclassification(
         _KIND,
         reclassification_row,
         actor=actor,
-        subject=subject_of(row.id),
+        subject=Subject.of_recording(row.id),
     )
     return reclassification_row
 
@@ -142,7 +143,7 @@ def decide_reclassification(
     reclassification_id: str,
     *,
     approve: bool,
-    person_id: str,
+    person_id: PersonId,
     actor: str,
 ) -> ReclassificationRow:
     """Approve or refuse a reclassification, as another person than who proposed it.
@@ -180,6 +181,7 @@ def decide_reclassification(
         current_retention = retention.explain_retention(uow.session, rulebook, [row.id], uow.at)[
             row.id
         ]
+        # The one place where a promise may become shorter: two persons looked at it.
         row.retain_until = current_retention.required_until
     reclassification_row.after = row.retain_until
     act = "reclassification.approve" if approve else "reclassification.refuse"
@@ -190,7 +192,7 @@ def decide_reclassification(
         row,
         *removed_classes,
         actor=actor,
-        subject=subject_of(row.id),
+        subject=Subject.of_recording(row.id),
     )
     return reclassification_row
 
@@ -205,10 +207,7 @@ def list_assigned_classes(session: Session, recording_id: str) -> list[ClassRow]
 
 def get_reclassification(session: Session, reclassification_id: str) -> ReclassificationRow:
     """Return one reclassification. Raises: NotFoundError."""
-    row = session.get(ReclassificationRow, reclassification_id)
-    if row is None:
-        raise NotFoundError(what="reclassification", id=reclassification_id)
-    return row
+    return load_row(session, ReclassificationRow, reclassification_id)
 
 
 def list_reclassifications(

@@ -2,10 +2,10 @@
 
 Who may do what and when is `policies/retention/disposition.py`'s to say; whether a recording may
 go, `policies/retention/retention.py`'s. What destroys is `storage/upkeep/destruction.py`; it moves
-items with `move`.
+items with `move_item`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from policies.facts.facts_json import to_plain
+from policies.facts.states import can_become
+from policies.identifiers import PersonId, Subject
 from policies.retention import disposition as policy
 from policies.retention.disposition import (
     DISPOSITION_MOVES,
@@ -22,14 +24,15 @@ from policies.retention.disposition import (
     ItemState,
     Proposal,
 )
-from policies.retention.retention import Reason
+from policies.retention.retention import Reason, Retention
 from policies.rules.rules import Rulebook
 from storage.catalogue.engine.keyset import Place, page_by_keys
+from storage.catalogue.engine.rows import load_row
 from storage.catalogue.holds import concerns
-from storage.catalogue.jobs import jobs
+from storage.catalogue.jobs import jobs, recording_upkeep
 from storage.catalogue.people.people import get_person
 from storage.catalogue.proofs.proven_rows import require_footage
-from storage.catalogue.recordings.recordings import get_present_recording, subject_of
+from storage.catalogue.recordings.recordings import get_present_recording
 from storage.catalogue.retention import retention
 from storage.catalogue.retention.tables import (
     ApprovalRow,
@@ -48,7 +51,7 @@ _OPEN = (DispositionState.PROPOSED, DispositionState.APPROVED)
 
 
 class DispositionError(ConflictError):
-    """The step is refused; the code is `disposition-` and a word of `No`."""
+    """The step is refused; the code is `disposition-` and a word of `DispositionRefusal`."""
 
     def __init__(self, why: DispositionRefusal) -> None:
         """Keep why."""
@@ -69,7 +72,7 @@ def propose_disposition(
     recordings: Sequence[str],
     reason: str,
     *,
-    person_id: str,
+    person_id: PersonId,
     actor: str,
     township: str | None = None,
 ) -> DispositionRow:
@@ -84,17 +87,10 @@ def propose_disposition(
     _require_allowed(policy.may_propose(len(ids), bounds))
     if not reason.strip():
         raise ConflictError(problem="no reason given")
-    for recording_id in ids:
-        recording = get_present_recording(uow.session, recording_id)
-        if township is not None and recording.township != township:
-            raise NotFoundError(what="recording", id=recording_id)
+    _require_of_township(uow.session, ids, township)
     concerns.check_uninvolved(concerns.of_footage(uow.session, ids), person_id)
     retentions = retention.explain_retention(uow.session, rulebook, ids, uow.at)
-    for recording_id in ids:
-        if keepers := retentions[recording_id].reasons_at(uow.at):
-            raise StillKeptError(recording=recording_id, reasons=[keeper.zh for keeper in keepers])
-    if open_ := find_open_dispositions(uow.session, ids):
-        raise ConflictError(problem="in another disposition", recording=min(open_))
+    _require_disposable(uow, retentions)
     row = DispositionRow(
         id=uow.new_id(),
         township=township,
@@ -112,29 +108,52 @@ def propose_disposition(
     )
     uow.session.add(row)
     uow.record(
-        "disposition.propose", _KIND, row, actor=actor, subject=subject_of_disposition(row.id)
+        "disposition.propose", _KIND, row, actor=actor, subject=Subject.of_disposition(row.id)
     )
     for recording_id in ids:
-        item_row = DispositionItemRow(
-            disposition_id=row.id,
-            recording_id=recording_id,
-            state=ItemState.PENDING,
-            at=uow.at,
-            why=reasons_to_json(retentions[recording_id].reasons),
-        )
-        uow.session.add(item_row)
-        uow.record(
-            "recording.propose-disposition",
-            _KIND,
-            item_row,
-            actor=actor,
-            subject=subject_of(recording_id),
-        )
+        _add_item(uow, row, retentions[recording_id], actor)
     return row
 
 
+def _require_of_township(session: Session, ids: Sequence[str], township: str | None) -> None:
+    """Refuse what is destroyed already, or another township's, which is not theirs to see."""
+    for recording_id in ids:
+        recording = get_present_recording(session, recording_id)
+        if township is not None and recording.township != township:
+            raise NotFoundError(what="recording", id=recording_id)
+
+
+def _require_disposable(uow: UnitOfWork, retentions: Mapping[str, Retention]) -> None:
+    """Refuse recordings that something keeps now, or that another open disposition lists."""
+    for recording_id, why in retentions.items():
+        if keepers := why.reasons_at(uow.at):
+            raise StillKeptError(recording=recording_id, reasons=[keeper.zh for keeper in keepers])
+    if open_ := find_open_dispositions(uow.session, list(retentions)):
+        raise ConflictError(problem="in another disposition", recording=min(open_))
+
+
+def _add_item(uow: UnitOfWork, row: DispositionRow, why: Retention, actor: str) -> None:
+    # The reasons as they stood are kept: why it was due then is asked for years later.
+    item_row = DispositionItemRow(
+        disposition_id=row.id,
+        recording_id=why.recording,
+        state=ItemState.PENDING,
+        at=uow.at,
+        why=reasons_to_json(why.reasons),
+    )
+    uow.session.add(item_row)
+    # An entry of its own for each: its chain of custody says that somebody wanted it destroyed.
+    uow.record(
+        "recording.propose-disposition",
+        _KIND,
+        item_row,
+        actor=actor,
+        subject=Subject.of_recording(why.recording),
+    )
+
+
 def approve_disposition(
-    uow: UnitOfWork, bounds: Bounds, disposition_id: str, *, person_id: str, actor: str
+    uow: UnitOfWork, bounds: Bounds, disposition_id: str, *, person_id: PersonId, actor: str
 ) -> DispositionRow:
     """Approve a disposition as another person than who proposed it, and whoever approved before.
 
@@ -145,8 +164,8 @@ def approve_disposition(
     """
     row = get_disposition(uow.session, disposition_id)
     recording_ids = [item_row.recording_id for item_row in list_items(uow.session, row.id)]
-    attempt = Attempt("disposition.approve", _KIND, actor, subject_of_disposition(row.id))
-    require_footage(uow, recording_ids, attempt, subject_of_disposition(row.id))
+    attempt = Attempt("disposition.approve", _KIND, actor, Subject.of_disposition(row.id))
+    require_footage(uow, recording_ids, attempt, Subject.of_disposition(row.id))
     approver_id = get_person(uow.session, person_id).id
     proposal_facts = gather_proposal(uow.session, row, bounds, uow.at)
     _require_allowed(policy.may_approve(proposal_facts, approver_id, bounds))
@@ -161,9 +180,10 @@ def approve_disposition(
     if approval.number >= policy.approvals_asked(proposal_facts, bounds):
         row.state, row.approved_at = DispositionState.APPROVED, uow.at
         row.not_before = policy.compute_cooling_end(uow.at, bounds)
+        # By number: a further approval begins the cooling-off time anew, and wants its own job.
         slot = f"approval:{approval.number}"
         jobs.request_job(
-            uow, JOB, subject_of_disposition(row.id), actor=actor, slot=slot, due_at=row.not_before
+            uow, JOB, Subject.of_disposition(row.id), actor=actor, slot=slot, due_at=row.not_before
         )
     uow.record(
         "disposition.approve",
@@ -171,7 +191,7 @@ def approve_disposition(
         row,
         approval,
         actor=actor,
-        subject=subject_of_disposition(row.id),
+        subject=Subject.of_disposition(row.id),
     )
     return row
 
@@ -189,14 +209,14 @@ def withdraw_disposition(
     _require_allowed(
         policy.may_withdraw(DispositionState(row.state), has_destruction_begun(uow.session, row.id))
     )
-    row.state = DispositionState.WITHDRAWN
+    _move_disposition(row, DispositionState.WITHDRAWN)
     row.ended_at, row.ended_by, row.ended_why = uow.at, actor, why
     uow.record(
         "disposition.withdraw",
         _KIND,
         row,
         actor=actor,
-        subject=subject_of_disposition(row.id),
+        subject=Subject.of_disposition(row.id),
         reason=why,
     )
     return row
@@ -225,7 +245,7 @@ def move_item(
         item_row,
         *rows,
         actor=actor,
-        subject=subject_of(item_row.recording_id),
+        subject=Subject.of_recording(item_row.recording_id),
         outcome=Outcome.FAILURE if is_kept else Outcome.SUCCESS,
         disposition=item_row.disposition_id,
         **details,
@@ -235,10 +255,14 @@ def move_item(
 def close_disposition(
     uow: UnitOfWork, row: DispositionRow, certificate: str, *, actor: str
 ) -> None:
-    """End a disposition whose items are all settled, with its certificate."""
-    row.state, row.ended_at, row.ended_by = DispositionState.EXECUTED, uow.at, actor
+    """End a disposition whose items are all settled, with its certificate.
+
+    Raises: ConflictError when it was not approved, or is over.
+    """
+    _move_disposition(row, DispositionState.EXECUTED)
+    row.ended_at, row.ended_by = uow.at, actor
     row.certificate = certificate
-    uow.record("disposition.done", _KIND, row, actor=actor, subject=subject_of_disposition(row.id))
+    uow.record("disposition.done", _KIND, row, actor=actor, subject=Subject.of_disposition(row.id))
 
 
 def gather_proposal(
@@ -250,7 +274,7 @@ def gather_proposal(
         proposer=row.proposed_by,
         items=row.items,
         recent_items=_count_others(session, row.id, at, bounds),
-        kept_recordings=jobs.recordings_kept(session)
+        kept_recordings=recording_upkeep.recordings_kept(session)
         + _lately_destroyed(session, row.id, at, bounds),
         approvers=tuple(approval.person_id for approval in list_approvals(session, row.id)),
         approved_at=row.approved_at,
@@ -259,10 +283,7 @@ def gather_proposal(
 
 def get_disposition(session: Session, disposition_id: str) -> DispositionRow:
     """Return one disposition. Raises: NotFoundError."""
-    row = session.get(DispositionRow, disposition_id)
-    if row is None:
-        raise NotFoundError(what="disposition", id=disposition_id)
-    return row
+    return load_row(session, DispositionRow, disposition_id)
 
 
 def list_dispositions(
@@ -341,11 +362,6 @@ def is_destroyed(session: Session, row: RecordingRow) -> bool:
     return stone is not None and stone.verified_at is not None
 
 
-def subject_of_disposition(disposition_id: str) -> str:
-    """Return a disposition's name in the log."""
-    return f"disposition:{disposition_id}"
-
-
 def reasons_to_json(retention_reasons: Iterable[Reason]) -> list[Any]:
     """Return reasons as plain JSON, as items keep them."""
     return [
@@ -360,6 +376,12 @@ def reasons_to_json(retention_reasons: Iterable[Reason]) -> list[Any]:
         }
         for reason in retention_reasons
     ]
+
+
+def _move_disposition(row: DispositionRow, state: DispositionState) -> None:
+    if not can_become(DISPOSITION_MOVES, row.state, state):
+        raise ConflictError(problem=f"{row.state} -> {state}", disposition=row.id)
+    row.state = state
 
 
 def _require_allowed(no: DispositionRefusal | None) -> None:

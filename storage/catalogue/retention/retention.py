@@ -12,14 +12,15 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
 from policies.facts.stages import ActionKind
+from policies.facts.states import ActionStatus, ExhibitState
 from policies.facts.terms import FootageClass, HoldReason
+from policies.identifiers import ActionId
 from policies.retention.retention import HoldFact, KeptFacts, LinkFact, Retention, judge_retention
 from policies.rules.rules import Rulebook
 from storage.catalogue.cases.tables import DocumentRow, HoldRow
 from storage.catalogue.holds import holds
 from storage.catalogue.holds.holds import Linked
 from storage.catalogue.reading import case_queries
-from storage.catalogue.reading.case_queries import CONFIRMED, REJECTED
 from storage.catalogue.reading.rule_facts import case_features
 from storage.catalogue.retention.tables import ClassRow, ReclassificationRow
 from storage.catalogue.tables import ActionRow, CaseRow, ExhibitRow, RecordingRow
@@ -34,7 +35,7 @@ def kept_facts(
     recordings: Sequence[str],
     at: datetime,
     *,
-    assuming: str | None = None,
+    assuming: ActionId | None = None,
 ) -> dict[str, KeptFacts]:
     """Return the facts of some recordings, by id, in a fixed number of queries.
 
@@ -82,7 +83,7 @@ def explain_retention(
     recordings: Sequence[str],
     at: datetime,
     *,
-    assuming: str | None = None,
+    assuming: ActionId | None = None,
 ) -> dict[str, Retention]:
     """Say what keeps each of some recordings, as the catalogue knows it; see `kept_facts`."""
     facts = kept_facts(session, rulebook, recordings, at, assuming=assuming)
@@ -134,13 +135,13 @@ def _list_links(session: Session, recordings: Sequence[str]) -> dict[str, list[L
     query = (
         select(ExhibitRow, ActionRow)
         .join(ActionRow, ActionRow.id == ExhibitRow.action_id)
-        .where(ExhibitRow.recording_id.in_(recordings), ExhibitRow.state != REJECTED)
+        .where(ExhibitRow.recording_id.in_(recordings), ExhibitRow.state != ExhibitState.REJECTED)
         .order_by(ExhibitRow.id)
     )
     links: dict[str, list[LinkFact]] = {}
     for exhibit, action in session.execute(query):
-        decided = exhibit.state == CONFIRMED
-        if decided or action.status == "open":
+        decided = exhibit.state == ExhibitState.CONFIRMED
+        if decided or action.status == ActionStatus.OPEN:
             link = LinkFact(action.id, ActionKind(action.kind), action.start_at, decided)
             links.setdefault(exhibit.recording_id, []).append(link)
     return links
@@ -148,7 +149,7 @@ def _list_links(session: Session, recordings: Sequence[str]) -> dict[str, list[L
 
 def _assume_link(
     session: Session,
-    action_id: str,
+    action_id: ActionId,
     hold_links: dict[str, Linked],
     links: dict[str, list[LinkFact]],
 ) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from policies.identifiers import PersonId
 from storage.catalogue.engine.columns import Audited, Base, CanonicalJson, UtcTime
 from storage.catalogue.tables import NAME, UUID, WORD
 
@@ -26,7 +27,7 @@ class ClassRow(Audited, Base):
     recording_id: Mapped[str] = mapped_column(ForeignKey("recording.id"), index=True)
     kind: Mapped[str] = mapped_column(WORD)
     reason: Mapped[str] = mapped_column(Text)
-    given_by: Mapped[str] = mapped_column(ForeignKey("person.id"))
+    given_by: Mapped[PersonId] = mapped_column(ForeignKey("person.id"))
     at: Mapped[datetime] = mapped_column(UtcTime)
     taken_at: Mapped[datetime | None] = mapped_column(UtcTime)
     taken_under: Mapped[str | None] = mapped_column(UUID)
@@ -44,9 +45,9 @@ class ReclassificationRow(Audited, Base):
     recording_id: Mapped[str] = mapped_column(ForeignKey("recording.id"), index=True)
     taking: Mapped[list[str]] = mapped_column(CanonicalJson)
     reason: Mapped[str] = mapped_column(Text)
-    proposed_by: Mapped[str] = mapped_column(ForeignKey("person.id"))
+    proposed_by: Mapped[PersonId] = mapped_column(ForeignKey("person.id"))
     at: Mapped[datetime] = mapped_column(UtcTime)
-    decided_by: Mapped[str | None] = mapped_column(ForeignKey("person.id"))
+    decided_by: Mapped[PersonId | None] = mapped_column(ForeignKey("person.id"))
     decided_at: Mapped[datetime | None] = mapped_column(UtcTime)
     approved: Mapped[bool | None]
     before: Mapped[datetime] = mapped_column(UtcTime)
@@ -63,7 +64,7 @@ class DispositionRow(Audited, Base):
     reason: Mapped[str] = mapped_column(Text)
     items: Mapped[int]
     state: Mapped[str] = mapped_column(WORD, index=True)
-    proposed_by: Mapped[str] = mapped_column(ForeignKey("person.id"))
+    proposed_by: Mapped[PersonId] = mapped_column(ForeignKey("person.id"))
     proposed_at: Mapped[datetime] = mapped_column(UtcTime)
     approved_at: Mapped[datetime | None] = mapped_column(UtcTime, index=True)
     not_before: Mapped[datetime | None] = mapped_column(UtcTime)
@@ -79,7 +80,7 @@ class ApprovalRow(Audited, Base):
     __tablename__ = "disposition_approval"
 
     disposition_id: Mapped[str] = mapped_column(ForeignKey("disposition.id"), primary_key=True)
-    person_id: Mapped[str] = mapped_column(ForeignKey("person.id"), primary_key=True)
+    person_id: Mapped[PersonId] = mapped_column(ForeignKey("person.id"), primary_key=True)
     at: Mapped[datetime] = mapped_column(UtcTime)
     number: Mapped[int]
 

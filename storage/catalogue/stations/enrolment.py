@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import bindparam, delete, select
 from sqlalchemy.orm import Session
 
+from policies.identifiers import StationId, Subject
 from storage.catalogue.people import people
 from storage.catalogue.proofs.office_keys import STATION, add_key
 from storage.catalogue.stations.tables import (
@@ -24,7 +25,6 @@ from storage.catalogue.stations.tables import (
 )
 from storage.catalogue.unit_of_work import UnitOfWork
 from storage.custody.entries.event import PremisType
-from storage.custody.entries.subjects import key_subject
 from storage.errors import EnrolmentError
 from storage.signed import canonical
 from storage.signed.signing import VerifyKey
@@ -66,7 +66,7 @@ def key_of(row: EnrolmentRow) -> VerifyKey | None:
 
 
 def offer_enrolment(
-    uow: UnitOfWork, station_id: str, code_hash: str, *, actor: str
+    uow: UnitOfWork, station_id: StationId, code_hash: str, *, actor: str
 ) -> EnrolmentRow:
     """Offer an enrolment; earlier offers to this station that nobody took up are withdrawn.
 
@@ -88,7 +88,7 @@ def offer_enrolment(
         revoked_why=None,
     )
     uow.session.add(row)
-    uow.record("station.offer", _CHANGE, row, actor=actor, subject=f"station:{station_id}")
+    uow.record("station.offer", _CHANGE, row, actor=actor, subject=Subject.of_station(station_id))
     return row
 
 
@@ -120,24 +120,24 @@ def take_up(uow: UnitOfWork, code_hash: str, key: VerifyKey, expires_at: datetim
         raise EnrolmentError("key", station=row.station_id)
     for other in of_station(uow.session, row.station_id):
         if standing_of(other, uow.at) is Standing.ACTIVE:
-            _revoke_enrolment(uow, other, "replaced", f"station:{row.station_id}")
+            _revoke_enrolment(uow, other, "replaced", Subject.of_station(row.station_id))
     row.key_text = canonical.encode(key.to_json()).decode()
     row.enrolled_at, row.expires_at = uow.at, expires_at
-    actor = f"station:{row.station_id}"
+    actor = Subject.of_station(row.station_id)
     add_key(uow, STATION, key, actor=actor, since=uow.at, until=expires_at)
     uow.record(
         "station.enrol",
         _CHANGE,
         row,
         actor=actor,
-        subject=f"station:{row.station_id}",
-        chains=[key_subject(key.kid)],
+        subject=Subject.of_station(row.station_id),
+        chains=[Subject.of_key(key.kid)],
         kid=key.kid,
     )
     return row
 
 
-def revoke_enrolments(uow: UnitOfWork, station_id: str, why: str, *, actor: str) -> int:
+def revoke_enrolments(uow: UnitOfWork, station_id: StationId, why: str, *, actor: str) -> int:
     """End every enrolment of a station at once; return how many there were."""
     rows = [
         row
@@ -158,19 +158,19 @@ def _revoke_enrolment(uow: UnitOfWork, row: EnrolmentRow, why: str, actor: str) 
         _CHANGE,
         row,
         actor=actor,
-        subject=f"station:{row.station_id}",
-        chains=[key_subject(key.kid)] if key is not None else [],
+        subject=Subject.of_station(row.station_id),
+        chains=[Subject.of_key(key.kid)] if key is not None else [],
         why=why,
     )
 
 
-def of_station(session: Session, station_id: str) -> list[EnrolmentRow]:
+def of_station(session: Session, station_id: StationId) -> list[EnrolmentRow]:
     """Return every enrolment of a station, oldest first."""
     query = select(EnrolmentRow).where(EnrolmentRow.station_id == station_id)
     return list(session.scalars(query.order_by(EnrolmentRow.id)))
 
 
-def by_key(session: Session, station_id: str, kid: str) -> EnrolmentRow:
+def by_key(session: Session, station_id: StationId, kid: str) -> EnrolmentRow:
     """Return the enrolment of this station under this key, whatever it is worth.
 
     Raises: EnrolmentError (unknown).
@@ -230,7 +230,7 @@ def note_once(uow: UnitOfWork, enrolment_id: str, number: int) -> bool:
     return True
 
 
-def set_status(uow: UnitOfWork, station_id: str, status: dict[str, Any]) -> None:
+def set_status(uow: UnitOfWork, station_id: StationId, status: dict[str, Any]) -> None:
     """Keep what a station says of itself now."""
     row = uow.session.get(StationStatusRow, station_id)
     if row is None:

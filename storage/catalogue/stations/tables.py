@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, synonym
 
+from policies.identifiers import PersonId, StationId
 from storage.catalogue.engine.columns import Audited, Base, CanonicalJson, UtcTime
 
 UUID = String(36)
@@ -26,7 +27,7 @@ class EnrolmentRow(Audited, Base):
     __tablename__ = "enrolment"
 
     id: Mapped[str] = mapped_column(UUID, primary_key=True)
-    station_id: Mapped[str] = mapped_column(ForeignKey("station.id"), index=True)
+    station_id: Mapped[StationId] = mapped_column(ForeignKey("station.id"), index=True)
     code_hash: Mapped[str] = mapped_column(DIGEST, unique=True)
     code_until: Mapped[datetime] = mapped_column(UtcTime)
     key_text: Mapped[str | None] = mapped_column(Text)
@@ -69,7 +70,7 @@ class StationStatusRow(Base):
 
     __tablename__ = "station_status"
 
-    station_id: Mapped[str] = mapped_column(ForeignKey("station.id"), primary_key=True)
+    station_id: Mapped[StationId] = mapped_column(ForeignKey("station.id"), primary_key=True)
     seen_at: Mapped[datetime] = mapped_column(UtcTime)
     told: Mapped[dict[str, Any]] = mapped_column(CanonicalJson)
 
@@ -97,7 +98,7 @@ class UploadRow(UnderWay, Base):
     __tablename__ = "upload"
 
     recording: Mapped[str] = mapped_column(UUID, primary_key=True)
-    station_id: Mapped[str] = mapped_column(ForeignKey("station.id"), index=True)
+    station_id: Mapped[StationId] = mapped_column(ForeignKey("station.id"), index=True)
     id: Mapped[str] = synonym("recording")
     owner: Mapped[str] = synonym("station_id")
 
@@ -111,9 +112,10 @@ class HandedInRow(UnderWay, Base):
     """
 
     __tablename__ = "handed_in"
+    noun = "submission"
 
     id: Mapped[str] = mapped_column(UUID, primary_key=True)
-    person_id: Mapped[str] = mapped_column(ForeignKey("person.id"), index=True)
+    person_id: Mapped[PersonId] = mapped_column(ForeignKey("person.id"), index=True)
     file_name: Mapped[str] = mapped_column(String(255))
     modified_ms: Mapped[int | None] = mapped_column(BigInteger)
     received_at: Mapped[datetime | None] = mapped_column(UtcTime)

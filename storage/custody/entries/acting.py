@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Self
 
+from policies.identifiers import Subject
 from storage.custody.entries.event import format_timestamp
 
 _ID = 32
@@ -69,12 +70,7 @@ def session_id(token_hash: str) -> str:
     return token_hash[:_ID]
 
 
-def session_subject(session: str) -> str:
-    """Return how the log names a session."""
-    return f"{SESSION}:{session}"
-
-
 def named_sessions(details: Mapping[str, Any]) -> set[str]:
     """Return the session that an entry's details name, if they do, as a subject."""
     session = details.get("session")
-    return {session_subject(session)} if isinstance(session, str) else set()
+    return {Subject.of_session(session)} if isinstance(session, str) else set()

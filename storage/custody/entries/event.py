@@ -16,13 +16,13 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from policies.identifiers import SYSTEM, Subject
 from storage.custody.entries.chain import ChainHead, heads_to_json
 from storage.errors import CustodyError
 from storage.signed import canonical
 
 MAX_LEAF = 65_535  # an entry bundle prefixes each entry with a uint16 (C2SP tlog-tiles)
 SALT_SIZE = 16
-SYSTEM = "system"
 
 _OPAQUE = re.compile(r"[a-z][a-z-]{0,30}:[A-Za-z0-9._-]{1,64}\Z")
 _ACT = re.compile(r"(?=.{1,100}\Z)[a-z][a-z0-9-]*(\.[a-z0-9-]+)*\Z")
@@ -82,7 +82,7 @@ class Event:
     event: PremisType
     at: datetime
     actor: str
-    subject: str
+    subject: Subject
     outcome: Outcome = Outcome.SUCCESS
     details: Mapping[str, Any] = field(default_factory=dict)
     chains: Mapping[str, ChainHead] = field(default_factory=dict)

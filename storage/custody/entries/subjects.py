@@ -9,13 +9,14 @@ his own. Writer and verifier both ask here, so an entry that hides from a chain 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
+from policies.identifiers import Subject
 from storage.custody.entries.acting import named_sessions
 
-RULEBOOK = "rulebook:office"  # the rules by which this office judges, in whatever edition
-CLOCK = "system:clock"  # by which clock the log goes on after one ran ahead
+RULEBOOK = Subject("rulebook:office")  # the rules by which this office judges, in whatever edition
+CLOCK = Subject("system:clock")  # by which clock the log goes on after one ran ahead
 ALWAYS_CARRIED = frozenset({RULEBOOK, CLOCK})  # every bundle has these chains
-INTEGRITY = "system:integrity"  # the office's own state: checks of it all, and alarms
-OFFICE_KEYS = "office:keys"  # every key that the office ever had, whatever it is for
+INTEGRITY = Subject("system:integrity")  # the office's own state: checks of it all, and alarms
+OFFICE_KEYS = Subject("office:keys")  # every key that the office ever had, whatever it is for
 _A_CASES_OWN = ("case", "action")
 State = Mapping[str, Any]  # a row as entries hold it: its columns by name
 
@@ -175,11 +176,6 @@ def should_open_entry(
     return all(subject in recordings for subject in about if kind_of(subject) == "recording")
 
 
-def key_subject(kid: str) -> str:
-    """Return the subject of a key, by its id."""
-    return f"key:{kid}"
-
-
 def kind_of(subject: str) -> str:
     """Return the kind of a subject: `case` of `case:<id>`."""
     return subject.partition(":")[0]
@@ -189,7 +185,7 @@ def _list_subjects(
     rows: Iterable[tuple[str, State]], columns: Mapping[str, Mapping[str, str]]
 ) -> set[str]:
     return {
-        f"{kind}:{state[column]}"
+        Subject.of_kind(kind, state[column])
         for table, state in rows
         for column, kind in columns.get(table, {}).items()
         # An empty column is about nobody; it must not make a subject of its own.

@@ -25,7 +25,8 @@ from api.jobs.worker import Workers, start_jobs
 from api.office.evidence.integrity_check import list_orphans, whole_check
 from api.office.reports.duty_list import iterate_duties
 from api.problems import ApiError
-from storage.catalogue.jobs import jobs
+from policies.identifiers import Subject
+from storage.catalogue.jobs import jobs, recording_upkeep
 from storage.catalogue.jobs.jobs import State, TurnLostError, WorkerBusyError
 from storage.catalogue.jobs.tables import JobStepRow
 from storage.catalogue.log import custody_log
@@ -96,7 +97,7 @@ def renditions(desk):
 
 def entries(desk, recording, act):
     with desk.office.catalogue.read() as session:
-        events = custody_log.LogReader(session).events_of(recordings.subject_of(recording))
+        events = custody_log.LogReader(session).events_of(Subject.of_recording(recording))
         return [event for event in events if event.act == act]
 
 
@@ -440,14 +441,14 @@ def test_scrub_takes_what_was_read_longest_ago_and_all_in_time(desk, runner):
             f"recording:{first}"
         ]
     with desk.office.catalogue.write() as uow:
-        jobs.note_verified(uow, first, [], uow.at)
+        recording_upkeep.note_verified(uow, first, [], uow.at)
     assert run(desk, runner, "scrub", slot="2")[2].result == {"asked": 1}
     with desk.office.catalogue.write() as uow:
         assert jobs.list_jobs(uow.session, kind="verify")[0].subject == f"recording:{second}"
         # Whatever would be read later than promised comes too, however much it is.
         long_ago = uow.at - timedelta(days=desk.office.settings.scrub_days)
         for one in (first, second):
-            jobs.note_verified(uow, one, [], long_ago)
+            recording_upkeep.note_verified(uow, one, [], long_ago)
     assert run(desk, runner, "scrub", slot="3")[2].result == {"asked": 2}
 
 
@@ -553,7 +554,7 @@ def test_a_later_inspection_stands_beside_the_sealed_record(desk, runner):
     _, told, after = run(desk, runner, "inspect", f"recording:{video.id}", actor=actor)
     assert (told, after.error) == ("done", None)
     with desk.office.catalogue.read() as session:
-        (look,) = jobs.later_looks(session, video.id)
+        (look,) = recording_upkeep.later_looks(session, video.id)
     assert look.media["duration_s"] == pytest.approx(video.duration_s)
     acts = [one.act for one in _events(desk, video.id)]
     assert acts.index("recording.access") < acts.index("recording.inspect")
@@ -652,7 +653,9 @@ def test_a_picture_made_again_lies_beside_the_first_and_is_the_one_shown(desk, r
         assert len(renditions(desk)) == count
     newest = max(renditions(desk))
     with desk.office.catalogue.read() as session:
-        assert newest.startswith(jobs.newest_rendition(session, video.id, rendition.POSTER).id)
+        assert newest.startswith(
+            recording_upkeep.newest_rendition(session, video.id, rendition.POSTER).id
+        )
     desk.office.objects.delete(newest, desk.office.clock())
     with pytest.raises(FixityError):
         rendition.read_poster(desk.service, zhang, UUID(video.id))
@@ -774,7 +777,7 @@ def test_a_worker_ends_in_peace_and_a_second_is_refused_in_chinese(desk, tmp_pat
 
 def _events(desk, recording):
     with desk.office.catalogue.read() as session:
-        return custody_log.LogReader(session).events_of(recordings.subject_of(recording))
+        return custody_log.LogReader(session).events_of(Subject.of_recording(recording))
 
 
 def _grow_old(desk, key, age=None):

@@ -14,7 +14,8 @@ from api.jobs.kinds import rendition
 from api.office.evidence import tiering
 from api.office.evidence.integrity_check import list_orphans, whole_check
 from api.office.wiring import Office, attach_archive
-from storage.catalogue.jobs import jobs
+from policies.identifiers import Subject
+from storage.catalogue.jobs import jobs, recording_upkeep
 from storage.catalogue.log import custody_log
 from storage.catalogue.recordings import recordings
 from storage.custody.entries.event import PremisType
@@ -69,7 +70,7 @@ def pictured(desk, row):
     job = request.ask_as(desk.service, desk.visitor("zhang"), "rendition", row.id).id
     assert runner.run(job, 1) == "done"
     with desk.office.catalogue.read() as session:
-        made = jobs.newest_rendition(session, row.id, rendition.POSTER)
+        made = recording_upkeep.newest_rendition(session, row.id, rendition.POSTER)
     return f"{made.id}/{RENDITION}"
 
 
@@ -137,7 +138,7 @@ def test_a_copy_made_while_its_recording_was_destroyed_is_taken_away(tmp_path, m
         with office.catalogue.write() as uow:
             row = recordings.by_id(uow.session, recording)
             row.destroyed_at, row.envelope_text = uow.at, ""
-            subject = recordings.subject_of(recording)
+            subject = Subject.of_recording(recording)
             uow.record(
                 "recording.destroy", PremisType.DELETION, row, actor="system", subject=subject
             )

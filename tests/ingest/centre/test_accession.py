@@ -15,6 +15,7 @@ from api.office.evidence.integrity_check import whole_check
 from ingest.station.clear import Clearing, When
 from ingest.station.delivery.centre_client import CentreRefusedError
 from ingest.station.journal import State
+from policies.identifiers import Subject
 from storage.catalogue.jobs import jobs
 from storage.catalogue.log import custody_log
 from storage.catalogue.recordings import recordings
@@ -95,7 +96,7 @@ def row_of(office, recording):
 
 def acts(office, recording):
     with office.catalogue.read() as session:
-        events = custody_log.LogReader(session).events_of(recordings.subject_of(recording))
+        events = custody_log.LogReader(session).events_of(Subject.of_recording(recording))
         return [event.act for event in events]
 
 
@@ -336,7 +337,7 @@ def destroy(office, recording):
     with office.catalogue.write() as uow:
         row = recordings.by_id(uow.session, recording)
         row.destroyed_at, row.envelope_text = uow.at, ""
-        subject = recordings.subject_of(recording)
+        subject = Subject.of_recording(recording)
         uow.record("recording.destroy", PremisType.DELETION, row, actor="system", subject=subject)
 
 

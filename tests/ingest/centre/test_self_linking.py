@@ -8,6 +8,7 @@ from api.office.samples.sample_volume import Recorder, film_codes
 from ingest.centre.self_linking import self_link
 from ingest.station.clear import When
 from policies.facts.stages import ActionKind
+from policies.identifiers import Subject
 from policies.scene_code import Kind
 from storage.catalogue.cases import cases
 from storage.catalogue.log.custody_log import LogReader
@@ -105,7 +106,7 @@ def test_a_forged_code_links_nothing_and_is_a_finding(desk):
     assert row.clock_uncertainty_s is None
     assert linked(desk, action) == {}
     with desk.office.catalogue.read() as session:
-        events = LogReader(session).events_of(recordings.subject_of(row.id))
+        events = LogReader(session).events_of(Subject.of_recording(row.id))
     assert [e.outcome for e in events if e.act == "scene-code.refuse"] == ["refused"]
 
 

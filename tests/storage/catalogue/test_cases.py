@@ -13,8 +13,9 @@ from policies.rules import rulebook
 from storage.catalogue.cases import case_file, cases
 from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.people import people, register
-from storage.catalogue.recordings import recordings
-from storage.catalogue.recordings.recordings import Answers, RecordingFilter
+from storage.catalogue.recordings import recording_search, recordings
+from storage.catalogue.recordings.recording_search import RecordingFilter
+from storage.catalogue.recordings.recordings import Answers
 from storage.errors import ConflictError, NotFoundError
 from storage.recording import MediaKind
 
@@ -221,7 +222,7 @@ def test_a_link_stands_in_the_recordings_own_chain(catalogue, seizure, record):
         ]
         assert events[-1].details["action"] == seizure.id
         assert [e.id for e in cases.exhibits_of(session, recording.id)] == [row.id]
-        page = recordings.search_recordings(session, RecordingFilter(case=seizure.case_id))
+        page = recording_search.search_recordings(session, RecordingFilter(case=seizure.case_id))
         assert [found.id for found in page] == [recording.id]
 
 

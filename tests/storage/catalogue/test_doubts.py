@@ -6,6 +6,7 @@ import pytest
 
 from policies.facts.findings import Cause
 from policies.facts.stages import ActionKind
+from policies.identifiers import Subject
 from policies.requirements.footage.coverage import Coverage
 from storage.catalogue.cases import cases, doubts
 from storage.catalogue.holds.concerns import InvolvedError
@@ -74,7 +75,7 @@ def test_a_dismissed_doubt_counts_no_more_and_a_confirmed_one_is_a_fault(
     settle(catalogue, row, "silent", 60.0, office.second.id)  # the last word holds
     assert gaps(catalogue, action) == []
     with catalogue.read() as session:
-        acts = [e.act for e in LogReader(session).events_of(recordings.subject_of(row.id))]
+        acts = [e.act for e in LogReader(session).events_of(Subject.of_recording(row.id))]
         assert [one.confirmed for one in doubts.list_settled_doubts(session, row.id)] == [
             False,
             False,

@@ -7,9 +7,11 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from policies.identifiers import Subject
 from storage.catalogue.log.custody_log import LogReader
-from storage.catalogue.recordings import recordings
-from storage.catalogue.recordings.recordings import Answers, RecordingFilter
+from storage.catalogue.recordings import recording_search, recordings
+from storage.catalogue.recordings.recording_search import RecordingFilter
+from storage.catalogue.recordings.recordings import Answers
 from storage.custody.entries.event import Outcome, PremisType
 from storage.digest import Digest
 from storage.errors import ConflictError, DestroyedError, NotFoundError
@@ -24,7 +26,7 @@ def one(catalogue, new):
 
 def events_of(catalogue, row):
     with catalogue.read() as session:
-        return LogReader(session).events_of(recordings.subject_of(row.id))
+        return LogReader(session).events_of(Subject.of_recording(row.id))
 
 
 def test_an_accessioned_recording_knows_its_entry(catalogue, one):
@@ -98,7 +100,7 @@ def destroy(catalogue, row):
     with catalogue.write() as uow:
         gone = recordings.by_id(uow.session, row.id)
         gone.destroyed_at, gone.envelope_text = uow.at, ""
-        subject = recordings.subject_of(gone.id)
+        subject = Subject.of_recording(gone.id)
         uow.record("recording.destroy", PremisType.DELETION, gone, actor="system", subject=subject)
 
 
@@ -241,7 +243,7 @@ def many(catalogue, new, now):
 
 def found(catalogue, **wanted):
     with catalogue.read() as session:
-        rows = recordings.search_recordings(session, RecordingFilter(**wanted))
+        rows = recording_search.search_recordings(session, RecordingFilter(**wanted))
         return sorted(int(row.name.split("_")[2][0]) for row in rows)
 
 
@@ -267,7 +269,7 @@ def test_search_takes_wildcards_literally(catalogue, many):
 def test_pages_follow_each_other_without_gap_or_overlap(catalogue, many):
     seen, after = [], ()
     with catalogue.read() as session:
-        while page := recordings.search_recordings(session, after=after, limit=4):
+        while page := recording_search.search_recordings(session, after=after, limit=4):
             seen += [row.id for row in page]
             after = (page[-1].id,)
     assert seen == sorted(many, reverse=True)
