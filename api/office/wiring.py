@@ -76,7 +76,7 @@ from storage.vault.keys import KeyRing
 from storage.vault.known_store import KnownStore
 from storage.vault.objects import ObjectStore
 from storage.vault.s3.address import S3Address, S3Key
-from storage.vault.s3.minio_objects import MinioObjects
+from storage.vault.s3.s3_objects import S3Objects
 from storage.vault.tiered_objects import TieredObjects
 
 Step = Callable[[str], None]
@@ -159,8 +159,7 @@ def look_at_home(settings: Settings, catalogue: Catalogue, *, ask_store: bool = 
 def _bucket_has_objects(settings: Settings) -> bool:
     try:
         return (
-            next(MinioObjects.open(*_read_bucket_access(settings), entropy).keys(), None)
-            is not None
+            next(S3Objects.open(*_read_bucket_access(settings), entropy).keys(), None) is not None
         )
     except StoreSetupError:  # there is no such bucket yet, or none that could keep evidence
         return False
@@ -172,7 +171,7 @@ def make_bucket(settings: Settings) -> None:
     Raises: StoreSetupError, VaultError.
     """
     if settings.objects_url is not None:
-        MinioObjects(*_read_bucket_access(settings), entropy).create_bucket()
+        S3Objects(*_read_bucket_access(settings), entropy).create_bucket()
 
 
 def open_store(settings: Settings, catalogue: Catalogue) -> tuple[ObjectStore, KnownStore]:
@@ -188,7 +187,7 @@ def open_store(settings: Settings, catalogue: Catalogue) -> tuple[ObjectStore, K
             rows = recordings.sample_recordings(session)
     objects: ObjectStore
     if settings.objects_url is not None:
-        objects = MinioObjects.open(*_read_bucket_access(settings), entropy)
+        objects = S3Objects.open(*_read_bucket_access(settings), entropy)
     elif (
         rows or memory.exists()
     ) and not root.is_dir():  # never made anew: a disk may not be mounted
@@ -213,7 +212,7 @@ def _with_archive(settings: Settings, objects: ObjectStore) -> ObjectStore:
         if opened:
             return opened[0]
         archive = attach_archive(settings)
-        if isinstance(archive, MinioObjects):
+        if isinstance(archive, S3Objects):
             opened.append(archive)
         return archive
 
@@ -248,7 +247,7 @@ def attach_archive(
     if where.startswith("s3://"):
         address, key = _read_bucket_access(settings)
         address = S3Address.parse(where, settings.objects_ca_file)
-        objects = MinioObjects.open(address, key, entropy)
+        objects = S3Objects.open(address, key, entropy)
     elif (new and not archived) or (Path(where) / "store.json").is_file():
         objects = FolderObjects(Path(where), entropy, immutable=settings.immutable)
     else:

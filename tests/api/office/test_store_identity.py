@@ -190,10 +190,10 @@ def test_a_store_that_is_away_takes_no_page_away(stored):
 
 def replace_host(store):
     from storage.vault.s3.address import S3Address, S3Key
-    from storage.vault.s3.minio_objects import MinioObjects
+    from storage.vault.s3.s3_objects import S3Objects
 
     address = S3Address.parse(f"s3://127.0.0.1:1/{store._bucket}?secure=false", None)
-    return MinioObjects(address, S3Key("a", "b" * 8), lambda count: b"z" * count, timeout_s=0.1)
+    return S3Objects(address, S3Key("a", "b" * 8), lambda count: b"z" * count, timeout_s=0.1)
 
 
 def test_a_new_office_takes_the_store_that_is_there(tmp_path):

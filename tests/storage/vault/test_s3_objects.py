@@ -33,7 +33,7 @@ from storage.errors import (
 from storage.recording import new_recording_id
 from storage.vault.objects import ENVELOPE, PAYLOAD, RECORD, StrangerKind, key_of
 from storage.vault.s3.address import S3Address, S3Key
-from storage.vault.s3.minio_objects import MinioObjects, _Client
+from storage.vault.s3.s3_objects import S3Objects, _Client
 
 MIB = 1 << 20
 
@@ -52,13 +52,13 @@ def key(now) -> str:
 def address(s3_server) -> S3Address:
     """A bucket with Object Lock."""
     address = s3_server.bucket()
-    MinioObjects(address, s3_server.key, os.urandom).create_bucket()
+    S3Objects(address, s3_server.key, os.urandom).create_bucket()
     return address
 
 
 @pytest.fixture
-def store(s3_server, address) -> MinioObjects:
-    return MinioObjects.open(address, s3_server.key, os.urandom)
+def store(s3_server, address) -> S3Objects:
+    return S3Objects.open(address, s3_server.key, os.urandom)
 
 
 def client_of(address: S3Address, key: S3Key) -> Minio:
@@ -151,7 +151,7 @@ def test_a_delete_marker_and_a_second_version_change_nothing(store, direct, addr
     store.lock(key, now + timedelta(days=1))
     direct.put_object(address.bucket, key, io.BytesIO(b"forged!!"), 8)
     direct.remove_object(address.bucket, key)
-    fresh = MinioObjects.open(address, _key(store), os.urandom)
+    fresh = S3Objects.open(address, _key(store), os.urandom)
     for one in (store, fresh):
         assert one.read(key, 0, 99) == b"evidence"
         assert one.digest(key) == Digest.compute(b"evidence")
@@ -191,7 +191,7 @@ def test_a_twin_of_the_same_bytes_is_no_stranger(store, direct, address, key):
     assert list(store.strangers()) == []
 
 
-def _key(store: MinioObjects) -> S3Key:
+def _key(store: S3Objects) -> S3Key:
     held = store._client._provider.retrieve()
     return S3Key(held.access_key, held.secret_key)
 
@@ -224,7 +224,7 @@ def test_twins_leave_one_version(s3_server, address, direct, key):
     data = os.urandom(9 * MIB)
 
     def put(_: int) -> Digest:
-        return MinioObjects(address, s3_server.key, os.urandom).put(key, [data]).digest
+        return S3Objects(address, s3_server.key, os.urandom).put(key, [data]).digest
 
     with ThreadPoolExecutor(4) as pool:
         assert set(pool.map(put, range(4))) == {Digest.compute(data)}
@@ -237,7 +237,7 @@ def test_a_twin_in_a_place_that_was_seen_free_is_found(
 ):
     record = key.replace(PAYLOAD, RECORD)
     store.put(key, [b"payload"])  # this look shows that there is no record yet
-    MinioObjects(address, s3_server.key, os.urandom).put(record, [theirs])
+    S3Objects(address, s3_server.key, os.urandom).put(record, [theirs])
     if theirs == b"the same":
         assert store.put(record, [b"the same"]).size == 8
     else:
@@ -254,7 +254,7 @@ def test_a_later_lock_that_came_after_the_read_back_stands(
     key = key.replace(PAYLOAD, part)
     store.put(key, [b"evidence"])
     later = now + timedelta(days=30)
-    MinioObjects(address, s3_server.key, os.urandom).lock(key, later)
+    S3Objects(address, s3_server.key, os.urandom).lock(key, later)
     store.lock(key, now + timedelta(days=1))
     assert store.facts(key).retain_until == later
 
@@ -301,7 +301,7 @@ def test_a_twin_who_is_done_after_we_were_told_to_wait_is_found(
     ask = store._client.list_upload_parts
 
     def too_late(*asked):
-        MinioObjects(address, s3_server.key, os.urandom).complete(key, handle, marks, len(data))
+        S3Objects(address, s3_server.key, os.urandom).complete(key, handle, marks, len(data))
         return ask(*asked)
 
     def told_to_wait(*_):
@@ -367,7 +367,7 @@ def test_the_sdk_still_has_the_calls_of_one_request():
 
 def refused(address: S3Address, key: S3Key) -> StoreSetupError:
     with pytest.raises(StoreSetupError) as caught:
-        MinioObjects.open(address, key, os.urandom)
+        S3Objects.open(address, key, os.urandom)
     assert caught.value.facts["bucket"] == address.bucket
     return caught.value
 
@@ -387,7 +387,7 @@ def test_a_bucket_without_lock_is_refused_and_not_taken_for_made(s3_server, dire
         direct.set_bucket_versioning(address.bucket, VersioningConfig(ENABLED))
     assert "mc mb --with-lock" in refused(address, s3_server.key).facts["mend"]
     with pytest.raises(StoreSetupError):
-        MinioObjects(address, s3_server.key, os.urandom).create_bucket()
+        S3Objects(address, s3_server.key, os.urandom).create_bucket()
 
 
 def test_a_bucket_that_locks_by_itself_is_refused(s3_server, direct, address):
@@ -397,7 +397,7 @@ def test_a_bucket_that_locks_by_itself_is_refused(s3_server, direct, address):
 
 def test_making_a_bucket_twice_is_making_it(s3_server, store, address, key):
     store.put(key, [b"x"])
-    MinioObjects(address, s3_server.key, os.urandom).create_bucket()
+    S3Objects(address, s3_server.key, os.urandom).create_bucket()
     assert store.read(key, 0, 1) == b"x"
 
 
@@ -408,7 +408,7 @@ def test_a_bucket_swapped_for_an_empty_one_has_another_name(store, s3_server, di
     direct.remove_bucket(address.bucket)
     with pytest.raises(StoreSetupError):
         store.identity()
-    MinioObjects(address, s3_server.key, os.urandom).create_bucket()
+    S3Objects(address, s3_server.key, os.urandom).create_bucket()
     assert store.identity() != name
 
 
@@ -425,15 +425,15 @@ def test_a_name_that_an_intruder_overwrote_stays(store, direct, address):
 def test_a_wrong_secret_is_told(s3_server, address, key):
     wrong = S3Key(s3_server.key.access, "not the secret")
     with pytest.raises(StoreRefusedError):
-        MinioObjects.open(address, wrong, os.urandom)
+        S3Objects.open(address, wrong, os.urandom)
     with pytest.raises(StoreRefusedError):
-        MinioObjects(address, wrong, os.urandom).put(key, [b"x"])
+        S3Objects(address, wrong, os.urandom).put(key, [b"x"])
 
 
 def test_a_server_that_is_not_there_may_come_back(s3_server, address, key):
     nobody = replace(address, host="127.0.0.1:1")
     with pytest.raises(StoreUnavailableError) as caught:
-        MinioObjects(nobody, s3_server.key, os.urandom).put(key, [b"x"])
+        S3Objects(nobody, s3_server.key, os.urandom).put(key, [b"x"])
     assert caught.value.retryable
 
 
@@ -450,7 +450,7 @@ def test_a_full_quota_is_told_as_no_space(s3_server, now, key):
     s3_server.own.add_user(name, name, "a secret of its own")
     for words in (("set", "--max-size=4096"), ("enable",)):
         s3_server.own.admin("quota", *words, "--quota-scope=user", f"--uid={name}")
-    store = MinioObjects(s3_server.bucket(), S3Key(name, "a secret of its own"), os.urandom)
+    store = S3Objects(s3_server.bucket(), S3Key(name, "a secret of its own"), os.urandom)
     store.create_bucket()
     for data in (b"x" * 100_000, os.urandom(9 * MIB)):
         with pytest.raises(StorageFullError) as caught:

@@ -155,7 +155,7 @@ class _Client(Minio):
         return signed_headers | {"Content-Length": str(len(body)), _SIGNED: signed}, at
 
 
-class MinioObjects:
+class S3Objects:
     """An ObjectStore on one bucket. Safe for many threads; nothing is asked before it is used."""
 
     smallest_part = 5 << 20
@@ -182,7 +182,7 @@ class MinioObjects:
     @classmethod
     def open(
         cls, address: S3Address, key: S3Key, entropy: Entropy, *, timeout_s: float = 60.0
-    ) -> "MinioObjects":
+    ) -> "S3Objects":
         """Return the store of a bucket that can keep evidence.
 
         Raises: StoreSetupError, whose `mend` names the command, for a bucket that is missing, is
