@@ -29,11 +29,11 @@ ALLOWED = {
     "av": ("ingest.media.sandbox", "ingest.media.sandboxed"),
     "chinese_calendar": ("policies.time.calendar",),
     "zxingcpp": ("ingest.media.sandboxed", "ingest.media.scene_code"),
-    "minio": ("storage.vault.s3.s3_objects",),
+    "minio": ("storage.vault.s3.client",),
     "ntplib": ("api.office.trusted_time",),
     "fpdf": ("api.office.printed.paper",),
     "jwt": ("api.office.enrolment", "ingest.station.delivery.centre_client"),
-    "urllib3": ("ingest.station.delivery.centre_client", "storage.vault.s3.s3_objects"),
+    "urllib3": ("ingest.station.delivery.centre_client", "storage.vault.s3.transport"),
     "yaml": ("policies.rules.rulebook", "ingest.sources"),
 }
 

@@ -159,7 +159,8 @@ def look_at_home(settings: Settings, catalogue: Catalogue, *, ask_store: bool = 
 def _bucket_has_objects(settings: Settings) -> bool:
     try:
         return (
-            next(S3Objects.open(*_read_bucket_access(settings), entropy).keys(), None) is not None
+            next(S3Objects.open(*_read_bucket_access(settings), entropy, clock).keys(), None)
+            is not None
         )
     except StoreSetupError:  # there is no such bucket yet, or none that could keep evidence
         return False
@@ -171,7 +172,7 @@ def make_bucket(settings: Settings) -> None:
     Raises: StoreSetupError, VaultError.
     """
     if settings.objects_url is not None:
-        S3Objects(*_read_bucket_access(settings), entropy).create_bucket()
+        S3Objects(*_read_bucket_access(settings), entropy, clock).create_bucket()
 
 
 def open_store(settings: Settings, catalogue: Catalogue) -> tuple[ObjectStore, KnownStore]:
@@ -187,7 +188,7 @@ def open_store(settings: Settings, catalogue: Catalogue) -> tuple[ObjectStore, K
             rows = recordings.sample_recordings(session)
     objects: ObjectStore
     if settings.objects_url is not None:
-        objects = S3Objects.open(*_read_bucket_access(settings), entropy)
+        objects = S3Objects.open(*_read_bucket_access(settings), entropy, clock)
     elif (
         rows or memory.exists()
     ) and not root.is_dir():  # never made anew: a disk may not be mounted
@@ -247,7 +248,7 @@ def attach_archive(
     if where.startswith("s3://"):
         address, key = _read_bucket_access(settings)
         address = S3Address.parse(where, settings.objects_ca_file)
-        objects = S3Objects.open(address, key, entropy)
+        objects = S3Objects.open(address, key, entropy, clock)
     elif (new and not archived) or (Path(where) / "store.json").is_file():
         objects = FolderObjects(Path(where), entropy, immutable=settings.immutable)
     else:

@@ -10,6 +10,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,6 +21,11 @@ from storage.vault.s3.s3_objects import S3Objects
 from tests.servers import ceph
 
 NOT_TESTED = "NO S3 SERVER HERE: OBJECT LOCK WAS NOT TESTED (install radosgw, ceph-mon, ceph-osd)"
+
+
+def utc_now() -> datetime:
+    """Return the real time: a server keeps its own, and refuses a request of another day."""
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ class S3Server:
 
     def store(self, **more: float) -> S3Objects:
         """Return a store on a new bucket with Object Lock."""
-        store = S3Objects(self.bucket(), self.key, os.urandom, **more)
+        store = S3Objects(self.bucket(), self.key, os.urandom, utc_now, **more)
         store.create_bucket()
         return store
 

@@ -29,6 +29,7 @@ from storage.vault.s3.s3_objects import S3Objects
 from storage.vault.tiered_objects import TieredObjects
 from tests.keeping import ORDINARY, WHO, Archive
 from tests.servers.database import Database
+from tests.servers.s3 import utc_now
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -42,7 +43,7 @@ def store(request, tmp_path):
         return
     server = request.getfixturevalue("s3_server")
     bucket = server.bucket()
-    objects = S3Objects(bucket, server.key, os.urandom)
+    objects = S3Objects(bucket, server.key, os.urandom, utc_now)
     objects.create_bucket()
     raw = Minio(
         bucket.host,

@@ -4,7 +4,8 @@ The export and every original that leaves with it are in the log before the firs
 bundle's checkpoint covers those entries too.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -68,14 +69,51 @@ def export_bundle(
     # Every decryption is authorised and logged now, before any byte of the bundle exists.
     originals = {} if sealed else {row.id: _open_original(service, visitor, row) for row in rows}
     service.publish_checkpoint()
-    kind, subject = PremisType.INFORMATION_PACKAGE_CREATION, f"case:{case.id}"
-    attempt = Attempt("bundle.export", kind, visitor.actor, subject)
-    with office.catalogue.write() as uow:  # what is told is as it stands at the export's entry
+    attempt = Attempt(
+        "bundle.export",
+        PremisType.INFORMATION_PACKAGE_CREATION,
+        visitor.actor,
+        f"case:{case.id}",
+    )
+    exported_case = _read_case(office, attempt, case_id, rows, originals, sealed=sealed)
+    # Signed after the export's entry, so that the bundle proves its own export.
+    checkpoint = publish_head(office.catalogue, office.signer, office.settings.home / "log")
+    with office.catalogue.read() as session:
+        contents = _assemble_contents(office, session, visitor, exported_case, checkpoint)
+    return write_bundle(folder, contents, office.ring.get_signing_key("centre"), progress)
+
+
+@dataclass(frozen=True, slots=True)
+class _ExportedCase:
+    """A case as it stood at its export; `export` is the number of the export's entry."""
+
+    rows: Sequence[RecordingRow]
+    facts: dict[str, Any]
+    actions: Sequence[BundledAction]
+    footage: Sequence[BundledRecording]
+    subjects: Collection[str]
+    export: int
+
+
+def _read_case(
+    office: Office,
+    attempt: Attempt,
+    case_id: str,
+    rows: Sequence[RecordingRow],
+    originals: Mapping[str, Callable[[], Iterable[bytes]]],
+    *,
+    sealed: bool,
+) -> _ExportedCase:
+    """Read the case and log its export, in one unit of work: what is told is as it stands then.
+
+    Raises: ConflictError when other recordings than these are linked by now.
+    """
+    with office.catalogue.write() as uow:
         session = uow.session
         proven_rows.require_case(uow, case_id, attempt)
-        now = {row.id for row in _list_linked_recordings(session, case_id)}
+        linked_rows = _list_linked_recordings(session, case_id)
         # A link confirmed in between would be in the bundle without a logged access, or missing.
-        if now != {row.id for row in rows}:
+        if (now := {row.id for row in linked_rows}) != {row.id for row in rows}:
             raise ConflictError(problem="links changed meanwhile", recordings=sorted(now))
         # The heads of these chains go into the entry: a verifier sees which entries are absent.
         subjects = case_chains.belonging_to(session, case_id) | {ORIGIN_SUBJECT, *ALWAYS_CARRIED}
@@ -87,7 +125,7 @@ def export_bundle(
         ]
         footage = [
             _bundle_recording(session, office.objects, row, originals.get(row.id))
-            for row in _list_linked_recordings(session, case_id)
+            for row in linked_rows
         ]
         export = _log_export(
             uow,
@@ -97,32 +135,39 @@ def export_bundle(
             sealed=sealed,
             **judged_by(office.rulebook),
         )
-    # Signed after the export's entry, so that the bundle proves its own export.
-    checkpoint = publish_head(office.catalogue, office.signer, office.settings.home / "log")
-    with office.catalogue.read() as session:
-        footage_subjects = {recordings.subject_of(recording.id) for recording in footage}
-        entries = list(_list_entries(session, subjects, footage_subjects, export))
-        digests = {(entry.details or {}).get("rulebook") for entry in entries} - {None}
-        contents = Contents(
-            case=case_facts,
-            actions=actions,
-            recordings=footage,
-            entries=entries,
-            nodes=_collect_nodes(session, entries, footage, checkpoint),
-            export=export,
-            checkpoint=checkpoint,
-            stations=_list_signers(office, rows),
-            centre=office.ring.get_verify_key("centre"),
-            log=office.ring.get_verify_key("log"),
-            recipients=office.ring.recipients,
-            rulebooks={
-                digest: rulebook_files(session, digest) for digest in sorted(map(str, digests))
-            },
-            made_at=office.clock(),
-            made_by=visitor.name,
-            software=software_version(),
-        )
-    return write_bundle(folder, contents, office.ring.get_signing_key("centre"), progress)
+    return _ExportedCase(rows, case_facts, actions, footage, subjects, export)
+
+
+def _assemble_contents(
+    office: Office,
+    session: View,
+    visitor: Visitor,
+    exported_case: _ExportedCase,
+    checkpoint: str,
+) -> Contents:
+    """Put the case together with its entries, their proof under the checkpoint, and the keys."""
+    footage, export = exported_case.footage, exported_case.export
+    footage_subjects = {recordings.subject_of(recording.id) for recording in footage}
+    entries = list(_list_entries(session, exported_case.subjects, footage_subjects, export))
+    # Every edition of the rules that an entry was judged by goes along, not today's alone.
+    digests = {(entry.details or {}).get("rulebook") for entry in entries} - {None}
+    return Contents(
+        case=exported_case.facts,
+        actions=exported_case.actions,
+        recordings=footage,
+        entries=entries,
+        nodes=_collect_nodes(session, entries, footage, checkpoint),
+        export=export,
+        checkpoint=checkpoint,
+        stations=_list_signers(office, exported_case.rows),
+        centre=office.ring.get_verify_key("centre"),
+        log=office.ring.get_verify_key("log"),
+        recipients=office.ring.recipients,
+        rulebooks={digest: rulebook_files(session, digest) for digest in sorted(map(str, digests))},
+        made_at=office.clock(),
+        made_by=visitor.name,
+        software=software_version(),
+    )
 
 
 def _log_export(
