@@ -24,7 +24,7 @@ from bench.office import office_in
 from bench.result import Result, unmeasured
 from storage.medium import forget_pages
 from storage.recording import new_recording_id
-from storage.vault.folder_objects import FolderObjects
+from storage.vault.folder.folder_objects import FolderObjects
 from storage.vault.objects import PAYLOAD, key_of
 
 ROUNDS = 5

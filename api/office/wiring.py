@@ -71,7 +71,7 @@ from storage.errors import (
 )
 from storage.signed.signing import VerifyKey
 from storage.upkeep.destruction import Destruction
-from storage.vault.folder_objects import FolderObjects
+from storage.vault.folder.folder_objects import FolderObjects
 from storage.vault.keys import KeyRing
 from storage.vault.known_store import KnownStore
 from storage.vault.objects import ObjectStore

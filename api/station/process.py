@@ -42,7 +42,7 @@ from storage.durable import replace_file
 from storage.errors import EnrolmentError, KeyRingError, LiuhenError, SignatureError
 from storage.signed import canonical
 from storage.signed.signing import SigningKey, VerifyKey, sign_document
-from storage.vault.folder_objects import FolderObjects
+from storage.vault.folder.folder_objects import FolderObjects
 from storage.vault.keys import KeyRing, SealKey, keep_log_key, write_station_ring
 
 CA = "centre.pem"

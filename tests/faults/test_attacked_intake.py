@@ -18,7 +18,7 @@ from ingest.station.journal import State
 from ingest.station.station import Station
 from storage.errors import CatalogueBusyError, SubmissionError
 from storage.recording import new_recording_id
-from storage.vault.folder_objects import FolderObjects
+from storage.vault.folder.folder_objects import FolderObjects
 from tests.faults.test_nothing_quiet import (
     Clock,
     CutError,

@@ -10,7 +10,7 @@ from api.office.readiness import Readiness
 from api.office.wiring import Office, adopt_archive
 from storage.catalogue.recordings import recordings
 from storage.errors import ArchiveAwayError, StoreReplacedError, StoreSetupError
-from storage.vault.folder_objects import FolderObjects
+from storage.vault.folder.folder_objects import FolderObjects
 from storage.vault.objects import ObjectStore
 from tests.api.cli.test_founding import in_bucket
 from tests.api.office.test_tiering import archive_all

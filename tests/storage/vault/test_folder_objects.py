@@ -13,8 +13,8 @@ import pytest
 
 from storage.errors import LockLostError, ObjectMissingError, VaultError
 from storage.recording import new_recording_id
-from storage.vault import folder_objects
-from storage.vault.folder_objects import FolderObjects
+from storage.vault.folder import folder_objects
+from storage.vault.folder.folder_objects import FolderObjects
 from storage.vault.objects import PAYLOAD, LockMode, key_of
 
 LATER = datetime(9999, 1, 1, tzinfo=UTC)
