@@ -12,7 +12,8 @@ import pytest
 from minio import Minio
 
 from storage.recording import RecordingId, new_recording_id
-from storage.vault.folder.folder_objects import FolderObjects, set_immutable
+from storage.vault.folder.file_flags import set_immutable
+from storage.vault.folder.folder_objects import FolderObjects
 from storage.vault.objects import ObjectStore, StrangerKind
 from storage.vault.s3.s3_objects import S3Objects
 from storage.vault.tiered_objects import TieredObjects

@@ -23,7 +23,8 @@ from storage.catalogue.log import custody_log
 from storage.catalogue.recordings import recordings
 from storage.errors import RetentionError
 from storage.upkeep import legal_hold_sync
-from storage.vault.folder.folder_objects import FolderObjects, set_immutable
+from storage.vault.folder.file_flags import set_immutable
+from storage.vault.folder.folder_objects import FolderObjects
 from storage.vault.objects import ENVELOPE, PARTS, PAYLOAD
 from storage.vault.s3.s3_objects import S3Objects
 from storage.vault.tiered_objects import TieredObjects

@@ -19,7 +19,7 @@ from policies.time.wording import national_rules_only
 from storage.custody.origin import SHARED_ORIGIN
 from storage.errors import LiuhenError, NoOfficeError, StationHomeError
 from storage.signed.fingerprint import format_fingerprint
-from storage.vault.folder.folder_objects import set_immutable
+from storage.vault.folder.file_flags import set_immutable
 from storage.vault.keys import KeyRing
 
 _LITTLE = 20 << 30  # bytes: less than one full recorder

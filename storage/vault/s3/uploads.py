@@ -23,7 +23,7 @@ from storage.vault.s3.transport import NOT_S3, Pool, Response, translate_network
 
 Clock = Callable[[], datetime]
 
-_DONE = {HTTPStatus.OK, HTTPStatus.NO_CONTENT}
+_SUCCESSES = {HTTPStatus.OK, HTTPStatus.NO_CONTENT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ class S3Uploads:
                 body=body or None,
                 headers=sign_request(request, self.key, self.region, self.clock()),
             )
-            if response.status in _DONE:
+            if response.status in _SUCCESSES:
                 return response
             refusal = _read_refusal(response)
         raise refusal.to_error(act, self.bucket, key)

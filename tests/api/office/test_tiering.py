@@ -21,7 +21,7 @@ from storage.custody.entries.event import PremisType
 from storage.errors import ArchiveAwayError, DestroyedError, FixityError, RetentionError
 from storage.upkeep.fixity import Fixity, Problem
 from storage.vault import tiered_objects
-from storage.vault.folder.folder_objects import set_immutable
+from storage.vault.folder.file_flags import set_immutable
 from storage.vault.objects import PARTS, PAYLOAD, RENDITION
 from tests.aged_office import AgedDesk
 from tests.office import FIRST, SECOND, Desk, dock, segment
