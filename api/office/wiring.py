@@ -24,7 +24,12 @@ from api.office.settings.office_record import (
     read_record,
 )
 from api.office.settings.settings import CAMERAS_BAY, RecordWhen, Settings
-from api.office.store_identity import holds_payload, not_ours, recognise_store, remember_store
+from api.office.stores.store_identity import (
+    holds_payload,
+    not_ours,
+    recognise_store,
+    remember_store,
+)
 from api.office.trusted_time import TrustedTime
 from api.problems import ApiError
 from ingest.bays.bay import Bay, Progress
