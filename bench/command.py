@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from api.office.wiring import entropy
+from api.office.system import entropy
 from bench.machine import MIB, ROOT, child, even_memory, lacking, warm
 from bench.office import office_in
 from bench.result import Result, unmeasured

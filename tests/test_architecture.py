@@ -236,7 +236,7 @@ def test_only_settings_reads_the_environment() -> None:
     assert readers == []
 
 
-def test_only_wiring_knows_the_clock_and_randomness() -> None:
+def test_one_module_knows_the_clock_and_randomness() -> None:
     calls = {"now", "utcnow", "today", "urandom", "token_bytes", "token_urlsafe"}
     holders = [
         f"{name}: {node.attr}"
@@ -246,7 +246,7 @@ def test_only_wiring_knows_the_clock_and_randomness() -> None:
         and node.attr in calls
         and isinstance(node.value, ast.Name)
         and node.value.id in {"datetime", "date", "os", "secrets"}
-        and name != "api.office.wiring"
+        and name != "api.office.system"
     ]
     assert holders == []
 

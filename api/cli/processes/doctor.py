@@ -11,7 +11,8 @@ import typer
 
 from api.cli.terminal import OUT, say_json
 from api.office.settings.settings import Settings
-from api.office.wiring import clock, look_at_home, open_catalogue, software_version
+from api.office.stores.store_opening import look_at_home, open_catalogue
+from api.office.system import clock, software_version
 from api.problems import describe_error
 from ingest.media.sandbox import Sandbox, tool_versions
 from policies.rules.rulebook import SHIPPED, RuleError, load_rulebook

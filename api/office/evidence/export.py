@@ -13,7 +13,8 @@ from uuid import UUID
 
 from api.office.identity import Visitor
 from api.office.service import Service
-from api.office.wiring import Office, software_version
+from api.office.system import software_version
+from api.office.wiring import Office
 from policies.access.access import Act
 from policies.rules.rules import Rulebook
 from storage.bundle.contents import BundledAction, BundledEntry, BundledRecording, Contents

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from api import cli
-from api.office.wiring import Office, found_office, found_or_open
+from api.office.founding import found_office, found_or_open
+from api.office.wiring import Office
 from storage.errors import (
     FoundingUnfinishedError,
     NoOfficeError,

@@ -13,7 +13,8 @@ from api.jobs.attempt import Runner
 from api.jobs.kinds import rendition
 from api.office.evidence import tiering
 from api.office.evidence.integrity_check import list_orphans, whole_check
-from api.office.wiring import Office, attach_archive
+from api.office.stores.store_opening import attach_archive
+from api.office.wiring import Office
 from storage.catalogue.jobs import jobs
 from storage.catalogue.log import custody_log
 from storage.catalogue.recordings import recordings
