@@ -12,18 +12,14 @@ S3 and its Object Lock: Amazon S3 API Reference and User Guide, "Using S3 Object
 """
 
 import contextlib
-import itertools
 import json
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 from storage.digest import Digest
 from storage.errors import (
     FixityError,
     ObjectConflictError,
-    ObjectMissingError,
     RetentionError,
     StoreSetupError,
     StoreUnavailableError,
@@ -40,21 +36,18 @@ from storage.vault.objects import (
     is_key,
     kept_as_well,
 )
-from storage.vault.parts import ExpectedObject, Gathering, Reading, added_to, mark_of
+from storage.vault.parts import ExpectedObject, Gathering, Reading
 from storage.vault.s3.address import S3Address, S3Key
 from storage.vault.s3.client import S3Client, Version
 from storage.vault.s3.refusals import describe_mend
+from storage.vault.s3.sending import PART, ObjectSender, list_tags
 from storage.vault.s3.versions import IDENTITY, S3Versions
 
 Entropy = Callable[[int], bytes]
 Clock = Callable[[], datetime]
 
-_PART = 8 << 20  # bytes sent at once by `put`
-_AT_ONCE = 3  # parts of one put on their way, beside the one that is being gathered
 _NO_LOCK = "ObjectLockConfigurationNotFoundError"
 _EXISTS = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
-# Parts were replaced by another writer, or (Ceph) more of them are there than are to be joined.
-_OTHER_PARTS = {"InvalidPart", "InvalidPartOrder"}
 
 
 class S3Objects:
@@ -80,6 +73,7 @@ class S3Objects:
         self._client = S3Client(address, key, clock, timeout_s)
         self._uploads = self._client.uploads
         self._versions = S3Versions(self._client)
+        self._sender = ObjectSender(self._uploads, self._versions)
 
     @classmethod
     def open(
@@ -134,9 +128,9 @@ class S3Objects:
 
     def put(self, key: str, blocks: Iterable[Block]) -> Stored:
         """See ObjectStore.put."""
-        source, own = Gathering(blocks, _PART), None
+        source, own = Gathering(blocks, PART), None
         if self._versions.is_free(check_key(key)):
-            own = self._send_object(key, source)
+            own = self._sender.send_object(key, source)
         else:
             source.exhaust_blocks()
         return self._confirm_object(key, own, ExpectedObject(source.size, source.digest()))
@@ -148,7 +142,7 @@ class S3Objects:
     def add_part(self, key: str, handle: str, number: int, offset: int, block: Block) -> str:
         """See ObjectStore.add_part. The server puts parts in the order of their numbers."""
         del offset
-        return self._upload_part(check_key(key), handle, number, block)
+        return self._sender.send_part(check_key(key), handle, number, block)
 
     def complete(
         self,
@@ -162,17 +156,16 @@ class S3Objects:
         if not marks:  # S3 joins no empty list
             self.abort(key, handle)
             return self.put(key, ())
-        tags, own = _list_tags(marks), None
+        tags, own = list_tags(marks), None
         if self._versions.find_version(check_key(key)) is None:
-            own = self._complete_upload(key, handle, tags)
+            own = self._sender.join_parts(key, handle, tags)
         else:  # an earlier call came this far, or a twin was first
             self.abort(key, handle)
         return self._confirm_object(key, own, ExpectedObject(size, announced, marks))
 
     def abort(self, key: str, handle: str) -> None:
         """See ObjectStore.abort."""
-        with contextlib.suppress(ObjectMissingError):
-            self._uploads.abort_upload(check_key(key), handle)
+        self._sender.abort_upload(check_key(key), handle)
 
     def hold(self, key: str) -> None:
         """See ObjectStore.hold."""
@@ -291,10 +284,7 @@ class S3Objects:
         if (name := self.find_identity()) is not None:
             return name
         document = canonical.encode({"store": self._entropy(16).hex()})
-        whole = Digest.compute(document)
-        self._send_and_confirm(
-            IDENTITY, lambda: self._uploads.send_object(IDENTITY, document, whole)
-        )
+        self._sender.send_document(IDENTITY, document)
         name = self.find_identity()  # of two that were made at once, the first stands
         if name is None:
             raise StoreUnavailableError(key=IDENTITY, problem="acknowledged but not kept")
@@ -309,73 +299,6 @@ class S3Objects:
             return str(json.loads(self._versions.read_range(version, 0, 4096))["store"])
         except (KeyError, TypeError, ValueError) as error:
             raise VaultError(key=IDENTITY, problem="identity unreadable") from error
-
-    # What is sent
-
-    def _send_object(self, key: str, source: Gathering) -> str | None:
-        """Send a new object; return the id of its version, None when only looking can tell."""
-        parts = source.gather_parts()
-        first, second = next(parts, bytearray()), next(parts, None)
-        if second is None:
-            return self._send_and_confirm(
-                key, lambda: self._uploads.send_object(key, first, source.digest())
-            )
-        handle = self.begin(key)
-        try:
-            marks = self._send_parts(key, handle, itertools.chain((first, second), parts))
-            return self._send_and_confirm(
-                key, lambda: self._uploads.join_parts(key, handle, _list_tags(marks))
-            )
-        # An unjoined upload occupies room that no listing of keys shows; aborted on Ctrl-C, too.
-        except BaseException:
-            with contextlib.suppress(VaultError):
-                self.abort(key, handle)
-            raise
-
-    def _send_parts(self, key: str, handle: str, parts: Iterable[bytearray]) -> list[str]:
-        marks: list[str] = []
-        waiting: deque[Future[str]] = deque()
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            for number, part in enumerate(parts, 1):
-                waiting.append(pool.submit(self._upload_part, key, handle, number, part))
-                # Bounds memory to a few parts, and keeps the marks in the order of their numbers.
-                if len(waiting) == _AT_ONCE:
-                    marks.append(waiting.popleft().result())
-            return marks + [sent.result() for sent in waiting]
-
-    def _upload_part(self, key: str, handle: str, number: int, block: Block) -> str:
-        digest = Digest.compute(block)
-        tag = self._uploads.send_part(key, block, handle, number, digest=digest)
-        return mark_of(len(memoryview(block)), digest, tag)
-
-    def _complete_upload(self, key: str, handle: str, tags: Sequence[str]) -> str | None:
-        """Join an attempt's parts. Raises: ObjectMissingError when that cannot be any more."""
-        try:
-            return self._send_and_confirm(key, lambda: self._uploads.join_parts(key, handle, tags))
-        except StoreUnavailableError:
-            try:
-                # Ceph answers 500 for an upload that is gone.
-                self._uploads.check_upload(key, handle)
-            except ObjectMissingError:
-                if self._versions.find_version(key) is None:
-                    raise
-                return None  # a twin, who was at it when we asked, is done since
-            raise
-        except VaultError as error:
-            if error.facts.get("refusal") in _OTHER_PARTS:
-                raise ObjectMissingError(key=key, problem="other parts than the marks") from error
-            raise
-
-    def _send_and_confirm(self, name: str, send: Callable[[], str | None]) -> str | None:
-        """Send; when the reply is lost, or an earlier one was, look whether it was done."""
-        try:
-            return send()
-        except (StoreUnavailableError, ObjectMissingError):
-            if self._versions.find_version(name) is None:
-                raise
-            return None
-
-    # What is there
 
     def _confirm_object(self, key: str, own: str | None, expected: ExpectedObject) -> Stored:
         """Read back what stands under the key and compare; `own` is the version that we made."""
@@ -395,7 +318,3 @@ class S3Objects:
 
     def _build_setup_error(self, problem: str, command: str) -> StoreSetupError:
         return StoreSetupError(bucket=self._client.bucket, problem=problem, mend=command)
-
-
-def _list_tags(marks: Iterable[str]) -> list[str]:
-    return [added_to(mark) for mark in marks]

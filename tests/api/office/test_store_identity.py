@@ -162,6 +162,7 @@ def test_a_store_swapped_while_the_office_runs_is_another_store_and_takes_nothin
     else:
         there = stored.another
         office.objects._client, office.objects._uploads = there._client, there._uploads
+        office.objects._sender = there._sender
         office.objects._versions._client = there._client  # what was remembered stays
         assert readiness.check_readiness() == {
             "status": "ready"

@@ -310,7 +310,7 @@ def test_a_twin_who_is_done_after_we_were_told_to_wait_is_found(
         raise StoreUnavailableError(key=key, problem="already in progress")
 
     waiting = SimpleNamespace(join_parts=told_to_wait, check_upload=too_late)
-    monkeypatch.setattr(store, "_uploads", waiting)
+    monkeypatch.setattr(store._sender, "_uploads", waiting)
     assert store.complete(key, handle, marks, len(data)).digest == Digest.compute(data)
 
 
