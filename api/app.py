@@ -29,7 +29,7 @@ from api.http.uploads import routes as uploads
 from api.http.uploads import submission_routes
 from api.office.service import Service
 from api.office.settings.settings import both_families
-from api.office.wiring import software_version
+from api.office.system import software_version
 from api.problems import problem_body
 from storage.errors import LiuhenError
 

@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from api.office.wiring import entropy
+from api.office.system import entropy
 from bench.machine import MIB, ROOT, child, even_memory, lacking, warm
 from bench.office import office_in
 from bench.result import Result, unmeasured
 from storage.medium import forget_pages
 from storage.recording import new_recording_id
-from storage.vault.folder_objects import FolderObjects
+from storage.vault.folder.folder_objects import FolderObjects
 from storage.vault.objects import PAYLOAD, key_of
 
 ROUNDS = 5

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from api.office.wiring import clock, entropy
+from api.office.system import clock, entropy
 from bench.result import Result, unmeasured, within
 from policies.rules.rulebook import load_rulebook
 from storage.catalogue.retention import retention

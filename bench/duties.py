@@ -18,7 +18,8 @@ from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from api.office.reports import duty_list
-from api.office.wiring import Office, clock, entropy
+from api.office.system import clock, entropy
+from api.office.wiring import Office
 from bench.result import Result, unmeasured, within
 from policies.duties import EARLIEST, Asking, derive_duties, in_order
 from policies.facts.stages import ActionKind, Stage

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from api.office.founding import found_or_open
 from api.office.settings.settings import Settings
-from api.office.wiring import Office, found_or_open
+from api.office.wiring import Office
 from ingest.bays.bay import Outcome
 from ingest.bays.settle import Patience
 from ingest.station.clear import When

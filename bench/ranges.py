@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from api.office.wiring import entropy
+from api.office.system import entropy
 from bench.machine import MIB, lacking, warm
 from bench.office import office_in
 from bench.result import Result, unmeasured, within

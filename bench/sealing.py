@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from api.office.wiring import entropy
+from api.office.system import entropy
 from bench.machine import child, cores, openssl_sha256, warm
 from bench.result import Result, unmeasured
 from storage.digest import Algorithm

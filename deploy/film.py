@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from api.office.samples.sample_volume import Recorder, Segment, write_segments
-from api.office.wiring import clock
+from api.office.system import clock
 
 _PAUSE = timedelta(minutes=10)
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from api.office.founding import found_office
 from api.office.samples import sample_case
 from api.office.samples.sample_volume import Recorder, Segment, write_segments
 from api.office.service import Service
 from api.office.settings.settings import Settings
-from api.office.wiring import Office, found_office
+from api.office.wiring import Office
 from ingest.bays.bay import FileReport
 from ingest.bays.settle import Patience
 from ingest.centre import linking

@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
+from api.office.founding import Ask, refuse_unasked
 from api.office.settings.settings import Settings
-from api.office.wiring import Ask, entropy, refuse_unasked
+from api.office.system import entropy
 from policies.rules.rulebook_template import is_area_name
 from storage.custody.origin import is_new_origin, propose_origin
 

@@ -1,36 +1,26 @@
-"""Builds every object once and hands out clock and randomness: the composition root.
+"""Opens an office and builds every object once: the composition root.
 
-`found` makes a new office (keys, tables, the log's first head), and nothing else does;
-`Office.open` opens one that is whole. The rooms below read no settings, no clock and no randomness
-but what they get from here.
+`Office.open` opens one that is whole, and makes nothing; `founding` alone makes a new one. The
+rooms below read no settings, no clock and no randomness but what they get from here.
 """
 
-import fcntl
 import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from api.office.home_parts import HomeParts, folder_has_objects
-from api.office.settings.office_record import (
-    FOUNDING_SETTINGS,
-    RECORD,
-    check_default,
-    office_record,
-    read_record,
-)
-from api.office.settings.settings import CAMERAS_BAY, RecordWhen, Settings
-from api.office.store_identity import holds_payload, not_ours, recognise_store, remember_store
+from api.office.settings.office_record import RECORD, check_default
+from api.office.settings.settings import Settings
+from api.office.station_parts import bays_of, hold_station, recorders_of
+from api.office.stores.store_opening import attach_archive, look_at_home, open_catalogue, open_store
+from api.office.system import clock, entropy, software_version
 from api.office.trusted_time import TrustedTime
-from api.problems import ApiError
 from ingest.bays.bay import Bay, Progress
 from ingest.bays.settle import Patience
-from ingest.cameras.room_camera import Camera, CameraState, Limits, Places, Recorder, landing_folder
-from ingest.cameras.rtsp import Address
+from ingest.cameras.room_camera import Recorder
 from ingest.centre.accession import LocalCentre
 from ingest.centre.hand_in import BAY as HANDED_IN
 from ingest.centre.hand_in import Allowance, Reception
@@ -45,7 +35,6 @@ from policies.facts.terms import SourceKind
 from policies.identifiers import SYSTEM, StationId
 from policies.retention.disposition import Bounds
 from policies.rules.rulebook import SHIPPED, load_rulebook
-from policies.rules.rulebook_template import is_area_name
 from policies.rules.rules import Rulebook
 from policies.time.trusted_time import ClockAnswer
 from storage.catalogue.log.custody_log import LogReader
@@ -56,336 +45,25 @@ from storage.catalogue.proofs.rulebooks import log_rulebook
 from storage.catalogue.recordings import recordings, uploads
 from storage.catalogue.stations import enrolment
 from storage.catalogue.stations.journal_store import JournalStore
-from storage.catalogue.tables import RecordingRow
 from storage.catalogue.unit_of_work import Catalogue
-from storage.custody.origin import is_new_origin
 from storage.custody.signer import LogSigner
 from storage.digest import Algorithm
-from storage.errors import (
-    ArchiveAwayError,
-    FoundingUnaskedError,
-    LiuhenError,
-    NotFoundError,
-    OfficeExistsError,
-    StoreReplacedError,
-    StoreSetupError,
-)
+from storage.errors import LiuhenError
 from storage.signed.signing import VerifyKey
 from storage.upkeep.destruction import Destruction
-from storage.vault.folder_objects import FolderObjects
 from storage.vault.keys import KeyRing
 from storage.vault.known_store import KnownStore
 from storage.vault.objects import ObjectStore
-from storage.vault.s3.address import S3Address, S3Key
-from storage.vault.s3.minio_objects import MinioObjects
 from storage.vault.tiered_objects import TieredObjects
 
 Step = Callable[[str], None]
-Ask = Callable[[Settings], Settings]
 MOVED = "moved.json"
-_STORE_S = 5.0  # a bucket that was right is not asked for its name again before
-
-
-def clock() -> datetime:
-    """Return now, aware, in UTC."""
-    return datetime.now(UTC)
-
-
-def entropy(count: int) -> bytes:
-    """Return random bytes of the operating system."""
-    return os.urandom(count)
-
-
-def outage_probes(office: "Office") -> dict[tuple[str, ...], Callable[[], object]]:
-    """Return probes that tell whether the office's database and store are reachable again."""
-
-    def ask_catalogue() -> int:
-        with office.catalogue.read() as session:
-            return LogReader(session).size
-
-    return {
-        ("catalogue-unavailable", "catalogue"): ask_catalogue,
-        ("store-unavailable",): office.objects.find_identity,
-    }
-
-
-def software_version() -> str:
-    """Return product and version, as sealed records carry it."""
-    return f"liuhen {version('liuhen')}"
-
-
-def known_stations(ring: KeyRing, catalogue: Catalogue) -> tuple[VerifyKey, ...]:
-    """Return the keys of every station that ever signed: of this home, and enrolled ones.
-
-    A key that only lies in the key folder, and that no entry of the log tells of, is none of them.
-    """
-    with catalogue.read() as session:
-        return (*office_keys.trusted_stations(session, ring), *enrolment.list_keys(session))
-
-
-class StationBusyError(LiuhenError):
-    """Another process is this home's station already."""
-
-    code = "station-busy"
-    retryable = True
-
-
-def open_catalogue(settings: Settings) -> Catalogue:
-    """Return the catalogue of the settings; nothing is connected yet, and nothing made."""
-    password = settings.database_password_file
-    return Catalogue(
-        settings.database,
-        clock,
-        entropy,
-        password=_read_secret(password) if password is not None else None,
-    )
-
-
-def look_at_home(settings: Settings, catalogue: Catalogue, *, ask_store: bool = False) -> HomeParts:
-    """Inspect a home for parts of an office; a bucket is asked only with `ask_store`.
-
-    Raises: as `Catalogue.entries`; VaultError.
-    """
-
-    def has_objects() -> bool:
-        if settings.objects_url is None:
-            return folder_has_objects(settings.home / "objects")
-        return ask_store and _bucket_has_objects(settings)
-
-    return HomeParts.inspect_home(
-        settings.home, settings.keys, catalogue.count_entries(), has_objects
-    )
-
-
-def _bucket_has_objects(settings: Settings) -> bool:
-    try:
-        return (
-            next(MinioObjects.open(*_read_bucket_access(settings), entropy).keys(), None)
-            is not None
-        )
-    except StoreSetupError:  # there is no such bucket yet, or none that could keep evidence
-        return False
-
-
-def make_bucket(settings: Settings) -> None:
-    """Make the bucket of the settings; one that can keep evidence stays as it is.
-
-    Raises: StoreSetupError, VaultError.
-    """
-    if settings.objects_url is not None:
-        MinioObjects(*_read_bucket_access(settings), entropy).create_bucket()
-
-
-def open_store(settings: Settings, catalogue: Catalogue) -> tuple[ObjectStore, KnownStore]:
-    """Open the object store of the settings, the same one as ever; the second watches that it is.
-
-    Raises: StoreSetupError (cannot keep evidence, or nothing says that it is this office's),
-    StoreReplacedError (is not the store that this office knows).
-    """
-    memory, root = settings.home / "object-store.id", settings.home / "objects"
-    rows: Sequence[RecordingRow] = ()
-    if not memory.exists():
-        with catalogue.read() as session:
-            rows = recordings.sample_recordings(session)
-    objects: ObjectStore
-    if settings.objects_url is not None:
-        objects = MinioObjects.open(*_read_bucket_access(settings), entropy)
-    elif (
-        rows or memory.exists()
-    ) and not root.is_dir():  # never made anew: a disk may not be mounted
-        raise StoreReplacedError(store=str(root), found="-", known="-")
-    else:
-        objects = FolderObjects(root, entropy, immutable=settings.immutable)
-    where = settings.objects_url or str(root.absolute())
-    # A foreign store is refused before anything is written to it.
-    name = recognise_store(memory, objects, rows, where)
-    known_store = KnownStore(
-        objects, name, where, time.monotonic, _STORE_S if settings.objects_url else 0.0
-    )
-    return _with_archive(settings, objects), known_store
-
-
-def _with_archive(settings: Settings, objects: ObjectStore) -> ObjectStore:
-    if settings.archive is None:
-        return objects
-    opened: list[ObjectStore] = []  # a bucket is looked at once, a disk each time
-
-    def attach_once() -> ObjectStore:
-        if opened:
-            return opened[0]
-        archive = attach_archive(settings)
-        if isinstance(archive, MinioObjects):
-            opened.append(archive)
-        return archive
-
-    return TieredObjects(objects, attach_once)
-
-
-def adopt_archive(office: "Office") -> ObjectStore:
-    """Make the archive of the settings this office's; again changes nothing.
-
-    An office that archived before knows its archive: without `archive-store.id` only one that
-    holds what was archived is taken for it. Raises: ArchiveAwayError, StoreSetupError.
-    """
-    with office.catalogue.read() as session:
-        rows = recordings.sample_recordings(session, archived=True)
-    identity_file = office.settings.home / "archive-store.id"
-    return attach_archive(office.settings, new=not identity_file.exists(), archived=rows)
-
-
-def attach_archive(
-    settings: Settings, *, new: bool = False, archived: Sequence[RecordingRow] = ()
-) -> ObjectStore:
-    """Open the archive, the same one as ever; `new` makes it this office's.
-
-    A disk that is not mounted is an empty folder: nothing is ever made in one unasked, nor where
-    it should hold what was `archived`.
-    Raises: ArchiveAwayError, StoreSetupError.
-    """
-    where = settings.archive
-    if where is None:
-        raise ArchiveAwayError(problem="no archive is set", archive="LIUHEN_ARCHIVE")
-    objects: ObjectStore
-    if where.startswith("s3://"):
-        address, key = _read_bucket_access(settings)
-        address = S3Address.parse(where, settings.objects_ca_file)
-        objects = MinioObjects.open(address, key, entropy)
-    elif (new and not archived) or (Path(where) / "store.json").is_file():
-        objects = FolderObjects(Path(where), entropy, immutable=settings.immutable)
-    else:
-        raise ArchiveAwayError(problem="the archive is not attached", archive=where)
-    identity_file = settings.home / "archive-store.id"
-    if new and not identity_file.exists():
-        for row in archived:
-            if not holds_payload(objects, row):
-                raise not_ours(identity_file, row, where)
-        remember_store(identity_file, objects)
-    if (
-        not identity_file.exists()
-        or identity_file.read_text(encoding="utf-8") != objects.find_identity()
-    ):
-        raise ArchiveAwayError(problem="another archive than this office knows", archive=where)
-    return objects
-
-
-def _read_bucket_access(settings: Settings) -> tuple[S3Address, S3Key]:
-    access, secret = settings.objects_access_key_file, settings.objects_secret_file
-    if settings.objects_url is None or access is None or secret is None:
-        raise StoreSetupError(
-            bucket="",
-            problem="no key files",
-            mend="LIUHEN_OBJECTS_ACCESS_KEY_FILE, LIUHEN_OBJECTS_SECRET_FILE",
-        )
-    key = S3Key(_read_secret(access), _read_secret(secret))
-    return S3Address.parse(settings.objects_url, settings.objects_ca_file), key
-
-
-def _read_secret(path: Path) -> str:
-    """Return a secret from its own file, without the line's end. Raises: StoreSetupError."""
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise StoreSetupError(bucket="", problem="secret unreadable", mend=str(path)) from error
 
 
 class MovedError(LiuhenError):
     """The office was moved to another place: two of one log must never grow apart."""
 
     code = "moved"
-
-
-def hold_station(home: Path, name: str) -> int:
-    """Lock the home's station until the returned file handle is closed.
-
-    Raises: StationBusyError.
-    """
-    handle = os.open(home / "station.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(handle)
-        raise StationBusyError(station=name) from error
-    return handle
-
-
-def bays_of(settings: Settings) -> list[Bay]:
-    """Return the bays and landing folders of the settings; recorded cameras land in one more."""
-    quiet = settings.landing_quiet_s
-    bays = [
-        Bay(name, root, hub=settings.hubs.get(name)) for name, root in sorted(settings.bays.items())
-    ] + [
-        Bay(name, root, landing=True, quiet_s=quiet)
-        for name, root in sorted(settings.landing.items())
-    ]
-    if settings.cameras:
-        bays.append(Bay(CAMERAS_BAY, landing_folder(_cameras_home(settings)), landing=True))
-    return bays
-
-
-def _cameras_home(settings: Settings) -> Path:
-    return settings.home / "cameras"
-
-
-def camera_places(settings: Settings, name: str) -> Places:
-    """Return a camera's folders."""
-    return Places.for_camera(_cameras_home(settings), name)
-
-
-def cameras_of(settings: Settings) -> list[Camera]:
-    """Return the room cameras of the settings, by name."""
-    return [
-        Camera(
-            name,
-            Address.parse(camera.url),
-            camera.room,
-            camera.user,
-            camera.password_file,
-            always=camera.when is RecordWhen.ALWAYS,
-        )
-        for name, camera in sorted(settings.cameras.items())
-    ]
-
-
-def recorders_of(
-    settings: Settings, sandbox: Sandbox, journal: Journal, now: Callable[[], datetime]
-) -> list[Recorder]:
-    """Return a recorder for each room camera; what each does is shown like a bay."""
-    limits = Limits(
-        segment_s=settings.camera_segment_s,
-        most=settings.camera_most_mbit * 1e6 / 8,
-        reserve=int(settings.camera_reserve_gb * (1 << 30)),
-    )
-
-    def make_reporter(camera: Camera) -> Callable[[CameraState, str | None], None]:
-        def report_state(state: CameraState, reason: str | None) -> None:
-            journal.show_bay(
-                camera.name,
-                state=state,
-                source=camera.name,
-                files_total=0,
-                files_done=0,
-                bytes_total=0,
-                bytes_done=0,
-                current=camera.room,
-                reason=reason,
-                facts={},
-            )
-
-        return report_state
-
-    return [
-        Recorder(
-            camera,
-            camera_places(settings, camera.name),
-            sandbox,
-            now,
-            time.monotonic,
-            entropy,
-            limits,
-            make_reporter(camera),
-        )
-        for camera in cameras_of(settings)
-    ]
 
 
 def _ignore_step(_step: str) -> None:
@@ -427,7 +105,7 @@ class Office:
         StoreReplacedError, CatalogueBusyError, CatalogueUnavailableError.
         """
         if not moved:
-            _refuse_moved(settings.home)
+            refuse_moved(settings.home)
         with ExitStack() as undo:
             catalogue = open_catalogue(settings)
             undo.callback(catalogue.close)
@@ -651,6 +329,46 @@ class Office:
             self.journal.close()
 
 
+def known_stations(ring: KeyRing, catalogue: Catalogue) -> tuple[VerifyKey, ...]:
+    """Return the keys of every station that ever signed: of this home, and enrolled ones.
+
+    A key that only lies in the key folder, and that no entry of the log tells of, is none of them.
+    """
+    with catalogue.read() as session:
+        return (*office_keys.trusted_stations(session, ring), *enrolment.list_keys(session))
+
+
+def outage_probes(office: "Office") -> dict[tuple[str, ...], Callable[[], object]]:
+    """Return probes that tell whether the office's database and store are reachable again."""
+
+    def ask_catalogue() -> int:
+        with office.catalogue.read() as session:
+            return LogReader(session).size
+
+    return {
+        ("catalogue-unavailable", "catalogue"): ask_catalogue,
+        ("store-unavailable",): office.objects.find_identity,
+    }
+
+
+def adopt_archive(office: "Office") -> ObjectStore:
+    """Make the archive of the settings this office's; again changes nothing.
+
+    An office that archived before knows its archive: without `archive-store.id` only one that
+    holds what was archived is taken for it. Raises: ArchiveAwayError, StoreSetupError.
+    """
+    with office.catalogue.read() as session:
+        rows = recordings.sample_recordings(session, archived=True)
+    identity_file = office.settings.home / "archive-store.id"
+    return attach_archive(office.settings, new=not identity_file.exists(), archived=rows)
+
+
+def refuse_moved(home: Path) -> None:
+    """Refuse a home whose office lives elsewhere by now. Raises: MovedError."""
+    if (home / MOVED).exists():
+        raise MovedError(home=str(home))
+
+
 def _build_reception(settings: Settings, catalogue: Catalogue, on_step: Step) -> Reception:
     gib = 1 << 30
     allowance = Allowance(
@@ -660,117 +378,3 @@ def _build_reception(settings: Settings, catalogue: Catalogue, on_step: Step) ->
         idle=timedelta(days=settings.hand_in_days),
     )
     return Reception.open_home(catalogue, settings.home / HANDED_IN, entropy, allowance, on_step)
-
-
-def refuse_unasked(settings: Settings) -> Settings:
-    """Require every setting that founding needs; return the settings.
-
-    Raises: FoundingUnaskedError.
-    """
-    if unset_names := [name for name in FOUNDING_SETTINGS if not getattr(settings, name)]:
-        names = "、".join(f"LIUHEN_{name.upper()}" for name in unset_names)
-        raise FoundingUnaskedError(settings=names)
-    return settings
-
-
-def with_record(settings: Settings) -> Settings:
-    """Fill empty settings from the office record."""
-    record = read_record(settings.keys)
-    update = {name: text for name, text in record.items() if not getattr(settings, name)}
-    return settings.model_copy(update=update)
-
-
-def _check_asked(settings: Settings) -> None:
-    """Refuse a county, township or origin that no new office may have. Raises: ApiError."""
-    for name in (settings.county, settings.township):
-        if not is_area_name(name):
-            raise ApiError("area-name", name=name[:80])
-    if not is_new_origin(settings.log_origin):
-        raise ApiError("origin-name", origin=settings.log_origin[:80])
-
-
-def found_office(
-    settings: Settings, recovery_out: Path | None = None, ask: Ask = refuse_unasked
-) -> Office:
-    """Make a new office: keys, tables, the log's empty head, its station.
-
-    `ask` completes the settings with county, township and log origin, or refuses. A founding that
-    was cut short is gone on with. Nothing is ever overwritten, and nothing made beside parts of an
-    office.
-    Raises: OfficeExistsError, OfficePartsError, StationHomeError, MovedError, KeyRingError,
-    FoundingUnaskedError, ApiError (area-name, origin-name).
-    """
-    _refuse_moved(settings.home)
-    catalogue = open_catalogue(settings)
-    try:
-        parts = look_at_home(settings, catalogue, ask_store=True)
-    finally:
-        catalogue.close()
-    # Parts of a lost office are never built upon: new keys could not open its footage.
-    parts.require_room()
-    recovery = recovery_out or settings.recovery_out
-    # A founding that was cut short goes on with the keys that it made.
-    has_keys = parts.keys or KeyRing.finish_creation(settings.keys, recovery)
-    # County and origin were fixed with the keys; a retry must not ask or change them.
-    settings = with_record(settings) if has_keys else ask(settings)
-    if not has_keys:
-        _check_asked(settings)
-    make_bucket(settings)
-    settings.home.mkdir(parents=True, exist_ok=True)
-    settings.home.chmod(0o700)
-    if not has_keys:
-        KeyRing.create(
-            settings.keys,
-            station=settings.station,
-            origin=settings.log_origin,
-            recovery_out=recovery,
-            entropy=entropy,
-            documents={RECORD: office_record(settings.county, settings.township)},
-        )
-    with ExitStack() as undo:
-        office = Office.open_empty(settings)
-        undo.callback(office.close)
-        if not office.signer.has_begun:
-            office.signer.begin_log(clock())
-        office.log_rules()
-        _add_own_station(office)
-        undo.pop_all()
-    return office
-
-
-def found_or_open(
-    settings: Settings, recovery_out: Path | None = None, ask: Ask = refuse_unasked
-) -> Office:
-    """Found the office, or open the one that is there, with a station of the settings' name.
-
-    Raises: as `found` and `Office.open`.
-    """
-    try:
-        return found_office(settings, recovery_out, ask)
-    except OfficeExistsError:
-        with ExitStack() as undo:
-            office = Office.open(settings)
-            undo.callback(office.close)
-            _add_own_station(office)
-            undo.pop_all()
-        return office
-
-
-def _add_own_station(office: Office) -> None:
-    settings = office.settings
-    with office.catalogue.write() as uow:
-        try:
-            people.get_station(uow.session, StationId(settings.station))
-        except NotFoundError:
-            people.add_station(
-                uow,
-                id=StationId(settings.station),
-                name=settings.station_name,
-                township=settings.township,
-                actor=SYSTEM,
-            )
-
-
-def _refuse_moved(home: Path) -> None:
-    if (home / MOVED).exists():
-        raise MovedError(home=str(home))

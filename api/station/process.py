@@ -19,7 +19,9 @@ from typing import Any
 from api.office.enrolment import ENROL_DOMAIN, fingerprint_centre_keys, read_code
 from api.office.home_parts import ENROLMENT
 from api.office.settings.settings import Settings
-from api.office.wiring import Office, bays_of, clock, entropy, hold_station, software_version
+from api.office.station_parts import bays_of, hold_station
+from api.office.system import clock, entropy, software_version
+from api.office.wiring import Office
 from api.problems import bay_reason_zh, bay_zh
 from ingest.bays.bay import Bay, Progress
 from ingest.bays.settle import Patience
@@ -42,7 +44,7 @@ from storage.durable import replace_file
 from storage.errors import EnrolmentError, KeyRingError, LiuhenError, SignatureError
 from storage.signed import canonical
 from storage.signed.signing import SigningKey, VerifyKey, sign_document
-from storage.vault.folder_objects import FolderObjects
+from storage.vault.folder.folder_objects import FolderObjects
 from storage.vault.keys import KeyRing, SealKey, keep_log_key, write_station_ring
 
 CA = "centre.pem"

@@ -32,7 +32,7 @@ from storage.digest import Digest
 from storage.durable import sync_folder
 from storage.errors import ConflictError, LiuhenError, StorageFullError
 from storage.recording import RecordingId, new_recording_id
-from storage.vault.folder_objects import FolderObjects
+from storage.vault.folder.folder_objects import FolderObjects
 from storage.vault.objects import PAYLOAD, key_of
 
 BAY = HANDED_IN

@@ -13,6 +13,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from policies.facts.facts import ActionFacts
@@ -146,81 +147,12 @@ class _Bundle:
 
     def list_checks(self) -> list[_PlannedCheck]:
         """Return the checks that this bundle's version calls for, in order."""
-        checks = [
-            _PlannedCheck(
-                1,
-                "statement",
-                "中心签名的清单",
-                "the centre signed this manifest",
-                self.check_statement,
-            ),
-            _PlannedCheck(
-                1,
-                "records",
-                "封存记录与原件一致",
-                "stations sealed these originals",
-                self.check_records,
-            ),
-            _PlannedCheck(1, "receipts", "入库回执有效", "receipts hold", self.check_receipts),
-            _PlannedCheck(
-                1,
-                "log",
-                "日志条目属于已签名的根",
-                "entries lead to the signed head",
-                self.check_log,
-            ),
-            _PlannedCheck(
-                1, "origins", "日志更名有据", "the log's origins are its own", self.check_origins
-            ),
-            _PlannedCheck(
-                2, "chains", "监管链齐全、没有断开", "chains are whole", self.check_chains
-            ),
-            _PlannedCheck(
-                2, "sessions", "人员操作在登录会话之内", "acts lie in sessions", self.check_sessions
-            ),
-            _PlannedCheck(
-                2,
-                "keys",
-                "密钥登记在案、在有效期内",
-                "keys are enrolled and in time",
-                self.check_keys,
-            ),
-            _PlannedCheck(
-                2,
-                "presence",
-                "应有的都在",
-                "what belongs to the case is there",
-                self.check_presence,
-            ),
-            _PlannedCheck(
-                2, "states", "所述与日志一致", "what is told is as logged", self.check_states
-            ),
-            _PlannedCheck(
-                2,
-                "rulebook",
-                "规则库是记录在案的",
-                "the rules are those logged",
-                self.check_rulebooks,
-            ),
-            _PlannedCheck(
-                2,
-                "facts",
-                "事实与日志、记录一致",
-                "facts agree with log and records",
-                self.check_facts,
-            ),
-            _PlannedCheck(
-                3,
-                "findings",
-                "规则重新计算结论一致",
-                "rules find the same again",
-                self.check_findings,
-            ),
-            _PlannedCheck(
-                3, "pages", "证据清单重新生成一致", "the page is made again alike", self.check_pages
-            ),
+        return [
+            _PlannedCheck(level, name, zh, en, partial(find_problems_in, self))
+            for level, name, zh, en, find_problems_in in _CHECKS
+            # A bundle of before has none of the files that these look at.
+            if not self._is_version_1() or name not in _SINCE_2
         ]
-        return [check for check in checks if not self._is_version_1() or check.name not in _SINCE_2]
 
     def find_unknown_keys(self, anchors: Anchors) -> list[str]:
         """Return the keys that this rests on and that the reader does not know.
@@ -423,6 +355,25 @@ class _Bundle:
 
     def _gather_states(self) -> States:
         return States.from_entries(self._files.entries)
+
+
+# Level, name, how it is told in Chinese and English, and what looks for problems.
+_CHECKS: tuple[tuple[int, str, str, str, Callable[[_Bundle], Iterator[str]]], ...] = (
+    (1, "statement", "中心签名的清单", "the centre signed this manifest", _Bundle.check_statement),
+    (1, "records", "封存记录与原件一致", "stations sealed these originals", _Bundle.check_records),
+    (1, "receipts", "入库回执有效", "receipts hold", _Bundle.check_receipts),
+    (1, "log", "日志条目属于已签名的根", "entries lead to the signed head", _Bundle.check_log),
+    (1, "origins", "日志更名有据", "the log's origins are its own", _Bundle.check_origins),
+    (2, "chains", "监管链齐全、没有断开", "chains are whole", _Bundle.check_chains),
+    (2, "sessions", "人员操作在登录会话之内", "acts lie in sessions", _Bundle.check_sessions),
+    (2, "keys", "密钥登记在案、在有效期内", "keys are enrolled and in time", _Bundle.check_keys),
+    (2, "presence", "应有的都在", "what belongs to the case is there", _Bundle.check_presence),
+    (2, "states", "所述与日志一致", "what is told is as logged", _Bundle.check_states),
+    (2, "rulebook", "规则库是记录在案的", "the rules are those logged", _Bundle.check_rulebooks),
+    (2, "facts", "事实与日志、记录一致", "facts agree with log and records", _Bundle.check_facts),
+    (3, "findings", "规则重新计算结论一致", "rules find the same again", _Bundle.check_findings),
+    (3, "pages", "证据清单重新生成一致", "the page is made again alike", _Bundle.check_pages),
+)
 
 
 def _compare_detached(folder: Path, name: str, domain: str) -> Iterator[str]:

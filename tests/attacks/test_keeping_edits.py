@@ -9,7 +9,7 @@ from policies.facts.terms import HoldReason
 from storage.catalogue.holds import holds, releases
 from storage.catalogue.holds.holds import NewHold
 from storage.catalogue.unit_of_work import RowsDifferError
-from storage.vault.folder_objects import FolderObjects
+from storage.vault.folder.folder_objects import FolderObjects
 from tests.attacks.row_edits import KEEPING_EDITS, RELEASE_EDITS
 from tests.keeping import ORDINARY, TOWNSHIP, WHO, Archive
 from tests.servers.database import Database

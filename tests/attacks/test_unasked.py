@@ -18,7 +18,7 @@ from storage.catalogue.jobs import jobs
 from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.recordings import recordings
 from storage.custody.entries.subjects import INTEGRITY
-from storage.vault.folder_objects import is_immutable, set_immutable
+from storage.vault.folder.file_flags import is_immutable, set_immutable
 from tests.attacks.unasked import (
     AUDITED_ATTACKS,
     FENCE_ATTACKS,

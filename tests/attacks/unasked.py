@@ -13,7 +13,7 @@ from storage.custody.merkle.tiles import Tile
 from storage.digest import Algorithm
 from storage.signed.signing import SigningKey
 from storage.upkeep.fixity import Problem
-from storage.vault.folder_objects import set_immutable
+from storage.vault.folder.file_flags import set_immutable
 from tests.attacks.attack import Attack, Means
 from tests.attacks.row_edits import copied_row, half_too, sql
 from tests.office import SECOND, Desk, dock, segment

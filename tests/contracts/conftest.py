@@ -12,11 +12,12 @@ import pytest
 from minio import Minio
 
 from storage.recording import RecordingId, new_recording_id
-from storage.vault.folder_objects import FolderObjects, set_immutable
+from storage.vault.folder.file_flags import set_immutable
+from storage.vault.folder.folder_objects import FolderObjects
 from storage.vault.objects import ObjectStore, StrangerKind
-from storage.vault.s3.minio_objects import MinioObjects
+from storage.vault.s3.s3_objects import S3Objects
 from storage.vault.tiered_objects import TieredObjects
-from tests.servers.s3 import S3Server
+from tests.servers.s3 import S3Server, utc_now
 
 
 @dataclass(frozen=True)
@@ -98,9 +99,9 @@ def place(request, tmp_path) -> Iterator[Place]:
     else:
         server = request.getfixturevalue("s3_server")
         bucket = server.bucket()
-        MinioObjects(bucket, server.key, os.urandom).create_bucket()
+        S3Objects(bucket, server.key, os.urandom, utc_now).create_bucket()
         yield Place(
-            lambda: MinioObjects.open(bucket, server.key, os.urandom),
+            lambda: S3Objects.open(bucket, server.key, os.urandom, utc_now),
             server.store,
             lambda key: intrude_upon_a_bucket(server, bucket.bucket, key),
         )

@@ -22,9 +22,9 @@ from storage.errors import RetentionError, VaultError
 from storage.recording import new_recording_id
 from storage.vault.objects import PAYLOAD, key_of
 from storage.vault.s3.address import S3Address, S3Key
-from storage.vault.s3.minio_objects import MinioObjects
+from storage.vault.s3.s3_objects import S3Objects
 from tests.deploy.evidence_bucket import prepare
-from tests.servers.s3 import S3Server, provided
+from tests.servers.s3 import S3Server, provided, utc_now
 
 BUCKET = "liuhen-evidence"
 
@@ -63,7 +63,7 @@ def refused(error: pytest.ExceptionInfo[S3Error]) -> bool:
 
 
 def test_application_can_do_all_its_work(address: S3Address, key: S3Key) -> None:
-    store = MinioObjects(address, key, os.urandom)
+    store = S3Objects(address, key, os.urandom, utc_now)
     store.create_bucket()  # there already: looked at, not made
     assert store.identity() == store.identity()
     small, large = new_key(), new_key()
@@ -89,7 +89,7 @@ def test_application_can_do_all_its_work(address: S3Address, key: S3Key) -> None
 def test_application_cannot_delete_what_is_locked_behind_our_back(
     address: S3Address, key: S3Key, client: Minio
 ) -> None:
-    store, name = MinioObjects(address, key, os.urandom), new_key()
+    store, name = S3Objects(address, key, os.urandom, utc_now), new_key()
     store.put(name, [b"evidence"])
     store.lock(name, datetime.now(UTC) + timedelta(days=1))
     version = client.stat_object(BUCKET, name).version_id
@@ -100,7 +100,7 @@ def test_application_cannot_delete_what_is_locked_behind_our_back(
 
 
 def test_application_cannot_shorten_a_lock(address: S3Address, key: S3Key, client: Minio) -> None:
-    store, name = MinioObjects(address, key, os.urandom), new_key()
+    store, name = S3Objects(address, key, os.urandom, utc_now), new_key()
     store.put(name, [b"evidence"])
     until = datetime.now(UTC) + timedelta(days=2)
     store.lock(name, until)
@@ -143,4 +143,4 @@ def test_application_cannot_change_the_bucket(client: Minio) -> None:
 
 def test_wrong_key_is_refused(address: S3Address, key: S3Key) -> None:
     with pytest.raises(VaultError):
-        MinioObjects(address, S3Key(key.access, "wrong" * 8), os.urandom).check_bucket()
+        S3Objects(address, S3Key(key.access, "wrong" * 8), os.urandom, utc_now).check_bucket()

@@ -12,7 +12,7 @@ from policies.facts.terms import HoldReason
 from storage.catalogue.holds import holds
 from storage.catalogue.holds.holds import NewHold
 from storage.errors import DestroyedError
-from storage.vault.folder_objects import FolderObjects
+from storage.vault.folder.folder_objects import FolderObjects
 from tests.keeping import WHO, Archive
 
 

@@ -38,7 +38,7 @@ from storage.custody.entries.event import PremisType
 from storage.errors import ConflictError, DestroyedError
 from storage.upkeep import legal_hold_sync
 from storage.upkeep.destruction import ClockDoubtedError
-from storage.vault.folder_objects import FolderObjects
+from storage.vault.folder.folder_objects import FolderObjects
 from storage.vault.objects import PARTS, PAYLOAD
 from tests.keeping import TOWNSHIP, WHO, Archive
 

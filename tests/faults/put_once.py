@@ -11,7 +11,7 @@ from uuid import UUID
 
 from storage.errors import LiuhenError
 from storage.recording import RecordingId
-from storage.vault.folder_objects import FolderObjects
+from storage.vault.folder.folder_objects import FolderObjects
 from storage.vault.objects import PAYLOAD, key_of
 
 KEY = key_of(RecordingId(UUID("019a7c00-0000-7000-8000-000000000001")), PAYLOAD)

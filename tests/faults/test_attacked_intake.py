@@ -18,7 +18,7 @@ from ingest.station.journal import State
 from ingest.station.station import Station
 from storage.errors import CatalogueBusyError, SubmissionError
 from storage.recording import new_recording_id
-from storage.vault.folder_objects import FolderObjects
+from storage.vault.folder.lock_notes import LockNotes
 from tests.faults.test_nothing_quiet import (
     Clock,
     CutError,
@@ -294,7 +294,7 @@ def test_a_crash_amid_a_lock_keeps_no_file_from_its_receipt(
 ) -> None:
     """The mark of a lock is there, its note is not: that is a lost lock, until it is set again."""
     put(desk.bay("bay-1") / "a.txt", b"one")
-    note, notes = FolderObjects._write_note, []
+    note, notes = LockNotes.write_note, []
 
     def cut(self, facts):  # type: ignore[no-untyped-def]
         notes.append(facts)
@@ -302,7 +302,7 @@ def test_a_crash_amid_a_lock_keeps_no_file_from_its_receipt(
             raise CutError
         note(self, facts)
 
-    monkeypatch.setattr(FolderObjects, "_write_note", cut)
+    monkeypatch.setattr(LockNotes, "write_note", cut)
     with pytest.raises(CutError):
         at_bay(desk)
     monkeypatch.undo()

@@ -31,10 +31,10 @@ from storage.errors import (
 from storage.recording import new_recording_id
 from storage.vault.objects import PAYLOAD, key_of
 from storage.vault.s3.address import S3Address
-from storage.vault.s3.minio_objects import MinioObjects
+from storage.vault.s3.s3_objects import S3Objects
 from tests.servers import ceph
 from tests.servers.fault_proxy import BUSY, PORTAL, Fault, FaultProxy, Kind, answer
-from tests.servers.s3 import S3Server
+from tests.servers.s3 import S3Server, utc_now
 
 MIB = 1 << 20
 SMALL = b"evidence" * 100
@@ -46,61 +46,61 @@ class Line:
     """One bucket: `store` reaches it through the proxy, `direct` does not."""
 
     proxy: FaultProxy
-    store: MinioObjects
-    impatient: MinioObjects
-    direct: MinioObjects
+    store: S3Objects
+    impatient: S3Objects
+    direct: S3Objects
     address: S3Address
 
     def key(self) -> str:
         return key_of(new_recording_id(datetime.now(UTC), os.urandom(10)), PAYLOAD)
 
     def versions(self, key: str) -> int:
-        return len(self.direct._list_versions(key))
+        return len(self.direct._versions.list_versions(key))
 
 
 @pytest.fixture
 def line(s3_server: S3Server) -> Iterator[Line]:
     direct = s3_server.store()
-    address = replace(s3_server.address, bucket=direct._bucket)
+    address = replace(s3_server.address, bucket=direct._client.bucket)
     host, port = address.host.rsplit(":", 1)
     with FaultProxy(host, int(port)) as proxy:
         through = replace(address, host=proxy.endpoint)
-        store = MinioObjects(through, s3_server.key, os.urandom, timeout_s=10)
-        impatient = MinioObjects(through, s3_server.key, os.urandom, timeout_s=0.3)
+        store = S3Objects(through, s3_server.key, os.urandom, utc_now, timeout_s=10)
+        impatient = S3Objects(through, s3_server.key, os.urandom, utc_now, timeout_s=0.3)
         yield Line(proxy, store, impatient, direct, address)
 
 
 # What is asked, and what must then be true on the server
 
 
-def put_small(store: MinioObjects, key: str) -> None:
+def put_small(store: S3Objects, key: str) -> None:
     assert store.put(key, [SMALL]).digest == Digest.compute(SMALL)
 
 
-def put_large(store: MinioObjects, key: str) -> None:
+def put_large(store: S3Objects, key: str) -> None:
     assert store.put(key, [LARGE]).digest == Digest.compute(LARGE)
 
 
-def lock(store: MinioObjects, key: str) -> None:
+def lock(store: S3Objects, key: str) -> None:
     store.lock(key, UNTIL)
 
 
-def hold(store: MinioObjects, key: str) -> None:
+def hold(store: S3Objects, key: str) -> None:
     store.hold(key)
 
 
-def digest(store: MinioObjects, key: str) -> None:
+def digest(store: S3Objects, key: str) -> None:
     if store.digest(key) != Digest.compute(SMALL):
         raise FixityError(part=key)  # as whoever asks does
 
 
-def delete(store: MinioObjects, key: str) -> None:
+def delete(store: S3Objects, key: str) -> None:
     store.delete(key, datetime.now(UTC))
 
 
 UNTIL = datetime.now(UTC).replace(microsecond=0) + timedelta(days=2)
-Act = Callable[[MinioObjects, str], None]
-ACTS: dict[Act, Callable[[MinioObjects, str], bool]] = {
+Act = Callable[[S3Objects, str], None]
+ACTS: dict[Act, Callable[[S3Objects, str], bool]] = {
     put_small: lambda direct, key: direct.digest(key) == Digest.compute(SMALL),
     put_large: lambda direct, key: direct.digest(key) == Digest.compute(LARGE),
     lock: lambda direct, key: direct.facts(key).retain_until == UNTIL,
@@ -128,7 +128,7 @@ FAULTS = {
 VERBS = ("", "PUT ", "POST ", "GET ", "HEAD ", "DELETE ")
 
 
-def told(act: Act, store: MinioObjects, key: str) -> VaultError | FixityError | None:
+def told(act: Act, store: S3Objects, key: str) -> VaultError | FixityError | None:
     try:
         act(store, key)
     except (VaultError, FixityError) as error:
@@ -267,7 +267,7 @@ def test_a_gateway_killed_amid_a_put_loses_nothing(tmp_path: Path, s3_server: S3
     with ceph.running(tmp_path) as server:
         address = S3Address(server.endpoint, "liuhen-killed", secure=False)
         key_pair = replace(s3_server.key, access=server.access_key, secret=server.secret_key)
-        store = MinioObjects(address, key_pair, os.urandom, timeout_s=5)
+        store = S3Objects(address, key_pair, os.urandom, utc_now, timeout_s=5)
         store.create_bucket()
         key = key_of(new_recording_id(datetime.now(UTC), os.urandom(10)), PAYLOAD)
 
@@ -338,10 +338,10 @@ def test_over_tls_with_a_private_authority_objects_are_kept(
     secured: tuple[FaultProxy, S3Address], s3_server: S3Server
 ) -> None:
     proxy, address = secured
-    store = MinioObjects(address, s3_server.key, os.urandom, timeout_s=5)
+    store = S3Objects(address, s3_server.key, os.urandom, utc_now, timeout_s=5)
     store.create_bucket()
     key = key_of(new_recording_id(datetime.now(UTC), os.urandom(10)), PAYLOAD)
-    # Over TLS the SDK does not sign the payload: what damages it behind TLS meets Content-MD5.
+    # Over TLS, too, the body's SHA-256 is signed: what damages it behind TLS is refused.
     with proxy.doing(Fault(Kind.FLIP_UP, at=17, only=key)), pytest.raises(StoreUnavailableError):
         store.put(key, [SMALL])
     assert store.put(key, [LARGE]).digest == Digest.compute(LARGE)
@@ -355,8 +355,10 @@ def test_a_foreign_certificate_is_refused_and_plain_http_never_tried(
 ) -> None:
     _proxy, address = secured
     with pytest.raises(StoreSetupError) as caught:
-        MinioObjects.open(replace(address, ca=None), s3_server.key, os.urandom, timeout_s=5)
+        S3Objects.open(replace(address, ca=None), s3_server.key, os.urandom, utc_now, timeout_s=5)
     assert caught.value.facts["problem"] == "certificate"
     assert not caught.value.retryable
     with pytest.raises(StoreUnavailableError):
-        MinioObjects.open(replace(address, secure=False), s3_server.key, os.urandom, timeout_s=2)
+        S3Objects.open(
+            replace(address, secure=False), s3_server.key, os.urandom, utc_now, timeout_s=2
+        )

@@ -15,7 +15,7 @@ import pytest
 
 from storage.digest import Digest
 from storage.errors import ObjectMissingError, StorageFullError, VaultError
-from storage.vault.folder_objects import FolderObjects
+from storage.vault.folder.folder_objects import FolderObjects
 from tests.faults.put_once import KEY, TEMPORARY, content, main
 from tests.faults.test_broken_machine import ROOT, needs_root, small_disk
 

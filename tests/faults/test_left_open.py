@@ -11,7 +11,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from api.office.wiring import Office, clock, entropy, found_office, found_or_open
+from api.office.founding import found_office, found_or_open
+from api.office.system import clock, entropy
+from api.office.wiring import Office
 from api.station.process import StationHome
 from ingest.bays.submission import open_beneath
 from ingest.media.sandbox import Plan, Recording

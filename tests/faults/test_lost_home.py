@@ -202,7 +202,7 @@ def put_an_empty_folder_for_the_objects(home):
 
 
 def put_another_store(home):
-    from storage.vault.folder_objects import FolderObjects
+    from storage.vault.folder.folder_objects import FolderObjects
 
     lose_the_objects(home)
     FolderObjects(home / "objects", lambda count: b"x" * count).identity()

@@ -22,8 +22,9 @@ from pathlib import Path
 
 import pytest
 
-from api.office import wiring
+from api.office import founding, wiring
 from api.office.evidence.integrity_check import list_orphans, whole_check
+from api.office.stores import store_opening
 from api.station.process import StationHome
 from ingest.bays.bay import GREEN, BayState, Outcome
 from ingest.centre.uploads import PART
@@ -430,7 +431,8 @@ class Day:
 @pytest.fixture
 def day(monkeypatch: pytest.MonkeyPatch) -> Day:
     day = Day(datetime.now(UTC))
-    monkeypatch.setattr(wiring, "clock", day)
+    for module in (founding, store_opening, wiring):
+        monkeypatch.setattr(module, "clock", day)
     return day
 
 

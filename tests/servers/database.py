@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from api.office.wiring import clock, entropy
+from api.office.system import clock, entropy
 from storage.catalogue.engine.database import LOG_LOCK
 from storage.catalogue.unit_of_work import Catalogue
 from tests.servers import postgres

@@ -10,16 +10,22 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from storage.vault.s3.address import S3Address, S3Key
-from storage.vault.s3.minio_objects import MinioObjects
+from storage.vault.s3.s3_objects import S3Objects
 from tests.servers import ceph
 
 NOT_TESTED = "NO S3 SERVER HERE: OBJECT LOCK WAS NOT TESTED (install radosgw, ceph-mon, ceph-osd)"
+
+
+def utc_now() -> datetime:
+    """Return the real time: a server keeps its own, and refuses a request of another day."""
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True)
@@ -34,9 +40,9 @@ class S3Server:
         """Return the address of a bucket that nobody has made yet."""
         return replace(self.address, bucket=f"liuhen-{uuid.uuid4().hex[:12]}")
 
-    def store(self, **more: float) -> MinioObjects:
+    def store(self, **more: float) -> S3Objects:
         """Return a store on a new bucket with Object Lock."""
-        store = MinioObjects(self.bucket(), self.key, os.urandom, **more)
+        store = S3Objects(self.bucket(), self.key, os.urandom, utc_now, **more)
         store.create_bucket()
         return store
 

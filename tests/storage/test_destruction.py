@@ -31,7 +31,7 @@ from storage.errors import (
 )
 from storage.signed.signing import verify_document
 from storage.upkeep.destruction import CERTIFICATE_DOMAIN, ClockDoubtedError
-from storage.vault.folder_objects import FolderObjects
+from storage.vault.folder.folder_objects import FolderObjects
 from storage.vault.objects import ENVELOPE, PARTS, PAYLOAD
 from storage.vault.tiered_objects import TieredObjects
 from tests.keeping import ORDINARY, TOWNSHIP, WHO, Archive

@@ -23,12 +23,14 @@ from storage.catalogue.holds.holds import NewHold
 from storage.catalogue.log import custody_log
 from storage.errors import RetentionError
 from storage.upkeep import legal_hold_sync
-from storage.vault.folder_objects import FolderObjects, set_immutable
+from storage.vault.folder.file_flags import set_immutable
+from storage.vault.folder.folder_objects import FolderObjects
 from storage.vault.objects import ENVELOPE, PARTS, PAYLOAD
-from storage.vault.s3.minio_objects import MinioObjects
+from storage.vault.s3.s3_objects import S3Objects
 from storage.vault.tiered_objects import TieredObjects
 from tests.keeping import ORDINARY, WHO, Archive
 from tests.servers.database import Database
+from tests.servers.s3 import utc_now
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -42,7 +44,7 @@ def store(request, tmp_path):
         return
     server = request.getfixturevalue("s3_server")
     bucket = server.bucket()
-    objects = MinioObjects(bucket, server.key, os.urandom)
+    objects = S3Objects(bucket, server.key, os.urandom, utc_now)
     objects.create_bucket()
     raw = Minio(
         bucket.host,
@@ -148,7 +150,7 @@ def test_the_store_itself_refuses_whoever_goes_past_us(archive, store, kept_by):
     elif kept_by == "link":
         linking.link_recording(archive, action, recording, actor=WHO)
         assert archive.row(recording).retain_until.year == 9999
-    elif isinstance(archive.objects, MinioObjects):
+    elif isinstance(archive.objects, S3Objects):
         for part in PARTS:  # the server knows one time only, its own
             key = archive.key_of(recording, part)
             archive.objects.lock(key, datetime.now(UTC) + timedelta(days=1))
@@ -179,7 +181,7 @@ def test_the_stores_hold_ends_with_the_last_of_ours(archive):
 
 def test_the_stores_own_clock_vouches_where_it_has_one(archive):
     told = archive.objects.now()
-    if isinstance(archive.objects, MinioObjects):
+    if isinstance(archive.objects, S3Objects):
         assert abs(told - datetime.now(UTC)) < timedelta(seconds=30)
         archive.at = datetime.now(UTC)
         assert ClockAnswer("object-store", archive.at, told).ahead_s < 30

@@ -13,7 +13,8 @@ import typer
 from api.cli.terminal import ERR, bay_bars, say_json, say_result
 from api.cli.termination import PATIENCE_S, Ending, end_process
 from api.office.settings.settings import Settings
-from api.office.wiring import Office, StationBusyError
+from api.office.station_parts import StationBusyError
+from api.office.wiring import Office
 from api.problems import result_en, result_zh
 from ingest.bays.bay import FileReport, Outcome, Progress
 from ingest.station.named_path import take_path

@@ -9,9 +9,10 @@ from api.cli.founding import County, Origin, TownshipName, override_settings, pr
 from api.cli.help import Commands, Json
 from api.cli.terminal import OUT, say_done, say_json
 from api.office.evidence.key_list import ShownKey, log_vkey, shown_keys
+from api.office.founding import found_office
 from api.office.printed.key_letter import keep_letter, key_letter
 from api.office.settings.settings import Settings
-from api.office.wiring import Office, found_office
+from api.office.wiring import Office
 
 _NO_FONT = "没有中文字体,公钥公告未能生成。 No Chinese font: the key letter was not written."
 app = Commands(no_args_is_help=True)

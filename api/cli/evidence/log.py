@@ -11,7 +11,8 @@ from api.cli.terminal import OUT, say_json
 from api.office.evidence.log_origin import begun_change, rename_origin
 from api.office.service import Service
 from api.office.settings.settings import Settings
-from api.office.wiring import Office, open_catalogue
+from api.office.stores.store_opening import open_catalogue
+from api.office.wiring import Office
 from policies.facts.facts_json import to_plain
 from policies.identifiers import SYSTEM
 from storage.catalogue.log import custody_log

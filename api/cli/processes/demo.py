@@ -18,6 +18,7 @@ from api.cli.terminal import OUT, bay_bars, say_result, show_byte_bar
 from api.http import presenters as views
 from api.office.evidence.export import export_bundle
 from api.office.evidence.integrity_check import whole_check
+from api.office.founding import found_office
 from api.office.identity import Visitor
 from api.office.samples import sample_case
 from api.office.samples.sample_volume import (
@@ -32,7 +33,8 @@ from api.office.samples.sample_volume import (
 )
 from api.office.service import Service
 from api.office.settings.settings import Settings
-from api.office.wiring import Office, clock, entropy, found_office
+from api.office.system import clock, entropy
+from api.office.wiring import Office
 from api.problems import ApiError, reason_en, reason_zh
 from ingest.bays.bay import Bay, FileReport, Outcome
 from ingest.centre import linking

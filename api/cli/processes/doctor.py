@@ -11,7 +11,8 @@ import typer
 
 from api.cli.terminal import OUT, say_json
 from api.office.settings.settings import Settings
-from api.office.wiring import clock, look_at_home, open_catalogue, software_version
+from api.office.stores.store_opening import look_at_home, open_catalogue
+from api.office.system import clock, software_version
 from api.problems import describe_error
 from ingest.media.sandbox import Sandbox, tool_versions
 from policies.rules.rulebook import SHIPPED, RuleError, load_rulebook
@@ -19,7 +20,7 @@ from policies.time.wording import national_rules_only
 from storage.custody.origin import SHARED_ORIGIN
 from storage.errors import LiuhenError, NoOfficeError, StationHomeError
 from storage.signed.fingerprint import format_fingerprint
-from storage.vault.folder_objects import set_immutable
+from storage.vault.folder.file_flags import set_immutable
 from storage.vault.keys import KeyRing
 
 _LITTLE = 20 << 30  # bytes: less than one full recorder

@@ -22,12 +22,13 @@ from api.cli.ports import bind_port
 from api.cli.terminal import ERR, say_json
 from api.cli.termination import WITHIN_S, Ending, end_process, stop_all
 from api.jobs.worker import start_jobs
-from api.office import wiring
+from api.office import founding, system, wiring
 from api.office.evidence.export_slots import remove_left_parts
 from api.office.printed.key_letter import keep_letter
 from api.office.service import Service
 from api.office.settings.settings import Settings
-from api.office.wiring import Office, StationBusyError
+from api.office.station_parts import StationBusyError
+from api.office.wiring import Office
 from api.station.threads import BayNews, Publisher, Standby, Worker
 from ingest.bays.bay import Bay, FileReport
 
@@ -133,7 +134,7 @@ def found(
 ) -> None:
     """Found the office, or bring it up to date."""
     settings = override_settings(county, township, origin)
-    office = wiring.found_or_open(settings, recovery, prompt_for(as_json=as_json))
+    office = founding.found_or_open(settings, recovery, prompt_for(as_json=as_json))
     try:
         keep_letter(office)
     finally:
@@ -230,7 +231,7 @@ def log_to_stderr(office: Office | None = None) -> None:
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     probes = {} if office is None else wiring.outage_probes(office)
-    outages = Outages(wiring.clock, probes=probes)
+    outages = Outages(system.clock, probes=probes)
     # On the handlers: a filter of a logger does not see what its children log.
     for handler in logging.getLogger().handlers:
         handler.addFilter(outages)

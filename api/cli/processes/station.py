@@ -20,7 +20,8 @@ from api.cli.processes.serve import log_to_stderr
 from api.cli.terminal import ERR, OUT, bay_bars, say_json, say_result
 from api.cli.termination import Ending, end_process, stop_all
 from api.office.settings.settings import Settings
-from api.office.wiring import Office, recorders_of
+from api.office.station_parts import recorders_of
+from api.office.wiring import Office
 from api.problems import alarm_zh, reason_zh, result_zh
 from api.station import process
 from api.station.kiosk import Screen

@@ -8,7 +8,8 @@ import typer
 from api.cli.help import Commands, Json
 from api.cli.terminal import ERR, OUT, say_done, say_json
 from api.office.settings.settings import Settings
-from api.office.wiring import camera_places, cameras_of, clock, entropy
+from api.office.station_parts import camera_places, cameras_of
+from api.office.system import clock, entropy
 from api.problems import ApiError, bay_zh, reason_zh
 from ingest.cameras.room_camera import Camera, ask_for, let_go
 from ingest.cameras.rtsp import CameraError, describe_camera

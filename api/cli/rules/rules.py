@@ -10,6 +10,7 @@ import typer
 from api.cli.help import Commands, Json
 from api.office.reports.county_rulebook import begin_edition
 from api.office.settings.settings import Settings
+from api.office.system import clock
 from policies.facts.findings import Severity
 from policies.facts.terms import APPROVER_ZH, WAIVER_ZH, Approver, WaiverReason
 from policies.rules.rulebook import SHIPPED, load_rulebook
@@ -61,8 +62,6 @@ def new(
     as_json: Json = False,
 ) -> None:
     """Write a template of a county's own edition of the rulebook."""
-    from api.office.wiring import clock  # noqa: PLC0415 - checking rules needs no office
-
     settings = Settings()
     place = out or settings.rulebook or settings.home / "rulebook"
     written = begin_edition(county, place, clock().astimezone(COUNTY_TIME).date())

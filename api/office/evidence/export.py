@@ -17,7 +17,8 @@ from uuid import UUID
 from api.office.evidence.export_slots import PART, ExportSlot, holding_slot
 from api.office.identity import Visitor
 from api.office.service import Service
-from api.office.wiring import Office, software_version
+from api.office.system import software_version
+from api.office.wiring import Office
 from api.problems import ApiError
 from policies.access.access import Act
 from policies.facts.states import ExhibitState

@@ -8,7 +8,8 @@ import os
 from collections.abc import Callable
 
 from api.office.settings.settings import Settings
-from api.office.wiring import Office, hold_station
+from api.office.station_parts import hold_station
+from api.office.wiring import Office
 from api.problems import ApiError
 from storage.catalogue.proofs.log_origin import change_origin
 from storage.catalogue.proofs.publish import publish_head

@@ -14,17 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from api.office.evidence.integrity_check import whole_check
+from api.office.founding import with_record
 from api.office.settings.office_record import keep_record
 from api.office.settings.settings import Settings
-from api.office.wiring import (
-    MOVED,
-    Office,
-    hold_station,
-    look_at_home,
-    make_bucket,
-    open_catalogue,
-    with_record,
-)
+from api.office.station_parts import hold_station
+from api.office.stores.store_opening import look_at_home, make_bucket, open_catalogue
+from api.office.wiring import MOVED, Office
 from policies.identifiers import SYSTEM, Subject
 from storage.catalogue.log import custody_log
 from storage.catalogue.proofs.publish import publish_head

@@ -16,7 +16,7 @@ from pathlib import Path
 from storage.digest import Digest
 from storage.errors import ObjectMissingError, StorageFullError
 from storage.recording import RecordingId
-from storage.vault.folder_objects import FolderObjects
+from storage.vault.folder.folder_objects import FolderObjects
 from storage.vault.objects import PAYLOAD, Block, Stored, key_of
 
 

@@ -1,1 +1,1 @@
-"""Objects in S3: the store, its address, its refusals."""
+"""Objects in S3: the store, its versions, its requests, its address, its refusals."""

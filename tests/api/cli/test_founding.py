@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from api import cli
-from api.office.wiring import Office, found_office, found_or_open
+from api.office.founding import found_office, found_or_open
+from api.office.wiring import Office
 from storage.errors import (
     FoundingUnfinishedError,
     NoOfficeError,
@@ -291,7 +292,7 @@ def test_an_office_is_not_founded_into_a_bucket_that_holds_recordings(s3_server,
 def address_of(store, like):
     from dataclasses import replace
 
-    return replace(like, bucket=store._bucket)
+    return replace(like, bucket=store._client.bucket)
 
 
 def in_bucket(server, bucket, folder):

@@ -7,9 +7,10 @@ import subprocess
 
 import pytest
 
+from api.office.founding import found_office
 from api.office.settings.office_record import RECORD
 from api.office.settings.settings import Settings
-from api.office.wiring import Office, found_office
+from api.office.wiring import Office
 from api.problems import ApiError
 from storage.custody.origin import SHARED_ORIGIN, is_new_origin, propose_origin
 from storage.errors import FoundingUnaskedError, KeyRingError

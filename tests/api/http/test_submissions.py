@@ -14,7 +14,8 @@ from sqlalchemy import select
 from api.app import create_app
 from api.cli.processes.serve import _make_handin_worker
 from api.office.evidence.integrity_check import list_orphans, whole_check
-from api.office.wiring import Office, StationBusyError
+from api.office.station_parts import StationBusyError
+from api.office.wiring import Office
 from ingest.bays.settle import Patience
 from policies.access.access import Role
 from storage.catalogue.log.tables import CustodyEventRow

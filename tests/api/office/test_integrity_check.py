@@ -4,6 +4,7 @@ import io
 import os
 
 import pytest
+from minio import Minio
 
 from api.office.evidence.integrity_check import list_orphans, whole_check
 from storage.recording import new_recording_id
@@ -110,8 +111,11 @@ def test_what_an_intruder_left_in_a_bucket_is_named(desk, s3_server):
     desk.office.objects = there
     assert found(desk) == set()
     (key, *_) = [key for key in there.keys() if key.endswith("payload")]  # noqa: SIM118
-    there._client.put_object(there._bucket, key, io.BytesIO(b"forged"), 6)
-    there._client.remove_object(there._bucket, key)
+    address, bucket = s3_server.address, there._client.bucket
+    pair = (s3_server.key.access, s3_server.key.secret)
+    intruder = Minio(address.host, *pair, secure=address.secure)
+    intruder.put_object(bucket, key, io.BytesIO(b"forged"), 6)
+    intruder.remove_object(bucket, key)
     named = [(one.kind, one.subject, one.facts["kind"]) for one in whole_check(desk.office)]
     assert sorted(named) == [
         ("strange-object", key, "delete-marker"),

@@ -7,8 +7,9 @@ import pytest
 from api.office.evidence import migration as module
 from api.office.evidence.integrity_check import list_orphans, whole_check
 from api.office.evidence.migration import migrate_office
+from api.office.founding import with_record
 from api.office.settings.settings import Settings
-from api.office.wiring import MovedError, Office, with_record
+from api.office.wiring import MovedError, Office
 from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.recordings import recordings
 from storage.errors import ConflictError, NoOfficeError

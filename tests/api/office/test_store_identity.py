@@ -10,7 +10,7 @@ from api.office.readiness import Readiness
 from api.office.wiring import Office, adopt_archive
 from storage.catalogue.recordings import recordings
 from storage.errors import ArchiveAwayError, StoreReplacedError, StoreSetupError
-from storage.vault.folder_objects import FolderObjects
+from storage.vault.folder.folder_objects import FolderObjects
 from storage.vault.objects import ObjectStore
 from tests.api.cli.test_founding import in_bucket
 from tests.api.office.test_tiering import archive_all
@@ -40,7 +40,7 @@ class Stored:
             root.rename(root.with_name("objects-away"))
             self.another._root.rename(root)
             return self.settings
-        url = self.settings.objects_url.replace(self.bucket, self.another._bucket)
+        url = self.settings.objects_url.replace(self.bucket, self.another._client.bucket)
         return self.settings.model_copy(update={"objects_url": url})
 
     @property
@@ -160,7 +160,10 @@ def test_a_store_swapped_while_the_office_runs_is_another_store_and_takes_nothin
     if office.settings.objects_url is None:
         stored.swap()
     else:
-        office.objects._bucket = stored.another._bucket
+        there = stored.another
+        office.objects._client, office.objects._uploads = there._client, there._uploads
+        office.objects._sender = there._sender
+        office.objects._versions._client = there._client  # what was remembered stays
         assert readiness.check_readiness() == {
             "status": "ready"
         }  # asked every few seconds, not each time
@@ -190,10 +193,12 @@ def test_a_store_that_is_away_takes_no_page_away(stored):
 
 def replace_host(store):
     from storage.vault.s3.address import S3Address, S3Key
-    from storage.vault.s3.minio_objects import MinioObjects
+    from storage.vault.s3.s3_objects import S3Objects
+    from tests.servers.s3 import utc_now
 
-    address = S3Address.parse(f"s3://127.0.0.1:1/{store._bucket}?secure=false", None)
-    return MinioObjects(address, S3Key("a", "b" * 8), lambda count: b"z" * count, timeout_s=0.1)
+    address = S3Address.parse(f"s3://127.0.0.1:1/{store._client.bucket}?secure=false", None)
+    key = S3Key("a", "b" * 8)
+    return S3Objects(address, key, lambda count: b"z" * count, utc_now, timeout_s=0.1)
 
 
 def test_a_new_office_takes_the_store_that_is_there(tmp_path):

@@ -13,7 +13,8 @@ from api.jobs.attempt import Runner
 from api.jobs.kinds import rendition
 from api.office.evidence import tiering
 from api.office.evidence.integrity_check import list_orphans, whole_check
-from api.office.wiring import Office, attach_archive
+from api.office.stores.store_opening import attach_archive
+from api.office.wiring import Office
 from policies.identifiers import Subject
 from storage.catalogue.jobs import jobs, recording_upkeep
 from storage.catalogue.log import custody_log
@@ -22,7 +23,7 @@ from storage.custody.entries.event import PremisType
 from storage.errors import ArchiveAwayError, DestroyedError, FixityError, RetentionError
 from storage.upkeep.fixity import Fixity, Problem
 from storage.vault import tiered_objects
-from storage.vault.folder_objects import set_immutable
+from storage.vault.folder.file_flags import set_immutable
 from storage.vault.objects import PARTS, PAYLOAD, RENDITION
 from tests.aged_office import AgedDesk
 from tests.office import FIRST, SECOND, Desk, dock, segment

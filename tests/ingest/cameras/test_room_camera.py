@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from api.office.founding import found_office
 from api.office.settings.settings import Settings
-from api.office.wiring import found_office
 from api.station.threads import Worker
 from ingest.bays.settle import Patience
 from ingest.cameras.room_camera import (

@@ -8,7 +8,7 @@ import pytest
 
 from ingest.station.delivery.spool import Spool, SpoolFullError
 from storage.recording import RecordingId, new_recording_id
-from storage.vault.folder_objects import FolderObjects
+from storage.vault.folder.folder_objects import FolderObjects
 
 SIZE = 1000
 

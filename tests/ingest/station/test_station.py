@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from api.office.wiring import Office, StationBusyError, found_office, found_or_open
+from api.office.founding import found_office, found_or_open
+from api.office.station_parts import StationBusyError
+from api.office.wiring import Office
 from ingest.bays.bay import BayState
 from ingest.bays.settle import Patience
 from ingest.station.clear import When

@@ -10,7 +10,7 @@ from policies.facts.terms import FootageClass
 from policies.retention.capacity import WEEK
 from storage.catalogue.oversight import forecast
 from storage.catalogue.retention import classification
-from storage.vault.folder_objects import FolderObjects
+from storage.vault.folder.folder_objects import FolderObjects
 from tests.keeping import ORDINARY, WHO, Archive
 from tests.servers.database import Database
 

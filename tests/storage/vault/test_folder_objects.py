@@ -13,8 +13,8 @@ import pytest
 
 from storage.errors import LockLostError, ObjectMissingError, VaultError
 from storage.recording import new_recording_id
-from storage.vault import folder_objects
-from storage.vault.folder_objects import FolderObjects
+from storage.vault.folder import lock_notes
+from storage.vault.folder.folder_objects import FolderObjects
 from storage.vault.objects import PAYLOAD, LockMode, key_of
 
 LATER = datetime(9999, 1, 1, tzinfo=UTC)
@@ -190,7 +190,7 @@ def test_where_no_mark_stays_on_a_file_stands_for_it(tmp_path, recording, now, m
     assert list((store._root / ".marked").iterdir()) == []
 
 
-LOCK_STEPS = ("_set_mark", "replace_file")
+LOCK_STEPS = ("set_mark", "replace_file")
 
 
 @pytest.mark.parametrize("step", LOCK_STEPS)
@@ -207,10 +207,10 @@ def test_killed_before_a_step_of_locking_it_is_free_or_nobodys(
 
     call = partial(store.lock, key, now) if act == "lock" else partial(store.hold, key)
     with monkeypatch.context() as patched:
-        patched.setattr(folder_objects, step, killed)
+        patched.setattr(lock_notes, step, killed)
         with pytest.raises(KeyboardInterrupt):
             call()
-    if step == "_set_mark":
+    if step == "set_mark":
         assert (store.facts(key).retain_until, store.facts(key).on_hold) == (None, False)
     else:
         check_lost(store, key)

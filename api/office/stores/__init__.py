@@ -1,0 +1,1 @@
+"""The stores of an office: opened, recognised, archived to."""
