@@ -158,6 +158,21 @@ class Journal:
             raise SubmissionError(reason="changed", submission=entry.id)
         return _to_entry(row)
 
+    def restart_entry(self, entry: Entry) -> Entry:
+        """Move an entry to WAITING as if nothing of it was ever sealed: its source is taken anew.
+
+        Raises: as `move_entry`.
+        """
+        return self.move_entry(
+            entry,
+            State.WAITING,
+            recording=None,
+            receipt=None,
+            record=None,
+            envelope=None,
+            sha256=None,
+        )
+
     def check_store(self) -> None:
         """Make sure that the journal can be read, and is the file that was opened.
 
