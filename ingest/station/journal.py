@@ -16,9 +16,9 @@ from typing import Any
 from uuid import UUID
 
 from ingest.bays.bay import BayState, FileReport
-from storage.catalogue.stations.journal_store import (
+from storage.catalogue.stations.journal_store import JournalStore
+from storage.catalogue.stations.journal_tables import (
     BayRow,
-    JournalStore,
     LogAlarmRow,
     LogHeadRow,
     NoteRow,

@@ -25,7 +25,7 @@ from ingest.station.station import Station
 from ingest.station.sweep import file_walk
 from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.recordings import recordings
-from storage.catalogue.stations.journal_store import BayRow
+from storage.catalogue.stations.journal_tables import BayRow
 from storage.catalogue.tables import RecordingRow
 from storage.custody.entries.event import Event
 from storage.errors import CustodyError
