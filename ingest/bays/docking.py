@@ -89,28 +89,34 @@ class Dockings:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def find_docking(self, bay: Bay) -> Docking | None:
-        """Return the docking in a bay; None if there is none, or another volume was mounted since.
+        """Return the docking that is kept of a bay; None if there is none."""
+        with self._lock:
+            return self._by_bay.get(bay.name)
+
+    def find_or_begin(self, bay: Bay) -> Docking:
+        """Return the docking in a bay, or a new one, not kept yet, if there is none.
 
         A volume that was taken out and another one put in between two looks is told by its mount:
         nothing that was found out about the first is believed of the second.
         """
         mount = mount_id(bay.root)
-        with self._lock:
-            docking = self._by_bay.get(bay.name)
-            if docking is not None and docking.mount not in {"", mount}:
-                del self._by_bay[bay.name]
-                return None
-            if docking is not None:
-                docking.mount = mount
-            return docking
+        docking = self.find_docking(bay)
+        if docking is None or docking.mount not in {"", mount}:
+            return Docking(self.clock(), mount)
+        docking.mount = mount
+        return docking
 
-    def open_docking(self, bay: Bay, enumerator: Enumerator) -> Docking:
-        """Return the docking in a bay, begun now if there is none; `enumerator` is its census's."""
-        docking = self.find_docking(bay)  # asked again: the volume may have gone amid the census
-        if docking is None:
-            docking = Docking(self.clock(), mount_id(bay.root), enumerator=enumerator)
-            with self._lock:
-                self._by_bay[bay.name] = docking
+    def keep_docking(self, bay: Bay, docking: Docking) -> Docking:
+        """Keep the docking in which a census found something, for the looks to come.
+
+        A new one where the volume was changed amid the census: its enumerator may have judged
+        files of either.
+        """
+        mount = mount_id(bay.root)
+        if docking.mount not in {"", mount}:
+            docking = Docking(self.clock(), mount)
+        with self._lock:
+            self._by_bay[bay.name] = docking
         return docking
 
     def place_volume(self, bay: Bay, docking: Docking, volume: VolumeIdentity) -> Docking:

@@ -10,7 +10,6 @@ import pytest
 
 from api.office.evidence.integrity_check import whole_check
 from ingest.bays.bay import Bay, BayState
-from ingest.bays.census import Enumerator
 from ingest.bays.docking import Dockings
 from ingest.bays.settle import Patience
 from ingest.station import clear, named_path
@@ -272,7 +271,7 @@ def test_a_card_named_by_hand_while_its_bay_seals_it_is_taken_once(desk: Desk) -
 def test_bays_may_be_forgotten_while_others_are_looked_at() -> None:
     dockings, stop = Dockings(lambda: datetime.now(UTC)), threading.Event()
     first, second, third = (Bay(f"bay-{number}", Path("/")) for number in (1, 2, 3))
-    stays = dockings.open_docking(first, Enumerator())
+    stays = dockings.keep_docking(first, dockings.find_or_begin(first))
     for number in range(3000):
         stays.enumerator._verdicts[b"%d" % number, 1, 1] = True
 
@@ -280,9 +279,8 @@ def test_bays_may_be_forgotten_while_others_are_looked_at() -> None:
         number = 0
         while not stop.is_set():
             for _ in range(100):
-                dockings.open_docking(second, Enumerator()).enumerator._verdicts[
-                    b"%d" % number, 1, 1
-                ] = True
+                docking = dockings.keep_docking(second, dockings.find_or_begin(second))
+                docking.enumerator._verdicts[b"%d" % number, 1, 1] = True
                 number = (number + 1) % 20_000
             dockings.forget_docking(second)
 
@@ -290,7 +288,7 @@ def test_bays_may_be_forgotten_while_others_are_looked_at() -> None:
     looking.start()
     try:
         for number in range(300):
-            dockings.open_docking(third, Enumerator())
+            dockings.keep_docking(third, dockings.find_or_begin(third))
             dockings.note_delivery(number)
             dockings.forget_docking(third)
     finally:

@@ -18,7 +18,7 @@ from ingest.bays.bay import (
     Progress,
     derive_bay_state,
 )
-from ingest.bays.census import Census, Enumerator
+from ingest.bays.census import Census
 from ingest.bays.docking import Docking, Dockings, version_of
 from ingest.bays.settle import written_now
 from ingest.bays.submission import Submission
@@ -60,13 +60,13 @@ class BaySweep:
         bay, progress = self.bay, self.progress
         if bay.hand_in_source is not None:
             bay.hand_in_source.collect_leftovers()
-        docking = self.dockings.find_docking(bay)
-        enumerator = docking.enumerator if docking is not None else Enumerator()
-        census = enumerator.take_census(bay, self._complete_facts, self.equipment.clock())
+        docking = self.dockings.find_or_begin(bay)
+        now = self.equipment.clock()
+        census = docking.enumerator.take_census(bay, self._complete_facts, now)
         if census.is_empty and (bay.landing or bay.only or is_vacant(bay.root)):
             self._leave_empty_bay()
             return
-        docking = self.dockings.open_docking(bay, enumerator)
+        docking = self.dockings.keep_docking(bay, docking)
         files = DockedFiles(self.equipment, docking, bay.name)
         self.reports += [files.report_refusal(refusal) for refusal in census.refused]
         self.reports += census.ignored
