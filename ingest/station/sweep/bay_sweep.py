@@ -66,12 +66,15 @@ class BaySweep:
         if census.is_empty and (bay.landing or bay.only or is_vacant(bay.root)):
             self._leave_empty_bay()
             return
+        earlier = self.dockings.find_docking(bay)
         docking = self.dockings.keep_docking(bay, docking)
+        swapped = earlier is not None and earlier is not docking
         files = DockedFiles(self.equipment, docking, bay.name)
         self.reports += [files.report_refusal(refusal) for refusal in census.refused]
         self.reports += census.ignored
         self.clearing.note_unlinked(bay)
-        if progress.state in {BayState.UNKNOWN, BayState.EMPTY}:
+        # What the bay shows is the former card's: green must not stand over one not looked at.
+        if swapped or progress.state in {BayState.UNKNOWN, BayState.EMPTY}:
             progress.show_changes(state=BayState.MOUNTING)
         volume = identify_docked_volume(bay, census, docking, self.equipment.journal)
         docking = self._place_volume(docking, volume)

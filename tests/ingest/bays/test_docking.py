@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ingest.bays import docking
-from ingest.bays.bay import Outcome
+from ingest.bays.bay import GREEN, BayState, Outcome
 from ingest.bays.settle import Patience
 from ingest.bays.watch import scan_root
 from ingest.station.clear import Clearing, When
@@ -64,6 +64,27 @@ def test_second_card_swapped_in_unseen_is_judged_by_its_own_bytes(desk, monkeypa
     for _ in range(2):
         reports = {one.path: one.outcome for one in station.sweep_bay(bay)}
     assert reports["index.db"] is Outcome.ACCESSIONED
+
+
+def test_green_of_one_card_never_stands_over_the_next(desk, monkeypatch):
+    """A card swapped in between two looks: its bay shows that something was put in, first of all."""
+    mounts = ["36"]
+    monkeypatch.setattr(docking, "mount_id", lambda _root: mounts[-1])
+    (bay, _other) = desk.office.list_bays()
+    put(bay.root / "a.txt", b"first")
+    station = started(desk)
+    for _ in range(4):
+        station.sweep_bay(bay)
+    (before,) = [row.state for row in desk.office.journal.list_bays() if row.name == bay.name]
+    assert before == BayState.SAFE
+    (bay.root / "a.txt").unlink()
+    put(bay.root / "b.txt", b"second")
+    mounts.append("37")
+    states = []
+    station.listen = lambda progress: states.append(progress.state)
+    station.sweep_bay(bay)
+    assert states[0] is BayState.MOUNTING
+    assert not GREEN.intersection(states)
 
 
 def test_docking_is_gone_with_its_volume(desk):
