@@ -15,7 +15,7 @@ from api.station.process import StationHome, bay_names
 from ingest.bays.bay import BayState
 from ingest.cameras.room_camera import CameraState
 from ingest.station.journal import Backlog, Journal
-from storage.catalogue.stations.journal_store import BayRow
+from storage.catalogue.stations.journal_tables import BayRow
 
 _SILENT = timedelta(seconds=60)  # beyond the pause between two looks
 _SPOOL_S = 5.0

@@ -36,7 +36,8 @@ from ingest.station.delivery.witness import accept_log
 from ingest.station.journal import Journal, State
 from ingest.station.seal import Seal
 from ingest.station.station import Station
-from storage.catalogue.stations.journal_store import BayRow, JournalStore, LogAlarmRow
+from storage.catalogue.stations.journal_store import JournalStore
+from storage.catalogue.stations.journal_tables import BayRow, LogAlarmRow
 from storage.custody.checkpoint import untrusted_checkpoint
 from storage.custody.origin import OriginChange, follow_origin
 from storage.digest import Algorithm
@@ -127,6 +128,68 @@ def _load_seeds(path: Path) -> bytes:
     return path.read_bytes()
 
 
+@dataclass(frozen=True, slots=True)
+class _HomeParts:
+    """What of a home is open already, when the parts that stand on it are made."""
+
+    settings: Settings
+    enrolment: dict[str, Any]
+    ring: KeyRing
+    key: SigningKey
+    journal: Journal
+    clock: CentreClock
+    monotonic: Callable[[], float]
+    on_step: Callable[[str], None]
+
+    def open_centre(self, undo: ExitStack) -> RemoteCentre:
+        """Open the spool and the way to the centre; connects to nobody yet."""
+        home = self.settings.home
+        ca = home / self.enrolment["ca"] if self.enrolment["ca"] else None
+        spool = _spool_state(self.settings)
+        # Nobody else writes here, for the home is locked: every temporary is left over.
+        spool.objects.sweep(datetime.max.replace(tzinfo=UTC))
+        wire = Wire(Address(self.enrolment["url"], ca), self.settings.centre_timeout_s)
+        undo.callback(wire.close)
+        log_names = self.ring.get_verify_key("log").names
+        name = self.enrolment["station"]["id"]
+        client = CentreClient(wire, name, self.key, log_names, self.clock, entropy)
+        return RemoteCentre(client, spool, self.journal, self.monotonic, self.on_step)
+
+    def build_station(
+        self,
+        centre: RemoteCentre,
+        patience: Patience | None,
+        listen: Callable[[Progress], None],
+    ) -> Station:
+        """Build the station that seals into the spool of this home."""
+        settings = self.settings
+        return Station(
+            journal=self.journal,
+            centre=centre,
+            sandbox=Sandbox.detect(),
+            seal=Seal(
+                station=self.enrolment["station"]["id"],
+                key=self.key,
+                recipients=self.ring.recipients,
+                algorithms=(Algorithm.SHA256, Algorithm.SM3)
+                if settings.sm3
+                else (Algorithm.SHA256,),
+                software=software_version(),
+            ),
+            centre_key=self.ring.get_verify_key("centre"),
+            log_key=self.ring.get_verify_key("log"),
+            clock=self.clock,
+            monotonic=self.monotonic,
+            entropy=entropy,
+            patience=patience or Patience(settings.quiet_s, settings.growing_s),
+            effort=Effort(share=settings.inspect_share),
+            clearing=Clearing(settings.clear, settings.clear_days),
+            per_hub=settings.per_hub,
+            on_step=self.on_step,
+            listen=listen,
+        )
+
+
 @dataclass(slots=True)
 class StationHome:
     """One enrolled station, opened."""
@@ -193,60 +256,20 @@ class StationHome:
             enrolment = json.loads((home / ENROLMENT).read_bytes())
         except (OSError, ValueError) as error:
             raise KeyRingError(problem="not enrolled", file=ENROLMENT) from error
-        lock = hold_station(home, enrolment["station"]["id"])
+        # Before anything is read or mended: what another process has in hand is not left over.
+        name = enrolment["station"]["id"]
+        lock = hold_station(home, name)
         undo.callback(os.close, lock)
         ring = KeyRing.load(home / "keys")
-        name = enrolment["station"]["id"]
         key = ring.get_signing_key(f"station-{name}")
         now = CentreClock(system, monotonic, home / "centre-clock.json")
         journal = Journal(JournalStore(home / "station.db"), now)
         undo.callback(journal.close)
-        ca = home / enrolment["ca"] if enrolment["ca"] else None
-        log = ring.get_verify_key("log")
-        spool = _spool_state(settings)
-        spool.objects.sweep(datetime.max.replace(tzinfo=UTC))
-        wire = Wire(Address(enrolment["url"], ca), settings.centre_timeout_s)
-        undo.callback(wire.close)
-        centre = RemoteCentre(
-            CentreClient(
-                wire,
-                name,
-                key,
-                log.names,
-                now,
-                entropy,
-            ),
-            spool,
-            journal,
-            monotonic,
-            on_step,
-        )
-        station = Station(
-            journal=journal,
-            centre=centre,
-            sandbox=Sandbox.detect(),
-            seal=Seal(
-                station=name,
-                key=key,
-                recipients=ring.recipients,
-                algorithms=(Algorithm.SHA256, Algorithm.SM3)
-                if settings.sm3
-                else (Algorithm.SHA256,),
-                software=software_version(),
-            ),
-            centre_key=ring.get_verify_key("centre"),
-            log_key=log,
-            clock=now,
-            monotonic=monotonic,
-            entropy=entropy,
-            patience=patience or Patience(settings.quiet_s, settings.growing_s),
-            effort=Effort(share=settings.inspect_share),
-            clearing=Clearing(settings.clear, settings.clear_days),
-            per_hub=settings.per_hub,
-            on_step=on_step,
-            listen=listen,
-        )
+        parts = _HomeParts(settings, enrolment, ring, key, journal, now, monotonic, on_step)
+        centre = parts.open_centre(undo)
+        station = parts.build_station(centre, patience, listen)
         station.recover_entries()
+        # After the recovery: only a station that is whole follows its log to another origin.
         centre.learn_origins = partial(_follow_log, home, station, centre)
         delivery = Delivery(station, centre, now, settings.streams)
         return cls(

@@ -16,7 +16,8 @@ from ingest.bays.bay import Bay, FileReport, needs_person
 from ingest.bays.watch import Watcher
 from ingest.cameras.room_camera import Recorder
 from ingest.station import named_path
-from ingest.station.station import Station, StoppingError
+from ingest.station.station import Station
+from ingest.station.stopping import StoppingError
 from storage.errors import LiuhenError
 
 LOG = logging.getLogger("liuhen.station")

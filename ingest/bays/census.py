@@ -67,10 +67,14 @@ class _Folder:
 
 @dataclass(slots=True)
 class Enumerator:
-    """Takes the census of a bay again and again; what it read before, it does not read again."""
+    """Takes the census of a docking again and again; what it read once, it does not read again.
 
-    _verdicts: dict[tuple[str, Version], bool] = field(default_factory=dict)
-    _folders: dict[tuple[str, tuple[bytes, ...]], _Folder] = field(default_factory=dict)
+    A file called like a system file is judged by its bytes, once: of another volume in the same
+    bay nothing of that is believed, so each docking has an enumerator of its own.
+    """
+
+    _verdicts: dict[Version, bool] = field(default_factory=dict)
+    _folders: dict[tuple[bytes, ...], _Folder] = field(default_factory=dict)
 
     def take_census(
         self, bay: Bay, facts_of: Callable[[Candidate, SourceFacts], SourceFacts], now: datetime
@@ -91,7 +95,7 @@ class Enumerator:
         offers: list[Offer] = []
         ignored: list[FileReport] = []
         for place, files in folders.items():
-            facts_by_name = self._collect_facts(bay, place, files, facts_of, now)
+            facts_by_name = self._collect_facts(place, files, facts_of, now)
             for file in files:
                 facts = facts_by_name[file.parts[-1]]
                 # Name and bytes must agree: footage called like a system file is offered.
@@ -107,14 +111,13 @@ class Enumerator:
 
     def _collect_facts(
         self,
-        bay: Bay,
         place: tuple[bytes, ...],
         files: Sequence[Candidate],
         facts_of: Callable[[Candidate, SourceFacts], SourceFacts],
         now: datetime,
     ) -> dict[bytes, SourceFacts]:
         names = tuple(file.parts[-1] for file in files)
-        folder = self._folders.get((bay.name, place))
+        folder = self._folders.get(place)
         # The same names say the same again; reading profiles anew would cost each sweep.
         if folder is not None and folder.names == names:
             return folder.facts
@@ -123,22 +126,15 @@ class Enumerator:
             file.parts[-1]: facts_of(file, read_profile(file.parts, siblings, now))
             for file in files
         }
-        self._folders[bay.name, place] = _Folder(names, facts)
+        self._folders[place] = _Folder(names, facts)
         return facts
-
-    def forget_bay(self, bay: str) -> None:
-        """Forget a bay whose volume went: the next one is looked at anew."""
-        for verdict in [key for key in list(self._verdicts) if key[0] == bay]:
-            self._verdicts.pop(verdict, None)  # other bays' threads add to these meanwhile
-        for folder in [key for key in list(self._folders) if key[0] == bay]:
-            self._folders.pop(folder, None)
 
     def _may_stay(self, bay: Bay, file: Candidate, reason: str) -> bool:
         """Whether a file that is called like a system file or a preview is no footage."""
         if reason == PREVIEW:
             return True  # its film is beside it
         # By size and time of change as well: a file that is written over is looked at anew.
-        key = (bay.name, (file.path, file.size, file.mtime_ns))
+        key = (file.path, file.size, file.mtime_ns)
         if key not in self._verdicts:
             self._verdicts[key] = file.size <= _LARGEST_SYSTEM_FILE and _no_footage(bay, file)
         return self._verdicts[key]
@@ -147,6 +143,11 @@ class Enumerator:
 def display_parts(parts: Iterable[bytes]) -> str:
     """Return a relative path that is safe to show."""
     return "/".join(display_text(part) for part in parts)
+
+
+def display_path(path: bytes) -> str:
+    """Return a raw relative path as it is safe to show."""
+    return display_parts(path.split(b"/"))
 
 
 def _no_footage(bay: Bay, file: Candidate) -> bool:

@@ -3,6 +3,7 @@
 import unicodedata
 
 _LIMIT = 255
+_PART_LIMIT = 60
 
 
 def display_text(raw: bytes) -> str:
@@ -16,3 +17,11 @@ def display_text(raw: bytes) -> str:
         char if unicodedata.category(char)[0] != "C" else f"\\u{ord(char):04x}" for char in text
     )
     return safe if len(safe) <= _LIMIT else f"{safe[: _LIMIT - 1]}…"
+
+
+def make_opaque(name: str) -> str:
+    """Return a name as it may be part of an identity: letters and digits of ASCII, at most 60."""
+    return (
+        "".join(char if char.isascii() and char.isalnum() else "-" for char in name)[:_PART_LIMIT]
+        or "-"
+    )

@@ -16,9 +16,9 @@ from typing import Any
 from uuid import UUID
 
 from ingest.bays.bay import BayState, FileReport
-from storage.catalogue.stations.journal_store import (
+from storage.catalogue.stations.journal_store import JournalStore
+from storage.catalogue.stations.journal_tables import (
     BayRow,
-    JournalStore,
     LogAlarmRow,
     LogHeadRow,
     NoteRow,
@@ -157,6 +157,21 @@ class Journal:
         if row is None:
             raise SubmissionError(reason="changed", submission=entry.id)
         return _to_entry(row)
+
+    def restart_entry(self, entry: Entry) -> Entry:
+        """Move an entry to WAITING as if nothing of it was ever sealed: its source is taken anew.
+
+        Raises: as `move_entry`.
+        """
+        return self.move_entry(
+            entry,
+            State.WAITING,
+            recording=None,
+            receipt=None,
+            record=None,
+            envelope=None,
+            sha256=None,
+        )
 
     def check_store(self) -> None:
         """Make sure that the journal can be read, and is the file that was opened.

@@ -5,7 +5,7 @@ only and is gone when it returns: the station can never open what it sealed.
 """
 
 import base64
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from io import FileIO
@@ -23,7 +23,7 @@ from storage.record import SealedRecord
 from storage.recording import RecordingId
 from storage.signed.signing import SigningKey
 from storage.vault.keys import SealKey
-from storage.vault.objects import Block
+from storage.vault.objects import Block, Stored
 from storage.vault.ranges import payload_size
 from storage.vault.sealing import DATA_KEY, Sealer, context_of, seal_envelope
 
@@ -83,6 +83,8 @@ def seal_submission(
     the attempt counts then), OSError of the source, and whatever the centre raises.
     """
     data_key = entropy(DATA_KEY)
+    # What the look at the footage left in the page cache is read from there, for a second read of
+    # a slow card costs more; what is not there is read past it, and need not be copied into it.
     cold = ColdSource(source.fileno()) if is_cold(source.fileno()) else None
     sealer = Sealer(
         cold or source,
@@ -101,13 +103,40 @@ def seal_submission(
     finally:
         if cold is not None:
             cold.close()
+    # After the read, on the descriptor that was read: what was written to the file meanwhile may
+    # be in the payload by half, and then no record may say that these are its bytes.
     check_unchanged(source, submission)
     if sealer.size != submission.size:
         raise SubmissionError(reason="changed", was=submission.size, found=sealer.size)
+    # The data key leaves this function sealed to the recipients, or not at all.
     envelope = seal_envelope(data_key, recording, by.station, by.recipients)
+    payload = _Payload(recording, stored, sealer.digests)
+    record = _describe_submission(submission, media, payload, envelope, by=by, now=now)
+    return Sealed(record.sign(by.key), envelope, sealer.digests[Algorithm.SHA256])
+
+
+@dataclass(frozen=True, slots=True)
+class _Payload:
+    """Ciphertext as the centre stored it, and the digests of what it was made from."""
+
+    recording: RecordingId
+    stored: Stored
+    digests: Mapping[Algorithm, Digest]
+
+
+def _describe_submission(
+    submission: Submission,
+    media: MediaFacts,
+    payload: _Payload,
+    envelope: bytes,
+    *,
+    by: Seal,
+    now: datetime,
+) -> SealedRecord:
+    """Return the record that is signed: all that is known of a file, and what was made of it."""
     start = start_of(submission.facts, media, now)
-    record = SealedRecord(
-        recording=str(recording),
+    return SealedRecord(
+        recording=str(payload.recording),
         station=by.station,
         source={
             "identity": submission.source,
@@ -122,9 +151,12 @@ def seal_submission(
             "mtime_ns": str(submission.mtime_ns),
             "sidecars": list(submission.facts.sidecars),
         },
-        size=sealer.size,
-        digests={algorithm.value: digest.hex for algorithm, digest in sealer.digests.items()},
-        payload={"size": stored.size, Algorithm.SHA256.value: stored.digest.hex},
+        size=submission.size,  # that of what was read: anything else was refused as changed
+        digests={algorithm.value: digest.hex for algorithm, digest in payload.digests.items()},
+        payload={
+            "size": payload.stored.size,
+            Algorithm.SHA256.value: payload.stored.digest.hex,
+        },
         envelope={Algorithm.SHA256.value: Digest.compute(envelope).hex},
         media=media.to_json(),
         inspection=tuple(finding.to_json() for finding in inspect_media(media)),
@@ -137,4 +169,3 @@ def seal_submission(
         software=by.software,
         sealed_at=now.isoformat(),
     )
-    return Sealed(record.sign(by.key), envelope, sealer.digests[Algorithm.SHA256])

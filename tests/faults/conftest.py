@@ -14,7 +14,7 @@ from api.office.wiring import Office
 from ingest.media.sandbox import Sandbox
 from ingest.station.clear import When
 from storage.catalogue.recordings import recordings
-from storage.catalogue.stations.journal_store import BayRow
+from storage.catalogue.stations.journal_tables import BayRow
 from storage.catalogue.tables import RecordingRow
 from tests.office import Desk, segment, settings_for
 

@@ -19,7 +19,7 @@ from api.office.wiring import Office
 from ingest.bays.bay import BayState, Progress
 from ingest.bays.settle import Patience
 from ingest.station.clear import When
-from ingest.station.station import SEAL_PART
+from ingest.station.sweep.file_walk import SEAL_PART
 from tests.office import settings_for
 
 PTRACE_FORBIDDEN = 77

@@ -3,19 +3,21 @@
 import os
 import shutil
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from api.office.evidence.integrity_check import whole_check
-from ingest.bays.bay import BayState
-from ingest.bays.census import Enumerator
+from ingest.bays.bay import Bay, BayState
+from ingest.bays.docking import Dockings
 from ingest.bays.settle import Patience
 from ingest.station import clear, named_path
-from ingest.station import station as station_module
 from ingest.station.clear import Clearing, When
 from ingest.station.journal import State
 from ingest.station.station import Station
+from ingest.station.sweep import file_walk
+from ingest.station.sweep.docked_files import DockedFiles
 from storage.errors import CatalogueBusyError, SubmissionError
 from storage.recording import new_recording_id
 from storage.vault.folder.lock_notes import LockNotes
@@ -184,7 +186,7 @@ def test_a_second_fault_while_the_first_is_written_down_stops_no_other_file(
 ) -> None:
     for name in "abc":
         put(desk.bay("bay-1") / f"{name}.txt", name.encode())
-    probe, undo = station_module.probe_file, Station._undo_attempt
+    probe, undo = file_walk.probe_file, DockedFiles.undo_attempt
 
     def defective(source, size, *args, **more):  # type: ignore[no-untyped-def]
         if os.pread(source.fileno(), 1, 0) == b"a":
@@ -196,8 +198,8 @@ def test_a_second_fault_while_the_first_is_written_down_stops_no_other_file(
             raise SubmissionError(reason="changed")
         return undo(self, submission)
 
-    monkeypatch.setattr(station_module, "probe_file", defective)
-    monkeypatch.setattr(Station, "_undo_attempt", failing)
+    monkeypatch.setattr(file_walk, "probe_file", defective)
+    monkeypatch.setattr(DockedFiles, "undo_attempt", failing)
     results = at_bay(desk, 3)
     assert {path: one.outcome for path, one in results.items()} == {
         "a.txt": "failed",
@@ -267,25 +269,34 @@ def test_a_card_named_by_hand_while_its_bay_seals_it_is_taken_once(desk: Desk) -
 
 
 def test_bays_may_be_forgotten_while_others_are_looked_at() -> None:
-    enumerator, stop = Enumerator(), threading.Event()
+    dockings, stop = Dockings(lambda: datetime.now(UTC)), threading.Event()
+    first, second, third = (Bay(f"bay-{number}", Path("/")) for number in (1, 2, 3))
+    stays = dockings.keep_docking(first, dockings.find_or_begin(first))
     for number in range(3000):
-        enumerator._verdicts["bay-1", (b"%d" % number, 1, 1)] = True
+        stays.enumerator._verdicts[b"%d" % number, 1, 1] = True
 
     def look() -> None:
         number = 0
         while not stop.is_set():
-            enumerator._verdicts["bay-2", (b"%d" % number, 1, 1)] = True
-            number = (number + 1) % 20_000
+            for _ in range(100):
+                docking = dockings.keep_docking(second, dockings.find_or_begin(second))
+                docking.enumerator._verdicts[b"%d" % number, 1, 1] = True
+                number = (number + 1) % 20_000
+            dockings.forget_docking(second)
 
     looking = threading.Thread(target=look)
     looking.start()
     try:
-        for _ in range(300):
-            enumerator.forget_bay("bay-3")
+        for number in range(300):
+            dockings.keep_docking(third, dockings.find_or_begin(third))
+            dockings.note_delivery(number)
+            dockings.forget_docking(third)
     finally:
         stop.set()
         looking.join()
-    assert len([key for key in enumerator._verdicts if key[0] == "bay-1"]) == 3000
+    assert dockings.find_docking(first) is stays
+    assert len(stays.enumerator._verdicts) == 3000
+    assert stays.delivered == set(range(300))
 
 
 @pytest.mark.parametrize("lock", [1, 2, 3])

@@ -19,13 +19,13 @@ from ingest.bays.bay import BayState, FileReport
 from ingest.bays.census import Enumerator
 from ingest.bays.settle import Patience
 from ingest.station import clear, named_path
-from ingest.station import station as station_module
 from ingest.station.clear import Clearing, When
 from ingest.station.journal import State
 from ingest.station.station import Station
+from ingest.station.sweep import file_walk
 from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.recordings import recordings
-from storage.catalogue.stations.journal_store import BayRow
+from storage.catalogue.stations.journal_tables import BayRow
 from storage.catalogue.tables import RecordingRow
 from storage.custody.entries.event import Event
 from storage.errors import CustodyError
@@ -130,14 +130,14 @@ def test_a_defect_that_one_file_brings_about_stops_no_other_and_is_shown(
 ) -> None:
     for name in ("a.txt", "b.txt", "c.txt"):
         (desk.bay("bay-1") / name).write_text(name)
-    probe = station_module.probe_file
+    probe = file_walk.probe_file
 
     def defective(source, size, *args, **more):  # type: ignore[no-untyped-def]
         if os.pread(source.fileno(), 5, 0) == b"b.txt":
             raise RuntimeError("a defect of ours")
         return probe(source, size, *args, **more)
 
-    monkeypatch.setattr(station_module, "probe_file", defective)
+    monkeypatch.setattr(file_walk, "probe_file", defective)
     results = at_bay(desk)
     assert {path: (one.outcome, one.reason) for path, one in results.items()} == {
         "a.txt": ("accessioned", None),
@@ -214,13 +214,13 @@ def test_a_file_that_finds_no_room_keeps_no_smaller_one_out(
     for number in range(1, 4):
         (desk.bay("bay-1") / f"{number}.txt").write_text(str(number))
     objects = desk.office.settings.home / "objects"
-    probe, probed = station_module.probe_file, []
+    probe, probed = file_walk.probe_file, []
 
     def counting(source, size, *args, **more):  # type: ignore[no-untyped-def]
         probed.append(size)
         return probe(source, size, *args, **more)
 
-    monkeypatch.setattr(station_module, "probe_file", counting)
+    monkeypatch.setattr(file_walk, "probe_file", counting)
     with small_disk(objects, "60m"):
         station = desk.office.build_station(patience=Patience(0, 1000))
         results = at_bay(desk, 3, station)

@@ -18,7 +18,8 @@ from api.office.wiring import Office
 from api.problems import result_en, result_zh
 from ingest.bays.bay import FileReport, Outcome, Progress
 from ingest.station.named_path import take_path
-from ingest.station.station import Station, StoppingError
+from ingest.station.station import Station
+from ingest.station.stopping import StoppingError
 
 _ASK_AGAIN_S = 0.5
 _SETTLED = frozenset({Outcome.ACCESSIONED, Outcome.DUPLICATE, Outcome.IGNORED})

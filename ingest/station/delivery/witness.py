@@ -18,7 +18,7 @@ from typing import Any
 from ingest.centre_protocol import Centre
 from ingest.station.journal import Journal
 from policies.identifiers import StationId, Subject
-from storage.catalogue.stations.journal_store import LogAlarmRow, LogHeadRow
+from storage.catalogue.stations.journal_tables import LogAlarmRow, LogHeadRow
 from storage.custody.checkpoint import Checkpoint, log_keys, open_checkpoint, untrusted_checkpoint
 from storage.custody.merkle.proof import Proof
 from storage.custody.outside_head import Contradiction, find_contradiction

@@ -9,12 +9,11 @@ import pytest
 
 from ingest.bays import census
 from ingest.bays.bay import GREEN, Bay, BayState, Outcome
-from ingest.bays.census import Enumerator
+from ingest.bays.census import Enumerator, display_path
 from ingest.bays.settle import Patience
 from ingest.bays.watch import MAX_DEPTH
-from ingest.station import station as station_module
 from ingest.station.journal import Journal
-from ingest.station.station import display_path
+from ingest.station.sweep import file_walk, source_clearing
 from storage.catalogue.recordings import recordings
 from tests.ingest import cards
 from tests.office import Desk
@@ -130,7 +129,8 @@ def test_a_look_at_what_is_settled_asks_nobody_and_reads_nothing(tmp_path, monke
         monkeypatch.setattr(Journal, name, lambda *_args, _name=name, **_more: asked.append(_name))
     for name in ("read_profile", "open_beneath"):
         monkeypatch.setattr(census, name, lambda *_args, _name=name: asked.append(_name))
-    monkeypatch.setattr(station_module, "digest_source", lambda _file: asked.append("digest"))
+    for module in (file_walk, source_clearing):
+        monkeypatch.setattr(module, "digest_source", lambda *_args: asked.append("digest"))
     assert station.sweep_bay(bay) == before
     assert asked == []
     assert shown(desk) is BayState.SAFE

@@ -11,7 +11,7 @@ from ingest.bays.settle import Patience
 from ingest.bays.submission import Submission
 from ingest.sources.profile import SourceFacts
 from ingest.station.small_files import SMALL, take_each
-from ingest.station.station import StoppingError
+from ingest.station.stopping import StoppingError
 from storage.errors import StorageFullError
 from tests.ingest import cards
 from tests.office import Desk
