@@ -24,6 +24,8 @@ from api.problems import bay_reason_zh, bay_zh
 from ingest.bays.bay import Bay, Progress
 from ingest.bays.settle import Patience
 from ingest.media.sandbox import Effort, Sandbox
+from ingest.sources.profile_files import OWN as OWN_PROFILES
+from ingest.sources.profile_files import load_profiles
 from ingest.station.clear import Clearing
 from ingest.station.delivery.centre_client import Address, CentreClient, Wire
 from ingest.station.delivery.centre_clock import CentreClock
@@ -158,7 +160,7 @@ class StationHome:
 
         `system` and `monotonic` are this computer's clocks unless given.
 
-        Raises: KeyRingError (not enrolled), StationBusyError.
+        Raises: KeyRingError (not enrolled), StationBusyError, ProfileError.
         """
         with ExitStack() as undo:
             home = cls._opened(
@@ -191,6 +193,7 @@ class StationHome:
             enrolment = json.loads((home / ENROLMENT).read_bytes())
         except (OSError, ValueError) as error:
             raise KeyRingError(problem="not enrolled", file=ENROLMENT) from error
+        profiles = load_profiles(home / OWN_PROFILES)  # refused before anything is done
         lock = hold_station(home, enrolment["station"]["id"])
         undo.callback(os.close, lock)
         ring = KeyRing.load(home / "keys")
@@ -241,6 +244,7 @@ class StationHome:
             effort=Effort(share=settings.inspect_share),
             clearing=Clearing(settings.clear, settings.clear_days),
             per_hub=settings.per_hub,
+            profiles=profiles,
             on_step=on_step,
             listen=listen,
         )

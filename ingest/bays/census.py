@@ -18,6 +18,7 @@ from ingest.media.sandboxed.magic import sniff_format
 from ingest.sources.names import display_text
 from ingest.sources.profile import PREVIEW, Siblings, SourceFacts
 from ingest.sources.profile import read_source_facts as read_profile
+from ingest.sources.profile_files import Profile
 from storage.errors import SubmissionError
 
 _HEAD = 1024  # bytes
@@ -67,8 +68,12 @@ class _Folder:
 
 @dataclass(slots=True)
 class Enumerator:
-    """Takes the census of a bay again and again; what it read before, it does not read again."""
+    """Takes the census of a bay again and again; what it read before, it does not read again.
 
+    The shipped profiles tell what names say where none are given.
+    """
+
+    profiles: Sequence[Profile] = ()
     _verdicts: dict[tuple[str, Version], bool] = field(default_factory=dict)
     _folders: dict[tuple[str, tuple[bytes, ...]], _Folder] = field(default_factory=dict)
 
@@ -118,7 +123,7 @@ class Enumerator:
             return folder.facts
         siblings = Siblings(names)
         facts = {
-            file.parts[-1]: facts_of(file, read_profile(file.parts, siblings, now))
+            file.parts[-1]: facts_of(file, read_profile(file.parts, siblings, now, self.profiles))
             for file in files
         }
         self._folders[bay.name, place] = _Folder(names, facts)

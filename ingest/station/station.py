@@ -11,7 +11,7 @@ import errno
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -40,6 +40,7 @@ from ingest.media.sandbox import USUAL, Effort, Sandbox
 from ingest.media.shared_sandbox import SharedSandbox
 from ingest.sources.names import display_text
 from ingest.sources.profile import SourceFacts
+from ingest.sources.profile_files import Profile
 from ingest.sources.volume import VolumeIdentity, add_landing_serial, identify_volume, is_vacant
 from ingest.station.clear import UNSURE, Clearing, clear_file, digest_source, verify_receipt
 from ingest.station.clear_when import When
@@ -118,13 +119,14 @@ class Station:
     effort: Effort = USUAL
     clearing: Clearing = field(default_factory=Clearing)
     per_hub: int = 2
+    profiles: Sequence[Profile] = ()  # the shipped ones alone where none are given
     at_once: int = AT_ONCE  # small files of one card
     on_step: Callable[[str], None] = lambda _step: None
     listen: Callable[[Progress], None] = lambda _progress: None
     stopping: threading.Event = field(default_factory=threading.Event)  # heard at the next block
     witness: Witness = field(init=False)
     _reckoning: Reckoning = field(init=False)
-    _enumerator: Enumerator = field(default_factory=Enumerator)
+    _enumerator: Enumerator = field(init=False)
     _dockings: dict[str, Docking] = field(default_factory=dict)
     _delivered: set[int] = field(default_factory=set)  # entries accessioned just now
     _unlinked: dict[int, str] = field(default_factory=dict)  # entries seen to go, by their bay
@@ -137,6 +139,7 @@ class Station:
     def __post_init__(self) -> None:
         """Watch the clock that clearing counts days by, and the centre's log."""
         self._reckoning = Reckoning(self.journal, self.clock, self.monotonic)
+        self._enumerator = Enumerator(self.profiles)
         self.witness = Witness(self.seal.station, self.journal, self.centre, lambda: self.log_key)
 
     def recover_entries(self) -> None:
@@ -375,7 +378,8 @@ class Station:
         A recorder whose named files are gone may hold a last one that names nobody.
         """
         docking = self._get_docking(bay.name)
-        volume = identify_volume(bay.root, {offer.facts.serial for offer in census.offers})
+        serials = {offer.facts.serial for offer in census.offers}
+        volume = identify_volume(bay.root, serials, self.profiles)
         if volume.how != "bay":
             return volume
         here = {(file.path, file.size, file.mtime_ns, file.stamp) for file in census.offered_files}

@@ -2,18 +2,25 @@
 
 import shutil
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import ClassVar
+
+import pytest
 
 from api.jobs import registry
 from api.jobs.attempt import Runner
 from api.jobs.kind import Kind, as_found
+from ingest.bays.bay import Outcome as FileOutcome
+from ingest.sources.profile_files import OWN, ProfileError
 from policies.facts.facts import ActionFacts
 from policies.requirements.outcome import Outcome, Scope
 from policies.rules import rulebook
 from policies.rules.rulebook import SHIPPED, load_rulebook
 from storage.catalogue.jobs import jobs
 from storage.catalogue.jobs.jobs import State
-from tests.office import Desk
+from storage.catalogue.recordings import recordings
+from tests.office import FIRST, Desk, dock, segment
 from tests.policies.conftest import MOMENTS, at, clip
 
 EDITION = """
@@ -112,5 +119,67 @@ def test_add_a_job(tmp_path, monkeypatch):
         with desk.office.catalogue.read() as session:
             assert jobs.by_id(session, job).state == State.DONE
             assert jobs.by_id(session, job).result == {"count": 1}
+    finally:
+        desk.office.close()
+
+
+DOCS = Path(__file__).parents[2] / "docs"
+CARD = (
+    "DCIM/EX9-0000077-P000123-2026-11-20_09-00-00-0001-SOS.MP4",
+    "DCIM/EX9-0000077-P000123-2026-11-20_09-00-00-0001-SOS.log",
+)
+
+
+def lay_out_card(desk: Desk) -> None:
+    """Put a film and the log beside it on a card, called as the recorder of the example does."""
+    *_, film = dock(desk, "bay-1", FIRST, segment(0, 1))
+    for path in desk.bay("bay-1").rglob("*"):
+        if path.is_file() and path != film:
+            path.unlink()
+    root = desk.bay("bay-1")
+    film.rename(root / "film")
+    for folder in sorted(root.rglob("*"), reverse=True):
+        if folder.is_dir():
+            folder.rmdir()
+    (root / "DCIM").mkdir()
+    (root / "film").rename(root / CARD[0])
+    (root / CARD[1]).write_text("power on\n")
+
+
+def test_add_a_recorder_profile(tmp_path):
+    """A profile in the office's home: its recorder's files are found, and named by it."""
+    desk = Desk.set_up(tmp_path)
+    try:
+        page = (DOCS / "RECORDERS.md").read_text(encoding="utf-8")
+        own = desk.office.settings.home / OWN
+        own.mkdir()
+        (own / "ex9.yaml").write_text(page.split("```yaml\n")[1].partition("```")[0])
+        lay_out_card(desk)
+        reports = desk.sweep()
+        assert [report.outcome for report in reports] == [FileOutcome.ACCESSIONED] * 2
+        with desk.office.catalogue.read() as session:
+            rows = {row.name: row for row in recordings.sample_recordings(session)}
+        film = rows[CARD[0].removeprefix("DCIM/")]
+        assert (film.profile, film.source_kind) == ("example-ex9", "recorder")
+        assert (film.source_serial, film.officer_no, film.sequence) == ("0000077", "000123", "1")
+        assert film.file_start == datetime(2026, 11, 20, 1, tzinfo=UTC)
+        assert film.officer_id == desk.persons["zhang"]
+        assert film.marked
+    finally:
+        desk.office.close()
+
+
+def test_a_bad_recorder_profile_starts_no_station_and_changes_nothing(tmp_path):
+    desk = Desk.set_up(tmp_path)
+    try:
+        own = desk.office.settings.home / OWN
+        own.mkdir()
+        (own / "ex9.yaml").write_text("family: ex9\n")
+        lay_out_card(desk)
+        for _ in range(2):
+            with pytest.raises(ProfileError):
+                desk.sweep()
+        (own / "ex9.yaml").unlink()
+        assert [report.outcome for report in desk.sweep()] == [FileOutcome.ACCESSIONED] * 2
     finally:
         desk.office.close()
