@@ -17,22 +17,15 @@ from hashlib import sha256
 from typing import Any
 
 from policies.facts.facts import ActionFacts, CaseFacts, ProceedingFacts, TownshipFacts
-from policies.requirements.outcome import Deadline, Scope
-from policies.rules.rules import SCOPES, Rule, Rulebook
+from policies.requirements.outcome import Deadline
+from policies.rules.rules import SCOPES, AnyFacts, Rule, Rulebook
 from policies.time.calendar import ONE_DAY, county_day, is_end_of_day, start_of_day
 from policies.time.wording import day_and_clock
 
-AnyFacts = ActionFacts | CaseFacts | ProceedingFacts | TownshipFacts
 ClockedRule = tuple[str, str, str, Any]  # rule id, title in Chinese and English, requirement
 Place = tuple[int, datetime, str, str, str]  # group, due time, subject, rule, person or ""
 
 SOON_DAYS = 3.0
-_SUBJECT: dict[type[Any], tuple[Scope, str]] = {
-    ActionFacts: (Scope.ACTION, "action"),
-    CaseFacts: (Scope.CASE, "case"),
-    ProceedingFacts: (Scope.PROCEEDING, "proceeding"),
-    TownshipFacts: (Scope.TOWNSHIP, "township"),
-}
 _LINE_OCTETS = 75
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
@@ -151,8 +144,8 @@ class Asking:
         self._days: dict[date, tuple[Rule, ...]] = {}
 
     def find_clocked_rules(self, facts: AnyFacts) -> tuple[ClockedRule, ...]:
-        """Return the rules with a clock that ask: of an action by its day, else by `at`."""
-        at = facts.start if isinstance(facts, ActionFacts) else facts.at
+        """Return the rules with a clock that ask: of the day of `judged_at`."""
+        at = facts.judged_at
         day = county_day(at)
         if day not in self._days:
             self._days[day] = tuple(
@@ -204,7 +197,7 @@ def derive_obligations(
     Requirements of another scope, and those without a clock, bring none. A requirement's own
     `warn_days` says from when on it is soon.
     """
-    scope, _ = _SUBJECT[type(facts)]
+    scope = SCOPES[type(facts)]
     return tuple(
         _build_obligation(rule, facts, person, deadline, _warning_period(rule[3], soon_days))
         for rule in rules
@@ -274,9 +267,8 @@ def _build_obligation(
     warned: timedelta,
 ) -> Obligation:
     rule_id, zh, en, _ = rule
-    _, name = _SUBJECT[type(facts)]
     return Obligation(
-        subject=f"{name}:{getattr(facts, name)}",
+        subject=facts.subject,
         township=facts.township,
         person=person[0] if person else None,
         what_zh=f"{zh}:{person[1]}" if person else zh,
