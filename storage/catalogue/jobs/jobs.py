@@ -21,7 +21,6 @@ from storage.catalogue.engine.keyset import Place, page_by_keys
 from storage.catalogue.jobs.tables import (
     JobRow,
     JobStepRow,
-    LaterLookRow,
     RenditionRow,
     VerifiedRow,
     WorkerRow,
@@ -429,12 +428,6 @@ def longest_unread(
             break
         recording_ids.append(recording)
     return recording_ids
-
-
-def later_looks(session: Session, recording_id: str) -> list[LaterLookRow]:
-    """Return what later inspections of a recording saw, the newest first."""
-    query = select(LaterLookRow).where(LaterLookRow.recording_id == recording_id)
-    return list(session.scalars(query.order_by(LaterLookRow.id.desc())))
 
 
 def newest_rendition(session: Session, recording_id: str, kind: str) -> RenditionRow | None:
