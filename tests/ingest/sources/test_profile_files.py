@@ -187,6 +187,14 @@ def test_a_pattern_that_a_name_could_keep_busy_is_counted_as_too_much(pattern):
     assert count_tries(pattern) > MOST_TRIES
 
 
+@pytest.mark.parametrize("pattern", ["(.{0,9}){7}x", "(a|aa|aaa){14}x", ".*.*.*[a]?[a]?x"])
+def test_a_pattern_just_below_the_bound_ends_soon_on_the_worst_name(pattern):
+    assert MOST_TRIES / 2 < count_tries(pattern) <= MOST_TRIES
+    began = time.process_time()
+    assert not re.fullmatch(pattern, "a" * 254 + "y")
+    assert time.process_time() - began < 5
+
+
 @pytest.mark.parametrize(
     ("pattern", "tries"),
     [
