@@ -10,6 +10,7 @@ from typing import Any
 
 from api.texts.tables import load_pairs, load_rows, load_texts
 from ingest.bays.bay import FileReport
+from ingest.sources.profile_files import ProfileError
 from policies.rules.rulebook import RuleError
 from storage.errors import LiuhenError
 
@@ -46,6 +47,7 @@ BAYS = load_texts("bays", "bays")
 SCREEN = load_pairs("bays", "screen", of=("zh", "next_zh"))
 ALARMS = load_texts("stations", "alarms")
 STANDINGS = load_texts("stations", "standings")
+PROFILE_PROBLEMS = load_pairs("profiles")
 JOB_STATES = load_texts("jobs", "job-states")
 JOB_ERRORS = load_pairs("jobs", "job-errors", of=("zh", "next_zh"))
 
@@ -90,6 +92,8 @@ def describe_error(error: LiuhenError | RuleError) -> Words:
     # A code without texts is a defect of ours, and told as one: a bare code helps nobody.
     template = TABLE.get(error.code, TABLE["internal"])
     facts = _Facts(error.facts | _describe_parts(error.facts) | _suggest_name(error.facts))
+    if isinstance(error, ProfileError):
+        facts |= _describe_profile_problem(error.facts)
     return Words(
         template.status,
         template.zh.format_map(facts),
@@ -108,6 +112,15 @@ def _describe_parts(facts: dict[str, Any]) -> dict[str, str]:
         for fact, table in (("there", PARTS), ("missing", ABSENT_PARTS))
         if fact in facts
         for index, (language, comma) in enumerate((("zh", "、"), ("en", ", ")))
+    }
+
+
+def _describe_profile_problem(facts: dict[str, Any]) -> dict[str, str]:
+    """Return what is wrong with a recorder profile, in both languages."""
+    zh, en = PROFILE_PROBLEMS[facts["problem"]]
+    return {
+        "problem_zh": zh.format_map(_Facts(facts)),
+        "problem_en": en.format_map(_Facts(facts)),
     }
 
 

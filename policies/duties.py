@@ -1,41 +1,29 @@
-"""Duties: one list of what is due, until when, and by whom; and a calendar people subscribe to.
+"""Duties: one list of what is due, until when, and by whom.
 
 It asks every requirement that has a clock (`due`), and those that know persons for each of them
 (`each`). Which rules apply to which facts is chosen by whoever calls; storing or sending the list
-is left to others. The feed follows RFC 5545 and is the same text for the same duties and stamp.
+is left to others.
 
 An `Obligation` is a duty without the moment of asking: it may be stored, for as long as `steady`
 says that the same entries bring the same obligations. How it stands is asked anew each time.
 """
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
-from hashlib import sha256
 from typing import Any
 
 from policies.facts.facts import ActionFacts, CaseFacts, ProceedingFacts, TownshipFacts
-from policies.identifiers import PersonId, Subject
-from policies.requirements.outcome import Deadline, Scope
-from policies.rules.rules import SCOPES, Rule, Rulebook
-from policies.time.calendar import ONE_DAY, county_day, is_end_of_day, start_of_day
-from policies.time.wording import day_and_clock
+from policies.identifiers import PersonId
+from policies.requirements.outcome import Deadline
+from policies.rules.rules import SCOPES, AnyFacts, Rule, Rulebook
+from policies.time.calendar import ONE_DAY, county_day, start_of_day
 
-AnyFacts = ActionFacts | CaseFacts | ProceedingFacts | TownshipFacts
 ClockedRule = tuple[str, str, str, Any]  # rule id, title in Chinese and English, requirement
 Place = tuple[int, datetime, str, str, str]  # group, due time, subject, rule, person or ""
 
 SOON_DAYS = 3.0
-_SUBJECT: dict[type[Any], tuple[Scope, str]] = {
-    ActionFacts: (Scope.ACTION, "action"),
-    CaseFacts: (Scope.CASE, "case"),
-    ProceedingFacts: (Scope.PROCEEDING, "proceeding"),
-    TownshipFacts: (Scope.TOWNSHIP, "township"),
-}
-_LINE_OCTETS = 75
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 class DutyState(StrEnum):
@@ -152,8 +140,8 @@ class Asking:
         self._days: dict[date, tuple[Rule, ...]] = {}
 
     def find_clocked_rules(self, facts: AnyFacts) -> tuple[ClockedRule, ...]:
-        """Return the rules with a clock that ask: of an action by its day, else by `at`."""
-        at = facts.start if isinstance(facts, ActionFacts) else facts.at
+        """Return the rules with a clock that ask: of the day of `judged_at`."""
+        at = facts.judged_at
         # Rules begin and end with a day of the county: all moments of a day share what is in force.
         day = county_day(at)
         if day not in self._days:
@@ -209,7 +197,7 @@ def derive_obligations(
     Requirements of another scope, and those without a clock, bring none. A requirement's own
     `warn_days` says from when on it is soon.
     """
-    scope, _ = _SUBJECT[type(facts)]
+    scope = SCOPES[type(facts)]
     return tuple(
         _build_obligation(rule, facts, person, deadline, _warning_period(rule[3], soon_days))
         for rule in rules
@@ -240,26 +228,6 @@ def rank_duty(duty: Duty) -> Place:
     return _ORDER.index(group), when, duty.subject, duty.rule, duty.person or ""
 
 
-def format_calendar(entries: Iterable[Duty], stamp: datetime, name: str = "留痕:到期事项") -> str:
-    """Return an iCalendar (RFC 5545) of what is still to be done and has a known time.
-
-    `stamp` is when it was asked for. What is done leaves the feed, and so the reader's calendar.
-    """
-    lines = [
-        "BEGIN:VCALENDAR",
-        "VERSION:2.0",
-        "PRODID:-//Liuhen//Duties//ZH",
-        "CALSCALE:GREGORIAN",
-        "METHOD:PUBLISH",
-        f"X-WR-CALNAME:{_escape_text(name)}",
-    ]
-    for duty in in_order(entries):
-        if duty.due_at is not None and duty.state is not DutyState.COMPLETED:
-            lines += _format_event(duty, duty.due_at, stamp)
-    lines.append("END:VCALENDAR")
-    return "".join(f"{_fold_line(line)}\r\n" for line in lines)
-
-
 def _list_deadlines(
     requirement: Any, facts: AnyFacts
 ) -> Iterator[tuple[tuple[PersonId, str] | None, Deadline]]:
@@ -279,9 +247,8 @@ def _build_obligation(
     warned: timedelta,
 ) -> Obligation:
     rule_id, zh, en, _ = rule
-    _, name = _SUBJECT[type(facts)]
     return Obligation(
-        subject=Subject.of_kind(name, getattr(facts, name)),
+        subject=facts.subject,
         township=facts.township,
         person=person[0] if person else None,
         what_zh=f"{zh}:{person[1]}" if person else zh,
@@ -302,62 +269,3 @@ def _concerned_persons(facts: AnyFacts) -> tuple[PersonId, ...]:
     if isinstance(facts, ActionFacts):
         return tuple(sorted(officer.id for officer in facts.officers))
     return facts.handlers if isinstance(facts, CaseFacts) else ()
-
-
-def _format_event(duty: Duty, due_at: datetime, stamp: datetime) -> Sequence[str]:
-    # The UID (RFC 5545) says which duty it is and not when it is due: a deadline that moves
-    # then moves the event in the reader's calendar, where else both would stand.
-    identity = "\n".join((duty.rule, duty.subject, duty.person or ""))
-    told_zh = f"{STATE_ZH[duty.state]},最迟 {day_and_clock(due_at)},规则 {duty.rule}"
-    told_en = f"{duty.what_en}: {duty.state.value}, due by {day_and_clock(due_at)}"
-    details = f"{told_zh}。\n{told_en}.\n{duty.subject}"
-    return (
-        "BEGIN:VEVENT",
-        f"UID:{sha256(identity.encode()).hexdigest()[:32]}@liuhen",
-        f"DTSTAMP:{_format_utc(stamp)}",
-        *_format_event_times(due_at),
-        f"SUMMARY:{_escape_text(f'{duty.township} {duty.what_zh}({STATE_ZH[duty.state]})')}",
-        f"DESCRIPTION:{_escape_text(details)}",
-        f"CATEGORIES:{_escape_text(duty.state.value)}",
-        "TRANSP:TRANSPARENT",
-        "END:VEVENT",
-    )
-
-
-def _format_event_times(due_at: datetime) -> tuple[str, ...]:
-    """Return the times of an event: a whole day where the duty has that day."""
-    if not is_end_of_day(due_at):
-        return (f"DTSTART:{_format_utc(due_at)}",)
-    day = county_day(due_at)
-    # DTEND is not included (RFC 5545): a whole day ends with the day after.
-    return (
-        f"DTSTART;VALUE=DATE:{day:%Y%m%d}",
-        f"DTEND;VALUE=DATE:{day + ONE_DAY:%Y%m%d}",
-    )
-
-
-def _format_utc(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%Y%m%dT%H%M%SZ}"
-
-
-def _escape_text(text: str) -> str:
-    """Escape a TEXT value (RFC 5545 3.3.11): no value can end its line or begin a property."""
-    plain = _CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
-    # The backslash first: later, it would double those that were put in for the others.
-    for char in ("\\", ";", ","):
-        plain = plain.replace(char, f"\\{char}")
-    return plain.replace("\n", "\\n")
-
-
-def _fold_line(line: str) -> str:
-    """Fold at 75 octets (RFC 5545 3.1), never within a character."""
-    parts: list[str] = []
-    part, octets = "", 0
-    for char in line:
-        size = len(char.encode())
-        if octets + size > _LINE_OCTETS:
-            parts.append(part)
-            part, octets = "", 1  # the space that begins a continued line
-        part += char
-        octets += size
-    return "\r\n ".join([*parts, part])

@@ -31,7 +31,8 @@ from policies.facts.facts import ActionFacts
 from policies.facts.findings import found_later
 from policies.facts.stages import ACTION_ZH, STAGE_ZH, ActionKind, Stage, next_stages
 from policies.identifiers import PersonId, Subject, split_subject
-from policies.requirements.footage.coverage import CAUSE_ZH, Coverage, compute_coverage
+from policies.requirements.footage.coverage import Coverage, compute_coverage
+from policies.requirements.footage.covered import CAUSE_ZH
 from policies.requirements.footage.premises import Premises
 from policies.rules.rules import Rulebook
 from policies.time.intervals import Span, clip_spans

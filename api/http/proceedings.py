@@ -16,10 +16,11 @@ from api.http.schemas import Id
 from api.http.security import ServiceHere, VisitorHere
 from api.office.identity import Visitor
 from api.office.reports import duty_list
+from api.office.reports.duty_calendar import format_calendar
 from api.office.service import Service
 from api.problems import ApiError
 from policies.access.access import Act
-from policies.duties import Place, format_calendar
+from policies.duties import Place
 from policies.identifiers import SYSTEM, Subject
 from storage.catalogue.cases.tables import ProceedingRow
 from storage.catalogue.holds import proceedings, releases

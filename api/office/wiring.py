@@ -27,6 +27,8 @@ from ingest.centre.hand_in import Allowance, Reception
 from ingest.centre.receipts import Receipts
 from ingest.centre.uploads import Uploads
 from ingest.media.sandbox import Effort, Sandbox
+from ingest.sources.profile_files import OWN as OWN_PROFILES
+from ingest.sources.profile_files import load_profiles
 from ingest.station.clear import Clearing
 from ingest.station.journal import Journal
 from ingest.station.seal import Seal
@@ -233,10 +235,11 @@ class Office:
         Patience and clearing are the settings' unless given; `alone` says that nobody else writes
         to the object store now. Only one process at a time is the
         station of a home: what another has in hand must not be taken for left over.
-        Raises: StationBusyError.
+        Raises: StationBusyError, ProfileError.
         """
-        self._take_station()
         settings = self.settings
+        profiles = load_profiles(settings.home / OWN_PROFILES)  # refused before anything is done
+        self._take_station()
         # On S3 others may always be writing: there the `sweep` job waits.
         if alone and settings.objects_url is None:
             with self.catalogue.read() as session:
@@ -263,6 +266,7 @@ class Office:
             effort=Effort(share=settings.inspect_share),
             clearing=clearing or Clearing(settings.clear, settings.clear_days),
             per_hub=settings.per_hub,
+            profiles=profiles,
             on_step=self.on_step,
             listen=listen,
         )

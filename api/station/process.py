@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,6 +26,8 @@ from api.problems import bay_reason_zh, bay_zh
 from ingest.bays.bay import Bay, Progress
 from ingest.bays.settle import Patience
 from ingest.media.sandbox import Effort, Sandbox
+from ingest.sources.profile_files import OWN as OWN_PROFILES
+from ingest.sources.profile_files import Profile, load_profiles
 from ingest.station.clear import Clearing
 from ingest.station.delivery.centre_client import Address, CentreClient, Wire
 from ingest.station.delivery.centre_clock import CentreClock
@@ -159,6 +161,7 @@ class _HomeParts:
         self,
         centre: RemoteCentre,
         patience: Patience | None,
+        profiles: Sequence[Profile],
         listen: Callable[[Progress], None],
     ) -> Station:
         """Build the station that seals into the spool of this home."""
@@ -185,6 +188,7 @@ class _HomeParts:
             effort=Effort(share=settings.inspect_share),
             clearing=Clearing(settings.clear, settings.clear_days),
             per_hub=settings.per_hub,
+            profiles=profiles,
             on_step=self.on_step,
             listen=listen,
         )
@@ -223,7 +227,7 @@ class StationHome:
 
         `system` and `monotonic` are this computer's clocks unless given.
 
-        Raises: KeyRingError (not enrolled), StationBusyError.
+        Raises: KeyRingError (not enrolled), StationBusyError, ProfileError.
         """
         with ExitStack() as undo:
             home = cls._opened(
@@ -256,6 +260,7 @@ class StationHome:
             enrolment = json.loads((home / ENROLMENT).read_bytes())
         except (OSError, ValueError) as error:
             raise KeyRingError(problem="not enrolled", file=ENROLMENT) from error
+        profiles = load_profiles(home / OWN_PROFILES)  # refused before anything is done
         # Before anything is read or mended: what another process has in hand is not left over.
         name = enrolment["station"]["id"]
         lock = hold_station(home, name)
@@ -267,7 +272,7 @@ class StationHome:
         undo.callback(journal.close)
         parts = _HomeParts(settings, enrolment, ring, key, journal, now, monotonic, on_step)
         centre = parts.open_centre(undo)
-        station = parts.build_station(centre, patience, listen)
+        station = parts.build_station(centre, patience, profiles, listen)
         station.recover_entries()
         # After the recovery: only a station that is whole follows its log to another origin.
         centre.learn_origins = partial(_follow_log, home, station, centre)

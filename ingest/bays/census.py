@@ -18,6 +18,7 @@ from ingest.media.sandboxed.magic import sniff_format
 from ingest.sources.names import display_text
 from ingest.sources.profile import PREVIEW, Siblings, SourceFacts
 from ingest.sources.profile import read_source_facts as read_profile
+from ingest.sources.profile_files import Profile
 from storage.errors import SubmissionError
 
 _HEAD = 1024  # bytes
@@ -70,9 +71,11 @@ class Enumerator:
     """Takes the census of a docking again and again; what it read once, it does not read again.
 
     A file called like a system file is judged by its bytes, once: of another volume in the same
-    bay nothing of that is believed, so each docking has an enumerator of its own.
+    bay nothing of that is believed, so each docking has an enumerator of its own. The shipped
+    profiles tell what names say where none are given.
     """
 
+    profiles: Sequence[Profile] = ()
     _verdicts: dict[Version, bool] = field(default_factory=dict)
     _folders: dict[tuple[bytes, ...], _Folder] = field(default_factory=dict)
 
@@ -123,7 +126,7 @@ class Enumerator:
             return folder.facts
         siblings = Siblings(names)
         facts = {
-            file.parts[-1]: facts_of(file, read_profile(file.parts, siblings, now))
+            file.parts[-1]: facts_of(file, read_profile(file.parts, siblings, now, self.profiles))
             for file in files
         }
         self._folders[place] = _Folder(names, facts)

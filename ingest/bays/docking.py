@@ -6,7 +6,7 @@ shows) is kept elsewhere.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -15,6 +15,7 @@ from ingest.bays.census import Enumerator
 from ingest.bays.settle import Look, has_changed
 from ingest.bays.submission import Submission
 from ingest.bays.watch import mount_id
+from ingest.sources.profile_files import Profile
 from ingest.sources.volume import VolumeIdentity
 from storage.errors import SubmissionError
 
@@ -88,6 +89,7 @@ class Dockings:
     """Which docking is in which bay of a station. Thread-safe: each bay has a thread of its own."""
 
     clock: Callable[[], datetime]
+    profiles: Sequence[Profile] = ()  # the shipped ones alone where none are given
     _by_bay: dict[str, Docking] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -105,7 +107,7 @@ class Dockings:
         mount = mount_id(bay.root)
         docking = self.find_docking(bay)
         if docking is None or docking.mount not in {"", mount}:
-            return Docking(self.clock(), mount)
+            return self._begin_docking(mount)
         docking.mount = mount
         return docking
 
@@ -117,7 +119,7 @@ class Dockings:
         """
         mount = mount_id(bay.root)
         if docking.mount not in {"", mount}:
-            docking = Docking(self.clock(), mount)
+            docking = self._begin_docking(mount)
         with self._lock:
             self._by_bay[bay.name] = docking
         return docking
@@ -132,7 +134,7 @@ class Dockings:
         with self._lock:
             if changed_places:
                 self._by_bay.pop(bay.name, None)
-                docking = Docking(self.clock(), docking.mount)
+                docking = self._begin_docking(docking.mount)
             for name, other in self._by_bay.items():
                 if name != bay.name and other.source == volume.identity:
                     raise SubmissionError(
@@ -152,3 +154,6 @@ class Dockings:
         """Throw a docking away: its volume went, or nobody looks any more."""
         with self._lock:
             self._by_bay.pop(bay.name, None)
+
+    def _begin_docking(self, mount: str) -> Docking:
+        return Docking(self.clock(), mount, enumerator=Enumerator(self.profiles))

@@ -1,6 +1,7 @@
 """Source profiles: what a file's name, folder and neighbours say, by recorder family.
 
-Profiles are YAML data in `profiles/`; the first one whose pattern matches wins, `generic` last.
+Profiles are YAML data (`profile_files.py`); the first one whose pattern matches wins, `generic`
+last.
 A pattern is a regular expression over the shown name with named groups: `serial`, or `channel`
 where the number means something only together with its NVR; `officer`, `start` (and `end`), `seq`,
 `mark`. What a profile cannot tell stays None and becomes a question;
@@ -11,55 +12,17 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cache
-from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
-import yaml
-
 from ingest.sources.names import display_text
-from storage.errors import LiuhenError
+from ingest.sources.profile_files import Profile, load_profiles
+from policies.facts.terms import SourceKind
 
-SHIPPED = Path(__file__).parent / "profiles"
-ROOM_CAMERA = "room-camera"  # hangs on a wall: nobody wears it
+ROOM_CAMERA = SourceKind.ROOM_CAMERA.value  # hangs on a wall: nobody wears it
 _UNSET_YEARS = frozenset({1904, 1970, 1980, 2000, 2010})
-_FIELDS = {
-    "family",
-    "order",
-    "names",
-    "start_format",
-    "zone",
-    "kind",
-    "rollover_s",
-    "sidecars",
-    "marked_when",
-    "folders",
-    "serial_files",
-}
-
-
-class ProfileError(LiuhenError):
-    """A profile file is not as documented: refuse to start, with file and reason."""
-
-    code = "profile"
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """One recorder family, as data."""
-
-    family: str
-    order: int
-    names: tuple[re.Pattern[str], ...]
-    folders: tuple[re.Pattern[str], ...]
-    start_format: str
-    zone: str
-    kind: str
-    rollover_s: float
-    sidecars: tuple[str, ...]
-    marked_when: re.Pattern[str] | None
-    serial_files: tuple[str, ...]
+# What may stand in a record as a serial, a channel or an officer's number, whatever a pattern says.
+_NUMBER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+_SEQUENCE = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +77,15 @@ def read_source_facts(
     parts: Sequence[bytes],
     siblings: Siblings,
     now: datetime,
-    folder: Path = SHIPPED,
+    profiles: Sequence[Profile] = (),
 ) -> SourceFacts:
-    """Return what a file's path (raw parts, last is the name) says of it. Never raises."""
+    """Return what a file's path (raw parts, last is the name) says of it. Never raises.
+
+    The shipped profiles are asked where none are given.
+    """
     names = [display_text(part) for part in parts]
     name = names[-1]
-    for profile in load_profiles(folder):
+    for profile in profiles or load_profiles():
         for pattern in profile.names:
             if match := pattern.fullmatch(name):
                 facts = _extract_facts(profile, match, names, siblings, now)
@@ -158,8 +124,8 @@ def _extract_facts(
     date = groups.get("date", "")
     start = _parse_time(date + groups.get("start", ""), profile, now)
     end = _parse_time(date + groups["end"], profile, now) if "end" in groups else None
-    serial = groups.get("serial")
-    officer = groups.get("officer")
+    serial = _read_number(groups, "serial")
+    officer = _read_number(groups, "officer")
     officer = officer if officer and officer.strip("0") else None
     marked = None
     if profile.marked_when is not None:
@@ -178,17 +144,23 @@ def _extract_facts(
         profile=profile.family,
         kind=profile.kind,
         serial=serial,
-        channel=groups.get("channel"),
+        channel=_read_number(groups, "channel"),
         officer_no=officer,
         start=start,
         end=end,
         zone=profile.zone if start else None,
-        sequence=int(groups["seq"]) if "seq" in groups else None,
+        sequence=int(groups["seq"]) if _SEQUENCE.fullmatch(groups.get("seq", "")) else None,
         marked=marked,
         rollover_s=profile.rollover_s,
         sidecars=near,
         questions=tuple(questions),
     )
+
+
+def _read_number(groups: Mapping[str, str], group: str) -> str | None:
+    """Return what a group matched, if it can be a number; a pattern of an office may be loose."""
+    text = groups.get(group, "")
+    return text if _NUMBER.fullmatch(text) else None
 
 
 def _parse_time(digits: str, profile: Profile, now: datetime) -> datetime | None:
@@ -202,43 +174,3 @@ def _parse_time(digits: str, profile: Profile, now: datetime) -> datetime | None
     if moment.year in _UNSET_YEARS or moment > now + timedelta(days=1):
         return None
     return moment
-
-
-@cache
-def load_profiles(folder: Path = SHIPPED) -> tuple[Profile, ...]:
-    """Load every profile, in matching order. Raises: ProfileError."""
-    families = [_load_profile(path) for path in sorted(folder.glob("*.yaml"))]
-    if not families:
-        raise ProfileError(problem="no profiles", file=str(folder))
-    return tuple(sorted(families, key=lambda profile: (profile.order, profile.family)))
-
-
-def _load_profile(path: Path) -> Profile:
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ProfileError(file=path.name, problem=str(error)) from error
-    if not isinstance(document, dict) or set(document) - _FIELDS:
-        raise ProfileError(file=path.name, problem="unknown or missing fields")
-    try:
-        profile = Profile(
-            family=document["family"],
-            order=int(document["order"]),
-            names=tuple(re.compile(text) for text in document["names"]),
-            folders=tuple(re.compile(text) for text in document.get("folders", ())),
-            start_format=document["start_format"],
-            zone=document["zone"],
-            kind=document["kind"],
-            rollover_s=float(document["rollover_s"]),
-            sidecars=tuple(document.get("sidecars", ())),
-            marked_when=_compile_marked_when(document),
-            serial_files=tuple(document.get("serial_files", ())),
-        )
-        ZoneInfo(profile.zone)
-    except (KeyError, TypeError, ValueError, re.error) as error:
-        raise ProfileError(file=path.name, problem=repr(error)) from error
-    return profile
-
-
-def _compile_marked_when(document: Mapping[str, Any]) -> re.Pattern[str] | None:
-    return re.compile(document["marked_when"]) if "marked_when" in document else None

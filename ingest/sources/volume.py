@@ -11,12 +11,13 @@ terminal or an NVR has for itself.
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ingest.sources.names import display_text
-from ingest.sources.profile import SourceFacts, load_profiles
+from ingest.sources.profile import SourceFacts
+from ingest.sources.profile_files import Profile, load_profiles
 
 _ID_FILES = ("liuhen-source.json", "DEVICEID.TXT", "deviceid.txt")
 _SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,39}")
@@ -34,12 +35,15 @@ class VolumeIdentity:
     how: str
 
 
-def identify_volume(mount: Path, serials: Iterable[str | None]) -> VolumeIdentity:
+def identify_volume(
+    mount: Path, serials: Iterable[str | None], profiles: Sequence[Profile] = ()
+) -> VolumeIdentity:
     """Identify a volume; `serials` come from its file names, None where a name has none.
 
+    The shipped profiles name the id files where none are given.
     Never raises on what the volume carries.
     """
-    if serial := _from_id_file(mount):
+    if serial := _from_id_file(mount, profiles or load_profiles()):
         return VolumeIdentity(serial, serial, "id-file")
     named = {serial for serial in serials if serial}
     if len(named) == 1:
@@ -80,8 +84,8 @@ def add_landing_serial(facts: SourceFacts, parts: tuple[bytes, ...], place: str)
     return replace(facts, serial=serial, questions=questions)
 
 
-def _from_id_file(mount: Path) -> str | None:
-    names = {name for profile in load_profiles() for name in profile.serial_files} | set(_ID_FILES)
+def _from_id_file(mount: Path, profiles: Sequence[Profile]) -> str | None:
+    names = {name for profile in profiles for name in profile.serial_files} | set(_ID_FILES)
     for name in sorted(names):
         path = mount / name
         try:

@@ -6,7 +6,7 @@ setting that is changed counts for the next file.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -14,6 +14,7 @@ from ingest.bays.bay import Progress
 from ingest.bays.settle import Patience
 from ingest.centre_protocol import Centre
 from ingest.media.sandbox import USUAL, Effort, Sandbox
+from ingest.sources.profile_files import Profile
 from ingest.station.clear import Clearing
 from ingest.station.delivery.witness import Witness
 from ingest.station.elapsed_days import Reckoning
@@ -41,6 +42,7 @@ class Equipment:
     effort: Effort = USUAL
     clearing: Clearing = field(default_factory=Clearing)
     per_hub: int = 2
+    profiles: Sequence[Profile] = ()  # the shipped ones alone where none are given
     at_once: int = AT_ONCE  # small files of one card
     on_step: Callable[[str], None] = lambda _step: None
     listen: Callable[[Progress], None] = lambda _progress: None

@@ -41,7 +41,7 @@ class Station(Equipment):
     def __post_init__(self) -> None:
         """Make the parts that last as long as the station; all of them use its equipment."""
         Equipment.__post_init__(self)  # `super()` does not find it from a class with slots
-        self._dockings = Dockings(self.clock)
+        self._dockings = Dockings(self.clock, self.profiles)
         self._sealed = SealedEntries(self, self._dockings)
         self._source_clearing = SourceClearing(self)
 

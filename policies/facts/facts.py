@@ -7,7 +7,7 @@ carry them in bundles, so that the same rules can be asked again years later.
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Self, cast
+from typing import Any, Protocol, Self, cast
 
 from policies.facts.facts_json import build_typed, to_plain
 from policies.facts.stages import ActionKind, Stage
@@ -146,6 +146,33 @@ class Waiver:
     refused: bool = False
 
 
+class JudgedSubject(Protocol):
+    """What rules are asked about: an action, a case, a proceeding or a township.
+
+    None of these is a field: facts in bundles have what they always had.
+    """
+
+    @property
+    def subject(self) -> str:
+        """Its name in findings, such as `action:<id>`."""
+
+    @property
+    def judged_at(self) -> datetime:
+        """The moment whose rules judge it: an action's beginning, else the moment of asking."""
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When it ended, where explanations count from that."""
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """Features that rules ask for."""
+
+    @property
+    def waivers(self) -> tuple[Waiver, ...]:
+        """Explanations that were handed in."""
+
+
 @dataclass(frozen=True, slots=True)
 class ActionFacts(Facts):
     """One action: `footage` holds confirmed exhibits only, `nearby` what might be linked yet."""
@@ -173,6 +200,21 @@ class ActionFacts(Facts):
         # An action that ends as it begins has no interval either: a share of nothing would read as
         # whole.
         return Span(self.start, self.end) if self.end and self.start < self.end else None
+
+    @property
+    def subject(self) -> str:
+        """See `JudgedSubject`."""
+        return f"action:{self.action}"
+
+    @property
+    def judged_at(self) -> datetime:
+        """See `JudgedSubject`."""
+        return self.start
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """See `JudgedSubject`."""
+        return self.end
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +260,21 @@ class CaseFacts(Facts):
     open_actions: tuple[ActionId, ...] = ()
     waivers: tuple[Waiver, ...] = ()
 
+    @property
+    def subject(self) -> str:
+        """See `JudgedSubject`."""
+        return f"case:{self.case}"
+
+    @property
+    def judged_at(self) -> datetime:
+        """See `JudgedSubject`."""
+        return self.at
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """See `JudgedSubject`."""
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class ProceedingFacts(Facts):
@@ -230,6 +287,31 @@ class ProceedingFacts(Facts):
     at: datetime
     answered_at: datetime | None = None
     summary: bool = False
+
+    @property
+    def subject(self) -> str:
+        """See `JudgedSubject`."""
+        return f"proceeding:{self.proceeding}"
+
+    @property
+    def judged_at(self) -> datetime:
+        """See `JudgedSubject`."""
+        return self.at
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """See `JudgedSubject`."""
+        return None
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """None: no rule asks for features of it."""
+        return ()
+
+    @property
+    def waivers(self) -> tuple[Waiver, ...]:
+        """None: nothing about it can be explained away."""
+        return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,3 +333,28 @@ class TownshipFacts(Facts):
     at: datetime
     full_time: int
     officers: tuple[Trained, ...] = ()
+
+    @property
+    def subject(self) -> str:
+        """See `JudgedSubject`."""
+        return f"township:{self.township}"
+
+    @property
+    def judged_at(self) -> datetime:
+        """See `JudgedSubject`."""
+        return self.at
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """See `JudgedSubject`."""
+        return None
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """None: no rule asks for features of it."""
+        return ()
+
+    @property
+    def waivers(self) -> tuple[Waiver, ...]:
+        """None: nothing about it can be explained away."""
+        return ()

@@ -58,10 +58,3 @@ class Checked(Requirement, Protocol):
 
     def check_facts(self, facts: Any) -> Outcome:
         """Judge the facts of this scope."""
-
-
-class Clocked(Checked, Protocol):
-    """A requirement with a clock."""
-
-    def find_deadline(self, facts: Any) -> Deadline | None:
-        """Return when the duty falls due, or None where these facts bring no such duty."""

@@ -11,7 +11,13 @@ from datetime import date, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from policies.facts.facts import ActionFacts, CaseFacts, ProceedingFacts, TownshipFacts, Waiver
+from policies.facts.facts import (
+    ActionFacts,
+    CaseFacts,
+    JudgedSubject,
+    ProceedingFacts,
+    TownshipFacts,
+)
 from policies.facts.findings import Basis, Finding, Severity, Verdict
 from policies.facts.stages import ActionKind, Stage
 from policies.facts.terms import (
@@ -23,7 +29,6 @@ from policies.facts.terms import (
     WaiverReason,
 )
 from policies.facts.waivers import Terms, concerned_in, weigh_waivers
-from policies.identifiers import Subject
 from policies.requirements.outcome import Checked, Outcome, Requirement, Scope
 from policies.time.wording import COUNTY_TIME
 
@@ -61,7 +66,7 @@ class When:
 
     def applies_to(self, facts: AnyFacts, *, major: bool) -> bool:
         """Tell whether the rule applies to these facts."""
-        features = set(getattr(facts, "features", ()))
+        features = set(facts.features)
         return (
             (not self.action or getattr(facts, "kind", None) in self.action)
             and (not self.manner or getattr(facts, "manner", None) in self.manner)
@@ -164,19 +169,18 @@ class Rulebook:
     def judge_facts(self, facts: AnyFacts) -> Verdict:
         """Judge an action by the rules of its day, anything else by those of the asking."""
         scope = SCOPES[type(facts)]
-        at = facts.start if isinstance(facts, ActionFacts) else facts.at
-        major = self.is_major(facts, at)
+        major = self.is_major(facts, facts.judged_at)
         return Verdict(
             tuple(
                 _build_finding(rule, rule.requirement, facts)  # type: ignore[arg-type]
-                for rule in self.in_force(at)
+                for rule in self.in_force(facts.judged_at)
                 if rule.scope is scope and rule.when.applies_to(facts, major=major)
             )
         )
 
-    def is_major(self, facts: AnyFacts, at: datetime) -> bool:
+    def is_major(self, facts: JudgedSubject, at: datetime) -> bool:
         """Tell whether a decision in this case is a major one by the list of that day (第九条)."""
-        return self.has_major_feature(getattr(facts, "features", ()), at)
+        return self.has_major_feature(facts.features, at)
 
     def has_major_feature(self, features: Iterable[Feature], at: datetime) -> bool:
         """Tell whether these features make a decision major by the list of that day (第九条)."""
@@ -206,13 +210,10 @@ class Rulebook:
         return tuple(newest.values())
 
 
-def _build_finding(rule: Rule, requirement: Checked, facts: AnyFacts) -> Finding:
+def _build_finding(rule: Rule, requirement: Checked, facts: JudgedSubject) -> Finding:
     outcome: Outcome = requirement.check_facts(facts)
-    subject = _name_subject(facts)
-    waivers = _select_waivers(rule, facts)
-    weighing = weigh_waivers(
-        rule.waiver_terms, waivers, concerned_in(facts), getattr(facts, "end", None)
-    )
+    waivers = [waiver for waiver in facts.waivers if waiver.rule == rule.id]
+    weighing = weigh_waivers(rule.waiver_terms, waivers, concerned_in(facts), facts.ended_at)
     return Finding(
         rule=rule.id,
         version=rule.version,
@@ -228,19 +229,8 @@ def _build_finding(rule: Rule, requirement: Checked, facts: AnyFacts) -> Finding
         facts=outcome.facts,
         gaps=outcome.gaps,
         waivable_by=tuple(approver.value for approver in rule.waivable_by),
-        subject=subject,
+        subject=facts.subject,
         waived=None if outcome.passed else weighing.waived,
         waiver_refused="" if outcome.passed else weighing.refused,
         pending_waivers=() if outcome.passed else weighing.pending,
     )
-
-
-def _name_subject(facts: AnyFacts) -> Subject:
-    for name in ("action", "case", "proceeding", "township"):
-        if hasattr(facts, name):
-            return Subject.of_kind(name, getattr(facts, name))
-    raise TypeError(type(facts).__name__)
-
-
-def _select_waivers(rule: Rule, facts: AnyFacts) -> Iterable[Waiver]:
-    return [waiver for waiver in getattr(facts, "waivers", ()) if waiver.rule == rule.id]

@@ -1,13 +1,17 @@
 """A case officer hands files in from the page 录像, in a real Chromium."""
 
+import base64
+import hashlib
 import os
 import re
 import time
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 from sqlalchemy import select
 
+from api.console import rendering
 from storage.catalogue.stations.tables import HandedInRow
 from tests.browser.test_console import address, chromium, desk, log_in, page
 
@@ -43,6 +47,48 @@ def throttle(page, bytes_per_s):
 def kept(desk, name):
     with desk.office.catalogue.read() as session:
         return session.scalar(select(HandedInRow).where(HandedInRow.file_name == name))
+
+
+# FIPS 180-4's examples (CSRC), and sizes around a block and its padding.
+MESSAGES = [
+    b"",
+    b"abc",
+    b"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+    b"a" * 1_000_000,
+]
+MESSAGES += [bytes(range(256)) * 2 + b"x" * size for size in (54, 55, 56, 57, 63, 64, 65, 119, 120)]
+KNOWN = {
+    b"": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    b"abc": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+    MESSAGES[2]: "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1",
+    MESSAGES[3]: "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0",
+}
+HASH = """async ([text, piece]) => {
+  const { sha256 } = await import("/static/vendor/noble-sha256.js");
+  const message = Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+  const hash = sha256.create();
+  for (let at = 0; at < message.length; at += piece) hash.update(message.subarray(at, at + piece));
+  return Array.from(hash.digest());
+}"""
+VENDORED = "ce4dcef0203d6ff7b5507669a89cbfae95b97d47a48c72a76debacc85fecb055"
+
+
+def test_the_browser_hashes_known_messages_whatever_the_pieces(page):
+    log_in(page, "zhang")
+    page.goto("/recordings")
+    for message in MESSAGES:
+        expected = hashlib.sha256(message).digest()
+        assert expected.hex() == KNOWN.get(message, expected.hex())
+        text = base64.b64encode(message).decode()
+        for piece in (61, 64, 4 << 20):
+            assert bytes(page.evaluate(HASH, [text, piece])) == expected
+
+
+def test_the_vendored_hash_is_the_one_that_was_reviewed():
+    folder = Path(rendering.HERE) / "static" / "vendor"
+    vendored = (folder / "noble-sha256.js").read_bytes()
+    assert hashlib.sha256(vendored).hexdigest() == VENDORED
+    assert b"MIT License" in (folder / "noble-hashes.LICENSE.txt").read_bytes()
 
 
 def test_a_real_clip_is_handed_in_and_found_in_the_list(page, footage):

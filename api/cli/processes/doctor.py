@@ -15,6 +15,7 @@ from api.office.stores.store_opening import look_at_home, open_catalogue
 from api.office.system import clock, software_version
 from api.problems import describe_error
 from ingest.media.sandbox import Sandbox, tool_versions
+from ingest.sources.profile_files import OWN, ProfileError, load_profiles
 from policies.rules.rulebook import SHIPPED, RuleError, load_rulebook
 from policies.time.wording import national_rules_only
 from storage.custody.origin import SHARED_ORIGIN
@@ -80,6 +81,7 @@ def _diagnose(settings: Settings) -> Iterator[Diagnosis]:
         yield Diagnosis("rulebook", good=not area, zh=f"{len(rules.rules)} 条规则{more}")
     except RuleError as error:
         yield Diagnosis("rulebook", good=False, zh=str(error), serious=True)
+    yield _check_profiles(settings.home / OWN)
     for name, root in {**settings.bays, **settings.landing}.items():
         here = root.is_dir()
         yield Diagnosis(
@@ -87,6 +89,18 @@ def _diagnose(settings: Settings) -> Iterator[Diagnosis]:
         )
     year = clock().year
     yield Diagnosis("clock", good=year >= 2026, zh=clock().isoformat(), serious=True)  # noqa: PLR2004 - this was written then
+
+
+def _check_profiles(folder: Path) -> Diagnosis:
+    """Tell how many recorder families are known, and which of them are the office's own."""
+    try:
+        profiles = load_profiles(folder)
+    except ProfileError as error:
+        message = describe_error(error)
+        return Diagnosis("recorders", good=False, zh=f"{message.zh}{message.next_zh}", serious=True)
+    own = "、".join(profile.family for profile in profiles if profile.own)
+    zh = f"{len(profiles)} 种型号" + (f",其中本单位:{own}" if own else "")
+    return Diagnosis("recorders", good=True, zh=zh)
 
 
 def _check_home(settings: Settings) -> Iterator[Diagnosis]:

@@ -31,6 +31,7 @@ from api.office.station_parts import StationBusyError
 from api.office.wiring import Office
 from api.station.threads import BayNews, Publisher, Standby, Worker
 from ingest.bays.bay import Bay, FileReport
+from ingest.sources.profile_files import OWN, load_profiles
 
 _REQUESTS_S = 5  # for requests under way, where a service may take its time
 
@@ -82,6 +83,8 @@ def centre(
     host, port = host or settings.host, settings.port if port is None else port
     with ExitStack() as undo:
         sockets, office = _opened(undo, settings, host, port)
+        # A centre is a station only when somebody hands in; a bad profile is to be told of now.
+        load_profiles(settings.home / OWN)
         service = Service.of_office(office)
         publisher = Publisher(service.publish_checkpoint, tell=service.readiness.tell_publishing)
         # A centre becomes a station only when somebody handed a file in, and one of several does.

@@ -6,10 +6,11 @@ from typing import Annotated
 import typer
 
 from api.cli.terminal import OUT, say_json
+from api.office.reports.duty_calendar import format_calendar
 from api.office.reports.duty_list import iterate_duties
 from api.office.settings.settings import Settings
 from api.office.wiring import Office
-from policies.duties import STATE_ZH, format_calendar
+from policies.duties import STATE_ZH
 from policies.facts.facts_json import to_plain
 from policies.time.wording import day_and_clock
 

@@ -1,85 +1,10 @@
-"use strict";
 // The panel 递交文件 of the page 录像: tus 1.0 to /api/v1/submissions, resumed by choosing the file again.
+import { sha256 } from "./vendor/noble-sha256.js";
 
 const ROOT = "/api/v1/submissions";
 const SLICE = 64 * 1024 * 1024; // bytes of one request
 const READ = 4 * 1024 * 1024; // bytes hashed at once
 const LONGEST_MS = 30000; // between two tries while the link is down
-
-const K = new Uint32Array(64);
-const H = new Uint32Array(8);
-// FIPS 180-4, 4.2.2 and 5.3.3: the first bits of the roots of the first primes.
-for (let found = 0, n = 2; found < 64; n += 1) {
-  let prime = true;
-  for (let d = 2; d * d <= n && prime; d += 1) prime = n % d !== 0;
-  if (!prime) continue;
-  if (found < 8) H[found] = (Math.sqrt(n) % 1) * 2 ** 32;
-  K[found] = (Math.cbrt(n) % 1) * 2 ** 32;
-  found += 1;
-}
-
-// SHA-256 piece by piece: the browser's own wants a whole file in memory.
-class Sha256 {
-  constructor() {
-    this.state = Int32Array.from(H);
-    this.words = new Int32Array(64);
-    this.left = new Uint8Array(64);
-    this.held = 0;
-    this.size = 0;
-  }
-
-  update(data) {
-    this.size += data.length;
-    let at = 0;
-    if (this.held) {
-      at = Math.min(64 - this.held, data.length);
-      this.left.set(data.subarray(0, at), this.held);
-      this.held += at;
-      if (this.held < 64) return;
-      this.block(this.left, 0);
-      this.held = 0;
-    }
-    for (; at + 64 <= data.length; at += 64) this.block(data, at);
-    this.left.set(data.subarray(at));
-    this.held = data.length - at;
-  }
-
-  hex() {
-    const size = this.size;
-    const end = new Uint8Array((this.held < 56 ? 64 : 128) - this.held);
-    end[0] = 0x80;
-    const view = new DataView(end.buffer);
-    view.setUint32(end.length - 8, Math.floor(size / 2 ** 29));
-    view.setUint32(end.length - 4, (size * 8) >>> 0);
-    this.update(end);
-    return Array.from(this.state, (word) => (word >>> 0).toString(16).padStart(8, "0")).join("");
-  }
-
-  block(data, at) {
-    const w = this.words;
-    for (let i = 0; i < 16; i += 1, at += 4) {
-      w[i] = (data[at] << 24) | (data[at + 1] << 16) | (data[at + 2] << 8) | data[at + 3];
-    }
-    for (let i = 16; i < 64; i += 1) {
-      const x = w[i - 15];
-      const y = w[i - 2];
-      const s0 = ((x >>> 7) | (x << 25)) ^ ((x >>> 18) | (x << 14)) ^ (x >>> 3);
-      const s1 = ((y >>> 17) | (y << 15)) ^ ((y >>> 19) | (y << 13)) ^ (y >>> 10);
-      w[i] = (w[i - 16] + s0 + w[i - 7] + s1) | 0;
-    }
-    let [a, b, c, d, e, f, g, h] = this.state;
-    for (let i = 0; i < 64; i += 1) {
-      const s1 = ((e >>> 6) | (e << 26)) ^ ((e >>> 11) | (e << 21)) ^ ((e >>> 25) | (e << 7));
-      const one = (h + s1 + ((e & f) ^ (~e & g)) + K[i] + w[i]) | 0;
-      const s0 = ((a >>> 2) | (a << 30)) ^ ((a >>> 13) | (a << 19)) ^ ((a >>> 22) | (a << 10));
-      const two = (s0 + ((a & b) ^ (a & c) ^ (b & c))) | 0;
-      h = g; g = f; f = e; e = (d + one) | 0;
-      d = c; c = b; b = a; a = (one + two) | 0;
-    }
-    const s = this.state;
-    s[0] += a; s[1] += b; s[2] += c; s[3] += d; s[4] += e; s[5] += f; s[6] += g; s[7] += h;
-  }
-}
 
 const base64 = (text) => btoa(String.fromCharCode(...new TextEncoder().encode(text)));
 const place = (id) => `${ROOT}/${id}`;
@@ -114,7 +39,7 @@ const ask = (job, method, path, headers, body, sent) =>
 const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
 const hashed = async (job) => {
-  const hash = new Sha256();
+  const hash = sha256.create(); // piece by piece: the browser's own wants a whole file in memory
   for (let at = 0; at < job.file.size; at += READ) {
     if (job.stopped) throw STOPPED;
     let data;
@@ -126,7 +51,7 @@ const hashed = async (job) => {
     hash.update(new Uint8Array(data));
     job.show(`正在计算校验值 ${Math.floor((100 * at) / job.file.size)}%`, at / job.file.size);
   }
-  return hash.hex();
+  return Array.from(hash.digest(), (byte) => byte.toString(16).padStart(2, "0")).join("");
 };
 
 const announce = async (job) => {

@@ -20,6 +20,7 @@ from api.office.settings.settings import Settings
 from api.office.station_parts import hold_station
 from api.office.stores.store_opening import look_at_home, make_bucket, open_catalogue
 from api.office.wiring import MOVED, Office
+from ingest.sources.profile_files import OWN as OWN_PROFILES
 from policies.identifiers import SYSTEM, Subject
 from storage.catalogue.log import custody_log
 from storage.catalogue.proofs.publish import publish_head
@@ -96,6 +97,9 @@ def _move_office(old: Office, settings: Settings, heard: Heard) -> Moved:
     settings.home.chmod(0o700)  # as at founding
     for name in _FOLDERS:
         _copy_folder(old.settings.home / name, settings.home / name)
+    # Without its own profiles a recorder's next footage would be nobody's at the new place.
+    if (old.settings.home / OWN_PROFILES).is_dir():
+        _copy_folder(old.settings.home / OWN_PROFILES, settings.home / OWN_PROFILES)
     # After the keys: the office's record lies beside them.
     settings = _same_place(old.settings, settings)
     new = Office.open_empty(

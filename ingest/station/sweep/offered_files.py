@@ -18,7 +18,8 @@ def identify_docked_volume(
 
     A recorder whose named files are gone may hold a last one that names nobody.
     """
-    volume = identify_volume(bay.root, {offer.facts.serial for offer in census.offers})
+    serials = {offer.facts.serial for offer in census.offers}
+    volume = identify_volume(bay.root, serials, docking.enumerator.profiles)
     if volume.how != "bay":
         return volume
     here = {(file.path, file.size, file.mtime_ns, file.stamp) for file in census.offered_files}

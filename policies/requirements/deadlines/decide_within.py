@@ -6,13 +6,13 @@ ended with no decision (移送, 结案) has no such duty any more.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, ClassVar
 
 from policies.facts.facts import CaseFacts
 from policies.facts.stages import ENDS, Stage
+from policies.requirements.deadlines.day_limit import DayLimit, Late, Misdated
 from policies.requirements.outcome import Deadline, Outcome, Scope
-from policies.time.calendar import county_day, day_after, end_of_day
 from policies.time.wording import day_and_clock
 
 
@@ -28,7 +28,7 @@ class DecideWithin:
         if facts.filed_at is None or (facts.decision is None and facts.stage in ENDS):
             return None
         return Deadline(
-            self._compute_last_moment(facts, facts.filed_at),
+            self._limit_days(facts, facts.filed_at).last_calendar_moment,
             facts.decision.at if facts.decision else None,
         )
 
@@ -46,7 +46,8 @@ class DecideWithin:
                 message_zh="案件已终结且没有作出决定,不再计算办案期限。",
                 message_en="The case ended without a decision; the time no longer runs.",
             )
-        last = self._compute_last_moment(facts, facts.filed_at)
+        limit = self._limit_days(facts, facts.filed_at)
+        last = limit.last_calendar_moment
         decided_at = facts.decision.at if facts.decision else None
         details = {
             "filed": facts.filed_at,
@@ -54,7 +55,8 @@ class DecideWithin:
             "due": last,
             "suspended_s": round(facts.suspended_s, 3),
         }
-        if decided_at is not None and decided_at < facts.filed_at:
+        standing = limit.judge_fulfilment(decided_at, facts.at)
+        if isinstance(standing, Misdated):
             return Outcome(
                 passed=False,
                 message_zh="决定时间早于立案时间,登记有误。",
@@ -63,7 +65,7 @@ class DecideWithin:
                 mend_en="Correct the time of filing or of the decision.",
                 facts=details,
             )
-        if (decided_at or facts.at) <= last:
+        if not isinstance(standing, Late):
             return self._in_time(facts, last, details)
         return Outcome(
             passed=False,
@@ -96,6 +98,5 @@ class DecideWithin:
             )
         return Outcome(passed=True, message_zh=zh, message_en=en, facts=details)
 
-    def _compute_last_moment(self, facts: CaseFacts, filed_at: datetime) -> datetime:
-        plainly = end_of_day(day_after(filed_at, self.days))
-        return end_of_day(county_day(plainly + timedelta(seconds=max(0.0, facts.suspended_s))))
+    def _limit_days(self, facts: CaseFacts, filed_at: datetime) -> DayLimit:
+        return DayLimit(filed_at, self.days, paused_s=facts.suspended_s)

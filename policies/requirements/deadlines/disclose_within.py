@@ -10,16 +10,9 @@ from typing import Any, ClassVar
 
 from policies.facts.facts import CaseFacts, DecisionFact
 from policies.facts.terms import Feature
+from policies.requirements.deadlines.day_limit import DayLimit, InTime, Late, Misdated, Unknown
 from policies.requirements.outcome import Deadline, Outcome, Scope
-from policies.time.calendar import (
-    MEND_EN,
-    MEND_ZH,
-    county_day,
-    surely_within,
-    unpublished_en,
-    unpublished_zh,
-    working_deadline,
-)
+from policies.time.calendar import MEND_EN, MEND_ZH, unpublished_en, unpublished_zh
 from policies.time.wording import day_and_clock
 
 
@@ -36,9 +29,7 @@ class DiscloseWithin:
         decision = facts.decision
         if decision is None or Feature.SECRET in facts.features:
             return None
-        return Deadline(
-            working_deadline(decision.at, self._allowed_days(decision)), decision.disclosed_at
-        )
+        return Deadline(self._limit_days(decision).last_moment, decision.disclosed_at)
 
     def check_facts(self, facts: CaseFacts) -> Outcome:
         """Judge the disclosure as of the moment of asking: not yet due is not yet failed."""
@@ -59,83 +50,70 @@ class DiscloseWithin:
         return self._check_disclosure(facts, decision)
 
     def _check_disclosure(self, facts: CaseFacts, decision: DecisionFact) -> Outcome:
-        days = self._allowed_days(decision)
-        last = working_deadline(decision.at, days)
+        limit = self._limit_days(decision)
+        days = limit.days
         disclosed_at = decision.disclosed_at
         details = {
             "decided": decision.at,
             "disclosed": disclosed_at,
-            "due": last,
+            "due": limit.last_moment,
             "working_days": days,
         }
-        if disclosed_at is not None and disclosed_at < decision.at:
+        standing = limit.judge_fulfilment(disclosed_at, facts.at)
+        if isinstance(standing, Misdated):
             return Outcome(
                 passed=False,
-                message_zh=f"公开时间({day_and_clock(disclosed_at)})早于决定时间"
+                message_zh=f"公开时间({day_and_clock(standing.done_at)})早于决定时间"
                 f"({day_and_clock(decision.at)}),登记有误。",
                 message_en="The decision is entered as disclosed before it was made.",
                 mend_zh="请更正公开时间或者决定时间。",
                 mend_en="Correct the time of the disclosure or of the decision.",
                 facts=details,
             )
-        if disclosed_at is not None and surely_within(decision.at, disclosed_at, days):
-            return _in_time(days, details)
-        if last is None:
-            day = county_day(decision.at)
+        if isinstance(standing, Unknown):
             return Outcome(
                 passed=False,
-                message_zh=f"{unpublished_zh(day)},无法计算 {days} 个工作日的公开期限。",
-                message_en=f"{unpublished_en(day)}: {days} working days cannot be counted.",
+                message_zh=f"{unpublished_zh(standing.day)},无法计算 {days} 个工作日的公开期限。",
+                message_en=f"{unpublished_en(standing.day)}: {days} working days cannot "
+                "be counted.",
                 mend_zh=MEND_ZH,
                 mend_en=MEND_EN,
                 facts=details,
             )
-        if (disclosed_at or facts.at) <= last:
-            return (
-                _in_time(days, details)
-                if disclosed_at
-                else _report_open(day_and_clock(last), days, details)
-            )
+        if isinstance(standing, Late):
+            return _report_late(standing, days, details)
+        if isinstance(standing, InTime):
+            zh = f"决定已在 {days} 个工作日内公开。"
+            en = f"The decision was disclosed within {days} working days."
+        else:
+            last = day_and_clock(standing.last)
+            zh = f"决定尚未公开,最迟 {last}(决定之日起 {days} 个工作日)。"
+            en = f"Not disclosed yet; due by {last} ({days} working days)."
+        return Outcome(passed=True, message_zh=zh, message_en=en, facts=details)
+
+    def _limit_days(self, decision: DecisionFact) -> DayLimit:
+        days = self.penalty_working_days if decision.penalty else self.working_days
+        return DayLimit(decision.at, days, working=True)
+
+
+def _report_late(late: Late, days: int, details: Mapping[str, Any]) -> Outcome:
+    last = day_and_clock(late.last)
+    zh = f"应于 {last} 前公开(决定之日起 {days} 个工作日),"
+    en = f"To be disclosed by {last} ({days} working days), "
+    if late.done_at is None:
         return Outcome(
             passed=False,
-            message_zh=f"应于 {day_and_clock(last)} 前公开(决定之日起 {days} 个工作日),"
-            + (
-                f"实际于 {day_and_clock(disclosed_at)} 公开,已逾期。"
-                if disclosed_at
-                else "至今没有公开。"
-            ),
-            message_en=f"To be disclosed by {day_and_clock(last)} ({days} working days), "
-            + (
-                f"disclosed late, at {day_and_clock(disclosed_at)}."
-                if disclosed_at
-                else "not disclosed yet."
-            ),
-            mend_zh="迟延不能补正,请提交情况说明。"
-            if disclosed_at
-            else "请立即公开并登记公开时间。",
-            mend_en="Lateness cannot be undone: explain it in writing."
-            if disclosed_at
-            else "Disclose it now and enter when.",
+            message_zh=f"{zh}至今没有公开。",
+            message_en=f"{en}not disclosed yet.",
+            mend_zh="请立即公开并登记公开时间。",
+            mend_en="Disclose it now and enter when.",
             facts=details,
         )
-
-    def _allowed_days(self, decision: DecisionFact) -> int:
-        return self.penalty_working_days if decision.penalty else self.working_days
-
-
-def _in_time(days: int, details: Mapping[str, Any]) -> Outcome:
     return Outcome(
-        passed=True,
-        message_zh=f"决定已在 {days} 个工作日内公开。",
-        message_en=f"The decision was disclosed within {days} working days.",
-        facts=details,
-    )
-
-
-def _report_open(last: str, days: int, details: Mapping[str, Any]) -> Outcome:
-    return Outcome(
-        passed=True,
-        message_zh=f"决定尚未公开,最迟 {last}(决定之日起 {days} 个工作日)。",
-        message_en=f"Not disclosed yet; due by {last} ({days} working days).",
+        passed=False,
+        message_zh=f"{zh}实际于 {day_and_clock(late.done_at)} 公开,已逾期。",
+        message_en=f"{en}disclosed late, at {day_and_clock(late.done_at)}.",
+        mend_zh="迟延不能补正,请提交情况说明。",
+        mend_en="Lateness cannot be undone: explain it in writing.",
         facts=details,
     )

@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 from policies.facts.facts import ActionFacts, Document
 from policies.facts.stages import ActionKind
 from policies.facts.terms import DOCUMENT_ZH, DocumentKind
+from policies.requirements.deadlines.day_limit import DayLimit
 from policies.requirements.outcome import Deadline, Outcome, Scope
-from policies.time.calendar import day_after, end_of_day
 from policies.time.wording import day_and_clock
 
 _ENDING = (DocumentKind.SEIZURE_RELEASE, DocumentKind.DECISION)
@@ -96,7 +96,7 @@ class HoldWithin:
         return extension.at <= self._end_of_period(facts, self.days)
 
     def _end_of_period(self, facts: ActionFacts, days: int) -> datetime:
-        return end_of_day(day_after(facts.start, days))
+        return DayLimit(facts.start, days).last_calendar_moment
 
 
 def _find_first_document(facts: ActionFacts, *kinds: DocumentKind) -> Document | None:

@@ -1,6 +1,6 @@
 """Coverage: which part of an action qualifying recordings show, and what is missing.
 
-Arithmetic of DESIGN section 5: recordings become spans of true time; segments of one source join
+The arithmetic (docs/COVERAGE.md): recordings become spans of true time; segments of one source join
 when the break is within the recorder's rollover; then the clock's uncertainty shrinks the ends of
 what was joined (one source has one clock); spans without packets of a demanded track do not
 count, doubtful ones do not satisfy; the union over sources is cut with the action's interval;
@@ -8,13 +8,18 @@ what remains are gaps, each with its cause and the nearest footage.
 Source of the duty: 兴隆县指导意见 第八条; of the rollover: GA/T 947 (最大录像间隔).
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from policies.facts.facts import ActionFacts, Doubt, Footage, Offsets
 from policies.facts.findings import Cause, Gap
 from policies.facts.terms import MOMENT_EN, MOMENT_ZH, MomentKind, SourceKind
+from policies.requirements.footage.covered import (
+    CAUSE_ZH,
+    Covered,
+    describe_gaps_en,
+    describe_gaps_zh,
+)
 from policies.requirements.outcome import Outcome, Scope
 from policies.time.intervals import (
     Runs,
@@ -31,30 +36,7 @@ from policies.time.intervals import (
     sum_span_seconds,
     unite_spans,
 )
-from policies.time.wording import format_percent, interval_en, interval_zh, length_en, length_zh
-
-PerSource = tuple[tuple[str, tuple[Span, ...]], ...]
-
-CAUSE_ZH = {
-    Cause.NO_FOOTAGE: "没有录像",
-    Cause.NO_PICTURE: "没有画面",
-    Cause.NO_SOUND: "没有声音",
-    Cause.DOUBTFUL: "画面或声音存疑,尚未经人确认",
-    Cause.FAULTY: "画面或声音有故障,已经人确认",
-    Cause.CLOCK: "记录仪时钟未校准,时间不能确定",
-    Cause.CONTRADICTORY: "同一设备的文件时间互相重叠,不能采信",
-    Cause.OTHER_SOURCE: "不是规定种类的设备所录",
-}
-CAUSE_EN = {
-    Cause.NO_FOOTAGE: "no footage",
-    Cause.NO_PICTURE: "no picture",
-    Cause.NO_SOUND: "no sound",
-    Cause.DOUBTFUL: "doubtful picture or sound, not yet confirmed by a person",
-    Cause.FAULTY: "faulty picture or sound, confirmed by a person",
-    Cause.CLOCK: "the recorder's clock was not measured",
-    Cause.CONTRADICTORY: "files of one source claim the same time",
-    Cause.OTHER_SOURCE: "recorded by another kind of source",
-}
+from policies.time.wording import length_en, length_zh
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +108,11 @@ class Coverage:
             )
         return Outcome(
             passed=False,
-            message_zh=_told_zh(frame, coverage) + "".join(f"{zh}。" for zh, _en in wanting),
-            message_en=" ".join([_told_en(frame, coverage), *(f"{en}." for _zh, en in wanting)]),
+            message_zh=describe_gaps_zh(frame, coverage)
+            + "".join(f"{zh}。" for zh, _en in wanting),
+            message_en=" ".join(
+                [describe_gaps_en(frame, coverage), *(f"{en}." for _zh, en in wanting)]
+            ),
             mend_zh="请关联能补上缺口的录像(如另一名执法人员的记录仪),或按规定提交情况说明。",
             mend_en="Link footage that fills the gap (another officer's recorder, say), "
             "or hand in a written explanation.",
@@ -135,7 +120,7 @@ class Coverage:
             gaps=coverage.gaps,
         )
 
-    def _list_shortfalls(self, sources: int, coverage: "Covered") -> list[tuple[str, str]]:
+    def _list_shortfalls(self, sources: int, coverage: Covered) -> list[tuple[str, str]]:
         """List the shortfalls besides gaps, in both languages."""
         shortfalls = []
         if sources < self.min_sources:
@@ -168,33 +153,13 @@ class Coverage:
             )
         return shortfalls
 
-    def _is_whole(self, coverage: "Covered", frame: Span) -> bool:
+    def _is_whole(self, coverage: Covered, frame: Span) -> bool:
         allowed = max(self.max_gap_s, (1 - self.min_share) * frame.seconds)
         longest = max((hole.seconds for hole in coverage.holes), default=0.0)
         return longest <= self.max_gap_s and sum_span_seconds(coverage.holes) <= allowed + 1e-9
 
 
 _NOTHING: Runs = ([], [])
-
-
-@dataclass(frozen=True, slots=True)
-class Covered:
-    """The arithmetic's result: share in [0, 1], seconds, and what is missing in order of time.
-
-    `holes` are what no footage shows, whole; `gaps` are the same time, split by cause.
-    `contradictory` are sources whose files claim the same time; `officers` those whose footage
-    qualifies somewhere in the interval; `unseen` are moments that it does not show.
-    """
-
-    share: float
-    covered_s: float
-    holes: tuple[Span, ...]
-    gaps: tuple[Gap, ...]
-    clock_measured: bool
-    per_source: PerSource = ()
-    contradictory: tuple[str, ...] = ()
-    officers: frozenset[str] = frozenset()
-    unseen: tuple[MomentKind, ...] = ()
 
 
 def compute_coverage(rule: Coverage, facts: ActionFacts) -> Covered:
@@ -438,77 +403,3 @@ def _with_nearest(gap: Gap, facts: ActionFacts) -> Gap:
                 nearest_fills_s=fills,
             )
     return gap
-
-
-def _told_zh(frame: Span, coverage: Covered) -> str:
-    if not coverage.holes:
-        return ""
-    lines = [
-        f"{interval_zh(hole, frame.start)}(缺 {length_zh(hole.seconds)}):"
-        f"{'、'.join(_name_causes(coverage, hole, CAUSE_ZH, length_zh))}"
-        f"{_near_zh(_find_nearest(coverage, hole), frame)}"
-        for hole in coverage.holes
-    ]
-    head = (
-        f"应全程录音录像 {interval_zh(frame)},"
-        f"现覆盖 {format_percent(coverage.share)},有 {len(lines)} 处缺口:"
-    )
-    return head + ";".join(lines) + "。"
-
-
-def _name_causes(
-    coverage: Covered, hole: Span, words: Mapping[Cause, str], length: Callable[[float], str]
-) -> list[str]:
-    """Return why the hole is one; with how much of it each cause makes, where there are several."""
-    parts: dict[Cause, float] = {}
-    for gap in coverage.gaps:
-        if gap.span.intersection(hole):
-            parts[gap.cause] = parts.get(gap.cause, 0.0) + gap.span.seconds
-    if len(parts) == 1:
-        return [words[cause] for cause in parts]
-    ordered = sorted(parts, key=lambda cause: -parts[cause])
-    return [f"{words[cause]} {length(parts[cause])}" for cause in ordered]
-
-
-def _find_nearest(coverage: Covered, hole: Span) -> Gap | None:
-    """Return the part of the hole that unlinked footage would fill best, if any would be near."""
-    inside = [gap for gap in coverage.gaps if gap.span.intersection(hole) and gap.nearest_span]
-    return max(
-        inside, key=lambda gap: (gap.nearest_fills_s, -(gap.nearest_distance_s or 0)), default=None
-    )
-
-
-def _near_zh(gap: Gap | None, frame: Span) -> str:
-    if gap is None or gap.nearest_span is None:
-        return ""
-    where = (
-        f"可补 {length_zh(gap.nearest_fills_s)}"
-        if gap.nearest_fills_s
-        else f"相距 {length_zh(gap.nearest_distance_s or 0.0)}"
-    )
-    interval = interval_zh(gap.nearest_span, frame.start)
-    return f",最近的未关联录像:{gap.nearest_source} {interval}({where})"
-
-
-def _told_en(frame: Span, coverage: Covered) -> str:
-    if not coverage.holes:
-        return ""
-    lines = [
-        f"{interval_en(hole, frame.start)} ({length_en(hole.seconds)} missing): "
-        f"{', '.join(_name_causes(coverage, hole, CAUSE_EN, length_en))}"
-        f"{_near_en(_find_nearest(coverage, hole), frame)}"
-        for hole in coverage.holes
-    ]
-    return (
-        f"To be recorded whole from {interval_en(frame)}; "
-        f"{format_percent(coverage.share)} is covered, {len(lines)} gap(s): "
-        + "; ".join(lines)
-        + "."
-    )
-
-
-def _near_en(gap: Gap | None, frame: Span) -> str:
-    if gap is None or gap.nearest_span is None:
-        return ""
-    interval = interval_en(gap.nearest_span, frame.start)
-    return f"; nearest unlinked footage: {gap.nearest_source}, {interval}"

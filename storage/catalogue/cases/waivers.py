@@ -149,15 +149,14 @@ def _check_objection(
         _find_rule(rulebook, proposed_waiver.rule, facts).waiver_terms,
         proposed_waiver,
         concerned_in(facts),
-        getattr(facts, "end", None),
+        facts.ended_at,
     )
     if problem:
         raise ConflictError(problem=problem, rule=proposed_waiver.rule)
 
 
 def _find_rule(rulebook: Rulebook, rule_id: str, facts: ActionFacts | CaseFacts) -> Rule:
-    at = facts.start if isinstance(facts, ActionFacts) else facts.at
-    rules = [rule for rule in rulebook.in_force(at) if rule.id == rule_id]
+    rules = [rule for rule in rulebook.in_force(facts.judged_at) if rule.id == rule_id]
     if not rules:
         raise NotFoundError(what="rule", id=rule_id)
     return rules[0]

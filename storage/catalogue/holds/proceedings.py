@@ -6,7 +6,6 @@ in its township in its interval; they end with it alone, when it was answered, b
 Source: 兴隆县指导意见 第十六, 十八条.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -233,11 +232,3 @@ def list_held_recordings(session: Session, proceeding_id: str) -> list[str]:
             for recording_id in holds.list_recordings_of_hold(session, hold)
         }
     )
-
-
-def open_proceedings_of(session: Session, case_ids: Iterable[CaseId]) -> list[ProceedingRow]:
-    """Return the unanswered proceedings of some cases."""
-    query = select(ProceedingRow).where(
-        ProceedingRow.case_id.in_(list(case_ids)), ProceedingRow.answered_at.is_(None)
-    )
-    return list(session.scalars(query))

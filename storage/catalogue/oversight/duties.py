@@ -20,7 +20,6 @@ import policies
 from policies.duties import (
     EARLIEST,
     LATEST,
-    AnyFacts,
     Asking,
     Duty,
     DutyState,
@@ -33,7 +32,7 @@ from policies.duties import (
 )
 from policies.facts.facts import TownshipFacts
 from policies.identifiers import Subject, split_subject
-from policies.rules.rules import Rulebook
+from policies.rules.rules import AnyFacts, Rulebook
 from policies.time.calendar import county_day, published_days, start_of_day
 from storage.catalogue.cases.tables import ProceedingRow
 from storage.catalogue.duty_basis import CASE, PROCEEDING, TOWNSHIP

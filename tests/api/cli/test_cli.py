@@ -305,3 +305,21 @@ def test_a_draw_is_made_and_repeated_on_the_command_line(tmp_path, volume):
     assert run(home, "checks", "draw", "--seed", "x", "--purpose", "一季度").returncode == 1
     number = run(home, "checks", "list").out.split()[0]
     assert run(home, "checks", "repeat", number).returncode == 0
+
+
+def test_a_bad_recorder_profile_is_one_sentence_of_doctor_and_of_the_station(tmp_path, volume):
+    home = founded(tmp_path / "var")
+    (home / "profiles").mkdir()
+    (home / "profiles" / "ex9.yaml").write_text("family: ex9\norder: soon\n")
+    told = {one["name"]: one for one in json.loads(run(home, "doctor", "--json").out)}
+    assert not told["recorders"]["good"]
+    assert "ex9.yaml 第 1 行:缺少字段 kind" in told["recorders"]["zh"]
+    refused = run(home, "ingest", volume)
+    assert refused.returncode == 1
+    assert "ex9.yaml 第 1 行" in refused.err
+    assert (
+        "ex9.yaml line 1: the field kind is absent. Correct it as docs/RECORDERS.md" in refused.err
+    )
+    assert "Traceback" not in refused.err
+    assert len(refused.err.strip().splitlines()) == 2
+    assert run(home, "log", "checkpoint").returncode == 0  # what takes in nothing goes on

@@ -28,7 +28,7 @@ from api.problems import ApiError
 from policies.identifiers import Subject
 from storage.catalogue.jobs import jobs, recording_upkeep
 from storage.catalogue.jobs.jobs import State, TurnLostError, WorkerBusyError
-from storage.catalogue.jobs.tables import JobStepRow
+from storage.catalogue.jobs.tables import JobStepRow, LaterLookRow
 from storage.catalogue.log import custody_log
 from storage.catalogue.people import people, sessions
 from storage.catalogue.recordings import recordings
@@ -554,7 +554,7 @@ def test_a_later_inspection_stands_beside_the_sealed_record(desk, runner):
     _, told, after = run(desk, runner, "inspect", f"recording:{video.id}", actor=actor)
     assert (told, after.error) == ("done", None)
     with desk.office.catalogue.read() as session:
-        (look,) = recording_upkeep.later_looks(session, video.id)
+        (look,) = session.scalars(select(LaterLookRow).filter_by(recording_id=video.id))
     assert look.media["duration_s"] == pytest.approx(video.duration_s)
     acts = [one.act for one in _events(desk, video.id)]
     assert acts.index("recording.access") < acts.index("recording.inspect")

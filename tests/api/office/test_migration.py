@@ -62,10 +62,14 @@ def test_an_office_arrives_whole_and_what_it_proved_stays_proved(old, target, tm
     size, root, rows = kept(before)
     keys = sorted(before.objects.keys())
     before.close()
+    own = old.office.settings.home / "profiles"
+    own.mkdir()
+    (own / "ex9.yaml").write_text("family: ex9\n")
 
     moved = migrate_office(old.office.settings.home, target)
 
     assert moved.objects == len(keys)
+    assert (target.home / "profiles" / "ex9.yaml").read_text() == "family: ex9\n"
     new = Office.open(with_record(target))  # as settings that are read afterwards
     try:
         assert list(whole_check(new)) == []

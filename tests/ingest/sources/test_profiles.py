@@ -12,11 +12,10 @@ from ingest.sources.profile import (
     ALONE,
     PREVIEW,
     SYSTEM_FILE,
-    ProfileError,
     Siblings,
-    load_profiles,
     read_source_facts,
 )
+from ingest.sources.profile_files import ProfileError, load_profiles
 from ingest.sources.volume import add_landing_serial, identify_volume
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)

@@ -10,6 +10,7 @@ from api.office.evidence.integrity_check import whole_check
 from api.office.samples.sample_volume import write_segments
 from api.problems import reason_zh
 from ingest.bays.bay import BayState, Outcome
+from ingest.sources.profile_files import ProfileError
 from ingest.station.clear import When
 from ingest.station.delivery.centre_client import CentreRefusedError
 from ingest.station.journal import State
@@ -66,6 +67,27 @@ def test_what_is_docked_is_sealed_then_delivered_then_safe_to_remove(county, tow
     new = county.rows()[before:] if before else county.rows()
     assert tally.accessioned == len(county.rows()) - before
     assert all(row.receipt_text for row in new)
+
+
+def test_a_stations_own_recorder_profile_names_what_its_recorder_brings(county, township):
+    own = township.settings.home / "profiles"
+    own.mkdir()
+    (own / "ex9.yaml").write_text("family: ex9\n")
+    for _ in range(2):  # refused before the home is taken in hand, so as often as one likes
+        with pytest.raises(ProfileError), township.open():
+            pass
+    (own / "ex9.yaml").write_text(
+        "{family: ex9, order: 18, names: ['EX9-(?P<serial>[0-9]{7})\\.mp4'], kind: recorder,"
+        " start_format: '%Y%m%d%H%M%S', zone: Asia/Shanghai, rollover_s: 2.0}"
+    )
+    film, *_ = [path for path in dock(township, 400) if path.suffix.lower() == ".mp4"]
+    film.rename(township.bay("bay-1") / "EX9-0000077.mp4")
+    with township.open() as home:
+        sweep(home)
+        home.deliver()
+    (row,) = [row for row in county.rows() if row.name == "EX9-0000077.mp4"]
+    assert (row.profile, row.station) == ("ex9", township.name)
+    assert "0000077" in row.record_text
 
 
 def test_everything_delivered_verifies_at_the_centre(county, township):
