@@ -9,7 +9,6 @@ the next call with the same record; at worst it leaves an orphan object, which a
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from functools import cache, partial
 from typing import Any
 from uuid import UUID
@@ -17,16 +16,21 @@ from uuid import UUID
 from ingest.centre.group_commit import Together
 from ingest.centre.hand_in import submission_at
 from ingest.centre.receipts import Receipts
+from ingest.centre.record_parsing import (
+    ParsedRecord,
+    find_township,
+    parse_record,
+    station_and_operator,
+)
 from ingest.centre.self_linking import self_link
-from policies.identifiers import PersonId, StationId, Subject
+from policies.identifiers import StationId, Subject
 from policies.retention.retention import retain_until
 from policies.rules.rules import Rulebook
 from storage.catalogue.log.custody_log import prove_continuation
-from storage.catalogue.people import people
 from storage.catalogue.proofs.publish import newest_checkpoint
 from storage.catalogue.recordings import clocks, recordings
 from storage.catalogue.tables import RecordingRow
-from storage.catalogue.unit_of_work import Catalogue, UnitOfWork, View
+from storage.catalogue.unit_of_work import Catalogue, UnitOfWork
 from storage.custody.entries.event import Outcome, PremisType
 from storage.custody.outside_head import LogContinuation
 from storage.digest import Digest
@@ -41,8 +45,8 @@ from storage.errors import (
     StorageFullError,
 )
 from storage.record import SealedRecord, payload_of
-from storage.recording import MediaKind, RecordingId
-from storage.signed.signing import VerifyKey, signer_of
+from storage.recording import RecordingId
+from storage.signed.signing import VerifyKey
 from storage.upkeep import attempts
 from storage.vault.objects import (
     ENVELOPE,
@@ -60,7 +64,6 @@ from storage.vault.ranges import payload_size
 from storage.vault.sealing import recipients_of
 
 _REMEMBERED = 1000  # payloads
-_Sealed = partial[recordings.NewRecording]  # all of it but `township` and `retain_until`
 _Entered = tuple[RecordingRow, bool]
 _PREMIS = {
     "source.clear": PremisType.DELETION,
@@ -87,7 +90,7 @@ class LocalCentre:
     check_store: Callable[[], None] = lambda: None
     immediate: bool = True
     _read_back: dict[str, Digest] = field(default_factory=dict)
-    _entering: Together[_Sealed, _Entered | None] = field(init=False)
+    _entering: Together[ParsedRecord, _Entered | None] = field(init=False)
     _receiving: Together[RecordingRow, bytes] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -171,7 +174,7 @@ class LocalCentre:
         # Bytes before rows: a kill from here to the commit leaves objects without a row, which the
         # same call takes up again, or which a sweep removes.
         self._verify_objects(sealed, envelope)
-        new = _parse_record(
+        new = parse_record(
             sealed, record, envelope, self._handed_in(sealed)
         )  # first: it makes sense
         self._put_record(sealed.id, record)
@@ -399,7 +402,7 @@ class LocalCentre:
             self.objects.delete(key, self.catalogue.now())  # a lock refuses, whoever set it
             self.objects.put(key, [content])
 
-    def _enter_recordings(self, sealed: Sequence[_Sealed]) -> list[_Entered | None]:
+    def _enter_recordings(self, sealed: Sequence[ParsedRecord]) -> list[_Entered | None]:
         """Enter recordings into the catalogue and the log; the same bytes again are the first's.
 
         Tells of each, too, whether a scene code that came with it has told of its source's clock.
@@ -408,7 +411,7 @@ class LocalCentre:
         with self.catalogue.write() as uow:
             until = retain_until(self.rulebook, uow.at)
             # One look-up for each station and person, not for each recording of the batch.
-            whose = cache(partial(_find_township, uow.session))
+            whose = cache(partial(find_township, uow.session))
             ids = {id(attempt): str(attempt.keywords["id"]) for attempt in sealed}
             # Their objects were verified before this turn; a sweep may have come between. Asking
             # the log costs one question, asking the store several calls for each recording.
@@ -421,7 +424,7 @@ class LocalCentre:
             rows = recordings.accession_recordings(
                 uow,
                 *(
-                    attempt(retain_until=until, township=whose(*_station_and_operator(attempt)))
+                    attempt(retain_until=until, township=whose(*station_and_operator(attempt)))
                     for attempt in whole
                 ),
             )
@@ -432,7 +435,7 @@ class LocalCentre:
             }
             return [entered.get(id(attempt)) for attempt in sealed]
 
-    def _is_whole(self, sealed: _Sealed) -> bool:
+    def _is_whole(self, sealed: ParsedRecord) -> bool:
         """Look at the objects of an attempt once more; nobody removes any while we have our turn.
 
         A payload that came anew since was read back by whoever brought it.
@@ -460,64 +463,3 @@ def _check_payload_digest(sealed: SealedRecord, payload: Digest) -> None:
             expected=str(sealed.payload_digest),
             found=str(payload),
         )
-
-
-def _station_and_operator(sealed: _Sealed) -> tuple[str, str | None]:
-    return sealed.keywords["station"], sealed.keywords["handed_in"].get("operator")
-
-
-def _find_township(session: View, station: str, operator: str | None) -> str:
-    """Township of a recording: its station's, or that of the person who handed it in here."""
-    if operator is not None:
-        return people.get_person(session, PersonId(operator.removeprefix("person:"))).township
-    return people.get_station(session, StationId(station)).township
-
-
-def _parse_record(
-    sealed: SealedRecord, record: bytes, envelope: bytes, handed_in: Mapping[str, str]
-) -> _Sealed:
-    """Parse a record for the catalogue. Raises: KeyError, TypeError, ValueError: no record."""
-    media = dict(sealed.media)
-    start = sealed.clocks["file_start"]
-    docked = sealed.clocks.get("docked_at")
-    # As a bundle's reader works it out (bundle.md section 3, point 7): an unknown offset counts as
-    # 0.
-    offset = sealed.clocks["offset_s"]
-    began = datetime.fromisoformat(start) + timedelta(seconds=offset or 0) if start else None
-    duration = media["duration_s"]
-    return partial(
-        recordings.NewRecording,
-        id=sealed.id,
-        source_serial=sealed.source["identity"],
-        sha256=sealed.original,
-        size=sealed.size,
-        name=sealed.offered["name"],
-        path=sealed.offered["path"],
-        kind=MediaKind(media["kind"]),
-        playable=media["playable"],
-        unplayable_reason=media["unplayable_reason"],
-        station=StationId(sealed.station),
-        handed_in=handed_in,
-        signer=signer_of(record),
-        profile=sealed.source["profile"],
-        record_text=record.decode(),
-        envelope_text=envelope.decode(),
-        container=media["container"],
-        duration_s=duration,
-        start_at=began,
-        end_at=began + timedelta(seconds=duration) if began and duration is not None else None,
-        clock_offset_s=offset,
-        has_video=media["has_video"],
-        has_audio=media["has_audio"],
-        video_gaps=tuple((a, b) for a, b in media["missing_video"]),
-        audio_gaps=tuple((a, b) for a, b in media["missing_audio"]),
-        officer_no=sealed.officer_no,
-        sequence=str(sealed.sequence) if sealed.sequence is not None else None,
-        marked=sealed.marked,
-        questions=sealed.questions,
-        media=media,
-        inspection=[dict(finding) for finding in sealed.inspection],
-        source_kind=sealed.source["kind"],
-        file_start=datetime.fromisoformat(start) if start else None,
-        docked_at=datetime.fromisoformat(docked) if docked else None,
-    )

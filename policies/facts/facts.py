@@ -20,7 +20,7 @@ from policies.facts.terms import (
     SourceKind,
     WaiverReason,
 )
-from policies.identifiers import ActionId, CaseId, PersonId
+from policies.identifiers import ActionId, CaseId, PersonId, Subject
 from policies.time.intervals import Span
 
 Offsets = tuple[float, float]  # seconds from the start of the file
@@ -153,7 +153,7 @@ class JudgedSubject(Protocol):
     """
 
     @property
-    def subject(self) -> str:
+    def subject(self) -> Subject:
         """Its name in findings, such as `action:<id>`."""
 
     @property
@@ -202,9 +202,9 @@ class ActionFacts(Facts):
         return Span(self.start, self.end) if self.end and self.start < self.end else None
 
     @property
-    def subject(self) -> str:
+    def subject(self) -> Subject:
         """See `JudgedSubject`."""
-        return f"action:{self.action}"
+        return Subject.of_action(self.action)
 
     @property
     def judged_at(self) -> datetime:
@@ -261,9 +261,9 @@ class CaseFacts(Facts):
     waivers: tuple[Waiver, ...] = ()
 
     @property
-    def subject(self) -> str:
+    def subject(self) -> Subject:
         """See `JudgedSubject`."""
-        return f"case:{self.case}"
+        return Subject.of_case(self.case)
 
     @property
     def judged_at(self) -> datetime:
@@ -289,9 +289,9 @@ class ProceedingFacts(Facts):
     summary: bool = False
 
     @property
-    def subject(self) -> str:
+    def subject(self) -> Subject:
         """See `JudgedSubject`."""
-        return f"proceeding:{self.proceeding}"
+        return Subject.of_proceeding(self.proceeding)
 
     @property
     def judged_at(self) -> datetime:
@@ -335,9 +335,9 @@ class TownshipFacts(Facts):
     officers: tuple[Trained, ...] = ()
 
     @property
-    def subject(self) -> str:
+    def subject(self) -> Subject:
         """See `JudgedSubject`."""
-        return f"township:{self.township}"
+        return Subject.of_kind("township", self.township)
 
     @property
     def judged_at(self) -> datetime:
