@@ -128,8 +128,6 @@ NAMED_BY_OTHERS = {
     "api.cli.processes.serve": {"found"},
     "api.cli.evidence.retention": {"due"},
 }
-# The station process names its notes itself; the centre takes them as text (station_gateway.py).
-SPELLED_BY_HAND = ("ingest.station", "api.station")
 ONE_WORD_FUNCTIONS = 0.2  # as many of all functions may have one word for a name
 LONGEST_FUNCTION = 60  # lines, its docstring among them
 LONGEST_FILE = 500  # lines
@@ -262,7 +260,7 @@ def test_subjects_of_the_log_are_spelled_in_one_place() -> None:
         if isinstance(start := node.values[0], ast.Constant)
         and str(start.value).removesuffix(":") in kinds
         and str(start.value).endswith(":")
-        and not name.startswith(("policies.identifiers", *SPELLED_BY_HAND))
+        and name != "policies.identifiers"
     ]
     assert spelled_by_hand == []
 

@@ -38,6 +38,7 @@ from ingest.station.delivery.witness import accept_log
 from ingest.station.journal import Journal, State
 from ingest.station.seal import Seal
 from ingest.station.station import Station
+from policies.identifiers import StationId, Subject
 from storage.catalogue.stations.journal_store import JournalStore
 from storage.catalogue.stations.journal_tables import BayRow, LogAlarmRow
 from storage.custody.checkpoint import untrusted_checkpoint
@@ -469,7 +470,9 @@ def _accept_enrolled(settings: Settings, reason: str) -> LogAlarmRow:
     journal = Journal(JournalStore(home / "station.db"), now)
 
     def write_note(act: str, details: dict[str, Any]) -> None:
-        journal.add_note(act, subject=f"station:{station}", outcome="success", details=details)
+        journal.add_note(
+            act, subject=Subject.of_station(StationId(station)), outcome="success", details=details
+        )
 
     try:
         return accept_log(journal, reason, write_note)
@@ -479,7 +482,7 @@ def _accept_enrolled(settings: Settings, reason: str) -> LogAlarmRow:
 
 def _accept_embedded(settings: Settings, reason: str) -> LogAlarmRow:
     office = Office.open(settings)
-    subject = f"station:{settings.station}"
+    subject = Subject.of_station(StationId(settings.station))
 
     def write_note(act: str, details: dict[str, Any]) -> None:
         office.centre.note_act(act, subject=subject, outcome="success", details=details)

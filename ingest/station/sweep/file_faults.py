@@ -18,6 +18,7 @@ from ingest.bays.watch import MountGoneError
 from ingest.station.clear import UNSURE
 from ingest.station.journal import State
 from ingest.station.sweep.docked_files import DockedFiles
+from policies.identifiers import Subject
 from storage.errors import (
     CatalogueReplacedError,
     CatalogueSetupError,
@@ -130,7 +131,7 @@ class FileFaults:
         if first:
             equipment.centre.note_act(
                 "submission.refuse",
-                subject=f"submission:{entry.id}",
+                subject=Subject.of_submission(str(entry.id)),
                 outcome="refused",
                 details={"reason": reason, "path": path, "source": submission.source},
             )

@@ -18,6 +18,7 @@ from ingest.station.clear_when import When
 from ingest.station.equipment import Equipment
 from ingest.station.journal import Entry, State
 from ingest.station.sweep.docked_files import DockedFiles
+from policies.identifiers import Subject
 from storage.digest import Algorithm, Digest
 from storage.errors import SignatureError, SubmissionError
 
@@ -139,7 +140,7 @@ class SourceClearing:
         with equipment.journal.open_transaction():
             equipment.centre.note_act(
                 "source.clear",
-                subject=f"recording:{recording}",
+                subject=Subject.of_recording(recording),
                 outcome="success",
                 details=details | ({"noticed": "gone after a restart"} if noticed_gone else {}),
             )
