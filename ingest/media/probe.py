@@ -275,7 +275,8 @@ def _parse_mapping(entries: Any) -> dict[str, Any]:
 
 def _parse_tags(entries: Any) -> dict[str, str]:
     tags = list(_parse_mapping(entries).items())[:_MAX_TAGS]
-    return {name: text for name, value in tags if (text := _parse_text(value)) is not None}
+    texts = {name: _parse_text(content) for name, content in tags}
+    return {name: text for name, text in texts.items() if text is not None}
 
 
 def _parse_track(entry: dict[str, Any]) -> dict[str, Any]:
