@@ -184,6 +184,15 @@ def test_told_again_nothing_is_done_twice(desk):
         assert clocks.reading_of(session, row.id) is not None
 
 
+@pytest.mark.parametrize("codes_told", [7, "x", {"text": "x"}, [7, "x", None, []]])
+def test_what_a_station_calls_codes_and_are_none_costs_no_receipt(desk, codes_told):
+    dock(desk, "bay-1", WRONG, segment(-5, 1))
+    desk.sweep()
+    (row,) = films(desk)
+    row.media = row.media | {"codes": codes_told}
+    assert self_link(desk.office.centre, row, desk.office.ring.scene_key) == []
+
+
 class PowerCutError(BaseException):
     """The power goes."""
 
