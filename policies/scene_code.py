@@ -91,7 +91,7 @@ class Sighting:
             first, last = float(untrusted_told["first_s"]), float(untrusted_told["last_s"])
             frame = float(untrusted_told["frame_s"])
             text = str(untrusted_told["text"])
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             return None
         sane = 0 <= first <= last < 1e7 and 0 <= frame <= 10  # noqa: PLR2004 - seconds
         return cls(text, first, last, frame) if sane else None

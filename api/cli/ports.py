@@ -7,6 +7,7 @@ import errno
 import socket
 from contextlib import suppress
 
+from api.office.settings.settings import Settings
 from api.problems import ApiError
 
 
@@ -57,3 +58,13 @@ def _bind_socket(family: int, address: tuple[object, ...]) -> socket.socket:
         listener.close()
         raise
     return listener
+
+
+def console_url(settings: Settings, host: str, port: int) -> str:
+    """Return the address at which a browser finds the console of a service on this host and port.
+
+    A proxy before it may have another; this is the service's own.
+    """
+    scheme = "https" if settings.tls_certificate is not None else "http"
+    # An IPv6 address stands in brackets (RFC 3986, 3.2.2): else its last part is taken for a port.
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/"

@@ -4,7 +4,7 @@ Written as plain ASGI where it wraps streams: a response that plays evidence is 
 """
 
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from ipaddress import ip_address
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -33,6 +33,9 @@ _HEADERS = (
     (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
+    # Answers are about persons and cases: unless its route says otherwise, nothing is kept on the
+    # way or in a browser that the next person uses.
+    (b"cache-control", b"no-store"),
 )
 RETRY_AFTER_S = "10"
 _PASSING = {503, 507}  # statuses of what passes without the caller's doing
@@ -56,18 +59,21 @@ def service_of(request: Request) -> Service:
 def token_of(request: Request) -> str | None:
     """Return the session token that came with the request, if any."""
     # The header wins: a program that names a token means it, whatever cookie came along.
-    header = request.headers.get("authorization", "")
-    scheme, _, token = header.partition(" ")
-    if scheme.lower() == "bearer" and token:
-        return token.strip()
-    return request.cookies.get(COOKIE)
+    return _bearer_token(request) or request.cookies.get(COOKIE)
+
+
+def _bearer_token(request: Request) -> str | None:
+    """Return the token of the Authorization header (RFC 6750); None for any other scheme."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
 
 
 def visitor_of(request: Request) -> Visitor:
     """Return the authenticated visitor. Raises: ApiError(unauthenticated | cross-site)."""
     # Only a cookie comes along by itself when another site's page sends a request (CSRF); for a
-    # header of one's own a browser asks leave first (CORS), and gets none.
-    with_cookie = "authorization" not in request.headers
+    # token in a header a browser asks leave first (CORS), and gets none. Another scheme (Basic, of
+    # a proxy before us) comes by itself too, and the token is then the cookie's all the same.
+    with_cookie = _bearer_token(request) is None
     if request.method not in _SAFE and with_cookie and not same_site(request):
         raise ApiError("cross-site")
     return known_visitor(request)
@@ -110,8 +116,11 @@ def same_site(request: Request) -> bool:
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         return site in {"same-origin", "none"}
-    origin = request.headers.get("origin", "")
-    return bool(origin) and urlsplit(origin).netloc == request.headers.get("host")
+    try:
+        place = urlsplit(request.headers.get("origin", "")).netloc
+    except ValueError:  # `http://[` is no page's origin
+        return False
+    return bool(place) and place == request.headers.get("host")
 
 
 ServiceHere = Annotated[Service, Depends(service_of)]
@@ -180,7 +189,16 @@ def add_handlers(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     def _handle_defect(request: Request, error: Exception) -> Response:
         LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return error_response(ApiError("internal"), request)
+        response = error_response(ApiError("internal"), request)
+        # Starlette sends this answer from outside of all middleware, so `Guard` never sees it.
+        response.raw_headers.extend(_list_missing_headers(response.raw_headers))
+        return response
+
+
+def _list_missing_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return the security headers that an answer does not set itself."""
+    present = {name.lower() for name, _ in headers}
+    return [(name, header) for name, header in _HEADERS if name not in present]
 
 
 class Guard:
@@ -209,15 +227,8 @@ class Guard:
             # Headers alone are touched: the body passes piece by piece, and an hour of film is
             # never held.
             if message["type"] == "http.response.start":
-                present = {name.lower() for name, _ in message["headers"]}
-                message["headers"] = [
-                    *message["headers"],
-                    *((name, header) for name, header in _HEADERS if name not in present),
-                ]
-                # Answers are about persons and cases: unless its route says otherwise, nothing is
-                # kept on the way or in a browser that the next person uses.
-                if b"cache-control" not in present:
-                    message["headers"].append((b"cache-control", b"no-store"))
+                headers = list(message["headers"])
+                message["headers"] = [*headers, *_list_missing_headers(headers)]
             await send(message)
 
         await self._app(scope, receive_bounded, send_guarded)

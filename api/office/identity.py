@@ -277,15 +277,22 @@ class Identity:
         now = self._clock()
         with self._lock:
             recent = [at for at in self._failures.get(name, []) if now - at < _PAUSE]
-            self._failures[name] = recent
         if len(recent) >= _TRIES:
             # From the oldest failure that still counts: each one ages by itself.
             wait = (_PAUSE - (now - recent[0])).total_seconds()
             raise ApiError("too-many-logins", wait_s=round(wait))
 
     def _record_failed_login(self, name: str, account: str | None, origin: Origin) -> None:
+        now = self._clock()
         with self._lock:
-            self._failures.setdefault(name, []).append(self._clock())
+            # Swept here: outsiders try names without end, and each would stay in memory for ever.
+            # By age alone, as whoever could push names out by number would try one again at once.
+            self._failures = {
+                tried: recent
+                for tried, failures in self._failures.items()
+                if (recent := [at for at in failures if now - at < _PAUSE])
+            }
+            self._failures.setdefault(name, []).append(now)
         with self._catalogue.write() as uow:
             uow.record(
                 sessions.OPEN,

@@ -6,6 +6,7 @@ polling observer where the file system sends no events, merely shortens the wait
 """
 
 import os
+import re
 import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -19,6 +20,7 @@ from watchdog.observers.polling import PollingObserver
 
 MAX_FILES = 200_000
 MAX_DEPTH = 12
+_ESCAPED = re.compile(rb"\\([0-3][0-7]{2})")  # the kernel writes space, tab, newline, # and \ so
 _INT64 = (-(1 << 63), (1 << 63) - 1)
 _SILENT = ("fuse", "nfs", "cifs", "smb", "vfat", "exfat", "9p", "virtiofs")
 
@@ -197,18 +199,29 @@ def mount_id(path: Path) -> str:
 
 
 def _find_mount(path: Path) -> tuple[str, str]:
-    best = ("", "", "")
     try:
-        lines = Path("/proc/self/mountinfo").read_text().splitlines()
+        table = Path("/proc/self/mountinfo").read_bytes()
     except OSError:
         return "", ""
-    target = str(path.resolve())
-    for line in lines:
-        head, _, right = line.partition(" - ")
-        fields = head.split()
-        mount = fields[4].encode().decode("unicode_escape")
-        inside = target == mount or target.startswith(mount.rstrip("/") + "/")
+    return find_mount_in(table, os.fsencode(path.resolve()))
+
+
+def find_mount_in(mountinfo: bytes, target: bytes) -> tuple[str, str]:
+    """Return number and file system of the mount that holds a whole path; '' for both: none does.
+
+    Source: proc_pid_mountinfo(5).
+    """
+    best = (b"", b"", b"")
+    # Bytes, split where the kernel splits: a mount point is any bytes, in UTF-8 or GB 18030, and
+    # what Python's str takes for a space or a line's end may stand in its name.
+    for line in mountinfo.split(b"\n"):
+        head, _, right = line.partition(b" - ")
+        fields = head.split(b" ")
+        if len(fields) < 5:  # noqa: PLR2004 - the empty rest behind the last line
+            continue
+        mount = _ESCAPED.sub(lambda octal: bytes([int(octal[1], 8)]), fields[4])
+        inside = target == mount or target.startswith(mount.rstrip(b"/") + b"/")
         # The longest mount point wins; of equal ones the later, which lies over the earlier.
         if inside and len(mount) >= len(best[0]):
-            best = (mount, fields[0], right.split()[0])
-    return best[1], best[2]
+            best = (mount, fields[0], right.split(b" ")[0])
+    return os.fsdecode(best[1]), os.fsdecode(best[2])

@@ -22,6 +22,7 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -227,18 +228,17 @@ class Recorder:
         login = self.camera.read_login()
         answer = Answer(login, self.entropy) if login else None
         # Before ffmpeg is started: a camera that is away costs no process.
-        line = connect_camera(self.camera.address, self.limits.connect_s)
-        folder = self.places.open / f"{self.clock().astimezone(UTC):%Y%m%dT%H%M%S%f}"
-        folder.mkdir()
-        plan = Plan(INSIDE, self.limits.segment_s, self.limits.file_bytes)
-        try:
-            with line:
+        with connect_camera(self.camera.address, self.limits.connect_s) as line:
+            folder = self.places.open / f"{self.clock().astimezone(UTC):%Y%m%dT%H%M%S%f}"
+            folder.mkdir()
+            plan = Plan(INSIDE, self.limits.segment_s, self.limits.file_bytes)
+            try:
                 running = self.sandbox.record_camera(plan, folder)
                 relay = Relay(self.camera.address, answer, self.limits.most)
                 session = _Session(self, folder, running, line, relay)
                 session.run(stop)
-        finally:
-            _land_segments(folder, self.places, self.camera.name)
+            finally:
+                _land_segments(folder, self.places, self.camera.name)
 
     def _report_state(self, state: CameraState, reason: str | None) -> None:
         if (state, reason) != self._last_report:
@@ -359,16 +359,21 @@ class _Session:
             now = self._of.clock()
             began, ended = self._timeline.time_at(start), self._timeline.time_at(end)
             self._timeline.record_closure(end, now)
-            # The next segment is being written already, so its start is noted first; killed before
-            # the move below, this one's start becomes a question to a person.
-            self._note_start(number + 1, self._timeline.time_at(end))
+            # The next segment is being written already, so its start is noted first; and with it
+            # this one's times, for a kill before the move below.
+            self._note_start(number + 1, self._timeline.time_at(end), (number, began, ended))
             source = self._folder / f"{number:06d}.mkv"
             _move_segment(source, self._of.places.landing, self._of.camera.name, began, ended)
 
-    def _note_start(self, number: int, began: datetime) -> None:
-        """Write down a segment's start, for the recovery of one that is cut off."""
-        start_note = {"segment": number, "began": began.astimezone(UTC).isoformat()}
-        replace_file(self._folder / _STARTS, json.dumps(start_note).encode())
+    def _note_start(
+        self, number: int, began: datetime, closed: tuple[int, datetime, datetime] | None = None
+    ) -> None:
+        """Write down a segment's start, and the one just closed, for the recovery after a kill."""
+        note: dict[str, object] = {"segment": number, "began": began.astimezone(UTC).isoformat()}
+        if closed is not None:
+            start, end = (at.astimezone(UTC).isoformat() for at in closed[1:])
+            note["closed"] = {"segment": closed[0], "began": start, "ended": end}
+        replace_file(self._folder / _STARTS, json.dumps(note).encode())
 
 
 def _receive(line: socket.socket) -> bytes:
@@ -405,18 +410,14 @@ def recover_segments(places: Places, name: str) -> int:
 
 def _land_segments(folder: Path, places: Places, name: str) -> int:
     """Land whatever segments are left in a session's folder, and remove the folder."""
-    try:
-        start_note = json.loads((folder / _STARTS).read_bytes())
-        last_number, began = int(start_note["segment"]), datetime.fromisoformat(start_note["began"])
-    except (OSError, ValueError, KeyError, TypeError):
-        last_number, began = -1, None
+    known_times = _read_times(folder)
     count = 0
     for path, number in _list_segments(folder):
         if not path.stat().st_size:
             path.unlink()  # opened, nothing was written: no footage
-        elif number == last_number and began is not None:
-            # Only the newest segment's start is noted; older ones were landed with theirs.
-            _move_segment(path, places.landing, name, began, None)
+        elif number in known_times:
+            # The newest and the one closed last are noted; older ones were landed with theirs.
+            _move_segment(path, places.landing, name, *known_times[number])
             count += 1
         else:
             # Killed between two steps: the footage is kept, its start is a question to a person.
@@ -429,6 +430,19 @@ def _land_segments(folder: Path, places: Places, name: str) -> int:
     except OSError:
         LOG.warning("%s: something is left in %s", name, folder.name)
     return count
+
+
+def _read_times(folder: Path) -> dict[int, tuple[datetime, datetime | None]]:
+    """Return the noted times of segments by number, the end None while it is being written."""
+    times: dict[int, tuple[datetime, datetime | None]] = {}
+    # A note that is damaged tells as much as stands before the damage.
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        note = json.loads((folder / _STARTS).read_bytes())
+        times[int(note["segment"])] = datetime.fromisoformat(note["began"]), None
+        if closed := note.get("closed"):
+            began, ended = (datetime.fromisoformat(closed[name]) for name in ("began", "ended"))
+            times[int(closed["segment"])] = began, ended
+    return times
 
 
 def _list_segments(folder: Path) -> Iterator[tuple[Path, int]]:

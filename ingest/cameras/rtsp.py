@@ -28,7 +28,8 @@ _BODY = 64 << 10
 _BURST_S = 10.0
 _PENDING = 8
 _CHALLENGE = re.compile(r'([a-zA-Z-]+)\s*=\s*(?:"([^"]*)"|([^\s,"]+))')
-_LINE = re.compile(rb"(RTSP/1\.\d \d{3}|[A-Z_]{3,20} \S+ RTSP/1\.\d)")
+# Behind a status nothing, or a space and its reason: else `200abc` would pass for a number.
+_LINE = re.compile(rb"(RTSP/1\.\d \d{3}(?![^ \r])|[A-Z_]{3,20} \S+ RTSP/1\.\d)")
 _HASHES = {"MD5": "md5", "SHA-256": "sha256"}
 UNAUTHORIZED = 401
 _REFUSED = 400
@@ -136,7 +137,8 @@ class Answer:
             return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
 
         def hash_parts(*parts: str) -> str:
-            text = ":".join(parts).encode()
+            # A realm's own bytes: many makers write theirs in GB 18030, which is no UTF-8.
+            text = ":".join(parts).encode("utf-8", "surrogateescape")
             return hashlib.new(_HASHES[challenge["with"]], text, usedforsecurity=False).hexdigest()
 
         realm, nonce = challenge.get("realm", ""), challenge["nonce"]
@@ -284,6 +286,11 @@ class Relay:
         while (message := take_message(self._out)) is not None:
             if isinstance(message, Frame):
                 outward += message.packet
+                continue
+            # An answer to what the camera asked is no request: nothing of ours goes into it, and it
+            # takes no request's place.
+            if message.status is not None:
+                outward += message.encode()
                 continue
             self._requests[message.get("CSeq") or ""] = message
             # Bounded: of a sandboxed side that asks without end the oldest requests are forgotten.

@@ -112,7 +112,9 @@ class LocalCentre:
         # The station may clear its original on the strength of this receipt: a row alone is not
         # enough, the bytes must be there now.
         self._check_kept(row)
-        return self._finish_again(row)
+        receipt = self._finish_again(row)
+        self._link_again(row)
+        return receipt
 
     def still_holds(self, source: str, original: Digest) -> bool | None:
         """See Centre.still_holds."""
@@ -195,9 +197,7 @@ class LocalCentre:
             # kill before leaves an orphan.
             self._check_kept(row)  # the first one answers for these bytes from now on
             self.discard_attempt(sealed.id)
-        if clock_was_read or row.media.get("codes"):
-            # Last, when the receipt is kept: whatever fails here costs links, and no evidence.
-            self_link(self, row, self.scene_key)
+        self._link_itself(row, clock_was_read=clock_was_read)
         return receipt
 
     def remember_read_back(self, payload: Stored) -> None:
@@ -254,7 +254,9 @@ class LocalCentre:
             return None
         if row.receipt_text is None and not self._has_object(sealed.id, PAYLOAD):
             return None
-        return self._finish_again(row)
+        receipt = self._finish_again(row)
+        self._link_again(row)
+        return receipt
 
     def discard_attempt(self, recording: RecordingId) -> None:
         """See Centre.discard_attempt."""
@@ -394,6 +396,18 @@ class LocalCentre:
                 part=PAYLOAD, recording=sealed.recording, problem="missing"
             ) from error
         _check_payload_digest(sealed, digest)
+
+    def _link_itself(self, row: RecordingRow, *, clock_was_read: bool) -> None:
+        """Let a recording link itself, where a scene code came with it or with its docking."""
+        if clock_was_read or row.media.get("codes"):
+            # Last, when the receipt is kept: whatever fails here costs links, and no evidence.
+            self_link(self, row, self.scene_key)
+
+    def _link_again(self, row: RecordingRow) -> None:
+        """Do what failed after the receipt was kept: whoever asks for it again is its last call."""
+        with self.catalogue.read_uncoordinated() as session:
+            clock_was_read = bool(clocks.read_at_docking(session, [row]))
+        self._link_itself(row, clock_was_read=clock_was_read)
 
     def _put_back(self, key: str, content: bytes) -> None:
         try:

@@ -206,19 +206,12 @@ class Reception:
             received_rows = hand_ins.received_before(session, before)
         count = 0
         for row in idle:
-            # Only uploads that came to nothing: a complete one waits for the station, however long.
-            if row.received_at is None and row.offset < row.size:
-                with suppress(BlockingIOError), self._lock_file(row.id, wait=False):
-                    self._drop_upload(RecordingId(UUID(row.id)))
-                    count += 1
+            with suppress(BlockingIOError), self._lock_file(row.id, wait=False):
+                count += self._drop_idle(row.id, before)
         for row in received_rows:
-            folder = self.bay_folder / f"{_MARK}{row.id}"
-            with suppress(OSError):
-                folder.rmdir()  # not while the file is in it
-            # As long as the file is anywhere, the station asks this row whose it is.
-            if not folder.exists() and row.id not in set(self._list_whole_ids()):
-                with self.catalogue.write() as uow:
-                    hand_ins.forget_hand_in(uow, row.id)
+            # Under its lock: between these looks it could move from the intake into the bay.
+            with suppress(BlockingIOError), self._lock_file(row.id, wait=False):
+                self._forget_received(row.id)
         # Attempts whose row was never committed.
         self.uploads.objects.sweep(before)
         return count
@@ -275,6 +268,8 @@ class Reception:
             with self.catalogue.write() as uow:
                 row = hand_ins.receive_hand_in(uow, name)
             self.on_step("received")
+        # A link that dropped may have left bytes in a tail; the payload has them now.
+        self.uploads.drop_tail(RecordingId(UUID(name)))
         self._move_into_bay(row)
         return row
 
@@ -297,8 +292,32 @@ class Reception:
         self.on_step("renamed")
 
     def _drop_upload(self, name: RecordingId) -> None:
-        self.uploads.discard_upload(name)
+        # The joined payload first: killed before the row goes, its owner gives it up once more;
+        # without the row nobody would, and it would lie here in plaintext for ever.
         self.uploads.objects.delete(key_of(name, PAYLOAD), self.catalogue.now())
+        self.uploads.discard_upload(name)
+
+    def _drop_idle(self, name: str, before: datetime) -> bool:
+        """Drop an upload that came to nothing, if nobody went on with it since it was listed."""
+        with self.catalogue.write() as uow:
+            # Asked and dropped in one turn of the writers: who hands in holds no lock while bytes
+            # arrive, and a complete upload waits for the station, however long.
+            row = uploads.find_upload(uow.session, HandedInRow, name)
+            if row is None or row.touched_at >= before or row.offset == row.size:
+                return False
+            uploads.forget_upload(uow, HandedInRow, name)
+        # A kill before leaves parts without a row, which the sweep of attempts removes.
+        self.uploads.drop_parts(RecordingId(UUID(name)), row.handle)
+        return True
+
+    def _forget_received(self, name: str) -> None:
+        """Forget who handed a file in once it is nowhere here: till then the station asks."""
+        folder = self.bay_folder / f"{_MARK}{name}"
+        with suppress(OSError):
+            folder.rmdir()  # not while the file is in it
+        if not folder.exists() and not (self._intake_folder(name) / PAYLOAD).exists():
+            with self.catalogue.write() as uow:
+                hand_ins.forget_hand_in(uow, name)
 
     def _list_whole_ids(self) -> Iterator[str]:
         """Yield the ids whose bytes are joined and not in the bay yet."""

@@ -60,7 +60,9 @@ def _read_codes(session: View, row: RecordingRow, key: bytes) -> _CodeFindings:
     earliest = clocks.last_docking(session, row)
     # No code is younger than the docking that brought it (scene-code.md section 4).
     latest = (row.docked_at or row.accessioned_at) + EARLY
-    for code in row.media.get("codes") or ():
+    codes = row.media.get("codes")
+    # A station's word: what is no list tells of no code, and must not cost it its receipt.
+    for code in codes if isinstance(codes, list) else ():
         run = Sighting.from_report(code)
         parsed = parse_scene_code(run.text) if run is not None else None
         if run is None or parsed is None:

@@ -177,17 +177,26 @@ class Uploads:
         # A tail without its row is passed over; a row without its tail would send the station back.
         with self.catalogue.write() as uow:
             uploads.forget_upload(uow, self.kind, recording)
-        self._tail_path(row.id).unlink(missing_ok=True)
+        self.drop_tail(recording)
 
     def discard_upload(self, recording: RecordingId) -> None:
         """Give an upload up: its parts and its row. Never touches a complete object."""
         with self.catalogue.read_uncoordinated() as session:
             row = self._find_row(session, recording)
         if row is not None:
-            # Parts before the row: a kill between leaves a row whose next write finds no attempt
-            # and begins anew.
-            self.objects.abort(key_of(recording, PAYLOAD), row.handle)
+            # Bytes before the row: a kill between leaves a row whose next write finds no attempt
+            # and begins anew, and no plaintext that no row tells of.
+            self.drop_parts(recording, row.handle)
             self.forget_upload(recording)
+
+    def drop_parts(self, recording: RecordingId, handle: str) -> None:
+        """Delete the parts and the tail of an upload that comes to nothing."""
+        self.objects.abort(key_of(recording, PAYLOAD), handle)
+        self.drop_tail(recording)
+
+    def drop_tail(self, recording: RecordingId) -> None:
+        """Delete the tail of an upload whose bytes are in the payload, or wanted no more."""
+        self._tail_path(str(recording)).unlink(missing_ok=True)
 
     def sweep_idle(self, before: datetime) -> int:
         """Discard the uploads idle since then; return their number.

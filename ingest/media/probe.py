@@ -6,8 +6,8 @@ what a header declares. Durations and offsets are seconds from the first packet.
 """
 
 import json
-import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, BinaryIO, Protocol
@@ -26,7 +26,13 @@ _KINDS = {
 }
 PICTURE_DOUBTS = ("black", "covered", "damaged", "frozen")
 SOUND_DOUBTS = ("silent", "muted")
+# What the child is held to as well (`sandboxed/`); its answer is a hostile file's all the same.
 _MAX_SPANS = 1_000
+_MAX_TRACKS = 32
+_MAX_CODES = 200
+_MAX_TAGS = 64
+_TEXT = 200  # characters
+_LARGEST = 1 << 53  # the record's JSON has no larger whole numbers (RFC 8785)
 _LOCATION = re.compile(r"[+-]\d{1,3}\.\d+[+-]\d{1,3}\.\d+([+-]\d+(\.\d+)?)?/?")
 
 
@@ -150,19 +156,22 @@ def probe_file(
         untrusted_told = json.loads(sandbox.inspect_file(file, size, effort, tell))
     except MediaToolError as error:
         return _build_unplayable(MediaKind.UNKNOWN, f"tool-{error.reason}", sandbox)
-    except ValueError:
+    except (ValueError, RecursionError):
+        return _build_unplayable(MediaKind.UNKNOWN, "tool-answer", sandbox)
+    if not isinstance(untrusted_told, dict):
         return _build_unplayable(MediaKind.UNKNOWN, "tool-answer", sandbox)
     return _build_facts(untrusted_told, sandbox, text=text)
 
 
 def _build_facts(answer: dict[str, Any], sandbox: FileLooker, *, text: bool) -> MediaFacts:
-    kind = _KINDS.get(answer.get("kind", ""), MediaKind.UNKNOWN)
+    """Build the facts from the child's answer, in which nothing need be what it ought to be."""
+    kind = _KINDS.get(_parse_text(answer.get("kind")) or "", MediaKind.UNKNOWN)
     # Both must say so: a film with broken magic bytes is no document by its name alone.
     if text and answer.get("text") is True:
         kind = MediaKind.DOCUMENT
-    boxes = answer.get("boxes") or {}
-    missing_bytes = int(boxes.get("missing_bytes") or 0)
-    tracks = tuple(answer.get("tracks") or ())
+    boxes = _parse_mapping(answer.get("boxes"))
+    missing_bytes = _parse_count(boxes.get("missing_bytes"))
+    tracks = tuple(_parse_track(track) for track in _list_mappings(answer, "tracks", _MAX_TRACKS))
     # Tracks with packets alone: headers declare tracks that hold nothing.
     video = [t for t in tracks if t["type"] == "video" and t["packets"]]
     audio = [t for t in tracks if t["type"] == "audio" and t["packets"]]
@@ -173,10 +182,10 @@ def _build_facts(answer: dict[str, Any], sandbox: FileLooker, *, text: bool) -> 
     # By the last packet, and not by what the header declares.
     ends = [t["last_s"] for t in (*video, *audio) if _is_finite(t.get("last_s"))]
     duration = max(ends, default=None) if not still else None
-    tags = answer.get("tags") or {}
+    tags = _parse_tags(answer.get("tags"))
     return MediaFacts(
         kind=kind,
-        container=answer.get("demuxer") or None,
+        container=_parse_text(answer.get("demuxer")) or None,
         playable=reason is None and kind is not MediaKind.DOCUMENT,
         unplayable_reason=reason,
         duration_s=duration,
@@ -198,10 +207,10 @@ def _build_facts(answer: dict[str, Any], sandbox: FileLooker, *, text: bool) -> 
         if video and not still
         else None,
         sounds=_parse_inspection(answer.get("sounds"), SOUND_DOUBTS) if audio else None,
-        codes=tuple(code for code in answer.get("codes") or () if isinstance(code, dict)),
-        stopped=answer.get("stopped"),
+        codes=tuple(_parse_code(code) for code in _list_mappings(answer, "codes", _MAX_CODES)),
+        stopped=_parse_text(answer.get("stopped")),
         sandbox=sandbox.level,
-        tool=f"PyAV {answer.get('av', '')}",
+        tool=f"PyAV {_parse_text(answer.get('av')) or ''}",
     )
 
 
@@ -253,14 +262,55 @@ def _parse_inspection(answer: Any, kinds: tuple[str, ...]) -> InspectionSpans | 
     )
 
 
+def _list_mappings(answer: dict[str, Any], name: str, most: int) -> list[dict[str, Any]]:
+    entries = answer.get(name)
+    if not isinstance(entries, list):
+        return []
+    return [entry for entry in entries[:most] if isinstance(entry, dict)]
+
+
+def _parse_mapping(entries: Any) -> dict[str, Any]:
+    return entries if isinstance(entries, dict) else {}
+
+
+def _parse_tags(entries: Any) -> dict[str, str]:
+    tags = list(_parse_mapping(entries).items())[:_MAX_TAGS]
+    texts = {name: _parse_text(content) for name, content in tags}
+    return {name: text for name, text in texts.items() if text is not None}
+
+
+def _parse_track(entry: dict[str, Any]) -> dict[str, Any]:
+    """Parse one track, as far as `sandboxed/packets.py` tells of it; nothing else is recorded."""
+    parsed = {name: parse(entry[name]) for name, parse in _TRACK_PARTS.items() if name in entry}
+    return {"type": None, "codec": None, "packets": 0, "bytes": 0} | parsed
+
+
+def _parse_code(entry: dict[str, Any]) -> dict[str, Any]:
+    """Parse one showing of a scene code, as `sandboxed/codes.py` tells of it."""
+    return {name: parse(entry[name]) for name, parse in _CODE_PARTS.items() if name in entry}
+
+
+def _parse_text(text: Any) -> str | None:
+    """Return a bounded text that every store can keep; None for what is no text."""
+    if not isinstance(text, str):
+        return None
+    # Half a character has no UTF-8, and PostgreSQL keeps no U+0000.
+    return text[:_TEXT].replace("\0", "").encode(errors="replace").decode()
+
+
 def _parse_count(number: Any) -> int:
-    # The record's JSON has no larger whole numbers (RFC 8785).
-    return number if isinstance(number, int) and 0 < number < 1 << 53 else 0
+    whole = isinstance(number, int) and not isinstance(number, bool)
+    return number if whole and 0 < number < _LARGEST else 0
+
+
+def _parse_number(number: Any) -> float | None:
+    return number if _is_finite(number) else None
 
 
 def _parse_spans(raw_spans: Any) -> tuple[tuple[float, float], ...]:
     """Return pairs of seconds that make a span, in order."""
-    pairs = [pair for pair in raw_spans or () if isinstance(pair, list) and len(pair) == 2]  # noqa: PLR2004
+    raw_spans = raw_spans if isinstance(raw_spans, list) else []
+    pairs = [pair for pair in raw_spans if isinstance(pair, list) and len(pair) == 2]  # noqa: PLR2004
     good = [(float(a), float(b)) for a, b in pairs if _is_finite(a) and _is_finite(b) and a < b]
     return tuple(sorted(good)[:_MAX_SPANS])
 
@@ -306,4 +356,21 @@ def _build_unplayable(kind: MediaKind, reason: str, sandbox: FileLooker) -> Medi
 
 
 def _is_finite(number: Any) -> bool:
-    return isinstance(number, int | float) and math.isfinite(number)
+    # Compared, for a whole number of a thousand digits is no float at all.
+    whole = isinstance(number, int | float) and not isinstance(number, bool)
+    return whole and -_LARGEST < number < _LARGEST
+
+
+def _list_spans(raw_spans: Any) -> list[list[float]]:
+    return [list(span) for span in _parse_spans(raw_spans)]
+
+
+_TRACK_PARTS: dict[str, Callable[[Any], Any]] = (
+    dict.fromkeys(("type", "codec", "pixels"), _parse_text)
+    | dict.fromkeys(("packets", "bytes", "width", "height", "channels"), _parse_count)
+    | dict.fromkeys(("rate", "first_s", "last_s"), _parse_number)
+    | dict.fromkeys(("gaps", "slow", "jumps"), _list_spans)
+)
+_CODE_PARTS: dict[str, Callable[[Any], Any]] = {"text": _parse_text} | dict.fromkeys(
+    ("first_s", "last_s", "before_s", "frame_s"), _parse_number
+)

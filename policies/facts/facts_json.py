@@ -65,16 +65,22 @@ def _build_dataclass(kind: Any, content: Any) -> Any:
     return kind(**{name: build_typed(hints[name], inner) for name, inner in content.items()})
 
 
+def _build_time(_kind: Any, content: Any) -> datetime:
+    time = datetime.fromisoformat(content)
+    # Nobody knows which moment is meant, and no rule can compare it with one that has a zone.
+    if time.tzinfo is None:
+        raise ValueError("a time without a zone")
+    return time
+
+
 # Asked in this order: what is optional or a tuple is no class, so that `issubclass` must not meet
 # it.
 _BUILDERS: tuple[tuple[Callable[[Any, Any], bool], Callable[[Any, Any], Any]], ...] = (
     (lambda origin, _kind: origin in {types.UnionType, typing.Union}, _build_optional),
     (lambda origin, _kind: origin is tuple, _build_tuple),
     (lambda _origin, kind: dataclasses.is_dataclass(kind), _build_dataclass),
-    (
-        lambda _origin, kind: kind in {date, datetime},
-        lambda kind, content: kind.fromisoformat(content),
-    ),
+    (lambda _origin, kind: kind is datetime, _build_time),
+    (lambda _origin, kind: kind is date, lambda _kind, content: date.fromisoformat(content)),
     (
         lambda _origin, kind: isinstance(kind, type) and issubclass(kind, Enum),
         lambda kind, content: kind(content),

@@ -19,6 +19,7 @@ from policies.facts.stages import ActionKind
 from policies.facts.terms import FOOTAGE_EN, FOOTAGE_ZH, HOLD_EN, HOLD_ZH, FootageClass, HoldReason
 from policies.identifiers import ActionId, HoldId, Subject
 from policies.requirements.retain import Retain
+from policies.rules.rulebook import RetentionRuleError
 from policies.rules.rules import Rule, Rulebook
 from policies.time.wording import day_and_clock
 
@@ -124,8 +125,11 @@ def judge_retention(rulebook: Rulebook, facts: KeptFacts, at: datetime) -> Reten
     """Explain the retention of a recording by the rules known at `at`.
 
     `at` may lie in the future: "what would be destroyed on 1 March, and why?"
+    Raises: RetentionRuleError: no rule says how long, and a guess might destroy it.
     """
     reasons = [*_list_rule_reasons(rulebook, facts, at)]
+    if not reasons:
+        raise RetentionRuleError("、".join(rulebook.editions_by_file))
     if facts.promised is not None:
         reasons.append(
             _build_dated_reason(
@@ -150,7 +154,10 @@ def judge_retention(rulebook: Rulebook, facts: KeptFacts, at: datetime) -> Reten
 
 
 def retain_until(rulebook: Rulebook, accessioned_at: datetime) -> datetime:
-    """Return until when a recording is kept of which nothing more is known yet."""
+    """Return until when a recording is kept of which nothing more is known yet.
+
+    Raises: RetentionRuleError.
+    """
     return judge_retention(rulebook, KeptFacts("", accessioned_at), accessioned_at).until
 
 
@@ -239,10 +246,10 @@ def until_en(until: datetime) -> str:
 
 
 def _find_longest(reasons: Iterable[Reason], keepers: set[KeeperKind]) -> datetime:
-    dates = [
+    # Never of nothing: `judge_retention` refuses where no rule gives a date.
+    return max(
         reason.until for reason in reasons if reason.keeper in keepers and reason.until is not None
-    ]
-    return max(dates, default=datetime.min.replace(tzinfo=UTC))
+    )
 
 
 def _order_key(reason: Reason) -> tuple[bool, float, str, str]:

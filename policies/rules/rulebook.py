@@ -90,6 +90,15 @@ class RuleError(Exception):
         self.facts = {"file": file, "line": line, "problem": problem}
 
 
+class RetentionRuleError(RuleError):
+    """No rule says how long ordinary footage is kept: nothing may be taken in or destroyed."""
+
+    code = "rulebook-retention"
+
+    def __init__(self, file: str) -> None:
+        super().__init__(file, 0, "no rule without `when` requires retain on every day")
+
+
 def explain_rule(rulebook: Rulebook, rule_id: str) -> Mapping[str, Any] | None:
     """Describe a rule as plain values; None for an unknown id."""
     rule = rulebook.find_rule(rule_id)
@@ -152,7 +161,38 @@ _ARTICLE = re.compile(r"(?:附件 )?第([〇一二三四五六七八九十百]+)
 
 
 def load_rulebook(folder: Path = SHIPPED, area: str | None = None) -> Rulebook:
+    """Read the whole rulebook that an office works by; see `read_rulebook`.
+
+    Raises: RuleError, as there; RetentionRuleError where footage might be kept for no time at all.
+    """
+    rulebook = read_rulebook(folder, area)
+    # A folder is the whole rulebook: without the national file no rule may say how long anything is
+    # kept, and footage that no rule keeps would be due for destruction the moment it came in.
+    if not _keeps_ordinary_footage(rulebook):
+        raise RetentionRuleError(str(folder))
+    return rulebook
+
+
+def _keeps_ordinary_footage(rulebook: Rulebook) -> bool:
+    """Tell whether a retain rule without conditions holds, from its first day on without a gap."""
+    ordinary = [
+        rule
+        for rule in rulebook.rules
+        if isinstance(rule.requirement, Retain) and rule.when == When()
+    ]
+    first_day = min((rule.effective_from for rule in ordinary), default=None)
+    # What is in force changes on these days alone.
+    return first_day is not None and all(
+        any(rule.holds_on(day) for rule in ordinary)
+        for day in rulebook.list_changes()
+        if day >= first_day
+    )
+
+
+def read_rulebook(folder: Path = SHIPPED, area: str | None = None) -> Rulebook:
     """Read every edition in a folder (or one file) and return the rules of one area and of `all`.
+
+    It may be one part of a rulebook, or what a bundle brought: nobody works by it yet.
 
     An area without an edition of its own is judged by those of `all` (`Rulebook.without_edition`).
     Without `area` there must be one area only, beside `all`.
@@ -420,4 +460,14 @@ class _Reader:
         return RuleError(self.file, node.start_mark.line + 1, problem)
 
 
-__all__ = ["SHIPPED", "Rule", "RuleError", "Rulebook", "areas_in", "explain_rule", "load_rulebook"]
+__all__ = [
+    "SHIPPED",
+    "RetentionRuleError",
+    "Rule",
+    "RuleError",
+    "Rulebook",
+    "areas_in",
+    "explain_rule",
+    "load_rulebook",
+    "read_rulebook",
+]

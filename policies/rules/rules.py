@@ -109,7 +109,10 @@ class Rule:
 
     def in_force(self, at: datetime) -> bool:
         """Tell whether the rule holds on that day in the county."""
-        day = at.astimezone(COUNTY_TIME).date()
+        return self.holds_on(at.astimezone(COUNTY_TIME).date())
+
+    def holds_on(self, day: date) -> bool:
+        """Tell whether the rule holds on a day of the county."""
         return self.effective_from <= day and (
             self.effective_to is None or day <= self.effective_to
         )

@@ -123,8 +123,15 @@ def find_problems(root: Path) -> Iterator[str]:
         yield f"{DECLARATION_NAME}: another declaration"
     yield from _find_misplaced(payload, tags)
     digests = payload | tags
-    paths = set()
-    for path in _walk_files(root):
+    paths: set[str] = set()
+    for count, path in enumerate(_walk_files(root)):
+        # Said, not passed over: what nobody looked at may be anything, and unlisted.
+        if count == MAX_FILES:
+            yield (
+                f"文件超过 {MAX_FILES} 个,其余没有核对"
+                f" more than {MAX_FILES} files: the rest was not looked at"
+            )
+            return
         if path.startswith("!"):
             yield f"{path[1:]}: not a regular file"
             continue
@@ -219,17 +226,20 @@ def _read_manifest(path: Path) -> dict[str, str]:
 
 
 def _walk_files(root: Path) -> Iterator[str]:
-    """Yield every file below the folder; one that is not a regular file with a leading `!`."""
-    count = 0
-    for folder, folders, names in os.walk(root):
+    """Yield every file below the folder; one that is not a regular file with a leading `!`.
+
+    Raises: OSError for a folder that cannot be read: what it hides is not known to be nothing.
+    """
+    for folder, folders, names in os.walk(root, onerror=_raise_error):
         for name in (
             *names,
             # `os.walk` does not follow links to folders, and would not name them either.
             *(subfolder for subfolder in folders if (Path(folder) / subfolder).is_symlink()),
         ):
-            count += 1
-            if count > MAX_FILES:
-                return
             path = Path(folder) / name
             relative = path.relative_to(root).as_posix()
             yield relative if path.is_file() and not path.is_symlink() else f"!{relative}"
+
+
+def _raise_error(error: OSError) -> None:
+    raise error

@@ -71,8 +71,10 @@ def _walk_folder(folder: Path, depth: int) -> Iterator[FoundHead]:
 
 def _walk_bundle(folder: Path) -> Iterator[FoundHead]:
     receipts = sorted((folder / "data" / "recordings").glob(f"*/{_RECEIPT}"))
+    if len(receipts) > _MOST:
+        raise CustodyError(problem="too many files, or too deep a folder")
     for path in (folder / _HEAD, *receipts):
-        yield from _read_head(str(path), lambda path=path: _read_bytes(path))
+        yield from _read_head(str(path), lambda path=path: _read_unlinked(folder, path))
 
 
 def _read_file(path: Path) -> Iterator[FoundHead]:
@@ -131,6 +133,14 @@ def _read_bytes(path: Path) -> bytes:
         raise CustodyError(problem="not a file")
     with path.open("rb") as file:
         return _check_length(file.read(_LONGEST + 1))
+
+
+def _read_unlinked(folder: Path, path: Path) -> bytes:
+    """Read a file of a bundle; nothing between the bundle and it may be a link to elsewhere."""
+    below = path.relative_to(folder).parts
+    if any(folder.joinpath(*below[:depth]).is_symlink() for depth in range(1, len(below) + 1)):
+        raise CustodyError(problem="a link, which is not followed")
+    return _read_bytes(path)
 
 
 def _check_length(content: bytes) -> bytes:

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from policies.rules.rulebook import load_rulebook
+from policies.rules.rulebook import read_rulebook
 from policies.rules.rules import Rulebook
 from storage.bundle.keys import Keys
 from storage.custody.checkpoint import Checkpoint, log_keys, open_checkpoint
@@ -81,7 +81,7 @@ class BundleFiles:
     def load_rulebook(self, digest: str) -> Rulebook:
         """Return a rulebook by the folder that bears its digest. Raises: RuleError."""
         if digest not in self._rulebooks:
-            self._rulebooks[digest] = load_rulebook(self.data / "rulebook" / digest)
+            self._rulebooks[digest] = read_rulebook(self.data / "rulebook" / digest)
         return self._rulebooks[digest]
 
     @cached_property

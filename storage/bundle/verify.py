@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from policies.facts.facts import ActionFacts
-from policies.rules.rulebook import RuleError, load_rulebook
+from policies.rules.rulebook import RuleError, read_rulebook
 from storage.bundle.bag import (
     MANIFEST,
     bag_info,
@@ -324,7 +324,7 @@ class _Bundle:
         if not self._is_version_1():
             yield from verdict_check.check_findings(self._files)
             return
-        rulebook = load_rulebook(self._files.data / "rulebook")
+        rulebook = read_rulebook(self._files.data / "rulebook")
         for folder in self._files.list_actions():
             facts = ActionFacts.from_json(
                 self._files.read_json(f"actions/{folder.name}/facts.json")

@@ -1,5 +1,7 @@
 """Each lie of a dishonest centre is named, at its level; the bundle that was copied verifies."""
 
+import re
+
 import pytest
 
 from storage.bundle.verify import verify
@@ -29,3 +31,16 @@ def test_a_lie_is_named_at_its_level(name, lying, seizure_bundle):
     report = verify(lying.sign(), seizure_bundle.keys)
     failed = {(check.level, check.name) for check in report.checks if not check.passed}
     assert (lie.level, lie.check) in failed, report.format_lines()
+
+
+@pytest.mark.parametrize("found", ["facts.json", "evidence-list.json", "record.json"])
+def test_times_without_a_zone_are_named_and_not_verified(found, lying, seizure_bundle):
+    (path, *_) = sorted(lying.data.rglob(found))
+    text = path.read_text(encoding="utf-8")
+    stripped = re.sub(r"(\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?)(\+00:00|Z)", r"\1", text)
+    assert stripped != text
+    lying.put(path.relative_to(lying.data).as_posix(), stripped.encode())
+    report = verify(lying.sign(), seizure_bundle.keys)
+    assert not report.passed
+    if found == "facts.json":
+        assert any("a time without a zone" in line for line in report.format_lines())

@@ -60,11 +60,20 @@ def test_what_is_no_facts_is_refused(kind, told):
         kind.from_json(told)
 
 
+def test_a_time_without_a_zone_is_named(every):
+    told = every[0].to_json() | {"start": "2026-01-21T01:43:00"}
+    with pytest.raises(ValueError, match="a time without a zone"):
+        ActionFacts.from_json(told)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
         ("kind", "dance"),
         ("start", "yesterday"),
+        ("start", "2026-01-21T01:43:00"),
+        ("end", "2026-01-21"),
+        ("end", 7),
         ("officers", "all"),
         ("officers", [{"id": "o", "certified": "yes"}]),
         ("footage", [[]]),

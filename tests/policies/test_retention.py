@@ -1,12 +1,13 @@
 """Retention explained: the longest of rules, promise, lock; holds and proposals beside them."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from policies.facts.stages import ActionKind
 from policies.facts.terms import FootageClass, HoldReason
+from policies.requirements.retain import Retain
 from policies.retention.retention import (
     FOREVER,
     HoldFact,
@@ -17,7 +18,7 @@ from policies.retention.retention import (
     judge_retention,
     retain_until,
 )
-from policies.rules.rulebook import load_rulebook
+from policies.rules.rulebook import RetentionRuleError, load_rulebook
 from policies.rules.rules import Rulebook
 
 
@@ -137,6 +138,25 @@ def test_leap_days_and_the_calendars_end(book, accessioned, until):
     told = judge_retention(book, KeptFacts("r", accessioned), accessioned)
     assert told.until == until
     assert told.reasons_at(accessioned)
+
+
+@pytest.mark.parametrize("lost", ["no retain rule", "none yet"])
+def test_without_a_rule_that_keeps_it_no_recording_gets_a_date(book, now, lost):
+    if lost == "none yet":
+        rules = tuple(replace(rule, effective_from=date(2099, 1, 1)) for rule in book.rules)
+    else:
+        rules = tuple(rule for rule in book.rules if not isinstance(rule.requirement, Retain))
+    keeping_none = Rulebook(rules, book.editions)
+    promised = kept(now, promised=now + timedelta(days=1))
+    for refused in (
+        lambda: retain_until(keeping_none, now),
+        # A promise is not enough either: it would be all that is left of a longer duty.
+        lambda: judge_retention(keeping_none, promised, now),
+        lambda: judge_retention(keeping_none, kept(now), now).reasons_at(now),
+    ):
+        with pytest.raises(RetentionRuleError) as error:
+            refused()
+        assert "national.yaml" in str(error.value)
 
 
 def test_nothing_of_the_calendars_end_ever_comes_due(book):

@@ -9,7 +9,14 @@ from policies.access.access import Act, Person, Role, decide_access
 from policies.facts.facts import Footage
 from policies.facts.stages import ActionKind
 from policies.linking import propose_links
-from policies.rules.rulebook import SHIPPED, RuleError, explain_rule, load_rulebook
+from policies.rules.rulebook import (
+    SHIPPED,
+    RetentionRuleError,
+    RuleError,
+    explain_rule,
+    load_rulebook,
+    read_rulebook,
+)
 from policies.rules.rulebook_template import edition_template, is_area_name
 from tests.policies.conftest import T0, at, clip
 
@@ -65,7 +72,7 @@ def test_a_newer_edition_replaces_an_older_one_from_its_day(tmp_path, seizure):
         ("2022-01\n", "2025-01\n"),
     ]
     shipped(tmp_path, to="b.yaml", by=later)
-    verdict = load_rulebook(tmp_path).judge_facts(seizure(clip(-5, 105)))
+    verdict = read_rulebook(tmp_path).judge_facts(seizure(clip(-5, 105)))
     assert {finding.version for finding in verdict.findings} == {"兴隆县 2025-01"}
 
 
@@ -80,7 +87,7 @@ def test_another_countys_rules_load_beside_and_do_not_mix(tmp_path, seizure):
     shipped(tmp_path, to="kuancheng.yaml", by=other)
     with pytest.raises(RuleError, match="several areas"):
         load_rulebook(tmp_path)
-    ours, theirs = load_rulebook(tmp_path, "兴隆县"), load_rulebook(tmp_path, "宽城县")
+    ours, theirs = read_rulebook(tmp_path, "兴隆县"), read_rulebook(tmp_path, "宽城县")
     assert {rule.id[:3] for rule in theirs.rules} >= {"kc-", "qz-"}
     assert not {rule.id for rule in theirs.rules} & {r.id for r in ours.rules if r.id[:3] == "xl-"}
     assert ours.judge_facts(seizure(clip(-5, 105))).allowed
@@ -110,11 +117,11 @@ def uncommented(text):
 def test_the_template_of_an_edition_is_valid_as_it_is_written_and_with_its_examples(tmp_path):
     text = edition_template("青龙满族自治县", date(2026, 11, 28))
     (tmp_path / "own.yaml").write_text(text, encoding="utf-8")
-    assert len(load_rulebook(tmp_path / "own.yaml", "青龙满族自治县").rules) == 1
+    assert len(read_rulebook(tmp_path / "own.yaml", "青龙满族自治县").rules) == 1
     (tmp_path / "own.yaml").write_text(uncommented(text), encoding="utf-8")
     other = edition_template("宽城满族自治县", date(2026, 11, 28))
     (tmp_path / "other.yaml").write_text(uncommented(other), encoding="utf-8")
-    rules = load_rulebook(tmp_path, "青龙满族自治县")
+    rules = read_rulebook(tmp_path, "青龙满族自治县")
     assert rules.without_edition is None
     assert len(rules.rules) == 3
     # The API takes such ids alone.
@@ -135,14 +142,14 @@ def test_hostile_names_of_counties_are_refused(name):
 def test_a_rule_that_begins_later_than_its_edition_judges_from_its_own_day(tmp_path, seizure):
     text = "  - id: xl-03-two-officers\n"
     shipped(tmp_path, by=[(text, f"{text}    effective_from: 2026-01-22\n")])
-    rules = load_rulebook(tmp_path)
+    rules = read_rulebook(tmp_path)
     assert "xl-03-two-officers" not in {rule.id for rule in rules.in_force(T0)}
     assert "xl-03-two-officers" in {rule.id for rule in rules.in_force(T0 + timedelta(days=1))}
 
 
 def test_the_day_of_a_rule_is_the_countys(tmp_path):
     shipped(tmp_path)
-    rules = load_rulebook(tmp_path)
+    rules = read_rulebook(tmp_path)
     midnight = datetime(2022, 1, 17, 16, 0, tzinfo=UTC)  # 18 January 00:00 in the county
     assert rules.in_force(midnight)
     assert not rules.in_force(midnight - timedelta(microseconds=1))
@@ -208,6 +215,42 @@ def test_a_broken_rulebook_is_refused_with_its_line(tmp_path, old, new, problem)
     assert problem in str(refused.value)
     if problem != "twice":
         assert refused.value.facts["line"] > 0
+
+
+def without_ordinary_retention(folder):
+    """The shipped national edition, and the block of its rule that keeps ordinary footage."""
+    text = (SHIPPED / "national.yaml").read_text(encoding="utf-8")
+    begin = text.index("  - id: keep-ordinary\n")
+    block = text[begin : text.index("  - id: ", begin + 1)]
+    return text.replace(block, ""), block
+
+
+@pytest.mark.parametrize("left_out", ["the national file", "its ordinary rule", "years of it"])
+def test_a_rulebook_that_keeps_footage_for_no_time_is_refused(tmp_path, left_out):
+    shipped(tmp_path)
+    rest, block = without_ordinary_retention(tmp_path)
+    if left_out == "its ordinary rule":
+        (tmp_path / "national.yaml").write_text(rest, encoding="utf-8")
+    elif left_out == "years of it":
+        until = block.replace("\n", "\n    effective_to: 2021-12-31\n", 1)
+        again = block.replace("\n", "\n    effective_from: 2022-01-02\n", 1)
+        (tmp_path / "national.yaml").write_text(
+            rest.rstrip() + "\n\n" + until + again, encoding="utf-8"
+        )
+    assert read_rulebook(tmp_path).rules  # nothing else is wrong with it
+    with pytest.raises(RetentionRuleError) as refused:
+        load_rulebook(tmp_path)
+    assert refused.value.facts["file"] == str(tmp_path)
+
+
+def test_an_ordinary_rule_may_be_handed_over_from_one_day_to_the_next(tmp_path):
+    shipped(tmp_path)
+    rest, block = without_ordinary_retention(tmp_path)
+    until = block.replace("\n", "\n    effective_to: 2021-12-31\n", 1)
+    again = block.replace("\n", "\n    effective_from: 2022-01-01\n", 1)
+    text = rest.rstrip() + "\n\n" + until + again
+    (tmp_path / "national.yaml").write_text(text, encoding="utf-8")
+    assert load_rulebook(tmp_path).rules
 
 
 def test_an_empty_folder_is_no_rulebook(tmp_path):

@@ -136,6 +136,9 @@ def test_codes_that_run_backwards_are_a_replay():
         {"text": "A", "first_s": float("nan"), "last_s": 1, "frame_s": 1},
         {"text": "A", "first_s": 0, "last_s": 1e9, "frame_s": 1},
         {"text": "A", "first_s": 0, "last_s": 1, "frame_s": 99},
+        {"text": "x", "first_s": 10**400, "last_s": 10**400, "frame_s": 0.04},
+        7,
+        "x",
     ],
 )
 def test_a_malformed_sighting_is_none(told):

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from api.cli.ports import console_url
 from api.cli.terminal import OUT, bay_bars, say_result, show_byte_bar
 from api.http import presenters as views
 from api.office.evidence.export import export_bundle
@@ -434,7 +435,8 @@ class _Show:
             OUT.print(f"  {label}: {outcome}", markup=False)
         OUT.print("\n继续运行并打开控制台 to keep it running and open the console:")
         OUT.print(f"  LIUHEN_HOME={home} {Path(sys.argv[0])} serve", markup=False)
-        address = f"http://{self.office.settings.host}:{self.office.settings.port}/"
+        settings = self.office.settings
+        address = console_url(settings, settings.host, settings.port)
         OUT.print(f"  {address}", markup=False)
         OUT.print("临时帐号(用户名 / 密码 / 角色) throw-away accounts:")
         for username, name, role, _certificate in _PEOPLE:

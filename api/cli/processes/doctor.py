@@ -80,7 +80,8 @@ def _diagnose(settings: Settings) -> Iterator[Diagnosis]:
         more = f";{national_rules_only(area)[0]}请运行 liuhen rules new {area}" if area else ""
         yield Diagnosis("rulebook", good=not area, zh=f"{len(rules.rules)} 条规则{more}")
     except RuleError as error:
-        yield Diagnosis("rulebook", good=False, zh=str(error), serious=True)
+        words = describe_error(error)
+        yield Diagnosis("rulebook", good=False, zh=f"{words.zh}{words.next_zh}", serious=True)
     yield _check_profiles(settings.home / OWN)
     for name, root in {**settings.bays, **settings.landing}.items():
         here = root.is_dir()

@@ -18,7 +18,7 @@ from api.app import create_app
 from api.cli.founding import County, Origin, TownshipName, override_settings, prompt_for
 from api.cli.help import Json
 from api.cli.outage_log import Outages
-from api.cli.ports import bind_port
+from api.cli.ports import bind_port, console_url
 from api.cli.terminal import ERR, say_json
 from api.cli.termination import WITHIN_S, Ending, end_process, stop_all
 from api.jobs.worker import start_jobs
@@ -66,7 +66,7 @@ def serve(
                 parts.append(start_jobs(office))
 
         server = _server(create_app(service, start), office, parts)
-        ERR.print(f"控制台 console: http://{host}:{port}/  (Ctrl-C 停止)")
+        ERR.print(f"控制台 console: {console_url(settings, host, port)}  (Ctrl-C 停止)")
         if not service.identity.has_accounts():
             ERR.print("还没有帐号,请先运行: liuhen accounts add  (no account yet)")
         undo.pop_all()
@@ -96,7 +96,7 @@ def centre(
             standby.start()
 
         server = _server(create_app(service, start), office, parts, _REQUESTS_S + WITHIN_S)
-        ERR.print(f"县中心 centre: http://{host}:{port}/  (Ctrl-C 停止)")
+        ERR.print(f"县中心 centre: {console_url(settings, host, port)}  (Ctrl-C 停止)")
         undo.pop_all()
     _run(server, sockets, office, parts)
 

@@ -13,7 +13,7 @@ from api.office.settings.settings import Settings
 from api.office.system import clock
 from policies.facts.findings import Severity
 from policies.facts.terms import APPROVER_ZH, WAIVER_ZH, Approver, WaiverReason
-from policies.rules.rulebook import SHIPPED, load_rulebook
+from policies.rules.rulebook import SHIPPED, load_rulebook, read_rulebook
 from policies.rules.rulebook import explain_rule as explained
 from policies.time.wording import COUNTY_TIME, national_rules_only
 
@@ -36,7 +36,9 @@ def check(
     settings = Settings()
     # A folder that is named may be another county's: it is checked for itself.
     known_area = area or (settings.county or None if folder is None else None)
-    book = load_rulebook(folder or settings.rulebook or SHIPPED, known_area)
+    # One file may be part of a rulebook; a folder is the whole of one.
+    load = read_rulebook if folder is not None and folder.is_file() else load_rulebook
+    book = load(folder or settings.rulebook or SHIPPED, known_area)
     count = len(book.rules)
     without = book.without_edition
     if as_json:

@@ -69,7 +69,9 @@ def settle_job(_office: Office, uow: UnitOfWork, job: Job, facts: Facts) -> Fact
 
     Footage of an open proceeding's interval that came in since is held; the store is told next.
     """
-    for entry in facts["extended"]:
+    extended = [entry for entry in facts["extended"] if _is_present(uow, entry["recording"])]
+    missing_ids = [recording for recording in facts["missing"] if _is_present(uow, recording)]
+    for entry in extended:
         until = datetime.fromisoformat(entry["until"])
         reason = Subject.of_job(job.id)
         recordings.extend_retention(
@@ -85,7 +87,7 @@ def settle_job(_office: Office, uow: UnitOfWork, job: Job, facts: Facts) -> Fact
             **({"lost": lost} if (lost := entry.get("lost")) else {}),
         )
     # Asked for in the same transaction: this job does not say what is damaged, `verify` does.
-    for recording in facts["missing"]:
+    for recording in missing_ids:
         subject = Subject.of_recording(recording)
         jobs.request_job(uow, "verify", subject, actor=job.asked_by, slot=f"lock:{job.id}")
     # Footage accessioned after a proceeding began belongs under its hold, too.
@@ -95,7 +97,15 @@ def settle_job(_office: Office, uow: UnitOfWork, job: Job, facts: Facts) -> Fact
                 jobs.request_job(
                     uow, "hold", Subject.of_hold(placed.id), actor=job.asked_by, slot="placed"
                 )
-    return facts
+    return facts | {"extended": extended, "missing": missing_ids}
+
+
+def _is_present(uow: UnitOfWork, recording: str) -> bool:
+    """Tell whether a recording is there; in the writers' turn nobody destroys it meanwhile.
+
+    What was destroyed after the look got no lock and misses nothing: the log must not say so.
+    """
+    return recordings.by_id(uow.session, recording).destroyed_at is None
 
 
 def _check_page(office: Office, job: Job, cursor: str) -> Facts:

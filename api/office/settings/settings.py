@@ -46,7 +46,23 @@ from ingest.station.clear_when import When
 
 CAMERAS_BAY = CAMERAS
 _MAPPED = 96  # bits before an IPv4 address that is written as IPv6, ::ffff:a.b.c.d
-TimeServer = Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?$")]
+_PORTS = range(1, 1 << 16)
+
+
+def _time_server(place: str) -> str:
+    """Return `host` or `host:port` as it is, if there is such a port. Raises: ValueError."""
+    port = place.partition(":")[2]
+    # The system cuts a larger number to sixteen bits, and asks at a port that nobody named.
+    if port and int(port) not in _PORTS:
+        raise ValueError("a port from 1 to 65535 is wanted")
+    return place
+
+
+TimeServer = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?$"),
+    AfterValidator(_time_server),
+]
 
 
 def _network(network_text: str) -> str:

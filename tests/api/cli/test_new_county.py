@@ -87,6 +87,22 @@ def test_a_template_in_a_file_of_its_own_is_valid_and_never_overwrites(home, tmp
     assert file.read_text() == "mine"
 
 
+def test_a_folder_without_the_national_edition_is_refused_with_what_to_do(home, tmp_path):
+    folder = tmp_path / "own"
+    folder.mkdir()
+    assert run(home, "rules", "new", QINGLONG, "--out", folder / "mine.yaml").returncode == 0
+    checked = run(home, "rules", "check", folder)
+    assert checked.returncode == 1
+    assert "error (rulebook-retention)" in checked.err
+    assert "规定一般音像资料保管多久" in checked.err
+    assert "national.yaml" in checked.err
+    county = {"LIUHEN_COUNTY": QINGLONG, "LIUHEN_RULEBOOK": str(folder)}
+    told = run(home, "doctor", "--json", **county)
+    rulebook = {one["name"]: one for one in json.loads(told.out)}["rulebook"]
+    assert not rulebook["good"]
+    assert "national.yaml" in rulebook["zh"]
+
+
 @pytest.mark.parametrize("name", ["../../evil", "/etc/evil", "all", "national", "a\nb"])
 def test_a_hostile_name_writes_nothing(home, name):
     done = run(home, "rules", "new", name)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from api.cli.ports import console_url
 from api.office.settings.reference import list_settings, render_reference
 from api.office.settings.setting_errors import SettingsError, line_of
 from api.office.settings.setting_texts import TEXTS
@@ -130,3 +131,27 @@ def test_reference_of_the_settings_is_current():
 )
 def test_proxys_network_is_understood_in_either_form(told, network, home):
     assert Settings(home=home, trusted_proxies=[told]).trusted_proxies == [network]
+
+
+@pytest.mark.parametrize("place", ["ntp.test:0", "ntp.test:65536", "ntp.test:99999", "ntp.test:"])
+def test_a_time_server_at_a_port_that_is_none_is_refused(place, home):
+    code, facts = refused(home, f'time_servers = ["{place}"]\n')
+    assert (code, facts["line"]) == ("setting-value", 1)
+
+
+@pytest.mark.parametrize("place", ["ntp.test", "10.0.0.1:123", "ntp.test:65535"])
+def test_a_time_server_is_named_with_or_without_its_port(place, home):
+    assert Settings(home=home, time_servers=[place]).time_servers == [place]
+
+
+@pytest.mark.parametrize(
+    ("host", "certificate", "url"),
+    [
+        ("127.0.0.1", None, "http://127.0.0.1:8743/"),
+        ("centre.test", Path("centre.pem"), "https://centre.test:8743/"),
+        ("::1", None, "http://[::1]:8743/"),
+    ],
+)
+def test_the_address_of_the_console_is_one_that_a_browser_opens(home, host, certificate, url):
+    settings = Settings(home=home, tls_certificate=certificate)
+    assert console_url(settings, host, settings.port) == url

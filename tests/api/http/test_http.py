@@ -65,10 +65,41 @@ def test_another_sites_page_cannot_act_with_our_cookie(desk, clients):
     login = {"username": "li", "password": PASSWORD}
     browser.post("/api/v1/sessions", json=login, headers={"Sec-Fetch-Site": "same-origin"})
     case = {"number": "x", "title": "t", "party": "p"}
-    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}, {}):
+    sites = (
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "http://["},
+        {"Origin": "null"},
+        {},
+    )
+    # What a browser sends by itself to a place that once asked for it, and what names no token.
+    others = ({}, {"Authorization": "Basic bGk6eA=="}, {"Authorization": "Bearer "})
+    for headers in [site | other for site in sites for other in others]:
         answer = browser.post("/api/v1/cases", json=case, headers=headers)
-        assert answer.status_code == 403
+        assert answer.status_code == 403, headers
         assert answer.json()["code"] == "cross-site"
+
+
+def test_an_answer_to_our_own_defect_is_guarded_like_any_other(clients, monkeypatch):
+    from fastapi.testclient import TestClient
+
+    def fail(*_asked: object) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(type(clients.nobody.app.state.service.readiness), "check_readiness", fail)
+    app = TestClient(clients.nobody.app, raise_server_exceptions=False)
+    good, failed = app.get("/healthz"), app.get("/readyz")
+    assert (good.status_code, failed.status_code) == (200, 500)
+    assert failed.json()["code"] == "internal"
+    for name in (
+        "content-security-policy",
+        "x-content-type-options",
+        "referrer-policy",
+        "cross-origin-opener-policy",
+        "cross-origin-resource-policy",
+        "cache-control",
+    ):
+        assert failed.headers.get_list(name) == good.headers.get_list(name) != []
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import stat
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from types import SimpleNamespace
+from uuid import UUID
 
 import pytest
 from fastapi.testclient import TestClient
@@ -19,6 +20,9 @@ from api.office.wiring import Office
 from ingest.bays.settle import Patience
 from policies.access.access import Role
 from storage.catalogue.log.tables import CustodyEventRow
+from storage.catalogue.recordings import uploads
+from storage.recording import RecordingId
+from storage.vault.folder_objects import FolderObjects
 from tests.office import FIRST, PASSWORD, Desk, dock, segment
 
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -346,6 +350,71 @@ def test_what_nobody_goes_on_with_expires_and_what_was_taken_in_is_forgotten(des
     assert done.rpartition("/")[2] not in clients.li.get(ROOT).text
     assert plaintext(desk) == []
     assert list(whole_check(desk.office)) == []
+
+
+def test_what_is_completed_while_idle_uploads_are_swept_keeps_its_owner(desk, clients, monkeypatch):
+    place = begin(clients.li, b"slow but whole")
+    send(clients.li, place, b"slow")
+    list_idle = uploads.untouched_since
+
+    def list_then_complete(*question):
+        rows = list_idle(*question)
+        assert send(clients.li, place, b" but whole", 4).status_code == 204
+        return rows
+
+    monkeypatch.setattr(uploads, "untouched_since", list_then_complete)
+    desk.office.reception.sweep_idle(desk.office.clock() + timedelta(days=8))
+    monkeypatch.undo()
+    assert listed(clients.li, place)["state"] == "received"
+    sweep(desk)
+    assert listed(clients.li, place)["state"] == "accessioned"
+    assert plaintext(desk) == []
+
+
+class PowerCutError(BaseException):
+    """The power goes."""
+
+
+@pytest.mark.parametrize("cut_before", ["abort", "delete", "forget"])
+def test_giving_up_that_a_power_cut_stopped_leaves_no_plaintext_behind(
+    desk, clients, monkeypatch, cut_before
+):
+    data = b"joined and then given up"
+    reception, person = desk.office.reception, desk.persons["li"]
+    name = UUID(begin(clients.li, data).rpartition("/")[2])
+    writer = reception.uploads.open_writer(person, RecordingId(name), 0)
+    writer.add_bytes(bytearray(data))
+    writer.flush()  # a link that is slow: these bytes are in a tail, too
+    writer.close()
+    reception.uploads.assemble_payload(person, RecordingId(name))  # and no further
+
+    def cut(*_args, **_more):
+        raise PowerCutError
+
+    owner = uploads if cut_before == "forget" else FolderObjects
+    monkeypatch.setattr(owner, {"forget": "forget_upload"}.get(cut_before, cut_before), cut)
+    with pytest.raises(PowerCutError):
+        reception.give_up(person, name)
+    monkeypatch.undo()
+    reception.give_up(person, name)
+    assert plaintext(desk) == []
+    assert not reception.has_waiting_files()
+
+
+def test_bytes_that_a_slow_link_left_in_a_tail_go_when_the_file_is_received(desk, clients):
+    reception, person = desk.office.reception, desk.persons["li"]
+    place = begin(clients.li, b"slow, piece by piece")
+    name = RecordingId(UUID(place.rpartition("/")[2]))
+    writer = reception.uploads.open_writer(person, name, 0)
+    for piece in (b"slow, ", b"piece by ", b"piece"):
+        writer.add_bytes(bytearray(piece))
+        writer.flush()
+    writer.close()
+    assert len(plaintext(desk)) == 2
+    reception.receive_file(person, name)
+    assert [path.read_bytes() for path in plaintext(desk)] == [b"slow, piece by piece"]
+    sweep(desk)
+    assert plaintext(desk) == []
 
 
 def test_of_two_centres_one_takes_it_in(desk, clients):

@@ -19,7 +19,7 @@ from api.cli.main import app
 from api.jobs import registry, request
 from api.jobs.attempt import Runner
 from api.jobs.kind import Queue
-from api.jobs.kinds import rendition
+from api.jobs.kinds import lock, rendition
 from api.jobs.kinds.verify import UnreadableError
 from api.jobs.worker import Workers, start_jobs
 from api.office.evidence.integrity_check import list_orphans, whole_check
@@ -409,6 +409,38 @@ def test_the_nightly_look_mends_a_lost_lock_and_goes_on_with_the_others(desk, ru
     told = run(desk, runner, "lock")[2].result
     assert [one["lost"] for one in told["extended"]] == [["payload"], ["record.json"]]
     assert list(whole_check(desk.office)) == []
+
+
+def test_what_was_destroyed_after_the_look_is_said_to_be_neither_locked_nor_missing(
+    desk, runner, monkeypatch
+):
+    first, second = (one.id for one in kept(desk))
+    objects = desk.office.settings.home / "objects"
+    note = objects / first / ".lock" / "payload.json"
+    note.chmod(0o600)
+    note.write_text('{"mode":"COMPLIANCE","retain_until":"2026-12-01T00:00:00+00:00"}')
+    (objects / second / "payload").unlink()
+    check_page = lock._check_page
+
+    def look_then_destroy(*asked):
+        page = check_page(*asked)
+        for recording in (first, second):
+            with desk.office.catalogue.write() as uow:
+                gone = recordings.by_id(uow.session, recording)
+                gone.destroyed_at = uow.at
+                subject = Subject.of_recording(recording)
+                uow.record(
+                    "recording.destroy", PremisType.DELETION, gone, actor="system", subject=subject
+                )
+        return page
+
+    monkeypatch.setattr(lock, "_check_page", look_then_destroy)
+    told = run(desk, runner, "lock")[2].result
+    assert (told["extended"], told["missing"]) == ([], [])
+    for act in ("recording.lock", "recording.retain"):
+        assert entries(desk, first, act) == []
+    with desk.office.catalogue.read() as session:
+        assert jobs.list_jobs(session, kind="verify") == []
 
 
 def test_an_orphan_whose_lock_is_lost_is_never_removed(desk, runner):

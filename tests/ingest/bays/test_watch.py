@@ -12,6 +12,7 @@ from ingest.bays.watch import (
     Refused,
     Watcher,
     file_system,
+    find_mount_in,
     scan_root,
 )
 
@@ -65,6 +66,32 @@ def test_a_new_file_wakes_the_sweep(tmp_path):
         watcher.watch_new_roots()
     finally:
         watcher.stop()
+
+
+MOUNTS = (
+    "21 1 0:18 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
+    "65 21 0:39 / /media/执\\040法仪 rw,relatime - vfat /dev/sdb1 rw\n"
+    "66 21 0:40 / /media/执法仪 rw,relatime shared:2 master:3 - exfat /dev/sdc1 rw\n"
+    "67 66 0:41 / /media/执法仪/\u2028\u3000\xa0 rw - fuse.sshfs host: rw\n"
+    "68 21 0:42 / /media/back\\134134slash rw - nfs4 host:/x rw\n"
+    "69 21 0:43 / /media/执法仪 rw,relatime - vfat /dev/sdd1 rw\n"
+).encode() + b"70 21 0:44 / /media/\xd6\xb4\xb7\xa8 rw - cifs //host/x rw\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "number", "kind"),
+    [
+        ("/media/other", "21", "ext4"),
+        ("/media/执 法仪/DCIM", "65", "vfat"),
+        ("/media/执法仪", "69", "vfat"),  # another card over the first
+        ("/media/执法仪二", "21", "ext4"),
+        ("/media/执法仪/\u2028\u3000\xa0/a.mp4", "67", "fuse.sshfs"),
+        (r"/media/back\134slash/a", "68", "nfs4"),
+        (os.fsdecode(b"/media/\xd6\xb4\xb7\xa8/a.mp4"), "70", "cifs"),  # GB 18030
+    ],
+)
+def test_a_mount_is_found_by_whatever_name_it_bears(path, number, kind):
+    assert find_mount_in(MOUNTS, os.fsencode(path)) == (number, kind)
 
 
 def test_the_file_system_of_a_path_is_known():

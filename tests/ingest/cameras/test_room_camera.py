@@ -1,18 +1,22 @@
 """Room cameras: an RTSP server on loopback, recorded by real ffmpeg, taken by a real station."""
 
 import contextlib
+import hashlib
 import itertools
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from pydantic import ValidationError
@@ -21,6 +25,7 @@ from api.office.founding import found_office
 from api.office.settings.settings import Settings
 from api.station.threads import Worker
 from ingest.bays.settle import Patience
+from ingest.cameras import room_camera
 from ingest.cameras.room_camera import (
     Camera,
     CameraState,
@@ -28,6 +33,7 @@ from ingest.cameras.room_camera import (
     Places,
     Recorder,
     Timeline,
+    _Session,
     ask_for,
     let_go,
     recover_segments,
@@ -433,6 +439,55 @@ def test_a_cut_off_segment_whose_start_was_lost_is_kept_and_asked_about(clip, tm
     assert not session.exists()
 
 
+class PowerCutError(BaseException):
+    """The power goes."""
+
+
+def test_a_power_cut_between_a_segments_note_and_its_move_loses_neither_time(tmp_path, monkeypatch):
+    places = Places.for_camera(tmp_path, "room-1")
+    folder = places.open / "20261124T010203000000"
+    folder.mkdir(parents=True)
+    places.landing.mkdir(parents=True)
+    for number in range(2):
+        (folder / f"{number:06d}.mkv").write_bytes(b"film")
+    began = datetime(2026, 11, 24, 1, 2, 3, 4000, tzinfo=UTC)
+    owner = SimpleNamespace(
+        clock=lambda: began, places=places, camera=SimpleNamespace(name="room-1")
+    )
+    session = _Session(owner, folder, None, None, None)
+    session._timeline, session._printed = Timeline(began), b"000000.mkv,0,2\n"
+
+    def cut(*_moved):
+        raise PowerCutError
+
+    monkeypatch.setattr(room_camera, "_move_segment", cut)
+    with pytest.raises(PowerCutError):
+        session._land_closed_segments()
+    monkeypatch.undo()
+    assert recover_segments(places, "room-1") == 2
+    assert [path.name for path in sorted(places.landing.iterdir())] == [
+        "room-1_20261124T010203.004Z-20261124T010205.004Z.mkv",
+        "room-1_20261124T010205.004Z.mkv",
+    ]
+
+
+def test_a_session_that_gets_no_folder_hangs_up(tmp_path, sandbox):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = Address.parse(f"rtsp://127.0.0.1:{server.getsockname()[1]}/live")
+        room = Room(tmp_path, sandbox, address)
+        at = datetime(2026, 11, 24, tzinfo=UTC)
+        room.recorder.clock = lambda: at
+        (room.places.open / f"{at:%Y%m%dT%H%M%S%f}").mkdir(parents=True)
+        with pytest.raises(FileExistsError) as refused:
+            room.recorder._record_session(room.stop)
+        camera, _ = server.accept()
+        with camera:
+            camera.settimeout(5)
+            # While the error, and with it every name in its frames, is still there.
+            assert camera.recv(1) == b""
+        assert refused.value is not None
+
+
 def test_landing_never_replaces_what_has_landed(tmp_path):
     places = Places.for_camera(tmp_path, "room-1")
     places.landing.mkdir(parents=True)
@@ -672,6 +727,46 @@ def test_the_relay_puts_the_cameras_address_in_place_of_its_own():
     assert sent.startswith(b"SETUP rtsp://10.0.0.8/cam/realmonitor?channel=1/trackID=0 RTSP/1.0")
     other = b"PLAY rtsp://10.0.0.8/x RTSP/1.0\r\nCSeq: 4\r\n\r\n"
     assert relay.from_inside(other) == other
+
+
+@pytest.mark.parametrize("answer", ["RTSP/1.0 200", "RTSP/1.0 501 Not Implemented"])
+def test_an_answer_from_inside_passes_and_gets_nothing_of_ours(answer):
+    relay = Relay(Address.parse("rtsp://10.0.0.8/"), Answer(Login("a", "b"), os.urandom), 1e6)
+    assert relay.answer.accept_challenge(['Basic realm="x"'])
+    asked = b"PLAY rtsp://127.0.0.1/stream RTSP/1.0\r\nCSeq: 7\r\n\r\n"
+    assert b"Authorization: Basic " in relay.from_inside(asked)
+    sent = f"{answer}\r\nCSeq: 7\r\n\r\n".encode()
+    assert relay.from_inside(sent) == sent
+    # The request of that number still stands, and is what the camera refuses.
+    with pytest.raises(CameraError) as refused:
+        relay.from_camera(b"RTSP/1.0 404 No\r\nCSeq: 7\r\n\r\n", 0.0)
+    assert refused.value.reason == "camera-refused"
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["RTSP/1.0 200abc", "RTSP/1.0 2000 OK", "RTSP/1.0 200\tOK", "RTSP/1.0 20\u0662 OK", "RTSP/1.0"],
+)
+def test_a_status_that_is_no_number_is_garbage(line):
+    relay = Relay(Address.parse("rtsp://10.0.0.8/"), None, 1e6)
+    for take in (relay.from_inside, lambda block: relay.from_camera(block, 0.0)):
+        with pytest.raises(CameraError) as refused:
+            take(f"{line}\r\nCSeq: 1\r\n\r\n".encode())
+        assert refused.value.reason == "camera-garbage"
+
+
+def test_a_realm_in_another_encoding_is_answered_with_its_own_bytes():
+    realm = "登录".encode("gb18030")
+    relay = Relay(Address.parse("rtsp://10.0.0.8/"), Answer(Login("a", "b"), os.urandom), 1e6)
+    relay.from_inside(b"DESCRIBE rtsp://127.0.0.1/stream RTSP/1.0\r\nCSeq: 1\r\n\r\n")
+    challenge = b'WWW-Authenticate: Digest realm="' + realm + b'", nonce="n"\r\n'
+    _, back = relay.from_camera(b"RTSP/1.0 401 No\r\nCSeq: 1\r\n" + challenge + b"\r\n", 0.0)
+    md5 = partial(hashlib.md5, usedforsecurity=False)
+    ours = md5(b"a:" + realm + b":b").hexdigest()
+    theirs = md5(b"DESCRIBE:rtsp://10.0.0.8/").hexdigest()
+    response = md5(f"{ours}:n:{theirs}".encode()).hexdigest()
+    assert f'response="{response}"'.encode() in back
+    assert b'realm="' + realm + b'"' in back
 
 
 def test_messages_and_packets_are_cut_apart_wherever_the_network_cut_them():

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from api.office.samples.sample_volume import Recorder, film_codes
+from api.office.samples.sample_volume import Recorder, film_codes, write_segments
 from ingest.centre.self_linking import self_link
 from ingest.station.clear import When
 from policies.facts.stages import ActionKind
@@ -14,7 +14,10 @@ from storage.catalogue.cases import cases
 from storage.catalogue.log.custody_log import LogReader
 from storage.catalogue.reading import case_queries
 from storage.catalogue.recordings import clocks, recordings
+from storage.digest import Algorithm, Digest
+from storage.errors import VaultError
 from tests.office import SEIZED_AT, Desk, dock, segment
+from tests.township import County, Township, sweep
 
 AHEAD = 437.25  # seconds: a recorder that nobody has set for months
 WRONG = Recorder("0000012", "000123", ahead_s=AHEAD)
@@ -182,6 +185,15 @@ def test_told_again_nothing_is_done_twice(desk):
         assert clocks.reading_of(session, row.id) is not None
 
 
+@pytest.mark.parametrize("codes_told", [7, "x", {"text": "x"}, [7, "x", None, []]])
+def test_what_a_station_calls_codes_and_are_none_costs_no_receipt(desk, codes_told):
+    dock(desk, "bay-1", WRONG, segment(-5, 1))
+    desk.sweep()
+    (row,) = films(desk)
+    row.media = row.media | {"codes": codes_told}
+    assert self_link(desk.office.centre, row, desk.office.ring.scene_key) == []
+
+
 class PowerCutError(BaseException):
     """The power goes."""
 
@@ -202,6 +214,56 @@ def test_a_power_cut_between_receipt_and_link_loses_no_link(desk):
     desk.office.build_station()  # a start recovers what was sealed
     desk.sweep()
     (row,) = films(desk)
+    assert linked(desk, action) == {row.id: ("confirmed", "scene-code")}
+
+
+@pytest.fixture
+def county(tmp_path):
+    county = County.found(tmp_path / "county")
+    yield county
+    county.desk.office.close()
+
+
+def test_a_stations_repeat_links_what_failed_after_the_receipt(county, tmp_path):
+    desk, township = county.desk, Township(tmp_path, "s-1")
+    _case, action = desk.seizure(20)
+
+    def fail(step):
+        if step == "receipt-kept":
+            raise VaultError(problem="the store did not answer")
+
+    with county.serve():
+        township.enrol(county)
+        start = codes(desk, action, Kind.START, -3)
+        write_segments(township.bay("bay-1"), WRONG, [segment(-5, 15, codes=start)])
+        with township.open() as home:
+            sweep(home)
+            desk.office.centre.on_step = fail
+            home.deliver()
+            assert linked(desk, action) == {}
+            assert all(row.receipt_text is not None for row in rows(desk))
+            desk.office.centre.on_step = lambda _step: None
+            home.delivery._refused.clear()
+            assert home.deliver().waiting == 0
+    (row,) = films(desk)
+    assert linked(desk, action) == {row.id: ("confirmed", "scene-code")}
+
+
+def test_footage_docked_anew_is_linked_with_its_earlier_receipt(desk):
+    _case, action = desk.seizure(20)
+    dock(desk, "bay-1", WRONG, segment(-5, 15, codes=codes(desk, action, Kind.START, -3)))
+
+    def fail(step):
+        if step == "receipt-kept":
+            raise VaultError(problem="the store did not answer")
+
+    desk.office.centre.on_step = fail
+    desk.sweep()
+    (row,) = films(desk)
+    assert linked(desk, action) == {}
+    desk.office.centre.on_step = lambda _step: None
+    original = Digest(Algorithm.SHA256, bytes.fromhex(row.sha256))
+    assert desk.office.centre.receipt_for(row.source_serial, original) is not None
     assert linked(desk, action) == {row.id: ("confirmed", "scene-code")}
 
 

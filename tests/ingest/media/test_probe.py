@@ -1,5 +1,6 @@
 """Looking at media: what synthetic footage holds, and what hostile bytes cannot do."""
 
+import json
 import subprocess
 import sys
 
@@ -7,8 +8,9 @@ import pytest
 
 from ingest.media.inspect import Weight, inspect_media
 from ingest.media.probe import probe_file
-from ingest.media.sandbox import MediaToolError, Sandbox, Scene, _run_child, render_scene
+from ingest.media.sandbox import Level, MediaToolError, Sandbox, Scene, _run_child, render_scene
 from storage.recording import MediaKind
+from storage.signed import canonical
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +176,60 @@ def test_random_damage_never_raises(sandbox, clip, tmp_path):
             damaged[chance.randrange(len(damaged))] = chance.randrange(256)
         facts = look(sandbox, bytes(damaged), tmp_path)
         assert facts.playable or facts.unplayable_reason
+
+
+class Liar:
+    """A child that a hostile file took over, and that answers what it likes."""
+
+    level = Level.BWRAP
+
+    def __init__(self, answer: bytes) -> None:
+        self.answer = answer
+
+    def inspect_file(self, *_asked: object) -> bytes:
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"[]", b"7", b'"text"', b"null", b"[" * 100_000, b'{"a":' * 100_000, b"\xff", b"",
+        b'{"tracks":[{}]}', b'{"tracks":{}}', b'{"tracks":7}', b'{"tracks":[7]}',
+        b'{"tracks":[{"type":[],"packets":"many","codec":{},"slow":7,"jumps":"x","gaps":{}}]}',
+        b'{"kind":"video","tracks":[{"type":"video","packets":1,"last_s":1' + b"0" * 400 + b"}]}",
+        b'{"kind":"video","tracks":[{"type":"video","packets":1,"rate":1e999,"last_s":NaN}]}',
+        b'{"kind":[],"demuxer":{},"boxes":[1],"tags":[[]],"stopped":{},"av":[]}',
+        b'{"demuxer":"mov","boxes":{"missing_bytes":"all of it","moov":[]}}',
+        b'{"demuxer":"mov","boxes":{"missing_bytes":' + b"9" * 400 + b"}}",
+        b'{"kind":"photo","demuxer":"\\ud800\\u0000","tags":{"creation_time":7,"location":[]}}',
+        b'{"codes":{"text":"x"},"pictures":[],"sounds":{"upto_s":true}}',
+        b'{"kind":"audio","tracks":[{"type":"audio","packets":1}],"sounds":{"upto_s":1,"damaged":"x"}}',
+    ],
+)  # fmt: skip
+def test_no_answer_of_a_child_raises_or_spoils_the_record(tmp_path, answer):
+    facts = look(Liar(answer), b"hostile", tmp_path)
+    assert not facts.has_video or facts.duration_s is None
+    inspect_media(facts)
+    # What goes into the signed record has a canonical form (RFC 8785).
+    assert canonical.encode(facts.to_json())
+
+
+def test_a_childs_answer_is_bounded_before_it_is_recorded(tmp_path):
+    track = {"type": "video", "packets": 1, "codec": "x" * 10_000, "more": ["x"] * 10_000}
+    track["gaps"] = [[n, n + 0.5] for n in range(5_000)]
+    code = {"text": "x" * 10_000, "first_s": 0, "more": {"x": "x" * 10_000}}
+    told = {
+        "kind": "video",
+        "tracks": [track] * 100,
+        "codes": [code] * 10_000,
+        "stopped": "x" * 999,
+    }
+    facts = look(Liar(json.dumps(told).encode()), b"hostile", tmp_path)
+    assert (len(facts.tracks), len(facts.codes)) == (32, 200)
+    assert facts.tracks[0]["codec"] == facts.codes[0]["text"] == facts.stopped == "x" * 200
+    assert len(facts.tracks[0]["gaps"]) == 1_000
+    assert "more" not in facts.tracks[0]
+    assert facts.codes[0] == {"text": "x" * 200, "first_s": 0}
 
 
 @pytest.mark.parametrize(
