@@ -53,10 +53,11 @@ class CourtPage:
         prints = "" if keys is None else "\n".join(fingerprints(keys))
         self.page.fill("#fingerprints", prints)
 
-    def verify(self, bundle: Path) -> Outcome:
+    def verify(self, bundle: Path, patience_ms: int = PATIENCE_MS) -> Outcome:
         """Choose a bundle's folder or zip and wait for the verdict."""
         self.page.set_input_files("#folder" if bundle.is_dir() else "#zip", str(bundle))
-        self.page.wait_for_selector("#progress[data-state=idle]", state="attached", timeout=PATIENCE_MS)
+        idle = "#progress[data-state=idle]"
+        self.page.wait_for_selector(idle, state="attached", timeout=patience_ms)
         return self.read()
 
     def read(self) -> Outcome:
@@ -103,5 +104,7 @@ def open_court_page(folder: Path) -> Iterator[CourtPage]:
         yield court
         context.close()
     assert court.faults == []
-    outside = [url for url in court.requests if not url.startswith(("blob:null/", court.file.as_uri()))]
+    outside = [
+        url for url in court.requests if not url.startswith(("blob:null/", court.file.as_uri()))
+    ]
     assert outside == []

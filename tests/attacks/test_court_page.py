@@ -53,7 +53,9 @@ def test_a_lie_is_named_where_ours_names_it(name, seizure_bundle, court, tmp_pat
         return
     assert outcome.verdict == "not-verified"
     assert (lie.level, lie.check) in outcome.failed, outcome.text
-    ours = {(c.level, c.name) for c in verify(lying.root, seizure_bundle.keys).checks if not c.passed}
+    ours = {
+        (c.level, c.name) for c in verify(lying.root, seizure_bundle.keys).checks if not c.passed
+    }
     levels = {level for level, _ in ours} - {3}
     found = {level for level, _ in outcome.failed}
     # Where nothing is proven, what level 2 says means nothing.

@@ -20,10 +20,10 @@ PAGE_PATH = "data/verify.html"  # of the convenience copy in a bundle
 ENTRY = "source/main.js"
 _FOLDER = Path(__file__).parent
 _LICENCES = ("noble-hashes", "noble-curves", "noble-post-quantum")
-_IMPORT = re.compile(r"^import (?:\* as (\w+)|\{([^}]*)\}) from ['\"]([^'\"]+)['\"];\n", re.MULTILINE)
-_EXPORT = re.compile(
-    r"^export ((?:const|async function\*?|function\*?|class) (\w+))", re.MULTILINE
+_IMPORT = re.compile(
+    r"^import (?:\* as (\w+)|\{([^}]*)\}) from ['\"]([^'\"]+)['\"];\n", re.MULTILINE
 )
+_EXPORT = re.compile(r"^export ((?:const|async function\*?|function\*?|class) (\w+))", re.MULTILINE)
 _EXPORT_LIST = re.compile(r"^export \{([^}]*)\};\n", re.MULTILINE)
 _OTHER_MODULE_CODE = re.compile(r"^(?:import|export)\b.*$", re.MULTILINE)
 _VENDORED = re.compile(r"^@noble/(\w[\w-]*)/(.+)$")
@@ -107,8 +107,7 @@ def _wrap_module(path: str, names: Mapping[str, str]) -> str:
     text = _read_module(path)
     exports = {match[2]: match[2] for match in _EXPORT.finditer(text)}
     for match in _EXPORT_LIST.finditer(text):
-        for inner, outer in _split_names(match[1]):
-            exports[outer] = inner
+        exports |= {outer: inner for inner, outer in _split_names(match[1])}
 
     def bind(match: re.Match[str]) -> str:
         module = names[_resolve(path, match[3])]
