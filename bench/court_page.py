@@ -96,9 +96,21 @@ def _browser_cpu() -> float:
 
 
 def _read_of_each(name: str) -> Iterator[str]:
+    """Yield a file of each process that descends from this one, and is a browser's."""
+    children: dict[int, list[int]] = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if b"chromium" in (process / "cmdline").read_bytes():
-                yield (process / name).read_text(encoding="utf-8")
+            stat = (process / "stat").read_text(encoding="utf-8")
         except OSError:
             continue  # ended meanwhile
+        children.setdefault(int(stat.rpartition(")")[2].split()[1]), []).append(int(process.name))
+    waiting = [os.getpid()]
+    while waiting:
+        for process_id in children.get(waiting.pop(), []):
+            waiting.append(process_id)
+            process = Path(f"/proc/{process_id}")
+            try:
+                if b"chromium" in (process / "cmdline").read_bytes():
+                    yield (process / name).read_text(encoding="utf-8")
+            except OSError:
+                continue
