@@ -11,7 +11,7 @@ from storage.bundle.court_page.build import build_page
 from storage.bundle.keys import Keys
 
 CHROMIUM = "/usr/bin/chromium"
-PATIENCE_MS = 120_000
+PATIENCE_MS = 40_000
 _READ = """() => ({
   verdict: document.getElementById('verdict').dataset.verdict,
   text: document.getElementById('result').innerText,

@@ -261,8 +261,8 @@ def twice(bundle):
 
 HOSTILE = {
     "cut": lambda bundle: packed(bundle)[:-30],
-    "empty": lambda bundle: b"",
-    "no zip": lambda bundle: random.Random(1).randbytes(100_000),
+    "empty": lambda _bundle: b"",
+    "no zip": lambda _bundle: random.Random(1).randbytes(100_000),
     "a path that leaves": escaping,
     "two files of one name": twice,
     "another name in its own header": lambda bundle: other_name_inside(packed(bundle)),

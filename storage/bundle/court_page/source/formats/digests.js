@@ -1,12 +1,12 @@
 // Digests: SHA-256 of short bytes at once, and of files as streams, with SM3 beside it.
 
-import { sha256 } from '@noble/hashes/sha2.js';
-import { joinBytes, toHex } from './bytes.js';
+import { toHex } from './bytes.js';
+import { SHA256 } from './sha256.js';
 import { SM3 } from './sm3.js';
 
-const STREAMS = { 'sha-256': () => sha256.create(), sm3: () => new SM3() };
+const STREAMS = { 'sha-256': () => new SHA256(), sm3: () => new SM3() };
 
-export const digestBytes = (...parts) => sha256(joinBytes(...parts));
+export const digestBytes = (...parts) => parts.reduce((stream, part) => stream.update(part), new SHA256()).digest();
 export const digestHex = (...parts) => toHex(digestBytes(...parts));
 
 /** Return a digest as documents name it: `sha-256:<hex>`. */
