@@ -51,7 +51,16 @@ class CourtPage:
     def name_keys(self, keys: Path | None) -> None:
         """Type the fingerprints of centre and log of a folder of keys; None: forget them."""
         prints = "" if keys is None else "\n".join(fingerprints(keys))
-        self.page.fill("#fingerprints", prints)
+        self.type_keys(prints)
+
+    def type_keys(self, typed: str) -> None:
+        """Type something into the field for fingerprints, and wait until it is taken."""
+        self.page.fill("#fingerprints", typed)
+        self.wait_for_keys()
+
+    def wait_for_keys(self) -> None:
+        """Wait until what was named last is judged by."""
+        self.page.wait_for_selector("#key-state[data-state=idle]")
 
     def verify(self, bundle: Path, patience_ms: int = PATIENCE_MS) -> Outcome:
         """Choose a bundle's folder or zip and wait for the verdict."""

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from storage.bundle.bag import BagWriter
 from storage.bundle.contents import BundledEntry, BundledRecording, Contents
+from storage.bundle.court_page.build import PAGE_PATH, build_page
 from storage.bundle.evidence_list import JudgedAction, evidence_list
 from storage.custody.checkpoint import plain_signature, untrusted_checkpoint
 from storage.custody.merkle.partial_tree import Place
@@ -83,6 +84,7 @@ def _write_files(
     }
     bag.put("data/evidence-list.html", [evidence_list(contents.case, listing, actions).encode()])
     bag.put("data/VERIFY.md", [GUIDE.read_bytes()])
+    bag.put(PAGE_PATH, [build_page()])
     metadata = about_bag(contents.case, contents.made_at.isoformat(), contents.software)
     manifest = bag.write_manifest(metadata)
     statement = {

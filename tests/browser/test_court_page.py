@@ -52,22 +52,20 @@ def test_keys_named_afterwards_change_the_verdict_at_once(court, seizure_bundle)
     court.name_keys(seizure_bundle.keys)
     assert court.read().verdict == "verified"
     centre, log = fingerprints(seizure_bundle.keys)
-    court.page.fill("#fingerprints", centre)
+    court.type_keys(centre)
     assert court.read().verdict == "self-consistent"
-    court.page.fill("#fingerprints", f"{centre[::-1]} {log[::-1]}")
+    court.type_keys(f"{centre[::-1]} {log[::-1]}")
     outcome = court.read()
     assert (outcome.verdict, outcome.failed) == ("not-verified", {(1, "anchors")})
 
 
 def test_fingerprints_are_pasted_with_the_letters_words(court, seizure_bundle):
     centre, log = fingerprints(seizure_bundle.keys)
-    court.page.fill(
-        "#fingerprints", f"1. 中心 centre\n{centre.upper()}\n有效期 2026年起\n2. 日志 log: {log}"
-    )
+    court.type_keys(f"1. 中心 centre\n{centre.upper()}\n有效期 2026年起\n2. 日志 log: {log}")
     assert court.page.get_attribute("#key-state", "data-count") == "2"
-    court.page.fill("#fingerprints", f"{centre}\n{log[:53]}")
+    court.type_keys(f"{centre}\n{log[:53]}")
     assert "不完整" in court.page.inner_text("#key-state")
-    court.page.fill("#fingerprints", "没有")
+    court.type_keys("没有")
     assert "没有认出" in court.page.inner_text("#key-state")
 
 
@@ -78,8 +76,10 @@ def test_keys_are_named_by_their_files(kind, court, seizure_bundle):
     court.page.set_input_files(
         "#key-files", [str(keys / f"{name}.{kind}") for name in ("centre", "log")]
     )
+    court.wait_for_keys()
     outcome = court.verify(seizure_bundle.folder)
     court.page.set_input_files("#key-files", [])
+    court.wait_for_keys()
     assert outcome.verdict == "verified", outcome.text
     assert ("ML-DSA-44 一半未经核对" in outcome.remarks) == (kind == "pem")
 

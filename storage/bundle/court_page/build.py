@@ -117,8 +117,8 @@ def _wrap_module(path: str, names: Mapping[str, str]) -> str:
         return f"const {{ {pairs} }} = {module};\n" if pairs else ""
 
     body = _EXPORT.sub(r"\1", _EXPORT_LIST.sub("", _IMPORT.sub(bind, text)))
-    if left := _OTHER_MODULE_CODE.search(body):
-        raise ValueError(f"{path}: {left[0][:80]}")
+    if other := _OTHER_MODULE_CODE.search(body):
+        raise ValueError(f"{path}: {other[0][:80]}")
     members = ", ".join(f"{outer}: {inner}" for outer, inner in sorted(exports.items()))
     return f"// {path}\nconst {names[path]} = (() => {{\n{body}\nreturn {{ {members} }};\n}})();\n"
 

@@ -17,6 +17,7 @@ let named = new NamedKeys();
 let keyFiles = [];
 let finished = null; // what the last verification gave
 let busy = false;
+let turns = 0; // of naming keys
 
 function start() {
     if (PLACE_IN_BUNDLE.test(decodeURI(location.pathname))) find('copy-warning').hidden = false;
@@ -52,6 +53,8 @@ function takeDrop(event) {
 
 /** Take the keys that the reader named by fingerprint or file, and judge by them anew. */
 async function nameKeys() {
+    const turn = turns += 1; // who types faster than files are read is answered once, by the last word
+    find('key-state').dataset.state = 'busy';
     const fresh = new NamedKeys(), problems = [];
     const attempts = [() => addTyped(fresh, find('fingerprints').value), ...keyFiles.map((file) => () => addFile(fresh, file))];
     for (const attempt of attempts) {
@@ -61,6 +64,7 @@ async function nameKeys() {
             problems.push(error.zh ?? String(error));
         }
     }
+    if (turn !== turns) return;
     named = fresh;
     const count = fresh.fingerprints.size + fresh.halves.size;
     find('key-state').textContent = [...problems, count ? `已认出 ${count} 把公钥。` : '还没有指定公钥。'].join(' ');
@@ -70,6 +74,7 @@ async function nameKeys() {
         judgeKeysAnew(finished, named);
         await show();
     }
+    if (turn === turns) find('key-state').dataset.state = 'idle';
 }
 
 /** Verify what `choose` gives: files by path, or one file that is a zip. */

@@ -15,6 +15,7 @@ const GUIDES = new Set(['f9607bc009d01cca1601102f2dc6c9843b17d1ca4beab6ffe304c69
 const STATEMENT = ['v', 'case', 'export', 'manifest', 'checkpoint', 'made_at', 'made_by', 'software'];
 const DER_START = Uint8Array.of(0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00);
 const DOCUMENTS = ['record', 'receipt'].flatMap((name) => ['json', 'message', 'ed25519'].map((end) => `${name}.${end}`));
+const PAGE = 'data/verify.html';
 const CHANGE_ORIGIN = 'log.change-origin', ORIGIN = 'system:log-origin';
 
 /** Read the keys that lie in the bundle; what they are worth is another question. */
@@ -53,6 +54,10 @@ export async function checkStatement(bundle, check) {
     if (member(await files.readJson('data/case.json'), 'id') !== body.case) check.add('case.json: 是另一个案件', 'case.json: another case');
     if (!GUIDES.has(digestHex(await files.read('data/VERIFY.md')))) {
         check.add('VERIFY.md: 不是本版的核验指南', 'VERIFY.md: not the guide of this edition');
+    }
+    if (files.has(PAGE)) {
+        const digest = await files.digest(PAGE);
+        check.remark(`附带的核验页只是便利副本,未打开,不要用它核验;SHA-256 ${digest}`, 'verify.html: a convenience copy, not opened');
     }
     await checkBagInfo(files, body, check);
     await compareDetached(files, 'bundle', 'bundle/v1', check);
