@@ -42,13 +42,16 @@ function takeDrop(event) {
     event.preventDefault();
     find('drop').classList.remove('over');
     // Entries have to be taken at once: the browser forgets them after the event.
-    const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
+    const items = [...event.dataTransfer.items];
+    const entries = items.map((item) => item.webkitGetAsEntry()).filter(Boolean);
+    const handles = Promise.all(items.map((item) => item.getAsFileSystemHandle?.()));
+    handles.catch(() => {}); // asked for below, if at all
     const files = [...event.dataTransfer.files];
     if (files.length && files.every((file) => /\.(pem|verify)$/i.test(file.name))) {
         keyFiles.push(...files);
         nameKeys();
     } else if (files.length === 1 && entries[0]?.isFile) begin(() => files[0]);
-    else if (entries.length) begin(() => walkDropped(entries));
+    else if (entries.length) begin(() => walkDropped(entries, handles));
 }
 
 /** Take the keys that the reader named by fingerprint or file, and judge by them anew. */

@@ -54,7 +54,7 @@ export class BundleFiles {
         const file = this.#fileAt(path);
         demand(file.size <= MOST_DOCUMENT, `${path}: 过大`, `${path}: too large`);
         const blocks = [];
-        for await (const block of file.readBlocks()) blocks.push(block.slice()); // a block's memory is used again
+        for await (const block of file.readBlocks()) blocks.push(block);
         return joinBytes(...blocks);
     }
 

@@ -2,7 +2,7 @@
 // outside are hostile: sizes, places and names are claims, and each is held to what it claims.
 
 import { WrongError, compareCodePoints, decodeText, demand, sameBytes } from '../formats/bytes.js';
-import { MOST_FILES, readStream } from './chosen_folder.js';
+import { MOST_FILES, readSlices } from './chosen_folder.js';
 
 const END = 0x06054b50, END_64 = 0x06064b50, LOCATOR_64 = 0x07064b50;
 const CENTRAL = 0x02014b50, LOCAL = 0x04034b50;
@@ -29,7 +29,7 @@ class ZipMember {
 
     async* readBlocks() {
         if (this.isPlain) {
-            yield* readStream(this.packed);
+            yield* readSlices(this.packed);
             return;
         }
         const reader = this.packed.stream().pipeThrough(new DecompressionStream('deflate-raw')).getReader();
