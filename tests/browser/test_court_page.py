@@ -16,7 +16,7 @@ from api.office.wiring import Office
 from storage.bundle.court_page.build import build_page
 from tests.attacks.anchor_lies import packed
 from tests.attacks.dishonest_centre import LyingBundle
-from tests.court_page import CourtPage, fingerprints, open_chromium, open_court_page, write_page
+from tests.court_page import CourtPage, fingerprints, open_court_page, write_page
 from tests.office import FIRST, Desk, dock, segment
 from tests.old_log import before_chains, forget_chains
 
@@ -295,7 +295,9 @@ def test_hostile_names_are_shown_and_never_become_markup(named, seizure_bundle, 
     assert named.page.locator("#result img, #result script").count() == 0
 
 
-def test_markup_and_connections_are_forbidden_by_the_pages_own_policy(seizure_bundle, tmp_path):
+def test_markup_and_connections_are_forbidden_by_the_pages_own_policy(
+    court, seizure_bundle, tmp_path
+):
     """Even a script that got into the page could neither write markup nor send anything."""
     asked = []
 
@@ -308,13 +310,10 @@ def test_markup_and_connections_are_forbidden_by_the_pages_own_policy(seizure_bu
         def log_message(self, *_arguments):
             pass
 
-    with (
-        http.server.ThreadingHTTPServer(("127.0.0.1", 0), Listener) as server,
-        open_chromium() as browser,
-    ):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Listener) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        court = CourtPage(browser.new_page(), write_page(tmp_path))
-        court.verify(seizure_bundle.folder)
+        other = CourtPage(court.page.context.new_page(), write_page(tmp_path))
+        other.verify(seizure_bundle.folder)
         address = f"http://127.0.0.1:{server.server_port}"
         for attempt in (
             f"fetch('{address}/fetch').catch(() => {{}})",
@@ -322,22 +321,23 @@ def test_markup_and_connections_are_forbidden_by_the_pages_own_policy(seizure_bu
             f"navigator.sendBeacon('{address}/beacon', 'x')",
             f"new Promise(done => {{ const one = document.createElement('script'); one.onerror = done; try {{ one.src = '{address}/js'; document.head.append(one); }} catch {{ done() }} }})",
         ):
-            court.page.evaluate(f"() => {{ return {attempt}; }}")
-        refused = court.page.evaluate(
+            other.page.evaluate(f"() => {{ return {attempt}; }}")
+        refused = other.page.evaluate(
             "() => { try { document.body.innerHTML = '<b>x</b>'; return false } catch { return true } }"
         )
-        court.page.wait_for_timeout(300)
+        other.page.wait_for_timeout(300)
+        other.page.close()
         server.shutdown()
     assert refused
     assert asked == []
 
 
-def test_the_copy_in_a_bundle_says_what_it_is(seizure_bundle, tmp_path):
+def test_the_copy_in_a_bundle_says_what_it_is(court, tmp_path):
     (tmp_path / "data").mkdir()
-    with open_chromium() as browser:
-        for folder, warns in ((tmp_path, False), (tmp_path / "data", True)):
-            court = CourtPage(browser.new_page(), write_page(folder))
-            assert court.page.locator("#copy-warning").is_visible() == warns
+    for folder, warns in ((tmp_path, False), (tmp_path / "data", True)):
+        copy = CourtPage(court.page.context.new_page(), write_page(folder))
+        assert copy.page.locator("#copy-warning").is_visible() == warns
+        copy.page.close()
 
 
 def test_the_page_holds_no_address_to_load_from():
