@@ -11,6 +11,7 @@ from bench import (
     accession,
     bundle_custody,
     command,
+    court_page,
     coverage,
     delivery,
     due,
@@ -45,6 +46,7 @@ NAMES = (
     "start",
     "export",
     "custody",
+    "court",
 )
 _WITH_FILE = {"seal", "ingest", "command", "range"}
 
@@ -105,6 +107,7 @@ _OTHERS: dict[str, Callable[[argparse.Namespace, Path], Iterator[Result]]] = {
     "duties": lambda _asked, folder: duties.measure(folder),
     "export": lambda asked, folder: exports.measure(folder, asked.size_mib * MIB),
     "custody": lambda _asked, folder: bundle_custody.measure(folder),
+    "court": lambda asked, folder: court_page.measure(folder, asked.court_gib << 30),
     "start": lambda _asked, folder: starting.measure(folder),
 }
 
@@ -115,6 +118,9 @@ def _asked() -> argparse.Namespace:
         "--size-mib", type=_positive, default=2048, help="seal, ingest, command, range, export"
     )
     parser.add_argument("--memory-gib", type=_positive, default=8, help="sparse file for memory")
+    parser.add_argument(
+        "--court-gib", type=_positive, default=2, help="bundle for the court's page"
+    )
     parser.add_argument("--only", choices=NAMES, action="append", help="may be repeated")
     parser.add_argument("--folder", type=Path, help="scratch folder (default: a temporary one)")
     parser.add_argument("--json", action="store_true", help="for machines")

@@ -36,6 +36,7 @@ from storage.bundle.checks import (
 )
 from storage.bundle.checks.facts_check import against_log, against_records
 from storage.bundle.checks.states import States
+from storage.bundle.court_page.build import PAGE_PATH, page_digest
 from storage.bundle.evidence_list import JudgedAction, evidence_list
 from storage.bundle.keys import Anchors, Keys
 from storage.bundle.reading import BundleFiles
@@ -223,6 +224,12 @@ class _Bundle:
         # A changed guide could lead the reader to commands that prove nothing.
         if (self._files.data / "VERIFY.md").read_bytes() != GUIDE.read_bytes():
             yield "VERIFY.md: not the guide of this edition"
+        page = self._files.root / PAGE_PATH
+        # No failure: a later edition brings another page, and no page vouches for its own bundle.
+        if page.exists() and digest_of(page) != page_digest():
+            yield Remark(
+                "verify.html: 不是本版的核验页,不要打开 not this edition's page, do not use"
+            )
 
     def check_records(self) -> Iterator[str]:
         for folder in self._files.list_recordings():

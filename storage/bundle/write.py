@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from storage.bundle.bag import MANIFEST, BagTally, Member
 from storage.bundle.contents import BundledEntry, BundledRecording, Contents
+from storage.bundle.court_page.build import PAGE_PATH, build_page
 from storage.bundle.evidence_list import JudgedAction, evidence_list
 from storage.custody.checkpoint import plain_signature, untrusted_checkpoint
 from storage.custody.merkle.partial_tree import Place
@@ -77,6 +78,7 @@ def stream_members(
     page = evidence_list(contents.case, listing, actions)
     yield bag.add_content("data/evidence-list.html", page.encode())
     yield bag.add_content("data/VERIFY.md", GUIDE.read_bytes())
+    yield bag.add_content(PAGE_PATH, build_page())
     yield bag.describe_bag(
         about_bag(contents.case, contents.made_at.isoformat(), contents.software)
     )

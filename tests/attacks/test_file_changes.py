@@ -11,7 +11,7 @@ from tests.attacks.file_changes import CHANGES, LISTED
 from tests.sampling import sample
 from tests.third_party.test_verify_bundle import refused
 
-FILES = 52  # of the bundle: the matrix below is collected before the bundle is made
+FILES = 53  # of the bundle: the matrix below is collected before the bundle is made
 MATRIX = [f"{act} {n}" for act in CHANGES for n in range(FILES)]
 LISTED_BY_NAME = {one.name: one for one in LISTED}
 _STEP = re.compile(r"^```(sh|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)

@@ -13,6 +13,8 @@ from api.office.founding import found_office
 from api.office.printed.key_letter import keep_letter, key_letter
 from api.office.settings.settings import Settings
 from api.office.wiring import Office
+from storage.bundle.court_page.build import build_page, page_digest
+from storage.signed.fingerprint import format_fingerprint
 
 _NO_FONT = "没有中文字体,公钥公告未能生成。 No Chinese font: the key letter was not written."
 app = Commands(no_args_is_help=True)
@@ -103,6 +105,19 @@ def letter(
     with file.open("xb") as paper:
         paper.write(pdf)
     say_done(f"公钥公告 key letter: {file}", as_json=as_json, letter=str(file))
+
+
+@app.register_command()
+def page(
+    file: Annotated[Path, typer.Argument()],
+    *,
+    as_json: Json = False,
+) -> None:
+    """Write the page that verifies bundles in a browser."""
+    with file.open("xb") as target:
+        target.write(build_page())
+    text = f"核验页 page: {file}\nSHA-256: {format_fingerprint(page_digest())}"
+    say_done(text, as_json=as_json, page=str(file), sha256=page_digest())
 
 
 def _print_key(keys: list[ShownKey], origin: str) -> None:

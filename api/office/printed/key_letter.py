@@ -1,8 +1,9 @@
 """The key letter (公钥公告) as a PDF: what an office publishes, so that others can tell its keys.
 
-It says whose keys they are, what each is for, since when and until when, and its whole
-fingerprint, and the custody log's origin and key as public tools take it. It proves nothing by
-itself: what makes it worth something is the way by which it came, signed and sealed on paper.
+It says whose keys they are, what each is for, since when and until when, and its whole fingerprint;
+the custody log's origin and key as public tools take it; and the SHA-256 of the court's page
+(`storage/bundle/court_page/`). It proves nothing by itself: what makes it worth something is the
+way by which it came, signed and sealed on paper.
 """
 
 from datetime import datetime
@@ -12,9 +13,11 @@ from api.office.evidence.key_list import ShownKey, log_vkey, shown_keys
 from api.office.printed.paper import SMALL, TIGHT, FontMissingError, Paper
 from api.office.wiring import Office
 from policies.time.wording import day_and_clock
+from storage.bundle.court_page.build import page_digest
 from storage.digest import Digest
 from storage.durable import replace_file
 from storage.signed import canonical
+from storage.signed.fingerprint import format_fingerprint
 
 FILE = "公钥公告.pdf"
 _INDENT = 8.0
@@ -40,7 +43,14 @@ def key_letter(office: Office) -> bytes:
     paper.write_line(f"名称 origin:{office.ring.get_verify_key('log').name}")
     paper.write_line("公钥(C2SP signed-note,供通用工具核验)vkey:")
     paper.write_line(log_vkey(office), SMALL, TIGHT, _INDENT)
-    paper.write_heading("三、核对办法")
+    paper.write_heading("三、核验页")
+    paper.write_line(
+        "证据包可以用浏览器打开的核验页 verify.html 核验。请从本单位网站或者软件发布页取得,"
+        "它的 SHA-256 应当是:"
+    )
+    paper.write_line(format_fingerprint(page_digest()), indent=_INDENT)
+    paper.write_line("证据包里附带的那一份只图方便,不可采信。", SMALL, TIGHT)
+    paper.write_heading("四、核对办法")
     for text in (
         "liuhen verify 证据包 --fingerprint 中心指纹 --fingerprint 日志指纹",
         "不用本系统的软件:证据包内 VERIFY.md 第 1 步列出每把公钥的指纹。",
@@ -53,7 +63,7 @@ def key_letter(office: Office) -> bytes:
 
 
 def keep_letter(office: Office) -> Path | None:
-    """Write the letter into the home if its keys changed; None without a usable font."""
+    """Write the letter into the home if keys or page changed; None without a usable font."""
     path = office.settings.home / FILE
     stamp = _compute_stamp(office, _list_published_keys(office)).encode()
     # The stamp stands in the PDF among its keywords: what it was made of is read without parsing
@@ -74,9 +84,10 @@ def _list_published_keys(office: Office) -> list[ShownKey]:
 
 
 def _compute_stamp(office: Office, keys: list[ShownKey]) -> str:
-    """Return the stamp that identifies a letter's set of keys."""
+    """Return the stamp that identifies a letter's keys and page."""
     settings = office.settings
-    parts = [settings.county, settings.township, log_vkey(office), *(key.to_json() for key in keys)]
+    facts = [settings.county, settings.township, log_vkey(office), page_digest()]
+    parts = [*facts, *(key.to_json() for key in keys)]
     return f"liuhen-keys-{Digest.compute(canonical.encode(parts)).hex}"
 
 

@@ -7,7 +7,9 @@ import pytest
 
 from api.office.evidence.key_list import log_vkey, shown_keys
 from api.office.printed.key_letter import FILE, keep_letter
+from storage.bundle.court_page.build import build_page, page_digest
 from storage.custody.note import NoteKey
+from storage.signed.fingerprint import format_fingerprint
 from tests.api.station.test_station_keys import enrolled
 from tests.command import FOUNDING, run
 from tests.office import Desk
@@ -33,6 +35,7 @@ def test_it_says_whose_keys_they_are_each_whole_and_the_logs_own_line(desk):
     assert all(key.grouped_fingerprint in text for key in keys)
     assert "office.test/custody" in text
     assert log_vkey(desk.office) in "".join(text.split())
+    assert format_fingerprint(page_digest()) in text
     assert NoteKey.parse(log_vkey(desk.office)).name == "office.test/custody"
 
 
@@ -59,3 +62,13 @@ def test_founding_leaves_it_in_the_home_and_a_command_writes_another(tmp_path):
         text = text_of(path).replace(" ", "")
         assert all(key["fingerprint"] in text for key in told["keys"])
     assert run(home, "keys", "letter", out).returncode == 1  # nothing is overwritten
+
+
+def test_the_page_whose_digest_it_prints_is_written_by_a_command_and_never_over_a_file(tmp_path):
+    file = tmp_path / "verify.html"
+    done = run(tmp_path / "var", "keys", "page", file, "--json")
+    assert (done.returncode, json.loads(done.out)["sha256"]) == (0, page_digest()), done.err
+    assert file.read_bytes() == build_page()
+    file.write_bytes(b"mine")
+    assert run(tmp_path / "var", "keys", "page", file).returncode == 1
+    assert file.read_bytes() == b"mine"
