@@ -21,7 +21,6 @@ from api.office.home_parts import ENROLMENT
 from api.office.settings.settings import Settings
 from api.office.station_parts import bays_of, hold_station
 from api.office.system import clock, entropy, software_version
-from api.office.wiring import Office
 from api.problems import bay_reason_zh, bay_zh
 from ingest.bays.bay import Bay, Progress
 from ingest.bays.settle import Patience
@@ -34,13 +33,11 @@ from ingest.station.delivery.centre_clock import CentreClock
 from ingest.station.delivery.delivery_queue import DAMAGED, Delivery, Tally
 from ingest.station.delivery.remote_centre import RemoteCentre
 from ingest.station.delivery.spool import Spool
-from ingest.station.delivery.witness import accept_log
 from ingest.station.journal import Journal, State
 from ingest.station.seal import Seal
 from ingest.station.station import Station
-from policies.identifiers import StationId, Subject
 from storage.catalogue.stations.journal_store import JournalStore
-from storage.catalogue.stations.journal_tables import BayRow, LogAlarmRow
+from storage.catalogue.stations.journal_tables import BayRow
 from storage.custody.checkpoint import untrusted_checkpoint
 from storage.custody.origin import OriginChange, follow_origin
 from storage.digest import Algorithm
@@ -445,52 +442,6 @@ def _log_of(journal: Journal) -> dict[str, Any] | None:
         return None
     head = untrusted_checkpoint(log_head.checkpoint)
     return {"origin": head.origin, "size": head.size, "proven": log_head.proven}
-
-
-def accept_centre_log(settings: Settings, reason: str) -> dict[str, Any]:
-    """Have this station go on with a log that contradicted it; return the heads' sizes.
-
-    The alarm, both heads and the reason stay in the journal, and the centre's log hears of it: of
-    an enrolled station with its next delivery, of an embedded office's own station at once.
-    Raises: NoOfficeError (no home of either kind), CustodyError (no alarm stands).
-    """
-    accept = _accept_enrolled if is_enrolled(settings.home) else _accept_embedded
-    alarm = accept(settings, reason)
-    sizes = {"seen": untrusted_checkpoint(alarm.seen).size}
-    return sizes | ({"shown": untrusted_checkpoint(alarm.shown).size} if alarm.shown else {})
-
-
-def _accept_enrolled(settings: Settings, reason: str) -> LogAlarmRow:
-    home = settings.home
-    try:
-        station = json.loads((home / ENROLMENT).read_bytes())["station"]["id"]
-    except (OSError, ValueError, KeyError) as error:
-        raise KeyRingError(problem="not enrolled", file=ENROLMENT) from error
-    now = CentreClock(clock, time.monotonic, home / "centre-clock.json")
-    journal = Journal(JournalStore(home / "station.db"), now)
-
-    def write_note(act: str, details: dict[str, Any]) -> None:
-        journal.add_note(
-            act, subject=Subject.of_station(StationId(station)), outcome="success", details=details
-        )
-
-    try:
-        return accept_log(journal, reason, write_note)
-    finally:
-        journal.close()
-
-
-def _accept_embedded(settings: Settings, reason: str) -> LogAlarmRow:
-    office = Office.open(settings)
-    subject = Subject.of_station(StationId(settings.station))
-
-    def write_note(act: str, details: dict[str, Any]) -> None:
-        office.centre.note_act(act, subject=subject, outcome="success", details=details)
-
-    try:
-        return accept_log(office.journal, reason, write_note)
-    finally:
-        office.close()
 
 
 def _spool_state(settings: Settings) -> Spool:

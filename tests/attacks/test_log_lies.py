@@ -12,7 +12,7 @@ from api.office.evidence.export import export_bundle
 from api.office.evidence.log_check import HeadState, check_heads, log_in_files, log_of_office
 from api.office.service import Service
 from api.office.wiring import Office
-from api.station import process
+from api.station import log_acceptance
 from ingest.station.delivery.witness import FOLLOW, Witness
 from ingest.station.journal import Journal
 from storage.bundle.verify import verify
@@ -153,7 +153,7 @@ def test_an_embedded_office_goes_on_after_an_alarm_when_a_person_says_why(log, t
     try:
         with pytest.raises(LogContradictedError):
             witness(again).check_log(again.sign())
-        told = process.accept_centre_log(office.settings, "数据库从备份恢复,沈明核准")
+        told = log_acceptance.accept_centre_log(office.settings, "数据库从备份恢复,沈明核准")
         assert told["shown"] > told["seen"]
         assert witness(again).alarm is None
         witness(again).check_log(again.sign())
@@ -161,7 +161,7 @@ def test_an_embedded_office_goes_on_after_an_alarm_when_a_person_says_why(log, t
             rows = LogReader(session).events_of(f"station:{office.settings.station}", act=FOLLOW)
             assert [row.details["reason"] for row in rows] == ["数据库从备份恢复,沈明核准"]
         with pytest.raises(CustodyError):
-            process.accept_centre_log(office.settings, "again")
+            log_acceptance.accept_centre_log(office.settings, "again")
     finally:
         office.close()
 

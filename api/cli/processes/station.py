@@ -23,7 +23,7 @@ from api.office.settings.settings import Settings
 from api.office.station_parts import recorders_of
 from api.office.wiring import Office
 from api.problems import alarm_zh, reason_zh, result_zh
-from api.station import process
+from api.station import log_acceptance, process
 from api.station.kiosk import Screen
 from api.station.kiosk_page import serve_kiosk
 from api.station.process import StationHome
@@ -108,7 +108,7 @@ def accept_log(
 
     The alarm, both heads and the reason stay here, and the centre's log hears of them.
     """
-    reply = process.accept_centre_log(Settings(), reason[:_REASON])
+    reply = log_acceptance.accept_centre_log(Settings(), reason[:_REASON])
     if as_json:
         say_json(reply)
         return

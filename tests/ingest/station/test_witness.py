@@ -10,7 +10,7 @@ from sqlalchemy import select
 from api.office.service import Service
 from api.office.wiring import Office
 from api.problems import alarm_zh, bay_reason_zh, reason_en
-from api.station import process
+from api.station import log_acceptance, process
 from ingest.bays.bay import BayState, Outcome
 from ingest.station.clear import When
 from ingest.station.delivery.witness import ALARM, FOLLOW
@@ -144,14 +144,14 @@ def test_a_copy_of_a_centre_that_goes_on_by_itself_is_noticed(moved, tmp_path):
         assert bring(first, 50).away == "log-forked"
         with first.open() as home:
             # A person found out why, and says so: then it goes on, and both heads are kept.
-            told = process.accept_centre_log(first.settings, "县中心磁盘损坏,已由沈明核准")
+            told = log_acceptance.accept_centre_log(first.settings, "县中心磁盘损坏,已由沈明核准")
             assert told["shown"] >= told["seen"]
             assert (home.deliver().away, home.spool()["alarms"]) == (None, [])
         ((actor, _outcome, details),) = moved.entries(FOLLOW)
         assert actor == "station:s-first"
         assert details["reason"].startswith("县中心磁盘损坏")
         with pytest.raises(CustodyError):
-            process.accept_centre_log(first.settings, "again")
+            log_acceptance.accept_centre_log(first.settings, "again")
 
 
 def test_an_older_centre_without_proofs_is_told_and_believed_until_it_gave_one(
