@@ -105,7 +105,9 @@ def test_a_code_is_given_a_real_station_enrols_turns_up_and_is_revoked(county, e
         home.report()
         for shown in (row, seen):
             expect(shown.locator(".tag")).to_have_text("有效", timeout=_LIVE_MS)
-            expect(shown.locator('[data-state="delivering"]')).to_contain_text("bay-1")
+            expect(shown.locator('[data-state="delivering"]')).to_contain_text(
+                "bay-1", timeout=_LIVE_MS
+            )
             expect(shown).to_contain_text(re.compile(r"待上传 [1-9]\d* 份"))
         home.deliver()
         sweep(home)

@@ -22,7 +22,7 @@ from policies.access.access import Role
 from storage.catalogue.log.tables import CustodyEventRow
 from storage.catalogue.recordings import uploads
 from storage.recording import RecordingId
-from storage.vault.folder_objects import FolderObjects
+from storage.vault.folder.folder_objects import FolderObjects
 from tests.office import FIRST, PASSWORD, Desk, dock, segment
 
 TUS = {"Tus-Resumable": "1.0.0"}
