@@ -113,7 +113,7 @@ def test_an_operator_reads_every_bay_from_afar_and_a_dead_station_shows_nothing_
         expect(first.locator(".word")).to_have_text("可以取走", timeout=60_000)
         expect(first).to_contain_text(FIRST.serial)
         expect(first).to_contain_text("4 / 4 个文件")
-        assert colour(first) == "rgb(20, 113, 58)"
+        expect(first).to_have_css("background-color", "rgb(20, 113, 58)")
     (dock.township.bay("bay-2") / "note.txt").write_text("two")
     (dock.township.bay("bay-3") / "link").symlink_to("/etc/passwd")
     expect(second.locator(".word")).to_have_text("等待网络", timeout=60_000)
@@ -122,7 +122,7 @@ def test_an_operator_reads_every_bay_from_afar_and_a_dead_station_shows_nothing_
     expect(page.locator(".alarms")).to_contain_text("连不上县中心", timeout=20_000)
     expect(page.locator(".spool")).to_contain_text(re.compile("待上传 1 份,最早"))
     expect(third.locator(".word")).to_have_text("需要处理")
-    assert colour(third) == "rgb(179, 22, 27)"
+    expect(third).to_have_css("background-color", "rgb(179, 22, 27)")
     cover = page.locator(".dead:not(.now)")
     expect(cover).to_be_hidden()
     page.screenshot(path=tmp_path / "screen.png")
@@ -135,10 +135,6 @@ def test_an_operator_reads_every_bay_from_afar_and_a_dead_station_shows_nothing_
     expect(cover).to_be_hidden(timeout=30_000)
     expect(first.locator(".word")).to_have_text("可以取走", timeout=60_000)
     assert dock.kill(signal.SIGTERM) == 0
-
-
-def colour(bay):
-    return bay.evaluate("bay => getComputedStyle(bay).backgroundColor")
 
 
 def covers_everything(page):
