@@ -90,10 +90,7 @@ def remove_left_parts(home: Path) -> list[Path]:
 
 def _lock_slot(home: Path, number: int) -> int | None:
     """Return a locked handle of the slot, None when another export holds it."""
-    folder = home / _FOLDER
-    folder.mkdir(mode=0o700, exist_ok=True)
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    handle = os.open(folder / f"slot-{number}", flags, 0o600)
+    handle = _open_slot(home, number)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -103,6 +100,24 @@ def _lock_slot(home: Path, number: int) -> int | None:
         os.close(handle)
         raise
     return handle
+
+
+def _open_slot(home: Path, number: int) -> int:
+    """Open a slot's file, made if need be, and leave it to the home's owner."""
+    (home / _FOLDER).mkdir(mode=0o700, exist_ok=True)
+    # No link is followed: the service's account must not lead root's export to a folder elsewhere.
+    links = os.O_NOFOLLOW | os.O_CLOEXEC
+    folder = os.open(home / _FOLDER, os.O_RDONLY | os.O_DIRECTORY | links)
+    try:
+        handle = os.open(f"slot-{number}", os.O_RDWR | os.O_CREAT | links, 0o600, dir_fd=folder)
+        # An administrator's `sudo liuhen bundle` must not lock the service out of its slots.
+        if os.geteuid() == 0 and os.fstat(handle).st_nlink == 1:
+            owner = home.stat()
+            os.fchown(folder, owner.st_uid, owner.st_gid)
+            os.fchown(handle, owner.st_uid, owner.st_gid)
+        return handle
+    finally:
+        os.close(folder)
 
 
 def _remove_parts(handle: int) -> tuple[list[Path], list[str]]:

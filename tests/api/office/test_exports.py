@@ -172,6 +172,22 @@ def test_only_so_many_are_exported_at_once(desk, tmp_path):
         taken.release()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can leave what others cannot open")
+def test_roots_export_leaves_the_slots_to_the_service(tmp_path):
+    os.chown(tmp_path, 12_345, 12_345)
+    ExportSlot.acquire(tmp_path, 1).release()
+    for path in (tmp_path / "exports", tmp_path / "exports" / "slot-0"):
+        assert path.stat().st_uid == 12_345
+
+
+def test_no_link_leads_the_slots_elsewhere(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "exports").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="exports"):
+        ExportSlot.acquire(tmp_path, 1)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 def _hang(home, part, told):
     with holding_slot(home, 2, part):
         part.mkdir()
