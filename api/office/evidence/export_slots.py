@@ -110,11 +110,15 @@ def _open_slot(home: Path, number: int) -> int:
     folder = os.open(home / _FOLDER, os.O_RDONLY | os.O_DIRECTORY | links)
     try:
         handle = os.open(f"slot-{number}", os.O_RDWR | os.O_CREAT | links, 0o600, dir_fd=folder)
-        # An administrator's `sudo liuhen bundle` must not lock the service out of its slots.
-        if os.geteuid() == 0 and os.fstat(handle).st_nlink == 1:
-            owner = home.stat()
-            os.fchown(folder, owner.st_uid, owner.st_gid)
-            os.fchown(handle, owner.st_uid, owner.st_gid)
+        try:
+            # An administrator's `sudo liuhen bundle` must not lock the service out of its slots.
+            if os.geteuid() == 0 and os.fstat(handle).st_nlink == 1:
+                owner = home.stat()
+                os.fchown(folder, owner.st_uid, owner.st_gid)
+                os.fchown(handle, owner.st_uid, owner.st_gid)
+        except BaseException:
+            os.close(handle)
+            raise
         return handle
     finally:
         os.close(folder)
